@@ -175,8 +175,8 @@ function controlText(top, files, arch) {
  have.
  .
  This package brings client and server (tardis, tardisd), the tools to restore
- and to look into a store (regenerate, lstardis, tardiff, tardisfs, sonic), and
- its own Node.js. It enables and starts nothing by itself.
+ and to look into a store (regenerate, lstardis, tardiff, tardisfs, tardis-web,
+ sonic), and its own Node.js. It enables and starts nothing by itself.
 `;
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`);
   return lines.join('\n') + long;

@@ -8,7 +8,17 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const TOOLS = ['tardis', 'tardisd', 'regenerate', 'lstardis', 'tardiff', 'tardisfs', 'sonic'];
+const TOOLS = [
+  'tardis',
+  'tardisd',
+  'tardisremote',
+  'regenerate',
+  'lstardis',
+  'tardiff',
+  'tardisfs',
+  'tardis-web',
+  'sonic',
+];
 
 const ENTRIES = [
   ...TOOLS.map((tool) => `src/tools/${tool}.ts`),
@@ -83,7 +93,7 @@ const bundles = ENTRIES.map((entry) =>
 const made = (await Promise.all(bundles)).map(({ metafile }) => metafile);
 const current = new Set(made.flatMap(({ outputs }) => Object.keys(outputs)));
 for (const file of readdirSync('dist/bundle')) {
-  if (!current.has(`dist/bundle/${file}`)) rmSync(`dist/bundle/${file}`);
+  if (!current.has(`dist/bundle/${file}`)) rmSync(`dist/bundle/${file}`, { recursive: true });
 }
 
 /** The folder of the package that a file of node_modules belongs to. */

@@ -284,6 +284,12 @@ export function replaceSection(text, name, section) {
   return `${text.slice(0, from + begin.length)}\n\n${section}\n\n${text.slice(to)}`;
 }
 
+async function routesList() {
+  const { ROUTES, routesText } = await import('../dist/src/web/api/index.js');
+  const { REMOTE_ROUTES } = await import('../dist/src/web/remote/index.js');
+  return routesText([...Object.values(ROUTES), ...Object.values(REMOTE_ROUTES)]).trim();
+}
+
 /** A file, and how its text is made from what it is now (undefined: there is none). */
 const GENERATED = [
   { file: 'docs/errors.md', generate: () => errorsDocument() },
@@ -293,6 +299,11 @@ const GENERATED = [
     file: 'docs/protocol.md',
     generate: async (text) =>
       text === undefined ? undefined : replaceSection(text, 'messages', await messagesTable()),
+  },
+  {
+    file: 'docs/api.md',
+    generate: async (text) =>
+      text === undefined ? undefined : replaceSection(text, 'routes', await routesList()),
   },
 ];
 

@@ -4,7 +4,7 @@ import { allRows, formatValue, headingOf, rowsOf, TOOLS } from '../dist/src/conf
 import { HELP, SONIC_SUMMARY } from '../dist/src/tools/index.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-const SECTIONS = { tardisd: 8 };
+const SECTIONS = { tardisd: 8, tardisremote: 8 };
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]))];
 const FILES = {
   client: [
@@ -16,6 +16,9 @@ const FILES = {
   tardisd: [
     ['/etc/tardis/tardisd.cfg', 'Configuration, if the file is there and no other is named.'],
     ['/etc/tardis/tardisd.local.cfg', 'The same of a server that tardis --local starts.'],
+  ],
+  tardisremote: [
+    ['/etc/tardis/tardisremote.cfg', 'Configuration, if the file is there and no other is named.'],
   ],
 };
 
@@ -55,7 +58,8 @@ function settingText(row, tool) {
   const shown = defaultOf(row);
   if (shown !== '') notes.push(`default: ${shown}`);
   if (row.variable !== undefined) notes.push(row.variable);
-  const key = tool === 'tardisd' ? row.serverKey : row.clientKey;
+  const serverKey = tool === 'tardisremote' ? (row.remoteKey ?? row.serverKey) : row.serverKey;
+  const key = tool in SECTIONS ? serverKey : row.clientKey;
   if (key !== undefined) notes.push(`key ${key}`);
   const text = row.help.charAt(0).toUpperCase() + row.help.slice(1);
   return roff(`${text}.${notes.length === 0 ? '' : ` (${notes.join('; ')})`}`);
@@ -113,7 +117,7 @@ function page(command) {
   const isGroup = tools.length > 1;
   const summary = isGroup ? SONIC_SUMMARY : HELP[command].summary;
   const section = SECTIONS[command] ?? 1;
-  const files = [...FILES.client, ...(command === 'tardisd' ? FILES.tardisd : [])];
+  const files = [...FILES.client, ...(FILES[command] ?? [])];
   const others = COMMANDS.filter((other) => other !== command);
   return [
     '.\\" Made by scripts/make-manuals.mjs; do not edit.',

@@ -17,23 +17,12 @@ export interface AbsentRow {
   readonly instead?: string;
 }
 
-const later = (
-  capability: string,
-  kind: AbsentKind,
-  names: readonly string[],
-): readonly AbsentRow[] => names.map((name) => ({ name, kind, capability }));
-
 const replaced = (
   names: readonly [kind: AbsentKind, name: string][],
   instead: string,
 ): readonly AbsentRow[] => names.map(([kind, name]) => ({ name, kind, instead }));
 
 export const ABSENT: readonly AbsentRow[] = [
-  ...later('web access', 'variable', [
-    'TARDIS_REMOTE_PORT',
-    'TARDIS_REMOTE_CONFIG',
-    'TARDIS_REMOTE_PIDFILE',
-  ]),
   ...replaced(
     [
       ['variable', 'TARDIS_SCHEMA'],

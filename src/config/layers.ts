@@ -130,8 +130,8 @@ export function systemDefaultsLayer(rows: Rows, file: Buffer): Layer {
   });
 }
 
-/** Reads the server's file: sections [Tardis] and [Pipeline]. */
-export function serverFileLayer(rows: Rows, file: Buffer): Layer {
+/** Reads the file of a server, or of tardisremote if `isRemote`: sections [Tardis] and [Pipeline]. */
+export function serverFileLayer(rows: Rows, file: Buffer, isRemote = false): Layer {
   const shown = displayName(file);
   const sections = readIni(file, shown);
   for (const { name, line } of sections) {
@@ -143,7 +143,7 @@ export function serverFileLayer(rows: Rows, file: Buffer): Layer {
     shown,
     source: 'configuration file',
     kind: 'server key',
-    keyOf: (row) => row.serverKey,
+    keyOf: (row) => (isRemote ? (row.remoteKey ?? row.serverKey) : row.serverKey),
   });
 }
 

@@ -37,6 +37,7 @@ export interface Resolved<T extends Tool> {
 /** Files that are read if they exist and no other file is named. */
 const USUAL_DEFAULTS = '/etc/tardis/system.defaults';
 const USUAL_SERVER_FILE = '/etc/tardis/tardisd.cfg';
+const USUAL_REMOTE_FILE = '/etc/tardis/tardisremote.cfg';
 
 /** Resolves all settings of a tool. Throws CONFIG_INVALID and CAPABILITY_MISSING. */
 export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved<T> {
@@ -46,7 +47,7 @@ export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved
   const commandLine = commandLineLayer(rows, input.commandLine);
   const systemDefaults = defaultsOf(rows, join([builtIn, environment]));
   const named = join([builtIn, systemDefaults, environment, commandLine]);
-  const files = tool === 'tardisd' ? serverFiles(rows, named) : clientFiles(rows, named);
+  const files = filesOf(tool, rows, named);
   const given = [systemDefaults, environment, ...files, commandLine];
   const chosen = join([builtIn, ...given]).get('profile');
   const profile =
@@ -69,6 +70,17 @@ function defaultsOf(rows: Rows, named: Layer): Layer {
     return new Map();
   }
   return systemDefaultsLayer(rows, file);
+}
+
+function filesOf(tool: Tool, rows: Rows, named: Layer): Layer[] {
+  if (tool === 'tardisd') return serverFiles(rows, named);
+  return tool === 'tardisremote' ? remoteFiles(rows, named) : clientFiles(rows, named);
+}
+
+function remoteFiles(rows: Rows, named: Layer): Layer[] {
+  const file = named.get('remoteConfig')?.value as Buffer | undefined;
+  if (file === undefined && !isThere(USUAL_REMOTE_FILE)) return [];
+  return [serverFileLayer(rows, file ?? Buffer.from(USUAL_REMOTE_FILE), true)];
 }
 
 function serverFiles(rows: Rows, named: Layer): Layer[] {

@@ -62,6 +62,8 @@ export interface SettingRow extends ValueSpec {
   readonly clientKey?: string;
   /** Key in the server's configuration file. */
   readonly serverKey?: string;
+  /** Key in the configuration file of tardisremote, if it is not that of the server. */
+  readonly remoteKey?: string;
   /** The key is also allowed in `[Pipeline]`, which applies to every job. */
   readonly isTuning?: true;
   readonly help: string;

@@ -14,11 +14,11 @@ export const CLIENT_ROWS = {
   server: {
     type: 'text',
     default: 'localhost',
-    tools: ['tardis', 'regenerate', 'lstardis', 'tardiff', 'tardisfs'],
+    tools: ['tardis', 'regenerate', 'lstardis', 'tardiff', 'tardisfs', 'tardis-web'],
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
-    help: 'server to connect to, or the path of its unix socket; commands that read use it only if it is set with a higher precedence than --database',
+    help: 'server to connect to, or the path of its unix socket; or, for reading, the URL of a tardisremote (https://HOST:7430/); commands that read use it only if it is set with a higher precedence than --database',
     test: 'the server comes from option, key and variable',
   },
   local: {

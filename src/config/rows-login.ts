@@ -88,6 +88,14 @@ export const LOGIN_ROWS = {
     help: 'rights of the account, separated by commas: add, read, list, purge, admin',
     test: 'accounts are made, changed, listed and removed',
   },
+  accountToken: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic account'],
+    flags: '--token',
+    help: 'with --add: create an account without a password for programs, and print the token with which they log in to tardisremote',
+    test: 'a token logs in to tardisremote until it is removed',
+  },
   trustStore: {
     type: 'bool',
     default: false,
@@ -183,13 +191,13 @@ export const LOGIN_ROWS = {
     type: 'text',
     tools: REMOTE_SONIC,
     flags: '--server <host>',
-    help: 'work through the tardisd on this host (or at this unix socket path), not in the directory of the store',
+    help: 'work through the tardisd on this host (or at this unix socket path; reports also through a tardisremote, https://HOST:7430/), not in the directory of the store',
     test: 'sonic makes a client and changes its password through a server',
   },
   ssl: {
     type: 'bool',
     defaultText: 'clients: yes unless --insecure-tcp; server: no',
-    tools: BOTH_ENDS,
+    tools: ['tardisremote', ...BOTH_ENDS],
     flags: '--ssl',
     negatable: true,
     clientKey: 'SSL',
@@ -209,7 +217,7 @@ export const LOGIN_ROWS = {
   insecureTcp: {
     type: 'bool',
     default: false,
-    tools: BOTH_ENDS,
+    tools: ['tardisremote', ...BOTH_ENDS],
     flags: '--insecure-tcp',
     help: 'allow plain TCP over loopback',
     test: 'plain TCP is refused unless it is allowed by name',
@@ -217,7 +225,7 @@ export const LOGIN_ROWS = {
   insecureNetwork: {
     type: 'bool',
     default: false,
-    tools: BOTH_ENDS,
+    tools: ['tardisremote', ...BOTH_ENDS],
     flags: '--insecure-network',
     help: 'allow plain TCP beyond loopback; everybody on the way can read and change the data',
     test: 'plain TCP is refused unless it is allowed by name',
@@ -225,7 +233,7 @@ export const LOGIN_ROWS = {
   listenAddress: {
     type: 'text',
     defaultText: 'all addresses with SSL, otherwise 127.0.0.1',
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '--address <ip>',
     serverKey: 'Address',
     help: 'address to listen on; any other than loopback needs SSL',
@@ -233,7 +241,7 @@ export const LOGIN_ROWS = {
   },
   certFile: {
     type: 'path',
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '--certfile <file>',
     serverKey: 'CertFile',
     help: 'certificate for SSL, with its chain (PEM)',
@@ -241,7 +249,7 @@ export const LOGIN_ROWS = {
   },
   keyFile: {
     type: 'path',
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '--keyfile <file>',
     serverKey: 'KeyFile',
     help: 'private key for SSL (PEM)',
@@ -250,7 +258,7 @@ export const LOGIN_ROWS = {
   makeCertificate: {
     type: 'bool',
     default: false,
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '--make-certificate',
     serverKey: 'MakeCertificate',
     help: 'create a self-signed CertFile and KeyFile if neither exists (with the openssl command)',

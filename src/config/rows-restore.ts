@@ -44,7 +44,7 @@ export const RESTORE_ROWS = {
   allowUnproven: {
     type: 'bool',
     default: false,
-    tools: ['regenerate', 'lstardis', 'tardisfs'],
+    tools: ['regenerate', 'lstardis', 'tardisfs', 'tardis-web'],
     flags: '--allow-unproven',
     help: 'also read sets of an encrypting client that do not match their seals, for example after packs were lost; each entry is proven on its own, and the exit status is 3',
     test: 'what a loss of packs leaves of sealed sets is restored with --allow-unproven, and status 3',

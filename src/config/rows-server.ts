@@ -61,7 +61,7 @@ export const SERVER_ROWS = {
   },
   logFile: {
     type: 'path',
-    tools: ['tardisd', 'tardisfs'],
+    tools: ['tardisd', 'tardisremote', 'tardisfs'],
     flags: '--logfile <file>',
     serverKey: 'LogFile',
     help: 'log to this file instead of standard error',
@@ -72,7 +72,7 @@ export const SERVER_ROWS = {
     min: 0,
     max: 9,
     default: 0,
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '-v, --verbose',
     serverKey: 'Verbose',
     help: '0: errors only, 1: a summary of each session, 2 and above: more; each flag adds one',
@@ -81,7 +81,7 @@ export const SERVER_ROWS = {
   logExceptions: {
     type: 'bool',
     default: false,
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '--log-exceptions',
     serverKey: 'LogExceptions',
     help: 'log the call stack of every refusal, not only of bugs',
@@ -127,7 +127,7 @@ export const SERVER_ROWS = {
   daemon: {
     type: 'bool',
     default: false,
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '--daemon',
     serverKey: 'Daemon',
     help: 'run in the background; needs PidFile',
@@ -144,7 +144,7 @@ export const SERVER_ROWS = {
   },
   user: {
     type: 'text',
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '--user <name>',
     serverKey: 'User',
     help: 'user to run as (only root can choose)',
@@ -152,7 +152,7 @@ export const SERVER_ROWS = {
   },
   group: {
     type: 'text',
-    tools: ['tardisd'],
+    tools: ['tardisd', 'tardisremote'],
     flags: '--group <name>',
     serverKey: 'Group',
     help: 'group to run as (default: the group of User)',

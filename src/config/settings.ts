@@ -14,6 +14,7 @@ import { LOGIN_ROWS } from './rows-login.js';
 import { MARK_ROWS } from './rows-marks.js';
 import { MOUNT_ROWS } from './rows-mount.js';
 import { REKEY_ROWS } from './rows-rekey.js';
+import { REMOTE_ROWS } from './rows-remote.js';
 import { REPORT_ROWS } from './rows-reports.js';
 import { RESTORE_ROWS } from './rows-restore.js';
 import { RETENTION_ROWS } from './rows-retention.js';
@@ -22,6 +23,7 @@ import { SERVER_ROWS } from './rows-server.js';
 import { TUNING_ROWS } from './rows-tuning.js';
 import { UPKEEP_ROWS } from './rows-upkeep.js';
 import { WATCH_ROWS } from './rows-watch.js';
+import { WEB_ROWS } from './rows-web.js';
 
 export const SETTINGS = {
   ...COMMON_ROWS,
@@ -45,6 +47,8 @@ export const SETTINGS = {
   ...COMPARE_ROWS,
   ...HOOK_ROWS,
   ...WATCH_ROWS,
+  ...WEB_ROWS,
+  ...REMOTE_ROWS,
 } as const;
 
 type Table = typeof SETTINGS;

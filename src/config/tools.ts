@@ -49,13 +49,13 @@ export const KEY_MAKERS = [
 ] as const;
 
 /** Commands that read from a store or from a server. */
-export const READERS = ['regenerate', 'lstardis', 'tardiff', 'tardisfs'] as const;
+export const READERS = ['regenerate', 'lstardis', 'tardiff', 'tardisfs', 'tardis-web'] as const;
 /** Commands that read a store as a directory. */
 export const USER_TOOLS = [...READERS, ...SONIC] as const;
 /** Commands that read the client's configuration file. */
 export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
 /** All commands, and all sub-commands of `sonic`. A command finds its settings by this name. */
-export const TOOLS = ['tardis', 'tardisd', ...USER_TOOLS] as const;
+export const TOOLS = ['tardis', 'tardisd', 'tardisremote', ...USER_TOOLS] as const;
 export type Tool = (typeof TOOLS)[number];
 
 /** Commands of sonic that show or change sets of a client, in a store or through a server. */

@@ -3,6 +3,7 @@
  * to do about it. docs/errors.md is generated from it (a test keeps them equal).
  */
 import { row } from './error-row.js';
+import { WEB_ERRORS } from './web-errors.js';
 
 export const ERROR_TABLE = Object.freeze({
   USAGE: row('user', 1, 'See the command with --help.'),
@@ -359,6 +360,7 @@ export const ERROR_TABLE = Object.freeze({
     'Use an account that has the right to do this; rights are given on the machine of the store (sonic account).',
   ),
   SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
+  ...WEB_ERRORS,
   SOME_FILES_UNREAD: row(
     'partial',
     3,

@@ -37,6 +37,7 @@ export {
   parseFilterFile,
 } from './filter-rules.js';
 export { compileGlob, type Glob } from './glob.js';
+export { namePattern, type NamePattern } from './name-pattern.js';
 export * from './options.js';
 export { parseRule, parseRules, type Rule, type RuleOrigin, RuleList } from './rules.js';
 export { SAMPLE_FILTER } from './sample.js';

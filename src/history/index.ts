@@ -16,6 +16,7 @@ export { Access, noAccess } from './local/access.js';
 export { openHistoryIn, openLocalHistory } from './local/local-history.js';
 export { restBelow, rootAbove } from './local/roots.js';
 export { setAt, setNamed } from './local/sets.js';
+export { NamePlaces, type PlacedName, type SetsOfRoots } from './name-places.js';
 export { noSuchPath } from './no-such-path.js';
 export {
   type ChangesFound,

@@ -1,9 +1,12 @@
 export { attributeBytes } from './attributes.js';
+export { DeltaIndexes } from './delta-indexes.js';
 export { DirectoryTable as DirectoryNumbers } from './directory-table.js';
 export { FileSystem, type FileSystemOptions } from './file-system.js';
 export { FuseKernel, type Kernel, type ReplyData, type Unique } from './kernel.js';
 export { LastingHistory, type LastingOptions } from './lasting-history.js';
 export { mountAt, type Mounted, type MountRequest } from './mounting.js';
 export { nodeOf, placeOf as placeOfNode } from './node-ids.js';
+export { OpenContent } from './open-content.js';
 export { Errno, Op } from './protocol.js';
+export { Units } from './units.js';
 export { WalkAhead } from './walk-ahead.js';

@@ -1,4 +1,4 @@
-export { overviewOf } from './client-overview.js';
+export { overviewBeside, overviewOf } from './client-overview.js';
 export { Daemon, type DaemonOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
@@ -6,10 +6,16 @@ export { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './login/accounts.js';
 export { readCertificate } from './login/certificate.js';
-export { type LoginOptions, LoginService } from './login/login.js';
+export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
 export { EPISODES_FILE } from './monitor/alerts.js';
 export { Watch, type WatchPlan } from './monitor/monitor.js';
 export { openMetrics } from './monitor/open-metrics.js';
+export {
+  answerWith,
+  readingQuestion,
+  readOnlyHandlers,
+  wholeMessage,
+} from './queries/read-only.js';
 export { PROFILES_DIRECTORY } from './session-profile.js';
 export type { GcResult, GcWork } from './storage/gc-work.js';
 export {

@@ -24,6 +24,15 @@ export {
   withClient,
 } from './client/client-lock.js';
 export { checkClientName, isClientName } from './client/client-name.js';
+export {
+  isTokenAccount,
+  isTokenOf,
+  listTokenAccounts,
+  parseToken,
+  putToken,
+  tokenHash,
+  type TokenParts,
+} from './client/token-accounts.js';
 export { readFormat, STORE_FORMAT, writeFormat } from './client/format-file.js';
 export {
   addKeys,

@@ -37,7 +37,7 @@ export {
   isHost,
   isLoopback,
 } from './network.js';
-export { programVersion } from './package-root.js';
+export { packageRoot, programVersion } from './package-root.js';
 export { lockPatiently } from './patience.js';
 export { PrivateFolder } from './private-folder.js';
 export {
@@ -64,4 +64,4 @@ export {
   removeSocketFolder,
   SOCKET_FOLDER_ARGUMENTS,
 } from './temporary.js';
-export { loadHttp, loadHttps } from './web.js';
+export { loadHttp, loadHttp2, loadHttps } from './web.js';

@@ -9,3 +9,7 @@ export function loadHttp(): typeof import('node:http') {
 export function loadHttps(): typeof import('node:https') {
   return process.getBuiltinModule('node:https');
 }
+
+export function loadHttp2(): typeof import('node:http2') {
+  return process.getBuiltinModule('node:http2');
+}

@@ -14,7 +14,6 @@ export { mountWords } from './tardisfs/mount-words.js';
 export { toolCommand } from './shared/run-tool.js';
 export { requireNode } from './shared/node-version.js';
 export { counted, formatCount, formatSeconds, formatTable, formatTime } from './shared/units.js';
-export { namePattern } from './lstardis/name-pattern.js';
 export { serverPlace } from './shared/server-address.js';
 export { shellWord } from './shared/shell-word.js';
 export { chosenSets } from './sonic/set-choice.js';

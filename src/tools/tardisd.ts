@@ -3,16 +3,14 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { destination, type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { configInvalid, type Found, type Settings } from '../config/index.js';
-import { systemCode, TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { TardisError } from '../errors/index.js';
 import {
   Daemon,
   type DaemonOptions,
   InlineStorageHost,
   PROFILES_DIRECTORY,
-  readCertificate,
   type SideWorkFailed,
   ThreadStorageHost,
 } from '../server/index.js';
@@ -34,14 +32,13 @@ import { runTool, toolCommand } from './shared/run-tool.js';
 import { makeStoreDirectory } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
 import { endingSignals } from './shared/signals.js';
-import { becomeUser, makeFor, writePidFile } from './tardisd/server-process.js';
+import { becomeUser, writePidFile } from './tardisd/server-process.js';
+import { certificateOf, openLog } from './tardisd/serving.js';
+import type { Remote } from './tardisremote/start-remote.js';
 import { watchPlan } from './tardisd/monitor-settings.js';
 
-const LEVELS = ['error', 'info', 'debug', 'trace'];
 /** Descriptor on which a parent (`tardis --local`) waits until we listen, and by which we detect its end. */
 const PARENT_FD = 3;
-/** Bound on buffered log text if the log cannot be written. */
-const MAX_UNWRITTEN_LOG_CHARS = 1 << 20;
 /** With this many processors, none is idle during a local backup. */
 const FEW_PROCESSORS = 2;
 
@@ -73,13 +70,12 @@ async function serve(
 ): Promise<void> {
   process.umask(settings.umask);
   const address = listenAddress(settings);
-  const log = pino(
-    { level: LEVELS[Math.min(settings.verbose, 3)] ?? 'error', base: null },
-    logTo(await logDescriptor(settings)),
-  );
-  const pidFile = settings.pidFile === undefined ? undefined : writePidFile(settings.pidFile);
+  const log = await openLog(settings);
+  const pidFile =
+    settings.pidFile === undefined ? undefined : writePidFile(settings.pidFile, 'tardisd');
   try {
-    const certificate = await certificateOf(settings); // may be readable by root only
+    const { localSocket } = settings;
+    const certificate = localSocket === undefined ? await certificateOf(settings) : undefined; // may be readable by root only
     const system = nodeSystem(settings.umask);
     const isStoreNew = await makeStoreDirectory(system, settings);
     becomeUser(settings);
@@ -92,12 +88,6 @@ async function serve(
   } finally {
     pidFile?.remove();
   }
-}
-
-/** Opens the log. A log that cannot be written ends no session; text beyond the bound is dropped. */
-function logTo(fd: number): ReturnType<typeof destination> {
-  const log = destination({ dest: fd, sync: true, maxLength: MAX_UNWRITTEN_LOG_CHARS });
-  return log.on('error', () => undefined);
 }
 
 async function serveUntilStopped(
@@ -141,6 +131,10 @@ async function serveUntilStopped(
     await storage.close();
     throw error;
   }
+  const remote = await serveBeside(system, settings, place, log).catch(async (error: unknown) => {
+    await daemon.stop();
+    throw error;
+  });
   const isChild = !isInBackground() && reportToParent(settings.localSocket, stop);
   if (!isChild) process.on('SIGINT', stop);
   if (!isChild && !isInBackground()) {
@@ -148,7 +142,31 @@ async function serveUntilStopped(
   }
   reportToStarter();
   await daemon.stopped;
+  await remote?.close();
   if (isChild) removeSocketFolder(settings.localSocket!); // our parent may have been killed
+}
+
+/** Serves the store over HTTP too, if that is set. Throws LISTEN_FAILED. */
+async function serveBeside(
+  system: System,
+  settings: Settings<'tardisd'>,
+  { address, certificate }: Pick<DaemonOptions, 'address' | 'certificate'>,
+  log: Logger,
+): Promise<Remote | undefined> {
+  if (!settings.remote || settings.single || address.kind === 'unix') return undefined;
+  const { compress, allowCache: allowsCache, catalogFile, besidePort: port } = settings;
+  const { startRemote } = await import('./tardisremote/start-remote.js'); // most servers need no HTTP
+  const host = address.host === '' ? '::' : address.host;
+  const remote = await startRemote(system, {
+    store: storePath(settings),
+    catalogFile,
+    compress,
+    allowsCache,
+    log,
+    place: { host, port, certificate },
+  });
+  log.info({ port: remote.port }, 'HTTP is served');
+  return remote;
 }
 
 function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'address'> {
@@ -293,21 +311,6 @@ function listenAddress(settings: Settings<'tardisd'>): Address {
 
 const LOOPBACK = '127.0.0.1';
 
-/** Returns the certificate and key for TLS; undefined without TLS. */
-async function certificateOf(settings: Settings<'tardisd'>): Promise<DaemonOptions['certificate']> {
-  const { ssl, certFile, keyFile, makeCertificate, localSocket } = settings;
-  if (ssl !== true || localSocket !== undefined) return undefined;
-  if (certFile === undefined || keyFile === undefined) {
-    throw configInvalid('SSL needs CertFile and KeyFile');
-  }
-  return readCertificate({
-    certFile,
-    keyFile,
-    mayMake: makeCertificate,
-    makeWith: (make) => makeFor(settings, keyFile, () => makeFor(settings, certFile, make)),
-  });
-}
-
 /** Logs a warning at the start about access that is open to a network. */
 function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {
   if (settings.metricsPort !== undefined && !isLoopback(settings.metricsAddress)) {
@@ -321,19 +324,6 @@ function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: L
     log.warn(
       'anyone who can connect to this address can use clients without a password: see RequirePassword',
     );
-  }
-}
-
-/** Opens the log file and returns its descriptor; that of standard error without one. */
-async function logDescriptor(settings: Settings<'tardisd'>): Promise<number> {
-  const { logFile: file } = settings;
-  if (file === undefined) return 2;
-  try {
-    return await makeFor(settings, file, () => fs.openSync(file, 'a', 0o640));
-  } catch (error) {
-    const why = systemCode(error);
-    if (why === undefined) throw error;
-    throw new TardisError('CONFIG_INVALID', `cannot log to ${displayName(file)}: ${why}`);
   }
 }
 

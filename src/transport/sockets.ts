@@ -129,7 +129,8 @@ function strangersConnection(
   return connection;
 }
 
-function channelOf(socket: net.Socket): Channel {
+/** Returns what a login over a socket is bound to. */
+export function channelOf(socket: net.Socket): Channel {
   const peerAddress = socket.remoteAddress ?? '';
   if (!(socket instanceof tls.TLSSocket)) {
     const kind = peerAddress === '' ? 'unix' : 'tcp';
@@ -259,7 +260,13 @@ export function connect(
   });
 }
 
-function dial(system: System, address: Address, wish: TlsOptions | undefined): net.Socket {
+/** Opens a socket to a server, over TLS if `wish` is given. `protocols` are offered by ALPN. */
+export function dial(
+  system: System,
+  address: Address,
+  wish: TlsOptions | undefined,
+  protocols?: readonly string[],
+): net.Socket {
   const socket = system.network.connect(address);
   if (wish === undefined || address.kind === 'unix') return socket;
   const host = address.host.replace(/^\[(.*)\]$/, '$1');
@@ -269,12 +276,14 @@ function dial(system: System, address: Address, wish: TlsOptions | undefined): n
     ...(net.isIP(host) === 0 ? { servername: host } : {}),
     minVersion: TLS_VERSION,
     rejectUnauthorized: wish.validate,
+    ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
   });
 }
 
 const BAD_CERTIFICATE = /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_)/;
 
-function connectError(error: Error, address: Address): TardisError {
+/** Returns the error for a server that cannot be reached. */
+export function connectError(error: Error, address: Address): TardisError {
   const where = describeAddress(address);
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (BAD_CERTIFICATE.test(code)) {

@@ -1,4 +1,5 @@
 import { openHere, openThere } from '../helpers/history-lab.js';
+import { openByWeb } from '../helpers/web-server.js';
 import { historySuite } from './history.suite.js';
 
-historySuite(false, { local: openHere, remote: openThere });
+historySuite(false, { local: openHere, remote: openThere, 'remote by HTTPS': openByWeb });

@@ -1,4 +1,9 @@
 import { openHere, openThere } from '../helpers/history-lab.js';
+import { openByWeb } from '../helpers/web-server.js';
 import { historySuite } from './history.suite.js';
 
-historySuite(true, { 'sealed, local': openHere, 'sealed, remote': openThere });
+historySuite(true, {
+  'sealed, local': openHere,
+  'sealed, remote': openThere,
+  'sealed, remote by HTTPS': openByWeb,
+});

@@ -15,6 +15,8 @@ export type Tool =
   | 'lstardis'
   | 'tardiff'
   | 'tardisfs'
+  | 'tardis-web'
+  | 'tardisremote'
   | 'sonic';
 
 export interface Outcome {

@@ -151,6 +151,8 @@ ofPackages(
       'lstardis',
       'tardiff',
       'tardisfs',
+      'tardis-web',
+      'tardisremote',
       'sonic',
     ]) {
       t.true(files.has(`/usr/bin/${tool}`), tool);

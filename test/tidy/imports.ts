@@ -74,8 +74,24 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'maintenance/check',
     'maintenance/rewrite',
   ],
+  'web/api': [
+    ...COMMON,
+    'workers',
+    'excludes',
+    'history',
+    'mount',
+    'restore/diff',
+    'retention',
+    'maintenance/gc',
+  ],
+  'web/remote': [...COMMON, 'workers', 'history', 'server', 'web/api'],
+  'web/local': [...COMMON, 'workers', 'history', 'restore', 'web/api'],
+  page: ['web/api', 'web/local'],
   tools: [
     ...COMMON,
+    'web/api',
+    'web/local',
+    'web/remote',
     'notify',
     'excludes',
     'workers',
@@ -104,12 +120,16 @@ const OPEN_TO_TESTS = /^src\/system\/native[^/]*\.js$/;
 
 /**
  * Imports of single files past an index. The command `tardis` needs two files before it starts its local server; the
- * rest of those folders is loaded while the server starts. The third is a guard that must come before a library.
+ * rest of those folders is loaded while the server starts. The first is a guard that must come before a library. The
+ * page needs the types of the API, whose other files are no code for a browser.
  */
 const SINGLE_FILES = new Set([
   'src/system/msgpack/index.ts src/system/whole-addons.js',
   'src/tools/tardis.ts src/client/local-server.js',
   'src/tools/tardis.ts src/store/client/client-name.js',
+  'src/page/api.ts src/web/api/schemas.js',
+  'src/page/api.ts src/web/local/schemas.js',
+  'src/web/local/schemas.ts src/web/api/schemas.js',
 ]);
 
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]/gm;

@@ -16,7 +16,7 @@ const MAX_FUNCTION_LINES = 70;
 const MAX_FILE_BYTES = 256 * 1024;
 
 const files = filesOfHouse();
-const typescript = files.filter((file) => file.endsWith('.ts'));
+const typescript = files.filter((file) => /\.tsx?$/.test(file));
 const sources = typescript.filter((file) => file.startsWith('src/'));
 const tests = typescript.filter((file) => file.startsWith('test/'));
 const textFiles = files.filter((file) => !/\.(png|jpg|gz|zst|bin|node)$/.test(file));

@@ -12,7 +12,7 @@ const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]!))];
 const REQUESTS = /^\.(TH|SH|SS|PP|TP|RS 4|RE|nf|fi|br|\\")/;
 
 function pageOf(command: string): string {
-  const section = command === 'tardisd' ? 8 : 1;
+  const section = /^tardis(?:d|remote)$/.test(command) ? 8 : 1;
   return path.join(DIRECTORY, `${command}.${section}`);
 }
 

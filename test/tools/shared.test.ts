@@ -1,4 +1,5 @@
 /** The small decisions of the tools: numbers for people, words for a shell, patterns, sets and servers. */
+import { namePattern } from '../../src/excludes/index.js';
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
 import {
@@ -8,7 +9,6 @@ import {
   formatSeconds,
   formatTable,
   formatTime,
-  namePattern,
   serverPlace,
   shellWord,
   TimeLeft,

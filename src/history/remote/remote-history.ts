@@ -150,8 +150,9 @@ class RemoteHistory implements History {
     };
   }
 
-  deltas(): DeltaSource {
+  deltas(): DeltaSource | undefined {
     const { peer } = this;
+    if (!peer.makesDeltas) return undefined;
     /** Number of the connection on which each signature was sent. */
     const generations = new Map<number, number>();
     const known = (signature: number): number => generations.get(signature) ?? peer.generation;

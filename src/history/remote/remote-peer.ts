@@ -11,8 +11,9 @@ import type { Address, System } from '../../system/index.js';
 import {
   answerTo,
   Backoff,
+  type ClientLine,
   connect,
-  type Connection,
+  connectHttps,
   decodeMessage,
   DEFAULT_LINK,
   type EncodedMessage,
@@ -38,6 +39,8 @@ export interface RemotePlace {
   readonly client: string;
   /** Undefined for a connection without TLS. */
   readonly tls?: TlsOptions | undefined;
+  /** Path of the HTTP interface in its URL; undefined if the server is a `tardisd`. */
+  readonly webPath?: string | undefined;
   readonly credentials?: Credentials;
   readonly link?: LinkOptions;
   /** Limits of the retries if a connection is lost or cannot be made; undefined for no retries. */
@@ -70,7 +73,7 @@ export class RemotePeer {
   private answered = 0;
   private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
-  private connection: Connection | undefined;
+  private connection: ClientLine | undefined;
   private login: Login;
   private readonly over = new AbortController();
   private readonly system: System;
@@ -102,6 +105,11 @@ export class RemotePeer {
       peer.fail(asTardisError(error));
       throw error;
     }
+  }
+
+  /** True if the server keeps signatures for a connection, and makes deltas with them. */
+  get makesDeltas(): boolean {
+    return this.place.webPath === undefined;
   }
 
   /**
@@ -157,9 +165,8 @@ export class RemotePeer {
 
   /** Makes a connection, logs in, and sends the pending requests again. */
   private async connect(): Promise<Head<'welcome'>> {
-    const { system, place, login } = this;
-    const { address, tls, link = DEFAULT_LINK } = place;
-    const connection = await connect(system, address, link, tls);
+    const { login } = this;
+    const connection = await this.connectOnce();
     const welcome = await greet(connection, login, {
       hear: (name, bytes) => this.receive(connection, name, bytes),
       lost: (reason) => this.lost(connection, reason),
@@ -167,7 +174,7 @@ export class RemotePeer {
     this.connection = connection;
     this.untoldBytes = 0;
     if (this.failure !== undefined) connection.leave(); // the peer was closed meanwhile
-    if (place.keepsCatalog === true) this.askForCatalog();
+    if (this.place.keepsCatalog === true) this.askForCatalog();
     connection.owes(this.waiting.length > 0);
     for (const { message } of this.waiting) connection.sendEncoded(message);
     return welcome;
@@ -190,7 +197,17 @@ export class RemotePeer {
     });
   }
 
-  private receive(connection: Connection, name: MessageName, bytes: Buffer): void {
+  private connectOnce(): Promise<ClientLine> {
+    const { system, place } = this;
+    const { address, client, tls, webPath, link = DEFAULT_LINK } = place;
+    if (webPath === undefined) return connect(system, address, link, tls);
+    if (address.kind !== 'tcp' || tls === undefined) {
+      throw new TardisError('INSECURE_TCP_REFUSED', 'an HTTP interface is read over TLS only');
+    }
+    return connectHttps(system, address, link, tls, { prefix: webPath, client });
+  }
+
+  private receive(connection: ClientLine, name: MessageName, bytes: Buffer): void {
     const next = this.waiting[0]; // stays pending if this is no answer: the end of the connection rejects it
     if (next === undefined || (name !== next.answer && name !== 'questionFailed')) {
       throw new TardisError(
@@ -210,14 +227,14 @@ export class RemotePeer {
     next.reject(fromWire({ code, message, context }));
   }
 
-  private take(connection: Connection, bytes: number): void {
+  private take(connection: ClientLine, bytes: number): void {
     this.untoldBytes += bytes;
     if (this.untoldBytes < TELL_TAKEN_BYTES) return;
     connection.send('taken', { bytes: this.untoldBytes });
     this.untoldBytes = 0;
   }
 
-  private lost(connection: Connection, why: TardisError): void {
+  private lost(connection: ClientLine, why: TardisError): void {
     if (this.connection !== connection) return;
     this.connection = undefined;
     if (this.failure !== undefined) this.fail(why);

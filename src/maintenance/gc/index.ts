@@ -8,7 +8,13 @@ export { type EarlySet, setsToDeleteForSpace } from './early-purge.js';
 export { Headroom } from './headroom.js';
 export { type MakeRoomOptions, deleteForSpace } from './make-room.js';
 export { LOST_AND_FOUND, placeOrphans } from './orphans.js';
-export { previewPurgeOf, purgeByRules, type PurgeReport, type PurgeRequest } from './purge.js';
+export {
+  previewPurgeOf,
+  purgeByRules,
+  type PurgeReport,
+  type PurgeRequest,
+  retentionSet,
+} from './purge.js';
 export { rebuildCatalog } from './rebuild.js';
 export type { FrameTools } from './repack.js';
 export { requireSoundCatalog } from './sound-catalog.js';

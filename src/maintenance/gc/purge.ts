@@ -72,7 +72,8 @@ export function rootsText({ sets }: Catalog, set: SetNumber): string {
     .join(' ');
 }
 
-function retentionSet(set: BackupSet, roots: string): RetentionSet {
+/** Returns a set as rules judge it; `roots` is equal for sets of the same roots. */
+export function retentionSet(set: BackupSet, roots: string): RetentionSet {
   const { priority, isLocked, tags } = set.marks;
   return {
     set: set.set,

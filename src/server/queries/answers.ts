@@ -2,28 +2,17 @@
  * Answers to a reader's questions, from one client's store. There is one handler for each question of the message
  * table; each question is decoded once, with the codec of its row.
  */
-import {
-  Access,
-  decodeRequest,
-  encodeReply,
-  type Handlers,
-  openHistoryIn,
-} from '../../history/index.js';
-import { TardisError, toWire } from '../../errors/index.js';
+import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
 import { type ClientDirectory, DirectoryBackend } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import {
-  type EncodedMessage,
-  encodeMessage,
-  isQuestion,
-  type MessageName,
-  type QuestionName,
-} from '../../transport/index.js';
+import { isQuestion, type MessageName } from '../../transport/index.js';
 import { overviewBeside } from '../client-overview.js';
 import { BackgroundJobs, type JobLimits } from '../jobs/background-jobs.js';
 import { forgetHandlers, type PurgeRights, setHandlers } from './change-handlers.js';
 import { ReaderDeltas } from './delta-maker.js';
-import { byteReaders, entryReaders, reportReaders, setReaders } from './history-handlers.js';
+import { deltaReaders } from './history-handlers.js';
+import { answerWith, readOnlyHandlers, wholeMessage } from './read-only.js';
 
 export class Answers {
   private readonly handlers: Handlers;
@@ -49,10 +38,8 @@ export class Answers {
     const jobs = new BackgroundJobs(directory, limits);
     const store = { system, directory, limits: limits.limits, rights };
     const handlers: Handlers = {
-      ...setReaders(history),
-      ...entryReaders(history),
-      ...reportReaders(history, () => overviewBeside(system, directory)),
-      ...byteReaders(backend, deltas),
+      ...readOnlyHandlers(history, backend, () => overviewBeside(system, directory)),
+      ...deltaReaders(deltas),
       ...setHandlers(store),
       ...forgetHandlers(store, jobs),
       checkStore: (wish) => jobs.check(wish),
@@ -76,25 +63,6 @@ export class Answers {
     if (!isQuestion(name)) {
       throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no question of a reader`);
     }
-    return whole(await this.answer(name, bytes));
+    return wholeMessage(await answerWith(this.handlers, name, bytes));
   }
-
-  /** Returns the answer to a question; an error of the question itself becomes its answer. */
-  private async answer<N extends QuestionName>(name: N, bytes: Buffer): Promise<EncodedMessage> {
-    const asked = decodeRequest(name, bytes);
-    try {
-      const reply = this.handlers[name](asked.request);
-      return await reply.then((value) => encodeReply(name, asked, value));
-    } catch (error) {
-      const { code, message, context } = toWire(error);
-      if (code === 'PROTOCOL_VIOLATION' || code === 'INTERNAL') throw error;
-      const { number: question } = asked;
-      return encodeMessage('questionFailed', { question, code, message, context: { ...context } });
-    }
-  }
-}
-
-/** Returns a message as one buffer, since it goes to another thread. */
-function whole({ head, attachment }: EncodedMessage): Buffer {
-  return attachment === undefined ? head : Buffer.concat([head, attachment]);
 }

@@ -6,7 +6,7 @@ import {
   PAGE_ITEMS,
 } from '../../history/index.js';
 import { systemCode } from '../../errors/index.js';
-import type { Backend } from '../../store/index.js';
+import type { ObjectReader } from '../../store/index.js';
 import type { ReaderDeltas } from './delta-maker.js';
 
 export function setReaders(
@@ -68,10 +68,7 @@ export function reportReaders(
   };
 }
 
-export function byteReaders(
-  backend: Backend,
-  deltas: ReaderDeltas,
-): Pick<Handlers, 'readObject' | 'readerSignature' | 'readDelta' | 'dropSignature'> {
+export function objectReader(backend: ObjectReader): Pick<Handlers, 'readObject'> {
   return {
     readObject: async ({ object, position, bytes }) => {
       const target = Buffer.allocUnsafeSlow(bytes);
@@ -82,6 +79,13 @@ export function byteReaders(
         return undefined;
       }
     },
+  };
+}
+
+export function deltaReaders(
+  deltas: ReaderDeltas,
+): Pick<Handlers, 'readerSignature' | 'readDelta' | 'dropSignature'> {
+  return {
     readerSignature: async ({ signature, basisBytes, bytes, isLast }) => {
       deltas.sign(signature, basisBytes, bytes, isLast);
     },

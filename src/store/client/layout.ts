@@ -20,6 +20,8 @@ export const KEY_COPIES_DIRECTORY = 'packs/keys';
 /** Contains a directory for each sub-account. */
 export const SUB_ACCOUNTS_DIRECTORY = 'accounts';
 export const RIGHTS_FILE = 'rights';
+/** The hash of the token by which an account logs in. */
+export const TOKEN_FILE = 'token';
 
 export function keyFileName(number: number): string {
   return `${number.toString().padStart(8, '0')}.key`;

@@ -22,7 +22,7 @@ import {
   newestKeys,
   noteNeededKeys,
 } from './key-files.js';
-import { KEY_COPIES_DIRECTORY, RIGHTS_FILE, SUB_ACCOUNTS_DIRECTORY } from './layout.js';
+import { KEY_COPIES_DIRECTORY, RIGHTS_FILE, SUB_ACCOUNTS_DIRECTORY, TOKEN_FILE } from './layout.js';
 
 /** Largest number of accounts of one client. */
 const MAX_ACCOUNTS = 1000;
@@ -182,10 +182,14 @@ export async function putAccount(
 /** Removes an account. It cannot log in any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT. */
 export async function removeAccount(system: System, client: string, name: string): Promise<void> {
   const { files } = system;
-  requireAccount(system, client, name);
   const directory = accountDirectory(client, name);
+  const token = path.join(directory, TOKEN_FILE);
+  const hasToken = files.status(token) !== undefined;
+  if (!hasToken) requireAccount(system, client, name);
+  const rights = path.join(directory, RIGHTS_FILE);
   try {
-    files.unlink(path.join(directory, RIGHTS_FILE));
+    if (files.status(rights) !== undefined) files.unlink(rights);
+    if (hasToken) files.unlink(token);
     await files.syncDirectory(directory);
     dropKeys(system, directory);
     dropKeyFolders(system, directory);

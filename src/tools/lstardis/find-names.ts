@@ -3,13 +3,15 @@ import {
   type History,
   type BackupSet,
   FIRST_PLACE,
+  NamePlaces,
   type PathVersion,
   restBelow,
+  type SetsOfRoots,
 } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName, joinPath, lastComponent, shownRoots } from '../../model/index.js';
+import type { NamePattern } from '../../excludes/index.js';
+import { displayName, lastComponent, shownRoots } from '../../model/index.js';
 import { listedSpan } from './listed-spans.js';
-import type { NamePattern } from './name-pattern.js';
 
 /** Bound on the paths that are collected for sorting; further paths are not shown. */
 export const MOST_FOUND = 10_000;
@@ -45,7 +47,7 @@ interface Request {
 /** Finds all paths that match. Throws NO_SUCH_PATH if nothing matches, and the errors of the history. */
 export async function findNames(asked: Omit<Request, 'roots'>): Promise<Finding> {
   const request = { ...asked, roots: await asked.history.reports.rootsOfSets() };
-  const finder = new Finder(request, jobsOf(request));
+  const finder = new Finder(request);
   await finder.roots();
   await finder.entries();
   const { pattern } = request;
@@ -59,37 +61,15 @@ export async function findNames(asked: Omit<Request, 'roots'>): Promise<Finding>
   return found;
 }
 
-/** Sets with the same roots, newest first. A directory that one of them can reach is reachable in the others too. */
-type Job = readonly BackupSet[];
-
-function jobsOf({ sets, roots }: Request): Job[] {
-  const jobs = new Map<string, BackupSet[]>();
-  for (const set of sets.toReversed()) {
-    const key = Buffer.concat((roots.get(set.set) ?? []).flatMap((path) => [path, NUL]));
-    const job = jobs.get(key.toString('latin1'));
-    if (job === undefined) jobs.set(key.toString('latin1'), [set]);
-    else job.push(set);
-  }
-  return [...jobs.values()];
-}
-
-/** A version for which a path is sought. */
-interface Wanted {
-  readonly directory: number;
-  readonly name: Buffer;
-  /** Sets that show the version, one for each job; newest first. */
-  readonly candidates: { readonly set: number; readonly job: Job }[];
-}
-
 class Finder {
   private isCut = false;
-  private readonly byPath = new Map<string, { readonly path: Buffer; readonly job: Job }>();
+  private readonly byPath = new Map<string, { readonly path: Buffer; readonly job: SetsOfRoots }>();
   private readonly request: Request;
-  private readonly jobs: readonly Job[];
+  private readonly places: NamePlaces;
 
-  constructor(request: Request, jobs: readonly Job[]) {
+  constructor(request: Request) {
     this.request = request;
-    this.jobs = jobs;
+    this.places = new NamePlaces(request.history, request.sets, request.roots);
   }
 
   /** Finds roots by their paths, since they have no name in a directory. */
@@ -101,8 +81,8 @@ class Finder {
     for (const path of paths.values()) {
       if (!pattern.isMatch(lastComponent(path))) continue;
       const newest = (await history.versions(path)).at(-1);
-      const seen = newest && this.seenIn(newest.firstSet, newest.lastSet)[0];
-      if (seen !== undefined) this.add(path, seen);
+      const seen = newest && this.places.seenIn(newest)[0];
+      if (seen !== undefined) this.add(path, seen.job);
     }
   }
 
@@ -111,59 +91,13 @@ class Finder {
     const { literal, isMatch } = this.request.pattern;
     for (let after = FIRST_PLACE; !this.isCut; ) {
       const { versions, next } = await reports.named({ after, literal, isMatch });
-      const wanted = versions.map((version) => ({
-        ...version,
-        candidates: this.seenIn(version.firstSet, version.lastSet),
-      }));
-      await this.place(wanted);
+      for (const { path, job } of await this.places.place(versions)) this.add(path, job);
       if (next === undefined) return;
       after = next;
     }
   }
 
-  /** Returns for each job the newest set that shows versions of this span; newest first. */
-  private seenIn(firstSet: number, lastSet: number | undefined): Wanted['candidates'] {
-    const found = this.jobs.flatMap((job) => {
-      const newest = job.find(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity));
-      return newest === undefined ? [] : [{ set: newest.set, job }];
-    });
-    return found.sort((one, other) => other.set - one.set);
-  }
-
-  /**
-   * Looks up the path of each version in its newest set. A version not found in it is looked up in the set of the
-   * next job, which has other roots.
-   */
-  private async place(wanted: readonly Wanted[]): Promise<void> {
-    let left = wanted.filter(({ candidates }) => candidates.length > 0);
-    for (let turn = 0; left.length > 0; turn += 1) {
-      const bySet = new Map<number, Wanted[]>();
-      for (const one of left) {
-        const { set } = one.candidates[turn]!;
-        const those = bySet.get(set);
-        if (those === undefined) bySet.set(set, [one]);
-        else those.push(one);
-      }
-      const missed: Wanted[] = [];
-      for (const [set, those] of bySet) missed.push(...(await this.placeIn(set, those, turn)));
-      left = missed.filter(({ candidates }) => candidates.length > turn + 1);
-    }
-  }
-
-  /** Adds each version with a directory that has a path in the set. Returns the other versions. */
-  private async placeIn(set: number, wanted: readonly Wanted[], turn: number): Promise<Wanted[]> {
-    const directories = [...new Set(wanted.map(({ directory }) => directory))];
-    const paths = await this.request.history.reports.directoryPaths(set, directories);
-    const placed = new Map(directories.map((directory, index) => [directory, paths[index]]));
-    return wanted.filter(({ directory, name, candidates }) => {
-      const above = placed.get(directory);
-      if (above === undefined) return true;
-      this.add(joinPath(above, name), candidates[turn]!);
-      return false;
-    });
-  }
-
-  private add(path: Buffer, { job }: Wanted['candidates'][number]): void {
+  private add(path: Buffer, job: SetsOfRoots): void {
     const { pattern, below } = this.request;
     const isBelow = below.length === 0 || below.some((one) => restBelow(one, path) !== undefined);
     const key = path.toString('latin1');
@@ -192,7 +126,7 @@ class Finder {
 
   private async versionsAt(
     path: Buffer,
-    job: Job,
+    job: SetsOfRoots,
     listed: readonly BackupSet[],
   ): Promise<FoundPath> {
     const { history, sets } = this.request;
@@ -218,5 +152,3 @@ function newestThenPath(one: FoundPath, other: FoundPath): number {
   const [first, second] = [one.versions[0]!, other.versions[0]!];
   return second.firstSet - first.firstSet || Buffer.compare(one.path, other.path);
 }
-
-const NUL = Buffer.alloc(1);

@@ -1,12 +1,12 @@
 /** Prints the result of `lstardis --find`: one line for each version. */
 import type { BackupSet, PathVersion } from '../../history/index.js';
 import { ERROR_TABLE } from '../../errors/index.js';
+import { namePattern } from '../../excludes/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { absolutePath } from '../../system/index.js';
 import { findNames, type FoundPath, MOST_FOUND } from './find-names.js';
 import { jsonEntry, type LsSettings, sizeText, timeOf, type View } from './list-entries.js';
 import { spanText } from './list-versions.js';
-import { namePattern } from './name-pattern.js';
 import { type ProvenFinds, provenFinds } from './prove-found.js';
 import { print } from '../shared/run-tool.js';
 import { formatCount, formatTable } from '../shared/units.js';

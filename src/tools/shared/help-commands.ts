@@ -51,6 +51,20 @@ export const COMMANDS_HELP = {
       'SIGTERM, SIGINT and SIGHUP end every session at a checkpoint; the clients can continue later.',
     ],
   },
+  tardisremote: {
+    summary: 'Serves the clients of a store over HTTP, for reading.',
+    about: [
+      'It answers programs and browsers by the interface of docs/api.md, and lstardis, regenerate, tardiff, tardisfs and sonic with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys: what a client encrypts leaves it encrypted.',
+    ],
+    examples: [
+      example(
+        `tardisremote ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`,
+        'for a network, with a certificate that is created if it does not exist',
+      ),
+      example(`tardisremote ${D} --insecure-tcp`, 'for programs on this machine'),
+    ],
+    notes: ['SIGTERM, SIGINT and SIGHUP end it.'],
+  },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;
 
 export const READERS_HELP = {
@@ -134,6 +148,25 @@ export const READERS_HELP = {
     notes: [
       'With allow_other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
       'Exit status: 0 mounted (with -f: unmounted again), 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
+    ],
+  },
+  'tardis-web': {
+    summary: "Shows a client's backups in the browser.",
+    about: [
+      'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface only, to the user who starts the command. Encrypted backups are decrypted here; keys and password leave the machine in no case.',
+      'The address that is printed works once, for one browser. With --server, the backups are read from a server.',
+    ],
+    examples: [
+      example(`tardis-web ${D}`, 'the sets of this machine in a store'),
+      example('tardis-web --server backup.example.org', "this machine's sets on a server"),
+      example(
+        `tardis-web ${D} -C laptop --no-browser`,
+        'another client; the address is only printed',
+      ),
+    ],
+    notes: [
+      'It ends with Ctrl+C, and after an hour without a request (--idle-end).',
+      'Exit status: 0 ended, 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
   },
   tardiff: {

@@ -81,6 +81,10 @@ export const KEYS_HELP = {
         `sonic account --change phone --rights read,list ${AT}`,
         'changes its rights, so that it can only read',
       ),
+      example(
+        `sonic account --add figures --token --rights list ${AT}`,
+        'creates an account for a program, and prints the token for tardisremote',
+      ),
       example(`sonic account --remove phone ${AT}`, 'removes it, so that it can no longer log in'),
     ],
   },

@@ -7,6 +7,7 @@ import type { System } from '../../system/index.js';
 import { trustOlder } from './identity.js';
 import { clientPlace, storeLimits } from './local-store.js';
 import { openUnlocked } from './open-history.js';
+import { requireNoWeb } from './server-address.js';
 import { remotePlace, type ServerLoginSettings } from './server-login.js';
 import { unlockClient } from './unlock.js';
 
@@ -46,6 +47,7 @@ export async function openAdminThere(
   settings: ServerLoginSettings,
   found: Sources,
 ): Promise<RemoteAdmin> {
+  requireNoWeb(host);
   const place = await remotePlace(host, settings, found);
   const { openRemoteAdmin } = await import('../../history/remote/index.js'); // most runs need no connection
   const admin = await openRemoteAdmin(system, place);

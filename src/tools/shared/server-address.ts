@@ -16,6 +16,8 @@ export interface ServerPlace {
   readonly address: Address;
   /** Undefined for a connection without TLS. */
   readonly tls: TlsOptions | undefined;
+  /** Path of an HTTP interface in its URL; undefined if the server is a `tardisd`. */
+  readonly webPath?: string | undefined;
 }
 
 /** Returns the line that announces a retry. */
@@ -38,6 +40,7 @@ export function serverPlace(
 ): ServerPlace {
   // A unix socket needs no TLS: the permissions of its directory limit access.
   if (host.startsWith('/')) return { address: { kind: 'unix', path: host }, tls: undefined };
+  if (HTTP.test(host)) return webPlace(host, validateCerts ?? !isProven);
   requireHost(host);
   if (port === 0) throw new TardisError('CONFIG_INVALID', 'the port must not be 0');
   const address: Address = { kind: 'tcp', host, port };
@@ -55,6 +58,41 @@ export function serverPlace(
     );
   }
   return { address, tls: undefined };
+}
+
+const HTTP = /^https?:\/\//i;
+const HTTPS_PORT = 443;
+
+/** True if a server is named by the URL of its HTTP interface (tardisremote). */
+export function isWebServer(host: string): boolean {
+  return HTTP.test(host);
+}
+
+/** Returns the place of an HTTP interface. Throws CONFIG_INVALID. */
+function webPlace(text: string, validate: boolean): ServerPlace {
+  const shown = displayName(Buffer.from(text));
+  if (!URL.canParse(text)) throw new TardisError('CONFIG_INVALID', `"${shown}" is no URL`);
+  const { protocol, hostname, port, pathname, username, search, hash } = new URL(text);
+  if (protocol !== 'https:') {
+    throw new TardisError('CONFIG_INVALID', `"${shown}" is plain HTTP: give https://`);
+  }
+  if (username !== '' || search !== '' || hash !== '' || hostname === '') {
+    const what = `"${shown}": the URL of a tardisremote is https://HOST:PORT/`;
+    throw new TardisError('CONFIG_INVALID', what);
+  }
+  const address: Address = {
+    kind: 'tcp',
+    host: hostname,
+    port: port === '' ? HTTPS_PORT : Number(port),
+  };
+  return { address, tls: { validate }, webPath: pathname.replace(/\/+$/, '') };
+}
+
+/** Throws CONFIG_INVALID if a command that changes a store got the URL of an HTTP interface. */
+export function requireNoWeb(host: string): void {
+  if (!isWebServer(host)) return;
+  const what = 'an HTTP interface (tardisremote) is for reading: name the host of a tardisd';
+  throw new TardisError('CONFIG_INVALID', what);
 }
 
 /** Throws CONFIG_INVALID for text that is not a host, such as HOST:PORT. */

@@ -9,7 +9,9 @@ import type { RightName } from '../../model/index.js';
 import {
   accountDirectory,
   isAccount,
+  isTokenAccount,
   listAccounts,
+  listTokenAccounts,
   openClientDirectory,
   parseRights,
   putAccount,
@@ -21,6 +23,7 @@ import type { System } from '../../system/index.js';
 import { compareShown, requireNewest } from '../shared/older-store.js';
 import { requireNewPassword, requirePassword, stretchFor } from '../shared/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { addToken } from './account-tokens.js';
 import { newPassword, requireOne, printResult } from './passwords.js';
 import { formatTable } from '../shared/units.js';
 import { keysOf, keysOfKnown, checkShown, promptFor } from '../shared/unlock.js';
@@ -51,13 +54,19 @@ export async function account(options: Options, found: ReadonlyMap<string, Found
     return;
   }
   accountDirectory(client, name); // checks the name before a password prompt
-  if (addAccount !== undefined) await add(options, found, system, addAccount);
-  else if (changeAccount !== undefined) await change(options, system, changeAccount);
+  if (options.accountToken && addAccount === undefined) {
+    throw new TardisError('USAGE', '--token must be used with --add');
+  }
+  if (addAccount !== undefined) {
+    if (options.accountToken) await addToken(options, system, addAccount, rightsIn(options));
+    else await add(options, found, system, addAccount);
+  } else if (changeAccount !== undefined) await change(options, system, changeAccount);
   else await remove(options, system, name);
 }
 
 function list({ json, client }: Options, system: System, directory: string): void {
-  const accounts = listAccounts(system, directory);
+  const tokens = listTokenAccounts(system, directory).map((one) => ({ ...one, hasToken: true }));
+  const accounts = [...listAccounts(system, directory), ...tokens];
   if (json) {
     print(jsonText({ version: JSON_VERSION, client, accounts }));
     return;
@@ -67,6 +76,7 @@ function list({ json, client }: Options, system: System, directory: string): voi
     const rows = accounts.map(({ name, rights }) => [
       name,
       rights.join(' ') || 'none: its file is invalid',
+      ...(tokens.some((one) => one.name === name) ? ['token'] : []),
     ]);
     print(formatTable(rows, []));
   }
@@ -80,6 +90,9 @@ async function add(
 ): Promise<void> {
   const { client } = options;
   const rights = rightsIn(options);
+  if (isTokenAccount(system, openClientDirectory(system, clientPlace(options)).path, name)) {
+    throw new TardisError('USAGE', `the client "${client}" already has an account "${name}"`);
+  }
   const owner = requireOne(keysOfKnown(system, options), client);
   if (!owner.hasKeys) {
     const why = 'the keys are in a key file, and an account would put them back into the store';
@@ -127,7 +140,7 @@ async function change(options: Options, system: System, name: string): Promise<v
   const rights = rightsIn(options);
   // Without the client's lock, so that a session of the account itself does not block the change.
   const { path: directory } = openClientDirectory(system, clientPlace(options));
-  requireAccount(system, directory, name);
+  if (!isTokenAccount(system, directory, name)) requireAccount(system, directory, name);
   await putAccount(system, directory, { name, rights }, undefined);
   const text = `The account "${name}" of "${client}" may from now on: ${rights.join(', ')}.`;
   printResult(options.json, undefined, { client, account: name }, text);

@@ -39,7 +39,7 @@ import {
 } from '../shared/password.js';
 import { noteStored, requireNewest, requireNewestThere } from '../shared/older-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
-import { serverPlace } from '../shared/server-address.js';
+import { requireNoWeb, serverPlace } from '../shared/server-address.js';
 import { keyFileOf, keysOf, keysOfKnown, checkShown, promptFor } from '../shared/unlock.js';
 import { clientPlace, storeSystem } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
@@ -244,6 +244,7 @@ function requestTo(
 ): KeysRequest {
   // A server that receives the verifier of a new password is not authenticated by that password.
   const isProven = password !== undefined && !isNew;
+  requireNoWeb(host);
   const place = serverPlace(host, options, isProven);
   return {
     ...place,

@@ -30,7 +30,7 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './scan-ahead.js';
 import { SavedList } from './saved-list.js';
-import { retryText, serverPlace } from '../shared/server-address.js';
+import { requireNoWeb, retryText, serverPlace } from '../shared/server-address.js';
 import { ShownBackup } from './shown-backup.js';
 import { requireTags } from '../shared/tags.js';
 import { keyFileOf, promptFor } from '../shared/unlock.js';
@@ -140,6 +140,7 @@ async function run(
   if (create && password !== undefined) told.strength(strengthLine(password, settings));
   // A server that receives the verifier of a new password is not authenticated by that password.
   const isProven = password !== undefined && !create;
+  if (server === undefined) requireNoWeb(settings.server);
   const place = server === undefined ? serverPlace(settings.server, settings, isProven) : undefined;
   const request: BackupRequest = {
     client,

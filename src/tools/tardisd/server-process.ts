@@ -15,10 +15,10 @@ export interface PidFile {
 }
 
 /**
- * Writes our process id. Throws SERVER_RUNS if the file names a running tardisd, CONFIG_INVALID if it cannot be
+ * Writes our process id. Throws SERVER_RUNS if the file names a running process of the program, CONFIG_INVALID if it cannot be
  * written.
  */
-export function writePidFile(file: Buffer): PidFile {
+export function writePidFile(file: Buffer, program: string): PidFile {
   const shown = displayName(file);
   let fd: number;
   try {
@@ -28,10 +28,10 @@ export function writePidFile(file: Buffer): PidFile {
       0o644,
     );
     const other = pidIn(fd);
-    if (other !== undefined && isServer(other)) {
+    if (other !== undefined && isServer(other, program)) {
       throw new TardisError(
         'SERVER_RUNS',
-        `${shown} contains the id of process ${other}, a running tardisd`,
+        `${shown} contains the id of process ${other}, a running ${program}`,
       );
     }
     fs.fchmodSync(fd, 0o644); // readable for programs that start and stop servers
@@ -61,10 +61,10 @@ function pidIn(fd: number): number | undefined {
   return /^\d+$/.test(text.trim()) ? Number(text) : undefined;
 }
 
-function isServer(pid: number): boolean {
+function isServer(pid: number, program: string): boolean {
   if (pid === process.pid) return false;
   try {
-    return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('tardisd');
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(program);
   } catch {
     return false; // no process has this id any more
   }

@@ -25,7 +25,7 @@ import { TardisError } from '../../errors/index.js';
 import type { KnownClient } from '../../crypto/identity/index.js';
 import { programVersion, type System } from '../../system/index.js';
 import {
-  type Connection,
+  type ClientLine,
   decodeMessage,
   encodeMessage,
   type Head,
@@ -161,7 +161,7 @@ export class Login {
   }
 
   /** Sends the greeting. Must be called once, before anything else. */
-  greet(connection: Connection, place: SessionPlace = NO_SESSION): void {
+  greet(connection: ClientLine, place: SessionPlace = NO_SESSION): void {
     const made = this.made?.record;
     const told =
       made === undefined || this.credentials.keyFile === undefined ? made : withoutKeys(made);
@@ -178,7 +178,7 @@ export class Login {
   }
 
   /** Answers a challenge. Throws LOGIN_FAILED, and the errors of prompting the user. */
-  async answer(connection: Connection, bytes: Buffer): Promise<void> {
+  async answer(connection: ClientLine, bytes: Buffer): Promise<void> {
     const { head } = decodeMessage('loginChallenge', bytes);
     if (this.login.isAwaitingProof) throw unexpected();
     this.password ??= await this.ask(connection);
@@ -190,7 +190,7 @@ export class Login {
     connection.send('loginProof', { ...proof });
   }
 
-  private async ask(connection: Connection): Promise<Buffer> {
+  private async ask(connection: ClientLine): Promise<Buffer> {
     const over = new AbortController();
     connection.closed.then(
       () => over.abort(),

@@ -1,6 +1,6 @@
 /** Greets a server over a new connection and logs in. Backups, readers and changes of keys begin with it. */
 import { fromWire, TardisError } from '../../errors/index.js';
-import { type Connection, decodeMessage, type Head, hungUp, type MessageName } from '../index.js';
+import { type ClientLine, decodeMessage, type Head, hungUp, type MessageName } from '../index.js';
 import type { Login, SessionPlace } from './client-login.js';
 
 export interface Greeted {
@@ -17,7 +17,7 @@ export interface Greeted {
  * the error of the server or of the login. `place` is the session to resume.
  */
 export function greet(
-  connection: Connection,
+  connection: ClientLine,
   login: Login,
   greeted: Greeted,
   place?: SessionPlace,

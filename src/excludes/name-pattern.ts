@@ -1,6 +1,6 @@
-/** The pattern of `lstardis --find`. It matches names, or the ends of paths if it has a slash. */
-import { compileGlob } from '../../excludes/index.js';
-import { splitPath } from '../../model/index.js';
+/** The pattern of a search by name. It matches names, or the ends of paths if it has a slash. */
+import { splitPath } from '../model/index.js';
+import { compileGlob } from './glob.js';
 
 export interface NamePattern {
   /** The pattern as it was typed. */

@@ -1,0 +1,44 @@
+/**
+ * Bundles the page of tardis-web into dist/bundle/page, and adds its packages to dist/bundle/packages.json. Fails if the
+ * script is larger than the page may be.
+ */
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const FROM = 'src/page';
+const TO = 'dist/bundle/page';
+const LISTED = 'dist/bundle/packages.json';
+/** Most bytes of the script, compressed by gzip. */
+const MAX_SCRIPT_BYTES = 150 * 1000;
+const PACKAGE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/;
+
+mkdirSync(TO, { recursive: true });
+const { metafile } = await build({
+  entryPoints: [`${FROM}/main.tsx`, `${FROM}/page.css`],
+  entryNames: 'page',
+  outdir: TO,
+  bundle: true,
+  minify: true,
+  metafile: true,
+  platform: 'browser',
+  target: ['chrome115', 'firefox115', 'safari17'],
+  format: 'esm',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+for (const name of ['index.html', 'icon.svg']) copyFileSync(`${FROM}/${name}`, `${TO}/${name}`);
+
+const bytes = gzipSync(readFileSync(`${TO}/page.js`), { level: 9 }).length;
+if (bytes > MAX_SCRIPT_BYTES) throw new Error(`the page's script takes ${bytes} bytes compressed`);
+
+const listed = JSON.parse(readFileSync(LISTED, 'utf8'));
+for (const [file, { bytesInOutput }] of Object.entries(metafile.outputs[`${TO}/page.js`].inputs)) {
+  const [place] = PACKAGE.exec(file) ?? [];
+  if (place === undefined || bytesInOutput === 0) continue;
+  listed[place] = [...new Set([...(listed[place] ?? []), 'page/page.js'])].sort();
+}
+const sorted = Object.fromEntries(Object.entries(listed).sort(([a], [b]) => (a < b ? -1 : 1)));
+writeFileSync(LISTED, `${JSON.stringify(sorted, null, 1)}\n`);

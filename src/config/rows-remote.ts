@@ -1,0 +1,76 @@
+/** Settings of `tardisremote`, which serves stores over HTTP, and of a `tardisd` that does so itself. */
+import type { SettingTable } from './row.js';
+
+export const DEFAULT_REMOTE_PORT = 7430;
+
+export const REMOTE_ROWS = {
+  remoteConfig: {
+    type: 'path',
+    tools: ['tardisremote'],
+    flags: '--config <file>',
+    variable: 'TARDIS_REMOTE_CONFIG',
+    help: 'configuration file; /etc/tardis/tardisremote.cfg if it exists',
+    test: 'tardisremote reads its settings from a file, variables and options',
+  },
+  remotePort: {
+    type: 'int',
+    min: 0,
+    max: 65_535,
+    default: DEFAULT_REMOTE_PORT,
+    tools: ['tardisremote'],
+    flags: '--port <n>',
+    variable: 'TARDIS_REMOTE_PORT',
+    remoteKey: 'Port',
+    help: 'TCP port to listen on; 0 lets the system choose one',
+    test: 'tardisremote reads its settings from a file, variables and options',
+  },
+  remotePidFile: {
+    type: 'path',
+    tools: ['tardisremote'],
+    flags: '--pidfile <file>',
+    variable: 'TARDIS_REMOTE_PIDFILE',
+    remoteKey: 'PidFile',
+    help: 'file that contains the process id while the program runs',
+    test: 'tardisremote runs in the background, with its PidFile, and ends at a signal',
+  },
+  remote: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisd'],
+    flags: '--remote',
+    serverKey: 'Remote',
+    help: 'serve the store over HTTP too, as tardisremote does',
+    test: 'a tardisd with Remote serves its store over HTTP too',
+  },
+  besidePort: {
+    type: 'int',
+    min: 0,
+    max: 65_535,
+    default: DEFAULT_REMOTE_PORT,
+    tools: ['tardisd'],
+    flags: '--remote-port <n>',
+    serverKey: 'RemotePort',
+    help: 'with Remote: TCP port for HTTP; 0 lets the system choose one',
+    test: 'a tardisd with Remote serves its store over HTTP too',
+  },
+  compress: {
+    type: 'bool',
+    default: true,
+    tools: ['tardisd', 'tardisremote'],
+    flags: '--compress',
+    negatable: true,
+    serverKey: 'Compress',
+    help: 'compress answers in JSON over HTTP, if the requester accepts it',
+    test: 'Compress and AllowCache are what answers say',
+  },
+  allowCache: {
+    type: 'bool',
+    default: true,
+    tools: ['tardisd', 'tardisremote'],
+    flags: '--allow-cache',
+    negatable: true,
+    serverKey: 'AllowCache',
+    help: 'let requesters over HTTP keep contents of complete sets for an hour',
+    test: 'Compress and AllowCache are what answers say',
+  },
+} as const satisfies SettingTable;

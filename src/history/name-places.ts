@@ -1,0 +1,117 @@
+/** Finds the paths of versions that were found by their names, each in the newest set that can reach it. */
+import { joinPath } from '../model/index.js';
+import type { BackupSet } from '../store/catalog/index.js';
+import type { History } from './history.js';
+
+/** Sets with the same roots, newest first. A directory that one of them can reach is reachable in the others too. */
+export type SetsOfRoots = readonly BackupSet[];
+
+/** A version for which a path is sought; `lastSet` is undefined while it is current. */
+export interface NamedSpan {
+  readonly directory: number;
+  readonly name: Buffer;
+  readonly firstSet: number;
+  readonly lastSet: number | undefined;
+}
+
+/** A set that shows a version. */
+export interface SeenIn {
+  readonly set: number;
+  readonly job: SetsOfRoots;
+}
+
+/** A version with its path in a set. */
+export interface PlacedName<T extends NamedSpan> extends SeenIn {
+  readonly version: T;
+  readonly path: Buffer;
+}
+
+interface Wanted<T> {
+  readonly version: T;
+  /** Sets that show the version, one for each job; newest first. */
+  readonly candidates: readonly SeenIn[];
+}
+
+const NUL = Buffer.alloc(1);
+
+export class NamePlaces {
+  private readonly jobs: readonly SetsOfRoots[];
+  private readonly history: Pick<History, 'reports'>;
+
+  /** `sets` are those to search, oldest first; `roots` are the paths of the roots of each set. */
+  constructor(
+    history: Pick<History, 'reports'>,
+    sets: readonly BackupSet[],
+    roots: ReadonlyMap<number, readonly Buffer[]>,
+  ) {
+    this.history = history;
+    this.jobs = jobsOf(sets, roots);
+  }
+
+  /** Returns for each job the newest set that shows versions of a span; newest first. */
+  seenIn({ firstSet, lastSet }: Pick<NamedSpan, 'firstSet' | 'lastSet'>): SeenIn[] {
+    const found = this.jobs.flatMap((job) => {
+      const newest = job.find(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity));
+      return newest === undefined ? [] : [{ set: newest.set, job }];
+    });
+    return found.sort((one, other) => other.set - one.set);
+  }
+
+  /**
+   * Returns the versions that have a path, each in its newest set. A version not found in it is looked up in the set of
+   * the next job, which has other roots.
+   */
+  async place<T extends NamedSpan>(versions: readonly T[]): Promise<PlacedName<T>[]> {
+    const placed: PlacedName<T>[] = [];
+    let left: Wanted<T>[] = versions
+      .map((version) => ({ version, candidates: this.seenIn(version) }))
+      .filter(({ candidates }) => candidates.length > 0);
+    for (let turn = 0; left.length > 0; turn += 1) {
+      const bySet = new Map<number, Wanted<T>[]>();
+      for (const one of left) {
+        const { set } = one.candidates[turn]!;
+        const those = bySet.get(set);
+        if (those === undefined) bySet.set(set, [one]);
+        else those.push(one);
+      }
+      const missed: Wanted<T>[] = [];
+      for (const [set, those] of bySet) {
+        missed.push(...(await this.placeIn(set, those, turn, placed)));
+      }
+      left = missed.filter(({ candidates }) => candidates.length > turn + 1);
+    }
+    return placed;
+  }
+
+  /** Adds each version with a directory that has a path in the set. Returns the other versions. */
+  private async placeIn<T extends NamedSpan>(
+    set: number,
+    wanted: readonly Wanted<T>[],
+    turn: number,
+    placed: PlacedName<T>[],
+  ): Promise<Wanted<T>[]> {
+    const directories = [...new Set(wanted.map(({ version }) => version.directory))];
+    const paths = await this.history.reports.directoryPaths(set, directories);
+    const places = new Map(directories.map((directory, index) => [directory, paths[index]]));
+    return wanted.filter(({ version, candidates }) => {
+      const above = places.get(version.directory);
+      if (above === undefined) return true;
+      placed.push({ version, path: joinPath(above, version.name), ...candidates[turn]! });
+      return false;
+    });
+  }
+}
+
+function jobsOf(
+  sets: readonly BackupSet[],
+  roots: ReadonlyMap<number, readonly Buffer[]>,
+): SetsOfRoots[] {
+  const jobs = new Map<string, BackupSet[]>();
+  for (const set of sets.toReversed()) {
+    const key = Buffer.concat((roots.get(set.set) ?? []).flatMap((path) => [path, NUL]));
+    const job = jobs.get(key.toString('latin1'));
+    if (job === undefined) jobs.set(key.toString('latin1'), [set]);
+    else job.push(set);
+  }
+  return [...jobs.values()];
+}

@@ -1,0 +1,195 @@
+/** Asks the program that served the page. Addresses are relative, so that no other host is ever asked. */
+import type {
+  BackupSet,
+  Change,
+  Client,
+  Directory,
+  Entry,
+  Found,
+  Version,
+} from '../web/api/schemas.js';
+import type { DeletedPage, RestoreState, RestoreWish } from '../web/local/schemas.js';
+import type { Order, Sort } from './parts/place.js';
+
+export type { BackupSet, Change, Client, Entry, Found, RestoreState, RestoreWish, Version };
+export type Deleted = DeletedPage['deleted'][number];
+
+const BASE = '/api/v1';
+/** Entries of a page of a listing. */
+const PAGE_ENTRIES = 1000;
+/** Results of a page of a search: the first ones must come quickly. */
+const PAGE_FOUND = 200;
+
+/** An error of the API. `code` is one of docs/errors.md; `UNREACHABLE` if there was no answer. */
+export class ApiError extends Error {
+  readonly code: string;
+  readonly guidance: string;
+
+  constructor(code: string, message: string, guidance: string) {
+    super(message);
+    this.code = code;
+    this.guidance = guidance;
+  }
+}
+
+interface How {
+  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+async function ask(
+  path: string,
+  { method = 'GET', body, signal, headers }: How,
+): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(`${BASE}${path}`, {
+      method,
+      // Another site's page cannot send this header.
+      headers: {
+        'x-tardis-page': '1',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: signal ?? null,
+      credentials: 'same-origin',
+      redirect: 'error',
+    });
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    throw new ApiError('UNREACHABLE', '', '');
+  }
+  if (response.ok) return response;
+  const problem = (await response.json().catch(() => ({}))) as Partial<Record<string, string>>;
+  const { code = 'INTERNAL', detail = response.statusText, guidance = '' } = problem;
+  throw new ApiError(code, detail, guidance);
+}
+
+async function json<T>(path: string, how: How = {}): Promise<T> {
+  return (await (await ask(path, how)).json()) as T;
+}
+
+function clientPath(client: string): string {
+  return `/clients/${encodeURIComponent(client)}`;
+}
+
+function setPath(client: string, set: number | undefined): string {
+  return `${clientPath(client)}/sets/${set ?? 'latest'}`;
+}
+
+interface SessionReply {
+  readonly program: string;
+  readonly client?: string;
+  readonly canRestore: boolean;
+}
+
+export interface DirectoryWish {
+  readonly client: string;
+  readonly set: number;
+  readonly path: string;
+  readonly sort: Sort;
+  readonly order: Order;
+}
+
+/** The bytes that all listed sets up to one have added to the store. */
+export interface SpacePoint {
+  readonly set: number;
+  readonly ms: number;
+  readonly bytes: number;
+}
+
+export interface PurgeRules {
+  readonly keepDaily: number;
+  readonly keepWeekly: number;
+  readonly keepMonthly: number;
+  readonly keepYearly: number;
+}
+
+interface SpaceReply {
+  readonly sets: readonly { set: number; openedAtMs: number; storedBytes: number }[];
+}
+
+/** The verdict of a purge on a set, with the reasons to keep it. */
+export interface Decision {
+  readonly set: number;
+  readonly isDeleted: boolean;
+  readonly reasons: readonly { readonly why: string; readonly what?: string }[];
+}
+
+export const api = {
+  session: (signal: AbortSignal) => json<SessionReply>('/session', { signal }),
+  clients: (signal: AbortSignal) => json<Client[]>('/clients', { signal }),
+  sets: (client: string, signal: AbortSignal) =>
+    json<{ sets: BackupSet[] }>(`${clientPath(client)}/sets`, { signal }),
+  roots: (client: string, set: number, signal: AbortSignal) =>
+    json<{ roots: { path: string; pathBytes?: string }[] }>(`${setPath(client, set)}/roots`, {
+      signal,
+    }),
+  entry: (client: string, set: number, path: string, signal: AbortSignal) =>
+    json<Entry>(`${setPath(client, set)}/entry?path=${path}`, { signal }),
+  directory: (wish: DirectoryWish, after: string | undefined, signal: AbortSignal) => {
+    const { client, set, path, sort, order } = wish;
+    const query = `path=${path}&limit=${PAGE_ENTRIES}&sort=${sort}&order=${order}`;
+    return json<Directory>(`${setPath(client, set)}/directory?${query}${cursor(after)}`, {
+      signal,
+    });
+  },
+  deleted: (client: string, set: number, path: string, signal: AbortSignal) =>
+    json<DeletedPage>(`${setPath(client, set)}/deleted?path=${path}`, { signal }),
+  versions: (client: string, path: string, signal: AbortSignal) =>
+    json<{ versions: Version[] }>(`${clientPath(client)}/versions?path=${path}`, { signal }),
+  search: (client: string, pattern: string, after: string | undefined, signal: AbortSignal) => {
+    const query = `pattern=${encodeURIComponent(pattern)}&limit=${PAGE_FOUND}${cursor(after)}`;
+    return json<{ found: Found[]; next?: string }>(`${clientPath(client)}/search?${query}`, {
+      signal,
+    });
+  },
+  /** Returns at most the first bytes of a content. */
+  content: async (href: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> => {
+    const headers = { range: `bytes=0-${maxBytes - 1}` };
+    const response = await ask(href.slice(BASE.length), { signal, headers });
+    return new Uint8Array(await response.arrayBuffer());
+  },
+  space: async (client: string, signal: AbortSignal): Promise<SpacePoint[]> => {
+    const { sets } = await json<SpaceReply>(`${clientPath(client)}/space`, { signal });
+    let bytes = 0;
+    return sets.map(({ set, openedAtMs, storedBytes }) => {
+      bytes += storedBytes;
+      return { set, ms: openedAtMs, bytes };
+    });
+  },
+  purge: async (client: string, rules: PurgeRules, signal: AbortSignal): Promise<Decision[]> => {
+    const kept = Object.entries(rules).filter(([, count]) => Number(count) > 0);
+    const query = kept.map(([rule, count]) => `${rule}=${String(count)}`).join('&');
+    const path = `${clientPath(client)}/purge${query === '' ? '' : `?${query}`}`;
+    return (await json<{ sets: Decision[] }>(path, { signal })).sets;
+  },
+  restore: (wish: RestoreWish) => json<RestoreState>('/restores', { method: 'POST', body: wish }),
+  restoreState: (id: string, signal: AbortSignal) =>
+    json<RestoreState>(`/restores/${id}`, { signal }),
+  stopRestore: (id: string) => json<RestoreState>(`/restores/${id}`, { method: 'DELETE' }),
+};
+
+function cursor(after: string | undefined): string {
+  return after === undefined ? '' : `&after=${encodeURIComponent(after)}`;
+}
+
+/** Returns the address of a content. */
+export function contentHref(client: string, set: number, path: string, isDownload = false): string {
+  const download = isDownload ? '&download=1' : '';
+  return `${BASE}${setPath(client, set)}/content?path=${path}${download}`;
+}
+
+/** Returns the address of an archive of paths. */
+export function archiveHref(
+  client: string,
+  set: number,
+  paths: readonly string[],
+  format: 'zip' | 'tar',
+): string {
+  const query = paths.map((path) => `path=${path}&`).join('');
+  return `${BASE}${setPath(client, set)}/archive?${query}format=${format}`;
+}

@@ -1,0 +1,151 @@
+/** One directory of one set: its entries, and on request those that were deleted from it. */
+import { useMemo } from 'preact/hooks';
+import { api, type BackupSet, type Deleted, type Entry } from '../api.js';
+import { type Go, type Paged, useAnswer, usePages } from '../hooks.js';
+import { t } from '../language.js';
+import { lastSegment, parentOf, pathOf, textOf } from '../parts/paths.js';
+import type { Place, Sort } from '../parts/place.js';
+import { aboveRoots, startingPath } from '../parts/roots.js';
+import { comparison, type Row, rowOf, withDeleted } from '../parts/rows.js';
+import { shownName } from '../parts/shown.js';
+import type { Selection } from '../parts/selection.js';
+import { EntryGrid, type EntryRow } from './entry-grid.js';
+import { Notice } from './notice.js';
+
+interface FilesProps {
+  readonly client: string;
+  readonly set: BackupSet;
+  readonly place: Place;
+  readonly go: Go;
+  readonly selection: Selection;
+  readonly timeOf: (set: number) => string;
+  readonly onOpen: (row: EntryRow) => void;
+  readonly onToggle: (rows: readonly EntryRow[]) => void;
+}
+
+export function FilesView(props: FilesProps) {
+  const { client, set, place, go } = props;
+  const roots = useAnswer(`${client}/${set.set}/roots`, async (signal) => {
+    const { roots: found } = await api.roots(client, set.set, signal);
+    return found.map(({ path, pathBytes }) => pathOf(path, pathBytes));
+  });
+  if (roots.error !== undefined) return <Notice error={roots.error} again={roots.again} />;
+  if (roots.value === undefined) return <p class="empty">{t('loading')}</p>;
+  const above = aboveRoots(place.path, roots.value);
+  if (place.path === '/' && above !== undefined) {
+    const start = startingPath(roots.value);
+    if (start !== '/' && !wasHere) {
+      wasHere = true;
+      queueMicrotask(() => go({ path: start }, 'replace'));
+    }
+  }
+  wasHere = true;
+  if (above !== undefined && above.length > 0) return <AboveRoots {...props} segments={above} />;
+  return <DirectoryView {...props} key={`${client}/${set.set}${place.path}`} />;
+}
+
+/** True once a directory was shown: only the first visit goes down to the roots by itself. */
+let wasHere = false;
+
+function AboveRoots(props: FilesProps & { readonly segments: readonly string[] }) {
+  const { segments, place } = props;
+  const base = place.path === '/' ? '' : place.path;
+  const rows = segments.map(
+    (segment): EntryRow => ({
+      path: `${base}/${segment}`,
+      entry: undefined,
+      name: textOf(segment),
+      inSet: undefined,
+      isDeleted: false,
+    }),
+  );
+  return <Listing {...props} rows={rows} list={undefined} deletedCount={0} />;
+}
+
+function DirectoryView(props: FilesProps) {
+  const { client, set, place } = props;
+  const { path, sort, order, showsDeleted } = place;
+  const key = `${client}/${set.set}/${sort}/${order}${path}`;
+  const list = usePages<Row<Entry>>(key, async (after, signal) => {
+    const wish = { client, set: set.set, path, sort, order };
+    const { entries, next } = await api.directory(wish, after, signal);
+    return { items: entries.map((entry) => rowOf(path, entry)), next };
+  });
+  const deleted = useAnswer(
+    showsDeleted ? `deleted/${client}/${set.set}${path}` : undefined,
+    (signal) => api.deleted(client, set.set, path, signal),
+  );
+  const gone = deleted.value?.deleted ?? NOBODY;
+  const rows = useMemo(() => {
+    const rowsGone = showsDeleted ? gone.map((one) => deletedRow(path, one)) : [];
+    return withDeleted(list.items, rowsGone, comparison(sort, order), list.isWhole);
+  }, [list.items, list.items.length, list.isWhole, gone, showsDeleted]);
+  const error = list.error ?? deleted.error;
+  return (
+    <>
+      {error === undefined ? null : <Notice error={error} again={list.more} />}
+      <Listing {...props} rows={rows} list={list} deletedCount={gone.length} />
+    </>
+  );
+}
+
+const NOBODY: readonly Deleted[] = [];
+
+function deletedRow(path: string, { entry, lastSet }: Deleted): EntryRow {
+  return { ...rowOf(path, entry), inSet: lastSet, isDeleted: true };
+}
+
+interface ListingProps extends FilesProps {
+  readonly rows: readonly EntryRow[];
+  readonly list: Paged<Row<Entry>> | undefined;
+  readonly deletedCount: number;
+}
+
+function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
+  const { place, go, selection, timeOf } = props;
+  const isWhole = list?.isWhole ?? true;
+  const nothing = (): void => undefined;
+  const sortBy = (sort: Sort): void => {
+    const order = sort === place.sort && place.order === 'asc' ? 'desc' : 'asc';
+    go({ sort, order }, 'replace');
+  };
+  const above = parentOf(place.path);
+  if (rows.length === 0 && isWhole) return <p class="empty">{t('empty')}</p>;
+  return (
+    <>
+      <EntryGrid
+        label={t('filesIn', { path: shownName(textOf(place.path)) })}
+        rows={rows}
+        isWhole={isWhole}
+        selection={selection}
+        sort={list === undefined ? undefined : place.sort}
+        order={place.order}
+        startAt={place.file}
+        timeOf={timeOf}
+        onSort={sortBy}
+        onOpen={props.onOpen}
+        onUp={() => {
+          if (above !== undefined) go({ path: above, file: undefined });
+        }}
+        onToggle={props.onToggle}
+        onNearEnd={list?.more ?? nothing}
+        onEnd={list?.all ?? nothing}
+      />
+      <p class="status" role="status">
+        {statusOf(rows.length - deletedCount, list)}
+        {deletedCount > 0 ? ` · ${t('changedDeleted', { n: deletedCount })}` : ''}
+      </p>
+    </>
+  );
+}
+
+function statusOf(count: number, list: Paged<Row<Entry>> | undefined): string {
+  if (list?.isFull === true) return t('tooMany', { n: count });
+  if (list?.isLoading === true && count === 0) return t('loading');
+  return t(list?.isWhole === false ? 'entriesLoaded' : 'entries', { n: count });
+}
+
+/** Returns the name of a path's last part, as text. */
+export function nameOf(path: string): string {
+  return textOf(lastSegment(path));
+}

@@ -1,0 +1,103 @@
+/** One row of the list of entries. */
+import type { Entry } from '../api.js';
+import { LOCALE, t } from '../language.js';
+import { parentOf } from '../parts/paths.js';
+import type { Row } from '../parts/rows.js';
+import { msOfNs, shownBytes, shownName, shownTime } from '../parts/shown.js';
+import { Icon, iconOf } from './icons.js';
+import { Name, PathName } from './name.js';
+
+interface RowProps {
+  readonly row: Row<Entry>;
+  readonly index: number;
+  readonly topPx: number;
+  readonly isActive: boolean;
+  readonly isSelected: boolean;
+  readonly hasPath: boolean;
+  readonly timeOf: (set: number) => string;
+  readonly onPoint: () => void;
+  readonly onOpen: () => void;
+  readonly onToggle: () => void;
+}
+
+export function GridRow(props: RowProps) {
+  const { row, index, topPx, isActive, isSelected, hasPath, timeOf } = props;
+  const { entry, name, inSet, isDeleted, path } = row;
+  const type = entry?.type ?? 'directory';
+  const isFile = type === 'file';
+  return (
+    <div
+      class={`grid-row ${isActive ? 'active' : ''} ${isDeleted ? 'deleted' : ''}`}
+      role="row"
+      id={`row-${index}`}
+      aria-rowindex={index + 2}
+      aria-selected={isSelected}
+      style={{ transform: `translateY(${topPx}px)` }}
+      onClick={props.onPoint}
+      onDblClick={props.onOpen}
+    >
+      <div class="cell cell-name" role="gridcell">
+        <input
+          type="checkbox"
+          tabIndex={-1}
+          checked={isSelected}
+          aria-label={t('select', { name: shownName(name) })}
+          onChange={props.onToggle}
+          onDblClick={(event) => event.stopPropagation()}
+        />
+        <Icon name={iconOf(type)} />
+        <span class="names">
+          <button type="button" class="plain open" tabIndex={-1} onClick={props.onOpen}>
+            <Name name={name} />
+            {entry?.target === undefined ? null : (
+              <span class="faint">
+                {' → '}
+                <Name name={entry.target} />
+              </span>
+            )}
+          </button>
+          {hasPath ? (
+            <span class="faint below">
+              <PathName path={parentOf(path) ?? '/'} />
+            </span>
+          ) : null}
+          <Marks
+            row={row}
+            isShort={!hasPath}
+            lastIn={inSet === undefined ? undefined : timeOf(inSet)}
+          />
+        </span>
+      </div>
+      <div class="cell cell-size" role="gridcell">
+        {isFile && entry !== undefined ? shownBytes(entry.sizeBytes) : ''}
+      </div>
+      <div class="cell cell-modified" role="gridcell">
+        {entry === undefined || entry.damage !== undefined
+          ? ''
+          : shownTime(msOfNs(entry.modifiedNs), LOCALE)}
+      </div>
+    </div>
+  );
+}
+
+interface MarksProps {
+  readonly row: Row<Entry>;
+  /** True if there is room for one word only. */
+  readonly isShort: boolean;
+  readonly lastIn: string | undefined;
+}
+
+function Marks({ row, isShort, lastIn }: MarksProps) {
+  const { entry, isDeleted } = row;
+  if (isDeleted && lastIn !== undefined) {
+    const long = t('deletedAfter', { time: lastIn });
+    return (
+      <span class="mark mark-deleted" title={long}>
+        {isShort ? t('deleted') : long}
+      </span>
+    );
+  }
+  if (entry?.damage !== undefined) return <span class="mark mark-bad">{t('damaged')}</span>;
+  if (entry?.isReadable === false) return <span class="mark">{t('unreadable')}</span>;
+  return null;
+}

@@ -1,0 +1,36 @@
+/** Icons as lines, in the colour of the text around them. They say nothing that is not also in words. */
+const PATHS = {
+  directory:
+    'M2 4.5A1.5 1.5 0 0 1 3.500 3h2.700l1.600 1.800h4.700A1.500 1.500 0 0 1 14 6.300v5.200a1.500 1.500 0 0 1-1.500 1.500h-9A1.500 1.500 0 0 1 2 11.500z',
+  file: 'M4 1.800h5.200L12.500 5v8.700a.5.5 0 0 1-.5.5H4a.5.5 0 0 1-.5-.5V2.300a.5.5 0 0 1 .5-.5zM9 2v3.300h3.300',
+  symlink:
+    'M6.500 9.500l3-3M7 4.500l1-1a2.800 2.800 0 0 1 4 4l-1 1M9 11.500l-1 1a2.800 2.800 0 0 1-4-4l1-1',
+  special: 'M8 2l5.500 3v6L8 14l-5.500-3V5zM8 8l5.500-3M8 8v6M8 8L2.500 5',
+  up: 'M8 13V3.500M4 7.500l4-4 4 4',
+  left: 'M10 3L5 8l5 5',
+  right: 'M6 3l5 5-5 5',
+  close: 'M4 4l8 8M12 4l-8 8',
+  search: 'M7 2.500a4.500 4.500 0 1 1 0 9 4.500 4.500 0 0 1 0-9zM10.500 10.500L14 14',
+  edit: 'M3 13l.7-3L11 2.700a1.100 1.100 0 0 1 1.600 0l.7.7a1.100 1.100 0 0 1 0 1.600L6 12.300z',
+  calendar: 'M2.500 4h11v9.500h-11zM2.500 7h11M5.500 2.500V5M10.500 2.500V5',
+  lock: 'M4 7.500h8v6H4zM5.500 7.500V5.200a2.500 2.500 0 0 1 5 0v2.300',
+  warning: 'M8 2.500l6 11H2zM8 6.500v3.500M8 11.700v.2',
+  check: 'M3 8.500l3.500 3.500L13 4.500',
+  moon: 'M13 9.800A5.500 5.500 0 0 1 6.200 3a5.500 5.500 0 1 0 6.800 6.800z',
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name }: { readonly name: IconName }) {
+  return (
+    <svg class={`icon icon-${name}`} viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
+
+/** Returns the icon of a type of entries. */
+export function iconOf(type: string): IconName {
+  if (type === 'directory' || type === 'file' || type === 'symlink') return type;
+  return 'special';
+}

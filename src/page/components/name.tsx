@@ -1,0 +1,27 @@
+/** Shows names, which may contain anything: unseen characters are visible, and directions stay inside. */
+import { textOf } from '../parts/paths.js';
+import { shownName } from '../parts/shown.js';
+
+export function Name({ name }: { readonly name: string }) {
+  return (
+    <bdi class="name" dir="auto">
+      {shownName(name)}
+    </bdi>
+  );
+}
+
+/** Shows an encoded path. Directions cannot cross a slash. */
+export function PathName({ path }: { readonly path: string }) {
+  const segments = path === '/' ? [] : path.slice(1).split('/');
+  if (segments.length === 0) return <span class="path">/</span>;
+  return (
+    <span class="path">
+      {segments.map((segment, index) => (
+        <span key={index}>
+          /<wbr />
+          <Name name={textOf(segment)} />
+        </span>
+      ))}
+    </span>
+  );
+}

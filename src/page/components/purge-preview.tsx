@@ -1,0 +1,128 @@
+/** Shows the sets that a purge by given rules would delete, and why the others stay. Nothing is deleted. */
+import { useState } from 'preact/hooks';
+import { api, type BackupSet, type PurgeRules } from '../api.js';
+import { useAnswer, useSettled } from '../hooks.js';
+import { LOCALE, t } from '../language.js';
+import { shownName, shownTime } from '../parts/shown.js';
+import type { TextKey } from '../strings.js';
+import { Notice } from './notice.js';
+
+const RULES = ['keepDaily', 'keepWeekly', 'keepMonthly', 'keepYearly'] as const;
+const START: PurgeRules = { keepDaily: 14, keepWeekly: 8, keepMonthly: 12, keepYearly: 0 };
+const MAX_KEPT = 10_000;
+const SETTLE_MS = 300;
+
+interface PurgeProps {
+  readonly client: string;
+  readonly sets: readonly BackupSet[];
+}
+
+export function PurgePreview({ client, sets }: PurgeProps) {
+  const [rules, setRules] = useState(START);
+  const asked = useSettled(rules, SETTLE_MS);
+  const answer = useAnswer(`purge/${client}/${JSON.stringify(asked)}`, (signal) =>
+    api.purge(client, asked, signal),
+  );
+  const times = new Map(sets.map(({ set, openedAtMs }) => [set, openedAtMs]));
+  return (
+    <>
+      <p class="faint">{t('purgeHint')}</p>
+      <fieldset class="rules">
+        <legend>{t('purgeKeep')}</legend>
+        {RULES.map((rule) => (
+          <label key={rule} class="field">
+            {t(rule)}
+            <input
+              type="number"
+              min={0}
+              max={MAX_KEPT}
+              value={rules[rule]}
+              onInput={({ currentTarget }) =>
+                setRules({ ...rules, [rule]: boundedCount(currentTarget.value) })
+              }
+            />
+          </label>
+        ))}
+      </fieldset>
+      <p>
+        <code>{commandOf(client, asked)}</code>
+      </p>
+      {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
+      {answer.value === undefined ? null : <Decisions decisions={answer.value} times={times} />}
+    </>
+  );
+}
+
+/** Texts of the reasons to keep a set; those of a period need its name. */
+const REASONS: Readonly<Record<string, TextKey>> = {
+  locked: 'keepLocked',
+  newest: 'keepNewest',
+  unfinished: 'keepUnfinished',
+  young: 'keepYoung',
+  tag: 'keepTag',
+  clock: 'keepClock',
+  damaged: 'keepDamaged',
+  'no rule': 'keepNoRule',
+  hourly: 'keepHour',
+  daily: 'keepDay',
+  weekly: 'keepWeek',
+  monthly: 'keepMonth',
+  yearly: 'keepYear',
+};
+
+function reasonText({ why, what = '' }: { readonly why: string; readonly what?: string }): string {
+  const key = Object.hasOwn(REASONS, why) ? REASONS[why] : undefined;
+  return shownName(key === undefined ? `${why} ${what}` : t(key, { what }));
+}
+
+function boundedCount(text: string): number {
+  const count = Number.parseInt(text, 10);
+  return Number.isNaN(count) ? 0 : Math.max(0, Math.min(MAX_KEPT, count));
+}
+
+function commandOf(client: string, rules: PurgeRules): string {
+  const words = RULES.filter((rule) => rules[rule] > 0).map(
+    (rule) => `--${rule.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)} ${rules[rule]}`,
+  );
+  return ['sonic purge', `-C ${client}`, ...words].join(' ');
+}
+
+interface DecisionsProps {
+  readonly decisions: Awaited<ReturnType<typeof api.purge>>;
+  readonly times: ReadonlyMap<number, number>;
+}
+
+function Decisions({ decisions, times }: DecisionsProps) {
+  const going = decisions.filter(({ isDeleted }) => isDeleted).length;
+  return (
+    <>
+      <p role="status">{t('purgeDeletes', { n: going, kept: decisions.length - going })}</p>
+      <div class="table-scroll" tabIndex={0} role="region" aria-label={t('purge')}>
+        <table class="plain-table">
+          <thead>
+            <tr>
+              <th scope="col">{t('set')}</th>
+              <th scope="col">{t('time')}</th>
+              <th scope="col">{t('state')}</th>
+              <th scope="col">{t('reason')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {decisions.map(({ set, isDeleted, reasons }) => (
+              <tr key={set}>
+                <td>{set}</td>
+                <td>{shownTime(times.get(set), LOCALE)}</td>
+                <td>
+                  <span class={`mark ${isDeleted ? 'mark-bad' : 'mark-good'}`}>
+                    {t(isDeleted ? 'purgeGoes' : 'purgeStays')}
+                  </span>
+                </td>
+                <td>{isDeleted ? t('keepNone') : reasons.map(reasonText).join('; ')}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}

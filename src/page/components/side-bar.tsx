@@ -1,0 +1,35 @@
+/** The backups: a calendar, and the list of a month. On a narrow page it is a drawer. */
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { BackupSet } from '../api.js';
+import { t } from '../language.js';
+import { lateSets, monthNumber, monthOf } from '../parts/calendar.js';
+import { Calendar } from './calendar.js';
+import { SetList } from './set-list.js';
+
+interface SideBarProps {
+  readonly sets: readonly BackupSet[];
+  readonly chosen: BackupSet | undefined;
+  readonly isOpen: boolean;
+  readonly onChoose: (set: number) => void;
+}
+
+export function SideBar({ sets, chosen, isOpen, onChoose }: SideBarProps) {
+  const shownMs = chosen?.openedAtMs ?? sets[0]?.openedAtMs ?? Date.now();
+  const [month, setMonth] = useState(() => monthOf(shownMs));
+  useEffect(() => setMonth(monthOf(shownMs)), [shownMs]);
+  const late = useMemo(() => lateSets(sets), [sets]);
+  const number = monthNumber(month);
+  const inMonth = sets.filter(({ openedAtMs }) => monthNumber(monthOf(openedAtMs)) === number);
+  return (
+    <nav class={`side ${isOpen ? 'open' : ''}`} id="sets" aria-label={t('sets')}>
+      <Calendar
+        sets={sets}
+        month={month}
+        chosen={chosen?.set}
+        onMonth={setMonth}
+        onChoose={onChoose}
+      />
+      <SetList sets={inMonth} late={late} chosen={chosen?.set} onChoose={onChoose} />
+    </nav>
+  );
+}

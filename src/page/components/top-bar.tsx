@@ -1,0 +1,109 @@
+/** The bar at the top: the views, the search, colours and keys. */
+import { useEffect, useState } from 'preact/hooks';
+import type { Go } from '../hooks.js';
+import { t } from '../language.js';
+import { type Place, VIEWS } from '../parts/place.js';
+import { shownName } from '../parts/shown.js';
+import { Icon } from './icons.js';
+
+interface TopBarProps {
+  readonly place: Place;
+  readonly client: string;
+  readonly go: Go;
+  readonly onKeys: () => void;
+}
+
+export function TopBar({ place, client, go, onKeys }: TopBarProps) {
+  return (
+    <header class="top">
+      <a class="skip" href="#main" onClick={skip}>
+        {t('skipToFiles')}
+      </a>
+      <div class="brand">
+        <img src="icon.svg" alt="" width="24" height="24" />
+        <h1>
+          {t('product')} <span class="faint">{shownName(client)}</span>
+        </h1>
+      </div>
+      <form role="search" class="search" onSubmit={(event) => event.preventDefault()}>
+        <Icon name="search" />
+        <input
+          id="search"
+          type="search"
+          aria-label={t('search')}
+          placeholder={t('search')}
+          value={place.search}
+          autocomplete="off"
+          spellcheck={false}
+          onInput={({ currentTarget }) => {
+            const how = place.search === '' ? 'push' : 'replace';
+            go({ view: 'files', search: currentTarget.value, file: undefined }, how);
+          }}
+          onKeyDown={(event) => {
+            if (event.key === 'ArrowDown') {
+              event.preventDefault();
+              document.querySelector<HTMLElement>('#files')?.focus();
+            }
+          }}
+        />
+      </form>
+      <nav class="views" aria-label={t('product')}>
+        {VIEWS.map((view) => (
+          <button
+            key={view}
+            type="button"
+            class="tab"
+            aria-current={place.view === view ? 'page' : undefined}
+            onClick={() => go({ view })}
+          >
+            {t(view)}
+          </button>
+        ))}
+      </nav>
+      <ThemeButton />
+      <button
+        type="button"
+        class="plain round keys"
+        aria-label={t('help')}
+        title={t('help')}
+        onClick={onKeys}
+      >
+        ?
+      </button>
+    </header>
+  );
+}
+
+/** The address keeps the place, so that a link to a part of the page must not change it. */
+function skip(event: Event): void {
+  event.preventDefault();
+  const files = document.querySelector<HTMLElement>('#files');
+  (files ?? document.querySelector<HTMLElement>('#main button, #main input'))?.focus();
+}
+
+const THEMES = ['system', 'light', 'dark'] as const;
+type Theme = (typeof THEMES)[number];
+const THEME_TEXTS = { system: 'themeSystem', light: 'themeLight', dark: 'themeDark' } as const;
+const THEME_KEY = 'theme';
+
+function ThemeButton() {
+  const [theme, setTheme] = useState<Theme>(
+    () => THEMES.find((one) => one === localStorage.getItem(THEME_KEY)) ?? 'system',
+  );
+  useEffect(() => {
+    document.documentElement.dataset['theme'] = theme;
+    localStorage.setItem(THEME_KEY, theme);
+  }, [theme]);
+  const label = `${t('theme')}: ${t(THEME_TEXTS[theme])}`;
+  return (
+    <button
+      type="button"
+      class="plain round"
+      aria-label={label}
+      title={label}
+      onClick={() => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]!)}
+    >
+      <Icon name="moon" />
+    </button>
+  );
+}

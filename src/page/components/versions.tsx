@@ -1,0 +1,126 @@
+/** The versions of a path as a line of time, newest first. Two of them can be compared. */
+import { useState } from 'preact/hooks';
+import { api, type Version } from '../api.js';
+import { useAnswer } from '../hooks.js';
+import { LOCALE, t } from '../language.js';
+import { msOfNs, shownBytes, shownTime } from '../parts/shown.js';
+import { Comparison, type ComparedVersion } from './comparison.js';
+import { Notice } from './notice.js';
+
+interface VersionsProps {
+  readonly client: string;
+  readonly path: string;
+  readonly name: string;
+  /** The set whose version is shown. */
+  readonly set: number;
+  readonly timeOf: (set: number) => string;
+  readonly onSet: (set: number) => void;
+}
+
+export function Versions(props: VersionsProps) {
+  const { client, path, set } = props;
+  const [chosen, setChosen] = useState<readonly number[]>([]);
+  const [isComparing, setComparing] = useState(false);
+  const answer = useAnswer(`${client}/versions${path}`, (signal) =>
+    api.versions(client, path, signal),
+  );
+  const versions = (answer.value?.versions ?? []).toReversed();
+  const choose = (firstSet: number): void => {
+    const others = chosen.filter((one) => one !== firstSet);
+    setChosen(others.length === chosen.length ? [...others, firstSet].slice(-2) : others);
+  };
+  const both = versions.filter(({ firstSet }) => chosen.includes(firstSet));
+  const [after, before] = both;
+  return (
+    <section class="versions">
+      <div class="bar">
+        <h3>{t('versions')}</h3>
+        {versions.length < 2 ? null : (
+          <button
+            type="button"
+            disabled={both.length !== 2}
+            title={t('compareChoose')}
+            onClick={() => setComparing(true)}
+          >
+            {t('compare')}
+          </button>
+        )}
+      </div>
+      {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
+      <ol class="timeline">
+        {versions.map((version) => (
+          <VersionItem
+            key={version.firstSet}
+            {...props}
+            version={version}
+            isShown={version.firstSet <= set && (version.lastSet ?? Infinity) >= set}
+            isChosen={chosen.includes(version.firstSet)}
+            canChoose={versions.length > 1 && version.entry.type === 'file'}
+            onChoose={() => choose(version.firstSet)}
+          />
+        ))}
+      </ol>
+      {isComparing && after !== undefined && before !== undefined ? (
+        <Comparison
+          client={client}
+          path={path}
+          name={props.name}
+          before={comparedOf(before)}
+          after={comparedOf(after)}
+          onClose={() => setComparing(false)}
+        />
+      ) : null}
+    </section>
+  );
+}
+
+function comparedOf({ firstSet, entry }: Version): ComparedVersion {
+  return { set: firstSet, entry, time: shownTime(msOfNs(entry.modifiedNs), LOCALE) };
+}
+
+interface ItemProps extends VersionsProps {
+  readonly version: Version;
+  readonly isShown: boolean;
+  readonly isChosen: boolean;
+  readonly canChoose: boolean;
+  readonly onChoose: () => void;
+}
+
+function VersionItem(props: ItemProps) {
+  const { version, isShown, isChosen, canChoose, timeOf } = props;
+  const { firstSet, lastSet, entry } = version;
+  const time = shownTime(msOfNs(entry.modifiedNs), LOCALE);
+  const from = timeOf(firstSet);
+  const span =
+    lastSet === undefined
+      ? t('versionSince', { from })
+      : t('versionSpan', { from, to: timeOf(lastSet) });
+  return (
+    <li class={isShown ? 'shown' : ''} aria-current={isShown ? 'true' : undefined}>
+      {canChoose ? (
+        <input
+          type="checkbox"
+          aria-label={t('compareThis', { time })}
+          checked={isChosen}
+          onChange={props.onChoose}
+        />
+      ) : null}
+      <div>
+        <strong>{time}</strong>{' '}
+        {entry.type === 'file' ? <span class="faint">{shownBytes(entry.sizeBytes)}</span> : null}
+        <div class="faint">{span}</div>
+      </div>
+      {isShown ? (
+        <span class="mark">{t('versionShown')}</span>
+      ) : (
+        <button
+          type="button"
+          aria-label={`${t('versionShow')}: ${time}`}
+          onClick={() => props.onSet(lastSet ?? firstSet)}
+        >
+          {t('versionShow')}
+        </button>
+      )}
+    </li>
+  );
+}

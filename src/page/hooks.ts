@@ -1,0 +1,186 @@
+/** Hooks of the page: the place in the address, answers of the API, and lists that are loaded page by page. */
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { ApiError } from './api.js';
+import { hashOf, type Place, placeOf } from './parts/place.js';
+
+/** Changes the place; `replace` leaves no step in the browser's history. */
+export type Go = (change: Partial<Place>, how?: 'push' | 'replace') => void;
+
+export function usePlace(): [Place, Go] {
+  const [place, setPlace] = useState(() => placeOf(location.hash));
+  const current = useRef(place);
+  current.current = place;
+  useEffect(() => {
+    const read = (): void => setPlace(placeOf(location.hash));
+    addEventListener('hashchange', read);
+    addEventListener('popstate', read);
+    return () => {
+      removeEventListener('hashchange', read);
+      removeEventListener('popstate', read);
+    };
+  }, []);
+  const go = useCallback<Go>((change, how = 'push') => {
+    const next = { ...current.current, ...change };
+    const hash = hashOf(next);
+    if (hash !== location.hash) {
+      if (how === 'push') history.pushState(null, '', hash);
+      else history.replaceState(null, '', hash);
+    }
+    current.current = next;
+    setPlace(next);
+  }, []);
+  return [place, go];
+}
+
+export interface Answer<T> {
+  readonly value: T | undefined;
+  readonly error: ApiError | undefined;
+  readonly isLoading: boolean;
+}
+
+const WAITING = { value: undefined, error: undefined, isLoading: true } as const;
+
+/** Asks when `key` changes; an undefined key asks nothing. The question before is withdrawn. */
+export function useAnswer<T>(
+  key: string | undefined,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Answer<T> & { readonly again: () => void } {
+  const [held, setHeld] = useState<Answer<T> & { readonly key?: string | undefined }>(WAITING);
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    if (key === undefined) return undefined;
+    const controller = new AbortController();
+    ask(controller.signal).then(
+      (value) => setHeld({ key, value, error: undefined, isLoading: false }),
+      (error: unknown) => {
+        if (controller.signal.aborted) return;
+        setHeld({ key, value: undefined, error: asApiError(error), isLoading: false });
+      },
+    );
+    return () => controller.abort();
+  }, [key, turn]);
+  const again = useCallback(() => setTurn((before) => before + 1), []);
+  const isCurrent = held.key === key && key !== undefined;
+  return isCurrent ? { ...held, again } : { ...WAITING, isLoading: key !== undefined, again };
+}
+
+export function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError('INTERNAL', String(error), '');
+}
+
+interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | undefined;
+}
+
+export interface Paged<T> {
+  readonly items: readonly T[];
+  readonly isWhole: boolean;
+  readonly isLoading: boolean;
+  readonly error: ApiError | undefined;
+  /** True if the list has the most entries that a page keeps. */
+  readonly isFull: boolean;
+  /** Loads the next page. */
+  readonly more: () => void;
+  /** Loads everything up to the bound. */
+  readonly all: () => void;
+}
+
+/** Most entries of a list that the page keeps. */
+export const MAX_ITEMS = 250_000;
+
+/** The list while it grows; its items are in one array, since copying it for each page would take ever longer. */
+interface Growing<T> {
+  readonly items: T[];
+  next: string | undefined;
+  isWhole: boolean;
+  isLoading: boolean;
+  wantsAll: boolean;
+  error: ApiError | undefined;
+}
+
+/** Loads a list page by page; a new `key` begins another one, and an undefined one has no list. */
+export function usePages<T>(
+  key: string | undefined,
+  ask: (after: string | undefined, signal: AbortSignal) => Promise<Page<T>>,
+): Paged<T> {
+  const [, setTurn] = useState(0);
+  const list = useRef<Growing<T>>(newList());
+  const listKey = useRef<string | undefined>(undefined);
+  const load = useRef<() => void>(() => undefined);
+  if (listKey.current !== key) {
+    listKey.current = key;
+    list.current = newList();
+    load.current = () => undefined;
+  }
+  useEffect(() => {
+    if (key === undefined) return undefined;
+    const controller = new AbortController();
+    const growing = list.current;
+    const next = (): void => {
+      if (growing.isLoading || growing.isWhole || growing.items.length >= MAX_ITEMS) return;
+      const before = growing.items.length;
+      growing.isLoading = true;
+      growing.error = undefined;
+      ask(growing.next, controller.signal)
+        .then((page) => {
+          for (const item of page.items) growing.items.push(item);
+          growing.next = page.next;
+          growing.isWhole = page.next === undefined;
+        })
+        .catch((error: unknown) => {
+          growing.error = controller.signal.aborted ? undefined : asApiError(error);
+          growing.wantsAll = false;
+        })
+        .finally(() => {
+          growing.isLoading = false;
+          if (controller.signal.aborted) return;
+          setTurn((before) => before + 1);
+          // A page may be empty without being the last one.
+          const isEmpty = growing.items.length === before && growing.error === undefined;
+          if (growing.wantsAll || isEmpty) next();
+        });
+      setTurn((before) => before + 1);
+    };
+    load.current = next;
+    next();
+    return () => controller.abort();
+  }, [key]);
+  const { items, isWhole, isLoading, error } = list.current;
+  const more = useCallback(() => load.current(), []);
+  const all = useCallback(() => {
+    list.current.wantsAll = true;
+    load.current();
+  }, []);
+  const isWaiting = isLoading || (key !== undefined && !isWhole && items.length === 0);
+  return {
+    items,
+    isWhole,
+    isLoading: isWaiting && error === undefined,
+    error,
+    isFull: items.length >= MAX_ITEMS,
+    more,
+    all,
+  };
+}
+
+function newList<T>(): Growing<T> {
+  return {
+    items: [],
+    next: undefined,
+    isWhole: false,
+    isLoading: false,
+    wantsAll: false,
+    error: undefined,
+  };
+}
+
+/** Returns a value that follows another one after it has stayed for some time. */
+export function useSettled<T>(value: T, afterMs: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), afterMs);
+    return () => clearTimeout(timer);
+  }, [value, afterMs]);
+  return settled;
+}

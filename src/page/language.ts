@@ -1,0 +1,39 @@
+/** The language of the page: the first one of the browser that has a table, else English. */
+import { ENGLISH, LANGUAGES, type Language, type TextKey } from './strings.js';
+
+const FALLBACK = 'en';
+
+const wanted = navigator.languages.map((tag) => tag.toLowerCase().split('-')[0]!);
+const code = wanted.find((tag) => Object.hasOwn(LANGUAGES, tag)) ?? FALLBACK;
+const table: Language = LANGUAGES[code] ?? ENGLISH;
+const plurals = new Intl.PluralRules(code);
+
+/** The tag for dates and numbers: that of the browser, if it is of the language of the texts. */
+export const LOCALE: string =
+  navigator.languages.find((tag) => tag.toLowerCase().startsWith(code)) ?? code;
+
+const numbers = new Intl.NumberFormat(LOCALE);
+
+type Values = Readonly<Record<string, string | number>>;
+
+/** Returns a text with its values. The value `n` chooses the plural. */
+export function t(key: TextKey, values: Values = {}): string {
+  const text = table[key];
+  const count = values['n'];
+  const form =
+    typeof text === 'string'
+      ? text
+      : (text[pluralOf(typeof count === 'number' ? count : 0)] ?? text.other);
+  return form.replaceAll(/\{(\w+)\}/g, (whole: string, name: string) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    return typeof value === 'number' ? numbers.format(value) : value;
+  });
+}
+
+function pluralOf(count: number): 'one' | 'few' | 'many' | 'other' {
+  const plural = plurals.select(count);
+  return plural === 'one' || plural === 'few' || plural === 'many' ? plural : 'other';
+}
+
+document.documentElement.lang = code;

@@ -1,0 +1,77 @@
+/**
+ * Paths as the API takes them: absolute, with each byte of a name that is not a plain character as `%XX`. The page
+ * keeps paths in this form, since names need not be text.
+ */
+
+/** A name as the API gives it. */
+export interface Named {
+  readonly name: string;
+  /** The bytes in base64, only if the name is no UTF-8. */
+  readonly nameBytes?: string | undefined;
+}
+
+/** Returns a name as a segment of a path. */
+export function segmentOf({ name, nameBytes }: Named): string {
+  if (nameBytes === undefined) return encodeURIComponent(name);
+  const bytes = Uint8Array.from(atob(nameBytes), (char) => char.charCodeAt(0));
+  return Array.from(bytes, encodeByte).join('');
+}
+
+function encodeByte(byte: number): string {
+  const char = String.fromCharCode(byte);
+  if (/[A-Za-z0-9._~-]/.test(char)) return char;
+  return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
+/** Returns the path of an absolute path given as text or as bytes in base64. */
+export function pathOf(path: string, pathBytes?: string): string {
+  const segment = segmentOf({ name: path, nameBytes: pathBytes });
+  return segment.replaceAll('%2F', '/');
+}
+
+export function joinPath(directory: string, segment: string): string {
+  return directory === '/' ? `/${segment}` : `${directory}/${segment}`;
+}
+
+/** Returns the directory of a path; undefined for the top. */
+export function parentOf(path: string): string | undefined {
+  if (path === '/') return undefined;
+  const slash = path.lastIndexOf('/');
+  return slash <= 0 ? '/' : path.slice(0, slash);
+}
+
+/** Returns the last segment of a path; empty for the top. */
+export function lastSegment(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Returns each directory from the top to a path, with its own segment. */
+export function crumbsOf(path: string): { readonly path: string; readonly segment: string }[] {
+  const crumbs = [{ path: '/', segment: '' }];
+  for (const segment of path.split('/')) {
+    if (segment !== '') crumbs.push({ path: joinPath(crumbs.at(-1)!.path, segment), segment });
+  }
+  return crumbs;
+}
+
+/** True if a path is at a directory or below it. */
+export function isBelow(path: string, directory: string): boolean {
+  return directory === '/' || path === directory || path.startsWith(`${directory}/`);
+}
+
+/** Returns a path, or a part of one, as text; bytes that are no UTF-8 become U+FFFD. */
+export function textOf(path: string): string {
+  const bytes: number[] = [];
+  const encoder = new TextEncoder();
+  for (const [part] of path.matchAll(/%[0-9A-Fa-f]{2}|[^%]+|%/g)) {
+    if (/^%[0-9A-Fa-f]{2}$/.test(part)) bytes.push(Number.parseInt(part.slice(1), 16));
+    else bytes.push(...encoder.encode(part));
+  }
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+}
+
+/** Returns a path that a person typed: text, from the top. */
+export function pathFromText(text: string): string {
+  const segments = text.split('/').filter((segment) => segment !== '' && segment !== '.');
+  return `/${segments.map(encodeURIComponent).join('/')}`;
+}

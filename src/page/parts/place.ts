@@ -1,0 +1,93 @@
+/** Converts the part of an address after `#` to the place that the page shows, and back. */
+
+export const VIEWS = ['files', 'overview'] as const;
+export type ViewName = (typeof VIEWS)[number];
+export const SORTS = ['name', 'size', 'modified'] as const;
+export type Sort = (typeof SORTS)[number];
+export type Order = 'asc' | 'desc';
+
+export interface Place {
+  readonly view: ViewName;
+  readonly client: string | undefined;
+  /** Number of the set; undefined for the newest. */
+  readonly set: number | undefined;
+  /** Encoded path of the directory. */
+  readonly path: string;
+  /** Encoded path of the file whose details are shown. */
+  readonly file: string | undefined;
+  readonly search: string;
+  readonly sort: Sort;
+  readonly order: Order;
+  readonly showsDeleted: boolean;
+}
+
+export const START: Place = Object.freeze({
+  view: 'files',
+  client: undefined,
+  set: undefined,
+  path: '/',
+  file: undefined,
+  search: '',
+  sort: 'name',
+  order: 'asc',
+  showsDeleted: false,
+});
+
+const MAX_SET = 2 ** 31;
+const PATH = /^\/(?:[^%?#&]|%[0-9A-Fa-f]{2})*$/;
+
+/** Returns the place of `#…`. What is malformed is left out. */
+export function placeOf(hash: string): Place {
+  const [view = '', ...rest] = hash.replace(/^#?\/?/, '').split('?');
+  const words = new Map<string, string>();
+  for (const pair of rest.join('?').split('&')) {
+    const equals = pair.indexOf('=');
+    if (equals > 0) words.set(pair.slice(0, equals), pair.slice(equals + 1));
+  }
+  const path = pathWord(words.get('path'));
+  return {
+    view: VIEWS.find((one) => one === view) ?? START.view,
+    client: textWord(words.get('client')),
+    set: setWord(words.get('set')),
+    path: path ?? START.path,
+    file: pathWord(words.get('file')),
+    search: textWord(words.get('search')) ?? START.search,
+    sort: SORTS.find((one) => one === words.get('sort')) ?? START.sort,
+    order: words.get('order') === 'desc' ? 'desc' : 'asc',
+    showsDeleted: words.get('deleted') === '1',
+  };
+}
+
+function pathWord(word: string | undefined): string | undefined {
+  return word !== undefined && PATH.test(word) ? word : undefined;
+}
+
+function setWord(word: string | undefined): number | undefined {
+  if (word === undefined || !/^[1-9]\d*$/.test(word)) return undefined;
+  const set = Number(word);
+  return set < MAX_SET ? set : undefined;
+}
+
+function textWord(word: string | undefined): string | undefined {
+  if (word === undefined) return undefined;
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return undefined; // malformed, as in an address that was cut
+  }
+}
+
+/** Returns `#…` of a place; what equals the start is left out. */
+export function hashOf(place: Place): string {
+  const words: string[] = [];
+  const { client, set, path, file, search, sort, order, showsDeleted } = place;
+  if (client !== undefined) words.push(`client=${encodeURIComponent(client)}`);
+  if (set !== undefined) words.push(`set=${set}`);
+  if (path !== START.path) words.push(`path=${path}`);
+  if (file !== undefined) words.push(`file=${file}`);
+  if (search !== '') words.push(`search=${encodeURIComponent(search)}`);
+  if (sort !== START.sort) words.push(`sort=${sort}`);
+  if (order !== START.order) words.push(`order=${order}`);
+  if (showsDeleted) words.push('deleted=1');
+  return `#/${place.view}${words.length === 0 ? '' : `?${words.join('&')}`}`;
+}

@@ -1,0 +1,110 @@
+/** The rows of the list of entries: of a directory with its deleted entries, or of a search. */
+import { joinPath, type Named, pathOf, segmentOf } from './paths.js';
+import type { Order, Sort } from './place.js';
+
+/** The part of an entry that rows need. */
+export interface RowEntry extends Named {
+  readonly type: string;
+  readonly sizeBytes: number;
+  readonly modifiedNs: string;
+}
+
+export interface Row<E extends RowEntry = RowEntry> {
+  readonly path: string;
+  /** Undefined for a directory above the roots. */
+  readonly entry: E | undefined;
+  readonly name: string;
+  /** The set that shows this version, if it is not the one that is browsed. */
+  readonly inSet: number | undefined;
+  /** True if the set that is browsed has nothing at this path. */
+  readonly isDeleted: boolean;
+}
+
+export function rowOf<E extends RowEntry>(directory: string, entry: E): Row<E> {
+  const path = joinPath(directory, segmentOf(entry));
+  return { path, entry, name: entry.name, inSet: undefined, isDeleted: false };
+}
+
+/** Returns a comparison in the order of the API. Equal ones are in the order of their names. */
+export function comparison(
+  sort: Sort,
+  order: Order,
+): (a: Row<RowEntry>, b: Row<RowEntry>) => number {
+  const sign = order === 'desc' ? -1 : 1;
+  return (a, b) => sign * (compareValues(a, b, sort) || compareTexts(a.name, b.name));
+}
+
+function compareValues(a: Row<RowEntry>, b: Row<RowEntry>, sort: Sort): number {
+  if (sort === 'name' || a.entry === undefined || b.entry === undefined) return 0;
+  if (sort === 'size') return sizeOf(a.entry) - sizeOf(b.entry);
+  const [one, other] = [BigInt(a.entry.modifiedNs), BigInt(b.entry.modifiedNs)];
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
+/** Directories have no size, and are before all files. */
+function sizeOf({ type, sizeBytes }: RowEntry): number {
+  return type === 'directory' ? -1 : sizeBytes;
+}
+
+function compareTexts(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+/**
+ * Returns rows with deleted ones in their places. Those behind the last row that is loaded are left out until the list
+ * is whole.
+ */
+export function withDeleted<E extends RowEntry>(
+  rows: readonly Row<E>[],
+  deleted: readonly Row<E>[],
+  compare: (a: Row<RowEntry>, b: Row<RowEntry>) => number,
+  isWhole: boolean,
+): readonly Row<E>[] {
+  if (deleted.length === 0) return rows;
+  const waiting = deleted.toSorted(compare);
+  const merged: Row<E>[] = [];
+  let next = 0;
+  for (const row of rows) {
+    while (next < waiting.length && compare(waiting[next]!, row) < 0) merged.push(waiting[next++]!);
+    merged.push(row);
+  }
+  return isWhole ? [...merged, ...waiting.slice(next)] : merged;
+}
+
+/** A version that a search found. */
+export interface FoundVersion<E extends RowEntry> {
+  readonly path: string;
+  readonly pathBytes?: string | undefined;
+  readonly entry: E;
+  readonly firstSet: number;
+  readonly lastSet?: number | undefined;
+}
+
+/** Returns one row for each path: its newest version. Order stays. */
+export function foundRows<E extends RowEntry>(found: readonly FoundVersion<E>[]): Row<E>[] {
+  const newest = new Map<string, FoundVersion<E>>();
+  for (const one of found) {
+    const path = pathOf(one.path, one.pathBytes);
+    const known = newest.get(path);
+    if (known === undefined || one.firstSet > known.firstSet) newest.set(path, one);
+  }
+  return [...newest].map(([path, { entry, lastSet }]) => ({
+    path,
+    entry,
+    name: entry.name,
+    inSet: lastSet,
+    isDeleted: lastSet !== undefined,
+  }));
+}
+
+/** Returns the next row after one whose name begins with a text, in any case; undefined if there is none. */
+export function rowBeginning(rows: readonly Row[], text: string, from: number): number | undefined {
+  const wanted = text.toLowerCase();
+  for (let step = 0; step < rows.length; step += 1) {
+    const index = (from + step) % rows.length;
+    if (rows[index]!.name.toLowerCase().startsWith(wanted)) return index;
+  }
+  return undefined;
+}

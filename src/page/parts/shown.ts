@@ -1,0 +1,91 @@
+/** Formats names, numbers and times for people. Names come from backups, so they may contain anything. */
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+const NS_PER_MS = 1_000_000n;
+
+/**
+ * Characters that change the order or the place of the text around them: control characters, directions, separators
+ * of lines, characters without a width. The joiners that scripts and emoji need stay.
+ */
+const UNSEEN =
+  // eslint-disable-next-line no-control-regex
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+/** Returns a name in which each unseen character is a visible one. */
+export function shownName(name: string): string {
+  return name.replaceAll(UNSEEN, (char) => {
+    const code = char.charCodeAt(0).toString(16).toUpperCase();
+    return `\u2039U+${code.padStart(4, '0')}\u203a`;
+  });
+}
+
+/** Returns a number of bytes in the largest decimal unit that fits. */
+export function shownBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (Math.abs(value) >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit === 0 || Math.abs(value) >= 99.95 ? 0 : 1;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+}
+
+/** Returns milliseconds of a time in decimal nanoseconds; undefined if it is none. */
+export function msOfNs(ns: string | undefined): number | undefined {
+  if (ns === undefined || !/^-?\d{1,30}$/.test(ns)) return undefined;
+  const ms = Number(BigInt(ns) / NS_PER_MS);
+  return Math.abs(ms) <= 8.64e15 ? ms : undefined;
+}
+
+/** Returns date and time to the minute, as the language has them. */
+export function shownTime(ms: number | undefined, language: string): string {
+  if (ms === undefined) return '\u2013';
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
+}
+
+export function shownDay(ms: number, language: string): string {
+  return new Intl.DateTimeFormat(language, {
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+  }).format(ms);
+}
+
+export function shownClock(ms: number, language: string): string {
+  return new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' }).format(ms);
+}
+
+export function shownCount(count: number, language: string): string {
+  return new Intl.NumberFormat(language).format(count);
+}
+
+const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
+  ['year', 365.25 * 86_400_000],
+  ['month', 30.44 * 86_400_000],
+  ['week', 7 * 86_400_000],
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+];
+
+/** Returns `3 days ago`, as the language has it. */
+export function shownAgo(ms: number, nowMs: number, language: string): string {
+  const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
+  const passedMs = nowMs - ms;
+  for (const [unit, lengthMs] of STEPS) {
+    if (Math.abs(passedMs) >= lengthMs)
+      return format.format(-Math.round(passedMs / lengthMs), unit);
+  }
+  return format.format(0, 'minute');
+}
+
+const LETTERS = 'rwxrwxrwx';
+
+/** Returns permission bits as `rwxr-x---`. */
+export function shownMode(mode: number): string {
+  return Array.from(LETTERS, (letter, index) =>
+    (mode & (1 << (LETTERS.length - 1 - index))) === 0 ? '-' : letter,
+  ).join('');
+}

@@ -1,0 +1,92 @@
+/**
+ * Answers to the questions that read and depend on no connection, from any history. HTTP requests ask them one by one;
+ * a session has more of them (answers.ts).
+ */
+import {
+  type Asked,
+  type ClientOverview,
+  decodeRequest,
+  encodeReply,
+  type Handlers,
+  type History,
+} from '../../history/index.js';
+import { TardisError, toWire } from '../../errors/index.js';
+import type { ObjectReader } from '../../store/index.js';
+import { type EncodedMessage, encodeMessage, type QuestionName } from '../../transport/index.js';
+import { entryReaders, objectReader, reportReaders, setReaders } from './history-handlers.js';
+
+/** Questions with these answers. */
+const READING = [
+  'readSets',
+  'readRoots',
+  'readNotes',
+  'readOwners',
+  'readSeals',
+  'readEntry',
+  'readListing',
+  'readVersions',
+  'readDigests',
+  'readPlaces',
+  'readObject',
+  'readSetRoots',
+  'readChanges',
+  'readNamed',
+  'readDirectoryPaths',
+  'readSettings',
+  'readConfiguration',
+  'readFigures',
+  'readStore',
+  'readClients',
+] as const satisfies readonly QuestionName[];
+export type ReadingQuestion = (typeof READING)[number];
+
+/** True if a message is such a question. */
+export function isReadingQuestion(name: string): name is ReadingQuestion {
+  return READING.some((one) => one === name);
+}
+
+/** Returns the handlers of a history that is shown whole; rights were checked before. */
+export function readOnlyHandlers(
+  history: History,
+  objects: ObjectReader,
+  clients: () => Promise<readonly ClientOverview[]>,
+): Pick<Handlers, ReadingQuestion> {
+  return {
+    ...setReaders(history),
+    ...entryReaders(history),
+    ...reportReaders(history, clients),
+    ...objectReader(objects),
+  };
+}
+
+/**
+ * Returns the answer to an encoded question; an error of the question itself becomes its answer. Throws
+ * PROTOCOL_VIOLATION, INTERNAL.
+ */
+export async function answerWith<N extends QuestionName>(
+  handlers: Pick<Handlers, N>,
+  name: N,
+  bytes: Buffer,
+): Promise<EncodedMessage> {
+  const asked: Asked<N> = decodeRequest(name, bytes);
+  try {
+    const reply = handlers[name](asked.request);
+    return await reply.then((value) => encodeReply(name, asked, value));
+  } catch (error) {
+    const { code, message, context } = toWire(error);
+    if (code === 'PROTOCOL_VIOLATION' || code === 'INTERNAL') throw error;
+    const { number: question } = asked;
+    return encodeMessage('questionFailed', { question, code, message, context: { ...context } });
+  }
+}
+
+/** Returns a message as one buffer. */
+export function wholeMessage({ head, attachment }: EncodedMessage): Buffer {
+  return attachment === undefined ? head : Buffer.concat([head, attachment]);
+}
+
+/** Returns the name of a question that may be asked here. Throws PROTOCOL_VIOLATION. */
+export function readingQuestion(name: string): ReadingQuestion {
+  if (isReadingQuestion(name)) return name;
+  throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no question that can be asked here`);
+}

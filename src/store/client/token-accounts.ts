@@ -1,0 +1,102 @@
+/**
+ * Accounts of a client that log in by a token instead of a password, for programs. `accounts/NAME/` contains `rights`
+ * and `token`, the SHA-256 of the token's secret. Such an account has no keys, so it reads nothing of an encrypting
+ * client in clear. A token has 256 random bits, so its hash needs no salt and no stretching.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import path from 'node:path';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { readStart, replaceFile, type System } from '../../system/index.js';
+import { isClientName } from './client-name.js';
+import { SUB_ACCOUNTS_DIRECTORY, TOKEN_FILE } from './layout.js';
+import { accountDirectory, isAccount, readRights, type SubAccount } from './sub-accounts.js';
+
+const MAX_TOKEN_BYTES = 256;
+const LINE = /^sha256 ([0-9a-f]{64})\n$/;
+const SECRET = /^[\w-]{43}$/;
+const NO_HASH: Buffer = Buffer.alloc(32);
+
+/** The parts of a token: `CLIENT/ACCOUNT/SECRET`, in which the secret is 32 bytes in base64url. */
+export interface TokenParts {
+  readonly client: string;
+  readonly account: string;
+  readonly secret: string;
+}
+
+/** Returns the parts of a text that has the form of a token; undefined for any other text. */
+export function parseToken(text: string): TokenParts | undefined {
+  const [client = '', account = '', secret = '', ...rest] = text.split('/');
+  const isToken = isClientName(client) && isClientName(account) && SECRET.test(secret);
+  return isToken && rest.length === 0 ? { client, account, secret } : undefined;
+}
+
+/** Returns the hash that is stored of a token's secret. */
+export function tokenHash(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
+
+/** True if the account logs in by a token. */
+export function isTokenAccount(system: System, client: string, name: string): boolean {
+  const file = path.join(accountDirectory(client, name), TOKEN_FILE);
+  return system.files.status(file)?.isFile === true;
+}
+
+/** Returns the accounts that log in by a token, sorted by name. An account without valid rights has none. */
+export function listTokenAccounts(system: System, client: string): SubAccount[] {
+  const folder = path.join(client, SUB_ACCOUNTS_DIRECTORY);
+  if (system.files.status(folder) === undefined) return [];
+  return system.files
+    .list(folder)
+    .filter((name) => isClientName(name) && isTokenAccount(system, client, name))
+    .toSorted()
+    .map((name) => ({ name, rights: rightsOrNone(system, client, name) }));
+}
+
+function rightsOrNone(system: System, client: string, name: string): SubAccount['rights'] {
+  try {
+    return readRights(system, client, name);
+  } catch (error) {
+    const { code } = asTardisError(error);
+    if (code !== 'ACCOUNT_INVALID' && code !== 'NO_SUCH_ACCOUNT') throw error;
+    return [];
+  }
+}
+
+/** True if a secret is that of the account. An account without a token takes the same time. */
+export function isTokenOf(
+  { files }: System,
+  client: string,
+  { account, secret }: TokenParts,
+): boolean {
+  const file = path.join(accountDirectory(client, account), TOKEN_FILE);
+  const text = readStart(files, file, MAX_TOKEN_BYTES)?.toString('latin1');
+  const [, hex] = LINE.exec(text ?? '') ?? [];
+  const known = hex === undefined ? NO_HASH : Buffer.from(hex, 'hex');
+  return timingSafeEqual(known, tokenHash(secret)) && hex !== undefined;
+}
+
+/**
+ * Stores the hash of a new account's token. The rights are written next, by `putAccount`; an account without them cannot
+ * log in. Throws USAGE if the account has a password.
+ */
+export async function putToken(
+  system: System,
+  client: string,
+  name: string,
+  hash: Buffer,
+): Promise<void> {
+  const { files } = system;
+  if (isAccount(system, client, name)) {
+    throw new TardisError('USAGE', `the account "${name}" has a password: choose another name`);
+  }
+  const directory = accountDirectory(client, name);
+  try {
+    for (const one of [path.dirname(directory), directory]) {
+      if (files.status(one) === undefined) files.makeDirectory(one);
+    }
+    const line = Buffer.from(`sha256 ${hash.toString('hex')}\n`);
+    await replaceFile(files, path.join(directory, TOKEN_FILE), line);
+  } catch (error) {
+    throw asTardisError(error, `writing ${directory}`);
+  }
+}

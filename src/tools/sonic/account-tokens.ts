@@ -1,0 +1,42 @@
+/** Implements `sonic account --add NAME --token`: an account for programs, which logs in by a token. */
+import { randomBytes } from 'node:crypto';
+import type { Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { RightName } from '../../model/index.js';
+import {
+  isTokenAccount,
+  openClientDirectory,
+  putAccount,
+  putToken,
+  tokenHash,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { jsonText } from '../shared/json-text.js';
+import { clientPlace } from '../shared/local-store.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+
+const SECRET_BYTES = 32;
+
+/** Creates the account, and prints its token, which is shown this once. Throws USAGE if the account exists. */
+export async function addToken(
+  options: Settings<'sonic account'>,
+  system: System,
+  name: string,
+  rights: readonly RightName[],
+): Promise<void> {
+  const { client, json } = options;
+  const { path: directory } = openClientDirectory(system, clientPlace(options));
+  if (isTokenAccount(system, directory, name)) {
+    throw new TardisError('USAGE', `the client "${client}" already has an account "${name}"`);
+  }
+  const secret = randomBytes(SECRET_BYTES).toString('base64url');
+  await putToken(system, directory, name, tokenHash(secret));
+  await putAccount(system, directory, { name, rights }, undefined);
+  const token = `${client}/${name}/${secret}`;
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, client, account: name, rights, token }));
+    return;
+  }
+  print(`The account "${name}" of "${client}" may: ${rights.join(', ')}.`);
+  print(`Its token, which is not shown again:\n  ${token}`);
+}

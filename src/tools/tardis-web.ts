@@ -1,0 +1,108 @@
+/** Implements `tardis-web`: shows a client's history in the browser of the user who starts it. */
+import type { Found, Settings } from '../config/index.js';
+import type { ClientOverview, History } from '../history/index.js';
+import { listClients } from '../store/index.js';
+import { nodeSystem, type System } from '../system/index.js';
+import { type LocalServer, serveLocally } from '../web/local/index.js';
+import { openJobs } from '../workers/index.js';
+import { clientPlace } from './shared/local-store.js';
+import { asksServer, openHistory } from './shared/open-history.js';
+import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
+import { jsonText } from './shared/json-text.js';
+import { openBrowser } from './tardis-web/open-browser.js';
+import { readPage } from './tardis-web/page-file.js';
+
+const RECENT_DIGESTS = 8; // nothing is sent
+const MS = 1000;
+
+type WebSettings = Settings<'tardis-web'>;
+type FoundSettings = ReadonlyMap<string, Found>;
+
+async function serve(settings: WebSettings, found: FoundSettings): Promise<void> {
+  const tell = (line: string): void => {
+    process.stderr.write(`tardis-web: ${line}\n`);
+  };
+  const system = nodeSystem();
+  const history = await openHistory(system, settings, found, { tell });
+  try {
+    if (settings.allowUnproven) history.acceptUnproven?.();
+    await history.sets(); // a store that cannot be read is not shown
+    const jobs = await openJobs(system, {
+      threads: settings.workers,
+      recentDigests: RECENT_DIGESTS,
+    });
+    try {
+      const server = await serveLocally({
+        system,
+        history,
+        jobs,
+        workers: settings.workers,
+        port: settings.webPort,
+        idleMs: settings.idleEnd * MS,
+        readPage,
+        clients: () => overview(system, settings, found, history),
+        tell,
+      });
+      const closeOpened = await shown(server, settings, tell);
+      try {
+        const signal = interruptSignal('tardis-web', 'the page works no longer');
+        await Promise.race([server.ended, aborted(signal)]);
+      } finally {
+        closeOpened();
+        await server.close();
+      }
+    } finally {
+      await jobs.close();
+    }
+  } finally {
+    history.close();
+  }
+}
+
+/** Prints the address, and opens it. Returns a function that removes what that needed. */
+async function shown(
+  { url, port, programKey }: LocalServer,
+  { json, openBrowser: isOpened }: WebSettings,
+  tell: (line: string) => void,
+): Promise<() => void> {
+  if (json) print(jsonText({ version: JSON_VERSION, url, port, programKey }));
+  else print(`Open this address; it works once:\n\n    ${url}\n\nCtrl+C ends it.`);
+  return isOpened ? openBrowser(url, tell) : () => undefined;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** Returns the clients of a store on this machine. Through a server, only the one that is open can be looked at. */
+async function overview(
+  system: System,
+  settings: WebSettings,
+  found: FoundSettings,
+  history: History,
+): Promise<readonly ClientOverview[]> {
+  if (asksServer(found)) return [await overviewOfOne(history)];
+  const { store, catalogFile } = clientPlace(settings);
+  const { overviewOf } = await import('../server/index.js'); // only for the overview
+  return overviewOf(system, store, listClients(system, store), catalogFile);
+}
+
+async function overviewOfOne(history: History): Promise<ClientOverview> {
+  const complete = (await history.sets()).filter(({ state }) => state === 'complete');
+  const newest = complete.at(-1);
+  return {
+    client: history.client,
+    completeSets: complete.length,
+    newestSet: newest?.set ?? 0,
+    newestAtMs: newest?.closedAtMs ?? 0,
+    protection: history.contentKeys === undefined ? 'none' : 'encrypted',
+    isOverdue: false,
+    fault: '',
+  };
+}
+
+const command = toolCommand({ tool: 'tardis-web', isWork: true, run: serve });
+await runTool(command);

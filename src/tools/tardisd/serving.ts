@@ -1,0 +1,67 @@
+/** The log and the certificate of a program that serves. */
+import fs from 'node:fs';
+import { destination, type Logger, pino } from 'pino';
+import { configInvalid } from '../../config/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { readCertificate } from '../../server/index.js';
+import type { Certificate } from '../../transport/index.js';
+import { makeFor, type RunAs } from './server-process.js';
+
+const LEVELS = ['error', 'info', 'debug', 'trace'];
+/** Bound on buffered log text if the log cannot be written. */
+const MAX_UNWRITTEN_LOG_CHARS = 1 << 20;
+
+export type LogSettings = RunAs & {
+  readonly verbose: number;
+  readonly logFile: Buffer | undefined;
+};
+
+export type CertificateSettings = RunAs & {
+  readonly ssl: boolean | undefined;
+  readonly certFile: Buffer | undefined;
+  readonly keyFile: Buffer | undefined;
+  readonly makeCertificate: boolean;
+};
+
+/** Opens the log of the program. Throws CONFIG_INVALID. */
+export async function openLog(settings: LogSettings): Promise<Logger> {
+  const level = LEVELS[Math.min(settings.verbose, 3)] ?? 'error';
+  return pino({ level, base: null }, logTo(await logDescriptor(settings)));
+}
+
+/** Opens the log. A log that cannot be written ends no session; text beyond the bound is dropped. */
+function logTo(fd: number): ReturnType<typeof destination> {
+  const log = destination({ dest: fd, sync: true, maxLength: MAX_UNWRITTEN_LOG_CHARS });
+  return log.on('error', () => undefined);
+}
+
+/** Opens the log file and returns its descriptor; that of standard error without one. */
+async function logDescriptor(settings: LogSettings): Promise<number> {
+  const { logFile: file } = settings;
+  if (file === undefined) return 2;
+  try {
+    return await makeFor(settings, file, () => fs.openSync(file, 'a', 0o640));
+  } catch (error) {
+    const why = systemCode(error);
+    if (why === undefined) throw error;
+    throw new TardisError('CONFIG_INVALID', `cannot log to ${displayName(file)}: ${why}`);
+  }
+}
+
+/** Returns the certificate and key for TLS; undefined without TLS. */
+export async function certificateOf(
+  settings: CertificateSettings,
+): Promise<Certificate | undefined> {
+  const { ssl, certFile, keyFile, makeCertificate } = settings;
+  if (ssl !== true) return undefined;
+  if (certFile === undefined || keyFile === undefined) {
+    throw configInvalid('SSL needs CertFile and KeyFile');
+  }
+  return readCertificate({
+    certFile,
+    keyFile,
+    mayMake: makeCertificate,
+    makeWith: (make) => makeFor(settings, keyFile, () => makeFor(settings, certFile, make)),
+  });
+}

@@ -1,0 +1,94 @@
+/** Implements `tardisremote`, which serves the clients of a store over HTTP, for reading. */
+import net from 'node:net';
+import { configInvalid, type Found, type Settings } from '../config/index.js';
+import { TardisError } from '../errors/index.js';
+import { checkStore } from '../store/index.js';
+import { absolutePath, byteText, hostInUrl, isLoopback, nodeSystem } from '../system/index.js';
+import { isInBackground, reportToStarter } from './shared/background.js';
+import { jsonText } from './shared/json-text.js';
+import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
+import { endingSignals } from './shared/signals.js';
+import { goToBackground } from './tardisd/background.js';
+import { becomeUser, writePidFile } from './tardisd/server-process.js';
+import { certificateOf, openLog } from './tardisd/serving.js';
+import { startRemote } from './tardisremote/start-remote.js';
+
+const LOOPBACK = '127.0.0.1';
+
+const command = toolCommand({ tool: 'tardisremote', isWork: true, run: start });
+
+type RemoteSettings = Settings<'tardisremote'>;
+
+async function start(settings: RemoteSettings, _: ReadonlyMap<string, Found>): Promise<void> {
+  const { remotePidFile: pidFile, logFile } = settings;
+  if (settings.daemon && !isInBackground()) {
+    await goToBackground({ pidFile, logFile });
+    return;
+  }
+  try {
+    await serve(settings);
+  } catch (error) {
+    reportToStarter(error);
+    throw error;
+  }
+}
+
+async function serve(settings: RemoteSettings): Promise<void> {
+  const host = listenHost(settings);
+  const log = await openLog(settings);
+  const { remotePidFile, compress, allowCache: allowsCache, catalogFile } = settings;
+  const pidFile =
+    remotePidFile === undefined ? undefined : writePidFile(remotePidFile, 'tardisremote');
+  try {
+    const certificate = await certificateOf(settings); // may be readable by root only
+    becomeUser(settings);
+    const system = nodeSystem();
+    const store = byteText(absolutePath(settings.database));
+    checkStore(system, store, false);
+    const place = { host, port: settings.remotePort, certificate };
+    const options = { store, catalogFile, compress, allowsCache, log, place };
+    const remote = await startRemote(system, options);
+    const ended = new Promise<void>((resolve) => {
+      for (const name of endingSignals('SIGTERM', 'SIGINT')) process.on(name, () => resolve());
+    });
+    if (!isInBackground()) printReady(settings, host, remote.port, store);
+    reportToStarter();
+    await ended;
+    await remote.close();
+  } finally {
+    pidFile?.remove();
+  }
+}
+
+/** Returns the address to listen on. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED. */
+function listenHost({
+  ssl,
+  listenAddress: given,
+  insecureTcp,
+  insecureNetwork,
+}: RemoteSettings): string {
+  if (given !== undefined && net.isIP(given) === 0) {
+    throw configInvalid('Address must be an IP address of this machine');
+  }
+  if (ssl === true) return given ?? '::';
+  const host = given ?? LOOPBACK;
+  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
+    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to serve plain HTTP (${host})`);
+  }
+  return host;
+}
+
+function printReady(
+  { json, ssl }: RemoteSettings,
+  host: string,
+  port: number,
+  store: string,
+): void {
+  const isAny = host === '::';
+  const shown = isAny ? 'localhost' : hostInUrl(host);
+  const url = `${ssl === true ? 'https' : 'http'}://${shown}:${port}/`;
+  if (json) print(jsonText({ version: JSON_VERSION, ready: url, store }));
+  else print(`Ready: ${url}api/v1/docs describes the interface.`);
+}
+
+await runTool(command);

@@ -1,0 +1,65 @@
+/** Starts the HTTP interface of a store on this machine. */
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { hostInUrl, type System } from '../../system/index.js';
+import type { Certificate } from '../../transport/index.js';
+import { newWebApp } from '../../web/api/index.js';
+import { registerRemoteApi, StoreDoor } from '../../web/remote/index.js';
+import { openJobs } from '../../workers/index.js';
+
+/** Threads that decode contents. */
+const THREADS = 1;
+/** Nothing here hashes files; the table has its least size. */
+const RECENT_DIGESTS = 2;
+
+export interface RemoteOptions {
+  readonly store: string;
+  readonly catalogFile: string;
+  readonly compress: boolean;
+  readonly allowsCache: boolean;
+  readonly log: Logger;
+  readonly place: {
+    readonly host: string;
+    readonly port: number;
+    /** Undefined for plain HTTP. */
+    readonly certificate: Certificate | undefined;
+  };
+}
+
+export interface Remote {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Listens until closed. Throws LISTEN_FAILED. */
+export async function startRemote(system: System, options: RemoteOptions): Promise<Remote> {
+  const { store, catalogFile, compress, allowsCache, log, place } = options;
+  const jobs = await openJobs(system, { threads: THREADS, recentDigests: RECENT_DIGESTS });
+  const door = new StoreDoor({ system, jobs, store, catalogFile, allowsCache, log });
+  const app = newWebApp({
+    tls: place.certificate,
+    compresses: compress,
+    onError: ({ code, message, stack }, { method, url }) =>
+      log.error(
+        { code, reason: message, method, url: url.split('?', 1)[0], stack },
+        'a request failed',
+      ),
+  });
+  registerRemoteApi(app, door);
+  const close = async (): Promise<void> => {
+    await app.close();
+    await door.close();
+    await jobs.close();
+  };
+  try {
+    await app.listen({ host: place.host, port: place.port });
+  } catch (error) {
+    await close();
+    const why = systemCode(error) ?? 'unknown';
+    const where = `${hostInUrl(place.host)}:${place.port}`;
+    throw new TardisError('LISTEN_FAILED', `cannot listen on ${where}: ${why}`, {}, error);
+  }
+  const { port } = app.server.address() as AddressInfo;
+  return { port, close };
+}

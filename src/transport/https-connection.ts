@@ -1,0 +1,260 @@
+/**
+ * A reader's connection to a server of the HTTP interface: each message is a request, and answers are passed on in the
+ * order of the questions. One HTTP/2 connection carries all of them, to which the login is bound. So a token goes to no
+ * other server than the one that has proven itself.
+ */
+import { once } from 'node:events';
+import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { fromWire, TardisError } from '../errors/index.js';
+import {
+  type Address,
+  describeAddress,
+  hostInUrl,
+  loadHttp2,
+  type System,
+} from '../system/index.js';
+import { type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
+import type { Channel, Connection } from './connection.js';
+import type { LinkOptions } from './link.js';
+import type { Head, MessageName } from './messages.js';
+import { channelOf, connectError, dial, type TlsOptions } from './sockets.js';
+
+/** The part of a connection that a reader uses. */
+export type ClientLine = Pick<
+  Connection,
+  'channel' | 'closed' | 'owes' | 'onMessage' | 'send' | 'sendEncoded' | 'fail' | 'leave'
+>;
+
+/** Where the interface is below the address, and the client that is asked about. */
+export interface WebPlace {
+  /** Path of the interface in the URL, without a slash at its end. */
+  readonly prefix: string;
+  readonly client: string;
+}
+
+const QUESTION_TYPE = 'application/vnd.tardis';
+/** Larger than the largest size in the message table. */
+const MAX_ANSWER_BYTES = 17 << 20;
+const CONNECT_TIMEOUT_MS = 30_000;
+const H2 = 'h2';
+/** Less than the time after which a server ends an idle connection. */
+const PING_MS = 30_000;
+
+/** Connects. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, TIMED_OUT. */
+export async function connectHttps(
+  system: System,
+  address: Address & { kind: 'tcp' },
+  link: LinkOptions,
+  wish: TlsOptions,
+  place: WebPlace,
+): Promise<ClientLine> {
+  const socket = await connected(dial(system, address, wish, [H2]), address, link);
+  const { alpnProtocol } = socket as TLSSocket;
+  if (alpnProtocol !== H2) {
+    socket.destroy();
+    const what = `${describeAddress(address)} speaks no HTTP/2; is it a tardisremote?`;
+    throw new TardisError('SERVER_UNREACHABLE', what);
+  }
+  const channel = channelOf(socket);
+  const { connect } = loadHttp2();
+  const host = `${hostInUrl(address.host).replace(/%[^\]]*/, '')}:${address.port}`;
+  const session = connect(`https://${host}`, { createConnection: () => socket });
+  return new HttpsConnection(session, channel, link.timeoutMs, place);
+}
+
+async function connected(
+  socket: Socket,
+  address: Address,
+  { timeoutMs }: LinkOptions,
+): Promise<Socket> {
+  const patienceMs = Math.min(CONNECT_TIMEOUT_MS, timeoutMs);
+  try {
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(patienceMs) });
+    return socket;
+  } catch (error) {
+    socket.on('error', () => undefined); // the first error is thrown
+    socket.destroy();
+    if (!(error instanceof Error)) throw error;
+    if (error.name !== 'AbortError') throw connectError(error, address);
+    const text = `no answer from ${describeAddress(address)} in ${patienceMs / 1000} s`;
+    throw new TardisError('TIMED_OUT', text, { isUnanswered: true }, error);
+  }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+class HttpsConnection implements ClientLine {
+  readonly closed: Promise<TardisError | undefined>;
+  private settle!: (reason: TardisError | undefined) => void;
+  private isOver = false;
+  private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
+  /** The answers before the next one, in the order of their questions. */
+  private last: Promise<void> = Promise.resolve();
+  private loginId = '';
+  private token = '';
+  private readonly pinger: NodeJS.Timeout;
+  private readonly session: ClientHttp2Session;
+  private readonly timeoutMs: number;
+  private readonly place: WebPlace;
+  readonly channel: Channel;
+
+  constructor(session: ClientHttp2Session, channel: Channel, timeoutMs: number, place: WebPlace) {
+    this.session = session;
+    this.channel = channel;
+    this.timeoutMs = timeoutMs;
+    this.place = place;
+    this.closed = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+    const lost = (why: string) => (): void => this.fail(new TardisError('CONNECTION_LOST', why));
+    session.on('error', (error: Error) => lost(error.message)());
+    session.on('goaway', lost('the server ends the connection'));
+    session.on('close', lost('the connection was lost'));
+    // An idle connection stays, as of a mount that nobody looks into.
+    this.pinger = setInterval(() => session.ping(() => undefined), PING_MS);
+    this.pinger.unref();
+  }
+
+  /** Does nothing: each request has its own time-out. */
+  owes(): void {}
+
+  onMessage(listener: (name: MessageName, bytes: Buffer) => void): void {
+    this.listener = listener;
+  }
+
+  /** HTTP/2 tells the server itself what was taken. */
+  send<N extends MessageName>(name: N, head: Head<N>): void {
+    if (name !== 'taken') this.sendEncoded(encodeMessage(name, head));
+  }
+
+  sendEncoded({ head, attachment }: EncodedMessage): void {
+    if (this.isOver) return;
+    const message = attachment === undefined ? head : Buffer.concat([head, attachment]);
+    const answer = this.answerTo(message);
+    answer.catch(() => undefined); // its error is handled in its turn
+    this.last = this.last
+      .then(async () => this.hear(await answer))
+      .catch((error: unknown) => this.fail(error));
+  }
+
+  private hear(message: Buffer): void {
+    if (!this.isOver) this.listener?.(peekMessage(message, 'to-client'), message);
+  }
+
+  fail(error: unknown): void {
+    const reason = error instanceof TardisError ? error : fromWire(error);
+    this.end(reason);
+  }
+
+  leave(): void {
+    this.end(undefined);
+  }
+
+  private end(reason: TardisError | undefined): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    clearInterval(this.pinger);
+    this.settle(reason);
+    this.session.destroy();
+  }
+
+  /** Sends a message as the request that it is. Returns the message in the answer. */
+  private async answerTo(message: Buffer): Promise<Buffer> {
+    const name = peekMessage(message, 'to-server');
+    if (name === 'hello') {
+      const greeting = message.toString('base64');
+      const told = await this.postJson('/login/challenge', { greeting });
+      this.loginId = textIn(told, 'login');
+      return Buffer.from(textIn(told, 'challenge'), 'base64');
+    }
+    if (name === 'loginProof') {
+      const proof = message.toString('base64');
+      const told = await this.postJson('/login/proof', { login: this.loginId, proof });
+      this.token = textIn(told, 'token');
+      return Buffer.from(textIn(told, 'welcome'), 'base64');
+    }
+    const path = `/clients/${encodeURIComponent(this.place.client)}/ask`;
+    const { body } = await this.post(path, QUESTION_TYPE, message);
+    return body;
+  }
+
+  private async postJson(path: string, value: object): Promise<Record<string, unknown>> {
+    const { body } = await this.post(path, 'application/json', Buffer.from(JSON.stringify(value)));
+    return objectIn(body);
+  }
+
+  /** Throws the error of the server. A session that has ended there counts as a lost connection. */
+  private async post(path: string, type: string, body: Buffer): Promise<Answer> {
+    const answer = await this.request(path, type, body);
+    if (answer.status === 200) return answer;
+    const { code, detail: message } = objectIn(answer.body);
+    const error = fromWire({ code, message });
+    if (!LOSSES.has(error.code)) throw error;
+    throw new TardisError('CONNECTION_LOST', `the server refused a question: ${error.message}`);
+  }
+
+  private request(path: string, type: string, body: Buffer): Promise<Answer> {
+    const { session, timeoutMs, place, token } = this;
+    return new Promise((resolve, reject) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': `${place.prefix}/api/v1${path}`,
+        'content-type': type,
+        ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+      });
+      let headers: IncomingHttpHeaders & { ':status'?: number } = {};
+      const parts: Buffer[] = [];
+      let bytes = 0;
+      stream.setTimeout(timeoutMs, () => {
+        const seconds = Math.round(timeoutMs / 1000);
+        reject(new TardisError('TIMED_OUT', `a question was not answered for ${seconds} s`));
+        stream.close();
+      });
+      stream.on('response', (given) => {
+        headers = given;
+      });
+      stream.on('data', (part: Buffer) => {
+        bytes += part.length;
+        if (bytes <= MAX_ANSWER_BYTES) parts.push(part);
+        else reject(new TardisError('MESSAGE_TOO_LARGE', 'an answer is too large'));
+      });
+      stream.on('end', () =>
+        resolve({ status: headers[':status'] ?? 0, headers, body: Buffer.concat(parts) }),
+      );
+      stream.on('error', (error: Error) =>
+        reject(new TardisError('CONNECTION_LOST', error.message, {}, error)),
+      );
+      stream.on('close', () => reject(new TardisError('CONNECTION_LOST', 'an answer was cut off')));
+      stream.end(body);
+    });
+  }
+}
+
+/** Refusals after which a new connection and login can help. */
+const LOSSES: ReadonlySet<string> = new Set(['NOT_LOGGED_IN', 'TOO_MANY_REQUESTS']);
+
+function objectIn(body: Buffer): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'));
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch (error) {
+    throw notJson(error);
+  }
+  throw notJson();
+}
+
+function notJson(cause?: unknown): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', 'the server sent no JSON', {}, cause);
+}
+
+function textIn(value: Record<string, unknown>, key: string): string {
+  const text = value[key];
+  if (typeof text === 'string') return text;
+  throw new TardisError('PROTOCOL_VIOLATION', `the server sent no "${key}"`);
+}

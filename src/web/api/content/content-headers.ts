@@ -1,0 +1,43 @@
+/** Headers of a content: its type by the ending of its name, and its name, which may have any bytes. */
+import { lookup } from 'mime-types';
+import { lastComponent } from '../../../model/index.js';
+
+const UNKNOWN_TYPE = 'application/octet-stream';
+/** Types that a browser shows, and that cannot run anything in the sandbox below. All others are downloaded. */
+const SHOWN =
+  /^(?:image\/(?:png|jpeg|gif|webp|avif|bmp|x-icon|vnd\.microsoft\.icon)|audio\/[\w.+-]+|video\/[\w.+-]+|text\/plain)$/;
+
+/** Headers for a content of an untrusted file, which a browser must not run as a page of this origin. */
+export const CONTENT_GUARDS: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; style-src 'none'; sandbox",
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+/** Returns the media type of a file by its name. Text of any kind is plain text, so that no markup is interpreted. */
+export function typeOf(path: Buffer): string {
+  const name = lastComponent(path).toString('latin1');
+  const type = lookup(name);
+  if (type === false) return UNKNOWN_TYPE;
+  if (SHOWN.test(type)) return type.startsWith('text/') ? `${type}; charset=utf-8` : type;
+  return type.startsWith('text/') && type !== 'text/html' ? 'text/plain; charset=utf-8' : type;
+}
+
+/**
+ * Returns Content-Disposition (RFC 6266): the name with only harmless characters, and in full as percent-encoded bytes.
+ * Only types that are safe to show are shown inline.
+ */
+export function dispositionOf(name: Buffer, isDownload: boolean, type: string): string {
+  const plain = name.toString('latin1').replaceAll(/[^\w.!#$&+^`|~ -]/g, '_');
+  const full = [...name].map(encodedByte).join('');
+  const kind = isDownload || !SHOWN.test(type.split(';')[0]!) ? 'attachment' : 'inline';
+  return `${kind}; filename="${plain}"; filename*=UTF-8''${full}`;
+}
+
+/** Returns a byte as RFC 8187 allows it. */
+function encodedByte(byte: number): string {
+  const character = String.fromCodePoint(byte);
+  return /[\w.!#$&+^`|~-]/.test(character)
+    ? character
+    : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+}

@@ -1,0 +1,128 @@
+/** Contents of one client, of which any range can be read. Decoded data is shared by all of its requests. */
+import { createHash } from 'node:crypto';
+import type { ContentPiece, History, HistoryEntry, ObjectReader } from '../../../history/index.js';
+import { TardisError } from '../../../errors/index.js';
+import { EntryType, isSparse } from '../../../model/index.js';
+import { DeltaIndexes, OpenContent, Units } from '../../../mount/index.js';
+import type { System } from '../../../system/index.js';
+import type { JobRunner } from '../../../workers/index.js';
+
+/** Bytes that one read returns at most. */
+const PART_BYTES = 256 << 10;
+
+/** Bytes of a file from `from` on; `bytes` of them. */
+export interface ByteRange {
+  readonly from: number;
+  readonly bytes: number;
+}
+
+interface Opened {
+  readonly content: OpenContent;
+  /** Pieces whose digests can be compared without a key; none for the sparse form, which is not what is read. */
+  readonly pieces: readonly ContentPiece[];
+}
+
+export class OpenContents {
+  /** The records as they are stored. */
+  readonly objects: ObjectReader;
+  private readonly memory;
+  private readonly history: History;
+
+  constructor(system: System, history: History, jobs: JobRunner) {
+    this.history = history;
+    this.objects = history.objects();
+    const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
+    const units = new Units(source, jobs, history.clientPath);
+    this.memory = { units, indexes: new DeltaIndexes() };
+  }
+
+  close(): void {
+    this.objects.close();
+  }
+
+  /**
+   * Yields the bytes of a range of a file; each part belongs to the caller. The range must lie in the file. If it is
+   * the whole file, the digests are compared, so that damage ends it. Throws NO_ACCESS, CONTENT_DAMAGED,
+   * RECORD_DAMAGED, …
+   */
+  async *bytes(entry: HistoryEntry, { from, bytes }: ByteRange): AsyncGenerator<Buffer, void> {
+    const { pieces, ...first } = await this.open(entry);
+    let { content } = first;
+    const digests = new PieceDigests(from === 0 && bytes === entry.sizeBytes ? pieces : []);
+    let mayReopen = true;
+    for (let at = from; at < from + bytes; ) {
+      let part: Buffer;
+      try {
+        part = await readPart(content, at, Math.min(PART_BYTES, from + bytes - at));
+      } catch (error) {
+        // Its records may have been moved since they were located.
+        const isGone = error instanceof TardisError && error.context['isGone'] === true;
+        if (!isGone || !mayReopen) throw error;
+        mayReopen = false;
+        ({ content } = await this.open(entry));
+        continue;
+      }
+      if (part.length === 0) throw new TardisError('CONTENT_DAMAGED', 'a content is too short');
+      digests.take(part);
+      at += part.length;
+      yield part;
+    }
+  }
+
+  private async open(entry: HistoryEntry): Promise<Opened> {
+    const { history, memory } = this;
+    if (entry.damage !== undefined) throw entry.damage;
+    if (entry.type !== EntryType.file) {
+      throw new TardisError('NO_SUCH_PATH', 'only a regular file has a content');
+    }
+    if (!history.access.mayRead(entry)) {
+      throw new TardisError('NO_ACCESS', 'no permission to read the content');
+    }
+    const isEmpty = entry.contentId === undefined && entry.sizeBytes === 0;
+    const [pieces] = isEmpty ? [[]] : await history.locate([entry]);
+    if (pieces === undefined || (entry.contentId === undefined && !isEmpty)) {
+      throw new TardisError('CONTENT_DAMAGED', 'the store lacks the content');
+    }
+    const isForm = isSparse(entry.metadata);
+    const content = await OpenContent.open(pieces, isForm, memory);
+    return { content, pieces: isForm || history.contentKeys !== undefined ? [] : pieces };
+  }
+}
+
+/** Compares the digests of pieces that are read one after another. */
+class PieceDigests {
+  private index = 0;
+  private left: number;
+  private hash = createHash('sha256');
+  private readonly pieces: readonly ContentPiece[];
+
+  constructor(pieces: readonly ContentPiece[]) {
+    this.pieces = pieces;
+    this.left = pieces[0]?.sizeBytes ?? 0;
+  }
+
+  /** Throws CONTENT_DAMAGED before the last bytes of a wrong piece are used. */
+  take(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      const piece = this.pieces[this.index];
+      if (piece === undefined) return;
+      const part = bytes.subarray(at, at + this.left);
+      this.hash.update(part);
+      at += part.length;
+      this.left -= part.length;
+      if (this.left > 0) return;
+      if (!this.hash.digest().equals(piece.digest)) {
+        throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
+      }
+      this.hash = createHash('sha256');
+      this.index += 1;
+      this.left = this.pieces[this.index]?.sizeBytes ?? 0;
+    }
+  }
+}
+
+/** Returns a copy, since decoded data may be freed when anything else is awaited. */
+async function readPart(content: OpenContent, at: number, bytes: number): Promise<Buffer> {
+  const { data, from, bytes: count } = await content.read(at, bytes);
+  return Buffer.from(data.subarray(from, from + count));
+}

@@ -1,0 +1,52 @@
+/** The header `Range` (RFC 9110, 14). */
+import type { ByteRange } from './open-contents.js';
+
+/** Ranges of one request; with more, the whole content is sent, as RFC 9110 allows. */
+const MAX_RANGES = 16;
+const MAX_HEADER_CHARS = 1024;
+const SPEC = /^(?:(\d{1,16})-(\d{0,16})|-(\d{1,16}))$/;
+
+/**
+ * Returns the ranges of a file that a header asks for, in its order; `unsatisfiable` if none lies in the file. Returns
+ * undefined if the header is to be ignored: it is malformed, in another unit, has too many ranges, or asks for more
+ * than the whole file.
+ */
+export function rangesIn(
+  header: string | undefined,
+  sizeBytes: number,
+): readonly ByteRange[] | 'unsatisfiable' | undefined {
+  if (header === undefined || header.length > MAX_HEADER_CHARS) return undefined;
+  const [, list] = /^bytes=(.*)$/i.exec(header.trim()) ?? [];
+  if (list === undefined) return undefined;
+  const specs = list.split(',').map((spec) => spec.trim());
+  if (specs.length > MAX_RANGES) return undefined;
+  const ranges: ByteRange[] = [];
+  for (const spec of specs) {
+    if (spec === '') continue;
+    const match = SPEC.exec(spec);
+    if (match === null) return undefined;
+    const range = rangeOf(match, sizeBytes);
+    if (range === 'malformed') return undefined;
+    if (range !== undefined) ranges.push(range);
+  }
+  if (ranges.length === 0) return specs.every((spec) => spec === '') ? undefined : 'unsatisfiable';
+  // Overlapping ranges could ask for many times the file.
+  const total = ranges.reduce((sum, { bytes }) => sum + bytes, 0);
+  return ranges.length > 1 && total > sizeBytes ? undefined : ranges;
+}
+
+/** Returns undefined for a range behind the end. */
+function rangeOf(
+  [, first, last, suffix]: RegExpExecArray,
+  sizeBytes: number,
+): ByteRange | 'malformed' | undefined {
+  if (suffix !== undefined) {
+    const bytes = Math.min(Number(suffix), sizeBytes);
+    return bytes === 0 ? undefined : { from: sizeBytes - bytes, bytes };
+  }
+  const from = Number(first);
+  const to = last === '' || last === undefined ? sizeBytes - 1 : Number(last);
+  if (last !== '' && to < from) return 'malformed';
+  if (from >= sizeBytes) return undefined;
+  return { from, bytes: Math.min(to, sizeBytes - 1) - from + 1 };
+}

@@ -1,0 +1,147 @@
+/** A page of a directory in any order. Memory is bounded by the page, however large the directory is. */
+import type { History, HistoryEntry } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { EntryType } from '../../model/index.js';
+import { yieldRegularly } from '../../system/index.js';
+import { invalidRequest } from './problem.js';
+
+/** Entries that are requested from a history at once. */
+const PAGE_ENTRIES = 4096;
+const NO_NAME: Buffer = Buffer.alloc(0);
+
+export type SortKey = 'name' | 'size' | 'modified';
+
+export interface DirectoryQuery {
+  readonly limit: number;
+  readonly after: string | undefined;
+  readonly sort: SortKey;
+  readonly isDescending: boolean;
+}
+
+export interface DirectoryPage {
+  readonly entries: readonly HistoryEntry[];
+  /** The cursor of the next page; undefined if this is the last one. */
+  readonly next: string | undefined;
+}
+
+/** Returns a page of a directory. Throws NO_SUCH_PATH if it is none, NO_ACCESS, REQUEST_INVALID for a bad cursor. */
+export async function directoryPage(
+  history: History,
+  directory: HistoryEntry,
+  set: number,
+  query: DirectoryQuery,
+): Promise<DirectoryPage> {
+  if (directory.damage !== undefined) throw directory.damage;
+  if (directory.type !== EntryType.directory || directory.childId === undefined) {
+    throw new TardisError('NO_SUCH_PATH', 'the path is no directory');
+  }
+  if (!history.access.mayRead(directory)) {
+    throw new TardisError('NO_ACCESS', 'no permission to list the directory');
+  }
+  const place = { directory: directory.childId, set };
+  // Large directories of an encrypting client come in the order of their sealed names.
+  const isInOrder = history.contentKeys === undefined;
+  if (query.sort === 'name' && !query.isDescending && isInOrder)
+    return byName(history, place, query);
+  return selected(history, place, query);
+}
+
+interface Place {
+  readonly directory: number;
+  readonly set: number;
+}
+
+async function byName(
+  history: History,
+  place: Place,
+  { limit, after }: DirectoryQuery,
+): Promise<DirectoryPage> {
+  const from = after === undefined ? NO_NAME : cursorIn(after).name;
+  const found: HistoryEntry[] = [];
+  for (let last = from; found.length <= limit; ) {
+    const wanted = Math.min(PAGE_ENTRIES, limit + 1 - found.length);
+    const page = await history.list({ ...place, after: last, limit: wanted, withDigests: false });
+    found.push(...page);
+    if (page.length < wanted) break;
+    last = page.at(-1)!.name;
+  }
+  return pageOf(found, limit, 'name');
+}
+
+/** Selects the first entries behind the cursor in one pass over the directory. */
+async function selected(
+  history: History,
+  place: Place,
+  { limit, after, sort, isDescending }: DirectoryQuery,
+): Promise<DirectoryPage> {
+  const cursor = after === undefined ? undefined : cursorIn(after);
+  const sign = isDescending ? -1 : 1;
+  const compare = (one: Key, other: Key): number => sign * compareKeys(one, other);
+  const breathe = yieldRegularly();
+  let best: Keyed[] = [];
+  const keep = (): void => {
+    best.sort((one, other) => compare(one.key, other.key));
+    best = best.slice(0, limit + 1);
+  };
+  for (let last = NO_NAME; ; ) {
+    const page = await history.list({
+      ...place,
+      after: last,
+      limit: PAGE_ENTRIES,
+      withDigests: false,
+    });
+    for (const entry of page) {
+      const key = keyOf(entry, sort);
+      if (cursor !== undefined && compare(key, cursor) <= 0) continue;
+      best.push({ entry, key });
+    }
+    if (best.length > 2 * (limit + 1)) keep();
+    if (page.length < PAGE_ENTRIES) break;
+    last = page.at(-1)!.name;
+    await breathe();
+  }
+  keep();
+  return pageOf(
+    best.map(({ entry }) => entry),
+    limit,
+    sort,
+  );
+}
+
+/** The place of an entry in an order: a value, then the name. */
+interface Key {
+  readonly value: bigint;
+  readonly name: Buffer;
+}
+
+interface Keyed {
+  readonly entry: HistoryEntry;
+  readonly key: Key;
+}
+
+function keyOf(entry: HistoryEntry, sort: SortKey): Key {
+  const { name } = entry;
+  if (sort === 'name' || entry.damage !== undefined) return { value: 0n, name };
+  if (sort === 'modified') return { value: entry.mtimeNs, name };
+  return { value: entry.type === EntryType.directory ? -1n : BigInt(entry.sizeBytes), name };
+}
+
+function compareKeys(one: Key, other: Key): number {
+  if (one.value !== other.value) return one.value < other.value ? -1 : 1;
+  return Buffer.compare(one.name, other.name);
+}
+
+function pageOf(found: readonly HistoryEntry[], limit: number, sort: SortKey): DirectoryPage {
+  if (found.length <= limit) return { entries: found, next: undefined };
+  const entries = found.slice(0, limit);
+  const { value, name } = keyOf(entries.at(-1)!, sort);
+  return { entries, next: `${value}.${name.toString('base64url')}` };
+}
+
+const CURSOR = /^(-?\d{1,20})\.([\w-]{1,5500})$/;
+
+function cursorIn(text: string): Key {
+  const [, value, name] = CURSOR.exec(text) ?? [];
+  if (value === undefined || name === undefined) throw invalidRequest('`after` is no cursor');
+  return { value: BigInt(value), name: Buffer.from(name, 'base64url') };
+}

@@ -1,0 +1,42 @@
+/** A program with this API: it says who asks, and opens the histories that the answers come from. */
+import type { FastifyRequest } from 'fastify';
+import type { ClientOverview, History, ObjectReader } from '../../history/index.js';
+import type { RightName } from '../../model/index.js';
+import type { System } from '../../system/index.js';
+import type { OpenContents } from './content/open-contents.js';
+
+/** Somebody who has logged in. */
+export interface Visitor {
+  /** The only client that may be opened; undefined for all. */
+  readonly client: string | undefined;
+  /** The sub-account; empty for the client's owner. */
+  readonly account: string;
+  readonly rights: ReadonlySet<RightName>;
+}
+
+/** A client that is open for one request. */
+export interface Lease {
+  readonly history: History;
+  readonly contents: OpenContents;
+  /** The records as they are stored. */
+  readonly objects: ObjectReader;
+  /** True if names and contents are encrypted, and this program lacks the keys. */
+  readonly isSealed: boolean;
+  /** Must be called once; the history may be closed then. */
+  release(): void;
+}
+
+export interface Door {
+  readonly program: 'tardisremote' | 'tardis-web';
+  readonly system: System;
+  /** True if this program restores files in place. */
+  readonly canRestore: boolean;
+  /** True if answers about complete sets may be kept by the requester. */
+  readonly allowsCache: boolean;
+  /** Authenticates a request. Throws NOT_LOGGED_IN, TOO_MANY_ATTEMPTS, NOT_PERMITTED. */
+  authenticate(request: FastifyRequest): Promise<Visitor>;
+  /** Returns the clients that a visitor may see. */
+  clients(visitor: Visitor): Promise<readonly ClientOverview[]>;
+  /** Opens a client. Its rights were checked. Throws NO_SUCH_CLIENT and errors of opening a catalog. */
+  open(client: string, visitor: Visitor): Promise<Lease>;
+}

@@ -1,0 +1,81 @@
+/** Handlers of questions about entries, directories and contents. */
+import {
+  type BackupSet,
+  type History,
+  type HistoryEntry,
+  noSuchPath,
+} from '../../../history/index.js';
+import { TardisError } from '../../../errors/index.js';
+import { displayName, lastComponent } from '../../../model/index.js';
+import { sendContent } from '../content/send-content.js';
+import { directoryPage } from '../directory-page.js';
+import type { Door } from '../door.js';
+import { entryJson } from '../entry-json.js';
+import { pathIn } from '../raw-query.js';
+import type { Handlers } from '../register.js';
+import { setOf } from '../set-of.js';
+
+/** Seconds for which an answer about a complete set may be kept. A path may be forgotten in all sets. */
+const KEPT_SECONDS = 3600;
+
+export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 'versions'> = {
+  entry: async ({ lease: { history }, setText, query }) => {
+    const path = pathIn(query.path);
+    const { set } = await setOf(history, setText);
+    return entryJson(history, await entryAt(history, path, set), lastComponent(path));
+  },
+  directory: async ({ lease: { history }, setText, query }) => {
+    const path = pathIn(query.path);
+    const { set } = await setOf(history, setText);
+    const directory = await entryAt(history, path, set);
+    const { limit, after, sort, order } = query;
+    const wanted = { limit, after, sort, isDescending: order === 'desc' };
+    const { entries, next } = await directoryPage(history, directory, set, wanted);
+    const shown = entries.map((entry) => entryJson(history, entry));
+    return { entries: shown, ...(next === undefined ? {} : { next }) };
+  },
+  content: async ({ door, lease, setText, query, request, reply }) => {
+    const path = pathIn(query.path);
+    const set = await setOf(lease.history, setText);
+    const entry = await entryAt(lease.history, path, set.set);
+    await sendContent(request, reply, {
+      lease,
+      entry,
+      path,
+      isDownload: query.download === '1',
+      caching: cachingOf(door, set, setText),
+    });
+  },
+  versions: async ({ lease: { history }, query }) => {
+    const path = pathIn(query.path);
+    const found = await history.versions(path);
+    if (found.length === 0) {
+      throw new TardisError('NO_SUCH_PATH', `no set has "${displayName(path)}"`);
+    }
+    const name = lastComponent(path);
+    const versions = found.map(({ entry, firstSet, lastSet }) => ({
+      firstSet,
+      ...(lastSet === undefined ? {} : { lastSet }),
+      entry: entryJson(history, entry, name),
+    }));
+    return { versions };
+  },
+};
+
+/** Returns the entry at a path. Throws NO_SUCH_PATH, NO_ACCESS. */
+export async function entryAt(history: History, path: Buffer, set: number): Promise<HistoryEntry> {
+  const entry = await history.find(path, set);
+  if (entry === undefined) throw await noSuchPath(history, set, path);
+  return entry;
+}
+
+/** Returns Cache-Control: a complete set never changes, if its number names it. */
+export function cachingOf(
+  { allowsCache }: Pick<Door, 'allowsCache'>,
+  { state, set }: BackupSet,
+  setText: string,
+): string {
+  const isLasting = allowsCache && state === 'complete' && setText === String(set);
+  if (isLasting) return `private, max-age=${KEPT_SECONDS}`;
+  return allowsCache ? 'private, no-cache' : 'no-store';
+}

@@ -1,0 +1,152 @@
+/** Handlers of questions about many entries or sets: search, differences, space, and what a purge would delete. */
+import type { BackupSet, History, StoreFigures } from '../../../history/index.js';
+import { retentionSet } from '../../../maintenance/gc/index.js';
+import { displayName } from '../../../model/index.js';
+import {
+  compareTrees,
+  Contents,
+  isDifference,
+  type Seen,
+  SetSide,
+} from '../../../restore/diff/index.js';
+import { decideRetention, NO_RULES } from '../../../retention/index.js';
+import type { System } from '../../../system/index.js';
+import { entryJson, pathJson } from '../entry-json.js';
+import { invalidRequest } from '../problem.js';
+import { pathIn } from '../raw-query.js';
+import type { Handlers } from '../register.js';
+import type { Change, Entry } from '../schemas.js';
+import { searchPage } from '../search.js';
+import { setOf } from '../set-of.js';
+
+const DAY_MS = 86_400_000;
+/** Differences that may come before a page; a page is found by comparing again. */
+const MAX_SKIPPED = 1_000_000;
+
+export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'purge'> = {
+  search: async ({ lease: { history }, query }) => {
+    const sets = query.set === undefined ? await history.sets() : [await setOf(history, query.set)];
+    const pattern = Buffer.from(query.pattern, 'latin1');
+    const { limit, after } = query;
+    const { found, next } = await searchPage(history, { pattern, sets, limit, after });
+    return { found, ...(next === undefined ? {} : { next }) };
+  },
+  changes: async ({ door: { system }, lease: { history }, query }) => {
+    const [from, to] = [await setOf(history, query.from), await setOf(history, query.to)];
+    const path = query.path === undefined ? Buffer.from('/') : pathIn(query.path);
+    const skipped = query.after === undefined ? 0 : Number(query.after);
+    if (!(skipped <= MAX_SKIPPED)) throw invalidRequest('`after` is no cursor');
+    const wanted = { path, skipped, limit: query.limit };
+    return changesPage(system, history, from.set, to.set, wanted);
+  },
+  space: async ({ lease: { history } }) => {
+    const [sets, { numbers }] = [await history.sets(), await figuresOf(history)];
+    const shown = sets.map(({ set, openedAtMs, closedAtMs, stats }) => ({
+      set,
+      openedAtMs,
+      ...(closedAtMs === undefined ? {} : { closedAtMs }),
+      scannedBytes: stats['scannedBytes'] ?? 0,
+      storedBytes: stats['storedBytes'] ?? 0,
+      sentBytes: stats['sentBytes'] ?? 0,
+    }));
+    return { sets: shown, figures: { ...numbers } };
+  },
+  purge: async ({ door: { system }, lease: { history }, query }) => {
+    const { keepWithinDays, keepTags, ...counts } = query;
+    const rules = {
+      ...NO_RULES,
+      ...counts,
+      keepWithinMs: keepWithinDays * DAY_MS,
+      keepTags: (keepTags ?? '').split(/[,\s]+/).filter((word) => word !== ''),
+    };
+    const decision = decideRetention(await judgedSets(history), {
+      rules,
+      nowMs: system.clock.nowMs(),
+      leastAgeMs: 0,
+      resistsFloods: false,
+      keepsDoubtful: false,
+      trustsClock: false,
+    });
+    const sets = decision.verdicts.map(({ set, reasons }) => ({
+      set,
+      isDeleted: reasons.length === 0,
+      reasons: reasons.map((reason) => ({ ...reason })),
+    }));
+    return { isClockInDoubt: decision.isClockInDoubt, sets };
+  },
+};
+
+/** Figures that were made lately: they take a pass over all versions. */
+const made = new WeakMap<
+  History,
+  { readonly figures: Promise<StoreFigures>; readonly atMs: number }
+>();
+const FIGURES_LAST_MS = 60_000;
+
+function figuresOf(history: History): Promise<StoreFigures> {
+  const nowMs = performance.now();
+  const known = made.get(history);
+  if (known !== undefined && nowMs - known.atMs < FIGURES_LAST_MS) return known.figures;
+  const figures = history.reports.figures();
+  made.set(history, { figures, atMs: nowMs });
+  figures.catch(() => made.delete(history)); // who asked gets the error
+  return figures;
+}
+
+async function judgedSets(history: History): Promise<ReturnType<typeof retentionSet>[]> {
+  const roots = await history.reports.rootsOfSets();
+  const textOf = ({ set }: BackupSet): string =>
+    (roots.get(set) ?? []).map((path) => path.toString('latin1')).join('\0');
+  return (await history.sets()).map((set) => retentionSet(set, textOf(set)));
+}
+
+interface ChangesWanted {
+  readonly path: Buffer;
+  readonly skipped: number;
+  readonly limit: number;
+}
+
+async function changesPage(
+  system: System,
+  history: History,
+  from: number,
+  to: number,
+  { path, skipped, limit }: ChangesWanted,
+): Promise<{ changes: Change[]; unread: string[]; next?: string }> {
+  const changes: Change[] = [];
+  const unread: string[] = [];
+  const compared = compareTrees({
+    system,
+    before: new SetSide({ history, set: from, other: to }),
+    after: new SetSide({ history, set: to, other: from }),
+    contents: new Contents(system, history, false),
+    paths: [{ before: path, after: path }],
+    recurse: true,
+    entersOnly: false,
+    metadata: true,
+  });
+  let place = 0;
+  for await (const one of compared) {
+    place += 1;
+    if (place <= skipped) continue;
+    if (changes.length + unread.length >= limit) {
+      return { changes, unread, next: String(place - 1) };
+    }
+    if (!isDifference(one)) {
+      unread.push(`${displayName(one.path)}: ${one.error.message}`);
+      continue;
+    }
+    const { before, after, aspects } = one;
+    const kind = before === undefined ? 'new' : after === undefined ? 'gone' : 'changed';
+    const of = (seen: Seen | undefined): Entry | undefined =>
+      seen?.stored === undefined ? undefined : entryJson(history, seen.stored);
+    changes.push({
+      ...pathJson(one.path),
+      kind,
+      ...(before === undefined ? {} : { before: of(before) }),
+      ...(after === undefined ? {} : { after: of(after) }),
+      aspects: [...aspects],
+    });
+  }
+  return { changes, unread };
+}

@@ -1,0 +1,43 @@
+/** Handlers of questions about clients and sets. */
+import { programVersion } from '../../../system/index.js';
+import { shownRoots } from '../../../model/index.js';
+import type { Client } from '../schemas.js';
+import type { Handlers } from '../register.js';
+import { pathJson, setJson } from '../entry-json.js';
+import { setOf } from '../set-of.js';
+
+export const SET_HANDLERS: Pick<
+  Handlers,
+  'health' | 'session' | 'clients' | 'sets' | 'set' | 'roots'
+> = {
+  health: async () => ({ status: 'ok', version: programVersion() }),
+  session: async ({ door, visitor: { client, account, rights } }) => ({
+    program: door.program,
+    ...(client === undefined ? {} : { client }),
+    ...(account === '' ? {} : { account }),
+    canRestore: door.canRestore,
+    rights: [...rights],
+  }),
+  clients: async ({ door, visitor }) => {
+    const found = await door.clients(visitor);
+    return found.map(
+      ({ client, completeSets, newestSet, newestAtMs, protection, isOverdue, fault }): Client => ({
+        name: client,
+        completeSets,
+        ...(newestSet === 0 ? {} : { lastSet: newestSet, lastCompletedMs: newestAtMs }),
+        isOverdue,
+        encrypts: protection === 'encrypted',
+        ...(fault === '' ? {} : { fault }),
+      }),
+    );
+  },
+  sets: async ({ lease: { history } }) => ({
+    sets: (await history.sets()).toReversed().map(setJson),
+  }),
+  set: async ({ lease: { history }, setText }) => setJson(await setOf(history, setText)),
+  roots: async ({ lease: { history }, setText }) => {
+    const { set } = await setOf(history, setText);
+    const roots = await history.roots(set);
+    return { roots: shownRoots(roots.map(({ path }) => path)).map(pathJson) };
+  },
+};

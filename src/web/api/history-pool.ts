@@ -1,0 +1,122 @@
+/** Histories that are open, by their keys. They are shared by requests, bounded in number, and closed when idle. */
+import type { History } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import type { JobRunner } from '../../workers/index.js';
+import { OpenContents } from './content/open-contents.js';
+import type { Lease } from './door.js';
+
+export interface PoolLimits {
+  /** Most histories that are open at once. */
+  readonly most: number;
+  /** Time after its last use when a history is closed. */
+  readonly idleMs: number;
+}
+
+export const POOL_LIMITS: PoolLimits = Object.freeze({ most: 32, idleMs: 30_000 });
+
+interface Pooled {
+  readonly opening: Promise<Opened>;
+  uses: number;
+  closing: NodeJS.Timeout | undefined;
+}
+
+interface Opened {
+  readonly history: History;
+  readonly contents: OpenContents;
+  readonly isSealed: boolean;
+}
+
+export class HistoryPool {
+  private readonly pooled = new Map<string, Pooled>();
+  private readonly system: System;
+  private readonly jobs: JobRunner;
+  private readonly limits: PoolLimits;
+
+  constructor(system: System, jobs: JobRunner, limits: PoolLimits = POOL_LIMITS) {
+    this.system = system;
+    this.jobs = jobs;
+    this.limits = limits;
+  }
+
+  get size(): number {
+    return this.pooled.size;
+  }
+
+  /** Returns an open history. Throws TOO_MANY_REQUESTS if all that may be open are in use, and errors of `open`. */
+  async lease(
+    key: string,
+    open: () => Promise<{ readonly history: History; readonly isSealed: boolean }>,
+  ): Promise<Lease> {
+    const pooled = this.pooled.get(key) ?? this.add(key, open);
+    pooled.uses += 1;
+    clearTimeout(pooled.closing);
+    let opened: Opened;
+    try {
+      opened = await pooled.opening;
+    } catch (error) {
+      pooled.uses -= 1;
+      throw error;
+    }
+    const { objects } = opened.contents;
+    return { ...opened, objects, release: () => this.release(key, pooled) };
+  }
+
+  /** Closes everything. Leases are useless afterwards. */
+  async close(): Promise<void> {
+    const all = [...this.pooled];
+    this.pooled.clear();
+    for (const [, pooled] of all) {
+      clearTimeout(pooled.closing);
+      await closeOpened(pooled);
+    }
+  }
+
+  private add(
+    key: string,
+    open: () => Promise<{ readonly history: History; readonly isSealed: boolean }>,
+  ): Pooled {
+    if (this.pooled.size >= this.limits.most) this.makeRoom();
+    const opening = open().then(({ history, isSealed }) => ({
+      history,
+      isSealed,
+      contents: new OpenContents(this.system, history, this.jobs),
+    }));
+    const pooled: Pooled = { opening, uses: 0, closing: undefined };
+    this.pooled.set(key, pooled);
+    opening.catch(() => this.forget(key, pooled)); // who asked gets the error
+    return pooled;
+  }
+
+  private makeRoom(): void {
+    for (const [key, pooled] of this.pooled) {
+      if (pooled.uses > 0) continue;
+      this.drop(key, pooled);
+      return;
+    }
+    throw new TardisError('TOO_MANY_REQUESTS', 'too many clients are read at once', { seconds: 5 });
+  }
+
+  private release(key: string, pooled: Pooled): void {
+    pooled.uses -= 1;
+    if (pooled.uses > 0 || this.pooled.get(key) !== pooled) return;
+    pooled.closing = setTimeout(() => this.drop(key, pooled), this.limits.idleMs);
+    pooled.closing.unref();
+  }
+
+  private drop(key: string, pooled: Pooled): void {
+    clearTimeout(pooled.closing);
+    this.forget(key, pooled);
+    closeOpened(pooled).catch(() => undefined); // it was opened, or its error was reported
+  }
+
+  private forget(key: string, pooled: Pooled): void {
+    if (this.pooled.get(key) === pooled) this.pooled.delete(key);
+  }
+}
+
+async function closeOpened({ opening }: Pooled): Promise<void> {
+  const { history, contents } = await opening;
+  contents.close();
+  history.close();
+}

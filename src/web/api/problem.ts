@@ -1,0 +1,59 @@
+/** Errors of the table as application/problem+json (RFC 9457). */
+import type { Static } from 'typebox';
+import { type ErrorCode, ERROR_TABLE, TardisError, toWire } from '../../errors/index.js';
+import type { Problem } from './schemas.js';
+
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
+/** Status of codes whose kind has another one. */
+const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
+  NOT_LOGGED_IN: 401,
+  LOGIN_FAILED: 401,
+  NOT_PERMITTED: 403,
+  NO_ACCESS: 403,
+  NO_SUCH_STORE: 404,
+  NO_SUCH_CLIENT: 404,
+  NO_SUCH_SET: 404,
+  NO_SUCH_PATH: 404,
+  NO_SUCH_ACCOUNT: 404,
+  SEALED: 409,
+  MESSAGE_TOO_LARGE: 413,
+  TOO_MANY_ATTEMPTS: 429,
+  TOO_MANY_REQUESTS: 429,
+  TIMED_OUT: 504,
+  SERVER_UNREACHABLE: 502,
+  CONNECTION_LOST: 502,
+  PROTOCOL_VIOLATION: 400,
+};
+
+const STATUS_OF_KIND = {
+  user: 400,
+  busy: 503,
+  environment: 503,
+  damage: 500,
+  protocol: 400,
+  partial: 500,
+  interrupted: 503,
+  bug: 500,
+} as const;
+
+/** Returns the status and the fields of an error. A bug shows no detail, since its text may name anything. */
+export function problemOf(error: unknown): Static<typeof Problem> {
+  const { code, message, context } = toWire(error);
+  const { kind, guidance } = ERROR_TABLE[code];
+  const seconds = context['seconds'];
+  return {
+    type: `urn:tardis:error:${code}`,
+    title: code,
+    status: STATUS[code] ?? STATUS_OF_KIND[kind],
+    code,
+    detail: kind === 'bug' ? 'an internal error' : message,
+    guidance,
+    ...(typeof seconds === 'number' ? { retryAfterSeconds: seconds } : {}),
+  };
+}
+
+/** Returns the error of a request that the API refuses. */
+export function invalidRequest(why: string): TardisError {
+  return new TardisError('REQUEST_INVALID', why);
+}

@@ -1,0 +1,54 @@
+/** Queries whose values are bytes. */
+import { invalidRequest } from './problem.js';
+
+/** Most parameters of a query; the paths of an archive are repeated ones. */
+const MAX_PARAMETERS = 1024;
+const MALFORMED = /%(?![0-9a-f]{2})/i;
+
+export type RawQuery = Record<string, string | string[]>;
+
+/**
+ * Parses a query. Each character of a value is one byte, so that any path can be given. A plus sign is a space, as
+ * forms encode it. Throws REQUEST_INVALID.
+ */
+export function parseQuery(text: string): RawQuery {
+  const query = Object.create(null) as RawQuery;
+  if (text === '') return query;
+  const parts = text.split('&');
+  if (parts.length > MAX_PARAMETERS) throw invalidRequest('the query has too many parameters');
+  for (const part of parts) {
+    if (part === '') continue;
+    const at = part.indexOf('=');
+    const key = decoded(at < 0 ? part : part.slice(0, at));
+    const value = at < 0 ? '' : decoded(part.slice(at + 1));
+    const known = query[key];
+    if (known === undefined) query[key] = value;
+    else if (typeof known === 'string') query[key] = [known, value];
+    else known.push(value);
+  }
+  return query;
+}
+
+/** Returns the bytes of percent-encoded text, one in each character. */
+function decoded(text: string): string {
+  if (MALFORMED.test(text)) throw invalidRequest('the query has a % without two hex digits');
+  const bytes = text
+    .replaceAll('+', ' ')
+    .replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+      String.fromCodePoint(Number.parseInt(hex, 16)),
+    );
+  // A character that no percent sign encodes stands for its bytes in UTF-8.
+  return /[\u0100-\u{10ffff}]/u.test(bytes) ? Buffer.from(bytes).toString('latin1') : bytes;
+}
+
+const NUL = 0;
+const SLASH = 0x2f;
+
+/** Returns the absolute path in a value of a query. Throws REQUEST_INVALID. */
+export function pathIn(value: string): Buffer {
+  const path = Buffer.from(value, 'latin1');
+  if (path[0] !== SLASH) throw invalidRequest('a path must begin with a slash');
+  if (path.includes(NUL)) throw invalidRequest('a path has no NUL');
+  if (/(?:^|\/)\.\.?(?:\/|$)/.test(value)) throw invalidRequest('a path has no . or ..');
+  return path;
+}

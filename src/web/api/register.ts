@@ -1,0 +1,177 @@
+/** Registers the routes of the table: rights and limits are checked here, before any handler runs. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { TardisError } from '../../errors/index.js';
+import { checkClientName } from '../../store/index.js';
+import { AtOnce } from './at-once.js';
+import type { Door, Lease, Visitor } from './door.js';
+import { ENTRY_HANDLERS } from './handlers/entry-handlers.js';
+import { REPORT_HANDLERS } from './handlers/report-handlers.js';
+import { SET_HANDLERS } from './handlers/set-handlers.js';
+import { openApi, routesPage } from './open-api.js';
+import type { Asked, Handler, RouteRow } from './route-row.js';
+import { BASE, type RouteName, ROUTES, type Routes } from './routes.js';
+import { Problem } from './schemas.js';
+import type { WebApp } from './web-app.js';
+
+/** One handler for each row of the table. */
+export type Handlers = { readonly [N in RouteName]: Handler<Routes[N]> };
+
+/** A route of another room, with its row; it gets the same checks. */
+export interface AddedRoute {
+  readonly row: RouteRow;
+  readonly handler: Handler;
+}
+
+const HANDLERS: Handlers = { ...SET_HANDLERS, ...ENTRY_HANDLERS, ...REPORT_HANDLERS };
+
+/** Adds all routes to an app. `added` are those of other rooms, such as archives and restores. */
+export function registerApi(app: WebApp, door: Door, added: readonly AddedRoute[] = []): void {
+  const atOnce = new AtOnce();
+  // As a plugin, so that it comes after those that the app has.
+  void app.register(async (scope) => {
+    for (const name of Object.keys(ROUTES) as RouteName[]) {
+      addRoute(scope, { door, atOnce }, ROUTES[name], HANDLERS[name]);
+    }
+    for (const { row, handler } of added) addRoute(scope, { door, atOnce }, row, handler);
+    addDescriptions(scope, [...Object.values(ROUTES), ...added.map(({ row }) => row)]);
+  });
+}
+
+/** Adds the OpenAPI document and a page of it, which are open to everybody. */
+function addDescriptions(app: WebApp, rows: readonly RouteRow[]): void {
+  const document = JSON.stringify(openApi(rows));
+  const page = routesPage(rows);
+  const guard = "default-src 'none'; style-src 'none'; frame-ancestors 'none'";
+  app.get(`${BASE}/openapi.json`, (_, reply) =>
+    reply.type('application/json; charset=utf-8').send(document),
+  );
+  app.get(`${BASE}/docs`, (_, reply) =>
+    reply.type('text/html; charset=utf-8').header('content-security-policy', guard).send(page),
+  );
+}
+
+/** Returns a row with a handler that gets values of its types. */
+export function addedRoute<Row extends RouteRow>(row: Row, handler: Handler<Row>): AddedRoute {
+  return { row, handler };
+}
+
+/** The door, and the limits of requests, which all routes share. */
+interface House {
+  readonly door: Door;
+  readonly atOnce: AtOnce;
+}
+
+function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): void {
+  const { method, path, query, body, reply, sends } = row;
+  const url = `${BASE}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
+  app.route({
+    method: method === 'GET' ? ['GET', 'HEAD'] : method,
+    url,
+    ...(sends === undefined ? {} : { compress: false }),
+    schema: {
+      querystring: strict(query),
+      ...(body === undefined ? {} : { body: strict(body) }),
+      response: {
+        ...(reply === undefined ? {} : { 200: reply }),
+        default: Problem,
+      },
+    },
+    onRequest: async (request) => {
+      const isOpen = row.right === 'none';
+      const visitor = isOpen ? undefined : await house.door.authenticate(request);
+      if (visitor !== undefined) requireRights(row, visitor, clientIn(request));
+      request.visitor = visitor;
+    },
+    handler: async (request, answer) => answerTo(house, row, handler, request, answer),
+  });
+}
+
+/** Parameters that a row does not have are refused. */
+function strict(schema: RouteRow['query']): object {
+  return { type: 'object', ...schema, additionalProperties: false };
+}
+
+function clientIn(request: FastifyRequest): string | undefined {
+  return (request.params as { client?: string }).client;
+}
+
+/** Throws NOT_PERMITTED, with one text whether the client exists or not. */
+function requireRights(
+  { right }: RouteRow,
+  { client, rights }: Visitor,
+  wanted: string | undefined,
+): void {
+  if (wanted !== undefined) {
+    checkClientName(wanted);
+    if (client !== undefined && client !== wanted) {
+      throw new TardisError('NOT_PERMITTED', 'the login is of another client');
+    }
+  }
+  if (right === 'none' || right === 'login' || rights.has(right)) return;
+  throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
+}
+
+async function answerTo(
+  { door, atOnce }: House,
+  row: RouteRow,
+  handler: Handler,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { visitor } = request;
+  const params = request.params as Record<string, string>;
+  const client = params['client'];
+  const asked = {
+    door,
+    visitor,
+    setText: params['set'] ?? '',
+    params,
+    query: request.query,
+    body: request.body,
+    request,
+    reply,
+  };
+  const leave = atOnce.enter(visitor === undefined ? '' : `${visitor.client}/${visitor.account}`);
+  reply.raw.once('close', leave);
+  if (client === undefined || visitor === undefined) {
+    return handled(row, handler, { ...asked, lease: undefined } as unknown as Asked, reply);
+  }
+  const lease = await door.open(client, visitor);
+  const release = once(lease);
+  try {
+    if (row.isClear === true && lease.isSealed) throw sealed(client);
+    reply.raw.once('close', release); // a stream is still read when the handler has returned
+    return await handled(row, handler, { ...asked, lease } as unknown as Asked, reply);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function handled(
+  row: RouteRow,
+  handler: Handler,
+  asked: Asked,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const value: unknown = await handler(asked);
+  if (row.sends !== undefined) return reply;
+  if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store');
+  return value;
+}
+
+function once(lease: Lease): () => void {
+  let isReleased = false;
+  return () => {
+    if (isReleased) return;
+    isReleased = true;
+    lease.release();
+  };
+}
+
+function sealed(client: string): TardisError {
+  return new TardisError(
+    'SEALED',
+    `the client "${client}" encrypts, and this program does not have its keys`,
+  );
+}

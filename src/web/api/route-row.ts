@@ -1,0 +1,49 @@
+/** One row of the table of routes, and what its handler gets and returns. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Static, TSchema } from 'typebox';
+import type { RightName } from '../../model/index.js';
+import type { Door, Lease, Visitor } from './door.js';
+
+export interface RouteRow {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Path below the base, with parameters as `{client}` and `{set}`. */
+  readonly path: string;
+  /** `none`: open to everybody; `login`: any login; otherwise the right that the login needs. */
+  readonly right: RightName | 'none' | 'login';
+  /** True if the answer needs names or contents in clear, so that a program without keys cannot give it. */
+  readonly isClear?: boolean;
+  readonly summary: string;
+  readonly query?: TSchema;
+  readonly body?: TSchema;
+  /** Media type of a request whose body is bytes. */
+  readonly takes?: string;
+  /** Schema of a reply as JSON. */
+  readonly reply?: TSchema;
+  /** Media type of a reply that the handler sends itself. */
+  readonly sends?: string;
+}
+
+type ValueOf<S> = S extends TSchema ? Static<S> : undefined;
+
+/** A checked request. */
+export interface Asked<Row extends RouteRow = RouteRow> {
+  readonly door: Door;
+  /** Undefined only for routes that are open to everybody. */
+  readonly visitor: Visitor;
+  /** The opened client, for paths with `{client}`. It is released after the answer. */
+  readonly lease: Lease;
+  /** The text of `{set}`: a number, a name or `latest`. */
+  readonly setText: string;
+  /** Other parameters of the path. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Values of the query. Each character of a text is one byte, as it was percent-encoded. */
+  readonly query: ValueOf<Row['query']>;
+  readonly body: ValueOf<Row['body']>;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** Returns the reply; nothing if it has sent it itself. */
+export type Handler<Row extends RouteRow = RouteRow> = (
+  asked: Asked<Row>,
+) => Promise<Row['reply'] extends TSchema ? Static<Row['reply']> : void>;

@@ -1,0 +1,213 @@
+/**
+ * The routes of the API as one table: method, path, right, request, reply and text. Checks of requests, the OpenAPI
+ * document, docs/api.md and the tests of rights follow from it. A row without a handler does not compile.
+ */
+import { Type } from 'typebox';
+import type { RouteRow } from './route-row.js';
+import {
+  BackupSet,
+  Change,
+  Client,
+  Cursor,
+  Directory,
+  Entry,
+  Found,
+  LIMIT,
+  MAX_PATH_CHARS,
+  PathQuery,
+  Root,
+  Session,
+  Version,
+} from './schemas.js';
+
+export const BASE = '/api/v1';
+
+/** Sets to keep by a rule; 0 for no rule. */
+const COUNT = Type.Integer({ minimum: 0, maximum: 100_000, default: 0 });
+
+const CLIENT = '/clients/{client}';
+const SET = `${CLIENT}/sets/{set}`;
+
+export const ROUTES = {
+  health: {
+    method: 'GET',
+    path: '/health',
+    right: 'none',
+    summary: 'Reports that the program answers.',
+    reply: Type.Object({ status: Type.Literal('ok'), version: Type.String() }),
+  },
+  session: {
+    method: 'GET',
+    path: '/session',
+    right: 'login',
+    summary: 'Returns which program answers, and the rights of the login.',
+    reply: Session,
+  },
+  clients: {
+    method: 'GET',
+    path: '/clients',
+    right: 'login',
+    summary: 'Lists the clients that the login may see, with their newest complete sets.',
+    reply: Type.Array(Client),
+  },
+  sets: {
+    method: 'GET',
+    path: `${CLIENT}/sets`,
+    right: 'list',
+    summary: 'Lists the backup sets of a client, newest first.',
+    reply: Type.Object({ sets: Type.Array(BackupSet) }),
+  },
+  set: {
+    method: 'GET',
+    path: SET,
+    right: 'list',
+    summary: 'Returns one backup set.',
+    reply: BackupSet,
+  },
+  roots: {
+    method: 'GET',
+    path: `${SET}/roots`,
+    right: 'list',
+    isClear: true,
+    summary: 'Lists the paths that the set is a backup of.',
+    reply: Type.Object({ roots: Type.Array(Root) }),
+  },
+  entry: {
+    method: 'GET',
+    path: `${SET}/entry`,
+    right: 'list',
+    isClear: true,
+    summary: 'Returns the entry at a path.',
+    query: Type.Object({ path: PathQuery }),
+    reply: Entry,
+  },
+  directory: {
+    method: 'GET',
+    path: `${SET}/directory`,
+    right: 'list',
+    isClear: true,
+    summary: 'Returns a page of a directory.',
+    query: Type.Object({
+      path: PathQuery,
+      limit: LIMIT,
+      after: Type.Optional(Cursor),
+      sort: Type.Enum(['name', 'size', 'modified'], { default: 'name' }),
+      order: Type.Enum(['asc', 'desc'], { default: 'asc' }),
+    }),
+    reply: Directory,
+  },
+  content: {
+    method: 'GET',
+    path: `${SET}/content`,
+    right: 'read',
+    isClear: true,
+    summary:
+      'Returns the bytes of a file. HEAD, Range, If-Range and If-None-Match work as in RFC 9110; the ETag is the digest.',
+    query: Type.Object({
+      path: PathQuery,
+      download: Type.Optional(Type.Enum(['0', '1'])),
+    }),
+    sends: 'application/octet-stream',
+  },
+  versions: {
+    method: 'GET',
+    path: `${CLIENT}/versions`,
+    right: 'list',
+    isClear: true,
+    summary: 'Lists all versions that were ever at a path, oldest first.',
+    query: Type.Object({ path: PathQuery }),
+    reply: Type.Object({ versions: Type.Array(Version) }),
+  },
+  search: {
+    method: 'GET',
+    path: `${CLIENT}/search`,
+    right: 'list',
+    isClear: true,
+    summary:
+      'Finds names over all sets, or in one: a name with wildcards (* ? [a-z]), or a part of it. A page may be empty; the last one has no `next`.',
+    query: Type.Object({
+      pattern: Type.String({ minLength: 1, maxLength: MAX_PATH_CHARS }),
+      set: Type.Optional(Type.String({ maxLength: 255 })),
+      limit: LIMIT,
+      after: Type.Optional(Cursor),
+    }),
+    reply: Type.Object({ found: Type.Array(Found), next: Type.Optional(Type.String()) }),
+  },
+  changes: {
+    method: 'GET',
+    path: `${CLIENT}/changes`,
+    right: 'list',
+    isClear: true,
+    summary: 'Returns the differences of two sets, below a path.',
+    query: Type.Object({
+      from: Type.String({ maxLength: 255 }),
+      to: Type.String({ maxLength: 255 }),
+      path: Type.Optional(PathQuery),
+      limit: LIMIT,
+      after: Type.Optional(Type.String({ pattern: String.raw`^\d{1,9}$` })),
+    }),
+    reply: Type.Object({
+      changes: Type.Array(Change),
+      unread: Type.Array(Type.String(), { description: 'Paths that could not be compared.' }),
+      next: Type.Optional(Type.String()),
+    }),
+  },
+  space: {
+    method: 'GET',
+    path: `${CLIENT}/space`,
+    right: 'list',
+    summary:
+      'Returns the bytes that each set read, sent and stored, and figures of the whole client.',
+    reply: Type.Object({
+      sets: Type.Array(
+        Type.Object({
+          set: Type.Integer(),
+          openedAtMs: Type.Number(),
+          closedAtMs: Type.Optional(Type.Number()),
+          scannedBytes: Type.Number(),
+          storedBytes: Type.Number(),
+          sentBytes: Type.Number(),
+        }),
+      ),
+      figures: Type.Record(Type.String(), Type.Number(), {
+        description: 'The figures of `sonic stats --json`.',
+      }),
+    }),
+  },
+  purge: {
+    method: 'GET',
+    path: `${CLIENT}/purge`,
+    right: 'list',
+    summary:
+      'Returns what a purge by these rules would delete, and why other sets stay. Deletes nothing.',
+    query: Type.Object({
+      keepLast: COUNT,
+      keepHourly: COUNT,
+      keepDaily: COUNT,
+      keepWeekly: COUNT,
+      keepMonthly: COUNT,
+      keepYearly: COUNT,
+      keepWithinDays: Type.Number({ minimum: 0, maximum: 100_000, default: 0 }),
+      keepTags: Type.Optional(Type.String({ maxLength: 4096 })),
+    }),
+    reply: Type.Object({
+      isClockInDoubt: Type.Boolean(),
+      sets: Type.Array(
+        Type.Object({
+          set: Type.Integer(),
+          isDeleted: Type.Boolean(),
+          reasons: Type.Array(
+            Type.Object({
+              why: Type.String(),
+              what: Type.Optional(Type.String()),
+              which: Type.Optional(Type.String()),
+            }),
+          ),
+        }),
+      ),
+    }),
+  },
+} as const satisfies Record<string, RouteRow>;
+
+export type Routes = typeof ROUTES;
+export type RouteName = keyof Routes;

@@ -1,0 +1,152 @@
+/** The values that requests and replies of the API consist of, as schemas. Types, checks and docs/api.md follow from them. */
+import { type Static, Type } from 'typebox';
+
+/** Most characters of a query's values; a path has at most 4096 bytes, each of which takes up to three characters. */
+export const MAX_PATH_CHARS: number = 3 * 4096;
+
+const name = Type.String({ description: 'The name as text; bytes that are not UTF-8 are U+FFFD.' });
+const nameBytes = Type.Optional(
+  Type.String({ description: 'The bytes of the name in base64, only if it is not UTF-8.' }),
+);
+const path = Type.String({ description: 'The path as text; bytes that are not UTF-8 are U+FFFD.' });
+const pathBytes = Type.Optional(
+  Type.String({ description: 'The bytes of the path in base64, only if it is not UTF-8.' }),
+);
+const sizeBytes = Type.Integer({ minimum: 0 });
+const timeMs = Type.Number({ description: 'Milliseconds since 1970.' });
+
+export const ENTRY_TYPES = [
+  'file',
+  'directory',
+  'symlink',
+  'fifo',
+  'socket',
+  'characterDevice',
+  'blockDevice',
+] as const;
+
+export const Problem = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    code: Type.String({ description: 'A code of docs/errors.md.' }),
+    detail: Type.String(),
+    guidance: Type.String({ description: 'The next step for the user.' }),
+    retryAfterSeconds: Type.Optional(Type.Integer()),
+  },
+  { description: 'An error, as application/problem+json.' },
+);
+
+export const Entry = Type.Object({
+  name,
+  nameBytes,
+  type: Type.Enum([...ENTRY_TYPES]),
+  sizeBytes,
+  modifiedNs: Type.String({ description: 'Nanoseconds since 1970, in decimal.' }),
+  permissions: Type.Integer({ description: 'The twelve permission bits.' }),
+  uid: Type.Integer(),
+  gid: Type.Integer(),
+  firstSet: Type.Integer({ description: 'The first set with this version.' }),
+  lastSet: Type.Optional(
+    Type.Integer({ description: 'The last set with this version; absent while it is current.' }),
+  ),
+  digest: Type.Optional(
+    Type.String({ description: 'Digest of the content in hex; not in directories.' }),
+  ),
+  target: Type.Optional(Type.String({ description: 'Target of a symbolic link.' })),
+  targetBytes: Type.Optional(Type.String()),
+  isSparse: Type.Optional(Type.Boolean()),
+  isReadable: Type.Optional(
+    Type.Boolean({ description: 'False if the content is not for this reader.' }),
+  ),
+  damage: Type.Optional(
+    Type.String({ description: 'The reason why only the name is meaningful.' }),
+  ),
+});
+export type Entry = Static<typeof Entry>;
+
+export const BackupSet = Type.Object({
+  set: Type.Integer(),
+  name: Type.String(),
+  state: Type.Enum(['complete', 'unfinished']),
+  openedAtMs: timeMs,
+  closedAtMs: Type.Optional(timeMs),
+  stats: Type.Record(Type.String(), Type.Number()),
+  tags: Type.Array(Type.String()),
+  isLocked: Type.Boolean(),
+  priority: Type.Integer(),
+  isDoubtful: Type.Boolean({ description: 'True if damage may have taken entries of the set.' }),
+  changed: Type.Object(
+    {
+      new: Type.Optional(Type.Number()),
+      changed: Type.Optional(Type.Number()),
+      deleted: Type.Optional(Type.Number()),
+      filesRead: Type.Optional(Type.Number()),
+      sentBytes: Type.Optional(Type.Number()),
+    },
+    { description: 'Figures of what the backup found new or changed, as far as they are known.' },
+  ),
+});
+export type BackupSet = Static<typeof BackupSet>;
+
+export const Client = Type.Object({
+  name: Type.String(),
+  completeSets: Type.Integer(),
+  lastSet: Type.Optional(Type.Integer()),
+  lastCompletedMs: Type.Optional(timeMs),
+  isOverdue: Type.Boolean(),
+  encrypts: Type.Boolean(),
+  fault: Type.Optional(Type.String({ description: 'Code of the error that hides the figures.' })),
+});
+export type Client = Static<typeof Client>;
+
+export const Root = Type.Object({ path, pathBytes });
+export const Directory = Type.Object({
+  entries: Type.Array(Entry),
+  next: Type.Optional(Type.String({ description: 'Give it as `after` for the next page.' })),
+});
+export type Directory = Static<typeof Directory>;
+
+export const Version = Type.Object({
+  firstSet: Type.Integer(),
+  lastSet: Type.Optional(Type.Integer()),
+  entry: Entry,
+});
+export type Version = Static<typeof Version>;
+
+export const Found = Type.Object({
+  path,
+  pathBytes,
+  entry: Entry,
+  firstSet: Type.Integer(),
+  lastSet: Type.Optional(Type.Integer()),
+});
+export type Found = Static<typeof Found>;
+
+export const Change = Type.Object({
+  path,
+  pathBytes,
+  kind: Type.Enum(['new', 'gone', 'changed']),
+  before: Type.Optional(Entry),
+  after: Type.Optional(Entry),
+  aspects: Type.Optional(Type.Array(Type.String())),
+});
+export type Change = Static<typeof Change>;
+
+export const Session = Type.Object({
+  program: Type.Enum(['tardisremote', 'tardis-web']),
+  client: Type.Optional(Type.String()),
+  account: Type.Optional(Type.String()),
+  canRestore: Type.Boolean(),
+  rights: Type.Array(Type.String()),
+});
+
+/** Absolute path in percent-encoded bytes. */
+export const PathQuery = Type.String({
+  minLength: 1,
+  maxLength: MAX_PATH_CHARS,
+  description: 'Absolute path, in percent-encoded bytes.',
+});
+export const LIMIT = Type.Integer({ minimum: 1, maximum: 10_000, default: 1000 });
+export const Cursor = Type.String({ maxLength: MAX_PATH_CHARS, description: '`next` of a page.' });

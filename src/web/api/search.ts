@@ -1,0 +1,143 @@
+/**
+ * Search by name over one or all sets, in pages. A page ends when it is full or its time is up, so that the first
+ * results come soon, however many names do not match.
+ */
+import {
+  type BackupSet,
+  FIRST_PLACE,
+  type History,
+  NamePlaces,
+  type PlacedName,
+} from '../../history/index.js';
+import { namePattern } from '../../excludes/index.js';
+import { lastComponent, shownRoots } from '../../model/index.js';
+import { entryJson, pathJson } from './entry-json.js';
+import { invalidRequest } from './problem.js';
+import type { Found } from './schemas.js';
+
+/** Time after which a page ends with what it has. */
+const PAGE_MS = 400;
+/** Entries that are requested at once. */
+const ASKED_AT_ONCE = 16;
+const MAX_PATTERN_BYTES = 4096;
+
+export interface SearchQuery {
+  readonly pattern: Buffer;
+  /** The sets to search, oldest first. */
+  readonly sets: readonly BackupSet[];
+  readonly limit: number;
+  readonly after: string | undefined;
+}
+
+export interface SearchPage {
+  readonly found: Found[];
+  /** The cursor of the next page; undefined if this is the last one. */
+  readonly next: string | undefined;
+}
+
+/** A place of the store, and the number of names behind it that were returned. */
+type Cursor = typeof FIRST_PLACE & { readonly skipped: number };
+type Named = Parameters<NamePlaces['place']>[0][number];
+
+/** Returns a page of the names that match. It may be empty without being the last. Throws REQUEST_INVALID. */
+export async function searchPage(history: History, query: SearchQuery): Promise<SearchPage> {
+  const { pattern: text, sets, limit, after } = query;
+  if (text.length === 0 || text.length > MAX_PATTERN_BYTES || text.includes(0)) {
+    throw invalidRequest('the pattern is empty, too long, or has a NUL');
+  }
+  const pattern = namePattern(text);
+  const roots = await history.reports.rootsOfSets();
+  const places = new NamePlaces(history, sets, roots);
+  const found: Found[] = after === undefined ? await rootsFound(history, query, roots) : [];
+  const untilMs = performance.now() + PAGE_MS;
+  let place: Cursor | undefined =
+    after === undefined ? { ...FIRST_PLACE, skipped: 0 } : cursorIn(after);
+  while (place !== undefined && found.length < limit && performance.now() < untilMs) {
+    const { literal, isMatch } = pattern;
+    const page = await history.reports.named({ after: place, literal, isMatch });
+    const newest = newestOf(page.versions);
+    // A page of the store is asked for again if it has more: the names that it is sorted by may be sealed.
+    const end: number = place.skipped + limit - found.length;
+    const placed = await places.place(newest.slice(place.skipped, end));
+    found.push(
+      ...(await shown(
+        history,
+        placed.filter(({ path }) => pattern.isPathMatch(path)),
+      )),
+    );
+    if (end < newest.length) place = { ...place, skipped: end };
+    else place = page.next === undefined ? undefined : { ...page.next, skipped: 0 };
+  }
+  return { found, next: place === undefined ? undefined : cursorOf(place) };
+}
+
+/** Returns the newest version of each name. The versions of one are adjacent, oldest first. */
+function newestOf(versions: readonly Named[]): Named[] {
+  return versions.filter((version, index) => {
+    const next = versions[index + 1];
+    return next === undefined || !isSamePlace(version, next);
+  });
+}
+
+function isSamePlace(one: Named, other: Named): boolean {
+  return one.directory === other.directory && one.name.equals(other.name);
+}
+
+/** Returns the entries of placed names, as far as the reader may see them. */
+async function shown(history: History, placed: readonly PlacedName<Named>[]): Promise<Found[]> {
+  const found: Found[] = [];
+  for (let from = 0; from < placed.length; from += ASKED_AT_ONCE) {
+    const some = placed.slice(from, from + ASKED_AT_ONCE);
+    const entries = await Promise.all(some.map(({ path, set }) => history.find(path, set)));
+    for (const [index, { path, version }] of some.entries()) {
+      const entry = entries[index];
+      if (entry === undefined) continue;
+      const { firstSet, lastSet } = version;
+      found.push({
+        ...pathJson(path),
+        entry: entryJson(history, entry),
+        firstSet,
+        ...(lastSet === undefined ? {} : { lastSet }),
+      });
+    }
+  }
+  return found;
+}
+
+/** Returns the roots that match: they have no names in a directory. */
+async function rootsFound(
+  history: History,
+  { pattern: text, sets }: SearchQuery,
+  roots: ReadonlyMap<number, readonly Buffer[]>,
+): Promise<Found[]> {
+  const pattern = namePattern(text);
+  const found = new Map<string, Found>();
+  for (const { set } of sets.toReversed()) {
+    for (const path of shownRoots(roots.get(set) ?? [])) {
+      const name = lastComponent(path);
+      const key = path.toString('latin1');
+      if (found.has(key) || !pattern.isMatch(name) || !pattern.isPathMatch(path)) continue;
+      const entry = await history.find(path, set);
+      if (entry === undefined) continue;
+      const { firstSet, lastSet } = entry;
+      const span = lastSet === undefined ? { firstSet } : { firstSet, lastSet };
+      found.set(key, { ...pathJson(path), entry: entryJson(history, entry, name), ...span });
+    }
+  }
+  return [...found.values()];
+}
+
+const CURSOR = /^(-?\d{1,16})\.([\w-]{0,6000})\.(\d{1,6})$/;
+
+function cursorOf({ directory, name, skipped }: Cursor): string {
+  return `${directory}.${name.toString('base64url')}.${skipped}`;
+}
+
+function cursorIn(text: string): Cursor {
+  const [, directory, name, skipped] = CURSOR.exec(text) ?? [];
+  const number = Number(directory);
+  if (name === undefined || !Number.isSafeInteger(number)) {
+    throw invalidRequest('`after` is no cursor');
+  }
+  return { directory: number, name: Buffer.from(name, 'base64url'), skipped: Number(skipped) };
+}

@@ -1,0 +1,143 @@
+/** The HTTP server of the API, with its limits and the errors that it sends itself. */
+import type { Http2SecureServer } from 'node:http2';
+import {
+  fastify,
+  type FastifyError,
+  type FastifyHttp2SecureOptions,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
+import compress from '@fastify/compress';
+import { asTardisError, type TardisError } from '../../errors/index.js';
+import type { Visitor } from './door.js';
+import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
+import { parseQuery, type RawQuery } from './raw-query.js';
+
+export type WebApp = FastifyInstance;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Undefined on routes that are open to everybody. */
+    visitor: Visitor | undefined;
+  }
+}
+
+export interface WebAppOptions {
+  /** PEM texts; undefined for plain HTTP. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
+  /** True to compress answers in JSON, if the requester accepts it. */
+  readonly compresses?: boolean;
+  /** Called with each error that is a bug or damage. */
+  readonly onError: (error: TardisError, request: FastifyRequest) => void;
+}
+
+/** Most bytes of a request's body, unless its route says otherwise. */
+const MAX_BODY_BYTES: number = 64 << 10;
+const MAX_PARAMETER_CHARS = 1024;
+/** Time within which a whole request must have come. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Time without any byte after which a connection ends. */
+const IDLE_TIMEOUT_MS = 120_000;
+const KEEP_ALIVE_MS = 30_000;
+const MAX_HEADERS_BYTES: number = 32 << 10;
+const LEAST_COMPRESSED_BYTES = 1024;
+/** Requests at once of one connection with HTTP/2. */
+const MAX_STREAMS = 128;
+
+/** Key of a query that could not be parsed; no schema allows it. */
+const MALFORMED = '%';
+
+/** Returns an app without routes. It speaks HTTP/2 and HTTP/1.1 over TLS, and HTTP/1.1 without. */
+export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): WebApp {
+  const common = {
+    logger: false,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: IDLE_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http2SessionTimeout: IDLE_TIMEOUT_MS,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    frameworkErrors: (error: unknown, _: FastifyRequest, reply: FastifyReply) => {
+      void sendProblem(reply, errorOf(error));
+    },
+    routerOptions: {
+      maxParamLength: MAX_PARAMETER_CHARS,
+      querystringParser: (text: string): RawQuery => {
+        try {
+          return parseQuery(text);
+        } catch {
+          return { [MALFORMED]: '' }; // refused with a text by the hook below
+        }
+      },
+    },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
+  } as const;
+  // The generic parameters of an app with HTTP/2 differ; no route uses what differs.
+  const app =
+    tls === undefined
+      ? fastify({ ...common, http: { maxHeaderSize: MAX_HEADERS_BYTES } })
+      : (fastify<Http2SecureServer>({
+          ...common,
+          http2: true,
+          https: {
+            ...tls,
+            settings: { maxConcurrentStreams: MAX_STREAMS },
+            allowHTTP1: true,
+            minVersion: 'TLSv1.3',
+            maxHeaderSize: MAX_HEADERS_BYTES,
+          },
+        } as unknown as FastifyHttp2SecureOptions<Http2SecureServer>) as unknown as WebApp);
+  if (compresses) {
+    void app.register(compress, { threshold: LEAST_COMPRESSED_BYTES, encodings: ['zstd', 'gzip'] });
+  }
+  app.decorateRequest('visitor', undefined);
+  app.addHook('preValidation', async (request) => {
+    if (MALFORMED in (request.query as object)) parseQuery(request.raw.url?.split('?', 2)[1] ?? '');
+  });
+  app.addHook('onSend', async (_, reply) => {
+    void reply.headers(GUARDS);
+  });
+  answerErrors(app, onError);
+  return app;
+}
+
+/** Headers of each answer. Names of files are in no header but Content-Disposition. */
+const GUARDS: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+};
+
+function answerErrors(app: WebApp, onError: WebAppOptions['onError']): void {
+  app.setErrorHandler((error, request, reply) => {
+    const known = errorOf(error);
+    if (problemOf(known).status >= 500) onError(known, request);
+    return sendProblem(reply, known);
+  });
+  app.setNotFoundHandler((_, reply) =>
+    sendProblem(reply, invalidRequest('there is no such route'), NOT_FOUND),
+  );
+}
+
+const NOT_FOUND = 404;
+
+/** Sends an error; with the status of its code, unless another one is given. */
+function sendProblem(reply: FastifyReply, error: TardisError, status?: number): FastifyReply {
+  const problem = { ...problemOf(error), ...(status === undefined ? {} : { status }) };
+  if (problem.retryAfterSeconds !== undefined) {
+    void reply.header('retry-after', problem.retryAfterSeconds);
+  }
+  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
+  void reply.header('cache-control', 'no-store').code(problem.status).type(PROBLEM_TYPE);
+  return reply.send(JSON.stringify(problem));
+}
+
+/** Returns the error of the table for one of the framework, whose status is that of a wrong request. */
+function errorOf(error: unknown): TardisError {
+  const { statusCode, code, validation, message }: Partial<FastifyError> = Object(error);
+  const isRefusal = code?.startsWith('FST_') === true || validation !== undefined;
+  if (!isRefusal || statusCode === undefined || statusCode >= 500) return asTardisError(error);
+  return invalidRequest(message ?? 'malformed request');
+}

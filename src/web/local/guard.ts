@@ -1,0 +1,87 @@
+/**
+ * Decides which requests the user's own door answers. A page of another site, a name that resolves to this machine (DNS
+ * rebinding) and another user of the machine must not get anything.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { TardisError } from '../../errors/index.js';
+
+/** The header that a request that changes something must have. A form or a link of another site cannot send it. */
+export const PAGE_HEADER = 'x-tardis-page';
+
+const SECRET_BYTES = 32;
+/** Methods that change nothing; the last two are of WebDAV. */
+const READING = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND']);
+const BEARER = /^Bearer ([\w-]{1,128})$/;
+/** Values of Sec-Fetch-Site for requests of the page itself and of the address line. */
+const OWN_FETCHES = new Set(['same-origin', 'none']);
+
+function newSecret(): string {
+  return randomBytes(SECRET_BYTES).toString('base64url');
+}
+
+/** True if two texts are equal; takes as long for all texts. */
+function isEqual(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest());
+  return timingSafeEqual(a!, b!);
+}
+
+/** The token that is shown once, and the session that it is exchanged for. */
+export class Entrance {
+  /** Shown to the user, and accepted once. */
+  readonly token: string = newSecret();
+  /** For programs of the same user; it lasts as long as the door. */
+  readonly programKey: string = newSecret();
+  private readonly session = newSecret();
+  private isUsed = false;
+
+  /** Returns the session for a token; undefined if the token is wrong or was used. */
+  enter(token: string): string | undefined {
+    if (this.isUsed || !isEqual(token, this.token)) return undefined;
+    this.isUsed = true;
+    return this.session;
+  }
+
+  isSession(session: string | undefined): boolean {
+    return session !== undefined && this.isUsed && isEqual(session, this.session);
+  }
+
+  /** True for the key of programs in `Authorization`: as Bearer. */
+  isProgram(authorization: string | undefined): boolean {
+    const given = BEARER.exec(authorization ?? '')?.[1];
+    return given !== undefined && isEqual(given, this.programKey);
+  }
+}
+
+export interface Asking {
+  readonly method: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/**
+ * Throws NOT_PERMITTED for a request that is addressed to another host or comes from the page of another site. A client
+ * without a browser sends neither Origin nor Sec-Fetch-Site. `hosts` are `name:port`; all are names of this door.
+ */
+export function requireOwn({ method, headers }: Asking, hosts: ReadonlySet<string>): void {
+  const { host = '', origin } = headers;
+  if (!hosts.has(host)) throw refused('the request is addressed to another host');
+  if (origin !== undefined && origin !== `http://${host}`) {
+    throw refused('the request comes from the page of another site');
+  }
+  const site = headers['sec-fetch-site'];
+  if (typeof site === 'string' && !OWN_FETCHES.has(site)) {
+    throw refused('the request comes from the page of another site');
+  }
+  if (!READING.has(method) && headers[PAGE_HEADER] === undefined) {
+    throw refused(`a request that changes something needs the header ${PAGE_HEADER}`);
+  }
+}
+
+/** As `requireOwn`, for the address that is opened from outside, such as from a terminal. */
+export function requireHost({ headers: { host = '' } }: Asking, hosts: ReadonlySet<string>): void {
+  if (!hosts.has(host)) throw refused('the request is addressed to another host');
+}
+
+function refused(why: string): TardisError {
+  return new TardisError('NOT_PERMITTED', why);
+}

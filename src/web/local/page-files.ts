@@ -1,0 +1,47 @@
+/** The files of the page, which the build writes beside the program. They hold nothing secret. */
+import { createHash } from 'node:crypto';
+import type { WebApp } from '../api/index.js';
+
+/** The files by their addresses; the page itself is at the top. */
+const FILES = {
+  '/': ['index.html', 'text/html; charset=utf-8'],
+  '/page.js': ['page.js', 'text/javascript; charset=utf-8'],
+  '/page.css': ['page.css', 'text/css; charset=utf-8'],
+  '/icon.svg': ['icon.svg', 'image/svg+xml'],
+} as const;
+
+export const PAGE_URLS: ReadonlySet<string> = new Set(Object.keys(FILES));
+
+/** Lets the page load its own script and style, and nothing from anywhere else. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' blob: data:",
+  "connect-src 'self'",
+  "form-action 'none'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join('; ');
+
+export const PAGE_GUARDS: Readonly<Record<string, string>> = {
+  'content-security-policy': PAGE_POLICY,
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+};
+
+/** Adds the files to an app. `read` returns a file of the page by its name. */
+export function addPageFiles(app: WebApp, read: (name: string) => Buffer): void {
+  for (const [url, [name, type]] of Object.entries(FILES)) {
+    const bytes = read(name);
+    const etag = `"${createHash('sha256').update(bytes).digest('base64url')}"`;
+    app.get(url, async (request, reply) => {
+      void reply.headers({ ...PAGE_GUARDS, 'cache-control': 'no-cache', etag });
+      if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+      return reply.type(type).send(bytes);
+    });
+  }
+}

@@ -1,0 +1,190 @@
+/** Restores in place: one at a time, with progress that can be asked for while it runs. */
+import { randomUUID } from 'node:crypto';
+import type { History } from '../../history/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { joinPath, splitPath } from '../../model/index.js';
+import {
+  FoldedNames,
+  newRestoreProgress,
+  type RestoreFailure,
+  type RestoreProgress,
+  runRestore,
+} from '../../restore/index.js';
+import type { System } from '../../system/index.js';
+import type { JobRunner } from '../../workers/index.js';
+import { invalidRequest, parseQuery, pathIn, pathJson } from '../api/index.js';
+import { MAX_FAILURES, type RestoreState, type RestoreWish } from './schemas.js';
+
+/** Restores whose results are kept. */
+const MAX_KEPT = 16;
+const SLASH = 0x2f;
+const ROOT = Buffer.from('/');
+const NOTHING = Buffer.alloc(0);
+
+interface Running {
+  readonly id: string;
+  readonly isPreview: boolean;
+  readonly progress: RestoreProgress;
+  readonly failures: RestoreFailure[];
+  readonly losses: Set<string>;
+  readonly controller: AbortController;
+  state: RestoreState['state'];
+  error: { code: string; message: string } | undefined;
+}
+
+export interface RestoringOptions {
+  readonly system: System;
+  readonly history: History;
+  readonly jobs: JobRunner;
+  readonly workers: number;
+}
+
+export class Restores {
+  private readonly kept = new Map<string, Running>();
+  private work: Promise<void> = Promise.resolve();
+  private readonly options: RestoringOptions;
+
+  constructor(options: RestoringOptions) {
+    this.options = options;
+  }
+
+  get isRunning(): boolean {
+    return [...this.kept.values()].some(({ state }) => state === 'running');
+  }
+
+  /** Begins a restore. Throws CLIENT_BUSY if one runs, REQUEST_INVALID. */
+  start(wish: RestoreWish): RestoreState {
+    if (this.isRunning) throw new TardisError('CLIENT_BUSY', 'another restore is running');
+    const batches = batchesOf(wish);
+    const running: Running = {
+      id: randomUUID(),
+      isPreview: wish.isPreview,
+      progress: newRestoreProgress(),
+      failures: [],
+      losses: new Set(),
+      controller: new AbortController(),
+      state: 'running',
+      error: undefined,
+    };
+    const [oldest] = this.kept.keys();
+    if (this.kept.size >= MAX_KEPT && oldest !== undefined) this.kept.delete(oldest);
+    this.kept.set(running.id, running);
+    this.work = this.run(running, wish, batches);
+    return stateOf(running);
+  }
+
+  /** Throws NO_SUCH_REQUEST. */
+  state(id: string): RestoreState {
+    return stateOf(this.find(id));
+  }
+
+  /** Stops a restore; the same restore would continue it. Throws NO_SUCH_REQUEST. */
+  async stop(id: string): Promise<RestoreState> {
+    const running = this.find(id);
+    running.controller.abort();
+    await this.work;
+    return stateOf(running);
+  }
+
+  /** Stops what runs, and waits for its end. */
+  async close(): Promise<void> {
+    for (const { controller } of this.kept.values()) controller.abort();
+    await this.work;
+  }
+
+  private find(id: string): Running {
+    const running = this.kept.get(id);
+    if (running === undefined) throw new TardisError('NO_SUCH_REQUEST', 'there is no such restore');
+    return running;
+  }
+
+  private async run(running: Running, wish: RestoreWish, batches: readonly Batch[]): Promise<void> {
+    const { system, history, jobs, workers } = this.options;
+    const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = wish;
+    const { progress, controller } = running;
+    const foldedNames = new FoldedNames();
+    const policy = {
+      compareContents,
+      ...(overwrite === 'refuse' ? {} : { overwrite }),
+    };
+    try {
+      for (const { output, paths } of batches) {
+        const request = { set, paths, output, workers, policy, dryRun, foldedNames };
+        const means = { history, jobs, progress, signal: controller.signal };
+        const result = await runRestore(system, means, request);
+        const room = MAX_FAILURES - running.failures.length;
+        running.failures.push(...result.failures.slice(0, room));
+        for (const loss of result.losses) running.losses.add(loss);
+      }
+      running.state = 'done';
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      running.state = controller.signal.aborted ? 'stopped' : 'failed';
+      running.error = { code, message };
+    }
+  }
+}
+
+/** Paths that are restored into one directory. */
+interface Batch {
+  readonly output: Buffer;
+  readonly paths: readonly Buffer[];
+}
+
+/** Returns the paths by the directories that they go to: the chosen one, or those where they were. */
+function batchesOf({ paths: given, output }: RestoreWish): Batch[] {
+  const paths = given.map((text) => pathIn(queryBytes(text)));
+  if (output !== undefined) {
+    const target = Buffer.from(output);
+    if (target[0] !== SLASH || target.includes(0)) {
+      throw invalidRequest('the directory to restore into must be an absolute path');
+    }
+    return [{ output: target, paths }];
+  }
+  const batches = new Map<string, { output: Buffer; paths: Buffer[] }>();
+  for (const path of paths) {
+    const parts = splitPath(path).slice(0, -1);
+    if (parts.length === splitPath(path).length) {
+      throw invalidRequest('choose what is below / to restore it to its place');
+    }
+    const directory = Buffer.concat([ROOT, parts.reduce(joinPath, NOTHING)]);
+    const key = directory.toString('latin1');
+    const batch = batches.get(key) ?? { output: directory, paths: [] as Buffer[] };
+    batch.paths.push(path);
+    batches.set(key, batch);
+  }
+  return [...batches.values()];
+}
+
+/** Returns a percent-encoded path with one character for each byte, as a query gives it. */
+function queryBytes(text: string): string {
+  const value = parseQuery(`path=${text.replaceAll('+', '%2B').replaceAll('&', '%26')}`)['path'];
+  if (typeof value !== 'string') throw invalidRequest('a path is malformed');
+  return value;
+}
+
+function stateOf(running: Running): RestoreState {
+  const { id, state, isPreview, progress, failures, losses, error } = running;
+  const { directories, files, links, bytes, unchanged, kept } = progress;
+  return {
+    id,
+    state,
+    isPreview,
+    progress: {
+      directories,
+      files,
+      links,
+      bytes,
+      unchanged,
+      kept,
+      failures: progress.failures,
+    },
+    failures: failures.map(({ path, error: { code, message } }) => ({
+      ...pathJson(path),
+      code,
+      message,
+    })),
+    ...(error === undefined ? {} : { error }),
+    losses: [...losses],
+  };
+}

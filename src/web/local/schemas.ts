@@ -1,0 +1,72 @@
+/** Requests and replies of the routes that only the user's own door has. */
+import { type Static, Type } from 'typebox';
+import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery } from '../api/schemas.js';
+
+/** Most paths of one restore. */
+export const MAX_PATHS = 500;
+/** Most failures of a restore that are reported one by one. */
+export const MAX_FAILURES = 100;
+
+const count = Type.Integer({ minimum: 0 });
+
+export const RestoreWish = Type.Object({
+  client: Type.String({ maxLength: 128 }),
+  set: Type.Integer({ minimum: 1 }),
+  paths: Type.Array(PathQuery, { minItems: 1, maxItems: MAX_PATHS }),
+  output: Type.Optional(
+    Type.String({
+      maxLength: MAX_PATH_CHARS,
+      description: 'Absolute path of a directory; without one, the original places.',
+    }),
+  ),
+  overwrite: Type.Enum(['refuse', 'never', 'newer', 'older', 'always']),
+  comparesContents: Type.Boolean(),
+  isPreview: Type.Boolean({ description: 'True to count what would be done, and change nothing.' }),
+});
+export type RestoreWish = Static<typeof RestoreWish>;
+
+export const RestoreState = Type.Object({
+  id: Type.String(),
+  state: Type.Enum(['running', 'done', 'failed', 'stopped']),
+  isPreview: Type.Boolean(),
+  progress: Type.Object({
+    directories: count,
+    files: count,
+    links: count,
+    bytes: count,
+    unchanged: count,
+    kept: count,
+    failures: count,
+  }),
+  /** The first failures. */
+  failures: Type.Array(
+    Type.Object({
+      path: Type.String(),
+      pathBytes: Type.Optional(Type.String()),
+      code: Type.String(),
+      message: Type.String(),
+    }),
+  ),
+  error: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })),
+  losses: Type.Array(Type.String(), {
+    description: 'Attributes that the file system of the target does not keep.',
+  }),
+});
+export type RestoreState = Static<typeof RestoreState>;
+
+export const DeletedPage = Type.Object({
+  deleted: Type.Array(
+    Type.Object({
+      entry: Entry,
+      lastSet: Type.Integer({ description: 'The last set with a version at the path.' }),
+    }),
+  ),
+  next: Type.Optional(Type.String({ description: 'Give it as `after` for the next page.' })),
+});
+export type DeletedPage = Static<typeof DeletedPage>;
+
+export const DeletedQuery = Type.Object({
+  path: PathQuery,
+  limit: LIMIT,
+  after: Type.Optional(Cursor),
+});

@@ -1,0 +1,194 @@
+/** The user's own door: an HTTP server on loopback that shows one client's history to the user who started it. */
+import type { AddressInfo } from 'node:net';
+import { randomBytes } from 'node:crypto';
+import cookies from '@fastify/cookie';
+import type { FastifyRequest } from 'fastify';
+import { systemCode, TardisError } from '../../errors/index.js';
+import type { ClientOverview, History } from '../../history/index.js';
+import { RIGHTS } from '../../model/index.js';
+import type { System } from '../../system/index.js';
+import type { JobRunner } from '../../workers/index.js';
+import {
+  type AddedRoute,
+  type Door,
+  newWebApp,
+  OpenContents,
+  registerApi,
+  type Visitor,
+  type WebApp,
+} from '../api/index.js';
+import { DELETED_ROUTE } from './deleted.js';
+import { Entrance, requireHost, requireOwn } from './guard.js';
+import { addPageFiles, PAGE_GUARDS, PAGE_URLS } from './page-files.js';
+import { restoreRoutes } from './restore-routes.js';
+import { Restores } from './restores.js';
+
+const LOOPBACK = '127.0.0.1';
+const ENTER = '/enter';
+const COOKIE = 'tardis-web';
+const LABEL_BYTES = 8;
+/** How often the door looks whether it is idle. */
+const MAX_LOOK_MS = 10_000;
+
+export interface LocalServerOptions {
+  readonly system: System;
+  readonly history: History;
+  readonly jobs: JobRunner;
+  readonly workers: number;
+  /** 0 lets the system choose one. */
+  readonly port: number;
+  /** Time without a request after which `ended` resolves; 0 for never. */
+  readonly idleMs: number;
+  /** Returns a file of the page. */
+  readonly readPage: (name: string) => Buffer;
+  /** Returns the clients for the overview. */
+  readonly clients: () => Promise<readonly ClientOverview[]>;
+  /** Routes of other rooms. */
+  readonly added?: readonly AddedRoute[];
+  /** Adds what is no route of the API. */
+  readonly extend?: (app: WebApp, door: Door) => void;
+  readonly tell: (line: string) => void;
+}
+
+export interface LocalServer {
+  /** The address to open in a browser; it works once. */
+  readonly url: string;
+  /** The key for programs: `Authorization: Bearer KEY`. */
+  readonly programKey: string;
+  readonly port: number;
+  /** Resolves once nobody has asked anything for the idle time. */
+  readonly ended: Promise<void>;
+  /** Stops restores and closes connections; the history stays open. */
+  close(): Promise<void>;
+}
+
+/** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
+export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
+  const { system, history, jobs, tell } = options;
+  const app = newWebApp({
+    onError: ({ code, message }) => tell(`a request failed: ${message} [${code}]`),
+  });
+  const entrance = new Entrance();
+  const contents = new OpenContents(system, history, jobs);
+  const restores = new Restores(options);
+  const activity = new Activity(options.idleMs, () => restores.isRunning);
+  const hosts = new Set<string>();
+  await app.register(cookies);
+  app.addHook('onRequest', async (request) => {
+    activity.note();
+    // The page has no data, and its address is opened from outside.
+    const isOpen = PAGE_URLS.has(request.url) || request.url.startsWith(`${ENTER}?`);
+    if (isOpen) requireHost(request, hosts);
+    else requireOwn(request, hosts);
+  });
+  addPageFiles(app, options.readPage);
+  addEntrance(app, entrance);
+  const door = doorOf(options, entrance, contents);
+  registerApi(app, door, [
+    DELETED_ROUTE,
+    ...restoreRoutes(restores, history.client),
+    ...(options.added ?? []),
+  ]);
+  options.extend?.(app, door);
+  const close = async (): Promise<void> => {
+    activity.close();
+    await restores.close();
+    await app.close();
+    contents.close();
+  };
+  const port = await listen(app, options.port).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  // Cookies do not tell ports apart: a name of its own keeps them from other servers of this machine.
+  const host = `t${randomBytes(LABEL_BYTES).toString('hex')}.localhost:${port}`;
+  for (const name of [host, `localhost:${port}`, `${LOOPBACK}:${port}`]) hosts.add(name);
+  return {
+    url: `http://${host}${ENTER}?token=${entrance.token}`,
+    programKey: entrance.programKey,
+    port,
+    ended: activity.ended,
+    close,
+  };
+}
+
+async function listen(app: WebApp, port: number): Promise<number> {
+  try {
+    await app.listen({ host: LOOPBACK, port });
+  } catch (error) {
+    if (systemCode(error) !== 'EADDRINUSE') throw error;
+    throw new TardisError('USAGE', `port ${port} is in use: choose another one`, { port }, error);
+  }
+  return (app.server.address() as AddressInfo).port;
+}
+
+/** Exchanges the token for a cookie. Scripts cannot read the cookie, and other sites' pages do not send it. */
+function addEntrance(app: WebApp, entrance: Entrance): void {
+  app.get(ENTER, async (request, reply) => {
+    const { token } = request.query as { token?: string | string[] };
+    const session = typeof token === 'string' ? entrance.enter(token) : undefined;
+    void reply.headers({ ...PAGE_GUARDS, 'cache-control': 'no-store' });
+    // The page says what to do if nobody is logged in.
+    if (session !== undefined) {
+      void reply.setCookie(COOKIE, session, { path: '/', httpOnly: true, sameSite: 'strict' });
+    }
+    return reply.redirect('/', 303);
+  });
+}
+
+const EVERYTHING: Visitor['rights'] = new Set(RIGHTS);
+
+function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenContents): Door {
+  const { system, history, clients } = options;
+  return {
+    program: 'tardis-web',
+    system,
+    canRestore: true,
+    allowsCache: true,
+    authenticate: async (request: FastifyRequest) => {
+      const { cookies: given, headers } = request;
+      if (!entrance.isSession(given[COOKIE]) && !entrance.isProgram(headers.authorization)) {
+        throw new TardisError('NOT_LOGGED_IN', 'open the address that tardis-web prints');
+      }
+      return { client: history.client, account: '', rights: EVERYTHING };
+    },
+    clients,
+    open: async (client) => {
+      if (client !== history.client) {
+        throw new TardisError('NO_SUCH_CLIENT', `the client that is open is "${history.client}"`);
+      }
+      const { objects } = contents;
+      return { history, contents, objects, isSealed: false, release: () => undefined };
+    },
+  };
+}
+
+/** Ends when nothing has been asked for some time and no restore runs. */
+class Activity {
+  readonly ended: Promise<void>;
+  private lastMs = performance.now();
+  private readonly timer: NodeJS.Timeout | undefined;
+
+  constructor(idleMs: number, isBusy: () => boolean) {
+    let end = (): void => undefined;
+    this.ended = new Promise((resolve) => {
+      end = resolve;
+    });
+    if (idleMs === 0) return;
+    this.timer = setInterval(
+      () => {
+        if (isBusy()) this.note();
+        else if (performance.now() - this.lastMs >= idleMs) end();
+      },
+      Math.min(idleMs, MAX_LOOK_MS),
+    );
+  }
+
+  note(): void {
+    this.lastMs = performance.now();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+}

@@ -1,0 +1,4 @@
+export { registerRemoteApi } from './remote-api.js';
+export { QUESTION_TYPE, REMOTE_ROUTES } from './routes.js';
+export { Sessions, SESSION_LIMITS } from './sessions.js';
+export { StoreDoor, type StoreDoorOptions } from './store-door.js';

@@ -1,0 +1,139 @@
+/** Adds the API of a server to an app: the common routes, logins, questions of the tools, and metrics. */
+import type { FastifyRequest } from 'fastify';
+import { TardisError } from '../../errors/index.js';
+import type { RightName } from '../../model/index.js';
+import {
+  answerWith,
+  openMetrics,
+  readingQuestion,
+  readOnlyHandlers,
+  wholeMessage,
+} from '../../server/index.js';
+import { programVersion } from '../../system/index.js';
+import {
+  type Channel,
+  channelOf,
+  encodeMessage,
+  MESSAGES,
+  peekMessage,
+  PROTOCOL_VERSION,
+} from '../../transport/index.js';
+import { addedRoute, type AddedRoute, registerApi, type WebApp } from '../api/index.js';
+import type { Logins } from './logins.js';
+import { MAX_QUESTION_BYTES, QUESTION_TYPE, REMOTE_ROUTES } from './routes.js';
+import type { StoreDoor } from './store-door.js';
+
+const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+const NONE: Buffer = Buffer.alloc(0);
+
+/** Registers all routes of a server. `more` are those of other rooms. */
+export function registerRemoteApi(
+  app: WebApp,
+  door: StoreDoor,
+  more: readonly AddedRoute[] = [],
+): void {
+  const parser = { parseAs: 'buffer', bodyLimit: MAX_QUESTION_BYTES } as const;
+  app.addContentTypeParser(QUESTION_TYPE, parser, async (_: FastifyRequest, body: Buffer) => body);
+  registerApi(app, door, [...loginRoutes(door), askRoute(door), metricsRoute(door), ...more]);
+}
+
+function loginRoutes(door: StoreDoor): AddedRoute[] {
+  const { logins, sessions } = door;
+  return [
+    addedRoute(REMOTE_ROUTES.loginChallenge, async ({ body, request }) => {
+      const channel = await channelOfRequest(request);
+      const { id, challenge } = await logins.begin(bytesIn(body.greeting), channel);
+      return { login: id, challenge: challenge.toString('base64') };
+    }),
+    addedRoute(REMOTE_ROUTES.loginProof, async ({ body, request }) => {
+      const channel = await channelOfRequest(request);
+      const proven = await logins.prove(body.login, bytesIn(body.proof), channel);
+      const { keys, rights, ...session } = door.beginSession(proven.client, proven.account);
+      return { ...session, rights: [...rights], welcome: welcomeOf(proven, keys) };
+    }),
+    addedRoute(REMOTE_ROUTES.logout, async ({ request }) => {
+      sessions.end(request.headers.authorization?.replace(/^bearer +/i, '') ?? '');
+      return {};
+    }),
+  ];
+}
+
+/** Returns the message `welcome` in base64, as a session's connection gets it. */
+function welcomeOf({ proof }: Awaited<ReturnType<Logins['prove']>>, keys: Buffer): string {
+  const { head } = encodeMessage('welcome', {
+    protocol: PROTOCOL_VERSION,
+    software: `tardis-pipeline ${programVersion()}`,
+    incarnation: NONE,
+    creditBytes: 0,
+    proof,
+    keys,
+    quotaBytes: 0,
+    usedBytes: 0,
+    ticket: NONE,
+    upTo: 0,
+  });
+  return head.toString('base64');
+}
+
+function askRoute(door: StoreDoor): AddedRoute {
+  return addedRoute(REMOTE_ROUTES.ask, async ({ lease, visitor, request, reply }) => {
+    const { body } = request;
+    if (!Buffer.isBuffer(body)) {
+      throw new TardisError('PROTOCOL_VIOLATION', `a question is sent as ${QUESTION_TYPE}`);
+    }
+    const name = readingQuestion(peekMessage(body, 'to-server'));
+    const right = MESSAGES[name].right as RightName;
+    if (!visitor.rights.has(right)) {
+      throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
+    }
+    const handlers = readOnlyHandlers(lease.history, lease.objects, () => door.clients(visitor));
+    const answer = await answerWith(handlers, name, body);
+    await reply.type(QUESTION_TYPE).send(wholeMessage(answer));
+  });
+}
+
+function metricsRoute(door: StoreDoor): AddedRoute {
+  return addedRoute(REMOTE_ROUTES.metrics, async ({ visitor, reply }) => {
+    const clients = await door.clients(visitor);
+    const of = (value: (client: (typeof clients)[number]) => number | undefined) =>
+      clients.map((client) => ({ labels: { client: client.client }, value: value(client) }));
+    const text = openMetrics([
+      {
+        name: 'tardisremote_sessions',
+        help: 'Sessions that have logged in.',
+        samples: [{ value: door.sessions.count }],
+      },
+      {
+        name: 'tardisremote_open_histories',
+        help: 'Clients that are open for reading.',
+        samples: [{ value: door.openCount }],
+      },
+      {
+        name: 'tardisremote_client_complete_sets',
+        help: 'Complete backup sets of a client.',
+        samples: of(({ completeSets }) => completeSets),
+      },
+      {
+        name: 'tardisremote_client_newest_seconds',
+        unit: 'seconds',
+        help: 'When the newest complete set ended, since 1970.',
+        samples: of(({ newestAtMs }) => (newestAtMs === 0 ? undefined : newestAtMs / 1000)),
+      },
+      {
+        name: 'tardisremote_client_overdue',
+        help: '1 if a server has found the client overdue.',
+        samples: of(({ isOverdue }) => (isOverdue ? 1 : 0)),
+      },
+    ]);
+    await reply.type(METRICS_TYPE).header('cache-control', 'no-store').send(text);
+  });
+}
+
+/** Returns what a login over the connection of a request is bound to. */
+function channelOfRequest({ raw }: FastifyRequest): Promise<Channel> {
+  return channelOf(raw.socket);
+}
+
+function bytesIn(text: string): Buffer {
+  return Buffer.from(text, 'base64');
+}

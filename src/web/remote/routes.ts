@@ -1,0 +1,62 @@
+/** Routes that only a server has: logins, metrics, and questions of the tools. */
+import { Type } from 'typebox';
+import type { RouteRow } from '../api/index.js';
+
+/** Largest message of a login in base64, and of a question. */
+const MAX_LOGIN_CHARS = 12 << 10;
+export const MAX_QUESTION_BYTES: number = (4 << 20) + 1024;
+export const QUESTION_TYPE = 'application/vnd.tardis';
+
+const Message = Type.String({
+  minLength: 1,
+  maxLength: MAX_LOGIN_CHARS,
+  description: 'A message of docs/protocol.md, in base64.',
+});
+
+export const REMOTE_ROUTES = {
+  loginChallenge: {
+    method: 'POST',
+    path: '/login/challenge',
+    right: 'none',
+    summary: 'Begins a login by SRP: takes the message hello, and returns loginChallenge.',
+    body: Type.Object({ greeting: Message }),
+    reply: Type.Object({ login: Type.String(), challenge: Type.String() }),
+  },
+  loginProof: {
+    method: 'POST',
+    path: '/login/proof',
+    right: 'none',
+    summary:
+      'Ends a login, over the same connection: takes the message loginProof, and returns welcome and a token for `Authorization: Bearer`.',
+    body: Type.Object({ login: Type.String({ maxLength: 64 }), proof: Message }),
+    reply: Type.Object({
+      token: Type.String(),
+      expiresInSeconds: Type.Integer(),
+      rights: Type.Array(Type.String()),
+      welcome: Type.String(),
+    }),
+  },
+  logout: {
+    method: 'DELETE',
+    path: '/login',
+    right: 'login',
+    summary: 'Ends the session of the token.',
+    reply: Type.Object({}),
+  },
+  ask: {
+    method: 'POST',
+    path: '/clients/{client}/ask',
+    right: 'login',
+    summary:
+      'Takes one question of a reader (docs/protocol.md) and returns its answer, as the tools ask with --server https://…; the login needs the right of the question.',
+    takes: QUESTION_TYPE,
+    sends: QUESTION_TYPE,
+  },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    right: 'admin',
+    summary: 'Returns figures of this program and of the clients of the login, as OpenMetrics.',
+    sends: 'application/openmetrics-text',
+  },
+} as const satisfies Record<string, RouteRow>;

@@ -1,0 +1,90 @@
+/** Sessions of those who have logged in, by their tokens: bounded, expiring, and kept only as hashes. */
+import { createHash, randomBytes } from 'node:crypto';
+import type { Clock } from '../../system/index.js';
+
+export interface SessionLimits {
+  /** Most sessions, of all and of one login; beyond it, the one that was used least recently ends. */
+  readonly most: number;
+  readonly mostOfOne: number;
+  /** Time after its login, and after its last use, when a session ends. */
+  readonly lastingMs: number;
+  readonly idleMs: number;
+}
+
+export const SESSION_LIMITS: SessionLimits = Object.freeze({
+  most: 4096,
+  mostOfOne: 64,
+  lastingMs: 12 * 3_600_000,
+  idleMs: 3_600_000,
+});
+
+/** Somebody's login, with what shows that it still holds. */
+export interface LoginOf {
+  readonly client: string;
+  readonly account: string;
+  /** Number of the key record of the password that was used. */
+  readonly keys: number;
+}
+
+interface Session {
+  readonly login: LoginOf;
+  readonly endsMs: number;
+  usedMs: number;
+}
+
+const TOKEN_BYTES = 32;
+
+export class Sessions {
+  /** By the hash of the token, least recently used first. */
+  private readonly sessions = new Map<string, Session>();
+  private readonly clock: Clock;
+  private readonly limits: SessionLimits;
+
+  constructor(clock: Clock, limits: SessionLimits = SESSION_LIMITS) {
+    this.clock = clock;
+    this.limits = limits;
+  }
+
+  get count(): number {
+    return this.sessions.size;
+  }
+
+  /** Begins a session and returns its token. */
+  begin(login: LoginOf): { token: string; expiresInSeconds: number } {
+    const { most, mostOfOne, lastingMs } = this.limits;
+    const own = [...this.sessions].filter(([, { login: other }]) => isSameLogin(other, login));
+    if (own.length >= mostOfOne) this.sessions.delete(own[0]![0]);
+    const [oldest] = this.sessions.keys();
+    if (this.sessions.size >= most) this.sessions.delete(oldest!);
+    const token = randomBytes(TOKEN_BYTES).toString('base64url');
+    const nowMs = this.clock.monotonicMs();
+    this.sessions.set(keyOf(token), { login, endsMs: nowMs + lastingMs, usedMs: nowMs });
+    return { token, expiresInSeconds: Math.floor(lastingMs / 1000) };
+  }
+
+  /** Returns the login of a token; undefined if it is of no session, or of one that has ended. */
+  find(token: string): LoginOf | undefined {
+    const key = keyOf(token);
+    const session = this.sessions.get(key);
+    if (session === undefined) return undefined;
+    const nowMs = this.clock.monotonicMs();
+    this.sessions.delete(key);
+    if (nowMs >= session.endsMs || nowMs - session.usedMs >= this.limits.idleMs) return undefined;
+    session.usedMs = nowMs;
+    this.sessions.set(key, session);
+    return session.login;
+  }
+
+  /** Ends the session of a token. */
+  end(token: string): void {
+    this.sessions.delete(keyOf(token));
+  }
+}
+
+function isSameLogin(one: LoginOf, other: LoginOf): boolean {
+  return one.client === other.client && one.account === other.account;
+}
+
+function keyOf(token: string): string {
+  return createHash('sha256').update(token).digest('base64');
+}

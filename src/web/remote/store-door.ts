@@ -1,0 +1,229 @@
+/**
+ * The door of a server: clients of a store on this machine, to those who log in by password or token. It has no keys.
+ * Rights are read again every two seconds, so that a revoked one soon ends.
+ */
+import path from 'node:path';
+import type { Logger } from 'pino';
+import type { FastifyRequest } from 'fastify';
+import { Access, type ClientOverview, openHistoryIn } from '../../history/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { RightName } from '../../model/index.js';
+import { LoginService, overviewBeside, overviewOf } from '../../server/index.js';
+import {
+  hasEncryptingKeys,
+  isTokenOf,
+  loginDirectory,
+  newestKeys,
+  openClientDirectory,
+  parseToken,
+  readRights,
+} from '../../store/index.js';
+import { addressGroup, type System, unguarded } from '../../system/index.js';
+import type { JobRunner } from '../../workers/index.js';
+import { type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
+import { Logins } from './logins.js';
+import { type LoginOf, Sessions } from './sessions.js';
+
+/** Rights of the owner of a client here; nothing here writes. */
+const OWNER_RIGHTS: ReadonlySet<RightName> = new Set<RightName>(['list', 'read']);
+const RIGHTS_CHECK_MS = 2000;
+/** Most logins whose rights are remembered for that time. */
+const MAX_REMEMBERED = 1024;
+/** Failed tokens of one address in a minute. */
+const MAX_FAILED_TOKENS = 60;
+const MINUTE_MS = 60_000;
+
+export interface StoreDoorOptions {
+  readonly system: System;
+  readonly jobs: JobRunner;
+  readonly store: string;
+  readonly catalogFile: string;
+  readonly allowsCache: boolean;
+  readonly log: Logger;
+}
+
+interface Remembered {
+  readonly rights: ReadonlySet<RightName>;
+  readonly untilMs: number;
+}
+
+export class StoreDoor implements Door {
+  readonly program = 'tardisremote';
+  readonly canRestore = false;
+  readonly system: System;
+  readonly allowsCache: boolean;
+  readonly sessions: Sessions;
+  readonly logins: Logins;
+  private readonly pool: HistoryPool;
+  private readonly remembered = new Map<string, Remembered>();
+  /** Failed tokens by address, in the present minute. */
+  private readonly failed = new Map<string, number>();
+  private failedSinceMs = 0;
+  private readonly options: StoreDoorOptions;
+
+  constructor(options: StoreDoorOptions) {
+    const { system, jobs, store, catalogFile, allowsCache, log } = options;
+    this.options = options;
+    this.system = system;
+    this.allowsCache = allowsCache;
+    this.pool = new HistoryPool(system, jobs);
+    this.sessions = new Sessions(system.clock);
+    const service = new LoginService(
+      system,
+      {
+        baseDir: store,
+        catalogFile,
+        allowCreate: false,
+        newHostsAtOnce: 1,
+        onlyClient: undefined,
+        requirePassword: true,
+      },
+      log,
+    );
+    this.logins = new Logins(service);
+  }
+
+  async authenticate(request: FastifyRequest): Promise<Visitor> {
+    const token = tokenIn(request.headers.authorization);
+    if (token === undefined) throw notLoggedIn('the request has no token');
+    const address = addressGroup(request.raw.socket.remoteAddress);
+    const visitor = this.byLongToken(token) ?? this.bySession(token);
+    if (visitor !== undefined) return visitor;
+    this.countFailure(address);
+    throw notLoggedIn('the token is wrong, or its session has ended');
+  }
+
+  private bySession(token: string): Visitor | undefined {
+    const login = this.sessions.find(token);
+    if (login === undefined) return undefined;
+    try {
+      return { client: login.client, account: login.account, rights: this.rightsOf(login) };
+    } catch (error) {
+      this.sessions.end(token);
+      throw notLoggedIn(`the login has ended: ${asTardisError(error).code}`);
+    }
+  }
+
+  private byLongToken(text: string): Visitor | undefined {
+    const parts = parseToken(text);
+    if (parts === undefined) return undefined;
+    const { client, account } = parts;
+    const directory = path.join(this.options.store, client);
+    const isRight = unguarded(() => isTokenOf(this.system, directory, parts));
+    if (!isRight) return undefined;
+    try {
+      openClientDirectory(this.system, this.placeOf(client));
+      return { client, account, rights: new Set(readRights(this.system, directory, account)) };
+    } catch (error) {
+      throw notLoggedIn(`the token does not count: ${asTardisError(error).code}`);
+    }
+  }
+
+  private requireFewFailures(address: string): void {
+    const nowMs = this.system.clock.monotonicMs();
+    if (nowMs - this.failedSinceMs > MINUTE_MS) {
+      this.failed.clear();
+      this.failedSinceMs = nowMs;
+    }
+    if ((this.failed.get(address) ?? 0) < MAX_FAILED_TOKENS) return;
+    throw new TardisError('TOO_MANY_ATTEMPTS', 'too many wrong tokens', { seconds: 60 });
+  }
+
+  private countFailure(address: string): void {
+    this.requireFewFailures(address);
+    this.failed.set(address, (this.failed.get(address) ?? 0) + 1);
+  }
+
+  /** Begins the session of a proven login. Throws NOT_PERMITTED without the right to list. */
+  beginSession(
+    client: string,
+    account: string,
+  ): ReturnType<Sessions['begin']> & {
+    readonly rights: ReadonlySet<RightName>;
+    readonly keys: Buffer;
+  } {
+    const directory = openClientDirectory(this.system, this.placeOf(client));
+    const found = newestKeys(this.system, loginDirectory(directory.path, account));
+    const login: LoginOf = { client, account, keys: found?.number ?? 0 };
+    const rights = this.rightsOf(login);
+    if (!rights.has('list')) {
+      throw new TardisError('NOT_PERMITTED', 'the account does not have the right "list"');
+    }
+    return { ...this.sessions.begin(login), rights, keys: found?.bytes ?? Buffer.alloc(0) };
+  }
+
+  /** Returns the present rights of a login. Throws LOGIN_FAILED if its password was changed, NO_SUCH_ACCOUNT, … */
+  private rightsOf(login: LoginOf): ReadonlySet<RightName> {
+    const key = `${login.client}/${login.account}/${login.keys}`;
+    const nowMs = this.system.clock.monotonicMs();
+    const known = this.remembered.get(key);
+    if (known !== undefined && nowMs < known.untilMs) return known.rights;
+    this.remembered.delete(key);
+    const rights = this.readRightsOf(login);
+    const [oldest] = this.remembered.keys();
+    if (this.remembered.size >= MAX_REMEMBERED) this.remembered.delete(oldest!);
+    this.remembered.set(key, { rights, untilMs: nowMs + RIGHTS_CHECK_MS });
+    return rights;
+  }
+
+  private readRightsOf({ client, account, keys }: LoginOf): ReadonlySet<RightName> {
+    const { system } = this;
+    const { path: directory } = openClientDirectory(system, this.placeOf(client));
+    if ((newestKeys(system, loginDirectory(directory, account))?.number ?? 0) !== keys) {
+      throw new TardisError('LOGIN_FAILED', 'the password was changed');
+    }
+    return account === '' ? OWNER_RIGHTS : new Set(readRights(system, directory, account));
+  }
+
+  /** Returns the visitor's client; with the right `admin`, all clients of its owner. */
+  async clients({ client = '', rights }: Visitor): Promise<readonly ClientOverview[]> {
+    const { system } = this;
+    const { store, catalogFile } = this.options;
+    if (!rights.has('admin')) return overviewOf(system, store, [client], catalogFile);
+    return overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
+  }
+
+  open(client: string): Promise<Lease> {
+    const { system } = this;
+    const directory = openClientDirectory(system, this.placeOf(client));
+    const isSealed = hasEncryptingKeys(system, directory.path);
+    // A rewrite replaces the directory, and leaves a new catalog in its place.
+    const key = `${client}/${isSealed}/${system.files.status(directory.catalogPath)?.identity ?? ''}`;
+    return this.pool.lease(key, async () => ({
+      history: openHistoryIn(system, directory, new Access(undefined)),
+      isSealed,
+    }));
+  }
+
+  /** Number of clients that are open. */
+  get openCount(): number {
+    return this.pool.size;
+  }
+
+  async close(): Promise<void> {
+    this.logins.close();
+    await this.pool.close();
+  }
+
+  private placeOf(client: string): { store: string; client: string; catalogFile: string } {
+    const { store, catalogFile } = this.options;
+    return { store, client, catalogFile };
+  }
+}
+
+const MAX_HEADER_CHARS = 1024;
+
+/** Returns the token of a header: that of Bearer, or the password of Basic, for programs that know only that. */
+function tokenIn(header: string | undefined): string | undefined {
+  if (header === undefined || header.length > MAX_HEADER_CHARS) return undefined;
+  const [, scheme = '', value = ''] = /^(Bearer|Basic) +([\w.~+/=-]+)$/i.exec(header) ?? [];
+  if (scheme.toLowerCase() === 'bearer') return value;
+  if (scheme === '') return undefined;
+  const pair = Buffer.from(value, 'base64').toString('latin1');
+  const at = pair.indexOf(':');
+  return at < 0 ? undefined : pair.slice(at + 1);
+}
+
+function notLoggedIn(why: string): TardisError {
+  return new TardisError('NOT_LOGGED_IN', why);
+}

@@ -1,0 +1,216 @@
+/** The program tardisremote, with curl and the tools as its clients. */
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import { run, Running, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { differences, look } from '../helpers/tree.js';
+
+const PASSWORD = '--password=gravel-Otter9-lamp';
+
+interface Served {
+  readonly url: string;
+  readonly server: Running;
+}
+
+/** Starts a server with TLS, or with the given words instead. */
+async function serve(
+  t: ExecutionContext,
+  store: string,
+  words: readonly string[],
+): Promise<Served> {
+  const server = new Running('tardisremote', ['-D', store, '--json', ...words]);
+  t.teardown(() => server.signalGroup('SIGKILL'));
+  await server.until('its line', () => server.stdout.includes('\n'));
+  const { ready } = JSON.parse(server.stdout) as { ready: string };
+  return { url: ready, server };
+}
+
+function tlsWords(at: (name: string) => string): string[] {
+  const files = ['--certfile', at('cert.pem'), '--keyfile', at('key.pem'), '--make-certificate'];
+  return ['--port', '0', '--address', '127.0.0.1', '--ssl', ...files];
+}
+
+/** Runs curl, and returns its output. */
+async function curl(...words: string[]): Promise<string> {
+  const all = ['--silent', '--show-error', '--insecure', ...words];
+  const { stdout } = await promisify(execFile)('curl', all, { encoding: 'latin1' });
+  return stdout;
+}
+
+const PLAIN = ['--port', '0', '--insecure-tcp'];
+
+async function tokenOf(store: string, client: string, rights: string): Promise<string> {
+  const words = ['-D', store, '-C', client, '--json', '--add', 'script', '--token', '--rights'];
+  const stdout = await succeed('sonic', ['account', ...words, rights]);
+  return (JSON.parse(stdout) as { token: string }).token;
+}
+
+test('a token logs in to tardisremote until it is removed', async (t) => {
+  const { store, source } = lab(t);
+  fs.writeFileSync(path.join(source, 'letter.txt'), 'dear all');
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  const token = await tokenOf(store, 'me', 'list,read');
+  t.false(fs.readFileSync(path.join(store, 'me/accounts/script/token'), 'latin1').includes(token));
+  const { url } = await serve(t, store, PLAIN);
+  const base = `${url}api/v1`;
+  const status = ['--output', '/dev/null', '--write-out', '%{http_code}'];
+  const bearer = ['--header', `Authorization: Bearer ${token}`];
+  const place = `${base}/clients/me/sets/latest`;
+  const file = encodeURIComponent(path.join(source, 'letter.txt'));
+  t.is(await curl(...status, `${base}/health`), '200');
+  t.is(await curl(...status, `${place}/entry?path=${file}`), '401');
+  t.is(await curl(...bearer, `${place}/content?path=${file}`), 'dear all');
+  t.is(await curl(...bearer, '--range', '5-7', `${place}/content?path=${file}`), 'all');
+  t.is(await curl('--user', `me:${token}`, `${place}/content?path=${file}`), 'dear all');
+  t.is(await curl(...bearer, ...status, `${base}/clients/other/sets`), '403');
+  t.is(await curl(...bearer, ...status, `${base}/metrics`), '403');
+  const wrong = `${token.slice(0, -2)}${token.endsWith('AA') ? 'BB' : 'AA'}`;
+  t.is(
+    await curl(...status, '--header', `Authorization: Bearer ${wrong}`, `${base}/session`),
+    '401',
+  );
+
+  const change = ['account', '-D', store, '-C', 'me'];
+  await succeed('sonic', [...change, '--change', 'script', '--rights', 'list']);
+  t.is(await curl(...bearer, ...status, `${place}/content?path=${file}`), '403');
+  t.is(await curl(...bearer, ...status, `${place}/entry?path=${file}`), '200');
+  const listed = await succeed('sonic', change);
+  t.regex(listed, /^script +list +token$/m);
+  await succeed('sonic', [...change, '--remove', 'script']);
+  t.is(await curl(...bearer, ...status, `${place}/entry?path=${file}`), '401');
+  t.notRegex(await succeed('sonic', change), /script/);
+});
+
+test('the tools read a client that encrypts through tardisremote as they do directly', async (t) => {
+  const { store, source, at } = lab(t);
+  fs.writeFileSync(path.join(source, 'secret.txt'), 'as of set 1');
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', PASSWORD, source]);
+  fs.writeFileSync(path.join(source, 'secret.txt'), 'as of set 2');
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', PASSWORD, source]);
+  const { url } = await serve(t, store, tlsWords(at));
+  const [here, there] = [
+    ['-D', store, '-C', 'me', PASSWORD],
+    ['--server', url, '-C', 'me', PASSWORD],
+  ];
+  for (const words of [
+    [],
+    ['-l', source],
+    [path.join(source, 'secret.txt')],
+    ['--find', 'secret*'],
+  ]) {
+    const [direct, far] = [
+      await succeed('lstardis', [...here, ...words]),
+      await succeed('lstardis', [...there, ...words]),
+    ];
+    t.is(far, direct);
+  }
+  await succeed('regenerate', [...there, '-o', at('out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(at('out'), path.basename(source)))), []);
+  const file = path.join(source, 'secret.txt');
+  const diff = await run('tardiff', [...there, '-b', '1', '-b', '2', file]);
+  t.regex(diff.stdout, /^-as of set 1/m);
+  const info = ['info', '-C', 'me', PASSWORD];
+  const [direct, far] = [
+    await succeed('sonic', [...info, '-D', store]),
+    await succeed('sonic', [...info, '--server', url]),
+  ];
+  t.is(far, direct);
+
+  const wrong = await run('lstardis', ['--server', url, '-C', 'me', '--password=wrong-one-Here7']);
+  t.is(wrong.status, 12);
+  const backup = await run('tardis', ['--server', url, '-C', 'me', PASSWORD, source]);
+  t.regex(backup.stderr, /\[CONFIG_INVALID\]/);
+  const plain = await run('lstardis', [
+    '--server',
+    url.replace('https', 'http'),
+    '-C',
+    'me',
+    PASSWORD,
+  ]);
+  t.regex(plain.stderr, /\[CONFIG_INVALID\]/);
+});
+
+test('tardisremote reads its settings from a file, variables and options', async (t) => {
+  const { store, at } = lab(t);
+  const file = at('tardisremote.cfg');
+  fs.writeFileSync(file, `[Tardis]\nDatabase = ${store}\nPort = 7\nAllowCache = no\nSSL = no\n`);
+  const explain = ['--config', file, '--explain-config', '--json'];
+  const shown = (env: Record<string, string> = {}, words: string[] = []): Promise<string> =>
+    succeed('tardisremote', [...explain, ...words], { env });
+  t.regex(await shown(), /"remotePort"[^}]*7/);
+  t.regex(await shown({ TARDIS_REMOTE_PORT: '9' }), /"remotePort"[^}]*7/); // the file counts more
+  t.regex(await shown({}, ['--port', '8']), /"remotePort"[^}]*8/);
+  const usual = await succeed('tardisremote', ['--explain-config', '--json'], {
+    env: { TARDIS_REMOTE_CONFIG: file },
+  });
+  t.regex(usual, /"allowCache"[^}]*false/);
+  const open = await run('tardisremote', ['-D', store, '--address', '0.0.0.0', '--insecure-tcp']);
+  t.regex(open.stderr, /\[INSECURE_TCP_REFUSED\]/);
+  const none = await run('tardisremote', ['-D', at('nothing'), '--insecure-tcp', '--port', '0']);
+  t.is(none.status, 10);
+});
+
+test('tardisremote runs in the background, with its PidFile, and ends at a signal', async (t) => {
+  const { store, source, at } = lab(t);
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  const pidFile = at('remote.pid');
+  const words = ['-D', store, ...PLAIN, '--pidfile', pidFile, '--logfile', at('log')];
+  await succeed('tardisremote', [...words, '--daemon']);
+  const pid = Number(fs.readFileSync(pidFile, 'latin1'));
+  t.true(pid > 0);
+  const second = await run('tardisremote', words);
+  t.regex(second.stderr, /\[SERVER_RUNS\]/);
+  process.kill(pid, 'SIGTERM');
+  while (fs.existsSync(pidFile)) await new Promise((resolve) => setTimeout(resolve, 20));
+  t.pass();
+});
+
+test('a tardisd with Remote serves its store over HTTP too', async (t) => {
+  const { store, source, at } = lab(t);
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  const token = await tokenOf(store, 'me', 'list');
+  const file = at('tardisd.cfg');
+  const lines = [`BaseDir = ${store}`, 'Port = 0', 'Remote = yes', 'RemotePort = 0', 'Verbose = 1'];
+  fs.writeFileSync(file, `[Tardis]\n${lines.join('\n')}\n`);
+  const server = new Running('tardisd', ['--config', file, '--insecure-tcp']);
+  t.teardown(() => server.signalGroup('SIGKILL'));
+  await server.until('its port', () => /"port":\d+/.test(server.stderr));
+  const [, port] = /"port":(\d+)/.exec(server.stderr)!;
+  const url = `http://127.0.0.1:${port}/api/v1/clients/me/sets`;
+  const { sets } = JSON.parse(await curl('--header', `Authorization: Bearer ${token}`, url)) as {
+    sets: object[];
+  };
+  t.is(sets.length, 1);
+  server.signal('SIGTERM');
+  t.is((await server.ended).status, 0);
+});
+
+test('Compress and AllowCache are what answers say', async (t) => {
+  const { store, source } = lab(t);
+  for (let n = 0; n < 100; n += 1) fs.writeFileSync(path.join(source, `file ${n}`), 'x');
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  const token = await tokenOf(store, 'me', 'list,read');
+  const headers = async (url: string, route: string): Promise<string> => {
+    const words = [
+      '--dump-header',
+      '-',
+      '--output',
+      '/dev/null',
+      '--header',
+      'Accept-Encoding: gzip',
+    ];
+    return curl(...words, '--header', `Authorization: Bearer ${token}`, `${url}api/v1/${route}`);
+  };
+  const directory = `clients/me/sets/1/directory?path=${encodeURIComponent(source)}`;
+  const content = `clients/me/sets/1/content?path=${encodeURIComponent(path.join(source, 'file 1'))}`;
+  const usual = await serve(t, store, PLAIN);
+  t.regex(await headers(usual.url, directory), /content-encoding: gzip/i);
+  t.regex(await headers(usual.url, content), /cache-control: private, max-age=\d+/i);
+  const other = await serve(t, store, [...PLAIN, '--no-compress', '--no-allow-cache']);
+  t.notRegex(await headers(other.url, directory), /content-encoding/i);
+  t.regex(await headers(other.url, content), /cache-control: no-store/i);
+});

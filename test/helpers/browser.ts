@@ -1,0 +1,46 @@
+/** A real browser for tests: Debian's Chromium, if it is there. */
+import fs from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+export const NO_BROWSER = 'left out: there is no Chromium (Debian: apt-get install chromium)';
+
+/** Returns a browser; undefined if this machine has none. */
+export async function openBrowser(): Promise<Browser | undefined> {
+  const executablePath = PLACES.find((place) => fs.existsSync(place));
+  if (executablePath === undefined) return undefined;
+  // Root cannot use Chromium's own sandbox; all that it opens is the page of the test.
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+/** A page, and everything that went wrong in it: errors of scripts, and requests to other hosts. */
+export interface WatchedPage {
+  readonly page: Page;
+  readonly faults: string[];
+}
+
+export async function watchedPage(
+  browser: Browser,
+  host: string,
+  size = { width: 1280, height: 800 },
+): Promise<WatchedPage> {
+  const context = await browser.newContext({ viewport: size, locale: 'en-GB' });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') faults.push(`console: ${message.text()}`);
+  });
+  page.on('dialog', (dialog) => {
+    faults.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss().catch(() => undefined); // the page may be closed already
+  });
+  page.on('request', (request) => {
+    const { host: asked, protocol } = new URL(request.url());
+    if (protocol === 'http:' && asked === host) return;
+    if (!['blob:', 'data:'].includes(protocol)) faults.push(`request: ${request.url()}`);
+  });
+  return { page, faults };
+}

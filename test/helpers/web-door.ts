@@ -1,0 +1,73 @@
+/** A running tardis-web, and requests to it with any headers. */
+import http from 'node:http';
+import { Running } from './commands.js';
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export class WebDoor {
+  readonly url: URL;
+  readonly programKey: string;
+  readonly running: Running;
+
+  private constructor(running: Running) {
+    this.running = running;
+    const said = JSON.parse(running.stdout) as { url: string; programKey: string };
+    this.url = new URL(said.url);
+    this.programKey = said.programKey;
+  }
+
+  /** Starts it for the client `me` of a store; ends it with `close`. */
+  static async start(store: string, args: readonly string[] = []): Promise<WebDoor> {
+    const words = ['-D', store, '-C', 'me', '--json', '--no-browser', ...args];
+    const running = new Running('tardis-web', words);
+    await running.until('address', () => running.stdout.includes('\n'));
+    return new WebDoor(running);
+  }
+
+  get host(): string {
+    return this.url.host;
+  }
+
+  /** Sends a request to the loopback address, whatever name of a host it is for. */
+  ask(
+    path: string,
+    headers: Readonly<Record<string, string>> = {},
+    { method = 'GET', body }: { readonly method?: string; readonly body?: string } = {},
+  ): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const options = {
+        host: '127.0.0.1',
+        port: this.url.port,
+        path,
+        method,
+        headers: { host: this.host, ...headers },
+      };
+      const request = http.request(options, (answer) => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', (part: string) => {
+          text += part;
+        });
+        answer.on('end', () =>
+          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: text }),
+        );
+      });
+      request.on('error', reject);
+      request.end(body);
+    });
+  }
+
+  /** Exchanges the token; returns the cookie to send. */
+  async enter(): Promise<string> {
+    const { headers } = await this.ask(this.url.pathname + this.url.search);
+    return (headers['set-cookie']?.[0] ?? '').split(';')[0]!;
+  }
+
+  async close(): Promise<void> {
+    this.running.signal('SIGTERM');
+    await this.running.ended;
+  }
+}

@@ -1,0 +1,72 @@
+/** An API over the history lab's store, asked without a socket. */
+import type { ClientOverview, History } from '../../src/history/index.js';
+import type { RightName } from '../../src/model/index.js';
+import { TardisError } from '../../src/errors/index.js';
+import {
+  type Door,
+  HistoryPool,
+  newWebApp,
+  registerApi,
+  type WebApp,
+} from '../../src/web/api/index.js';
+import { inlineSystem } from './inline.js';
+import { InlineJobs } from '../../src/workers/index.js';
+
+export interface WebLab {
+  readonly app: WebApp;
+  readonly pool: HistoryPool;
+  close(): Promise<void>;
+}
+
+const ALL: readonly RightName[] = ['list', 'read', 'admin'];
+
+/**
+ * Returns an API in which `Authorization: Bearer CLIENT:RIGHT,RIGHT…` is a login. `open` opens the one client.
+ */
+export async function makeWebLab(
+  client: string,
+  open: () => Promise<History>,
+  isSealed = false,
+): Promise<WebLab> {
+  const system = inlineSystem();
+  const pool = new HistoryPool(system, new InlineJobs(system, 1 << 10));
+  const overview: ClientOverview = {
+    client,
+    completeSets: 1,
+    newestSet: 1,
+    newestAtMs: 0,
+    protection: 'password',
+    isOverdue: false,
+    fault: '',
+  };
+  const door: Door = {
+    program: 'tardisremote',
+    system,
+    canRestore: false,
+    allowsCache: true,
+    authenticate: async ({ headers: { authorization = '' } }) => {
+      const [, name, rights] = /^Bearer ([^:]+):(.*)$/.exec(authorization) ?? [];
+      if (name === undefined || rights === undefined) {
+        throw new TardisError('NOT_LOGGED_IN', 'a login is needed');
+      }
+      const words = rights === 'all' ? ALL : (rights.split(',') as RightName[]);
+      return { client: name, account: '', rights: new Set(words) };
+    },
+    clients: async () => [overview],
+    open: async (name) => {
+      if (name !== client) throw new TardisError('NO_SUCH_CLIENT', `no client "${name}"`);
+      return pool.lease(name, async () => ({ history: await open(), isSealed }));
+    },
+  };
+  const app = newWebApp({ onError: () => undefined });
+  registerApi(app, door);
+  await app.ready();
+  return {
+    app,
+    pool,
+    close: async () => {
+      await app.close();
+      await pool.close();
+    },
+  };
+}

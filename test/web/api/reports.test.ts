@@ -1,0 +1,141 @@
+import type { ExecutionContext } from 'ava';
+import anyTest, { type TestFn } from 'ava';
+import path from 'node:path';
+import {
+  COMPLETE,
+  type HistoryLab,
+  makeHistoryLab,
+  MANY,
+  openHere,
+  openThere,
+  removeHistoryLab,
+} from '../../helpers/history-lab.js';
+import { makeWebLab, type WebLab } from '../../helpers/web-lab.js';
+
+const test = anyTest as TestFn<undefined>;
+const ALL = { authorization: 'Bearer me:all' };
+
+let labs: Readonly<Record<string, HistoryLab>>;
+let webs: Readonly<Record<string, WebLab>>;
+
+test.before(async () => {
+  const [plain, sealed] = [await makeHistoryLab(false), await makeHistoryLab(true)];
+  labs = { local: plain, remote: plain, unsealed: sealed };
+  webs = {
+    local: await makeWebLab('me', () => openHere(plain, 'me')),
+    remote: await makeWebLab('me', () => openThere(plain, 'me')),
+    unsealed: await makeWebLab('me', () => openHere(sealed, 'me')),
+  };
+});
+test.after.always(async () => {
+  for (const web of Object.values(webs)) await web.close();
+  for (const lab of new Set(Object.values(labs))) await removeHistoryLab(lab);
+});
+
+async function json<T>(t: ExecutionContext, way: string, url: string): Promise<T> {
+  const request = { method: 'GET', url: `/api/v1/clients/me/${url}`, headers: ALL } as const;
+  const answer = await webs[way]!.app.inject(request);
+  t.is(answer.statusCode, 200, answer.body);
+  return answer.json();
+}
+
+interface FoundPage {
+  readonly found: { path: string; firstSet: number; lastSet?: number }[];
+  readonly next?: string;
+}
+
+/** Returns all that a search finds, page by page. */
+async function search(
+  t: ExecutionContext,
+  way: string,
+  query: string,
+): Promise<FoundPage['found']> {
+  const all: FoundPage['found'] = [];
+  for (let after = ''; ; ) {
+    const page: FoundPage = await json(t, way, `search?${query}${after}`);
+    all.push(...page.found);
+    if (page.next === undefined) return all;
+    after = `&after=${encodeURIComponent(page.next)}`;
+  }
+}
+
+for (const way of ['local', 'remote', 'unsealed']) {
+  test(`${way}: a search finds names in all sets, in one, and deleted ones`, async (t) => {
+    const { source } = labs[way]!;
+    const many = await search(t, way, 'pattern=f0*&limit=7');
+    t.is(many.length, 100);
+    t.is(new Set(many.map(({ path }) => path)).size, 100);
+    const all = await search(t, way, 'pattern=f*');
+    t.is(all.length, MANY);
+    const gone = await search(t, way, 'pattern=deleted');
+    t.deepEqual(
+      gone.map(({ path, lastSet }) => [path, lastSet]),
+      [[path.join(source, 'docs', 'deleted'), 2]],
+    );
+    t.deepEqual(await search(t, way, 'pattern=deleted&set=latest'), []);
+    t.is((await search(t, way, 'pattern=deleted&set=1')).length, 1);
+    t.is((await search(t, way, 'pattern=docs/chan*')).length, 1);
+    t.deepEqual(await search(t, way, 'pattern=nothing-has-this-name'), []);
+    const roots = await search(t, way, 'pattern=tree');
+    t.true(roots.some((found) => found.path === source));
+  });
+
+  test(`${way}: the differences of two sets are those of the trees, in pages too`, async (t) => {
+    const { source } = labs[way]!;
+    interface Page {
+      readonly changes: { path: string; kind: string; aspects: string[] }[];
+      readonly next?: string;
+    }
+    const whole: Page = await json(t, way, 'changes?from=2&to=3');
+    const kinds = new Map(whole.changes.map(({ path, kind }) => [path, kind]));
+    t.is(kinds.get(path.join(source, 'docs', 'deleted')), 'gone');
+    t.is(kinds.get(path.join(source, 'docs', 'moved')), 'new');
+    t.is(kinds.get(path.join(source, 'moves')), 'gone');
+    t.is(whole.next, undefined);
+    const paged: string[] = [];
+    for (let after = ''; ; ) {
+      const page: Page = await json(t, way, `changes?from=2&to=3&limit=1${after}`);
+      paged.push(...page.changes.map(({ path }) => path));
+      if (page.next === undefined) break;
+      after = `&after=${page.next}`;
+    }
+    t.deepEqual(paged, [...kinds.keys()]);
+    const below: Page = await json(
+      t,
+      way,
+      `changes?from=1&to=2&path=${encodeURIComponent(path.join(source, 'large'))}`,
+    );
+    t.deepEqual(
+      below.changes.map(({ kind, aspects }) => [kind, aspects.includes('content')]),
+      [['changed', true]],
+    );
+  });
+
+  test(`${way}: space has a figure for each set, and those of the client`, async (t) => {
+    const { sets, figures } = await json<{
+      sets: { set: number; storedBytes: number }[];
+      figures: Record<string, number>;
+    }>(t, way, 'space');
+    t.deepEqual(
+      sets.map(({ set }) => set),
+      [...COMPLETE, 7],
+    );
+    t.true(sets[0]!.storedBytes > 0);
+    t.true(figures['packBytes']! > 0);
+  });
+
+  test(`${way}: a purge is previewed by rules, with reasons, and deletes nothing`, async (t) => {
+    const { sets } = await json<{
+      sets: { set: number; isDeleted: boolean; reasons: { why: string }[] }[];
+    }>(t, way, 'purge?keepLast=1');
+    const fates = new Map(sets.map(({ set, isDeleted }) => [set, isDeleted]));
+    t.is(fates.get(1), true);
+    t.is(fates.get(2), false); // it is locked
+    t.is(fates.get(6), false);
+    t.true(sets.every(({ isDeleted, reasons }) => isDeleted === (reasons.length === 0)));
+    const { sets: still } = await json<{ sets: object[] }>(t, way, 'sets');
+    t.is(still.length, COMPLETE.length + 1);
+    const none = await json<{ sets: { isDeleted: boolean }[] }>(t, way, 'purge');
+    t.true(none.sets.every(({ isDeleted }) => !isDeleted));
+  });
+}
