@@ -16,7 +16,10 @@ export {
   tarPadding,
   TarType,
 } from './tar-format.js';
-export { type TarRequest, writeTar } from './tar.js';
+export type { ArchiveRequest } from './archive.js';
+export { writeTar } from './tar.js';
+export { writeZip, type ZipOptions } from './zip.js';
+export { pathInZip, zipName } from './zip-names.js';
 export { deviceIn, Devices } from './devices.js';
 export { FailedBefore } from './journal-text.js';
 export { keyOf } from './links.js';
