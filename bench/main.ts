@@ -14,6 +14,7 @@ import { parseOptions, USAGE, UsageError, type Options } from './options.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
 import { sync } from './sync.js';
+import { web } from './web.js';
 import { Workplace } from './workplace.js';
 
 const say = (line: string): void => {
@@ -60,7 +61,12 @@ async function ask(options: Options): Promise<boolean> {
         sync(workplace, checkout, options, say),
       );
     }
-    const { releases: asked, sets: count } = options;
+    const { releases: asked, sets: count, webMib } = options;
+    if (webMib !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        web(workplace, checkout, { ...options, webMib }, say),
+      );
+    }
     if (count !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         sets(workplace, checkout, { ...options, sets: count }, say),
