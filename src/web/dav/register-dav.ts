@@ -43,7 +43,7 @@ export function registerDav(app: WebApp, door: Door): void {
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true });
   }
   const atOnce = new AtOnce();
-  app.register(async (scope: FastifyInstance) => {
+  void app.register(async (scope: FastifyInstance) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(
       '*',
