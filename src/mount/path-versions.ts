@@ -1,4 +1,4 @@
-/** What `versions/PATH` shows: the versions of a file, and the names that a directory has in the newest set. */
+/** Contents of `versions/PATH`: the versions of a file, and the names that a directory has in the newest set. */
 import { type BackupSet, type History, noAccess, type PathVersion } from '../history/index.js';
 import { EntryType, splitPath } from '../model/index.js';
 import { PAGE_ENTRIES } from './page-cache.js';

@@ -14,7 +14,7 @@ export interface WebDoors {
   readonly origin: string;
   /** The password of WebDAV; the token of the API. */
   readonly token: string;
-  /** What was reported to the operator. */
+  /** Errors that the operator would see in the log. */
   readonly reported: TardisError[];
   get(path: string, init?: RequestInit): Promise<Response>;
 }

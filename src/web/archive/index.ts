@@ -5,3 +5,4 @@ export {
   ArchiveStream,
   type ArchiveStreamOptions,
 } from './archive-stream.js';
+export { WaitShare } from './wait-share.js';

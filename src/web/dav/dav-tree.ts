@@ -31,7 +31,7 @@ import {
   virtualDirectory,
 } from '../../mount/index.js';
 
-/** What a path of the tree leads to. */
+/** The resource at a path of the tree. */
 export interface DavNode {
   readonly entry: HistoryEntry;
   /** The set that it is in; undefined for what no backup has. */

@@ -95,7 +95,7 @@ async function visitorOf(door: Door, request: FastifyRequest): Promise<Visitor> 
   return door.authenticate(request);
 }
 
-/** What all requests share. */
+/** The parts that all requests share. */
 interface House {
   readonly door: Door;
   readonly atOnce: AtOnce;

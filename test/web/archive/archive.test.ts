@@ -21,7 +21,7 @@ import {
   type TreeNode,
 } from '../../helpers/tree.js';
 import { openDoors, quotedPath, type WebDoors } from '../../helpers/web-doors.js';
-import { WaitShare } from '../../../src/web/archive/wait-share.js';
+import { WaitShare } from '../../../src/web/archive/index.js';
 
 const MIB = 1 << 20;
 const ARCHIVE = '/api/v1/clients/me/sets/latest/archive';
