@@ -56,6 +56,7 @@ const EXTRA_OWNER = 0x7875;
 export const MAX_UINT16 = 0xffff;
 export const MAX_UINT32 = 0xffff_ffff;
 const SECOND_NS = 1_000_000_000n;
+const MAX_INT32 = 0x7fff_ffffn;
 const NO_CONTENT: ZipContent = Object.freeze({ crc: 0, sizeBytes: 0, storedBytes: 0 });
 
 /** Returns the header that precedes a content. A streamed content is not known yet. */
@@ -139,17 +140,16 @@ function dosTime(timeMs: number): { time: number; date: number } {
   };
 }
 
-/** Returns the time to the second, if it is between 1901 and 2038, and the owners. */
+/** Returns the time to the second, if all readers take it for the same (1970 to 2038), and the owners. */
 function ownExtra({ mtimeNs, uid, gid }: ZipEntry): Buffer[] {
-  const below = mtimeNs % SECOND_NS < 0n ? 1n : 0n;
-  const seconds = mtimeNs / SECOND_NS - below;
+  const seconds = mtimeNs / SECOND_NS;
   const owners = Buffer.alloc(11);
   owners.set([1, 4]);
   owners.writeUInt32LE(uid, 2);
   owners[6] = 4;
   owners.writeUInt32LE(gid, 7);
   const owner = extraField(EXTRA_OWNER, owners);
-  if (BigInt.asIntN(32, seconds) !== seconds) return [owner];
+  if (mtimeNs < 0n || seconds > MAX_INT32) return [owner];
   const time = Buffer.from([1, 0, 0, 0, 0]);
   time.writeInt32LE(Number(seconds), 1);
   return [extraField(EXTRA_TIME, time), owner];

@@ -141,8 +141,7 @@ with zipfile.ZipFile(archive) as whole:
     t.is(fs.statSync(path.join(out, 'tree/a/program')).mode & 0o777, 0o755, program);
     t.is(fs.statSync(path.join(out, 'tree/a/closed')).mode & 0o777, 0o500, program);
     t.is(fs.statSync(path.join(out, 'tree/a/one')).mtimeMs, 1_500_000_000_000, program);
-    if (program !== 'bsdtar') continue; // unzip takes no times before 1980
-    t.is(fs.statSync(path.join(out, 'tree/times/old')).mtimeMs, -6000, program);
+    t.is(fs.statSync(path.join(out, 'tree/times/old')).mtime.getFullYear(), 1980, program);
   }
   const taken = await run('regenerate', [...place, '--zip', archive, source]);
   t.regex(taken.stderr, /\[TARGET_EXISTS\]/);
