@@ -15,6 +15,7 @@ import { parseOptions, USAGE, UsageError, type Options } from './options.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
 import { sync } from './sync.js';
+import { web } from './web.js';
 import { Workplace } from './workplace.js';
 
 const say = (line: string): void => {
@@ -61,7 +62,12 @@ async function ask(options: Options): Promise<boolean> {
         sync(workplace, checkout, options, say),
       );
     }
-    const { releases: asked, sets: count, mount: read } = options;
+    const { releases: asked, sets: count, mount: read, webMib } = options;
+    if (webMib !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        web(workplace, checkout, { ...options, webMib }, say),
+      );
+    }
     if (read !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         mount(workplace, checkout, { ...options, mount: read }, say),

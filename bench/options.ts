@@ -35,6 +35,8 @@ export interface Options {
   readonly sync: boolean;
   /** Number of sets of the history that is queried; undefined for another question. */
   readonly sets: number | undefined;
+  /** Size in MiB of the archive with which to measure the web doors; undefined for another question. */
+  readonly webMib: number | undefined;
   /** Releases of a source tree with which to measure the size of the store; undefined for another question. */
   readonly releases: ReleasesOptions | undefined;
   /** Sizes of the parts that are read in mounts; undefined for another question. */
@@ -59,6 +61,8 @@ export interface MountOptions {
   /** Size of the large file. */
   readonly largeMib: number;
 }
+/** Files of the tree for `--web`, unless others are given. */
+const WEB_FILES = 2000;
 
 /** A mistake on the command line. Its message is all that the user needs. */
 export class UsageError extends Error {}
@@ -84,6 +88,9 @@ questions about this tool alone
   --encryption     what encryption costs: a client without a password, one with, and one that encrypts
   --sync           what it costs that all is on the disk before it is called saved (--work: on a disk, by default here)
   --sets N         what questions about N sets of a tree cost, and deleting most of them (400 and --files 1000000 are meant)
+  --web            what the web doors cost: a directory, a range, a zip archive, 200 readers, a backup beside them
+                   (--mib 1024 --files 1000000 is meant; 64 and 2000 if not given)
+  --mib N          mebibytes of the zip archive of --web
 
 the tree
   --files N        generate a tree of N files (80000)
@@ -124,19 +131,15 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isSync = values.sync === true;
   const isSets = values.sets !== undefined;
   const isMount = values.mount === true;
+  const isWeb = values.web === true;
+  if (values.mib !== undefined && !isWeb) throw new UsageError('--mib belongs to --web');
   const asked = [
-    growth.length > 0,
-    isDelay,
-    isDelta,
-    isReleases,
-    isEncryption,
-    isSync,
-    isSets,
-    isMount,
+    ...[growth.length > 0, isDelay, isDelta, isReleases, isEncryption],
+    ...[isSync, isSets, isMount, isWeb],
   ];
   if (asked.filter(Boolean).length > 1) {
     const names =
-      '--delay, --delta, --encryption, --growth, --mount, --releases, --sets and --sync';
+      '--delay, --delta, --encryption, --growth, --mount, --releases, --sets, --sync and --web';
     throw new UsageError(`${names} are different questions`);
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {
@@ -165,7 +168,13 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   }
   return {
     seed: integer('seed', values.seed, 1, 0, 0xffff_ffff),
-    files: integer('files', values.files, filesOf(isReleases, quick || isMount), 1, 10_000_000),
+    files: integer(
+      'files',
+      values.files,
+      isWeb ? WEB_FILES : filesOf(isReleases, quick || isMount),
+      1,
+      10_000_000,
+    ),
     tree: values.tree,
     work: values.work ?? (isSync ? '.' : '/dev/shm'),
     runs: integer(
@@ -190,6 +199,7 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
       values.delta === undefined ? undefined : integer('delta', values.delta, 1024, 2, 65_536),
     encryption: isEncryption,
     sync: isSync,
+    webMib: isWeb ? integer('mib', values.mib, 64, 1, 65_536) : undefined,
     sets: isSets ? integer('sets', values.sets, 400, 3, 100_000) : undefined,
     releases: releasesOf(isReleases, values),
     mount: mountOf(isMount, values),
@@ -217,6 +227,8 @@ function parse(argv: readonly string[]) {
         encryption: { type: 'boolean' },
         sync: { type: 'boolean' },
         sets: { type: 'string' },
+        web: { type: 'boolean' },
+        mib: { type: 'string' },
         growth: { type: 'boolean' },
         sizes: { type: 'string' },
         releases: { type: 'boolean' },

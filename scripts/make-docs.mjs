@@ -287,7 +287,9 @@ export function replaceSection(text, name, section) {
 async function routesList() {
   const { ROUTES, routesText } = await import('../dist/src/web/api/index.js');
   const { REMOTE_ROUTES } = await import('../dist/src/web/remote/index.js');
-  return routesText([...Object.values(ROUTES), ...Object.values(REMOTE_ROUTES)]).trim();
+  const { ARCHIVE_ROW } = await import('../dist/src/web/archive/index.js');
+  const rows = [...Object.values(ROUTES), ARCHIVE_ROW, ...Object.values(REMOTE_ROUTES)];
+  return routesText(rows).trim();
 }
 
 /** A file, and how its text is made from what it is now (undefined: there is none). */

@@ -105,6 +105,13 @@ export const RESTORE_ROWS = {
     help: 'write a tar archive (pax) instead; - is standard output',
     test: 'a tar archive unpacks to the very same tree',
   },
+  zip: {
+    type: 'path',
+    tools: ['regenerate'],
+    flags: '--zip <file>',
+    help: 'write a zip archive instead; - is standard output',
+    test: 'a zip archive unpacks to the very same files with unzip, bsdtar and Python',
+  },
   overwrite: {
     type: 'choice',
     choices: ['always', 'newer', 'older', 'never'],

@@ -7,6 +7,19 @@ export { LastingHistory, type LastingOptions } from './lasting-history.js';
 export { mountAt, type Mounted, type MountRequest } from './mounting.js';
 export { nodeOf, placeOf as placeOfNode } from './node-ids.js';
 export { OpenContent } from './open-content.js';
+export { PAGE_ENTRIES as MOUNT_PAGE_ENTRIES } from './page-cache.js';
+export { isKnownPath, namesIn, rootAt, versionsAt } from './path-versions.js';
 export { Errno, Op } from './protocol.js';
+export { entriesAround, named, type RootNode, rootsOf } from './roots.js';
+export {
+  BY_DATE,
+  CURRENT,
+  dayOf,
+  namedSets,
+  type ShownSet,
+  versionName,
+  VERSIONS,
+} from './shown-names.js';
 export { Units } from './units.js';
+export { virtualDirectory } from './virtual.js';
 export { WalkAhead } from './walk-ahead.js';

@@ -1,8 +1,12 @@
 /** The roots of a set as a tree of names, since a set shows each root under its whole path. */
 import { crc32 } from 'node:zlib';
-import type { History, HistoryEntry } from '../history/index.js';
+import type { BackupSet, History, HistoryEntry } from '../history/index.js';
 import { asTardisError } from '../errors/index.js';
-import { joinPath, splitPath, splitRoot } from '../model/index.js';
+import { EntryType, joinPath, splitPath, splitRoot } from '../model/index.js';
+import { PAGE_ENTRIES } from './page-cache.js';
+import { virtualDirectory } from './virtual.js';
+
+const NOTHING = Buffer.alloc(0);
 
 export interface RootNode {
   readonly name: Buffer;
@@ -58,4 +62,31 @@ async function findRoot(
 /** Returns an entry under another name. */
 export function named(entry: HistoryEntry, name: Buffer): HistoryEntry {
   return Object.create(entry, { name: { value: name } }) as HistoryEntry;
+}
+
+/**
+ * Returns all entries of a directory that is a root or above one: what it has, and the roots in it. `id` is that of the
+ * directory, negative if the set does not have it.
+ */
+export async function entriesAround(
+  history: History,
+  { set, openedAtMs }: BackupSet,
+  id: number,
+  node: RootNode,
+  withDigests = false,
+): Promise<HistoryEntry[]> {
+  const entries = new Map<string, HistoryEntry>();
+  for (let start: Buffer | undefined = id < 0 ? undefined : NOTHING; start !== undefined; ) {
+    const page = { directory: id, set, after: start, limit: PAGE_ENTRIES };
+    const found = await history.list({ ...page, withDigests });
+    for (const entry of found) entries.set(entry.name.toString('latin1'), entry);
+    start = found.length < PAGE_ENTRIES ? undefined : found.at(-1)!.name;
+  }
+  for (const [key, child] of node.children) {
+    const there = entries.get(key);
+    const isOnWay = there?.type === EntryType.directory && there.damage === undefined;
+    const way = isOnWay ? there : virtualDirectory(child.name, openedAtMs);
+    entries.set(key, child.entry ?? way);
+  }
+  return [...entries.values()].sort((one, other) => Buffer.compare(one.name, other.name));
 }

@@ -12,7 +12,7 @@ import { MAX_ENTRIES, nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
 import { type LoadedPage, PAGE_ENTRIES, type PageCache } from './page-cache.js';
 import { Errno, FuseError, ROOT_NODE } from './protocol.js';
-import { type RootNode, rootsOf } from './roots.js';
+import { entriesAround, type RootNode, rootsOf } from './roots.js';
 import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
 import { virtualDirectory } from './virtual.js';
 
@@ -242,7 +242,10 @@ export class SetTree implements Tree {
     const entries =
       node === undefined
         ? await this.list(directory, number)
-        : (await this.withRoots(directory, node)).slice(first, first + PAGE_ENTRIES);
+        : (await entriesAround(this.history, this.set, this.table.id(directory), node)).slice(
+            first,
+            first + PAGE_ENTRIES,
+          );
     const isLast = entries.length < PAGE_ENTRIES;
     if (!isLast) this.note(directory, number + 1, entries.at(-1)!.name);
     const stored = await this.storedSizes(entries);
@@ -274,25 +277,6 @@ export class SetTree implements Tree {
       limit: PAGE_ENTRIES,
       withDigests: false,
     });
-  }
-
-  /** Returns all entries of a directory that is a root or above one: what it has, and the roots in it. */
-  private async withRoots(directory: number, node: RootNode): Promise<HistoryEntry[]> {
-    const entries = new Map<string, HistoryEntry>();
-    const id = this.table.id(directory);
-    for (let start: Buffer | undefined = id < 0 ? undefined : NOTHING; start !== undefined; ) {
-      const page = { directory: id, set: this.set.set, after: start, limit: PAGE_ENTRIES };
-      const found = await this.history.list({ ...page, withDigests: false });
-      for (const entry of found) entries.set(entry.name.toString('latin1'), entry);
-      start = found.length < PAGE_ENTRIES ? undefined : found.at(-1)!.name;
-    }
-    for (const [key, child] of node.children) {
-      const there = entries.get(key);
-      const isOnWay = there?.type === EntryType.directory && there.damage === undefined;
-      const way = isOnWay ? there : virtualDirectory(child.name, this.set.openedAtMs);
-      entries.set(key, child.entry ?? way);
-    }
-    return [...entries.values()].sort((one, other) => Buffer.compare(one.name, other.name));
   }
 
   /** Returns the bytes of data of sparse files. */

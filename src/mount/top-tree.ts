@@ -3,25 +3,18 @@
  * change, which is looked for at most once a second, and only if somebody looks at it.
  */
 import type { BackupSet } from '../history/index.js';
-import { isEntryName, type EntryTypeNumber, EntryType } from '../model/index.js';
+import { type EntryTypeNumber, EntryType } from '../model/index.js';
 import type { Inode } from './attributes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
 import { Errno, FuseError, ROOT_NODE } from './protocol.js';
+import { BY_DATE, dayOf, namedSets, type ShownSet, VERSIONS } from './shown-names.js';
 import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
 import { virtualDirectory, virtualLink } from './virtual.js';
 import { inodeOfDirectory, inodeOfPath } from './inodes.js';
 
 const VALID_SECONDS = 1;
 const REFRESH_MS = 1000;
-const BY_DATE = 'by-date';
-const VERSIONS = 'versions';
-
-/** A set as the top level shows it. */
-export interface ShownSet {
-  readonly name: string;
-  readonly set: BackupSet;
-}
 
 export interface TopOptions {
   /** Name of the link to the newest complete set. */
@@ -110,13 +103,7 @@ export class TopTree implements Tree {
     for (const { name, set } of named) {
       const item = { type: EntryType.directory, timeMs: set.openedAtMs, set };
       this.folders.get(0)!.items.push({ name: Buffer.from(name), number: -1, ...item });
-      const date = new Date(set.openedAtMs);
-      const days = [
-        BY_DATE,
-        String(date.getFullYear()),
-        two(date.getMonth() + 1),
-        two(date.getDate()),
-      ];
+      const days = [BY_DATE, ...dayOf(set)];
       let folder = 0;
       for (const [depth] of days.entries()) {
         folder = this.folder(folder, days.slice(0, depth + 1), set.openedAtMs);
@@ -228,20 +215,4 @@ function inodeOfItem({ set, number }: Item): Inode {
 
 function inodeAt(number: number): Inode {
   return number === 0 ? ROOT_INODE : inodeOfDirectory(0, -number);
-}
-
-function two(number: number): string {
-  return String(number).padStart(2, '0');
-}
-
-/** Returns the sets with the names of their directories: a set of a name that is taken is shown by its number. */
-function namedSets(sets: readonly BackupSet[], taken: readonly string[]): ShownSet[] {
-  const names = new Set(taken);
-  return sets.map((set) => {
-    const isFree = isEntryName(Buffer.from(set.name)) && !names.has(set.name);
-    let name = isFree ? set.name : String(set.set);
-    while (names.has(name)) name += '_';
-    names.add(name);
-    return { name, set };
-  });
 }

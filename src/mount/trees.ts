@@ -4,7 +4,8 @@ import { MAX_TREES } from './node-ids.js';
 import type { PageCache } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
 import { SetTree } from './set-tree.js';
-import { type ShownSet, TopTree } from './top-tree.js';
+import type { ShownSet } from './shown-names.js';
+import { TopTree } from './top-tree.js';
 import type { ShownEntry, Soon, Tree } from './tree.js';
 import { VersionsTree } from './versions-tree.js';
 

@@ -4,13 +4,15 @@
  * reference to this tree; they are named by the time of the first set with that version, and by that set.
  */
 import type { BackupSet, History, PathVersion } from '../history/index.js';
-import { EntryType, joinPath, splitPath } from '../model/index.js';
+import { joinPath, splitPath } from '../model/index.js';
 import { inodeOf, inodeOfPath } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
-import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
+import type { LoadedPage } from './page-cache.js';
+import { isKnownPath, namesIn, versionsAt } from './path-versions.js';
 import { Errno, FuseError } from './protocol.js';
-import { named, type RootNode, rootsOf } from './roots.js';
+import { named } from './roots.js';
+import { versionName } from './shown-names.js';
 import type { PackedPage, ShownEntry, Tree } from './tree.js';
 import { virtualDirectory } from './virtual.js';
 
@@ -75,7 +77,8 @@ export class VersionsTree implements Tree {
   async lookup(directory: number, name: Buffer): Promise<ShownEntry | undefined> {
     const { path } = this.node(directory);
     const below = joinPath(path, name);
-    if (await this.isKnown(below)) return this.shownDirectory(this.numberOf(below, directory));
+    if (await isKnownPath(this.history, below))
+      return this.shownDirectory(this.numberOf(below, directory));
     const versions = await this.versionsOf(directory);
     return versions.find(({ entry }) => entry.name.equals(name));
   }
@@ -84,7 +87,7 @@ export class VersionsTree implements Tree {
     const kept = this.listings.get(directory);
     const isFresh = kept !== undefined && performance.now() - kept.madeMs < KEPT_MS;
     if (position > 0 && isFresh) return kept.page;
-    const names = await this.namesIn(this.node(directory).path);
+    const names = await namesIn(this.history, this.node(directory).path);
     const directories = names.map((name) => ({
       entry: virtualDirectory(name, this.options.changedMs()),
       inode: inodeOfPath(joinPath(this.node(directory).path, name)),
@@ -155,55 +158,12 @@ export class VersionsTree implements Tree {
     };
   }
 
-  private async newest(): Promise<BackupSet | undefined> {
-    const sets = await this.history.sets();
-    return sets.findLast(({ state }) => state === 'complete');
-  }
-
-  /** Returns the part of the newest set's tree of roots that is at a path. */
-  private async rootsAt(set: number, path: Buffer): Promise<RootNode | undefined> {
-    let node: RootNode | undefined = await rootsOf(this.history, set);
-    for (const name of splitPath(path)) node = node?.children.get(name.toString('latin1'));
-    return node;
-  }
-
-  /** True if any set has, or had, something at a path, or a root below it. */
-  private async isKnown(path: Buffer): Promise<boolean> {
-    const newest = await this.newest();
-    if (newest === undefined) return false;
-    if ((await this.rootsAt(newest.set, path)) !== undefined) return true;
-    return (await this.history.versions(path)).length > 0;
-  }
-
-  /** Returns the names of a directory in the newest set. */
-  private async namesIn(path: Buffer): Promise<Buffer[]> {
-    const newest = await this.newest();
-    if (newest === undefined) return [];
-    const { set } = newest;
-    const roots = await this.rootsAt(set, path);
-    const names = new Map([...(roots?.children ?? [])].map(([key, { name }]) => [key, name]));
-    const entry = roots?.entry ?? (await this.history.find(path, set));
-    if (entry?.childId === undefined) return [...names.values()];
-    if (!this.history.access.mayRead(entry)) throw new FuseError(Errno.EACCES);
-    for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
-      const page = { directory: entry.childId, set, after, limit: PAGE_ENTRIES };
-      const found = await this.history.list({ ...page, withDigests: false });
-      for (const { name } of found) names.set(name.toString('latin1'), name);
-      after = found.length < PAGE_ENTRIES ? undefined : found.at(-1)!.name;
-    }
-    return [...names.values()].sort((one, other) => Buffer.compare(one, other));
-  }
-
   /** Returns the versions of the file at the path of a directory, oldest first. */
   private async versionsOf(directory: number): Promise<ShownEntry[]> {
     const node = this.node(directory);
     if (node.parent === directory) return [];
-    const versions = await this.history.versions(node.path);
-    const sets = new Map((await this.history.sets()).map((set) => [set.set, set]));
-    return versions.flatMap((version) => {
-      const isShown = version.entry.type !== EntryType.directory && sets.has(version.firstSet);
-      return isShown ? [this.shown(directory, node, version, sets.get(version.firstSet)!)] : [];
-    });
+    const versions = await versionsAt(this.history, node.path);
+    return versions.map(({ version, set }) => this.shown(directory, node, version, set));
   }
 
   private shown(
@@ -219,7 +179,7 @@ export class VersionsTree implements Tree {
       positions.set(key, position);
       const place = { tree: this.options.tree, directory, entry: position };
       page.entries.push({
-        entry: named(entry, Buffer.from(`${timeText(set.openedAtMs)}_${set.name}`)),
+        entry: named(entry, versionName(set)),
         inode: inodeOf(entry.firstSet, entry.directory, entry, ''),
         nodeLow: nodeLow(place),
         nodeHigh: nodeHigh(place, entry.attributes === undefined),
@@ -240,10 +200,4 @@ function newNode(path: Buffer, parent: number): PathNode {
     contents: [],
   };
   return { path, parent, positions: new Map(), page, firstValid: 0 };
-}
-
-/** Returns a local time that sorts as text: 2026-11-21_174503. */
-function timeText(timeMs: number): string {
-  const time = new Date(timeMs - new Date(timeMs).getTimezoneOffset() * 60_000).toISOString();
-  return time.slice(0, 19).replace('T', '_').replaceAll(':', '');
 }

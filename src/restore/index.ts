@@ -17,8 +17,11 @@ export {
   tarPadding,
   TarType,
 } from './tar-format.js';
-export { type TarRequest, writeTar } from './tar.js';
 export { lossesOf } from './target-limits.js';
+export type { ArchiveRequest } from './archive.js';
+export { writeTar } from './tar.js';
+export { writeZip, type ZipOptions } from './zip.js';
+export { pathInZip, zipName } from './zip-names.js';
 export { deviceIn, Devices } from './devices.js';
 export { FailedBefore, formatJournal, type JournalText, parseJournal } from './journal-text.js';
 export { keyOf } from './links.js';

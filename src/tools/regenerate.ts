@@ -17,7 +17,13 @@ import { absolutePath, byteText, nodeSystem, type System } from '../system/index
 import { type JobRunner, openJobs } from '../workers/index.js';
 import { chooseSet } from './shared/choose-set.js';
 import { ProgressLine } from './shared/progress-line.js';
-import { checkUsage, isStdout, policyOf, type RegenerateSettings } from './regenerate/options.js';
+import {
+  archiveOf,
+  checkUsage,
+  isStdout,
+  policyOf,
+  type RegenerateSettings,
+} from './regenerate/options.js';
 import { noteDamage, printResult } from './regenerate/report.js';
 import { asksServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
@@ -62,7 +68,7 @@ async function restore(
 ): Promise<number> {
   checkUsage(options, found);
   const startMs = performance.now();
-  if (options.toStdout || isStdout(options.tar)) stdoutIsData();
+  if (options.toStdout || isStdout(archiveOf(options)?.file)) stdoutIsData();
   const system = nodeSystem();
   const filter = pathFilter(options.include, options.leaveOut);
   const progress = newRestoreProgress();
@@ -137,8 +143,8 @@ async function throwNamingDate(
 }
 
 /** Returns a phrase about the result of an interrupted restore. */
-function afterInterrupt({ toStdout, tar }: RegenerateSettings): string {
-  const isStream = toStdout || tar !== undefined;
+function afterInterrupt(options: RegenerateSettings): string {
+  const isStream = options.toStdout || archiveOf(options) !== undefined;
   return isStream ? 'the output will be incomplete' : 'the same command continues it';
 }
 
@@ -254,18 +260,25 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
     await writeContent(system, { history, progress, signal }, set, paths[0]!);
     return [];
   }
-  if (options.tar !== undefined) {
+  const archive = archiveOf(options);
+  if (archive !== undefined) {
     if (batches.length > 1) {
       throw new TardisError(
         'USAGE',
         'the newest versions are in several sets: write one archive for each',
       );
     }
-    const output = { file: byteText(options.tar), mayReplace: options.overwrite === 'always' };
+    const { isZip } = archive;
+    const output = {
+      file: byteText(archive.file),
+      isZip,
+      mayReplace: options.overwrite === 'always',
+    };
     const { hardLinks, numericIds } = options;
     const request = { ...selectionOf(first!, run), hardLinks, numericIds };
-    const { writeTarTo } = await import('./regenerate/streams.js');
-    return writeTarTo(system, { history: first!.history, progress, signal }, request, output);
+    const means = { history: first!.history, progress, signal };
+    const { writeArchiveTo } = await import('./regenerate/streams.js');
+    return writeArchiveTo(system, means, request, output);
   }
   const jobs = await openJobs(run.system, {
     threads: options.workers,

@@ -119,3 +119,10 @@ test('releases come from a git repository', async (t) => {
   const { said } = await ask(t, ...RELEASES, '--history', repository, '--count', '3');
   t.regex(said, /^3 releases: v1\.0\.0 to v1\.2\.0 of .*; the last one: 1 files/m);
 });
+
+test('what the web doors cost is answered', async (t) => {
+  const { said, figures } = await ask(t, '--web', '--mib', '8', '--files', '200');
+  t.regex(said, /^zip .* MB\/s/m);
+  const { zipBytes, pageMs, serverPeakBytes } = figures as Record<string, number>;
+  t.true(zipBytes! > 0 && pageMs! > 0 && serverPeakBytes! > 0);
+});

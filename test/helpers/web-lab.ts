@@ -3,6 +3,7 @@ import type { ClientOverview, History } from '../../src/history/index.js';
 import type { RightName } from '../../src/model/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import {
+  type AddedRoute,
   type Door,
   HistoryPool,
   newWebApp,
@@ -27,6 +28,8 @@ export async function makeWebLab(
   client: string,
   open: () => Promise<History>,
   isSealed = false,
+  added: readonly AddedRoute[] = [],
+  more: (app: WebApp, door: Door) => void = () => undefined,
 ): Promise<WebLab> {
   const system = inlineSystem();
   const pool = new HistoryPool(system, new InlineJobs(system, 1 << 10));
@@ -59,7 +62,8 @@ export async function makeWebLab(
     },
   };
   const app = newWebApp({ onError: () => undefined });
-  registerApi(app, door);
+  registerApi(app, door, added);
+  more(app, door);
   await app.ready();
   return {
     app,

@@ -13,11 +13,12 @@ const CONFLICTS: readonly [one: SettingName, written: string, others: readonly S
   [
     'toStdout',
     '--stdout',
-    ['output', 'tar', 'overwrite', 'compareContents', 'dryRun', 'hierarchy'],
+    ['output', 'tar', 'zip', 'overwrite', 'compareContents', 'dryRun', 'hierarchy'],
   ],
   ['toStdout', '--stdout', ['include', 'leaveOut']],
   ['authenticate', '--authenticate', ['allowUnproven']],
-  ['tar', '--tar', ['output', 'compareContents', 'dryRun']],
+  ['tar', '--tar', ['zip', 'output', 'compareContents', 'dryRun']],
+  ['zip', '--zip', ['output', 'compareContents', 'dryRun']],
 ];
 
 const WRITTEN: Readonly<Partial<Record<SettingName, string>>> = {
@@ -41,17 +42,26 @@ export function checkUsage(settings: RegenerateSettings, found: ReadonlyMap<stri
     if (other !== undefined)
       wrong(`${written} cannot be used with ${WRITTEN[other] ?? `--${other}`}`);
   }
-  const { all, paths, toStdout, tar } = settings;
+  const { all, paths, toStdout } = settings;
   if (!all && paths.length === 0) wrong('no path to restore was given; --all restores everything');
   if (toStdout && paths.length !== 1) wrong('--stdout writes one file: give one path');
-  if ((toStdout || isStdout(tar)) && process.stdout.isTTY) {
+  if ((toStdout || isStdout(archiveOf(settings)?.file)) && process.stdout.isTTY) {
     wrong('the output is a terminal: redirect it');
   }
 }
 
-/** True if the tar archive is written to standard output. */
-export function isStdout(tar: Buffer | undefined): boolean {
-  return tar?.toString('latin1') === '-';
+/** Returns the archive to write instead of files; undefined if there is none. */
+export function archiveOf({
+  tar,
+  zip,
+}: RegenerateSettings): { readonly file: Buffer; readonly isZip: boolean } | undefined {
+  if (tar !== undefined) return { file: tar, isZip: false };
+  return zip === undefined ? undefined : { file: zip, isZip: true };
+}
+
+/** True if the archive is written to standard output. */
+export function isStdout(file: Buffer | undefined): boolean {
+  return file?.toString('latin1') === '-';
 }
 
 export function policyOf(settings: RegenerateSettings): PolicyOptions {

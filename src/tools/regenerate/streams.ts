@@ -1,13 +1,14 @@
-/** Implements `regenerate --stdout` and `--tar`: writes one file, or a tar archive, as a stream of bytes. */
+/** Implements `regenerate --stdout`, `--tar` and `--zip`: writes one file, or an archive, as a stream of bytes. */
 import path from 'node:path';
 import { noAccess, noSuchPath } from '../../history/index.js';
 import {
+  type ArchiveRequest,
   ByteSink,
   ContentReader,
   type RestoreFailure,
   type StreamMeans,
-  type TarRequest,
   writeTar,
+  writeZip,
 } from '../../restore/index.js';
 import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
 import { displayName, EntryType, isSparse } from '../../model/index.js';
@@ -86,23 +87,28 @@ async function writeSparse(chunks: AsyncIterable<Buffer>, sink: ByteSink): Promi
   await fillTo(writer.finish());
 }
 
-export interface TarOutput {
-  /** Path of the tar archive; `-` for standard output. */
+export interface ArchiveOutput {
+  /** Path of the archive; `-` for standard output. */
   readonly file: string;
+  readonly isZip: boolean;
   readonly mayReplace: boolean;
 }
 
 /**
- * Writes a tar archive. A file gets its name only when it is complete. Throws TARGET_EXISTS, TARGET_NOT_WRITABLE,
+ * Writes an archive. A file gets its name only when it is complete. Throws TARGET_EXISTS, TARGET_NOT_WRITABLE,
  * TARGET_FULL.
  */
-export async function writeTarTo(
+export async function writeArchiveTo(
   system: System,
   means: StreamMeans,
-  request: TarRequest,
-  { file, mayReplace }: TarOutput,
+  request: ArchiveRequest,
+  { file, isZip, mayReplace }: ArchiveOutput,
 ): Promise<RestoreFailure[]> {
-  if (file === '-') return writeTar(system, means, request, stdoutSink());
+  const write = (sink: ByteSink): Promise<RestoreFailure[]> =>
+    isZip
+      ? writeZip(system, means, { ...request, mayDeflate: () => true }, sink)
+      : writeTar(system, means, request, sink);
+  if (file === '-') return write(stdoutSink());
   const { files } = system;
   const taken = files.status(file);
   if (taken !== undefined && !(mayReplace && taken.isFile)) {
@@ -123,7 +129,7 @@ export async function writeTarTo(
       files.write(fd, bytes, position);
       position += bytes.length;
     });
-    const failures = await writeTar(system, means, request, sink);
+    const failures = await write(sink);
     files.rename(temporary, file);
     isWhole = true;
     return failures;

@@ -96,6 +96,7 @@ export const READERS_HELP = {
         `regenerate ${D} --all --tar - | zstd > all.tar.zst`,
         'the whole set as a tar archive',
       ),
+      example(`regenerate ${D} --zip letters.zip /home/me/letters`, 'a directory as a zip archive'),
     ],
     notes: [
       'Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or client, 11 the same ' +

@@ -1,10 +1,13 @@
 /** Starts the HTTP interface of a store on this machine. */
 import type { AddressInfo } from 'node:net';
+import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { hostInUrl, type System } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
 import { newWebApp } from '../../web/api/index.js';
+import { archiveRoute } from '../../web/archive/index.js';
+import { registerDav } from '../../web/dav/index.js';
 import { registerRemoteApi, StoreDoor } from '../../web/remote/index.js';
 import { openJobs } from '../../workers/index.js';
 
@@ -37,16 +40,16 @@ export async function startRemote(system: System, options: RemoteOptions): Promi
   const { store, catalogFile, compress, allowsCache, log, place } = options;
   const jobs = await openJobs(system, { threads: THREADS, recentDigests: RECENT_DIGESTS });
   const door = new StoreDoor({ system, jobs, store, catalogFile, allowsCache, log });
-  const app = newWebApp({
-    tls: place.certificate,
-    compresses: compress,
-    onError: ({ code, message, stack }, { method, url }) =>
-      log.error(
-        { code, reason: message, method, url: url.split('?', 1)[0], stack },
-        'a request failed',
-      ),
-  });
-  registerRemoteApi(app, door);
+  const onError = (
+    { code, message, stack }: TardisError,
+    { method, url }: Pick<FastifyRequest, 'method' | 'url'>,
+  ): void => {
+    const reason = { code, reason: message, method, url: url.split('?', 1)[0], stack };
+    log.error(reason, 'a request failed');
+  };
+  const app = newWebApp({ tls: place.certificate, compresses: compress, onError });
+  registerRemoteApi(app, door, [archiveRoute({ onError })]);
+  registerDav(app, door);
   const close = async (): Promise<void> => {
     await app.close();
     await door.close();

@@ -75,11 +75,14 @@ export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): 
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   } as const;
   // The generic parameters of an app with HTTP/2 differ; no route uses what differs.
+  const rewriteUrl = ({ url = '/' }: { readonly url?: string | undefined }): string =>
+    routableUrl(url);
   const app =
     tls === undefined
-      ? fastify({ ...common, http: { maxHeaderSize: MAX_HEADERS_BYTES } })
+      ? fastify({ ...common, rewriteUrl, http: { maxHeaderSize: MAX_HEADERS_BYTES } })
       : (fastify<Http2SecureServer>({
           ...common,
+          rewriteUrl,
           http2: true,
           https: {
             ...tls,
@@ -101,6 +104,16 @@ export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): 
   });
   answerErrors(app, onError);
   return app;
+}
+
+/**
+ * Returns a URL whose path the router can decode: each escaped byte beyond ASCII becomes an underscore. Routes whose paths
+ * have such bytes take them from `originalUrl`.
+ */
+function routableUrl(url: string): string {
+  const at = url.indexOf('?');
+  const path = at < 0 ? url : url.slice(0, at);
+  return `${path.replaceAll(/%[89a-f][0-9a-f]/gi, '_')}${at < 0 ? '' : url.slice(at)}`;
 }
 
 /** Headers of each answer. Names of files are in no header but Content-Disposition. */

@@ -1,0 +1,44 @@
+/** A server of the web doors for the benchmark: `web-server.js STORE CLIENT`. Everybody may read; it prints its port. */
+import type { AddressInfo } from 'node:net';
+import { Access, openLocalHistory } from '../src/history/index.js';
+import { nodeSystem } from '../src/system/index.js';
+import { openJobs } from '../src/workers/index.js';
+import { archiveRoute } from '../src/web/archive/index.js';
+import { type Door, HistoryPool, newWebApp, registerApi } from '../src/web/api/index.js';
+import { registerDav } from '../src/web/dav/index.js';
+
+const THREADS = 2;
+const RECENT_DIGESTS = 8;
+/** Logins that take turns, since the requests of each are limited. */
+const READERS = 200;
+let asked = 0;
+
+const [store = '', client = ''] = process.argv.slice(2);
+const system = nodeSystem();
+const jobs = await openJobs(system, { threads: THREADS, recentDigests: RECENT_DIGESTS });
+const pool = new HistoryPool(system, jobs);
+const access = new Access(undefined);
+const door: Door = {
+  program: 'tardis-web',
+  system,
+  canRestore: false,
+  allowsCache: true,
+  authenticate: async () => {
+    asked += 1;
+    return { client, account: String(asked % READERS), rights: new Set(['list', 'read']) };
+  },
+  clients: async () => [],
+  open: () =>
+    pool.lease(client, async () => ({
+      history: openLocalHistory(system, { store, client, access }),
+      isSealed: false,
+    })),
+};
+const onError = (error: Error): void => {
+  process.stderr.write(`${error.message}\n`);
+};
+const app = newWebApp({ onError });
+registerApi(app, door, [archiveRoute({ onError })]);
+registerDav(app, door);
+await app.listen({ host: '127.0.0.1', port: 0 });
+process.stdout.write(`${(app.server.address() as AddressInfo).port}\n`);

@@ -1,0 +1,321 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  mkdirSync,
+  openSync,
+  closeSync,
+  ftruncateSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import http from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { randomFillSync } from 'node:crypto';
+import type { Answer } from './answer.js';
+import { median } from './figures.js';
+import { killOnExit, measure } from './measure.js';
+import type { Options } from './options.js';
+import { confinedTo } from './subjects/subject.js';
+import { verdictOf } from './targets.js';
+import type { Workplace } from './workplace.js';
+
+const MIB = 1 << 20;
+const SERVER = fileURLToPath(new URL('web-server.js', import.meta.url));
+const HOLE_BYTES = 10 * 1024 * MIB;
+const RANGE_BYTES = MIB;
+const FILE_MIB = 8;
+const READERS = 200;
+/** Names on a page of a search. */
+const SEARCH_LIMIT = 10_000;
+const QUESTIONS_EACH = 5;
+/** The directory whose first page is asked for has this many of the files, and at least one. */
+const WIDE_SHARE = 0.01;
+
+/** The bounds; a zip has at least 0.6 of the speed of a restore. */
+const BOUNDS = {
+  pageMs: 200,
+  searchMs: 300,
+  searchAllMs: 1000,
+  rangeMs: 200,
+  zipTimes: 1 / 0.6,
+  zipMb: 150,
+  p99Ms: 1000,
+  backup: 1.2,
+};
+
+interface Figures {
+  readonly pageMs: number;
+  readonly searchMs: number;
+  readonly searchAllMs: number;
+  readonly rangeMs: number;
+  readonly zipMs: number;
+  readonly restoreMs: number;
+  readonly zipBytes: number;
+  readonly serverPeakBytes: number;
+  readonly p99Ms: number;
+  readonly backupMs: number;
+  readonly backupBesideMs: number;
+}
+
+/** Measures the web doors: a directory, a range of a large file, a zip archive, many readers, and a backup beside them. */
+export async function web(
+  workplace: Workplace,
+  checkout: string,
+  options: Options & { readonly webMib: number },
+  say: (line: string) => void,
+): Promise<Answer> {
+  const { tree, root, log } = workplace;
+  const { webMib, files } = options;
+  const wide = Math.max(1, Math.round(files * WIDE_SHARE));
+  say(`making ${files} files, one with a hole of 10 GiB, and ${webMib} MiB for an archive`);
+  makeWebTree(tree, { files, wide, webMib });
+  const run = async (tool: string, ...args: string[]): Promise<number> => {
+    const argv = [join(checkout, 'bin', tool), ...args] as const;
+    return (await measure({ argv, env: confinedTo(root) }, { logFile: log })).wallMs;
+  };
+  const store = join(root, 'store');
+  const place = ['-D', store, '-C', 'bench'];
+  await run('tardis', ...place, '--local', '--create', tree);
+  const backup = (): Promise<number> => run('tardis', ...place, '--local', tree);
+  await backup(); // recently changed files are read once more
+  const backupMs = await backup();
+  const out = join(root, 'out');
+  mkdirSync(out);
+  const restoreMs = await run('regenerate', ...place, '-o', out, join(tree, 'archive'));
+  rmSync(out, { recursive: true });
+  const server = await Server.start(store);
+  try {
+    const { runs } = options;
+    const at = (route: string, name: string): string =>
+      `/api/v1/clients/bench/sets/latest/${route}?path=${encodeURIComponent(join(tree, name))}`;
+    const page = `${at('directory', 'wide')}&limit=1000`;
+    const pageMs = await server.time(page, runs);
+    const search = `/api/v1/clients/bench/search?pattern=${encodeURIComponent('file *')}`;
+    const searchMs = await server.time(`${search}&limit=50`, runs);
+    const searchFrom = performance.now();
+    await server.search(search);
+    const searchAllMs = performance.now() - searchFrom;
+    const range = { range: `bytes=${HOLE_BYTES >> 1}-${(HOLE_BYTES >> 1) + RANGE_BYTES - 1}` };
+    const rangeMs = await server.time(at('content', 'hole'), runs, range);
+    const from = performance.now();
+    const zipBytes = await server.get(at('archive', 'archive'));
+    const zipMs = performance.now() - from;
+    const serverPeakBytes = server.peakBytes();
+    const question = at('entry', 'hole');
+    const p99Ms = percentile(await askMany(server, question), 0.99);
+    const beside = askUntil(server, question);
+    const backupBesideMs = await backup();
+    await beside.stop();
+    const figures = {
+      pageMs,
+      searchMs,
+      searchAllMs,
+      rangeMs,
+      zipMs,
+      restoreMs,
+      zipBytes,
+      serverPeakBytes,
+      p99Ms,
+    };
+    return answer({ ...figures, backupMs, backupBesideMs }, { files, wide, webMib });
+  } finally {
+    await server.stop();
+  }
+}
+
+interface Shape {
+  readonly files: number;
+  readonly wide: number;
+  readonly webMib: number;
+}
+
+/** Makes `wide/` with some of the files, `many/` with the others, `hole`, and `archive/`, half of it text. */
+function makeWebTree(tree: string, { files, wide, webMib }: Shape): void {
+  for (const name of ['wide', 'many', 'archive']) mkdirSync(join(tree, name), { recursive: true });
+  for (let index = 0; index < files; index += 1) {
+    const isWide = index < wide;
+    const directory = isWide ? 'wide' : join('many', String(Math.floor(index / 1000)));
+    if (!isWide) mkdirSync(join(tree, directory), { recursive: true });
+    writeFileSync(join(tree, directory, `file ${index}`), String(index));
+  }
+  const hole = openSync(join(tree, 'hole'), 'w');
+  ftruncateSync(hole, HOLE_BYTES);
+  writeSync(hole, 'data', HOLE_BYTES >> 1);
+  closeSync(hole);
+  for (let index = 0; index * FILE_MIB < webMib; index += 1) {
+    const bytes = randomFillSync(Buffer.alloc(Math.min(FILE_MIB, webMib - index * FILE_MIB) * MIB));
+    if (index % 2 === 1) {
+      for (let at = 0; at < bytes.length; at += 1) bytes[at] = 0x61 + (bytes[at]! & 0x0f);
+    }
+    writeFileSync(join(tree, 'archive', `part ${index}`), bytes);
+  }
+}
+
+class Server {
+  private readonly child: ChildProcess;
+  private readonly port: number;
+  private readonly forget: () => void;
+  private readonly agent = new http.Agent({ keepAlive: true, maxSockets: READERS });
+
+  private constructor(child: ChildProcess, port: number) {
+    this.child = child;
+    this.port = port;
+    this.forget = killOnExit(child.pid);
+  }
+
+  static async start(store: string): Promise<Server> {
+    const flags = ['--max-semi-space-size=2', SERVER, store, 'bench'];
+    const child = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [first] = (await once(child.stdout, 'data')) as [Buffer];
+    return new Server(child, Number(first));
+  }
+
+  /** Requests a URL and returns the bytes of the answer. Throws for any other status than 200 and 206. */
+  get(url: string, headers: Record<string, string> = {}, keep?: Buffer[]): Promise<number> {
+    const options = { host: '127.0.0.1', port: this.port, path: url, headers, agent: this.agent };
+    return new Promise((resolve, reject) => {
+      const request = http.get(options, (reply) => {
+        let bytes = 0;
+        reply.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          keep?.push(chunk);
+        });
+        reply.once('error', reject);
+        reply.once('end', () => {
+          const isGood = reply.statusCode === 200 || reply.statusCode === 206;
+          if (isGood) resolve(bytes);
+          else reject(new Error(`${url}: status ${reply.statusCode}`));
+        });
+      });
+      request.once('error', reject);
+    });
+  }
+
+  async text(url: string): Promise<string> {
+    const chunks: Buffer[] = [];
+    await this.get(url, {}, chunks);
+    return Buffer.concat(chunks).toString();
+  }
+
+  /** Requests all pages of a search. */
+  async search(url: string): Promise<void> {
+    for (let after = ''; ; ) {
+      const text = await this.text(`${url}&limit=${SEARCH_LIMIT}${after}`);
+      const { next } = JSON.parse(text) as { next?: string };
+      if (next === undefined) return;
+      after = `&after=${encodeURIComponent(next)}`;
+    }
+  }
+
+  /** Returns the median time of some requests, in milliseconds. */
+  async time(url: string, runs: number, headers: Record<string, string> = {}): Promise<number> {
+    const times: number[] = [];
+    for (let run = 0; run < runs; run += 1) {
+      const from = performance.now();
+      await this.get(url, headers);
+      times.push(performance.now() - from);
+    }
+    return median(times);
+  }
+
+  /** Returns the largest resident memory so far. */
+  peakBytes(): number {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? NaN) * 1024;
+  }
+
+  async stop(): Promise<void> {
+    this.agent.destroy();
+    const ended = once(this.child, 'exit');
+    this.child.kill();
+    await ended;
+    this.forget();
+  }
+}
+
+/** Returns the times of small questions that many readers ask at once. */
+async function askMany(server: Server, url: string): Promise<number[]> {
+  const times: number[] = [];
+  const reader = async (): Promise<void> => {
+    for (let question = 0; question < QUESTIONS_EACH; question += 1) {
+      const from = performance.now();
+      await server.get(url);
+      times.push(performance.now() - from);
+    }
+  };
+  await Promise.all(Array.from({ length: READERS }, reader));
+  return times;
+}
+
+/** Lets many readers ask until `stop`. Each asks once a second, as people do. */
+function askUntil(server: Server, url: string): { stop(): Promise<void> } {
+  let isOver = false;
+  const reader = async (): Promise<void> => {
+    while (!isOver) {
+      await server.get(url);
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.random() * 2));
+    }
+  };
+  const all = Promise.all(Array.from({ length: READERS }, reader));
+  return {
+    stop: async () => {
+      isOver = true;
+      await all;
+    },
+  };
+}
+
+function percentile(times: readonly number[], share: number): number {
+  const sorted = times.toSorted((one, other) => one - other);
+  return sorted[Math.ceil(sorted.length * share) - 1] ?? NaN;
+}
+
+function answer(figures: Figures, { files, wide, webMib }: Shape): Answer {
+  const {
+    pageMs,
+    searchMs,
+    searchAllMs,
+    rangeMs,
+    zipMs,
+    restoreMs,
+    zipBytes,
+    serverPeakBytes,
+    p99Ms,
+  } = figures;
+  const { backupMs, backupBesideMs } = figures;
+  const ms = (value: number): string => `${value.toFixed(1)} ms`;
+  const speed = (timeMs: number): string => `${((webMib * MIB) / 1000 / timeMs).toFixed(0)} MB/s`;
+  return {
+    question: 'web',
+    about: `${files} files, a directory of ${wide}, an archive of ${webMib} MiB, ${READERS} readers`,
+    headings: ['what', 'measured'],
+    rows: [
+      ['first page of a directory', ms(pageMs)],
+      ['search, first 50', ms(searchMs)],
+      ['search, all that is found', ms(searchAllMs)],
+      ['1 MiB of a file of 10 GiB', ms(rangeMs)],
+      ['zip', `${ms(zipMs)}, ${speed(zipMs)}, ${(zipBytes / 1e6).toFixed(0)} MB`],
+      ['regenerate', `${ms(restoreMs)}, ${speed(restoreMs)}`],
+      ['largest memory of the server', `${(serverPeakBytes / 1e6).toFixed(0)} MB`],
+      ['small questions, p99', ms(p99Ms)],
+      ['backup without changes', ms(backupMs)],
+      ['the same beside the readers', ms(backupBesideMs)],
+    ],
+    verdicts: [
+      verdictOf('first page in ms', BOUNDS.pageMs, pageMs),
+      verdictOf('search, first 50, in ms', BOUNDS.searchMs, searchMs),
+      verdictOf('search, all, in ms', BOUNDS.searchAllMs, searchAllMs),
+      verdictOf('range in ms', BOUNDS.rangeMs, rangeMs),
+      verdictOf('zip, times regenerate', BOUNDS.zipTimes, zipMs / restoreMs),
+      verdictOf('memory in MB', BOUNDS.zipMb, serverPeakBytes / 1e6),
+      verdictOf('small questions in ms, p99', BOUNDS.p99Ms, p99Ms),
+      verdictOf('backup beside readers, times alone', BOUNDS.backup, backupBesideMs / backupMs),
+    ],
+    notes: ['the time of regenerate includes its start; memory is the peak of the resident pages'],
+    figures,
+    plots: [],
+  };
+}

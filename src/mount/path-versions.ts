@@ -1,0 +1,67 @@
+/** Contents of `versions/PATH`: the versions of a file, and the names that a directory has in the newest set. */
+import { type BackupSet, type History, noAccess, type PathVersion } from '../history/index.js';
+import { EntryType, splitPath } from '../model/index.js';
+import { PAGE_ENTRIES } from './page-cache.js';
+import { type RootNode, rootsOf } from './roots.js';
+
+const NOTHING = Buffer.alloc(0);
+
+/** A version of a file, and the first set with it. */
+export interface ShownVersion {
+  readonly version: PathVersion;
+  readonly set: BackupSet;
+}
+
+/** Returns the versions of what is no directory at a path, oldest first. */
+export async function versionsAt(history: History, path: Buffer): Promise<ShownVersion[]> {
+  const versions = await history.versions(path);
+  const sets = new Map((await history.sets()).map((set) => [set.set, set]));
+  return versions.flatMap((version) => {
+    const set = sets.get(version.firstSet);
+    const isShown = version.entry.type !== EntryType.directory && set !== undefined;
+    return isShown ? [{ version, set }] : [];
+  });
+}
+
+/** True if any set has, or had, something at a path, or a root below it. */
+export async function isKnownPath(history: History, path: Buffer): Promise<boolean> {
+  const newest = await newestSet(history);
+  if (newest === undefined) return false;
+  if ((await rootsAt(history, newest.set, path)) !== undefined) return true;
+  return (await history.versions(path)).length > 0;
+}
+
+/** Returns the names of a directory in the newest set, in the order of bytes. Throws NO_ACCESS. */
+export async function namesIn(history: History, path: Buffer): Promise<Buffer[]> {
+  const newest = await newestSet(history);
+  if (newest === undefined) return [];
+  const { set } = newest;
+  const roots = await rootsAt(history, set, path);
+  const names = new Map([...(roots?.children ?? [])].map(([key, { name }]) => [key, name]));
+  const entry = roots?.entry ?? (await history.find(path, set));
+  if (entry?.childId === undefined) return [...names.values()];
+  if (!history.access.mayRead(entry)) throw noAccess(path);
+  for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
+    const page = { directory: entry.childId, set, after, limit: PAGE_ENTRIES };
+    const found = await history.list({ ...page, withDigests: false });
+    for (const { name } of found) names.set(name.toString('latin1'), name);
+    after = found.length < PAGE_ENTRIES ? undefined : found.at(-1)!.name;
+  }
+  return [...names.values()].sort((one, other) => Buffer.compare(one, other));
+}
+
+async function newestSet(history: History): Promise<BackupSet | undefined> {
+  return (await history.sets()).findLast(({ state }) => state === 'complete');
+}
+
+/** Returns the part of a set's tree of roots that is at a path. */
+async function rootsAt(history: History, set: number, path: Buffer): Promise<RootNode | undefined> {
+  return rootAt(await rootsOf(history, set), path);
+}
+
+/** Returns the node at a path of a tree of roots; undefined below a root, and where no root is. */
+export function rootAt(top: RootNode, path: Buffer): RootNode | undefined {
+  let node: RootNode | undefined = top;
+  for (const name of splitPath(path)) node = node?.children.get(name.toString('latin1'));
+  return node;
+}

@@ -1,0 +1,43 @@
+/** Names of the directories that no backup has: sets, days, versions. */
+import type { BackupSet } from '../history/index.js';
+import { isEntryName } from '../model/index.js';
+
+export const BY_DATE = 'by-date';
+export const VERSIONS = 'versions';
+/** Default name of the newest complete set. */
+export const CURRENT = 'Current';
+
+/** A set as the top level shows it. */
+export interface ShownSet {
+  readonly name: string;
+  readonly set: BackupSet;
+}
+
+/** Returns the sets with the names of their directories: a set of a name that is taken is shown by its number. */
+export function namedSets(sets: readonly BackupSet[], taken: readonly string[]): ShownSet[] {
+  const names = new Set(taken);
+  return sets.map((set) => {
+    const isFree = isEntryName(Buffer.from(set.name)) && !names.has(set.name);
+    let name = isFree ? set.name : String(set.set);
+    while (names.has(name)) name += '_';
+    names.add(name);
+    return { name, set };
+  });
+}
+
+/** Returns the local day of a set, as directories: year, month, day. */
+export function dayOf({ openedAtMs }: BackupSet): [year: string, month: string, day: string] {
+  const date = new Date(openedAtMs);
+  return [String(date.getFullYear()), two(date.getMonth() + 1), two(date.getDate())];
+}
+
+function two(number: number): string {
+  return String(number).padStart(2, '0');
+}
+
+/** Returns the name of a version whose first set this is: a local time that sorts as text, and the set. */
+export function versionName({ openedAtMs, name }: BackupSet): Buffer {
+  const localMs = openedAtMs - new Date(openedAtMs).getTimezoneOffset() * 60_000;
+  const time = new Date(localMs).toISOString().slice(0, 19);
+  return Buffer.from(`${time.replace('T', '_').replaceAll(':', '')}_${name}`);
+}

@@ -1,0 +1,317 @@
+/** Writes the entries of a set into an archive: the same walk as in a restore, with a stream as its target. */
+import type { ContentPiece, History, HistoryEntry } from '../history/index.js';
+import { ERROR_TABLE, TardisError, toWire, type WireError } from '../errors/index.js';
+import {
+  decodeRow,
+  displayName,
+  type Entry,
+  EntryType,
+  type EntryTypeNumber,
+  joinPath,
+  RowReader,
+} from '../model/index.js';
+import { type System, wallMs } from '../system/index.js';
+import type { ByteSink } from './byte-sink.js';
+import { ContentReader } from './content-reader.js';
+import type { RestoreFailure, RestoreProgress } from './progress.js';
+import { keyOf } from './links.js';
+import { byPlace } from './plan.js';
+import { locateEach } from './locate-each.js';
+import { type PolicyOptions, RestorePolicy } from './policy.js';
+import type { StreamMeans } from './request.js';
+import {
+  type OutputDirectory,
+  type Selection,
+  TreeWalk,
+  type Visited,
+  type WalkVisitor,
+} from './walk.js';
+
+export interface ArchiveRequest extends Selection {
+  readonly policy?: PolicyOptions;
+  readonly hardLinks?: boolean;
+  /** True to omit the names of owners. */
+  readonly numericIds?: boolean;
+  /**
+   * True if the archive must not look complete when a file or listing is damaged: the damage is then thrown. Otherwise
+   * the file is omitted and reported.
+   */
+  readonly endsAtDamage?: boolean;
+}
+
+/** An entry and its path in the archive. */
+export interface ArchiveItem {
+  readonly path: Buffer;
+  readonly entry: HistoryEntry;
+}
+
+/** A format of archives. Each call returns when what it wrote may be followed by other entries. */
+export interface ArchiveFormat {
+  readonly name: string;
+  /** True if the bytes of the current file are being written, so that the file cannot be omitted any more. */
+  isBegun: boolean;
+  /** False if further names of a file are files of their own. */
+  readonly hasHardLinks: boolean;
+  /** Returns the kind of entries that the archive cannot hold, if this one is of that kind. */
+  refusal(type: EntryTypeNumber, path: Buffer): string | undefined;
+  /** Writes an entry that is neither a regular file nor a further name of one. */
+  other(item: ArchiveItem, row: Entry): Promise<void>;
+  /** Writes a file, and returns the bytes of its content. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
+  file(
+    item: ArchiveItem,
+    row: Entry,
+    pieces: readonly ContentPiece[],
+    reader: ContentReader,
+  ): Promise<number>;
+  link(item: ArchiveItem, row: Entry, first: Buffer): Promise<void>;
+  /** Writes the end of the archive. */
+  end(): Promise<void>;
+}
+
+interface ArchiveDirectory extends OutputDirectory {
+  readonly above: ArchiveDirectory | undefined;
+  isWritten: boolean;
+}
+
+interface ArchiveFile extends ArchiveItem {
+  /** Key of its hard link group; undefined if it has none. */
+  readonly key: string | undefined;
+}
+
+/** Entries that are written together: a directory's header, and its entries except other directories. */
+interface Batch {
+  readonly directory: ArchiveDirectory;
+  readonly others: ArchiveItem[];
+  readonly files: ArchiveFile[];
+  readonly links: ArchiveFile[];
+}
+
+interface LocatedArchiveFile extends ArchiveFile {
+  readonly pieces: readonly ContentPiece[];
+}
+
+/** Number of entries collected before their contents are located. */
+const WINDOW_ENTRIES = 1024;
+/** Errors for which a file is omitted; any other error ends the archive. */
+const LEFT_OUT_FOR: ReadonlySet<string> = new Set([
+  'CONTENT_DAMAGED',
+  'RECORD_DAMAGED',
+  'CATALOG_DAMAGED',
+  'IO_FAILED',
+]);
+
+/**
+ * Writes an archive to a sink, in the format that `format` returns. Throws NO_SUCH_PATH and NO_ACCESS before anything
+ * is written. With `endsAtDamage` it throws the first damage, with the path in its message.
+ */
+export async function writeArchive(
+  system: System,
+  means: StreamMeans,
+  request: ArchiveRequest,
+  { sink, format }: { readonly sink: ByteSink; readonly format: ArchiveFormat },
+): Promise<RestoreFailure[]> {
+  const { history, signal } = means;
+  const writer = new ArchiveWriter(system, means, request, format);
+  const walk = await TreeWalk.over(history, request, writer);
+  try {
+    for await (const _ of walk.run(signal)) await writer.flush(WINDOW_ENTRIES);
+    await writer.flush(0);
+    await format.end();
+    await sink.flush();
+  } finally {
+    writer.close();
+  }
+  return writer.failures;
+}
+
+class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
+  readonly failures: RestoreFailure[] = [];
+  private readonly reader: ContentReader;
+  private readonly policy: RestorePolicy;
+  private batches: Batch[] = [];
+  private entries = 0;
+  /** The first name of each hard link group; undefined if that file is not in the archive. */
+  private readonly firstNames = new Map<string, Buffer | undefined>();
+  private readonly history: History;
+  private readonly request: ArchiveRequest;
+  private readonly format: ArchiveFormat;
+  private readonly progress: RestoreProgress;
+
+  constructor(
+    system: System,
+    { history, progress }: StreamMeans,
+    request: ArchiveRequest,
+    format: ArchiveFormat,
+  ) {
+    this.history = history;
+    this.request = request;
+    this.format = format;
+    this.progress = progress;
+    this.reader = new ContentReader(system, history);
+    this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock));
+  }
+
+  close(): void {
+    this.reader.close();
+  }
+
+  directory(plain: OutputDirectory, above: ArchiveDirectory | undefined): ArchiveDirectory {
+    return { ...plain, above, isWritten: plain.path.length === 0 };
+  }
+
+  visit(
+    { entry, directory, name, device }: Visited<ArchiveDirectory>,
+    made: ArchiveDirectory | undefined,
+  ): boolean {
+    if (made !== undefined) return true; // its header is written when the walk enters it
+    this.addDirectory(directory);
+    const path = joinPath(directory.path, name);
+    const refused = this.format.refusal(entry.type, path);
+    if (refused !== undefined) {
+      const why = `a ${this.format.name} archive holds no ${refused}`;
+      this.failed(path, new TardisError('SPECIAL_FILE', why));
+    } else if (entry.type === EntryType.file) this.addFile(path, entry, directory, device);
+    else this.batchOf(directory).others.push({ path, entry });
+    return true;
+  }
+
+  /** Adds a directory. With a filter, those that only lead to included entries are added with the first of these. */
+  enter(directory: ArchiveDirectory): void {
+    if (this.request.filter === undefined || directory.isInside) this.addDirectory(directory);
+  }
+
+  leftOut(): void {
+    this.progress.leftOut += 1;
+  }
+
+  failed(path: Buffer, error: WireError | Error): void {
+    this.endAt(path, error);
+    this.progress.failures += 1;
+    this.failures.push({ path, error: toWire(error), digest: undefined });
+  }
+
+  async breathe(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /**
+   * Adds the header of a directory, after those above it. The program that unpacks sets a directory's time once an
+   * entry outside of it follows. So all entries of a directory must precede any other entry.
+   */
+  private addDirectory(directory: ArchiveDirectory): void {
+    if (directory.isWritten) return;
+    if (directory.above !== undefined) this.addDirectory(directory.above);
+    directory.isWritten = true;
+    // Directories that no set contains are created by the program that unpacks the archive.
+    const { path, entry } = directory;
+    if (entry !== undefined) this.batchOf(directory).others.push({ path, entry });
+  }
+
+  private batchOf(directory: ArchiveDirectory): Batch {
+    this.entries += 1;
+    const last = this.batches.at(-1);
+    if (last?.directory === directory) return last;
+    const batch = { directory, others: [], files: [], links: [] };
+    this.batches.push(batch);
+    return batch;
+  }
+
+  private addFile(
+    path: Buffer,
+    entry: HistoryEntry,
+    directory: ArchiveDirectory,
+    device: string,
+  ): void {
+    const { files, links } = this.batchOf(directory);
+    const { hasHardLinks } = this.format;
+    const isGrouped = hasHardLinks && this.request.hardLinks !== false && entry.linkCount > 1;
+    const key = isGrouped ? keyOf(entry, device) : undefined;
+    const isFurther = key !== undefined && this.firstNames.has(key);
+    if (key !== undefined && !isFurther) this.firstNames.set(key, path);
+    (isFurther ? links : files).push({ path, entry, key });
+  }
+
+  /** Writes the collected entries if there are at least `least`. */
+  async flush(least: number): Promise<void> {
+    if (this.entries < least) return;
+    const { batches } = this;
+    this.batches = [];
+    this.entries = 0;
+    for (const { others, files, links } of batches) {
+      for (const item of others) {
+        await this.format.other(item, this.row(item));
+        const { entry } = item;
+        this.progress[entry.type === EntryType.directory ? 'directories' : 'links'] += 1;
+      }
+      for (const file of (await this.locate(files)).toSorted(byPlace)) await this.writeFile(file);
+      for (const link of links) await this.writeLink(link);
+    }
+  }
+
+  private async locate(files: readonly ArchiveFile[]): Promise<LocatedArchiveFile[]> {
+    const locations = await locateEach(this.history, files);
+    const located: LocatedArchiveFile[] = [];
+    for (const [index, file] of files.entries()) {
+      const pieces = file.entry.contentId === undefined ? [] : locations[index];
+      if (pieces instanceof TardisError) this.miss(file, pieces);
+      else if (pieces !== undefined) located.push({ ...file, pieces });
+      else this.miss(file, new TardisError('CONTENT_DAMAGED', 'its content is not in the store'));
+    }
+    return located;
+  }
+
+  private async writeFile(file: LocatedArchiveFile): Promise<void> {
+    const { format, reader } = this;
+    const { pieces } = file;
+    format.isBegun = false;
+    try {
+      // A content in one piece is checked when it is read. One in several pieces is checked completely first.
+      if (pieces.length > 1 && this.request.endsAtDamage !== true) await reader.check(pieces);
+      this.progress.bytes += await format.file(file, this.row(file), pieces, reader);
+      this.progress.files += 1;
+    } catch (error) {
+      const isOurs = error instanceof TardisError && LEFT_OUT_FOR.has(error.code);
+      if (!isOurs) throw error;
+      if (format.isBegun) throw withPath(file.path, error); // the archive cannot be continued
+      const isDamage = error.code !== 'IO_FAILED' && pieces.length === 1;
+      this.miss(file, error, isDamage ? pieces[0]!.digest : undefined);
+    }
+  }
+
+  /** Records that a file is not in the archive; its further names are then omitted too. */
+  private miss({ path, key }: ArchiveFile, error: TardisError, digest?: Buffer): void {
+    this.endAt(path, error);
+    this.progress.failures += 1;
+    this.failures.push({ path, error: toWire(error), digest });
+    if (key !== undefined) this.firstNames.set(key, undefined);
+  }
+
+  private async writeLink(link: ArchiveFile): Promise<void> {
+    const first = this.firstNames.get(link.key!);
+    if (first === undefined) {
+      const why = 'the file it is linked to is damaged';
+      this.failed(link.path, new TardisError('CONTENT_DAMAGED', why));
+      return;
+    }
+    await this.format.link(link, this.row(link), first);
+    this.progress.files += 1;
+  }
+
+  /** Throws an error that ends the archive: damage, if the request says so. */
+  private endAt(path: Buffer, error: WireError | Error): void {
+    if (this.request.endsAtDamage !== true) return;
+    const { code, message } = toWire(error);
+    const { kind } = ERROR_TABLE[code];
+    // An entry that the reader may not read, or that the format cannot hold, is no damage.
+    if (kind !== 'user' && kind !== 'partial') throw withPath(path, new TardisError(code, message));
+  }
+
+  private row({ entry }: ArchiveItem): Entry {
+    const row = this.policy.row(entry.metadata, Buffer.from('x'), undefined);
+    return decodeRow(new RowReader(row), 0);
+  }
+}
+
+function withPath(path: Buffer, { code, message, context }: TardisError): TardisError {
+  return new TardisError(code, `${displayName(path)}: ${message}`, context);
+}

@@ -1,0 +1,144 @@
+/** Contents of a zip archive: sums, holes as zeros, and deflate where it saves space. */
+import { crc32, deflateRaw, deflateRawSync, constants } from 'node:zlib';
+import { promisify } from 'node:util';
+import { TardisError } from '../errors/index.js';
+import { sparseData, SparseWriter } from '../workers/index.js';
+
+const deflate = promisify(deflateRaw);
+
+/** Bytes that are compressed as one, in a thread of their own. */
+export const BLOCK_BYTES = 1 << 20;
+/** Blocks that are compressed at once. */
+const MAX_BLOCKS = 4;
+const SAMPLE_BYTES = 16 << 10;
+/** Contents up to this size are not worth a try. */
+const LEAST_BYTES = 128;
+/** Highest share of its size to which a sample must shrink. */
+const WORTH_SHARE = 0.9;
+/** Fast, since the archive is written while somebody waits. */
+const LEVEL = 1;
+/** The last block of a deflated content: empty, with the final bit. */
+const LAST_BLOCK = Buffer.from([0x03, 0x00]);
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
+
+/** True if the beginning of a content shows that it shrinks. */
+export function isWorthDeflating(start: Buffer): boolean {
+  if (start.length < LEAST_BYTES) return false;
+  const sample = start.subarray(0, SAMPLE_BYTES);
+  return deflateRawSync(sample, { level: LEVEL }).length < sample.length * WORTH_SHARE;
+}
+
+/** Returns a whole content in deflated form. */
+export function deflated(content: Buffer): Promise<Buffer> {
+  return deflate(content, { level: LEVEL });
+}
+
+/** Counts and sums the bytes of a content while it passes. */
+export class Summed {
+  crc = 0;
+  sizeBytes = 0;
+
+  add(chunk: Buffer): void {
+    this.crc = crc32(chunk, this.crc);
+    this.sizeBytes += chunk.length;
+  }
+}
+
+/** Yields the deflated form of a content. Blocks are compressed in several threads; each is ready to be joined. */
+export async function* deflatedBlocks(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const running: Promise<Buffer>[] = [];
+  const options = { level: LEVEL, finishFlush: constants.Z_SYNC_FLUSH };
+  try {
+    for await (const block of blocksOf(chunks)) {
+      const making = deflate(block, options);
+      making.catch(() => undefined); // thrown when it is awaited
+      running.push(making);
+      if (running.length >= MAX_BLOCKS) yield await running.shift()!;
+    }
+    while (running.length > 0) yield await running.shift()!;
+  } finally {
+    await Promise.allSettled(running);
+  }
+  yield LAST_BLOCK;
+}
+
+/** Yields a content in blocks of one size, which the receiver may keep. */
+async function* blocksOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let block = Buffer.allocUnsafe(BLOCK_BYTES);
+  let used = 0;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; ) {
+      const copied = chunk.copy(block, used, at);
+      used += copied;
+      at += copied;
+      if (used < BLOCK_BYTES) continue;
+      yield block;
+      block = Buffer.allocUnsafe(BLOCK_BYTES);
+      used = 0;
+    }
+  }
+  if (used > 0) yield block.subarray(0, used);
+}
+
+/** Yields a sparse file with its holes as zeros, from its sparse form. Throws CONTENT_DAMAGED. */
+export async function* withZeros(form: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const writer = new SparseWriter();
+  let at = 0;
+  for await (const bytes of form) {
+    for (const [data, position] of sparseData(writer, bytes)) {
+      yield* zeros(position - at);
+      yield data;
+      at = position + data.length;
+    }
+  }
+  yield* zeros(writer.finish() - at);
+}
+
+function* zeros(bytes: number): Generator<Buffer> {
+  for (let left = bytes; left > 0; left -= ZEROS.length) {
+    yield ZEROS.subarray(0, Math.min(left, ZEROS.length));
+  }
+}
+
+/**
+ * Returns a content whole if it has at most `limit` bytes; otherwise its beginning, and the rest. Throws
+ * CONTENT_DAMAGED.
+ */
+export async function begun(
+  chunks: AsyncIterable<Buffer>,
+  limit: number,
+): Promise<{ readonly start: Buffer; readonly rest: AsyncIterator<Buffer> | undefined }> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  while (bytes <= limit) {
+    const next = await iterator.next();
+    if (next.done === true) return { start: Buffer.concat(parts, bytes), rest: undefined };
+    parts.push(Buffer.from(next.value));
+    bytes += next.value.length;
+  }
+  return { start: Buffer.concat(parts, bytes), rest: iterator };
+}
+
+/** Yields the beginning of a content and its rest. Throws CONTENT_DAMAGED if it has more than `maxBytes`. */
+export async function* joined(
+  start: Buffer,
+  rest: AsyncIterator<Buffer>,
+  maxBytes: number,
+): AsyncGenerator<Buffer> {
+  let bytes = start.length;
+  try {
+    yield start;
+    for (;;) {
+      const next = await rest.next();
+      if (next.done === true) return;
+      bytes += next.value.length;
+      if (bytes > maxBytes) {
+        throw new TardisError('CONTENT_DAMAGED', 'there are more bytes than there should be');
+      }
+      yield next.value;
+    }
+  } finally {
+    await rest.return?.();
+  }
+}

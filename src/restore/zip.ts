@@ -1,0 +1,218 @@
+/** Writes the entries of a set as a zip archive. */
+import type { ContentPiece } from '../history/index.js';
+import { TardisError } from '../errors/index.js';
+import {
+  type Entry,
+  EntryType,
+  type EntryTypeNumber,
+  exactMtimeNs,
+  isSparse,
+} from '../model/index.js';
+import type { System } from '../system/index.js';
+import {
+  type ArchiveFormat,
+  type ArchiveItem,
+  type ArchiveRequest,
+  writeArchive,
+} from './archive.js';
+import type { ByteSink } from './byte-sink.js';
+import type { ContentReader } from './content-reader.js';
+import type { RestoreFailure } from './progress.js';
+import type { StreamMeans } from './request.js';
+import {
+  begun,
+  BLOCK_BYTES,
+  deflated,
+  deflatedBlocks,
+  isWorthDeflating,
+  joined,
+  Summed,
+  withZeros,
+} from './zip-content.js';
+import {
+  CentralDirectory,
+  MAX_UINT16,
+  MAX_UINT32,
+  type ZipContent,
+  zipDescriptor,
+  type ZipEntry,
+  zipLocalHeader,
+  ZipMethod,
+} from './zip-format.js';
+import { zipName } from './zip-names.js';
+
+export interface ZipOptions {
+  /** True if contents that shrink are deflated now. It is called for each file. */
+  readonly mayDeflate: () => boolean;
+}
+
+/** File types of `st_mode`. */
+const MODES: Readonly<Partial<Record<EntryTypeNumber, number>>> = {
+  [EntryType.file]: 0o100000,
+  [EntryType.directory]: 0o040000,
+  [EntryType.symlink]: 0o120000,
+};
+const EMPTY = Buffer.alloc(0);
+const SLASH = Buffer.from('/');
+/** Contents from this size on take 8 bytes for their sizes; deflating may lengthen them a little. */
+const LARGE_BYTES = MAX_UINT32 - (MAX_UINT32 >>> 8);
+/** Files that are compressed at once, and their bytes. */
+const MAX_WAITING = 8;
+const MAX_WAITING_BYTES = 4 << 20;
+
+/**
+ * Writes a zip archive to a sink (see `writeArchive`). Small contents are checked before anything of them is written.
+ */
+export async function writeZip(
+  system: System,
+  means: StreamMeans,
+  request: ArchiveRequest & ZipOptions,
+  sink: ByteSink,
+): Promise<RestoreFailure[]> {
+  const format = new ZipFormat(sink, request);
+  return writeArchive(system, means, request, { sink, format });
+}
+
+/** A small file whose content is being compressed. */
+interface WaitingFile {
+  readonly entry: ZipEntry;
+  readonly content: ZipContent;
+  readonly bytes: Promise<Buffer>;
+}
+
+class ZipFormat implements ArchiveFormat {
+  readonly name = 'zip';
+  readonly hasHardLinks = false;
+  isBegun = false;
+  private readonly directory = new CentralDirectory();
+  private waiting: WaitingFile[] = [];
+  private waitingBytes = 0;
+  private readonly sink: ByteSink;
+  private readonly options: ZipOptions;
+
+  constructor(sink: ByteSink, options: ZipOptions) {
+    this.sink = sink;
+    this.options = options;
+  }
+
+  refusal(type: EntryTypeNumber, path: Buffer): string | undefined {
+    if (MODES[type] === undefined) return 'devices, pipes or sockets';
+    return zipName(path).length < MAX_UINT16 ? undefined : 'paths of 65,535 bytes or more';
+  }
+
+  async other({ path, entry }: ArchiveItem, row: Entry): Promise<void> {
+    const isDirectory = entry.type === EntryType.directory;
+    const name = isDirectory ? Buffer.concat([zipName(path), SLASH]) : zipName(path);
+    const header = { ...zipEntry(name, row), method: ZipMethod.stored };
+    await this.write(header, isDirectory ? EMPTY : (entry.linkTarget ?? EMPTY));
+  }
+
+  async file(
+    { path, entry }: ArchiveItem,
+    row: Entry,
+    pieces: readonly ContentPiece[],
+    reader: ContentReader,
+  ): Promise<number> {
+    const form = reader.bytes(pieces);
+    const chunks = isSparse(entry.metadata) ? withZeros(form) : form;
+    const plain = zipEntry(zipName(path), row);
+    const { start, rest } = await begun(chunks, BLOCK_BYTES);
+    const isDeflated = this.options.mayDeflate() && isWorthDeflating(start);
+    const method = isDeflated ? ZipMethod.deflated : ZipMethod.stored;
+    if (rest !== undefined) {
+      const isLarge = entry.sizeBytes >= LARGE_BYTES;
+      const header = { ...plain, method, isStreamed: true, isLarge };
+      const maxBytes = isLarge ? Number.MAX_SAFE_INTEGER : LARGE_BYTES;
+      return this.stream(header, joined(start, rest, maxBytes));
+    }
+    if (!isDeflated) await this.write({ ...plain, method }, start);
+    else await this.deflate({ ...plain, method }, start);
+    return start.length;
+  }
+
+  async link(): Promise<void> {
+    throw new TardisError('INTERNAL', 'a zip archive has no hard links');
+  }
+
+  async end(): Promise<void> {
+    await this.flush();
+    for await (const part of this.directory.all(this.sink.bytes)) await this.sink.write(part);
+  }
+
+  /** Writes a content of unknown length, and its sums after it. */
+  private async stream(entry: ZipEntry, chunks: AsyncIterable<Buffer>): Promise<number> {
+    await this.flush();
+    this.isBegun = true;
+    const offset = this.sink.bytes;
+    await this.sink.write(zipLocalHeader(entry));
+    const from = this.sink.bytes;
+    const summed = new Summed();
+    const passing = passed(chunks, summed);
+    const stored = entry.method === ZipMethod.stored ? passing : deflatedBlocks(passing);
+    for await (const bytes of stored) await this.sink.write(bytes);
+    const { crc, sizeBytes } = summed;
+    const content = { crc, sizeBytes, storedBytes: this.sink.bytes - from };
+    await this.sink.write(zipDescriptor(entry, content));
+    await this.directory.add(entry, content, offset);
+    return sizeBytes;
+  }
+
+  /** Compresses a content in another thread. It is written when it is done and those before it are written. */
+  private async deflate(entry: ZipEntry, content: Buffer): Promise<void> {
+    const summed = new Summed();
+    summed.add(content);
+    const bytes = deflated(content);
+    bytes.catch(() => undefined); // thrown when it is awaited
+    this.waiting.push({ entry, content: { ...summed, storedBytes: 0 }, bytes });
+    this.waitingBytes += content.length;
+    while (this.waiting.length > MAX_WAITING || this.waitingBytes > MAX_WAITING_BYTES) {
+      await this.writeWaiting();
+    }
+  }
+
+  private async flush(): Promise<void> {
+    while (this.waiting.length > 0) await this.writeWaiting();
+  }
+
+  private async writeWaiting(): Promise<void> {
+    const { entry, content, bytes } = this.waiting.shift()!;
+    this.waitingBytes -= content.sizeBytes;
+    const packed = await bytes;
+    await this.put(entry, { ...content, storedBytes: packed.length }, packed);
+  }
+
+  private async write(entry: ZipEntry, content: Buffer): Promise<void> {
+    const summed = new Summed();
+    summed.add(content);
+    await this.put(entry, { ...summed, storedBytes: content.length }, content);
+  }
+
+  private async put(entry: ZipEntry, content: ZipContent, bytes: Buffer): Promise<void> {
+    const offset = this.sink.bytes;
+    await this.sink.write(zipLocalHeader(entry, content));
+    await this.sink.write(bytes);
+    await this.directory.add(entry, content, offset);
+  }
+}
+
+function zipEntry(
+  name: Buffer,
+  { type, permissions, uid, gid, mtimeNs, attributes }: Entry,
+): Omit<ZipEntry, 'method'> {
+  return {
+    name,
+    mode: MODES[type]! | (permissions & 0o7777),
+    uid,
+    gid,
+    mtimeNs: exactMtimeNs(mtimeNs, attributes),
+    isStreamed: false,
+    isLarge: false,
+  };
+}
+
+async function* passed(chunks: AsyncIterable<Buffer>, summed: Summed): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    summed.add(chunk);
+    yield chunk;
+  }
+}

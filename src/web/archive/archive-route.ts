@@ -1,0 +1,106 @@
+/** The route of the API that sends files and directories of a set as one archive. */
+import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { TardisError } from '../../errors/index.js';
+import { displayName, lastComponent } from '../../model/index.js';
+import {
+  addedRoute,
+  type AddedRoute,
+  type Asked,
+  dispositionOf,
+  pathIn,
+  type RouteRow,
+  schemas,
+  setOf,
+} from '../api/index.js';
+import { archiveSelection } from './archive-selection.js';
+import { ArchiveStream, brokenArchive } from './archive-stream.js';
+
+export interface ArchiveRouteOptions {
+  /** Called if an archive ends before its end, and with what a complete one lacks. */
+  readonly onError: (error: TardisError, request: FastifyRequest) => void;
+}
+
+/** Archives that are written at once; each may hold a piece of a large file. */
+const MAX_ARCHIVES = 4;
+const RETRY_SECONDS = 30;
+/** Failures that are reported one by one. */
+const MAX_REPORTED = 20;
+
+const TYPES = Object.freeze({ zip: 'application/zip', tar: 'application/x-tar' });
+
+/** The row of the route, for documents. */
+export const ARCHIVE_ROW = {
+  method: 'GET',
+  path: '/clients/{client}/sets/{set}/archive',
+  right: 'read',
+  isClear: true,
+  summary:
+    'Returns paths of a set as a zip or tar archive; without a path, the whole set. An answer that ends early is not complete.',
+  query: Type.Object({
+    path: Type.Optional(Type.Union([schemas.PathQuery, Type.Array(schemas.PathQuery)])),
+    format: Type.Enum(['zip', 'tar'], { default: 'zip' }),
+    compress: Type.Enum(['auto', 'yes', 'no'], { default: 'auto' }),
+  }),
+  sends: TYPES.zip,
+} as const satisfies RouteRow;
+
+/** Returns the route, to be given to `registerApi`. */
+export function archiveRoute(options: ArchiveRouteOptions): AddedRoute {
+  let running = 0;
+  return addedRoute(ARCHIVE_ROW, async (asked) => {
+    if (running >= MAX_ARCHIVES) {
+      const seconds = RETRY_SECONDS;
+      throw new TardisError('TOO_MANY_REQUESTS', 'other archives are being written', { seconds });
+    }
+    running += 1;
+    asked.reply.raw.once('close', () => {
+      running -= 1;
+    });
+    await sendArchive(asked, options);
+  });
+}
+
+async function sendArchive(
+  { door, lease: { history }, setText, params, query, request, reply }: Asked<typeof ARCHIVE_ROW>,
+  { onError }: ArchiveRouteOptions,
+): Promise<void> {
+  const { format, compress, path = [] } = query;
+  const paths = (typeof path === 'string' ? [path] : path).map(pathIn);
+  const { set, name } = await setOf(history, setText);
+  const selection = await archiveSelection(history, set, paths);
+  const own = paths.length === 1 ? lastComponent(paths[0]!) : Buffer.alloc(0);
+  const title = own.length > 0 ? own : Buffer.from(`${params['client'] ?? ''}-${name}`);
+  const fileName = Buffer.concat([title, Buffer.from(`.${format}`)]);
+  const headers = {
+    'content-type': TYPES[format],
+    'content-disposition': dispositionOf(fileName, true, TYPES[format]),
+    'cache-control': 'no-store',
+  };
+  if (request.method === 'HEAD') {
+    await reply.headers(headers).send();
+    return;
+  }
+  const stream = new ArchiveStream({
+    system: door.system,
+    history,
+    request: selection,
+    format,
+    compress,
+  });
+  reply.raw.once('close', () => stream.destroy());
+  const shown = displayName(fileName);
+  stream.once('error', (error) => {
+    // Before the answer has begun, the error is the answer.
+    if (reply.raw.headersSent) onError(brokenArchive(error, shown), request);
+  });
+  await stream.begin();
+  stream.once('end', () => {
+    for (const failure of stream.failures.slice(0, MAX_REPORTED)) {
+      const { code, message } = failure.error;
+      const lacking = `the archive ${shown} lacks ${displayName(failure.path)}: ${message}`;
+      onError(new TardisError(code, lacking), request);
+    }
+  });
+  await reply.headers(headers).send(stream);
+}

@@ -1,0 +1,119 @@
+/** An archive as a stream: it reads the store only as fast as its reader takes it, and stops when the reader goes away. */
+import { Readable } from 'node:stream';
+import type { History } from '../../history/index.js';
+import { TardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  type ArchiveRequest,
+  ByteSink,
+  newRestoreProgress,
+  type RestoreFailure,
+  writeTar,
+  writeZip,
+} from '../../restore/index.js';
+import type { System } from '../../system/index.js';
+import { WaitShare } from './wait-share.js';
+
+export type ArchiveFormatName = 'zip' | 'tar';
+
+export interface ArchiveStreamOptions {
+  readonly system: System;
+  readonly history: History;
+  readonly request: ArchiveRequest;
+  readonly format: ArchiveFormatName;
+  /** `auto` deflates while the reader is slower than the store, because it then costs no time. Only for zip. */
+  readonly compress: 'auto' | 'yes' | 'no';
+}
+
+/** Bytes that are ready before the reader takes them. */
+const READY_BYTES = 256 << 10;
+
+export class ArchiveStream extends Readable {
+  /** Entries that the archive lacks, because the login may not read them or because the format cannot hold them. */
+  failures: readonly RestoreFailure[] = [];
+  private readonly options: ArchiveStreamOptions;
+  private readonly ending = new AbortController();
+  private readonly waits = new WaitShare(() => performance.now());
+  private isBegun!: () => void;
+  private isRefused!: (error: unknown) => void;
+  private goOn: (() => void) | undefined;
+  private running: Promise<void> | undefined;
+  private readonly begun = new Promise<void>((resolve, reject) => {
+    this.isBegun = resolve;
+    this.isRefused = reject;
+  });
+
+  /** Nothing is read until `begin`. */
+  constructor(options: ArchiveStreamOptions) {
+    super({ highWaterMark: READY_BYTES });
+    this.options = options;
+    this.begun.catch(() => undefined); // thrown by begin
+  }
+
+  /**
+   * Resolves when the first bytes are ready. Throws what prevents the archive, such as NO_SUCH_PATH and NO_ACCESS, or
+   * damage before the first bytes. Later errors destroy the stream, so that the archive does not look complete.
+   */
+  async begin(): Promise<void> {
+    this.running ??= this.run();
+    await this.begun;
+  }
+
+  override _read(): void {
+    this.goOn?.();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.ending.abort();
+    this.goOn?.();
+    // The history may be closed afterwards, so that nothing may read it any more.
+    void (this.running ?? Promise.resolve()).then(() => done(error));
+  }
+
+  /** Never throws: an error destroys the stream. */
+  private async run(): Promise<void> {
+    try {
+      this.failures = await this.write();
+      this.push(null);
+      this.isBegun();
+    } catch (error) {
+      this.isRefused(error); // without effect if it has begun
+      // Destroying waits for the end of this function.
+      if (!this.ending.signal.aborted) setImmediate(() => this.destroy(error as Error));
+    }
+  }
+
+  private write(): Promise<readonly RestoreFailure[]> {
+    const { system, history, format, compress } = this.options;
+    const { signal } = this.ending;
+    const request = { ...this.options.request, endsAtDamage: true };
+    const sink = new ByteSink((bytes) => this.pass(bytes));
+    const means = { history, progress: newRestoreProgress(), signal };
+    if (format === 'tar') return writeTar(system, means, request, sink);
+    const mayDeflate = (): boolean =>
+      compress === 'auto' ? this.waits.isMostlyWaiting : compress === 'yes';
+    return writeZip(system, means, { ...request, mayDeflate }, sink);
+  }
+
+  /** Passes bytes on, and waits until the reader wants more. Throws INTERRUPTED if it went away. */
+  private async pass(bytes: Buffer): Promise<void> {
+    throwIfAborted(this.ending.signal);
+    this.waits.begin();
+    const isFull = !this.push(Buffer.from(bytes));
+    this.isBegun();
+    if (isFull) {
+      await new Promise<void>((resolve) => {
+        this.goOn = resolve;
+      });
+      this.goOn = undefined;
+    }
+    this.waits.end();
+    throwIfAborted(this.ending.signal);
+  }
+}
+
+/** Returns the error of a stream with the text for a log. */
+export function brokenArchive(error: unknown, what: string): TardisError {
+  const { code, message } =
+    error instanceof TardisError ? error : new TardisError('INTERNAL', String(error));
+  return new TardisError(code, `the archive ${what} was broken off: ${message}`, {}, error);
+}

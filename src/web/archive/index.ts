@@ -1,0 +1,8 @@
+export { ARCHIVE_ROW, archiveRoute, type ArchiveRouteOptions } from './archive-route.js';
+export { archiveSelection } from './archive-selection.js';
+export {
+  type ArchiveFormatName,
+  ArchiveStream,
+  type ArchiveStreamOptions,
+} from './archive-stream.js';
+export { WaitShare } from './wait-share.js';

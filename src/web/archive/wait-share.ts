@@ -1,0 +1,39 @@
+/** Measures whether an archive waits for its reader most of the time. Old measurements fade. */
+
+/** Time that counts; measurements from before it have half the weight. */
+const WINDOW_MS = 1000;
+
+export class WaitShare {
+  private waitedMs = 0;
+  private workedMs = 0;
+  private sinceMs: number;
+  private readonly nowMs: () => number;
+
+  constructor(nowMs: () => number) {
+    this.nowMs = nowMs;
+    this.sinceMs = nowMs();
+  }
+
+  /** Marks the beginning of a wait. */
+  begin(): void {
+    this.workedMs += this.passed();
+  }
+
+  /** Marks its end. */
+  end(): void {
+    this.waitedMs += this.passed();
+    if (this.waitedMs + this.workedMs <= WINDOW_MS) return;
+    this.waitedMs /= 2;
+    this.workedMs /= 2;
+  }
+
+  get isMostlyWaiting(): boolean {
+    return this.waitedMs > this.workedMs;
+  }
+
+  private passed(): number {
+    const before = this.sinceMs;
+    this.sinceMs = this.nowMs();
+    return this.sinceMs - before;
+  }
+}

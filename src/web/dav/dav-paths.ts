@@ -1,0 +1,57 @@
+/** Paths in URLs of WebDAV: names are percent-encoded bytes. */
+import { TardisError } from '../../errors/index.js';
+import { isEntryName } from '../../model/index.js';
+
+/** Bytes that need no encoding in a path (RFC 3986, unreserved). */
+const UNRESERVED = /^[\w.~-]$/;
+const ENCODED: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCodePoint(byte);
+  const isPlain = byte < 0x80 && UNRESERVED.test(character);
+  return isPlain ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+});
+const PERCENT = /%([0-9a-f]{2})/gi;
+const MALFORMED = /%(?![0-9a-f]{2})/i;
+
+/** Returns a name as it is in a URL and in an `href`: only letters, digits, `-._~` and `%`. */
+export function encodedName(name: Buffer): string {
+  let text = '';
+  for (const byte of name) text += ENCODED[byte]!;
+  return text;
+}
+
+/** Returns the URL path of names below a base; that of a collection ends in a slash. */
+export function hrefOf(base: string, names: readonly Buffer[], isCollection: boolean): string {
+  const path = [base, ...names.map(encodedName)].join('/');
+  return isCollection ? `${path}/` : path;
+}
+
+/**
+ * Returns the names in the path of a URL below a base, as bytes. Empty ones between slashes are left out. Throws
+ * REQUEST_INVALID for what is no name, such as `..` and an encoded slash.
+ */
+export function bytesOfUrl(url: string, base: string): Buffer[] {
+  const [path = ''] = url.split(/[?#]/, 1);
+  if (path !== base && !path.startsWith(`${base}/`)) throw refused('the path is another one');
+  return path
+    .slice(base.length)
+    .split('/')
+    .filter((part) => part !== '')
+    .map((part) => {
+      const name = bytesOf(part);
+      if (!isEntryName(name)) throw refused('the path has a part that is no name');
+      return name;
+    });
+}
+
+function bytesOf(part: string): Buffer {
+  if (MALFORMED.test(part)) throw refused('the path has a % without two hex digits');
+  const bytes = part.replaceAll(PERCENT, (_, hex: string) =>
+    String.fromCodePoint(Number.parseInt(hex, 16)),
+  );
+  // A character beyond a byte was not encoded, and stands for its bytes in UTF-8.
+  return /[\u0100-\u{10ffff}]/u.test(bytes) ? Buffer.from(bytes) : Buffer.from(bytes, 'latin1');
+}
+
+function refused(why: string): TardisError {
+  return new TardisError('REQUEST_INVALID', why);
+}

@@ -1,0 +1,207 @@
+/**
+ * The tree that WebDAV shows of a client, with the names of a mount: `Current`, a collection for each set, `by-date` and
+ * `versions`. WebDAV has no links, so that `Current` and the days have the sets themselves.
+ */
+import {
+  type BackupSet,
+  type History,
+  type HistoryEntry,
+  noAccess,
+  noSuchPath,
+} from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { EntryType, joinPath } from '../../model/index.js';
+import {
+  BY_DATE,
+  CURRENT,
+  dayOf,
+  entriesAround,
+  isKnownPath,
+  MOUNT_PAGE_ENTRIES,
+  named,
+  namedSets,
+  namesIn,
+  rootAt,
+  type RootNode,
+  rootsOf,
+  type ShownSet,
+  VERSIONS,
+  versionName,
+  versionsAt,
+  virtualDirectory,
+} from '../../mount/index.js';
+
+/** The resource at a path of the tree. */
+export interface DavNode {
+  readonly entry: HistoryEntry;
+  /** The set that it is in; undefined for what no backup has. */
+  readonly set: BackupSet | undefined;
+  /** Yields pages of the entries of a collection; undefined for all else. */
+  readonly pages: (() => AsyncIterable<readonly HistoryEntry[]>) | undefined;
+}
+
+const NOTHING = Buffer.alloc(0);
+const ROOT = Buffer.from('/');
+
+/** Returns what is at a path. Throws NO_SUCH_PATH, NO_ACCESS. */
+export async function davNodeAt(history: History, path: readonly Buffer[]): Promise<DavNode> {
+  const sets = namedSets(await history.sets(), [CURRENT, BY_DATE, VERSIONS]);
+  const [first, ...rest] = path;
+  if (first === undefined) return topOf(sets);
+  const name = first.toString();
+  if (name === VERSIONS) return versionsNode(history, rest, newestMs(sets));
+  if (name === BY_DATE) return byDate(history, sets, rest);
+  const found =
+    name === CURRENT ? newestOf(sets) : sets.find((set) => Buffer.from(set.name).equals(first));
+  if (found === undefined) throw missing();
+  return setNode(history, found.set, rest, first);
+}
+
+function topOf(sets: readonly ShownSet[]): DavNode {
+  const newest = newestOf(sets);
+  const names: [name: string, timeMs: number][] = [
+    [BY_DATE, newestMs(sets)],
+    [VERSIONS, newestMs(sets)],
+    ...(newest === undefined ? [] : [[CURRENT, newest.set.openedAtMs] as [string, number]]),
+    ...sets.map(({ name, set }): [string, number] => [name, set.openedAtMs]),
+  ];
+  return folder(NOTHING, names, newestMs(sets));
+}
+
+function newestOf(sets: readonly ShownSet[]): ShownSet | undefined {
+  return sets.findLast(({ set }) => set.state === 'complete');
+}
+
+function newestMs(sets: readonly ShownSet[]): number {
+  return sets.at(-1)?.set.openedAtMs ?? 0;
+}
+
+function folder(
+  name: Buffer,
+  names: readonly (readonly [name: string, timeMs: number])[],
+  timeMs: number,
+): DavNode {
+  const entries = names.map(([own, atMs]) => virtualDirectory(Buffer.from(own), atMs));
+  return { entry: virtualDirectory(name, timeMs), set: undefined, pages: () => onePage(entries) };
+}
+
+async function* onePage(entries: readonly HistoryEntry[]): AsyncGenerator<readonly HistoryEntry[]> {
+  yield entries;
+}
+
+/** Number of directories below `by-date` above the sets: year, month, day. */
+const DAY_PARTS = 3;
+
+async function byDate(
+  history: History,
+  sets: readonly ShownSet[],
+  path: readonly Buffer[],
+): Promise<DavNode> {
+  const names = path.slice(0, DAY_PARTS).map(String);
+  const inside = sets.filter(({ set }) => dayOf(set).join('/').startsWith(names.join('/')));
+  const within = inside.filter(({ set }) =>
+    names.every((name, index) => dayOf(set)[index] === name),
+  );
+  if (names.length > 0 && within.length === 0) throw missing();
+  const depth = names.length;
+  if (path.length <= DAY_PARTS) {
+    const below = within.map(({ name, set }): [string, number] => [
+      dayOf(set)[depth] ?? name,
+      set.openedAtMs,
+    ]);
+    const own = path.at(-1) ?? Buffer.from(BY_DATE);
+    return folder(own, [...new Map(below)], newestMs(within));
+  }
+  const [wanted, ...rest] = path.slice(DAY_PARTS);
+  const found = within.find(({ name }) => Buffer.from(name).equals(wanted!));
+  if (found === undefined) throw missing();
+  return setNode(history, found.set, rest, wanted!);
+}
+
+/** Returns what is at a path in a set. The set itself is shown as `name`. */
+async function setNode(
+  history: History,
+  set: BackupSet,
+  names: readonly Buffer[],
+  name: Buffer,
+): Promise<DavNode> {
+  const path = names.reduce<Buffer>((above, part) => joinPath(above, part), ROOT);
+  const roots = rootAt(await rootsOf(history, set.set), path);
+  const entry = await entryAt(history, set, path, roots);
+  const own = named(entry, names.at(-1) ?? name);
+  if (entry.damage !== undefined || entry.type !== EntryType.directory) {
+    return { entry: own, set, pages: undefined };
+  }
+  return {
+    entry: own,
+    set,
+    pages: () => {
+      if (!history.access.mayRead(entry)) throw noAccess(path);
+      return pagesOf(history, set, entry, roots);
+    },
+  };
+}
+
+async function entryAt(
+  history: History,
+  set: BackupSet,
+  path: Buffer,
+  roots: RootNode | undefined,
+): Promise<HistoryEntry> {
+  if (roots?.entry !== undefined) return roots.entry;
+  const entry = await history.find(path, set.set);
+  if (entry !== undefined) return entry;
+  if (roots === undefined) throw await noSuchPath(history, set.set, path);
+  return virtualDirectory(roots.name, set.openedAtMs);
+}
+
+async function* pagesOf(
+  history: History,
+  set: BackupSet,
+  { childId }: HistoryEntry,
+  roots: RootNode | undefined,
+): AsyncGenerator<readonly HistoryEntry[]> {
+  if (roots !== undefined) {
+    yield await entriesAround(history, set, childId ?? -1, roots, true);
+    return;
+  }
+  if (childId === undefined) return;
+  for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
+    const place = { directory: childId, set: set.set, after, limit: MOUNT_PAGE_ENTRIES };
+    const page: readonly HistoryEntry[] = await history.list({ ...place, withDigests: true });
+    yield page;
+    after = page.length < MOUNT_PAGE_ENTRIES ? undefined : page.at(-1)!.name;
+  }
+}
+
+async function versionsNode(
+  history: History,
+  names: readonly Buffer[],
+  timeMs: number,
+): Promise<DavNode> {
+  const path = names.reduce<Buffer>((above, part) => joinPath(above, part), ROOT);
+  const last = names.at(-1) ?? Buffer.from(VERSIONS);
+  if (names.length === 0 || (await isKnownPath(history, path))) {
+    const pages = (): AsyncIterable<readonly HistoryEntry[]> => versionPages(history, path, timeMs);
+    return { entry: virtualDirectory(last, timeMs), set: undefined, pages };
+  }
+  const above = names.slice(0, -1).reduce<Buffer>((top, part) => joinPath(top, part), ROOT);
+  const found = (await versionsAt(history, above)).find(({ set }) => versionName(set).equals(last));
+  if (found === undefined) throw missing();
+  return { entry: named(found.version.entry, last), set: found.set, pages: undefined };
+}
+
+async function* versionPages(
+  history: History,
+  path: Buffer,
+  timeMs: number,
+): AsyncGenerator<readonly HistoryEntry[]> {
+  yield (await namesIn(history, path)).map((name) => virtualDirectory(name, timeMs));
+  if (path.equals(ROOT)) return;
+  const versions = await versionsAt(history, path);
+  yield versions.map(({ version, set }) => named(version.entry, versionName(set)));
+}
+
+function missing(): TardisError {
+  return new TardisError('NO_SUCH_PATH', 'there is no such resource');
+}

@@ -1,0 +1,256 @@
+/** WebDAV class 1, read-only: the clients of a program as trees of collections. */
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { TardisError } from '../../errors/index.js';
+import { EntryType } from '../../model/index.js';
+import { virtualDirectory } from '../../mount/index.js';
+import {
+  AtOnce,
+  type Door,
+  type Lease,
+  sendContent,
+  type Visitor,
+  type WebApp,
+} from '../api/index.js';
+import { bytesOfUrl, encodedName, hrefOf } from './dav-paths.js';
+import { davNodeAt, type DavNode } from './dav-tree.js';
+import {
+  type DavResource,
+  httpDate,
+  isShown,
+  LINK_TYPE,
+  MULTISTATUS_END,
+  MULTISTATUS_START,
+  responseOf,
+  XML_HEAD,
+  XML_TYPE,
+} from './multistatus.js';
+import { MAX_BODY_BYTES, propertiesIn, type WantedProperties } from './propfind-body.js';
+
+export const DAV_BASE = '/dav';
+const ALLOWED = 'OPTIONS, GET, HEAD, PROPFIND';
+const WRITING = [
+  ...['PUT', 'POST', 'PATCH', 'DELETE', 'MKCOL', 'COPY', 'MOVE'],
+  ...['PROPPATCH', 'LOCK', 'UNLOCK'],
+];
+const READING = ['GET', 'HEAD', 'PROPFIND'];
+/** Text that is sent at once. */
+const PART_CHARS = 64 << 10;
+
+/** Adds WebDAV below `/dav`. A script's token is the password of Basic, with any user name. */
+export function registerDav(app: WebApp, door: Door): void {
+  for (const method of [...READING, ...WRITING]) {
+    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true });
+  }
+  const atOnce = new AtOnce();
+  void app.register(async (scope: FastifyInstance) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(
+      '*',
+      { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES },
+      async (_: FastifyRequest, body: Buffer) => body,
+    );
+    scope.addHook('onSend', async (_, reply) => {
+      void reply.headers({ dav: '1', 'ms-author-via': 'DAV' });
+      if (reply.statusCode === 401) {
+        void reply.header('www-authenticate', 'Basic realm="tardis", charset="UTF-8"');
+      }
+    });
+    for (const url of [DAV_BASE, `${DAV_BASE}/*`]) {
+      scope.route({ method: 'OPTIONS', url, handler: answerOptions });
+      const refuse = { onRequest: refuseWriting, handler: refuseWriting };
+      scope.route({ method: WRITING, url, ...refuse });
+      scope.route({
+        method: READING,
+        url,
+        compress: false,
+        onRequest: async (request) => {
+          request.visitor = await visitorOf(door, request);
+        },
+        handler: async (request, reply) => answer({ door, atOnce }, request, reply),
+      });
+    }
+  });
+}
+
+async function answerOptions(_: FastifyRequest, reply: FastifyReply): Promise<void> {
+  await reply.header('allow', ALLOWED).header('content-length', '0').send();
+}
+
+/** Answers before the body is read. */
+async function refuseWriting(_: FastifyRequest, reply: FastifyReply): Promise<void> {
+  void reply.header('allow', ALLOWED).code(405);
+  await reply
+    .type('text/plain; charset=utf-8')
+    .send('Backups are read-only: nothing is changed.\n');
+}
+
+/** Returns who asks. Programs that only know Basic send a token as the password. */
+async function visitorOf(door: Door, request: FastifyRequest): Promise<Visitor> {
+  const [, credentials] = /^Basic ([\w+/=-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
+  if (credentials !== undefined) {
+    const text = Buffer.from(credentials, 'base64').toString();
+    request.headers.authorization = `Bearer ${text.slice(text.indexOf(':') + 1)}`;
+  }
+  return door.authenticate(request);
+}
+
+/** The parts that all requests share. */
+interface House {
+  readonly door: Door;
+  readonly atOnce: AtOnce;
+}
+
+async function answer(
+  { door, atOnce }: House,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { visitor } = request;
+  if (visitor === undefined) throw new TardisError('NOT_LOGGED_IN', 'a login is needed');
+  const [client, ...path] = bytesOfUrl(request.originalUrl, DAV_BASE);
+  requireRight(visitor, 'list', client?.toString());
+  const leave = atOnce.enter(`${visitor.client ?? ''}/${visitor.account}`);
+  reply.raw.once('close', leave); // a stream is still read when this function has returned
+  if (client === undefined) return answerTop(door, visitor, request, reply);
+  const lease = await door.open(client.toString(), visitor);
+  if (reply.raw.destroyed) {
+    lease.release(); // the requester went away meanwhile
+    return reply;
+  }
+  reply.raw.once('close', () => lease.release());
+  if (lease.isSealed) {
+    throw new TardisError('SEALED', 'the client encrypts, and this program lacks its keys');
+  }
+  const node = await davNodeAt(lease.history, path);
+  if (request.method === 'PROPFIND') {
+    const base = `${DAV_BASE}/${encodedName(client)}`;
+    return answerPropfind(request, reply, node, { base, path });
+  }
+  requireRight(visitor, 'read', client.toString());
+  return answerGet(door, lease, request, reply, node);
+}
+
+/** Throws NOT_PERMITTED, with one text whether the client exists or not. */
+function requireRight(
+  { rights, client }: Visitor,
+  right: 'list' | 'read',
+  wanted: string | undefined,
+): void {
+  if (wanted !== undefined && client !== undefined && client !== wanted) {
+    throw new TardisError('NOT_PERMITTED', 'the login is of another client');
+  }
+  if (rights.has(right)) return;
+  throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
+}
+
+/** Answers about the collection of all clients. */
+async function answerTop(
+  door: Door,
+  visitor: Visitor,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const clients = await door.clients(visitor);
+  const entries = clients.map(({ client, newestAtMs }) =>
+    virtualDirectory(Buffer.from(client), newestAtMs),
+  );
+  const entry = virtualDirectory(Buffer.alloc(0), 0);
+  const pages = async function* () {
+    yield entries;
+  };
+  const node: DavNode = { entry, set: undefined, pages };
+  if (request.method !== 'PROPFIND') return answerCollection(reply);
+  return answerPropfind(request, reply, node, { base: DAV_BASE, path: [] });
+}
+
+interface Place {
+  readonly base: string;
+  readonly path: readonly Buffer[];
+}
+
+async function answerPropfind(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  node: DavNode,
+  place: Place,
+): Promise<unknown> {
+  const { body } = request;
+  const wanted = propertiesIn(Buffer.isBuffer(body) ? body : Buffer.alloc(0));
+  const { depth } = request.headers;
+  if (depth !== '0' && depth !== '1') {
+    const error = '<D:error xmlns:D="DAV:"><D:propfind-finite-depth/></D:error>\n';
+    return reply.code(403).type(XML_TYPE).send(`${XML_HEAD}${error}`);
+  }
+  const pages = depth === '1' && isShown(node.entry) ? node.pages?.() : undefined;
+  const text = multistatus(node, pages, place, wanted);
+  void reply.code(207).type(XML_TYPE).header('cache-control', 'no-store');
+  return reply.send(Readable.from(parts(text), { objectMode: false }));
+}
+
+async function* multistatus(
+  { entry }: DavNode,
+  pages: AsyncIterable<readonly DavResource['entry'][]> | undefined,
+  { base, path }: Place,
+  wanted: WantedProperties,
+): AsyncGenerator<string> {
+  yield MULTISTATUS_START;
+  yield responseOf({ href: hrefOf(base, path, isCollection(entry)), entry }, wanted);
+  const above = hrefOf(base, path, true);
+  for await (const page of pages ?? []) {
+    for (const child of page) {
+      if (!isShown(child)) continue;
+      const href = `${above}${encodedName(child.name)}${isCollection(child) ? '/' : ''}`;
+      yield responseOf({ href, entry: child }, wanted);
+    }
+  }
+  yield MULTISTATUS_END;
+}
+
+/** Yields text in larger parts. */
+async function* parts(texts: AsyncIterable<string>): AsyncGenerator<Buffer> {
+  let collected = '';
+  for await (const text of texts) {
+    collected += text;
+    if (collected.length < PART_CHARS) continue;
+    yield Buffer.from(collected);
+    collected = '';
+  }
+  yield Buffer.from(collected);
+}
+
+function isCollection({ type, damage }: DavResource['entry']): boolean {
+  return type === EntryType.directory && damage === undefined;
+}
+
+async function answerGet(
+  door: Door,
+  lease: Lease,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { entry, set }: DavNode,
+): Promise<unknown> {
+  if (entry.damage !== undefined) throw entry.damage;
+  if (entry.type === EntryType.directory) return answerCollection(reply);
+  void reply.header('last-modified', httpDate(entry.mtimeNs));
+  if (entry.linkTarget !== undefined) {
+    void reply.type(LINK_TYPE).header('content-length', entry.linkTarget.length);
+    return reply.send(request.method === 'HEAD' ? undefined : entry.linkTarget);
+  }
+  const isLasting = door.allowsCache && set?.state === 'complete';
+  const caching = isLasting ? 'private, no-cache' : 'no-store';
+  await sendContent(request, reply, {
+    lease,
+    entry,
+    path: Buffer.concat([Buffer.from('/'), entry.name]),
+    isDownload: true,
+    caching,
+  });
+  return reply;
+}
+
+/** Answers GET of a collection, which only people send. */
+function answerCollection(reply: FastifyReply): FastifyReply {
+  const text = 'This is a WebDAV collection: open it as a network drive.\n';
+  return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store').send(text);
+}

@@ -1,0 +1,201 @@
+/** Archives over HTTP: what they have, and how they end. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import { pause } from '../../helpers/commands.js';
+import { dataFiles } from '../../helpers/damage.js';
+import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import {
+  differences,
+  dir,
+  file,
+  look,
+  makeTree,
+  noise,
+  scratch,
+  symlink,
+  text,
+  type TreeNode,
+} from '../../helpers/tree.js';
+import { openDoors, quotedPath, type WebDoors } from '../../helpers/web-doors.js';
+import { WaitShare } from '../../../src/web/archive/index.js';
+
+const MIB = 1 << 20;
+const ARCHIVE = '/api/v1/clients/me/sets/latest/archive';
+
+interface Lab extends WebDoors {
+  readonly home: string;
+  readonly source: string;
+  readonly store: string;
+}
+
+async function open(t: ExecutionContext, tree: readonly TreeNode[]): Promise<Lab> {
+  const home = scratch(t);
+  const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
+  makeTree(source, tree);
+  const place = { store, client: 'me' };
+  await backupInline(inlineSystem(), place, [source], { create: true });
+  return { home, source, store, ...(await openDoors(t, place)) };
+}
+
+const TREE = [
+  dir('a', [file('one', text(1, 3000)), file('two', noise(1, 2 * MIB)), symlink('link', 'one')]),
+  dir('b', [file('one', 'other')]),
+  file('in parts', noise(2, 6 * MIB)),
+];
+
+async function unpacked(t: ExecutionContext, lab: Lab, query: string): Promise<string | undefined> {
+  const answer = await lab.get(`${ARCHIVE}?${query}`);
+  t.is(answer.status, 200);
+  const archive = path.join(lab.home, 'archive');
+  fs.writeFileSync(archive, Buffer.from(await answer.arrayBuffer()));
+  const out = path.join(lab.home, 'out');
+  fs.rmSync(out, { recursive: true, force: true });
+  fs.mkdirSync(out);
+  const isTar = query.includes('format=tar');
+  const done = isTar
+    ? spawnSync('tar', ['-xpf', archive, '-C', out])
+    : spawnSync('unzip', ['-q', archive, '-d', out]);
+  if (done.error !== undefined) {
+    t.log(`left out: ${done.error.message}`);
+    return undefined;
+  }
+  t.is(done.status, 0, done.stderr.toString());
+  return out;
+}
+
+test('a selection comes as tar and as zip', async (t) => {
+  const lab = await open(t, TREE);
+  const whole = await unpacked(t, lab, `format=tar&path=${quotedPath(lab.source)}`);
+  t.deepEqual(differences(look(lab.source), look(path.join(whole!, 'tree'))), []);
+  for (const compress of ['yes', 'no', 'auto']) {
+    const parts = ['a', 'in parts'].map((name) => `path=${quotedPath(`${lab.source}/${name}`)}`);
+    const out = await unpacked(t, lab, `${parts.join('&')}&compress=${compress}`);
+    if (out === undefined) return;
+    t.deepEqual(fs.readdirSync(out).sort(), ['a', 'in parts']);
+    for (const name of ['a/one', 'a/two', 'in parts']) {
+      const [wanted, found] = [path.join(lab.source, name), path.join(out, name)];
+      t.true(fs.readFileSync(wanted).equals(fs.readFileSync(found)), name);
+    }
+    t.is(fs.readlinkSync(path.join(out, 'a/link')), 'one');
+  }
+  // Names that would be equal come with their whole paths, and so does what is above a root.
+  const equal = ['a/one', 'b/one'].map((name) => `path=${quotedPath(`${lab.source}/${name}`)}`);
+  const both = await unpacked(t, lab, equal.join('&'));
+  t.is(fs.readFileSync(path.join(both!, lab.source, 'b/one'), 'utf8'), 'other');
+  const above = await unpacked(t, lab, `path=${quotedPath(path.dirname(lab.source))}`);
+  t.true(fs.existsSync(path.join(above!, lab.source, 'a/two')));
+  const all = await unpacked(t, lab, '');
+  t.true(fs.existsSync(path.join(all!, lab.source, 'a/two')));
+});
+
+test('an archive is refused before it begins, with the reason', async (t) => {
+  const lab = await open(t, [file('x')]);
+  const missing = await lab.get(`${ARCHIVE}?path=${quotedPath(`${lab.source}/never`)}`);
+  t.is(missing.status, 404);
+  t.like(await missing.json(), { code: 'NO_SUCH_PATH' });
+  for (const [query, status] of [
+    ['path=relative', 400],
+    ['path=/..%2f..%2fetc', 400],
+    ['format=rar', 400],
+    ['more=1', 400],
+  ] as const) {
+    t.is((await lab.get(`${ARCHIVE}?${query}`)).status, status, query);
+  }
+  const headers = { authorization: 'Bearer me:list' };
+  t.is((await lab.get(ARCHIVE, { headers })).status, 403);
+  t.is((await fetch(`${lab.origin}${ARCHIVE}`)).status, 401);
+  const name = 'tree\r\nX: y\'".zip';
+  const odd = await lab.get(`${ARCHIVE}?path=${quotedPath(`${lab.source}/x`)}`, { method: 'HEAD' });
+  t.is(
+    odd.headers.get('content-disposition'),
+    `attachment; filename="x.zip"; filename*=UTF-8''x.zip`,
+  );
+  t.is(odd.headers.get(name.slice(6, 7)), null);
+});
+
+/** Requests an archive, and returns the bytes and whether it came to its end. */
+function fetched(
+  lab: Lab,
+  url: string,
+): Promise<{ bytes: number; isGood: boolean; isWhole: boolean }> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${lab.token}` };
+    http
+      .get(`${lab.origin}${url}`, { headers }, (answer) => {
+        let bytes = 0;
+        answer.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+        });
+        answer.on('error', () => undefined); // `close` reports it
+        const isGood = answer.statusCode === 200;
+        answer.once('close', () => resolve({ bytes, isGood, isWhole: answer.complete }));
+      })
+      .once('error', reject);
+  });
+}
+
+test('an archive with a damaged file never looks complete, and the log names the file', async (t) => {
+  const good = Array.from({ length: 8 }, (_, index) => file(`good ${index}`, noise(index, MIB)));
+  const lab = await open(t, [...good, dir('z', [file('bad', noise('bad', 3 * MIB))])]);
+  for (const format of ['zip', 'tar']) {
+    t.true((await fetched(lab, `${ARCHIVE}?format=${format}`)).isWhole);
+  }
+  const [largest] = dataFiles({ store: lab.store, client: 'me' })
+    .map((name) => path.join(lab.store, 'me', name))
+    .map((object) => ({ object, sizeBytes: fs.statSync(object).size }))
+    .sort((one, other) => other.sizeBytes - one.sizeBytes);
+  t.true(largest!.sizeBytes > 2 * MIB);
+  const fd = fs.openSync(largest!.object, 'r+');
+  fs.writeSync(fd, 'spoilt', largest!.sizeBytes >> 1);
+  fs.closeSync(fd);
+  for (const format of ['zip', 'tar']) {
+    lab.reported.length = 0;
+    const { bytes, isGood, isWhole } = await fetched(lab, `${ARCHIVE}?format=${format}`);
+    t.true(isGood && bytes > MIB);
+    t.false(isWhole, format);
+    t.regex(lab.reported.map(({ message }) => message).join('\n'), /broken off: .*z\/bad: /);
+  }
+});
+
+test('a reader that waits stops the reading, and one that goes away ends it', async (t) => {
+  const files = Array.from({ length: 12 }, (_, index) => file(`${index}`, noise(index, 2 * MIB)));
+  const lab = await open(t, files);
+  const headers = { authorization: `Bearer ${lab.token}` };
+  const begin = (): Promise<http.IncomingMessage> =>
+    new Promise((resolve, reject) => {
+      http.get(`${lab.origin}${ARCHIVE}`, { headers, agent: false }, resolve).once('error', reject);
+    });
+  const waiting = [await begin(), await begin(), await begin(), await begin()];
+  const refused = await lab.get(ARCHIVE);
+  t.is(refused.status, 429);
+  t.is(refused.headers.get('retry-after'), '30');
+  for (const answer of waiting) answer.on('error', () => undefined).destroy();
+  for (let tries = 0; tries < 1000; tries += 1) {
+    const { status, body } = await lab.get(ARCHIVE);
+    await body?.cancel();
+    if (status === 200) break;
+    t.is(status, 429);
+    await pause(10);
+  }
+  t.is((await lab.get(ARCHIVE)).status, 200, 'those that went away were not ended');
+});
+
+test('an archive knows whether it waits for its reader', (t) => {
+  let nowMs = 0;
+  const waits = new WaitShare(() => nowMs);
+  const pass = (workMs: number, waitMs: number): void => {
+    nowMs += workMs;
+    waits.begin();
+    nowMs += waitMs;
+    waits.end();
+  };
+  t.false(waits.isMostlyWaiting);
+  for (let round = 0; round < 100; round += 1) pass(30, 10);
+  t.false(waits.isMostlyWaiting);
+  for (let round = 0; round < 100; round += 1) pass(10, 30);
+  t.true(waits.isMostlyWaiting);
+});
