@@ -98,7 +98,7 @@ export async function web(
     const searchFrom = performance.now();
     await server.search(search);
     const searchAllMs = performance.now() - searchFrom;
-    const range = { range: `bytes=${HOLE_BYTES >> 1}-${(HOLE_BYTES >> 1) + RANGE_BYTES - 1}` };
+    const range = { range: `bytes=${HOLE_BYTES / 2}-${(HOLE_BYTES / 2) + RANGE_BYTES - 1}` };
     const rangeMs = await server.time(at('content', 'hole'), runs, range);
     const from = performance.now();
     const zipBytes = await server.get(at('archive', 'archive'));
@@ -143,7 +143,7 @@ function makeWebTree(tree: string, { files, wide, webMib }: Shape): void {
   }
   const hole = openSync(join(tree, 'hole'), 'w');
   ftruncateSync(hole, HOLE_BYTES);
-  writeSync(hole, 'data', HOLE_BYTES >> 1);
+  writeSync(hole, 'data', HOLE_BYTES / 2);
   closeSync(hole);
   for (let index = 0; index * FILE_MIB < webMib; index += 1) {
     const bytes = randomFillSync(Buffer.alloc(Math.min(FILE_MIB, webMib - index * FILE_MIB) * MIB));
