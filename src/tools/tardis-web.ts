@@ -3,6 +3,8 @@ import type { Found, Settings } from '../config/index.js';
 import type { ClientOverview, History } from '../history/index.js';
 import { listClients } from '../store/index.js';
 import { nodeSystem, type System } from '../system/index.js';
+import { archiveRoute } from '../web/archive/index.js';
+import { registerDav } from '../web/dav/index.js';
 import { type LocalServer, serveLocally } from '../web/local/index.js';
 import { openJobs } from '../workers/index.js';
 import { clientPlace } from './shared/local-store.js';
@@ -41,6 +43,8 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<void>
         idleMs: settings.idleEnd * MS,
         readPage,
         clients: () => overview(system, settings, found, history),
+        added: [archiveRoute({ onError: ({ message }) => tell(message) })],
+        extend: registerDav,
         tell,
       });
       const closeOpened = await shown(server, settings, tell);
