@@ -133,10 +133,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isMount = values.mount === true;
   const isWeb = values.web === true;
   if (values.mib !== undefined && !isWeb) throw new UsageError('--mib belongs to --web');
-  const asked = [
-    ...[growth.length > 0, isDelay, isDelta, isReleases, isEncryption],
-    ...[isSync, isSets, isMount, isWeb],
-  ];
+  const ofSizes = [growth.length > 0, isDelay, isDelta, isReleases];
+  const asked = [...ofSizes, isEncryption, isSync, isSets, isMount, isWeb];
   if (asked.filter(Boolean).length > 1) {
     const names =
       '--delay, --delta, --encryption, --growth, --mount, --releases, --sets, --sync and --web';

@@ -3,6 +3,7 @@ import { crc32, deflateRaw, deflateRawSync, constants } from 'node:zlib';
 import { promisify } from 'node:util';
 import { TardisError } from '../errors/index.js';
 import { sparseData, SparseWriter } from '../workers/index.js';
+import type { ZipContent } from './zip-format.js';
 
 const deflate = promisify(deflateRaw);
 
@@ -41,6 +42,12 @@ export class Summed {
   add(chunk: Buffer): void {
     this.crc = crc32(chunk, this.crc);
     this.sizeBytes += chunk.length;
+  }
+
+  /** Returns the figures of an entry that takes `storedBytes` in the archive. */
+  stored(storedBytes: number): ZipContent {
+    const { crc, sizeBytes } = this;
+    return { crc, sizeBytes, storedBytes };
   }
 }
 

@@ -40,11 +40,11 @@ export async function openDoors(
   await lab.app.listen({ host: '127.0.0.1', port: 0 });
   const origin = `http://127.0.0.1:${(lab.app.server.address() as AddressInfo).port}`;
   const token = `${client}:all`;
-  const get = (path: string, init: RequestInit = {}): Promise<Response> =>
-    fetch(`${origin}${path}`, {
-      ...init,
-      headers: { authorization: `Bearer ${token}`, ...init.headers },
-    });
+  const get = (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    if (!headers.has('authorization')) headers.set('authorization', `Bearer ${token}`);
+    return fetch(`${origin}${path}`, { ...init, headers });
+  };
   return { origin, token, reported, get };
 }
 

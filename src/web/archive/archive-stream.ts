@@ -66,7 +66,12 @@ export class ArchiveStream extends Readable {
     this.ending.abort();
     this.goOn?.();
     // The history may be closed afterwards, so that nothing may read it any more.
-    void (this.running ?? Promise.resolve()).then(() => done(error));
+    void this.doneAtEnd(error, done);
+  }
+
+  private async doneAtEnd(error: Error | null, done: (error: Error | null) => void): Promise<void> {
+    await this.running;
+    done(error);
   }
 
   /** Never throws: an error destroys the stream. */

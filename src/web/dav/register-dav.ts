@@ -29,10 +29,7 @@ import { MAX_BODY_BYTES, propertiesIn, type WantedProperties } from './propfind-
 
 export const DAV_BASE = '/dav';
 const ALLOWED = 'OPTIONS, GET, HEAD, PROPFIND';
-const WRITING = [
-  ...['PUT', 'POST', 'PATCH', 'DELETE', 'MKCOL', 'COPY', 'MOVE'],
-  ...['PROPPATCH', 'LOCK', 'UNLOCK'],
-];
+const WRITING = 'PUT POST PATCH DELETE MKCOL COPY MOVE PROPPATCH LOCK UNLOCK'.split(' ');
 const READING = ['GET', 'HEAD', 'PROPFIND'];
 /** Text that is sent at once. */
 const PART_CHARS = 64 << 10;
