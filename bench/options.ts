@@ -121,8 +121,14 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isWeb = values.web === true;
   if (values.mib !== undefined && !isWeb) throw new UsageError('--mib belongs to --web');
   const asked = [
-    ...[growth.length > 0, isDelay, isDelta, isReleases],
-    ...[isEncryption, isSync, isSets, isWeb],
+    growth.length > 0,
+    isDelay,
+    isDelta,
+    isReleases,
+    isEncryption,
+    isSync,
+    isSets,
+    isWeb,
   ];
   if (asked.filter(Boolean).length > 1) {
     const names = '--delay, --delta, --encryption, --growth, --releases, --sets, --sync and --web';

@@ -252,9 +252,9 @@ async function askMany(server: Server, url: string): Promise<number[]> {
 
 /** Lets many readers ask until `stop`. Each asks once a second, as people do. */
 function askUntil(server: Server, url: string): { stop(): Promise<void> } {
-  let isOver = false;
+  const ending = new AbortController();
   const reader = async (): Promise<void> => {
-    while (!isOver) {
+    while (!ending.signal.aborted) {
       await server.get(url);
       await new Promise((resolve) => setTimeout(resolve, 1000 * Math.random() * 2));
     }
@@ -262,7 +262,7 @@ function askUntil(server: Server, url: string): { stop(): Promise<void> } {
   const all = Promise.all(Array.from({ length: READERS }, reader));
   return {
     stop: async () => {
-      isOver = true;
+      ending.abort();
       await all;
     },
   };

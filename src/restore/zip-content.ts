@@ -3,6 +3,7 @@ import { crc32, deflateRaw, deflateRawSync, constants } from 'node:zlib';
 import { promisify } from 'node:util';
 import { TardisError } from '../errors/index.js';
 import { sparseData, SparseWriter } from '../workers/index.js';
+import type { ZipContent } from './zip-format.js';
 
 const deflate = promisify(deflateRaw);
 
@@ -41,6 +42,11 @@ export class Summed {
   add(chunk: Buffer): void {
     this.crc = crc32(chunk, this.crc);
     this.sizeBytes += chunk.length;
+  }
+
+  /** Returns the sums beside the size in the archive. */
+  content(storedBytes: number): ZipContent {
+    return { crc: this.crc, sizeBytes: this.sizeBytes, storedBytes };
   }
 }
 

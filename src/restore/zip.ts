@@ -164,7 +164,7 @@ class ZipFormat implements ArchiveFormat {
     summed.add(content);
     const bytes = deflated(content);
     bytes.catch(() => undefined); // thrown when it is awaited
-    this.waiting.push({ entry, content: { ...summed, storedBytes: 0 }, bytes });
+    this.waiting.push({ entry, content: summed.content(0), bytes });
     this.waitingBytes += content.length;
     while (this.waiting.length > MAX_WAITING || this.waitingBytes > MAX_WAITING_BYTES) {
       await this.writeWaiting();
@@ -185,7 +185,7 @@ class ZipFormat implements ArchiveFormat {
   private async write(entry: ZipEntry, content: Buffer): Promise<void> {
     const summed = new Summed();
     summed.add(content);
-    await this.put(entry, { ...summed, storedBytes: content.length }, content);
+    await this.put(entry, summed.content(content.length), content);
   }
 
   private async put(entry: ZipEntry, content: ZipContent, bytes: Buffer): Promise<void> {

@@ -16,7 +16,10 @@ export interface WebDoors {
   readonly token: string;
   /** Errors that the operator would see in the log. */
   readonly reported: TardisError[];
-  get(path: string, init?: RequestInit): Promise<Response>;
+  get(
+    path: string,
+    init?: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<Response>;
 }
 
 export async function openDoors(
@@ -40,7 +43,7 @@ export async function openDoors(
   await lab.app.listen({ host: '127.0.0.1', port: 0 });
   const origin = `http://127.0.0.1:${(lab.app.server.address() as AddressInfo).port}`;
   const token = `${client}:all`;
-  const get = (path: string, init: RequestInit = {}): Promise<Response> =>
+  const get: WebDoors['get'] = (path, init = {}) =>
     fetch(`${origin}${path}`, {
       ...init,
       headers: { authorization: `Bearer ${token}`, ...init.headers },

@@ -66,7 +66,12 @@ export class ArchiveStream extends Readable {
     this.ending.abort();
     this.goOn?.();
     // The history may be closed afterwards, so that nothing may read it any more.
-    void (this.running ?? Promise.resolve()).then(() => done(error));
+    void this.ended(done, error);
+  }
+
+  private async ended(done: (error: Error | null) => void, error: Error | null): Promise<void> {
+    await this.running;
+    done(error);
   }
 
   /** Never throws: an error destroys the stream. */

@@ -30,8 +30,16 @@ import { MAX_BODY_BYTES, propertiesIn, type WantedProperties } from './propfind-
 export const DAV_BASE = '/dav';
 const ALLOWED = 'OPTIONS, GET, HEAD, PROPFIND';
 const WRITING = [
-  ...['PUT', 'POST', 'PATCH', 'DELETE', 'MKCOL', 'COPY', 'MOVE'],
-  ...['PROPPATCH', 'LOCK', 'UNLOCK'],
+  'PUT',
+  'POST',
+  'PATCH',
+  'DELETE',
+  'MKCOL',
+  'COPY',
+  'MOVE',
+  'PROPPATCH',
+  'LOCK',
+  'UNLOCK',
 ];
 const READING = ['GET', 'HEAD', 'PROPFIND'];
 /** Text that is sent at once. */
