@@ -1,8 +1,7 @@
 /** Statements keep their plans: parameters are hidden from the planner, and mean what they meant. */
 import path from 'node:path';
 import test from 'ava';
-import { nodeSystem } from '../../src/system/index.js';
-import { steadySql } from '../../src/system/steady-sql.js';
+import { nodeSystem, steadySql } from '../../src/system/index.js';
 import { scratch } from '../helpers/scratch.js';
 
 test('a parameter gets a sign, that of a limit a sum', (t) => {

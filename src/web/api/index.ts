@@ -15,4 +15,5 @@ export { BASE, type RouteName, ROUTES } from './routes.js';
 export * as schemas from './schemas.js';
 export type * from './schemas.js';
 export { setOf } from './set-of.js';
+export { whenClosed } from './when-closed.js';
 export { newWebApp, type WebApp, type WebAppOptions } from './web-app.js';

@@ -12,6 +12,7 @@ import type { Asked, Handler, RouteRow } from './route-row.js';
 import { BASE, type RouteName, ROUTES, type Routes } from './routes.js';
 import { Problem } from './schemas.js';
 import type { WebApp } from './web-app.js';
+import { whenClosed } from './when-closed.js';
 
 /** One handler for each row of the table. */
 export type Handlers = { readonly [N in RouteName]: Handler<Routes[N]> };
@@ -132,7 +133,7 @@ async function answerTo(
     reply,
   };
   const leave = atOnce.enter(visitor === undefined ? '' : `${visitor.client}/${visitor.account}`);
-  reply.raw.once('close', leave);
+  whenClosed(reply, leave);
   if (client === undefined || visitor === undefined) {
     return handled(row, handler, { ...asked, lease: undefined } as unknown as Asked, reply);
   }
@@ -140,7 +141,7 @@ async function answerTo(
   const release = once(lease);
   try {
     if (row.isClear === true && lease.isSealed) throw sealed(client);
-    reply.raw.once('close', release); // a stream is still read when the handler has returned
+    whenClosed(reply, release); // a stream is still read when the handler has returned
     return await handled(row, handler, { ...asked, lease } as unknown as Asked, reply);
   } catch (error) {
     release();

@@ -12,6 +12,7 @@ import {
   type RouteRow,
   schemas,
   setOf,
+  whenClosed,
 } from '../api/index.js';
 import { archiveSelection } from './archive-selection.js';
 import { ArchiveStream, brokenArchive } from './archive-stream.js';
@@ -54,7 +55,7 @@ export function archiveRoute(options: ArchiveRouteOptions): AddedRoute {
       throw new TardisError('TOO_MANY_REQUESTS', 'other archives are being written', { seconds });
     }
     running += 1;
-    asked.reply.raw.once('close', () => {
+    whenClosed(asked.reply, () => {
       running -= 1;
     });
     await sendArchive(asked, options);
@@ -88,7 +89,7 @@ async function sendArchive(
     format,
     compress,
   });
-  reply.raw.once('close', () => stream.destroy());
+  whenClosed(reply, () => stream.destroy());
   const shown = displayName(fileName);
   stream.once('error', (error) => {
     // Before the answer has begun, the error is the answer.

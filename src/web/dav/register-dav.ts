@@ -11,6 +11,7 @@ import {
   sendContent,
   type Visitor,
   type WebApp,
+  whenClosed,
 } from '../api/index.js';
 import { bytesOfUrl, encodedName, hrefOf } from './dav-paths.js';
 import { davNodeAt, type DavNode } from './dav-tree.js';
@@ -108,14 +109,10 @@ async function answer(
   const [client, ...path] = bytesOfUrl(request.originalUrl, DAV_BASE);
   requireRight(visitor, 'list', client?.toString());
   const leave = atOnce.enter(`${visitor.client ?? ''}/${visitor.account}`);
-  reply.raw.once('close', leave); // a stream is still read when this function has returned
+  whenClosed(reply, leave); // a stream is still read when this function has returned
   if (client === undefined) return answerTop(door, visitor, request, reply);
   const lease = await door.open(client.toString(), visitor);
-  if (reply.raw.destroyed) {
-    lease.release(); // the requester went away meanwhile
-    return reply;
-  }
-  reply.raw.once('close', () => lease.release());
+  whenClosed(reply, () => lease.release());
   if (lease.isSealed) {
     throw new TardisError('SEALED', 'the client encrypts, and this program lacks its keys');
   }

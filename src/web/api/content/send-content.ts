@@ -6,6 +6,7 @@ import type { HistoryEntry } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
 import { EntryType, lastComponent } from '../../../model/index.js';
 import type { Lease } from '../door.js';
+import { whenClosed } from '../when-closed.js';
 import { CONTENT_GUARDS, dispositionOf, typeOf } from './content-headers.js';
 import type { ByteRange } from './open-contents.js';
 import { rangesIn } from './ranges.js';
@@ -112,7 +113,7 @@ function endLate(reply: FastifyReply): void {
   const patienceMs = LEAST_PATIENCE_MS + bytes / LEAST_BYTES_PER_MS;
   const timer = setTimeout(() => reply.raw.destroy(), Math.min(patienceMs, MAX_TIMER_MS));
   timer.unref();
-  reply.raw.once('close', () => clearTimeout(timer));
+  whenClosed(reply, () => clearTimeout(timer));
 }
 
 /**
