@@ -1,4 +1,4 @@
-/** What an answer holds is given back when its requester goes away, also while a handler waits before it holds it. */
+/** Tests that an answer gives back what it holds if its requester goes away, even before it holds it. */
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
