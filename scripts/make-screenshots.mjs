@@ -8,13 +8,13 @@ import { chromium } from 'playwright-core';
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const TARGET = path.join(ROOT, 'docs/pictures');
 const MAX_BYTES = 150_000;
-const LETTER = ['Dear Anna,', '', 'the garden grows. We planted apples.', '', 'Yours'];
+const LETTER = ['Dear neighbour,', '', 'the garden grows. We planted apples.', '', 'Yours'];
 
 const run = (tool, ...args) => execFileSync(path.join(ROOT, 'bin', tool), args, { stdio: 'pipe' });
 
 /** Makes a store with some backups of a home; returns the path of the store. */
 function makeStore(base) {
-  const [home, store] = [path.join(base, 'home/anna'), path.join(base, 'store')];
+  const [home, store] = [path.join(base, 'home/me'), path.join(base, 'store')];
   const write = (name, text) => {
     fs.mkdirSync(path.dirname(path.join(home, name)), { recursive: true });
     fs.writeFileSync(path.join(home, name), text);
@@ -26,7 +26,7 @@ function makeStore(base) {
   write('Documents/reading.txt', 'A list of books.\n'.repeat(40));
   write('Pictures/clock.svg', fs.readFileSync(path.join(ROOT, 'src/page/icon.svg')));
   fs.mkdirSync(store);
-  const backup = (...more) => run('tardis', '-D', store, '-C', 'anna', '--local', ...more, home);
+  const backup = (...more) => run('tardis', '-D', store, '-C', 'laptop', '--local', ...more, home);
   backup('--create');
   LETTER[2] = 'the garden grows well. We planted apples and two pears.';
   write(
@@ -43,7 +43,7 @@ function makeStore(base) {
 async function withDoor(store, use) {
   const child = spawn(
     path.join(ROOT, 'bin/tardis-web'),
-    ['-D', store, '-C', 'anna', '--no-browser', '--json'],
+    ['-D', store, '-C', 'laptop', '--no-browser', '--json'],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },

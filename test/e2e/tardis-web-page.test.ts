@@ -35,7 +35,7 @@ test.before(async () => {
   fs.mkdirSync(store);
   makeTree(source, [
     dir('docs', [
-      file('letter.txt', 'Dear Anna,\nthe garden grows.\nYours\n'),
+      file('letter.txt', 'Dear neighbour,\nthe garden grows.\nYours\n'),
       file('plan.txt', 'old plan\n'),
     ]),
     dir(
@@ -52,7 +52,7 @@ test.before(async () => {
   ]);
   const backup = ['-D', store, '-C', 'me', '--local'];
   await succeed('tardis', [...backup, '--create', source]);
-  fs.writeFileSync(`${source}/docs/letter.txt`, 'Dear Anna,\nthe garden grows well.\nYours\n');
+  fs.writeFileSync(`${source}/docs/letter.txt`, 'Dear neighbour,\nthe garden grows well.\nYours\n');
   fs.rmSync(`${source}/docs/plan.txt`);
   await succeed('tardis', [...backup, source]);
   lab = { base, store, source, browser };
@@ -201,7 +201,7 @@ test.serial('files are restored in place, with a preview and a policy', async (t
     await dialog.getByLabel('If another version').selectOption('always');
     await dialog.getByRole('button', { name: 'Restore', exact: true }).click();
     await dialog.locator('[data-state=done][data-preview=false]').waitFor();
-    t.is(fs.readFileSync(target, 'utf8'), 'Dear Anna,\nthe garden grows well.\nYours\n');
+    t.is(fs.readFileSync(target, 'utf8'), 'Dear neighbour,\nthe garden grows well.\nYours\n');
     await dialog.getByLabel('Into another directory').check();
     await dialog.getByLabel('Directory on this machine').fill(`${base}/out put`);
     await dialog.getByRole('button', { name: 'Restore', exact: true }).click();
@@ -209,7 +209,7 @@ test.serial('files are restored in place, with a preview and a policy', async (t
     await dialog.locator('[data-state=done][data-preview=false]').waitFor();
     t.is(
       fs.readFileSync(`${base}/out put/letter.txt`, 'utf8'),
-      'Dear Anna,\nthe garden grows well.\nYours\n',
+      'Dear neighbour,\nthe garden grows well.\nYours\n',
     );
   });
 });
