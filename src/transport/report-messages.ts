@@ -89,7 +89,7 @@ export const REPORT_MESSAGES = {
   }),
   /** Requests the state of the store: which catalog is read, and how much room its file system has. */
   readStore: asks(164, 'list', KIB, 'storeIs', {}),
-  storeIs: answers(165, KIB, {
+  storeIs: answers(165, 8 * KIB, {
     catalog: 'line',
     replaced: 'bool',
     blockBytes: 'uint',
