@@ -18,7 +18,7 @@ export const CLIENT_ROWS = {
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
-    help: 'server to connect to, or the path of its unix socket; or, for reading, the URL of a tardisremote (https://HOST:7430/); commands that read use it only if it is set with a higher precedence than --database',
+    help: 'server to connect to, or the path of its unix socket. Commands that read also take the URL of a tardisremote (https://HOST:7430/); they use this setting only if it has a higher precedence than --database',
     test: 'the server comes from option, key and variable',
   },
   local: {

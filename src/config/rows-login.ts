@@ -191,7 +191,7 @@ export const LOGIN_ROWS = {
     type: 'text',
     tools: REMOTE_SONIC,
     flags: '--server <host>',
-    help: 'work through the tardisd on this host (or at this unix socket path; reports also through a tardisremote, https://HOST:7430/), not in the directory of the store',
+    help: 'work through the tardisd on this host (or unix socket path) instead of in the directory of the store; reports also work through a tardisremote, https://HOST:7430/',
     test: 'sonic makes a client and changes its password through a server',
   },
   ssl: {
@@ -236,7 +236,7 @@ export const LOGIN_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--address <ip>',
     serverKey: 'Address',
-    help: 'address to listen on; any other than loopback needs SSL',
+    help: 'address to listen on; any other than loopback needs SSL or --insecure-network',
     test: 'a server listens beyond loopback with TLS only',
   },
   certFile: {

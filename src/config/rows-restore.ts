@@ -46,7 +46,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate', 'lstardis', 'tardisfs', 'tardis-web'],
     flags: '--allow-unproven',
-    help: 'also read sets of an encrypting client that do not match their seals, for example after packs were lost; each entry is proven on its own, and the exit status is 3',
+    help: 'also read sets of an encrypting client that do not match their seals, for example after packs were lost; each entry is proven on its own (regenerate and lstardis end with status 3 if something is not proven)',
     test: 'what a loss of packs leaves of sealed sets is restored with --allow-unproven, and status 3',
   },
   include: {

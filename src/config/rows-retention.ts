@@ -47,7 +47,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
-    defaultText: 'server: 0, 180, 30, unless another rule is given',
+    defaultText: 'of a server without other rules: 0, 180, 30',
     help: 'days to keep sets of each of these priorities, and of those up to the next one; 0: for ever',
     test: RULES,
   },
@@ -67,7 +67,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--keep-within <time>',
     serverKey: 'KeepWithin',
-    help: 'keep sets younger than this, such as 12h, 30d, 8w, 6m or 2y',
+    help: 'keep sets younger than this, such as 12h, 30d, 8w, 6m (months) or 2y',
     test: RULES,
   },
   keepTags: {

@@ -197,7 +197,7 @@ export const SERVER_ROWS = {
     default: 16,
     tools: ['tardisd'],
     serverKey: 'ParkedSessions',
-    help: 'number of such sessions that may wait; beyond it, the one that has waited longest ends',
+    help: 'number of sessions without a connection that may wait; beyond it, the one that has waited longest ends',
     test: 'ParkedSessions is how many sessions wait for their clients: the oldest makes way',
   },
   packBytes: {
@@ -274,7 +274,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'CheckpointEntries',
     isTuning: true,
-    help: 'or after this many entries',
+    help: 'make a checkpoint after this many entries',
     test: 'server tuning reaches the store it is named for',
   },
   checkpointSeconds: {
@@ -285,7 +285,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'CheckpointInterval',
     isTuning: true,
-    help: 'or after this many seconds',
+    help: 'make a checkpoint after this many seconds',
     test: 'server tuning reaches the store it is named for',
   },
 } as const satisfies SettingTable;

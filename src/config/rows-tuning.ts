@@ -229,7 +229,7 @@ export const TUNING_ROWS = {
     variable: 'TARDIS_NOCOMPRESS',
     clientKey: 'NoCompressFile',
     isTuning: true,
-    help: 'file with such types',
+    help: 'file with types to store uncompressed',
     test: 'types of NoCompress and NoCompressFile are stored as they are',
   },
   checksumAboveBytes: {

@@ -107,7 +107,7 @@ export const UPKEEP_ROWS = {
     tools: ['tardisd', 'sonic delete', 'sonic purge', 'sonic orphans'],
     flags: '--waste <percent>',
     serverKey: 'CompactPercent',
-    help: 'rewrite a pack if this percentage of it is not needed',
+    help: 'rewrite a pack if at least this percentage of it is not needed',
     test: 'a pack is written anew when CompactPercent of it is not needed',
   },
 } as const satisfies SettingTable;

@@ -21,7 +21,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--overdue-for <client=seconds>',
     serverKey: 'OverdueFor',
-    help: 'the same for single clients, as client=seconds; may be repeated',
+    help: 'overdue time of single clients, as client=seconds; may be repeated',
     test: 'a client is overdue by OverdueAfter, or OverdueFor, and that is told once',
   },
   hookOverdue: {

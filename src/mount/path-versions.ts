@@ -54,12 +54,12 @@ async function newestSet(history: History): Promise<BackupSet | undefined> {
   return (await history.sets()).findLast(({ state }) => state === 'complete');
 }
 
-/** Returns the part of a set's tree of roots that is at a path. */
+/** Returns the node at a path in a set's tree of roots; undefined below a root, and where no root is. */
 async function rootsAt(history: History, set: number, path: Buffer): Promise<RootNode | undefined> {
   return rootAt(await rootsOf(history, set), path);
 }
 
-/** Returns the node at a path of a tree of roots; undefined below a root, and where no root is. */
+/** Returns the node at a path of a tree of roots, as `rootsAt` does. */
 export function rootAt(top: RootNode, path: Buffer): RootNode | undefined {
   let node: RootNode | undefined = top;
   for (const name of splitPath(path)) node = node?.children.get(name.toString('latin1'));

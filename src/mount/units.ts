@@ -1,6 +1,6 @@
 /**
- * Decoded records and chunks, kept by use within a bound. Each is decoded once, in a worker thread, however many
- * requests wait for it.
+ * Decoded records and chunks, kept by use within a bound. Each is decoded once, however many requests wait for it: in
+ * a worker thread, or in this one if nobody else waits.
  */
 import type { RecordPlace, RecordSource } from '../delta/index.js';
 import { fetchHead, fetchRecord } from '../delta/index.js';

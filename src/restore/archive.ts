@@ -50,7 +50,7 @@ export interface ArchiveFormat {
   readonly name: string;
   /** True if the bytes of the current file are being written, so that the file cannot be omitted any more. */
   isBegun: boolean;
-  /** False if further names of a file are files of their own. */
+  /** False if the format stores each further name of a file as a separate file. */
   readonly hasHardLinks: boolean;
   /** Returns the kind of entries that the archive cannot hold, if this one is of that kind. */
   refusal(type: EntryTypeNumber, path: Buffer): string | undefined;

@@ -90,7 +90,7 @@ export interface MessageRow {
   readonly beforeLogin: boolean;
   readonly hasAttachment: boolean;
   readonly fields: Fields;
-  /** Name of the message that answers it; undefined if it gets none of its own. */
+  /** Name of the message that answers this one; undefined if none does. */
   readonly answer: string | undefined;
 }
 

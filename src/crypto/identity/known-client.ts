@@ -201,7 +201,7 @@ export class KnownClient {
     return `the client "${client}" (${displayName(Buffer.from(places[0]))})`;
   }
 
-  /** Tells the user a warning about this client. */
+  /** Warns the user about this client. */
   warn(text: string): void {
     this.options.say(`warning: ${this.name}: ${text}`);
   }

@@ -109,7 +109,7 @@ export function changesFromWire(told: Body<'changesAre'>): ChangesFound {
   return { entries: entriesFromWire(told), next: more ? { directory, name } : undefined };
 }
 
-/** Encodes a page of names, whose number is bounded already. */
+/** Encodes a page of names. Its length is bounded by the caller. */
 export function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
   const { directory, name } = next ?? { directory: -1, name: Buffer.alloc(0) };
   return {

@@ -141,8 +141,8 @@ export class StoreWalk {
   }
 
   /**
-   * True for a delta whose own bytes are right, but not its basis. The damage of the basis is reported
-   * separately.
+   * Returns true for a delta whose own bytes are right, so that its basis must be damaged. Marks the basis as
+   * suspect; its damage is reported separately.
    */
   private async isOnlyBasis(
     object: string,

@@ -1,8 +1,7 @@
 /**
- * Closes open entries below roots that the newest sets no longer include, as far as no listed set shows them.
- * Each closing is written to the packs too, like any change of an entry: a rebuilt catalog must not show the
- * entry again when its root returns. Entries that a listed set shows stay open, and a root that returns
- * continues from them.
+ * Closes open entries below roots that the newest sets no longer include. Entries that a listed set shows stay open,
+ * and a root that returns continues from them. Each closing is written to the packs too: otherwise a rebuilt catalog
+ * would show the entry again.
  */
 import type { DirectoryId } from '../../model/index.js';
 import { ROOTS_DIRECTORY, type RootUse } from '../../store/catalog/index.js';

@@ -36,7 +36,7 @@ export const START: Place = Object.freeze({
 const MAX_SET = 2 ** 31;
 const PATH = /^\/(?:[^%?#&]|%[0-9A-Fa-f]{2})*$/;
 
-/** Returns the place of `#…`. What is malformed is left out. */
+/** Returns the place that the part of an address after # describes. Malformed words are ignored. */
 export function placeOf(hash: string): Place {
   const [view = '', ...rest] = hash.replace(/^#?\/?/, '').split('?');
   const words = new Map<string, string>();

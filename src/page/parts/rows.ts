@@ -14,7 +14,7 @@ export interface Row<E extends RowEntry = RowEntry> {
   /** Undefined for a directory above the roots. */
   readonly entry: E | undefined;
   readonly name: string;
-  /** The set that shows this version, if it is not the one that is browsed. */
+  /** Number of the set that has this version; undefined if it is the browsed set. */
   readonly inSet: number | undefined;
   /** True if the set that is browsed has nothing at this path. */
   readonly isDeleted: boolean;

@@ -56,7 +56,7 @@ export class IncomingContents {
     this.begin(head.stream, { kind, codec, fileSizeBytes, cipher: cipherOf(head) });
   }
 
-  /** Opens the stream of a signature; the end of the stream has the digest of its content. */
+  /** Opens the stream of a signature. The message that ends it has the digest of the signed content. */
   openSignature(head: Head<'signatureOpen'>): void {
     const { signature: kind } = RecordKind;
     const start = { kind, codec: Codec.none, fileSizeBytes: 0, cipher: cipherOf(head) };

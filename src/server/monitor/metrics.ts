@@ -11,7 +11,7 @@ export interface ClientFigures {
   readonly store: StoreFigures | undefined;
   /** Milliseconds since the newest complete set ended, or since the client was created if it has none. */
   readonly ageMs: number;
-  /** 0 means never overdue. */
+  /** Age beyond which the client is overdue; 0: never. */
   readonly overdueAfterMs: number;
   readonly isOverdue: boolean;
   /** True if the last session with a set did not complete it. */

@@ -52,7 +52,7 @@ export class FoundContents {
     return this.found.has(digestKey(digest));
   }
 
-  /** Looks for missing contents in these packs and in objects, and records their places. */
+  /** Looks for missing contents in these packs and in objects, and notes where they are. */
   async load(packs: readonly number[]): Promise<void> {
     for (let pass = 0; pass < MOST_PASSES; pass += 1) {
       if (this.catalog.history.brokenVersions === 0) return;

@@ -42,7 +42,7 @@ export interface ListingSection {
   readonly children: readonly number[];
   /** Names that were removed. */
   readonly removed: readonly Buffer[];
-  /** True if every entry that is still open is closed, since the directory itself was removed. */
+  /** True if the directory itself was removed, which closes all its open entries. */
   readonly closed: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Errors of reading a file of a store. They name the file; the system's error names only the call, or nothing at all.
+ * Names the file in errors of reading a store. The system's own error names only the call, or nothing.
  */
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 

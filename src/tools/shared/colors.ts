@@ -20,8 +20,8 @@ type Style = readonly [begin: number, end: number];
 type Styles = ReadonlyMap<string, readonly Style[]>;
 
 /**
- * True if an output is styled. `isWanted` is the option. If it is undefined, a terminal is styled that is not dumb,
- * unless NO_COLOR is set (https://no-color.org).
+ * Returns true if output is styled. The option `isWanted` decides if it is given. Otherwise only a terminal is styled,
+ * unless it is dumb or NO_COLOR is set (https://no-color.org).
  */
 export function showsColors(
   isWanted: boolean | undefined,

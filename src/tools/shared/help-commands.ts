@@ -54,7 +54,7 @@ export const COMMANDS_HELP = {
   tardisremote: {
     summary: 'Serves the clients of a store over HTTP, for reading.',
     about: [
-      'It answers programs and browsers by the interface of docs/api.md, and lstardis, regenerate, tardiff, tardisfs and sonic with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys: what a client encrypts leaves it encrypted.',
+      'It serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys: data that a client encrypts leaves it still encrypted.',
     ],
     examples: [
       example(
@@ -111,8 +111,11 @@ export const READERS_HELP = {
     examples: [
       example(`lstardis ${D} -l`, 'the backup sets and their roots'),
       example(`lstardis ${D} -l /home/me`, 'a directory as of the newest set'),
-      example(`lstardis ${D} -b 3 /home/me`, 'the same as of set 3'),
-      example(`lstardis ${D} -d yesterday /home/me`, 'the same as of the end of yesterday'),
+      example(`lstardis ${D} -b 3 /home/me`, 'the same directory as of set 3'),
+      example(
+        `lstardis ${D} -d yesterday /home/me`,
+        'the same directory as it was yesterday evening',
+      ),
       example(`lstardis ${D} /home/me/letter.txt`, 'all versions of a file'),
       example(`lstardis ${D} --dates "a week ago.."`, 'the sets of the last week'),
       example(`lstardis ${D} --glob '/home/me/*.c'`, 'what matches a pattern'),
@@ -132,7 +135,7 @@ export const READERS_HELP = {
     summary: 'Mounts the backup sets of a client as a read-only file system.',
     about: [
       'The directory has a directory for each set, the link Current to the newest complete one, by-date/YYYY/MM/DD with links to all of them, and versions/PATH with all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
-      'Each long option can also be given with -o, with its name and = before its value: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that mean nothing here are accepted. With two paths, the first one is the source of /etc/fstab: a store, if it begins with a slash.',
+      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that mean nothing here are accepted. If two paths are given, the first is the source as in /etc/fstab; it names a store if it begins with a slash.',
       'Without -f the command returns once the directory is mounted, or fails. It is unmounted by fusermount3 -u, umount or SIGTERM.',
     ],
     examples: [
@@ -154,7 +157,7 @@ export const READERS_HELP = {
   'tardis-web': {
     summary: "Shows a client's backups in the browser.",
     about: [
-      'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface only, to the user who starts the command. Encrypted backups are decrypted here; keys and password leave the machine in no case.',
+      'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface only, to the user who starts the command. Encrypted backups are decrypted here; keys and password never leave the machine.',
       'The address that is printed works once, for one browser. With --server, the backups are read from a server.',
     ],
     examples: [
@@ -194,7 +197,7 @@ export const READERS_HELP = {
       ),
     ],
     notes: [
-      'Exit status: 0 nothing differs, 1 something does, 2 failed, or something could not be compared, 10 no such store or client, 11 busy, 12 wrong password, 130 interrupted.',
+      'Exit status: 0 nothing differs, 1 something does, 2 failed, or something could not be compared, 10 no such store or client, 11 busy, 12 wrong or missing password, 130 interrupted.',
     ],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;

@@ -97,7 +97,7 @@ export const SETS_HELP = {
   'sonic clients': {
     summary: 'list the clients of a store: newest set, protection, and whether it is overdue',
     about: [
-      'A client is overdue if a server with OverdueAfter has found it overdue, or by --overdue-after. Through a server, an account with the right admin sees the clients of its owner (.accounts).',
+      'A client is overdue if a server with OverdueAfter has found so, or if it exceeds --overdue-after. Through a server, an account with the right admin sees the clients of its owner (.accounts).',
     ],
     examples: [
       example(`sonic clients ${D}`, 'all clients'),
@@ -148,7 +148,7 @@ export const SETS_HELP = {
     about: [KEPT],
   },
   'sonic setconfig': {
-    summary: 'store a setting of the server with a client, for which it then applies',
+    summary: 'store a server setting with a client; it then applies to this client only',
     examples: [
       example(`sonic setconfig ${AT} KeepDaily 14`, 'keep a set of each day for 14 days'),
       example(`sonic setconfig --remove ${AT} KeepDaily`, 'use the setting of the server again'),

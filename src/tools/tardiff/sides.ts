@@ -16,7 +16,7 @@ export interface Version {
   readonly label: string;
   /** For example `in set 3`, or `on the disk`. */
   readonly where: string;
-  /** Undefined for the disk. */
+  /** The set of this side; undefined for the disk. */
   readonly set: BackupSet | undefined;
 }
 

@@ -10,7 +10,7 @@ import { TardisError } from '../../errors/index.js';
 export const PAGE_HEADER = 'x-tardis-page';
 
 const SECRET_BYTES = 32;
-/** Methods that change nothing; the last two are of WebDAV. */
+/** Methods that change nothing. WebDAV needs the last two. */
 const READING = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND']);
 const BEARER = /^Bearer ([\w-]{1,128})$/;
 /** Values of Sec-Fetch-Site for requests of the page itself and of the address line. */
