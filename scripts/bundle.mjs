@@ -20,11 +20,15 @@ const TOOLS = [
   'sonic',
 ];
 
+/** Programs that always load the web server: they share its code, which is larger than all the rest of theirs. */
+const WEB_TOOLS = ['tardisremote', 'tardis-web'];
+
 const ENTRIES = [
-  ...TOOLS.map((tool) => `src/tools/${tool}.ts`),
-  'src/server/storage/storage-thread.ts',
-  'src/server/jobs/job-thread.ts',
-  'src/workers/thread-entry.ts',
+  ...TOOLS.filter((tool) => !WEB_TOOLS.includes(tool)).map((tool) => [`src/tools/${tool}.ts`]),
+  WEB_TOOLS.map((tool) => `src/tools/${tool}.ts`),
+  ['src/server/storage/storage-thread.ts'],
+  ['src/server/jobs/job-thread.ts'],
+  ['src/workers/thread-entry.ts'],
 ];
 
 /**
@@ -51,9 +55,9 @@ const pdfFonts = {
  * One by one: a chunk that several share holds all that any of them needs of the folders it is made of, so that a
  * thread would load WebSockets. That took 6 to 12 % longer to start, and 2 to 4 MB more.
  */
-const bundles = ENTRIES.map((entry) =>
+const bundles = ENTRIES.map((entries) =>
   build({
-    entryPoints: [entry],
+    entryPoints: entries,
     entryNames: '[name]', // flat: threads are started by a URL beside the file that starts them
     outdir: 'dist/bundle',
     chunkNames: 'chunk-[hash]',

@@ -4,6 +4,7 @@ import {
   type Catalog,
   type EntryPlace,
   IdSet,
+  type NamedVersion,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
 import type { ClientSetting, SetNumber } from '../../model/index.js';
@@ -87,7 +88,13 @@ export class LocalReports implements Reports {
     const scanned = literal.length === 0 ? FEW_VERSIONS : MANY_VERSIONS;
     const next = named.placeBehind(from, scanned);
     const found = named.find(from, next ?? LAST_PLACE, literal);
-    return { versions: found.filter(({ name }) => isMatch(name)), next };
+    const versions: NamedVersion[] = [];
+    const breathe = yieldRegularly(); // a pattern may take long
+    for (const version of found) {
+      await breathe();
+      if (isMatch(version.name)) versions.push(version);
+    }
+    return { versions, next };
   }
 
   /**

@@ -20,6 +20,9 @@ const PAGE_MS = 400;
 /** Entries that are requested at once. */
 const ASKED_AT_ONCE = 16;
 const MAX_PATTERN_BYTES = 4096;
+/** Wildcards multiply the time of each name, for all who use the program. */
+const MAX_WILDCARDS = 32;
+const WILDCARD = /[*?[]/g;
 
 export interface SearchQuery {
   readonly pattern: Buffer;
@@ -44,6 +47,10 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
   const { pattern: text, sets, limit, after } = query;
   if (text.length === 0 || text.length > MAX_PATTERN_BYTES || text.includes(0)) {
     throw invalidRequest('the pattern is empty, too long, or has a NUL');
+  }
+  const wildcards = text.toString('latin1').match(WILDCARD)?.length ?? 0;
+  if (wildcards > MAX_WILDCARDS) {
+    throw invalidRequest(`the pattern has more than ${MAX_WILDCARDS} wildcards`);
   }
   const pattern = namePattern(text);
   const roots = await history.reports.rootsOfSets();

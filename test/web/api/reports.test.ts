@@ -59,6 +59,14 @@ async function search(
   }
 }
 
+test('a pattern with too many wildcards is refused', async (t) => {
+  const pattern = encodeURIComponent('*[a]'.repeat(16));
+  t.deepEqual(await search(t, 'local', `pattern=${pattern}`), []);
+  const url = `/api/v1/clients/me/search?pattern=${pattern}*`;
+  const { statusCode } = await webs['local']!.app.inject({ method: 'GET', url, headers: ALL });
+  t.is(statusCode, 400);
+});
+
 for (const way of ['local', 'remote', 'unsealed']) {
   test(`${way}: a search finds names in all sets, in one, and deleted ones`, async (t) => {
     const { source } = labs[way]!;
