@@ -9,6 +9,7 @@ import {
   newWebApp,
   registerApi,
   type WebApp,
+  type WebAppOptions,
 } from '../../src/web/api/index.js';
 import { inlineSystem } from './inline.js';
 import { InlineJobs } from '../../src/workers/index.js';
@@ -30,6 +31,7 @@ export async function makeWebLab(
   isSealed = false,
   added: readonly AddedRoute[] = [],
   more: (app: WebApp, door: Door) => void = () => undefined,
+  tls?: WebAppOptions['tls'],
 ): Promise<WebLab> {
   const system = inlineSystem();
   const pool = new HistoryPool(system, new InlineJobs(system, 1 << 10));
@@ -61,7 +63,7 @@ export async function makeWebLab(
       return pool.lease(name, async () => ({ history: await open(), isSealed }));
     },
   };
-  const app = newWebApp({ onError: () => undefined });
+  const app = newWebApp({ tls, onError: () => undefined });
   registerApi(app, door, added);
   more(app, door);
   await app.ready();

@@ -10,6 +10,7 @@ import {
 } from 'fastify';
 import compress from '@fastify/compress';
 import { asTardisError, type TardisError } from '../../errors/index.js';
+import { cutOffAtError } from './answer-end.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 import { parseQuery, type RawQuery } from './raw-query.js';
@@ -99,8 +100,9 @@ export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): 
   app.addHook('preValidation', async (request) => {
     if (MALFORMED in (request.query as object)) parseQuery(request.raw.url?.split('?', 2)[1] ?? '');
   });
-  app.addHook('onSend', async (_, reply) => {
+  app.addHook('onSend', async (_, reply, payload) => {
     void reply.headers(GUARDS);
+    cutOffAtError(reply, payload);
   });
   answerErrors(app, onError);
   return app;

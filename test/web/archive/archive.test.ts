@@ -2,9 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
+import http2 from 'node:http2';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
+import { certificateIn } from '../../helpers/certificates.js';
 import { pause } from '../../helpers/commands.js';
 import { dataFiles } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
@@ -32,13 +34,22 @@ interface Lab extends WebDoors {
   readonly store: string;
 }
 
-async function open(t: ExecutionContext, tree: readonly TreeNode[]): Promise<Lab> {
+async function open(
+  t: ExecutionContext,
+  tree: readonly TreeNode[],
+  isSecure = false,
+): Promise<Lab> {
   const home = scratch(t);
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
   makeTree(source, tree);
   const place = { store, client: 'me' };
   await backupInline(inlineSystem(), place, [source], { create: true });
-  return { home, source, store, ...(await openDoors(t, place)) };
+  return {
+    home,
+    source,
+    store,
+    ...(await openDoors(t, place, { tls: isSecure ? await certificateIn(home) : undefined })),
+  };
 }
 
 const TREE = [
@@ -138,12 +149,8 @@ function fetched(
   });
 }
 
-test('an archive with a damaged file never looks complete, and the log names the file', async (t) => {
-  const good = Array.from({ length: 8 }, (_, index) => file(`good ${index}`, noise(index, MIB)));
-  const lab = await open(t, [...good, dir('z', [file('bad', noise('bad', 3 * MIB))])]);
-  for (const format of ['zip', 'tar']) {
-    t.true((await fetched(lab, `${ARCHIVE}?format=${format}`)).isWhole);
-  }
+/** Damages the largest object of the store in its middle. */
+function damageLargest(t: ExecutionContext, lab: Lab): void {
   const [largest] = dataFiles({ store: lab.store, client: 'me' })
     .map((name) => path.join(lab.store, 'me', name))
     .map((object) => ({ object, sizeBytes: fs.statSync(object).size }))
@@ -152,12 +159,48 @@ test('an archive with a damaged file never looks complete, and the log names the
   const fd = fs.openSync(largest!.object, 'r+');
   fs.writeSync(fd, 'spoilt', largest!.sizeBytes >> 1);
   fs.closeSync(fd);
+}
+
+test('an archive with a damaged file never looks complete, and the log names the file', async (t) => {
+  const good = Array.from({ length: 8 }, (_, index) => file(`good ${index}`, noise(index, MIB)));
+  const lab = await open(t, [...good, dir('z', [file('bad', noise('bad', 3 * MIB))])]);
+  for (const format of ['zip', 'tar']) {
+    t.true((await fetched(lab, `${ARCHIVE}?format=${format}`)).isWhole);
+  }
+  damageLargest(t, lab);
   for (const format of ['zip', 'tar']) {
     lab.reported.length = 0;
     const { bytes, isGood, isWhole } = await fetched(lab, `${ARCHIVE}?format=${format}`);
     t.true(isGood && bytes > MIB);
     t.false(isWhole, format);
     t.regex(lab.reported.map(({ message }) => message).join('\n'), /broken off: .*z\/bad: /);
+  }
+});
+
+/** Requests an archive over HTTP/2, and returns its bytes and the code with which its stream ended. */
+async function fetched2(lab: Lab, url: string): Promise<{ bytes: number; code: number }> {
+  const session = http2.connect(lab.origin, { rejectUnauthorized: false });
+  const answer = session.request({ ':path': url, authorization: `Bearer ${lab.token}` });
+  let bytes = 0;
+  answer.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  answer.on('error', () => undefined); // its code is returned
+  await new Promise<void>((resolve) => answer.once('close', resolve));
+  session.destroy();
+  return { bytes, code: answer.rstCode };
+}
+
+test('over HTTP/2, an archive with a damaged file ends with an error', async (t) => {
+  const good = Array.from({ length: 8 }, (_, index) => file(`good ${index}`, noise(index, MIB)));
+  const lab = await open(t, [...good, dir('z', [file('bad', noise('bad', 3 * MIB))])], true);
+  const whole = await fetched2(lab, ARCHIVE);
+  t.is(whole.code, http2.constants.NGHTTP2_NO_ERROR);
+  damageLargest(t, lab);
+  for (const format of ['zip', 'tar']) {
+    const { bytes, code } = await fetched2(lab, `${ARCHIVE}?format=${format}`);
+    t.true(bytes > MIB && bytes < whole.bytes);
+    t.is(code, http2.constants.NGHTTP2_INTERNAL_ERROR, format);
   }
 });
 

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HistoryEntry } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
 import { EntryType, lastComponent } from '../../../model/index.js';
+import { cutOff } from '../answer-end.js';
 import type { Lease } from '../door.js';
 import { whenClosed } from '../when-closed.js';
 import { CONTENT_GUARDS, dispositionOf, typeOf } from './content-headers.js';
@@ -111,7 +112,7 @@ async function send(reply: FastifyReply, bytes: AsyncGenerator<Buffer> | undefin
 function endLate(reply: FastifyReply): void {
   const bytes = Number(reply.getHeader('content-length') ?? 0);
   const patienceMs = LEAST_PATIENCE_MS + bytes / LEAST_BYTES_PER_MS;
-  const timer = setTimeout(() => reply.raw.destroy(), Math.min(patienceMs, MAX_TIMER_MS));
+  const timer = setTimeout(() => cutOff(reply), Math.min(patienceMs, MAX_TIMER_MS));
   timer.unref();
   whenClosed(reply, () => clearTimeout(timer));
 }
