@@ -23,7 +23,8 @@ export interface WebLab {
 const ALL: readonly RightName[] = ['list', 'read', 'admin'];
 
 /**
- * Returns an API in which `Authorization: Bearer CLIENT:RIGHT,RIGHT…` is a login. `open` opens the one client.
+ * Returns an API in which `Authorization: Bearer CLIENT:RIGHT,RIGHT…` is a login,
+ * and `Bearer ACCOUNT/CLIENT:…` that of a sub-account. `open` opens the one client.
  */
 export async function makeWebLab(
   client: string,
@@ -50,12 +51,13 @@ export async function makeWebLab(
     canRestore: false,
     allowsCache: true,
     authenticate: async ({ headers: { authorization = '' } }) => {
-      const [, name, rights] = /^Bearer ([^:]+):(.*)$/.exec(authorization) ?? [];
+      const [, account = '', name, rights] =
+        /^Bearer (?:([^:/]+)\/)?([^:]+):(.*)$/.exec(authorization) ?? [];
       if (name === undefined || rights === undefined) {
         throw new TardisError('NOT_LOGGED_IN', 'a login is needed');
       }
       const words = rights === 'all' ? ALL : (rights.split(',') as RightName[]);
-      return { client: name, account: '', rights: new Set(words) };
+      return { client: name, account, rights: new Set(words) };
     },
     clients: async () => [overview],
     open: async (name) => {

@@ -1,4 +1,4 @@
-export { AtOnce } from './at-once.js';
+export { AtOnce, type AtOnceLimits } from './at-once.js';
 export { OpenContents, type ByteRange } from './content/open-contents.js';
 export { etagOf, sendContent, type SentContent } from './content/send-content.js';
 export { dispositionOf, typeOf } from './content/content-headers.js';
@@ -16,4 +16,10 @@ export * as schemas from './schemas.js';
 export type * from './schemas.js';
 export { setOf } from './set-of.js';
 export { whenClosed } from './when-closed.js';
-export { newWebApp, type WebApp, type WebAppOptions } from './web-app.js';
+export {
+  newWebApp,
+  WEB_LIMITS,
+  type WebApp,
+  type WebAppOptions,
+  type WebLimits,
+} from './web-app.js';

@@ -10,7 +10,7 @@ import {
 } from 'fastify';
 import compress from '@fastify/compress';
 import { asTardisError, type TardisError } from '../../errors/index.js';
-import { cutOffAtError } from './answer-end.js';
+import { boundAnswer } from './answer-end.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 import { parseQuery, type RawQuery } from './raw-query.js';
@@ -31,7 +31,15 @@ export interface WebAppOptions {
   readonly compresses?: boolean;
   /** Called with each error that is a bug or damage. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
+  readonly limits?: WebLimits;
 }
+
+export interface WebLimits {
+  /** Time within which a reader must have taken something of an answer of unknown size. */
+  readonly readerMs: number;
+}
+
+export const WEB_LIMITS: WebLimits = Object.freeze({ readerMs: 60_000 });
 
 /** Most bytes of a request's body, unless its route says otherwise. */
 const MAX_BODY_BYTES: number = 64 << 10;
@@ -50,7 +58,12 @@ const MAX_STREAMS = 128;
 const MALFORMED = '%';
 
 /** Returns an app without routes. It speaks HTTP/2 and HTTP/1.1 over TLS, and HTTP/1.1 without. */
-export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): WebApp {
+export function newWebApp({
+  tls,
+  compresses = false,
+  onError,
+  limits = WEB_LIMITS,
+}: WebAppOptions): WebApp {
   const common = {
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
@@ -102,7 +115,7 @@ export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): 
   });
   app.addHook('onSend', async (_, reply, payload) => {
     void reply.headers(GUARDS);
-    cutOffAtError(reply, payload);
+    boundAnswer(reply, payload, limits.readerMs);
   });
   answerErrors(app, onError);
   return app;

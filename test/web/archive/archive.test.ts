@@ -207,15 +207,20 @@ test('over HTTP/2, an archive with a damaged file ends with an error', async (t)
 test('a reader that waits stops the reading, and one that goes away ends it', async (t) => {
   const files = Array.from({ length: 12 }, (_, index) => file(`${index}`, noise(index, 2 * MIB)));
   const lab = await open(t, files);
-  const headers = { authorization: `Bearer ${lab.token}` };
-  const begin = (): Promise<http.IncomingMessage> =>
+  const begin = (account = ''): Promise<http.IncomingMessage> =>
     new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${account}${lab.token}` };
       http.get(`${lab.origin}${ARCHIVE}`, { headers, agent: false }, resolve).once('error', reject);
     });
-  const waiting = [await begin(), await begin(), await begin(), await begin()];
+  const other = { headers: { authorization: `Bearer other/${lab.token}` } };
+  const waiting = [await begin(), await begin()];
   const refused = await lab.get(ARCHIVE);
   t.is(refused.status, 429);
   t.is(refused.headers.get('retry-after'), '30');
+  waiting.push(await begin('other/'));
+  t.is(waiting.at(-1)!.statusCode, 200, 'one login holds the places of all');
+  waiting.push(await begin('other/'));
+  t.is((await lab.get(ARCHIVE, other)).status, 429);
   for (const answer of waiting) answer.on('error', () => undefined).destroy();
   for (let tries = 0; tries < 1000; tries += 1) {
     const { status, body } = await lab.get(ARCHIVE);
