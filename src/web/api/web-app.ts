@@ -1,5 +1,6 @@
 /** The HTTP server of the API, with its limits and the errors that it sends itself. */
 import type { Http2SecureServer } from 'node:http2';
+import type { Socket } from 'node:net';
 import {
   fastify,
   type FastifyError,
@@ -46,6 +47,10 @@ const MAX_BODY_BYTES: number = 64 << 10;
 const MAX_PARAMETER_CHARS = 1024;
 /** Time within which a whole request must have come. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How often the time of requests is looked at. */
+const CHECK_MS = 5000;
+/** Time that open answers have to end when an app closes. */
+const CLOSING_MS = 2000;
 /** Time without any byte after which a connection ends. */
 const IDLE_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 30_000;
@@ -117,8 +122,29 @@ export function newWebApp({
     void reply.headers(GUARDS);
     boundAnswer(reply, payload, limits.readerMs);
   });
+  boundConnections(app);
   answerErrors(app, onError);
   return app;
+}
+
+/** Sets the time of a request over TLS too, and ends connections that outlast the closing of an app. */
+function boundConnections(app: WebApp): void {
+  const { server } = app;
+  const sockets = new Set<Socket>();
+  Object.assign(server, {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_MS,
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  app.addHook('preClose', async () => {
+    setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, CLOSING_MS).unref();
+  });
 }
 
 /**
