@@ -13,7 +13,7 @@ export interface AtOnceLimits {
   readonly why: string;
 }
 
-export const REQUESTS_AT_ONCE: AtOnceLimits = Object.freeze({
+const REQUESTS_AT_ONCE: AtOnceLimits = Object.freeze({
   // More than the streams of one connection, so that a tool with one never meets the limit.
   ofOne: 192,
   ofAll: 1024,

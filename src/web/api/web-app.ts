@@ -35,12 +35,12 @@ export interface WebAppOptions {
   readonly limits?: WebLimits;
 }
 
-export interface WebLimits {
+interface WebLimits {
   /** Time within which a reader must have taken something of an answer of unknown size. */
   readonly readerMs: number;
 }
 
-export const WEB_LIMITS: WebLimits = Object.freeze({ readerMs: 60_000 });
+const WEB_LIMITS: WebLimits = Object.freeze({ readerMs: 60_000 });
 
 /** Most bytes of a request's body, unless its route says otherwise. */
 const MAX_BODY_BYTES: number = 64 << 10;
