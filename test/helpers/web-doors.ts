@@ -4,6 +4,7 @@ import type { ExecutionContext } from 'ava';
 import { Access, openLocalHistory } from '../../src/history/index.js';
 import type { TardisError } from '../../src/errors/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import type { WebAppOptions } from '../../src/web/api/index.js';
 import { archiveRoute } from '../../src/web/archive/index.js';
 import { registerDav } from '../../src/web/dav/index.js';
 import type { Place } from './inline.js';
@@ -22,7 +23,7 @@ export interface WebDoors {
 export async function openDoors(
   t: ExecutionContext,
   { store, client }: Place,
-  isSealed = false,
+  { isSealed = false, tls }: { isSealed?: boolean; tls?: WebAppOptions['tls'] } = {},
 ): Promise<WebDoors> {
   const reported: TardisError[] = [];
   const onError = (error: TardisError): void => {
@@ -35,10 +36,11 @@ export async function openDoors(
     isSealed,
     [archiveRoute({ onError })],
     registerDav,
+    tls,
   );
   t.teardown(() => lab.close());
   await lab.app.listen({ host: '127.0.0.1', port: 0 });
-  const origin = `http://127.0.0.1:${(lab.app.server.address() as AddressInfo).port}`;
+  const origin = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(lab.app.server.address() as AddressInfo).port}`;
   const token = `${client}:all`;
   const get = (path: string, init: RequestInit = {}): Promise<Response> => {
     const headers = new Headers(init.headers);

@@ -9,6 +9,7 @@ import {
   newWebApp,
   registerApi,
   type WebApp,
+  type WebAppOptions,
 } from '../../src/web/api/index.js';
 import { inlineSystem } from './inline.js';
 import { InlineJobs } from '../../src/workers/index.js';
@@ -22,7 +23,8 @@ export interface WebLab {
 const ALL: readonly RightName[] = ['list', 'read', 'admin'];
 
 /**
- * Returns an API in which `Authorization: Bearer CLIENT:RIGHT,RIGHT…` is a login. `open` opens the one client.
+ * Returns an API in which `Authorization: Bearer CLIENT:RIGHT,RIGHT…` is a login,
+ * and `Bearer ACCOUNT/CLIENT:…` that of a sub-account. `open` opens the one client.
  */
 export async function makeWebLab(
   client: string,
@@ -30,6 +32,7 @@ export async function makeWebLab(
   isSealed = false,
   added: readonly AddedRoute[] = [],
   more: (app: WebApp, door: Door) => void = () => undefined,
+  tls?: WebAppOptions['tls'],
 ): Promise<WebLab> {
   const system = inlineSystem();
   const pool = new HistoryPool(system, new InlineJobs(system, 1 << 10));
@@ -48,12 +51,13 @@ export async function makeWebLab(
     canRestore: false,
     allowsCache: true,
     authenticate: async ({ headers: { authorization = '' } }) => {
-      const [, name, rights] = /^Bearer ([^:]+):(.*)$/.exec(authorization) ?? [];
+      const [, account = '', name, rights] =
+        /^Bearer (?:([^:/]+)\/)?([^:]+):(.*)$/.exec(authorization) ?? [];
       if (name === undefined || rights === undefined) {
         throw new TardisError('NOT_LOGGED_IN', 'a login is needed');
       }
       const words = rights === 'all' ? ALL : (rights.split(',') as RightName[]);
-      return { client: name, account: '', rights: new Set(words) };
+      return { client: name, account, rights: new Set(words) };
     },
     clients: async () => [overview],
     open: async (name) => {
@@ -61,7 +65,7 @@ export async function makeWebLab(
       return pool.lease(name, async () => ({ history: await open(), isSealed }));
     },
   };
-  const app = newWebApp({ onError: () => undefined });
+  const app = newWebApp({ tls, onError: () => undefined });
   registerApi(app, door, added);
   more(app, door);
   await app.ready();

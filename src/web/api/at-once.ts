@@ -1,32 +1,61 @@
 /** Limits of the requests that are answered at once, in all and for each login. */
+import type { FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
+import { addressGroup } from '../../system/index.js';
 
-/** More than the streams of one connection, so that a tool with one never meets the limit. */
-const MAX_OF_ONE = 192;
-const MAX_OF_ALL = 1024;
-const RETRY_SECONDS = 1;
+export interface AtOnceLimits {
+  /** For each login, and for each address (or block of addresses) without one. */
+  readonly ofOne: number;
+  readonly ofAll: number;
+  /** For all requests without a login, so that logins have the rest. */
+  readonly ofStrangers: number;
+  readonly retrySeconds: number;
+  readonly why: string;
+}
+
+const REQUESTS_AT_ONCE: AtOnceLimits = Object.freeze({
+  // More than the streams of one connection, so that a tool with one never meets the limit.
+  ofOne: 192,
+  ofAll: 1024,
+  ofStrangers: 512,
+  retrySeconds: 1,
+  why: 'too many requests are being answered',
+});
 
 export class AtOnce {
   private all = 0;
-  private readonly byLogin = new Map<string, number>();
+  private strangers = 0;
+  private readonly byKey = new Map<string, number>();
+  private readonly limits: AtOnceLimits;
 
-  /** Counts a request of a login until the returned function is called. Throws TOO_MANY_REQUESTS. */
-  enter(login: string): () => void {
-    const own = this.byLogin.get(login) ?? 0;
-    if (this.all >= MAX_OF_ALL || own >= MAX_OF_ONE) {
-      const why = 'too many requests are being answered';
-      throw new TardisError('TOO_MANY_REQUESTS', why, { seconds: RETRY_SECONDS });
-    }
-    this.all += 1;
-    this.byLogin.set(login, own + 1);
+  constructor(limits: AtOnceLimits = REQUESTS_AT_ONCE) {
+    this.limits = limits;
+  }
+
+  /** Counts a request, whose visitor is known, until the returned function is called. Throws TOO_MANY_REQUESTS. */
+  enter({ visitor, raw }: Pick<FastifyRequest, 'visitor' | 'raw'>): () => void {
+    const { ofOne, ofAll, ofStrangers, retrySeconds: seconds, why } = this.limits;
+    const isStranger = visitor === undefined;
+    const key = isStranger
+      ? `address ${addressGroup(raw.socket.remoteAddress)}`
+      : `login ${visitor.client ?? ''}/${visitor.account}`;
+    const own = this.byKey.get(key) ?? 0;
+    const isFull = this.all >= ofAll || (isStranger && this.strangers >= ofStrangers);
+    if (isFull || own >= ofOne) throw new TardisError('TOO_MANY_REQUESTS', why, { seconds });
+    this.count(key, isStranger, 1);
     let isLeft = false;
     return () => {
       if (isLeft) return;
       isLeft = true;
-      this.all -= 1;
-      const left = this.byLogin.get(login)! - 1;
-      if (left > 0) this.byLogin.set(login, left);
-      else this.byLogin.delete(login);
+      this.count(key, isStranger, -1);
     };
+  }
+
+  private count(key: string, isStranger: boolean, more: 1 | -1): void {
+    this.all += more;
+    if (isStranger) this.strangers += more;
+    const own = (this.byKey.get(key) ?? 0) + more;
+    if (own > 0) this.byKey.set(key, own);
+    else this.byKey.delete(key);
   }
 }

@@ -1,4 +1,4 @@
-export { AtOnce } from './at-once.js';
+export { AtOnce, type AtOnceLimits } from './at-once.js';
 export { OpenContents, type ByteRange } from './content/open-contents.js';
 export { etagOf, sendContent, type SentContent } from './content/send-content.js';
 export { dispositionOf, typeOf } from './content/content-headers.js';

@@ -77,11 +77,13 @@ function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): v
         default: Problem,
       },
     },
-    onRequest: async (request) => {
+    onRequest: async (request, answer) => {
       const isOpen = row.right === 'none';
       const visitor = isOpen ? undefined : await house.door.authenticate(request);
       if (visitor !== undefined) requireRights(row, visitor, clientIn(request));
       request.visitor = visitor;
+      // Before the body is read, which takes memory.
+      if (row.isUncounted !== true) whenClosed(answer, house.atOnce.enter(request));
     },
     handler: async (request, answer) => answerTo(house, row, handler, request, answer),
   });
@@ -113,7 +115,7 @@ function requireRights(
 }
 
 async function answerTo(
-  { door, atOnce }: House,
+  { door }: House,
   row: RouteRow,
   handler: Handler,
   request: FastifyRequest,
@@ -132,8 +134,6 @@ async function answerTo(
     request,
     reply,
   };
-  const leave = atOnce.enter(visitor === undefined ? '' : `${visitor.client}/${visitor.account}`);
-  whenClosed(reply, leave);
   if (client === undefined || visitor === undefined) {
     return handled(row, handler, { ...asked, lease: undefined } as unknown as Asked, reply);
   }

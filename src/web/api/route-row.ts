@@ -12,6 +12,8 @@ export interface RouteRow {
   readonly right: RightName | 'none' | 'login';
   /** True if the answer needs names or contents in clear, so that a program without keys cannot give it. */
   readonly isClear?: boolean;
+  /** True if the answer costs nothing, so that no limit of requests counts it. */
+  readonly isUncounted?: boolean;
   readonly summary: string;
   readonly query?: TSchema;
   readonly body?: TSchema;

@@ -33,6 +33,7 @@ export const ROUTES = {
     method: 'GET',
     path: '/health',
     right: 'none',
+    isUncounted: true,
     summary: 'Reports that the program answers.',
     reply: Type.Object({ status: Type.Literal('ok'), version: Type.String() }),
   },

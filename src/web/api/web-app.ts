@@ -1,5 +1,6 @@
 /** The HTTP server of the API, with its limits and the errors that it sends itself. */
 import type { Http2SecureServer } from 'node:http2';
+import type { Socket } from 'node:net';
 import {
   fastify,
   type FastifyError,
@@ -10,6 +11,7 @@ import {
 } from 'fastify';
 import compress from '@fastify/compress';
 import { asTardisError, type TardisError } from '../../errors/index.js';
+import { boundAnswer } from './answer-end.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 import { parseQuery, type RawQuery } from './raw-query.js';
@@ -30,13 +32,25 @@ export interface WebAppOptions {
   readonly compresses?: boolean;
   /** Called with each error that is a bug or damage. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
+  readonly limits?: WebLimits;
 }
+
+interface WebLimits {
+  /** Time within which a reader must have taken something of an answer of unknown size. */
+  readonly readerMs: number;
+}
+
+const WEB_LIMITS: WebLimits = Object.freeze({ readerMs: 60_000 });
 
 /** Most bytes of a request's body, unless its route says otherwise. */
 const MAX_BODY_BYTES: number = 64 << 10;
 const MAX_PARAMETER_CHARS = 1024;
 /** Time within which a whole request must have come. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** How often the time of requests is looked at. */
+const CHECK_MS = 5000;
+/** Time that open answers have to end when an app closes. */
+const CLOSING_MS = 2000;
 /** Time without any byte after which a connection ends. */
 const IDLE_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 30_000;
@@ -49,7 +63,12 @@ const MAX_STREAMS = 128;
 const MALFORMED = '%';
 
 /** Returns an app without routes. It speaks HTTP/2 and HTTP/1.1 over TLS, and HTTP/1.1 without. */
-export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): WebApp {
+export function newWebApp({
+  tls,
+  compresses = false,
+  onError,
+  limits = WEB_LIMITS,
+}: WebAppOptions): WebApp {
   const common = {
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
@@ -99,11 +118,33 @@ export function newWebApp({ tls, compresses = false, onError }: WebAppOptions): 
   app.addHook('preValidation', async (request) => {
     if (MALFORMED in (request.query as object)) parseQuery(request.raw.url?.split('?', 2)[1] ?? '');
   });
-  app.addHook('onSend', async (_, reply) => {
+  app.addHook('onSend', async (_, reply, payload) => {
     void reply.headers(GUARDS);
+    boundAnswer(reply, payload, limits.readerMs);
   });
+  boundConnections(app);
   answerErrors(app, onError);
   return app;
+}
+
+/** Sets the time of a request over TLS too, and ends connections that outlast the closing of an app. */
+function boundConnections(app: WebApp): void {
+  const { server } = app;
+  const sockets = new Set<Socket>();
+  Object.assign(server, {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECK_MS,
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  app.addHook('preClose', async () => {
+    setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, CLOSING_MS).unref();
+  });
 }
 
 /**

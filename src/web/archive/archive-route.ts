@@ -7,6 +7,8 @@ import {
   addedRoute,
   type AddedRoute,
   type Asked,
+  AtOnce,
+  type AtOnceLimits,
   dispositionOf,
   pathIn,
   type RouteRow,
@@ -23,8 +25,13 @@ export interface ArchiveRouteOptions {
 }
 
 /** Archives that are written at once; each may hold a piece of a large file. */
-const MAX_ARCHIVES = 4;
-const RETRY_SECONDS = 30;
+const ARCHIVES_AT_ONCE: AtOnceLimits = Object.freeze({
+  ofOne: 2,
+  ofAll: 4,
+  ofStrangers: 0,
+  retrySeconds: 30,
+  why: 'other archives are being written',
+});
 /** Failures that are reported one by one. */
 const MAX_REPORTED = 20;
 
@@ -48,16 +55,9 @@ export const ARCHIVE_ROW = {
 
 /** Returns the route, to be given to `registerApi`. */
 export function archiveRoute(options: ArchiveRouteOptions): AddedRoute {
-  let running = 0;
+  const atOnce = new AtOnce(ARCHIVES_AT_ONCE);
   return addedRoute(ARCHIVE_ROW, async (asked) => {
-    if (running >= MAX_ARCHIVES) {
-      const seconds = RETRY_SECONDS;
-      throw new TardisError('TOO_MANY_REQUESTS', 'other archives are being written', { seconds });
-    }
-    running += 1;
-    whenClosed(asked.reply, () => {
-      running -= 1;
-    });
+    whenClosed(asked.reply, atOnce.enter(asked.request));
     await sendArchive(asked, options);
   });
 }

@@ -62,10 +62,11 @@ export function registerDav(app: WebApp, door: Door): void {
         method: READING,
         url,
         compress: false,
-        onRequest: async (request) => {
+        onRequest: async (request, reply) => {
           request.visitor = await visitorOf(door, request);
+          whenClosed(reply, atOnce.enter(request)); // before the body is read, which takes memory
         },
-        handler: async (request, reply) => answer({ door, atOnce }, request, reply),
+        handler: async (request, reply) => answer(door, request, reply),
       });
     }
   });
@@ -93,23 +94,11 @@ async function visitorOf(door: Door, request: FastifyRequest): Promise<Visitor> 
   return door.authenticate(request);
 }
 
-/** The parts that all requests share. */
-interface House {
-  readonly door: Door;
-  readonly atOnce: AtOnce;
-}
-
-async function answer(
-  { door, atOnce }: House,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<unknown> {
+async function answer(door: Door, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { visitor } = request;
   if (visitor === undefined) throw new TardisError('NOT_LOGGED_IN', 'a login is needed');
   const [client, ...path] = bytesOfUrl(request.originalUrl, DAV_BASE);
   requireRight(visitor, 'list', client?.toString());
-  const leave = atOnce.enter(`${visitor.client ?? ''}/${visitor.account}`);
-  whenClosed(reply, leave); // a stream is still read when this function has returned
   if (client === undefined) return answerTop(door, visitor, request, reply);
   const lease = await door.open(client.toString(), visitor);
   whenClosed(reply, () => lease.release());

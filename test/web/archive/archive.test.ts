@@ -2,9 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
+import http2 from 'node:http2';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
+import { certificateIn } from '../../helpers/certificates.js';
 import { pause } from '../../helpers/commands.js';
 import { dataFiles } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
@@ -32,13 +34,22 @@ interface Lab extends WebDoors {
   readonly store: string;
 }
 
-async function open(t: ExecutionContext, tree: readonly TreeNode[]): Promise<Lab> {
+async function open(
+  t: ExecutionContext,
+  tree: readonly TreeNode[],
+  isSecure = false,
+): Promise<Lab> {
   const home = scratch(t);
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
   makeTree(source, tree);
   const place = { store, client: 'me' };
   await backupInline(inlineSystem(), place, [source], { create: true });
-  return { home, source, store, ...(await openDoors(t, place)) };
+  return {
+    home,
+    source,
+    store,
+    ...(await openDoors(t, place, { tls: isSecure ? await certificateIn(home) : undefined })),
+  };
 }
 
 const TREE = [
@@ -138,12 +149,8 @@ function fetched(
   });
 }
 
-test('an archive with a damaged file never looks complete, and the log names the file', async (t) => {
-  const good = Array.from({ length: 8 }, (_, index) => file(`good ${index}`, noise(index, MIB)));
-  const lab = await open(t, [...good, dir('z', [file('bad', noise('bad', 3 * MIB))])]);
-  for (const format of ['zip', 'tar']) {
-    t.true((await fetched(lab, `${ARCHIVE}?format=${format}`)).isWhole);
-  }
+/** Damages the largest object of the store in its middle. */
+function damageLargest(t: ExecutionContext, lab: Lab): void {
   const [largest] = dataFiles({ store: lab.store, client: 'me' })
     .map((name) => path.join(lab.store, 'me', name))
     .map((object) => ({ object, sizeBytes: fs.statSync(object).size }))
@@ -152,6 +159,15 @@ test('an archive with a damaged file never looks complete, and the log names the
   const fd = fs.openSync(largest!.object, 'r+');
   fs.writeSync(fd, 'spoilt', largest!.sizeBytes >> 1);
   fs.closeSync(fd);
+}
+
+test('an archive with a damaged file never looks complete, and the log names the file', async (t) => {
+  const good = Array.from({ length: 8 }, (_, index) => file(`good ${index}`, noise(index, MIB)));
+  const lab = await open(t, [...good, dir('z', [file('bad', noise('bad', 3 * MIB))])]);
+  for (const format of ['zip', 'tar']) {
+    t.true((await fetched(lab, `${ARCHIVE}?format=${format}`)).isWhole);
+  }
+  damageLargest(t, lab);
   for (const format of ['zip', 'tar']) {
     lab.reported.length = 0;
     const { bytes, isGood, isWhole } = await fetched(lab, `${ARCHIVE}?format=${format}`);
@@ -161,18 +177,50 @@ test('an archive with a damaged file never looks complete, and the log names the
   }
 });
 
+/** Requests an archive over HTTP/2, and returns its bytes and the code with which its stream ended. */
+async function fetched2(lab: Lab, url: string): Promise<{ bytes: number; code: number }> {
+  const session = http2.connect(lab.origin, { rejectUnauthorized: false });
+  const answer = session.request({ ':path': url, authorization: `Bearer ${lab.token}` });
+  let bytes = 0;
+  answer.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  answer.on('error', () => undefined); // its code is returned
+  await new Promise<void>((resolve) => answer.once('close', resolve));
+  session.destroy();
+  return { bytes, code: answer.rstCode };
+}
+
+test('over HTTP/2, an archive with a damaged file ends with an error', async (t) => {
+  const good = Array.from({ length: 8 }, (_, index) => file(`good ${index}`, noise(index, MIB)));
+  const lab = await open(t, [...good, dir('z', [file('bad', noise('bad', 3 * MIB))])], true);
+  const whole = await fetched2(lab, ARCHIVE);
+  t.is(whole.code, http2.constants.NGHTTP2_NO_ERROR);
+  damageLargest(t, lab);
+  for (const format of ['zip', 'tar']) {
+    const { bytes, code } = await fetched2(lab, `${ARCHIVE}?format=${format}`);
+    t.true(bytes > MIB && bytes < whole.bytes);
+    t.is(code, http2.constants.NGHTTP2_INTERNAL_ERROR, format);
+  }
+});
+
 test('a reader that waits stops the reading, and one that goes away ends it', async (t) => {
   const files = Array.from({ length: 12 }, (_, index) => file(`${index}`, noise(index, 2 * MIB)));
   const lab = await open(t, files);
-  const headers = { authorization: `Bearer ${lab.token}` };
-  const begin = (): Promise<http.IncomingMessage> =>
+  const begin = (account = ''): Promise<http.IncomingMessage> =>
     new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${account}${lab.token}` };
       http.get(`${lab.origin}${ARCHIVE}`, { headers, agent: false }, resolve).once('error', reject);
     });
-  const waiting = [await begin(), await begin(), await begin(), await begin()];
+  const other = { headers: { authorization: `Bearer other/${lab.token}` } };
+  const waiting = [await begin(), await begin()];
   const refused = await lab.get(ARCHIVE);
   t.is(refused.status, 429);
   t.is(refused.headers.get('retry-after'), '30');
+  waiting.push(await begin('other/'));
+  t.is(waiting.at(-1)!.statusCode, 200, 'one login holds the places of all');
+  waiting.push(await begin('other/'));
+  t.is((await lab.get(ARCHIVE, other)).status, 429);
   for (const answer of waiting) answer.on('error', () => undefined).destroy();
   for (let tries = 0; tries < 1000; tries += 1) {
     const { status, body } = await lab.get(ARCHIVE);

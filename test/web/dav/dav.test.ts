@@ -169,7 +169,7 @@ test('nobody gets in without a login, and Basic carries a token', async (t) => {
 });
 
 test('a client that encrypts is refused without its keys', async (t) => {
-  const sealed = await openDoors(t, lab.place, true);
+  const sealed = await openDoors(t, lab.place, { isSealed: true });
   const answer = await sealed.get('/dav/me/', { method: 'PROPFIND', headers: { depth: '0' } });
   t.is(answer.status, 409);
 });

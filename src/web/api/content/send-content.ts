@@ -6,15 +6,9 @@ import type { HistoryEntry } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
 import { EntryType, lastComponent } from '../../../model/index.js';
 import type { Lease } from '../door.js';
-import { whenClosed } from '../when-closed.js';
 import { CONTENT_GUARDS, dispositionOf, typeOf } from './content-headers.js';
 import type { ByteRange } from './open-contents.js';
 import { rangesIn } from './ranges.js';
-
-/** Slowest reader of a content, beyond some seconds. */
-const LEAST_PATIENCE_MS = 60_000;
-const LEAST_BYTES_PER_MS = 16;
-const MAX_TIMER_MS: number = 2 ** 31 - 1;
 
 export interface SentContent {
   readonly lease: Pick<Lease, 'history' | 'contents'>;
@@ -102,18 +96,8 @@ async function send(reply: FastifyReply, bytes: AsyncGenerator<Buffer> | undefin
     await reply.send();
     return;
   }
-  endLate(reply);
   // Small buffers between the stages: each part is up to 256 KiB.
   await reply.send(Readable.from(bytes, { objectMode: false, highWaterMark: 1 }));
-}
-
-/** Cuts an answer off that its reader takes too slowly, since it holds memory and an open client. */
-function endLate(reply: FastifyReply): void {
-  const bytes = Number(reply.getHeader('content-length') ?? 0);
-  const patienceMs = LEAST_PATIENCE_MS + bytes / LEAST_BYTES_PER_MS;
-  const timer = setTimeout(() => reply.raw.destroy(), Math.min(patienceMs, MAX_TIMER_MS));
-  timer.unref();
-  whenClosed(reply, () => clearTimeout(timer));
 }
 
 /**

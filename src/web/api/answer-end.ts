@@ -1,0 +1,68 @@
+/** The ends of answers: one that breaks off never looks complete, and none waits for its reader without a bound. */
+import { constants, Http2ServerResponse } from 'node:http2';
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import { whenClosed } from './when-closed.js';
+
+/** Slowest reader of an answer of known size, beyond some seconds. */
+const LEAST_PATIENCE_MS = 60_000;
+const LEAST_BYTES_PER_MS = 16;
+const MAX_TIMER_MS: number = 2 ** 31 - 1;
+/** How often a reader is looked at within its time. */
+const LOOKS = 6;
+
+/**
+ * Ends an answer before its end, so that its requester sees that it is not complete. An HTTP/2 stream that is only
+ * destroyed would be closed without an error, which some programs take for the end.
+ */
+function cutOff(reply: FastifyReply): void {
+  const raw: unknown = reply.raw;
+  if (raw instanceof Http2ServerResponse) raw.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  reply.raw.destroy();
+}
+
+/**
+ * Cuts an answer off if the stream that is sent fails after the headers, or if its reader is too slow, since it holds
+ * memory and an open client. A reader of unknown bytes must take some within `readerMs`.
+ */
+export function boundAnswer(reply: FastifyReply, payload: unknown, readerMs: number): void {
+  const known = reply.getHeader('content-length');
+  if (!(payload instanceof Readable)) {
+    const isBytes = typeof payload === 'string' || Buffer.isBuffer(payload);
+    endLate(reply, isBytes ? Buffer.byteLength(payload) : 0);
+    return;
+  }
+  // Before the answer has begun, the error is the answer.
+  payload.once('error', () => {
+    if (reply.raw.headersSent) cutOff(reply);
+  });
+  if (known === undefined) endStalled(reply, readerMs);
+  else endLate(reply, Number(known));
+}
+
+function endLate(reply: FastifyReply, bytes: number): void {
+  const patienceMs = LEAST_PATIENCE_MS + bytes / LEAST_BYTES_PER_MS;
+  const timer = setTimeout(() => cutOff(reply), Math.min(patienceMs, MAX_TIMER_MS));
+  timer.unref();
+  whenClosed(reply, () => clearTimeout(timer));
+}
+
+/** Cuts an answer off once bytes have waited for its reader for `readerMs`, and it has taken none of them. */
+function endStalled(reply: FastifyReply, readerMs: number): void {
+  const raw: unknown = reply.raw;
+  const sink = raw instanceof Http2ServerResponse ? raw.stream : reply.raw;
+  let waitingBytes = 0;
+  let takenAtMs = performance.now();
+  const note = (): void => {
+    takenAtMs = performance.now();
+  };
+  sink.on('drain', note);
+  const timer = setInterval(() => {
+    const before = waitingBytes;
+    waitingBytes = sink.writableLength;
+    if (waitingBytes === 0 || waitingBytes !== before) note();
+    else if (performance.now() - takenAtMs >= readerMs) cutOff(reply);
+  }, readerMs / LOOKS);
+  timer.unref();
+  whenClosed(reply, () => clearInterval(timer));
+}
