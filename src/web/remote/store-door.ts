@@ -38,6 +38,8 @@ export interface StoreDoorOptions {
   readonly jobs: JobRunner;
   readonly store: string;
   readonly catalogFile: string;
+  /** The only client that is served; undefined serves all. */
+  readonly onlyClient?: string | undefined;
   readonly allowsCache: boolean;
   readonly log: Logger;
 }
@@ -62,7 +64,7 @@ export class StoreDoor implements Door {
   private readonly options: StoreDoorOptions;
 
   constructor(options: StoreDoorOptions) {
-    const { system, jobs, store, catalogFile, allowsCache, log } = options;
+    const { system, jobs, store, catalogFile, onlyClient, allowsCache, log } = options;
     this.options = options;
     this.system = system;
     this.allowsCache = allowsCache;
@@ -75,7 +77,7 @@ export class StoreDoor implements Door {
         catalogFile,
         allowCreate: false,
         newHostsAtOnce: 1,
-        onlyClient: undefined,
+        onlyClient,
         requirePassword: true,
       },
       log,
@@ -110,7 +112,7 @@ export class StoreDoor implements Door {
     const { client, account } = parts;
     const directory = path.join(this.options.store, client);
     const isRight = unguarded(() => isTokenOf(this.system, directory, parts));
-    if (!isRight) return undefined;
+    if (!isRight || !this.serves(client)) return undefined;
     try {
       openClientDirectory(this.system, this.placeOf(client));
       return { client, account, rights: new Set(readRights(this.system, directory, account)) };
@@ -180,11 +182,15 @@ export class StoreDoor implements Door {
     const { system } = this;
     const { store, catalogFile } = this.options;
     if (!rights.has('admin')) return overviewOf(system, store, [client], catalogFile);
-    return overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
+    const all = await overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
+    return all.filter((one) => this.serves(one.client));
   }
 
-  open(client: string): Promise<Lease> {
+  async open(client: string): Promise<Lease> {
     const { system } = this;
+    if (!this.serves(client)) {
+      throw new TardisError('NO_SUCH_CLIENT', `this server does not serve "${client}"`);
+    }
     const directory = openClientDirectory(system, this.placeOf(client));
     const isSealed = hasEncryptingKeys(system, directory.path);
     // A rewrite replaces the directory, and leaves a new catalog in its place.
@@ -203,6 +209,11 @@ export class StoreDoor implements Door {
   async close(): Promise<void> {
     this.logins.close();
     await this.pool.close();
+  }
+
+  private serves(client: string): boolean {
+    const { onlyClient } = this.options;
+    return onlyClient === undefined || client === onlyClient;
   }
 
   private placeOf(client: string): { store: string; client: string; catalogFile: string } {

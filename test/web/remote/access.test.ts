@@ -1,0 +1,73 @@
+import anyTest, { type TestFn } from 'ava';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { RightName } from '../../../src/model/index.js';
+import {
+  createClientDirectory,
+  putAccount,
+  putToken,
+  removeAccount,
+  tokenHash,
+} from '../../../src/store/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { rejectedCode } from '../../helpers/codes.js';
+import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { openThroughWeb, startWeb, type WebServer } from '../../helpers/web-server.js';
+
+const test = anyTest as TestFn<undefined>;
+const system = nodeSystem();
+const SECRET = 'A'.repeat(43);
+
+let lab: HistoryLab;
+
+test.before(async () => {
+  lab = await makeHistoryLab(true);
+});
+test.after.always(async () => {
+  await removeHistoryLab(lab);
+});
+
+/** Gives a client of the store an account with a token, and returns the token. */
+async function giveToken(client: string, rights: readonly RightName[]): Promise<string> {
+  const directory = path.join(lab.place.store, client);
+  await putToken(system, directory, 'script', tokenHash(SECRET));
+  await putAccount(system, directory, { name: 'script', rights }, undefined);
+  return `${client}/script/${SECRET}`;
+}
+
+/** Asks for a route with a token. Returns the status and the body. */
+async function get(
+  { app }: WebServer,
+  route: string,
+  token: string,
+): Promise<{ status: number; text: string }> {
+  const headers = { authorization: `Bearer ${token}` };
+  const answer = await app.inject({ method: 'GET', url: `/api/v1${route}`, headers });
+  return { status: answer.statusCode, text: answer.body };
+}
+
+test.serial('a server of one client refuses all others', async (t) => {
+  const { store } = lab.place;
+  await createClientDirectory(system, { store, client: 'other', catalogFile: 'tardis.db' });
+  const token = await giveToken('me', ['list', 'read', 'admin']);
+  fs.mkdirSync(path.join(store, '.accounts'));
+  fs.writeFileSync(path.join(store, '.accounts/family'), 'Targets: me other\n');
+  const [own, others, all] = [
+    await startWeb(lab.home, store, { onlyClient: 'me' }),
+    await startWeb(lab.home, store, { onlyClient: 'other' }),
+    await startWeb(lab.home, store),
+  ];
+  t.teardown(async () => {
+    for (const server of [own, others, all]) await server.close();
+  });
+  t.is((await get(own, '/clients/me/sets', token)).status, 200);
+  t.is((await get(all, '/clients/me/sets', token)).status, 200);
+  t.regex((await get(all, '/clients', token)).text, /"other"/);
+  t.notRegex((await get(own, '/clients', token)).text, /"other"/);
+  t.is((await get(others, '/clients/me/sets', token)).status, 401);
+  t.is(await rejectedCode(openThroughWeb(others, 'me')), 'NO_SUCH_CLIENT');
+  t.is(await rejectedCode(others.door.open('me')), 'NO_SUCH_CLIENT');
+  (await openThroughWeb(own, 'me')).close();
+  await removeAccount(system, path.join(store, 'me'), 'script');
+  fs.rmSync(path.join(store, '.accounts'), { recursive: true });
+});
