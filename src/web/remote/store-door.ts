@@ -2,6 +2,7 @@
  * The door of a server: clients of a store on this machine, to those who log in by password or token. It has no keys.
  * Rights are read again every two seconds, so that a revoked one soon ends.
  */
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import type { FastifyRequest } from 'fastify';
@@ -21,7 +22,7 @@ import {
 import { addressGroup, type System, unguarded } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import { type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
-import { Logins } from './logins.js';
+import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
 
 /** Rights of the owner of a client here; nothing here writes. */
@@ -136,27 +137,26 @@ export class StoreDoor implements Door {
     this.failed.set(address, (this.failed.get(address) ?? 0) + 1);
   }
 
-  /** Begins the session of a proven login. Throws NOT_PERMITTED without the right to list. */
-  beginSession(
-    client: string,
-    account: string,
-  ): ReturnType<Sessions['begin']> & {
-    readonly rights: ReadonlySet<RightName>;
-    readonly keys: Buffer;
-  } {
-    const directory = openClientDirectory(this.system, this.placeOf(client));
-    const found = newestKeys(this.system, loginDirectory(directory.path, account));
-    const login: LoginOf = { client, account, keys: found?.number ?? 0 };
-    const rights = this.rightsOf(login);
+  /**
+   * Begins the session of a proven login. Throws NOT_PERMITTED without the right to list, LOGIN_FAILED if the password
+   * was changed since the login began, and NO_SUCH_ACCOUNT.
+   */
+  beginSession({
+    client,
+    account,
+    keys,
+  }: Proven): ReturnType<Sessions['begin']> & { readonly rights: ReadonlySet<RightName> } {
+    const login: LoginOf = { client, account, keysHash: hashOf(keys) };
+    const rights = this.readRightsOf(login);
     if (!rights.has('list')) {
       throw new TardisError('NOT_PERMITTED', 'the account does not have the right "list"');
     }
-    return { ...this.sessions.begin(login), rights, keys: found?.bytes ?? Buffer.alloc(0) };
+    return { ...this.sessions.begin(login), rights };
   }
 
   /** Returns the present rights of a login. Throws LOGIN_FAILED if its password was changed, NO_SUCH_ACCOUNT, … */
   private rightsOf(login: LoginOf): ReadonlySet<RightName> {
-    const key = `${login.client}/${login.account}/${login.keys}`;
+    const key = `${login.client}/${login.account}/${login.keysHash}`;
     const nowMs = this.system.clock.monotonicMs();
     const known = this.remembered.get(key);
     if (known !== undefined && nowMs < known.untilMs) return known.rights;
@@ -168,10 +168,11 @@ export class StoreDoor implements Door {
     return rights;
   }
 
-  private readRightsOf({ client, account, keys }: LoginOf): ReadonlySet<RightName> {
+  private readRightsOf({ client, account, keysHash }: LoginOf): ReadonlySet<RightName> {
     const { system } = this;
     const { path: directory } = openClientDirectory(system, this.placeOf(client));
-    if ((newestKeys(system, loginDirectory(directory, account))?.number ?? 0) !== keys) {
+    const keys = newestKeys(system, loginDirectory(directory, account));
+    if (keys === undefined || hashOf(keys.bytes) !== keysHash) {
       throw new TardisError('LOGIN_FAILED', 'the password was changed');
     }
     return account === '' ? OWNER_RIGHTS : new Set(readRights(system, directory, account));
@@ -233,6 +234,10 @@ function tokenIn(header: string | undefined): string | undefined {
   const pair = Buffer.from(value, 'base64').toString('latin1');
   const at = pair.indexOf(':');
   return at < 0 ? undefined : pair.slice(at + 1);
+}
+
+function hashOf(keys: Buffer): string {
+  return createHash('sha256').update(keys).digest('hex');
 }
 
 function notLoggedIn(why: string): TardisError {

@@ -12,10 +12,13 @@ import {
 import { nodeSystem } from '../../../src/system/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { giveAccount } from '../../helpers/rekeys.js';
 import { openThroughWeb, startWeb, type WebServer } from '../../helpers/web-server.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
+/** Longer than a server remembers rights. */
+const RIGHTS_HOLD_MS = 2100;
 const SECRET = 'A'.repeat(43);
 
 let lab: HistoryLab;
@@ -70,4 +73,55 @@ test.serial('a server of one client refuses all others', async (t) => {
   (await openThroughWeb(own, 'me')).close();
   await removeAccount(system, path.join(store, 'me'), 'script');
   fs.rmSync(path.join(store, '.accounts'), { recursive: true });
+});
+
+/** Starts a server in which `meanwhile` runs between the challenge of a login and its proof. */
+async function startWith(meanwhile: () => Promise<void>): Promise<WebServer> {
+  const server = await startWeb(lab.home, lab.place.store);
+  const real = server.door.logins;
+  const prove = real.prove.bind(real);
+  real.prove = async (...words) => {
+    await meanwhile();
+    return prove(...words);
+  };
+  return server;
+}
+
+test.serial('a password that changes between challenge and proof begins no session', async (t) => {
+  const directory = path.join(lab.place.store, 'me');
+  await giveAccount(lab.place, 'bob', ['list', 'read']);
+  let isChanged = false;
+  const server = await startWith(async () => {
+    if (!isChanged) return;
+    await removeAccount(system, directory, 'bob');
+    await giveAccount(lab.place, 'bob', ['list', 'read']);
+  });
+  t.teardown(() => server.close());
+  (await openThroughWeb(server, 'me', { account: 'bob' })).close();
+  isChanged = true;
+  t.is(await rejectedCode(openThroughWeb(server, 'me', { account: 'bob' })), 'LOGIN_FAILED');
+  await removeAccount(system, directory, 'bob');
+});
+
+test.serial('the session of a removed account does not come back with its name', async (t) => {
+  const directory = path.join(lab.place.store, 'me');
+  await giveAccount(lab.place, 'bob', ['list', 'read']);
+  const server = await startWith(async () => undefined);
+  t.teardown(() => server.close());
+  const { door } = server;
+  const begin = door.beginSession.bind(door);
+  let token = '';
+  door.beginSession = (proven) => {
+    const begun = begin(proven);
+    ({ token } = begun);
+    return begun;
+  };
+  const history = await openThroughWeb(server, 'me', { account: 'bob' });
+  t.is((await get(server, '/session', token)).status, 200);
+  await removeAccount(system, directory, 'bob');
+  await giveAccount(lab.place, 'bob', ['list', 'read']);
+  await new Promise((resolve) => setTimeout(resolve, RIGHTS_HOLD_MS));
+  t.is((await get(server, '/session', token)).status, 401);
+  history.close();
+  await removeAccount(system, directory, 'bob');
 });
