@@ -18,6 +18,7 @@ import {
   openClientDirectory,
   parseToken,
   readRights,
+  tokenHash,
 } from '../../store/index.js';
 import { addressGroup, type System, unguarded } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
@@ -62,6 +63,8 @@ export class StoreDoor implements Door {
   /** Failed tokens by address, in the present minute. */
   private readonly failed = new Map<string, number>();
   private failedSinceMs = 0;
+  /** Hashes of tokens that were right, least recently used first: failures of others do not stop them. */
+  private readonly proven = new Set<string>();
   private readonly options: StoreDoorOptions;
 
   constructor(options: StoreDoorOptions) {
@@ -90,8 +93,17 @@ export class StoreDoor implements Door {
     const token = tokenIn(request.headers.authorization);
     if (token === undefined) throw notLoggedIn('the request has no token');
     const address = addressGroup(request.raw.socket.remoteAddress);
-    const visitor = this.byLongToken(token) ?? this.bySession(token);
-    if (visitor !== undefined) return visitor;
+    const known = this.bySession(token);
+    if (known !== undefined) return known;
+    const key = tokenHash(token).toString('hex');
+    if (!this.proven.delete(key)) this.requireFewFailures(address); // before any file is read
+    const visitor = this.byLongToken(token);
+    if (visitor !== undefined) {
+      const [oldest] = this.proven;
+      if (this.proven.size >= MAX_REMEMBERED) this.proven.delete(oldest!);
+      this.proven.add(key);
+      return visitor;
+    }
     this.countFailure(address);
     throw notLoggedIn('the token is wrong, or its session has ended');
   }

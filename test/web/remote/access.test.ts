@@ -19,6 +19,9 @@ const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
 /** Longer than a server remembers rights. */
 const RIGHTS_HOLD_MS = 2100;
+/** As many wrong tokens as one address may send in a minute. */
+const FAILURES = 60;
+const WRONG = 'B'.repeat(43);
 const SECRET = 'A'.repeat(43);
 
 let lab: HistoryLab;
@@ -124,4 +127,21 @@ test.serial('the session of a removed account does not come back with its name',
   t.is((await get(server, '/session', token)).status, 401);
   history.close();
   await removeAccount(system, directory, 'bob');
+});
+
+test.serial('after too many wrong tokens no other one is looked at', async (t) => {
+  const token = await giveToken('me', ['list']);
+  const server = await startWeb(lab.home, lab.place.store);
+  const used = await startWeb(lab.home, lab.place.store);
+  t.teardown(async () => {
+    await server.close();
+    await used.close();
+  });
+  t.is((await get(used, '/session', token)).status, 200);
+  for (const one of [server, used]) {
+    for (let n = 0; n < FAILURES; n += 1) await get(one, '/session', `me/script/${WRONG}`);
+  }
+  t.regex((await get(server, '/session', token)).text, /TOO_MANY_ATTEMPTS/);
+  t.is((await get(used, '/session', token)).status, 200); // it was right before
+  await removeAccount(system, path.join(lab.place.store, 'me'), 'script');
 });
