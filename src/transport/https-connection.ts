@@ -4,7 +4,7 @@
  * other server than the one that has proven itself.
  */
 import { once } from 'node:events';
-import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { fromWire, TardisError } from '../errors/index.js';
@@ -38,6 +38,8 @@ const QUESTION_TYPE = 'application/vnd.tardis';
 /** Larger than the largest size in the message table. */
 const MAX_ANSWER_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
+/** A whole question takes at most the time-out of the link, and what its bytes take at this speed. */
+const LEAST_BYTES_PER_MS = 4;
 const H2 = 'h2';
 /** Less than the time after which a server ends an idle connection. */
 const PING_MS = 30_000;
@@ -199,8 +201,29 @@ class HttpsConnection implements ClientLine {
     throw new TardisError('CONNECTION_LOST', `the server refused a question: ${error.message}`);
   }
 
+  /**
+   * Calls `onLate` if a stream has not ended in time. Each byte prolongs the time as much as it takes at the least speed,
+   * so a server that sends a byte now and then gains nothing.
+   */
+  private limitTime(stream: ClientHttp2Stream, bytes: () => number, onLate: () => void): void {
+    let allowedMs = this.timeoutMs;
+    let timer: NodeJS.Timeout;
+    const look = (): void => {
+      const earnedMs = this.timeoutMs + bytes() / LEAST_BYTES_PER_MS;
+      if (earnedMs - allowedMs < 1) {
+        onLate();
+        return;
+      }
+      timer = setTimeout(look, earnedMs - allowedMs);
+      allowedMs = earnedMs;
+    };
+    timer = setTimeout(look, allowedMs);
+    stream.once('close', () => clearTimeout(timer));
+  }
+
   private request(path: string, type: string, body: Buffer): Promise<Answer> {
     const { session, timeoutMs, place, token } = this;
+    const { NGHTTP2_CANCEL } = loadHttp2().constants;
     return new Promise((resolve, reject) => {
       const stream = session.request({
         ':method': 'POST',
@@ -211,18 +234,26 @@ class HttpsConnection implements ClientLine {
       let headers: IncomingHttpHeaders & { ':status'?: number } = {};
       const parts: Buffer[] = [];
       let bytes = 0;
-      stream.setTimeout(timeoutMs, () => {
-        const seconds = Math.round(timeoutMs / 1000);
-        reject(new TardisError('TIMED_OUT', `a question was not answered for ${seconds} s`));
-        stream.close();
-      });
+      const giveUp = (error: TardisError): void => {
+        reject(error);
+        stream.close(NGHTTP2_CANCEL);
+      };
+      const seconds = Math.round(timeoutMs / 1000);
+      stream.setTimeout(timeoutMs, () =>
+        giveUp(new TardisError('TIMED_OUT', `a question was not answered for ${seconds} s`)),
+      );
+      this.limitTime(
+        stream,
+        () => body.length + bytes,
+        () => giveUp(new TardisError('TIMED_OUT', 'a question was answered too slowly')),
+      );
       stream.on('response', (given) => {
         headers = given;
       });
       stream.on('data', (part: Buffer) => {
         bytes += part.length;
         if (bytes <= MAX_ANSWER_BYTES) parts.push(part);
-        else reject(new TardisError('MESSAGE_TOO_LARGE', 'an answer is too large'));
+        else giveUp(new TardisError('MESSAGE_TOO_LARGE', 'an answer is too large'));
       });
       stream.on('end', () =>
         resolve({ status: headers[':status'] ?? 0, headers, body: Buffer.concat(parts) }),

@@ -187,6 +187,14 @@ test('a tardisd with Remote serves its store over HTTP too', async (t) => {
   t.is(sets.length, 1);
   server.signal('SIGTERM');
   t.is((await server.ended).status, 0);
+
+  const single = new Running('tardisd', ['--config', file, '--insecure-tcp', '-C', 'other']);
+  t.teardown(() => single.signalGroup('SIGKILL'));
+  await single.until('its port', () => /"port":\d+/.test(single.stderr));
+  const [, otherPort] = /"port":(\d+)/.exec(single.stderr)!;
+  const status = ['--output', '/dev/null', '--write-out', '%{http_code}'];
+  const bearer = ['--header', `Authorization: Bearer ${token}`];
+  t.is(await curl(...status, ...bearer, url.replace(`:${port}/`, `:${otherPort}/`)), '401');
 });
 
 test('Compress and AllowCache are what answers say', async (t) => {

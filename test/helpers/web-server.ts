@@ -5,7 +5,7 @@ import type { History } from '../../src/history/index.js';
 import { openRemoteHistory } from '../../src/history/remote/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { newWebApp, type WebApp } from '../../src/web/api/index.js';
-import { registerRemoteApi, StoreDoor } from '../../src/web/remote/index.js';
+import { registerRemoteApi, StoreDoor, type StoreDoorOptions } from '../../src/web/remote/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import { certificateIn } from './certificates.js';
 import type { HistoryLab } from './history-lab.js';
@@ -22,7 +22,11 @@ export interface WebServer {
 let made = 0;
 
 /** Serves a store. Its files are put into `home`. */
-export async function startWeb(home: string, store: string): Promise<WebServer> {
+export async function startWeb(
+  home: string,
+  store: string,
+  more: Partial<StoreDoorOptions> = {},
+): Promise<WebServer> {
   const system = nodeSystem();
   const name = `web-${(made += 1)}`;
   const tls = await certificateIn(home, name);
@@ -35,6 +39,7 @@ export async function startWeb(home: string, store: string): Promise<WebServer> 
     catalogFile: 'tardis.db',
     allowsCache: true,
     log: pino({ level: 'silent' }),
+    ...more,
   });
   registerRemoteApi(app, door);
   await app.listen({ host: '127.0.0.1', port: 0 });

@@ -62,10 +62,17 @@ export interface LoginOptions {
 
 type State = 'open' | 'unknown' | 'keys';
 
+/** The key record of a client, and its bytes. */
+interface KeysFound {
+  readonly kind: 'keys';
+  readonly record: KeyRecord;
+  readonly bytes: Buffer;
+}
+
 /** The result of looking up a client's name. */
 type Found =
   | { readonly kind: 'open' | 'unknown' }
-  | { readonly kind: 'keys'; readonly record: KeyRecord }
+  | KeysFound
   | { readonly kind: 'damaged'; readonly error: TardisError };
 
 /** The owner of a client, or one of its sub-accounts. */
@@ -78,8 +85,7 @@ interface Who {
 /** Context of a login. */
 interface Asked {
   readonly attempt: Attempt;
-  /** Undefined if the key record belongs to the client. */
-  readonly found?: Found;
+  readonly found: Found;
   /** True if the login would create the client, but an earlier attempt has created it. */
   readonly isRepeated: boolean;
   /** True if the peer may learn which clients exist. */
@@ -89,6 +95,8 @@ interface Asked {
 /** A login that waits for the client's proof. */
 export interface PendingLogin {
   readonly challenge: Head<'loginChallenge'>;
+  /** The key record whose password is proven; empty if it is a decoy's. */
+  readonly keys: Buffer;
   /** Checks the client's proof and returns the server's. Throws LOGIN_FAILED. */
   check(proof: Head<'loginProof'>, context: LoginContext): Promise<Buffer>;
   /** Ends a login whose connection ended before the check. It counts as failed. */
@@ -142,8 +150,9 @@ export class LoginService {
     const attempt = await this.attempts.begin(client, address);
     try {
       if (channel.kind === 'unix' && account === '') {
-        const record = this.exact(who, this.look(own, state, undefined));
-        return await this.challenge(who, address, record, { attempt, isRepeated, isExact: true });
+        const found = this.exact(who, this.look(own, state, undefined));
+        const asked = { attempt, found, isRepeated, isExact: true };
+        return await this.challenge(who, address, found.record, asked);
       }
       const decoy = await this.openDecoy();
       const found = unguarded(() => this.look(own, state, decoy.directory));
@@ -235,16 +244,18 @@ export class LoginService {
         throw new TardisError('KEYS_DAMAGED', 'a key record has the name of another one');
       }
       if (state !== 'keys') return { kind: state };
-      if (record === undefined) throw new TardisError('KEYS_DAMAGED', 'a key record is missing');
-      return { kind: 'keys', record };
+      if (keys === undefined || record === undefined) {
+        throw new TardisError('KEYS_DAMAGED', 'a key record is missing');
+      }
+      return { kind: 'keys', record, bytes: keys.bytes };
     } catch (error) {
       return { kind: 'damaged', error: asTardisError(error) };
     }
   }
 
   /** Returns the key record, or throws the exact error. For a peer that may learn which clients exist. */
-  private exact({ client }: Who, found: Found): KeyRecord {
-    if (found.kind === 'keys') return found.record;
+  private exact({ client }: Who, found: Found): KeysFound {
+    if (found.kind === 'keys') return found;
     if (found.kind === 'damaged') throw found.error;
     const { baseDir, catalogFile } = this.options;
     openClientDirectory(this.system, { store: baseDir, client, catalogFile }); // throws if the client is missing
@@ -275,7 +286,7 @@ export class LoginService {
     { client }: Who,
     address: string,
     record: KeyRecord,
-    { attempt, found = { kind: 'keys', record }, isRepeated, isExact }: Asked,
+    { attempt, found, isRepeated, isExact }: Asked,
   ): Promise<PendingLogin> {
     const login = await ServerLogin.begin(this.modPow, record);
     let isOpen = true;
@@ -286,6 +297,7 @@ export class LoginService {
     };
     return {
       challenge: { ...login.challenge },
+      keys: found.kind === 'keys' ? found.bytes : Buffer.alloc(0),
       check: async (proof, context) => {
         if (!close()) throw new TardisError('PROTOCOL_VIOLATION', 'a login is proven twice');
         const own = await login.check(proof, context).catch((error: unknown) => {

@@ -19,6 +19,8 @@ const RECENT_DIGESTS = 2;
 export interface RemoteOptions {
   readonly store: string;
   readonly catalogFile: string;
+  /** The only client that is served; undefined serves all. */
+  readonly onlyClient?: string | undefined;
   readonly compress: boolean;
   readonly allowsCache: boolean;
   readonly log: Logger;
@@ -37,9 +39,9 @@ export interface Remote {
 
 /** Listens until closed. Throws LISTEN_FAILED. */
 export async function startRemote(system: System, options: RemoteOptions): Promise<Remote> {
-  const { store, catalogFile, compress, allowsCache, log, place } = options;
+  const { store, catalogFile, onlyClient, compress, allowsCache, log, place } = options;
   const jobs = await openJobs(system, { threads: THREADS, recentDigests: RECENT_DIGESTS });
-  const door = new StoreDoor({ system, jobs, store, catalogFile, allowsCache, log });
+  const door = new StoreDoor({ system, jobs, store, catalogFile, onlyClient, allowsCache, log });
   const onError = (
     { code, message, stack }: TardisError,
     { method, url }: Pick<FastifyRequest, 'method' | 'url'>,

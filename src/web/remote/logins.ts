@@ -31,6 +31,8 @@ interface Pending {
 export interface Proven {
   readonly client: string;
   readonly account: string;
+  /** The key record whose password was proven; it was the newest when the login began. */
+  readonly keys: Buffer;
   /** The server's proof. */
   readonly proof: Buffer;
 }
@@ -87,7 +89,7 @@ export class Logins {
       const { head } = decodeMessage('loginProof', message);
       const { kind: channelKind, keyingMaterial } = channel;
       const proof = await login.check(head, { channelKind, keyingMaterial, greeting, challenge });
-      return { client: hello.client, account: hello.account, proof };
+      return { client: hello.client, account: hello.account, keys: login.keys, proof };
     } finally {
       login.abandon(); // counts as failed if the proof was not checked
     }

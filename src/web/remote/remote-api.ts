@@ -19,7 +19,7 @@ import {
   PROTOCOL_VERSION,
 } from '../../transport/index.js';
 import { addedRoute, type AddedRoute, registerApi, type WebApp } from '../api/index.js';
-import type { Logins } from './logins.js';
+import type { Proven } from './logins.js';
 import { MAX_QUESTION_BYTES, QUESTION_TYPE, REMOTE_ROUTES } from './routes.js';
 import type { StoreDoor } from './store-door.js';
 
@@ -48,8 +48,8 @@ function loginRoutes(door: StoreDoor): AddedRoute[] {
     addedRoute(REMOTE_ROUTES.loginProof, async ({ body, request }) => {
       const channel = await channelOfRequest(request);
       const proven = await logins.prove(body.login, bytesIn(body.proof), channel);
-      const { keys, rights, ...session } = door.beginSession(proven.client, proven.account);
-      return { ...session, rights: [...rights], welcome: welcomeOf(proven, keys) };
+      const { rights, ...session } = door.beginSession(proven);
+      return { ...session, rights: [...rights], welcome: welcomeOf(proven) };
     }),
     addedRoute(REMOTE_ROUTES.logout, async ({ request }) => {
       sessions.end(request.headers.authorization?.replace(/^bearer +/i, '') ?? '');
@@ -59,7 +59,7 @@ function loginRoutes(door: StoreDoor): AddedRoute[] {
 }
 
 /** Returns the message `welcome` in base64, as a session's connection gets it. */
-function welcomeOf({ proof }: Awaited<ReturnType<Logins['prove']>>, keys: Buffer): string {
+function welcomeOf({ proof, keys }: Proven): string {
   const { head } = encodeMessage('welcome', {
     protocol: PROTOCOL_VERSION,
     software: `tardis-pipeline ${programVersion()}`,

@@ -22,8 +22,8 @@ export const SESSION_LIMITS: SessionLimits = Object.freeze({
 export interface LoginOf {
   readonly client: string;
   readonly account: string;
-  /** Number of the key record of the password that was used. */
-  readonly keys: number;
+  /** Hash of the key record of the password that was used. A number can come again with another account. */
+  readonly keysHash: string;
 }
 
 interface Session {

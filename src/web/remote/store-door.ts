@@ -2,6 +2,7 @@
  * The door of a server: clients of a store on this machine, to those who log in by password or token. It has no keys.
  * Rights are read again every two seconds, so that a revoked one soon ends.
  */
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import type { FastifyRequest } from 'fastify';
@@ -17,11 +18,12 @@ import {
   openClientDirectory,
   parseToken,
   readRights,
+  tokenHash,
 } from '../../store/index.js';
 import { addressGroup, type System, unguarded } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import { type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
-import { Logins } from './logins.js';
+import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
 
 /** Rights of the owner of a client here; nothing here writes. */
@@ -38,6 +40,8 @@ export interface StoreDoorOptions {
   readonly jobs: JobRunner;
   readonly store: string;
   readonly catalogFile: string;
+  /** The only client that is served; undefined serves all. */
+  readonly onlyClient?: string | undefined;
   readonly allowsCache: boolean;
   readonly log: Logger;
 }
@@ -59,10 +63,12 @@ export class StoreDoor implements Door {
   /** Failed tokens by address, in the present minute. */
   private readonly failed = new Map<string, number>();
   private failedSinceMs = 0;
+  /** Hashes of tokens that were right, least recently used first: failures of others do not stop them. */
+  private readonly proven = new Set<string>();
   private readonly options: StoreDoorOptions;
 
   constructor(options: StoreDoorOptions) {
-    const { system, jobs, store, catalogFile, allowsCache, log } = options;
+    const { system, jobs, store, catalogFile, onlyClient, allowsCache, log } = options;
     this.options = options;
     this.system = system;
     this.allowsCache = allowsCache;
@@ -75,7 +81,7 @@ export class StoreDoor implements Door {
         catalogFile,
         allowCreate: false,
         newHostsAtOnce: 1,
-        onlyClient: undefined,
+        onlyClient,
         requirePassword: true,
       },
       log,
@@ -87,8 +93,17 @@ export class StoreDoor implements Door {
     const token = tokenIn(request.headers.authorization);
     if (token === undefined) throw notLoggedIn('the request has no token');
     const address = addressGroup(request.raw.socket.remoteAddress);
-    const visitor = this.byLongToken(token) ?? this.bySession(token);
-    if (visitor !== undefined) return visitor;
+    const known = this.bySession(token);
+    if (known !== undefined) return known;
+    const key = tokenHash(token).toString('hex');
+    if (!this.proven.delete(key)) this.requireFewFailures(address); // before any file is read
+    const visitor = this.byLongToken(token);
+    if (visitor !== undefined) {
+      const [oldest] = this.proven;
+      if (this.proven.size >= MAX_REMEMBERED) this.proven.delete(oldest!);
+      this.proven.add(key);
+      return visitor;
+    }
     this.countFailure(address);
     throw notLoggedIn('the token is wrong, or its session has ended');
   }
@@ -110,7 +125,7 @@ export class StoreDoor implements Door {
     const { client, account } = parts;
     const directory = path.join(this.options.store, client);
     const isRight = unguarded(() => isTokenOf(this.system, directory, parts));
-    if (!isRight) return undefined;
+    if (!isRight || !this.serves(client)) return undefined;
     try {
       openClientDirectory(this.system, this.placeOf(client));
       return { client, account, rights: new Set(readRights(this.system, directory, account)) };
@@ -134,27 +149,26 @@ export class StoreDoor implements Door {
     this.failed.set(address, (this.failed.get(address) ?? 0) + 1);
   }
 
-  /** Begins the session of a proven login. Throws NOT_PERMITTED without the right to list. */
-  beginSession(
-    client: string,
-    account: string,
-  ): ReturnType<Sessions['begin']> & {
-    readonly rights: ReadonlySet<RightName>;
-    readonly keys: Buffer;
-  } {
-    const directory = openClientDirectory(this.system, this.placeOf(client));
-    const found = newestKeys(this.system, loginDirectory(directory.path, account));
-    const login: LoginOf = { client, account, keys: found?.number ?? 0 };
-    const rights = this.rightsOf(login);
+  /**
+   * Begins the session of a proven login. Throws NOT_PERMITTED without the right to list, LOGIN_FAILED if the password
+   * was changed since the login began, and NO_SUCH_ACCOUNT.
+   */
+  beginSession({
+    client,
+    account,
+    keys,
+  }: Proven): ReturnType<Sessions['begin']> & { readonly rights: ReadonlySet<RightName> } {
+    const login: LoginOf = { client, account, keysHash: hashOf(keys) };
+    const rights = this.readRightsOf(login);
     if (!rights.has('list')) {
       throw new TardisError('NOT_PERMITTED', 'the account does not have the right "list"');
     }
-    return { ...this.sessions.begin(login), rights, keys: found?.bytes ?? Buffer.alloc(0) };
+    return { ...this.sessions.begin(login), rights };
   }
 
   /** Returns the present rights of a login. Throws LOGIN_FAILED if its password was changed, NO_SUCH_ACCOUNT, … */
   private rightsOf(login: LoginOf): ReadonlySet<RightName> {
-    const key = `${login.client}/${login.account}/${login.keys}`;
+    const key = `${login.client}/${login.account}/${login.keysHash}`;
     const nowMs = this.system.clock.monotonicMs();
     const known = this.remembered.get(key);
     if (known !== undefined && nowMs < known.untilMs) return known.rights;
@@ -166,10 +180,11 @@ export class StoreDoor implements Door {
     return rights;
   }
 
-  private readRightsOf({ client, account, keys }: LoginOf): ReadonlySet<RightName> {
+  private readRightsOf({ client, account, keysHash }: LoginOf): ReadonlySet<RightName> {
     const { system } = this;
     const { path: directory } = openClientDirectory(system, this.placeOf(client));
-    if ((newestKeys(system, loginDirectory(directory, account))?.number ?? 0) !== keys) {
+    const keys = newestKeys(system, loginDirectory(directory, account));
+    if (keys === undefined || hashOf(keys.bytes) !== keysHash) {
       throw new TardisError('LOGIN_FAILED', 'the password was changed');
     }
     return account === '' ? OWNER_RIGHTS : new Set(readRights(system, directory, account));
@@ -180,11 +195,15 @@ export class StoreDoor implements Door {
     const { system } = this;
     const { store, catalogFile } = this.options;
     if (!rights.has('admin')) return overviewOf(system, store, [client], catalogFile);
-    return overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
+    const all = await overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
+    return all.filter((one) => this.serves(one.client));
   }
 
-  open(client: string): Promise<Lease> {
+  async open(client: string): Promise<Lease> {
     const { system } = this;
+    if (!this.serves(client)) {
+      throw new TardisError('NO_SUCH_CLIENT', `this server does not serve "${client}"`);
+    }
     const directory = openClientDirectory(system, this.placeOf(client));
     const isSealed = hasEncryptingKeys(system, directory.path);
     // A rewrite replaces the directory, and leaves a new catalog in its place.
@@ -205,6 +224,11 @@ export class StoreDoor implements Door {
     await this.pool.close();
   }
 
+  private serves(client: string): boolean {
+    const { onlyClient } = this.options;
+    return onlyClient === undefined || client === onlyClient;
+  }
+
   private placeOf(client: string): { store: string; client: string; catalogFile: string } {
     const { store, catalogFile } = this.options;
     return { store, client, catalogFile };
@@ -222,6 +246,10 @@ function tokenIn(header: string | undefined): string | undefined {
   const pair = Buffer.from(value, 'base64').toString('latin1');
   const at = pair.indexOf(':');
   return at < 0 ? undefined : pair.slice(at + 1);
+}
+
+function hashOf(keys: Buffer): string {
+  return createHash('sha256').update(keys).digest('hex');
 }
 
 function notLoggedIn(why: string): TardisError {
