@@ -1,20 +1,13 @@
 /** A set that was read while it was unfinished is proven by its seal once the server calls it complete. */
 import test from 'ava';
-import {
-  Access,
-  type History,
-  openLocalHistory,
-  unsealedHistory,
-} from '../../src/history/index.js';
-import type { Keyring } from '../../src/crypto/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import type { History } from '../../src/history/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { keyringOfPlace } from '../helpers/damage.js';
-import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { openLied } from '../helpers/lied-history.js';
 import { PASSWORD } from '../helpers/rekeys.js';
 import { dir, file, makeTree, scratch } from '../helpers/tree.js';
 
-const system = nodeSystem();
 const SET = 1;
 
 interface Lies {
@@ -26,11 +19,9 @@ interface Lies {
   fails: boolean;
 }
 
-/** Returns the history of an encrypting client whose server tells these lies. */
-function openLied(place: Place, keyring: Keyring, lies: Lies): History {
-  const access = new Access(undefined);
-  const honest = openLocalHistory(system, { ...place, access });
-  const lying: Partial<History> = {
+/** Returns answers with these lies. */
+function lying(lies: Lies): (honest: History) => Partial<History> {
+  return (honest) => ({
     sets: async () => {
       if (lies.fails) throw new Error('as the test wants');
       const sets = await honest.sets();
@@ -41,15 +32,7 @@ function openLied(place: Place, keyring: Keyring, lies: Lies): History {
       return lies.isUnfinished ? { ...seals, setSeal: undefined } : seals;
     },
     list: async (page) => (await honest.list(page)).slice(lies.omits ? 1 : 0),
-  };
-  const server = new Proxy(honest, {
-    get: (target, name) => {
-      const own = (lying as Record<string | symbol, unknown>)[name];
-      const value: unknown = own ?? Reflect.get(target, name, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
   });
-  return unsealedHistory(server, keyring, system.native);
 }
 
 test.serial('a set is proven again once it is complete, and so are its listings', async (t) => {
@@ -61,7 +44,7 @@ test.serial('a set is proven again once it is complete, and so are its listings'
   const keyring = (await keyringOfPlace(place))!;
   process.env['XDG_STATE_HOME'] = `${home}/another machine`; // it has seen no set yet
   const lies = { isUnfinished: true, omits: false, fails: false };
-  const history = openLied(place, keyring, lies);
+  const history = openLied(place, keyring, lying(lies));
   t.teardown(() => history.close());
   const docs = Buffer.from(`${source}/docs`);
 
@@ -86,7 +69,7 @@ test.serial('a failure to prove a set is not kept', async (t) => {
   makeTree(`${home}/tree`, [file('one', 'one')]);
   await backupInline(inlineSystem(), place, [`${home}/tree`], { create: true, password: PASSWORD });
   const lies = { isUnfinished: false, omits: false, fails: true };
-  const history = openLied(place, (await keyringOfPlace(place))!, lies);
+  const history = openLied(place, (await keyringOfPlace(place))!, lying(lies));
   t.teardown(() => history.close());
   await t.throwsAsync(history.roots(SET));
   lies.fails = false;
