@@ -144,7 +144,8 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
     program: 'tardis-web',
     system,
     canRestore: true,
-    allowsCache: true,
+    // What is encrypted in the store stays out of the browser's files.
+    allowsCache: history.contentKeys === undefined,
     authenticate: async (request: FastifyRequest) => {
       const { cookies: given, headers } = request;
       if (!entrance.isSession(given[COOKIE]) && !entrance.isProgram(headers.authorization)) {
