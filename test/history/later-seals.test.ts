@@ -51,7 +51,7 @@ test.serial('a set is proven again once it is complete, and so are its listings'
   const namesNow = async (): Promise<string[]> => {
     const { childId } = (await history.find(docs, SET))!;
     const page = { directory: childId!, set: SET, after: Buffer.alloc(0), limit: 100 };
-    return (await history.list({ ...page, withDigests: true })).map(({ name }) => `${name}`);
+    return (await history.list({ ...page, withDigests: true })).map(({ name }) => name.toString());
   };
   t.deepEqual(await namesNow(), ['one', 'two']);
   t.true(history.hasUnproven);
