@@ -1,4 +1,4 @@
-/** The user's own door over an encrypting client: it keeps nothing in the browser's files. */
+/** The user's own door over an encrypting client: it keeps nothing in the browser's files, and tells of doubts. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { History } from '../../../src/history/index.js';
@@ -9,6 +9,12 @@ import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { openLied } from '../../helpers/lied-history.js';
 import { PASSWORD } from '../../helpers/rekeys.js';
 import { file, makeTree, scratch } from '../../helpers/tree.js';
+
+interface Restore {
+  readonly id: string;
+  readonly state: string;
+  readonly doubts: readonly string[];
+}
 
 /** Serves an encrypting client; `lies` replaces answers of its store. */
 async function served(
@@ -56,4 +62,40 @@ test.serial('the browser keeps no contents of an encrypting client', async (t) =
   const answer = await ask(url);
   t.is(await answer.text(), 'secret');
   t.is(answer.headers.get('cache-control'), 'no-store');
+  t.is(answer.headers.get('x-tardis-doubts'), null);
 });
+
+test.serial(
+  'answers that nothing proves are counted, and the session and restores name them',
+  async (t) => {
+    const { ask, source, home } = await served(t, (honest) => ({
+      sets: async () => (await honest.sets()).map((set) => ({ ...set, state: 'unfinished' })),
+      seals: async (...page) => ({ ...(await honest.seals(...page)), setSeal: undefined }),
+    }));
+    const session = async () => (await ask('/session')).json() as Promise<{ doubts: string[] }>;
+    t.deepEqual((await session()).doubts, []);
+    const url = `/clients/me/sets/1/directory?path=${encodeURIComponent(source)}`;
+    const answer = await ask(url);
+    t.is(answer.status, 200, await answer.text());
+    t.is(answer.headers.get('x-tardis-doubts'), '1');
+    const unproven = /set 1 is not complete, so it has no seal/;
+    t.regex((await session()).doubts[0]!, unproven);
+
+    const wish = {
+      client: 'me',
+      set: 1,
+      paths: [source],
+      output: path.join(home, 'out'),
+      overwrite: 'refuse',
+      comparesContents: false,
+      isPreview: true,
+    };
+    const started = await ask('/restores', { method: 'POST', body: JSON.stringify(wish) });
+    let restore = (await started.json()) as Restore;
+    while (restore.state === 'running') {
+      restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
+    }
+    t.is(restore.state, 'done', JSON.stringify(restore));
+    t.regex(restore.doubts[0]!, unproven);
+  },
+);
