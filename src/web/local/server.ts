@@ -150,7 +150,7 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
     system,
     canRestore: true,
     doubts: () => shownDoubts(history),
-    // What is encrypted in the store stays out of the browser's files.
+    // Decrypted contents stay out of the browser's files.
     allowsCache: history.contentKeys === undefined,
     authenticate: async (request: FastifyRequest) => {
       const { cookies: given, headers } = request;
