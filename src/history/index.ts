@@ -30,6 +30,7 @@ export {
   type StoreState,
 } from './reports.js';
 export { isSameContent } from './same-content.js';
+export { provenVersion } from './proven-version.js';
 export { ListingFaults } from './sealed/listing-faults.js';
 export { EntryOpener } from './sealed/opened-entries.js';
 export { provenHistory } from './sealed/proven-history.js';

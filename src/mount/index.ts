@@ -23,3 +23,4 @@ export {
 export { Units } from './units.js';
 export { virtualDirectory } from './virtual.js';
 export { WalkAhead } from './walk-ahead.js';
+export { VersionsTree } from './versions-tree.js';

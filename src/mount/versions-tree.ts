@@ -3,13 +3,13 @@
  * there. What a directory has now are directories in it. Entries of versions keep their positions while the kernel has a
  * reference to this tree; they are named by the time of the first set with that version, and by that set.
  */
-import type { BackupSet, History, PathVersion } from '../history/index.js';
+import { type History, type HistoryEntry, provenVersion } from '../history/index.js';
 import { joinPath, splitPath } from '../model/index.js';
 import { inodeOf, inodeOfPath } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
 import type { LoadedPage } from './page-cache.js';
-import { isKnownPath, namesIn, versionsAt } from './path-versions.js';
+import { isKnownPath, namesIn, type ShownVersion, versionsAt } from './path-versions.js';
 import { Errno, FuseError } from './protocol.js';
 import { named } from './roots.js';
 import { versionName } from './shown-names.js';
@@ -162,32 +162,49 @@ export class VersionsTree implements Tree {
   private async versionsOf(directory: number): Promise<ShownEntry[]> {
     const node = this.node(directory);
     if (node.parent === directory) return [];
-    const versions = await versionsAt(this.history, node.path);
-    return versions.map(({ version, set }) => this.shown(directory, node, version, set));
+    const all: ShownEntry[] = [];
+    for (const one of await versionsAt(this.history, node.path)) {
+      const position = node.positions.get(keyOf(one));
+      const shown = position === undefined ? undefined : node.page.entries[position];
+      all.push(shown ?? (await this.show(directory, node, one)));
+    }
+    return all;
+  }
+
+  /** Proves a version, and gives it a position. */
+  private async show(directory: number, node: PathNode, one: ShownVersion): Promise<ShownEntry> {
+    const entry = await provenVersion(this.history, node.path, one.version, one.set.set);
+    return this.shown(directory, node, one, entry);
   }
 
   private shown(
     directory: number,
     { positions, page }: PathNode,
-    { entry, firstSet }: PathVersion,
-    set: BackupSet,
+    one: ShownVersion,
+    entry: HistoryEntry,
   ): ShownEntry {
-    const key = `${firstSet}/${entry.directory}/${entry.firstSet}`;
+    const key = keyOf(one);
     let position = positions.get(key);
     if (position === undefined) {
       position = page.entries.length;
       positions.set(key, position);
       const place = { tree: this.options.tree, directory, entry: position };
+      const isDamaged = entry.damage !== undefined;
       page.entries.push({
-        entry: named(entry, versionName(set)),
+        entry: named(entry, versionName(one.set)),
         inode: inodeOf(entry.firstSet, entry.directory, entry, ''),
-        nodeLow: nodeLow(place),
-        nodeHigh: nodeHigh(place, entry.attributes === undefined),
+        nodeLow: isDamaged ? 0 : nodeLow(place),
+        nodeHigh: isDamaged ? 0 : nodeHigh(place, entry.attributes === undefined),
         storedBytes: undefined,
       });
     }
     return page.entries[position]!;
   }
+}
+
+/** Returns what a version's position is known by. A set that becomes complete proves it again. */
+function keyOf({ version: { entry, firstSet }, set: { state } }: ShownVersion): string {
+  return `${state}/${firstSet}/${entry.directory}/${entry.firstSet}`;
 }
 
 function newNode(path: Buffer, parent: number): PathNode {

@@ -62,10 +62,27 @@ async function ask(
     if (signal?.aborted === true) throw error;
     throw new ApiError('UNREACHABLE', '', '');
   }
+  noteDoubts(Number(response.headers.get('x-tardis-doubts') ?? 0));
   if (response.ok) return response;
   const problem = (await response.json().catch(() => ({}))) as Partial<Record<string, string>>;
   const { code = 'INTERNAL', detail = response.statusText, guidance = '' } = problem;
   throw new ApiError(code, detail, guidance);
+}
+
+let doubts = 0;
+const listeners = new Set<() => void>();
+
+/** Calls a function when the number of warnings changes, and now if there are any. Returns what ends that. */
+export function onDoubts(changed: () => void): () => void {
+  listeners.add(changed);
+  if (doubts > 0) changed();
+  return () => listeners.delete(changed);
+}
+
+function noteDoubts(count: number): void {
+  if (count === doubts) return;
+  doubts = count;
+  for (const changed of listeners) changed();
 }
 
 async function json<T>(path: string, how: How = {}): Promise<T> {
@@ -84,6 +101,7 @@ interface SessionReply {
   readonly program: string;
   readonly client?: string;
   readonly canRestore: boolean;
+  readonly doubts?: readonly string[];
 }
 
 export interface DirectoryWish {

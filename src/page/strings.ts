@@ -57,6 +57,7 @@ export const ENGLISH = {
   modified: 'Modified',
   sortBy: 'Sort by {column}',
   filesIn: 'Entries of {path}',
+  unproven: 'Not everything that is shown is proven:',
   empty: 'The directory is empty.',
   entries: { one: '{n} entry', other: '{n} entries' },
   entriesLoaded: { one: '{n} entry, and more', other: '{n} entries, and more' },

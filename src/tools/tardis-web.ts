@@ -1,6 +1,7 @@
 /** Implements `tardis-web`: shows a client's history in the browser of the user who starts it. */
 import type { Found, Settings } from '../config/index.js';
 import type { ClientOverview, History } from '../history/index.js';
+import { displayText } from '../model/index.js';
 import { listClients } from '../store/index.js';
 import { nodeSystem, type System } from '../system/index.js';
 import { archiveRoute } from '../web/archive/index.js';
@@ -16,11 +17,13 @@ import { readPage } from './tardis-web/page-file.js';
 
 const RECENT_DIGESTS = 8; // nothing is sent
 const MS = 1000;
+/** Exit status if something was shown that nothing proves. */
+const PARTLY = 3;
 
 type WebSettings = Settings<'tardis-web'>;
 type FoundSettings = ReadonlyMap<string, Found>;
 
-async function serve(settings: WebSettings, found: FoundSettings): Promise<void> {
+async function serve(settings: WebSettings, found: FoundSettings): Promise<number> {
   const tell = (line: string): void => {
     process.stderr.write(`tardis-web: ${line}\n`);
   };
@@ -58,6 +61,9 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<void>
     } finally {
       await jobs.close();
     }
+    for (const doubt of history.doubts) tell(displayText(doubt));
+    const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
+    return isDoubtful && history.doubts.length > 0 ? PARTLY : 0;
   } finally {
     history.close();
   }

@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, run } from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, scratch } from '../helpers/tree.js';
+import { WebDoor } from '../helpers/web-door.js';
 
 const NOTHING_PROVES =
   /set 2 is not complete, so it has no seal: nothing proves which entries it has, and in which directories/;
@@ -82,4 +83,20 @@ test('an entry that a server has copied to another directory is refused in a com
   t.is(strict.status, 1);
   t.regex(strict.stderr, /\[NOT_PROVEN\]/);
   t.false(fs.existsSync(at('strict', 'tree', 'two', 'letter')));
+});
+
+test('tardis-web names a set that was broken off, and ends with status 3 if it showed it', async (t) => {
+  const { at, store, source, newMachine } = await lab(t);
+  breakOff(store);
+  for (const set of [1, 2]) {
+    const expected = set === 1 ? 0 : 3;
+    const door = await WebDoor.start(store, ['-F', at('secret')], newMachine(`web ${set}`));
+    const url = `/api/v1/clients/me/sets/${set}/directory?path=${encodeURIComponent(source)}`;
+    const answer = await door.ask(url, { authorization: `Bearer ${door.programKey}` });
+    t.is(answer.status, 200, answer.body);
+    door.running.signal('SIGTERM');
+    const { status, stderr } = await door.running.ended;
+    t.is(status, expected, stderr);
+    t.is(NOTHING_PROVES.test(stderr), expected === 3, stderr);
+  }
 });

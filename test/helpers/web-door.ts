@@ -1,6 +1,6 @@
 /** A running tardis-web, and requests to it with any headers. */
 import http from 'node:http';
-import { Running } from './commands.js';
+import { type CommandOptions, Running } from './commands.js';
 
 export interface Reply {
   readonly status: number;
@@ -21,9 +21,13 @@ export class WebDoor {
   }
 
   /** Starts it for the client `me` of a store; ends it with `close`. */
-  static async start(store: string, args: readonly string[] = []): Promise<WebDoor> {
+  static async start(
+    store: string,
+    args: readonly string[] = [],
+    options: CommandOptions = {},
+  ): Promise<WebDoor> {
     const words = ['-D', store, '-C', 'me', '--json', '--no-browser', ...args];
-    const running = new Running('tardis-web', words);
+    const running = new Running('tardis-web', words, options);
     await running.until('address', () => running.stdout.includes('\n'));
     return new WebDoor(running);
   }

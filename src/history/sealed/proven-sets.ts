@@ -70,15 +70,31 @@ export class ProvenSets {
    * Returns a proven set. Throws NOT_AUTHENTIC if the set is not as the client made it, STORE_ROLLED_BACK,
    * NO_SUCH_SET.
    */
-  of(set: SetNumber): Promise<ProvenSet> {
-    let proven = this.kept.get(set);
-    if (proven === undefined) {
-      proven = this.prove(set);
-      this.kept.set(set, proven);
-      const [oldest] = this.kept.keys();
-      if (this.kept.size > MAX_KEPT) this.kept.delete(oldest!);
+  async of(set: SetNumber): Promise<ProvenSet> {
+    const kept = this.kept.get(set);
+    if (kept !== undefined) {
+      const known = await kept;
+      // A set that was unfinished may be complete by now, and its seal is checked then.
+      if (known.isSealed || known.isBroken || !(await this.isComplete(set))) return known;
+      if (this.kept.get(set) === kept) this.kept.delete(set);
     }
+    return this.kept.get(set) ?? this.keep(set);
+  }
+
+  private keep(set: SetNumber): Promise<ProvenSet> {
+    const proven = this.prove(set);
+    this.kept.set(set, proven);
+    proven.catch(() => {
+      if (this.kept.get(set) === proven) this.kept.delete(set);
+    });
+    const [oldest] = this.kept.keys();
+    if (this.kept.size > MAX_KEPT) this.kept.delete(oldest!);
     return proven;
+  }
+
+  private async isComplete(set: SetNumber): Promise<boolean> {
+    const sets = await this.sealed.sets();
+    return sets.some((one) => one.set === set && one.state === 'complete');
   }
 
   /** Checks that the store still has what this machine remembers. Throws STORE_ROLLED_BACK. */
@@ -88,7 +104,10 @@ export class ProvenSets {
       const { reportOlder } = this;
       // NOT_AUTHENTIC means that the set after the remembered one does not match its seal.
       const isOfMemory = code === 'STORE_ROLLED_BACK' || code === 'NOT_AUTHENTIC';
-      if (reportOlder === undefined || !isOfMemory) throw error;
+      if (reportOlder === undefined || !isOfMemory) {
+        this.remembered = undefined; // the next request compares again
+        throw error;
+      }
       this.isOlder = true;
       reportOlder(message);
     });

@@ -204,11 +204,11 @@ class UnsealedHistory implements History {
     name: Buffer,
   ): Promise<HistoryEntry | undefined> {
     const page = { directory, set, after: NOTHING, limit: PAGE_ENTRIES, withDigests: true };
-    const { entries } = await this.prove(page);
+    const { entries, pages } = await this.prove(page);
     if (entries !== undefined) return entries.find((entry) => entry.name.equals(name));
     // The listing is too large to keep, so each page is compared with what was proven of it.
     for (let after: Buffer = NOTHING; ; ) {
-      const found = await this.listProven({ ...page, after });
+      const found = await this.listProven({ ...page, after }, pages);
       const entry = found.find((one) => one.name.equals(name));
       if (entry !== undefined || found.length < PAGE_ENTRIES) return entry;
       after = found.at(-1)!.name;
@@ -238,8 +238,8 @@ class UnsealedHistory implements History {
   }
 
   async list(page: ListingPage): Promise<HistoryEntry[]> {
-    const { entries } = await this.prove(page);
-    if (entries === undefined) return this.listProven(page);
+    const { entries, pages } = await this.prove(page);
+    if (entries === undefined) return this.listProven(page, pages);
     const { after, limit } = page;
     if (after.length === 0) return entries.slice(0, limit);
     const from = entries.findIndex(({ name }) => Buffer.compare(name, after) > 0);
@@ -248,11 +248,11 @@ class UnsealedHistory implements History {
 
   /** Returns the whole listing of a directory after comparing it with its seal. Throws NOT_AUTHENTIC. */
   private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {
+    const proven = await this.provenSet(set);
     const places = this.places.of(set, directory);
-    const key = this.listingKey({ directory, set, limit, withDigests });
+    const key = keyOf({ directory, set, limit, withDigests }, proven, places);
     const known = this.listed.get(key);
     if (known !== undefined) return known;
-    const proven = await this.provenSet(set);
     if (directory === FOUND_DIRECTORY) {
       return { entries: await this.lost.entries(set, proven.roots), pages: new Map() };
     }
@@ -329,13 +329,12 @@ class UnsealedHistory implements History {
   }
 
   /** Returns a page of a very large directory that was proven before, in the order of the store. */
-  private async listProven(page: ListingPage): Promise<HistoryEntry[]> {
+  private async listProven(page: ListingPage, pages: Listed['pages']): Promise<HistoryEntry[]> {
     const after = page.after.length === 0 ? NOTHING : this.keyring.names.name(page.after);
     const found = await this.sealed.list({ ...page, after });
     const sum = new SealSum();
     this.opener.openEach(found, sum);
-    const { pages } = this.listed.get(this.listingKey(page)) ?? { pages: undefined };
-    if (pages?.get(after.toString('latin1'))?.equals(sum.bytes) !== true) {
+    if (pages.get(after.toString('latin1'))?.equals(sum.bytes) !== true) {
       throw new TardisError('NOT_AUTHENTIC', 'a listing is another one than it was a moment ago');
     }
     return found;
@@ -352,12 +351,6 @@ class UnsealedHistory implements History {
         this.places.add(set, childId, this.keyring.tree.place(place, name));
       }
     }
-  }
-
-  /** Returns the cache key of a listing. A listing that was proven for one place is not proven for another. */
-  private listingKey({ directory, set, limit, withDigests }: Omit<ListingPage, 'after'>): string {
-    const count = this.places.of(set, directory).length;
-    return `${set}/${directory}/${limit}/${withDigests}/${count}`;
   }
 
   private async provenSet(set: SetNumber): Promise<ProvenSet> {
@@ -388,4 +381,13 @@ class UnsealedHistory implements History {
   close(): void {
     this.sealed.close();
   }
+}
+
+/** Returns the cache key of a listing. What was proven for one place, or without a seal, is not proven for another. */
+function keyOf(
+  { directory, set, limit, withDigests }: Omit<ListingPage, 'after'>,
+  { isSealed }: ProvenSet,
+  places: readonly Buffer[],
+): string {
+  return `${set}/${directory}/${limit}/${withDigests}/${places.length}/${isSealed}`;
 }

@@ -5,6 +5,7 @@ import { type Go, useAnswer, usePlace } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { Place } from '../parts/place.js';
 import { shownTime } from '../parts/shown.js';
+import { Doubts } from './doubts.js';
 import { KeysDialog } from './keys-dialog.js';
 import { Notice } from './notice.js';
 import { Overview } from './overview.js';
@@ -60,6 +61,7 @@ function Page(props: PageProps) {
   return (
     <>
       <TopBar place={place} client={client} go={go} onKeys={() => setShowsKeys(true)} />
+      <Doubts />
       {place.view === 'overview' ? (
         <main id="main">
           <Overview client={client} sets={sets} />

@@ -6,6 +6,7 @@ import { t } from '../language.js';
 import { pathFromText, textOf } from '../parts/paths.js';
 import { shownBytes, shownName } from '../parts/shown.js';
 import { Dialog } from './dialog.js';
+import { DoubtTexts } from './doubts.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
 
@@ -193,7 +194,7 @@ function useRestore() {
 }
 
 function Outcome({ state }: { readonly state: RestoreState }) {
-  const { progress, failures, isPreview, error, losses } = state;
+  const { progress, failures, isPreview, error, losses, doubts } = state;
   const counts = [
     t('countFiles', { n: progress.files }),
     t('countDirectories', { n: progress.directories }),
@@ -217,6 +218,7 @@ function Outcome({ state }: { readonly state: RestoreState }) {
           {shownName(error.message)} [{error.code}]
         </p>
       )}
+      <DoubtTexts doubts={doubts} />
       {losses.length === 0 ? null : <p>{losses.join(', ')}</p>}
       {failures.length === 0 ? null : (
         <ul class="failures" tabIndex={0}>

@@ -33,6 +33,8 @@ export interface Door {
   readonly canRestore: boolean;
   /** True if answers about complete sets may be kept by the requester. */
   readonly allowsCache: boolean;
+  /** Returns warnings about answers so far that nothing proves; undefined if this program decrypts nothing. */
+  readonly doubts?: () => readonly string[];
   /** Authenticates a request. Throws NOT_LOGGED_IN, TOO_MANY_ATTEMPTS, NOT_PERMITTED. */
   authenticate(request: FastifyRequest): Promise<Visitor>;
   /** Returns the clients that a visitor may see. */

@@ -140,6 +140,11 @@ export const Session = Type.Object({
   account: Type.Optional(Type.String()),
   canRestore: Type.Boolean(),
   rights: Type.Array(Type.String()),
+  doubts: Type.Optional(
+    Type.Array(Type.String(), {
+      description: 'Warnings about answers so far that nothing proves; only tardis-web has them.',
+    }),
+  ),
 });
 
 /** Absolute path in percent-encoded bytes. */

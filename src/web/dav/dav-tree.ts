@@ -8,6 +8,7 @@ import {
   type HistoryEntry,
   noAccess,
   noSuchPath,
+  provenVersion,
 } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { EntryType, joinPath } from '../../model/index.js';
@@ -188,7 +189,8 @@ async function versionsNode(
   const above = names.slice(0, -1).reduce<Buffer>((top, part) => joinPath(top, part), ROOT);
   const found = (await versionsAt(history, above)).find(({ set }) => versionName(set).equals(last));
   if (found === undefined) throw missing();
-  return { entry: named(found.version.entry, last), set: found.set, pages: undefined };
+  const entry = await provenVersion(history, above, found.version, found.set.set);
+  return { entry: named(entry, last), set: found.set, pages: undefined };
 }
 
 async function* versionPages(
@@ -198,8 +200,9 @@ async function* versionPages(
 ): AsyncGenerator<readonly HistoryEntry[]> {
   yield (await namesIn(history, path)).map((name) => virtualDirectory(name, timeMs));
   if (path.equals(ROOT)) return;
-  const versions = await versionsAt(history, path);
-  yield versions.map(({ version, set }) => named(version.entry, versionName(set)));
+  for (const { version, set } of await versionsAt(history, path)) {
+    yield [named(await provenVersion(history, path, version, set.set), versionName(set))];
+  }
 }
 
 function missing(): TardisError {

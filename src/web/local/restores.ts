@@ -13,6 +13,7 @@ import {
 import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import { invalidRequest, parseQuery, pathIn, pathJson } from '../api/index.js';
+import { shownDoubts } from './doubts.js';
 import { MAX_FAILURES, type RestoreState, type RestoreWish } from './schemas.js';
 
 /** Restores whose results are kept. */
@@ -70,12 +71,12 @@ export class Restores {
     if (this.kept.size >= MAX_KEPT && oldest !== undefined) this.kept.delete(oldest);
     this.kept.set(running.id, running);
     this.work = this.run(running, wish, batches);
-    return stateOf(running);
+    return this.stateOf(running);
   }
 
   /** Throws NO_SUCH_REQUEST. */
   state(id: string): RestoreState {
-    return stateOf(this.find(id));
+    return this.stateOf(this.find(id));
   }
 
   /** Stops a restore; the same restore would continue it. Throws NO_SUCH_REQUEST. */
@@ -83,13 +84,17 @@ export class Restores {
     const running = this.find(id);
     running.controller.abort();
     await this.work;
-    return stateOf(running);
+    return this.stateOf(running);
   }
 
   /** Stops what runs, and waits for its end. */
   async close(): Promise<void> {
     for (const { controller } of this.kept.values()) controller.abort();
     await this.work;
+  }
+
+  private stateOf(running: Running): RestoreState {
+    return stateOf(running, shownDoubts(this.options.history));
   }
 
   private find(id: string): Running {
@@ -163,7 +168,7 @@ function queryBytes(text: string): string {
   return value;
 }
 
-function stateOf(running: Running): RestoreState {
+function stateOf(running: Running, doubts: string[]): RestoreState {
   const { id, state, isPreview, progress, failures, losses, error } = running;
   const { directories, files, links, bytes, unchanged, kept } = progress;
   return {
@@ -186,5 +191,6 @@ function stateOf(running: Running): RestoreState {
     })),
     ...(error === undefined ? {} : { error }),
     losses: [...losses],
+    doubts,
   };
 }

@@ -51,6 +51,9 @@ export const RestoreState = Type.Object({
   losses: Type.Array(Type.String(), {
     description: 'Attributes that the file system of the target does not keep.',
   }),
+  doubts: Type.Array(Type.String(), {
+    description: 'Warnings about answers so far that nothing proves.',
+  }),
 });
 export type RestoreState = Static<typeof RestoreState>;
 

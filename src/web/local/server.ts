@@ -18,6 +18,7 @@ import {
   type WebApp,
 } from '../api/index.js';
 import { DELETED_ROUTE } from './deleted.js';
+import { DOUBTS_HEADER, shownDoubts } from './doubts.js';
 import { Entrance, requireHost, requireOwn } from './guard.js';
 import { addPageFiles, PAGE_GUARDS, PAGE_URLS } from './page-files.js';
 import { restoreRoutes } from './restore-routes.js';
@@ -80,6 +81,10 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     const isOpen = PAGE_URLS.has(request.url) || request.url.startsWith(`${ENTER}?`);
     if (isOpen) requireHost(request, hosts);
     else requireOwn(request, hosts);
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    const count = shownDoubts(history).length;
+    if (count > 0) void reply.header(DOUBTS_HEADER, count);
   });
   addPageFiles(app, options.readPage);
   addEntrance(app, entrance);
@@ -144,7 +149,9 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
     program: 'tardis-web',
     system,
     canRestore: true,
-    allowsCache: true,
+    doubts: () => shownDoubts(history),
+    // Decrypted contents stay out of the browser's files.
+    allowsCache: history.contentKeys === undefined,
     authenticate: async (request: FastifyRequest) => {
       const { cookies: given, headers } = request;
       if (!entrance.isSession(given[COOKIE]) && !entrance.isProgram(headers.authorization)) {

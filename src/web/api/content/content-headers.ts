@@ -7,6 +7,9 @@ const UNKNOWN_TYPE = 'application/octet-stream';
 const SHOWN =
   /^(?:image\/(?:png|jpeg|gif|webp|avif|bmp|x-icon|vnd\.microsoft\.icon)|audio\/[\w.+-]+|video\/[\w.+-]+|text\/plain)$/;
 
+/** Types that a browser would run if a page named the content as its script. */
+const SCRIPT = /\/(?:x-)?(?:java|ecma|j|live)script|^application\/(?:wasm|node)$/;
+
 /** Headers for a content of an untrusted file, which a browser must not run as a page of this origin. */
 export const CONTENT_GUARDS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
@@ -18,7 +21,7 @@ export const CONTENT_GUARDS: Readonly<Record<string, string>> = {
 export function typeOf(path: Buffer): string {
   const name = lastComponent(path).toString('latin1');
   const type = lookup(name);
-  if (type === false) return UNKNOWN_TYPE;
+  if (type === false || SCRIPT.test(type)) return UNKNOWN_TYPE;
   if (SHOWN.test(type)) return type.startsWith('text/') ? `${type}; charset=utf-8` : type;
   return type.startsWith('text/') && type !== 'text/html' ? 'text/plain; charset=utf-8' : type;
 }

@@ -4,6 +4,8 @@ import {
   type History,
   type HistoryEntry,
   noSuchPath,
+  type PathVersion,
+  provenVersion,
 } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
 import { displayName, lastComponent } from '../../../model/index.js';
@@ -13,6 +15,7 @@ import type { Door } from '../door.js';
 import { entryJson } from '../entry-json.js';
 import { pathIn } from '../raw-query.js';
 import type { Handlers } from '../register.js';
+import type { Version } from '../schemas.js';
 import { setOf } from '../set-of.js';
 
 /** Seconds for which an answer about a complete set may be kept. A path may be forgotten in all sets. */
@@ -53,14 +56,23 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
       throw new TardisError('NO_SUCH_PATH', `no set has "${displayName(path)}"`);
     }
     const name = lastComponent(path);
-    const versions = found.map(({ entry, firstSet, lastSet }) => ({
-      firstSet,
-      ...(lastSet === undefined ? {} : { lastSet }),
-      entry: entryJson(history, entry, name),
-    }));
+    const sets = (await history.sets()).map(({ set }) => set);
+    const versions: Version[] = [];
+    for (const version of found) {
+      const { firstSet, lastSet } = version;
+      const entry = await provenVersion(history, path, version, setWith(sets, version));
+      const shown = entryJson(history, entry, name);
+      versions.push({ firstSet, ...(lastSet === undefined ? {} : { lastSet }), entry: shown });
+    }
     return { versions };
   },
 };
+
+/** Returns the first listed set that has a version; its first set if none is listed. */
+function setWith(sets: readonly number[], { firstSet, lastSet }: PathVersion): number {
+  const listed = sets.find((set) => set >= firstSet && set <= (lastSet ?? set));
+  return listed ?? firstSet;
+}
 
 /** Returns the entry at a path. Throws NO_SUCH_PATH, NO_ACCESS. */
 export async function entryAt(history: History, path: Buffer, set: number): Promise<HistoryEntry> {

@@ -17,6 +17,7 @@ export const SET_HANDLERS: Pick<
     ...(account === '' ? {} : { account }),
     canRestore: door.canRestore,
     rights: [...rights],
+    ...(door.doubts === undefined ? {} : { doubts: [...door.doubts()] }),
   }),
   clients: async ({ door, visitor }) => {
     const found = await door.clients(visitor);

@@ -1,0 +1,46 @@
+/** Warns of shown entries that nothing proves. */
+import { useEffect, useState } from 'preact/hooks';
+import { api, onDoubts } from '../api.js';
+import { t } from '../language.js';
+import { shownName } from '../parts/shown.js';
+import { Icon } from './icons.js';
+
+export function Doubts() {
+  const [doubts, setDoubts] = useState<readonly string[]>([]);
+  useEffect(() => {
+    const controller = new AbortController();
+    const read = (): void => {
+      api.session(controller.signal).then(
+        (session) => setDoubts(session.doubts ?? []),
+        () => undefined, // the view shows that the program does not answer
+      );
+    };
+    const end = onDoubts(read);
+    return () => {
+      end();
+      controller.abort();
+    };
+  }, []);
+  return (
+    <div role="status">
+      <DoubtTexts doubts={doubts} />
+    </div>
+  );
+}
+
+export function DoubtTexts({ doubts }: { readonly doubts: readonly string[] }) {
+  if (doubts.length === 0) return null;
+  return (
+    <div class="notice doubts">
+      <Icon name="warning" />
+      <div>
+        <strong>{t('unproven')}</strong>
+        <ul>
+          {doubts.map((text) => (
+            <li key={text}>{shownName(text)}</li>
+          ))}
+        </ul>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,101 @@
+/** The user's own door over an encrypting client: it keeps nothing in the browser's files, and tells of doubts. */
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { History } from '../../../src/history/index.js';
+import { serveLocally } from '../../../src/web/local/index.js';
+import { InlineJobs } from '../../../src/workers/index.js';
+import { keyringOfPlace } from '../../helpers/damage.js';
+import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import { openLied } from '../../helpers/lied-history.js';
+import { PASSWORD } from '../../helpers/rekeys.js';
+import { file, makeTree, scratch } from '../../helpers/tree.js';
+
+interface Restore {
+  readonly id: string;
+  readonly state: string;
+  readonly doubts: readonly string[];
+}
+
+/** Serves an encrypting client; `lies` replaces answers of its store. */
+async function served(
+  t: ExecutionContext,
+  lies: (honest: History) => Partial<History> = () => ({}),
+) {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a.txt', 'secret')]);
+  const system = inlineSystem();
+  await backupInline(system, place, [source], { create: true, password: PASSWORD });
+  const keyring = (await keyringOfPlace(place))!;
+  process.env['XDG_STATE_HOME'] = path.join(home, 'another machine'); // it has seen no set yet
+  const history = openLied(place, keyring, lies);
+  const server = await serveLocally({
+    system,
+    history,
+    jobs: new InlineJobs(system),
+    workers: 1,
+    port: 0,
+    idleMs: 0,
+    readPage: () => Buffer.alloc(0),
+    clients: async () => [],
+    tell: () => undefined,
+  });
+  t.teardown(async () => {
+    await server.close();
+    history.close();
+  });
+  const base = `http://127.0.0.1:${server.port}/api/v1`;
+  const headers = {
+    authorization: `Bearer ${server.programKey}`,
+    'x-tardis-page': '1',
+    'content-type': 'application/json',
+  };
+  const ask = (url: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(`${base}${url}`, { ...init, headers });
+  return { ask, source, home };
+}
+
+test.serial('the browser keeps no contents of an encrypting client', async (t) => {
+  const { ask, source } = await served(t);
+  const url = `/clients/me/sets/1/content?path=${encodeURIComponent(`${source}/a.txt`)}`;
+  const answer = await ask(url);
+  t.is(await answer.text(), 'secret');
+  t.is(answer.headers.get('cache-control'), 'no-store');
+  t.is(answer.headers.get('x-tardis-doubts'), null);
+});
+
+test.serial(
+  'answers that nothing proves are counted, and the session and restores name them',
+  async (t) => {
+    const { ask, source, home } = await served(t, (honest) => ({
+      sets: async () => (await honest.sets()).map((set) => ({ ...set, state: 'unfinished' })),
+      seals: async (...page) => ({ ...(await honest.seals(...page)), setSeal: undefined }),
+    }));
+    const session = async () => (await ask('/session')).json() as Promise<{ doubts: string[] }>;
+    t.deepEqual((await session()).doubts, []);
+    const url = `/clients/me/sets/1/directory?path=${encodeURIComponent(source)}`;
+    const answer = await ask(url);
+    t.is(answer.status, 200, await answer.text());
+    t.is(answer.headers.get('x-tardis-doubts'), '1');
+    const unproven = /set 1 is not complete, so it has no seal/;
+    t.regex((await session()).doubts[0]!, unproven);
+
+    const wish = {
+      client: 'me',
+      set: 1,
+      paths: [source],
+      output: path.join(home, 'out'),
+      overwrite: 'refuse',
+      comparesContents: false,
+      isPreview: true,
+    };
+    const started = await ask('/restores', { method: 'POST', body: JSON.stringify(wish) });
+    let restore = (await started.json()) as Restore;
+    while (restore.state === 'running') {
+      restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
+    }
+    t.is(restore.state, 'done', JSON.stringify(restore));
+    t.regex(restore.doubts[0]!, unproven);
+  },
+);
