@@ -9,6 +9,8 @@ import { noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 
 const LARGE_BYTES = 128 << 20;
+/** Made before any backup begins: the tests run at once, and one that makes noise keeps the others from watching. */
+const LARGE = noise(1, LARGE_BYTES);
 const PASSWORD = 'the first words of the owner';
 
 function codeIn({ stderr }: Outcome): string | undefined {
@@ -22,7 +24,7 @@ for (const kind of ['encrypting', 'plain'] as const) {
     const next = ['--newpassword-file', written('next', 'the next words of the owner')];
     const own = kind === 'plain' ? [] : password;
     await succeed('tardis', [...place, ...own, '--local', '--create', source]);
-    fs.writeFileSync(path.join(source, 'large'), noise(1, LARGE_BYTES));
+    fs.writeFileSync(path.join(source, 'large'), LARGE);
     const lock = path.join(store, 'me', 'lock');
     const backup = new Running('tardis', [...place, ...own, '--local', source]);
     const isHeld = (): boolean => spawnSync('flock', ['-n', lock, 'true']).status === 1;

@@ -59,6 +59,13 @@ test('the commands of README work one after the other', async (t) => {
       port = /--port (\d+)/.exec(server.stdout)![1]!;
       continue;
     }
+    if (tool === 'tardis-web') {
+      const helper = new Running(tool, args, { env: { HOME: at('state') } });
+      await helper.until('its address', () => helper.stdout.includes('/enter?token='));
+      helper.signal('SIGINT');
+      t.is((await helper.ended).status, 0, words.join(' '));
+      continue;
+    }
     isAsked ||= args.includes('setpass');
     // The test has no terminal on which to type a password or `yes`.
     const typed = isAsked && !/^(-F|--password-file)$/m.test(args.join('\n'));

@@ -29,10 +29,12 @@ test('a host with its port is refused by every tool with the option to write', a
 
 test('a text that names no host is refused, and an address with a zone is one', async (t) => {
   const { source } = lab(t);
-  for (const host of ['a b', 'user@host', 'https://host', 'host/way', 'host:port', '1.2.3.999']) {
+  for (const host of ['a b', 'user@host', 'wss://host', 'host/way', 'host:port', '1.2.3.999']) {
     const { stderr } = await run('tardis', ['--server', host, '-C', 'me', source]);
     t.regex(stderr, /is not a host: Server is a host name.*\[CONFIG_INVALID\]/s, host);
   }
+  const web = await run('tardis', ['--server', 'https://host', '-C', 'me', source]);
+  t.regex(web.stderr, /is for reading: name the host of a tardisd \[CONFIG_INVALID\]/);
   const zone = ['--server', 'fe80::1%none', '--insecure-network', '-C', 'me', '--reconnect', '0'];
   const { stderr } = await run('tardis', [...zone, source]);
   // If the interface of the zone does not exist, Node.js may wait until the timeout.
