@@ -374,7 +374,7 @@ const STATE = path.join(os.tmpdir(), `tardis-test-state-${randomUUID()}`);
 process.once('exit', () => fs.rmSync(STATE, { recursive: true, force: true }));
 
 /** Removes the state of a port, which another server of this file with other clients may have used. */
-function forgetServer(port: number): void {
+export function forgetServer(port: number): void {
   const clients = path.join(STATE, 'tardis', 'clients');
   if (!fs.existsSync(clients)) return;
   // Other names are temporary files of commands that are running now; they may be renamed at any time.

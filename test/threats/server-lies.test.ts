@@ -109,8 +109,8 @@ async function world(t: ExecutionContext): Promise<World> {
   ];
   for (const kind of KINDS) {
     fs.appendFileSync(path.join(source, 'two'), 'more');
-    const { status, stderr } = await commandOf(made, kind, backThen, at('older'), PATIENT);
-    t.is(status, statusOf(kind), `${kind}: ${stderr}`);
+    const { status, stdout, stderr } = await commandOf(made, kind, backThen, at('older'), PATIENT);
+    t.is(status, statusOf(kind), `${kind}: ${stdout}${stderr}`);
   }
   const other = ['-C', 'other', ...login, ...theirs];
   fs.writeFileSync(at('theirs', 'one'), 'theirs, other bytes');
@@ -131,14 +131,14 @@ async function namesOf(
 ): Promise<Map<MessageName, number>> {
   const { lie, recorded } = recorder();
   change(made);
-  const { status, stderr } = await commandOf(
+  const { status, stdout, stderr } = await commandOf(
     made,
     kind,
     await lyingServer(t, made.server, lie),
     made.at(`honest ${kind}`),
     PATIENT,
   );
-  t.is(status, statusOf(kind), stderr);
+  t.is(status, statusOf(kind), stdout + stderr);
   return new Map([...recorded].map(([name, messages]) => [name, messages.length]));
 }
 
