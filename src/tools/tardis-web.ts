@@ -50,9 +50,10 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
         extend: registerDav,
         tell,
       });
+      // Before the address is shown: a signal may arrive as soon as somebody can read it.
+      const signal = interruptSignal('tardis-web', 'the page works no longer');
       const closeOpened = await shown(server, settings, tell);
       try {
-        const signal = interruptSignal('tardis-web', 'the page works no longer');
         await Promise.race([server.ended, aborted(signal)]);
       } finally {
         closeOpened();
