@@ -11,7 +11,13 @@ import type {
 } from '../store/catalog/index.js';
 import type { DeltaSource } from '../delta/index.js';
 import type { ContentId, ContentKeys, SetNumber } from '../model/index.js';
-import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../store/index.js';
+import type {
+  ClientDirectory,
+  ObjectReader,
+  OwnerRecord,
+  RootRecord,
+  SetNote,
+} from '../store/index.js';
 import type { Access } from './local/access.js';
 import type { Reports } from './reports.js';
 
@@ -62,8 +68,8 @@ export interface History {
   readonly hasUnproven?: boolean;
   /** Reports on sets and on the whole store, as opposed to single entries. */
   readonly reports: Reports;
-  /** Path of the client's directory, for jobs that read its objects; undefined if it is not on this machine. */
-  readonly clientPath: string | undefined;
+  /** Directory of the client, for jobs that read its objects; undefined if a server reads them. */
+  readonly directory: ClientDirectory | undefined;
   /**
    * The access rights of the reader. Calls that take a path enforce them. A caller that walks with `list` must
    * check every directory before its entries, and every file before its content.

@@ -10,6 +10,7 @@ import {
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
   type CodecNumber,
+  type ClientDirectory,
   decodeChunk,
   MAX_FRAME_RAW_BYTES,
   openChunk,
@@ -89,15 +90,15 @@ export class Units {
   private isBusy = false;
   private readonly source: RecordSource;
   private readonly jobs: JobRunner;
-  private readonly path: string | undefined;
+  private readonly directory: ClientDirectory | undefined;
 
-  /** `path`: directory of the client, if the store is on this machine. */
-  constructor(source: RecordSource, jobs: JobRunner, path: string | undefined) {
+  /** `directory`: that of the client, whose records the jobs then read; undefined if a server reads them. */
+  constructor(source: RecordSource, jobs: JobRunner, directory: ClientDirectory | undefined) {
     this.source = source;
     this.jobs = jobs;
-    this.path = path;
+    this.directory = directory;
     const warm = (record: RecordPlace): void => this.warm(record);
-    this.walk = path === undefined ? undefined : new WalkAhead(source.backend, warm);
+    this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, warm);
   }
 
   /** True if the record is in chunks. */
@@ -193,7 +194,7 @@ export class Units {
     const at = layout.places[number]!;
     const header = await this.chunkHeader(record, at);
     const chunk = { header, number, from: at + CHUNK_HEADER_BYTES, sizeBytes };
-    if (this.path !== undefined) {
+    if (this.directory !== undefined) {
       if (header.isRaw && this.source.keys === undefined) return this.rawChunk(record, chunk);
       if (isAlone && !this.isBusy) return this.decodeHere(record, layout, chunk);
     }
@@ -279,8 +280,8 @@ export class Units {
     const { keys, backend } = this.source;
     this.running += 1;
     try {
-      if (this.path !== undefined) {
-        const input = { ...what, source: { path: this.path }, keys };
+      if (this.directory !== undefined) {
+        const input = { ...what, source: { directory: this.directory }, keys };
         return (await this.jobs.run('decode', input)).output;
       }
       const { object } = what.record;

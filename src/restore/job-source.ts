@@ -40,9 +40,9 @@ export async function runJobOf(
   jobs: JobRunner,
   job: Omit<RestoreInput, 'source'>,
 ): Promise<RestoreOutput> {
-  const { clientPath } = history;
-  if (clientPath !== undefined) {
-    const local = { ...job, source: { path: clientPath } };
+  const { directory } = history;
+  if (directory !== undefined) {
+    const local = { ...job, source: { directory } };
     return (await jobs.run('restore', local)).output;
   }
   const { port1, port2 } = new MessageChannel();

@@ -15,7 +15,7 @@ import {
 } from '../transport/index.js';
 import { type LoginOptions, LoginService } from './login/login.js';
 import { Quotas } from './limits/quotas.js';
-import { isLockWanted } from '../store/index.js';
+import { mediumOf } from '../store/index.js';
 import type { ClientSession } from './client-session.js';
 import { ServerConnection, type SessionServices } from './server-connection.js';
 import type { ProfilePlan } from './session-profile.js';
@@ -102,7 +102,7 @@ export class Daemon {
       incarnation: system.random.bytes(16),
       claim: (session) => this.claim(session),
       sessionOf: (client) => this.byClient.get(client),
-      isWanted: (directory) => isLockWanted(system, directory),
+      isWanted: (directory) => mediumOf(system, directory).isWanted(),
       parked: () => this.limitParked(),
       refused: (client, error) => this.watch?.refused(client, error),
     };

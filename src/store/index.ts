@@ -1,9 +1,7 @@
 export type { Backend, ObjectReader, ObjectWriter } from './backends/backend.js';
 export { DirectoryBackend } from './backends/directory-backend.js';
 export {
-  checkIncoming,
   checkStore,
-  clearIncoming,
   type ClientDirectory,
   clientExists,
   createClientDirectory,
@@ -15,14 +13,11 @@ export {
   secondGenerationPath,
 } from './client/client-directory.js';
 export {
-  acquireClient,
   type ClientLock,
-  forgetAsking,
-  isLockWanted,
   lockClient,
   tryLock,
-  withClient,
 } from './client/client-lock.js';
+export { type ClientMedium, mediumOf, withClient } from './client/medium.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {
   isTokenAccount,
@@ -64,7 +59,7 @@ export {
   RESERVE_FILE,
   SUB_ACCOUNTS_DIRECTORY,
 } from './client/layout.js';
-export { type StrangePack, strangePacks, type Stray, strays } from './client/strays.js';
+export { type StrangePack, strangePacks, type Stray } from './client/strays.js';
 export {
   accountDirectory,
   accountFaults,
@@ -131,7 +126,7 @@ export {
   readImagePiece,
 } from './packs/image.js';
 export { hasLabel, LABEL_BYTES, listPacks, sortPackFiles } from './packs/pack-label.js';
-export { type PackRange, PackWriter } from './packs/pack-writer.js';
+export { PackWriter } from './packs/pack-writer.js';
 export {
   type CipherHead,
   decodeCipherHead,
@@ -176,5 +171,12 @@ export {
   writeDeltaIndex,
   writeHeader,
 } from './packs/record.js';
+export type {
+  CommitEnd,
+  Covered,
+  Insisting,
+  PackRange,
+  RecordWriter,
+} from './packs/record-writer.js';
 export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';
 export { unreadable, unreadableObject } from './packs/unreadable.js';

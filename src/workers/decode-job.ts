@@ -5,8 +5,8 @@ import { contentDigest, DIGEST_BYTES, releaseMemory, Scheme } from '../model/ind
 import {
   decode,
   decodeChunk,
-  DirectoryBackend,
   MAX_FRAME_RAW_BYTES,
+  mediumOf,
   type ObjectReader,
   openBody,
   readContentIndex,
@@ -43,8 +43,8 @@ export async function decodeJob(
 ): Promise<JobResult<DecodeOutput>> {
   const { source, keys } = input;
   const backend =
-    'path' in source
-      ? new DirectoryBackend(source.path, system.files)
+    'directory' in source
+      ? mediumOf(system, source.directory).records()
       : memoryReader(source.stored);
   try {
     const from = { backend, native: system.native, keys };
@@ -76,7 +76,7 @@ async function wholeRecord(
   system: System,
 ): Promise<DecodeOutput> {
   // A record that is probably chunked is not read in vain.
-  if (record.recordBytes > STREAM_CHUNK_BYTES && 'path' in source) {
+  if (record.recordBytes > STREAM_CHUNK_BYTES && 'directory' in source) {
     const head = await fetchHead(from, record);
     if ((head.header.flags & RECORD_CHUNKED) !== 0) return CHUNKED;
   }
@@ -136,7 +136,7 @@ async function chunkOf(
   const isPlain = header.scheme === Scheme.plain;
   const cipher = isPlain || keys === undefined ? undefined : new RecordCipher(native, keys, header);
   const stored = room(chunk.storedBytes);
-  const position = 'path' in source ? record.position + chunk.at : 0;
+  const position = 'directory' in source ? record.position + chunk.at : 0;
   const got = await backend.read(record.object, position, stored, stored.length);
   if (got !== stored.length) {
     throw new TardisError('RECORD_DAMAGED', `${record.object} is truncated`);

@@ -6,7 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature, RecordPlace } from '../delta/index.js';
 import type { CipherChoice, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { ContentKeys, NoteKind } from '../model/index.js';
-import type { ChunkHeader, CipherHead, Compression } from '../store/index.js';
+import type { ChunkHeader, CipherHead, ClientDirectory, Compression } from '../store/index.js';
 import type { SealingCalls } from '../system/index.js';
 import type { RawRules } from './raw-types.js';
 import type { RestoreInput, RestoreOutput } from './restore-types.js';
@@ -305,8 +305,8 @@ export interface RangeOutput {
 
 /** A stored record, or one chunk of it, to decode. */
 export interface DecodeInput {
-  /** Directory of the client, whose objects the job reads; or the stored bytes themselves. */
-  readonly source: { readonly path: string } | { readonly stored: Uint8Array };
+  /** The client whose records the job reads; or the stored bytes themselves. */
+  readonly source: { readonly directory: ClientDirectory } | { readonly stored: Uint8Array };
   readonly record: RecordPlace;
   /** If given, one chunk is decoded; `source.stored` then has the chunk without its header. */
   readonly chunk?: ChunkToDecode | undefined;

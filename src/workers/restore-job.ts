@@ -6,7 +6,7 @@
 import { LEAST_DELTA_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
 import { systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { RowFlag, RowReader } from '../model/index.js';
-import { DirectoryBackend, type ObjectReader } from '../store/index.js';
+import { mediumOf, type ObjectReader } from '../store/index.js';
 import { type FailedAttribute, failedAttributes, OpenKind, type System } from '../system/index.js';
 import { runOf } from './block-builder.js';
 import { hasContent } from './compare-file.js';
@@ -80,7 +80,7 @@ class RestoreRun {
     // Opened for one job only. At any time a pack may be replaced, and its name reused by another store.
     const { source } = input;
     this.far = 'port' in source ? new StoreProxy(source.port) : undefined;
-    this.backend = 'path' in source ? new DirectoryBackend(source.path, system.files) : this.far!;
+    this.backend = 'directory' in source ? mediumOf(system, source.directory).records() : this.far!;
     this.reader = new RecordReader(this.backend, system.native, memory, input.keys);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
   }

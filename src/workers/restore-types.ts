@@ -3,9 +3,12 @@ import type { MessagePort } from 'node:worker_threads';
 import type { RecordPlace, StoredPiece } from '../delta/index.js';
 import type { WireError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
+import type { ClientDirectory } from '../store/index.js';
 
-/** Source of the store's objects: a path on this machine, or a port whose other end reads them. */
-export type RestoreSource = { readonly path: string } | { readonly port: MessagePort };
+/** Source of the store's objects: a client's directory, or a port whose other end reads them. */
+export type RestoreSource =
+  | { readonly directory: ClientDirectory }
+  | { readonly port: MessagePort };
 
 /** Input of one restore job: records to read, and the files to write, packed for fast transfer. */
 export interface RestoreInput {

@@ -166,7 +166,7 @@ test('ranges of a chain are read without what is before them', async (t) => {
     const entry = await archive.find(Buffer.from(versions.file), set);
     const [pieces] = await archive.locate([entry!]);
     const { files, native } = nodeSystem();
-    const backend = new DirectoryBackend(archive.clientPath!, files);
+    const backend = new DirectoryBackend(archive.directory!.path, files);
     const ranges = new ContentRanges({ backend, native, keys: undefined }, pieces!);
     t.is(ranges.sizeBytes, versions.newest.length);
     for (let round = 0; round < 300; round += 1) {
@@ -238,7 +238,7 @@ test('a basis that is damaged is told for what rests on it, and both are sent ag
     const entry = await archive.find(Buffer.from(large), set);
     const [pieces] = await archive.locate([entry!]);
     const { object, position, recordBytes } = pieces![0]!;
-    const handle = fs.openSync(path.join(archive.clientPath!, object), 'r+');
+    const handle = fs.openSync(path.join(archive.directory!.path, object), 'r+');
     fs.writeSync(handle, 'damage', position + recordBytes - 100_000);
     fs.closeSync(handle);
   });

@@ -373,7 +373,7 @@ async function damage(place: Place, name: string): Promise<void> {
     const entry = await history.find(Buffer.from(name), set.set);
     const [pieces] = await history.locate([entry!]);
     const { object, position, recordBytes } = pieces!.at(-1)!;
-    const handle = fs.openSync(path.join(history.clientPath!, object), 'r+');
+    const handle = fs.openSync(path.join(history.directory!.path, object), 'r+');
     const byte = Buffer.alloc(1);
     const at = position + recordBytes - 5; // in the body, the last part of a record
     fs.readSync(handle, byte, 0, 1, at);

@@ -88,7 +88,7 @@ class TestHistory {
     const history = {
       client: 'test',
       isFar: false,
-      clientPath: undefined,
+      directory: undefined,
       contentKeys: undefined,
       access: new Access(undefined),
       sets: async () => this.sets,

@@ -6,12 +6,12 @@ import { crc32 } from 'node:zlib';
 import test from 'ava';
 import {
   type ClientDirectory,
-  clearIncoming,
   createClientDirectory,
   DirectoryBackend,
   isClientName,
   listClients,
   lockClient,
+  mediumOf,
   openClientDirectory,
   STORE_FORMAT,
 } from '../../src/store/index.js';
@@ -304,11 +304,11 @@ test('refused locks leave no descriptor open', async (t) => {
 
 test('what an interrupted session had staged is cleared away', async (t) => {
   const directory = await createClientDirectory(system, { store: scratch(t), client: 'c' });
-  t.notThrows(() => clearIncoming(system, directory));
+  t.notThrows(() => mediumOf(system, directory).clearStaged());
   const backend = new DirectoryBackend(directory.path, system.files);
   for (const text of ['one', 'two']) backend.stage().append(Buffer.from(text));
   backend.create('packs/1').close();
-  clearIncoming(system, directory);
+  mediumOf(system, directory).clearStaged();
   t.deepEqual(fs.readdirSync(path.join(directory.path, 'incoming')), []);
   t.deepEqual(await backend.list('packs/'), ['packs/1']);
 });

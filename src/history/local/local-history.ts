@@ -9,7 +9,7 @@ import {
 } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
-  DirectoryBackend,
+  mediumOf,
   type ObjectReader,
   type OwnerRecord,
   openClientDirectory,
@@ -18,7 +18,7 @@ import {
 } from '../../store/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type DirectoryId, metadataFault, type SetNumber } from '../../model/index.js';
-import { yieldRegularly, type Files, type System } from '../../system/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
 import { Access, noAccess } from './access.js';
 import { explainedHistory } from '../explained-history.js';
 import { LocalReports } from './local-reports.js';
@@ -60,7 +60,7 @@ export function openHistoryIn(
   sliceMs = READING_SLICE_MS,
 ): History {
   const catalog = Catalog.openForReading(system, directory.catalogPath);
-  const history = new LocalHistory(system.files, directory, catalog, access, sliceMs);
+  const history = new LocalHistory(system, directory, catalog, access, sliceMs);
   return explainedHistory(history, (error) => history.explain(error));
 }
 
@@ -129,31 +129,31 @@ class LocalHistory implements History {
   readonly fetchedBytes = 0;
   readonly contentKeys = undefined;
   readonly doubts = [];
-  readonly clientPath: string;
+  readonly directory: ClientDirectory;
   readonly access: Access;
   readonly reports: Reports;
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();
   private readonly catalog: Catalog;
-  private readonly files: Files;
+  private readonly system: System;
 
   private readonly sliceMs: number;
 
   constructor(
-    files: Files,
+    system: System,
     directory: ClientDirectory,
     catalog: Catalog,
     access: Access,
     sliceMs: number,
   ) {
     this.sliceMs = sliceMs;
-    this.files = files;
+    this.system = system;
     this.access = access;
     this.client = directory.client;
-    this.clientPath = directory.path;
+    this.directory = directory;
     this.catalog = catalog;
-    this.reports = new LocalReports(() => this.reading(), directory, files, access);
+    this.reports = new LocalReports(() => this.reading(), directory, system.files, access);
   }
 
   /** Returns the catalog, inside a read transaction of one slice at most; without one if `sliceMs` is 0. */
@@ -335,7 +335,7 @@ class LocalHistory implements History {
   }
 
   objects(): ObjectReader {
-    return new DirectoryBackend(this.clientPath, this.files);
+    return mediumOf(this.system, this.directory).records();
   }
 
   close(): void {

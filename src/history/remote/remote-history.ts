@@ -52,7 +52,7 @@ class RemoteHistory implements History {
   readonly client: string;
   readonly isFar = true;
   readonly access = new Access(undefined); // the rights of the session limit what may be read
-  readonly clientPath = undefined;
+  readonly directory = undefined;
   readonly contentKeys = undefined;
   readonly doubts = [];
   readonly reports: RemoteReports;

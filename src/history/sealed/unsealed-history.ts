@@ -15,7 +15,13 @@ import {
   type SetNumber,
   splitPath,
 } from '../../model/index.js';
-import type { ObjectReader, OwnerRecord, RootRecord, SetNote } from '../../store/index.js';
+import type {
+  ClientDirectory,
+  ObjectReader,
+  OwnerRecord,
+  RootRecord,
+  SetNote,
+} from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
 import { Access } from '../local/access.js';
 import type {
@@ -66,7 +72,7 @@ interface Listed {
 class UnsealedHistory implements History {
   readonly client: string;
   readonly isFar: boolean;
-  readonly clientPath: string | undefined;
+  readonly directory: ClientDirectory | undefined;
   readonly contentKeys: ContentKeys;
   readonly reports: Reports;
   /** A reader with the keys may read everything. */
@@ -88,7 +94,7 @@ class UnsealedHistory implements History {
     this.native = native;
     this.client = sealed.client;
     this.isFar = sealed.isFar;
-    this.clientPath = sealed.clientPath;
+    this.directory = sealed.directory;
     this.contentKeys = keyring.contents;
     this.proven = new ProvenSets(sealed, keyring);
     this.lost = new LostPlaces(sealed);

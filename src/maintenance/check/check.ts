@@ -22,18 +22,16 @@ import { settleMarks, type StoreLimits } from '../../store/writer/index.js';
 import {
   accountFaults,
   type Backend,
-  checkIncoming,
   type ClientDirectory,
-  DirectoryBackend,
   hasEncryptingKeys,
   KEY_COPIES_DIRECTORY,
   KEYS_DIRECTORY,
   locationName,
+  mediumOf,
   mendAllKeys,
   packName,
   stateOfKeys,
   strangePacks,
-  strays,
   withClient,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
@@ -109,9 +107,10 @@ class Check {
 
   async run(): Promise<CheckResult> {
     const { system, directory, options, counts } = this;
-    checkIncoming(system, directory);
+    const medium = mediumOf(system, directory);
+    medium.checkStaged();
     options.onStep('catalog');
-    const disk = this.keep(new DirectoryBackend(directory.path, system.files));
+    const disk = this.keep(medium.records());
     const files = this.places.zeroed(disk);
     const isUnused = isUnusedClient(system, directory.catalogPath);
     const fingerprint = fingerprintOf(system.files, directory.catalogPath);
@@ -214,11 +213,12 @@ class Check {
   /** Reports files that are not the packs that their names say, and files that do not belong in the store. */
   private async reportStrays(files: Backend): Promise<void> {
     const { system, directory, options, counts } = this;
+    const medium = mediumOf(system, directory);
     for (const pack of await strangePacks(files)) {
       counts.strangePacks += 1;
       options.onFinding({ finding: 'pack', ...pack });
     }
-    for (const stray of strays(system, directory.path)) {
+    for (const stray of medium.strays()) {
       counts.strayFiles += 1;
       options.onFinding({ finding: 'stray', ...stray });
     }

@@ -6,13 +6,7 @@
  */
 import path from 'node:path';
 import { throwIfAborted } from '../../errors/index.js';
-import {
-  type ClientDirectory,
-  forgetAsking,
-  isLockWanted,
-  objectName,
-  packName,
-} from '../../store/index.js';
+import { type ClientDirectory, mediumOf, objectName, packName } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { listCopies } from '../../store/writer/index.js';
@@ -88,7 +82,7 @@ export async function collectGarbage(
   const run = new Run(system, directory, store, options);
   try {
     requireNoSecond(system, directory);
-    forgetAsking(system, directory);
+    mediumOf(system, directory).forgetAsking();
     await run.all();
     await run.writeImage();
     store.close();
@@ -124,7 +118,7 @@ function yieldIfWanted(
   signal: AbortSignal | undefined,
 ): void {
   throwIfAborted(signal);
-  if (isLockWanted(system, directory)) throw new Yielded();
+  if (mediumOf(system, directory).isWanted()) throw new Yielded();
 }
 
 class Run {

@@ -1,6 +1,6 @@
 /** Rebuilds a client's catalog outside a session, with the client's lock held. */
 import { asTardisError } from '../../errors/index.js';
-import { acquireClient, clearIncoming, type ClientDirectory } from '../../store/index.js';
+import { type ClientDirectory, mediumOf } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import {
   type RebuildOptions,
@@ -18,9 +18,10 @@ export async function rebuildCatalog(
   directory: ClientDirectory,
   options: RebuildOptions = {},
 ): Promise<RebuildReport> {
-  const lock = await acquireClient(system, directory);
+  const medium = mediumOf(system, directory);
+  const lock = await medium.claim();
   try {
-    clearIncoming(system, directory);
+    medium.clearStaged();
     return await remakeCatalog(system, directory, options);
   } catch (error) {
     const told = new Reserve(system, directory.path, {}).explain(error);

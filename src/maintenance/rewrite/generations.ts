@@ -8,7 +8,7 @@
  */
 import path from 'node:path';
 import { parseKeyRecord } from '../../crypto/index.js';
-import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import {
   addKeys,
   type ClientDirectory,
@@ -18,6 +18,7 @@ import {
   keyFileNumber,
   KEYS_DIRECTORY,
   MAX_GENERATION_BYTES,
+  mediumOf,
   newestKeys,
   readFormat,
   secondGenerationPath,
@@ -32,7 +33,6 @@ import {
   readStart,
   replaceFile,
   type System,
-  textBytes,
   writeNew,
 } from '../../system/index.js';
 import { removeMap } from './digest-map.js';
@@ -42,8 +42,6 @@ const MARKER_VERSION = 1;
 const MAX_COPIED_BYTES = 64 << 10;
 /** Depth of accounts/NAME/keys. */
 const MAX_COPIED_DEPTH = 3;
-/** Names for a trial exchange: a file system that cannot exchange names is reported before the work, not after it. */
-const TRIAL = ['trial-a', 'trial-b'] as const;
 
 /** Source and keys of a second generation. */
 export interface Marker {
@@ -122,7 +120,7 @@ export class Generations {
     const { files, system, second } = this;
     await requireOwnPacks(system, this.first);
     files.makeDirectory(second.path);
-    this.tryExchange();
+    mediumOf(system, second).requireExchange();
     if (keys !== undefined) await addKeys(system, second.path, { number: 1, bytes: keys });
     if (keys === undefined) await this.copySmall(FORMAT_FILE);
     else await writeFormat(files, second.path, { clientId: this.clientId(), keys: 'encryption' });
@@ -196,8 +194,7 @@ export class Generations {
    */
   async exchange(): Promise<void> {
     await requireOwnPacks(this.system, this.first);
-    this.exchangeNames(this.store, path.basename(this.first.path), path.basename(this.second.path));
-    await this.files.syncDirectory(this.store);
+    await mediumOf(this.system, this.first).exchangeWith(this.second);
   }
 
   /** Removes the generation at STORE/.CLIENT.next, then the marker. It may be called again after a crash. */
@@ -247,26 +244,6 @@ export class Generations {
       else bytes += status?.sizeBytes ?? 0;
     }
     return bytes;
-  }
-
-  private tryExchange(): void {
-    for (const name of TRIAL) this.files.makeDirectory(path.join(this.second.path, name));
-    this.exchangeNames(this.second.path, ...TRIAL);
-    for (const name of TRIAL) this.files.removeDirectory(path.join(this.second.path, name));
-  }
-
-  private exchangeNames(directory: string, one: string, other: string): void {
-    const { native } = this.system;
-    const fd = native.openDirectory(textBytes(directory));
-    try {
-      native.exchangeAt(fd, textBytes(one), fd, textBytes(other));
-    } catch (error) {
-      if (!['EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) throw asTardisError(error);
-      const what = `the file system of ${this.store} cannot exchange two directories in one step`;
-      throw new TardisError('STORE_NOT_WRITABLE', what, {}, error);
-    } finally {
-      native.close(fd);
-    }
   }
 
   private clientId(): string {

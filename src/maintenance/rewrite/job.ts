@@ -11,13 +11,7 @@ import { cleanUp, TardisError } from '../../errors/index.js';
 import { type ForgetRequest, formatBytes } from '../../model/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { requireSoundCatalog } from '../gc/index.js';
-import {
-  acquireClient,
-  clearIncoming,
-  type ClientDirectory,
-  DirectoryBackend,
-  newestKeys,
-} from '../../store/index.js';
+import { type ClientDirectory, mediumOf, newestKeys } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { ContentMover } from './contents.js';
 import { DigestMap } from './digest-map.js';
@@ -80,7 +74,8 @@ export async function rekeyClient(system: System, request: RekeyRequest): Promis
 async function rekeySound(system: System, request: RekeyRequest): Promise<RekeyResult> {
   const { generations } = request;
   const { first } = generations;
-  const lock = await acquireClient(system, first);
+  const medium = mediumOf(system, first);
+  const lock = await medium.claim();
   let run: Run;
   try {
     await recover(system, first);
@@ -90,7 +85,7 @@ async function rekeySound(system: System, request: RekeyRequest): Promise<RekeyR
   }
   try {
     await run.catchUp(false);
-    const last = await acquireClient(system, first);
+    const last = await medium.claim();
     try {
       await recover(system, first);
       if (request.forgotten.length > 0) {
@@ -130,10 +125,11 @@ export async function removeOld(
  * CATALOG_DAMAGED: damage would be copied, and the evidence of it removed with the old generation.
  */
 async function recover(system: System, directory: ClientDirectory): Promise<void> {
-  clearIncoming(system, directory);
+  const medium = mediumOf(system, directory);
+  medium.clearStaged();
   await requireSoundCatalog(system, directory);
   const catalog = Catalog.openForWriting(system, directory.catalogPath);
-  const backend = new DirectoryBackend(directory.path, system.files);
+  const backend = medium.records();
   try {
     const isLost = catalog.state.readCommitPoint().commit === 0;
     await recoverCatalog(catalog, backend, { checkBodies: isLost });

@@ -7,7 +7,12 @@ import { EntryOpener } from '../../history/index.js';
 import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import type { RecordSource } from '../../delta/index.js';
-import { type ClientDirectory, DirectoryBackend, type OwnerRecord } from '../../store/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  mediumOf,
+  type OwnerRecord,
+} from '../../store/index.js';
 import type { Files, System } from '../../system/index.js';
 
 export class OldGeneration {
@@ -19,7 +24,7 @@ export class OldGeneration {
   private readonly catalogIdentity: string | undefined;
   private readonly files: Files;
   private readonly opener: EntryOpener | undefined;
-  private readonly backend: DirectoryBackend;
+  private readonly backend: Backend;
 
   /** `catalogPath`: a catalog with less in it, to use instead of its own. Throws CATALOG_*. */
   constructor(
@@ -32,7 +37,7 @@ export class OldGeneration {
     this.directory = directory;
     this.keyring = keyring;
     this.opener = keyring && new EntryOpener(keyring, native);
-    this.backend = new DirectoryBackend(directory.path, files);
+    this.backend = mediumOf(system, directory).records();
     this.source = { backend: this.backend, native, keys: keyring?.contents };
     this.files = files;
     this.catalogIdentity = this.identity(); // first: a rebuild may replace the catalog meanwhile

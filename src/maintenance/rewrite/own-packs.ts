@@ -3,13 +3,7 @@
  * before.
  */
 import { TardisError } from '../../errors/index.js';
-import {
-  type ClientDirectory,
-  DirectoryBackend,
-  PACKS_PREFIX,
-  strangePacks,
-  strays,
-} from '../../store/index.js';
+import { type ClientDirectory, mediumOf, PACKS_PREFIX, strangePacks } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 
 /** Most files that an error names. */
@@ -17,14 +11,15 @@ const MOST_NAMED = 16;
 
 /** Throws PACKS_STRANGE if files lie in the place of packs that are not packs of the client. */
 export async function requireOwnPacks(system: System, directory: ClientDirectory): Promise<void> {
-  const backend = new DirectoryBackend(directory.path, system.files);
+  const medium = mediumOf(system, directory);
+  const backend = medium.records();
   const found: string[] = [];
   try {
     for (const { file } of await strangePacks(backend)) found.push(file);
   } finally {
     backend.close();
   }
-  for (const { file } of strays(system, directory.path)) {
+  for (const { file } of medium.strays()) {
     if (file.startsWith(PACKS_PREFIX)) found.push(file);
   }
   if (found.length === 0) return;

@@ -4,7 +4,7 @@
  */
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { type ClientDirectory, DirectoryBackend } from '../../store/index.js';
+import { type ClientDirectory, mediumOf } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { isQuestion, type MessageName } from '../../transport/index.js';
 import { overviewBeside } from '../client-overview.js';
@@ -33,7 +33,7 @@ export class Answers {
     // Access to this client was checked by the session, so the history is shown whole. No reading transaction stays
     // open, since a backup of the client may begin in this very thread.
     const history = openHistoryIn(system, directory, new Access(undefined), 0);
-    const backend = new DirectoryBackend(directory.path, system.files);
+    const backend = mediumOf(system, directory).records();
     const deltas = new ReaderDeltas(system, history, backend);
     const jobs = new BackgroundJobs(directory, limits);
     const store = { system, directory, limits: limits.limits, rights };

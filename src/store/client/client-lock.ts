@@ -126,17 +126,3 @@ export function forgetAsking({ files }: System, directory: ClientDirectory): voi
 export function isLockWanted({ files }: System, directory: ClientDirectory): boolean {
   return files.status(wantedPathOf(directory)) !== undefined;
 }
-
-/** Runs `work` under the client's lock. Throws CLIENT_BUSY, and any error of `work`. */
-export async function withClient<T>(
-  system: System,
-  directory: ClientDirectory,
-  work: () => Promise<T>,
-): Promise<T> {
-  const lock = await acquireClient(system, directory);
-  try {
-    return await work();
-  } finally {
-    lock.release();
-  }
-}

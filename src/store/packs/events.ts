@@ -25,7 +25,7 @@ import {
 import { plainPackr } from '../../system/msgpack/index.js';
 import { isClientName } from '../client/client-name.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
-import type { PackRange } from './pack-writer.js';
+import type { PackRange } from './record-writer.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
 import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
 

@@ -1,8 +1,8 @@
 /**
- * Appends records to packs. A writer belongs to one session of one client, which holds the lock. A pack is append-only
- * and never reopened, and its number is never reused. A new pack is begun at the first commit at which the current one
- * has reached its size, so that a checkpoint has one pack to sync. Between commits, a new one is begun only at twice
- * that size. A failed append is truncated away; if that fails too, the pack ends there.
+ * The writer of records into packs: files that are appended to and synced. A pack is append-only and never reopened, and
+ * its number is never reused. A new pack is begun at the first commit at which the current one has reached its size, so
+ * that a checkpoint has one pack to sync. Between commits, a new one is begun only at twice that size. A failed append
+ * is truncated away; if that fails too, the pack ends there.
  *
  * Between two commits the writer keeps, for each pack that it touched, the range written and a running checksum over
  * the record headers in it. Each header contains the checksum of its body, so the range's checksum covers the bodies
@@ -10,18 +10,10 @@
  */
 import type { PackNumber } from '../../model/index.js';
 import type { Backend, ObjectWriter } from '../backends/backend.js';
-import { type Location, objectName, packName } from '../client/layout.js';
+import { type Location, NO_PACK, objectName, packName } from '../client/layout.js';
 import { buildLabel } from './pack-label.js';
-import { addToRangeChecksum, RECORD_HEADER_BYTES } from './record.js';
-
-/** A range of one pack, as a commit record contains it. */
-export interface PackRange {
-  readonly pack: PackNumber;
-  readonly from: number;
-  readonly to: number;
-  /** CRC-32 over the headers of all records in the range, without the headers' own checksums. */
-  readonly checksum: number;
-}
+import { addToRangeChecksum, bodyChecksumOf, RECORD_HEADER_BYTES } from './record.js';
+import type { CommitEnd, Covered, Insisting, PackRange, RecordWriter } from './record-writer.js';
 
 interface OpenPack {
   readonly pack: PackNumber;
@@ -33,7 +25,7 @@ interface OpenRange {
   checksum: number;
 }
 
-export class PackWriter {
+export class PackWriter implements RecordWriter {
   private current: OpenPack | undefined;
   private range: OpenRange = { from: 0, checksum: 0 };
   private closedRanges: PackRange[] = [];
@@ -44,7 +36,8 @@ export class PackWriter {
   /** End of the last commit record in the current pack. */
   private committedTo = 0;
   private appended = 0;
-  /** Bytes of objects added since the last commit. */
+  /** Objects added since the last commit, and their bytes. */
+  private objects: { digest: Buffer; bytes: number }[] = [];
   private adopted = 0;
   private readonly backend: Backend;
   private readonly packBytes: number;
@@ -62,12 +55,10 @@ export class PackWriter {
     return this.lastPack;
   }
 
-  /** Number of bytes written by this writer, objects included. */
   get appendedBytes(): number {
     return this.appended;
   }
 
-  /** Number of bytes appended since the last commit, objects included. A crash would lose them. */
   get uncommittedBytes(): number {
     const open = this.current === undefined ? 0 : this.current.writer.sizeBytes - this.range.from;
     return this.closedRanges.reduce(
@@ -76,7 +67,6 @@ export class PackWriter {
     );
   }
 
-  /** Appends one whole record, and returns its position. */
   append(record: Buffer): Location {
     const { pack, writer } = this.writable();
     const position = this.appendWhole(writer, record);
@@ -84,7 +74,6 @@ export class PackWriter {
     return { pack, position };
   }
 
-  /** Appends a staged record to the pack, piece by piece, and returns its position. */
   async appendStaged(pieces: AsyncIterable<Buffer>): Promise<Location> {
     const { pack, writer } = this.writable();
     const position = writer.sizeBytes;
@@ -106,13 +95,36 @@ export class PackWriter {
     return { pack, position };
   }
 
-  /** Publishes a staged record as an object outside of packs. The next checkpoint syncs it. */
+  async adoptNew(writer: ObjectWriter, digest: Buffer): Promise<Location | undefined> {
+    if ((await this.backend.size(objectName(digest))) !== undefined) return undefined;
+    this.adopt(writer, digest);
+    return { pack: NO_PACK, position: 0 };
+  }
+
+  /** Publishes a staged record as an object outside of packs. The next commit syncs it. Throws EEXIST. */
   adopt(writer: ObjectWriter, digest: Buffer): void {
     writer.publish(objectName(digest));
+    this.objects.push({ digest, bytes: writer.sizeBytes });
     this.appended += writer.sizeBytes;
     this.adopted += writer.sizeBytes;
     this.unsynced.add(writer);
     this.retired.push(writer);
+  }
+
+  /** Syncs the records, then appends and syncs the commit record. */
+  async commit(
+    build: (covered: Covered) => Promise<Buffer>,
+    insist: Insisting,
+  ): Promise<CommitEnd | undefined> {
+    const { objects } = this;
+    const ranges = this.takeRanges();
+    this.objects = [];
+    if (ranges.length === 0 && objects.length === 0) return undefined;
+    await this.sync();
+    const record = await build({ ranges, objects });
+    const { pack, position } = insist(() => this.appendCommit(record));
+    await this.sync();
+    return { pack, position: position + record.length, checksum: bodyChecksumOf(record) };
   }
 
   /** Makes everything appended so far durable; all files are synced in parallel. */
@@ -142,7 +154,7 @@ export class PackWriter {
     return { pack, position };
   }
 
-  /** Truncates the current pack to its last commit record, to free the space. Never throws. */
+  /** Truncates the current pack to its last commit record. */
   giveUp(): void {
     if (this.current === undefined) return;
     this.cutBack(this.current.writer, this.committedTo);

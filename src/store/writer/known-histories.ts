@@ -13,7 +13,7 @@ import { asTardisError } from '../../errors/index.js';
 import {
   type Backend,
   type ClientDirectory,
-  DirectoryBackend,
+  mediumOf,
   packName,
   readCommit,
   readRecord,
@@ -145,9 +145,10 @@ async function isOfPacks(
  */
 export async function packOfCatalog(
   system: System,
-  { path, catalogPath }: ClientDirectory,
+  directory: ClientDirectory,
 ): Promise<number | undefined> {
-  const backend = new DirectoryBackend(path, system.files);
+  const { catalogPath } = directory;
+  const backend = mediumOf(system, directory).records();
   try {
     if (system.files.status(catalogPath) === undefined) return undefined;
     const point = Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint());

@@ -4,9 +4,9 @@ import {
   type Backend,
   type ClientDirectory,
   type Counters,
-  DirectoryBackend,
   listPacks,
-  PackWriter,
+  mediumOf,
+  type RecordWriter,
 } from '../index.js';
 import type { System } from '../../system/index.js';
 import { listCopies } from './catalog-copies.js';
@@ -30,7 +30,7 @@ interface PartsLimits extends CatalogLimits {
 export interface OpenedParts {
   readonly catalog: Catalog;
   readonly backend: Backend;
-  readonly packs: PackWriter;
+  readonly packs: RecordWriter;
   readonly counters: Counters;
   readonly point: CommitPoint;
   readonly lastPack: number;
@@ -65,7 +65,8 @@ export async function openParts(
 ): Promise<OpenedParts> {
   await endJournal(system, directory);
   let catalog = openCatalog(system, directory, limits);
-  const backend = new DirectoryBackend(directory.path, system.files);
+  const medium = mediumOf(system, directory);
+  const backend = medium.records();
   try {
     const isUnwritten = !catalog.state.isWritten();
     if (isUnwritten && (await isOfSomething(system, directory, backend))) {
@@ -85,7 +86,7 @@ export async function openParts(
       catalog.begin();
     }
     const strangePacks = report.strangePacks.filter((pack) => pack >= point.pack);
-    const packs = new PackWriter(backend, lastPack, limits.packBytes);
+    const packs = medium.writer(backend, lastPack, limits.packBytes);
     return { catalog, backend, packs, counters, point, lastPack, strangePacks };
   } catch (error) {
     const explained = catalog.explained(error);

@@ -8,10 +8,11 @@ import path from 'node:path';
 import { Catalog, findRemovals, recoverCatalog, type RecoveryReport } from '../catalog/index.js';
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
 import {
+  type Backend,
   type ClientDirectory,
   type Counters,
-  DirectoryBackend,
   higherCounters,
+  mediumOf,
   sortPackFiles,
 } from '../index.js';
 import type { System } from '../../system/index.js';
@@ -74,7 +75,7 @@ export async function remakeCatalog(
 ): Promise<RebuildReport> {
   const { catalogPath } = directory;
   const fresh = `${catalogPath}.new`;
-  const backend = new DirectoryBackend(directory.path, system.files);
+  const backend = mediumOf(system, directory).records();
   try {
     const old = readOld(system, catalogPath);
     const known = old?.isWritten === true ? { knownCommit: old.commit } : {};
@@ -102,15 +103,10 @@ class Remaking {
   private readonly fresh: string;
   private readonly system: System;
   private readonly directory: ClientDirectory;
-  private readonly backend: DirectoryBackend;
+  private readonly backend: Backend;
   private readonly options: Replaying;
 
-  constructor(
-    system: System,
-    directory: ClientDirectory,
-    backend: DirectoryBackend,
-    options: Replaying,
-  ) {
+  constructor(system: System, directory: ClientDirectory, backend: Backend, options: Replaying) {
     this.fresh = `${directory.catalogPath}.new`;
     this.system = system;
     this.directory = directory;
@@ -206,7 +202,7 @@ class Remaking {
  * Throws CATALOG_DAMAGED unless a copy can be continued: its last commit is where it says, and no commits are
  * missing. Its skip hashes are dropped, since they are not trusted.
  */
-async function requireFitting(catalog: Catalog, backend: DirectoryBackend): Promise<void> {
+async function requireFitting(catalog: Catalog, backend: Backend): Promise<void> {
   if (catalog.isDamaged()) throw new TardisError('CATALOG_DAMAGED', 'the copy is damaged');
   const point = catalog.state.readCommitPoint();
   if (!(await hasCommit(backend, point))) {

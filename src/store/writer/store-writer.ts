@@ -1,28 +1,23 @@
 /**
  * The writer: one client's store opened for writing, with its lock, packs, catalog, and the checkpoint that
- * joins them (see ARCHITECTURE.md). A checkpoint fsyncs the appended data, then appends and fsyncs a commit
- * record that covers it, then commits the catalog's transaction. So the catalog never contains more than the
- * disk.
+ * joins them (see ARCHITECTURE.md). A checkpoint makes the appended data durable, then a commit record that
+ * covers it, then commits the catalog's transaction. So the catalog never contains more than the medium.
  */
 import type { Catalog, CommitPoint } from '../catalog/index.js';
 import { isDiskFull, cleanUp } from '../../errors/index.js';
 import {
-  acquireClient,
   type Backend,
-  bodyChecksumOf,
   buildCommit,
-  clearIncoming,
   type ClientDirectory,
   type ClientLock,
   type Counters,
+  type Covered,
   type Location,
-  lockClient,
+  mediumOf,
   mendAllKeys,
-  NO_PACK,
-  objectName,
   type ObjectWriter,
-  type PackWriter,
   RecordKind,
+  type RecordWriter,
 } from '../index.js';
 import type { System } from '../../system/index.js';
 import { openParts } from './open-parts.js';
@@ -71,7 +66,7 @@ async function* piecesOf(writer: ObjectWriter): AsyncGenerator<Buffer> {
 
 export class StoreWriter {
   readonly catalog: Catalog;
-  readonly packs: PackWriter;
+  readonly packs: RecordWriter;
   readonly backend: Backend;
   readonly counters: { -readonly [K in keyof Counters]: number };
   readonly limits: StoreLimits;
@@ -87,7 +82,6 @@ export class StoreWriter {
   private isAtOdds = false;
   private hasMendedKeys = false;
   private point: CommitPoint;
-  private objects: { digest: Buffer; bytes: number }[] = [];
   private readonly logBytes: () => number;
   private readonly mendKeys: () => Promise<unknown>;
   private readonly lock: ClientLock;
@@ -101,7 +95,7 @@ export class StoreWriter {
     point: CommitPoint;
     lastPack: number;
     strangePacks: readonly number[];
-    packs: PackWriter;
+    packs: RecordWriter;
     space: SpaceMeter | undefined;
     reserve: Reserve;
     logBytes: () => number;
@@ -133,12 +127,11 @@ export class StoreWriter {
     space?: SpaceMeter,
   ): Promise<StoreWriter> {
     const { asksForLock = true } = limits;
-    const lock = asksForLock
-      ? await acquireClient(system, directory)
-      : lockClient(system, directory);
+    const medium = mediumOf(system, directory);
+    const lock = await medium.claim({ asks: asksForLock });
     const reserve = new Reserve(system, directory.path, limits);
     try {
-      clearIncoming(system, directory);
+      medium.clearStaged();
       const opened = await openParts(system, directory, limits).catch(async (error: unknown) => {
         if (!isDiskFull(reserve.explain(error)) || !reserve.release()) throw error;
         return openParts(system, directory, limits);
@@ -200,16 +193,10 @@ export class StoreWriter {
    * content already has that name.
    */
   async placeStaged({ writer, digest, header }: FinishedStream): Promise<Location> {
-    const bytes = writer.sizeBytes;
-    const name = objectName(digest);
-    const isLarge = bytes > this.limits.packContentBytes && header.kind !== RecordKind.signature;
-    if (isLarge && (await this.backend.size(name)) === undefined) {
-      this.packs.adopt(writer, digest);
-      this.objects.push({ digest, bytes });
-      return { pack: NO_PACK, position: 0 };
-    }
-    // An existing object of that name is stale or damaged. No object is replaced, so the record is copied into
-    // a pack.
+    const isSmall = writer.sizeBytes <= this.limits.packContentBytes;
+    const isCopied = isSmall || header.kind === RecordKind.signature;
+    const adopted = isCopied ? undefined : await this.packs.adoptNew(writer, digest);
+    if (adopted !== undefined) return adopted;
     const location = await this.packs.appendStaged(piecesOf(writer));
     writer.close();
     return location;
@@ -224,27 +211,24 @@ export class StoreWriter {
     const { freeBytes } = this.reserve;
     if (freeBytes < catalogCacheBytes + RECORDS_BYTES) this.reserve.release();
     this.isAtOdds = true; // until it has succeeded: a failed checkpoint is not retried
-    const ranges = this.packs.takeRanges();
-    const { objects } = this;
-    if (ranges.length > 0 || objects.length > 0) {
-      await this.packs.sync();
-      await this.mendKeysOnce();
-      const commit = this.point.commit + 1;
-      const sequence = this.nextSequence();
-      const { counters, point } = this;
-      const body = { commit, previous: point.checksum, ranges, objects, counters };
-      const record = buildCommit(sequence, body);
-      const { pack, position } = this.withReserve(() => this.packs.appendCommit(record));
-      await this.packs.sync();
-      const checksum = bodyChecksumOf(record);
-      this.point = { commit, pack, position: position + record.length, checksum };
-      this.objects = [];
-    }
+    const commit = this.point.commit + 1;
+    const end = await this.packs.commit(
+      (covered) => this.commitRecord(commit, covered),
+      (write) => this.withReserve(write),
+    );
+    if (end !== undefined) this.point = { commit, ...end };
     this.catalog.state.write(this.counters, this.point);
     this.catalog.commit();
     this.isAtOdds = false;
     if (this.logBytes() >= Math.min(FOLD_LOG_BYTES, freeBytes / FOLD_FREE_PART)) this.foldLog();
     this.catalog.begin();
+  }
+
+  private async commitRecord(commit: number, covered: Covered): Promise<Buffer> {
+    await this.mendKeysOnce();
+    const sequence = this.nextSequence();
+    const { counters, point } = this;
+    return buildCommit(sequence, { commit, previous: point.checksum, ...covered, counters });
   }
 
   /**

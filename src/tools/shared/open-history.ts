@@ -1,5 +1,4 @@
 /** Opens the history that a reading tool uses: in a store on this machine, or on a server. */
-import path from 'node:path';
 import { Access, type History, openLocalHistory, unsealedHistory } from '../../history/index.js';
 import { Catalog, comparePages } from '../../store/catalog/index.js';
 import type { Found } from '../../config/index.js';
@@ -132,12 +131,12 @@ async function openAt(
   { host, more = {}, most = COMPARED_AT_ONCE_BYTES }: Reach,
 ): Promise<History> {
   const history = await openKeyed(system, settings, found, { host, more });
-  const { clientPath } = history;
+  const { directory } = history;
   try {
     history.acceptOlder?.(warnOlder);
     // If a client encrypts, each entry is proven by its seal instead.
-    if (history.contentKeys === undefined && clientPath !== undefined) {
-      await warnOfDamage(system, path.join(clientPath, settings.catalogFile), most);
+    if (history.contentKeys === undefined && directory !== undefined) {
+      await warnOfDamage(system, directory.catalogPath, most);
     }
     return history;
   } catch (error) {

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
 import {
   type ClientDirectory,
-  DirectoryBackend,
   listClients,
+  mediumOf,
   readFormat,
   strangePacks,
 } from '../../store/index.js';
@@ -30,7 +30,7 @@ export async function namedStrangePacks(
   system: System,
   directory: ClientDirectory,
 ): Promise<Finding[]> {
-  const backend = new DirectoryBackend(directory.path, system.files);
+  const backend = mediumOf(system, directory).records();
   try {
     const named = clientNames(system, path.dirname(directory.path));
     return (await strangePacks(backend)).map((pack) => named({ finding: 'pack', ...pack }));

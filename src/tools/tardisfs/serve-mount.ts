@@ -182,5 +182,6 @@ async function refresh(lasting: LastingHistory, files: FileSystem): Promise<void
 
 /** Returns the size of the file system that has the store; of a server's as of the last look. */
 function spaceOf(system: System, { history, space }: LastingHistory): DiskSpace {
-  return history.clientPath === undefined ? space : system.files.space(history.clientPath);
+  const { directory } = history;
+  return directory === undefined ? space : system.files.space(directory.path);
 }

@@ -32,7 +32,7 @@ export class OpenContents {
     this.history = history;
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
-    const units = new Units(source, jobs, history.clientPath);
+    const units = new Units(source, jobs, history.directory);
     this.memory = { units, indexes: new DeltaIndexes() };
   }
 

@@ -1,0 +1,60 @@
+/**
+ * The medium of a client's store: where its records lie, and how one process claims the client for writing. All else
+ * opens it with `mediumOf`, so that only this folder depends on the kind of medium. A `ClientDirectory` is plain data,
+ * and each thread opens its own medium from it.
+ */
+import type { System } from '../../system/index.js';
+import type { PackNumber } from '../../model/index.js';
+import type { Backend } from '../backends/backend.js';
+import type { ClientDirectory } from './client-directory.js';
+import type { ClientLock } from './client-lock.js';
+import { DirectoryMedium } from './directory-medium.js';
+import type { RecordWriter } from '../packs/record-writer.js';
+import type { Stray } from './strays.js';
+
+export interface ClientMedium {
+  /** Opens the packs and large contents. The caller closes them. */
+  records(): Backend;
+  /**
+   * Returns a writer of records. `lastPack` is the highest number that any pack of this client ever had. A pack ends at
+   * about `packBytes`.
+   */
+  writer(records: Backend, lastPack: PackNumber, packBytes: number): RecordWriter;
+  /**
+   * Claims the client for writing, and waits a moment for a holder that is about to finish. With `asks`, a holder that
+   * does deferrable work is requested to release it. Throws CLIENT_BUSY.
+   */
+  claim(options?: { readonly asks: boolean }): Promise<ClientLock>;
+  /** True if another process or session waits for the claim, which the caller holds. */
+  isWanted(): boolean;
+  /** Withdraws requests for the claim, which may be stale; a process that still waits repeats its own. */
+  forgetAsking(): void;
+  /** Throws STORE_UNSAFE if contents would be staged through a symbolic link. */
+  checkStaged(): void;
+  /** Removes the contents that an interrupted session had staged. Call with the claim held. */
+  clearStaged(): void;
+  /** Yields what lies in the place of the store's own files and is none of them. */
+  strays(): Iterable<Stray>;
+  /** Throws STORE_NOT_WRITABLE if `exchangeWith` cannot work here. The client may not be in use yet. */
+  requireExchange(): void;
+  /** Exchanges the client with another generation of it in one step, durable when it resolves. */
+  exchangeWith(other: ClientDirectory): Promise<void>;
+}
+
+export function mediumOf(system: System, directory: ClientDirectory): ClientMedium {
+  return new DirectoryMedium(system, directory);
+}
+
+/** Runs `work` while the client is claimed. Throws CLIENT_BUSY, and any error of `work`. */
+export async function withClient<T>(
+  system: System,
+  directory: ClientDirectory,
+  work: () => Promise<T>,
+): Promise<T> {
+  const lock = await mediumOf(system, directory).claim();
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The interface for writing a client's records. Appended records are durable once a commit has covered them; the medium
+ * decides how. A writer belongs to one session, which holds the client's claim.
+ */
+import type { PackNumber } from '../../model/index.js';
+import type { ObjectWriter } from '../backends/backend.js';
+import type { Location } from '../client/layout.js';
+
+/** A range of one pack, as a commit record contains it. */
+export interface PackRange {
+  readonly pack: PackNumber;
+  readonly from: number;
+  readonly to: number;
+  /** CRC-32 over the headers of all records in the range, without the headers' own checksums. */
+  readonly checksum: number;
+}
+
+/** Everything that was written since the last commit. */
+export interface Covered {
+  readonly ranges: readonly PackRange[];
+  /** Objects outside of packs. */
+  readonly objects: readonly { readonly digest: Buffer; readonly bytes: number }[];
+}
+
+/** The end of a commit record, which identifies it. */
+export interface CommitEnd extends Location {
+  readonly checksum: number;
+}
+
+/** Runs a write that must not fail on a full disk, a second time if need be. */
+export type Insisting = <T>(write: () => T) => T;
+
+export interface RecordWriter {
+  /** Number of bytes written by this writer, objects included. */
+  readonly appendedBytes: number;
+  /** Number of bytes appended since the last commit, objects included. A crash would lose them. */
+  readonly uncommittedBytes: number;
+  /** Appends one whole record, and returns its position. */
+  append(record: Buffer): Location;
+  /** Appends a staged record to a pack, piece by piece, and returns its position. */
+  appendStaged(pieces: AsyncIterable<Buffer>): Promise<Location>;
+  /**
+   * Keeps a staged record as an object of its own, and returns its position. Resolves with undefined, and leaves the
+   * record staged, if there is an object of that name: it is stale or damaged, and none is replaced.
+   */
+  adoptNew(writer: ObjectWriter, digest: Buffer): Promise<Location | undefined>;
+  /**
+   * Makes everything appended so far durable, then the commit record that `build` returns for it; resolves when that
+   * is durable too. Resolves with undefined, without a commit, if nothing was appended. After a failure, it is unknown
+   * which part is durable, and the writer can only be closed.
+   */
+  commit(
+    build: (covered: Covered) => Promise<Buffer>,
+    insist: Insisting,
+  ): Promise<CommitEnd | undefined>;
+  /** Frees the space of what no commit covers, as far as possible. Never throws. */
+  giveUp(): void;
+  close(): void;
+}
