@@ -61,6 +61,8 @@ export {
   packName,
   packNumber,
   PACKS_PREFIX,
+  PARITY_PREFIX,
+  parityName,
   RESERVE_FILE,
   SUB_ACCOUNTS_DIRECTORY,
 } from './client/layout.js';
@@ -176,5 +178,18 @@ export {
   writeDeltaIndex,
   writeHeader,
 } from './packs/record.js';
+export {
+  examine,
+  type Examined,
+  heal,
+  type Healed,
+  type HealTools,
+  type ParityState,
+} from './parity/heal.js';
+export { makeParity, type ParityMath } from './parity/make-parity.js';
+export { parityBytes } from './parity/parity-file.js';
+export { protectable, storedObjects, strayParity } from './parity/protected-names.js';
+export { shapeOf } from './parity/shape.js';
+export { soundRecords } from './parity/sound-records.js';
 export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';
 export { unreadable, unreadableObject } from './packs/unreadable.js';

@@ -23,6 +23,7 @@ import type { FrameTools } from './repack.js';
 import { requireNoSecond } from '../../store/writer/index.js';
 import { hasGarbage, requireSoundUnlocked } from './sound-catalog.js';
 import { dropVersions, type Pace, sweep } from './sweep.js';
+import { protectMissing } from './missing-parity.js';
 import { writeWantedImage } from './wanted-image.js';
 
 export type GcStep = 'versions' | 'contents' | 'packs' | 'files';
@@ -91,6 +92,7 @@ export async function collectGarbage(
     forgetAsking(system, directory);
     await run.all();
     await run.writeImage();
+    await run.protect();
     store.close();
     return { ...run.report, isDone: true };
   } catch (error) {
@@ -202,6 +204,20 @@ class Run {
   /** Writes an image if one is wanted. It runs last, since it needs space. */
   async writeImage(): Promise<void> {
     await writeWantedImage(this.store, () => this.breathe());
+  }
+
+  /** Makes the parity of what this run has written, and of packs that have none. It runs last, since it needs space. */
+  async protect(): Promise<void> {
+    const { store, system, options } = this;
+    const { parityPercent = 0, leastFreeBytes = 0 } = options.limits;
+    await store.parity.protectAll();
+    const hasRoom = (bytes: number): boolean =>
+      !store.reserve.wasReleased && store.reserve.freeBytes >= leastFreeBytes + 2 * bytes;
+    await protectMissing(store.backend, system.native, {
+      percent: parityPercent,
+      hasRoom,
+      breathe: () => this.breathe(),
+    });
   }
 
   private reportStep(step: GcStep, done: number, of?: number): void {

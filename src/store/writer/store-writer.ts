@@ -25,12 +25,13 @@ import {
   RecordKind,
 } from '../index.js';
 import type { System } from '../../system/index.js';
+import { ParityKeeper, type ParityLimits } from './parity-keeper.js';
 import { openParts } from './open-parts.js';
 import { Reserve, type ReserveLimits } from './reserve.js';
 import type { SpaceMeter } from './space-meter.js';
 import type { FinishedStream } from './streams.js';
 
-export interface StoreLimits extends ReserveLimits {
+export interface StoreLimits extends ReserveLimits, ParityLimits {
   /** Size in bytes at which a pack is closed. */
   readonly packBytes: number;
   /** Largest stored size of a streamed content that is copied into a pack. A larger content becomes an object. */
@@ -78,6 +79,8 @@ export class StoreWriter {
   /** Set in a session whose account has a quota. */
   readonly space: SpaceMeter | undefined;
   readonly reserve: Reserve;
+  /** Makes the parity of what was stored; to be called after checkpoints. */
+  readonly parity: ParityKeeper;
   /** Lowest number of a pack that this writer makes. */
   readonly firstOwnPack: number;
   /** Numbers of files behind the last commit that are not packs of this client. They are ignored. */
@@ -104,6 +107,7 @@ export class StoreWriter {
     packs: PackWriter;
     space: SpaceMeter | undefined;
     reserve: Reserve;
+    parity: ParityKeeper;
     logBytes: () => number;
     mendKeys: () => Promise<unknown>;
   }) {
@@ -113,6 +117,7 @@ export class StoreWriter {
     this.limits = parts.limits;
     this.space = parts.space;
     this.reserve = parts.reserve;
+    this.parity = parts.parity;
     this.logBytes = parts.logBytes;
     this.mendKeys = parts.mendKeys;
     this.counters = { ...parts.counters };
@@ -146,7 +151,10 @@ export class StoreWriter {
       const log = `${directory.catalogPath}-wal`;
       const logBytes = (): number => system.files.status(log)?.sizeBytes ?? 0;
       const mendKeys = (): Promise<unknown> => mendAllKeys(system, directory.path);
-      return new StoreWriter({ lock, limits, space, reserve, logBytes, mendKeys, ...opened });
+      const freeBytes = (): number => (reserve.wasReleased ? 0 : reserve.freeBytes);
+      const parity = new ParityKeeper(system, opened.backend, limits, freeBytes);
+      const services = { lock, limits, space, reserve, parity, logBytes, mendKeys };
+      return new StoreWriter({ ...services, ...opened });
     } catch (error) {
       const told = reserve.explain(error);
       try {
@@ -226,7 +234,8 @@ export class StoreWriter {
     this.isAtOdds = true; // until it has succeeded: a failed checkpoint is not retried
     const ranges = this.packs.takeRanges();
     const { objects } = this;
-    if (ranges.length > 0 || objects.length > 0) {
+    const isChanged = ranges.length > 0 || objects.length > 0;
+    if (isChanged) {
       await this.packs.sync();
       await this.mendKeysOnce();
       const commit = this.point.commit + 1;
@@ -243,6 +252,7 @@ export class StoreWriter {
     this.catalog.state.write(this.counters, this.point);
     this.catalog.commit();
     this.isAtOdds = false;
+    if (isChanged) this.parity.note({ ranges, objects, point: this.point });
     if (this.logBytes() >= Math.min(FOLD_LOG_BYTES, freeBytes / FOLD_FREE_PART)) this.foldLog();
     this.catalog.begin();
   }
