@@ -188,7 +188,12 @@ export {
 } from './parity/heal.js';
 export { makeParity, type ParityMath } from './parity/make-parity.js';
 export { parityBytes } from './parity/parity-file.js';
-export { protectable, storedObjects, strayParity } from './parity/protected-names.js';
+export {
+  protectable,
+  storedObjects,
+  storedPacks,
+  strayParity,
+} from './parity/protected-names.js';
 export { shapeOf } from './parity/shape.js';
 export { soundRecords } from './parity/sound-records.js';
 export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';

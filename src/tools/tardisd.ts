@@ -258,7 +258,8 @@ function upkeepPlan(
 ): DaemonOptions['upkeep'] {
   const { single, localSocket } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
-  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes, parityPercent } = settings;
+  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes, parityPercent } =
+    settings;
   const isOwnChild = single && localSocket !== undefined;
   const isUsualAge = found.get('leastAgeSeconds')?.source === 'built-in';
   const memory = { catalogCacheBytes, reserveBytes, leastFreeBytes };

@@ -90,7 +90,7 @@ export function damaged(
       spoil(below(copy.length), 1 + below(burstBytes));
       break;
     case 'zeros':
-      copy.fill(0, block * blockBytes, (block + 1 + below(rows * columns)) * blockBytes);
+      copy.subarray(block * blockBytes, (block + 1 + below(rows * columns)) * blockBytes).fill(0);
       break;
     case 'tail':
       return { bytes: copy.subarray(0, copy.length - 1 - below(burstBytes)), parity: otherParity };

@@ -26,10 +26,10 @@ export interface RepairFinding {
   /** Path of the pack or object below the client's directory. */
   readonly file: string;
   /**
-   * `healed`: all of it was restored. `partly`: some of it was. `beyond`: more is damaged than its parity restores, or it
-   * has none. `failed`: the repair failed, and has changed nothing.
+   * `healed`: all of it was restored. `partly`: some of it was. `beyond`: more is damaged than its parity restores, or
+   * its parity is damaged, too. `unprotected`: it has no parity. `failed`: the repair failed, and has changed nothing.
    */
-  readonly outcome: 'healed' | 'partly' | 'beyond' | 'failed';
+  readonly outcome: 'healed' | 'partly' | 'beyond' | 'unprotected' | 'failed';
   /** Number of blocks of 4 KiB that were restored, and that could not be. */
   readonly restoredBlocks: number;
   readonly lostBlocks: number;
@@ -120,8 +120,11 @@ class Repair {
     const found = await examine(tools, name);
     if (found.state === 'sound') return;
     if (found.state !== 'damaged') return this.protect(name, found);
+    const hasParity = (await tools.backend.size(parityName(name))) !== undefined;
     const { outcome, ...blocks } = await heal(tools, name, found);
-    this.tell(name, outcome, blocks);
+    this.tell(name, hasParity ? outcome : 'unprotected', blocks);
+    // Bytes that are no records may be what an interrupted session left: the check knows if they are needed.
+    if (!hasParity) return;
     if (outcome !== 'healed') {
       result.damaged += 1;
       return;

@@ -1,15 +1,14 @@
 /** Makes the parity of packs and objects that have none: stored by an earlier release, or by a session that was cut off. */
 import {
   type Backend,
-  listPacks,
   makeParity,
-  packName,
   type ParityMath,
   parityBytes,
   parityName,
   shapeOf,
   soundRecords,
   storedObjects,
+  storedPacks,
 } from '../../store/index.js';
 
 export interface MissingParity {
@@ -30,7 +29,7 @@ export async function protectMissing(
   request: MissingParity,
 ): Promise<void> {
   if (request.percent === 0) return;
-  const packs = await unprotected(backend, (await listPacks(backend)).map(packName));
+  const packs = await unprotected(backend, await storedPacks(backend));
   if (packs.length === 0) return;
   const objects = await unprotected(backend, await storedObjects(backend));
   for (const name of [...objects, ...packs]) {

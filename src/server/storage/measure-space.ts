@@ -5,7 +5,12 @@
  */
 import path from 'node:path';
 import { Catalog } from '../../store/catalog/index.js';
-import { type ClientDirectory, KEYS_DIRECTORY, PACKS_PREFIX, PARITY_PREFIX } from '../../store/index.js';
+import {
+  type ClientDirectory,
+  KEYS_DIRECTORY,
+  PACKS_PREFIX,
+  PARITY_PREFIX,
+} from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 
 export interface SpaceTaken {

@@ -62,7 +62,11 @@ export async function examine({ backend, breathe }: HealTools, name: string): Pr
   }
   const records = await soundRecords(backend, name, breathe);
   const sizeBytes = (await backend.size(name)) ?? 0;
-  const state = isDamaged(records, index, sizeBytes) ? 'damaged' : hasFile ? 'badParity' : 'noParity';
+  const state = isDamaged(records, index, sizeBytes)
+    ? 'damaged'
+    : hasFile
+      ? 'badParity'
+      : 'noParity';
   return { state, index, badBlocks, records };
 }
 

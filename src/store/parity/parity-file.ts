@@ -48,7 +48,10 @@ export function parityBytes(shape: Shape): number {
  * Returns head and table of a parity file; undefined if the file is absent, or if not even one copy of each is whole. A
  * place that the disk cannot read counts as damaged.
  */
-export async function readIndex(reader: RecordReader, file: string): Promise<ParityIndex | undefined> {
+export async function readIndex(
+  reader: RecordReader,
+  file: string,
+): Promise<ParityIndex | undefined> {
   const fileBytes = await reader.size(file);
   if (fileBytes === undefined) return undefined;
   for (const headAt of [0, fileBytes - HEAD_BYTES]) {

@@ -1,7 +1,7 @@
 /** Lists what parity protects: the packs and objects of a client. */
 import type { Backend } from '../backends/backend.js';
 import { isObjectName, packName, PARITY_PREFIX } from '../client/layout.js';
-import { listPacks } from '../packs/pack-label.js';
+import { listPackFiles } from '../packs/pack-label.js';
 
 /** Number of directories that objects are spread over. */
 const OBJECT_DIRECTORIES = 256;
@@ -16,10 +16,14 @@ export async function storedObjects(backend: Backend): Promise<string[]> {
   return names;
 }
 
-/** Returns the names of all packs of the client and of all objects. */
+/** Returns the names of all packs. Their labels are not read: a disk may have lost just these. */
+export async function storedPacks(backend: Backend): Promise<string[]> {
+  return (await listPackFiles(backend)).map(packName);
+}
+
+/** Returns the names of all packs and objects. */
 export async function protectable(backend: Backend): Promise<string[]> {
-  const packs = (await listPacks(backend)).map(packName);
-  return [...packs, ...(await storedObjects(backend))];
+  return [...(await storedPacks(backend)), ...(await storedObjects(backend))];
 }
 
 /** Returns the parity files whose pack or object does not exist. */

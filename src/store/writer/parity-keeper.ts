@@ -3,14 +3,7 @@
  * protect, because the disk is full or because it was interrupted, garbage collection protects later.
  */
 import { systemCode, TardisError } from '../../errors/index.js';
-import {
-  type Backend,
-  makeParity,
-  objectName,
-  packName,
-  parityBytes,
-  shapeOf,
-} from '../index.js';
+import { type Backend, makeParity, objectName, packName, parityBytes, shapeOf } from '../index.js';
 import { type System, yieldRegularly } from '../../system/index.js';
 import type { CommitPoint } from '../catalog/index.js';
 

@@ -1,5 +1,6 @@
 /** The part of `sonic check` that concerns parity: repairs, and what is protected. */
 import { configInvalid } from '../../config/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import {
   parityOf,
@@ -30,7 +31,7 @@ interface RepairWish {
 /** Throws CONFIG_INVALID for a repair through a server. */
 export function refuseFarRepair(isWanted: boolean): void {
   if (!isWanted) return;
-  throw configInvalid('--repair works on the store itself: run it on the server\'s machine');
+  throw configInvalid("--repair works on the store itself: run it on the server's machine");
 }
 
 /** Repairs a client if that is wanted, and returns what parity protects. Throws CLIENT_BUSY, INTERRUPTED. */
@@ -43,8 +44,8 @@ export async function lookAtParity(
     readonly read: (doneBytes: number, ofBytes: number) => void;
     readonly interrupted: () => AbortSignal;
   },
-): Promise<ParityReport> {
-  if (!repair) return parityOf(system, directory);
+): Promise<ParityReport | undefined> {
+  if (!repair) return parityIfReadable(system, directory);
   const result = await repairClient(system, directory, {
     percent,
     signal: progress.interrupted(),
@@ -58,13 +59,27 @@ export async function lookAtParity(
   return { ...(await parityOf(system, directory)), repair: result };
 }
 
+/** Returns undefined if the directories cannot be listed: the check itself reports what cannot be read. */
+async function parityIfReadable(
+  system: System,
+  directory: ClientDirectory,
+): Promise<ParityReport | undefined> {
+  try {
+    return await parityOf(system, directory);
+  } catch (error) {
+    if (systemCode(error) === undefined && !(error instanceof TardisError)) throw error;
+    return undefined;
+  }
+}
+
 function textOf({ file, outcome, restoredBlocks, lostBlocks, why }: RepairFinding): string {
   const restored = `${counted(restoredBlocks, 'block')} restored from parity`;
   const lost = `${counted(lostBlocks, 'block')} damaged beyond what its parity restores`;
   const text = {
     healed: restored,
     partly: `${restored}, ${lost}`,
-    beyond: `${lost}; nothing was changed`,
+    beyond: lostBlocks === 0 ? 'damaged, and so is its parity' : `${lost}; nothing was changed`,
+    unprotected: 'has bytes that are no records, and no parity; the check shows if they are needed',
     failed: `not repaired, and nothing was changed: ${why ?? ''}`,
   }[outcome];
   return `repair: ${file}: ${text}`;
@@ -85,7 +100,9 @@ export function parityLines(report: ParityReport): string[] {
   }
   if (unprotected === 0 && repair === undefined) return [];
   if (report.protected > 0) {
-    lines.push(`Parity protects ${report.protected} of ${counted(all, 'file')} (${formatBytes(bytes)}).`);
+    lines.push(
+      `Parity protects ${report.protected} of ${counted(all, 'file')} (${formatBytes(bytes)}).`,
+    );
   } else if (all > 0) {
     lines.push('No file has parity: `sonic check --repair` makes it.');
   }

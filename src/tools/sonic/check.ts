@@ -94,7 +94,7 @@ interface Checked {
   readonly result: CheckReport;
   readonly hasKeys: boolean;
   /** Undefined for a check through a server. */
-  readonly parity?: ParityReport;
+  readonly parity?: ParityReport | undefined;
 }
 
 /** A check, and what it reports to. */

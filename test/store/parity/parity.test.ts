@@ -5,13 +5,7 @@ import { DirectoryBackend, examine, heal, makeParity, shapeOf } from '../../../s
 import { nodeSystem, seededRandom } from '../../../src/system/index.js';
 import { faultySystem } from '../../support/faults.js';
 import { Plan } from '../../helpers/faults.js';
-import {
-  DAMAGES,
-  damaged,
-  PACK,
-  packBytes,
-  protectedPack,
-} from '../../helpers/rotten-packs.js';
+import { DAMAGES, damaged, PACK, packBytes, protectedPack } from '../../helpers/rotten-packs.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { noise } from '../../helpers/tree.js';
 
@@ -29,10 +23,18 @@ function product(a: number, b: number): number {
 }
 
 test('the addon multiplies as the field does, with and without special instructions', (t) => {
-  const source = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)), noise(1, 777)]);
+  const source = Buffer.concat([
+    Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+    noise(1, 777),
+  ]);
   for (let factor = 0; factor < 256; factor += 1) {
     const before = noise(factor + 2, source.length + 3);
-    for (const [at, from, bytes] of [[0, 0, source.length], [3, 5, 300], [1, 9, 31], [0, 0, 0]] as const) {
+    for (const [at, from, bytes] of [
+      [0, 0, source.length],
+      [3, 5, 300],
+      [1, 9, 31],
+      [0, 0, 0],
+    ] as const) {
       const expected = Buffer.from(before);
       for (let byte = 0; byte < bytes; byte += 1) {
         expected[at + byte]! ^= product(source[from + byte]!, factor);
@@ -125,7 +127,13 @@ test('a sound pack is never changed by damaged, stale or hostile parity', async 
   );
   const spoiled = Buffer.from(pack.parity);
   spoiled[spoiled.length >> 1]! ^= 1;
-  for (const parity of [spoiled, other.parity, Buffer.alloc(0), Buffer.alloc(4096), pack.parity.subarray(9)]) {
+  for (const parity of [
+    spoiled,
+    other.parity,
+    Buffer.alloc(0),
+    Buffer.alloc(4096),
+    pack.parity.subarray(9),
+  ]) {
     fs.writeFileSync(pack.parityFile, parity);
     t.is((await examine(pack.tools, PACK)).state, 'badParity');
   }
@@ -169,7 +177,11 @@ test('a repair that is killed or fails at any step leaves the old pack or the he
   const broken = Buffer.from(pack.bytes);
   broken[30_000]! ^= 1;
   const outcomes = new Set<string>();
-  for (const mode of [{ kind: 'kill' }, { kind: 'fail-once', code: 'EIO' }, { kind: 'fail-from', code: 'ENOSPC' }] as const) {
+  for (const mode of [
+    { kind: 'kill' },
+    { kind: 'fail-once', code: 'EIO' },
+    { kind: 'fail-from', code: 'ENOSPC' },
+  ] as const) {
     for (let at = 1; ; at += 1) {
       fs.writeFileSync(pack.file, broken);
       const plan = new Plan(at, mode);
@@ -186,7 +198,10 @@ test('a repair that is killed or fails at any step leaves the old pack or the he
       outcomes.add(now.equals(broken) ? 'old' : 'healed');
       fs.rmSync(`${pack.directory}/incoming`, { recursive: true, force: true });
       if (plan.hit === undefined) break;
-      const again = { ...pack.tools, backend: new DirectoryBackend(pack.directory, nodeSystem().files) };
+      const again = {
+        ...pack.tools,
+        backend: new DirectoryBackend(pack.directory, nodeSystem().files),
+      };
       const found = await examine(again, PACK);
       if (found.state === 'damaged') t.is((await heal(again, PACK, found)).outcome, 'healed');
       t.true(fs.readFileSync(pack.file).equals(pack.bytes), `${mode.kind} at ${at}, then again`);
