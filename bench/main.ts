@@ -12,6 +12,7 @@ import { describeMachine } from './machine.js';
 import { killRunning, measure } from './measure.js';
 import { mount } from './mount.js';
 import { parseOptions, USAGE, UsageError, type Options } from './options.js';
+import { parity } from './parity.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
 import { sync } from './sync.js';
@@ -52,14 +53,16 @@ async function ask(options: Options): Promise<boolean> {
         far(workplace, checkout, { ...options, delayMs }, say),
       );
     }
-    if (options.encryption) {
+    const inPairs = options.encryption
+      ? encryption
+      : options.sync
+        ? sync
+        : options.parity
+          ? parity
+          : undefined;
+    if (inPairs !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        encryption(workplace, checkout, options, say),
-      );
-    }
-    if (options.sync) {
-      return await answerIn(workplace, checkout, options, () =>
-        sync(workplace, checkout, options, say),
+        inPairs(workplace, checkout, options, say),
       );
     }
     const { releases: asked, sets: count, mount: read, webMib } = options;

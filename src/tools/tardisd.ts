@@ -194,6 +194,7 @@ function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'addr
         packContentBytes: settings.packContentBytes,
         catalogCacheBytes: settings.catalogCacheBytes,
         reserveBytes: settings.reserveBytes,
+        parityPercent: settings.parityPercent,
         leastFreeBytes: settings.leastFreeBytes,
         mayUpgrade: settings.allowUpgrades,
       },
@@ -257,10 +258,12 @@ function upkeepPlan(
 ): DaemonOptions['upkeep'] {
   const { single, localSocket } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
-  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes } = settings;
+  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes, parityPercent } =
+    settings;
   const isOwnChild = single && localSocket !== undefined;
   const isUsualAge = found.get('leastAgeSeconds')?.source === 'built-in';
-  const sizes = { packBytes, packContentBytes, catalogCacheBytes, reserveBytes, leastFreeBytes };
+  const memory = { catalogCacheBytes, reserveBytes, leastFreeBytes };
+  const sizes = { packBytes, packContentBytes, parityPercent, ...memory };
   return {
     leastFreeBytes,
     limits: { ...sizes, mayUpgrade, asksForLock: false },

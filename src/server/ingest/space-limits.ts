@@ -25,7 +25,8 @@ export class SpaceLimits {
   }
 
   private get storedBytes(): number {
-    return this.store.packs.appendedBytes + this.large.stagedBytes;
+    const { packs, parity } = this.store;
+    return packs.appendedBytes + parity.madeBytes + this.large.stagedBytes;
   }
 
   /** Checks both limits before a set is opened. Throws QUOTA_EXCEEDED, DISK_FULL. */

@@ -157,6 +157,8 @@ export class StorageSession implements StorageHandle {
       if (this.ingest === undefined) await this.store.checkpoint();
       else await this.ingest.checkpoint();
       await writeImageIfRoom(this.store);
+      await this.store.parity.protectAll();
+      this.room.settle();
       this.store.close();
     } catch (error) {
       this.failure = this.room.told(error);
@@ -268,6 +270,7 @@ export class StorageSession implements StorageHandle {
     this.durableUpTo = upTo;
     this.isCheckpointWanted = false;
     this.answer('durable', { upTo });
+    await this.store.parity.protectFinished();
   }
 
   private answer<N extends MessageName>(name: N, head: Head<N>): void {

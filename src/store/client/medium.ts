@@ -5,7 +5,7 @@
  */
 import type { System } from '../../system/index.js';
 import type { PackNumber } from '../../model/index.js';
-import type { Backend } from '../backends/backend.js';
+import type { Backend, MendableBackend } from '../backends/backend.js';
 import type { ClientDirectory } from './client-directory.js';
 import type { ClientLock } from './client-lock.js';
 import { DirectoryMedium } from './directory-medium.js';
@@ -15,6 +15,8 @@ import type { Stray } from './strays.js';
 export interface ClientMedium {
   /** Opens the packs and large contents. The caller closes them. */
   records(): Backend;
+  /** Opens them for a repair, which may replace them. */
+  mendable(): MendableBackend;
   /**
    * Returns a writer of records. `lastPack` is the highest number that any pack of this client ever had. A pack ends at
    * about `packBytes`.

@@ -20,12 +20,13 @@ import {
   type RecordWriter,
 } from '../index.js';
 import type { System } from '../../system/index.js';
+import { ParityKeeper, type ParityLimits } from './parity-keeper.js';
 import { openParts } from './open-parts.js';
 import { Reserve, type ReserveLimits } from './reserve.js';
 import type { SpaceMeter } from './space-meter.js';
 import type { FinishedStream } from './streams.js';
 
-export interface StoreLimits extends ReserveLimits {
+export interface StoreLimits extends ReserveLimits, ParityLimits {
   /** Size in bytes at which a pack is closed. */
   readonly packBytes: number;
   /** Largest stored size of a streamed content that is copied into a pack. A larger content becomes an object. */
@@ -73,6 +74,8 @@ export class StoreWriter {
   /** Set in a session whose account has a quota. */
   readonly space: SpaceMeter | undefined;
   readonly reserve: Reserve;
+  /** Makes the parity of what was stored; to be called after checkpoints. */
+  readonly parity: ParityKeeper;
   /** Lowest number of a pack that this writer makes. */
   readonly firstOwnPack: number;
   /** Numbers of files behind the last commit that are not packs of this client. They are ignored. */
@@ -98,6 +101,7 @@ export class StoreWriter {
     packs: RecordWriter;
     space: SpaceMeter | undefined;
     reserve: Reserve;
+    parity: ParityKeeper;
     logBytes: () => number;
     mendKeys: () => Promise<unknown>;
   }) {
@@ -107,6 +111,7 @@ export class StoreWriter {
     this.limits = parts.limits;
     this.space = parts.space;
     this.reserve = parts.reserve;
+    this.parity = parts.parity;
     this.logBytes = parts.logBytes;
     this.mendKeys = parts.mendKeys;
     this.counters = { ...parts.counters };
@@ -139,7 +144,10 @@ export class StoreWriter {
       const log = `${directory.catalogPath}-wal`;
       const logBytes = (): number => system.files.status(log)?.sizeBytes ?? 0;
       const mendKeys = (): Promise<unknown> => mendAllKeys(system, directory.path);
-      return new StoreWriter({ lock, limits, space, reserve, logBytes, mendKeys, ...opened });
+      const freeBytes = (): number => (reserve.wasReleased ? 0 : reserve.freeBytes);
+      const parity = new ParityKeeper(system, opened.backend, limits, freeBytes);
+      const services = { lock, limits, space, reserve, parity, logBytes, mendKeys };
+      return new StoreWriter({ ...services, ...opened });
     } catch (error) {
       const told = reserve.explain(error);
       try {
@@ -212,14 +220,19 @@ export class StoreWriter {
     if (freeBytes < catalogCacheBytes + RECORDS_BYTES) this.reserve.release();
     this.isAtOdds = true; // until it has succeeded: a failed checkpoint is not retried
     const commit = this.point.commit + 1;
+    let covered: Covered | undefined;
     const end = await this.packs.commit(
-      (covered) => this.commitRecord(commit, covered),
+      (all) => {
+        covered = all;
+        return this.commitRecord(commit, all);
+      },
       (write) => this.withReserve(write),
     );
     if (end !== undefined) this.point = { commit, ...end };
     this.catalog.state.write(this.counters, this.point);
     this.catalog.commit();
     this.isAtOdds = false;
+    if (covered !== undefined) this.parity.note({ ...covered, point: this.point });
     if (this.logBytes() >= Math.min(FOLD_LOG_BYTES, freeBytes / FOLD_FREE_PART)) this.foldLog();
     this.catalog.begin();
   }

@@ -186,6 +186,10 @@ export const SETS_HELP = {
         '20 GiB of the data not read for 30 days',
       ),
       example(
+        `sonic check --repair ${AT}`,
+        'first restores damaged bytes from parity, and makes parity where it is missing',
+      ),
+      example(
         `sonic check --against-source ${AT}`,
         'also the backed-up directories: each file is read again and compared',
       ),
