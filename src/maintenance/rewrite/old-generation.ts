@@ -7,7 +7,12 @@ import { EntryOpener } from '../../history/index.js';
 import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import type { RecordSource } from '../../delta/index.js';
-import { type ClientDirectory, DirectoryBackend, type OwnerRecord } from '../../store/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  DirectoryBackend,
+  type OwnerRecord,
+} from '../../store/index.js';
 import type { Files, System } from '../../system/index.js';
 
 export class OldGeneration {
@@ -16,10 +21,10 @@ export class OldGeneration {
   /** Undefined if the generation does not encrypt. */
   readonly keyring: Keyring | undefined;
   readonly source: RecordSource;
+  readonly backend: Backend;
   private readonly catalogIdentity: string | undefined;
   private readonly files: Files;
   private readonly opener: EntryOpener | undefined;
-  private readonly backend: DirectoryBackend;
 
   /** `catalogPath`: a catalog with less in it, to use instead of its own. Throws CATALOG_*. */
   constructor(
