@@ -290,9 +290,9 @@ test('a copy on a full disk keeps what fits, and goes on when there is room', as
     const words = ['copy', ...home.from, '--to', path.join(disk, 'copy')];
     const full = await run('sonic', words, options);
     t.is(codeIn(full), 'DISK_FULL', full.stderr);
-    const [program, ...inside] = ['nsenter', ...among(mounts.mountsOf)];
+    const inside = among(mounts.mountsOf);
     const larger = ['mount', '-o', 'remount,size=120m', disk];
-    const { status, stderr } = spawnSync(program!, [...inside, ...larger], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync('nsenter', [...inside, ...larger], { encoding: 'utf8' });
     t.is(status, 0, stderr);
     await succeed('sonic', words, options);
     const seen = path.join(mounts.view(disk), 'copy');

@@ -10,7 +10,13 @@ import {
   Locator,
   type StoredContent,
 } from '../../store/catalog/index.js';
-import { fetchRecord, ReaderMemory, type RecordPlace, RecordReader } from '../../delta/index.js';
+import {
+  fetchRecord,
+  MAX_CHAIN,
+  ReaderMemory,
+  type RecordPlace,
+  RecordReader,
+} from '../../delta/index.js';
 import { throwIfAborted } from '../../errors/index.js';
 import {
   type ContentId,
@@ -121,14 +127,14 @@ export class RecordCopier implements CopiedDigests {
   }
 
   /** Copies a content, after the contents that it rests on. Returns false if it is lost. */
-  private async ensure(contentId: ContentId): Promise<boolean> {
+  private async ensure(contentId: ContentId, depth = 0): Promise<boolean> {
     if (this.lost.has(contentId)) return false;
     const stored = this.old.catalog.contents.stored(contentId);
     if (stored === undefined) return false;
     if (this.isStored(stored.digest)) return true;
     this.lost.add(contentId); // until it is copied: a content may not rest on itself
     try {
-      await this.copyContent(contentId, stored);
+      await this.copyContent(contentId, stored, depth);
     } catch (error) {
       if (!isDamage(error)) throw error;
       this.hasLost = true;
@@ -143,12 +149,19 @@ export class RecordCopier implements CopiedDigests {
     return true;
   }
 
-  private async copyContent(contentId: ContentId, stored: StoredContent): Promise<void> {
+  private async copyContent(
+    contentId: ContentId,
+    stored: StoredContent,
+    depth: number,
+  ): Promise<void> {
     const { contents } = this.old.catalog;
     const place = placeOf(stored);
     const parts = stored.kind === RecordKind.assembly ? contents.partsOf(contentId) : [];
     const bases = stored.basisId === null ? parts : [stored.basisId];
-    for (const basis of bases) if (!(await this.ensure(basis))) throw damaged(place);
+    for (const basis of bases) {
+      const isThere = depth <= MAX_CHAIN && (await this.ensure(basis, depth + 1));
+      if (!isThere) throw damaged(place);
+    }
     const header = await this.headOf(place);
     if ((header.flags & RECORD_CHUNKED) === 0) {
       await this.copyWhole(place);

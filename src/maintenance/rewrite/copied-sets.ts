@@ -162,7 +162,7 @@ export class CopiedSets extends CopiedHistory {
         gone.push(mine.value.name);
       }
       const isThere = mine.done !== true && mine.value.name.equals(theirs.name);
-      if (!isThere || !areSame(mine.value!, theirs)) {
+      if (!isThere || !areSame(mine.value, theirs)) {
         requireSound(theirs);
         fresh.push(theirs);
       }

@@ -206,7 +206,9 @@ class Run {
     const { missing, leftSet } = this.missing();
     const isFirst = store.catalog.sets.all().length === 0;
     const upToSet = old.catalog.state.readCounters().set;
+    this.copyCounters();
     if (origin?.upToSet !== upToSet || origin.clientId !== sourceId) {
+      await store.checkpoint(); // a backup to the target gives its set a number above all that are copied
       await writeOrigin(system, target, { clientId: sourceId, upToSet });
     }
     const wanted = await findWanted(old, missing, signal);
@@ -217,7 +219,6 @@ class Run {
     let done = 0;
     await copier.copy(needed, signal, () => onProgress('contents', (done += 1), all));
     if (copier.hasLost && !isLast && this.isStale()) return undefined;
-    this.copyCounters();
     const keys = new NewKeys(system.native, undefined);
     const seals = new SealsAsTheyAre(old, store);
     const sets = new CopiedSets(old, store, keys, copier, seals);
