@@ -19,7 +19,17 @@ import {
 import { everyKind } from '../helpers/kinds.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
-import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import {
+  differences,
+  dir,
+  file,
+  look,
+  makeTree,
+  noise,
+  scratch,
+  text,
+  type TreeNode,
+} from '../helpers/tree.js';
 
 commandsRunHere();
 
@@ -64,12 +74,13 @@ async function lived(
   { source, from }: Lab,
   args: readonly string[] = [],
   largeBytes = 3 * MIB,
+  kinds: readonly TreeNode[] = [],
 ): Promise<void> {
   makeTree(source, [
-    ...everyKind(),
+    ...kinds,
     dir('old', [file('a', text(1, 5000)), dir('deep', [file('b', 'b')])]),
     file('changes', noise(2, 3 * MIB)),
-    file('large', noise(3, largeBytes)),
+    file('large', noise('large', largeBytes)),
   ]);
   const local = [...from, '--local', '--compress-data', 'none', ...args];
   await backup([...local, '--create', '--name', 'the first', source]);
@@ -122,7 +133,7 @@ async function requireAlike(
 test('a copy shows every set as the source does, and gives the same files back', async (t) => {
   const home = lab(t);
   const { from, to, source } = home;
-  await lived(home);
+  await lived(home, [], 3 * MIB, everyKind());
   await succeed('sonic', ['tag', '--add', 'good', ...from, '2']);
   await succeed('sonic', ['lock', ...from, '1']);
   t.deepEqual((await copyOf(home)).sets, [1, 2, 3]);
@@ -181,7 +192,10 @@ test('sets that were deleted at the source stay in the copy, unless --delete is 
   t.deepEqual((await copyOf(home)).sets, [5], 'set 4 came and went between two copies');
   await requireAlike(t, home, [1, 5]);
   await succeed('regenerate', [...to, '-b', '3', '-o', home.at('kept'), source]);
-  t.deepEqual(fs.readFileSync(path.join(home.at('kept'), 'tree', 'large')), noise(3, 3 * MIB));
+  t.deepEqual(
+    fs.readFileSync(path.join(home.at('kept'), 'tree', 'large')),
+    noise('large', 3 * MIB),
+  );
   await succeed('sonic', ['lock', ...to, '2']);
   t.deepEqual((await copyOf(home, '--delete')).deleted, [3], 'a locked set stays');
   await requireAlike(t, home, [1, 5]);
@@ -236,7 +250,7 @@ test('damaged contents of the source are left out and named, and come when they 
   const { from, source, store, copy } = home;
   await lived(home);
   const packs = path.join(store, 'me', 'packs');
-  const mark = noise(3, 3 * MIB).subarray(0, 64);
+  const mark = noise('large', 3 * MIB).subarray(0, 64);
   const struck = fs
     .readdirSync(path.join(store, 'me'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
