@@ -12,6 +12,7 @@ export const LONGEST = [
   'e2e/cut-links',
   'e2e/encryption',
   'e2e/full-disk',
+  'e2e/copy',
   'e2e/deltas',
   'damage/wrong-types',
   'e2e/fill-up',

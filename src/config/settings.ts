@@ -4,6 +4,7 @@ import type { Tool } from './tools.js';
 import { CHECK_ROWS } from './rows-check.js';
 import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
+import { COPY_ROWS } from './rows-copy.js';
 import { COMPARE_ROWS } from './rows-compare.js';
 import { DELTA_ROWS } from './rows-deltas.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
@@ -38,6 +39,7 @@ export const SETTINGS = {
   ...TUNING_ROWS,
   ...SERVER_ROWS,
   ...REKEY_ROWS,
+  ...COPY_ROWS,
   ...UPKEEP_ROWS,
   ...MARK_ROWS,
   ...MOUNT_ROWS,

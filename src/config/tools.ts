@@ -23,6 +23,7 @@ export const SONIC = [
   'sonic rotate',
   'sonic rekey',
   'sonic encrypt',
+  'sonic copy',
   'sonic keys',
   'sonic account',
   'sonic delete',

@@ -38,6 +38,11 @@ export const ERROR_TABLE = Object.freeze({
     'Check -C/--client (`sonic clients` lists those of a store), or create the client with `tardis --create` or `sonic create`.',
   ),
   CLIENT_EXISTS: row('user', 1, 'Choose another name; the existing client was not changed.'),
+  COPY_DIFFERS: row(
+    'user',
+    1,
+    'Copy to another directory, or under another name (--as); neither of the two stores was changed. docs/moving.md, "Copies that are kept up to date", lists the causes.',
+  ),
   CLIENT_NAME_INVALID: row(
     'user',
     1,
