@@ -27,6 +27,13 @@ import {
 import type { System } from '../../system/index.js';
 import { openParts } from './open-parts.js';
 import { Reserve, type ReserveLimits } from './reserve.js';
+import {
+  NOTHING_RECEIVED,
+  type ReceivedSizes,
+  reserveFor,
+  type StoredSizes,
+  storedSizes,
+} from './reserve-size.js';
 import type { SpaceMeter } from './space-meter.js';
 import type { FinishedStream } from './streams.js';
 
@@ -90,6 +97,9 @@ export class StoreWriter {
   private objects: { digest: Buffer; bytes: number }[] = [];
   private readonly logBytes: () => number;
   private readonly mendKeys: () => Promise<unknown>;
+  private readonly measure: () => StoredSizes;
+  /** Sizes when the set began. */
+  private sizes: StoredSizes | undefined;
   private readonly lock: ClientLock;
 
   private constructor(parts: {
@@ -106,6 +116,7 @@ export class StoreWriter {
     reserve: Reserve;
     logBytes: () => number;
     mendKeys: () => Promise<unknown>;
+    measure: () => StoredSizes;
   }) {
     this.lock = parts.lock;
     this.catalog = parts.catalog;
@@ -115,6 +126,7 @@ export class StoreWriter {
     this.reserve = parts.reserve;
     this.logBytes = parts.logBytes;
     this.mendKeys = parts.mendKeys;
+    this.measure = parts.measure;
     this.counters = { ...parts.counters };
     this.point = parts.point;
     this.strangePacks = parts.strangePacks;
@@ -146,7 +158,9 @@ export class StoreWriter {
       const log = `${directory.catalogPath}-wal`;
       const logBytes = (): number => system.files.status(log)?.sizeBytes ?? 0;
       const mendKeys = (): Promise<unknown> => mendAllKeys(system, directory.path);
-      return new StoreWriter({ lock, limits, space, reserve, logBytes, mendKeys, ...opened });
+      const measure = (): StoredSizes => storedSizes(system, directory, limits.reserveBytes ?? 0);
+      const calls = { logBytes, mendKeys, measure };
+      return new StoreWriter({ lock, limits, space, reserve, ...calls, ...opened });
     } catch (error) {
       const told = reserve.explain(error);
       try {
@@ -179,6 +193,20 @@ export class StoreWriter {
    */
   get isWhole(): boolean {
     return !this.isAtOdds && this.catalog.isInTransaction;
+  }
+
+  /** Checks the free space and makes the reserve before a set begins. Throws DISK_FULL. */
+  requireReserve(received: ReceivedSizes): void {
+    this.sizes = this.measure();
+    this.reserve.require(reserveFor(this.sizes, received));
+  }
+
+  /**
+   * Makes the reserve large enough for all that a session has received, the message that is to be handled included.
+   * Throws DISK_FULL.
+   */
+  coverReserve(received: ReceivedSizes): void {
+    if (this.sizes !== undefined) this.reserve.cover(reserveFor(this.sizes, received));
   }
 
   /**
@@ -289,7 +317,9 @@ export class StoreWriter {
       this.packs.close();
       this.backend.close();
       this.catalog.close(() => this.reserve.release());
-      if (this.reserve.wasReleased) this.reserve.restore();
+      if (this.reserve.wasReleased) {
+        this.reserve.restore(reserveFor(this.measure(), NOTHING_RECEIVED));
+      }
     } finally {
       this.lock.release();
     }
