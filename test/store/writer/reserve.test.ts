@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import fc from 'fast-check';
+import { assert, integer, property } from 'fast-check';
 import { Headroom } from '../../../src/maintenance/gc/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
 import {
@@ -118,9 +118,9 @@ test('without a limit, a reserve is made again as it was', (t) => {
 });
 
 test('on a disk without a free byte, garbage collection may copy all packs, and an image of the catalog', (t) => {
-  const size = fc.integer({ min: 0, max: 64 * MIB });
-  fc.assert(
-    fc.property(size, size, (catalogBytes, packBytes) => {
+  const size = integer({ min: 0, max: 64 * MIB });
+  assert(
+    property(size, size, (catalogBytes, packBytes) => {
       const sizeBytes = reserveFor({ catalogBytes, packBytes }, NOTHING_RECEIVED);
       const store = { reserve: { freeBytes: 0, sizeBytes } } as unknown as StoreWriter;
       const wish = { wantedFreeBytes: MIB, graceMs: 0 };
