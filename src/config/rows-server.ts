@@ -241,8 +241,8 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'Reserve',
     isTuning: true,
-    help: 'space reserved in each client for what must be written when the disk is full; 0: none',
-    test: 'Reserve is the room that each client keeps',
+    help: 'largest space reserved in each client for what must be written when the disk is full; 0: none',
+    test: 'Reserve limits the room that each client keeps',
   },
   leastFreeBytes: {
     type: 'size',

@@ -296,6 +296,7 @@ export class StorageSession implements StorageHandle {
   /** Decodes a message and passes it to its handler. */
   private take<N extends BackupMessage>(name: N, bytes: Buffer): Promise<void> | undefined {
     const { head, attachment } = decodeMessage(name, bytes);
+    this.room.prepare(bytes.length, attachment.length);
     return this.handlers[name](head, attachment, bytes.length);
   }
 

@@ -23,6 +23,13 @@ import type { System } from '../../system/index.js';
 import { ParityKeeper, type ParityLimits } from './parity-keeper.js';
 import { openParts } from './open-parts.js';
 import { Reserve, type ReserveLimits } from './reserve.js';
+import {
+  NOTHING_RECEIVED,
+  type ReceivedSizes,
+  reserveFor,
+  type StoredSizes,
+  storedSizes,
+} from './reserve-size.js';
 import type { SpaceMeter } from './space-meter.js';
 import type { FinishedStream } from './streams.js';
 
@@ -87,6 +94,9 @@ export class StoreWriter {
   private point: CommitPoint;
   private readonly logBytes: () => number;
   private readonly mendKeys: () => Promise<unknown>;
+  private readonly measure: () => StoredSizes;
+  /** Sizes when the set began. */
+  private sizes: StoredSizes | undefined;
   private readonly lock: ClientLock;
 
   private constructor(parts: {
@@ -104,6 +114,7 @@ export class StoreWriter {
     parity: ParityKeeper;
     logBytes: () => number;
     mendKeys: () => Promise<unknown>;
+    measure: () => StoredSizes;
   }) {
     this.lock = parts.lock;
     this.catalog = parts.catalog;
@@ -114,6 +125,7 @@ export class StoreWriter {
     this.parity = parts.parity;
     this.logBytes = parts.logBytes;
     this.mendKeys = parts.mendKeys;
+    this.measure = parts.measure;
     this.counters = { ...parts.counters };
     this.point = parts.point;
     this.strangePacks = parts.strangePacks;
@@ -144,9 +156,10 @@ export class StoreWriter {
       const log = `${directory.catalogPath}-wal`;
       const logBytes = (): number => system.files.status(log)?.sizeBytes ?? 0;
       const mendKeys = (): Promise<unknown> => mendAllKeys(system, directory.path);
+      const measure = (): StoredSizes => storedSizes(system, directory, limits.reserveBytes ?? 0);
       const freeBytes = (): number => (reserve.wasReleased ? 0 : reserve.freeBytes);
       const parity = new ParityKeeper(system, opened.backend, limits, freeBytes);
-      const services = { lock, limits, space, reserve, parity, logBytes, mendKeys };
+      const services = { lock, limits, space, reserve, parity, logBytes, mendKeys, measure };
       return new StoreWriter({ ...services, ...opened });
     } catch (error) {
       const told = reserve.explain(error);
@@ -180,6 +193,20 @@ export class StoreWriter {
    */
   get isWhole(): boolean {
     return !this.isAtOdds && this.catalog.isInTransaction;
+  }
+
+  /** Checks the free space and makes the reserve before a set begins. Throws DISK_FULL. */
+  requireReserve(received: ReceivedSizes): void {
+    this.sizes = this.measure();
+    this.reserve.require(reserveFor(this.sizes, received));
+  }
+
+  /**
+   * Makes the reserve large enough for all that a session has received, the message that is to be handled included.
+   * Throws DISK_FULL.
+   */
+  coverReserve(received: ReceivedSizes): void {
+    if (this.sizes !== undefined) this.reserve.cover(reserveFor(this.sizes, received));
   }
 
   /**
@@ -286,7 +313,9 @@ export class StoreWriter {
       this.packs.close();
       this.backend.close();
       this.catalog.close(() => this.reserve.release());
-      if (this.reserve.wasReleased) this.reserve.restore();
+      if (this.reserve.wasReleased) {
+        this.reserve.restore(reserveFor(this.measure(), NOTHING_RECEIVED));
+      }
     } finally {
       this.lock.release();
     }
