@@ -33,6 +33,7 @@ export const SONIC = [
   ...REPORTING,
   'sonic setconfig',
   'sonic upgrade',
+  'sonic bucket',
   ...MARKING,
 ] as const;
 
