@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Answer, give } from './answer.js';
+import { bucket } from './bucket.js';
 import { compareIn } from './compare.js';
 import { delta } from './delta.js';
 import { encryption } from './encryption.js';
@@ -65,7 +66,12 @@ async function ask(options: Options): Promise<boolean> {
         inPairs(workplace, checkout, options, say),
       );
     }
-    const { releases: asked, sets: count, mount: read, webMib } = options;
+    const { releases: asked, sets: count, mount: read, webMib, bucketMib } = options;
+    if (bucketMib !== undefined) {
+      return await answerIn(workplace, checkout, options, () =>
+        bucket({ ...options, bucketMib }, say),
+      );
+    }
     if (webMib !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         web(workplace, checkout, { ...options, webMib }, say),

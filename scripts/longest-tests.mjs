@@ -30,6 +30,8 @@ export const LONGEST = [
   'e2e/distrusted-accounts',
   'e2e/earlier-losses',
   'durability/recovery',
+  'contract/radosgw-object-store',
+  'store/objects/faults',
   'e2e/economy',
   'e2e/dropped-roots',
   'e2e/crowd',

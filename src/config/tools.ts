@@ -34,6 +34,7 @@ export const SONIC = [
   ...REPORTING,
   'sonic setconfig',
   'sonic upgrade',
+  'sonic bucket',
   ...MARKING,
 ] as const;
 

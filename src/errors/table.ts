@@ -2,6 +2,7 @@
  * The table of all errors that a user or a peer can get: the kind, the exit status of the command, and what
  * to do about it. docs/errors.md is generated from it (a test keeps them equal).
  */
+import { BUCKET_ERRORS } from './bucket-errors.js';
 import { row } from './error-row.js';
 import { WEB_ERRORS } from './web-errors.js';
 
@@ -366,6 +367,7 @@ export const ERROR_TABLE = Object.freeze({
   ),
   SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
   ...WEB_ERRORS,
+  ...BUCKET_ERRORS,
   SOME_FILES_UNREAD: row(
     'partial',
     3,

@@ -301,6 +301,17 @@ export const SETS_HELP = {
       example('sonic orphans --server backup.example.org -C laptop', 'the server does it'),
     ],
   },
+  'sonic bucket': {
+    summary: 'examine a bucket (S3): access, clocks, and how many machines may write to it',
+    examples: [
+      example('sonic bucket -D s3://backups/all', 'at AWS, with the access key of the environment'),
+      example(
+        'sonic bucket -D s3://backups/all --endpoint https://s3.example.org',
+        'at another service',
+      ),
+    ],
+    notes: ['It writes some small objects below PREFIX/probe/, and removes them.'],
+  },
   'sonic rebuild': {
     summary: 'rebuild the catalog of a client from its packs, and list what is lost',
     examples: [

@@ -1,0 +1,15 @@
+export { type Bucket, type BucketOptions, openBucket } from './bucket.js';
+export type { Environment } from './credentials.js';
+export type { Addressing, BucketSettings } from './endpoint.js';
+export {
+  isListPrefix,
+  isObjectKey,
+  MAX_KEY_BYTES,
+  type ObjectBody,
+  type ObjectHead,
+  type ObjectSource,
+  type ObjectStore,
+  type PutOptions,
+} from './object-store.js';
+export { type BucketPlace, parseStorePlace, shownBucket, type StorePlace } from './place.js';
+export { probe } from './probe.js';

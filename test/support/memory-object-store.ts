@@ -1,0 +1,94 @@
+/** An object store in memory, for tests and as the simplest implementation of the contract. */
+import { createHash } from 'node:crypto';
+import { TardisError } from '../../src/errors/index.js';
+import {
+  isListPrefix,
+  isObjectKey,
+  type ObjectBody,
+  type ObjectHead,
+  type ObjectStore,
+} from '../../src/store/objects/index.js';
+
+interface Stored {
+  readonly bytes: Buffer;
+  readonly modifiedMs: number;
+}
+
+export class MemoryObjectStore implements ObjectStore {
+  private readonly objects = new Map<string, Stored>();
+
+  async putNew(name: string, body: ObjectBody): Promise<'created' | 'exists'> {
+    const bytes = await bytesOf(body);
+    const there = this.objects.get(checked(name));
+    if (there !== undefined) return there.bytes.equals(bytes) ? 'created' : 'exists';
+    this.objects.set(name, { bytes, modifiedMs: seconds() });
+    return 'created';
+  }
+
+  async putOwn(name: string, bytes: Uint8Array): Promise<void> {
+    this.objects.set(checked(name), { bytes: Buffer.from(bytes), modifiedMs: seconds() });
+  }
+
+  async read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number> {
+    const there = this.objects.get(checked(name));
+    if (there === undefined) {
+      throw Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
+    }
+    return there.bytes.subarray(at, at + bytes).copy(target);
+  }
+
+  async readWhole(name: string, maxBytes: number): Promise<Buffer | undefined> {
+    const there = this.objects.get(checked(name));
+    if (there !== undefined && there.bytes.length > maxBytes) {
+      throw new TardisError('BUCKET_ANSWER_INVALID', `${name} is too large`);
+    }
+    return there === undefined ? undefined : Buffer.from(there.bytes);
+  }
+
+  async head(name: string): Promise<ObjectHead | undefined> {
+    const there = this.objects.get(checked(name));
+    if (there === undefined) return undefined;
+    return {
+      sizeBytes: there.bytes.length,
+      modifiedMs: there.modifiedMs,
+      storeNowMs: seconds(),
+    };
+  }
+
+  async *list(prefix: string, after = ''): AsyncGenerator<string> {
+    if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
+    for (const name of [...this.objects.keys()].sort()) {
+      if (name.startsWith(prefix) && name > after) yield name;
+    }
+  }
+
+  async remove(names: readonly string[]): Promise<void> {
+    for (const name of names) this.objects.delete(checked(name));
+  }
+
+  close(): void {
+    // there is nothing to close
+  }
+}
+
+/** Returns all bytes of a body. Throws if they are not those that it promises. */
+async function bytesOf(body: ObjectBody): Promise<Buffer> {
+  if (body instanceof Uint8Array) return Buffer.from(body);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body.open()) chunks.push(Buffer.from(chunk));
+  const bytes = Buffer.concat(chunks);
+  const sha256 = createHash('sha256').update(bytes).digest();
+  if (bytes.length !== body.sizeBytes || !sha256.equals(Buffer.from(body.sha256))) {
+    throw new Error('a body has other bytes than it promises');
+  }
+  return bytes;
+}
+
+function checked(name: string): string {
+  if (!isObjectKey(name)) throw new Error(`"${name}" is no name of an object`);
+  return name;
+}
+
+function seconds(): number {
+  return Math.floor(Date.now() / 1000) * 1000;
+}
