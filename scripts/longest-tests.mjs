@@ -9,6 +9,7 @@ export const LONGEST = [
   'packages/packages',
   'packages/debian',
   'durability/tending',
+  'e2e/tardis-web-large',
   'e2e/cut-links',
   'e2e/encryption',
   'e2e/full-disk',

@@ -2,6 +2,7 @@
 export { LIVE_KINDS, type LiveKind, liveValues } from './sonic/live-values.js';
 export { showsColors } from './shared/colors.js';
 export { ShownBackup } from './tardis/shown-backup.js';
+export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
 export { ShownRestore } from './regenerate/shown-restore.js';
 export { TimeLeft } from './shared/time-left.js';
 export { HELP, helpText, SONIC_SUMMARY, sonicHelpText, type ToolHelp } from './shared/help.js';

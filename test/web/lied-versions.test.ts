@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { placeOfNode, VersionsTree } from '../../src/mount/index.js';
-import { provenGaps, provenVersions } from '../../src/tools/lstardis/prove-versions.js';
+import { provenGaps, provenVersions } from '../../src/tools/index.js';
 import { registerDav } from '../../src/web/dav/index.js';
 import { keyringOfPlace } from '../helpers/damage.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';

@@ -22,7 +22,7 @@ export interface ArchiveStreamOptions {
   readonly format: ArchiveFormatName;
   /** `auto` deflates while the reader is slower than the store, because it then costs no time. Only for zip. */
   readonly compress: 'auto' | 'yes' | 'no';
-  /** What a damaged entry does: `end` ends the archive; `list` omits the entry, which the text at the end names. */
+  /** `end`: damage ends the archive; `list`: the archive omits what is damaged, and the text at its end names it. */
   readonly damage: 'end' | 'list';
 }
 
