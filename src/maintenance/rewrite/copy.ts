@@ -217,6 +217,7 @@ class Run {
     const isEncrypting = hasEncryptingKeys(system, source.path);
     const copier = new RecordCopier(system.native, old, store, isEncrypting);
     let done = 0;
+    onProgress('contents', done, undefined);
     await copier.copy(needed, signal, () => onProgress('contents', (done += 1), all));
     if (copier.hasLost && !isLast && this.isStale()) return undefined;
     const keys = new NewKeys(system.native, undefined);
