@@ -85,7 +85,7 @@ test('settings of the server that need a process, and a command for it, give it 
     running.signal('SIGINT');
     t.is((await running.ended).status, 130);
   }
-  fs.writeFileSync(config, '[Tardis]\nLeastFree = 3\n');
+  fs.writeFileSync(config, '[Tardis]\nLeastFre = 3\n');
   const { status, stderr } = await run('tardis', [
     ...its.place,
     '--local-config',
