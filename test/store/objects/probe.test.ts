@@ -24,7 +24,10 @@ class FlatteringStore extends MemoryObjectStore {
 
 test('a store that arbitrates between writers one after the other, but not at once, fails the probe', async (t) => {
   const store = new HastyStore();
-  t.regex((await probe(store, seededRandom(1))) ?? '', /^of 8 writers of one object at once, 8 were/);
+  t.regex(
+    (await probe(store, seededRandom(1))) ?? '',
+    /^of 8 writers of one object at once, 8 were/,
+  );
   for await (const name of store.list('')) t.fail(`the probe left ${name}`);
 });
 
