@@ -15,6 +15,7 @@ export interface S3Rules {
 
 interface Version {
   readonly bytes: Buffer;
+  readonly etag: string;
   readonly modifiedMs: number;
   readonly headers: Record<string, string>;
   readonly retainUntilMs: number;
@@ -98,8 +99,9 @@ export class S3Objects {
     }
     if (this.usedBytes() + bytes.length > quotaBytes) return S3Answer.error(403, 'QuotaExceeded');
     const lock = headers['x-amz-object-lock-retain-until-date'];
-    const md5 = createHash('md5').update(bytes).digest('base64');
-    if (lock !== undefined && headers['content-md5'] !== md5) {
+    const md5 = createHash('md5').update(bytes).digest();
+    const etag = `"${md5.toString('hex')}"`;
+    if (lock !== undefined && headers['content-md5'] !== md5.toString('base64')) {
       return S3Answer.error(400, 'InvalidRequest');
     }
     const kept = Object.entries(headers).filter(
@@ -107,6 +109,7 @@ export class S3Objects {
     );
     const version = {
       bytes,
+      etag,
       modifiedMs: Date.now(),
       headers: Object.fromEntries(kept.map(([name, value]) => [name, String(value)])),
       retainUntilMs: lock === undefined ? 0 : Date.parse(String(lock)),
@@ -114,7 +117,7 @@ export class S3Objects {
     const before = this.versions.get(key) ?? [];
     if (!isVersioned && isRetained(there)) return S3Answer.error(403, 'AccessDenied');
     this.versions.set(key, isVersioned ? [...before, version] : [version]);
-    return new S3Answer(200, { etag: etagOf(bytes) });
+    return new S3Answer(200, { etag });
   }
 
   remove(key: string): S3Answer {
@@ -129,9 +132,9 @@ export class S3Objects {
   get(key: string, range: string | undefined): S3Answer {
     const there = this.current(key);
     if (there === undefined) return S3Answer.error(404, 'NoSuchKey');
-    const { bytes, modifiedMs } = there;
+    const { bytes, etag, modifiedMs } = there;
     const changed = new Date(modifiedMs).toUTCString();
-    const headers = { ...there.headers, 'last-modified': changed, etag: etagOf(bytes) };
+    const headers = { ...there.headers, 'last-modified': changed, etag };
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? [];
     if (first === undefined) return new S3Answer(200, headers, bytes);
     const [from, to] = [Number(first), Math.min(Number(last), bytes.length - 1)];
@@ -160,10 +163,6 @@ export class S3Objects {
       .flat()
       .reduce((sum, version) => sum + (version?.bytes.length ?? 0), 0);
   }
-}
-
-function etagOf(bytes: Buffer): string {
-  return `"${createHash('md5').update(bytes).digest('hex')}"`;
 }
 
 function isRetained(version: Version | undefined): boolean {

@@ -96,8 +96,8 @@ test('an access key comes from a profile of either file', async (t) => {
 test('a damaged file of profiles is named without its text', async (t) => {
   const environment = home(t, { credentials: '[default]\nSECRETWITHOUTSIGN\n' });
   const error = await t.throwsAsync(bucketAt('http://127.0.0.1:1', { environment }));
-  t.regex(error!.message, /credentials:2: this line cannot be read/);
-  t.notRegex(error!.message, /SECRET/);
+  t.regex(error.message, /credentials:2: this line cannot be read/);
+  t.notRegex(error.message, /SECRET/);
 });
 
 test('a credential_process is run without a shell, and its failure is told without its output', async (t) => {

@@ -10,6 +10,7 @@ import { certificateIn } from '../../helpers/certificates.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { scratch } from '../../helpers/scratch.js';
 import { sourceOf } from '../../contract/object-store.suite.js';
+import type { S3Fault } from '../../support/s3-faults.js';
 
 const X = Buffer.from('x');
 const BRIEF = { patienceMs: 0 };
@@ -78,15 +79,30 @@ test('each failure of a bucket has its own error', async (t) => {
   t.is(await codeAt(url, 300), 'BUCKET_SLOW');
 });
 
+test('a PUT whose last answer is lost is looked for, and its outcome is unknown only if that shows nothing', async (t) => {
+  const ofPuts =
+    (fault: S3Fault) =>
+    ({ method }: { readonly method: string }): S3Fault | undefined =>
+      method === 'PUT' ? fault : undefined;
+  const applied = await openTestBucket(t, { faultAt: ofPuts('apply, drop') }, BRIEF);
+  t.is(await applied.store.putNew('log/1', X), 'created');
+  applied.server.objects.spoil(KEY, () => Buffer.from('y'));
+  t.is(await applied.store.putNew('log/1', X), 'exists');
+  const dropped = await openTestBucket(t, { faultAt: ofPuts('drop') }, BRIEF);
+  t.is(await rejectedCode(dropped.store.putNew('log/1', X)), 'BUCKET_OUTCOME_UNKNOWN');
+  const nowhere = await bucketAt('http://127.0.0.1:1', BRIEF);
+  t.is(await rejectedCode(nowhere.store.putNew('log/1', X)), 'BUCKET_UNREACHABLE');
+});
+
 test('an error names what was done where, and says how wrong the clock is', async (t) => {
   const { store } = await openTestBucket(t, { aheadMs: 3_600_000 }, BRIEF);
   const error = await t.throwsAsync(store.putNew('log/1', X), { instanceOf: TardisError });
-  t.is((error as TardisError).code, 'CLOCK_WRONG');
+  t.is(error.code, 'CLOCK_WRONG');
   t.regex(
-    error!.message,
+    error.message,
     /^creating log\/1 \(s3:\/\/bucket\/backups\/all at 127\.0\.0\.1:\d+\): 403/,
   );
-  t.regex(error!.message, /the clock of this machine is 3[56]\d\d s behind/);
+  t.regex(error.message, /the clock of this machine is 3[56]\d\d s behind/);
 });
 
 test('the text of an answer cannot harm a terminal, and is short', async (t) => {
@@ -96,8 +112,8 @@ test('the text of an answer cannot harm a terminal, and is short', async (t) => 
     BRIEF,
   );
   const error = await t.throwsAsync(store.putOwn('nodes/a', X));
-  t.true(error!.message.length < 500);
-  t.notRegex(error!.message, /[\u0000-\u001f\u007f-\u009f]/);
+  t.true(error.message.length < 500);
+  t.notRegex(error.message, /[\u0000-\u001f\u007f-\u009f]/);
 });
 
 test('another bucket, and a full one, are told', async (t) => {
@@ -260,6 +276,6 @@ test('the name of the bucket is in the host, or in the path', async (t) => {
   for (const endpoint of ['ftp://x', 'https://user:secret@x', 'https://x/path', 'x']) {
     const error = await t.throwsAsync(bucketAt(endpoint));
     t.is((error as TardisError).code, 'CONFIG_INVALID');
-    t.notRegex(error!.message, /secret/);
+    t.notRegex(error.message, /secret/);
   }
 });
