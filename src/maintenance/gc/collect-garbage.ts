@@ -10,6 +10,7 @@ import {
   type ClientDirectory,
   forgetAsking,
   isLockWanted,
+  leavesRoom,
   objectName,
   packName,
 } from '../../store/index.js';
@@ -215,10 +216,10 @@ class Run {
   /** Makes the parity of what this run has written, and of packs that have none. It runs last, since it needs space. */
   async protect(): Promise<void> {
     const { store, system, options } = this;
-    const { parityPercent = 0, leastFreeBytes = 0 } = options.limits;
+    const { parityPercent = 0, leastFreeBytes } = options.limits;
     await store.parity.protectAll();
     const hasRoom = (bytes: number): boolean =>
-      !store.reserve.wasReleased && store.reserve.freeBytes >= leastFreeBytes + 2 * bytes;
+      !store.reserve.wasReleased && leavesRoom(bytes, store.reserve.freeBytes, leastFreeBytes);
     const breathe = (): Promise<void> => this.breathe();
     const request = { percent: parityPercent, hasRoom, breathe };
     try {

@@ -177,6 +177,8 @@ export async function heal(tools: HealTools, name: string, examined: Examined): 
   if (index === undefined || records === undefined || badBlocks.length === 0) {
     return { outcome: 'beyond', ...lost };
   }
+  // More than all parity restores. The parity of a much longer file would otherwise fill the disk with a copy.
+  if (badBlocks.length > index.shape.parityBlocks) return { outcome: 'beyond', ...lost };
   const { backend, breathe } = tools;
   const staged = backend.stage();
   try {

@@ -3,7 +3,15 @@
  * protect, because the disk is full or because it was interrupted, garbage collection protects later.
  */
 import { systemCode, TardisError } from '../../errors/index.js';
-import { type Backend, makeParity, objectName, packName, parityBytes, shapeOf } from '../index.js';
+import {
+  type Backend,
+  leavesRoom,
+  makeParity,
+  objectName,
+  packName,
+  parityBytes,
+  shapeOf,
+} from '../index.js';
 import { type System, yieldRegularly } from '../../system/index.js';
 import type { CommitPoint } from '../catalog/index.js';
 
@@ -33,14 +41,14 @@ export class ParityKeeper {
   private readonly breathe = yieldRegularly();
   private readonly system: System;
   private readonly backend: Backend;
-  private readonly leastFreeBytes: number;
+  private readonly leastFreeBytes: number | undefined;
   private readonly freeBytes: () => number;
 
   constructor(system: System, backend: Backend, limits: ParityLimits, freeBytes: () => number) {
     this.system = system;
     this.backend = backend;
     this.percent = limits.parityPercent ?? 0;
-    this.leastFreeBytes = limits.leastFreeBytes ?? 0;
+    this.leastFreeBytes = limits.leastFreeBytes;
     this.freeBytes = freeBytes;
     this.isOff = this.percent === 0;
   }
@@ -95,7 +103,7 @@ export class ParityKeeper {
 
   /** True if parity of this size leaves room for the backup itself. Otherwise the session makes no more. */
   private hasRoom(bytes: number): boolean {
-    if (this.freeBytes() < this.leastFreeBytes + 2 * bytes) this.isOff = true;
+    if (!leavesRoom(bytes, this.freeBytes(), this.leastFreeBytes)) this.isOff = true;
     return !this.isOff;
   }
 }
