@@ -22,7 +22,7 @@ export interface ParityLimits {
   readonly leastFreeBytes?: number;
 }
 
-/** What a checkpoint has made durable. */
+/** The data that a checkpoint has made durable. */
 interface Durable {
   readonly ranges: readonly { readonly pack: number }[];
   readonly objects: readonly { readonly digest: Buffer }[];
