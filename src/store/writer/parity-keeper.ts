@@ -30,8 +30,9 @@ interface Durable {
 }
 
 export class ParityKeeper {
-  /** Bytes of the parity files that were made. */
-  madeBytes = 0;
+  private madeBytes = 0;
+  /** Bytes of the parity of the last pack, which is made at the end of the session. */
+  private expectedBytes = 0;
   /** Objects and packs without parity. Objects come first: a pack with parity shows that its objects have theirs. */
   private readonly objects = new Set<string>();
   private readonly packs = new Set<number>();
@@ -62,6 +63,18 @@ export class ParityKeeper {
     this.point = point;
   }
 
+  /** Number of bytes of the parity files that were made, and of the one that `expectLast` has announced. */
+  get bytes(): number {
+    return this.madeBytes + this.expectedBytes;
+  }
+
+  /** Counts the parity of the last pack before it is made, since the client is told how much space is used. */
+  expectLast(): void {
+    const { point, percent } = this;
+    if (this.isOff || point === undefined || !this.packs.has(point.pack)) return;
+    this.expectedBytes = parityBytes(shapeOf(point.position, percent));
+  }
+
   /** Protects the objects and the packs that are complete. */
   async protectFinished(): Promise<void> {
     await this.protect(false);
@@ -69,6 +82,7 @@ export class ParityKeeper {
 
   /** Protects the last pack, too, to which nothing may be appended any more. */
   async protectAll(): Promise<void> {
+    this.expectedBytes = 0;
     await this.protect(true);
   }
 
