@@ -194,7 +194,7 @@ export {
   type ParityState,
 } from './parity/heal.js';
 export { makeParity, type ParityMath } from './parity/make-parity.js';
-export { parityBytes } from './parity/parity-file.js';
+export { leavesRoom, parityBytes } from './parity/parity-file.js';
 export {
   protectable,
   storedObjects,

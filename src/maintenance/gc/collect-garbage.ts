@@ -6,7 +6,13 @@
  */
 import path from 'node:path';
 import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
-import { type ClientDirectory, mediumOf, objectName, packName } from '../../store/index.js';
+import {
+  type ClientDirectory,
+  leavesRoom,
+  mediumOf,
+  objectName,
+  packName,
+} from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { listCopies } from '../../store/writer/index.js';
@@ -209,10 +215,10 @@ class Run {
   /** Makes the parity of what this run has written, and of packs that have none. It runs last, since it needs space. */
   async protect(): Promise<void> {
     const { store, system, options } = this;
-    const { parityPercent = 0, leastFreeBytes = 0 } = options.limits;
+    const { parityPercent = 0, leastFreeBytes } = options.limits;
     await store.parity.protectAll();
     const hasRoom = (bytes: number): boolean =>
-      !store.reserve.wasReleased && store.reserve.freeBytes >= leastFreeBytes + 2 * bytes;
+      !store.reserve.wasReleased && leavesRoom(bytes, store.reserve.freeBytes, leastFreeBytes);
     const breathe = (): Promise<void> => this.breathe();
     const request = { percent: parityPercent, hasRoom, breathe };
     try {

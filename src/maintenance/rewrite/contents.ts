@@ -135,7 +135,6 @@ export class ContentMover {
     this.sinceCheckpoint = 0;
     this.map.commit();
     await this.store.checkpoint();
-    await this.store.parity.protectFinished();
   }
 
   /** Returns the digest that an old content has in the new generation; undefined if it is not stored there. */

@@ -27,7 +27,7 @@ export class SpaceLimits {
 
   private get storedBytes(): number {
     const { packs, parity } = this.store;
-    return packs.appendedBytes + parity.madeBytes + this.large.stagedBytes;
+    return packs.appendedBytes + parity.bytes + this.large.stagedBytes;
   }
 
   /** Checks both limits before a set is opened. Throws QUOTA_EXCEEDED, DISK_FULL. */

@@ -335,6 +335,8 @@ export class StorageSession implements StorageHandle {
     await openSet.complete(wallMs(this.system.clock), figures, seal);
     this.durableUpTo = upTo;
     this.answer('durable', { upTo });
+    await this.store.parity.protectFinished();
+    this.store.parity.expectLast();
     this.room.settle();
     const usedBytes = this.store.space?.usedBytes ?? 0;
     this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes, usedBytes });

@@ -176,6 +176,8 @@ export async function heal(tools: HealTools, name: string, examined: Examined): 
   if (index === undefined || records === undefined || badBlocks.length === 0) {
     return { outcome: 'beyond', ...lost };
   }
+  // More than all parity restores. The parity of a much longer file would otherwise fill the disk with a copy.
+  if (badBlocks.length > index.shape.parityBlocks) return { outcome: 'beyond', ...lost };
   const { backend, breathe } = tools;
   const staged = backend.stage();
   try {
@@ -223,7 +225,7 @@ async function writeHealed(
       await breathe();
     }
   }
-  // What follows the protected bytes is not looked at.
+  // Bytes behind the protected ones are copied as they are.
   for (let at = coveredBytes; at < sizeBytes; at += blockBytes) {
     const got = await reader.read(name, at, buffer, Math.min(blockBytes, sizeBytes - at));
     staged.append(buffer.subarray(0, got));
@@ -279,7 +281,7 @@ async function solveColumn(
   if (rows.length < damaged.length) return [];
   const lost = new Set(damaged);
   const block = Buffer.alloc(blockBytes);
-  // What remains of each row after the sound blocks are subtracted, which in this field is to add them.
+  // The rest of each row after the sound blocks are subtracted, which in this field is to add them.
   const rest = Buffer.alloc(stretch.rows * blockBytes);
   for (let shard = 0; shard * columns + column < blocks; shard += 1) {
     const number = first + shard * columns + column;

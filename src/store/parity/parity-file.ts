@@ -44,6 +44,14 @@ export function parityBytes(shape: Shape): number {
   return 2 * (HEAD_BYTES + tableBytes(shape)) + shape.parityBlocks * shape.blockBytes;
 }
 
+/** Free bytes that parity leaves at least: data is worth more. */
+const SPARE_BYTES = 32 << 20;
+
+/** True if a parity file of this length leaves enough space for backups. */
+export function leavesRoom(bytes: number, freeBytes: number, leastFreeBytes = 0): boolean {
+  return freeBytes >= Math.max(leastFreeBytes, SPARE_BYTES) + 2 * bytes;
+}
+
 /**
  * Returns head and table of a parity file; undefined if the file is absent, or if not even one copy of each is whole. A
  * place that the disk cannot read counts as damaged.

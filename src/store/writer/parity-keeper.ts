@@ -3,7 +3,15 @@
  * protect, because the disk is full or because it was interrupted, garbage collection protects later.
  */
 import { systemCode, TardisError } from '../../errors/index.js';
-import { type Backend, makeParity, objectName, packName, parityBytes, shapeOf } from '../index.js';
+import {
+  type Backend,
+  leavesRoom,
+  makeParity,
+  objectName,
+  packName,
+  parityBytes,
+  shapeOf,
+} from '../index.js';
 import { type System, yieldRegularly } from '../../system/index.js';
 import type { CommitPoint } from '../catalog/index.js';
 
@@ -14,7 +22,7 @@ export interface ParityLimits {
   readonly leastFreeBytes?: number;
 }
 
-/** What a checkpoint has made durable. */
+/** The data that a checkpoint has made durable. */
 interface Durable {
   readonly ranges: readonly { readonly pack: number }[];
   readonly objects: readonly { readonly digest: Buffer }[];
@@ -22,8 +30,9 @@ interface Durable {
 }
 
 export class ParityKeeper {
-  /** Bytes of the parity files that were made. */
-  madeBytes = 0;
+  private madeBytes = 0;
+  /** Bytes of the parity of the last pack, which is made at the end of the session. */
+  private expectedBytes = 0;
   /** Objects and packs without parity. Objects come first: a pack with parity shows that its objects have theirs. */
   private readonly objects = new Set<string>();
   private readonly packs = new Set<number>();
@@ -33,14 +42,14 @@ export class ParityKeeper {
   private readonly breathe = yieldRegularly();
   private readonly system: System;
   private readonly backend: Backend;
-  private readonly leastFreeBytes: number;
+  private readonly leastFreeBytes: number | undefined;
   private readonly freeBytes: () => number;
 
   constructor(system: System, backend: Backend, limits: ParityLimits, freeBytes: () => number) {
     this.system = system;
     this.backend = backend;
     this.percent = limits.parityPercent ?? 0;
-    this.leastFreeBytes = limits.leastFreeBytes ?? 0;
+    this.leastFreeBytes = limits.leastFreeBytes;
     this.freeBytes = freeBytes;
     this.isOff = this.percent === 0;
   }
@@ -54,6 +63,18 @@ export class ParityKeeper {
     this.point = point;
   }
 
+  /** Number of bytes of the parity files that were made, and of the one that `expectLast` has announced. */
+  get bytes(): number {
+    return this.madeBytes + this.expectedBytes;
+  }
+
+  /** Counts the parity of the last pack before it is made, since the client is told how much space is used. */
+  expectLast(): void {
+    const { point, percent } = this;
+    if (this.isOff || point === undefined || !this.packs.has(point.pack)) return;
+    this.expectedBytes = parityBytes(shapeOf(point.position, percent));
+  }
+
   /** Protects the objects and the packs that are complete. */
   async protectFinished(): Promise<void> {
     await this.protect(false);
@@ -61,6 +82,7 @@ export class ParityKeeper {
 
   /** Protects the last pack, too, to which nothing may be appended any more. */
   async protectAll(): Promise<void> {
+    this.expectedBytes = 0;
     await this.protect(true);
   }
 
@@ -95,7 +117,7 @@ export class ParityKeeper {
 
   /** True if parity of this size leaves room for the backup itself. Otherwise the session makes no more. */
   private hasRoom(bytes: number): boolean {
-    if (this.freeBytes() < this.leastFreeBytes + 2 * bytes) this.isOff = true;
+    if (!leavesRoom(bytes, this.freeBytes(), this.leastFreeBytes)) this.isOff = true;
     return !this.isOff;
   }
 }

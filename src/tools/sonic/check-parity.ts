@@ -16,7 +16,7 @@ import { jsonText } from '../shared/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../shared/units.js';
 
-/** What a check has to say about parity. */
+/** The result of a check that concerns parity. */
 export interface ParityReport extends ParitySummary {
   /** Undefined without --repair. */
   readonly repair?: RepairResult;
