@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import {
   backup,
-  backupsRunHere,
+  commandsRunHere,
   jsonLines,
   listedSets,
   rest,
@@ -29,7 +29,7 @@ import {
   type TreeNode,
 } from '../helpers/tree.js';
 
-backupsRunHere();
+commandsRunHere();
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;

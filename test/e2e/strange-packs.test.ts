@@ -5,12 +5,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backupsRunHere, jsonLines, run } from '../helpers/commands.js';
+import { commandsRunHere, jsonLines, run } from '../helpers/commands.js';
 import { PASSWORD } from '../helpers/rekeys.js';
 import { scratch } from '../helpers/scratch.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
 
-backupsRunHere();
+commandsRunHere();
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
