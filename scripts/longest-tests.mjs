@@ -1,8 +1,11 @@
 /** The files of tests that take longest, the longest first: below dist/test, without `.test.js`. */
 export const LONGEST = [
+  'threats/server-lies-backups',
   'threats/server-lies',
   'damage/encrypting',
   'damage/plain',
+  'e2e/full-disks-real',
+  'threats/server-lies-listings',
   'e2e/full-disks',
   'e2e/faults',
   'durability/backups',

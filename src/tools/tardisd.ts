@@ -2,10 +2,8 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { availableParallelism } from 'node:os';
-import path from 'node:path';
 import type { Logger } from 'pino';
-import { configInvalid, type Found, type Settings } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
+import type { Found, Settings } from '../config/index.js';
 import {
   Daemon,
   type DaemonOptions,
@@ -16,7 +14,6 @@ import {
 import { checkStore } from '../store/index.js';
 import {
   type Address,
-  checkSocketPath,
   isLoopback,
   nodeSystem,
   removeSocketFolder,
@@ -24,7 +21,7 @@ import {
 } from '../system/index.js';
 import { isInBackground, reportToStarter } from './shared/background.js';
 import { goToBackground } from './tardisd/background.js';
-import { daemonOptions, storePath } from './tardisd/daemon-options.js';
+import { daemonOptions, listenAddress, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { makeStoreDirectory } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
@@ -171,26 +168,6 @@ async function serveBeside(
 function storageThreadsFor(single: boolean): number {
   return single && availableParallelism() <= FEW_PROCESSORS ? 0 : 1;
 }
-
-function listenAddress(settings: Settings<'tardisd'>): Address {
-  const { localSocket, port, ssl, insecureTcp, insecureNetwork, listenAddress: given } = settings;
-  if (localSocket !== undefined) {
-    const socket = path.resolve(localSocket);
-    checkSocketPath(socket);
-    return { kind: 'unix', path: socket };
-  }
-  if (given !== undefined && net.isIP(given) === 0) {
-    throw configInvalid('Address must be an IP address of this machine');
-  }
-  if (ssl === true) return { kind: 'tcp', host: given ?? '', port };
-  const host = given ?? LOOPBACK;
-  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
-    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to listen on plain TCP (${host})`);
-  }
-  return { kind: 'tcp', host, port };
-}
-
-const LOOPBACK = '127.0.0.1';
 
 /** Logs a warning at the start about access that is open to a network. */
 function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {

@@ -1,9 +1,17 @@
 /** Converts the settings of a server to the options of its daemon. */
+import net from 'node:net';
 import path from 'node:path';
-import type { Found, Settings } from '../../config/index.js';
+import { configInvalid, type Found, type Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
 import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../../retention/index.js';
 import { type DaemonOptions, PROFILES_DIRECTORY } from '../../server/index.js';
-import { absolutePath, byteText } from '../../system/index.js';
+import {
+  absolutePath,
+  type Address,
+  byteText,
+  checkSocketPath,
+  isLoopback,
+} from '../../system/index.js';
 import { watchPlan } from './monitor-settings.js';
 
 /** Returns what the settings of a server mean to its daemon. Throws CONFIG_INVALID. */
@@ -128,3 +136,24 @@ function upkeepPlan(
         : { belowBytes: earlyPurgeBytes, leastAgeMs: leastAgeSeconds * 1000 },
   };
 }
+
+/** Returns the address to listen on. Throws CONFIG_INVALID, and INSECURE_TCP_REFUSED. */
+export function listenAddress(settings: Settings<'tardisd'>): Address {
+  const { localSocket, port, ssl, insecureTcp, insecureNetwork, listenAddress: given } = settings;
+  if (localSocket !== undefined) {
+    const socket = path.resolve(localSocket);
+    checkSocketPath(socket);
+    return { kind: 'unix', path: socket };
+  }
+  if (given !== undefined && net.isIP(given) === 0) {
+    throw configInvalid('Address must be an IP address of this machine');
+  }
+  if (ssl === true) return { kind: 'tcp', host: given ?? '', port };
+  const host = given ?? LOOPBACK;
+  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
+    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to listen on plain TCP (${host})`);
+  }
+  return { kind: 'tcp', host, port };
+}
+
+const LOOPBACK = '127.0.0.1';
