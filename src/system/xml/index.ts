@@ -8,7 +8,7 @@ export interface XmlLimits {
   /** Largest number of elements in one another. */
   readonly maxDepth: number;
   /** Returns the error to throw for a document that is refused; `why` begins with "the body". */
-  refused(why: string): Error;
+  readonly refused: (why: string) => Error;
 }
 
 /** Returns the root of a document. There are no entities but the five of XML, and no document types. */
