@@ -2,8 +2,8 @@
 import type { SettingTable } from './row.js';
 import type { Tool } from './tools.js';
 
-/** Commands that work with a bucket. */
-const BUCKET_TOOLS = ['sonic bucket'] as const satisfies readonly Tool[];
+/** Commands that work with a bucket. The others need a directory as their store. */
+export const BUCKET_TOOLS = ['sonic bucket'] as const satisfies readonly Tool[];
 
 export const BUCKET_ROWS = {
   endpoint: {

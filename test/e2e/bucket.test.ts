@@ -99,6 +99,19 @@ test('sonic bucket tells what is wrong, and never shows a secret', async (t) => 
   t.is(codeIn(directory), 'CONFIG_INVALID');
 });
 
+test('a command that needs a directory refuses a bucket', async (t) => {
+  for (const [tool, ...words] of [
+    ['tardis', '--local', '/tmp'],
+    ['lstardis'],
+    ['sonic', 'list'],
+    ['tardisd', '--insecure-tcp'],
+  ] as const) {
+    const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);
+    t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
+    t.regex(refused.stderr, /s3:\/\/bucket\/prefix is a bucket/);
+  }
+});
+
 function examineText(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
