@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, rest, run, succeed } from '../helpers/commands.js';
 import { bytesIn } from '../helpers/upkeep.js';
 import { dir, file, look, makeTree, noise, differences, scratch } from '../helpers/tree.js';
 
@@ -68,6 +68,7 @@ for (const [kind, word] of [
 
   test(`a root that comes back goes on from what a listed set still shows of it: ${kind}`, async (t) => {
     const { at, save, sonic, isSame, soundness, place } = twoRoots(t, word);
+    await rest();
     await save('one', 'two');
     const was = look(at('two'));
     fs.writeFileSync(at('two', 'second'), noise(2, SECRET_BYTES));
