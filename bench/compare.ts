@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { type Plot, writePlots } from './answer.js';
 import { QUESTIONS, type FigureTable } from './figures.js';
+import { formatLimits, measureLimits } from './limits.js';
 import { describeMachine, machineLine } from './machine.js';
 import { makeTree, treeLine } from './make-tree.js';
-import type { Options, PeerName } from './options.js';
+import { type Options, type PeerName, UsageError } from './options.js';
 import { barChart } from './plot.js';
 import { formatTable, formatVerdicts, linesOf, toJson } from './report.js';
 import { runRounds } from './rounds.js';
@@ -51,19 +52,23 @@ async function compare(
   options: Options,
   say: Say,
 ): Promise<boolean> {
+  requireColdDisk(options, workplace);
   const { subjects, versions } = await chooseSubjects(workplace, candidates, say);
   const machine = describeMachine(workplace, versions);
   const size = await makeTree(workplace, options, say);
   say(`tree: ${treeLine(size)}`);
-  const { seed, runs, memory } = options;
-  const outcome = await runRounds({ workplace, subjects, seed, runs, memory, say });
+  const { seed, runs, memory, disk: isCold } = options;
+  const outcome = await runRounds({ workplace, subjects, seed, runs, memory, isCold, say });
   const { table, failures, notes } = outcome;
   const verdicts = judge(table);
+  const hasLimits = subjects.some((subject) => subject.name === 'raw');
+  const limits = hasLimits ? await measureLimits(workplace, table, { runs, say }) : [];
   const failed = failures.map((f) => `FAILED: ${f.question} ${f.subject}: ${f.message}`);
   const oursIsThere = subjects.some((subject) => subject.name === 'tardis');
   const paragraphs = [
     `${treeLine(size)}; medians of ${runs}`,
     formatTable(table),
+    hasLimits ? formatLimits(limits, table) : '',
     oursIsThere || options.check ? formatVerdicts(verdicts) : '',
     subjects.map((subject) => `${subject.name}: ${subject.about}`).join('\n'),
     notes.map((note) => `note: ${note}`).join('\n'),
@@ -73,11 +78,24 @@ async function compare(
   process.stdout.write(`${paragraphs.filter((text) => text !== '').join('\n\n')}\n`);
   if (options.json !== undefined) {
     const about = Object.fromEntries(subjects.map((subject) => [subject.name, subject.about]));
-    const more = { options, machine, tree: size, subjects: about, failures, notes };
+    const more = { options, machine, tree: size, subjects: about, limits, failures, notes };
     writeFileSync(options.json, toJson(table, more));
   }
   writePlots(plotsOf(table), options);
   return failures.length === 0 && (!options.check || verdicts.every((verdict) => verdict.met));
+}
+
+/** Throws unless files in memory can be forgotten, and the work place is on a disk, if a cold disk is asked for. */
+function requireColdDisk({ disk }: Options, { inMemory, root }: Workplace): void {
+  if (!disk) {
+    return;
+  }
+  if (inMemory) {
+    throw new UsageError(`${root} is in memory, which is never cold: give a disk with --work DIR`);
+  }
+  if (process.geteuid?.() !== 0) {
+    throw new UsageError('--disk makes the system forget its files in memory: run it as root');
+  }
 }
 
 function peer(name: PeerName, place: Place, options: Options): Subject {

@@ -17,6 +17,7 @@ import { parity } from './parity.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
 import { sync } from './sync.js';
+import { tune } from './tune.js';
 import { web } from './web.js';
 import { Workplace } from './workplace.js';
 
@@ -60,7 +61,9 @@ async function ask(options: Options): Promise<boolean> {
         ? sync
         : options.parity
           ? parity
-          : undefined;
+          : options.tune
+            ? tune
+            : undefined;
     if (inPairs !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         inPairs(workplace, checkout, options, say),

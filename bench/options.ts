@@ -35,6 +35,10 @@ export interface Options {
   readonly sync: boolean;
   /** Measure the cost of parity. */
   readonly parity: boolean;
+  /** Look for the settings that this machine wants. */
+  readonly tune: boolean;
+  /** Forget all files that are in memory before each command. */
+  readonly disk: boolean;
   /** Number of sets of the history that is queried; undefined for another question. */
   readonly sets: number | undefined;
   /** Size in MiB of the archive with which to measure the web doors; undefined for another question. */
@@ -92,6 +96,7 @@ questions about this tool alone
   --encryption     what encryption costs: a client without a password, one with, and one that encrypts
   --sync           what it costs that all is on the disk before it is called saved (--work: on a disk, by default here)
   --parity         what parity costs in time and bytes
+  --tune           which settings of [Pipeline] this machine wants, and what the profile auto lacks (3 rounds)
   --sets N         what questions about N sets of a tree cost, and deleting most of them (400 and --files 1000000 are meant)
   --web            what the web doors cost: a directory, a range, a zip archive, 200 readers, a backup beside them
                    (--mib 1024 --files 1000000 is meant; 64 and 2000 if not given)
@@ -105,6 +110,7 @@ the tree
   --tree DIR       use a copy of DIR instead
 the work
   --work DIR       work below DIR (/dev/shm); it needs about 4 times the size of the tree
+  --disk           from a cold disk: no file is in memory when a command begins (as root; --work: here by default)
   --runs R         rounds; medians of them are shown (5; for --growth and --releases 1)
   --quick          --files 8000 (for --releases 500) --runs 2 (for --growth and --releases 1) --sizes 1000,4000,
                    unless those are given
@@ -141,16 +147,21 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const isMount = values.mount === true;
   const isWeb = values.web === true;
   const isBucket = values.bucket === true;
+  const isTune = values.tune === true;
+  const isDisk = values.disk === true;
   if (values.mib !== undefined && !isWeb && !isBucket) {
     throw new UsageError('--mib belongs to --web and --bucket');
   }
   const ofSizes = [growth.length > 0, isDelay, isDelta, isReleases];
-  const kinds = [isEncryption, isSync, isParity, isSets, isMount, isWeb, isBucket];
+  const kinds = [isEncryption, isSync, isParity, isSets, isMount, isWeb, isBucket, isTune];
   const asked = [...ofSizes, ...kinds];
   if (asked.filter(Boolean).length > 1) {
     const names =
-      '--bucket, --delay, --delta, --encryption, --growth, --mount, --parity, --releases, --sets, --sync and --web';
+      '--bucket, --delay, --delta, --encryption, --growth, --mount, --parity, --releases, --sets, --sync, --tune and --web';
     throw new UsageError(`${names} are different questions`);
+  }
+  if (isDisk && asked.some(Boolean)) {
+    throw new UsageError('--disk belongs to the comparison with restic and the raw limits');
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {
     throw new UsageError(`there is no ${values.plots} to write plots to`);
@@ -186,11 +197,11 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
       10_000_000,
     ),
     tree: values.tree,
-    work: values.work ?? (isSync ? '.' : '/dev/shm'),
+    work: values.work ?? (isSync || isDisk ? '.' : '/dev/shm'),
     runs: integer(
       'runs',
       values.runs,
-      growth.length > 0 || isReleases ? 1 : isMount ? 3 : quick ? 2 : 5,
+      growth.length > 0 || isReleases ? 1 : isMount || isTune ? 3 : quick ? 2 : 5,
       1,
       1000,
     ),
@@ -210,6 +221,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
     encryption: isEncryption,
     sync: isSync,
     parity: isParity,
+    tune: isTune,
+    disk: isDisk,
     bucketMib: isBucket ? integer('mib', values.mib, 128, 32, 65_536) : undefined,
     webMib: isWeb ? integer('mib', values.mib, 64, 1, 65_536) : undefined,
     sets: isSets ? integer('sets', values.sets, 400, 3, 100_000) : undefined,
@@ -239,6 +252,8 @@ function parse(argv: readonly string[]) {
         encryption: { type: 'boolean' },
         sync: { type: 'boolean' },
         parity: { type: 'boolean' },
+        tune: { type: 'boolean' },
+        disk: { type: 'boolean' },
         sets: { type: 'string' },
         web: { type: 'boolean' },
         bucket: { type: 'boolean' },

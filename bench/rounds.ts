@@ -1,4 +1,4 @@
-import { rmSync, mkdirSync } from 'node:fs';
+import { rmSync, mkdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { changeTree } from './change.js';
 import { FigureTable, QUESTIONS, type Question } from './figures.js';
@@ -12,6 +12,8 @@ import type { Workplace } from './workplace.js';
  * changed within the last second or two, and would read it again.
  */
 const REST_MS = 3500;
+/** A 3 that is written here makes Linux forget contents and metadata of files. */
+const DROP_CACHES = '/proc/sys/vm/drop_caches';
 const CHANGED_SHARE = 0.01;
 /** Cores that other work may use, and least duration of a run in milliseconds, before a note is printed. */
 const OTHERS_CORES_MAX = 0.15;
@@ -38,6 +40,8 @@ export interface RoundsOptions {
   readonly seed: number;
   readonly runs: number;
   readonly memory: boolean;
+  /** Forget all files that are in memory before each command. */
+  readonly isCold: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -106,12 +110,13 @@ class Rounds {
   }
 
   async #ask(question: Question, subject: Subject, round: Round): Promise<void> {
-    const { workplace, say } = this.#options;
+    const { workplace, isCold, say } = this.#options;
     const logFile = workplace.log;
     if (!workplace.inMemory) {
       // Writes back the previous subject's data, so that it does not slow this one.
       await measure({ argv: ['sync', '--file-system', workplace.root] }, { logFile });
     }
+    if (isCold) writeFileSync(DROP_CACHES, '3');
     const command = commandFor(question, subject);
     const measured = await measure(command, { logFile, sampleMemory: round.sampleMemory });
     if (question === 'restore') {

@@ -59,3 +59,9 @@ test('what makes no sense is refused', (t) => {
     t.throws(() => parseOptions(wrong), { instanceOf: UsageError }, wrong.join(' '));
   }
 });
+
+test('a cold disk belongs to the comparison, and is not in memory', (t) => {
+  t.like(parseOptions(['--disk']), { disk: true, work: '.', tune: false });
+  t.throws(() => parseOptions(['--disk', '--tune']), { instanceOf: UsageError });
+  t.like(parseOptions(['--tune']), { tune: true, disk: false, work: '/dev/shm', runs: 3 });
+});

@@ -126,3 +126,23 @@ test('what the web doors cost is answered', async (t) => {
   const { zipBytes, pageMs, serverPeakBytes } = figures as Record<string, number>;
   t.true(zipBytes! > 0 && pageMs! > 0 && serverPeakBytes! > 0);
 });
+
+interface Compared {
+  readonly limits: readonly { readonly name: string; readonly cpuMs: number }[];
+  readonly failures: readonly unknown[];
+}
+
+test('backups are compared with the limits of the machine', async (t) => {
+  const [work, json] = [scratch(t), path.join(scratch(t), 'figures.json')];
+  const options = ['--files', '60', '--runs', '1', '--no-memory', '--without', 'restic'];
+  const all = [MAIN, ...options, '--work', work, '--json', json];
+  const said = execFileSync(process.execPath, all, { encoding: 'utf8', timeout: TIMEOUT_MS });
+  t.regex(said, /^walk \+ hash \+ compress +first /m);
+  const { limits, failures } = JSON.parse(fs.readFileSync(json, 'utf8')) as Compared;
+  t.deepEqual(failures, []);
+  t.deepEqual(
+    limits.map(({ name }) => name),
+    ['walk', 'read', 'hash', 'compress', 'encrypt', 'decompress', 'create'],
+  );
+  t.deepEqual(fs.readdirSync(work), [], 'nothing is left');
+});

@@ -1,0 +1,138 @@
+import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { median, type FigureTable, type Question } from './figures.js';
+import { measure, type Command } from './measure.js';
+import { align } from './report.js';
+import type { Workplace } from './workplace.js';
+
+/** Most rounds: programs that do one thing vary little. */
+const ROUNDS_MAX = 3;
+const OURS = 'tardis';
+
+/** A step that a backup or a restore cannot leave out, done by a program that does nothing else. */
+interface Step {
+  readonly name: string;
+  readonly about: string;
+  /** Our operation that contains the step. */
+  readonly within: Question;
+  /** Script of sh. Arguments are the tree, an archive of it, the compressed archive, and an empty directory. */
+  readonly script: string;
+}
+
+const FILES = 'find "$1" -type f -print0 | xargs -0';
+/** A key of a cipher for the benchmark. */
+const KEY = '-K 00 -iv 00 -nosalt';
+
+const STEPS: readonly Step[] = [
+  {
+    name: 'walk',
+    about: 'find with a stat of each entry',
+    within: 'unchanged',
+    script: `find "$1" -size -1 -printf ''`,
+  },
+  { name: 'read', about: 'cat', within: 'first', script: `${FILES} cat >/dev/null` },
+  {
+    name: 'hash',
+    about: 'openssl dgst -sha256, with reading',
+    within: 'first',
+    script: `${FILES} openssl dgst -sha256 -r >/dev/null`,
+  },
+  {
+    name: 'compress',
+    about: 'zstd -1 in one thread, of one archive',
+    within: 'first',
+    script: 'zstd -1 --single-thread -q -f "$2" -o "$3"',
+  },
+  {
+    name: 'encrypt',
+    about: 'openssl enc -aes-256-ctr of what is compressed',
+    within: 'first',
+    script: `openssl enc -aes-256-ctr ${KEY} -in "$3" -out /dev/null 2>/dev/null`,
+  },
+  {
+    name: 'decompress',
+    about: 'zstd -d',
+    within: 'restore',
+    script: 'zstd -d -q -c "$3" >/dev/null',
+  },
+  {
+    name: 'create',
+    about: 'tar x of one archive',
+    within: 'restore',
+    script: 'tar xf "$2" -C "$4"',
+  },
+];
+
+/** What a step costs on this machine, and what ours costs beside it. */
+export interface Limit {
+  readonly name: string;
+  readonly about: string;
+  readonly within: Question;
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  /** Processor time of our operation divided by the step's. Undefined if ours was not measured. */
+  readonly cpuRatio: number | undefined;
+}
+
+/** Measures what each step costs on this machine now, as medians. */
+export async function measureLimits(
+  workplace: Workplace,
+  table: FigureTable,
+  { runs, say }: { readonly runs: number; readonly say: (line: string) => void },
+): Promise<Limit[]> {
+  const { root, tree, log: logFile } = workplace;
+  const [archive, packed, out] = ['limit.tar', 'limit.zst', 'limit'].map((name) =>
+    join(root, name),
+  ) as [string, string, string];
+  const sh = (script: string): Command => ({
+    argv: ['sh', '-c', script, 'sh', tree, archive, packed, out],
+  });
+  const costs = STEPS.map((step) => ({ step, wallMs: [] as number[], cpuMs: [] as number[] }));
+  await measure(sh('tar cf "$2" -C "$1" .'), { logFile });
+  for (let round = 0; round < Math.min(runs, ROUNDS_MAX); round++) {
+    for (const { step, wallMs, cpuMs } of costs) {
+      mkdirSync(out);
+      const measured = await measure(sh(step.script), { logFile });
+      rmSync(out, { recursive: true });
+      wallMs.push(measured.wallMs);
+      cpuMs.push(measured.cpuMs);
+    }
+    say(`limits: round ${round + 1}, of ${(statSync(packed).size / 1e6).toFixed(0)} MB compressed`);
+  }
+  for (const file of [archive, packed]) rmSync(file);
+  return costs.map(({ step: { name, about, within }, ...cost }) => {
+    const ours = table.find(within, OURS)?.cpuMs ?? [];
+    const cpuMs = median(cost.cpuMs);
+    const cpuRatio = ours.length === 0 ? undefined : median(ours) / cpuMs;
+    return { name, about, within, wallMs: median(cost.wallMs), cpuMs, cpuRatio };
+  });
+}
+
+/** Returns the limits as a table, with the sum of the steps that an operation contains. */
+export function formatLimits(limits: readonly Limit[], table: FigureTable): string {
+  const seconds = (ms: number): string => (ms / 1000).toFixed(2);
+  const rows = limits.map(({ name, within, wallMs, cpuMs, cpuRatio, about }) => [
+    name,
+    about,
+    within,
+    seconds(wallMs),
+    seconds(cpuMs),
+    cpuRatio?.toFixed(2) ?? '-',
+  ]);
+  const sums = [
+    ['walk', 'hash', 'compress'],
+    ['decompress', 'create'],
+  ].map((names) => {
+    const parts = limits.filter(({ name }) => names.includes(name));
+    const cpuMs = parts.reduce((sum, one) => sum + one.cpuMs, 0);
+    const within = parts.at(-1)!.within;
+    const ours = table.find(within, OURS)?.cpuMs ?? [];
+    const ratio = ours.length === 0 ? '-' : (median(ours) / cpuMs).toFixed(2);
+    return [names.join(' + '), '', within, '', seconds(cpuMs), ratio];
+  });
+  return align([
+    ['limit', 'within', 'median s', 'CPU s', `CPU of ${OURS} x`, ''],
+    ...rows,
+    ...sums,
+  ]);
+}

@@ -1,0 +1,174 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from './answer.js';
+import { median, ratioOf } from './figures.js';
+import { makeTree, treeLine } from './make-tree.js';
+import { measure } from './measure.js';
+import type { Options } from './options.js';
+import { barChart } from './plot.js';
+import { confinedTo } from './subjects/subject.js';
+import { verdictOf } from './targets.js';
+import type { Workplace } from './workplace.js';
+
+/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
+const REST_MS = 3500;
+/** The profile `auto` may take this much longer than the best settings. */
+const RATIO_LIMIT = 1.1;
+/** A value is taken if it takes at most this part of the time of `auto`: less is noise. */
+const GAIN_LEAST = 0.97;
+/** Most workers that are tried. */
+const WORKERS_MAX = 16;
+
+/** A setting of `[Pipeline]` and a value of it. */
+type Setting = readonly [key: string, value: string];
+
+export interface Trial {
+  readonly settings: readonly Setting[];
+  readonly wallMs: number[];
+}
+
+/** Returns the values to try, each alone. */
+export function settingsToTry(processors: number): Setting[] {
+  const counts = [0, 1, 2, processors, 2 * processors].filter((count) => count <= WORKERS_MAX);
+  const of = (key: string, values: readonly (string | number)[]): Setting[] =>
+    [...new Set(values)].map((value) => [key, String(value)]);
+  return [
+    ...of('Workers', counts),
+    ...of('WalkConcurrency', [2, 4]),
+    ...of('HashConcurrency', [1, 2, 4]),
+    ...of('CompressConcurrency', [1, 2, 4]),
+    ...of('StreamConcurrency', [1, 4]),
+    ...of('ParcelSize', ['512K', '8M']),
+    ...of('FrameSize', ['512K', '4M']),
+    ...of('Budget', ['4M', '48M']),
+  ];
+}
+
+/**
+ * Tries the concurrencies and sizes of the pipeline by first backups, and returns those that this machine wants. Each
+ * value is tried alone beside the profile `auto`, and then the best ones together.
+ */
+export async function tune(
+  workplace: Workplace,
+  checkout: string,
+  options: Options,
+  say: (line: string) => void,
+): Promise<Answer> {
+  const size = await makeTree(workplace, options, say);
+  const backup = new Backup(workplace, checkout);
+  const auto: Trial = { settings: [], wallMs: [] };
+  const trials = settingsToTry(availableParallelism()).map(
+    (setting): Trial => ({ settings: [setting], wallMs: [] }),
+  );
+  await sleep(REST_MS);
+  await backup.time([]); // the first one fills caches
+  for (let round = 0; round < options.runs; round++) {
+    for (const trial of [auto, ...trials]) trial.wallMs.push(await backup.time(trial.settings));
+    say(`round ${round + 1}/${options.runs}: auto ${seconds(auto.wallMs.at(-1)!)} s`);
+  }
+  const settings = bestOf(auto, trials);
+  const pair: readonly [Trial, Trial] = [
+    { settings: [], wallMs: [] },
+    { settings, wallMs: [] },
+  ];
+  for (let round = 0; settings.length > 0 && round < options.runs; round++) {
+    for (const trial of round % 2 === 0 ? pair : pair.toReversed()) {
+      trial.wallMs.push(await backup.time(trial.settings));
+    }
+    say(`the best ones together: round ${round + 1}/${options.runs}`);
+  }
+  const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
+  return answer({ auto, trials, pair, about });
+}
+
+/** Returns the best value of each setting that is faster than `auto`. */
+export function bestOf(auto: Trial, trials: readonly Trial[]): Setting[] {
+  const best = new Map<string, { setting: Setting; ratio: number }>();
+  for (const { settings, wallMs } of trials) {
+    const setting = settings[0]!;
+    const ratio = ratioOf(wallMs, auto.wallMs)?.pairwise ?? 1;
+    if (ratio > GAIN_LEAST || ratio >= (best.get(setting[0])?.ratio ?? 1)) continue;
+    best.set(setting[0], { setting, ratio });
+  }
+  return [...best.values()].map(({ setting }) => setting);
+}
+
+/** First backups of the tree. */
+class Backup {
+  readonly #store: string;
+  readonly #home: string;
+  readonly #config: string;
+  readonly #log: string;
+  readonly #argv: readonly [string, ...string[]];
+
+  constructor({ root, tree, log }: Workplace, checkout: string) {
+    this.#store = join(root, 'store');
+    this.#home = join(root, 'home');
+    this.#config = join(root, 'tune.cfg');
+    this.#log = log;
+    const place = ['-D', this.#store, '-C', 'bench', '--local', '--create'];
+    const program = join(checkout, 'bin', 'tardis');
+    this.#argv = [program, '--config', this.#config, ...place, tree];
+  }
+
+  /** Returns the milliseconds of a first backup with these settings. */
+  async time(settings: readonly Setting[]): Promise<number> {
+    mkdirSync(this.#home, { recursive: true });
+    const lines = settings.map(([key, value]) => `${key} = ${value}\n`);
+    writeFileSync(this.#config, `[Tardis]\n[Pipeline]\n${lines.join('')}`);
+    const env = confinedTo(this.#home);
+    const { wallMs } = await measure({ argv: this.#argv, env }, { logFile: this.#log });
+    rmSync(this.#store, { recursive: true });
+    return wallMs;
+  }
+}
+
+interface Tried {
+  readonly auto: Trial;
+  readonly trials: readonly Trial[];
+  readonly pair: readonly [Trial, Trial];
+  readonly about: string;
+}
+
+function answer({ auto, trials, pair, about }: Tried): Answer {
+  const [alone, together] = pair;
+  // Nothing is faster than `auto`: it is the best.
+  const ratio = ratioOf(alone.wallMs, together.wallMs)?.pairwise ?? 1;
+  const row = ({ settings: [setting], wallMs }: Trial): string[] => {
+    const times = ratioOf(wallMs, auto.wallMs)?.pairwise;
+    return [...(setting ?? ['auto', '']), seconds(median(wallMs)), times?.toFixed(3) ?? '-'];
+  };
+  const wanted = together.settings.map(([key, value]) => `${key} = ${value}`);
+  return {
+    question: 'tune',
+    about: `first backups with other settings of [Pipeline]; ${about}`,
+    headings: ['setting', 'value', 'median s', 'x auto'],
+    rows: [row(auto), ...trials.map(row)],
+    verdicts: [verdictOf('profile auto, times the best settings', RATIO_LIMIT, ratio)],
+    notes: [
+      wanted.length === 0
+        ? 'this machine wants nothing but the profile auto'
+        : `this machine wants, in [Pipeline]: ${wanted.join(', ')}`,
+    ],
+    figures: { auto, trials, together: { settings: together.settings, ratio } },
+    plots: [
+      {
+        name: 'tune',
+        svg: barChart({
+          title: 'First backup with other settings',
+          unit: 's',
+          groups: [auto, ...trials].map(({ settings: [setting], wallMs }) => ({
+            label: setting?.join(' ') ?? 'auto',
+            bars: [{ label: 'first', value: median(wallMs) / 1000 }],
+          })),
+        }),
+      },
+    ],
+  };
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}
