@@ -40,7 +40,17 @@ export function give(answer: Answer, machine: Machine, options: Options): boolea
   ];
   process.stdout.write(`${paragraphs.filter((text) => text !== '').join('\n\n')}\n`);
   if (options.json !== undefined) {
-    const all = { version: 1, question, options, machine, figures, targets: verdicts, notes };
+    const table = { about, headings, rows };
+    const all = {
+      version: 1,
+      question,
+      options,
+      machine,
+      table,
+      figures,
+      targets: verdicts,
+      notes,
+    };
     writeFileSync(options.json, `${JSON.stringify(all, undefined, 2)}\n`);
   }
   writePlots(plots, options);

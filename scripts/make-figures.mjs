@@ -1,0 +1,110 @@
+/**
+ * Measures what docs/figures.md shows, and writes it with its plots: npm run figures [-- --from DIR]
+ *
+ * It takes about ten minutes, on a machine that does nothing else. With --from it measures nothing, and takes the
+ * answers of an earlier run from DIR (by default they are kept in dist/figures).
+ */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const PAGE = path.join(ROOT, 'docs/figures.md');
+const PICTURES = path.join(ROOT, 'docs/pictures');
+
+/** The parts of the page: options of the benchmark, and the plots that are shown. */
+const PARTS = [
+  {
+    name: 'compare',
+    title: 'Beside restic, and beside the machine',
+    options: ['--runs', '3'],
+    plots: ['time', 'memory'],
+  },
+  {
+    name: 'pi',
+    title: 'A small machine',
+    options: ['--pi', '--files', '20000', '--runs', '1', '--without', 'raw'],
+    plots: ['time'],
+  },
+  { name: 'encryption', title: 'What encryption costs', options: ['--encryption', '--runs', '5'] },
+  { name: 'parity', title: 'What parity costs', options: ['--parity', '--runs', '5'] },
+  { name: 'releases', title: 'Ten releases of a source tree', options: ['--releases'] },
+];
+
+function answersIn(folder) {
+  const [flag, from] = process.argv.slice(2);
+  if (flag === '--from' && from !== undefined) return from;
+  if (flag !== undefined) throw new Error('usage: npm run figures [-- --from DIR]');
+  fs.rmSync(folder, { recursive: true, force: true });
+  for (const { name, options } of PARTS) {
+    const plots = path.join(folder, name);
+    fs.mkdirSync(plots, { recursive: true });
+    const files = ['--json', path.join(folder, `${name}.json`), '--plots', plots];
+    const bench = path.join(ROOT, 'scripts/bench.sh');
+    execFileSync('sh', [bench, ...options, ...files], { stdio: 'inherit' });
+  }
+  return folder;
+}
+
+const row = (cells) => `| ${cells.join(' | ')} |`;
+const tableOf = (headings, rows) =>
+  [row(headings), row(headings.map(() => '---')), ...rows.map(row)].join('\n');
+const number = (value, digits = 2) => (typeof value === 'number' ? value.toFixed(digits) : '–');
+const seconds = (ms) => number(ms / 1000);
+const megabytes = (bytes) => (typeof bytes === 'number' ? number(bytes / 1e6, 0) : '–');
+
+/** Returns the table of a comparison, and that of the limits. */
+function comparison({ lines, limits, tree }) {
+  const rows = lines.map((line) => [
+    line.question,
+    line.subject,
+    seconds(line.medianMs),
+    seconds(line.medianCpuMs),
+    megabytes(line.pssBytes),
+    megabytes(line.medianStoreBytes),
+    number(line.timeRatio?.ofMedians),
+  ]);
+  const headings = ['operation', 'of', 's', 'CPU s', 'memory, MB', 'store, MB', 'time × restic'];
+  const size = `${tree.files.toLocaleString('en')} files of ${megabytes(tree.bytes)} MB.`;
+  const steps = limits.map(({ name, about, within, cpuMs, cpuRatio }) => [
+    name,
+    about,
+    seconds(cpuMs),
+    `${within}: ${number(cpuRatio)}`,
+  ]);
+  const told =
+    'Steps that no backup can leave out, each by a program that does nothing else, and the processor time of ours as a multiple:';
+  const below = steps.length === 0 ? [] : [told, tableOf(['step', 'by', 'CPU s', 'ours ×'], steps)];
+  return [size, tableOf(headings, rows), ...below];
+}
+
+/** Returns the table of another question. */
+function table({ table: { about, headings, rows }, notes }) {
+  const ours = rows.map((cells) => headings.map((_, index) => cells[index] ?? ''));
+  return [`${about}.`, tableOf(headings, ours), notes.map((note) => `- ${note}`).join('\n')];
+}
+
+const versionsOf = (versions) =>
+  [...new Set(Object.values(versions))].map((one) => one.replaceAll('*', '').trim()).join('; ');
+const machineLine = ({ cpu, cores, memoryBytes, kernel, node, versions, loadBefore }) =>
+  `${cpu}, ${cores} processors, ${(memoryBytes / 1e9).toFixed(0)} GB; Linux ${kernel}; Node ${node}; ${versionsOf(versions)}; in memory; load before ${number(loadBefore)}.`;
+
+function section(folder, { name, title, options, plots = [] }) {
+  const answer = JSON.parse(fs.readFileSync(path.join(folder, `${name}.json`), 'utf8'));
+  const shown = plots.map((plot) => {
+    const picture = `figures-${name}-${plot}.svg`;
+    fs.copyFileSync(path.join(folder, name, `${plot}.svg`), path.join(PICTURES, picture));
+    return `![${title}: ${plot}](pictures/${picture})`;
+  });
+  const command = `\`npm run bench -- ${options.join(' ')}\``;
+  const body = answer.lines === undefined ? table(answer) : comparison(answer);
+  return [`## ${title}`, command, ...body, ...shown, machineLine(answer.machine)];
+}
+
+const folder = answersIn(path.join(ROOT, 'dist/figures'));
+const about = `Measured by \`npm run bench\`, and written by \`npm run figures\`: nothing here was typed by hand. Each table is
+one run, with all that it compares, on one machine that did nothing else. Times are medians. Figures of another machine
+differ; ratios differ less. [operations.md](operations.md#benchmark) says what is measured and how.`;
+const page = ['# Figures', about, ...PARTS.flatMap((part) => section(folder, part))].join('\n\n');
+fs.writeFileSync(PAGE, `${page}\n`);
