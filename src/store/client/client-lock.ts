@@ -55,7 +55,12 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
     release: () => {
       if (!isHeld) return; // the descriptor's number may belong to another file by now
       isHeld = false;
-      files.close(fd);
+      try {
+        // Closing alone keeps the lock as long as a child of this process that has not yet begun its program.
+        native.unlock(fd);
+      } finally {
+        files.close(fd);
+      }
     },
   };
 }
