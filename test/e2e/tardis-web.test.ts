@@ -222,9 +222,10 @@ test('tardis-web opens the browser by a file that only its user can read', async
   const running = new Running('tardis-web', ['-D', store, '-C', 'me'], { env });
   const isSeen = (): boolean =>
     fs.existsSync(seen) && fs.readFileSync(seen, 'utf8').endsWith('done\n');
-  await running.until('browser', isSeen);
+  const tokenShown = (): string | undefined => /token=([\w-]+)\s/.exec(running.stdout)?.[1];
+  await running.until('browser', () => isSeen() && tokenShown() !== undefined);
   const [words = '', mode, page = ''] = fs.readFileSync(seen, 'utf8').split('\n');
-  const token = /token=([\w-]+)/.exec(running.stdout)?.[1];
+  const token = tokenShown();
   t.truthy(token);
   t.false(words.includes(token!));
   t.is(mode, '600');
