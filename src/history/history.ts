@@ -92,6 +92,11 @@ export interface History {
    * other errors unchanged. Undefined if the catalog is not on this machine.
    */
   explain?(error: unknown): unknown;
+  /**
+   * Runs work that writes to the store of this history in this thread. Meanwhile no call keeps a read transaction open:
+   * the writer would wait for it without end. Undefined if the store is not on this machine.
+   */
+  whileWriting?<T>(work: () => Promise<T>): Promise<T>;
   /** Returns the listed sets, oldest first. */
   sets(): Promise<BackupSet[]>;
   /** Returns a set by number or name; without a text, the newest complete set. Throws NO_SUCH_SET. */

@@ -139,6 +139,8 @@ class LocalHistory implements History {
   private readonly system: System;
 
   private readonly sliceMs: number;
+  /** Number of pieces of work in this thread that write to the store. */
+  private writers = 0;
 
   constructor(
     system: System,
@@ -156,9 +158,22 @@ class LocalHistory implements History {
     this.reports = new LocalReports(() => this.reading(), directory, system.files, access);
   }
 
-  /** Returns the catalog, inside a read transaction of one slice at most; without one if `sliceMs` is 0. */
+  async whileWriting<T>(work: () => Promise<T>): Promise<T> {
+    this.writers += 1;
+    this.endSlice();
+    try {
+      return await work();
+    } finally {
+      this.writers -= 1;
+    }
+  }
+
+  /**
+   * Returns the catalog, inside a read transaction of one slice at most. There is none if `sliceMs` is 0, or while this
+   * thread writes.
+   */
   private reading(): Catalog {
-    if (this.sliceMs === 0) return this.catalog;
+    if (this.sliceMs === 0 || this.writers > 0) return this.catalog;
     const nowMs = performance.now();
     if (nowMs >= this.sliceEndsMs) {
       this.catalog.endReading();

@@ -35,6 +35,7 @@ import type {
 } from '../history.js';
 import { DirectoryPlaces } from './directory-places.js';
 import { type DoubtedEntry, settleDoubts } from './doubted-entries.js';
+import { KeptListings, type Listed, listingKey } from './kept-listings.js';
 import { FOUND_DIRECTORY, LostPlaces } from './lost-places.js';
 import { explainedHistory } from '../explained-history.js';
 import { EntryOpener } from './opened-entries.js';
@@ -50,8 +51,6 @@ import { UnsealedReports } from './unsealed-reports.js';
 /** Directories with more entries are listed in the order of their sealed names. */
 const MAX_SORTED_ENTRIES = 16_384;
 const PAGE_ENTRIES = 2048;
-/** Maximum number of cached listings. */
-const MAX_LISTED = 4;
 const NOTHING = Buffer.alloc(0);
 /** Seal of a listing that could not be read completely; its entries are proven one by one only. */
 const PARTIAL = NO_SEAL;
@@ -62,13 +61,6 @@ export function unsealedHistory(sealed: History, keyring: Keyring, native: Nativ
   return explainedHistory(history, (error) => sealed.explain?.(error) ?? error);
 }
 
-interface Listed {
-  /** Entries of a proven listing, sorted by name; undefined if there are too many. */
-  readonly entries: readonly HistoryEntry[] | undefined;
-  /** Sum of the entries of each page, by the name that precedes the page. */
-  readonly pages: ReadonlyMap<string, Buffer>;
-}
-
 class UnsealedHistory implements History {
   readonly client: string;
   readonly isFar: boolean;
@@ -77,8 +69,7 @@ class UnsealedHistory implements History {
   readonly reports: Reports;
   /** A reader with the keys may read everything. */
   readonly access = new Access(undefined);
-  /** Listings requested last; the next page is usually from one of them. */
-  private readonly listed = new Map<string, Listed>();
+  private readonly listed = new KeptListings();
   private readonly places = new DirectoryPlaces();
   private readonly counts = new UnprovenCounts();
   private readonly opener: EntryOpener;
@@ -256,8 +247,8 @@ class UnsealedHistory implements History {
   private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {
     const proven = await this.provenSet(set);
     const places = this.places.of(set, directory);
-    const key = keyOf({ directory, set, limit, withDigests }, proven, places);
-    const known = this.listed.get(key);
+    const key = listingKey({ directory, set, limit, withDigests }, proven, places);
+    const known = this.listed.find(key);
     if (known !== undefined) return known;
     if (directory === FOUND_DIRECTORY) {
       return { entries: await this.lost.entries(set, proven.roots), pages: new Map() };
@@ -288,9 +279,7 @@ class UnsealedHistory implements History {
       await this.addFound(proven, entries);
     entries.sort((one, other) => Buffer.compare(one.name, other.name));
     const listed = { entries: isTooMuch ? undefined : entries, pages };
-    const [oldest] = this.listed.keys();
-    if (this.listed.size >= MAX_LISTED) this.listed.delete(oldest!);
-    this.listed.set(key, listed);
+    this.listed.keep(key, listed);
     return listed;
   }
 
@@ -384,16 +373,11 @@ class UnsealedHistory implements History {
     return undefined;
   }
 
+  whileWriting<T>(work: () => Promise<T>): Promise<T> {
+    return this.sealed.whileWriting?.(work) ?? work();
+  }
+
   close(): void {
     this.sealed.close();
   }
-}
-
-/** Returns the cache key of a listing. What was proven for one place, or without a seal, is not proven for another. */
-function keyOf(
-  { directory, set, limit, withDigests }: Omit<ListingPage, 'after'>,
-  { isSealed }: ProvenSet,
-  places: readonly Buffer[],
-): string {
-  return `${set}/${directory}/${limit}/${withDigests}/${places.length}/${isSealed}`;
 }

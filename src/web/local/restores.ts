@@ -95,6 +95,12 @@ export class Restores {
     await this.work;
   }
 
+  private async noteDamage(failures: readonly RestoreFailure[]): Promise<void> {
+    const { history, noteDamage } = this.options;
+    const work = async (): Promise<void> => noteDamage?.(failures);
+    await (history.whileWriting?.(work) ?? work());
+  }
+
   private stateOf(running: Running): RestoreState {
     return stateOf(running, shownDoubts(this.options.history));
   }
@@ -121,7 +127,7 @@ export class Restores {
         const result = await runRestore(system, means, request);
         const room = MAX_FAILURES - running.failures.length;
         running.failures.push(...result.failures.slice(0, room));
-        if (!dryRun) await this.options.noteDamage?.(result.failures);
+        if (!dryRun) await this.noteDamage(result.failures);
         for (const loss of result.losses) running.losses.add(loss);
       }
       running.state = 'done';

@@ -1,0 +1,37 @@
+/** Keeps the proven listings that were requested last: the next page is usually from one of them. */
+import type { ListingPage } from '../../store/catalog/index.js';
+import type { HistoryEntry } from '../history.js';
+import type { ProvenSet } from './proven-sets.js';
+
+/** Maximum number of cached listings. */
+const MAX_LISTED = 4;
+
+export interface Listed {
+  /** Entries of a proven listing, sorted by name; undefined if there are too many. */
+  readonly entries: readonly HistoryEntry[] | undefined;
+  /** Sum of the entries of each page, by the name that precedes the page. */
+  readonly pages: ReadonlyMap<string, Buffer>;
+}
+
+export class KeptListings {
+  private readonly listings = new Map<string, Listed>();
+
+  find(key: string): Listed | undefined {
+    return this.listings.get(key);
+  }
+
+  keep(key: string, listed: Listed): void {
+    const [oldest] = this.listings.keys();
+    if (this.listings.size >= MAX_LISTED) this.listings.delete(oldest!);
+    this.listings.set(key, listed);
+  }
+}
+
+/** Returns the key of a listing. What was proven for one place, or without a seal, is not proven for another. */
+export function listingKey(
+  { directory, set, limit, withDigests }: Omit<ListingPage, 'after'>,
+  { isSealed }: ProvenSet,
+  places: readonly Buffer[],
+): string {
+  return `${set}/${directory}/${limit}/${withDigests}/${places.length}/${isSealed}`;
+}

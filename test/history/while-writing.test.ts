@@ -1,0 +1,43 @@
+import path from 'node:path';
+import test from 'ava';
+import { Access, openHistoryIn } from '../../src/history/index.js';
+import { openClientDirectory } from '../../src/store/index.js';
+import { markDamaged } from '../../src/store/writer/index.js';
+import { storeLimits } from '../../src/tools/shared/local-store.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { scratch } from '../helpers/scratch.js';
+import { file, makeTree } from '../helpers/tree.js';
+
+/** Longer than a writer waits for a reader. */
+const SLICE_MS = 60_000;
+
+test('a thread that reads a store may write to it, and reads meanwhile', async (t) => {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  makeTree(path.join(home, 'tree'), [file('name', 'content')]);
+  await backupInline(inlineSystem(), place, [path.join(home, 'tree')], { create: true });
+  const system = inlineSystem();
+  const directory = openClientDirectory(system, { ...place, catalogFile: 'tardis.db' });
+  const history = openHistoryIn(system, directory, Access.ofThisProcess(), SLICE_MS);
+  try {
+    const { set } = await history.findSet(undefined);
+    const [root] = await history.roots(set);
+    const read = () =>
+      history.list({
+        directory: root!.directory,
+        set,
+        after: Buffer.alloc(0),
+        limit: 10,
+        withDigests: true,
+      });
+    const [entry] = await read();
+    await history.whileWriting!(async () => {
+      t.is((await read()).length, 1);
+      await markDamaged(system, directory, storeLimits(), [entry!.digest!]);
+      t.is((await read()).length, 1);
+    });
+    t.is((await read()).length, 1);
+  } finally {
+    history.close();
+  }
+});
