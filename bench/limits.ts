@@ -63,7 +63,7 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-/** What a step costs on this machine, and what ours costs beside it. */
+/** Cost of a step on this machine, and of ours beside it. */
 export interface Limit {
   readonly name: string;
   readonly about: string;
