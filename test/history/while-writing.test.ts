@@ -4,7 +4,8 @@ import { Access, openHistoryIn } from '../../src/history/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { markDamaged } from '../../src/store/writer/index.js';
 
-import { backupInline, inlineSystem, STORAGE } from '../helpers/inline.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { SMALL_STORE } from '../helpers/inline.js';
 import { scratch } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
 
@@ -33,7 +34,7 @@ test('a thread that reads a store may write to it, and reads meanwhile', async (
     const [entry] = await read();
     await history.whileWriting!(async () => {
       t.is((await read()).length, 1);
-      await markDamaged(system, directory, STORAGE.store, [entry!.digest!]);
+      await markDamaged(system, directory, SMALL_STORE.store, [entry!.digest!]);
       t.is((await read()).length, 1);
     });
     t.is((await read()).length, 1);
