@@ -254,7 +254,11 @@ test('expendable sets go early with tardis --local too, and the run prints which
   fs.writeFileSync(path.join(source, 'changes'), noise('more', MIB / 2));
   const args = [...place, '--local', '--local-config', config, source];
   const said = await run('tardis', args);
-  t.regex(said.stdout, /^Space was low: 2 expendable backup sets deleted early \(1, 3\)\.$/m, said.stderr);
+  t.regex(
+    said.stdout,
+    /^Space was low: 2 expendable backup sets deleted early \(1, 3\)\.$/m,
+    said.stderr,
+  );
   t.deepEqual(await numbers(), [2, 4, 5]);
   fs.writeFileSync(config, '[Tardis]\nLeastAge = 0\nEarlyPurgeBelow = 1\n');
   await succeed('sonic', ['expendable', ...place, '4']);
