@@ -20,6 +20,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   excludes: ['errors', 'model', 'system'],
   notify: BASE,
   store: [...BASE, 'system/msgpack'],
+  'store/objects': BASE,
   'store/catalog': [...BASE, 'store', 'system/msgpack'],
   'store/writer': [...COMMON, 'store/catalog', 'retention'],
   transport: [...BASE, 'system/msgpack'],

@@ -1,0 +1,94 @@
+/**
+ * Storage of whole objects that many machines share, such as a bucket. Each promise below is tested for every
+ * implementation by one suite (test/contract/object-store.suite.ts).
+ *
+ * Names are relative to the prefix of the store and have the form that `isObjectKey` accepts. Everything that is read
+ * is untrusted: an object may have been replaced by anyone who may write to the bucket, so callers check its records.
+ *
+ * Every method may reject with an error of a bucket (`BUCKET_…`, `CREDENTIALS_…`, `NO_SUCH_BUCKET`, `CLOCK_WRONG`).
+ * The implementation has already tried again as long as that could help.
+ */
+export interface ObjectStore {
+  /**
+   * Creates an object that did not exist, durable when it resolves with `created`. It never replaces an object.
+   *
+   * `created` means that the object has exactly these bytes. `exists` means that it has other bytes, and will keep
+   * them. The outcome of a request whose answer is lost is found out: the same request is sent again, and the bytes of
+   * an existing object are compared. Two writers with equal bytes may both get `created`, so bytes that decide who is
+   * first need something of their writer's own.
+   *
+   * Rejects with BUCKET_OUTCOME_UNKNOWN if no answer came in the time allowed. The object may then exist, or appear
+   * later; a later call with the same bytes gives the true answer.
+   */
+  putNew(name: string, body: ObjectBody, options?: PutOptions): Promise<'created' | 'exists'>;
+  /**
+   * Creates or replaces an object, durable when it resolves. Only one process may write the name. A lost request of
+   * an earlier call can still land after a later call, so a reader must be able to recognise old bytes.
+   */
+  putOwn(name: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Reads up to `bytes` bytes at `at` into `target`, and resolves with their number (fewer only at the end). Rejects
+   * with ENOENT if the object does not exist, and with OBJECT_DAMAGED if all of it was read and it differs from the
+   * checksum that it was stored with.
+   */
+  read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number>;
+  /**
+   * Returns all bytes of an object; undefined if it does not exist. Rejects with OBJECT_DAMAGED as `read` does, and
+   * with BUCKET_ANSWER_INVALID if the object has more than `maxBytes`.
+   */
+  readWhole(name: string, maxBytes: number): Promise<Buffer | undefined>;
+  /** Returns facts about an object; undefined if it does not exist. */
+  head(name: string): Promise<ObjectHead | undefined>;
+  /**
+   * Lists the names of all objects below a prefix that is empty or ends with `/`, in the order of their bytes, from
+   * the first one after `after`. Objects whose names `isObjectKey` refuses are left out. Objects that are created or
+   * removed meanwhile may be listed or not.
+   */
+  list(prefix: string, after?: string): AsyncIterable<string>;
+  /** Removes objects, durable when it resolves. An object that does not exist is no error. */
+  remove(names: readonly string[]): Promise<void>;
+  /** Ends open connections. A later call may open them again. */
+  close(): void;
+}
+
+/** The bytes of a new object: a buffer, or a source that can be read more than once. */
+export type ObjectBody = Uint8Array | ObjectSource;
+
+/** Bytes that are not in memory, such as a part of a file. */
+export interface ObjectSource {
+  readonly sizeBytes: number;
+  /** SHA-256 of all bytes. */
+  readonly sha256: Uint8Array;
+  /** Returns the bytes from the start. It is called for each attempt, and each must give equal bytes. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export interface PutOptions {
+  /** Storage class, such as STANDARD_IA. The default is that of the bucket. */
+  readonly storageClass?: string;
+  /** Time until which nobody can delete or replace this version (Object Lock, COMPLIANCE), in ms since 1970. */
+  readonly retainUntilMs?: number;
+}
+
+export interface ObjectHead {
+  readonly sizeBytes: number;
+  /** Time of the last change by the clock of the store, in whole seconds. */
+  readonly modifiedMs: number;
+  /** Time of the answer by the clock of the store, in whole seconds. */
+  readonly storeNowMs: number;
+}
+
+/** Longest name of an object together with the prefix of its store: the limit of S3. */
+export const MAX_KEY_BYTES = 1024;
+
+const KEY = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
+
+/** True if a name has only letters, digits and `._-` in parts between slashes, and no part begins with a dot. */
+export function isObjectKey(name: string): boolean {
+  return name.length <= MAX_KEY_BYTES && KEY.test(name);
+}
+
+/** True for the prefix of a list: empty, or a name and a slash. */
+export function isListPrefix(prefix: string): boolean {
+  return prefix === '' || (prefix.endsWith('/') && isObjectKey(prefix.slice(0, -1)));
+}
