@@ -108,6 +108,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Check owner and mode of the file that is named and of its directory, and that neither is immutable (lsattr -d).',
   ),
+  STORE_TAKEN: row(
+    'busy',
+    11,
+    'Run again: another process has written to the client meanwhile, and nothing of this run was acknowledged since.',
+  ),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
   REKEY_UNFINISHED: row(
     'environment',

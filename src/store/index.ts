@@ -18,6 +18,9 @@ export {
   tryLock,
 } from './client/client-lock.js';
 export { type ClientMedium, mediumOf, withClient } from './client/medium.js';
+export { parseCommitObject } from './log/commit-object.js';
+export { logPack } from './log/names.js';
+export { shareStore } from './log/shared-stores.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {
   isTokenAccount,
@@ -133,6 +136,7 @@ export {
   encodeCipherHead,
   RecordCipher,
 } from './packs/record-cipher.js';
+export { buildHeads, readHeads, recordsOf } from './packs/heads.js';
 export {
   addToRangeChecksum,
   bodyChecksumOf,

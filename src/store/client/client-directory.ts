@@ -16,6 +16,8 @@ export interface ClientDirectory {
   readonly client: string;
   readonly path: string;
   readonly catalogPath: string;
+  /** URL of the object store that has the client's records; undefined if its directory has them. */
+  readonly bucket?: string;
 }
 
 interface OpenOptions {
@@ -23,6 +25,8 @@ interface OpenOptions {
   readonly client: string;
   /** File name of the catalog; `tardis.db` unless configured. */
   readonly catalogFile?: string;
+  /** See ClientDirectory; then `store` is a cache of the small files. */
+  readonly bucket?: string;
 }
 
 interface CreateOptions extends OpenOptions {
@@ -197,7 +201,8 @@ export function checkStore({ files }: System, store: string, mayBeMissing: boole
 
 function describe(options: OpenOptions, directory: string): ClientDirectory {
   const catalogPath = path.join(directory, options.catalogFile ?? CATALOG_FILE);
-  return { client: options.client, path: directory, catalogPath };
+  const { client, bucket } = options;
+  return { client, path: directory, catalogPath, ...(bucket === undefined ? {} : { bucket }) };
 }
 
 /** Creates a directory and its missing parents, each durable in its parent. */

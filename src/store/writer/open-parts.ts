@@ -1,5 +1,5 @@
 /** Opens the parts of a client's store: the packs, and the catalog, brought up to date with the packs. */
-import { Catalog, type CommitPoint, recoverCatalog } from '../catalog/index.js';
+import { Catalog, type CommitPoint, hasLog, recoverCatalog } from '../catalog/index.js';
 import {
   type Backend,
   type ClientDirectory,
@@ -69,7 +69,9 @@ export async function openParts(
   const backend = medium.records();
   try {
     const isUnwritten = !catalog.state.isWritten();
-    if (isUnwritten && (await isOfSomething(system, directory, backend))) {
+    // A log makes a lost catalog again as it brings any catalog up to date.
+    const isLost = isUnwritten && !hasLog(backend);
+    if (isLost && (await isOfSomething(system, directory, backend))) {
       catalog.abandon();
       removeDatabase(system, directory.catalogPath);
       await remakeCatalog(system, directory, { notesLoss: true });
@@ -86,7 +88,11 @@ export async function openParts(
       catalog.begin();
     }
     const strangePacks = report.strangePacks.filter((pack) => pack >= point.pack);
-    const packs = medium.writer(backend, lastPack, limits.packBytes);
+    const packs = medium.writer(backend, {
+      lastPack,
+      lastCommit: point.commit,
+      packBytes: limits.packBytes,
+    });
     return { catalog, backend, packs, counters, point, lastPack, strangePacks };
   } catch (error) {
     const explained = catalog.explained(error);

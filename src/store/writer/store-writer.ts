@@ -139,7 +139,8 @@ export class StoreWriter {
       const log = `${directory.catalogPath}-wal`;
       const logBytes = (): number => system.files.status(log)?.sizeBytes ?? 0;
       const mendKeys = (): Promise<unknown> => mendAllKeys(system, directory.path);
-      return new StoreWriter({ lock, limits, space, reserve, logBytes, mendKeys, ...opened });
+      const parts = { lock, limits, space, reserve, logBytes, mendKeys, ...opened };
+      return await new StoreWriter(parts).claimed();
     } catch (error) {
       const told = reserve.explain(error);
       try {
@@ -148,6 +149,19 @@ export class StoreWriter {
         lock.release();
       }
       throw told;
+    }
+  }
+
+  /** Claims the store on a medium where that is a commit. The next checkpoint has it in the catalog, too. */
+  private async claimed(): Promise<this> {
+    const commit = this.point.commit + 1;
+    try {
+      const end = await this.packs.claim((covered) => this.commitRecord(commit, covered));
+      if (end !== undefined) this.point = { commit, ...end };
+      return this;
+    } catch (error) {
+      this.abandon();
+      throw error;
     }
   }
 
