@@ -128,7 +128,7 @@ export {
   type ImageSet,
   readImagePiece,
 } from './packs/image.js';
-export { hasLabel, LABEL_BYTES, listPacks, sortPackFiles } from './packs/pack-label.js';
+export { buildLabel, hasLabel, LABEL_BYTES, listPacks, sortPackFiles } from './packs/pack-label.js';
 export { PackWriter } from './packs/pack-writer.js';
 export {
   type CipherHead,
