@@ -4,7 +4,7 @@
  * this machine and sent while more is appended; a commit waits for them. The first commit object of a session is its
  * claim: packs are named by it, so that no two sessions share a name.
  */
-import { TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
 import type { Location } from '../client/layout.js';
 import type { ObjectBody } from '../objects/index.js';
@@ -125,7 +125,7 @@ export class LogWriter implements RecordWriter {
     this.current = undefined;
     for (const sent of this.sending.splice(0)) {
       const error = await sent;
-      if (error !== undefined) throw error;
+      if (error !== undefined) throw asTardisError(error);
     }
     const packs = this.full.map((spool) => ({ pack: spool.pack, heads: spool.allHeads() }));
     this.inline(buildHeads(this.options.id, packs));
