@@ -3,8 +3,10 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import {
   type Backend,
+  bodyChecksumOf,
   buildRecord,
   Codec,
+  type Covered,
   LABEL_BYTES,
   listPacks,
   objectName,
@@ -351,6 +353,39 @@ test('an adopted object gets the name of its digest, and is synced with the pack
   const again = backend.stage();
   const code = thrownCode(() => packs.adopt(again, digest));
   t.is(code, 'EEXIST');
+});
+
+test('a commit record is built and synced after all that it covers', async (t) => {
+  const backend = new WatchedBackend();
+  const packs = new PackWriter(backend, 0, 1000);
+  const record = recordOf('commit');
+  const steps: unknown[] = [];
+  const build = async (covered: Covered): Promise<Buffer> => {
+    steps.push([...backend.synced].sort(), covered);
+    return record;
+  };
+  const insist = <T>(write: () => T): T => {
+    steps.push('insists');
+    return write();
+  };
+  t.is(await packs.commit(build, insist), undefined, 'nothing was appended');
+  const first = recordOf('one');
+  packs.append(first);
+  const [staged, digest] = [backend.stage(), sha256('content')];
+  staged.append(recordOf('a large one'));
+  t.deepEqual(await packs.adoptNew(staged, digest), { pack: 0, position: 0 });
+  t.is(await packs.adoptNew(backend.stage(), digest), undefined, 'no object is replaced');
+  const end = LABEL_BYTES + first.length;
+  t.deepEqual(await packs.commit(build, insist), {
+    pack: 1,
+    position: end + record.length,
+    checksum: bodyChecksumOf(record),
+  });
+  const ranges = [{ pack: 1, from: LABEL_BYTES, to: end, checksum: headersChecksum([first]) }];
+  const objects = [{ digest, bytes: recordOf('a large one').length }];
+  t.deepEqual(steps, [[packName(1), 'staged'], { ranges, objects }, 'insists']);
+  t.deepEqual(backend.synced.slice(2), [packName(1)]);
+  t.is(await packs.commit(build, insist), undefined, 'all of it is covered');
 });
 
 // --- scanning ----------------------------------------------------------------------------------
