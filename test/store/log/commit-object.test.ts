@@ -16,7 +16,7 @@ const COUNTERS = { set: 1, root: 1, directory: 1, sequence: 9 };
 const COMMIT = 7;
 
 /** Returns a commit object with one event, whose commit record has these changes. */
-function objectOf(changes: object = {}, behind = Buffer.alloc(0)): Buffer {
+function objectOf(changes: object = {}, behind: Uint8Array = new Uint8Array(0)): Buffer {
   const event = buildEvent(8, { type: 'setting', key: 'KeepDaily', value: '1' });
   const heads = buildHeads(Buffer.alloc(16, 1), []);
   const checksum = addToRangeChecksum(addToRangeChecksum(0, event), heads);
