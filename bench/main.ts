@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Answer, give } from './answer.js';
+import { bucket } from './bucket.js';
 import { compareIn } from './compare.js';
 import { delta } from './delta.js';
 import { encryption } from './encryption.js';
@@ -12,6 +13,7 @@ import { describeMachine } from './machine.js';
 import { killRunning, measure } from './measure.js';
 import { mount } from './mount.js';
 import { parseOptions, USAGE, UsageError, type Options } from './options.js';
+import { parity } from './parity.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
 import { sync } from './sync.js';
@@ -52,17 +54,24 @@ async function ask(options: Options): Promise<boolean> {
         far(workplace, checkout, { ...options, delayMs }, say),
       );
     }
-    if (options.encryption) {
+    const inPairs = options.encryption
+      ? encryption
+      : options.sync
+        ? sync
+        : options.parity
+          ? parity
+          : undefined;
+    if (inPairs !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        encryption(workplace, checkout, options, say),
+        inPairs(workplace, checkout, options, say),
       );
     }
-    if (options.sync) {
+    const { releases: asked, sets: count, mount: read, webMib, bucketMib } = options;
+    if (bucketMib !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        sync(workplace, checkout, options, say),
+        bucket({ ...options, bucketMib }, say),
       );
     }
-    const { releases: asked, sets: count, mount: read, webMib } = options;
     if (webMib !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
         web(workplace, checkout, { ...options, webMib }, say),

@@ -52,7 +52,7 @@ export async function mount(
   const { subjects, versions } = chosen;
   for (const subject of subjects) workplace.freshPlace(subject.name);
   await backUp(workplace, subjects, options, say);
-  const at = join(workplace.root, 'mount');
+  const at = workplace.mountPoint;
   mkdirSync(at);
   const lines = [SOURCE, ...subjects.map(({ name }) => name)].map(emptyLine);
   for (let round = 0; round < options.runs; round++) {

@@ -33,10 +33,14 @@ export interface Options {
   readonly encryption: boolean;
   /** Measure the cost of syncing. */
   readonly sync: boolean;
+  /** Measure the cost of parity. */
+  readonly parity: boolean;
   /** Number of sets of the history that is queried; undefined for another question. */
   readonly sets: number | undefined;
   /** Size in MiB of the archive with which to measure the web doors; undefined for another question. */
   readonly webMib: number | undefined;
+  /** MiB of packs with which to measure a bucket; undefined for another question. */
+  readonly bucketMib: number | undefined;
   /** Releases of a source tree with which to measure the size of the store; undefined for another question. */
   readonly releases: ReleasesOptions | undefined;
   /** Sizes of the parts that are read in mounts; undefined for another question. */
@@ -87,10 +91,13 @@ questions about this tool alone
   --delta MIB      a file of MIB mebibytes (1024 is meant) that changed a little, beside rdiff, and one rewritten
   --encryption     what encryption costs: a client without a password, one with, and one that encrypts
   --sync           what it costs that all is on the disk before it is called saved (--work: on a disk, by default here)
+  --parity         what parity costs in time and bytes
   --sets N         what questions about N sets of a tree cost, and deleting most of them (400 and --files 1000000 are meant)
   --web            what the web doors cost: a directory, a range, a zip archive, 200 readers, a backup beside them
                    (--mib 1024 --files 1000000 is meant; 64 and 2000 if not given)
-  --mib N          mebibytes of the zip archive of --web
+  --bucket         what a bucket takes and gives: a server in this process, and radosgw if it is installed
+                   (--mib 1024 is meant; 128 if not given)
+  --mib N          mebibytes of the zip archive of --web, or of the packs of --bucket
 
 the tree
   --files N        generate a tree of N files (80000)
@@ -129,15 +136,20 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   const [isDelay, isDelta] = [values.delay !== undefined, values.delta !== undefined];
   const isEncryption = values.encryption === true;
   const isSync = values.sync === true;
+  const isParity = values.parity === true;
   const isSets = values.sets !== undefined;
   const isMount = values.mount === true;
   const isWeb = values.web === true;
-  if (values.mib !== undefined && !isWeb) throw new UsageError('--mib belongs to --web');
+  const isBucket = values.bucket === true;
+  if (values.mib !== undefined && !isWeb && !isBucket) {
+    throw new UsageError('--mib belongs to --web and --bucket');
+  }
   const ofSizes = [growth.length > 0, isDelay, isDelta, isReleases];
-  const asked = [...ofSizes, isEncryption, isSync, isSets, isMount, isWeb];
+  const kinds = [isEncryption, isSync, isParity, isSets, isMount, isWeb, isBucket];
+  const asked = [...ofSizes, ...kinds];
   if (asked.filter(Boolean).length > 1) {
     const names =
-      '--delay, --delta, --encryption, --growth, --mount, --releases, --sets, --sync and --web';
+      '--bucket, --delay, --delta, --encryption, --growth, --mount, --parity, --releases, --sets, --sync and --web';
     throw new UsageError(`${names} are different questions`);
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {
@@ -197,6 +209,8 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
       values.delta === undefined ? undefined : integer('delta', values.delta, 1024, 2, 65_536),
     encryption: isEncryption,
     sync: isSync,
+    parity: isParity,
+    bucketMib: isBucket ? integer('mib', values.mib, 128, 32, 65_536) : undefined,
     webMib: isWeb ? integer('mib', values.mib, 64, 1, 65_536) : undefined,
     sets: isSets ? integer('sets', values.sets, 400, 3, 100_000) : undefined,
     releases: releasesOf(isReleases, values),
@@ -224,8 +238,10 @@ function parse(argv: readonly string[]) {
         delta: { type: 'string' },
         encryption: { type: 'boolean' },
         sync: { type: 'boolean' },
+        parity: { type: 'boolean' },
         sets: { type: 'string' },
         web: { type: 'boolean' },
+        bucket: { type: 'boolean' },
         mib: { type: 'string' },
         growth: { type: 'boolean' },
         sizes: { type: 'string' },

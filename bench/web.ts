@@ -23,6 +23,9 @@ import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
 const MIB = 1 << 20;
+/** As in bin/launch.sh, since memory is measured. */
+const LAUNCH_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1'];
+const LAUNCH_VARIABLES = { MALLOC_ARENA_MAX: '1' };
 const SERVER = fileURLToPath(new URL('web-server.js', import.meta.url));
 const HOLE_BYTES = 10 * 1024 * MIB;
 const RANGE_BYTES = MIB;
@@ -167,8 +170,10 @@ class Server {
   }
 
   static async start(store: string): Promise<Server> {
-    const flags = ['--max-semi-space-size=2', SERVER, store, 'bench'];
-    const child = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [...LAUNCH_FLAGS, SERVER, store, 'bench'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...LAUNCH_VARIABLES },
+    });
     const [first] = (await once(child.stdout, 'data')) as [Buffer];
     return new Server(child, Number(first));
   }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from './options.js';
@@ -74,8 +75,18 @@ export class Workplace {
     };
   }
 
-  /** Removes the work place. */
+  /** Where a subject's mount is measured. */
+  get mountPoint(): string {
+    return join(this.root, 'mount');
+  }
+
+  /** Removes the work place, with the mount that an interrupted run leaves behind. */
   remove(): void {
+    const lazily = process.geteuid?.() === 0 ? ['umount', '--lazy'] : ['fusermount3', '-u', '-z'];
+    const [program, ...options] = lazily as [string, ...string[]];
+    if (isMounted(this.mountPoint)) {
+      spawnSync(program, [...options, this.mountPoint], { stdio: 'inherit' });
+    }
     rmSync(this.root, { recursive: true, force: true, maxRetries: 3 });
   }
 
@@ -89,4 +100,9 @@ export class Workplace {
     const match = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'));
     return match === null ? onDiskBytes : Math.min(onDiskBytes, Number(match[1]) * 1024);
   }
+}
+
+/** True for a mount point, even one whose program has died. */
+function isMounted(directory: string): boolean {
+  return readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${directory} `);
 }

@@ -28,6 +28,7 @@
         "src/entry-seals.cc",
         "src/bodies.cc",
         "src/marking.cc",
+        "src/parity.cc",
         "src/rsync.cc",
         "src/fuse.cc"
       ],

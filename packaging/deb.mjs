@@ -174,7 +174,7 @@ function controlText(top, files, arch) {
  or to a server, by TLS, and may be encrypted with keys that the server does not
  have.
  .
- This package brings client and server (tardis, tardisd), the tools to restore
+ This package brings client and servers (tardis, tardisd, tardisremote), the tools to restore
  and to look into a store (regenerate, lstardis, tardiff, tardisfs, tardis-web,
  sonic), and its own Node.js. It enables and starts nothing by itself.
 `;

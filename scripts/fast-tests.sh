@@ -13,9 +13,9 @@ for folder in dist/test/*/; do
   fast="$fast $folder**/*.test.js"
 done
 # Files of the other folders that take over five seconds each, alone on a machine.
-for file in client/mutated-answers crypto/key-file delta/hostile delta/rdiff excludes/explain excludes/git history/changes \
+for file in client/mutated-answers contract/radosgw-object-store crypto/key-file delta/hostile delta/rdiff excludes/explain excludes/git history/changes \
   pipeline/backpressure pipeline/large-directory retention/year server/background-jobs server/login \
-  server/mutated-messages store/catalog/page-sums store/catalog/upgrades store/frames store/writer/kept-settings \
+  server/mutated-messages store/catalog/page-sums store/catalog/upgrades store/frames store/objects/faults store/writer/kept-settings \
   store/writer/races system/native-listing tools/completions transport/connection transport/mutated-frames; do
   fast="$fast !dist/test/$file.test.js"
 done

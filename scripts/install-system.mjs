@@ -155,12 +155,14 @@ function planProgram(put, read, copyAll) {
   }
 }
 
+const UNITS = ['tardisd.service', 'tardisremote.service', 'tardis.service', 'tardis.timer'];
+
 /** Plans the files for init systems, logrotate and logwatch. */
 function planSystem(put, read) {
   const fill = (file) => Buffer.from(read(file).toString('utf8').replaceAll('@PREFIX@', prefix));
   const config = (to, file, mode) =>
     put(path.join(sysconfdir, to), fill(path.join('system', file)), mode, { isConfig: true });
-  for (const unit of ['tardisd.service', 'tardis.service', 'tardis.timer']) {
+  for (const unit of UNITS) {
     put(path.join(prefix, 'lib/systemd/system', unit), fill(path.join('system/init', unit)));
   }
   for (const kind of ['sysusers.d', 'tmpfiles.d']) {
@@ -171,6 +173,7 @@ function planSystem(put, read) {
   }
   config('init.d/tardisd', 'init/tardisd', PROGRAM_MODE);
   config('tardis/tardisd.cfg', 'etc/tardisd.cfg');
+  config('tardis/tardisremote.cfg', 'etc/tardisremote.cfg');
   config('tardis/tardis.cfg', 'etc/tardis.cfg', SECRET_MODE);
   config('logrotate.d/tardis', 'logrotate/tardis');
   config('logwatch/conf/logfiles/tardisd.conf', 'logwatch/logfiles/tardisd.conf');
@@ -277,6 +280,8 @@ Next, as root, for a server (its configuration: ${sysconfdir}/tardis/tardisd.cfg
 or without systemd:
   useradd --system --home-dir /srv/tardis tardis && install -d -o tardis -g tardis -m 750 /srv/tardis
   update-rc.d tardisd defaults && service tardisd start
+for the same store over HTTP, with systemd (its configuration: ${sysconfdir}/tardis/tardisremote.cfg):
+  systemctl enable --now tardisremote
 and on a machine to back up (its configuration: ${sysconfdir}/tardis/tardis.cfg):
   systemctl daemon-reload && systemctl enable --now tardis.timer`);
 }

@@ -1,5 +1,5 @@
-// Notes how long the file of tests took that runs in this process: a line in the file that TEST_TIMES names. ava loads
-// it before each file of tests.
+// Notes how long the file of tests took that runs in this thread, and for how long the thread computed: a line in the
+// file that TEST_TIMES names. ava loads it before each file of tests. Processes and threads that tests start do not count.
 import { appendFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,12 @@ if (times !== undefined) {
   const file = relative('dist/test', fileURLToPath(test.meta.file));
   process.once('exit', () => {
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-    appendFileSync(times, `${seconds} ${file}\n`);
+    appendFileSync(times, `${seconds} ${computed()} ${file}\n`);
   });
+}
+
+/** Returns the seconds of processor time of this thread; `-` if this Node.js cannot tell. */
+function computed() {
+  const spent = process.threadCpuUsage?.();
+  return spent === undefined ? '-' : ((spent.user + spent.system) / 1e6).toFixed(1);
 }

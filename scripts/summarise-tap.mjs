@@ -107,10 +107,10 @@ function tellSlowest() {
     .toSorted(([a], [b]) => Number(b) - Number(a));
   const seconds = rows.reduce((sum, [one]) => sum + Number(one), 0);
   console.log(
-    `\n${rows.length} files of tests took ${(seconds / 60).toFixed(1)} min; the longest, in seconds:`,
+    `\n${rows.length} files of tests took ${(seconds / 60).toFixed(1)} min; the longest, in seconds, and what their threads computed:`,
   );
-  for (const [one, file] of rows.slice(0, SLOWEST_SHOWN))
-    console.log(`${one.padStart(7)}  ${file}`);
+  for (const [one, computed, file] of rows.slice(0, SLOWEST_SHOWN))
+    console.log(`${one.padStart(7)} ${computed.padStart(7)}  ${file}`);
 }
 
 /** Sends a signal to the command and to all it has started in its group. */

@@ -86,6 +86,9 @@ napi_value addMacs(const Call& call);
 napi_value encryptBody(const Call& call);
 napi_value decryptBody(const Call& call);
 
+// parity.cc
+napi_value multiplyAdd(const Call& call);
+
 // locking.cc
 napi_value flock(const Call& call);
 napi_value unlock(const Call& call);

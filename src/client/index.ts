@@ -1,7 +1,12 @@
 export { notEncrypting, runBackup } from './backup.js';
 export type { BackupHooks, BackupRequest, BackupResult } from './backup-request.js';
 export { type KeysRequest, withKeys } from './keys.js';
-export type { LocalServer, LocalServerOnDemand } from './local-server.js';
+export {
+  type LocalServer,
+  type LocalServerOnDemand,
+  type LocalServerOptions,
+  startLocalServer,
+} from './local-server.js';
 export { MessageMarks } from './message-marks.js';
 export { OfferedBases } from './offered-bases.js';
 export { OutgoingStreams } from './outgoing-streams.js';

@@ -35,6 +35,10 @@ export interface LocalServerOptions {
 
 export interface LocalServer {
   readonly address: Address;
+  /** True if it serves a small client in this process. */
+  readonly isForLittle?: boolean;
+  /** Notes that the session has begun. A server in this process removes its socket: a kill would leave it. */
+  begun?(): void;
   /** Resolves when the child listens. Rejects with SERVER_DIED, the child's own error, or SERVER_UNREACHABLE. */
   readonly ready: Promise<void>;
   /** Returns SERVER_DIED if a signal that this process did not send has ended the child. Call it after `close`. */

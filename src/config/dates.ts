@@ -113,7 +113,7 @@ function endOfDay(date: Date): number {
 }
 
 async function parseWords(text: string, nowMs: number): Promise<number> {
-  const { strict, casual } = await import('chrono-node'); // loading it takes 0.2 s, and it is rarely needed
+  const { strict, casual } = await import('chrono-node/en'); // loading it takes 0.2 s, and it is rarely needed
   const reference = new Date(nowMs);
   const result =
     whole(strict.parse(text, reference), text) ?? whole(casual.parse(text, reference), text);

@@ -4,6 +4,7 @@
  * even if a source of higher priority overrides it.
  */
 import { TardisError } from '../errors/index.js';
+import { displayText } from '../model/index.js';
 import { isThere, type Machine, thisMachine } from '../system/index.js';
 import {
   builtInLayer,
@@ -16,7 +17,9 @@ import {
   serverFileLayer,
   systemDefaultsLayer,
 } from './layers.js';
+import { configInvalid } from './invalid.js';
 import { profileLayer } from './profiles.js';
+import { BUCKET_TOOLS } from './rows-bucket.js';
 import type { Tool } from './tools.js';
 import { rowsOf, type Settings } from './settings.js';
 
@@ -55,8 +58,20 @@ export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved
       ? new Map<string, Found>()
       : profileLayer(rows, builtIn, chosen, () => input.machine ?? thisMachine());
   const found = join([builtIn, profile, ...given]);
+  requireDirectory(tool, found.get('database'));
   const settings = Object.fromEntries(rows.map(([name]) => [name, found.get(name)?.value]));
   return { settings: settings as unknown as Settings<T>, found };
+}
+
+const BUCKET = /^s3:\/\//i;
+
+/** Throws CONFIG_INVALID if a store in a bucket is given to a command that needs a directory. */
+function requireDirectory(tool: Tool, database: Found | undefined): void {
+  if (database === undefined || (BUCKET_TOOLS as readonly Tool[]).includes(tool)) return;
+  const given = String(database.value);
+  if (!BUCKET.test(given)) return;
+  const what = `${displayText(given)} is a bucket, and this command needs a directory (-D/--database)`;
+  throw configInvalid(what);
 }
 
 function join(layers: readonly Layer[]): Map<string, Found> {

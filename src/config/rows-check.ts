@@ -37,6 +37,14 @@ export const CHECK_ROWS = {
     help: 'also read the source again, and list files that differ from the newest complete set although their times are equal',
     test: 'a check against the source names what differs from the newest set and has not changed since',
   },
+  repair: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic check'],
+    flags: '--repair',
+    help: 'first read all stored data, restore what is damaged from parity, and make parity where it is missing',
+    test: 'a check with --repair restores damaged bytes from parity, and reports what it cannot restore',
+  },
   fromBackup: {
     type: 'bool',
     default: false,

@@ -120,6 +120,7 @@ export const COMMON_ROWS = {
       'sonic rebuild',
       'sonic rekey',
       'sonic encrypt',
+      'sonic copy',
       'sonic delete',
       'sonic purge',
       'sonic forget-path',

@@ -222,6 +222,17 @@ export const SERVER_ROWS = {
     help: 'store streamed contents up to this stored size in packs, and larger ones as separate files',
     test: 'server tuning reaches the store it is named for',
   },
+  parityPercent: {
+    type: 'int',
+    min: 0,
+    max: 50,
+    default: 3,
+    tools: ['tardisd', 'sonic check'],
+    flags: '--parity <percent>',
+    serverKey: 'Parity',
+    help: 'percentage of parity stored beside the packs, from which `sonic check --repair` restores damaged bytes; 0: none',
+    test: 'Parity is how much parity a backup stores, and 0 stores none',
+  },
   reserveBytes: {
     type: 'size',
     min: 0,
@@ -230,8 +241,8 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'Reserve',
     isTuning: true,
-    help: 'space reserved in each client for what must be written when the disk is full; 0: none',
-    test: 'Reserve is the room that each client keeps',
+    help: 'largest space reserved in each client for what must be written when the disk is full; 0: none',
+    test: 'Reserve limits the room that each client keeps',
   },
   leastFreeBytes: {
     type: 'size',

@@ -104,7 +104,7 @@ export const UPKEEP_ROWS = {
     min: 1,
     max: 100,
     default: 25,
-    tools: ['tardisd', 'sonic delete', 'sonic purge', 'sonic orphans'],
+    tools: ['tardisd', 'sonic copy', 'sonic delete', 'sonic purge', 'sonic orphans'],
     flags: '--waste <percent>',
     serverKey: 'CompactPercent',
     help: 'rewrite a pack if at least this percentage of it is not needed',

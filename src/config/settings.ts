@@ -1,9 +1,11 @@
 /** The table of all settings, joined from its parts, and the types derived from it. */
 import type { SettingRow, SettingTable, ValueOf } from './row.js';
 import type { Tool } from './tools.js';
+import { BUCKET_ROWS } from './rows-bucket.js';
 import { CHECK_ROWS } from './rows-check.js';
 import { CLIENT_ROWS } from './rows-client.js';
 import { COMMON_ROWS } from './rows-common.js';
+import { COPY_ROWS } from './rows-copy.js';
 import { COMPARE_ROWS } from './rows-compare.js';
 import { DELTA_ROWS } from './rows-deltas.js';
 import { EXCLUDE_ROWS } from './rows-excludes.js';
@@ -38,6 +40,7 @@ export const SETTINGS = {
   ...TUNING_ROWS,
   ...SERVER_ROWS,
   ...REKEY_ROWS,
+  ...COPY_ROWS,
   ...UPKEEP_ROWS,
   ...MARK_ROWS,
   ...MOUNT_ROWS,
@@ -49,6 +52,7 @@ export const SETTINGS = {
   ...WATCH_ROWS,
   ...WEB_ROWS,
   ...REMOTE_ROWS,
+  ...BUCKET_ROWS,
 } as const;
 
 type Table = typeof SETTINGS;
@@ -70,6 +74,7 @@ export function headingOf(name: string): string {
   if (name in EXCLUDE_ROWS) return 'Exclude rules:';
   if (name in FILTER_ROWS) return 'Filters:';
   if (name in HOOK_ROWS) return 'Hooks and notifications:';
+  if (name in BUCKET_ROWS) return 'Buckets:';
   if (name in WATCH_ROWS) return 'Monitoring:';
   if (name in LOGIN_ROWS) return 'Passwords and connection:';
   return name in TUNING_ROWS ? 'Tuning:' : 'Options:';

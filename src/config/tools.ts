@@ -23,6 +23,7 @@ export const SONIC = [
   'sonic rotate',
   'sonic rekey',
   'sonic encrypt',
+  'sonic copy',
   'sonic keys',
   'sonic account',
   'sonic delete',
@@ -33,6 +34,7 @@ export const SONIC = [
   ...REPORTING,
   'sonic setconfig',
   'sonic upgrade',
+  'sonic bucket',
   ...MARKING,
 ] as const;
 

@@ -2,6 +2,7 @@
  * The table of all errors that a user or a peer can get: the kind, the exit status of the command, and what
  * to do about it. docs/errors.md is generated from it (a test keeps them equal).
  */
+import { BUCKET_ERRORS } from './bucket-errors.js';
 import { row } from './error-row.js';
 import { WEB_ERRORS } from './web-errors.js';
 
@@ -38,6 +39,11 @@ export const ERROR_TABLE = Object.freeze({
     'Check -C/--client (`sonic clients` lists those of a store), or create the client with `tardis --create` or `sonic create`.',
   ),
   CLIENT_EXISTS: row('user', 1, 'Choose another name; the existing client was not changed.'),
+  COPY_DIFFERS: row(
+    'user',
+    1,
+    'Copy to another directory, or under another name (--as); neither of the two stores was changed. docs/moving.md, "Copies that are kept up to date", lists the causes.',
+  ),
   CLIENT_NAME_INVALID: row(
     'user',
     1,
@@ -366,6 +372,7 @@ export const ERROR_TABLE = Object.freeze({
   ),
   SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
   ...WEB_ERRORS,
+  ...BUCKET_ERRORS,
   SOME_FILES_UNREAD: row(
     'partial',
     3,

@@ -201,7 +201,7 @@ export function contentHref(client: string, set: number, path: string, isDownloa
   return `${BASE}${setPath(client, set)}/content?path=${path}${download}`;
 }
 
-/** Returns the address of an archive of paths. */
+/** Returns the address of an archive of paths. Damaged files are named in a text in it. */
 export function archiveHref(
   client: string,
   set: number,
@@ -209,5 +209,5 @@ export function archiveHref(
   format: 'zip' | 'tar',
 ): string {
   const query = paths.map((path) => `path=${path}&`).join('');
-  return `${BASE}${setPath(client, set)}/archive?${query}format=${format}`;
+  return `${BASE}${setPath(client, set)}/archive?${query}format=${format}&damage=list`;
 }

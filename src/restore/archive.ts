@@ -13,6 +13,7 @@ import {
 import { type System, wallMs } from '../system/index.js';
 import type { ByteSink } from './byte-sink.js';
 import { ContentReader } from './content-reader.js';
+import { MissingNote, missingText } from './missing-note.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 import { keyOf } from './links.js';
 import { byPlace } from './plan.js';
@@ -37,6 +38,8 @@ export interface ArchiveRequest extends Selection {
    * the file is omitted and reported.
    */
   readonly endsAtDamage?: boolean;
+  /** True to end the archive with a text that names each entry that it lacks, if there is one. */
+  readonly listsMissing?: boolean;
 }
 
 /** An entry and its path in the archive. */
@@ -64,9 +67,19 @@ export interface ArchiveFormat {
     reader: ContentReader,
   ): Promise<number>;
   link(item: ArchiveItem, row: Entry, first: Buffer): Promise<void>;
+  /** Writes a text that is no entry of the set. */
+  text(name: Buffer, content: Buffer, mtimeNs: bigint): Promise<void>;
   /** Writes the end of the archive. */
   end(): Promise<void>;
 }
+
+/** Owner and mode of what is no entry of the set. */
+export const PLAIN_ROW = Object.freeze({
+  permissions: 0o644,
+  uid: 0,
+  gid: 0,
+  attributes: undefined,
+});
 
 interface ArchiveDirectory extends OutputDirectory {
   readonly above: ArchiveDirectory | undefined;
@@ -90,6 +103,7 @@ interface LocatedArchiveFile extends ArchiveFile {
   readonly pieces: readonly ContentPiece[];
 }
 
+const NS_PER_MS = 1_000_000n;
 /** Number of entries collected before their contents are located. */
 const WINDOW_ENTRIES = 1024;
 /** Errors for which a file is omitted; any other error ends the archive. */
@@ -116,6 +130,7 @@ export async function writeArchive(
   try {
     for await (const _ of walk.run(signal)) await writer.flush(WINDOW_ENTRIES);
     await writer.flush(0);
+    if (request.listsMissing === true) await writer.listMissing(wallMs(system.clock));
     await format.end();
     await sink.flush();
   } finally {
@@ -126,6 +141,7 @@ export async function writeArchive(
 
 class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
   readonly failures: RestoreFailure[] = [];
+  private readonly note = new MissingNote();
   private readonly reader: ContentReader;
   private readonly policy: RestorePolicy;
   private batches: Batch[] = [];
@@ -166,6 +182,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     if (made !== undefined) return true; // its header is written when the walk enters it
     this.addDirectory(directory);
     const path = joinPath(directory.path, name);
+    this.note.meet(path);
     const refused = this.format.refusal(entry.type, path);
     if (refused !== undefined) {
       const why = `a ${this.format.name} archive holds no ${refused}`;
@@ -190,6 +207,13 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.failures.push({ path, error: toWire(error), digest: undefined });
   }
 
+  /** Writes the text about entries that are missing, if there are any. */
+  async listMissing(nowMs: number): Promise<void> {
+    if (this.failures.length === 0) return;
+    const mtimeNs = BigInt(Math.trunc(nowMs)) * NS_PER_MS;
+    await this.format.text(this.note.name, missingText(this.failures), mtimeNs);
+  }
+
   async breathe(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -204,6 +228,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     directory.isWritten = true;
     // Directories that no set contains are created by the program that unpacks the archive.
     const { path, entry } = directory;
+    this.note.meet(path);
     if (entry !== undefined) this.batchOf(directory).others.push({ path, entry });
   }
 

@@ -16,6 +16,7 @@ import {
   type ArchiveFormat,
   type ArchiveItem,
   type ArchiveRequest,
+  PLAIN_ROW,
   writeArchive,
 } from './archive.js';
 import type { ByteSink } from './byte-sink.js';
@@ -52,6 +53,8 @@ export async function writeTar(
   const format = new TarFormat(sink, owners, keepsFlags);
   return writeArchive(system, means, request, { sink, format });
 }
+
+type TarRow = Pick<Entry, 'permissions' | 'uid' | 'gid' | 'mtimeNs' | 'device' | 'attributes'>;
 
 class TarFormat implements ArchiveFormat {
   readonly name = 'tar';
@@ -106,13 +109,21 @@ class TarFormat implements ArchiveFormat {
     await this.sink.write(this.header(path, row, TarType.hardLink, EMPTY, first));
   }
 
+  async text(name: Buffer, content: Buffer, mtimeNs: bigint): Promise<void> {
+    const row = { ...PLAIN_ROW, mtimeNs, device: 0n };
+    const sizeBytes = content.length;
+    await this.sink.write(this.header(name, row, TarType.file, { sizeBytes }));
+    await this.sink.write(content);
+    await this.sink.write(tarPadding(sizeBytes));
+  }
+
   async end(): Promise<void> {
     await this.sink.write(tarEnd(this.sink.bytes));
   }
 
   private header(
     path: Buffer,
-    { permissions, uid, gid, mtimeNs, device, attributes }: Entry,
+    { permissions, uid, gid, mtimeNs, device, attributes }: TarRow,
     type: TarTypeFlag,
     form: { readonly sizeBytes: number; readonly sparseBytes?: number | undefined },
     linkPath?: Buffer,

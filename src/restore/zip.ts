@@ -13,6 +13,7 @@ import {
   type ArchiveFormat,
   type ArchiveItem,
   type ArchiveRequest,
+  PLAIN_ROW,
   writeArchive,
 } from './archive.js';
 import type { ByteSink } from './byte-sink.js';
@@ -134,6 +135,11 @@ class ZipFormat implements ArchiveFormat {
     throw new TardisError('INTERNAL', 'a zip archive has no hard links');
   }
 
+  async text(name: Buffer, content: Buffer, mtimeNs: bigint): Promise<void> {
+    const row = { ...PLAIN_ROW, type: EntryType.file, mtimeNs };
+    await this.write({ ...zipEntry(name, row), method: ZipMethod.stored }, content);
+  }
+
   async end(): Promise<void> {
     await this.flush();
     for await (const part of this.directory.all(this.sink.bytes)) await this.sink.write(part);
@@ -195,9 +201,11 @@ class ZipFormat implements ArchiveFormat {
   }
 }
 
+type ZipRow = Pick<Entry, 'type' | 'permissions' | 'uid' | 'gid' | 'mtimeNs' | 'attributes'>;
+
 function zipEntry(
   name: Buffer,
-  { type, permissions, uid, gid, mtimeNs, attributes }: Entry,
+  { type, permissions, uid, gid, mtimeNs, attributes }: ZipRow,
 ): Omit<ZipEntry, 'method'> {
   return {
     name,

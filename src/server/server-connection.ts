@@ -44,6 +44,7 @@ const DEFAULT_RIGHTS: Rights = new Set(['add', 'read', 'list', 'keys']);
 /** Errors of a connection after which its client may return. */
 const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIMED_OUT']);
 /** Most messages that may wait while a client is opened. */
+const NO_BYTES: Buffer = Buffer.alloc(0);
 const MAX_EARLY_MESSAGES = 64;
 const MAX_EARLY_BYTES = 64 << 10;
 /** Interval for reading the rights of a sub-account again; a revoked right ends in open connections too. */
@@ -206,7 +207,7 @@ export class ServerConnection {
   private async enter(hello: Head<'hello'>, greeting: Buffer): Promise<void> {
     const login = await this.services.login.begin(hello, this.connection.channel);
     if (login === undefined) {
-      await this.open(hello, Buffer.alloc(0));
+      await this.open(hello, NO_BYTES, NO_BYTES);
       return;
     }
     if (this.isOver) {
@@ -228,13 +229,15 @@ export class ServerConnection {
     const { kind: channelKind, keyingMaterial } = this.connection.channel;
     const context = { channelKind, keyingMaterial, greeting, challenge };
     const proof = await login.check(decodeMessage('loginProof', bytes).head, context);
-    await this.open(hello, proof);
+    await this.open(hello, proof, login.keys);
   }
 
   /**
    * Opens or resumes the session of a client after its login. The limits for unauthenticated peers no longer apply.
+   * `proven` is the key record whose password was proven, empty if none was asked for. Throws LOGIN_FAILED if it is not
+   * the newest any more: who changes a password locks the old one out from then on.
    */
-  private async open(hello: Head<'hello'>, proof: Buffer): Promise<void> {
+  private async open(hello: Head<'hello'>, proof: Buffer, proven: Buffer): Promise<void> {
     const { client, account, ticket } = hello;
     const { system, baseDir, catalogFile } = this.services;
     this.connection.admit();
@@ -248,6 +251,7 @@ export class ServerConnection {
       );
     }
     const directory = openClientDirectory(system, { store: baseDir, client, catalogFile });
+    requireNewest(system, loginDirectory(directory.path, account), proven);
     this.isProven = isProven;
     const rights = rightsOf(system, directory.path, account);
     requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
@@ -261,8 +265,9 @@ export class ServerConnection {
       if (this.isOver) return;
     }
     if (account !== '') this.watchRights(directory.path, account);
-    const keys = newestKeys(system, loginDirectory(directory.path, account))?.bytes;
-    this.welcome(rights, proof, keys ?? Buffer.alloc(0));
+    // Opening took time, and a welcome with other keys would be read as a forgery.
+    const keys = requireNewest(system, loginDirectory(directory.path, account), proven);
+    this.welcome(rights, proof, keys);
   }
 
   /**
@@ -357,6 +362,13 @@ export class ServerConnection {
     if (!this.isUnprovenReturn) void this.session?.abandon();
     this.connection.fail(failure);
   }
+}
+
+/** Returns the newest key record of a login. Throws LOGIN_FAILED if another one was proven. */
+function requireNewest(system: System, directory: string, proven: Buffer): Buffer {
+  const keys = newestKeys(system, directory)?.bytes ?? NO_BYTES;
+  if (keys.equals(proven)) return keys;
+  throw new TardisError('LOGIN_FAILED', 'the password was changed');
 }
 
 /** Returns the rights of an account, or of the owner. Throws NO_SUCH_ACCOUNT, ACCOUNT_INVALID. */

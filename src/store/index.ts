@@ -1,4 +1,9 @@
-export type { Backend, ObjectReader, ObjectWriter } from './backends/backend.js';
+export type {
+  Backend,
+  MendableBackend,
+  ObjectReader,
+  ObjectWriter,
+} from './backends/backend.js';
 export { DirectoryBackend } from './backends/directory-backend.js';
 export {
   checkStore,
@@ -59,6 +64,8 @@ export {
   packName,
   packNumber,
   PACKS_PREFIX,
+  PARITY_PREFIX,
+  parityName,
   RESERVE_FILE,
   SUB_ACCOUNTS_DIRECTORY,
 } from './client/layout.js';
@@ -182,5 +189,23 @@ export type {
   PackRange,
   RecordWriter,
 } from './packs/record-writer.js';
+export {
+  examine,
+  type Examined,
+  heal,
+  type Healed,
+  type HealTools,
+  type ParityState,
+} from './parity/heal.js';
+export { makeParity, type ParityMath } from './parity/make-parity.js';
+export { leavesRoom, parityBytes } from './parity/parity-file.js';
+export {
+  protectable,
+  storedObjects,
+  storedPacks,
+  strayParity,
+} from './parity/protected-names.js';
+export { shapeOf } from './parity/shape.js';
+export { soundRecords } from './parity/sound-records.js';
 export { isRecordSound, readRecord, type ScannedRecord, scanPack } from './packs/scan.js';
 export { unreadable, unreadableObject } from './packs/unreadable.js';

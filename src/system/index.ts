@@ -13,6 +13,7 @@ export {
   RsyncStatus,
   type RsyncStatusNumber,
 } from './native-rsync.js';
+export type { ParityCalls } from './native-parity.js';
 export { BARE_NODE_BIT, type FuseCalls } from './native-fuse.js';
 export {
   BODY_NONCE_BYTES,

@@ -12,6 +12,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { CompressingCalls } from './native-compressing.js';
 import type { FuseCalls } from './native-fuse.js';
+import type { ParityCalls } from './native-parity.js';
 import type { RsyncCalls } from './native-rsync.js';
 import type { SealingCalls } from './native-sealing.js';
 import { packageRoot } from './package-root.js';
@@ -58,6 +59,7 @@ export interface NativeCalls
   extends ListingCalls,
     CompressingCalls,
     FuseCalls,
+    ParityCalls,
     RsyncCalls,
     SealingCalls {
   /**

@@ -2,6 +2,7 @@
 export { LIVE_KINDS, type LiveKind, liveValues } from './sonic/live-values.js';
 export { showsColors } from './shared/colors.js';
 export { ShownBackup } from './tardis/shown-backup.js';
+export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
 export { ShownRestore } from './regenerate/shown-restore.js';
 export { TimeLeft } from './shared/time-left.js';
 export { HELP, helpText, SONIC_SUMMARY, sonicHelpText, type ToolHelp } from './shared/help.js';
@@ -11,7 +12,8 @@ export { isSetAbove } from './shared/precedence.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';
 export { mountWords } from './tardisfs/mount-words.js';
-export { toolCommand } from './shared/run-tool.js';
+export { printError, toolCommand } from './shared/run-tool.js';
+export { daemonOptions, listenAddress } from './tardisd/daemon-options.js';
 export { requireNode } from './shared/node-version.js';
 export { counted, formatCount, formatSeconds, formatTable, formatTime } from './shared/units.js';
 export { serverPlace } from './shared/server-address.js';

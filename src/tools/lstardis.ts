@@ -18,6 +18,7 @@ import { painter } from './shared/colors.js';
 import { arranged, type LsSettings, printEntries, type View } from './lstardis/list-entries.js';
 import { matchingPaths } from './lstardis/list-globs.js';
 import { printVersions, type Which } from './lstardis/list-versions.js';
+import { provenVersions } from './lstardis/prove-versions.js';
 import { openHistory } from './shared/open-history.js';
 import { printFound } from './lstardis/print-found.js';
 import { printSets } from './shared/report-sets.js';
@@ -157,9 +158,7 @@ class Lister {
       return;
     }
     if (which !== 'none') {
-      const versions = await history.versions(path);
-      if (versions.length === 0) throw await noSuchPath(history, set.set, path);
-      await printVersions(history, { path, versions, sets: this.sets }, which, view);
+      await this.listVersions(path, which);
       return;
     }
     if (entry === undefined) throw await noSuchPath(history, set.set, path);
@@ -169,6 +168,19 @@ class Lister {
       printEntries([isNamed ? named(entry, path) : entry], view);
     } else if (!history.access.mayRead(entry)) throw noAccess(path);
     else await this.directories({ path, entry, depth: 0, above: undefined });
+  }
+
+  /** Prints the versions of a path that the sets prove, and an error for those that they do not. */
+  private async listVersions(path: Buffer, which: Which): Promise<void> {
+    const { history, set, sets, view } = this;
+    const { versions, refused } = await provenVersions(history, path, await history.versions(path));
+    for (const one of refused) this.printDamage(path, one);
+    if (versions.length === 0) {
+      if (refused.length > 0) return;
+      throw await noSuchPath(history, set.set, path);
+    }
+    const wrongGaps = await printVersions(history, { path, versions, sets }, which, view);
+    for (const one of wrongGaps) this.printDamage(path, one);
   }
 
   /** Returns which versions to show. By default a file shows its versions, unless one set is requested. */

@@ -24,7 +24,8 @@ import {
   policyOf,
   type RegenerateSettings,
 } from './regenerate/options.js';
-import { noteDamage, printResult } from './regenerate/report.js';
+import { printResult } from './regenerate/report.js';
+import { noteDamage } from './shared/note-damage.js';
 import { asksServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
 import { ShownRestore } from './regenerate/shown-restore.js';
@@ -118,7 +119,13 @@ async function restore(
   const isSilent = failures.length === 0 && report.doubts.length === 0;
   const isQuiet = options.toStdout && !options.json && isSilent;
   if (!isQuiet) printResult(report, progress, failures, options.json);
-  if (!options.dryRun) await noteDamage(system, options, failures, asksServer(found));
+  if (!options.dryRun) {
+    const isRemote = asksServer(found);
+    const say = (text: string): void => {
+      process.stderr.write(`regenerate: ${text}\n`);
+    };
+    await noteDamage(system, options, failures, { isRemote, tell: say });
+  }
   const isUnproven =
     history.hasUnproven === true || (options.allowUnproven && history.doubts.length > 0);
   return statusOf(progress, failures, chosen.isDoubtful || isUnproven);

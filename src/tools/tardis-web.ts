@@ -12,6 +12,7 @@ import { clientPlace } from './shared/local-store.js';
 import { asksServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { jsonText } from './shared/json-text.js';
+import { noteDamage } from './shared/note-damage.js';
 import { openBrowser } from './tardis-web/open-browser.js';
 import { readPage } from './tardis-web/page-file.js';
 
@@ -49,10 +50,13 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
         added: [archiveRoute({ onError: ({ message }) => tell(message) })],
         extend: registerDav,
         tell,
+        noteDamage: (failures) =>
+          noteDamage(system, settings, failures, { isRemote: asksServer(found), tell }),
       });
+      // Before the address is shown: a signal may arrive as soon as somebody can read it.
+      const signal = interruptSignal('tardis-web', 'the page works no longer');
       const closeOpened = await shown(server, settings, tell);
       try {
-        const signal = interruptSignal('tardis-web', 'the page works no longer');
         await Promise.race([server.ended, aborted(signal)]);
       } finally {
         closeOpened();

@@ -1,6 +1,6 @@
 /**
- * Implements `tardis`: backs up directories. With --local the server process is started before anything else is
- * loaded, so that both start in parallel.
+ * Implements `tardis`: backs up directories. With --local the server is started before anything else is loaded: a
+ * process for it starts in parallel.
  */
 import { fileURLToPath } from 'node:url';
 import {
@@ -15,6 +15,7 @@ import { checkClientName } from '../store/client/client-name.js';
 import { absolutePath, isThere } from '../system/index.js';
 import { isSetAbove } from './shared/precedence.js';
 import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
+import { startInnerServer } from './tardis/inner-server.js';
 import { refuseVerb } from './tardis/verbs.js';
 
 const command = toolCommand({
@@ -71,10 +72,17 @@ function localOnDemand(
 ): LocalServerOnDemand {
   let started: LocalServer | undefined;
   return {
-    get: () => (started ??= startLocalServer(localServer(settings, found))),
+    get: () => (started ??= startServer(settings, found)),
     death: () => started?.death(),
     close: async () => started?.close(),
   };
+}
+
+function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Found>): LocalServer {
+  const options = localServer(settings, found);
+  const inner =
+    settings.localServerCmd === undefined ? startInnerServer(options, settings.client) : undefined;
+  return inner ?? startLocalServer(options);
 }
 
 /**

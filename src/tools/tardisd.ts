@@ -2,25 +2,18 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { availableParallelism } from 'node:os';
-import path from 'node:path';
 import type { Logger } from 'pino';
-import { configInvalid, type Found, type Settings } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
+import type { Found, Settings } from '../config/index.js';
 import {
   Daemon,
   type DaemonOptions,
   InlineStorageHost,
-  PROFILES_DIRECTORY,
   type SideWorkFailed,
   ThreadStorageHost,
 } from '../server/index.js';
-import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../retention/index.js';
 import { checkStore } from '../store/index.js';
 import {
-  absolutePath,
   type Address,
-  byteText,
-  checkSocketPath,
   isLoopback,
   nodeSystem,
   removeSocketFolder,
@@ -28,6 +21,7 @@ import {
 } from '../system/index.js';
 import { isInBackground, reportToStarter } from './shared/background.js';
 import { goToBackground } from './tardisd/background.js';
+import { daemonOptions, listenAddress, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { makeStoreDirectory } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
@@ -35,7 +29,6 @@ import { endingSignals } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { certificateOf, openLog } from './tardisd/serving.js';
 import type { Remote } from './tardisremote/start-remote.js';
-import { watchPlan } from './tardisd/monitor-settings.js';
 
 /** Descriptor on which a parent (`tardis --local`) waits until we listen, and by which we detect its end. */
 const PARENT_FD = 3;
@@ -82,9 +75,8 @@ async function serve(
     if (isStoreNew)
       log.info({ store: storePath(settings) }, 'the directory of the store was created');
     warnOfOpenDoors(settings, address, log);
-    const upkeep = upkeepPlan(settings, found);
-    const place = { address, certificate, upkeep };
-    await serveUntilStopped(system, settings, place, log, isStoreNew);
+    const options = { ...daemonOptions(settings, found), address, certificate };
+    await serveUntilStopped(system, settings, options, log, isStoreNew);
   } finally {
     pidFile?.remove();
   }
@@ -93,11 +85,10 @@ async function serve(
 async function serveUntilStopped(
   system: System,
   settings: Settings<'tardisd'>,
-  place: Pick<DaemonOptions, 'address' | 'certificate' | 'upkeep'>,
+  options: DaemonOptions,
   log: Logger,
   isStoreNew: boolean,
 ): Promise<void> {
-  const options = { ...daemonOptions(settings), ...place };
   const { baseDir, allowCreate } = options;
   // If only one session is served, its client gets the error instead.
   if (!settings.single && !checkStore(system, baseDir, allowCreate)) {
@@ -131,7 +122,7 @@ async function serveUntilStopped(
     await storage.close();
     throw error;
   }
-  const remote = await serveBeside(system, settings, place, log).catch(async (error: unknown) => {
+  const remote = await serveBeside(system, settings, options, log).catch(async (error: unknown) => {
     await daemon.stop();
     throw error;
   });
@@ -170,120 +161,6 @@ async function serveBeside(
   return remote;
 }
 
-function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions, 'address'> {
-  return {
-    baseDir: storePath(settings),
-    catalogFile: settings.catalogFile,
-    allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
-    newHostsAtOnce: settings.newHostsAtOnce,
-    onlyClient: settings.onlyClient,
-    requirePassword: settings.requirePassword,
-    loginTimeoutMs: settings.loginTimeoutSeconds * 1000,
-    creditBytes: settings.creditBytes,
-    timeoutMs: settings.timeoutSeconds * 1000,
-    single: settings.single,
-    parkMs: settings.parkSeconds * 1000,
-    maxParked: settings.maxParked,
-    logExceptions: settings.logExceptions,
-    skipFile: settings.storeSkipFile,
-    watch: watchPlan(settings),
-    profiles: profilePlan(settings),
-    storageOptions: {
-      store: {
-        packBytes: settings.packBytes,
-        packContentBytes: settings.packContentBytes,
-        catalogCacheBytes: settings.catalogCacheBytes,
-        reserveBytes: settings.reserveBytes,
-        leastFreeBytes: settings.leastFreeBytes,
-        mayUpgrade: settings.allowUpgrades,
-      },
-      deltas: {
-        maxChain: settings.maxDeltaChain,
-        maxChangePercent: settings.maxChangePercent,
-        saveFull: settings.saveFull,
-      },
-      checkpoint: {
-        bytes: settings.checkpointBytes,
-        entries: settings.checkpointEntries,
-        intervalMs: settings.checkpointSeconds * 1000,
-      },
-      catalogCopies: settings.dbBackups,
-      leastAgeMs: settings.leastAgeSeconds * 1000,
-      forgetAfterMs: settings.forgetAfterSeconds * 1000,
-      freeing: {
-        graceMs: settings.removeAfterSeconds * 1000,
-        wasteRatio: settings.wastePercent / 100,
-      },
-      umask: settings.umask,
-      names: namesOf(settings),
-      rules: rulesIn(settings),
-      saveConfig: settings.saveConfig,
-    },
-  };
-}
-
-function storePath({ database }: Settings<'tardisd'>): string {
-  return byteText(absolutePath(database));
-}
-
-function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
-  if (!settings.profileSessions) return undefined;
-  const directory = path.join(storePath(settings), PROFILES_DIRECTORY);
-  return { directory, kept: settings.profilesKept };
-}
-
-/** Checks and returns the retention rules. Throws CONFIG_INVALID now instead of when a client connects. */
-function rulesIn(settings: RuleWords): RuleWords {
-  serverRules(settings);
-  const { priorities, keepPeriods, keepLast, keepHourly, keepDaily } = settings;
-  const { keepWeekly, keepMonthly, keepYearly, keepWithin, keepTags } = settings;
-  const counts = { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly };
-  return { priorities, keepPeriods, ...counts, keepWithin, keepTags };
-}
-
-/** Checks and returns the name formats. Throws CONFIG_INVALID. */
-function namesOf({ formats, priorities }: FormatWords): FormatWords {
-  formatsOf({ formats, priorities });
-  return { formats, priorities };
-}
-
-/**
- * Returns the plan for garbage collection and purges. A server of one session only runs those that its client
- * requests.
- */
-function upkeepPlan(
-  settings: Settings<'tardisd'>,
-  found: ReadonlyMap<string, Found>,
-): DaemonOptions['upkeep'] {
-  const { single, localSocket } = settings;
-  const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
-  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes } = settings;
-  const isOwnChild = single && localSocket !== undefined;
-  const isUsualAge = found.get('leastAgeSeconds')?.source === 'built-in';
-  const sizes = { packBytes, packContentBytes, catalogCacheBytes, reserveBytes, leastFreeBytes };
-  return {
-    leastFreeBytes,
-    limits: { ...sizes, mayUpgrade, asksForLock: false },
-    graceMs: single ? 0 : settings.removeAfterSeconds * 1000,
-    wasteRatio: settings.wastePercent / 100,
-    intervalMs: single ? 0 : settings.upkeepSeconds * 1000,
-    purgeIntervalMs: single ? 0 : settings.purgeSeconds * 1000,
-    purge: {
-      rules: rulesIn(settings),
-      // As in `sonic purge` on the store: the default age protects against clients on a network.
-      leastAgeMs: isOwnChild && isUsualAge ? 0 : leastAgeSeconds * 1000,
-    },
-    isOneSession: single,
-    isThorough: false,
-    skipFile: settings.storeSkipFile,
-    umask: settings.umask,
-    early:
-      earlyPurgeBytes === 0
-        ? undefined
-        : { belowBytes: earlyPurgeBytes, leastAgeMs: leastAgeSeconds * 1000 },
-  };
-}
-
 /**
  * Returns the number of storage threads. A separate thread prevents a slow disk from stalling other sessions, and
  * writes while the next messages arrive. With one session and no idle processor it would only cost 45 MB more.
@@ -291,26 +168,6 @@ function upkeepPlan(
 function storageThreadsFor(single: boolean): number {
   return single && availableParallelism() <= FEW_PROCESSORS ? 0 : 1;
 }
-
-function listenAddress(settings: Settings<'tardisd'>): Address {
-  const { localSocket, port, ssl, insecureTcp, insecureNetwork, listenAddress: given } = settings;
-  if (localSocket !== undefined) {
-    const socket = path.resolve(localSocket);
-    checkSocketPath(socket);
-    return { kind: 'unix', path: socket };
-  }
-  if (given !== undefined && net.isIP(given) === 0) {
-    throw configInvalid('Address must be an IP address of this machine');
-  }
-  if (ssl === true) return { kind: 'tcp', host: given ?? '', port };
-  const host = given ?? LOOPBACK;
-  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
-    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to listen on plain TCP (${host})`);
-  }
-  return { kind: 'tcp', host, port };
-}
-
-const LOOPBACK = '127.0.0.1';
 
 /** Logs a warning at the start about access that is open to a network. */
 function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {

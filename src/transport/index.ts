@@ -2,7 +2,7 @@ export { Backoff, hungUp, type Patience, NO_PATIENCE, type Retry } from './backo
 export * from './codec.js';
 export { type Channel, Connection } from './connection.js';
 export { Credit } from './credit.js';
-export { DEFAULT_GATE, type GateLimits } from './gate.js';
+export { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 export { MAX_LINE_CHARS } from './field-values.js';
 export { DEFAULT_LINK, type LinkOptions, linkWith } from './link.js';
 export type { FieldKind, Fields, MessageRow, PlainKind } from './message-row.js';

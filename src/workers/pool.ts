@@ -21,6 +21,8 @@ export interface PoolOptions {
   readonly threads: number;
   /** Number of digests remembered so that repeated contents are not sent; a power of two, 32 bytes each. */
   readonly recentDigests: number;
+  /** The digests so far; undefined if there are none. */
+  readonly recent?: SharedDigests;
 }
 
 /** Keeping a thread through a pause costs less than starting it again. */
@@ -39,7 +41,7 @@ export class JobPool implements JobRunner {
 
   constructor(system: System, options: PoolOptions) {
     this.system = system;
-    this.recent = SharedDigests.create(options.recentDigests);
+    this.recent = options.recent ?? SharedDigests.create(options.recentDigests);
     this.piscina = new Piscina({
       filename: new URL('./thread-entry.js', import.meta.url).href,
       minThreads: 1, // the others start when there is work for them, and stay
@@ -53,6 +55,11 @@ export class JobPool implements JobRunner {
     // The thread's first message, which piscina sends, means that it is ready.
     const ready = this.piscina.threads.map((thread) => once(thread, 'message'));
     this.loaded = Promise.allSettled(ready);
+  }
+
+  /** Resolves when the first thread has loaded its modules, or failed to. */
+  async ready(): Promise<void> {
+    await this.loaded;
   }
 
   async run<N extends JobName>(

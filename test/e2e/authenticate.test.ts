@@ -3,10 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
-import { run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, withNative } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const PASSWORD = 'a password of this test';
 

@@ -10,6 +10,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import { helloBytes } from '../helpers/greetings.js';
 import {
   backup,
+  backupsRunHere,
   type CommandOptions,
   listedSets,
   run,
@@ -31,6 +32,8 @@ import {
   scratch,
   text,
 } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const NOBODY = 65_534;
 const MIB = 1 << 20;

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, commandsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import {
   differences,
   dir,
@@ -20,7 +20,7 @@ import {
   text,
 } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const home = makeScratch();
 const source = path.join(home, 'tree');

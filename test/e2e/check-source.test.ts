@@ -3,8 +3,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, rest, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, rest, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+
+backupsRunHere();
 
 interface Line {
   readonly finding: string;

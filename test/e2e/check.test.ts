@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, commandsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 interface Line {
   readonly version: number;

@@ -2,10 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, commandsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const WORD = '--password=of a test';
 

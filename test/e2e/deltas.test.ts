@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { ContentRanges } from '../../src/delta/index.js';
 import { DirectoryBackend, RecordKind } from '../../src/store/index.js';
 import { nodeSystem, seededRandom } from '../../src/system/index.js';
-import { backup, BIN, rest, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, BIN, rest, run, succeed } from '../helpers/commands.js';
 import {
   backupInline,
   type InlineBackup,
@@ -21,6 +21,8 @@ import { recordsIn } from '../helpers/records.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { lab } from '../helpers/settings.js';
 import { dir, file, makeTree, noise, sparse } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 

@@ -5,12 +5,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { commandsRunHere, jsonLines, rest, run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, jsonLines, rest, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupByLiar, type Lie, spoilt } from '../helpers/lying-account.js';
 import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET = 'the words of the owner';
 const OWN = 'the words of the account';

@@ -2,11 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, commandsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { bytesIn } from '../helpers/upkeep.js';
 import { dir, file, look, makeTree, noise, differences, scratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET_BYTES = 600_000;
 

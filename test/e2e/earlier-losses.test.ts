@@ -2,9 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { listedSets, run } from '../helpers/commands.js';
+import { backupsRunHere, listedSets, run } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;

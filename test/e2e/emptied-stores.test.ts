@@ -2,10 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { commandsRunHere, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const PARTLY = 3;

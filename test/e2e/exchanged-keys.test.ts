@@ -5,9 +5,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const RECORD = path.join('keys', '00000001.key');

@@ -3,10 +3,19 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type CommandOptions, backup, jsonLines, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  type CommandOptions,
+  jsonLines,
+  run,
+  succeed,
+} from '../helpers/commands.js';
 import { savedPaths } from '../helpers/saved.js';
 import { isRoot, scratch } from '../helpers/tree.js';
 import { fill } from '../helpers/jobs.js';
+
+backupsRunHere();
 
 const OTHER_USER = 65_534;
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   listedSets,
   rest,
@@ -16,7 +16,7 @@ import { dumpHistory } from '../helpers/inline.js';
 import { lab, type Lab } from '../helpers/settings.js';
 import { dir, differences, file, look, makeTree } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const WORD = '--password=of a test';
 

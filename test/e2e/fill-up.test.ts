@@ -113,3 +113,46 @@ testMounted?.(
     t.regex(stderr, /\[STORE_NOT_WRITABLE\]/);
   },
 );
+
+testMounted?.(
+  'a small client on a full disk: its small reserve keeps what fits, and room to delete sets',
+  async (t) => {
+    const home = scratch(t);
+    const tree = path.join(home, 'tree');
+    fs.mkdirSync(tree);
+    const write = (name: string, bytes: number): void =>
+      fs.writeFileSync(path.join(tree, name), noise(name, bytes));
+    for (let index = 0; index < 300; index += 1) write(`small ${index}`, 2000);
+    fs.writeFileSync(path.join(home, 'config'), '[Pipeline]\nLeastFree = 0\n');
+    const script = `set -u
+    mkdir disk && mount -t tmpfs -o size=24m tmpfs disk || exit 77
+    export XDG_STATE_HOME=$PWD/state
+    backup() { "$BIN/tardis" -D disk/store -C me --local --local-config config "$@" tree; }
+    backup --create >&2; echo "first $?"
+    echo "reserve $(stat -c %s disk/store/me/reserve)"
+    cp -r tree before
+    for file in $(seq 200); do head -c 100000 /dev/urandom >"tree/larger $file"; done
+    backup >&2; echo "full $?"
+    cat /dev/zero > disk/rest 2>/dev/null; echo "free $(echo $(df -B1 --output=avail disk | tail -1))"
+    "$BIN/regenerate" -D disk/store -C me -b 1 -o out tree >&2 && diff -r before out/tree; echo "restored $?"
+    rm disk/rest; mount -o remount,size=64m disk
+    backup --json >told; echo "room $?"
+    echo "sent $(grep -o '"contentsSent": *[0-9]*' told | grep -o '[0-9]*$')"
+    "$BIN/regenerate" -D disk/store -C me -o all tree >&2 && diff -r tree all/tree; echo "same $?"
+    cat /dev/zero > disk/rest 2>/dev/null
+    "$BIN/sonic" delete -D disk/store -C me --yes 1 >&2; echo "deleted $?"
+    "$BIN/sonic" check -D disk/store -C me >&2; echo "checked $?"`;
+    const command = ['sh', '-c', `cd "$HOME_DIR"; ${script}`];
+    const { status, stdout, stderr } = await inNamespace(command, { BIN, HOME_DIR: home });
+    t.is(status, 0, stderr);
+    const told = (name: string): number =>
+      Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
+    t.true(told('reserve') < 4 * MIB, stdout);
+    t.is(told('full'), 1, stderr);
+    t.regex(stderr, /\[DISK_FULL\]/);
+    t.is(told('free'), 0);
+    for (const name of ['first', 'restored', 'room', 'same', 'deleted', 'checked'])
+      t.is(told(name), 0, `${name}: ${stdout}${stderr}`);
+    t.true(told('sent') > 0 && told('sent') < 180, `${told('sent')} of 200 were sent again`);
+  },
+);

@@ -2,11 +2,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { fill } from '../helpers/jobs.js';
 import { savedPaths } from '../helpers/saved.js';
 import { differences, look, noise, scratch, text } from '../helpers/tree.js';
 import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 

@@ -1,9 +1,11 @@
 /** `lstardis --find`: finds files if the user has forgotten their directory or set. */
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const WORD = '--password=of a test';
 

@@ -2,12 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { decodedBytes } from '../helpers/forgets.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET = 'Axolotl-secret-88A0';
 const TIMEOUT_MS = 60_000;

@@ -12,7 +12,7 @@ import { createClientDirectory } from '../../src/store/index.js';
 import { faultySystem } from '../support/faults.js';
 import { type System } from '../../src/system/index.js';
 import type { JobRunner } from '../../src/workers/index.js';
-import { run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { copyStore, killWhen, Ledger, type Plan } from '../helpers/faults.js';
 import {
   backupInline,
@@ -38,6 +38,8 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 let restores = 0;

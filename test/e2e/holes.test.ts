@@ -3,8 +3,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, rest, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { isRoot, noise, scratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const BLOCK_BYTES = 1024;
 const IMAGE_BYTES = 32 << 20;

@@ -3,9 +3,11 @@ import path from 'node:path';
 import test from 'ava';
 import { plainPackr } from '../../src/system/msgpack/index.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, run, succeed, type Tool } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, succeed, type Tool } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
 
 /** Terminal commands, in C0 and C1, and a character that reverses the direction of text. */
 const ESCAPES = ['\u001b]0;x\u0007', '\u009b2J', '\u202e'];

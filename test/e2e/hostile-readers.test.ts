@@ -12,8 +12,10 @@ import {
   peekMessage,
 } from '../../src/transport/index.js';
 import { helloOf } from '../helpers/greetings.js';
-import { backup, Running } from '../helpers/commands.js';
+import { backup, backupsRunHere, Running } from '../helpers/commands.js';
 import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const DEADLINE_MS = 60_000;
 const home = makeScratch();

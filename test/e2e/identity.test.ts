@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { decodeMessage, encodeMessage } from '../../src/transport/index.js';
-import { commandsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { lyingServer } from '../helpers/lying-server.js';
 import { type Lab, lab } from '../helpers/settings.js';
 
-commandsRunHere();
+backupsRunHere();
 
 function refusedWith(outcome: Outcome): string | undefined {
   return /\[([A-Z_]+)\]/.exec(outcome.stderr)?.[1];

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   run,
   Running,
@@ -20,7 +20,7 @@ import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js'
 import { scratch } from '../helpers/scratch.js';
 import { dir, file, look, makeTree, noise, symlink } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const OLD = new Date('2020-02-03T04:05:06.789Z');
 const PASSWORD = '--password=of these flags';

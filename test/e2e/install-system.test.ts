@@ -133,7 +133,7 @@ test.serial('units and scripts are what their readers understand', (t) => {
   t.is(runHere(init, ['status'], { PATH: '/usr/bin:/bin' }).status, 3);
   t.is(runHere(init, ['frobnicate']).status, 2);
   const units = filesIn(path.join(top, 'usr/lib/systemd/system'));
-  t.deepEqual(units, ['tardis.service', 'tardis.timer', 'tardisd.service']);
+  t.deepEqual(units, ['tardis.service', 'tardis.timer', 'tardisd.service', 'tardisremote.service']);
   const backup = path.join(top, 'usr/lib/systemd/system', 'tardis.service');
   t.notRegex(fs.readFileSync(backup, 'utf8'), /^SuccessExitStatus/m, 'a partial backup shows');
   for (const unit of units) {
@@ -152,12 +152,15 @@ test('the sample files are configurations', async (t) => {
     'system/etc/tardisd.cfg',
   ]);
   t.regex(server, /overdueSeconds +93600 /);
+  const remote = ['--explain-config', '--config', 'system/etc/tardisremote.cfg'];
+  t.regex(await succeed('tardisremote', remote), /ssl +yes /);
   const client = ['--explain-config', '--config', 'system/etc/tardis.cfg'];
   t.regex(await succeed('tardis', client), /passwordFile +\/etc\/tardis\/password /);
   // Settings that are commented out in the samples must be valid too.
   const folder = scratch(t);
   for (const [tool, file] of [
     ['tardisd', 'tardisd.cfg'],
+    ['tardisremote', 'tardisremote.cfg'],
     ['tardis', 'tardis.cfg'],
   ] as const) {
     const text = fs.readFileSync(path.join('system/etc', file), 'utf8');

@@ -3,11 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { CATALOG_VERSION } from '../../src/store/catalog/index.js';
-import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 
-commandsRunHere();
+backupsRunHere();
 
 async function shown(way: readonly string[], ...keys: string[]): Promise<unknown> {
   const [told] = jsonLines(await succeed('sonic', ['getconfig', ...way, '--json', ...keys]));
@@ -82,7 +82,7 @@ test('what a client was set to is sent, kept with the set, and shown, unless eit
   const run = [...place, '--local', source];
   await backup([...run, '--create', '--exclude', '*.tmp']);
   await backup([...run, '--config', config]);
-  await backup([...run, '--config', config, '--send-config']);
+  await backup([...run, '--config', config, '--send-config'], { isProcess: true }); // with its threads
   await backup([...run, '--nosend-config']);
   await backup([...run, '--local-config', server]);
   const env = { TARDIS_SEND_CONFIG: 'no' };

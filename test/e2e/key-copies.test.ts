@@ -2,12 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { commandsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { flipAt } from '../helpers/rot.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const NEXT = 'kelp-Sundry7-mulch';

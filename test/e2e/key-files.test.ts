@@ -3,12 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { parseKeyRecord } from '../../src/crypto/index.js';
-import { commandsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { textOfCodes, textOfPdf } from '../helpers/paper.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const OTHER = 'kelp-Sundry7-mulch';

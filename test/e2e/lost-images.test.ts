@@ -7,14 +7,14 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { DirectoryBackend, listPacks, RecordKind, scanPack } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { commandsRunHere, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rekeys.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { dropInline, frameTools, collectInline } from '../helpers/upkeep.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const PARTLY = 3;
 const BUSY_ENDS_MS = 120_000;

@@ -5,10 +5,10 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import {
+  backupsRunHere,
   BIN,
   cleanEnvironment,
   type CommandOptions,
-  commandsRunHere,
   type Outcome,
   run,
   Server,
@@ -18,7 +18,7 @@ import { textOfPdf } from '../helpers/paper.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 

@@ -5,10 +5,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { file, makeTree, scratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 interface ToldSet {
   readonly set: number;

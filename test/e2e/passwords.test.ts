@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
-  commandsRunHere,
+  backupsRunHere,
   type Outcome,
   run,
   Running,
@@ -16,7 +16,7 @@ import { type Lab, lab } from '../helpers/settings.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { differences, look } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const OTHER = 'kelp-Sundry7-mulch';

@@ -7,10 +7,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { commandsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 
-commandsRunHere();
+backupsRunHere();
 
 function codeIn({ stderr }: Outcome): string | undefined {
   return /\[([A-Z_]+)\]/.exec(stderr)?.[1];

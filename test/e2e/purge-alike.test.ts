@@ -7,14 +7,14 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { plainPackr } from '../../src/system/msgpack/index.js';
-import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { scratch } from '../helpers/scratch.js';
 import { noise, text } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/upkeep.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const HOUR_MS = 3_600_000;
 const OPENED_AT_MS = 1000 * 24 * HOUR_MS;

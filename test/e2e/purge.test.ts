@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   pause,
   run,
@@ -15,7 +15,7 @@ import { runOnTerminal } from '../helpers/terminal.js';
 import { differences, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/upkeep.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const MIB = 1 << 20;
 

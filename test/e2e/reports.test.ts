@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   rest,
   run,
@@ -13,7 +13,7 @@ import {
 } from '../helpers/commands.js';
 import { dir, file, makeTree, scratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 /** Makes two sets of a tree. Every command gets `args`. */
 async function twoSets(t: ExecutionContext, args: readonly string[] = []) {

@@ -6,10 +6,10 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { commandsRunHere, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { dir, file, isRoot, look, makeTree, noise, scratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const LARGE_BYTES = 9 << 20;
 const NOBODY = 65_534;

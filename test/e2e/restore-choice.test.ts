@@ -2,10 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, commandsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { dir, file, look, makeTree, scratch, symlink, text } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 interface Set {
   readonly set: number;

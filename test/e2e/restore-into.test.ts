@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, commandsRunHere, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
 import {
   differences,
@@ -20,7 +20,7 @@ import {
   type TreeNode,
 } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const MIB = 1 << 20;
 const LATER = new Date(2030, 0, 1);

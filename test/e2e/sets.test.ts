@@ -2,10 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, commandsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { dir, file, makeTree, scratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 /** Makes two sets of one client: set 1 has the root `home`, set 2 has two other roots. */
 async function twoJobs(t: ExecutionContext) {

@@ -326,7 +326,7 @@ if (isRoot) {
   });
 }
 
-test('Reserve is the room that each client keeps', async (t) => {
+test('Reserve limits the room that each client keeps', async (t) => {
   const { at, store, source, written } = lab(t);
   const reserve = at('store', 'me', 'reserve');
   const kept = async (text: string): Promise<number | undefined> => {
@@ -336,11 +336,15 @@ test('Reserve is the room that each client keeps', async (t) => {
     );
     return fs.statSync(reserve, { throwIfNoEntry: false })?.size;
   };
-  t.is(await kept(''), 16 * MIB);
+  const small = (await kept(''))!;
+  t.true(small >= MIB / 2 && small <= 1.25 * MIB, `${small}`);
+  fs.writeFileSync(path.join(source, 'large'), noise(1, 4 * MIB));
   t.is(await kept('Reserve = 3M\n'), 3 * MIB);
   // The contents of the file do not compress, so it takes its full size on a compressing file system too.
   t.true(deflateSync(fs.readFileSync(reserve)).length > 3 * MIB);
   t.is(await kept('Reserve = 0M  \n'), undefined);
+  fs.writeFileSync(path.join(source, 'larger'), noise(2, 16 * MIB));
+  t.is(await kept('LeastFree = 33M\n'), 16 * MIB);
 });
 
 test('no backup begins with less free space than LeastFree', async (t) => {

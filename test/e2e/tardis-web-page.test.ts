@@ -1,4 +1,5 @@
 /** The page of tardis-web in a real Chromium. Without one, each test says that it is left out. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -139,6 +140,32 @@ test.serial('hostile names are shown as text, opened, and downloaded', async (t)
     await page.reload();
     await page.locator('.preview-text', { hasText: 'odd' }).waitFor();
     t.true(fs.existsSync(source));
+  });
+});
+
+test.serial('a zip archive has every byte of what is shown', async (t) => {
+  await withPage(t, async (page, { source, base }) => {
+    await enter(page, 'docs');
+    for (const name of ['docs', 'many']) {
+      const download = page.waitForEvent('download');
+      await page.getByRole('link', { name: 'Zip' }).click();
+      const archive = await (await download).path();
+      const out = path.join(base, `zip of ${name}`);
+      const { status, error } = spawnSync('unzip', ['-q', archive, '-d', out]);
+      if (error === undefined) {
+        t.is(status, 0);
+        t.deepEqual(fs.readdirSync(out), [name]);
+        const files = fs.readdirSync(`${source}/${name}`);
+        t.deepEqual(fs.readdirSync(`${out}/${name}`), files);
+        for (const one of files) {
+          const [wanted, found] = [`${source}/${name}/${one}`, `${out}/${name}/${one}`];
+          t.true(fs.readFileSync(wanted).equals(fs.readFileSync(found)), one);
+        }
+      } else t.log(`left out: ${error.message}`);
+      await page.goBack();
+      await page.getByText('docs').waitFor();
+      if (name === 'docs') await enter(page, 'many');
+    }
   });
 });
 

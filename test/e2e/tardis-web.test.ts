@@ -4,7 +4,8 @@ import path from 'node:path';
 import test from 'ava';
 import { run, Running, succeed } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
-import { dir, file, makeTree } from '../helpers/tree.js';
+import { dataFiles } from '../helpers/damage.js';
+import { dir, file, makeTree, noise } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 
 const API = '/api/v1';
@@ -106,6 +107,48 @@ test('what changes something needs the header of the page, and a known shape', a
   } finally {
     await door.close();
   }
+});
+
+test('damage that a restore finds is marked, so that the next backup sends the content again', async (t) => {
+  const base = scratch(t);
+  const { store, source } = await makeLab(base);
+  const place = ['-D', store, '-C', 'me'];
+  const large = `${source}/docs/large`;
+  const content = noise('large', 3 << 20);
+  fs.writeFileSync(large, content);
+  await succeed('tardis', [...place, '--local', source]);
+  const objects = dataFiles({ store, client: 'me' }).map((name) => path.join(store, 'me', name));
+  const object = objects.find((name) => fs.statSync(name).size > 2 << 20)!;
+  const fd = fs.openSync(object, 'r+');
+  fs.writeSync(fd, 'spoilt', 1 << 20);
+  fs.closeSync(fd);
+  const door = await WebDoor.start(store);
+  try {
+    const cookie = await door.enter();
+    const wish = {
+      client: 'me',
+      set: 2,
+      paths: [large],
+      output: path.join(base, 'out'),
+      overwrite: 'always',
+      comparesContents: false,
+      isPreview: false,
+    };
+    const body = JSON.stringify(wish);
+    const started = await door.ask(
+      `${API}/restores`,
+      { ...PAGE, cookie },
+      { method: 'POST', body },
+    );
+    t.is(started.status, 200, started.body);
+    await door.running.until('its mark', () => door.running.stderr.includes('was marked'));
+  } finally {
+    await door.close();
+  }
+  await succeed('tardis', [...place, '--local', source]);
+  const out = path.join(base, 'again');
+  await succeed('regenerate', [...place, '-o', out, large]);
+  t.true(fs.readFileSync(path.join(out, 'large')).equals(content));
 });
 
 test('a page out of a backup cannot act, and the page of tardis-web loads nothing else', async (t) => {

@@ -6,10 +6,20 @@ import { succeed } from '../helpers/commands.js';
 import { mounted, outputOf, until } from '../helpers/mounted-sets.js';
 import { chooser } from '../helpers/random-tree.js';
 import { seed } from '../helpers/seed.js';
-import { dir, file, makeTree, noise, sparse, text } from '../helpers/tree.js';
+import {
+  attributesOf,
+  bytesOf,
+  dir,
+  file,
+  makeTree,
+  noise,
+  sparse,
+  symlink,
+  text,
+} from '../helpers/tree.js';
 
 const MIB = 1 << 20;
-const OPERATIONS = 2000;
+const OPERATIONS = 10_000;
 const READERS = 8;
 
 /** Reads a range of a file. */
@@ -26,7 +36,7 @@ function rangeOf(name: string, position: number, bytes: number): Buffer {
 test.serial(
   'random ranges, names and attributes of a mount are those of the source',
   mounted(async (lab, t) => {
-    const names = ['noise', 'text', 'small', 'holes', 'none', 'many/f7', 'many'];
+    const names = ['noise', 'text', 'small', 'holes', 'none', 'link', 'many/f7', 'many'];
     makeTree(lab.source, [
       file('noise', noise(1, 5 * MIB + 77)),
       file('text', text(2, 4 * MIB + 5)),
@@ -35,7 +45,8 @@ test.serial(
         [3, noise(4, 100_000)],
         [7 * MIB - 5, noise(5, 10)],
       ]),
-      file('none'),
+      file('none', '', { attributes: { 'user.one': 'first', 'user.two': 'second' } }),
+      symlink('link', 'many/../small'),
       dir(
         'many',
         Array.from({ length: 500 }, (_, n) => file(`f${n}`, text(n, n * 9))),
@@ -53,6 +64,15 @@ test.serial(
       }
       const [one, other] = [fs.lstatSync(here), fs.lstatSync(there)];
       t.deepEqual([other.size, other.mode, other.mtimeMs], [one.size, one.mode, one.mtimeMs]);
+      const differs = attributesOf(bytesOf(here)).compare(attributesOf(bytesOf(there))) !== 0;
+      if (differs) {
+        t.fail(`${name}: other attributes (seed ${seed})`);
+        return;
+      }
+      if (one.isSymbolicLink()) {
+        t.is(fs.readlinkSync(there), fs.readlinkSync(here));
+        continue;
+      }
       const position = choose(one.size + 100);
       const bytes = [1, 511, 4096, 70_000, 2 * MIB][choose(5)]!;
       const found = rangeOf(there, position, bytes);

@@ -58,6 +58,28 @@ test.serial(
 );
 
 test.serial(
+  'a client that encrypts is mounted through tardisremote, by the URL of its interface',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, everything());
+    const password = lab.password('secret');
+    await lab.save(['--password-file', password]);
+    const at = (name: string): string => path.join(lab.home, name);
+    const files = ['--certfile', at('cert.pem'), '--keyfile', at('key.pem'), '--make-certificate'];
+    const words = ['-D', lab.store, '--json', '--port', '0', '--address', '127.0.0.1', '--ssl'];
+    const server = new Running('tardisremote', [...words, ...files]);
+    t.teardown(() => server.signalGroup('SIGKILL'));
+    await server.until('its line', () => server.stdout.includes('\n'));
+    const { ready } = JSON.parse(server.stdout) as { ready: string };
+    const refused = await lab.mount(`server=${ready},client=me,pwfile=${lab.password('guess')}`);
+    t.is(refused.status, 12, refused.stderr);
+    const far = await lab.mount(`server=${ready},client=me,pwfile=${password}`);
+    t.is(far.status, 0, far.stderr);
+    t.is(lab.differences(), '');
+    await lab.unmount();
+  }),
+);
+
+test.serial(
   'new sets appear, and what is open in a deleted one is stale',
   mounted(async (lab, t) => {
     makeTree(lab.source, [file('a', 'first'), dir('d', [file('b', 'first')])]);

@@ -139,7 +139,10 @@ test('a file system below a root that is unmounted during a backup is held', asy
     await succeed('regenerate', [...place, '-o', out, root]);
     t.is(fs.readFileSync(path.join(out, 'root/own/file'), 'utf8'), 'own and more');
     t.is(fs.readFileSync(path.join(out, 'root/below/z/deep/last'), 'utf8'), 'last');
-    t.true(fs.readFileSync(path.join(out, 'root/below/large 1')).equals(noise(1, LARGE_BYTES)));
+    // It may have been read before the file system went away.
+    const large = fs.readFileSync(path.join(out, 'root/below/large 1'));
+    const older = noise(1, LARGE_BYTES);
+    t.true(large.equals(older) || large.equals(Buffer.concat([older, Buffer.from('more')])));
   });
 });
 

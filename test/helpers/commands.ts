@@ -32,6 +32,8 @@ export interface CommandOptions {
   readonly uid?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** True for a command whose process the test needs, whatever the file says. */
+  readonly isProcess?: true;
   /** The id of a process whose mounts the command sees in place of its own. */
   readonly mountsOf?: number | undefined;
 }
@@ -146,29 +148,35 @@ export class Running {
 /** Limits the commands that run at once; the tests of one file run concurrently. */
 const places = new Credit(4);
 
-let runsHere = false;
+const READERS: readonly ToolHere[] = ['sonic', 'regenerate', 'lstardis', 'tardiff'];
+let toolsHere: ReadonlySet<string> = new Set();
 
 /**
  * Makes this test file run the commands that read or change a store in its own thread, because their processes are not
  * its subject. Backups and servers stay processes.
  */
 export function commandsRunHere(): void {
-  runsHere = true;
+  toolsHere = new Set(READERS);
 }
 
-const TOOLS_HERE: ReadonlySet<string> = new Set<ToolHere>([
-  'sonic',
-  'regenerate',
-  'lstardis',
-  'tardiff',
-]);
+/** Makes this test file run backups in its own thread too, each with its local server. Other servers stay processes. */
+export function backupsRunHere(): void {
+  toolsHere = new Set<ToolHere>([...READERS, 'tardis']);
+}
+
+const WITH_THREADS: ReadonlySet<string> = new Set<ToolHere>(['tardis', 'regenerate']);
+
+/** The time zone of this thread, which no variable changes any more. */
+const ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** True if a command needs no process: it gets no user, directory, mounts, time, or variable of Node.js or the system. */
 function mayRunHere(tool: Tool, args: readonly string[], options: CommandOptions): boolean {
   const { env = {}, ...others } = options;
-  const isOurs = Object.keys(env).every((name) => /^(TARDIS|XDG)_/.test(name));
+  const isOurs = Object.entries(env).every(
+    ([name, value]) => /^(TARDIS|XDG)_/.test(name) || (name === 'TZ' && value === ZONE),
+  );
   const isText = args.every((arg) => !arg.includes('\ufffd'));
-  return runsHere && TOOLS_HERE.has(tool) && isOurs && isText && Object.keys(others).length === 0;
+  return toolsHere.has(tool) && isOurs && isText && Object.keys(others).length === 0;
 }
 
 /** Runs a command to its end. */
@@ -178,8 +186,9 @@ export async function run(
   options: CommandOptions = {},
 ): Promise<Outcome> {
   if (mayRunHere(tool, args, options)) {
-    // A pool of threads for a small restore takes longer than the restore.
-    const inline = tool === 'regenerate' && !args.includes('--workers') ? ['--workers', '0'] : [];
+    // A pool of threads for a small backup or restore takes longer than that.
+    const isInline = WITH_THREADS.has(tool) && !args.some((arg) => arg.startsWith('--workers'));
+    const inline = isInline ? ['--workers', '0'] : [];
     const { status, stdout, stderr } = await runHere(
       tool as ToolHere,
       [...inline, ...args],
@@ -374,7 +383,7 @@ const STATE = path.join(os.tmpdir(), `tardis-test-state-${randomUUID()}`);
 process.once('exit', () => fs.rmSync(STATE, { recursive: true, force: true }));
 
 /** Removes the state of a port, which another server of this file with other clients may have used. */
-function forgetServer(port: number): void {
+export function forgetServer(port: number): void {
   const clients = path.join(STATE, 'tardis', 'clients');
   if (!fs.existsSync(clients)) return;
   // Other names are temporary files of commands that are running now; they may be renamed at any time.

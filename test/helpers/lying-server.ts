@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { ExecutionContext } from 'ava';
 import { WebSocket, WebSocketServer } from 'ws';
 import { type MessageName, MESSAGES } from '../../src/transport/index.js';
-import type { Server } from './commands.js';
+import { forgetServer, type Server } from './commands.js';
 
 /** Returns the messages to forward in place of a message of the server: none to omit it, two to repeat it. */
 export type Lie = (name: MessageName, bytes: Buffer) => readonly Buffer[];
@@ -30,6 +30,7 @@ export async function lyingServer(
   sockets.on('connection', (client) => join(client, honest.port, lie, hear));
   await new Promise((resolve) => void sockets.once('listening', resolve));
   const { port } = sockets.address() as AddressInfo;
+  forgetServer(port);
   return ['--server', '127.0.0.1', '--port', String(port), '--insecure-tcp', '--reconnect', '0'];
 }
 

@@ -166,6 +166,7 @@ ofPackages(
     }
     for (const file of [
       'systemd/system/tardisd.service',
+      'systemd/system/tardisremote.service',
       'systemd/system/tardis.timer',
       'sysusers.d/tardis.conf',
       'tmpfiles.d/tardis.conf',
@@ -179,6 +180,7 @@ ofPackages(
     t.deepEqual(conffiles, [...files.keys()].filter((file) => file.startsWith('/etc/')).sort());
     t.true(
       conffiles.includes('/etc/tardis/tardisd.cfg') &&
+        conffiles.includes('/etc/tardis/tardisremote.cfg') &&
         conffiles.includes('/etc/logrotate.d/tardis'),
     );
     t.is(files.get('/etc/tardis/tardis.cfg'), '-rw-------');

@@ -1,8 +1,15 @@
-/** An object store in memory, with faults at chosen requests, for tests of what is built on it. */
+/** An object store in memory, for tests and as the simplest implementation of the contract. Requests may fail. */
+import { createHash } from 'node:crypto';
 import { TardisError } from '../../src/errors/index.js';
-import type { ObjectBody, ObjectHead, ObjectStore } from '../../src/store/objects/index.js';
+import {
+  isListPrefix,
+  isObjectKey,
+  type ObjectBody,
+  type ObjectHead,
+  type ObjectStore,
+} from '../../src/store/objects/index.js';
 
-/** Called before each request; a fault throws or waits here. */
+/** Called before each request; a fault throws or waits here. `apply` does what the request would do. */
 export type BeforeRequest = (
   kind: 'put' | 'read' | 'head' | 'list',
   name: string,
@@ -10,74 +17,104 @@ export type BeforeRequest = (
 ) => Promise<void> | void;
 
 /** The objects of a store, which several connections share. */
-export type Objects = Map<string, Buffer>;
+export type Objects = Map<string, Stored>;
+
+interface Stored {
+  readonly bytes: Buffer;
+  readonly modifiedMs: number;
+}
 
 export class MemoryObjectStore implements ObjectStore {
   private readonly objects: Objects;
   private readonly before: BeforeRequest;
 
-  constructor(objects: Objects, before: BeforeRequest = () => undefined) {
+  constructor(objects: Objects = new Map(), before: BeforeRequest = () => undefined) {
     this.objects = objects;
     this.before = before;
   }
 
   async putNew(name: string, body: ObjectBody): Promise<'created' | 'exists'> {
     const bytes = await bytesOf(body);
+    const stored = { bytes, modifiedMs: seconds() };
     const apply = (): void => {
-      if (!this.objects.has(name)) this.objects.set(name, bytes);
+      if (!this.objects.has(checked(name))) this.objects.set(name, stored);
     };
     await this.before('put', name, apply);
     apply();
-    return this.objects.get(name)!.equals(bytes) ? 'created' : 'exists';
+    return this.objects.get(name)!.bytes.equals(bytes) ? 'created' : 'exists';
   }
 
   async putOwn(name: string, bytes: Uint8Array): Promise<void> {
-    const copy = Buffer.from(bytes);
-    const apply = (): void => void this.objects.set(name, copy);
+    const stored = { bytes: Buffer.from(bytes), modifiedMs: seconds() };
+    const apply = (): void => void this.objects.set(checked(name), stored);
     await this.before('put', name, apply);
     apply();
   }
 
   async read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number> {
     await this.before('read', name, () => undefined);
-    const object = this.objects.get(name);
-    if (object !== undefined) return object.copy(target, 0, at, at + bytes);
-    throw Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
+    const there = this.objects.get(checked(name));
+    if (there === undefined) {
+      throw Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
+    }
+    return there.bytes.subarray(at, at + bytes).copy(target);
   }
 
   async readWhole(name: string, maxBytes: number): Promise<Buffer | undefined> {
     await this.before('read', name, () => undefined);
-    const object = this.objects.get(name);
-    if (object !== undefined && object.length > maxBytes) {
-      throw new TardisError('INTERNAL', `${name} is too large`);
+    const there = this.objects.get(checked(name));
+    if (there !== undefined && there.bytes.length > maxBytes) {
+      throw new TardisError('BUCKET_ANSWER_INVALID', `${name} is too large`);
     }
-    return object && Buffer.from(object);
+    return there === undefined ? undefined : Buffer.from(there.bytes);
   }
 
   async head(name: string): Promise<ObjectHead | undefined> {
     await this.before('head', name, () => undefined);
-    const object = this.objects.get(name);
-    return object && { sizeBytes: object.length, modifiedMs: 0, storeNowMs: 0 };
+    const there = this.objects.get(checked(name));
+    if (there === undefined) return undefined;
+    return {
+      sizeBytes: there.bytes.length,
+      modifiedMs: there.modifiedMs,
+      storeNowMs: seconds(),
+    };
   }
 
   async *list(prefix: string, after = ''): AsyncGenerator<string> {
+    if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
     await this.before('list', prefix, () => undefined);
-    const names = [...this.objects.keys()].filter((name) => name.startsWith(prefix));
-    yield* names.filter((name) => name > after).sort();
+    for (const name of [...this.objects.keys()].sort()) {
+      if (name.startsWith(prefix) && name > after) yield name;
+    }
   }
 
   async remove(names: readonly string[]): Promise<void> {
-    for (const name of names) this.objects.delete(name);
+    for (const name of names) this.objects.delete(checked(name));
   }
 
   close(): void {
-    // nothing is open
+    // there is nothing to close
   }
 }
 
+/** Returns all bytes of a body. Throws if they are not those that it promises. */
 async function bytesOf(body: ObjectBody): Promise<Buffer> {
   if (body instanceof Uint8Array) return Buffer.from(body);
-  const pieces: Uint8Array[] = [];
-  for await (const piece of body.open()) pieces.push(Buffer.from(piece));
-  return Buffer.concat(pieces);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body.open()) chunks.push(Buffer.from(chunk));
+  const bytes = Buffer.concat(chunks);
+  const sha256 = createHash('sha256').update(bytes).digest();
+  if (bytes.length !== body.sizeBytes || !sha256.equals(Buffer.from(body.sha256))) {
+    throw new Error('a body has other bytes than it promises');
+  }
+  return bytes;
+}
+
+function checked(name: string): string {
+  if (!isObjectKey(name)) throw new Error(`"${name}" is no name of an object`);
+  return name;
+}
+
+function seconds(): number {
+  return Math.floor(Date.now() / 1000) * 1000;
 }

@@ -217,6 +217,7 @@ test('curl, wget and rclone read WebDAV', async (t) => {
   const obscured = spawnSync('rclone', ['obscure', doors.token], { encoding: 'utf8' });
   if (obscured.error !== undefined) {
     t.log('left out: rclone is not installed');
+    t.pass();
     return;
   }
   const remote = `:webdav,url='${url}',vendor=other,user=any,pass='${obscured.stdout.trim()}':`;

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { placeOfNode, VersionsTree } from '../../src/mount/index.js';
+import { provenGaps, provenVersions } from '../../src/tools/index.js';
 import { registerDav } from '../../src/web/dav/index.js';
 import { keyringOfPlace } from '../helpers/damage.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
@@ -26,13 +27,16 @@ async function makeLab(t: ExecutionContext) {
   fs.writeFileSync(path.join(source, 'two', 'name'), `${SECRET}, again`);
   await backupInline(inlineSystem(), place, [source], password);
   const keyring = (await keyringOfPlace(place))!;
-  const lies = { isLying: false };
+  const lies = { isLying: false, isHiding: false };
   const [one, two] = ['one', 'two'].map((above) =>
     keyring.names.path(Buffer.from(`${source}/${above}/name`)),
   );
   const open = () =>
     openLied(place, keyring, (honest) => ({
-      versions: (sealed) => honest.versions(lies.isLying && sealed.equals(one!) ? two! : sealed),
+      versions: async (sealed) => {
+        const found = await honest.versions(lies.isLying && sealed.equals(one!) ? two! : sealed);
+        return lies.isHiding ? found.slice(0, 1) : found;
+      },
     }));
   return { open, lies, source };
 }
@@ -79,6 +83,37 @@ test('the API marks each as damaged', async (t) => {
   const { versions } = await ask();
   t.is(versions.length, 2);
   for (const { entry } of versions) t.regex(entry.damage ?? '', /does not have this version/);
+});
+
+test('lstardis leaves them out, and does not call a path gone that a set has', async (t) => {
+  const { open, lies, source } = await makeLab(t);
+  const history = open();
+  t.teardown(() => history.close());
+  const at = Buffer.from(`${source}/one/name`);
+  const ask = async () => provenVersions(history, at, await history.versions(at));
+  t.like(await ask(), { versions: { length: 2 }, refused: { length: 0 } });
+  lies.isLying = true;
+  const lied = await ask();
+  t.deepEqual(lied.versions, []);
+  t.deepEqual(
+    lied.refused.map(({ code }) => code),
+    ['NOT_AUTHENTIC'],
+  );
+  lies.isLying = false;
+  lies.isHiding = true;
+  t.is((await ask()).versions.length, 1);
+  const gap = { entry: undefined, firstSet: 2, lastSet: undefined };
+  const gaps = await provenGaps(history, at, [gap], await history.sets());
+  t.deepEqual(gaps.shown, []);
+  t.deepEqual(
+    gaps.refused.map(({ code }) => code),
+    ['NOT_AUTHENTIC'],
+  );
+  const never = Buffer.from(`${source}/one/never`);
+  t.like(await provenGaps(history, never, [gap], await history.sets()), {
+    shown: [gap],
+    refused: [],
+  });
 });
 
 test('a mount shows the names of versions only, without nodes', async (t) => {

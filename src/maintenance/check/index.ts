@@ -2,3 +2,5 @@ export { checkClient, type CheckOptions, type CheckResult, type CheckStep } from
 export * from './findings.js';
 export type { ReadData, ReadRequest } from './read-plan.js';
 export { VersionNames } from './versions.js';
+export { parityOf, type ParitySummary } from './parity-summary.js';
+export { repairClient, type RepairFinding, type RepairResult } from './repair.js';

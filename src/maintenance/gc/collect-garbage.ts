@@ -5,8 +5,14 @@
  * session waits for it.
  */
 import path from 'node:path';
-import { throwIfAborted } from '../../errors/index.js';
-import { type ClientDirectory, mediumOf, objectName, packName } from '../../store/index.js';
+import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  leavesRoom,
+  mediumOf,
+  objectName,
+  packName,
+} from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { listCopies } from '../../store/writer/index.js';
@@ -17,6 +23,7 @@ import type { FrameTools } from './repack.js';
 import { requireNoSecond } from '../../store/writer/index.js';
 import { hasGarbage, requireSoundUnlocked } from './sound-catalog.js';
 import { dropVersions, type Pace, sweep } from './sweep.js';
+import { protectMissing } from './missing-parity.js';
 import { writeWantedImage } from './wanted-image.js';
 
 export type GcStep = 'versions' | 'contents' | 'packs' | 'files';
@@ -85,6 +92,7 @@ export async function collectGarbage(
     mediumOf(system, directory).forgetAsking();
     await run.all();
     await run.writeImage();
+    await run.protect();
     store.close();
     return { ...run.report, isDone: true };
   } catch (error) {
@@ -119,6 +127,12 @@ function yieldIfWanted(
 ): void {
   throwIfAborted(signal);
   if (mediumOf(system, directory).isWanted()) throw new Yielded();
+}
+
+/** True for an error of the disk or of the store, as opposed to one that ends the run. */
+function isOfStore(error: unknown): boolean {
+  if (error instanceof TardisError) return error.code !== 'INTERRUPTED';
+  return systemCode(error) !== undefined;
 }
 
 class Run {
@@ -196,6 +210,23 @@ class Run {
   /** Writes an image if one is wanted. It runs last, since it needs space. */
   async writeImage(): Promise<void> {
     await writeWantedImage(this.store, () => this.breathe());
+  }
+
+  /** Makes the parity of what this run has written, and of packs that have none. It runs last, since it needs space. */
+  async protect(): Promise<void> {
+    const { store, system, options } = this;
+    const { parityPercent = 0, leastFreeBytes } = options.limits;
+    await store.parity.protectAll();
+    const hasRoom = (bytes: number): boolean =>
+      !store.reserve.wasReleased && leavesRoom(bytes, store.reserve.freeBytes, leastFreeBytes);
+    const breathe = (): Promise<void> => this.breathe();
+    const request = { percent: parityPercent, hasRoom, breathe };
+    try {
+      await protectMissing(store.backend, system.native, request);
+    } catch (error) {
+      // The work is done without it. `sonic check` counts what has no parity, and its --repair reports the failure.
+      if (!isOfStore(error)) throw error;
+    }
   }
 
   private reportStep(step: GcStep, done: number, of?: number): void {

@@ -23,8 +23,10 @@ const LEAST_WASTE_RATIO = 0.01;
 const MAX_PIECE_BYTES = 64 << 20;
 /** Divisor of the available space for the size of the first piece. If truncating frees nothing, no more is lost. */
 const FIRST_PIECE_PART = 8;
+/** A piece may be this many times as large as the largest one whose cut freed space. */
+const PIECE_GROWTH = 2;
 /**
- * Fewest bytes of a cut that shows whether cuts free space. A smaller cut may free less because of block sizes,
+ * Fewest bytes of a cut that shows whether it freed space. A smaller cut may free less because of block sizes,
  * or because other processes write meanwhile.
  */
 const SHOWING_BYTES = 256 << 10;
@@ -63,8 +65,10 @@ class Compaction {
   private freedBytes = 0;
   /** The first pack with a record that did not fit. */
   private tooLarge: PackUse | undefined;
-  /** True if truncating a pack frees space on this file system; undefined until a cut has shown it. */
-  private cutsFree: boolean | undefined;
+  /** False once a cut freed less than half of what it cut. */
+  private cutsFree = true;
+  /** Size in bytes of the largest piece whose cut freed space. */
+  private provenBytes = 0;
   /** Bytes that a new image would take; undefined until measured. */
   private imageBytes: number | undefined;
   private readonly store: StoreWriter;
@@ -202,7 +206,7 @@ class Compaction {
     }
     const records = use.records.toSorted((one, other) => one[3] - other[3]);
     while (use.neededBytes > headroom.bytes) {
-      if (this.cutsFree === false) return false;
+      if (!this.cutsFree) return false;
       const piece = this.takePiece(records);
       const last = records.at(-1);
       const to = last === undefined ? 0 : last[3] + last[4];
@@ -213,7 +217,7 @@ class Compaction {
       await mover.move(piece);
       if (piece.length > 0) await mover.settle();
       const cutBytes = use.sizeBytes - to;
-      await this.cut(use.pack, to, cutBytes);
+      await this.cut(use.pack, to, { cutBytes, pieceBytes });
       this.freedBytes += cutBytes;
       Object.assign(use, { sizeBytes: to, neededBytes: this.costOf(records), records });
     }
@@ -221,15 +225,15 @@ class Compaction {
     return true;
   }
 
-  /** Takes records that fit from the end of a list; fewer of them until a cut has shown that it frees space. */
+  /** Takes records that fit from the end of a list; few at first, and more after each cut that freed space. */
   private takePiece(records: RecordUse[]): RecordUse[] {
     const most = Math.min(this.options.headroom.bytes, MAX_PIECE_BYTES);
-    const wanted = this.cutsFree === undefined ? most / FIRST_PIECE_PART : most;
+    const wanted = Math.max(most / FIRST_PIECE_PART, PIECE_GROWTH * this.provenBytes);
     const piece: RecordUse[] = [];
     let sum = 0;
     for (let last = records.at(-1); last !== undefined; last = records.at(-1)) {
       sum += this.costOf([last]);
-      if (sum > (piece.length === 0 ? most : wanted)) break;
+      if (sum > (piece.length === 0 ? most : Math.min(most, wanted))) break;
       piece.push(records.pop()!);
     }
     return piece;
@@ -241,11 +245,15 @@ class Compaction {
   }
 
   /**
-   * Truncates a pack behind its last needed record, once an event that records this is durable. The first cut
-   * of enough bytes shows whether cuts free space here. On btrfs they do not: it keeps the blocks of an extent
-   * until all of them are free.
+   * Truncates a pack behind its last needed record, once an event that records this is durable. Each cut of enough
+   * bytes shows whether it freed space. On btrfs it may not: btrfs keeps the blocks of an extent until all of them
+   * are free, and a pack has short extents and long ones.
    */
-  private async cut(pack: PackNumber, to: number, cutBytes: number): Promise<void> {
+  private async cut(
+    pack: PackNumber,
+    to: number,
+    { cutBytes, pieceBytes }: { cutBytes: number; pieceBytes: number },
+  ): Promise<void> {
     const { store } = this;
     const { headroom } = this.options;
     await this.requireEmpty((one, position) => one === pack && position >= to);
@@ -253,12 +261,14 @@ class Compaction {
     store.appendOwn(buildEvent(store.nextSequence(), event));
     applyEvent(store.catalog, event);
     await store.checkpoint();
-    const shows = this.cutsFree === undefined && cutBytes >= SHOWING_BYTES;
+    const shows = cutBytes >= SHOWING_BYTES;
     if (shows) await headroom.settle();
     const { freeBytes } = store.reserve;
     await store.backend.shorten(packName(pack), to);
     await headroom.settle();
-    if (shows) this.cutsFree = store.reserve.freeBytes - freeBytes >= cutBytes / 2;
+    if (!shows) return;
+    this.cutsFree = store.reserve.freeBytes - freeBytes >= cutBytes / 2;
+    if (this.cutsFree) this.provenBytes = Math.max(this.provenBytes, pieceBytes);
   }
 
   /**

@@ -17,5 +17,5 @@ export {
 } from './purge.js';
 export { rebuildCatalog } from './rebuild.js';
 export type { FrameTools } from './repack.js';
-export { requireSoundCatalog } from './sound-catalog.js';
+export { requireSoundCatalog, requireSoundUnlocked } from './sound-catalog.js';
 export { writeMissingImage, writeImageIfRoom } from './wanted-image.js';

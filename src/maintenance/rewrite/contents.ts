@@ -329,7 +329,8 @@ export class ContentMover {
   }
 }
 
-function entriesOf(header: RecordHeader, index: Buffer): readonly FrameEntry[] {
+/** Returns the contents of a record in one piece. Throws RECORD_DAMAGED. */
+export function entriesOf(header: RecordHeader, index: Buffer): readonly FrameEntry[] {
   if (header.kind === RecordKind.frame) return readFrameIndex(header, index);
   const { digest, sizeBytes }: ContentIndex = readContentIndex(index);
   if (sizeBytes !== header.rawBytes) {
@@ -338,22 +339,25 @@ function entriesOf(header: RecordHeader, index: Buffer): readonly FrameEntry[] {
   return [{ digest, sizeBytes, offset: 0 }];
 }
 
-type Placed = Pick<StoredContent, 'pack' | 'position' | 'digest' | 'recordBytes'>;
+export type Placed = Pick<StoredContent, 'pack' | 'position' | 'digest' | 'recordBytes'>;
 
-function placeOf(stored: Placed): RecordPlace {
+/** Returns the place of a content's record. */
+export function placeOf(stored: Placed): RecordPlace {
   const { position, recordBytes, digest } = stored;
   return { object: locationName(stored, digest), position, recordBytes };
 }
 
 /** True for damage, which can only be in the old generation. Every other error ends the run. */
-function isDamage(error: unknown): boolean {
+export function isDamage(error: unknown): boolean {
   return error instanceof TardisError && ['RECORD_DAMAGED', 'CONTENT_DAMAGED'].includes(error.code);
 }
 
-function damaged({ object, position }: RecordPlace): TardisError {
+/** Returns the error for a record whose bytes are wrong. */
+export function damaged({ object, position }: RecordPlace): TardisError {
   return new TardisError('RECORD_DAMAGED', `a record in ${object} is damaged`, { position });
 }
 
-function tooLarge({ object, position }: RecordPlace): TardisError {
+/** Returns the error for a record that is larger than any writer makes. */
+export function tooLarge({ object, position }: RecordPlace): TardisError {
   return new TardisError('RECORD_DAMAGED', `a record in ${object} claims too much`, { position });
 }

@@ -31,10 +31,8 @@ import { isNameByFormat } from '../../retention/index.js';
 import { type StoreWriter, defaultSetName, SetJournal } from '../../store/writer/index.js';
 import { buildEvent, type RootRecord } from '../../store/index.js';
 import { yieldRegularly } from '../../system/index.js';
-import type { ContentMover } from './contents.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
-import type { HistorySeals } from './history-seals.js';
 import { pages } from './pages.js';
 
 const PAGE_ENTRIES = 2048;
@@ -45,21 +43,42 @@ const NO_CONTENTS: ReadonlyMap<string, number> = new Map();
 const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
 const ROW_HINT_BYTES = 256;
 
+/** Gives the contents of copied entries their new digests. */
+export interface CopiedDigests {
+  /** Returns the digest that an old content has in the new generation; undefined if it is not stored there. */
+  digestOf(old: Uint8Array): Buffer | undefined;
+  /** Returns the digest of a content that is lost. */
+  standIn(old: Uint8Array): Buffer;
+}
+
+/** Writes the seals of copied sets. */
+export interface CopiedSeals {
+  /** Takes note of directories that a set without a seal changed. */
+  changed(directories: readonly number[]): void;
+  /** Seals a set whose entries are complete. */
+  seal(
+    journal: SetJournal,
+    set: BackupSet,
+    roots: readonly RootRecord[],
+    changed: readonly number[],
+  ): Promise<void>;
+}
+
 export class CopiedHistory {
-  private readonly breathe = yieldRegularly();
+  protected readonly breathe = yieldRegularly();
+  protected readonly old: OldGeneration;
+  protected readonly store: StoreWriter;
   /** Undefined if the new generation has no seals. */
-  private readonly seals: HistorySeals | undefined;
-  private readonly old: OldGeneration;
-  private readonly store: StoreWriter;
+  private readonly seals: CopiedSeals | undefined;
   private readonly keys: NewKeys;
-  private readonly contents: ContentMover;
+  private readonly contents: CopiedDigests;
 
   constructor(
     old: OldGeneration,
     store: StoreWriter,
     keys: NewKeys,
-    contents: ContentMover,
-    seals: HistorySeals | undefined,
+    contents: CopiedDigests,
+    seals: CopiedSeals | undefined,
   ) {
     this.old = old;
     this.store = store;
@@ -107,7 +126,7 @@ export class CopiedHistory {
    * Copies the records of which accounts made which sets. Deleted sets are included, since entries of them may
    * still be open.
    */
-  private bringAccounts(): void {
+  protected bringAccounts(): void {
     const { accounts } = this.store.catalog;
     const known = new Set(accounts.sets().map(({ set, root }) => `${set} ${root}`));
     for (const { set, root, account } of this.old.catalog.accounts.sets()) {
@@ -137,7 +156,7 @@ export class CopiedHistory {
   }
 
   /** Replays all changes of one set. `set` is undefined if nothing else of it is known. */
-  private async replay(
+  protected async replay(
     number: number,
     set: BackupSet | undefined,
     directories: readonly number[],
@@ -145,8 +164,7 @@ export class CopiedHistory {
     const journal = new SetJournal(this.store, number);
     const roots = set === undefined ? [] : this.openSet(journal, set);
     for (const directory of directories) {
-      this.replayEnds(journal, directory);
-      this.replayBeginnings(journal, directory);
+      this.replayChanges(journal, directory);
       await this.breathe();
     }
     if (set?.state === 'complete') {
@@ -176,7 +194,7 @@ export class CopiedHistory {
     this.bringMarks(journal, set);
     this.bringConfig(journal, number);
     // Owners that were reported by a set deleted since then belong to this set, too.
-    const before = sets.all().findLast((one) => one.set < number)?.set ?? 0;
+    const before = store.catalog.sets.all().findLast((one) => one.set < number)?.set ?? 0;
     for (const owner of history.ownersBetween(before, number)) {
       journal.addOwner({ ...owner, name: keys.owner({ ...owner, name: old.openOwner(owner) }) });
     }
@@ -239,6 +257,12 @@ export class CopiedHistory {
     return plain === defaultSetName(set, openedAtMs) || isNameByFormat(formats, plain, openedAtMs);
   }
 
+  /** Writes the changes that the set of the journal made in a directory. */
+  protected replayChanges(journal: SetJournal, directory: DirectoryId): void {
+    this.replayEnds(journal, directory);
+    this.replayBeginnings(journal, directory);
+  }
+
   private replayEnds(journal: SetJournal, directory: DirectoryId): void {
     const { history } = this.old.catalog;
     const place = { root: history.rootOf(directory), directory, isNew: false };
@@ -256,15 +280,24 @@ export class CopiedHistory {
     const ask = (after: Buffer): CatalogEntry[] =>
       history.begunIn(directory, journal.set, after, PAGE_ENTRIES);
     for (const entries of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) {
-      const children = entries.map(({ childId }) => childId);
-      const rows = this.sealedRows(directory, entries);
-      let at = 0;
-      for (const [index, entry] of entries.entries()) {
-        const sealed = rows.row(at);
-        at += sealed.length;
-        const row = directory === ROOTS_DIRECTORY ? renamed(sealed, entry.name) : sealed;
-        this.put(journal, directory, new RowReader(row), children[index]);
-      }
+      this.putAll(journal, directory, entries);
+    }
+  }
+
+  /** Writes entries of a directory as the open versions of their names. */
+  protected putAll(
+    journal: SetJournal,
+    directory: DirectoryId,
+    entries: readonly CatalogEntry[],
+  ): void {
+    const children = entries.map(({ childId }) => childId);
+    const rows = this.sealedRows(directory, entries);
+    let at = 0;
+    for (const [index, entry] of entries.entries()) {
+      const sealed = rows.row(at);
+      at += sealed.length;
+      const row = directory === ROOTS_DIRECTORY ? renamed(sealed, entry.name) : sealed;
+      this.put(journal, directory, new RowReader(row), children[index]);
     }
   }
 

@@ -1,3 +1,11 @@
+export {
+  copyClient,
+  type CopyProgress,
+  type CopyRequest,
+  type CopyResult,
+  type CopyStep,
+} from './copy.js';
+export type { ClientPlace } from './copy-target.js';
 export { finishSwitched, forgetHere, type ForgetOptions, requestsDigest } from './forget.js';
 export { Generations, type Marker, type Stage } from './generations.js';
 export { requireOwnPacks } from './own-packs.js';

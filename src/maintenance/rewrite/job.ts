@@ -261,6 +261,7 @@ class Run {
     store.catalog.state.writeDoubtfulUpTo(old.catalog.state.readDoubtfulUpTo());
     this.copyCounters();
     await store.checkpoint();
+    await store.parity.protectAll();
     onProgress('compare', 0, undefined);
     const fresh = openHistoryIn(system, generations.second, new Access(undefined), 0);
     try {

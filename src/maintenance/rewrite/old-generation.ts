@@ -21,10 +21,10 @@ export class OldGeneration {
   /** Undefined if the generation does not encrypt. */
   readonly keyring: Keyring | undefined;
   readonly source: RecordSource;
+  readonly backend: Backend;
   private readonly catalogIdentity: string | undefined;
   private readonly files: Files;
   private readonly opener: EntryOpener | undefined;
-  private readonly backend: Backend;
 
   /** `catalogPath`: a catalog with less in it, to use instead of its own. Throws CATALOG_*. */
   constructor(

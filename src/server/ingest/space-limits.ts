@@ -16,6 +16,7 @@ export class SpaceLimits {
   private lookedAtBytes = 0;
   /** A measurement of the free bytes, with the bytes stored at that moment. */
   private exact: { readonly freeBytes: number; readonly storedBytes: number } | undefined;
+  private readonly received = { rowBytes: 0, allBytes: 0 };
   private readonly store: StoreWriter;
   private readonly large: IncomingContents;
 
@@ -25,13 +26,23 @@ export class SpaceLimits {
   }
 
   private get storedBytes(): number {
-    return this.store.packs.appendedBytes + this.large.stagedBytes;
+    const { packs, parity } = this.store;
+    return packs.appendedBytes + parity.bytes + this.large.stagedBytes;
   }
 
   /** Checks both limits before a set is opened. Throws QUOTA_EXCEEDED, DISK_FULL. */
   require(): void {
     this.store.space?.requireRoom();
-    this.store.reserve.require();
+    this.store.requireReserve(this.received);
+  }
+
+  /**
+   * Makes the reserve large enough for a message before it is handled, so that it can be kept. Throws DISK_FULL.
+   */
+  prepare(bytes: number, contentBytes: number): void {
+    this.received.rowBytes += bytes - contentBytes;
+    this.received.allBytes += bytes;
+    this.store.coverReserve(this.received);
   }
 
   /**

@@ -157,6 +157,8 @@ export class StorageSession implements StorageHandle {
       if (this.ingest === undefined) await this.store.checkpoint();
       else await this.ingest.checkpoint();
       await writeImageIfRoom(this.store);
+      await this.store.parity.protectAll();
+      this.room.settle();
       this.store.close();
     } catch (error) {
       this.failure = this.room.told(error);
@@ -268,6 +270,7 @@ export class StorageSession implements StorageHandle {
     this.durableUpTo = upTo;
     this.isCheckpointWanted = false;
     this.answer('durable', { upTo });
+    await this.store.parity.protectFinished();
   }
 
   private answer<N extends MessageName>(name: N, head: Head<N>): void {
@@ -293,6 +296,7 @@ export class StorageSession implements StorageHandle {
   /** Decodes a message and passes it to its handler. */
   private take<N extends BackupMessage>(name: N, bytes: Buffer): Promise<void> | undefined {
     const { head, attachment } = decodeMessage(name, bytes);
+    this.room.prepare(bytes.length, attachment.length);
     return this.handlers[name](head, attachment, bytes.length);
   }
 
@@ -331,6 +335,8 @@ export class StorageSession implements StorageHandle {
     await openSet.complete(wallMs(this.system.clock), figures, seal);
     this.durableUpTo = upTo;
     this.answer('durable', { upTo });
+    await this.store.parity.protectFinished();
+    this.store.parity.expectLast();
     this.room.settle();
     const usedBytes = this.store.space?.usedBytes ?? 0;
     this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes, usedBytes });

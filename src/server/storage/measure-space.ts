@@ -1,11 +1,16 @@
 /**
- * Space used by a client on the server: the bytes of its packs, objects and key records, and the number of versions
+ * Space used by a client on the server: the bytes of its packs, objects, their parity, and key records, and the number of versions
  * in its catalog. The catalog itself is not counted: it contains nothing that the packs do not, and grows with the
  * entries.
  */
 import path from 'node:path';
 import { Catalog } from '../../store/catalog/index.js';
-import { type ClientDirectory, KEYS_DIRECTORY, PACKS_PREFIX } from '../../store/index.js';
+import {
+  type ClientDirectory,
+  KEYS_DIRECTORY,
+  PACKS_PREFIX,
+  PARITY_PREFIX,
+} from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 
 export interface SpaceTaken {
@@ -44,12 +49,14 @@ async function measureBytes({ files }: System, directory: string): Promise<numbe
       await breathe();
     }
   };
-  await addFiles(path.join(directory, PACKS_PREFIX));
   await addFiles(path.join(directory, KEYS_DIRECTORY));
-  for (const first of listed(files, directory).filter((name) => HEX.test(name))) {
-    for (const second of listed(files, path.join(directory, first))) {
-      if (HEX.test(second)) await addFiles(path.join(directory, first, second));
-      await breathe();
+  for (const half of [directory, path.join(directory, PARITY_PREFIX)]) {
+    await addFiles(path.join(half, PACKS_PREFIX));
+    for (const first of listed(files, half).filter((name) => HEX.test(name))) {
+      for (const second of listed(files, path.join(half, first))) {
+        if (HEX.test(second)) await addFiles(path.join(half, first, second));
+        await breathe();
+      }
     }
   }
   return sum;

@@ -57,3 +57,12 @@ export interface Backend extends ObjectReader {
   /** Removes an object, durable when it resolves. An object that does not exist is no error. */
   remove(name: string): Promise<void>;
 }
+
+/** A backend whose objects a repair may replace. */
+export interface MendableBackend extends Backend {
+  /**
+   * Names a staged object of this backend in place of an existing one, atomically and durably. Readers that have the
+   * old object open keep it.
+   */
+  replace(staged: ObjectWriter, name: string): Promise<void>;
+}

@@ -5,15 +5,15 @@
 import path from 'node:path';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { Files } from '../../system/index.js';
-import type { Backend, ObjectWriter } from './backend.js';
+import type { MendableBackend, ObjectWriter } from './backend.js';
 import { readFormat } from '../client/format-file.js';
-import { INCOMING_DIRECTORY } from '../client/layout.js';
+import { INCOMING_DIRECTORY, parityName } from '../client/layout.js';
 import { unreadable } from '../packs/unreadable.js';
 
 /** Largest number of read descriptors kept open. */
 const MAX_OPEN_READERS = 64;
 
-export class DirectoryBackend implements Backend {
+export class DirectoryBackend implements MendableBackend {
   private readonly readers = new Map<string, number>();
   /** Directories whose names are durable, together with those of their parents. */
   private readonly lasting = new Set<string>();
@@ -85,6 +85,10 @@ export class DirectoryBackend implements Backend {
   async shorten(name: string, sizeBytes: number): Promise<void> {
     const fd = this.files.open(this.resolve(name), 'write');
     try {
+      // Otherwise a power cut could leave parity that restores the bytes truncated here.
+      if (this.dropParity(name)) {
+        await this.files.syncDirectory(path.dirname(this.resolve(parityName(name))));
+      }
       if (this.files.statusOf(fd).sizeBytes <= sizeBytes) return;
       this.files.truncate(fd, sizeBytes);
       await this.files.sync(fd);
@@ -94,22 +98,47 @@ export class DirectoryBackend implements Backend {
   }
 
   async remove(name: string): Promise<void> {
-    const open = this.readers.get(name);
-    if (open !== undefined) this.files.close(open); // otherwise reads would still return the removed file
-    this.readers.delete(name);
-    try {
-      this.files.unlink(this.resolve(name));
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error;
-      return;
-    }
+    this.dropParity(name); // not synced: parity without its file is recognized and removed
+    if (!this.unlink(name)) return;
     await this.files.syncDirectory(path.dirname(this.resolve(name)));
+  }
+
+  async replace(staged: ObjectWriter, name: string): Promise<void> {
+    if (!(staged instanceof FileWriter)) throw new Error('an object of another backend');
+    await staged.sync(); // before it is named: after a power cut there is the old object, or all of the new one
+    this.forgetReader(name);
+    staged.replace(this.resolve(name));
+    await staged.sync();
   }
 
   close(): void {
     const open = [...this.readers.values()];
     this.readers.clear(); // first, so that no descriptor is closed twice
     for (const fd of open) this.files.close(fd);
+  }
+
+  /** Removes the parity of an object; false if it has none. */
+  private dropParity(name: string): boolean {
+    return this.unlink(parityName(name));
+  }
+
+  /** Removes a file; false if there is none. */
+  private unlink(name: string): boolean {
+    this.forgetReader(name);
+    try {
+      this.files.unlink(this.resolve(name));
+      return true;
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) throw error;
+      return false;
+    }
+  }
+
+  /** Closes the descriptor of a file that is removed or replaced: it would still return the old bytes. */
+  private forgetReader(name: string): void {
+    const open = this.readers.get(name);
+    if (open !== undefined) this.files.close(open);
+    this.readers.delete(name);
   }
 
   private below(prefix: string): string[] {
@@ -247,6 +276,13 @@ class FileWriter implements ObjectWriter {
     this.files.rename(this.staged!, full);
     this.final = full;
     this.unsynced = newDirectories.add(path.dirname(full));
+  }
+
+  /** Renames the staged file over an existing one. */
+  replace(full: string): void {
+    this.files.rename(this.staged!, full);
+    this.final = full;
+    this.unsynced = new Set([path.dirname(full)]);
   }
 
   close(): void {

@@ -34,6 +34,8 @@ interface CreateOptions extends OpenOptions {
   readonly skipFile?: string;
   /** The client's first key record. Without one, any user with access to the store can use the client. */
   readonly keys?: Uint8Array;
+  /** Number of that record; 1 unless it is a copy of another client's. */
+  readonly keysNumber?: number;
 }
 
 /**
@@ -141,7 +143,7 @@ export async function createClientDirectory(
       throw new TardisError('FORMAT_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
     }
     makeSkipFile(files, directory, options.skipFile);
-    await makeKeys(system, directory, options.keys);
+    await makeKeys(system, directory, options);
     await makeFormat(system, directory, neededBy(newestKeys(system, directory)));
     await files.syncDirectory(options.store);
   } catch (error) {
@@ -233,10 +235,10 @@ function makeSkipFile(files: Files, directory: string, name: string | undefined)
 async function makeKeys(
   system: System,
   directory: string,
-  keys: Uint8Array | undefined,
+  { keys, keysNumber: number = 1 }: CreateOptions,
 ): Promise<void> {
   dropKeys(system, directory); // left by an interrupted creation; they protect nothing
-  if (keys !== undefined) await addKeys(system, directory, { number: 1, bytes: Buffer.from(keys) });
+  if (keys !== undefined) await addKeys(system, directory, { number, bytes: Buffer.from(keys) });
 }
 
 /** Writes the format file of a client, with a new id if none is given. */

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { type System, textBytes } from '../../system/index.js';
-import type { Backend } from '../backends/backend.js';
+import type { Backend, MendableBackend } from '../backends/backend.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
 import { checkIncoming, clearIncoming, type ClientDirectory } from './client-directory.js';
 import {
@@ -30,6 +30,10 @@ export class DirectoryMedium implements ClientMedium {
   }
 
   records(): Backend {
+    return this.mendable();
+  }
+
+  mendable(): MendableBackend {
     return new DirectoryBackend(this.directory.path, this.system.files);
   }
 

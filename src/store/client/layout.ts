@@ -48,6 +48,14 @@ export function packNumber(name: string): number | undefined {
   return number !== undefined && packName(number) === name ? number : undefined;
 }
 
+/** Directory of parity. A file in it has the path of the pack or object that it protects. */
+export const PARITY_PREFIX = 'parity/';
+
+/** Returns the name of the parity file of a pack or object. */
+export function parityName(name: string): string {
+  return PARITY_PREFIX + name;
+}
+
 /** Returns the name of a large content's object, in two levels of directories (00–ff each). */
 export function objectName(digest: Buffer): string {
   const hex = digest.toString('hex');

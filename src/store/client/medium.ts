@@ -5,7 +5,7 @@
  */
 import type { System } from '../../system/index.js';
 import type { PackNumber } from '../../model/index.js';
-import type { Backend } from '../backends/backend.js';
+import type { Backend, MendableBackend } from '../backends/backend.js';
 import type { ClientDirectory } from './client-directory.js';
 import type { ClientLock } from './client-lock.js';
 import { BucketMedium } from '../log/bucket-medium.js';
@@ -26,6 +26,8 @@ export interface WriterStart {
 export interface ClientMedium {
   /** Opens the packs and large contents. The caller closes them. */
   records(): Backend;
+  /** Opens them for a repair, which may replace them. Throws CONFIG_INVALID if they lie in a bucket. */
+  mendable(): MendableBackend;
   /** Returns a writer of records. `records` are open ones of this medium. */
   writer(records: Backend, start: WriterStart): RecordWriter;
   /**

@@ -3,6 +3,7 @@
  * which is a cache here, and what is not sent yet. Its lock excludes other processes of this machine; processes of other
  * machines are excluded by the log itself.
  */
+import { configInvalid } from '../../config/index.js';
 import type { System } from '../../system/index.js';
 import type { Backend } from '../backends/backend.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
@@ -28,6 +29,10 @@ export class BucketMedium extends DirectoryMedium {
   override records(): LogBackend {
     const staging = new DirectoryBackend(this.directory.path, this.system.files);
     return new LogBackend(this.open, this.prefix, staging);
+  }
+
+  override mendable(): never {
+    throw configInvalid('the client lies in a bucket, where nothing is repaired');
   }
 
   override writer(records: Backend, { lastCommit, packBytes }: WriterStart): RecordWriter {

@@ -1,3 +1,6 @@
+export { type Bucket, type BucketOptions, openBucket } from './bucket.js';
+export type { Environment } from './credentials.js';
+export type { Addressing, BucketSettings } from './endpoint.js';
 export {
   isListPrefix,
   isObjectKey,
@@ -8,3 +11,5 @@ export {
   type ObjectStore,
   type PutOptions,
 } from './object-store.js';
+export { type BucketPlace, parseStorePlace, shownBucket, type StorePlace } from './place.js';
+export { probe } from './probe.js';

@@ -39,13 +39,25 @@ export interface ScannedRecord {
  * stored body may contain headers of another store, so records after a gap count only if a commit of this pack covers
  * them. Throws STORE_NEWER.
  */
-export async function* scanPack(
+export function scanPack(
   backend: Backend,
   pack: PackNumber,
   position: number,
   skipDamage = false,
 ): AsyncGenerator<ScannedRecord> {
-  const name = packName(pack);
+  return scanRecords(backend, packName(pack), position, skipDamage);
+}
+
+/** The methods of a backend that reading records needs. */
+export type RecordReader = Pick<Backend, 'read' | 'size'>;
+
+/** Yields the records of a pack or an object as `scanPack` does. Throws STORE_NEWER. */
+export async function* scanRecords(
+  backend: RecordReader,
+  name: string,
+  position: number,
+  skipDamage = false,
+): AsyncGenerator<ScannedRecord> {
   const sizeBytes = (await backend.size(name)) ?? 0;
   let buffer = Buffer.alloc(0);
   let bufferAt = position;
@@ -132,7 +144,7 @@ const CHECK_BYTES = 256 << 10;
  * for each chunk.
  */
 export async function isRecordSound(
-  backend: Backend,
+  backend: RecordReader,
   name: string,
   position: number,
   header: RecordHeader,
@@ -171,7 +183,7 @@ function tryReadChunkHeader(bytes: Buffer): ChunkHeader | undefined {
 
 /** Returns the CRC-32 of a range; undefined if the file ends within it. */
 async function checksumOf(
-  backend: Backend,
+  backend: RecordReader,
   name: string,
   from: number,
   to: number,

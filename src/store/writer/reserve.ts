@@ -2,7 +2,7 @@
  * Space that a client's store reserves for a full disk. It is a file of bytes that no file system can compress,
  * and empty files for a file system without free inodes. The reserve is released when something must be written
  * that must not be lost: the records and the transaction of a checkpoint, or the log that is folded. It is made
- * again when there is space. The caller holds the client's lock.
+ * again when there is space. It grows with what it must save (reserve-size.ts). The caller holds the client's lock.
  */
 import path from 'node:path';
 import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
@@ -11,7 +11,7 @@ import { RESERVE_FILE } from '../index.js';
 import type { System } from '../../system/index.js';
 
 export interface ReserveLimits {
-  /** Size of the file in bytes. 0 means no reserve; undefined leaves the present one as it is. */
+  /** Largest size of the file in bytes. 0 means no reserve; undefined leaves the present one as it is. */
   readonly reserveBytes?: number;
   /** Free bytes below which a session ends or does not begin. */
   readonly leastFreeBytes?: number;
@@ -26,15 +26,24 @@ const SPARE_FILES = 8;
 const PROBE_BYTES = 64 << 10;
 /** Bytes that an incomplete reserve leaves free, for the names and logs of the process that completes it. */
 const LEFT_BYTES = 256 << 10;
+/** The file has whole steps of this size, up to its largest size. */
+const STEP_BYTES = 256 << 10;
+/** A file that has to grow grows by at least 1/GROWTH_PART. */
+const GROWTH_PART = 2;
+/** A file that is this many times larger than it has to be is made smaller when a session begins. */
+const EXCESS = 4;
 
 export class Reserve {
   private readonly file: string;
-  private readonly wantedBytes: number | undefined;
+  /** Largest size in bytes; undefined leaves the present one as it is. */
+  private readonly mostBytes: number | undefined;
   /** Free bytes below which a session ends or does not begin. */
   readonly leastFreeBytes: number;
   private isGiven = false;
   /** Size of the file in bytes when it was released. */
   private givenBytes = 0;
+  /** Size of the file in bytes since `require`; undefined before that. */
+  private heldBytes: number | undefined;
   private readonly system: System;
   private readonly directory: string;
 
@@ -42,7 +51,7 @@ export class Reserve {
     this.system = system;
     this.directory = directory;
     this.file = path.join(directory, RESERVE_FILE);
-    this.wantedBytes = limits.reserveBytes;
+    this.mostBytes = limits.reserveBytes;
     this.leastFreeBytes = limits.leastFreeBytes ?? 0;
   }
 
@@ -82,32 +91,56 @@ export class Reserve {
     if (freeBytes < leastFreeBytes) throw this.full();
   }
 
-  /** Checks the free space and makes the reserve at the start of a session. Throws DISK_FULL. */
-  require(): void {
+  /**
+   * Checks the free space and makes the reserve at the start of a session, as large as needed. Throws DISK_FULL.
+   */
+  require(neededBytes: number): void {
     this.requireFree();
-    const { wantedBytes } = this;
-    try {
-      if (wantedBytes !== undefined) this.make(wantedBytes);
-    } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      this.restore();
-      throw this.full(error);
+    const { mostBytes } = this;
+    if (mostBytes !== undefined) {
+      const bytes = inSteps(neededBytes, mostBytes);
+      const { sizeBytes } = this;
+      const isTooLarge = sizeBytes > mostBytes || sizeBytes > EXCESS * bytes;
+      this.enlarge(isTooLarge ? bytes : Math.max(bytes, sizeBytes));
     }
     this.requireFree();
   }
 
   /**
-   * Makes the reserve again, as large as the free space allows. The rest is made when the next session begins.
-   * A lack of space is not an error.
+   * Makes the reserve larger if more is needed than when the session began. Does nothing before `require`, and after
+   * the reserve was released. Throws DISK_FULL.
    */
-  restore(): void {
+  cover(neededBytes: number): void {
+    const { heldBytes, mostBytes } = this;
+    if (heldBytes === undefined || mostBytes === undefined || this.isGiven) return;
+    if (heldBytes >= Math.min(neededBytes, mostBytes)) return;
+    this.enlarge(inSteps(Math.max(neededBytes, heldBytes + heldBytes / GROWTH_PART), mostBytes));
+  }
+
+  private enlarge(bytes: number): void {
     try {
-      const bytes = this.wantedBytes ?? this.givenBytes;
-      const { sizeBytes } = this;
+      this.make(bytes);
+      this.heldBytes = bytes;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.restore(bytes);
+      throw this.full(error);
+    }
+  }
+
+  /**
+   * Makes the reserve again, as large as needed and as the free space allows. The rest is made when the next session
+   * begins. A lack of space is not an error.
+   */
+  restore(neededBytes = 0): void {
+    try {
+      const { mostBytes, givenBytes, heldBytes = 0, sizeBytes } = this;
+      const wantedBytes = Math.max(neededBytes, givenBytes, heldBytes);
+      const bytes = mostBytes === undefined ? givenBytes : inSteps(wantedBytes, mostBytes);
       if (bytes > 0) this.makeSpares();
       if (sizeBytes >= bytes) return;
       const room = this.freeBytes + sizeBytes - LEFT_BYTES;
-      const pieces = Math.floor(room / PIECE_BYTES) * PIECE_BYTES;
+      const pieces = Math.floor(room / STEP_BYTES) * STEP_BYTES;
       const possible = room >= bytes ? bytes : Math.max(0, pieces);
       if (possible > sizeBytes) this.make(possible);
     } catch (error) {
@@ -196,26 +229,37 @@ export class Reserve {
     return there.length;
   }
 
-  private make(wantedBytes: number): void {
+  /** Gives the file a size. If that fails, the file is as large as before. */
+  private make(bytes: number): void {
     const { file } = this;
-    const { files, random } = this.system;
-    const sizeBytes = files.status(file)?.sizeBytes;
-    if (wantedBytes > 0) this.makeSpares();
+    const { files } = this.system;
+    const before = files.status(file)?.sizeBytes;
+    if (bytes > 0) this.makeSpares();
     else this.removeSpares();
-    if ((sizeBytes ?? 0) === wantedBytes) return;
-    if (sizeBytes !== undefined) files.unlink(file); // of another size, or left by a killed process
-    if (wantedBytes === 0) return;
-    const fd = files.open(file, 'create');
+    if ((before ?? 0) === bytes) return;
+    if (bytes === 0) return files.unlink(file);
+    const fd = files.open(file, before === undefined ? 'create' : 'write');
     try {
-      for (let at = 0; at < wantedBytes; at += PIECE_BYTES) {
-        // Zeros or repeated bytes might take no space on the disk.
-        files.write(fd, random.bytes(Math.min(PIECE_BYTES, wantedBytes - at)), at);
-      }
+      if (bytes < (before ?? 0)) files.truncate(fd, bytes);
+      else this.fill(fd, before ?? 0, bytes);
     } catch (error) {
-      files.unlink(file);
+      if (before === undefined) files.unlink(file);
+      else files.truncate(fd, before);
       throw error;
     } finally {
       files.close(fd);
     }
   }
+
+  private fill(fd: number, from: number, to: number): void {
+    const { files, random } = this.system;
+    for (let at = from; at < to; at += PIECE_BYTES) {
+      // Zeros or repeated bytes might take no space on the disk.
+      files.write(fd, random.bytes(Math.min(PIECE_BYTES, to - at)), at);
+    }
+  }
+}
+
+function inSteps(bytes: number, mostBytes: number): number {
+  return Math.min(mostBytes, Math.ceil(bytes / STEP_BYTES) * STEP_BYTES);
 }

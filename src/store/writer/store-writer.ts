@@ -20,12 +20,20 @@ import {
   type RecordWriter,
 } from '../index.js';
 import type { System } from '../../system/index.js';
+import { ParityKeeper, type ParityLimits } from './parity-keeper.js';
 import { openParts } from './open-parts.js';
 import { Reserve, type ReserveLimits } from './reserve.js';
+import {
+  NOTHING_RECEIVED,
+  type ReceivedSizes,
+  reserveFor,
+  type StoredSizes,
+  storedSizes,
+} from './reserve-size.js';
 import type { SpaceMeter } from './space-meter.js';
 import type { FinishedStream } from './streams.js';
 
-export interface StoreLimits extends ReserveLimits {
+export interface StoreLimits extends ReserveLimits, ParityLimits {
   /** Size in bytes at which a pack is closed. */
   readonly packBytes: number;
   /** Largest stored size of a streamed content that is copied into a pack. A larger content becomes an object. */
@@ -64,6 +72,14 @@ async function* piecesOf(writer: ObjectWriter): AsyncGenerator<Buffer> {
   }
 }
 
+/**
+ * Returns the limits for a client. A bucket keeps its objects whole by itself, so they have no parity; and a disk of
+ * this machine has only a copy of the catalog and what is not sent yet, so it has no reserve.
+ */
+function limitsOn({ bucket }: ClientDirectory, limits: StoreLimits): StoreLimits {
+  return bucket === undefined ? limits : { ...limits, parityPercent: 0, reserveBytes: 0 };
+}
+
 export class StoreWriter {
   readonly catalog: Catalog;
   readonly packs: RecordWriter;
@@ -73,6 +89,8 @@ export class StoreWriter {
   /** Set in a session whose account has a quota. */
   readonly space: SpaceMeter | undefined;
   readonly reserve: Reserve;
+  /** Makes the parity of what was stored; to be called after checkpoints. */
+  readonly parity: ParityKeeper;
   /** Lowest number of a pack that this writer makes. */
   readonly firstOwnPack: number;
   /** Numbers of files behind the last commit that are not packs of this client. They are ignored. */
@@ -84,6 +102,9 @@ export class StoreWriter {
   private point: CommitPoint;
   private readonly logBytes: () => number;
   private readonly mendKeys: () => Promise<unknown>;
+  private readonly measure: () => StoredSizes;
+  /** Sizes when the set began. */
+  private sizes: StoredSizes | undefined;
   private readonly lock: ClientLock;
 
   private constructor(parts: {
@@ -98,8 +119,10 @@ export class StoreWriter {
     packs: RecordWriter;
     space: SpaceMeter | undefined;
     reserve: Reserve;
+    parity: ParityKeeper;
     logBytes: () => number;
     mendKeys: () => Promise<unknown>;
+    measure: () => StoredSizes;
   }) {
     this.lock = parts.lock;
     this.catalog = parts.catalog;
@@ -107,8 +130,10 @@ export class StoreWriter {
     this.limits = parts.limits;
     this.space = parts.space;
     this.reserve = parts.reserve;
+    this.parity = parts.parity;
     this.logBytes = parts.logBytes;
     this.mendKeys = parts.mendKeys;
+    this.measure = parts.measure;
     this.counters = { ...parts.counters };
     this.point = parts.point;
     this.strangePacks = parts.strangePacks;
@@ -123,9 +148,10 @@ export class StoreWriter {
   static async open(
     system: System,
     directory: ClientDirectory,
-    limits: StoreLimits,
+    given: StoreLimits,
     space?: SpaceMeter,
   ): Promise<StoreWriter> {
+    const limits = limitsOn(directory, given);
     const { asksForLock = true } = limits;
     const medium = mediumOf(system, directory);
     const lock = await medium.claim({ asks: asksForLock });
@@ -139,8 +165,11 @@ export class StoreWriter {
       const log = `${directory.catalogPath}-wal`;
       const logBytes = (): number => system.files.status(log)?.sizeBytes ?? 0;
       const mendKeys = (): Promise<unknown> => mendAllKeys(system, directory.path);
-      const parts = { lock, limits, space, reserve, logBytes, mendKeys, ...opened };
-      return await new StoreWriter(parts).claimed();
+      const measure = (): StoredSizes => storedSizes(system, directory, limits.reserveBytes ?? 0);
+      const freeBytes = (): number => (reserve.wasReleased ? 0 : reserve.freeBytes);
+      const parity = new ParityKeeper(system, opened.backend, limits, freeBytes);
+      const services = { lock, limits, space, reserve, parity, logBytes, mendKeys, measure };
+      return await new StoreWriter({ ...services, ...opened }).claimed();
     } catch (error) {
       const told = reserve.explain(error);
       try {
@@ -188,6 +217,20 @@ export class StoreWriter {
     return !this.isAtOdds && this.catalog.isInTransaction;
   }
 
+  /** Checks the free space and makes the reserve before a set begins. Throws DISK_FULL. */
+  requireReserve(received: ReceivedSizes): void {
+    this.sizes = this.measure();
+    this.reserve.require(reserveFor(this.sizes, received));
+  }
+
+  /**
+   * Makes the reserve large enough for all that a session has received, the message that is to be handled included.
+   * Throws DISK_FULL.
+   */
+  coverReserve(received: ReceivedSizes): void {
+    if (this.sizes !== undefined) this.reserve.cover(reserveFor(this.sizes, received));
+  }
+
   /**
    * Appends a record of the store's own (listing, event). The catalog already contains its facts, so the record
    * must reach the packs and may use the reserve. Contents may not use it: they are appended to `packs`.
@@ -226,14 +269,19 @@ export class StoreWriter {
     if (freeBytes < catalogCacheBytes + RECORDS_BYTES) this.reserve.release();
     this.isAtOdds = true; // until it has succeeded: a failed checkpoint is not retried
     const commit = this.point.commit + 1;
+    let covered: Covered | undefined;
     const end = await this.packs.commit(
-      (covered) => this.commitRecord(commit, covered),
+      (all) => {
+        covered = all;
+        return this.commitRecord(commit, all);
+      },
       (write) => this.withReserve(write),
     );
     if (end !== undefined) this.point = { commit, ...end };
     this.catalog.state.write(this.counters, this.point);
     this.catalog.commit();
     this.isAtOdds = false;
+    if (covered !== undefined) this.parity.note({ ...covered, point: this.point });
     if (this.logBytes() >= Math.min(FOLD_LOG_BYTES, freeBytes / FOLD_FREE_PART)) this.foldLog();
     this.catalog.begin();
   }
@@ -287,7 +335,9 @@ export class StoreWriter {
       this.packs.close();
       this.backend.close();
       this.catalog.close(() => this.reserve.release());
-      if (this.reserve.wasReleased) this.reserve.restore();
+      if (this.reserve.wasReleased) {
+        this.reserve.restore(reserveFor(this.measure(), NOTHING_RECEIVED));
+      }
     } finally {
       this.lock.release();
     }

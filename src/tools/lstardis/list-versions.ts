@@ -6,6 +6,8 @@ import { listedSpan } from './listed-spans.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatTable, formatTime } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
+import type { TardisError } from '../../errors/index.js';
+import { provenGaps } from './prove-versions.js';
 
 /** A version to show; without an entry, the path was gone. */
 interface Shown {
@@ -24,31 +26,36 @@ export interface GivenVersions {
   readonly sets: readonly BackupSet[];
 }
 
-/** Prints the versions of a path within some sets. */
+/**
+ * Prints the versions of a path within some sets. Returns an error for each time without the path that the sets do not
+ * prove.
+ */
 export async function printVersions(
   history: History,
   given: GivenVersions,
   which: Which,
   view: View,
-): Promise<void> {
+): Promise<readonly TardisError[]> {
   const { path } = given;
   const all = await history.sets();
   const chosen = await choose(history, given, which);
-  const shown = chosen.flatMap((version) => listedSpan(version, all) ?? []);
+  const listed = chosen.flatMap((version) => listedSpan(version, all) ?? []);
+  const { shown, refused } = await provenGaps(history, path, listed, given.sets);
   const wanted = view.deletions ? shown : shown.filter(({ entry }) => entry !== undefined);
   const inOrder = view.reverse ? wanted.toReversed() : wanted;
   if (view.json) {
     for (const version of inOrder) print(jsonVersion(version, path, view));
-    return;
+    return refused;
   }
   if (view.oneline) {
     const spans = inOrder.map((one) =>
       one.entry === undefined ? view.paint.part('gone', `(${spanText(one)} gone)`) : spanText(one),
     );
     print([view.paint.part('header', displayName(path)), ...spans].join('  '));
-    return;
+    return refused;
   }
   printTable(inOrder, path, all, view);
+  return refused;
 }
 
 async function choose(

@@ -1,14 +1,9 @@
-/** Prints the result of `regenerate`, and marks damage in the store. */
+/** Prints the result of `regenerate`. */
 import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
-import { asTardisError, ERROR_TABLE, isErrorCode } from '../../errors/index.js';
+import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName } from '../../model/index.js';
-import { markDamaged } from '../../store/writer/index.js';
-import { openClientDirectory } from '../../store/index.js';
-import type { System } from '../../system/index.js';
-import type { RegenerateSettings } from './options.js';
 import { JSON_VERSION, say } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
-import { clientPlace, storeLimits } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
 
 export interface RestoreReport {
@@ -74,29 +69,4 @@ export function printResult(
     say(`${counted(lacking, 'was', 'were')} restored without some of the attributes.`);
   }
   if (failed > 0) say(`${formatCount(failed)} could not be restored.`);
-}
-
-/** Marks damaged contents in the store, so that the next backup sends them again. */
-export async function noteDamage(
-  system: System,
-  options: RegenerateSettings,
-  failures: readonly RestoreFailure[],
-  isRemote: boolean,
-): Promise<void> {
-  const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
-  if (digests.length === 0) return;
-  if (isRemote) {
-    process.stderr.write("regenerate: the damage is in the server's store; inform its operator\n");
-    return;
-  }
-  try {
-    const directory = openClientDirectory(system, clientPlace(options));
-    await markDamaged(system, directory, storeLimits(), digests);
-    process.stderr.write(
-      'regenerate: the damage was marked; the next backup sends the contents again\n',
-    );
-  } catch (error) {
-    const { code } = asTardisError(error);
-    process.stderr.write(`regenerate: the damage could not be marked in the store [${code}]\n`);
-  }
 }

@@ -53,6 +53,30 @@ export const KEYS_HELP = {
       example(`sonic encrypt ${AT} --password`, 'encrypts all sets; asks for the password'),
     ],
   },
+  'sonic copy': {
+    summary:
+      'copy a client to another store, or bring an earlier copy up to date (continues after an interruption)',
+    about: [
+      'Sets keep their numbers, names, times and marks. Data of a client that encrypts is copied as it is, without its password; the copy has the same keys. Only what the copy lacks is read and written.',
+    ],
+    examples: [
+      example(
+        `sonic copy ${AT} --to /media/disk/copy`,
+        'the first time all sets, later the new ones',
+      ),
+      example(
+        `sonic copy --all ${D} --to /media/disk/copy`,
+        'all clients of the store, for a timer',
+      ),
+      example(
+        `sonic copy --delete ${AT} --to /media/disk/copy`,
+        'also deletes in the copy what was deleted at the source',
+      ),
+    ],
+    notes: [
+      'Exit status: 0 done, 3 contents are damaged or missing in the copy, 1 failed, 11 the copy is in use.',
+    ],
+  },
   'sonic keys': {
     summary: 'write the wrapped keys of a client to a key file, back to the store, or to paper',
     examples: [
@@ -186,6 +210,10 @@ export const SETS_HELP = {
         '20 GiB of the data not read for 30 days',
       ),
       example(
+        `sonic check --repair ${AT}`,
+        'first restores damaged bytes from parity, and makes parity where it is missing',
+      ),
+      example(
         `sonic check --against-source ${AT}`,
         'also the backed-up directories: each file is read again and compared',
       ),
@@ -272,6 +300,17 @@ export const SETS_HELP = {
       example(`sonic orphans ${AT}`, 'examines everything, whether sets were deleted or not'),
       example('sonic orphans --server backup.example.org -C laptop', 'the server does it'),
     ],
+  },
+  'sonic bucket': {
+    summary: 'examine a bucket (S3): access, clocks, and how many machines may write to it',
+    examples: [
+      example('sonic bucket -D s3://backups/all', 'at AWS, with the access key of the environment'),
+      example(
+        'sonic bucket -D s3://backups/all --endpoint https://s3.example.org',
+        'at another service',
+      ),
+    ],
+    notes: ['It writes some small objects below PREFIX/probe/, and removes them.'],
   },
   'sonic rebuild': {
     summary: 'rebuild the catalog of a client from its packs, and list what is lost',

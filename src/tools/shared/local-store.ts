@@ -21,5 +21,9 @@ export function storeSystem(umask: number): System {
 
 /** Returns the size limits of packs that a tool writes itself. */
 export function storeLimits(): StoreLimits {
-  return { packBytes: defaultOf('packBytes'), packContentBytes: defaultOf('packContentBytes') };
+  return {
+    packBytes: defaultOf('packBytes'),
+    packContentBytes: defaultOf('packContentBytes'),
+    parityPercent: defaultOf('parityPercent'),
+  };
 }

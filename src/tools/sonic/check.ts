@@ -13,6 +13,7 @@ import {
   type SealFinding,
 } from '../../maintenance/check/index.js';
 import { brokenSets, sealFindings } from './check-seals.js';
+import { lookAtParity, parityLines, type ParityReport, refuseFarRepair } from './check-parity.js';
 import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
 import { compareShown, warnIfOlder } from '../shared/older-store.js';
 import { openAdminThere } from '../shared/open-admin.js';
@@ -68,16 +69,18 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   const teller = new FindingPrinter(options.json, progress.line);
   const task = { system, options, found, wish, progress, teller, interrupted };
   const host = options.throughServer;
-  const { result, hasKeys } =
+  const { result, hasKeys, parity } =
     host === undefined ? await checkHere(task) : await checkThere(task, host);
   const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
-  if (options.json) printJson(options, result, elapsedMs, source);
+  if (options.json) printJson(options, result, elapsedMs, { source, parity });
   else {
     printText(options, result, elapsedMs, { data, hasKeys, shown: teller });
+    if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
   }
-  return isDamaged(result) || isSourceWrong(source) ? FOUND_STATUS : 0;
+  const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
+  return isDamaged(result) || isSourceWrong(source) || isUnrepaired ? FOUND_STATUS : 0;
 }
 
 /** The data to read, and the choice to mark damage. */
@@ -90,6 +93,8 @@ type Interrupted = () => AbortSignal;
 interface Checked {
   readonly result: CheckReport;
   readonly hasKeys: boolean;
+  /** Undefined for a check through a server. */
+  readonly parity?: ParityReport | undefined;
 }
 
 /** A check, and what it reports to. */
@@ -119,6 +124,11 @@ async function checkHere(task: CheckTask): Promise<Checked> {
   const named = clientNames(system, clientPlace(options).store);
   progress.line.start();
   try {
+    const parity = await lookAtParity(system, directory, options, {
+      line: progress.line,
+      read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
+      interrupted,
+    });
     const result = await checkClient(system, directory, {
       ...wish,
       keyring,
@@ -139,7 +149,7 @@ async function checkHere(task: CheckTask): Promise<Checked> {
             signal: interrupted(),
           });
     const told = { ...result, notMarked, omitted: 0, unprovenSets: printSeals(teller, seals) };
-    return { result: told, hasKeys: keyring !== undefined };
+    return { result: told, hasKeys: keyring !== undefined, parity };
   } finally {
     progress.line.stop();
   }
@@ -162,6 +172,7 @@ async function keyringForCheck(
 /** Lets the server check, which has no keys; names are decrypted here. */
 async function checkThere(task: CheckTask, host: string): Promise<Checked> {
   const { system, options, found, wish, progress, teller, interrupted } = task;
+  refuseFarRepair(options.repair);
   const there = await openAdminThere(system, host, options, found);
   const { keyring } = there;
   try {

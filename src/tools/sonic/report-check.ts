@@ -8,6 +8,7 @@ import type {
   StrayFinding,
 } from '../../maintenance/check/index.js';
 import { isSourceWrong, type SourceResult } from './check-source.js';
+import type { ParityReport } from './check-parity.js';
 import type { ProgressLine } from '../shared/progress-line.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { labelText } from './shown-packs.js';
@@ -170,10 +171,11 @@ export function printJson(
   { client }: ToldOptions,
   result: CheckReport,
   elapsedMs: number,
-  source: SourceResult | undefined,
+  { source, parity }: { source: SourceResult | undefined; parity: ParityReport | undefined },
 ): void {
   const { notMarked, omitted, ...counts } = result;
-  const isClean = !isDamaged(result) && !isSourceWrong(source);
+  const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
+  const isClean = !isDamaged(result) && !isSourceWrong(source) && !isUnrepaired;
   print(
     jsonText({
       version: JSON_VERSION,
@@ -183,6 +185,7 @@ export function printJson(
       ...counts,
       notMarked,
       source,
+      parity,
       ...(omitted > 0 ? { omitted } : {}),
       elapsedMs,
     }),

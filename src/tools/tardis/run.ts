@@ -177,12 +177,17 @@ async function run(
     patience: server === undefined ? patienceOf(settings, found) : NO_PATIENCE,
   };
   const jobs = (): Promise<JobRunner> =>
-    openJobs(system, { threads: settings.workers, recentDigests: RECENT_DIGESTS });
+    openJobs(system, {
+      threads: settings.workers,
+      recentDigests: RECENT_DIGESTS,
+      mayBeFew: server?.isForLittle === true,
+    });
   const reach = async (): Promise<Address> => {
     await server?.ready;
     return server?.address ?? place!.address;
   };
-  return runBackup(system, { reach, openJobs: jobs, request, hooks: told.hooks(), signal });
+  const hooks = told.hooks(() => server?.begun?.());
+  return runBackup(system, { reach, openJobs: jobs, request, hooks, signal });
 }
 
 /** Returns the credentials; `server` is undefined for the local store. */
@@ -235,7 +240,8 @@ class RunMessages {
     this.saved = settings.report ? new SavedList(settings.json) : undefined;
   }
 
-  hooks(): BackupHooks {
+  /** `begun` is called when the session has begun. */
+  hooks(begun: () => void): BackupHooks {
     const { saved, settings } = this;
     return {
       onStart: (running) => {
@@ -243,6 +249,7 @@ class RunMessages {
         this.line.start();
       },
       onOpened: (opened) => {
+        begun();
         this.shown.opened(opened);
         const isLookedAt = opened.empty && this.line.isShown && settings.workers > 0;
         if (isLookedAt) this.scan.start((total) => this.shown.expect(total));

@@ -15,7 +15,7 @@ const LOOKS = 6;
  * Ends an answer before its end, so that its requester sees that it is not complete. An HTTP/2 stream that is only
  * destroyed would be closed without an error, which some programs take for the end.
  */
-function cutOff(reply: FastifyReply): void {
+export function cutOff(reply: FastifyReply): void {
   const raw: unknown = reply.raw;
   if (raw instanceof Http2ServerResponse) raw.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   reply.raw.destroy();

@@ -16,4 +16,4 @@ export * as schemas from './schemas.js';
 export type * from './schemas.js';
 export { setOf } from './set-of.js';
 export { whenClosed } from './when-closed.js';
-export { newWebApp, type WebApp, type WebAppOptions } from './web-app.js';
+export { newWebApp, type WebApp, type WebAppOptions, type WebLimits } from './web-app.js';

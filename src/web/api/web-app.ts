@@ -11,7 +11,8 @@ import {
 } from 'fastify';
 import compress from '@fastify/compress';
 import { asTardisError, type TardisError } from '../../errors/index.js';
-import { boundAnswer } from './answer-end.js';
+import { Gate, type GateLimits } from '../../transport/index.js';
+import { boundAnswer, cutOff } from './answer-end.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 import { parseQuery, type RawQuery } from './raw-query.js';
@@ -32,15 +33,25 @@ export interface WebAppOptions {
   readonly compresses?: boolean;
   /** Called with each error that is a bug or damage. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
-  readonly limits?: WebLimits;
+  readonly limits?: Partial<WebLimits>;
 }
 
-interface WebLimits {
+export interface WebLimits {
   /** Time within which a reader must have taken something of an answer of unknown size. */
   readonly readerMs: number;
+  /** Time within which the body of a request must have come. */
+  readonly bodyMs: number;
+  /** Connections over which nobody has logged in yet. Behind a proxy many readers have one address. */
+  readonly gate: GateLimits;
+  readonly maxConnections: number;
 }
 
-const WEB_LIMITS: WebLimits = Object.freeze({ readerMs: 60_000 });
+const WEB_LIMITS: WebLimits = Object.freeze({
+  readerMs: 60_000,
+  bodyMs: 30_000,
+  gate: Object.freeze({ deadlineMs: 60_000, maxWaiting: 1024, maxPerAddress: 512 }),
+  maxConnections: 4096,
+});
 
 /** Most bytes of a request's body, unless its route says otherwise. */
 const MAX_BODY_BYTES: number = 64 << 10;
@@ -67,8 +78,9 @@ export function newWebApp({
   tls,
   compresses = false,
   onError,
-  limits = WEB_LIMITS,
+  limits: given = {},
 }: WebAppOptions): WebApp {
+  const limits = { ...WEB_LIMITS, ...given };
   const common = {
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
@@ -122,29 +134,55 @@ export function newWebApp({
     void reply.headers(GUARDS);
     boundAnswer(reply, payload, limits.readerMs);
   });
-  boundConnections(app);
+  boundConnections(app, limits);
+  boundBodies(app, limits.bodyMs);
   answerErrors(app, onError);
   return app;
 }
 
-/** Sets the time of a request over TLS too, and ends connections that outlast the closing of an app. */
-function boundConnections(app: WebApp): void {
+/**
+ * Sets the time of a request over TLS too, limits connections, and ends those that outlast the closing of an app. One
+ * over which nobody logs in ends at its deadline, or if there are too many of its address.
+ */
+function boundConnections(app: WebApp, { gate: gateLimits, maxConnections }: WebLimits): void {
   const { server } = app;
+  const gate = new Gate(gateLimits);
   const sockets = new Set<Socket>();
+  server.maxConnections = maxConnections;
   Object.assign(server, {
     requestTimeout: REQUEST_TIMEOUT_MS,
     headersTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: CHECK_MS,
   });
   server.on('connection', (socket: Socket) => {
+    gate.enter(socket);
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
+  app.addHook('preParsing', async ({ visitor, raw }) => {
+    if (visitor !== undefined) gate.admit(raw.socket);
+  });
   app.addHook('preClose', async () => {
+    gate.close();
     setTimeout(() => {
       for (const socket of sockets) socket.destroy();
     }, CLOSING_MS).unref();
   });
+}
+
+/** Cuts a request off if its body takes too long; over HTTP/2 nothing else does. */
+function boundBodies(app: WebApp, bodyMs: number): void {
+  const timers = new WeakMap<FastifyRequest, NodeJS.Timeout>();
+  app.addHook('preParsing', async (request, reply) => {
+    const timer = setTimeout(() => {
+      if (!reply.raw.writableEnded) cutOff(reply);
+    }, bodyMs);
+    timer.unref();
+    timers.set(request, timer);
+  });
+  const came = async (request: FastifyRequest): Promise<void> => clearTimeout(timers.get(request));
+  app.addHook('preValidation', came);
+  app.addHook('onResponse', came); // one whose body was refused
 }
 
 /**

@@ -44,11 +44,12 @@ export const ARCHIVE_ROW = {
   right: 'read',
   isClear: true,
   summary:
-    'Returns paths of a set as a zip or tar archive; without a path, the whole set. An answer that ends early is not complete.',
+    'Returns paths of a set as a zip or tar archive; without a path, the whole set. An answer that ends early is not complete. Entries that it lacks are named in MISSING-FROM-THIS-ARCHIVE.txt at its end; damage ends it, or with `damage=list` is named there too.',
   query: Type.Object({
     path: Type.Optional(Type.Union([schemas.PathQuery, Type.Array(schemas.PathQuery)])),
     format: Type.Enum(['zip', 'tar'], { default: 'zip' }),
     compress: Type.Enum(['auto', 'yes', 'no'], { default: 'auto' }),
+    damage: Type.Enum(['end', 'list'], { default: 'end' }),
   }),
   sends: TYPES.zip,
 } as const satisfies RouteRow;
@@ -66,7 +67,7 @@ async function sendArchive(
   { door, lease: { history }, setText, params, query, request, reply }: Asked<typeof ARCHIVE_ROW>,
   { onError }: ArchiveRouteOptions,
 ): Promise<void> {
-  const { format, compress, path = [] } = query;
+  const { format, compress, damage, path = [] } = query;
   const paths = (typeof path === 'string' ? [path] : path).map(pathIn);
   const { set, name } = await setOf(history, setText);
   const selection = await archiveSelection(history, set, paths);
@@ -88,6 +89,7 @@ async function sendArchive(
     request: selection,
     format,
     compress,
+    damage,
   });
   whenClosed(reply, () => stream.destroy());
   const shown = displayName(fileName);

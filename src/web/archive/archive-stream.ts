@@ -22,13 +22,15 @@ export interface ArchiveStreamOptions {
   readonly format: ArchiveFormatName;
   /** `auto` deflates while the reader is slower than the store, because it then costs no time. Only for zip. */
   readonly compress: 'auto' | 'yes' | 'no';
+  /** `end`: damage ends the archive; `list`: the archive omits what is damaged, and the text at its end names it. */
+  readonly damage: 'end' | 'list';
 }
 
 /** Bytes that are ready before the reader takes them. */
 const READY_BYTES = 256 << 10;
 
 export class ArchiveStream extends Readable {
-  /** Entries that the archive lacks, because the login may not read them or because the format cannot hold them. */
+  /** Entries that the archive lacks: forbidden ones, kinds that the format cannot hold, and damage that is listed. */
   failures: readonly RestoreFailure[] = [];
   private readonly options: ArchiveStreamOptions;
   private readonly ending = new AbortController();
@@ -88,9 +90,10 @@ export class ArchiveStream extends Readable {
   }
 
   private write(): Promise<readonly RestoreFailure[]> {
-    const { system, history, format, compress } = this.options;
+    const { system, history, format, compress, damage } = this.options;
     const { signal } = this.ending;
-    const request = { ...this.options.request, endsAtDamage: true };
+    const endsAtDamage = damage === 'end';
+    const request = { ...this.options.request, endsAtDamage, listsMissing: true };
     const sink = new ByteSink((bytes) => this.pass(bytes));
     const means = { history, progress: newRestoreProgress(), signal };
     if (format === 'tar') return writeTar(system, means, request, sink);

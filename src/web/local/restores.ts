@@ -38,6 +38,8 @@ export interface RestoringOptions {
   readonly history: History;
   readonly jobs: JobRunner;
   readonly workers: number;
+  /** Records damage that a restore has found. Must not throw. */
+  readonly noteDamage?: (failures: readonly RestoreFailure[]) => Promise<void>;
 }
 
 export class Restores {
@@ -119,6 +121,7 @@ export class Restores {
         const result = await runRestore(system, means, request);
         const room = MAX_FAILURES - running.failures.length;
         running.failures.push(...result.failures.slice(0, room));
+        if (!dryRun) await this.options.noteDamage?.(result.failures);
         for (const loss of result.losses) running.losses.add(loss);
       }
       running.state = 'done';

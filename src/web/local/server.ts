@@ -6,6 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { ClientOverview, History } from '../../history/index.js';
 import { RIGHTS } from '../../model/index.js';
+import type { RestoreFailure } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import {
@@ -49,6 +50,8 @@ export interface LocalServerOptions {
   /** Adds what is no route of the API. */
   readonly extend?: (app: WebApp, door: Door) => void;
   readonly tell: (line: string) => void;
+  /** Records damage that a restore has found. */
+  readonly noteDamage?: (failures: readonly RestoreFailure[]) => Promise<void>;
 }
 
 export interface LocalServer {

@@ -34,6 +34,8 @@ const MAX_REMEMBERED = 1024;
 /** Failed tokens of one address in a minute. */
 const MAX_FAILED_TOKENS = 60;
 const MINUTE_MS = 60_000;
+/** Least time of the first check of a token; it hides which files had to be read. */
+const TOKEN_AFTER_MS = 10;
 
 export interface StoreDoorOptions {
   readonly system: System;
@@ -96,16 +98,24 @@ export class StoreDoor implements Door {
     const known = this.bySession(token);
     if (known !== undefined) return known;
     const key = tokenHash(token).toString('hex');
-    if (!this.proven.delete(key)) this.requireFewFailures(address); // before any file is read
+    const isKnown = this.proven.delete(key);
+    if (!isKnown) this.requireFewFailures(address); // before any file is read
+    const startMs = this.system.clock.monotonicMs();
     const visitor = this.byLongToken(token);
+    if (visitor === undefined) this.countFailure(address);
+    if (!isKnown) await this.notBefore(startMs + TOKEN_AFTER_MS);
     if (visitor !== undefined) {
       const [oldest] = this.proven;
       if (this.proven.size >= MAX_REMEMBERED) this.proven.delete(oldest!);
       this.proven.add(key);
       return visitor;
     }
-    this.countFailure(address);
     throw notLoggedIn('the token is wrong, or its session has ended');
+  }
+
+  private async notBefore(timeMs: number): Promise<void> {
+    const waitMs = timeMs - this.system.clock.monotonicMs();
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
   }
 
   private bySession(token: string): Visitor | undefined {

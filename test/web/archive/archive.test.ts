@@ -16,6 +16,7 @@ import {
   file,
   look,
   makeTree,
+  node,
   noise,
   scratch,
   symlink,
@@ -175,6 +176,58 @@ test('an archive with a damaged file never looks complete, and the log names the
     t.false(isWhole, format);
     t.regex(lab.reported.map(({ message }) => message).join('\n'), /broken off: .*z\/bad: /);
   }
+});
+
+const NOTE = 'MISSING-FROM-THIS-ARCHIVE.txt';
+
+test('a text at its end names what an archive lacks, and a whole one has none', async (t) => {
+  const good = file('good', noise('good', MIB));
+  const lab = await open(t, [
+    good,
+    dir('z', [file('bad', noise('bad', 3 * MIB)), node('pipe', 'fifo')]),
+  ]);
+  const query = (format: string): string =>
+    `format=${format}&damage=list&path=${quotedPath(lab.source)}`;
+  const tar = await unpacked(t, lab, query('tar'));
+  t.deepEqual(fs.readdirSync(tar!), ['tree'], 'a tar archive holds pipes');
+  const zip = await unpacked(t, lab, query('zip'));
+  if (zip === undefined) return;
+  t.regex(
+    fs.readFileSync(path.join(zip, NOTE), 'utf8'),
+    /^An entry is .*\n\ntree\/z\/pipe: .* \[SPECIAL_FILE\]\n$/,
+  );
+  damageLargest(t, lab);
+  for (const format of ['tar', 'zip']) {
+    const out = await unpacked(t, lab, query(format));
+    t.regex(
+      fs.readFileSync(path.join(out!, NOTE), 'utf8'),
+      /^tree\/z\/bad: .* \[\w+_DAMAGED\]$/m,
+      format,
+    );
+    t.false(fs.existsSync(path.join(out!, 'tree/z/bad')));
+    const [wanted, found] = [path.join(lab.source, 'good'), path.join(out!, 'tree/good')];
+    t.true(fs.readFileSync(wanted).equals(fs.readFileSync(found)));
+  }
+});
+
+test('a file with the name of that text does not hide it', async (t) => {
+  const own = [
+    file(NOTE.toLowerCase(), 'all is there'),
+    file(NOTE, 'all is there'),
+    node('pipe', 'fifo'),
+  ];
+  const lab = await open(t, own);
+  const paths = [NOTE.toLowerCase(), NOTE, 'pipe'].map(
+    (name) => `path=${quotedPath(`${lab.source}/${name}`)}`,
+  );
+  const out = await unpacked(t, lab, paths.join('&'));
+  if (out === undefined) return;
+  t.is(fs.readFileSync(path.join(out, NOTE), 'utf8'), 'all is there');
+  const others = fs
+    .readdirSync(out)
+    .filter((name) => /^MISSING-FROM-THIS-ARCHIVE-[0-9a-f]{16}\.txt$/.test(name));
+  t.is(others.length, 1);
+  t.regex(fs.readFileSync(path.join(out, others[0]!), 'utf8'), /pipe: /);
 });
 
 /** Requests an archive over HTTP/2, and returns its bytes and the code with which its stream ended. */

@@ -1,0 +1,181 @@
+import { randomFillSync } from 'node:crypto';
+import { openBucket, type ObjectStore } from '../src/store/objects/index.js';
+import { nodeSystem } from '../src/system/index.js';
+import { type Gateway, startGateway, whyNoGateway } from '../test/support/radosgw.js';
+import { BUCKET, KEYS, S3Server } from '../test/support/s3-server.js';
+import type { Answer } from './answer.js';
+import { median } from './figures.js';
+import type { Options } from './options.js';
+
+const MIB = 1 << 20;
+const PACK_MIB = 32;
+const RANGE_MIB = 4;
+/** Requests at once, for packs and ranges and for small objects. */
+const AT_ONCE = { large: 4, small: 8 };
+const SMALL_OBJECTS = 400;
+const SMALL_BYTES = 1024;
+
+interface Figures {
+  readonly service: string;
+  readonly putMibPerS: number;
+  readonly getMibPerS: number;
+  readonly smallPutsPerS: number;
+  readonly smallGetsPerS: number;
+  /** One small PUT, and one small GET, without others beside them. */
+  readonly putMs: number;
+  readonly getMs: number;
+}
+
+/** Measures what a bucket takes and gives, without a backup: at a server in this process, and at a real gateway. */
+export async function bucket(
+  options: Options & { readonly bucketMib: number },
+  say: (line: string) => void,
+): Promise<Answer> {
+  const why = whyNoGateway();
+  const all: Figures[] = [];
+  const server = await S3Server.start();
+  say('measuring a server in this process');
+  all.push(await measured('in process', server.url, options));
+  server.close();
+  if (why === undefined) {
+    say('starting radosgw with its data in memory');
+    const gateway = await startGateway();
+    all.push(await measuredAt(gateway, options, say));
+  }
+  const missing = `radosgw is left out: ${why}`;
+  return {
+    question: 'bucket',
+    about: `what a bucket takes and gives: packs of ${PACK_MIB} MiB and ranges of ${RANGE_MIB} MiB by ${AT_ONCE.large} at once, objects of ${SMALL_BYTES} bytes by ${AT_ONCE.small}`,
+    headings: ['service', 'PUT MiB/s', 'GET MiB/s', 'PUT/s', 'GET/s', 'one PUT ms', 'one GET ms'],
+    rows: all.map(({ service, ...figures }) => [
+      service,
+      ...[figures.putMibPerS, figures.getMibPerS, figures.smallPutsPerS, figures.smallGetsPerS].map(
+        (figure) => figure.toFixed(0),
+      ),
+      ...[figures.putMs, figures.getMs].map((figure) => figure.toFixed(1)),
+    ]),
+    verdicts: [],
+    notes: [
+      'the server in this process shares its thread with the client',
+      ...(why === undefined ? [] : [missing]),
+    ],
+    figures: all,
+    plots: [],
+  };
+}
+
+async function measuredAt(
+  gateway: Gateway,
+  options: Options & { readonly bucketMib: number },
+  say: (line: string) => void,
+): Promise<Figures> {
+  try {
+    say('measuring radosgw');
+    return await measured('radosgw', gateway.url, options);
+  } finally {
+    await gateway.stop();
+  }
+}
+
+/** Measures a service in some rounds; the figures are medians. */
+async function measured(
+  service: string,
+  url: string,
+  { bucketMib, runs }: Options & { readonly bucketMib: number },
+): Promise<Figures> {
+  const rounds: Figures[] = [];
+  for (let round = 0; round < runs; round += 1) {
+    rounds.push(await measureOnce(service, url, bucketMib, `round-${round}`));
+  }
+  const of = (figure: (one: Figures) => number): number => median(rounds.map(figure));
+  return {
+    service,
+    putMibPerS: of((one) => one.putMibPerS),
+    getMibPerS: of((one) => one.getMibPerS),
+    smallPutsPerS: of((one) => one.smallPutsPerS),
+    smallGetsPerS: of((one) => one.smallGetsPerS),
+    putMs: of((one) => one.putMs),
+    getMs: of((one) => one.getMs),
+  };
+}
+
+async function measureOnce(
+  service: string,
+  endpoint: string,
+  mib: number,
+  prefix: string,
+): Promise<Figures> {
+  const { store } = await openBucket(
+    nodeSystem(),
+    { bucket: BUCKET, prefix },
+    {
+      endpoint,
+      environment: {
+        AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
+      },
+    },
+  );
+  const packs = Math.max(1, Math.round(mib / PACK_MIB));
+  const bytes = Buffer.alloc(PACK_MIB * MIB);
+  randomFillSync(bytes);
+  const packNames = Array.from({ length: packs }, (_, index) => `packs/${index}`);
+  const putMs = await timeOf(AT_ONCE.large, packNames, (name) => store.putNew(name, bytes));
+  const ranges = packNames.flatMap((name) =>
+    Array.from({ length: PACK_MIB / RANGE_MIB }, (_, index) => ({
+      name,
+      at: index * RANGE_MIB * MIB,
+    })),
+  );
+  const targets = Array.from({ length: AT_ONCE.large }, () => Buffer.alloc(RANGE_MIB * MIB));
+  const getMs = await timeOf(AT_ONCE.large, ranges, async ({ name, at }) => {
+    const target = targets.pop()!;
+    await store.read(name, at, target, target.length);
+    targets.push(target);
+  });
+  const small = Array.from({ length: SMALL_OBJECTS }, (_, index) => `log/${index}`);
+  const slot = (name: string): Buffer => Buffer.alloc(SMALL_BYTES, name);
+  const smallPutMs = await timeOf(AT_ONCE.small, small, (name) => store.putNew(name, slot(name)));
+  const smallGetMs = await timeOf(AT_ONCE.small, small, (name) =>
+    store.readWhole(name, SMALL_BYTES),
+  );
+  const single = await singles(store);
+  await store.remove([...packNames, ...small]);
+  store.close();
+  const perS = (count: number, ms: number): number => (count * 1000) / ms;
+  return {
+    service,
+    putMibPerS: perS(packs * PACK_MIB, putMs),
+    getMibPerS: perS(packs * PACK_MIB, getMs),
+    smallPutsPerS: perS(SMALL_OBJECTS, smallPutMs),
+    smallGetsPerS: perS(SMALL_OBJECTS, smallGetMs),
+    ...single,
+  };
+}
+
+/** Returns the times of single requests, one after the other. */
+async function singles(store: ObjectStore): Promise<{ putMs: number; getMs: number }> {
+  const [puts, gets]: [number[], number[]] = [[], []];
+  const names = Array.from({ length: 20 }, (_, index) => `single/${index}`);
+  for (const name of names) {
+    puts.push(await timeOf(1, [name], () => store.putNew(name, Buffer.from(name))));
+    gets.push(await timeOf(1, [name], () => store.readWhole(name, SMALL_BYTES)));
+  }
+  await store.remove(names);
+  return { putMs: median(puts), getMs: median(gets) };
+}
+
+/** Works on all items, some at once, and returns the milliseconds that took. */
+async function timeOf<T>(
+  atOnce: number,
+  items: readonly T[],
+  work: (item: T) => Promise<unknown>,
+): Promise<number> {
+  const left = [...items].reverse();
+  const startMs = performance.now();
+  const workers = Array.from({ length: atOnce }, async () => {
+    for (let item = left.pop(); item !== undefined; item = left.pop()) await work(item);
+  });
+  await Promise.all(workers);
+  return performance.now() - startMs;
+}

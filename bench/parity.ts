@@ -1,0 +1,106 @@
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from './answer.js';
+import { median, ratioOf } from './figures.js';
+import { makeTree, treeLine } from './make-tree.js';
+import { measure } from './measure.js';
+import type { Options } from './options.js';
+import { barChart } from './plot.js';
+import { confinedTo } from './subjects/subject.js';
+import { verdictOf } from './targets.js';
+import type { Workplace } from './workplace.js';
+
+/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
+const REST_MS = 3500;
+const TIME_LIMIT = 1.08;
+const BYTES_LIMIT = 1.035;
+
+const WAYS = ['parity', 'without'] as const;
+type Way = (typeof WAYS)[number];
+
+/** Measures what parity costs: first backups in pairs, one with the usual parity and one with none. */
+export async function parity(
+  workplace: Workplace,
+  checkout: string,
+  options: Options,
+  say: (line: string) => void,
+): Promise<Answer> {
+  const size = await makeTree(workplace, options, say);
+  const { root, log, tree } = workplace;
+  const times: Record<Way, number[]> = { parity: [], without: [] };
+  const bytes: Record<Way, number[]> = { parity: [], without: [] };
+  const store = join(root, 'store');
+  const home = join(root, 'home');
+  mkdirSync(home, { recursive: true });
+  const config = join(root, 'without.cfg');
+  writeFileSync(config, '[Tardis]\nParity = 0\n');
+  await sleep(REST_MS);
+  for (let round = 0; round < options.runs; round++) {
+    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
+      const tardis = join(checkout, 'bin', 'tardis');
+      const settings = way === 'without' ? ['--local-config', config] : [];
+      const place = ['-D', store, '-C', 'bench', '--local', ...settings];
+      const argv = [tardis, ...place, '--create', tree] as const;
+      const { wallMs } = await measure({ argv, env: confinedTo(home) }, { logFile: log });
+      times[way].push(wallMs);
+      bytes[way].push(bytesBelow(store));
+      rmSync(store, { recursive: true });
+      say(`round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
+    }
+  }
+  const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
+  return answer(times, bytes, about);
+}
+
+function bytesBelow(directory: string): number {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .map((name) => statSync(join(directory, name)))
+    .reduce((sum, status) => sum + (status.isFile() ? status.size : 0), 0);
+}
+
+function answer(times: Record<Way, number[]>, bytes: Record<Way, number[]>, about: string): Answer {
+  const [ratio, share] = [
+    ratioOf(times.parity, times.without),
+    ratioOf(bytes.parity, bytes.without),
+  ];
+  const mebibytes = (way: Way): string => (median(bytes[way]) / 2 ** 20).toFixed(1);
+  return {
+    question: 'parity',
+    about: `a first backup with parity, and one without; ${about}`,
+    headings: ['what', '', 'parity', 'without', 'ratio'],
+    rows: [
+      ['first', 's', ...WAYS.map((way) => seconds(median(times[way]))), shown(ratio?.pairwise)],
+      ['store', 'MiB', ...WAYS.map(mebibytes), shown(share?.pairwise)],
+    ],
+    verdicts: [
+      verdictOf('first, with parity, times without', TIME_LIMIT, ratio?.pairwise),
+      verdictOf('bytes of the store, times without', BYTES_LIMIT, share?.pairwise),
+    ],
+    notes: ['a ratio is the median of pairs; a pair is two backups one after the other'],
+    figures: { times, bytes },
+    plots: [
+      {
+        name: 'parity',
+        svg: barChart({
+          title: 'What parity costs',
+          unit: 's',
+          groups: [
+            {
+              label: 'first',
+              bars: WAYS.map((way) => ({ label: way, value: median(times[way]) / 1000 })),
+            },
+          ],
+        }),
+      },
+    ],
+  };
+}
+
+function shown(ratio: number | undefined): string {
+  return ratio?.toFixed(3) ?? '-';
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(2);
+}

@@ -1,0 +1,35 @@
+/** Settings of `sonic copy`. */
+import type { SettingTable } from './row.js';
+
+export const COPY_ROWS = {
+  copyTo: {
+    type: 'path',
+    tools: ['sonic copy'],
+    flags: '--to <dir>',
+    help: 'directory of the store to copy to; it is created if it does not exist',
+    test: 'a copy shows every set as the source does, and gives the same files back',
+  },
+  copyAs: {
+    type: 'text',
+    tools: ['sonic copy'],
+    flags: '--as <name>',
+    help: 'name of the client in that store, if it is to have another one',
+    test: 'a client is copied under another name, and all clients with --all',
+  },
+  allClients: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic copy'],
+    flags: '--all',
+    help: 'copy all clients of the store; one that fails does not stop the others',
+    test: 'a client is copied under another name, and all clients with --all',
+  },
+  copyDeletes: {
+    type: 'bool',
+    default: false,
+    tools: ['sonic copy'],
+    flags: '--delete',
+    help: 'delete sets of the copy that were deleted at the source, except locked ones and the newest; without it they stay',
+    test: 'sets that were deleted at the source stay in the copy, unless --delete is given',
+  },
+} as const satisfies SettingTable;

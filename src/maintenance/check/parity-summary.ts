@@ -1,0 +1,28 @@
+/** Counts what parity protects, without reading it. */
+import { type ClientDirectory, mediumOf, parityName, protectable } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+
+export interface ParitySummary {
+  /** Number of packs and objects that have parity, and that have none. */
+  readonly protected: number;
+  readonly unprotected: number;
+  /** Bytes of all parity files. */
+  readonly bytes: number;
+}
+
+/** Returns how much of a client is protected. A session may change it at any time. */
+export async function parityOf(system: System, directory: ClientDirectory): Promise<ParitySummary> {
+  const backend = mediumOf(system, directory).records();
+  try {
+    const sum = { protected: 0, unprotected: 0, bytes: 0 };
+    for (const name of await protectable(backend)) {
+      const bytes = await backend.size(parityName(name));
+      if (bytes === undefined) sum.unprotected += 1;
+      else sum.protected += 1;
+      sum.bytes += bytes ?? 0;
+    }
+    return sum;
+  } finally {
+    backend.close();
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Restores damaged packs and objects of a client from their parity, and makes parity where it is missing or damaged. Each
+ * file is a step of its own: an interruption leaves the old file or the healed one, and the next run does the rest.
+ */
+import { asTardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  examine,
+  type Examined,
+  heal,
+  type HealTools,
+  makeParity,
+  type MendableBackend,
+  mediumOf,
+  parityName,
+  protectable,
+  soundRecords,
+  strayParity,
+  withClient,
+} from '../../store/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
+
+/** A file that a repair has changed, or could not restore. */
+export interface RepairFinding {
+  readonly finding: 'repair';
+  /** Path of the pack or object below the client's directory. */
+  readonly file: string;
+  /**
+   * `healed`: all of it was restored. `partly`: some of it was. `beyond`: more is damaged than its parity restores, or
+   * its parity is damaged, too. `unprotected`: it has no parity. `failed`: the repair failed, and has changed nothing.
+   */
+  readonly outcome: 'healed' | 'partly' | 'beyond' | 'unprotected' | 'failed';
+  /** Number of blocks of 4 KiB that were restored, and that could not be. */
+  readonly restoredBlocks: number;
+  readonly lostBlocks: number;
+  /** The reason of a failure. */
+  readonly why?: string;
+}
+
+export interface RepairOptions {
+  /** Bytes of parity for 100 bytes; 0 makes none, and heals with what is there. */
+  readonly percent: number;
+  readonly signal: AbortSignal;
+  readonly onFinding: (finding: RepairFinding) => void;
+  readonly onProgress: (doneBytes: number, ofBytes: number) => void;
+}
+
+export interface RepairResult {
+  /** Number of files examined, and of those that were healed completely. */
+  readonly files: number;
+  readonly healed: number;
+  /** Number of files that are still damaged. */
+  readonly damaged: number;
+  /** Number of parity files made because they were missing, or were damaged. */
+  readonly parityMade: number;
+  readonly parityRemade: number;
+}
+
+/** Repairs a client, with its lock held. Throws CLIENT_BUSY, INTERRUPTED, STORE_NEWER, and system errors of listing. */
+export async function repairClient(
+  system: System,
+  directory: ClientDirectory,
+  options: RepairOptions,
+): Promise<RepairResult> {
+  return withClient(system, directory, async () => {
+    const medium = mediumOf(system, directory);
+    medium.clearStaged();
+    const backend = medium.mendable();
+    try {
+      return await new Repair(backend, system, options).run();
+    } finally {
+      backend.close();
+    }
+  });
+}
+
+class Repair {
+  private readonly result = { files: 0, healed: 0, damaged: 0, parityMade: 0, parityRemade: 0 };
+  private readonly tools: HealTools;
+  private readonly options: RepairOptions;
+
+  constructor(backend: MendableBackend, { native }: System, options: RepairOptions) {
+    const turn = yieldRegularly();
+    const breathe = (): Promise<void> | undefined => {
+      throwIfAborted(options.signal);
+      return turn();
+    };
+    this.tools = { backend, math: native, breathe };
+    this.options = options;
+  }
+
+  async run(): Promise<RepairResult> {
+    const { backend } = this.tools;
+    for (const file of await strayParity(backend)) await backend.remove(file);
+    const names = await protectable(backend);
+    const sizes = await Promise.all(names.map((name) => backend.size(name)));
+    const ofBytes = sizes.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
+    let doneBytes = 0;
+    for (const [at, name] of names.entries()) {
+      this.result.files += 1;
+      await this.file(name);
+      doneBytes += sizes[at] ?? 0;
+      this.options.onProgress(doneBytes, ofBytes);
+    }
+    return this.result;
+  }
+
+  private async file(name: string): Promise<void> {
+    try {
+      await this.repair(name);
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (code === 'INTERRUPTED' || code === 'STORE_NEWER') throw error;
+      this.result.damaged += 1;
+      this.tell(name, 'failed', { restoredBlocks: 0, lostBlocks: 0, why: message });
+    }
+  }
+
+  private async repair(name: string): Promise<void> {
+    const { tools, result } = this;
+    const found = await examine(tools, name);
+    if (found.state === 'sound') return;
+    if (found.state !== 'damaged') return this.protect(name, found);
+    const hasParity = (await tools.backend.size(parityName(name))) !== undefined;
+    const { outcome, ...blocks } = await heal(tools, name, found);
+    this.tell(name, hasParity ? outcome : 'unprotected', blocks);
+    // Bytes that are no records may be what an interrupted session left: the check knows if they are needed.
+    if (!hasParity) return;
+    if (outcome !== 'healed') {
+      result.damaged += 1;
+      return;
+    }
+    result.healed += 1;
+    const healed = await examine(tools, name);
+    if (healed.state === 'badParity') await this.protect(name, healed);
+  }
+
+  /** Makes the parity of a sound file. */
+  private async protect(name: string, { state, records }: Examined): Promise<void> {
+    const { backend, math, breathe } = this.tools;
+    const { percent } = this.options;
+    if (percent === 0) {
+      if (state === 'badParity') await backend.remove(parityName(name));
+      return;
+    }
+    const { wholeBytes } = records ?? (await soundRecords(backend, name, breathe));
+    if (wholeBytes === 0) return;
+    await makeParity(backend, math, name, { coveredBytes: wholeBytes, percent, breathe });
+    if (state === 'noParity') this.result.parityMade += 1;
+    else this.result.parityRemade += 1;
+  }
+
+  private tell(
+    file: string,
+    outcome: RepairFinding['outcome'],
+    rest: Omit<RepairFinding, 'finding' | 'file' | 'outcome'>,
+  ): void {
+    this.options.onFinding({ finding: 'repair', file, outcome, ...rest });
+  }
+}

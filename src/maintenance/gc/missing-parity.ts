@@ -1,0 +1,61 @@
+/** Makes the parity of packs and objects that have none: stored by an earlier release, or by a session that was cut off. */
+import {
+  type Backend,
+  makeParity,
+  type ParityMath,
+  parityBytes,
+  parityName,
+  shapeOf,
+  soundRecords,
+  storedObjects,
+  storedPacks,
+} from '../../store/index.js';
+
+export interface MissingParity {
+  /** Bytes of parity for 100 bytes of the store; 0 makes none. */
+  readonly percent: number;
+  /** False if a parity file of this size would not leave enough space. */
+  readonly hasRoom: (bytes: number) => boolean;
+  readonly breathe: () => Promise<void>;
+}
+
+/**
+ * Protects what is not protected. Objects are only looked for if a pack lacks parity: a session protects the objects first.
+ * A file that has damage is left to `sonic check`, which reports it. Call with the client's lock held.
+ */
+export async function protectMissing(
+  backend: Backend,
+  math: ParityMath,
+  request: MissingParity,
+): Promise<void> {
+  if (request.percent === 0) return;
+  const packs = await unprotected(backend, await storedPacks(backend));
+  if (packs.length === 0) return;
+  const objects = await unprotected(backend, await storedObjects(backend));
+  for (const name of [...objects, ...packs]) {
+    await request.breathe();
+    if (!(await protect(backend, math, name, request))) return;
+  }
+}
+
+async function unprotected(backend: Backend, names: readonly string[]): Promise<string[]> {
+  const without: string[] = [];
+  for (const name of names) {
+    if ((await backend.size(parityName(name))) === undefined) without.push(name);
+  }
+  return without;
+}
+
+/** Protects a pack or object, unless it has damage. Returns false if space is short. */
+async function protect(
+  backend: Backend,
+  math: ParityMath,
+  name: string,
+  { percent, hasRoom, breathe }: MissingParity,
+): Promise<boolean> {
+  const { wholeBytes, hasGap } = await soundRecords(backend, name, breathe);
+  if (hasGap || wholeBytes === 0) return true;
+  if (!hasRoom(parityBytes(shapeOf(wholeBytes, percent)))) return false;
+  await makeParity(backend, math, name, { coveredBytes: wholeBytes, percent, breathe });
+  return true;
+}

@@ -1,0 +1,284 @@
+/**
+ * Copies records of contents to another store as they are, encrypted or not. A record whose contents are not
+ * encrypted is proven by their digests before it is written. Of an encrypted one, only the checksums can be checked
+ * without the client's keys.
+ */
+import {
+  applyContentRecord,
+  digestsOf,
+  type IdSet,
+  Locator,
+  type StoredContent,
+} from '../../store/catalog/index.js';
+import {
+  fetchRecord,
+  MAX_CHAIN,
+  ReaderMemory,
+  type RecordPlace,
+  RecordReader,
+} from '../../delta/index.js';
+import { throwIfAborted } from '../../errors/index.js';
+import {
+  type ContentId,
+  decodeParts,
+  DIGEST_BYTES,
+  partsDigest,
+  Scheme,
+} from '../../model/index.js';
+import {
+  type Backend,
+  decode,
+  isRecordSound,
+  type Location,
+  MAX_FRAME_RAW_BYTES,
+  MAX_INDEX_BYTES,
+  openBody,
+  type ParsedRecord,
+  parseRecord,
+  readContentIndex,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  type RecordHeader,
+  RecordKind,
+} from '../../store/index.js';
+import type { StoreWriter } from '../../store/writer/index.js';
+import type { NativeCalls } from '../../system/index.js';
+import { damaged, entriesOf, isDamage, type Placed, placeOf, tooLarge } from './contents.js';
+import type { CopiedDigests } from './history.js';
+import type { OldGeneration } from './old-generation.js';
+
+/** Bytes between two checkpoints. */
+const CHECKPOINT_BYTES = 64 << 20;
+const PAGE_CONTENTS = 512;
+const COPY_BYTES = 1 << 20;
+/** A record in one piece is read whole. */
+const MAX_WHOLE_BYTES: number = 2 * MAX_FRAME_RAW_BYTES;
+
+export class RecordCopier implements CopiedDigests {
+  /** Number of records and of their bytes that were copied. */
+  readonly copied = { records: 0, bytes: 0 };
+  /** True if a record could not be read, or did not match its checksums or digests. */
+  hasLost = false;
+  private readonly lost = new Set<ContentId>();
+  private sinceCheckpoint = 0;
+  private readonly locator = new Locator();
+  private readonly reader: RecordReader;
+  private readonly backend: Backend;
+  private readonly native: NativeCalls;
+  private readonly old: OldGeneration;
+  private readonly store: StoreWriter;
+  private readonly isEncrypting: boolean;
+
+  /** `isEncrypting`: true if the client encrypts, so that no digest can be checked. */
+  constructor(native: NativeCalls, old: OldGeneration, store: StoreWriter, isEncrypting: boolean) {
+    this.native = native;
+    this.old = old;
+    this.backend = old.backend;
+    this.store = store;
+    this.isEncrypting = isEncrypting;
+    this.reader = new RecordReader(this.backend, native, new ReaderMemory());
+  }
+
+  /** Copies the needed contents that the target lacks, and their signatures. Throws INTERRUPTED, DISK_FULL. */
+  async copy(needed: IdSet, signal: AbortSignal, onContent: () => void): Promise<void> {
+    const { history } = this.old.catalog;
+    for (let after = 0; ; ) {
+      const page = history.contents(after, PAGE_CONTENTS);
+      for (const { contentId } of page) {
+        throwIfAborted(signal);
+        if (!needed.has(contentId)) continue;
+        await this.ensure(contentId);
+        onContent();
+      }
+      if (page.length < PAGE_CONTENTS) break;
+      after = page.at(-1)!.contentId;
+    }
+    for (let after = 0; ; ) {
+      const page = history.signatures(after, PAGE_CONTENTS);
+      for (const signature of page) {
+        throwIfAborted(signal);
+        if (needed.has(signature.contentId)) await this.copySignature(signature);
+      }
+      if (page.length < PAGE_CONTENTS) break;
+      after = page.at(-1)!.contentId;
+    }
+    this.reader.release();
+    await this.checkpoint();
+  }
+
+  /** Contents keep their digests. One that is not stored at the source is missing at the target, too. */
+  digestOf(old: Uint8Array): Buffer {
+    return Buffer.from(old);
+  }
+
+  standIn(old: Uint8Array): Buffer {
+    return Buffer.from(old);
+  }
+
+  private async checkpoint(): Promise<void> {
+    this.sinceCheckpoint = 0;
+    await this.store.checkpoint();
+  }
+
+  private isStored(digest: Uint8Array): boolean {
+    return this.store.catalog.contents.find(digest)?.isStored === true;
+  }
+
+  /** Copies a content, after the contents that it rests on. Returns false if it is lost. */
+  private async ensure(contentId: ContentId, depth = 0): Promise<boolean> {
+    if (this.lost.has(contentId)) return false;
+    const stored = this.old.catalog.contents.stored(contentId);
+    if (stored === undefined) return false;
+    if (this.isStored(stored.digest)) return true;
+    this.lost.add(contentId); // until it is copied: a content may not rest on itself
+    try {
+      await this.copyContent(contentId, stored, depth);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.hasLost = true;
+      return false;
+    }
+    if (this.sinceCheckpoint >= CHECKPOINT_BYTES) await this.checkpoint();
+    if (!this.isStored(stored.digest)) {
+      this.hasLost = true;
+      return false;
+    }
+    this.lost.delete(contentId);
+    return true;
+  }
+
+  private async copyContent(
+    contentId: ContentId,
+    stored: StoredContent,
+    depth: number,
+  ): Promise<void> {
+    const { contents } = this.old.catalog;
+    const place = placeOf(stored);
+    const parts = stored.kind === RecordKind.assembly ? contents.partsOf(contentId) : [];
+    const bases = stored.basisId === null ? parts : [stored.basisId];
+    for (const basis of bases) {
+      const isThere = depth <= MAX_CHAIN && (await this.ensure(basis, depth + 1));
+      if (!isThere) throw damaged(place);
+    }
+    const header = await this.headOf(place);
+    if ((header.flags & RECORD_CHUNKED) === 0) {
+      await this.copyWhole(place);
+      return;
+    }
+    if (this.isEncrypting) await this.requireSound(place, header);
+    else await this.prove(contentId, place);
+    await this.copyChunked(place, header, stored.digest);
+  }
+
+  private async headOf(place: RecordPlace): Promise<RecordHeader> {
+    const start = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
+    const header = readHeader(await fetchRecord(this.backend, place, 0, start), 0);
+    if (header === undefined || recordBytes(header) !== place.recordBytes) throw damaged(place);
+    if (!this.isEncrypting && header.scheme !== Scheme.plain) throw damaged(place);
+    return header;
+  }
+
+  private async requireSound(place: RecordPlace, header: RecordHeader): Promise<void> {
+    const { object, position } = place;
+    if (!(await isRecordSound(this.backend, object, position, header))) throw damaged(place);
+  }
+
+  /** Reads a content that is not encrypted. Throws CONTENT_DAMAGED if its digest differs. */
+  private async prove(contentId: ContentId, place: RecordPlace): Promise<void> {
+    const [piece] = this.locator.locate(this.old.catalog.contents, contentId) ?? [];
+    if (piece === undefined) throw damaged(place);
+    // The content has been read whole when the loop ends, and is checked then.
+    for await (const _ of this.reader.pieceBytes(piece, piece));
+  }
+
+  private async copyWhole(place: RecordPlace): Promise<void> {
+    if (place.recordBytes > MAX_WHOLE_BYTES) throw tooLarge(place);
+    const bytes = Buffer.allocUnsafe(place.recordBytes);
+    const parsed = parseRecord(await fetchRecord(this.backend, place, 0, bytes));
+    if (!this.isEncrypting) this.proveWhole(place, bytes, parsed);
+    const location = this.store.packs.append(bytes);
+    this.apply(parsed.header, Buffer.from(parsed.index), location, Buffer.from(parsed.body));
+  }
+
+  /** Throws RECORD_DAMAGED unless each content of a record that is not encrypted matches its digest. */
+  private proveWhole(place: RecordPlace, bytes: Buffer, parsed: ParsedRecord): void {
+    const { header } = parsed;
+    const { native } = this;
+    const { kind } = header;
+    if (kind === RecordKind.assembly) {
+      const digest = partsDigest(decodeParts(parsed.body));
+      if (!digest.equals(readContentIndex(Buffer.from(parsed.index)).digest)) throw damaged(place);
+      return;
+    }
+    const isKnown = kind === RecordKind.frame || kind === RecordKind.content;
+    if (!isKnown || header.rawBytes > MAX_FRAME_RAW_BYTES) throw damaged(place);
+    const raw = Buffer.allocUnsafe(header.rawBytes);
+    decode(header.codec, openBody(bytes, header, undefined), raw);
+    const hash = Buffer.alloc(DIGEST_BYTES);
+    for (const { digest, sizeBytes, offset } of entriesOf(header, Buffer.from(parsed.index))) {
+      if (offset + sizeBytes > raw.length) throw damaged(place);
+      native.sha256(raw, offset, sizeBytes, hash, 0);
+      if (!hash.equals(digest)) throw damaged(place);
+    }
+  }
+
+  /** Copies a record in chunks: a large one becomes an object again, a smaller one goes into a pack. */
+  private async copyChunked(
+    place: RecordPlace,
+    header: RecordHeader,
+    digest: Buffer,
+  ): Promise<void> {
+    const { store, backend } = this;
+    if (header.indexBytes > MAX_INDEX_BYTES) throw damaged(place);
+    const index = Buffer.allocUnsafe(header.indexBytes);
+    await fetchRecord(backend, place, RECORD_HEADER_BYTES, index);
+    if (digestsOf(header, index).some((one) => !one.equals(digest))) throw damaged(place);
+    let location: Location;
+    if (place.recordBytes > store.limits.packContentBytes) {
+      const writer = store.backend.stage();
+      try {
+        for await (const piece of this.piecesOf(place)) writer.append(piece);
+        location = await store.placeStaged({ writer, header, index, digest });
+      } catch (error) {
+        writer.close();
+        throw error;
+      }
+    } else location = await store.packs.appendStaged(this.piecesOf(place));
+    this.apply(header, index, location);
+  }
+
+  private apply(header: RecordHeader, index: Buffer, location: Location, body?: Buffer): void {
+    const bytes = recordBytes(header);
+    applyContentRecord(this.store.catalog, header, index, location, body);
+    this.sinceCheckpoint += bytes;
+    this.copied.records += 1;
+    this.copied.bytes += bytes;
+  }
+
+  /** Copies a signature. A damaged one is left out: the next backup makes another. */
+  private async copySignature(signature: Placed): Promise<void> {
+    const { contents, signatures } = this.store.catalog;
+    const contentId = contents.find(signature.digest)?.contentId;
+    if (contentId === undefined || signatures.find(contentId) !== undefined) return;
+    const place = placeOf(signature);
+    try {
+      const header = await this.headOf(place);
+      const isSignature = header.kind === RecordKind.signature;
+      if (!isSignature || (header.flags & RECORD_CHUNKED) === 0) return;
+      await this.requireSound(place, header);
+      await this.copyChunked(place, header, signature.digest);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+
+  private async *piecesOf(place: RecordPlace): AsyncGenerator<Buffer> {
+    const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, place.recordBytes));
+    for (let at = 0; at < place.recordBytes; at += buffer.length) {
+      const piece = buffer.subarray(0, Math.min(buffer.length, place.recordBytes - at));
+      yield await fetchRecord(this.backend, place, at, piece);
+    }
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * Copies sets to another store as they are. Each set is written as the difference from the set before it at the
+ * target, so that both stores may delete sets between two copies, each by its own rules.
+ */
+import {
+  type BackupSet,
+  type Catalog,
+  type CatalogEntry,
+  FIRST_VERSION,
+  IdSet,
+  ROOTS_DIRECTORY,
+  type SealedDirectory,
+} from '../../store/catalog/index.js';
+import { TardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  checkRows,
+  DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
+  isMetadata,
+  joinRow,
+  METADATA_FLAGS_AT,
+  ROOT_NAME,
+  RowFlag,
+  SET_SEAL_BYTES,
+  type SetNumber,
+} from '../../model/index.js';
+import type { RootRecord } from '../../store/index.js';
+import type { SetJournal, StoreWriter } from '../../store/writer/index.js';
+import { yieldRegularly } from '../../system/index.js';
+import { type CopiedSeals, CopiedHistory } from './history.js';
+import type { OldGeneration } from './old-generation.js';
+import { pages } from './pages.js';
+
+const PAGE_ENTRIES = 2048;
+const PAGE_DIRECTORIES = 1024;
+const NOTHING: Buffer = Buffer.alloc(0);
+/** Flags by which two versions of an entry differ. The others may have changed since. */
+const LASTING_FLAGS = RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
+
+/** Names of the entries of roots. */
+const ROOT_NUMBER = /^[1-9]\d{0,14}$/;
+
+/** Sets to copy, with the contents that they need and the directories that each of them changed. */
+export interface WantedSets {
+  /** Rising by number. */
+  readonly sets: readonly BackupSet[];
+  /** Ids of contents at the source. */
+  readonly needed: IdSet;
+  /** Number of these contents. */
+  readonly neededCount: number;
+  /** For each set but the first, the directories that may differ from the set before. */
+  readonly changed: readonly (readonly DirectoryId[])[];
+}
+
+/** Finds what these sets, which rise by number, need from the source. Throws INTERRUPTED. */
+export async function findWanted(
+  { catalog }: OldGeneration,
+  sets: readonly BackupSet[],
+  signal: AbortSignal,
+): Promise<WantedSets> {
+  const needed = new IdSet();
+  const changed = sets.map((): DirectoryId[] => []);
+  let neededCount = 0;
+  const numbers = sets.map(({ set }) => set);
+  const breathe = yieldRegularly();
+  for (const directory of allDirectories(catalog)) {
+    throwIfAborted(signal);
+    await breathe();
+    const where = new Set<number>();
+    for (const { firstSet, lastSet, contentId } of versionsIn(catalog, directory)) {
+      const first = indexFrom(numbers, firstSet);
+      const end = lastSet === undefined ? numbers.length : indexFrom(numbers, lastSet + 1);
+      where.add(first).add(end);
+      if (first === end || contentId === undefined || needed.has(contentId)) continue;
+      needed.add(contentId);
+      neededCount += 1;
+    }
+    for (const index of where) if (index > 0) changed[index]?.push(directory);
+  }
+  return { sets, needed, neededCount, changed };
+}
+
+/** Returns the index of the first number that is at least `least`; the length if there is none. */
+function indexFrom(numbers: readonly number[], least: number): number {
+  let [low, high] = [0, numbers.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (numbers[middle]! < least) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function* allDirectories({ history }: Catalog): Generator<DirectoryId> {
+  const ask = (after: number): number[] => history.directories(after, PAGE_DIRECTORIES);
+  for (const page of pages(-1, PAGE_DIRECTORIES, ask, Number)) yield* page;
+}
+
+function* versionsIn({ history }: Catalog, directory: DirectoryId): Generator<CatalogEntry> {
+  const ask = (after: typeof FIRST_VERSION): CatalogEntry[] =>
+    history.versionsIn(directory, after, PAGE_ENTRIES);
+  for (const page of pages(FIRST_VERSION, PAGE_ENTRIES, ask, (last) => last)) yield* page;
+}
+
+/** Yields the entries of a directory as of a set, by name. */
+function* entriesOf(
+  { entries }: Catalog,
+  directory: DirectoryId,
+  set: SetNumber,
+): Generator<CatalogEntry> {
+  const ask = (after: Buffer): CatalogEntry[] =>
+    entries.listAsOf({ directory, set, after, limit: PAGE_ENTRIES, withDigests: true });
+  for (const page of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) yield* page;
+}
+
+export class CopiedSets extends CopiedHistory {
+  /**
+   * Copies the sets, whose contents are at the target. Each is durable before the next one begins. Throws
+   * CATALOG_DAMAGED, INTERRUPTED, DISK_FULL.
+   */
+  async copy(
+    { sets, changed }: WantedSets,
+    signal: AbortSignal,
+    onSet: (done: number) => void,
+  ): Promise<void> {
+    if (sets.length > 0) this.bringAccounts();
+    for (const [index, set] of sets.entries()) {
+      throwIfAborted(signal);
+      // The target may have lost versions that the set before has at the source, and the other way round.
+      const directories = index === 0 ? this.directoriesOfBoth() : changed[index]!;
+      await this.replay(set.set, set, directories);
+      onSet(index + 1);
+    }
+  }
+
+  private directoriesOfBoth(): DirectoryId[] {
+    const both = new Set<DirectoryId>(allDirectories(this.old.catalog));
+    for (const directory of allDirectories(this.store.catalog)) both.add(directory);
+    return [...both];
+  }
+
+  /** Makes the open entries of a directory those that the source has as of the set of the journal. */
+  protected override replayChanges(journal: SetJournal, directory: DirectoryId): void {
+    const { set } = journal;
+    const root = this.old.catalog.history.rootOf(directory);
+    const place = {
+      root: root === 0 ? this.store.catalog.history.rootOf(directory) : root,
+      directory,
+      isNew: false,
+    };
+    const present = entriesOf(this.store.catalog, directory, set);
+    let mine = present.next();
+    const gone: Buffer[] = [];
+    let fresh: CatalogEntry[] = [];
+    const put = (): void => {
+      this.putAll(journal, directory, fresh);
+      fresh = [];
+    };
+    for (const theirs of entriesOf(this.old.catalog, directory, set)) {
+      for (; mine.done !== true; mine = present.next()) {
+        if (Buffer.compare(mine.value.name, theirs.name) >= 0) break;
+        gone.push(mine.value.name);
+      }
+      const isThere = mine.done !== true && mine.value.name.equals(theirs.name);
+      if (!isThere || !areSame(mine.value, theirs)) {
+        requireSound(theirs);
+        fresh.push(theirs);
+      }
+      if (isThere) mine = present.next();
+      if (fresh.length >= PAGE_ENTRIES) put();
+    }
+    for (; mine.done !== true; mine = present.next()) gone.push(mine.value.name);
+    put();
+    for (const name of gone) journal.remove(place, name);
+  }
+}
+
+/** Throws CATALOG_DAMAGED for an entry that no writer stores. */
+function requireSound({ directory, name, metadata, digest }: CatalogEntry): void {
+  const isRoot = directory === ROOTS_DIRECTORY;
+  try {
+    const isWhole = isMetadata(metadata) && (!isRoot || ROOT_NUMBER.test(name.toString('latin1')));
+    if (!isWhole) throw new TardisError('CATALOG_DAMAGED', 'it is not whole');
+    checkRows(joinRow(metadata, isRoot ? ROOT_NAME : name, digest), false);
+  } catch (error) {
+    const what = `an entry in directory ${directory} of the source is damaged`;
+    throw new TardisError('CATALOG_DAMAGED', what, {}, error);
+  }
+}
+
+function areSame(mine: CatalogEntry, theirs: CatalogEntry): boolean {
+  const { digest } = theirs;
+  const isSameContent =
+    digest === undefined ? mine.digest === undefined : mine.digest?.equals(digest) === true;
+  return (
+    isSameContent &&
+    mine.childId === theirs.childId &&
+    lasting(mine.metadata).equals(lasting(theirs.metadata))
+  );
+}
+
+function lasting(metadata: Buffer): Buffer {
+  const copy = Buffer.from(metadata);
+  if (copy.length > METADATA_FLAGS_AT) copy[METADATA_FLAGS_AT]! &= LASTING_FLAGS;
+  return copy;
+}
+
+/** Copies the seals of a client that encrypts as they are. */
+export class SealsAsTheyAre implements CopiedSeals {
+  private readonly old: Catalog;
+  private readonly store: StoreWriter;
+
+  constructor({ catalog }: OldGeneration, store: StoreWriter) {
+    this.old = catalog;
+    this.store = store;
+  }
+
+  changed(): void {
+    // No seal depends on an earlier one here.
+  }
+
+  async seal(journal: SetJournal, { set }: BackupSet, roots: readonly RootRecord[]): Promise<void> {
+    const { old, store } = this;
+    const sealed = new Set<DirectoryId>();
+    const ask = (after: number): SealedDirectory[] => old.seals.asOf(set, after, PAGE_DIRECTORIES);
+    const breathe = yieldRegularly();
+    for (const page of pages(0, PAGE_DIRECTORIES, ask, ({ directory }) => directory)) {
+      for (const { directory, seal } of page) {
+        requireLength(seal, DIRECTORY_SEAL_BYTES);
+        sealed.add(directory);
+        journal.seal(directory, seal);
+      }
+      await breathe();
+    }
+    for (const { root } of roots) {
+      for (const directory of store.catalog.seals.openOf(root)) {
+        if (!sealed.has(directory)) journal.seal(directory, undefined);
+      }
+    }
+    const seal = old.seals.ofSet(set);
+    if (seal === undefined) return;
+    requireLength(seal, SET_SEAL_BYTES);
+    store.catalog.seals.putSet(set, seal);
+    journal.appendEvent({ type: 'set-sealed', set, seal });
+  }
+}
+
+function requireLength(seal: Buffer, bytes: number): void {
+  if (seal.length === bytes) return;
+  throw new TardisError('CATALOG_DAMAGED', 'a seal in the catalog has a wrong length');
+}

@@ -1,0 +1,117 @@
+/**
+ * The origin of a copied client: the file copy.json in its directory. It shows which sets the copies so far could
+ * have brought, and so which sets at the target are copies.
+ */
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { BackupSet, Catalog } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { SetNumber } from '../../model/index.js';
+import type { ClientDirectory } from '../../store/index.js';
+import { readStart, replaceFile, type System } from '../../system/index.js';
+
+const ORIGIN_FILE = 'copy.json';
+const ORIGIN_VERSION = 1;
+const MAX_ORIGIN_BYTES = 4096;
+
+export interface CopyOrigin {
+  /** The id in the source's `format.json`. */
+  readonly clientId: string;
+  /** No copy so far has brought a set above this one. */
+  readonly upToSet: SetNumber;
+}
+
+/** Returns the origin of a client; undefined if `sonic copy` did not make it. Throws RECORD_DAMAGED, STORE_NEWER. */
+export function readOrigin({ files }: System, directory: ClientDirectory): CopyOrigin | undefined {
+  const file = path.join(directory.path, ORIGIN_FILE);
+  const text = readStart(files, file, MAX_ORIGIN_BYTES)?.toString('utf8');
+  if (text === undefined) return undefined;
+  const { version, clientId, upToSet } = parsed(text);
+  if (typeof version === 'number' && version > ORIGIN_VERSION) {
+    throw new TardisError('STORE_NEWER', `${file} has version ${version}`);
+  }
+  const isWhole = version === ORIGIN_VERSION && typeof clientId === 'string';
+  if (isWhole && Number.isSafeInteger(upToSet)) return { clientId, upToSet: upToSet as number };
+  throw new TardisError('RECORD_DAMAGED', `${file} is damaged: remove it, and copy again`);
+}
+
+/** Records the origin, durable when it resolves. */
+export async function writeOrigin(
+  { files }: System,
+  directory: ClientDirectory,
+  origin: CopyOrigin,
+): Promise<void> {
+  const text = JSON.stringify({ version: ORIGIN_VERSION, ...origin });
+  await replaceFile(files, path.join(directory.path, ORIGIN_FILE), Buffer.from(`${text}\n`));
+}
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    return {}; // the caller reports it as damaged
+  }
+  return {};
+}
+
+/** Both ends of a copy. */
+export interface Ends {
+  readonly source: Catalog;
+  readonly sourceId: string;
+  readonly target: Catalog;
+  /** Undefined if no copy has been made to the target. */
+  readonly origin: CopyOrigin | undefined;
+}
+
+/**
+ * Throws COPY_DIFFERS unless the history of the target is that of the source up to its newest set. Sets that a copy
+ * has brought may be missing at the source, where they were deleted since.
+ */
+export function requireSameHistory({ source, sourceId, target, origin }: Ends): void {
+  if (origin !== undefined && origin.clientId !== sourceId) {
+    throw differs('it is a copy of another client');
+  }
+  if (origin !== undefined && source.state.readCounters().set < origin.upToSet) {
+    throw differs(`the source shows an older state than the copy: it had set ${origin.upToSet}`);
+  }
+  for (const mine of target.sets.all()) {
+    const theirs = source.sets.find(mine.set);
+    if (theirs === undefined) {
+      if (origin !== undefined && mine.set <= origin.upToSet) continue;
+      throw differs(`set ${mine.set} is not from the source`);
+    }
+    if (!areSame(mine, theirs) || !haveSameRoots(source, target, mine.set)) {
+      throw differs(`set ${mine.set} is another one at the source`);
+    }
+    const [seal, otherSeal] = [target.seals.ofSet(mine.set), source.seals.ofSet(mine.set)];
+    const isSealed = mine.state === 'complete' && seal !== undefined;
+    if (isSealed && otherSeal?.equals(seal) !== true) {
+      throw differs(`set ${mine.set} has another seal at the source`);
+    }
+  }
+}
+
+function areSame(mine: BackupSet, theirs: BackupSet): boolean {
+  const isSameEnd =
+    theirs.state === 'complete' &&
+    mine.closedAtMs === theirs.closedAtMs &&
+    isDeepStrictEqual(mine.stats, theirs.stats);
+  return (
+    (mine.state !== 'complete' || isSameEnd) &&
+    mine.firstName === theirs.firstName &&
+    mine.openedAtMs === theirs.openedAtMs &&
+    mine.clientTimeMs === theirs.clientTimeMs
+  );
+}
+
+function haveSameRoots(source: Catalog, target: Catalog, set: SetNumber): boolean {
+  const pathsIn = ({ sets }: Catalog): string[] =>
+    sets.rootsOf(set).map(({ root, path: where }) => `${root} ${where.toString('latin1')}`);
+  return isDeepStrictEqual(pathsIn(target).sort(), pathsIn(source).sort());
+}
+
+/** Returns the error for a target with another history. */
+export function differs(why: string): TardisError {
+  return new TardisError('COPY_DIFFERS', `the target has another history than the source: ${why}`);
+}

@@ -1,0 +1,358 @@
+/**
+ * Copies a client to another store, with its sets as they are: numbers, names, times, marks and seals. What the
+ * target has is not copied again, so a run may be killed at any point and continues with the next one. The source is
+ * only read; sessions and garbage collection may use it meanwhile.
+ */
+import {
+  applyEvent,
+  type BackupSet,
+  Catalog,
+  isUnusedClient,
+  snapshotCatalog,
+} from '../../store/catalog/index.js';
+import { cleanUp, TardisError } from '../../errors/index.js';
+import { areSameMarks, type SetMarks, type SetNumber } from '../../model/index.js';
+import {
+  buildEvent,
+  type ClientDirectory,
+  type ClientLock,
+  hasEncryptingKeys,
+  lockClient,
+  openClientDirectory,
+  readFormat,
+  type StoreEvent,
+} from '../../store/index.js';
+import { requireNoSecond, type StoreLimits, StoreWriter } from '../../store/writer/index.js';
+import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
+import { collectGarbage, requireSoundUnlocked } from '../gc/index.js';
+import { RecordCopier } from './copied-records.js';
+import { CopiedSets, findWanted, SealsAsTheyAre } from './copied-sets.js';
+import { readOrigin, requireSameHistory, writeOrigin } from './copy-origin.js';
+import { type ClientPlace, openTarget } from './copy-target.js';
+import { NewKeys } from './new-keys.js';
+import { OldGeneration } from './old-generation.js';
+
+const SNAPSHOT_FILE = 'copy.db';
+/** How often a copy begins again because garbage collection or a rebuild has moved data of the source. */
+const MAX_ROUNDS = 5;
+const PAGE_CONTENTS = 512;
+
+export type CopyStep = 'contents' | 'sets' | 'remove';
+
+/** Reports how far a run is; `of` is undefined if the total is unknown. */
+export type CopyProgress = (step: CopyStep, done: number, of: number | undefined) => void;
+
+export interface CopyRequest {
+  readonly source: ClientPlace;
+  readonly target: ClientPlace;
+  readonly limits: StoreLimits;
+  /** True to delete sets at the target that were deleted at the source, and to unlock those that were unlocked. */
+  readonly deletes: boolean;
+  /** A pack of the target is rewritten after deletions if at least this share of it is unneeded. */
+  readonly wasteRatio: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: CopyProgress;
+}
+
+export interface CopyResult {
+  /** Numbers of the sets that this run has copied. */
+  readonly sets: readonly number[];
+  /** Number of the newest set, if it is left for the next run since its backup has not ended. */
+  readonly leftSet: number | undefined;
+  /** Numbers of the sets that were deleted at the target. */
+  readonly deleted: readonly number[];
+  readonly copiedRecords: number;
+  readonly copiedBytes: number;
+  /** Number of versions of files at the target whose contents are damaged or missing. */
+  readonly lostVersions: number;
+  /** Number of sets at the target. */
+  readonly allSets: number;
+}
+
+/**
+ * Brings the target up to date with the source. Throws COPY_DIFFERS if the target has another history, CLIENT_BUSY
+ * if another process uses the target, CATALOG_DAMAGED, DISK_FULL, INTERRUPTED.
+ */
+export async function copyClient(system: System, request: CopyRequest): Promise<CopyResult> {
+  const source = openClientDirectory(system, request.source);
+  const target = await openTarget(system, source, request.target);
+  if (isUnusedClient(system, source.catalogPath)) return NOTHING;
+  try {
+    return await copyUsed(system, request, source, target);
+  } catch (error) {
+    throw Catalog.explainedAt(system, source.catalogPath, error);
+  }
+}
+
+const NOTHING: CopyResult = {
+  sets: [],
+  leftSet: undefined,
+  deleted: [],
+  copiedRecords: 0,
+  copiedBytes: 0,
+  lostVersions: 0,
+  allSets: 0,
+};
+
+async function copyUsed(
+  system: System,
+  request: CopyRequest,
+  source: ClientDirectory,
+  target: ClientDirectory,
+): Promise<CopyResult> {
+  const store = await StoreWriter.open(system, target, request.limits);
+  let result: CopyResult | undefined;
+  try {
+    requireNoSecond(system, target);
+    for (let round = 1; result === undefined; round += 1) {
+      const run = await Run.open(system, request, { source, target, store });
+      try {
+        result = await run.all(round === MAX_ROUNDS);
+      } finally {
+        run.close();
+      }
+    }
+    store.close();
+  } catch (error) {
+    throw store.closeAfterFailure(error);
+  }
+  if (result.deleted.length > 0) await freeDeleted(system, request, target);
+  return result;
+}
+
+/** Frees what only deleted sets needed. Frames are copied as they are, since there may be no keys. */
+async function freeDeleted(
+  system: System,
+  { limits, wasteRatio, signal, onProgress }: CopyRequest,
+  target: ClientDirectory,
+): Promise<void> {
+  await collectGarbage(system, target, {
+    limits,
+    graceMs: 0, // a reader that misses a file looks it up again
+    wasteRatio,
+    frames: undefined,
+    isThorough: false,
+    signal,
+    onProgress: (_, done) => onProgress('remove', done, undefined),
+  });
+}
+
+interface Ends {
+  readonly source: ClientDirectory;
+  readonly target: ClientDirectory;
+  readonly store: StoreWriter;
+}
+
+/** One round of a copy, from a snapshot of the source's catalog. */
+class Run {
+  private readonly system: System;
+  private readonly request: CopyRequest;
+  private readonly ends: Ends;
+  private readonly folder: PrivateFolder;
+  private readonly old: OldGeneration;
+  /** No session writes to the source's sets up to this one any more. */
+  private readonly endedUpTo: SetNumber;
+
+  private constructor(
+    system: System,
+    request: CopyRequest,
+    ends: Ends,
+    {
+      folder,
+      old,
+      endedUpTo,
+    }: {
+      readonly folder: PrivateFolder;
+      readonly old: OldGeneration;
+      readonly endedUpTo: SetNumber;
+    },
+  ) {
+    this.system = system;
+    this.request = request;
+    this.ends = ends;
+    this.folder = folder;
+    this.old = old;
+    this.endedUpTo = endedUpTo;
+  }
+
+  /** Throws CATALOG_DAMAGED: damage would be copied. */
+  static async open(system: System, request: CopyRequest, ends: Ends): Promise<Run> {
+    const { source } = ends;
+    await requireSoundUnlocked(system, source, yieldRegularly());
+    const folder = new PrivateFolder(system);
+    try {
+      const file = folder.file(SNAPSHOT_FILE);
+      const endedUpTo = newestEnded(system, source);
+      snapshotCatalog(system, source.catalogPath, file);
+      const old = new OldGeneration(system, source, undefined, file);
+      return new Run(system, request, ends, { folder, old, endedUpTo });
+    } catch (error) {
+      cleanUp(() => folder.remove());
+      throw folder.explain(error);
+    }
+  }
+
+  /**
+   * Copies everything. Returns undefined if records could not be read because the source was changed meanwhile; with
+   * `isLast` they then count as lost.
+   */
+  async all(isLast: boolean): Promise<CopyResult | undefined> {
+    const { system, old, ends, request } = this;
+    const { store, source, target } = ends;
+    const { signal, onProgress } = request;
+    const sourceId = readFormat(system.files, source.path)?.clientId ?? '';
+    const origin = readOrigin(system, target);
+    requireSameHistory({ source: old.catalog, sourceId, target: store.catalog, origin });
+    const { missing, leftSet } = this.missing();
+    const isFirst = store.catalog.sets.all().length === 0;
+    const upToSet = old.catalog.state.readCounters().set;
+    this.copyCounters();
+    if (origin?.upToSet !== upToSet || origin.clientId !== sourceId) {
+      await store.checkpoint(); // a backup to the target gives its set a number above all that are copied
+      await writeOrigin(system, target, { clientId: sourceId, upToSet });
+    }
+    const wanted = await findWanted(old, missing, signal);
+    const { needed } = wanted;
+    const all = wanted.neededCount + this.addMissing(needed);
+    const isEncrypting = hasEncryptingKeys(system, source.path);
+    const copier = new RecordCopier(system.native, old, store, isEncrypting);
+    let done = 0;
+    onProgress('contents', done, undefined);
+    await copier.copy(needed, signal, () => onProgress('contents', (done += 1), all));
+    if (copier.hasLost && !isLast && this.isStale()) return undefined;
+    const keys = new NewKeys(system.native, undefined);
+    const seals = new SealsAsTheyAre(old, store);
+    const sets = new CopiedSets(old, store, keys, copier, seals);
+    if (isFirst) sets.bringSettings();
+    await sets.copy(wanted, signal, (count) => onProgress('sets', count, missing.length));
+    if (leftSet === undefined) sets.copyFlags();
+    const { state } = store.catalog;
+    const doubtful = Math.max(state.readDoubtfulUpTo(), old.catalog.state.readDoubtfulUpTo());
+    if (doubtful > 0) state.writeDoubtfulUpTo(doubtful);
+    this.bringMarks();
+    const deleted = request.deletes ? this.deleteGone() : [];
+    await store.checkpoint();
+    return {
+      sets: missing.map(({ set }) => set),
+      leftSet,
+      deleted,
+      copiedRecords: copier.copied.records,
+      copiedBytes: copier.copied.bytes,
+      lostVersions: store.catalog.history.unreadableVersions,
+      allSets: store.catalog.sets.listed().length,
+    };
+  }
+
+  /**
+   * Returns the sets above those of the target, and the newest of those if it was not complete when it was copied
+   * and is now. A newest set that is unfinished is left for the next run while a session may still be writing it.
+   */
+  private missing(): { missing: readonly BackupSet[]; leftSet: number | undefined } {
+    const last = this.ends.store.catalog.sets.all().at(-1);
+    const isPartly = (set: BackupSet): boolean =>
+      set.set === last?.set && last.state !== 'complete' && set.state === 'complete';
+    const missing = this.old.catalog.sets
+      .listed()
+      .filter((set) => set.set > (last?.set ?? 0) || isPartly(set));
+    const newest = missing.at(-1);
+    const isOpen = newest?.state === 'unfinished' && newest.set > this.endedUpTo;
+    return { leftSet: isOpen ? missing.pop()?.set : undefined, missing };
+  }
+
+  /** Adds contents that the target lacks although it has their entries. Returns their number. */
+  private addMissing(needed: { has(id: number): boolean; add(id: number): void }): number {
+    const { contents } = this.ends.store.catalog;
+    let added = 0;
+    for (let after = 0; ; ) {
+      const page = contents.missing(after, PAGE_CONTENTS);
+      for (const { digest } of page) {
+        const found = this.old.catalog.contents.find(digest);
+        if (found?.isStored !== true || needed.has(found.contentId)) continue;
+        needed.add(found.contentId);
+        added += 1;
+      }
+      if (page.length < PAGE_CONTENTS) return added;
+      after = page.at(-1)!.contentId;
+    }
+  }
+
+  /** True if the source has changed since the snapshot. */
+  private isStale(): boolean {
+    const { old, ends, system } = this;
+    if (!old.isCurrent) return true;
+    const { commit } = old.catalog.state.readCommitPoint();
+    return Catalog.reading(system, ends.source.catalogPath, ({ state }) => {
+      return state.readCommitPoint().commit !== commit;
+    });
+  }
+
+  /** Copies the counters, so that a backup to the target assigns no number twice. */
+  private copyCounters(): void {
+    const { counters } = this.ends.store;
+    const known = this.old.catalog.state.readCounters();
+    counters.set = Math.max(counters.set, known.set);
+    counters.root = Math.max(counters.root, known.root);
+    counters.directory = Math.max(counters.directory, known.directory);
+  }
+
+  /** Copies marks of sets that have changed at the source. A lock stays, unless deletions are copied, too. */
+  private bringMarks(): void {
+    for (const { set, marks } of this.ends.store.catalog.sets.listed()) {
+      const theirs = this.old.catalog.sets.find(set);
+      if (theirs === undefined) continue;
+      const isLocked = theirs.marks.isLocked || (marks.isLocked && !this.request.deletes);
+      const wanted: SetMarks = { ...theirs.marks, isLocked };
+      if (!areSameMarks(marks, wanted)) this.write({ type: 'set-marked', set, marks: wanted });
+    }
+  }
+
+  /** Deletes sets that are gone at the source: not the newest complete set, nor a locked one. */
+  private deleteGone(): number[] {
+    const theirs = new Set(this.old.catalog.sets.listed().map(({ set }) => set));
+    const mine = this.ends.store.catalog.sets.listed();
+    const newest = mine.findLast(({ state }) => state === 'complete')?.set ?? 0;
+    const sets = mine
+      .filter(({ set, marks }) => !theirs.has(set) && set < newest && !marks.isLocked)
+      .map(({ set }) => set);
+    if (sets.length > 0) this.write({ type: 'dropped', sets });
+    return sets;
+  }
+
+  private write(event: StoreEvent): void {
+    const { store } = this.ends;
+    store.appendOwn(buildEvent(store.nextSequence(), event));
+    applyEvent(store.catalog, event);
+  }
+
+  close(): void {
+    cleanUp(
+      () => this.old.close(),
+      () => this.folder.remove(),
+    );
+  }
+}
+
+/**
+ * Returns the number of the newest set if no session has the source open, since no later session continues a set. 0 if
+ * the source is in use, or cannot be locked because it cannot be written.
+ */
+function newestEnded(system: System, source: ClientDirectory): SetNumber {
+  let lock: ClientLock;
+  try {
+    lock = lockClient(system, source);
+  } catch (error) {
+    if (error instanceof TardisError && LOCK_REFUSED.has(error.code)) return 0;
+    throw error;
+  }
+  try {
+    return Catalog.reading(system, source.catalogPath, ({ sets }) => sets.all().at(-1)?.set ?? 0);
+  } finally {
+    lock.release();
+  }
+}
+
+const LOCK_REFUSED: ReadonlySet<string> = new Set([
+  'CLIENT_BUSY',
+  'STORE_NOT_WRITABLE',
+  'STORE_NOT_READABLE',
+]);

@@ -1,0 +1,41 @@
+/** A text at the end of an archive that names each entry the archive lacks, so that nobody takes it for all. */
+import { randomBytes } from 'node:crypto';
+import { displayName, displayText } from '../model/index.js';
+import type { RestoreFailure } from './progress.js';
+
+const NAME = 'MISSING-FROM-THIS-ARCHIVE';
+const ENDING = '.txt';
+const SLASH = 0x2f;
+/** Entries that are named; the number of the others is given. */
+const MAX_NAMED = 10_000;
+const MARK_BYTES = 8;
+
+export class MissingNote {
+  private isTaken = false;
+
+  /** Takes notice of a path in the archive; the note must not have the name of another entry. */
+  meet(path: Buffer): void {
+    if (path.length !== NAME.length + ENDING.length || path.includes(SLASH)) return;
+    if (path.toString('latin1').toUpperCase() === `${NAME}${ENDING}`.toUpperCase()) {
+      this.isTaken = true;
+    }
+  }
+
+  /** Returns the name of the note. If an entry has it, the name has an ending that nobody can foresee. */
+  get name(): Buffer {
+    const mark = this.isTaken ? `-${randomBytes(MARK_BYTES).toString('hex')}` : '';
+    return Buffer.from(`${NAME}${mark}${ENDING}`);
+  }
+}
+
+/** Returns the text for some failures. Names are one line each, whatever their bytes. */
+export function missingText(failures: readonly RestoreFailure[]): Buffer {
+  const named = failures.slice(0, MAX_NAMED).map(({ path, error: { code, message } }) => {
+    return `${displayName(path)}: ${displayText(message)} [${code}]`;
+  });
+  const others = failures.length - named.length;
+  const count = failures.length === 1 ? 'An entry is' : `${failures.length} entries are`;
+  const head = `${count} missing from this archive. All that is below a directory named here is missing too.`;
+  const more = others > 0 ? [`… and ${others} more`] : [];
+  return Buffer.from(`${[head, '', ...named, ...more].join('\n')}\n`);
+}

@@ -1,0 +1,77 @@
+/** Opens a bucket: finds endpoint and credentials, and decides how many writers it may have. */
+import { TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import { readProfile } from './aws-files.js';
+import { CredentialChain, type Environment } from './credentials.js';
+import { type BucketSettings, endpointOf } from './endpoint.js';
+import type { ObjectStore } from './object-store.js';
+import { type BucketPlace, shownBucket } from './place.js';
+import { probe } from './probe.js';
+import type { RequestCounts } from './s3/requests.js';
+
+export interface BucketOptions extends BucketSettings {
+  readonly environment: Environment;
+  /** True if the user promises that one process at a time writes to the bucket. */
+  readonly isSingleWriter?: boolean;
+  /** Time for which a request is tried again. */
+  readonly patienceMs?: number | undefined;
+  /** Longest time without a byte from or to the endpoint. */
+  readonly idleMs?: number | undefined;
+}
+
+/** A bucket that was opened. Nothing was requested of it yet. */
+export interface Bucket {
+  readonly store: ObjectStore;
+  /** Host and port of the endpoint. */
+  readonly host: string;
+  readonly region: string;
+  /** True if the bucket's name is in the path, not in the host name. */
+  readonly isPathStyle: boolean;
+  /**
+   * Returns how many processes may write to the bucket. Call it before the first write. The bucket is asked once, by
+   * a probe. Throws BUCKET_UNSAFE with the reason if it does not arbitrate between writers and there may be several.
+   */
+  writers(): Promise<'many' | 'one'>;
+  /** Returns the numbers of requests that were sent. */
+  counts(): RequestCounts;
+}
+
+/**
+ * Opens a bucket. Throws CONFIG_INVALID; everything else appears at the first request. The code of requests is loaded
+ * here, so that a command without a bucket does not load it.
+ */
+export async function openBucket(
+  system: Pick<System, 'clock' | 'random'>,
+  place: BucketPlace,
+  options: BucketOptions,
+): Promise<Bucket> {
+  const { environment, patienceMs, idleMs } = options;
+  const endpoint = endpointOf(place, options, environment, readProfile(environment));
+  const [{ Requests }, { S3Store }] = await Promise.all([
+    import('./s3/requests.js'),
+    import('./s3/s3-store.js'),
+  ]);
+  const credentials = new CredentialChain(environment, system.clock);
+  const shown = shownBucket(place);
+  const requests = new Requests({ system, endpoint, credentials, shown, patienceMs, idleMs });
+  const store = new S3Store(requests, place.prefix);
+  let deciding: Promise<'many' | 'one'> | undefined;
+  const decide = async (): Promise<'many' | 'one'> => {
+    const reason = await probe(store, system.random);
+    if (reason === undefined) return 'many';
+    if (options.isSingleWriter !== true) {
+      const message = `${shown} at ${endpoint.url.host} cannot have several writers: ${reason}`;
+      throw new TardisError('BUCKET_UNSAFE', message);
+    }
+    store.lookFirst();
+    return 'one';
+  };
+  return {
+    store,
+    host: endpoint.url.host,
+    region: endpoint.region,
+    isPathStyle: endpoint.basePath !== '/',
+    counts: () => store.counts,
+    writers: () => (deciding ??= decide()),
+  };
+}

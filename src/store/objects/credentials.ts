@@ -1,0 +1,109 @@
+/**
+ * Access keys, from where S3 tools take them: environment, profile files, a command of the profile, the service of a
+ * container or of a virtual machine. Keys that expire are renewed in time. No message contains a secret.
+ */
+import { TardisError } from '../../errors/index.js';
+import type { Clock } from '../../system/index.js';
+import { type AwsProfile, readProfile } from './aws-files.js';
+import { fromProcess } from './credential-process.js';
+import { fromMetadata } from './instance-metadata.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string | undefined;
+  /** Undefined if they do not expire. */
+  readonly expiresAtMs: number | undefined;
+  /** Where they come from, in words. */
+  readonly source: string;
+}
+
+/** Time before their end at which credentials are renewed. */
+const RENEW_BEFORE_MS = 300_000;
+/** Least time between two renewals of credentials that a store refuses or that end soon. */
+const LEAST_AGE_MS = 10_000;
+
+/** Finds credentials at first use, and renews them. */
+export class CredentialChain {
+  private readonly environment: Environment;
+  private readonly clock: Clock;
+  private current: Credentials | undefined;
+  private foundAtMs = -Infinity;
+  private pending: Promise<Credentials> | undefined;
+
+  constructor(environment: Environment, clock: Clock) {
+    this.environment = environment;
+    this.clock = clock;
+  }
+
+  /** Returns credentials that are valid now. Throws CREDENTIALS_MISSING if there are none. */
+  async get(): Promise<Credentials> {
+    const { current } = this;
+    if (current !== undefined && !this.endsSoon(current)) return current;
+    this.pending ??= this.find().finally(() => {
+      this.pending = undefined;
+    });
+    return this.pending;
+  }
+
+  /**
+   * Drops credentials that a store refused. Returns true if the next `get` may find others, which is never so for
+   * credentials that are as old as this process.
+   */
+  refused(credentials: Credentials): boolean {
+    if (this.current !== credentials) return true; // renewed meanwhile
+    const isOld = this.clock.monotonicMs() - this.foundAtMs > LEAST_AGE_MS;
+    if (credentials.expiresAtMs === undefined || !isOld) return false;
+    this.current = undefined;
+    return true;
+  }
+
+  private endsSoon({ expiresAtMs }: Credentials): boolean {
+    if (expiresAtMs === undefined) return false;
+    const isOld = this.clock.monotonicMs() - this.foundAtMs > LEAST_AGE_MS;
+    return isOld && expiresAtMs - this.clock.nowMs() < RENEW_BEFORE_MS;
+  }
+
+  private async find(): Promise<Credentials> {
+    const found = fromEnvironment(this.environment) ?? (await this.findElsewhere());
+    this.current = found;
+    this.foundAtMs = this.clock.monotonicMs();
+    return found;
+  }
+
+  private async findElsewhere(): Promise<Credentials> {
+    const profile = readProfile(this.environment);
+    const found = fromProfile(profile) ?? (await fromProcess(profile));
+    if (found !== undefined) return found;
+    if (profile.unsupported !== undefined) {
+      throw new TardisError(
+        'CREDENTIALS_MISSING',
+        `the profile "${profile.name}" logs in by ${profile.unsupported}, which is not supported; a credential_process can do it`,
+      );
+    }
+    const granted = await fromMetadata(this.environment);
+    if (typeof granted !== 'string') return granted;
+    throw new TardisError(
+      'CREDENTIALS_MISSING',
+      `no access key: not in the environment, not in the profile "${profile.name}", and ${granted}`,
+    );
+  }
+}
+
+function fromEnvironment(environment: Environment): Credentials | undefined {
+  const accessKeyId = environment['AWS_ACCESS_KEY_ID'];
+  const secretAccessKey = environment['AWS_SECRET_ACCESS_KEY'];
+  if (!accessKeyId || !secretAccessKey) return undefined;
+  const sessionToken = environment['AWS_SESSION_TOKEN'] || undefined;
+  const source = 'the environment (AWS_ACCESS_KEY_ID)';
+  return { accessKeyId, secretAccessKey, sessionToken, expiresAtMs: undefined, source };
+}
+
+function fromProfile({ name, ...fields }: AwsProfile): Credentials | undefined {
+  const { accessKeyId, secretAccessKey, sessionToken } = fields;
+  if (!accessKeyId || !secretAccessKey) return undefined;
+  const source = `the profile "${name}"`;
+  return { accessKeyId, secretAccessKey, sessionToken, expiresAtMs: undefined, source };
+}

@@ -1,0 +1,43 @@
+/** Reads credentials from the JSON that commands and services of virtual machines give. It is untrusted. */
+import type { Credentials } from './credentials.js';
+
+const MAX_FIELD_CHARS = 16_384;
+/** Characters that may be in a header. */
+const PRINTABLE = /^[\x20-\x7e]+$/;
+
+/** Returns the credentials; undefined if the text has none. The token's name differs between services. */
+export function readGranted(
+  text: string,
+  token: 'SessionToken' | 'Token',
+  source: string,
+): Credentials | undefined {
+  const fields = fieldsIn(text);
+  const accessKeyId = fieldOf(fields['AccessKeyId']);
+  const secretAccessKey = fieldOf(fields['SecretAccessKey']);
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  const sessionToken = fieldOf(fields[token]);
+  const expiresAtMs = Date.parse(fieldOf(fields['Expiration']) ?? '');
+  return {
+    accessKeyId,
+    secretAccessKey,
+    sessionToken,
+    expiresAtMs: Number.isNaN(expiresAtMs) ? undefined : expiresAtMs,
+    source,
+  };
+}
+
+function fieldsIn(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return {}; // the caller reports that there are no credentials
+  }
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function fieldOf(value: unknown): string | undefined {
+  const isField =
+    typeof value === 'string' && value.length <= MAX_FIELD_CHARS && PRINTABLE.test(value);
+  return isField ? value : undefined;
+}

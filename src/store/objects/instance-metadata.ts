@@ -1,0 +1,89 @@
+/**
+ * Asks the service of a container or of a virtual machine for credentials. Both wait only a moment, since most machines
+ * have neither.
+ */
+import { isLoopback, readSmallFile, textBytes } from '../../system/index.js';
+import type { Credentials, Environment } from './credentials.js';
+import { readGranted } from './granted-credentials.js';
+import { smallRequest } from './small-request.js';
+
+const CONTAINER_HOST = 'http://169.254.170.2';
+const MACHINE_HOST = 'http://169.254.169.254';
+const ROLES = '/latest/meta-data/iam/security-credentials/';
+const TIMEOUT_MS = 1000;
+const TRIES = 2;
+const TOKEN_SECONDS = '21600';
+const MAX_TOKEN_BYTES = 64 << 10;
+/** Hosts that may get the token of a container over plain HTTP: those of Amazon ECS and EKS. */
+const CONTAINER_HOSTS: ReadonlySet<string> = new Set([
+  '169.254.170.2',
+  '169.254.170.23',
+  '[fd00:ec2::23]',
+]);
+
+/** Returns the credentials, or in words why there are none. */
+export async function fromMetadata(environment: Environment): Promise<Credentials | string> {
+  const relative = environment['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'];
+  const full = environment['AWS_CONTAINER_CREDENTIALS_FULL_URI'];
+  if (relative) return fromContainer(`${CONTAINER_HOST}${relative}`, environment);
+  if (full) return fromContainer(full, environment);
+  if (environment['AWS_EC2_METADATA_DISABLED']?.toLowerCase() === 'true') {
+    return 'AWS_EC2_METADATA_DISABLED is set';
+  }
+  return fromMachine(environment['AWS_EC2_METADATA_SERVICE_ENDPOINT'] || MACHINE_HOST);
+}
+
+async function fromContainer(
+  text: string,
+  environment: Environment,
+): Promise<Credentials | string> {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !mayAsk(url)) return 'the URL of the container is refused';
+  const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
+  const token = file
+    ? readSmallFile(textBytes(file), MAX_TOKEN_BYTES).toString('utf8').trim()
+    : environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'];
+  const headers: Record<string, string> = token ? { authorization: token } : {};
+  const answer = await asked(url, 'GET', headers);
+  const found =
+    answer === undefined ? undefined : readGranted(answer, 'Token', 'the service of the container');
+  return found ?? 'the service of the container gives none';
+}
+
+function mayAsk(url: URL): boolean {
+  if (url.protocol === 'https:') return true;
+  return (
+    url.protocol === 'http:' && (CONTAINER_HOSTS.has(url.hostname) || isLoopback(url.hostname))
+  );
+}
+
+/** Asks the service of a virtual machine, by its second version, which needs a token first. */
+async function fromMachine(host: string): Promise<Credentials | string> {
+  const nothing = 'this machine has no service that gives one';
+  if (!URL.canParse(host)) return nothing;
+  const ttl = { 'x-aws-ec2-metadata-token-ttl-seconds': TOKEN_SECONDS };
+  const token = await asked(new URL('/latest/api/token', host), 'PUT', ttl);
+  if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) return nothing;
+  const headers = { 'x-aws-ec2-metadata-token': token };
+  const roles = await asked(new URL(ROLES, host), 'GET', headers);
+  const role = roles?.split('\n')[0]?.trim() ?? '';
+  if (role === '') return 'this machine has no role';
+  const granted = await asked(new URL(ROLES + encodeURIComponent(role), host), 'GET', headers);
+  const source = `the role of this machine`;
+  const found = granted === undefined ? undefined : readGranted(granted, 'Token', source);
+  return found ?? 'the service of this machine gives none';
+}
+
+/** Returns the text of an answer with status 200; undefined if there is none in time. */
+async function asked(
+  url: URL,
+  method: 'GET' | 'PUT',
+  headers: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    const answer = await smallRequest(url, { method, headers, timeoutMs: TIMEOUT_MS });
+    if (answer === undefined) continue;
+    if (answer.status < 500) return answer.status === 200 ? answer.text : undefined;
+  }
+  return undefined;
+}

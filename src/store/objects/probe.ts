@@ -1,0 +1,47 @@
+/**
+ * Finds out whether a store arbitrates between writers: whether of several `putNew` of one name exactly one gets
+ * `created`. Some services ignore the condition, others do not know it, so the very bucket is asked.
+ */
+import { TardisError } from '../../errors/index.js';
+import type { Random } from '../../system/index.js';
+import type { ObjectStore } from './object-store.js';
+
+/** Objects of a probe are removed at its end; those of a process that was killed stay below this prefix. */
+const PROBE_PREFIX = 'probe/';
+const RACERS = 8;
+const MAX_BYTES = 64;
+
+/** Returns undefined if a store arbitrates between writers, otherwise in words why not. */
+export async function probe(store: ObjectStore, random: Random): Promise<string | undefined> {
+  const id = random.bytes(12).toString('hex');
+  const names = [`${PROBE_PREFIX}${id}-1`, `${PROBE_PREFIX}${id}-2`] as const;
+  try {
+    return (await twice(store, names[0])) ?? (await race(store, names[1]));
+  } catch (error) {
+    if (error instanceof TardisError && error.code === 'BUCKET_UNSAFE') return error.message;
+    throw error;
+  } finally {
+    // The answer matters more than some bytes that stay.
+    await store.remove(names).catch(() => undefined);
+  }
+}
+
+async function twice(store: ObjectStore, name: string): Promise<string | undefined> {
+  const [first, second] = [Buffer.from('first'), Buffer.from('second')];
+  if ((await store.putNew(name, first)) !== 'created') return 'a new object was there before';
+  const again = await store.putNew(name, second);
+  const isFirst = (await store.readWhole(name, MAX_BYTES))?.equals(first) === true;
+  if (again === 'created' || !isFirst) return 'it replaces an object that must not be replaced';
+  return undefined;
+}
+
+async function race(store: ObjectStore, name: string): Promise<string | undefined> {
+  const racers = Array.from({ length: RACERS }, (_, index) => Buffer.from(`racer ${index}`));
+  const results = await Promise.all(racers.map((bytes) => store.putNew(name, bytes)));
+  const winners = racers.filter((_, index) => results[index] === 'created');
+  if (winners.length !== 1) {
+    return `of ${RACERS} writers of one object at once, ${winners.length} were told that it is theirs`;
+  }
+  const isWinner = (await store.readWhole(name, MAX_BYTES))?.equals(winners[0]!) === true;
+  return isWinner ? undefined : 'an object has not the bytes of the writer who created it';
+}

@@ -1,0 +1,74 @@
+/** Lists the keys below a prefix, by pages. What a page says is untrusted. */
+import { elementsIn, readXml, type XmlElement } from '../../../system/xml/index.js';
+import { invalidAnswer, type Requests } from './requests.js';
+
+const MAX_PAGE_KEYS = 1000;
+const MAX_PAGE_BYTES = 8 << 20;
+const MAX_PAGE_DEPTH = 6;
+
+/**
+ * Lists keys that begin with `prefix`, in the order of their bytes, from the first one after `after`. Each page begins
+ * after the last key of the page before, so a page can be requested again.
+ */
+export async function* listObjects(
+  requests: Requests,
+  prefix: string,
+  after: string,
+): AsyncGenerator<string> {
+  const what = `listing ${requests.shown}`;
+  for (let last = after; ; ) {
+    const { body } = await requests.ask({
+      method: 'GET',
+      key: '',
+      what,
+      query: {
+        'list-type': '2',
+        'encoding-type': 'url',
+        'max-keys': String(MAX_PAGE_KEYS),
+        prefix,
+        ...(last === '' ? {} : { 'start-after': last }),
+      },
+      expects: [],
+    });
+    const { keys, hasMore } = readPage(body, what);
+    for (const key of keys) {
+      if (!key.startsWith(prefix))
+        throw invalidAnswer(what, 'the list has names of another prefix');
+      if (Buffer.compare(Buffer.from(key), Buffer.from(last)) <= 0) {
+        throw invalidAnswer(what, 'the list is not sorted');
+      }
+      last = key;
+      yield key;
+    }
+    if (!hasMore) return;
+    if (keys.length === 0) throw invalidAnswer(what, 'the list does not end');
+  }
+}
+
+function readPage(body: Buffer, what: string): { keys: string[]; hasMore: boolean } {
+  const root = readXml(body, {
+    maxBytes: MAX_PAGE_BYTES,
+    maxDepth: MAX_PAGE_DEPTH,
+    refused: (why) => invalidAnswer(what, why),
+  });
+  if (root.name !== 'ListBucketResult') throw invalidAnswer(what, 'the answer is no list');
+  const isEncoded = textOf(root, 'EncodingType') === 'url';
+  const contents = elementsIn(root).filter(({ name }) => name === 'Contents');
+  const keys = contents.map((one) => {
+    const key = textOf(one, 'Key') ?? '';
+    return isEncoded ? decoded(key, what) : key;
+  });
+  return { keys, hasMore: textOf(root, 'IsTruncated') === 'true' };
+}
+
+function textOf(element: XmlElement, name: string): string | undefined {
+  return elementsIn(element).find((child) => child.name === name)?.text;
+}
+
+function decoded(key: string, what: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    throw invalidAnswer(what, 'the list has a name that cannot be decoded');
+  }
+}

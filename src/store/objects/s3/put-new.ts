@@ -1,0 +1,116 @@
+/**
+ * Creates an object by a conditional PUT, and finds out what became of requests without an answer. Objects are
+ * written once, so an object that has our bytes is ours, and one that has others will keep them.
+ */
+import { createHash } from 'node:crypto';
+import { asTardisError, TardisError } from '../../../errors/index.js';
+import type { ObjectBody } from '../object-store.js';
+import { readRange } from './read-range.js';
+import { invalidAnswer, type Requests, type S3Request, sizeOf } from './requests.js';
+
+/** Bodies above this size are looked for before they are sent again. */
+const CHEAP_BYTES = 256 << 10;
+
+export interface NewObject {
+  readonly key: string;
+  readonly name: string;
+  readonly body: ObjectBody;
+  readonly sha256: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** False for a store that ignores conditions and has only one writer: it looks, then writes. */
+  readonly isConditional: boolean;
+}
+
+/** Creates an object; see `ObjectStore.putNew`. */
+export async function putNew(requests: Requests, object: NewObject): Promise<'created' | 'exists'> {
+  let isUnknown = false;
+  const note = (): void => {
+    isUnknown = true;
+  };
+  try {
+    return await attempts(requests, object, note);
+  } catch (error) {
+    if (!isUnknown) throw error;
+    return lastLook(requests, object, error);
+  }
+}
+
+async function attempts(
+  requests: Requests,
+  object: NewObject,
+  noteUnknown: () => void,
+): Promise<'created' | 'exists'> {
+  let mustLook = !object.isConditional;
+  for (const tries = requests.tries(); ; ) {
+    const found = mustLook ? await compare(requests, object) : undefined;
+    if (found !== undefined) return found;
+    const outcome = await requests.once(putOf(object));
+    const status = outcome.answer?.status ?? 0;
+    if (status >= 200 && status < 300) return 'created';
+    if (status === 412) {
+      const there = await compare(requests, object);
+      if (there !== undefined) return there;
+    }
+    if (status === 501) throw unsafe(object);
+    if (outcome.answer === undefined && outcome.mayHaveHappened) {
+      noteUnknown();
+      mustLook ||= sizeOf(object.body) > CHEAP_BYTES;
+    }
+    await tries.pause(outcome.answer === undefined ? outcome.error : undecided(object, status));
+  }
+}
+
+function putOf({ key, name, body, sha256, headers, isConditional }: NewObject): S3Request {
+  return {
+    method: 'PUT',
+    key,
+    what: `creating ${name}`,
+    headers: isConditional ? { ...headers, 'if-none-match': '*' } : headers,
+    body,
+    bodySha256: sha256,
+    // 409: another request for this name is being executed.
+    expects: isConditional ? [409, 412, 501] : [],
+  };
+}
+
+/** Compares the object of the name with ours. Returns undefined if there is none. */
+async function compare(
+  requests: Requests,
+  { key, name, body, sha256 }: NewObject,
+): Promise<'created' | 'exists' | undefined> {
+  const ownBytes = sizeOf(body);
+  let hash = createHash('sha256');
+  const take = (chunk: Buffer, at: number): void => {
+    if (at === 0) hash = createHash('sha256');
+    hash.update(chunk);
+  };
+  // One byte more, so that a longer object differs.
+  const read = await readRange(requests, { key, name, at: 0, bytes: ownBytes + 1, take });
+  if (read === undefined) return undefined;
+  if (read.totalBytes !== ownBytes) return 'exists';
+  return hash.digest('hex') === sha256 ? 'created' : 'exists';
+}
+
+/** Looks once more for an object whose attempts are over. Throws BUCKET_OUTCOME_UNKNOWN if that shows nothing. */
+async function lastLook(
+  requests: Requests,
+  object: NewObject,
+  reason: unknown,
+): Promise<'created' | 'exists'> {
+  const found = await compare(requests, object).catch(() => undefined); // `reason` says what is wrong
+  if (found !== undefined) return found;
+  const { code, message } = asTardisError(reason);
+  throw new TardisError('BUCKET_OUTCOME_UNKNOWN', message, { cause: code }, reason);
+}
+
+function undecided({ name }: NewObject, status: number): TardisError {
+  const why = status === 412 ? 'it exists, and has no bytes' : 'another request is being executed';
+  return invalidAnswer(`creating ${name}`, `the store says that ${why}`);
+}
+
+function unsafe({ name }: NewObject): TardisError {
+  return new TardisError(
+    'BUCKET_UNSAFE',
+    `creating ${name}: the store does not know If-None-Match (status 501)`,
+  );
+}

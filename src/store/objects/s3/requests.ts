@@ -1,0 +1,193 @@
+/** Sends signed requests to one bucket: one attempt, or as many as may help. */
+import { createHash } from 'node:crypto';
+import { TardisError } from '../../../errors/index.js';
+import type { System } from '../../../system/index.js';
+import type { CredentialChain, Credentials } from '../credentials.js';
+import type { Endpoint } from '../endpoint.js';
+import type { ObjectBody } from '../object-store.js';
+import { errorOf, errorOfLoss, isPassing } from './error-answer.js';
+import {
+  type Answer,
+  Connections,
+  LostAnswer,
+  MAX_CONNECTIONS,
+  type Method,
+  type Sink,
+} from './exchange.js';
+import { encodeKey, sign } from './sign.js';
+import { DEFAULT_PATIENCE_MS, Tries } from './tries.js';
+import { Turns } from './turns.js';
+
+/** Longest time without a byte from or to an endpoint. */
+const IDLE_MS = 30_000;
+/** Time for a whole request, beside that for its bytes. */
+const TOTAL_MS = 60_000;
+/** Rate below which a request is broken off. */
+const LEAST_BYTES_PER_MS = 32;
+
+const EMPTY_SHA256 = createHash('sha256').digest('hex');
+
+export interface S3Request {
+  readonly method: Method;
+  /** Key of an object; empty for the bucket itself. */
+  readonly key: string;
+  /** The action and its object, as errors name them. */
+  readonly what: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: ObjectBody;
+  /** SHA-256 of the body, in hexadecimal. */
+  readonly bodySha256?: string;
+  readonly sink?: Sink;
+  /** Statuses that are no failure, beside those below 300. */
+  readonly expects: readonly number[];
+}
+
+/** An answer, or a failure that a later attempt may not have. */
+export type Outcome =
+  | { readonly answer: Answer }
+  | {
+      readonly answer: undefined;
+      readonly error: TardisError;
+      /** False if the request cannot have had an effect. */
+      readonly mayHaveHappened: boolean;
+    };
+
+export interface RequestsOptions {
+  readonly system: Pick<System, 'clock' | 'random'>;
+  readonly endpoint: Endpoint;
+  readonly credentials: CredentialChain;
+  /** Bucket and prefix as the user writes them. */
+  readonly shown: string;
+  /** Time for which a request is tried again. */
+  readonly patienceMs?: number | undefined;
+  /** Longest time without a byte; tests make it short. */
+  readonly idleMs?: number | undefined;
+}
+
+/** Numbers of requests that were sent. */
+export interface RequestCounts {
+  readonly GET: number;
+  readonly PUT: number;
+  readonly HEAD: number;
+  readonly DELETE: number;
+  readonly LIST: number;
+}
+
+export class Requests {
+  private readonly options: RequestsOptions;
+  private readonly connections: Connections;
+  private readonly turns = new Turns(MAX_CONNECTIONS);
+  private readonly sent = { GET: 0, PUT: 0, HEAD: 0, DELETE: 0, LIST: 0 };
+
+  constructor(options: RequestsOptions) {
+    this.options = options;
+    this.connections = new Connections(options.endpoint);
+  }
+
+  get counts(): RequestCounts {
+    return { ...this.sent };
+  }
+
+  get shown(): string {
+    return this.options.shown;
+  }
+
+  /** Starts the time for the attempts of one request. */
+  tries(): Tries {
+    const { system, patienceMs = DEFAULT_PATIENCE_MS } = this.options;
+    return new Tries(system, patienceMs);
+  }
+
+  /** Sends a request until there is an answer. Only for requests that may be repeated. */
+  async ask(request: S3Request): Promise<Answer> {
+    for (const tries = this.tries(); ; ) {
+      const outcome = await this.once(request);
+      if (outcome.answer !== undefined) return outcome.answer;
+      await tries.pause(outcome.error);
+    }
+  }
+
+  /** Sends a request once, or twice if credentials had expired. Throws errors that another attempt would repeat. */
+  async once(request: S3Request): Promise<Outcome> {
+    const credentials = await this.options.credentials.get();
+    const outcome = await this.turns.run(() => this.attempt(request, credentials));
+    if (outcome.answer !== undefined || isPassing(outcome.error)) return outcome;
+    if (outcome.error.code !== 'CREDENTIALS_REFUSED') throw outcome.error;
+    if (!this.options.credentials.refused(credentials)) throw outcome.error;
+    const renewed = await this.options.credentials.get();
+    const again = await this.turns.run(() => this.attempt(request, renewed));
+    if (again.answer === undefined && !isPassing(again.error)) throw again.error;
+    return again;
+  }
+
+  close(): void {
+    this.connections.close();
+  }
+
+  private async attempt(request: S3Request, credentials: Credentials): Promise<Outcome> {
+    const { endpoint, system, idleMs = IDLE_MS } = this.options;
+    const { method, key, body, query = {}, headers = {}, expects, sink } = request;
+    const about = {
+      what: request.what,
+      where: `${this.shown} at ${endpoint.url.host}`,
+      source: credentials.source,
+      nowMs: system.clock.nowMs(),
+    };
+    const unsigned = {
+      method,
+      path: endpoint.basePath + encodeKey(key),
+      query,
+      headers: body === undefined ? headers : { ...headers, 'content-length': `${sizeOf(body)}` },
+      bodySha256: request.bodySha256 ?? EMPTY_SHA256,
+    };
+    const signed = await sign(unsigned, credentials, endpoint, system.clock);
+    const bytes = (body === undefined ? 0 : sizeOf(body)) + (sink?.maxBytes ?? 0);
+    const timeouts = { idleMs, totalMs: TOTAL_MS + bytes / LEAST_BYTES_PER_MS };
+    this.sent[key === '' ? 'LIST' : method] += 1;
+    try {
+      const sending = {
+        ...signed,
+        method,
+        body,
+        timeouts,
+        ...(sink === undefined ? {} : { sink }),
+      };
+      const answer = await this.connections.exchange(sending);
+      if (isExpected(answer.status, expects)) return { answer: genuine(answer, request) };
+      const error = errorOf(answer, about);
+      // A refusal had no effect; after a failure of the store that is unknown.
+      return { answer: undefined, error, mayHaveHappened: answer.status >= 500 };
+    } catch (error) {
+      if (!(error instanceof LostAnswer)) throw error;
+      const wasSent = error.loss !== 'refused' && error.loss !== 'certificate';
+      return { answer: undefined, error: errorOfLoss(error, about), mayHaveHappened: wasSent };
+    }
+  }
+}
+
+/**
+ * Returns an answer of success if an S3 interface gave it. Throws BUCKET_ANSWER_INVALID for others, such as the login
+ * page of a network, whose status is 200 for anything.
+ */
+function genuine(answer: Answer, { method, key, what }: S3Request): Answer {
+  if (answer.status >= 300 || key === '') return answer; // a list is checked by its reader
+  const hasTag = answer.headers.etag !== undefined || method === 'DELETE';
+  const isChange = method === 'PUT' || method === 'DELETE';
+  if (hasTag && !(isChange && answer.body.length > 0)) return answer;
+  throw invalidAnswer(what, 'this is no answer of an S3 interface');
+}
+
+function isExpected(status: number, expects: readonly number[]): boolean {
+  return (status >= 200 && status < 300) || expects.includes(status);
+}
+
+/** Returns the number of bytes of a body. */
+export function sizeOf(body: ObjectBody): number {
+  return body instanceof Uint8Array ? body.length : body.sizeBytes;
+}
+
+/** Returns the error for an answer that no S3 interface gives. */
+export function invalidAnswer(what: string, why: string): TardisError {
+  return new TardisError('BUCKET_ANSWER_INVALID', `${what}: ${why}`);
+}

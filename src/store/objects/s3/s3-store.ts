@@ -1,0 +1,224 @@
+/** The object store over a bucket (S3). */
+import { createHash } from 'node:crypto';
+import { TardisError } from '../../../errors/index.js';
+import {
+  isListPrefix,
+  isObjectKey,
+  type ObjectBody,
+  type ObjectHead,
+  type ObjectStore,
+  type PutOptions,
+} from '../object-store.js';
+import { listObjects } from './list-objects.js';
+import { putNew } from './put-new.js';
+import { absent, CHECKSUM_HEADER, type RangeRead, readRange } from './read-range.js';
+import { invalidAnswer, type RequestCounts, type Requests } from './requests.js';
+
+/** Objects that `remove` deletes at once. */
+const MAX_REMOVALS = 8;
+/** An object whose bytes differ from their checksum is read again once, since a network can change bytes too. */
+const READS = 2;
+
+export class S3Store implements ObjectStore {
+  private readonly requests: Requests;
+  private readonly before: string;
+  private isConditional = true;
+
+  /** `prefix` is empty, or a name without slashes at its ends. */
+  constructor(requests: Requests, prefix: string) {
+    this.requests = requests;
+    this.before = prefix === '' ? '' : `${prefix}/`;
+  }
+
+  /** Returns the numbers of requests that were sent. */
+  get counts(): RequestCounts {
+    return this.requests.counts;
+  }
+
+  /** From now on `putNew` looks before it writes, since the store ignores conditions. Only for a single writer. */
+  lookFirst(): void {
+    this.isConditional = false;
+  }
+
+  async putNew(
+    name: string,
+    body: ObjectBody,
+    options: PutOptions = {},
+  ): Promise<'created' | 'exists'> {
+    const sha256 = checksumOf(body);
+    const headers = { [CHECKSUM_HEADER]: sha256, ...(await headersOf(body, options)) };
+    const { isConditional } = this;
+    return putNew(this.requests, {
+      key: this.keyOf(name),
+      name,
+      body,
+      sha256,
+      headers,
+      isConditional,
+    });
+  }
+
+  async putOwn(name: string, bytes: Uint8Array): Promise<void> {
+    const bodySha256 = checksumOf(bytes);
+    await this.requests.ask({
+      method: 'PUT',
+      key: this.keyOf(name),
+      what: `writing ${name}`,
+      headers: { [CHECKSUM_HEADER]: bodySha256 },
+      body: bytes,
+      bodySha256,
+      expects: [],
+    });
+  }
+
+  async read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number> {
+    if (bytes === 0) {
+      if ((await this.head(name)) === undefined) throw missing(name);
+      return 0;
+    }
+    const read = await this.readChecked(name, at, target.subarray(0, bytes));
+    if (read === undefined) throw missing(name);
+    return read.bytes;
+  }
+
+  async readWhole(name: string, maxBytes: number): Promise<Buffer | undefined> {
+    const what = `reading ${name}`;
+    let chunks: Buffer[] = [];
+    const take = (chunk: Buffer, at: number): void => {
+      if (at === 0) chunks = [];
+      chunks.push(chunk);
+    };
+    const range = { key: this.keyOf(name), name, at: 0, bytes: maxBytes + 1, take };
+    for (let attempt = 1; attempt <= READS; attempt += 1) {
+      chunks = [];
+      const read = await readRange(this.requests, range);
+      if (read === undefined) return undefined;
+      if (read.totalBytes > maxBytes) {
+        throw invalidAnswer(what, `it has ${read.totalBytes} bytes, more than ${maxBytes}`);
+      }
+      const whole = Buffer.concat(chunks);
+      if (read.sha256 === undefined || checksumOf(whole) === read.sha256) return whole;
+    }
+    throw this.damaged(name);
+  }
+
+  async head(name: string): Promise<ObjectHead | undefined> {
+    const what = `looking at ${name}`;
+    const key = this.keyOf(name);
+    const answer = await this.requests.ask({ method: 'HEAD', key, what, expects: [400, 403, 404] });
+    if (answer.status === 404) return undefined;
+    if (answer.status >= 400) {
+      // Such an answer has no body, and so no reason; the answer to a GET has.
+      const explained = await this.requests.ask({
+        method: 'GET',
+        key,
+        what,
+        headers: { range: 'bytes=0-0' },
+        expects: [404, 416],
+      });
+      if (explained.status === 404) return absent(explained, this.requests, what);
+      throw invalidAnswer(what, `it answers HEAD by ${answer.status}, and GET otherwise`);
+    }
+    const { 'content-length': length, 'last-modified': modified, date } = answer.headers;
+    const modifiedMs = Date.parse(modified ?? '');
+    const storeNowMs = Date.parse(date ?? '');
+    const isWhole = /^\d{1,15}$/.test(length ?? '') && !Number.isNaN(modifiedMs + storeNowMs);
+    if (!isWhole)
+      throw invalidAnswer(what, 'the answer has no size, no date, or no time of change');
+    return { sizeBytes: Number(length), modifiedMs, storeNowMs };
+  }
+
+  async *list(prefix: string, after = ''): AsyncGenerator<string> {
+    if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
+    const { before } = this;
+    const from = after === '' ? '' : before + after;
+    for await (const key of listObjects(this.requests, before + prefix, from)) {
+      const name = key.slice(before.length);
+      if (isObjectKey(name)) yield name;
+    }
+  }
+
+  async remove(names: readonly string[]): Promise<void> {
+    const left = [...names];
+    const removing = Array.from({ length: Math.min(MAX_REMOVALS, left.length) }, async () => {
+      for (let name = left.pop(); name !== undefined; name = left.pop()) await this.removeOne(name);
+    });
+    await Promise.all(removing);
+  }
+
+  close(): void {
+    this.requests.close();
+  }
+
+  private async removeOne(name: string): Promise<void> {
+    const what = `removing ${name}`;
+    const answer = await this.requests.ask({
+      method: 'DELETE',
+      key: this.keyOf(name),
+      what,
+      expects: [404],
+    });
+    if (answer.status === 404) absent(answer, this.requests, what);
+  }
+
+  /** Fills `target` from `at`. Returns undefined if the object does not exist. */
+  private async readChecked(
+    name: string,
+    at: number,
+    target: Uint8Array,
+  ): Promise<RangeRead | undefined> {
+    const range = {
+      key: this.keyOf(name),
+      name,
+      at,
+      bytes: target.length,
+      take: (chunk: Buffer, position: number): void => target.set(chunk, position),
+    };
+    for (let attempt = 1; attempt <= READS; attempt += 1) {
+      const read = await readRange(this.requests, range);
+      const isWhole = at === 0 && read?.bytes === read?.totalBytes;
+      if (read === undefined || !isWhole || read.sha256 === undefined) return read;
+      if (checksumOf(target.subarray(0, read.bytes)) === read.sha256) return read;
+    }
+    throw this.damaged(name);
+  }
+
+  private damaged(name: string): TardisError {
+    const message = `${name} (${this.requests.shown}) differs from its checksum`;
+    return new TardisError('OBJECT_DAMAGED', message, { unreadable: name });
+  }
+
+  private keyOf(name: string): string {
+    if (!isObjectKey(name)) throw new Error(`"${name}" is no name of an object`);
+    return this.before + name;
+  }
+}
+
+function missing(name: string): Error {
+  return Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
+}
+
+function checksumOf(body: ObjectBody): string {
+  if (!(body instanceof Uint8Array)) return Buffer.from(body.sha256).toString('hex');
+  return createHash('sha256').update(body).digest('hex');
+}
+
+async function headersOf(
+  body: ObjectBody,
+  { storageClass, retainUntilMs }: PutOptions,
+): Promise<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  if (storageClass !== undefined) headers['x-amz-storage-class'] = storageClass;
+  if (retainUntilMs === undefined) return headers;
+  headers['x-amz-object-lock-mode'] = 'COMPLIANCE';
+  headers['x-amz-object-lock-retain-until-date'] = new Date(retainUntilMs).toISOString();
+  headers['content-md5'] = await md5Of(body); // S3 requires it of locked objects
+  return headers;
+}
+
+async function md5Of(body: ObjectBody): Promise<string> {
+  const hash = createHash('md5');
+  if (body instanceof Uint8Array) hash.update(body);
+  else for await (const chunk of body.open()) hash.update(chunk);
+  return hash.digest('base64');
+}

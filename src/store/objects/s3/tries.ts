@@ -1,0 +1,34 @@
+/** Delays between attempts of one request, in a bounded time. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { System } from '../../../system/index.js';
+
+/** Time for which a request is tried again. */
+export const DEFAULT_PATIENCE_MS = 60_000;
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5000;
+/** A request that fails at once each time is tried this often at most. */
+const MAX_TRIES = 20;
+
+export class Tries {
+  private count = 0;
+  private readonly startMs: number;
+  private readonly patienceMs: number;
+  private readonly system: Pick<System, 'clock' | 'random'>;
+
+  constructor(system: Pick<System, 'clock' | 'random'>, patienceMs: number) {
+    this.system = system;
+    this.patienceMs = patienceMs;
+    this.startMs = system.clock.monotonicMs();
+  }
+
+  /** Waits before the next attempt. Throws `reason` if there is to be none. */
+  async pause(reason: Error): Promise<void> {
+    this.count += 1;
+    const spentMs = this.system.clock.monotonicMs() - this.startMs;
+    if (spentMs >= this.patienceMs || this.count >= MAX_TRIES) throw reason;
+    const longest = Math.min(FIRST_WAIT_MS * 2 ** (this.count - 1), LONGEST_WAIT_MS);
+    // A random delay, so that machines that a store refused do not all return at once.
+    const share = this.system.random.bytes(2).readUInt16LE() / 0xffff;
+    await sleep(Math.min(longest * (0.5 + share / 2), this.patienceMs - spentMs));
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * Restores damaged blocks of a pack or an object from its parity. The healed copy takes the place of the damaged file only
+ * if its own records prove it: parity, which may be damaged or hostile itself, decides nothing.
+ */
+import { crc32 } from 'node:zlib';
+import type { MendableBackend, ObjectWriter } from '../backends/backend.js';
+import { parityName } from '../client/layout.js';
+import type { RecordReader } from '../packs/scan.js';
+import { inverseOf } from './field.js';
+import { addToRows, type ParityMath } from './make-parity.js';
+import {
+  type ParityIndex,
+  parityBytes,
+  parityPosition,
+  readExactly,
+  readIndex,
+  sumOf,
+} from './parity-file.js';
+import type { Shape, Stretch } from './shape.js';
+import { isBetter, type SoundRecords, soundRecords, zeroed } from './sound-records.js';
+
+/** The state of an object and its parity, before anything is done. */
+export type ParityState =
+  /** Every block matches its checksum; so does the parity. */
+  | 'sound'
+  /** The object is sound by its own records, but its parity is damaged, or is not its own. */
+  | 'badParity'
+  /** The object has no parity. */
+  | 'noParity'
+  /** Blocks of the object are damaged. */
+  | 'damaged';
+
+export interface Examined {
+  readonly state: ParityState;
+  /** Undefined without usable parity. */
+  readonly index: ParityIndex | undefined;
+  /** Numbers of the blocks that do not match the checksums in the parity, ascending. */
+  readonly badBlocks: readonly number[];
+  /** Undefined if the records did not have to be examined. */
+  readonly records: SoundRecords | undefined;
+}
+
+export interface HealTools {
+  readonly backend: MendableBackend;
+  readonly math: ParityMath;
+  readonly breathe: () => Promise<void> | undefined;
+}
+
+/** Bytes copied or compared at once. */
+const COPY_BYTES = 1 << 20;
+
+/** Reads a whole object and its parity, and returns their state. The object exists. */
+export async function examine({ backend, breathe }: HealTools, name: string): Promise<Examined> {
+  const file = parityName(name);
+  const index = await readIndex(backend, file);
+  const hasFile = (await backend.size(file)) !== undefined;
+  const badBlocks = index === undefined ? [] : await badBlocksOf(backend, name, index, breathe);
+  if (index !== undefined && badBlocks.length === 0) {
+    const isWhole = await isParityWhole(backend, file, index, breathe);
+    return { state: isWhole ? 'sound' : 'badParity', index, badBlocks, records: undefined };
+  }
+  const records = await soundRecords(backend, name, breathe);
+  const sizeBytes = (await backend.size(name)) ?? 0;
+  const state = isDamaged(records, index, sizeBytes)
+    ? 'damaged'
+    : hasFile
+      ? 'badParity'
+      : 'noParity';
+  return { state, index, badBlocks, records };
+}
+
+/**
+ * True if the records show damage. Without parity, bytes at the end of a file that are no records may be what an
+ * interrupted session left, unless nothing at all is a record. With it, the protected bytes were records once.
+ */
+function isDamaged(
+  { hasGap, wholeBytes }: SoundRecords,
+  index: ParityIndex | undefined,
+  sizeBytes: number,
+): boolean {
+  if (hasGap) return true;
+  if (index !== undefined) return wholeBytes < index.shape.coveredBytes;
+  return wholeBytes === 0 && sizeBytes > 0;
+}
+
+/** Returns the numbers of the blocks that do not match their checksums. Absent bytes read as zeros. */
+async function badBlocksOf(
+  backend: RecordReader,
+  name: string,
+  { shape, table }: ParityIndex,
+  breathe: () => Promise<void> | undefined,
+): Promise<number[]> {
+  const reader = zeroed(backend);
+  const { blockBytes, blocks } = shape;
+  const sizeBytes = (await backend.size(name)) ?? 0;
+  const bad: number[] = [];
+  const perPiece = Math.max(1, Math.floor(COPY_BYTES / blockBytes));
+  const piece = Buffer.alloc(Math.min(perPiece, blocks) * blockBytes);
+  for (let first = 0; first < blocks; first += perPiece) {
+    const count = Math.min(perPiece, blocks - first);
+    await readBlocks(reader, name, shape, first, piece.subarray(0, count * blockBytes));
+    for (let at = 0; at < count; at += 1) {
+      const block = first + at;
+      const end = Math.min((block + 1) * blockBytes, shape.coveredBytes);
+      const bytes = piece.subarray(at * blockBytes, (at + 1) * blockBytes);
+      if (end > sizeBytes || crc32(bytes) !== sumOf(table, block)) bad.push(block);
+    }
+    await breathe();
+  }
+  return bad;
+}
+
+/** Reads whole blocks of an object. Bytes beyond its end, or beyond what is protected, are zeros. */
+async function readBlocks(
+  reader: RecordReader,
+  name: string,
+  { blockBytes, coveredBytes }: Shape,
+  first: number,
+  target: Buffer,
+): Promise<void> {
+  const at = first * blockBytes;
+  const bytes = Math.min(target.length, coveredBytes - at);
+  const got = await reader.read(name, at, target, bytes);
+  target.fill(0, got);
+}
+
+async function isParityWhole(
+  backend: RecordReader,
+  file: string,
+  index: ParityIndex,
+  breathe: () => Promise<void> | undefined,
+): Promise<boolean> {
+  const { shape, table } = index;
+  if ((await backend.size(file)) !== parityBytes(shape)) return false;
+  for (let block = 0; block < shape.parityBlocks; block += 1) {
+    await breathe();
+    if ((await parityBlock(backend, file, index, block)) === undefined) return false;
+  }
+  // Both copies of head and table.
+  const indexBytes = parityPosition(shape, 0);
+  const start = await readExactly(backend, file, 0, indexBytes);
+  const end = await readExactly(backend, file, parityBytes(shape) - indexBytes, indexBytes);
+  if (start === undefined || end === undefined) return false;
+  const headBytes = indexBytes - table.length;
+  const isTwice =
+    start.subarray(headBytes).equals(table) && end.subarray(0, table.length).equals(table);
+  return isTwice && start.subarray(0, headBytes).equals(end.subarray(table.length));
+}
+
+/** Returns a block of parity; undefined if it does not match its checksum. */
+async function parityBlock(
+  backend: RecordReader,
+  file: string,
+  { shape, table }: ParityIndex,
+  block: number,
+): Promise<Buffer | undefined> {
+  const bytes = await readExactly(backend, file, parityPosition(shape, block), shape.blockBytes);
+  const isRight = bytes !== undefined && crc32(bytes) === sumOf(table, shape.blocks + block);
+  return isRight ? bytes : undefined;
+}
+
+export interface Healed {
+  /** `healed`: all damage is gone. `partly`: some is left. `beyond`: parity does not suffice, and nothing changed. */
+  readonly outcome: 'healed' | 'partly' | 'beyond';
+  readonly restoredBlocks: number;
+  readonly lostBlocks: number;
+}
+
+/**
+ * Heals a damaged object as far as its parity reaches. The object is replaced atomically, and only by a copy that has all
+ * of its sound records and more. Throws DISK_FULL and system errors, and then has changed nothing.
+ */
+export async function heal(tools: HealTools, name: string, examined: Examined): Promise<Healed> {
+  const { index, badBlocks, records } = examined;
+  const lost = { restoredBlocks: 0, lostBlocks: badBlocks.length };
+  if (index === undefined || records === undefined || badBlocks.length === 0) {
+    return { outcome: 'beyond', ...lost };
+  }
+  // More than all parity restores. The parity of a much longer file would otherwise fill the disk with a copy.
+  if (badBlocks.length > index.shape.parityBlocks) return { outcome: 'beyond', ...lost };
+  const { backend, breathe } = tools;
+  const staged = backend.stage();
+  try {
+    const restored = await writeHealed(tools, name, { index, badBlocks }, staged);
+    if (restored === 0) return { outcome: 'beyond', ...lost };
+    const copy = readerOf(staged);
+    const after = await soundRecords(copy, name, breathe);
+    if (!isBetter(after, records)) return { outcome: 'beyond', ...lost };
+    await backend.replace(staged, name);
+    const outcome = restored === badBlocks.length && !after.hasGap ? 'healed' : 'partly';
+    return { outcome, restoredBlocks: restored, lostBlocks: badBlocks.length - restored };
+  } finally {
+    staged.close();
+  }
+}
+
+interface Damage {
+  readonly index: ParityIndex;
+  readonly badBlocks: readonly number[];
+}
+
+/** Writes a copy of an object in which damaged blocks are restored. Returns how many could be. */
+async function writeHealed(
+  { backend, math, breathe }: HealTools,
+  name: string,
+  { index, badBlocks }: Damage,
+  staged: ObjectWriter,
+): Promise<number> {
+  const { shape } = index;
+  const reader = zeroed(backend);
+  const { blockBytes, coveredBytes } = shape;
+  const sizeBytes = (await backend.size(name)) ?? 0;
+  const buffer = Buffer.alloc(blockBytes);
+  let restored = 0;
+  for (const stretch of shape.stretches) {
+    const end = stretch.first + stretch.blocks;
+    const bad = badBlocks.filter((block) => block >= stretch.first && block < end);
+    const solver = { reader, math, name, index, stretch, breathe };
+    const right = bad.length === 0 ? new Map<number, Buffer>() : await solve(solver, bad);
+    restored += right.size;
+    for (let block = stretch.first; block < end; block += 1) {
+      if (right.get(block) === undefined) await readBlocks(reader, name, shape, block, buffer);
+      const bytes = right.get(block) ?? buffer;
+      staged.append(bytes.subarray(0, Math.min(blockBytes, coveredBytes - block * blockBytes)));
+      await breathe();
+    }
+  }
+  // Bytes behind the protected ones are copied as they are.
+  for (let at = coveredBytes; at < sizeBytes; at += blockBytes) {
+    const got = await reader.read(name, at, buffer, Math.min(blockBytes, sizeBytes - at));
+    staged.append(buffer.subarray(0, got));
+  }
+  return restored;
+}
+
+interface Solver {
+  readonly reader: RecordReader;
+  readonly math: ParityMath;
+  readonly name: string;
+  readonly index: ParityIndex;
+  readonly stretch: Stretch;
+  readonly breathe: () => Promise<void> | undefined;
+}
+
+/** Returns the damaged blocks of a stretch that its parity restores, by their numbers. */
+async function solve(solver: Solver, bad: readonly number[]): Promise<Map<number, Buffer>> {
+  const { columns, first } = solver.stretch;
+  const byColumn = new Map<number, number[]>();
+  for (const block of bad) {
+    const column = (block - first) % columns;
+    byColumn.set(column, [...(byColumn.get(column) ?? []), block]);
+  }
+  const right = new Map<number, Buffer>();
+  for (const [column, damaged] of byColumn) {
+    for (const [block, bytes] of await solveColumn(solver, column, damaged)) {
+      right.set(block, bytes);
+    }
+    await solver.breathe();
+  }
+  return right;
+}
+
+/** Solves the equations of one column: nothing if it has more damaged blocks than sound blocks of parity. */
+async function solveColumn(
+  { reader, math, name, index, stretch }: Solver,
+  column: number,
+  damaged: readonly number[],
+): Promise<(readonly [number, Buffer])[]> {
+  const { shape, table } = index;
+  const { blockBytes } = shape;
+  const { first, columns, blocks } = stretch;
+  const rows: number[] = [];
+  const found: Buffer[] = [];
+  for (let row = 0; row < stretch.rows && rows.length < damaged.length; row += 1) {
+    const place = stretch.firstParity + row * columns + column;
+    const bytes = await parityBlock(reader, parityName(name), index, place);
+    if (bytes === undefined) continue;
+    rows.push(row);
+    found.push(bytes);
+  }
+  if (rows.length < damaged.length) return [];
+  const lost = new Set(damaged);
+  const block = Buffer.alloc(blockBytes);
+  // The rest of each row after the sound blocks are subtracted, which in this field is to add them.
+  const rest = Buffer.alloc(stretch.rows * blockBytes);
+  for (let shard = 0; shard * columns + column < blocks; shard += 1) {
+    const number = first + shard * columns + column;
+    if (lost.has(number)) continue;
+    await readBlocks(reader, name, shape, number, block);
+    const restShape = { rowBytes: blockBytes, rows: stretch.rows };
+    addToRows(math, rest, restShape, block, shard * blockBytes);
+  }
+  const shards = damaged.map((number) => Math.floor((number - first) / columns));
+  const inverse = inverseOf(rows, shards);
+  rows.forEach((row, at) => {
+    math.multiplyAdd(found[at]!, 0, rest, row * blockBytes, blockBytes, 1, false);
+  });
+  const solved = damaged.map((number, at) => {
+    const bytes = Buffer.alloc(blockBytes);
+    found.forEach((sum, other) => {
+      math.multiplyAdd(bytes, 0, sum, 0, blockBytes, inverse[at]![other]!, false);
+    });
+    return [number, bytes] as const;
+  });
+  return solved.filter(([number, bytes]) => crc32(bytes) === sumOf(table, number));
+}
+
+/** Reads a staged object back. */
+function readerOf(staged: ObjectWriter): RecordReader {
+  return {
+    size: async () => staged.sizeBytes,
+    read: async (_name, position, target, bytes) => staged.readBack(position, target, bytes),
+  };
+}

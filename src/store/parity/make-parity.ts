@@ -1,0 +1,119 @@
+/** Makes the parity file of a pack or an object. */
+import { crc32 } from 'node:zlib';
+import type { NativeCalls } from '../../system/index.js';
+import type { Backend } from '../backends/backend.js';
+import { parityName } from '../client/layout.js';
+import { coefficient } from './field.js';
+import { buildHead, HEAD_BYTES, type ParityIndex } from './parity-file.js';
+import { type Shape, shapeOf, type Stretch, SUM_BYTES, tableBytes } from './shape.js';
+
+/** Bytes read at once. A whole number of blocks. */
+const PIECE_BYTES = 1 << 20;
+
+export type ParityMath = Pick<NativeCalls, 'multiplyAdd'>;
+
+export interface ParityRequest {
+  /** Bytes of the object, from its start, to protect; at least one. */
+  readonly coveredBytes: number;
+  readonly percent: number;
+  /** Lets other work run; called after each piece. */
+  readonly breathe: () => Promise<void> | undefined;
+}
+
+/**
+ * Makes the parity file of an object, which must be sound and must not change meanwhile. Replaces an earlier one. The
+ * file is not synced: after a power cut its checksums show whether it is whole. Returns its length.
+ */
+export async function makeParity(
+  backend: Backend,
+  math: ParityMath,
+  name: string,
+  { coveredBytes, percent, breathe }: ParityRequest,
+): Promise<number> {
+  const shape = shapeOf(coveredBytes, percent);
+  const table = Buffer.alloc(tableBytes(shape));
+  const staged = backend.stage();
+  try {
+    staged.append(Buffer.alloc(HEAD_BYTES + table.length)); // gets its values at the end
+    for (const stretch of shape.stretches) {
+      const parity = await parityOf(backend, math, name, { shape, stretch, table, breathe });
+      const firstSum = shape.blocks + stretch.firstParity;
+      addSums(table, firstSum, parity, shape.blockBytes);
+      staged.append(parity);
+    }
+    const index: ParityIndex = { shape, table };
+    const head = buildHead(index);
+    staged.append(table);
+    staged.append(head);
+    staged.replaceStart(Buffer.concat([head, table]));
+    await backend.remove(parityName(name));
+    staged.publish(parityName(name));
+    return staged.sizeBytes;
+  } finally {
+    staged.close();
+  }
+}
+
+interface Work {
+  readonly shape: Shape;
+  readonly stretch: Stretch;
+  readonly table: Buffer;
+  readonly breathe: () => Promise<void> | undefined;
+}
+
+/** Returns the blocks of parity of a stretch, and notes the checksums of its blocks. */
+async function parityOf(
+  backend: Backend,
+  math: ParityMath,
+  name: string,
+  { shape, stretch, table, breathe }: Work,
+): Promise<Buffer> {
+  const { blockBytes, coveredBytes } = shape;
+  const { first, blocks, columns, rows } = stretch;
+  const rowBytes = columns * blockBytes;
+  const parity = Buffer.alloc(rows * rowBytes);
+  const from = first * blockBytes;
+  const to = Math.min((first + blocks) * blockBytes, coveredBytes);
+  const pieceBytes = Math.min(PIECE_BYTES, blocks * blockBytes);
+  const piece = Buffer.allocUnsafe(pieceBytes);
+  for (let at = from; at < to; at += pieceBytes) {
+    const wanted = Math.min(pieceBytes, to - at);
+    const got = await backend.read(name, at, piece, wanted);
+    if (got < wanted) throw new Error(`${name} has become shorter`);
+    const whole = Math.ceil(wanted / blockBytes) * blockBytes;
+    piece.fill(0, wanted, whole); // the last block counts as if zeros followed
+    addSums(table, at / blockBytes, piece.subarray(0, whole), blockBytes);
+    addToRows(math, parity, { rowBytes, rows }, piece.subarray(0, whole), at - from);
+    await breathe();
+  }
+  return parity;
+}
+
+/** Adds bytes of a stretch, which begin at `offset` in it, to its rows of parity. */
+export function addToRows(
+  math: ParityMath,
+  parity: Buffer,
+  { rowBytes, rows }: { readonly rowBytes: number; readonly rows: number },
+  bytes: Buffer,
+  offset: number,
+): void {
+  for (let done = 0; done < bytes.length; ) {
+    const shard = Math.floor((offset + done) / rowBytes);
+    const at = (offset + done) % rowBytes;
+    const count = Math.min(bytes.length - done, rowBytes - at, CACHED_BYTES);
+    for (let row = 0; row < rows; row += 1) {
+      const factor = coefficient(row, shard);
+      math.multiplyAdd(parity, row * rowBytes + at, bytes, done, count, factor, false);
+    }
+    done += count;
+  }
+}
+
+/** Bytes added to all rows before the next ones, so that they stay in the processor's cache. */
+const CACHED_BYTES = 64 << 10;
+
+function addSums(table: Buffer, firstBlock: number, bytes: Buffer, blockBytes: number): void {
+  for (let at = 0, block = firstBlock; at < bytes.length; at += blockBytes, block += 1) {
+    table.writeUInt32LE(crc32(bytes.subarray(at, at + blockBytes)), block * SUM_BYTES);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The shape of parity: how the bytes of a file are divided, so that a run of damage is spread over many equations. A file
+ * is a row of stretches. A stretch is cut into at most 128 shards of equal length, and the blocks at one place in all
+ * shards are protected together. See docs/formats.md, "Parity".
+ */
+import { MAX_ROWS, MAX_SHARDS } from './field.js';
+
+/** Bytes of a block, which is lost or kept as a whole: a sector of today's disks, and a page of memory. */
+export const BLOCK_BYTES = 4096;
+/** Bounds the memory that making and using parity takes. */
+const STRETCH_BLOCKS = 16_384;
+/** Bytes of the checksum of a block. */
+export const SUM_BYTES = 4;
+/** Largest share of parity, which MAX_ROWS of MAX_SHARDS are. */
+export const MOST_PERCENT = 50;
+
+export interface Stretch {
+  /** Number of its first block in the file, and number of its blocks. */
+  readonly first: number;
+  readonly blocks: number;
+  /** Blocks in each shard; the last shard may have fewer. */
+  readonly columns: number;
+  readonly shards: number;
+  /** Blocks of parity for each column. As many damaged blocks of a column can be restored. */
+  readonly rows: number;
+  /** Number of its first block of parity. */
+  readonly firstParity: number;
+}
+
+export interface Shape {
+  /** Bytes of the file that are protected. */
+  readonly coveredBytes: number;
+  readonly percent: number;
+  /** Bytes of a block; a file that is shorter than a block is one block. */
+  readonly blockBytes: number;
+  readonly blocks: number;
+  readonly parityBlocks: number;
+  readonly stretches: readonly Stretch[];
+}
+
+/** Returns the shape of the parity of a file with at least one byte. */
+export function shapeOf(coveredBytes: number, percent: number): Shape {
+  const blockBytes = Math.min(BLOCK_BYTES, coveredBytes);
+  const blocks = Math.ceil(coveredBytes / blockBytes);
+  const stretches: Stretch[] = [];
+  let parityBlocks = 0;
+  for (let first = 0; first < blocks; first += STRETCH_BLOCKS) {
+    const count = Math.min(STRETCH_BLOCKS, blocks - first);
+    const columns = Math.ceil(count / MAX_SHARDS);
+    const shards = Math.ceil(count / columns);
+    const rows = Math.min(MAX_ROWS, Math.max(1, Math.ceil((shards * percent) / 100)));
+    stretches.push({ first, blocks: count, columns, shards, rows, firstParity: parityBlocks });
+    parityBlocks += rows * columns;
+  }
+  return { coveredBytes, percent, blockBytes, blocks, parityBlocks, stretches };
+}
+
+/** Returns the bytes of the table of checksums. */
+export function tableBytes({ blocks, parityBlocks }: Shape): number {
+  return (blocks + parityBlocks) * SUM_BYTES;
+}

@@ -1,0 +1,123 @@
+/**
+ * Makes the parity of what a session has stored, once it is durable. Parity is never waited for: what a session did not
+ * protect, because the disk is full or because it was interrupted, garbage collection protects later.
+ */
+import { systemCode, TardisError } from '../../errors/index.js';
+import {
+  type Backend,
+  leavesRoom,
+  makeParity,
+  objectName,
+  packName,
+  parityBytes,
+  shapeOf,
+} from '../index.js';
+import { type System, yieldRegularly } from '../../system/index.js';
+import type { CommitPoint } from '../catalog/index.js';
+
+export interface ParityLimits {
+  /** Bytes of parity for 100 bytes of packs and objects; 0 or undefined makes none. */
+  readonly parityPercent?: number;
+  /** Free bytes that must remain. */
+  readonly leastFreeBytes?: number;
+}
+
+/** The data that a checkpoint has made durable. */
+interface Durable {
+  readonly ranges: readonly { readonly pack: number }[];
+  readonly objects: readonly { readonly digest: Buffer }[];
+  readonly point: CommitPoint;
+}
+
+export class ParityKeeper {
+  private madeBytes = 0;
+  /** Bytes of the parity of the last pack, which is made at the end of the session. */
+  private expectedBytes = 0;
+  /** Objects and packs without parity. Objects come first: a pack with parity shows that its objects have theirs. */
+  private readonly objects = new Set<string>();
+  private readonly packs = new Set<number>();
+  private point: CommitPoint | undefined;
+  private isOff: boolean;
+  private readonly percent: number;
+  private readonly breathe = yieldRegularly();
+  private readonly system: System;
+  private readonly backend: Backend;
+  private readonly leastFreeBytes: number | undefined;
+  private readonly freeBytes: () => number;
+
+  constructor(system: System, backend: Backend, limits: ParityLimits, freeBytes: () => number) {
+    this.system = system;
+    this.backend = backend;
+    this.percent = limits.parityPercent ?? 0;
+    this.leastFreeBytes = limits.leastFreeBytes;
+    this.freeBytes = freeBytes;
+    this.isOff = this.percent === 0;
+  }
+
+  /** Notes what a checkpoint has made durable. */
+  note({ ranges, objects, point }: Durable): void {
+    if (this.isOff) return;
+    for (const { digest } of objects) this.objects.add(objectName(digest));
+    for (const { pack } of ranges) this.packs.add(pack);
+    this.packs.add(point.pack);
+    this.point = point;
+  }
+
+  /** Number of bytes of the parity files that were made, and of the one that `expectLast` has announced. */
+  get bytes(): number {
+    return this.madeBytes + this.expectedBytes;
+  }
+
+  /** Counts the parity of the last pack before it is made, since the client is told how much space is used. */
+  expectLast(): void {
+    const { point, percent } = this;
+    if (this.isOff || point === undefined || !this.packs.has(point.pack)) return;
+    this.expectedBytes = parityBytes(shapeOf(point.position, percent));
+  }
+
+  /** Protects the objects and the packs that are complete. */
+  async protectFinished(): Promise<void> {
+    await this.protect(false);
+  }
+
+  /** Protects the last pack, too, to which nothing may be appended any more. */
+  async protectAll(): Promise<void> {
+    this.expectedBytes = 0;
+    await this.protect(true);
+  }
+
+  private async protect(isEnd: boolean): Promise<void> {
+    for (const name of this.objects) {
+      if (this.isOff) return;
+      this.objects.delete(name);
+      await this.make(name, undefined);
+    }
+    for (const pack of this.packs) {
+      const isLast = pack === this.point?.pack;
+      if (this.isOff) return;
+      if (isLast && !isEnd) continue;
+      this.packs.delete(pack);
+      await this.make(packName(pack), isLast ? this.point?.position : undefined);
+    }
+  }
+
+  private async make(name: string, committedBytes: number | undefined): Promise<void> {
+    const { backend, system, percent, breathe } = this;
+    try {
+      const coveredBytes = committedBytes ?? (await backend.size(name)) ?? 0;
+      if (coveredBytes === 0) return; // it was removed meanwhile
+      if (!this.hasRoom(parityBytes(shapeOf(coveredBytes, percent)))) return;
+      const request = { coveredBytes, percent, breathe };
+      this.madeBytes += await makeParity(backend, system.native, name, request);
+    } catch (error) {
+      if (systemCode(error) === undefined && !(error instanceof TardisError)) throw error;
+      this.isOff = true; // the data is durable without it; garbage collection makes the rest, or reports the failure
+    }
+  }
+
+  /** True if parity of this size leaves room for the backup itself. Otherwise the session makes no more. */
+  private hasRoom(bytes: number): boolean {
+    if (!leavesRoom(bytes, this.freeBytes(), this.leastFreeBytes)) this.isOff = true;
+    return !this.isOff;
+  }
+}

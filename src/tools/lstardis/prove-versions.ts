@@ -1,0 +1,72 @@
+/**
+ * Proves the versions of one path for a client that encrypts: by the sets that must have them, and by those that must
+ * not have the path. The server's answer alone proves only that the client made each entry, and its name.
+ */
+import type { BackupSet, History, PathVersion } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { isOfOneListing } from '../../restore/index.js';
+import { provenFinds } from './prove-found.js';
+
+/** Returns the versions that their sets show at the path, and an error if there are others. */
+export async function provenVersions(
+  history: History,
+  path: Buffer,
+  versions: readonly PathVersion[],
+): Promise<{ versions: readonly PathVersion[]; refused: readonly TardisError[] }> {
+  if (history.contentKeys === undefined || versions.length === 0) return { versions, refused: [] };
+  const { paths, refused } = await provenFinds(history, [{ path, versions, goneSince: undefined }]);
+  if (refused.length === 0) return { versions, refused: [] };
+  const what = 'versions are left out, since the seals of the sets do not prove them';
+  return {
+    versions: paths[0]?.versions ?? [],
+    refused: [new TardisError('NOT_AUTHENTIC', what)],
+  };
+}
+
+/** Sets without the path; `lastSet` is undefined if the newest set is one of them. */
+interface Gap {
+  readonly entry: unknown;
+  readonly firstSet: number;
+  readonly lastSet: number | undefined;
+}
+
+/** Returns what the sets do not disprove, of versions and of gaps, which have no entry; and an error for each other gap. */
+export async function provenGaps<T extends Gap>(
+  history: History,
+  path: Buffer,
+  shown: readonly T[],
+  sets: readonly BackupSet[],
+): Promise<{ shown: readonly T[]; refused: readonly TardisError[] }> {
+  if (history.contentKeys === undefined) return { shown, refused: [] };
+  const complete = sets.filter(({ state }) => state === 'complete');
+  const proven: T[] = [];
+  const refused: TardisError[] = [];
+  for (const one of shown) {
+    const { entry, firstSet, lastSet = complete.at(-1)?.set ?? firstSet } = one;
+    const wrong =
+      entry === undefined
+        ? ((await faultOf(history, path, firstSet)) ??
+          (lastSet === firstSet ? undefined : await faultOf(history, path, lastSet)))
+        : undefined;
+    if (wrong === undefined) proven.push(one);
+    else refused.push(wrong);
+  }
+  return { shown: proven, refused };
+}
+
+/** Returns an error if a set does not prove that it lacks the path. */
+async function faultOf(
+  history: History,
+  path: Buffer,
+  set: number,
+): Promise<TardisError | undefined> {
+  try {
+    const found = await history.find(path, set);
+    if (found === undefined) return undefined;
+    const what = `set ${set} has the path, in a version that was left out`;
+    return new TardisError('NOT_AUTHENTIC', what);
+  } catch (error) {
+    if (isOfOneListing(error)) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,30 @@
+/** Records damage that a restore has found. */
+import { asTardisError } from '../../errors/index.js';
+import type { RestoreFailure } from '../../restore/index.js';
+import { openClientDirectory } from '../../store/index.js';
+import { markDamaged } from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
+import { clientPlace, storeLimits } from './local-store.js';
+
+/** Marks damaged contents in the store of this machine, so that the next backup sends them again. */
+export async function noteDamage(
+  system: System,
+  settings: Parameters<typeof clientPlace>[0],
+  failures: readonly RestoreFailure[],
+  { isRemote, tell }: { readonly isRemote: boolean; readonly tell: (line: string) => void },
+): Promise<void> {
+  const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
+  if (digests.length === 0) return;
+  if (isRemote) {
+    tell("the damage is in the server's store; inform its operator");
+    return;
+  }
+  try {
+    const directory = openClientDirectory(system, clientPlace(settings));
+    await markDamaged(system, directory, storeLimits(), digests);
+    tell('the damage was marked; the next backup sends the contents again');
+  } catch (error) {
+    const { code } = asTardisError(error);
+    tell(`the damage could not be marked in the store [${code}]`);
+  }
+}

@@ -1,0 +1,35 @@
+/** Progress of long work in steps, as one line. */
+import type { System } from '../../system/index.js';
+import { ProgressLine } from '../shared/progress-line.js';
+import { TimeLeft } from '../shared/time-left.js';
+import { formatCount } from '../shared/units.js';
+
+/** Reports how far a step is; `of` is undefined if the total is unknown. */
+type StepProgress<S extends string> = (step: S, done: number, of: number | undefined) => void;
+
+/** Runs the work with a progress line. `isWanted` undefined shows it only on a terminal. */
+export async function withStepProgress<S extends string, T>(
+  system: System,
+  isWanted: boolean | undefined,
+  steps: Readonly<Record<S, string>>,
+  work: (onProgress: StepProgress<S>) => Promise<T>,
+): Promise<T> {
+  let shown = '';
+  let at: S | undefined;
+  const line = new ProgressLine(isWanted, () => shown);
+  const timeLeft = new TimeLeft(() => system.clock.monotonicMs());
+  line.start();
+  try {
+    return await work((step, done, of) => {
+      const isNew = step !== at;
+      at = step;
+      if (isNew) timeLeft.restart();
+      const count = done === 0 ? '' : ` ${formatCount(done)}`;
+      const total = of === undefined ? '' : ` of ${formatCount(of)}`;
+      shown = `${steps[step]}${count}${total}${timeLeft.text(done, of)}`;
+      if (isNew) line.refresh();
+    });
+  } finally {
+    line.stop();
+  }
+}

@@ -1,0 +1,31 @@
+/** The daemon of a server in the process of its client. Loaded only if there is one. */
+import type { Resolved } from '../../config/index.js';
+import { Daemon, InlineStorageHost } from '../../server/index.js';
+import { checkSocketPath, nodeSystem } from '../../system/index.js';
+import { daemonOptions } from '../tardisd/daemon-options.js';
+import { openLog } from '../tardisd/serving.js';
+
+export interface InnerDaemon {
+  /** Ends the session, if there is one, and resolves when nothing of the store is open. */
+  close(): Promise<void>;
+}
+
+/** Starts the daemon, which serves one session. Throws as `tardisd` does. */
+export async function startInnerDaemon({
+  settings,
+  found,
+}: Resolved<'tardisd'>): Promise<InnerDaemon> {
+  const socket = settings.localSocket!;
+  checkSocketPath(socket);
+  const log = await openLog(settings);
+  const system = nodeSystem(settings.umask);
+  const storage = new InlineStorageHost(system, (client, { code, message }, what) =>
+    log.warn({ client, code, reason: message }, `no ${what} was made`),
+  );
+  const options = {
+    ...daemonOptions(settings, found),
+    address: { kind: 'unix', path: socket } as const,
+  };
+  const daemon = await Daemon.start(system, storage, options, log);
+  return { close: () => daemon.stop() };
+}

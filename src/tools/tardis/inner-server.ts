@@ -1,0 +1,99 @@
+/**
+ * Runs the server of `--local` in this process if there is little to do: a second process takes longer to start than
+ * a small backup. The store is whole whenever a process ends, and the next run sends what a killed one has not made
+ * durable.
+ */
+import fs from 'node:fs';
+import type { LocalServer, LocalServerOptions } from '../../client/index.js';
+import { type Resolved, resolveSettings } from '../../config/index.js';
+import { asTardisError, systemCode } from '../../errors/index.js';
+import {
+  absolutePath,
+  byteText,
+  makeSocketFolder,
+  processEnvironment,
+  removeSocketFolder,
+  textBytes,
+} from '../../system/index.js';
+import type { InnerDaemon } from './inner-daemon.js';
+
+/** Largest catalog of a client whose backups count as small: that of about 8,000 entries. */
+const SMALL_CATALOG_BYTES = 2 << 20;
+
+/**
+ * Returns a server in this process. Returns undefined if the client is new or large, or if the settings of the server
+ * need a process of its own. That process reports invalid settings, too. Throws CONFIG_INVALID if there is no place for
+ * the socket.
+ */
+export function startInnerServer(
+  options: Omit<LocalServerOptions, 'command'>,
+  client: string,
+): LocalServer | undefined {
+  const { socket } = makeSocketFolder();
+  const remove = (): void => removeSocketFolder(socket);
+  const resolved = settingsOf(options, socket);
+  if (resolved === undefined || !isSmall(resolved, client)) {
+    remove();
+    return undefined;
+  }
+  process.once('exit', remove);
+  const daemon = start(resolved);
+  const ready = daemon.then(() => undefined);
+  ready.catch(() => undefined); // callers of `ready` get the error; there may be none yet
+  return {
+    address: { kind: 'unix', path: socket },
+    isForLittle: true,
+    begun: remove,
+    ready,
+    death: () => undefined,
+    close: async () => {
+      await (await daemon.catch(() => undefined))?.close(); // `ready` has reported a failure
+      remove();
+    },
+  };
+}
+
+async function start(resolved: Resolved<'tardisd'>): Promise<InnerDaemon> {
+  const { startInnerDaemon } = await import('./inner-daemon.js');
+  return startInnerDaemon(resolved);
+}
+
+/** Returns the settings as the server itself would find them; undefined if they are invalid. */
+function settingsOf(
+  { store, configFile, profile }: Omit<LocalServerOptions, 'command'>,
+  socket: string,
+): Resolved<'tardisd'> | undefined {
+  const commandLine = new Map([
+    ['single', ['true']],
+    ['localSocket', [socket]],
+    ...(store === undefined ? [] : [['database', [byteText(store)]] as const]),
+    ...(configFile === undefined ? [] : [['daemonConfig', [byteText(configFile)]] as const]),
+    ...(profile === undefined ? [] : [['profile', [profile]] as const]),
+  ]);
+  try {
+    return resolveSettings('tardisd', { commandLine, environment: processEnvironment() });
+  } catch (error) {
+    if (asTardisError(error).code === 'INTERNAL') throw error;
+    return undefined;
+  }
+}
+
+/** True if the client has a small catalog, and if the server may share a process with it. */
+function isSmall({ settings }: Resolved<'tardisd'>, client: string): boolean {
+  const { user, group, pidFile, logFile, daemon, storageThreads, profileSessions } = settings;
+  const isOwn = [user, group, pidFile, logFile].some((setting) => setting !== undefined);
+  if (isOwn || daemon || profileSessions || (storageThreads ?? 0) > 0) return false;
+  const catalog = `${byteText(absolutePath(settings.database))}/${client}/${settings.catalogFile}`;
+  const bytes = sizeOf(catalog);
+  return bytes > 0 && bytes + sizeOf(`${catalog}-wal`) <= SMALL_CATALOG_BYTES;
+}
+
+/** Returns the size of a file in bytes; 0 if it is not there or cannot be examined, which the server reports. */
+function sizeOf(file: string): number {
+  try {
+    return fs.statSync(textBytes(file), { throwIfNoEntry: false })?.size ?? 0;
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return 0;
+  }
+}

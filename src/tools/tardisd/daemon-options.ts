@@ -1,0 +1,159 @@
+/** Converts the settings of a server to the options of its daemon. */
+import net from 'node:net';
+import path from 'node:path';
+import { configInvalid, type Found, type Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../../retention/index.js';
+import { type DaemonOptions, PROFILES_DIRECTORY } from '../../server/index.js';
+import {
+  absolutePath,
+  type Address,
+  byteText,
+  checkSocketPath,
+  isLoopback,
+} from '../../system/index.js';
+import { watchPlan } from './monitor-settings.js';
+
+/** Returns what the settings of a server mean to its daemon. Throws CONFIG_INVALID. */
+export function daemonOptions(
+  settings: Settings<'tardisd'>,
+  found: ReadonlyMap<string, Found>,
+): Omit<DaemonOptions, 'address'> {
+  return {
+    upkeep: upkeepPlan(settings, found),
+    baseDir: storePath(settings),
+    catalogFile: settings.catalogFile,
+    allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
+    newHostsAtOnce: settings.newHostsAtOnce,
+    onlyClient: settings.onlyClient,
+    requirePassword: settings.requirePassword,
+    loginTimeoutMs: settings.loginTimeoutSeconds * 1000,
+    creditBytes: settings.creditBytes,
+    timeoutMs: settings.timeoutSeconds * 1000,
+    single: settings.single,
+    parkMs: settings.parkSeconds * 1000,
+    maxParked: settings.maxParked,
+    logExceptions: settings.logExceptions,
+    skipFile: settings.storeSkipFile,
+    watch: watchPlan(settings),
+    profiles: profilePlan(settings),
+    storageOptions: {
+      store: {
+        packBytes: settings.packBytes,
+        packContentBytes: settings.packContentBytes,
+        catalogCacheBytes: settings.catalogCacheBytes,
+        reserveBytes: settings.reserveBytes,
+        parityPercent: settings.parityPercent,
+        leastFreeBytes: settings.leastFreeBytes,
+        mayUpgrade: settings.allowUpgrades,
+      },
+      deltas: {
+        maxChain: settings.maxDeltaChain,
+        maxChangePercent: settings.maxChangePercent,
+        saveFull: settings.saveFull,
+      },
+      checkpoint: {
+        bytes: settings.checkpointBytes,
+        entries: settings.checkpointEntries,
+        intervalMs: settings.checkpointSeconds * 1000,
+      },
+      catalogCopies: settings.dbBackups,
+      leastAgeMs: settings.leastAgeSeconds * 1000,
+      forgetAfterMs: settings.forgetAfterSeconds * 1000,
+      freeing: {
+        graceMs: settings.removeAfterSeconds * 1000,
+        wasteRatio: settings.wastePercent / 100,
+      },
+      umask: settings.umask,
+      names: namesOf(settings),
+      rules: rulesIn(settings),
+      saveConfig: settings.saveConfig,
+    },
+  };
+}
+
+/** Returns the directory of the store as byte text. */
+export function storePath({ database }: Settings<'tardisd'>): string {
+  return byteText(absolutePath(database));
+}
+
+function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
+  if (!settings.profileSessions) return undefined;
+  const directory = path.join(storePath(settings), PROFILES_DIRECTORY);
+  return { directory, kept: settings.profilesKept };
+}
+
+/** Checks and returns the retention rules. Throws CONFIG_INVALID now instead of when a client connects. */
+function rulesIn(settings: RuleWords): RuleWords {
+  serverRules(settings);
+  const { priorities, keepPeriods, keepLast, keepHourly, keepDaily } = settings;
+  const { keepWeekly, keepMonthly, keepYearly, keepWithin, keepTags } = settings;
+  const counts = { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly };
+  return { priorities, keepPeriods, ...counts, keepWithin, keepTags };
+}
+
+/** Checks and returns the name formats. Throws CONFIG_INVALID. */
+function namesOf({ formats, priorities }: FormatWords): FormatWords {
+  formatsOf({ formats, priorities });
+  return { formats, priorities };
+}
+
+/**
+ * Returns the plan for garbage collection and purges. A server of one session only runs those that its client
+ * requests.
+ */
+function upkeepPlan(
+  settings: Settings<'tardisd'>,
+  found: ReadonlyMap<string, Found>,
+): DaemonOptions['upkeep'] {
+  const { single, localSocket } = settings;
+  const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
+  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes, parityPercent } =
+    settings;
+  const isOwnChild = single && localSocket !== undefined;
+  const isUsualAge = found.get('leastAgeSeconds')?.source === 'built-in';
+  const memory = { catalogCacheBytes, reserveBytes, leastFreeBytes };
+  const sizes = { packBytes, packContentBytes, parityPercent, ...memory };
+  return {
+    leastFreeBytes,
+    limits: { ...sizes, mayUpgrade, asksForLock: false },
+    graceMs: single ? 0 : settings.removeAfterSeconds * 1000,
+    wasteRatio: settings.wastePercent / 100,
+    intervalMs: single ? 0 : settings.upkeepSeconds * 1000,
+    purgeIntervalMs: single ? 0 : settings.purgeSeconds * 1000,
+    purge: {
+      rules: rulesIn(settings),
+      // As in `sonic purge` on the store: the default age protects against clients on a network.
+      leastAgeMs: isOwnChild && isUsualAge ? 0 : leastAgeSeconds * 1000,
+    },
+    isOneSession: single,
+    isThorough: false,
+    skipFile: settings.storeSkipFile,
+    umask: settings.umask,
+    early:
+      earlyPurgeBytes === 0
+        ? undefined
+        : { belowBytes: earlyPurgeBytes, leastAgeMs: leastAgeSeconds * 1000 },
+  };
+}
+
+/** Returns the address to listen on. Throws CONFIG_INVALID, and INSECURE_TCP_REFUSED. */
+export function listenAddress(settings: Settings<'tardisd'>): Address {
+  const { localSocket, port, ssl, insecureTcp, insecureNetwork, listenAddress: given } = settings;
+  if (localSocket !== undefined) {
+    const socket = path.resolve(localSocket);
+    checkSocketPath(socket);
+    return { kind: 'unix', path: socket };
+  }
+  if (given !== undefined && net.isIP(given) === 0) {
+    throw configInvalid('Address must be an IP address of this machine');
+  }
+  if (ssl === true) return { kind: 'tcp', host: given ?? '', port };
+  const host = given ?? LOOPBACK;
+  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
+    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to listen on plain TCP (${host})`);
+  }
+  return { kind: 'tcp', host, port };
+}
+
+const LOOPBACK = '127.0.0.1';

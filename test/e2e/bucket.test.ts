@@ -1,0 +1,122 @@
+/** `sonic bucket`: examines a bucket. */
+import fs from 'node:fs';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { KEY_VARIABLES } from '../helpers/buckets.js';
+import { certificateIn } from '../helpers/certificates.js';
+import { codeIn } from '../helpers/codes.js';
+import { type Outcome, run } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+import { BUCKET, type S3Options, S3Server } from '../support/s3-server.js';
+
+const AT = ['bucket', '-D', `s3://${BUCKET}/all`, '--json'];
+
+async function started(t: ExecutionContext, options: S3Options = {}): Promise<S3Server> {
+  const server = await S3Server.start(options);
+  t.teardown(() => server.close());
+  return server;
+}
+
+function examine(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  return run('sonic', [...AT, ...args], { env: { ...KEY_VARIABLES, ...environment } });
+}
+
+test('sonic bucket finds its endpoint and region by option, variable and key', async (t) => {
+  const server = await started(t);
+  const config = path.join(scratch(t), 'tardis.cfg');
+  fs.writeFileSync(config, `[Tardis]\nEndpoint = ${server.url}\nRegion = of-key\n`);
+  for (const [args, environment, region] of [
+    [['--endpoint', server.url, '--region', 'of-option'], {}, 'of-option'],
+    [[], { TARDIS_ENDPOINT: server.url, TARDIS_REGION: 'of-variable' }, 'of-variable'],
+    [['--config', config, '--job', 'Tardis'], {}, 'of-key'],
+    [[], { AWS_ENDPOINT_URL: server.url, AWS_REGION: 'of-others' }, 'of-others'],
+  ] as const) {
+    const { status, stdout, stderr } = await examine(args, environment);
+    t.is(status, 0, stderr);
+    const shown = JSON.parse(stdout) as Record<string, unknown>;
+    t.is(shown['region'], region);
+    t.is(shown['endpoint'], new URL(server.url).host);
+    t.is(shown['writers'], 'many');
+  }
+  t.deepEqual(server.objects.keys(), [], 'something was left in the bucket');
+});
+
+test('sonic bucket puts the name of the bucket where it is told to', async (t) => {
+  const { url } = await started(t);
+  const inPath = await examine(['--endpoint', url, '--addressing', 'path']);
+  t.is((JSON.parse(inPath.stdout) as Record<string, unknown>)['isPathStyle'], true);
+  // The server expects the bucket in the path; or this machine does not know the name.
+  const host = url.replace('127.0.0.1', 'localhost');
+  const inHost = await examineText(['--endpoint', host, '--addressing', 'host']);
+  t.not(inHost.status, 0);
+  t.regex(inHost.stderr, /bucket\.localhost/);
+});
+
+test('sonic bucket trusts the authority it is given, and no other', async (t) => {
+  const folder = scratch(t);
+  const { certFile, keyFile } = await certificateIn(folder, 'localhost');
+  const tls = { cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile) };
+  const server = https.createServer(tls, (request, response) => {
+    const error = '<Error><Code>AccessDenied</Code></Error>';
+    request.resume().on('end', () => response.writeHead(403).end(error));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => void server.close());
+  const at = ['--endpoint', `https://localhost:${(server.address() as AddressInfo).port}`];
+  t.is(codeIn(await examineText(at)), 'BUCKET_CERTIFICATE_REFUSED');
+  t.is(codeIn(await examineText([...at, '--bucket-ca', certFile])), 'BUCKET_DENIED');
+  t.is(
+    codeIn(await examineText([...at, '--bucket-ca', path.join(folder, 'none')])),
+    'CONFIG_INVALID',
+  );
+});
+
+test('sonic bucket refuses a store that does not arbitrate, unless there is a single writer', async (t) => {
+  const { url } = await started(t, { conditions: 'ignored' });
+  const refused = await examineText(['--endpoint', url]);
+  t.is(codeIn(refused), 'BUCKET_UNSAFE');
+  t.regex(refused.stderr, /it replaces an object that must not be replaced/);
+  const { status, stdout } = await examineText(['--endpoint', url, '--single-writer']);
+  t.is(status, 0);
+  t.regex(stdout, /Only one process at a time may write/);
+});
+
+test('sonic bucket tells what is wrong, and never shows a secret', async (t) => {
+  const { url } = await started(t);
+  const secret = 'a-wrong-secret-key';
+  const at = ['--endpoint', url];
+  const wrong = await examineText(at, { AWS_SECRET_ACCESS_KEY: secret });
+  t.is(codeIn(wrong), 'CREDENTIALS_REFUSED');
+  t.is(wrong.status, 12);
+  t.false(`${wrong.stdout}${wrong.stderr}`.includes(secret));
+  t.is(codeIn(await examineText(at, { AWS_ACCESS_KEY_ID: '' })), 'CREDENTIALS_MISSING');
+  const directory = await run('sonic', ['bucket', '-D', '/srv/tardis']);
+  t.is(codeIn(directory), 'CONFIG_INVALID');
+});
+
+test('a command that needs a directory refuses a bucket', async (t) => {
+  for (const [tool, ...words] of [
+    ['tardis', '--local', '/tmp'],
+    ['lstardis'],
+    ['sonic', 'list'],
+    ['tardisd', '--insecure-tcp'],
+  ] as const) {
+    const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);
+    t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
+    t.regex(refused.stderr, /s3:\/\/bucket\/prefix is a bucket/);
+  }
+});
+
+function examineText(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const [, ...place] = AT;
+  const text = ['bucket', ...place.filter((word) => word !== '--json'), ...args];
+  return run('sonic', text, { env: { ...KEY_VARIABLES, ...environment } });
+}

@@ -1,0 +1,315 @@
+/** Copies of clients to another store, by the command `sonic copy`. */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { codeIn } from '../helpers/codes.js';
+import {
+  among,
+  backup,
+  commandsRunHere,
+  jsonLines,
+  pause,
+  rest,
+  run,
+  Running,
+  succeed,
+  type Tool,
+} from '../helpers/commands.js';
+import { everyKind } from '../helpers/kinds.js';
+import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { seed } from '../helpers/seed.js';
+import {
+  differences,
+  dir,
+  file,
+  look,
+  makeTree,
+  noise,
+  scratch,
+  text,
+  type TreeNode,
+} from '../helpers/tree.js';
+
+commandsRunHere();
+
+const MIB = 1 << 20;
+const SECRET = 'gravel-Otter9-lamp';
+const OTHER = 'kelp-Sundry7-mulch';
+
+interface Lab {
+  readonly source: string;
+  readonly store: string;
+  readonly copy: string;
+  /** Arguments that name the client in the store and in the copy. */
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  at(name: string): string;
+}
+
+interface Copied {
+  readonly sets: readonly number[];
+  readonly deleted: readonly number[];
+  readonly copiedBytes: number;
+  readonly lostVersions: number;
+  readonly leftSet?: number;
+}
+
+function lab(t: ExecutionContext): Lab {
+  const home = scratch(t);
+  const at = (name: string): string => path.join(home, name);
+  const [store, copy] = [at('store'), at('copy')];
+  return {
+    source: at('tree'),
+    store,
+    copy,
+    from: ['-D', store, '-C', 'me'],
+    to: ['-D', copy, '-C', 'me'],
+    at,
+  };
+}
+
+/** Makes a client with sets in which files were added, changed, moved and removed. */
+async function lived(
+  { source, from }: Lab,
+  args: readonly string[] = [],
+  largeBytes = 3 * MIB,
+  kinds: readonly TreeNode[] = [],
+): Promise<void> {
+  makeTree(source, [
+    ...kinds,
+    dir('old', [file('a', text(1, 5000)), dir('deep', [file('b', 'b')])]),
+    file('changes', noise(2, 3 * MIB)),
+    file('large', noise('large', largeBytes)),
+  ]);
+  const local = [...from, '--local', '--compress-data', 'none', ...args];
+  await backup([...local, '--create', '--name', 'the first', source]);
+  fs.renameSync(path.join(source, 'old'), path.join(source, 'new'));
+  fs.appendFileSync(path.join(source, 'changes'), 'a little');
+  await rest();
+  await backup([...local, source]);
+  fs.rmSync(path.join(source, 'new', 'deep'), { recursive: true });
+  fs.writeFileSync(path.join(source, 'new', 'a'), text(4, 6000));
+  await rest();
+  await backup([...local, source]);
+}
+
+async function copyOf({ from, copy }: Lab, ...more: string[]): Promise<Copied> {
+  const stdout = await succeed('sonic', ['copy', ...from, '--to', copy, '--json', ...more]);
+  return jsonLines<{ clients: Copied[] }>(stdout)[0]!.clients[0]!;
+}
+
+async function shown(tool: Tool, words: readonly string[]): Promise<string> {
+  return succeed(tool, [...words, '--json']);
+}
+
+/** Compares the lists, the entries with their digests, and the restored files of these sets in both stores. */
+async function requireAlike(
+  t: ExecutionContext,
+  { source, from, to, at }: Lab,
+  sets: readonly number[],
+  args: readonly string[] = [],
+): Promise<void> {
+  for (const set of sets) {
+    const info = async (place: readonly string[]): Promise<string> =>
+      (await shown('sonic', ['info', ...place, ...args, String(set)])).replace(
+        `"client":"${place.at(-1)!}"`,
+        '',
+      );
+    t.is(await info(to), await info(from), `set ${set}`);
+    const [one, other] = await Promise.all(
+      [from, to].map(async (place, index) => {
+        const out = at(`out-${index}`);
+        await succeed('regenerate', [...place, ...args, '-b', String(set), '-o', out, source]);
+        const found = look(path.join(out, 'tree'));
+        fs.rmSync(out, { recursive: true });
+        return found;
+      }),
+    );
+    t.deepEqual(differences(one!, other!), [], `set ${set}`);
+  }
+}
+
+test('a copy shows every set as the source does, and gives the same files back', async (t) => {
+  const home = lab(t);
+  const { from, to, source } = home;
+  await lived(home, [], 3 * MIB, everyKind());
+  await succeed('sonic', ['tag', '--add', 'good', ...from, '2']);
+  await succeed('sonic', ['lock', ...from, '1']);
+  t.deepEqual((await copyOf(home)).sets, [1, 2, 3]);
+  await requireAlike(t, home, [1, 2, 3]);
+  const list = (place: readonly string[]): Promise<string> => shown('sonic', ['list', ...place]);
+  t.is(await list(to), await list(from), 'numbers, names, times, tags and locks');
+  await succeed('sonic', ['check', '--read-data', ...to]);
+  const again = await copyOf(home);
+  t.deepEqual([again.sets, again.copiedBytes], [[], 0], 'a second copy has nothing to do');
+  fs.writeFileSync(path.join(source, 'more'), noise(9, MIB));
+  await backup([...from, '--local', '--compress-data', 'none', source]);
+  await succeed('sonic', ['tag', '--remove', 'good', ...from, '2']);
+  const next = await copyOf(home);
+  t.deepEqual(next.sets, [4]);
+  t.true(next.copiedBytes < 2 * MIB, `${next.copiedBytes} bytes: only what is new`);
+  await requireAlike(t, home, [1, 4]);
+  t.is(await list(to), await list(from));
+  await succeed('sonic', ['rebuild', ...to]);
+  await requireAlike(t, home, [1, 2, 3, 4]);
+  await backup([...to, '--local', source]);
+  t.is(codeIn(await run('sonic', ['copy', ...from, '--to', home.copy])), 'COPY_DIFFERS');
+});
+
+test('a client that encrypts is copied without its password, and stays proven', async (t) => {
+  const home = lab(t);
+  const { from, to, source, copy } = home;
+  const args = [`--password=${SECRET}`];
+  await lived(home, args);
+  t.deepEqual((await copyOf(home)).sets, [1, 2, 3]);
+  await requireAlike(t, home, [1, 2, 3], args);
+  await succeed('sonic', ['check', '--read-data', ...to, ...args]);
+  t.not((await run('lstardis', [...to, '-l', source])).status, 0, 'the copy needs the password');
+  await succeed('sonic', ['chpass', ...from, ...args, `--newpassword=${OTHER}`]);
+  fs.writeFileSync(path.join(source, 'more'), 'more');
+  await backup([...from, '--local', `--password=${OTHER}`, source]);
+  t.deepEqual((await copyOf(home)).sets, [4]);
+  await requireAlike(t, home, [1, 4], [`--password=${OTHER}`]);
+  await succeed('sonic', ['rebuild', ...to, `--password=${OTHER}`]);
+  await requireAlike(t, home, [2, 4], [`--password=${OTHER}`]);
+  await succeed('sonic', ['rekey', ...from, `--password=${OTHER}`, '--yes']);
+  t.is(codeIn(await run('sonic', ['copy', ...from, '--to', copy])), 'COPY_DIFFERS');
+});
+
+test('sets that were deleted at the source stay in the copy, unless --delete is given', async (t) => {
+  const home = lab(t);
+  const { from, to, source } = home;
+  await lived(home);
+  await copyOf(home);
+  fs.writeFileSync(path.join(source, 'more'), 'more');
+  const local = [...from, '--local', source];
+  await backup(local);
+  await succeed('sonic', ['delete', ...from, '--yes', '2', '3']);
+  fs.rmSync(path.join(source, 'changes'));
+  await backup(local);
+  await succeed('sonic', ['delete', ...from, '--yes', '4']);
+  t.deepEqual((await copyOf(home)).sets, [5], 'set 4 came and went between two copies');
+  await requireAlike(t, home, [1, 5]);
+  await succeed('regenerate', [...to, '-b', '3', '-o', home.at('kept'), source]);
+  t.deepEqual(
+    fs.readFileSync(path.join(home.at('kept'), 'tree', 'large')),
+    noise('large', 3 * MIB),
+  );
+  await succeed('sonic', ['lock', ...to, '2']);
+  t.deepEqual((await copyOf(home, '--delete')).deleted, [3], 'a locked set stays');
+  await requireAlike(t, home, [1, 5]);
+  await succeed('sonic', ['check', '--read-data', ...to]);
+  await succeed('sonic', ['delete', ...to, '--yes', '1']);
+  t.deepEqual((await copyOf(home)).sets, [], 'what was deleted in the copy does not come back');
+});
+
+test('a client is copied under another name, and all clients with --all', async (t) => {
+  const home = lab(t);
+  const { from, source, store, copy } = home;
+  await lived(home);
+  await backup(['-D', store, '-C', 'two', '--local', '--create', source]);
+  await succeed('sonic', ['create', '-D', store, '-C', 'unused']);
+  await copyOf(home, '--as', 'other');
+  await requireAlike(t, { ...home, to: ['-D', copy, '-C', 'other'] }, [1, 3]);
+  fs.writeFileSync(path.join(store, 'two', 'tardis.db'), 'no catalog');
+  const all = await run('sonic', ['copy', '--all', '-D', store, '--to', copy]);
+  t.is(all.status, 1, all.stderr);
+  t.regex(all.stderr, /"two" was not copied: .*\[CATALOG_DAMAGED\]/);
+  await requireAlike(t, home, [1, 2, 3]);
+  const same = await run('sonic', ['copy', ...from, '--to', store]);
+  t.is(codeIn(same), 'USAGE', same.stderr);
+  t.is(codeIn(await run('sonic', ['copy', ...from])), 'USAGE');
+});
+
+test('a copy with another history is refused, and stays as it is', async (t) => {
+  const home = lab(t);
+  const { from, to, source, store, copy } = home;
+  await lived(home);
+  const older = home.at('older');
+  fs.cpSync(store, older, { recursive: true });
+  fs.writeFileSync(path.join(source, 'more'), 'more');
+  await backup([...from, '--local', source]);
+  await copyOf(home);
+  const before = await shown('sonic', ['list', ...to]);
+  const place = ['-D', older, '-C', 'me'];
+  const refused = async (): Promise<void> => {
+    t.is(codeIn(await run('sonic', ['copy', ...place, '--to', copy, '--delete'])), 'COPY_DIFFERS');
+    t.is(await shown('sonic', ['list', ...to]), before);
+  };
+  await refused(); // it was put back to an older state
+  await backup([...place, '--local', source]);
+  await refused(); // and went another way
+  fs.rmSync(older, { recursive: true });
+  await backup([...place, '--local', '--create', source]);
+  await refused(); // it is another client
+});
+
+test('damaged contents of the source are left out and named, and come when they are whole again', async (t) => {
+  const home = lab(t);
+  const { from, source, store, copy } = home;
+  await lived(home);
+  const packs = path.join(store, 'me', 'packs');
+  const mark = noise('large', 3 * MIB).subarray(0, 64);
+  const struck = fs
+    .readdirSync(path.join(store, 'me'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .find((name) => fs.readFileSync(name).includes(mark));
+  t.truthy(struck, `a file of ${packs} has the content`);
+  const bytes = fs.readFileSync(struck!);
+  fs.writeFileSync(
+    struck!,
+    Buffer.from(bytes).fill(0, bytes.indexOf(mark), bytes.indexOf(mark) + 9),
+  );
+  const partly = await run('sonic', ['copy', ...from, '--to', copy, '--json']);
+  t.is(partly.status, 3, partly.stderr);
+  const [told] = jsonLines<{ clients: Copied[] }>(partly.stdout);
+  t.deepEqual(told!.clients[0]!.sets, [1, 2, 3]);
+  t.is(told!.clients[0]!.lostVersions, 1);
+  fs.writeFileSync(struck!, bytes);
+  t.is((await copyOf(home)).lostVersions, 0);
+  await requireAlike(t, home, [1, 2, 3]);
+  t.true(fs.existsSync(path.join(source, 'large')));
+});
+
+test('a copy that is killed at any moment is continued by the next run', async (t) => {
+  const home = lab(t);
+  const { from, to, copy } = home;
+  await lived(home, [], 90 * MIB);
+  let state = seed;
+  let killed = 0;
+  for (let round = 0; round < 12; round += 1) {
+    const running = new Running('sonic', ['copy', ...from, '--to', copy]);
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    await pause(200 + (state % 900));
+    running.signalGroup('SIGKILL');
+    const { status } = await running.ended;
+    if (status === 0) break;
+    killed += 1;
+  }
+  t.log(`killed ${killed} times, seed ${seed}`);
+  await copyOf(home);
+  await requireAlike(t, home, [1, 2, 3]);
+  await succeed('sonic', ['check', '--read-data', ...to]);
+});
+
+test('a copy on a full disk keeps what fits, and goes on when there is room', async (t) => {
+  await unlessLeftOut(t, async () => {
+    const mounts = await Mounts.open(t);
+    const disk = mounts.mount('disk', 'tmpfs', 'tmpfs', 'size=24m');
+    const home = lab(t);
+    await lived(home, [], 30 * MIB);
+    const options = { mountsOf: mounts.mountsOf };
+    const words = ['copy', ...home.from, '--to', path.join(disk, 'copy')];
+    const full = await run('sonic', words, options);
+    t.is(codeIn(full), 'DISK_FULL', full.stderr);
+    const inside = among(mounts.mountsOf);
+    const larger = ['mount', '-o', 'remount,size=120m', disk];
+    const { status, stderr } = spawnSync('nsenter', [...inside, ...larger], { encoding: 'utf8' });
+    t.is(status, 0, stderr);
+    await succeed('sonic', words, options);
+    const seen = path.join(mounts.view(disk), 'copy');
+    await requireAlike(t, { ...home, to: ['-D', seen, '-C', 'me'] }, [1, 2, 3]);
+  });
+});

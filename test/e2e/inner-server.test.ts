@@ -1,0 +1,109 @@
+/** `--local` runs its server in the client's process if there is little to do, with the promises of a process of its own. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { backup, listedSets, run, Running, succeed } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+import { differences, look, noise } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+/** Makes a backup of a new large file last until it is interrupted. */
+const SLOWLY = ['--bandwidth-limit', '1K', '--compress-data', 'none'];
+
+interface Lab {
+  readonly home: string;
+  readonly source: string;
+  readonly place: readonly string[];
+}
+
+/** Makes a client with one set, and a tree with more to back up. */
+async function lab(t: ExecutionContext): Promise<Lab> {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, 'old'), noise('old', 5000));
+  const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local'];
+  await backup([...place, '--create', source]);
+  fs.writeFileSync(path.join(source, 'small'), noise('small', 3000));
+  fs.writeFileSync(path.join(source, 'large'), noise('large', 2 * MIB));
+  return { home, source, place };
+}
+
+/** Starts a backup with these options, and returns it when its server receives the large file. */
+async function begun({ home, source, place }: Lab, more: readonly string[] = []): Promise<Running> {
+  const env = { TMPDIR: path.join(home, 'temporary') };
+  fs.mkdirSync(env.TMPDIR, { recursive: true });
+  const running = new Running('tardis', [...place, ...SLOWLY, ...more, source], { env });
+  const incoming = path.join(home, 'store/me/incoming');
+  const isReceiving = (): boolean => fs.existsSync(incoming) && fs.readdirSync(incoming).length > 0;
+  await running.until('the large file arrives', isReceiving);
+  return running;
+}
+
+async function requireAll(t: ExecutionContext, { home, source, place }: Lab): Promise<void> {
+  const store = place.slice(0, 4);
+  await backup([...place, source]);
+  await succeed('sonic', ['check', '--read-data', ...store]);
+  await succeed('regenerate', [...store, '-o', path.join(home, 'out'), source]);
+  t.deepEqual(differences(look(source), look(path.join(home, 'out/tree'))), []);
+}
+
+test('a small client has no process for its server, and an interruption keeps its set', async (t) => {
+  const its = await lab(t);
+  const running = await begun(its);
+  t.deepEqual(running.childPids(), []);
+  running.signal('SIGINT');
+  const { status, stderr } = await running.ended;
+  t.is(status, 130, stderr);
+  t.regex(stderr, /\[INTERRUPTED\]/);
+  const sets = await listedSets(path.join(its.home, 'store'), 'me');
+  t.is(sets.length, 2, 'what was received is kept in an unfinished set');
+  await requireAll(t, its);
+});
+
+test('a small client that is killed leaves a whole store, and no directory of a socket', async (t) => {
+  const its = await lab(t);
+  const running = await begun(its);
+  running.signal('SIGKILL');
+  t.is((await running.ended).signal, 'SIGKILL');
+  t.deepEqual(fs.readdirSync(path.join(its.home, 'temporary')), []);
+  const sets = await listedSets(path.join(its.home, 'store'), 'me');
+  t.is(sets.filter(({ state }) => state === 'complete').length, 1);
+  await requireAll(t, its);
+});
+
+test('settings of the server that need a process, and a command for it, give it one', async (t) => {
+  const its = await lab(t);
+  const config = path.join(its.home, 'config');
+  fs.writeFileSync(config, '[Pipeline]\nStorageThreads = 1\n');
+  for (const more of [
+    ['--local-config', config],
+    ['--local-server-cmd', path.join(import.meta.dirname, '../../../bin/tardisd')],
+  ]) {
+    const running = await begun(its, more);
+    t.is(running.childPids().length, 1, more.join(' '));
+    running.signal('SIGINT');
+    t.is((await running.ended).status, 130);
+  }
+  fs.writeFileSync(config, '[Tardis]\nLeastFre = 3\n');
+  const { status, stderr } = await run('tardis', [
+    ...its.place,
+    '--local-config',
+    config,
+    its.source,
+  ]);
+  t.is(status, 1);
+  t.regex(stderr, /\[CONFIG_INVALID\]/);
+});
+
+test('the umask and the settings of the server hold in the process of the client', async (t) => {
+  const its = await lab(t);
+  const config = path.join(its.home, 'config');
+  fs.writeFileSync(config, '[Tardis]\nUmask = 077\nDBBackups = 1\n');
+  await backup([...its.place, '--local-config', config, its.source]);
+  const packs = path.join(its.home, 'store/me/packs');
+  const [pack = ''] = fs.readdirSync(packs).filter((name) => name.endsWith('2.pack'));
+  t.is(fs.statSync(path.join(packs, pack)).mode & 0o777, 0o600);
+  const copies = fs.readdirSync(path.dirname(packs)).filter((name) => name.endsWith('.zst'));
+  t.is(copies.length, 1);
+});

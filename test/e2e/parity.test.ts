@@ -1,0 +1,126 @@
+/** Parity in real stores: made by backups and garbage collection, used by `sonic check --repair`. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { backup, commandsRunHere, run, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/settings.js';
+import { noise } from '../helpers/tree.js';
+
+commandsRunHere();
+
+const MIB = 1 << 20;
+
+/** Returns the files below a directory, relative to it. */
+function filesBelow(directory: string): string[] {
+  if (!fs.existsSync(directory)) return [];
+  return fs
+    .readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => fs.statSync(path.join(directory, name)).isFile())
+    .sort();
+}
+
+/** Returns the names of packs and objects of the client, and those of their parity. */
+function namesIn(store: string): { data: string[]; parity: string[] } {
+  const client = path.join(store, 'me');
+  const data = filesBelow(client).filter((name) => /^(packs\/\d|[0-9a-f]{2}\/)/.test(name));
+  return { data, parity: filesBelow(path.join(client, 'parity')) };
+}
+
+function bytesOf(directory: string, names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + fs.statSync(path.join(directory, name)).size, 0);
+}
+
+interface End {
+  readonly isClean: boolean;
+  readonly parity: {
+    readonly protected: number;
+    readonly unprotected: number;
+    readonly repair?: { healed: number; damaged: number; parityMade: number; parityRemade: number };
+  };
+}
+
+function endOf(stdout: string): End {
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as End;
+}
+
+test('Parity is how much parity a backup stores, and 0 stores none', async (t) => {
+  const { place, source, store, written } = lab(t);
+  fs.writeFileSync(path.join(source, 'large.gz'), noise(1, 12 * MIB));
+  fs.writeFileSync(path.join(source, 'middle.gz'), noise(2, 3 * MIB));
+  const none = written('none.cfg', '[Tardis]\nParity = 0\n');
+  await backup([...place, '--local', '--local-config', none, '--create', source]);
+  t.deepEqual(namesIn(store).parity, []);
+  const bare = await succeed('sonic', ['check', '--json', ...place]);
+  t.like(endOf(bare), { isClean: true, parity: { protected: 0, unprotected: 2 } });
+  const made = await succeed('sonic', ['check', '--repair', '--parity', '10', '--json', ...place]);
+  t.like(endOf(made).parity.repair, { healed: 0, damaged: 0, parityMade: 2 });
+  const wide = namesIn(store);
+  t.deepEqual(wide.parity, wide.data);
+  const client = path.join(store, 'me');
+  const share = bytesOf(path.join(client, 'parity'), wide.parity) / bytesOf(client, wide.data);
+  t.true(share > 0.1 && share < 0.11, `${share}`);
+});
+
+test('a check with --repair restores damaged bytes from parity, and reports what it cannot restore', async (t) => {
+  const { place, source, store } = lab(t);
+  fs.writeFileSync(path.join(source, 'large.gz'), noise(3, 12 * MIB));
+  fs.writeFileSync(path.join(source, 'middle.gz'), noise(4, 3 * MIB));
+  await backup([...place, '--local', '--create', source]);
+  const client = path.join(store, 'me');
+  const { data, parity } = namesIn(store);
+  t.deepEqual(parity, data, 'each pack and object has parity');
+  const object = data.find((name) => !name.startsWith('packs/'))!;
+  const share = bytesOf(path.join(client, 'parity'), [object]) / bytesOf(client, [object]);
+  t.true(share > 0.03 && share <= 0.035, `${share}`);
+  const right = data.map((name) => fs.readFileSync(path.join(client, name)));
+  for (const [at, name] of data.entries()) {
+    const bytes = Buffer.from(right[at]!);
+    bytes.fill(0, bytes.length >> 1, (bytes.length >> 1) + 60_000);
+    fs.writeFileSync(path.join(client, name), bytes);
+  }
+  const found = await run('sonic', ['check', '--read-data', ...place]);
+  t.is(found.status, 3, found.stdout);
+  t.regex(found.stdout, /Marked as damaged/);
+  const healed = await run('sonic', ['check', '--repair', '--read-data', ...place]);
+  t.is(healed.status, 0, healed.stdout);
+  t.regex(healed.stdout, /repair: packs\/00000001\.pack: \d+ blocks restored from parity/);
+  t.regex(healed.stdout, /no longer marked as damaged/);
+  for (const [at, name] of data.entries()) {
+    t.true(fs.readFileSync(path.join(client, name)).equals(right[at]!), name);
+  }
+  const lost = Buffer.from(right[data.indexOf(object)]!);
+  lost.fill(0, MIB, 2 * MIB);
+  fs.writeFileSync(path.join(client, object), lost);
+  const beyond = await run('sonic', ['check', '--repair', '--json', ...place]);
+  t.is(beyond.status, 3, beyond.stdout);
+  t.like(endOf(beyond.stdout), { isClean: false });
+  t.like(endOf(beyond.stdout).parity.repair, { healed: 0, damaged: 1 });
+  t.true(fs.readFileSync(path.join(client, object)).equals(lost), 'nothing got worse');
+});
+
+test('garbage collection makes parity that is missing, and removes it with its pack', async (t) => {
+  const { place, source, store } = lab(t);
+  fs.writeFileSync(path.join(source, 'large.gz'), noise(5, 12 * MIB));
+  await backup([...place, '--local', '--create', source]);
+  fs.rmSync(path.join(store, 'me', 'parity'), { recursive: true });
+  await succeed('sonic', ['orphans', ...place]);
+  const again = namesIn(store);
+  t.deepEqual(again.parity, again.data);
+  fs.rmSync(path.join(source, 'large.gz'));
+  await backup([...place, '--local', source]);
+  await succeed('sonic', ['delete', '--yes', ...place, '1']);
+  const rest = namesIn(store);
+  t.deepEqual(rest.parity, rest.data);
+  t.true(
+    rest.data.every((name) => name.startsWith('packs/')),
+    'the object is gone, and its parity',
+  );
+  t.is((await run('sonic', ['check', '--read-data', ...place])).status, 0);
+});
+
+test('a repair through a server is refused', async (t) => {
+  const { place } = lab(t);
+  const far = await run('sonic', ['check', '--repair', '--server', 'localhost', ...place.slice(2)]);
+  t.is(far.status, 1);
+  t.regex(far.stderr, /CONFIG_INVALID/);
+});

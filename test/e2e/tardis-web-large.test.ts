@@ -1,0 +1,68 @@
+/** The page of tardis-web in a real Chromium, with a directory of 100,000 names. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
+import { succeed } from '../helpers/commands.js';
+import { scratch } from '../helpers/scratch.js';
+import { WebDoor } from '../helpers/web-door.js';
+
+const NAMES = 100_000;
+/** Rows in the document at any time. */
+const MOST_ROWS = 100;
+/** Times that the page is looked at while it is scrolled. */
+const STOPS = 20;
+const ROWS = '.grid-body [role=row]';
+
+test('a directory of 100,000 names has only the rows in view, from the first name to the last', async (t) => {
+  const browser = await openBrowser();
+  if (browser === undefined) {
+    t.log(NO_BROWSER);
+    t.pass();
+    return;
+  }
+  t.teardown(() => browser.close());
+  const base = scratch(t);
+  const [store, source] = [path.join(base, 'store'), path.join(base, 'many')];
+  fs.mkdirSync(source);
+  fs.mkdirSync(store);
+  for (let index = 0; index < NAMES; index += 1) {
+    fs.closeSync(fs.openSync(path.join(source, `n${String(index).padStart(5, '0')}`), 'w'));
+  }
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  const door = await WebDoor.start(store);
+  try {
+    const { page, faults } = await watchedPage(browser, door.host);
+    await page.goto(door.url.href);
+    const grid = page.getByRole('grid');
+    await page.getByText('n00000').waitFor();
+    await grid.focus();
+    await page.keyboard.press('End');
+    await page.getByText(`n${NAMES - 1}`).waitFor();
+    await page.getByText('100,000 entries').waitFor();
+    await page.keyboard.press('Home');
+    await page.getByText('n00000').waitFor();
+    // The longest time without a frame, while the page passes through all names.
+    await page.evaluate(
+      'globalThis.longestMs = 0; let last = performance.now(); (function look(now) { longestMs = Math.max(longestMs, now - last); last = now; requestAnimationFrame(look); })(last)',
+    );
+    for (let stop = 1; stop <= STOPS; stop += 1) {
+      await page.evaluate(
+        `(() => { const body = document.querySelector('.grid-body'); body.scrollTop = (body.scrollHeight * ${stop}) / ${STOPS}; })()`,
+      );
+      await page.locator(ROWS).first().waitFor();
+      t.true((await page.locator(ROWS).count()) < MOST_ROWS);
+    }
+    await page.getByText(`n${NAMES - 1}`).waitFor();
+    t.log(
+      `longest time without a frame: ${Math.round(await page.evaluate<number>('longestMs'))} ms`,
+    );
+    await grid.focus();
+    await page.keyboard.press('Home');
+    await page.keyboard.type('n54321');
+    await page.getByText('n54321').waitFor();
+    t.deepEqual(faults, []);
+  } finally {
+    await door.close();
+  }
+});

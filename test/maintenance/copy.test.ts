@@ -1,0 +1,114 @@
+/** Copies of a client while other commands change the source. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { spawnSync } from 'node:child_process';
+import test, { type ExecutionContext } from 'ava';
+import {
+  copyClient,
+  type CopyProgress,
+  type CopyResult,
+} from '../../src/maintenance/rewrite/index.js';
+import { Catalog } from '../../src/store/catalog/index.js';
+import { lockClient, openClientDirectory } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { rejectedCode } from '../helpers/codes.js';
+import { backup, BIN, succeed } from '../helpers/commands.js';
+import { file, makeTree, noise, scratch } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const system = nodeSystem();
+
+interface Lab {
+  readonly home: string;
+  readonly source: string;
+  readonly place: readonly string[];
+}
+
+/** Makes a client with two sets, the second with fewer files. */
+async function twoSets(t: ExecutionContext): Promise<Lab> {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  makeTree(source, [
+    ...Array.from({ length: 40 }, (_, index) => file(`gone-${index}`, noise(index, 40_000))),
+    file('stays', noise(99, MIB)),
+  ]);
+  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  const local = [...place, '--local', '--compress-data', 'none'];
+  await backup([...local, '--create', source]);
+  for (let index = 0; index < 40; index += 1) fs.rmSync(path.join(source, `gone-${index}`));
+  await backup([...local, source]);
+  return { home, source, place };
+}
+
+function copied({ home }: Lab, onProgress: CopyProgress = () => undefined): Promise<CopyResult> {
+  const place = { client: 'me', catalogFile: 'tardis.db' };
+  return copyClient(system, {
+    source: { ...place, store: path.join(home, 'store') },
+    target: { ...place, store: path.join(home, 'copy') },
+    limits: { packBytes: MIB, packContentBytes: MIB },
+    deletes: false,
+    wasteRatio: 0.25,
+    signal: new AbortController().signal,
+    onProgress,
+  });
+}
+
+test('packs of the source that a deletion rewrites meanwhile are found at their new places', async (t) => {
+  const lab = await twoSets(t);
+  let isDone = false;
+  const result = await copied(lab, (step) => {
+    if (isDone || step !== 'contents') return;
+    isDone = true;
+    const words = ['delete', ...lab.place, '--yes', '1'];
+    const { status, stderr } = spawnSync(path.join(BIN, 'sonic'), words, { encoding: 'utf8' });
+    t.is(status, 0, stderr);
+  });
+  t.true(isDone);
+  t.is(result.lostVersions, 0);
+  t.true(result.sets.includes(2));
+  await succeed('sonic', ['check', '--read-data', '-D', path.join(lab.home, 'copy'), '-C', 'me']);
+});
+
+test('a copy in use is busy; a source in use is copied up to its last ended set', async (t) => {
+  const lab = await twoSets(t);
+  const directory = openClientDirectory(system, {
+    store: path.join(lab.home, 'store'),
+    client: 'me',
+  });
+  const lock = lockClient(system, directory);
+  const writer = Catalog.openForWriting(system, directory.catalogPath);
+  writer.begin();
+  writer.sets.open(3, 'unfinished', 1, 1);
+  writer.commit();
+  const result = await copied(lab);
+  t.deepEqual([result.sets, result.leftSet], [[1, 2], 3]);
+  writer.close();
+  lock.release();
+  t.deepEqual((await copied(lab)).sets, [3], 'it is copied when nobody can be writing it');
+  const target = openClientDirectory(system, { store: path.join(lab.home, 'copy'), client: 'me' });
+  const held = lockClient(system, target);
+  t.is(await rejectedCode(copied(lab)), 'CLIENT_BUSY');
+  held.release();
+});
+
+test('a source with entries that no client writes is refused, and its earlier copy stays', async (t) => {
+  const lab = await twoSets(t);
+  await copied(lab);
+  const { home, source, place } = lab;
+  fs.writeFileSync(path.join(source, 'more'), 'more');
+  await backup([...place, '--local', source]);
+  const catalogPath = path.join(home, 'store', 'me', 'tardis.db');
+  const database = system.openDatabase(catalogPath, { readonly: false });
+  database.exec(
+    "UPDATE entries SET name = CAST('../more' AS BLOB) WHERE name = CAST('more' AS BLOB)",
+  );
+  database.close();
+  fs.rmSync(`${catalogPath}-sums`);
+  t.is(await rejectedCode(copied(lab)), 'CATALOG_DAMAGED');
+  const target = path.join(home, 'copy', 'me', 'tardis.db');
+  const sets = Catalog.reading(system, target, (catalog) => catalog.sets.all());
+  t.deepEqual(
+    sets.map(({ set }) => set),
+    [1, 2],
+  );
+});

@@ -1,0 +1,134 @@
+/** Starts a real S3 gateway (Ceph's radosgw, a package of Debian) with its data in memory, if this machine has it. */
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import aws4 from 'aws4';
+import { BUCKET, KEYS } from './s3-server.js';
+
+const PROGRAMS = ['radosgw', 'radosgw-admin', 'ceph', 'ceph-mon', 'ceph-osd'];
+const START_MS = 180_000;
+/** Time from SIGTERM to SIGKILL. */
+const PATIENCE_MS = 5000;
+const POLL_MS = 200;
+
+export interface Gateway {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Returns in words why this machine cannot run a gateway; undefined if it can. */
+export function whyNoGateway(): string | undefined {
+  const missing = PROGRAMS.filter((name) => spawnSync(name, ['--version']).error !== undefined);
+  if (missing.length > 0)
+    return `${missing.join(', ')} not installed (apt-get install radosgw ceph-mon ceph-osd)`;
+  return process.getuid?.() === 0 ? undefined : 'not root';
+}
+
+/** Starts a gateway that has an empty bucket `BUCKET` of the keys `KEYS`. It takes some 15 s. */
+export async function startGateway(): Promise<Gateway> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-test-rgw-'));
+  const stop = (): Promise<void> => stopAll(folder);
+  try {
+    const port = await freePort();
+    await runScript(folder, port);
+    const url = `http://127.0.0.1:${port}`;
+    await createBucket(url);
+    return { url, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function runScript(folder: string, port: number): Promise<void> {
+  const env = {
+    ...process.env,
+    D: folder,
+    PORT: String(port),
+    ACCESS_KEY: KEYS.accessKeyId,
+    SECRET_KEY: KEYS.secretAccessKey,
+  };
+  const log = fs.openSync(path.join(folder, 'start.log'), 'w');
+  const child = spawn('sh', ['test/support/radosgw.sh'], {
+    env,
+    stdio: ['ignore', log, log],
+    timeout: START_MS,
+  });
+  const status = await new Promise((resolve, reject) =>
+    child.on('exit', resolve).on('error', reject),
+  );
+  fs.closeSync(log);
+  if (status === 0) return;
+  const said = fs.readFileSync(path.join(folder, 'start.log'), 'utf8').slice(-2000);
+  throw new Error(`the gateway did not start:\n${said}`);
+}
+
+/** Creates the bucket as soon as the gateway answers. */
+async function createBucket(url: string): Promise<void> {
+  for (const endMs = Date.now() + START_MS; ; ) {
+    const status = await putBucket(new URL(url)).catch(() => 0); // not yet listening
+    if (status === 200) return;
+    if (Date.now() > endMs) throw new Error(`the gateway answers ${status}`);
+    await pause(POLL_MS);
+  }
+}
+
+function putBucket({ hostname, port, host }: URL): Promise<number> {
+  const signed = aws4.sign(
+    { service: 's3', region: 'us-east-1', method: 'PUT', path: `/${BUCKET}`, headers: { host } },
+    KEYS,
+  );
+  return new Promise((resolve, reject) => {
+    const request = { hostname, port, method: 'PUT', path: signed.path, headers: signed.headers };
+    http
+      .request(request, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      })
+      .on('error', reject)
+      .end();
+  });
+}
+
+async function stopAll(folder: string): Promise<void> {
+  const pids = fs
+    .readdirSync(folder)
+    .filter((name) => name.endsWith('.pid'))
+    .map((name) => Number(fs.readFileSync(path.join(folder, name), 'utf8').trim()))
+    .filter((pid) => pid > 1);
+  for (const pid of pids) signalTo(pid, 'SIGTERM');
+  for (const endMs = Date.now() + PATIENCE_MS; Date.now() < endMs && pids.some(isAlive); ) {
+    await pause(POLL_MS);
+  }
+  for (const pid of pids.filter(isAlive)) signalTo(pid, 'SIGKILL');
+  fs.rmSync(folder, { recursive: true, force: true });
+}
+
+function isAlive(pid: number): boolean {
+  return signalTo(pid, 0);
+}
+
+/** Returns false if the process is gone. */
+function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+/** Returns a port such that the two after it are probably free, too. */
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return Math.min(port, 65_000);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
