@@ -33,7 +33,7 @@ export class LogWalk {
     this.lastPack = point.pack;
   }
 
-  /** Yields the commits behind the known one. Throws CATALOG_DAMAGED, STORE_NEWER. */
+  /** Yields the commits behind the known one. Throws STORE_FORKED, RECORD_DAMAGED, STORE_NEWER. */
   async *commits(): AsyncGenerator<PendingCommit> {
     for (;;) {
       const number = this.point.commit + 1;
@@ -44,8 +44,8 @@ export class LogWalk {
       const point = { commit: number, pack, position: bytes.length, checksum };
       const follows = body.previous === this.point.checksum;
       if (!follows) {
-        const what = `commit ${number} in the store follows another one than that of the catalog`;
-        throw new TardisError('CATALOG_DAMAGED', what);
+        const what = `commit ${number} in the bucket follows another one than this machine knows`;
+        throw new TardisError('STORE_FORKED', what);
       }
       this.point = point;
       this.lastPack = pack;

@@ -218,13 +218,16 @@ class Recovery {
   }
 
   /**
-   * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit, or if its counters are behind
-   * numbers in use.
+   * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit (STORE_FORKED for a log), or if its
+   * counters are behind numbers in use.
    */
   private async requirePoint(): Promise<void> {
     const { commit, pack, position } = this.point;
     if (commit === 0) return;
     const sizeBytes = (await this.backend.size(packName(pack))) ?? 0;
+    if (sizeBytes < position && hasLog(this.backend)) {
+      throw new TardisError('STORE_FORKED', `the bucket lacks commit ${commit}`);
+    }
     if (sizeBytes < position) {
       const what = `${packName(pack)} is shorter than its catalog says`;
       throw new TardisError('CATALOG_DAMAGED', what);

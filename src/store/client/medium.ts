@@ -9,7 +9,6 @@ import type { Backend, MendableBackend } from '../backends/backend.js';
 import type { ClientDirectory } from './client-directory.js';
 import type { ClientLock } from './client-lock.js';
 import { BucketMedium } from '../log/bucket-medium.js';
-import { sharedStore } from '../log/shared-stores.js';
 import { DirectoryMedium } from './directory-medium.js';
 import type { RecordWriter } from '../packs/record-writer.js';
 import type { Stray } from './strays.js';
@@ -53,9 +52,9 @@ export interface ClientMedium {
 
 export function mediumOf(system: System, directory: ClientDirectory): ClientMedium {
   const { bucket } = directory;
-  if (bucket === undefined) return new DirectoryMedium(system, directory);
-  const prefix = `c/${directory.client}/g1/`;
-  return new BucketMedium(system, directory, () => sharedStore(bucket), prefix);
+  return bucket === undefined
+    ? new DirectoryMedium(system, directory)
+    : new BucketMedium(system, directory, bucket);
 }
 
 /** Runs `work` while the client is claimed. Throws CLIENT_BUSY, and any error of `work`. */

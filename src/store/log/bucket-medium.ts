@@ -12,32 +12,36 @@ import { DirectoryMedium } from '../client/directory-medium.js';
 import type { WriterStart } from '../client/medium.js';
 import { WRITER_ID_BYTES } from '../packs/heads.js';
 import type { RecordWriter } from '../packs/record-writer.js';
-import { LogBackend, type OpenObjects } from './log-backend.js';
+import type { BucketAccess } from './bucket-access.js';
+import { LogBackend } from './log-backend.js';
 import { LogWriter } from './log-writer.js';
+import { logPlace } from './names.js';
+import { sharedStore } from './shared-stores.js';
 
 export class BucketMedium extends DirectoryMedium {
-  private readonly open: OpenObjects;
-  private readonly prefix: string;
+  private readonly access: BucketAccess;
 
-  /** `prefix`: see LogBackend. */
-  constructor(system: System, directory: ClientDirectory, open: OpenObjects, prefix: string) {
+  constructor(system: System, directory: ClientDirectory, access: BucketAccess) {
     super(system, directory);
-    this.open = open;
-    this.prefix = prefix;
+    this.access = access;
   }
 
   override records(): LogBackend {
-    const staging = new DirectoryBackend(this.directory.path, this.system.files);
-    return new LogBackend(this.open, this.prefix, staging);
+    const { system, access, directory } = this;
+    const staging = new DirectoryBackend(directory.path, system.files);
+    const open = async () => (await sharedStore(system, access)).store;
+    return new LogBackend(open, logPlace(directory.client), staging);
   }
 
   override mendable(): never {
-    throw configInvalid('the client lies in a bucket, where nothing is repaired');
+    throw configInvalid(`${this.access.shown} is a bucket, where no pack is replaced`);
   }
 
   override writer(records: Backend, { lastCommit, packBytes }: WriterStart): RecordWriter {
     if (!(records instanceof LogBackend)) throw new Error('this is a backend of another medium');
-    const id = this.system.random.bytes(WRITER_ID_BYTES);
-    return new LogWriter(records, { lastCommit, packBytes, id });
+    const { system, access } = this;
+    const admit = async (): Promise<void> => (await sharedStore(system, access)).admit();
+    const id = system.random.bytes(WRITER_ID_BYTES);
+    return new LogWriter(records, { lastCommit, packBytes, id, admit });
   }
 }

@@ -35,6 +35,8 @@ export interface LogWriterOptions {
   readonly packBytes: number;
   /** Random bytes that no other session has. */
   readonly id: Buffer;
+  /** Resolves if the store arbitrates between writers; called before the first write. */
+  admit(): Promise<void>;
 }
 
 /** The records of the next commit object. */
@@ -72,7 +74,8 @@ export class LogWriter implements RecordWriter {
   }
 
   /** Creates the first commit object of the session. Throws STORE_TAKEN if another session has created it. */
-  claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd> {
+  async claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd> {
+    await this.options.admit();
     return this.write(build);
   }
 

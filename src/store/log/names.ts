@@ -5,13 +5,36 @@
  */
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
+import { isClientName } from '../client/client-name.js';
 import { packNumber } from '../client/layout.js';
 
 const PACKS_OF_SESSION = 1_000_000;
 /** Highest number of a commit: pack numbers must be exact. */
 const MAX_COMMIT: number = Math.floor(Number.MAX_SAFE_INTEGER / PACKS_OF_SESSION) - 1;
+/** Below it, each client has a place of its own. */
+export const CLIENTS_PREFIX = 'c/';
+const CLIENT_OBJECT = 'client.json';
+/** The generation of a client's log. */
+const GENERATION = 'g1';
 export const LOG_PREFIX = 'log/';
 export const LOG_PACKS_PREFIX = 'packs/';
+
+/** Returns the name of the object that makes a client. */
+export function clientObject(client: string): string {
+  return `${CLIENTS_PREFIX}${client}/${CLIENT_OBJECT}`;
+}
+
+/** Returns the client that an object makes; undefined for another object. */
+export function clientOf(object: string): string | undefined {
+  const [prefix, client, name, ...rest] = object.split('/');
+  const isOfClient = `${prefix}/` === CLIENTS_PREFIX && name === CLIENT_OBJECT && rest.length === 0;
+  return isOfClient && client !== undefined && isClientName(client) ? client : undefined;
+}
+
+/** Returns the prefix of a client's log and packs. */
+export function logPlace(client: string): string {
+  return `${CLIENTS_PREFIX}${client}/${GENERATION}/`;
+}
 
 /** Returns the pack number of a commit object. */
 export function logPack(commit: number): PackNumber {

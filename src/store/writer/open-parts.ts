@@ -1,5 +1,6 @@
 /** Opens the parts of a client's store: the packs, and the catalog, brought up to date with the packs. */
 import { Catalog, type CommitPoint, hasLog, recoverCatalog } from '../catalog/index.js';
+import { asTardisError } from '../../errors/index.js';
 import {
   type Backend,
   type ClientDirectory,
@@ -56,9 +57,25 @@ async function endJournal({ files }: System, { catalogPath }: ClientDirectory): 
 
 /**
  * Opens catalog and packs, and applies commits that a crash kept from the catalog. A lost catalog is rebuilt as
- * by `rebuildCatalog`, with the same doubts. A transaction is open afterwards.
+ * by `rebuildCatalog`, with the same doubts. A transaction is open afterwards. For a client in a bucket the catalog is
+ * a cache: a damaged one is made again from the log.
  */
 export async function openParts(
+  system: System,
+  directory: ClientDirectory,
+  limits: PartsLimits,
+): Promise<OpenedParts> {
+  try {
+    return await openOnce(system, directory, limits);
+  } catch (error) {
+    if (directory.bucket === undefined || asTardisError(error).code !== 'CATALOG_DAMAGED')
+      throw error;
+    removeDatabase(system, directory.catalogPath);
+    return openOnce(system, directory, limits);
+  }
+}
+
+async function openOnce(
   system: System,
   directory: ClientDirectory,
   limits: PartsLimits,

@@ -37,9 +37,12 @@ async function machine(
   before?: BeforeRequest,
 ): Promise<ClientDirectory> {
   urls += 1;
-  const bucket = `s3://test-${urls}`;
-  await shareStore(bucket, async () => new MemoryObjectStore(objects, before));
-  const place = path.join(home, `machine-${urls}`, CLIENT);
+  const cache = path.join(home, `machine-${urls}`);
+  const store = new MemoryObjectStore(objects, before);
+  shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+  const place = path.join(cache, CLIENT);
+  const where = { shown: 's3://test', address: `http://test/${urls}` };
+  const bucket = { ...where, cache, place: { bucket: 'test', prefix: '' }, settings: {} };
   return { client: CLIENT, path: place, catalogPath: path.join(place, 'tardis.db'), bucket };
 }
 
