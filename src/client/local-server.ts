@@ -29,6 +29,8 @@ export interface LocalServerOptions {
   readonly configFile: Buffer | undefined;
   /** Undefined to use the server's own settings. */
   readonly profile: string | undefined;
+  /** Options of the bucket that is the store. */
+  readonly bucketWords?: readonly string[];
   /** Command and first arguments, for example the launcher `tardisd`. */
   readonly command: readonly string[];
 }
@@ -67,7 +69,15 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   const profile = options.profile === undefined ? [] : ['--profile', options.profile];
   const child = spawn(
     command!,
-    [...first, ...paths, ...profile, '--single', '--local', socketPath],
+    [
+      ...first,
+      ...paths,
+      ...profile,
+      ...(options.bucketWords ?? []),
+      '--single',
+      '--local',
+      socketPath,
+    ],
     // A process group of its own: Ctrl-C then reaches only this process, which ends the session in order.
     { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
   );

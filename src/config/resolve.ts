@@ -58,20 +58,42 @@ export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved
       ? new Map<string, Found>()
       : profileLayer(rows, builtIn, chosen, () => input.machine ?? thisMachine());
   const found = join([builtIn, profile, ...given]);
-  requireDirectory(tool, found.get('database'));
+  requireDirectory(tool, found);
   const settings = Object.fromEntries(rows.map(([name]) => [name, found.get(name)?.value]));
   return { settings: settings as unknown as Settings<T>, found };
 }
 
 const BUCKET = /^s3:\/\//i;
 
+/** True if the setting of the store names a bucket. */
+export function isBucket(database: Found | undefined): boolean {
+  return database !== undefined && BUCKET.test(String(database.value));
+}
+
 /** Throws CONFIG_INVALID if a store in a bucket is given to a command that needs a directory. */
-function requireDirectory(tool: Tool, database: Found | undefined): void {
-  if (database === undefined || (BUCKET_TOOLS as readonly Tool[]).includes(tool)) return;
-  const given = String(database.value);
-  if (!BUCKET.test(given)) return;
-  const what = `${displayText(given)} is a bucket, and this command needs a directory (-D/--database)`;
-  throw configInvalid(what);
+function requireDirectory(tool: Tool, found: Layer): void {
+  const database = found.get('database');
+  if (!isBucket(database)) return;
+  const isOn = (name: string): boolean => found.get(name)?.value === true;
+  const why = whyNoBucket(tool, isOn, found.has('localSocket'));
+  if (why === undefined) return;
+  throw configInvalid(
+    `${displayText(String(database!.value))} is a bucket, and ${why} (-D/--database)`,
+  );
+}
+
+/** Returns why a command cannot use a bucket; undefined if it can. */
+function whyNoBucket(
+  tool: Tool,
+  isOn: (setting: string) => boolean,
+  hasSocket: boolean,
+): string | undefined {
+  if (!(BUCKET_TOOLS as readonly Tool[]).includes(tool)) return 'this command needs a directory';
+  if (tool === 'tardis' && !isOn('local')) return 'only tardis --local backs up to one';
+  if (tool === 'tardis' && isOn('purge')) return '--purge needs a directory';
+  if (tool === 'sonic check' && isOn('repair')) return '--repair needs a directory';
+  const isChild = isOn('single') && hasSocket;
+  return tool === 'tardisd' && !isChild ? 'a server needs a directory' : undefined;
 }
 
 function join(layers: readonly Layer[]): Map<string, Found> {

@@ -1,9 +1,19 @@
 /** Settings of stores in buckets (S3). What is not given comes from the environment of other S3 tools. */
 import type { SettingTable } from './row.js';
-import type { Tool } from './tools.js';
+import { REPORTING, type Tool } from './tools.js';
 
 /** Commands that work with a bucket. The others need a directory as their store. */
-export const BUCKET_TOOLS = ['sonic bucket'] as const satisfies readonly Tool[];
+export const BUCKET_TOOLS = [
+  'tardis',
+  'tardisd',
+  'lstardis',
+  'regenerate',
+  'tardiff',
+  'sonic list',
+  'sonic check',
+  ...REPORTING,
+  'sonic bucket',
+] as const satisfies readonly Tool[];
 
 export const BUCKET_ROWS = {
   endpoint: {

@@ -28,7 +28,7 @@ export const COMMON_ROWS = {
     clientKey: 'Database',
     serverKey: 'BaseDir',
     remoteKey: 'Database',
-    help: 'directory of the store, which holds all clients',
+    help: 'directory of the store, which holds all clients; for some commands s3://BUCKET/PREFIX',
     test: 'the store comes from option, key, variable and system.defaults',
   },
   client: {

@@ -114,6 +114,16 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Check owner and mode of the file that is named and of its directory, and that neither is immutable (lsattr -d).',
   ),
+  STORE_TAKEN: row(
+    'busy',
+    11,
+    'Run again: another process has written to the client meanwhile, and nothing of this run was acknowledged since.',
+  ),
+  STORE_FORKED: row(
+    'damage',
+    1,
+    'Bring the objects back that were deleted or replaced in the bucket, if its service keeps versions. To go on with what the bucket has, delete the cache of the store (docs/buckets.md).',
+  ),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
   REKEY_UNFINISHED: row(
     'environment',

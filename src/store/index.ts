@@ -23,6 +23,11 @@ export {
   tryLock,
 } from './client/client-lock.js';
 export { type ClientMedium, mediumOf, withClient } from './client/medium.js';
+export { parseCommitObject } from './log/commit-object.js';
+export { logPack } from './log/names.js';
+export { type BucketAccess, bucketAt, useBucket } from './log/bucket-access.js';
+export { clientsIn, fetchClient } from './log/client-object.js';
+export { closeSharedStores, shareStore } from './log/shared-stores.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {
   isTokenAccount,
@@ -132,7 +137,7 @@ export {
   type ImageSet,
   readImagePiece,
 } from './packs/image.js';
-export { hasLabel, LABEL_BYTES, listPacks, sortPackFiles } from './packs/pack-label.js';
+export { buildLabel, hasLabel, LABEL_BYTES, listPacks, sortPackFiles } from './packs/pack-label.js';
 export { PackWriter } from './packs/pack-writer.js';
 export {
   type CipherHead,
@@ -140,6 +145,7 @@ export {
   encodeCipherHead,
   RecordCipher,
 } from './packs/record-cipher.js';
+export { buildHeads, readHeads, recordsOf } from './packs/heads.js';
 export {
   addToRangeChecksum,
   bodyChecksumOf,

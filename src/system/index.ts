@@ -57,7 +57,7 @@ export {
 export { type Random, seededRandom } from './random.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
 export { loadSnappy } from './snappy.js';
-export { readState, statePath, writeState } from './state-directory.js';
+export { cachePath, readState, statePath, writeState } from './state-directory.js';
 export { type CatalogStep, nodeSystem, type System } from './system.js';
 export {
   checkSocketPath,

@@ -1,4 +1,4 @@
-/** Small files in which this machine records facts about clients, for the user who runs the tool. */
+/** The directories of this machine for the user who runs the tool: small files with facts about clients, and caches. */
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -11,6 +11,14 @@ export function statePath(...names: string[]): string {
   const given = process.env['XDG_STATE_HOME'];
   const isGiven = given !== undefined && path.isAbsolute(given);
   const above = isGiven ? given : path.join(homeDirectory(), '.local', 'state');
+  return path.join(above, 'tardis', ...names);
+}
+
+/** Returns the path of a file in the cache directory, whose files can be made again. */
+export function cachePath(...names: string[]): string {
+  const given = process.env['XDG_CACHE_HOME'];
+  const isGiven = given !== undefined && path.isAbsolute(given);
+  const above = isGiven ? given : path.join(homeDirectory(), '.cache');
   return path.join(above, 'tardis', ...names);
 }
 

@@ -13,6 +13,7 @@ import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/client/client-name.js';
 import { absolutePath, isThere } from '../system/index.js';
+import { bucketArguments } from './shared/bucket-arguments.js';
 import { isSetAbove } from './shared/precedence.js';
 import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
 import { startInnerServer } from './tardis/inner-server.js';
@@ -80,8 +81,8 @@ function localOnDemand(
 
 function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Found>): LocalServer {
   const options = localServer(settings, found);
-  const inner =
-    settings.localServerCmd === undefined ? startInnerServer(options, settings.client) : undefined;
+  const isOurs = settings.localServerCmd === undefined && options.bucketWords === undefined;
+  const inner = isOurs ? startInnerServer(options, settings.client) : undefined;
   return inner ?? startLocalServer(options);
 }
 
@@ -99,8 +100,13 @@ function localServer(
     const source = found.get(name)?.source;
     return source === 'command line' || source === 'configuration file';
   };
+  const bucketWords = bucketArguments();
   return {
-    store: isNamed('database') ? absolutePath(settings.database) : undefined,
+    ...(bucketWords === undefined ? {} : { bucketWords }),
+    store:
+      bucketWords === undefined && isNamed('database')
+        ? absolutePath(settings.database)
+        : undefined,
     profile: isNamed('profile') ? settings.profile : undefined,
     configFile:
       settings.localConfig ??

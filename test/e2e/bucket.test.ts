@@ -101,9 +101,9 @@ test('sonic bucket tells what is wrong, and never shows a secret', async (t) => 
 
 test('a command that needs a directory refuses a bucket', async (t) => {
   for (const [tool, ...words] of [
-    ['tardis', '--local', '/tmp'],
-    ['lstardis'],
-    ['sonic', 'list'],
+    ['tardis', '/tmp'],
+    ['tardisremote', '--insecure-tcp'],
+    ['sonic', 'clients'],
     ['tardisd', '--insecure-tcp'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);

@@ -1,4 +1,4 @@
-/** An object store in memory, for tests and as the simplest implementation of the contract. */
+/** An object store in memory, for tests and as the simplest implementation of the contract. Requests may fail. */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../src/errors/index.js';
 import {
@@ -9,27 +9,50 @@ import {
   type ObjectStore,
 } from '../../src/store/objects/index.js';
 
+/** Called before each request; a fault throws or waits here. `apply` does what the request would do. */
+export type BeforeRequest = (
+  kind: 'put' | 'read' | 'head' | 'list',
+  name: string,
+  apply: () => void,
+) => Promise<void> | void;
+
+/** The objects of a store, which several connections share. */
+export type Objects = Map<string, Stored>;
+
 interface Stored {
   readonly bytes: Buffer;
   readonly modifiedMs: number;
 }
 
 export class MemoryObjectStore implements ObjectStore {
-  private readonly objects = new Map<string, Stored>();
+  private readonly objects: Objects;
+  private readonly before: BeforeRequest;
+
+  constructor(objects: Objects = new Map(), before: BeforeRequest = () => undefined) {
+    this.objects = objects;
+    this.before = before;
+  }
 
   async putNew(name: string, body: ObjectBody): Promise<'created' | 'exists'> {
     const bytes = await bytesOf(body);
-    const there = this.objects.get(checked(name));
-    if (there !== undefined) return there.bytes.equals(bytes) ? 'created' : 'exists';
-    this.objects.set(name, { bytes, modifiedMs: seconds() });
-    return 'created';
+    const stored = { bytes, modifiedMs: seconds() };
+    const apply = (): void => {
+      if (!this.objects.has(checked(name))) this.objects.set(name, stored);
+    };
+    await this.before('put', name, apply);
+    apply();
+    return this.objects.get(name)!.bytes.equals(bytes) ? 'created' : 'exists';
   }
 
   async putOwn(name: string, bytes: Uint8Array): Promise<void> {
-    this.objects.set(checked(name), { bytes: Buffer.from(bytes), modifiedMs: seconds() });
+    const stored = { bytes: Buffer.from(bytes), modifiedMs: seconds() };
+    const apply = (): void => void this.objects.set(checked(name), stored);
+    await this.before('put', name, apply);
+    apply();
   }
 
   async read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number> {
+    await this.before('read', name, () => undefined);
     const there = this.objects.get(checked(name));
     if (there === undefined) {
       throw Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
@@ -38,6 +61,7 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async readWhole(name: string, maxBytes: number): Promise<Buffer | undefined> {
+    await this.before('read', name, () => undefined);
     const there = this.objects.get(checked(name));
     if (there !== undefined && there.bytes.length > maxBytes) {
       throw new TardisError('BUCKET_ANSWER_INVALID', `${name} is too large`);
@@ -46,6 +70,7 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async head(name: string): Promise<ObjectHead | undefined> {
+    await this.before('head', name, () => undefined);
     const there = this.objects.get(checked(name));
     if (there === undefined) return undefined;
     return {
@@ -57,6 +82,7 @@ export class MemoryObjectStore implements ObjectStore {
 
   async *list(prefix: string, after = ''): AsyncGenerator<string> {
     if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
+    await this.before('list', prefix, () => undefined);
     for (const name of [...this.objects.keys()].sort()) {
       if (name.startsWith(prefix) && name > after) yield name;
     }

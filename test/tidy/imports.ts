@@ -20,7 +20,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['errors', 'system', 'model'],
   excludes: ['errors', 'model', 'system'],
   notify: BASE,
-  store: [...BASE, 'system/msgpack'],
+  store: [...BASE, 'system/msgpack', 'store/objects'],
   'store/objects': [...BASE, 'system/xml'],
   'store/catalog': [...BASE, 'store', 'system/msgpack'],
   'store/writer': [...COMMON, 'store/catalog', 'retention'],

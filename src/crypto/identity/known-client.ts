@@ -13,7 +13,7 @@ import { readState, statePath, writeState } from '../../system/index.js';
 /** The place of a client, as the user names it. */
 export interface ClientPlace {
   /**
-   * `store PATH` or `server HOST:PORT`. A store that is reached through a link has two names, the given path and
+   * `store PATH`, `bucket URL` or `server HOST:PORT`. A store that is reached through a link has two names, the given path and
    * the real path. The memory of both counts, so that a link that now leads elsewhere is detected.
    */
   readonly places: readonly [string, ...string[]];

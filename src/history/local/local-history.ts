@@ -129,7 +129,8 @@ class LocalHistory implements History {
   readonly fetchedBytes = 0;
   readonly contentKeys = undefined;
   readonly doubts = [];
-  readonly directory: ClientDirectory;
+  /** Undefined for a client in a bucket: its records are read here, for all jobs. */
+  readonly directory: ClientDirectory | undefined;
   readonly access: Access;
   readonly reports: Reports;
   private sliceEndsMs = 0;
@@ -137,7 +138,7 @@ class LocalHistory implements History {
   private readonly locator = new Locator();
   private readonly catalog: Catalog;
   private readonly system: System;
-
+  private readonly place: ClientDirectory;
   private readonly sliceMs: number;
   /** Number of pieces of work in this thread that write to the store. */
   private writers = 0;
@@ -153,9 +154,12 @@ class LocalHistory implements History {
     this.system = system;
     this.access = access;
     this.client = directory.client;
-    this.directory = directory;
+    this.place = directory;
+    this.directory = directory.bucket === undefined ? directory : undefined;
     this.catalog = catalog;
-    this.reports = new LocalReports(() => this.reading(), directory, system.files, access);
+    const far =
+      directory.bucket === undefined ? undefined : () => mediumOf(system, directory).records();
+    this.reports = new LocalReports(() => this.reading(), directory, system.files, access, far);
   }
 
   async whileWriting<T>(work: () => Promise<T>): Promise<T> {
@@ -350,7 +354,7 @@ class LocalHistory implements History {
   }
 
   objects(): ObjectReader {
-    return mediumOf(this.system, this.directory).records();
+    return mediumOf(this.system, this.place).records();
   }
 
   close(): void {

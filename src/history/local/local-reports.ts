@@ -8,7 +8,7 @@ import {
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
 import type { ClientSetting, SetNumber } from '../../model/index.js';
-import { type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
+import { type Backend, type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
 import { yieldRegularly, type Files } from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
@@ -42,11 +42,20 @@ export class LocalReports implements Reports {
   private readonly directory: ClientDirectory;
   private readonly files: Files;
   private readonly access: Access;
+  /** Opens the records of a client in a bucket. */
+  private readonly far: (() => Backend) | undefined;
   /** Identifies the catalog that was opened. */
   private readonly opened: string;
 
-  /** `catalog` returns the catalog to read from at the moment of the call. */
-  constructor(catalog: () => Catalog, directory: ClientDirectory, files: Files, access: Access) {
+  /** `catalog` returns the catalog to read from at the moment of the call; `far` opens records that are in a bucket. */
+  constructor(
+    catalog: () => Catalog,
+    directory: ClientDirectory,
+    files: Files,
+    access: Access,
+    far: (() => Backend) | undefined,
+  ) {
+    this.far = far;
     this.catalog = catalog;
     this.directory = directory;
     this.files = files;
@@ -262,7 +271,10 @@ export class LocalReports implements Reports {
       }
       return { count, bytes };
     };
-    const packs = await sum(path.join(directory.path, PACKS_PREFIX), () => true);
+    const packs =
+      this.far === undefined
+        ? await sum(path.join(directory.path, PACKS_PREFIX), () => true)
+        : await packsIn(this.far());
     const name = path.basename(directory.catalogPath);
     const catalog = await sum(directory.path, (file) => file === name || file === `${name}-wal`);
     const isCopy = (file: string): boolean => file.startsWith(`${name}.`) && file.endsWith('.zst');
@@ -285,6 +297,24 @@ export class LocalReports implements Reports {
       catalogCopies: copies.count,
       catalogCopyBytes: copies.bytes,
     };
+  }
+}
+
+/** Sizes that are asked of a bucket at once. */
+const ASKED_AT_ONCE = 16;
+
+/** Returns the number and size of the packs in a bucket. */
+async function packsIn(backend: Backend): Promise<{ count: number; bytes: number }> {
+  try {
+    const names = await backend.list(PACKS_PREFIX);
+    let bytes = 0;
+    for (let at = 0; at < names.length; at += ASKED_AT_ONCE) {
+      const some = names.slice(at, at + ASKED_AT_ONCE).map((name) => backend.size(name));
+      for (const size of await Promise.all(some)) bytes += size ?? 0;
+    }
+    return { count: names.length, bytes };
+  } finally {
+    backend.close();
   }
 }
 

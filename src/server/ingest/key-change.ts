@@ -1,5 +1,6 @@
 /** Accepts the next key record of a client, after checks that keep a session from making the keys unusable. */
 import { type Catalog, sealedWithoutKeys } from '../../store/catalog/index.js';
+import { configInvalid } from '../../config/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -33,9 +34,12 @@ export function requireKeys(
  */
 export async function changeKeys(
   system: System,
-  { path }: ClientDirectory,
+  { path, bucket }: ClientDirectory,
   bytes: Uint8Array,
 ): Promise<number> {
+  if (bucket !== undefined) {
+    throw configInvalid(`${bucket.shown} is a bucket, where keys cannot be changed yet`);
+  }
   const next = parseKeyRecord(bytes);
   // A lost password that encrypted nothing may be set again.
   const stored = lostKeys(system, path) === 'password' ? undefined : newestKeys(system, path);

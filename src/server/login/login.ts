@@ -20,7 +20,9 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import {
   checkClientName,
   clientExists,
+  bucketAt,
   createClientDirectory,
+  fetchClient,
   hasKeys,
   isAccount,
   isClientDirectory,
@@ -28,6 +30,7 @@ import {
   newestKeys,
   openClientDirectory,
 } from '../../store/index.js';
+import { catchUp } from '../../store/writer/index.js';
 import { addressGroup, type System, unguarded } from '../../system/index.js';
 import { type Channel, Credit, type Head } from '../../transport/index.js';
 import { NewClients } from './new-clients.js';
@@ -103,6 +106,9 @@ export interface PendingLogin {
   abandon(): void;
 }
 
+/** Place of a client in the store. */
+type Place = Parameters<typeof openClientDirectory>[1];
+
 export class LoginService {
   private decoy: Promise<Decoy> | undefined;
   private fallback: Promise<KeyRecord> | undefined;
@@ -139,6 +145,8 @@ export class LoginService {
     if (hello.create && account !== '') {
       throw new TardisError('PROTOCOL_VIOLATION', 'an account is of a client that is there');
     }
+    const bucket = bucketAt(this.options.baseDir);
+    if (bucket !== undefined) await fetchClient(this.system, bucket, client);
     const address = addressGroup(channel.peerAddress || undefined);
     const isLimited = channel.kind !== 'unix';
     const isRepeated =
@@ -193,7 +201,7 @@ export class LoginService {
     }
     const place = { store: baseDir, client, catalogFile };
     if (isClientDirectory(this.system, path.join(baseDir, client))) {
-      if (isBegunClient(this.system, place, keys.length > 0)) return false;
+      if (await this.isBegun(place, keys.length > 0)) return false;
       throw clientExists(client);
     }
     if (countFor !== undefined) this.newClients.take(countFor);
@@ -207,9 +215,19 @@ export class LoginService {
     } catch (error) {
       if (countFor !== undefined) this.newClients.giveBack(countFor);
       const isThere = error instanceof TardisError && error.code === 'CLIENT_EXISTS';
-      if (!isThere || !isBegunClient(this.system, place, keys.length > 0)) throw error;
+      if (!isThere || !(await this.isBegun(place, keys.length > 0))) throw error;
       return false;
     }
+  }
+
+  /** See isBegunClient. The catalog of a client in a bucket may lack what another machine has stored. */
+  private async isBegun(place: Place, hasPassword: boolean): Promise<boolean> {
+    const bucket = bucketAt(place.store);
+    if (bucket !== undefined) {
+      await fetchClient(this.system, bucket, place.client);
+      await catchUp(this.system, openClientDirectory(this.system, place));
+    }
+    return isBegunClient(this.system, place, hasPassword);
   }
 
   private stateOf({ client, account }: Who): State {

@@ -46,6 +46,8 @@ export interface PendingCommit {
   readonly matches: boolean;
   /** True if no other commit follows. */
   readonly isLast: boolean;
+  /** True if all that it covers is known to be durable. */
+  readonly isDurable?: boolean;
 }
 
 export interface WalkStart {

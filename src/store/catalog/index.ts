@@ -18,6 +18,7 @@ export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } fr
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
 export { shapeOf } from './shape.js';
 export { CATALOG_VERSION, newestVersion } from './versions.js';
+export { hasLog } from './log-walk.js';
 export { recoverCatalog, type RecoveryOptions, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';
 export type { EntryPlace, SetSpan } from './reports.js';

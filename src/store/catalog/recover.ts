@@ -10,6 +10,7 @@ import {
   type Backend,
   type Counters,
   higherCounters,
+  isOfContents,
   isRecordSound,
   objectName,
   packName,
@@ -27,6 +28,7 @@ import { applyEvent, applyFound, applySection, breakDependants } from './apply.j
 import { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
 import { CommitWalk, type PendingCommit, type PendingRecord } from './commit-walk.js';
+import { hasLog, LogWalk } from './log-walk.js';
 import {
   findRemovals,
   HistoryLoader,
@@ -130,13 +132,15 @@ class Recovery {
     throwIfAborted(this.options.signal);
     if (checkBodies) this.removals = await findRemovals(this.backend);
     if (this.point.commit === 0) await this.beginWithHistory();
-    const walk = new CommitWalk(this.backend, {
-      point: this.point,
-      sequence: this.counters.sequence,
-      isThorough: checkBodies,
-      ...(knownCommit === undefined ? {} : { knownCommit }),
-      ...(onProgress === undefined ? {} : { onPack: onProgress }),
-    });
+    const walk = hasLog(this.backend)
+      ? new LogWalk(this.backend, this.point)
+      : new CommitWalk(this.backend, {
+          point: this.point,
+          sequence: this.counters.sequence,
+          isThorough: checkBodies,
+          ...(knownCommit === undefined ? {} : { knownCommit }),
+          ...(onProgress === undefined ? {} : { onPack: onProgress }),
+        });
     for await (const commit of walk.commits()) await this.take(commit);
     this.takeFound();
     this.damagedRecords += walk.damagedRecords + (this.history?.lackingRecords ?? 0);
@@ -214,13 +218,16 @@ class Recovery {
   }
 
   /**
-   * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit, or if its counters are behind
-   * numbers in use.
+   * Throws CATALOG_DAMAGED if the packs end before the catalog's last commit (STORE_FORKED for a log), or if its
+   * counters are behind numbers in use.
    */
   private async requirePoint(): Promise<void> {
     const { commit, pack, position } = this.point;
     if (commit === 0) return;
     const sizeBytes = (await this.backend.size(packName(pack))) ?? 0;
+    if (sizeBytes < position && hasLog(this.backend)) {
+      throw new TardisError('STORE_FORKED', `the bucket lacks commit ${commit}`);
+    }
     if (sizeBytes < position) {
       const what = `${packName(pack)} is shorter than its catalog says`;
       throw new TardisError('CATALOG_DAMAGED', what);
@@ -287,7 +294,7 @@ class Recovery {
     catalog.begin();
     try {
       for (const record of records) {
-        if (record.header.sequence > 0) continue;
+        if (!isOfContents(record.header)) continue;
         await this.tolerate(() => this.contents.apply(record, moved));
       }
       for (const record of unsound) this.contents.applyUnsound(record);
@@ -322,7 +329,8 @@ class Recovery {
    * Syncs the packs and objects of a commit. After a crash of the process its records may be only in the page
    * cache, and they must be durable before the catalog is.
    */
-  private async syncCovered({ body, point }: PendingCommit): Promise<void> {
+  private async syncCovered({ body, point, isDurable = false }: PendingCommit): Promise<void> {
+    if (isDurable) return;
     const ends = new Map(body.ranges.map(({ pack, to }) => [pack, to]));
     ends.set(point.pack, point.position);
     const there: string[] = [];

@@ -9,6 +9,8 @@ import { checkClientName, isClientName } from './client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
 import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from './format-file.js';
 import { addKeys, dropKeys, neededBy, newestKeys } from './key-files.js';
+import { type BucketAccess, bucketAt, shownStore } from '../log/bucket-access.js';
+import { publishClient } from '../log/client-object.js';
 import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from './layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
 
@@ -16,6 +18,8 @@ export interface ClientDirectory {
   readonly client: string;
   readonly path: string;
   readonly catalogPath: string;
+  /** The bucket that has the client's records; undefined if its directory has them. */
+  readonly bucket?: BucketAccess;
 }
 
 interface OpenOptions {
@@ -58,7 +62,7 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
     }
     throw new TardisError(
       'NO_SUCH_CLIENT',
-      `the store ${options.store} has no client "${options.client}"`,
+      `the store ${shownStore(options.store)} has no client "${options.client}"`,
     );
   }
   if (format !== STORE_FORMAT) {
@@ -142,6 +146,9 @@ export async function createClientDirectory(
     await makeKeys(system, directory, options);
     await makeFormat(system, directory, neededBy(newestKeys(system, directory)));
     await files.syncDirectory(options.store);
+    const bucket = bucketAt(options.store);
+    if (bucket !== undefined && !(await publishClient(system, bucket, options.client)))
+      throw clientExists(options.client);
   } catch (error) {
     throw asTardisError(error, `making ${directory}`);
   }
@@ -199,7 +206,9 @@ export function checkStore({ files }: System, store: string, mayBeMissing: boole
 
 function describe(options: OpenOptions, directory: string): ClientDirectory {
   const catalogPath = path.join(directory, options.catalogFile ?? CATALOG_FILE);
-  return { client: options.client, path: directory, catalogPath };
+  const { client, store } = options;
+  const bucket = bucketAt(store);
+  return { client, path: directory, catalogPath, ...(bucket === undefined ? {} : { bucket }) };
 }
 
 /** Creates a directory and its missing parents, each durable in its parent. */

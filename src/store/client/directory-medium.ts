@@ -2,7 +2,6 @@
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { type System, textBytes } from '../../system/index.js';
-import type { PackNumber } from '../../model/index.js';
 import type { Backend, MendableBackend } from '../backends/backend.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
 import { checkIncoming, clearIncoming, type ClientDirectory } from './client-directory.js';
@@ -15,15 +14,15 @@ import {
 } from './client-lock.js';
 import { PackWriter } from '../packs/pack-writer.js';
 import type { RecordWriter } from '../packs/record-writer.js';
-import type { ClientMedium } from './medium.js';
+import type { ClientMedium, WriterStart } from './medium.js';
 import { type Stray, strays } from './strays.js';
 
 /** Names for a trial exchange: a file system that cannot exchange names is reported before the work, not after it. */
 const TRIAL = ['trial-a', 'trial-b'] as const;
 
 export class DirectoryMedium implements ClientMedium {
-  private readonly system: System;
-  private readonly directory: ClientDirectory;
+  protected readonly system: System;
+  protected readonly directory: ClientDirectory;
 
   constructor(system: System, directory: ClientDirectory) {
     this.system = system;
@@ -38,7 +37,7 @@ export class DirectoryMedium implements ClientMedium {
     return new DirectoryBackend(this.directory.path, this.system.files);
   }
 
-  writer(records: Backend, lastPack: PackNumber, packBytes: number): RecordWriter {
+  writer(records: Backend, { lastPack, packBytes }: WriterStart): RecordWriter {
     return new PackWriter(records, lastPack, packBytes);
   }
 

@@ -8,20 +8,27 @@ import type { PackNumber } from '../../model/index.js';
 import type { Backend, MendableBackend } from '../backends/backend.js';
 import type { ClientDirectory } from './client-directory.js';
 import type { ClientLock } from './client-lock.js';
+import { BucketMedium } from '../log/bucket-medium.js';
 import { DirectoryMedium } from './directory-medium.js';
 import type { RecordWriter } from '../packs/record-writer.js';
 import type { Stray } from './strays.js';
 
+/** Where a writer goes on. */
+export interface WriterStart {
+  /** Highest number that any pack of this client ever had. */
+  readonly lastPack: PackNumber;
+  readonly lastCommit: number;
+  /** Size in bytes at which a pack ends. */
+  readonly packBytes: number;
+}
+
 export interface ClientMedium {
   /** Opens the packs and large contents. The caller closes them. */
   records(): Backend;
-  /** Opens them for a repair, which may replace them. */
+  /** Opens them for a repair, which may replace them. Throws CONFIG_INVALID if they lie in a bucket. */
   mendable(): MendableBackend;
-  /**
-   * Returns a writer of records. `lastPack` is the highest number that any pack of this client ever had. A pack ends at
-   * about `packBytes`.
-   */
-  writer(records: Backend, lastPack: PackNumber, packBytes: number): RecordWriter;
+  /** Returns a writer of records. `records` are open ones of this medium. */
+  writer(records: Backend, start: WriterStart): RecordWriter;
   /**
    * Claims the client for writing, and waits a moment for a holder that is about to finish. With `asks`, a holder that
    * does deferrable work is requested to release it. Throws CLIENT_BUSY.
@@ -44,7 +51,10 @@ export interface ClientMedium {
 }
 
 export function mediumOf(system: System, directory: ClientDirectory): ClientMedium {
-  return new DirectoryMedium(system, directory);
+  const { bucket } = directory;
+  return bucket === undefined
+    ? new DirectoryMedium(system, directory)
+    : new BucketMedium(system, directory, bucket);
 }
 
 /** Runs `work` while the client is claimed. Throws CLIENT_BUSY, and any error of `work`. */

@@ -36,6 +36,16 @@ export interface Bucket {
   counts(): RequestCounts;
 }
 
+/** Returns a text that differs for different stores: endpoint, bucket and prefix. Throws CONFIG_INVALID. */
+export function addressOf(
+  place: BucketPlace,
+  settings: BucketSettings,
+  environment: Environment,
+): string {
+  const { url, basePath } = endpointOf(place, settings, environment, readProfile(environment));
+  return `${url.origin}${basePath}${place.prefix}`;
+}
+
 /**
  * Opens a bucket. Throws CONFIG_INVALID; everything else appears at the first request. The code of requests is loaded
  * here, so that a command without a bucket does not load it.

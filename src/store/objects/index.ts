@@ -1,4 +1,4 @@
-export { type Bucket, type BucketOptions, openBucket } from './bucket.js';
+export { addressOf, type Bucket, type BucketOptions, openBucket } from './bucket.js';
 export type { Environment } from './credentials.js';
 export type { Addressing, BucketSettings } from './endpoint.js';
 export {

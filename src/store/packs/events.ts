@@ -175,7 +175,7 @@ export function buildListing(sequence: number, sections: readonly ListingSection
 
 /** Builds a metadata record with a compressed body. */
 export function buildCompressed(
-  kind: typeof RecordKind.listing | typeof RecordKind.image,
+  kind: typeof RecordKind.listing | typeof RecordKind.image | typeof RecordKind.heads,
   sequence: number,
   value: unknown,
 ): Buffer {

@@ -40,18 +40,23 @@ export async function labelOf(backend: Backend, pack: PackNumber): Promise<PackL
   try {
     const got = await backend.read(packName(pack), 0, bytes, LABEL_BYTES);
     if (got < LABEL_BYTES) return undefined;
-    const { header, index } = parseRecord(bytes);
-    if (header.kind !== RecordKind.label || index.length !== INDEX_BYTES) return undefined;
-    const client = index.toString('hex', 0, CLIENT_BYTES);
-    const isKnown = index.subarray(0, CLIENT_BYTES).some((byte) => byte !== 0);
-    const number = Number(index.readBigUInt64LE(CLIENT_BYTES));
-    return { pack: number, client: isKnown ? client : undefined };
+    return readLabel(bytes);
   } catch (error) {
     // A scan of the pack finds and reports records that are damaged or newer.
     if (unreadableObject(error) !== undefined) throw error;
     if (error instanceof TardisError || systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Returns the label that bytes begin with; undefined if they begin with another record. Throws RECORD_DAMAGED. */
+export function readLabel(bytes: Buffer): PackLabel | undefined {
+  const { header, index } = parseRecord(bytes.subarray(0, LABEL_BYTES));
+  if (header.kind !== RecordKind.label || index.length !== INDEX_BYTES) return undefined;
+  const client = index.toString('hex', 0, CLIENT_BYTES);
+  const isKnown = index.subarray(0, CLIENT_BYTES).some((byte) => byte !== 0);
+  const number = Number(index.readBigUInt64LE(CLIENT_BYTES));
+  return { pack: number, client: isKnown ? client : undefined };
 }
 
 /**

@@ -111,6 +111,11 @@ export class PackWriter implements RecordWriter {
     this.retired.push(writer);
   }
 
+  /** The lock of the client is claim enough. */
+  async claim(): Promise<undefined> {
+    return undefined;
+  }
+
   /** Syncs the records, then appends and syncs the commit record. */
   async commit(
     build: (covered: Covered) => Promise<Buffer>,

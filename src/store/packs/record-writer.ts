@@ -53,6 +53,11 @@ export interface RecordWriter {
     build: (covered: Covered) => Promise<Buffer>,
     insist: Insisting,
   ): Promise<CommitEnd | undefined>;
+  /**
+   * Begins the session on a medium where that is a commit of its own, and resolves with its end. Call it once, first.
+   * Throws STORE_TAKEN.
+   */
+  claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined>;
   /** Frees the space of what no commit covers, as far as possible. Never throws. */
   giveUp(): void;
   close(): void;

@@ -38,9 +38,11 @@ export const RecordKind = Object.freeze({
   image: 10,
   /** The start of a pack: its number and its client. */
   label: 11,
+  /** The writer of a commit object, and the heads of the records in the packs that it covers. */
+  heads: 12,
 });
 export type RecordKindNumber = (typeof RecordKind)[keyof typeof RecordKind];
-const MAX_KIND = 11;
+const MAX_KIND = 12;
 
 /**
  * Flag: the body is a run of chunks, each compressed separately and with its own checksum. It is used for contents that
@@ -106,11 +108,11 @@ export function bodyChecksumOf(record: Buffer): number {
 }
 
 /**
- * True for a record of contents. Listings, events, images and commits have sequence numbers, and labels have their own
- * kind.
+ * True for a record of contents. Listings, events, images and commits have sequence numbers; labels and heads have kinds
+ * of their own.
  */
 export function isOfContents({ kind, sequence }: RecordHeader): boolean {
-  return sequence === 0 && kind !== RecordKind.label;
+  return sequence === 0 && kind !== RecordKind.label && kind !== RecordKind.heads;
 }
 
 /** True if an account of the client sent the record. */

@@ -1,3 +1,4 @@
+export { catchUp } from './catch-up.js';
 export { CatalogCopies, copyCatalog, listCopies } from './catalog-copies.js';
 export { StoreWriter, type StoreLimits } from './store-writer.js';
 export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';

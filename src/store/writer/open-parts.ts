@@ -1,5 +1,6 @@
 /** Opens the parts of a client's store: the packs, and the catalog, brought up to date with the packs. */
-import { Catalog, type CommitPoint, recoverCatalog } from '../catalog/index.js';
+import { Catalog, type CommitPoint, hasLog, recoverCatalog } from '../catalog/index.js';
+import { asTardisError } from '../../errors/index.js';
 import {
   type Backend,
   type ClientDirectory,
@@ -56,9 +57,25 @@ async function endJournal({ files }: System, { catalogPath }: ClientDirectory): 
 
 /**
  * Opens catalog and packs, and applies commits that a crash kept from the catalog. A lost catalog is rebuilt as
- * by `rebuildCatalog`, with the same doubts. A transaction is open afterwards.
+ * by `rebuildCatalog`, with the same doubts. A transaction is open afterwards. For a client in a bucket the catalog is
+ * a cache: a damaged one is made again from the log.
  */
 export async function openParts(
+  system: System,
+  directory: ClientDirectory,
+  limits: PartsLimits,
+): Promise<OpenedParts> {
+  try {
+    return await openOnce(system, directory, limits);
+  } catch (error) {
+    if (directory.bucket === undefined || asTardisError(error).code !== 'CATALOG_DAMAGED')
+      throw error;
+    removeDatabase(system, directory.catalogPath);
+    return openOnce(system, directory, limits);
+  }
+}
+
+async function openOnce(
   system: System,
   directory: ClientDirectory,
   limits: PartsLimits,
@@ -69,7 +86,9 @@ export async function openParts(
   const backend = medium.records();
   try {
     const isUnwritten = !catalog.state.isWritten();
-    if (isUnwritten && (await isOfSomething(system, directory, backend))) {
+    // A log makes a lost catalog again as it brings any catalog up to date.
+    const isLost = isUnwritten && !hasLog(backend);
+    if (isLost && (await isOfSomething(system, directory, backend))) {
       catalog.abandon();
       removeDatabase(system, directory.catalogPath);
       await remakeCatalog(system, directory, { notesLoss: true });
@@ -86,7 +105,11 @@ export async function openParts(
       catalog.begin();
     }
     const strangePacks = report.strangePacks.filter((pack) => pack >= point.pack);
-    const packs = medium.writer(backend, lastPack, limits.packBytes);
+    const packs = medium.writer(backend, {
+      lastPack,
+      lastCommit: point.commit,
+      packBytes: limits.packBytes,
+    });
     return { catalog, backend, packs, counters, point, lastPack, strangePacks };
   } catch (error) {
     const explained = catalog.explained(error);

@@ -72,6 +72,14 @@ async function* piecesOf(writer: ObjectWriter): AsyncGenerator<Buffer> {
   }
 }
 
+/**
+ * Returns the limits for a client. A bucket keeps its objects whole by itself, so they have no parity; and a disk of
+ * this machine has only a copy of the catalog and what is not sent yet, so it has no reserve.
+ */
+function limitsOn({ bucket }: ClientDirectory, limits: StoreLimits): StoreLimits {
+  return bucket === undefined ? limits : { ...limits, parityPercent: 0, reserveBytes: 0 };
+}
+
 export class StoreWriter {
   readonly catalog: Catalog;
   readonly packs: RecordWriter;
@@ -140,9 +148,10 @@ export class StoreWriter {
   static async open(
     system: System,
     directory: ClientDirectory,
-    limits: StoreLimits,
+    given: StoreLimits,
     space?: SpaceMeter,
   ): Promise<StoreWriter> {
+    const limits = limitsOn(directory, given);
     const { asksForLock = true } = limits;
     const medium = mediumOf(system, directory);
     const lock = await medium.claim({ asks: asksForLock });
@@ -160,7 +169,7 @@ export class StoreWriter {
       const freeBytes = (): number => (reserve.wasReleased ? 0 : reserve.freeBytes);
       const parity = new ParityKeeper(system, opened.backend, limits, freeBytes);
       const services = { lock, limits, space, reserve, parity, logBytes, mendKeys, measure };
-      return new StoreWriter({ ...services, ...opened });
+      return await new StoreWriter({ ...services, ...opened }).claimed();
     } catch (error) {
       const told = reserve.explain(error);
       try {
@@ -169,6 +178,19 @@ export class StoreWriter {
         lock.release();
       }
       throw told;
+    }
+  }
+
+  /** Claims the store on a medium where that is a commit. The next checkpoint has it in the catalog, too. */
+  private async claimed(): Promise<this> {
+    const commit = this.point.commit + 1;
+    try {
+      const end = await this.packs.claim((covered) => this.commitRecord(commit, covered));
+      if (end !== undefined) this.point = { commit, ...end };
+      return this;
+    } catch (error) {
+      this.abandon();
+      throw error;
     }
   }
 

@@ -1,6 +1,7 @@
 /** The identity of the client that a tool works with, as this machine remembers it for a store or server. */
 import path from 'node:path';
 import type { History } from '../../history/index.js';
+import { bucketAt } from '../../store/index.js';
 import { KnownClient } from '../../crypto/identity/index.js';
 import { displayText } from '../../model/index.js';
 import {
@@ -31,6 +32,9 @@ export function identityAt(
     const name = server.kind === 'tcp' ? shown.toLowerCase() : shown;
     return new KnownClient({ places: [`server ${name}`], client }, options);
   }
+  const bucket = bucketAt(byteText(database));
+  if (bucket !== undefined)
+    return new KnownClient({ places: [`bucket ${bucket.address}`], client }, options);
   const [real, given] = [realPath(database), byteText(absolutePath(database))];
   const others = given === real ? [] : [`store ${given}`];
   return new KnownClient({ places: [`store ${real}`, ...others], client }, options);

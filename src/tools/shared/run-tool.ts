@@ -10,6 +10,7 @@ import {
   type Found,
   formatValue,
   headingOf,
+  isBucket,
   refuseAbsent,
   type Resolved,
   resolveSettings,
@@ -84,12 +85,37 @@ async function runExplained<T extends Tool>(
   { settings, found }: Resolved<T>,
 ): Promise<number | void> {
   try {
-    return await spec.run(settings, found);
+    const entered = await withStore(spec.tool, settings, found);
+    try {
+      return await spec.run(entered, found);
+    } finally {
+      if (entered !== settings) await leaveBucket();
+    }
   } catch (error) {
     if (asTardisError(error).code !== 'INTERNAL') throw error;
     const { explainBug } = await import('./explain-bug.js'); // loaded only after a bug
     throw explainBug(error, settings, found);
   }
+}
+
+/**
+ * Returns the settings with a directory as the store. If the store is a bucket, the directory stands for it, and the
+ * bucket is ready.
+ */
+async function withStore<T extends Tool>(
+  tool: T,
+  settings: Settings<T>,
+  found: ReadonlyMap<string, Found>,
+): Promise<Settings<T>> {
+  if (tool === 'sonic bucket' || !isBucket(found.get('database'))) return settings;
+  const { enterBucket } = await import('./bucket-store.js'); // most stores are directories
+  const chosen = settings as unknown as Parameters<typeof enterBucket>[1];
+  return { ...settings, database: await enterBucket(tool, chosen, found) };
+}
+
+async function leaveBucket(): Promise<void> {
+  const { closeSharedStores } = await import('../../store/index.js');
+  await closeSharedStores();
 }
 
 /** True if the command line, which every user of the machine can see, contains a secret. */

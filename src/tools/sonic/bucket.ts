@@ -1,7 +1,6 @@
 /** Implements `sonic bucket`: examines a bucket before it is used as a store. */
 import { configInvalid, type Settings } from '../../config/index.js';
 import { displayName } from '../../model/index.js';
-import { systemCode } from '../../errors/index.js';
 import {
   type Bucket,
   type BucketPlace,
@@ -10,7 +9,8 @@ import {
   parseStorePlace,
   shownBucket,
 } from '../../store/objects/index.js';
-import { nodeSystem, processEnvironment, readSmallFile, type System } from '../../system/index.js';
+import { nodeSystem, processEnvironment, type System } from '../../system/index.js';
+import { authoritiesIn } from '../shared/bucket-authorities.js';
 import { jsonText } from '../shared/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 
@@ -18,7 +18,6 @@ type Options = Settings<'sonic bucket'>;
 
 /** Times of which the median is shown. */
 const ROUNDS = 5;
-const MAX_CA_BYTES = 1 << 20;
 
 interface Measured {
   readonly putMs: number;
@@ -54,15 +53,6 @@ function placeOf({ database }: Options): BucketPlace {
   throw configInvalid(
     `-D/--database must be s3://BUCKET/PREFIX for this command, not "${displayName(database)}"`,
   );
-}
-
-function authoritiesIn(file: Buffer): Buffer {
-  try {
-    return readSmallFile(file, MAX_CA_BYTES);
-  } catch (error) {
-    const why = systemCode(error) ?? 'unknown';
-    throw configInvalid(`cannot read ${displayName(file)} (--bucket-ca): ${why}`, error);
-  }
 }
 
 /** Writes, reads, lists and removes a small object. */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { configInvalid, type Found, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../../retention/index.js';
+import { bucketAt } from '../../store/index.js';
 import { type DaemonOptions, PROFILES_DIRECTORY } from '../../server/index.js';
 import {
   absolutePath,
@@ -19,8 +20,9 @@ export function daemonOptions(
   settings: Settings<'tardisd'>,
   found: ReadonlyMap<string, Found>,
 ): Omit<DaemonOptions, 'address'> {
+  const isInBucket = bucketAt(storePath(settings)) !== undefined;
   return {
-    upkeep: upkeepPlan(settings, found),
+    upkeep: isInBucket ? undefined : upkeepPlan(settings, found),
     baseDir: storePath(settings),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
@@ -34,7 +36,7 @@ export function daemonOptions(
     parkMs: settings.parkSeconds * 1000,
     maxParked: settings.maxParked,
     logExceptions: settings.logExceptions,
-    skipFile: settings.storeSkipFile,
+    skipFile: isInBucket ? undefined : settings.storeSkipFile,
     watch: watchPlan(settings),
     profiles: profilePlan(settings),
     storageOptions: {
@@ -57,7 +59,7 @@ export function daemonOptions(
         entries: settings.checkpointEntries,
         intervalMs: settings.checkpointSeconds * 1000,
       },
-      catalogCopies: settings.dbBackups,
+      catalogCopies: isInBucket ? 0 : settings.dbBackups,
       leastAgeMs: settings.leastAgeSeconds * 1000,
       forgetAfterMs: settings.forgetAfterSeconds * 1000,
       freeing: {

@@ -12,9 +12,11 @@ import {
   readDeltaIndex,
   readEvent,
   readFrameIndex,
+  readHeads,
   readHeader,
   readImagePiece,
   readListing,
+  recordsOf,
   RECORD_HEADER_BYTES,
   RecordKind,
   writeHeader,
@@ -56,6 +58,8 @@ function readBody(record: ParsedRecord): string {
     case RecordKind.assembly:
     case RecordKind.signature:
       return magnitude(readContentIndex(index).sizeBytes);
+    case RecordKind.heads:
+      return magnitude(readHeads(record).flatMap((heads) => [...recordsOf(heads)]).length);
     case RecordKind.label:
       return magnitude(index.length);
   }

@@ -1,0 +1,134 @@
+/**
+ * The object that makes a client: its format file and its first key record. It is created in one request, so a client
+ * exists whole or not at all, and of two machines that create it at once, one succeeds.
+ */
+import path from 'node:path';
+import { TardisError } from '../../errors/index.js';
+import { readStart, replaceFile, type System } from '../../system/index.js';
+import { readFormat } from '../client/format-file.js';
+import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName } from '../client/layout.js';
+import type { BucketAccess } from './bucket-access.js';
+import { CLIENTS_PREFIX, clientObject, clientOf } from './names.js';
+import { sharedStore } from './shared-stores.js';
+
+const VERSION = 1;
+const MAX_BYTES: number = 256 << 10;
+const MAX_FILE_BYTES: number = 64 << 10;
+const FIRST_KEYS: string = path.join(KEYS_DIRECTORY, keyFileName(1));
+/** Files of a client that the object has, in the order in which they are written. */
+const FILES = [FIRST_KEYS, FORMAT_FILE] as const;
+/** Most levels of folders in a client's directory. */
+const MAX_DEPTH = 4;
+
+type ClientFiles = ReadonlyMap<string, Buffer>;
+
+/** Creates the object of a client that was made in its directory. Returns false if there is such a client already. */
+export async function publishClient(
+  system: System,
+  access: BucketAccess,
+  client: string,
+): Promise<boolean> {
+  const shared = await sharedStore(system, access);
+  await shared.admit();
+  const directory = path.join(access.cache, client);
+  const files: Record<string, string> = {};
+  for (const name of FILES) {
+    const bytes = readStart(system.files, path.join(directory, name), MAX_FILE_BYTES);
+    if (bytes !== undefined) files[name] = bytes.toString('base64');
+  }
+  const text = JSON.stringify({ version: VERSION, files });
+  return (await shared.store.putNew(clientObject(client), Buffer.from(`${text}\n`))) === 'created';
+}
+
+/**
+ * Brings the small files of a client to this machine. What the machine has of a client that the bucket has no more, or
+ * of another one with its name, is discarded. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
+ */
+export async function fetchClient(
+  system: System,
+  access: BucketAccess,
+  client: string,
+): Promise<void> {
+  const { store } = await sharedStore(system, access);
+  const bytes = await store.readWhole(clientObject(client), MAX_BYTES);
+  const files = bytes === undefined ? undefined : parse(bytes, client);
+  const directory = path.join(access.cache, client);
+  if (await isAsHere(system, directory, files)) return;
+  discard(system, access, client);
+  if (files === undefined) return;
+  system.files.makeDirectory(directory, true);
+  if (files.has(FIRST_KEYS)) system.files.makeDirectory(path.join(directory, KEYS_DIRECTORY), true);
+  for (const name of FILES) {
+    const content = files.get(name);
+    const file = path.join(directory, name);
+    if (content !== undefined) await replaceFile(system.files, file, content, { isSecret: true });
+  }
+  readFormat(system.files, directory); // throws if the object has a damaged one
+}
+
+/** Returns the names of the clients in a bucket, sorted. */
+export async function clientsIn(system: System, access: BucketAccess): Promise<string[]> {
+  const { store } = await sharedStore(system, access);
+  const found: string[] = [];
+  for await (const name of store.list(CLIENTS_PREFIX)) {
+    const client = clientOf(name);
+    if (client !== undefined) found.push(client);
+  }
+  return found.sort();
+}
+
+function parse(bytes: Buffer, client: string): ClientFiles {
+  const damaged = (): Error =>
+    new TardisError('FORMAT_DAMAGED', `the object of the client "${client}" is damaged`);
+  let body: { version?: unknown; files?: unknown } | null;
+  try {
+    body = JSON.parse(bytes.toString('utf8')) as typeof body;
+  } catch {
+    throw damaged();
+  }
+  const { version, files } = body ?? {};
+  if (typeof version === 'number' && version > VERSION) {
+    throw new TardisError('STORE_NEWER', `the client "${client}" has format ${version}`);
+  }
+  const isWhole = version === VERSION && typeof files === 'object' && files !== null;
+  if (!isWhole) throw damaged();
+  const parsed = new Map<string, Buffer>();
+  for (const name of FILES) {
+    const text = (files as Readonly<Record<string, unknown>>)[name];
+    if (typeof text === 'string') parsed.set(name, Buffer.from(text, 'base64'));
+  }
+  if (!parsed.has(FORMAT_FILE)) throw damaged();
+  return parsed;
+}
+
+/** True if the directory has exactly these files. */
+async function isAsHere(
+  { files }: System,
+  directory: string,
+  wanted: ClientFiles | undefined,
+): Promise<boolean> {
+  if (wanted === undefined) return files.status(directory) === undefined;
+  return FILES.every((name) => {
+    const here = readStart(files, path.join(directory, name), MAX_FILE_BYTES);
+    const there = wanted.get(name);
+    return there === undefined ? here === undefined : here?.equals(there) === true;
+  });
+}
+
+/** Deletes what this machine has of a client. The folder gets another name first, so that nothing is half deleted. */
+function discard({ files, random }: System, { cache }: BucketAccess, client: string): void {
+  const directory = path.join(cache, client);
+  if (files.status(directory) === undefined) return;
+  const aside = path.join(cache, `.${random.bytes(8).toString('hex')}`);
+  files.rename(directory, aside);
+  const remove = (folder: string, depth: number): void => {
+    for (const name of files.list(folder)) {
+      const file = path.join(folder, name);
+      const isFolder = !files.isLink(file) && files.status(file)?.isDirectory === true;
+      if (isFolder && depth < MAX_DEPTH) remove(file, depth + 1);
+      else files.unlink(file);
+    }
+    files.removeDirectory(folder);
+  };
+  remove(aside, 1);
+}

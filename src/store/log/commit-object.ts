@@ -1,0 +1,93 @@
+/**
+ * Reads commit objects. Each begins with a label, followed by small records, the heads of the packs that it covers, and
+ * at its end its commit record. It is one PUT and may come from anybody, so all of it is checked.
+ */
+import { TardisError } from '../../errors/index.js';
+import { type CommitBody, readCommit } from '../packs/events.js';
+import { type PackHeads, readHeads, type RecordHead, recordsOf } from '../packs/heads.js';
+import { LABEL_BYTES, readLabel } from '../packs/pack-label.js';
+import {
+  addToRangeChecksum,
+  parseRecord,
+  type ParsedRecord,
+  readHeader,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  RecordKind,
+} from '../packs/record.js';
+import type { PackRange } from '../packs/record-writer.js';
+import type { Location } from '../client/layout.js';
+import { logPack } from './names.js';
+
+/** Largest commit object that is read: the records in it are in memory while it is written, too. */
+export const MAX_COMMIT_OBJECT_BYTES: number = 256 << 20;
+
+export interface CommitObject {
+  readonly body: CommitBody;
+  /** All records that the commit covers, in its own object and in packs. */
+  readonly records: readonly (RecordHead & { readonly location: Location })[];
+  /** Checksum of the commit record's body. */
+  readonly checksum: number;
+}
+
+/** Reads a commit object whole. Throws RECORD_DAMAGED, STORE_NEWER. */
+export function parseCommitObject(bytes: Buffer, commit: number): CommitObject {
+  const own = logPack(commit);
+  if (readLabel(bytes)?.pack !== own) throw damaged(commit, 'has the label of another one');
+  const records: CommitObject['records'][number][] = [];
+  const ranges = new Map<number, PackRange>();
+  const take = (pack: number, head: RecordHead): void => {
+    records.push({ ...head, location: { pack, position: head.position } });
+    const range = ranges.get(pack) ?? { pack, from: head.position, to: 0, checksum: 0 };
+    const checksum = addToRangeChecksum(range.checksum, head.headerBytes);
+    ranges.set(pack, { ...range, to: head.position + recordBytes(head.header), checksum });
+  };
+  for (let at = LABEL_BYTES; at < bytes.length; ) {
+    const record = recordAt(bytes, at, commit);
+    const { header, index } = record;
+    const end = at + recordBytes(header);
+    if (header.kind === RecordKind.commit) {
+      if (end !== bytes.length) throw damaged(commit, 'goes on behind its commit record');
+      const body = readCommit(record);
+      if (body.commit !== commit) throw damaged(commit, `contains commit ${body.commit}`);
+      if (!isCovered(body, ranges)) throw damaged(commit, 'covers other records than it has');
+      return { body, records, checksum: header.bodyChecksum };
+    }
+    const headerBytes = bytes.subarray(at, at + RECORD_HEADER_BYTES);
+    take(own, { header, headerBytes, index, position: at });
+    if (header.kind === RecordKind.heads) {
+      for (const heads of packsIn(record, own)) {
+        for (const head of recordsOf(heads)) take(heads.pack, head);
+      }
+    }
+    at = end;
+  }
+  throw damaged(commit, 'has no commit record');
+}
+
+function recordAt(bytes: Buffer, at: number, commit: number): ParsedRecord {
+  const header = bytes.length - at < RECORD_HEADER_BYTES ? undefined : readHeader(bytes, at);
+  if (header === undefined) throw damaged(commit, `has no record at ${at}`);
+  return parseRecord(bytes.subarray(at, at + recordBytes(header)));
+}
+
+/** Returns the heads of a record; none may be those of a commit object that is not older. */
+function packsIn(record: ParsedRecord, own: number): readonly PackHeads[] {
+  const packs = readHeads(record);
+  if (packs.every(({ pack }) => pack < own)) return packs;
+  throw new TardisError('RECORD_DAMAGED', 'a commit describes packs of a later session');
+}
+
+function isCovered({ ranges }: CommitBody, seen: ReadonlyMap<number, PackRange>): boolean {
+  return (
+    ranges.length === seen.size &&
+    ranges.every(({ pack, from, to, checksum }) => {
+      const range = seen.get(pack);
+      return range?.from === from && range.to === to && range.checksum === checksum;
+    })
+  );
+}
+
+function damaged(commit: number, what: string): TardisError {
+  return new TardisError('RECORD_DAMAGED', `the object of commit ${commit} ${what}`, { commit });
+}

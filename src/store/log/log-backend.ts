@@ -1,0 +1,126 @@
+/**
+ * The backend over an object store. Its commits are numbered objects, and its packs are objects that are written once.
+ * Contents are staged in the client's directory on this machine until they are sent.
+ */
+import { TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
+import type { Backend, ObjectWriter } from '../backends/backend.js';
+import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
+import type { ObjectStore } from '../objects/index.js';
+import { MAX_COMMIT_OBJECT_BYTES } from './commit-object.js';
+import { commitName, LOG_PACKS_PREFIX, LOG_PREFIX, objectOf, packOf } from './names.js';
+
+/** Reads bytes that are not in the store yet, and returns their number. */
+export type PendingBytes = (position: number, target: Uint8Array, bytes: number) => number;
+
+/** Opens the store at first use: a client can be opened without a request. */
+export type OpenObjects = () => Promise<ObjectStore>;
+
+/** A place for staged contents on this machine. */
+type Staging = Pick<Backend, 'stage' | 'owner' | 'close'>;
+
+export class LogBackend implements Backend {
+  private readonly open: OpenObjects;
+  private readonly prefix: string;
+  private readonly staging: Staging;
+  private readonly pending = new Map<string, PendingBytes>();
+  /** The commit object that was read last: recovery reads its records one by one. */
+  private recent: { name: string; bytes: Buffer } | undefined;
+
+  /** `prefix`: name of the client's place in the store, with a slash at its end. */
+  constructor(open: OpenObjects, prefix: string, staging: Staging) {
+    this.open = open;
+    this.prefix = prefix;
+    this.staging = staging;
+  }
+
+  /** Returns a commit object; undefined if there is none of this number. */
+  async commitObject(commit: number): Promise<Buffer | undefined> {
+    const name = commitName(commit);
+    const store = await this.open();
+    const bytes = await store.readWhole(this.prefix + name, MAX_COMMIT_OBJECT_BYTES);
+    this.recent = bytes && { name, bytes };
+    return bytes;
+  }
+
+  async objects(): Promise<ObjectStore> {
+    return this.open();
+  }
+
+  /** Returns the name in the store of the object that stands for a pack. */
+  fullName(pack: PackNumber): string {
+    return this.prefix + this.resolve(packName(pack));
+  }
+
+  /** Lets a pack be read that is not in the store yet; without `bytes`, no more. */
+  setPending(pack: PackNumber, bytes: PendingBytes | undefined): void {
+    if (bytes === undefined) this.pending.delete(packName(pack));
+    else this.pending.set(packName(pack), bytes);
+  }
+
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    const pending = this.pending.get(name);
+    if (pending !== undefined) return pending(position, target, bytes);
+    const object = this.resolve(name);
+    const { recent } = this;
+    if (recent?.name === object) return recent.bytes.copy(target, 0, position, position + bytes);
+    return (await this.open()).read(this.prefix + object, position, target, bytes);
+  }
+
+  async size(name: string): Promise<number | undefined> {
+    return (await (await this.open()).head(this.prefix + this.resolve(name)))?.sizeBytes;
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    if (prefix !== PACKS_PREFIX) return [];
+    const store = await this.open();
+    const found: string[] = [];
+    for (const folder of [LOG_PREFIX, LOG_PACKS_PREFIX]) {
+      for await (const name of store.list(this.prefix + folder)) {
+        const pack = packOf(name.slice(this.prefix.length));
+        if (pack !== undefined) found.push(packName(pack));
+      }
+    }
+    return found.sort();
+  }
+
+  stage(): ObjectWriter {
+    return this.staging.stage();
+  }
+
+  owner(): string | undefined {
+    return this.staging.owner();
+  }
+
+  create(name: string): never {
+    throw notHere(`appending to ${name}`);
+  }
+
+  /** Does nothing: an object is durable once it exists. */
+  async sync(): Promise<void> {
+    return undefined;
+  }
+
+  async shorten(name: string): Promise<never> {
+    throw notHere(`truncating ${name}`);
+  }
+
+  async remove(name: string): Promise<never> {
+    throw notHere(`removing ${name}`);
+  }
+
+  close(): void {
+    this.recent = undefined;
+    this.staging.close();
+  }
+
+  private resolve(name: string): string {
+    const object = packNumber(name) === undefined ? undefined : objectOf(name);
+    if (object !== undefined) return object;
+    throw Object.assign(new Error(`ENOENT: no such object, ${name}`), { code: 'ENOENT' });
+  }
+}
+
+function notHere(what: string): TardisError {
+  return new TardisError('INTERNAL', `${what} is not possible in a store of objects`);
+}

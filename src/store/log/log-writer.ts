@@ -1,0 +1,246 @@
+/**
+ * The writer of records into a log of commit objects. Each commit is one object that did not exist before, so of two
+ * writers at most one succeeds, and the other has acknowledged nothing. Contents go into packs, which are written on
+ * this machine and sent while more is appended; a commit waits for them. The first commit object of a session is its
+ * claim: packs are named by it, so that no two sessions share a name.
+ */
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { ObjectWriter } from '../backends/backend.js';
+import type { Location } from '../client/layout.js';
+import type { ObjectBody } from '../objects/index.js';
+import { buildHeads } from '../packs/heads.js';
+import { buildLabel, LABEL_BYTES } from '../packs/pack-label.js';
+import {
+  addToRangeChecksum,
+  bodyChecksumOf,
+  readHeader,
+  RecordKind,
+  type RecordHeader,
+} from '../packs/record.js';
+import type { CommitEnd, Covered, PackRange, RecordWriter } from '../packs/record-writer.js';
+import type { LogBackend } from './log-backend.js';
+import { logPack, sessionPack } from './names.js';
+import { Spool } from './spool.js';
+
+/** Contents of a commit that need no pack of their own. */
+const MOST_INLINE_BYTES = 1 << 20;
+/** Bytes of listings and events in one commit object; more go into packs. */
+const MOST_OWN_BYTES = 64 << 20;
+/** Packs that are sent at once. */
+const MOST_SENDING = 4;
+
+export interface LogWriterOptions {
+  /** Number of the last commit in the log. */
+  readonly lastCommit: number;
+  readonly packBytes: number;
+  /** Random bytes that no other session has. */
+  readonly id: Buffer;
+  /** Resolves if the store arbitrates between writers; called before the first write. */
+  admit(): Promise<void>;
+}
+
+/** The records of the next commit object. */
+interface OwnRecords {
+  pieces: Buffer[];
+  sizeBytes: number;
+  checksum: number;
+  contentBytes: number;
+}
+
+export class LogWriter implements RecordWriter {
+  appendedBytes = 0;
+  private uncommitted = 0;
+  private lastCommit: number;
+  private readonly claimed: number;
+  private packs = 0;
+  private own: OwnRecords = noRecords();
+  private current: Spool | undefined;
+  /** Packs since the last commit that are complete. */
+  private full: Spool[] = [];
+  private sending: Promise<unknown>[] = [];
+  private readonly slots: Promise<unknown>[] = [];
+  private readonly backend: LogBackend;
+  private readonly options: LogWriterOptions;
+
+  constructor(backend: LogBackend, options: LogWriterOptions) {
+    this.backend = backend;
+    this.options = options;
+    this.lastCommit = options.lastCommit;
+    this.claimed = options.lastCommit + 1;
+  }
+
+  get uncommittedBytes(): number {
+    return this.uncommitted;
+  }
+
+  /** Creates the first commit object of the session. Throws STORE_TAKEN if another session has created it. */
+  async claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd> {
+    await this.options.admit();
+    return this.write(build);
+  }
+
+  append(record: Buffer): Location {
+    const header = readHeader(record, 0)!;
+    const place = this.isInline(header, record.length) ? this.inline(record) : this.inPack(record);
+    this.count(record.length);
+    return place;
+  }
+
+  async appendStaged(pieces: AsyncIterable<Buffer>): Promise<Location> {
+    const spool = this.writable();
+    const before = spool.sizeBytes;
+    const place = await spool.appendPieces(pieces);
+    this.count(spool.sizeBytes - before);
+    return place;
+  }
+
+  /** Sends the record as a pack of its own. */
+  async adoptNew(writer: ObjectWriter): Promise<Location> {
+    const spool = this.beginPack(writer);
+    const place = spool.note(0);
+    this.count(writer.sizeBytes);
+    this.send(spool);
+    return place;
+  }
+
+  async commit(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined> {
+    const hasPacks = this.full.length > 0 || this.current !== undefined;
+    return hasPacks || this.own.pieces.length > 0 ? this.write(build) : undefined;
+  }
+
+  giveUp(): void {
+    return undefined; // what no commit object names takes space in the store until it is swept
+  }
+
+  close(): void {
+    for (const spool of [...this.full, this.current]) {
+      if (spool === undefined) continue;
+      this.backend.setPending(spool.pack, undefined);
+      spool.close();
+    }
+    this.backend.setPending(logPack(this.lastCommit + 1), undefined);
+    this.full = [];
+    this.current = undefined;
+  }
+
+  private async write(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd> {
+    if (this.current !== undefined) this.send(this.current);
+    this.current = undefined;
+    for (const sent of this.sending.splice(0)) {
+      const error = await sent;
+      if (error !== undefined) throw asTardisError(error);
+    }
+    const packs = this.full.map((spool) => ({ pack: spool.pack, heads: spool.allHeads() }));
+    this.inline(buildHeads(this.options.id, packs));
+    const commit = this.lastCommit + 1;
+    const pack = logPack(commit);
+    const { own } = this;
+    const range: PackRange = {
+      pack,
+      from: LABEL_BYTES,
+      to: own.sizeBytes,
+      checksum: own.checksum,
+    };
+    const ranges = [range, ...this.full.map((spool) => spool.range())];
+    const record = await build({ ranges, objects: [] });
+    const bytes = Buffer.concat([buildLabel(pack, this.backend.owner()), ...own.pieces, record]);
+    await this.create(pack, bytes);
+    this.close();
+    this.lastCommit = commit;
+    this.own = noRecords();
+    this.uncommitted = 0;
+    return { pack, position: bytes.length, checksum: bodyChecksumOf(record) };
+  }
+
+  /** Creates an object of this session. Throws STORE_TAKEN if it exists with other bytes. */
+  private async create(pack: number, body: ObjectBody): Promise<void> {
+    const name = this.backend.fullName(pack);
+    if ((await (await this.backend.objects()).putNew(name, body)) === 'created') return;
+    const what = `another process has written to the client since (${name})`;
+    throw new TardisError('STORE_TAKEN', what, { object: name });
+  }
+
+  private isInline({ kind, sequence }: RecordHeader, bytes: number): boolean {
+    const { own } = this;
+    if (kind === RecordKind.image) return false;
+    if (sequence > 0) return own.sizeBytes + bytes <= MOST_OWN_BYTES;
+    return (
+      this.current === undefined &&
+      this.full.length === 0 &&
+      own.contentBytes + bytes <= MOST_INLINE_BYTES
+    );
+  }
+
+  private inline(record: Buffer): Location {
+    const { own } = this;
+    const pack = logPack(this.lastCommit + 1);
+    const place = { pack, position: own.sizeBytes };
+    own.pieces.push(Buffer.from(record));
+    own.sizeBytes += record.length;
+    own.checksum = addToRangeChecksum(own.checksum, record);
+    const isContent = readHeader(record, 0)!.sequence === 0;
+    if (isContent) own.contentBytes += record.length;
+    if (own.pieces.length === 1) this.backend.setPending(pack, readerOf(own));
+    return place;
+  }
+
+  private inPack(record: Buffer): Location {
+    return this.writable().append(record);
+  }
+
+  private writable(): Spool {
+    if (this.current !== undefined && this.current.sizeBytes >= this.options.packBytes) {
+      this.send(this.current);
+      this.current = undefined;
+    }
+    this.current ??= this.beginPack(this.backend.stage());
+    return this.current;
+  }
+
+  private beginPack(staged: ObjectWriter): Spool {
+    this.packs += 1;
+    const pack = sessionPack(this.claimed, this.packs);
+    const spool = new Spool(pack, this.backend.owner(), staged);
+    this.backend.setPending(pack, (position, target, bytes) => spool.read(position, target, bytes));
+    return spool;
+  }
+
+  /** Begins to send a complete pack. A failure is thrown by the next commit. */
+  private send(spool: Spool): void {
+    this.full.push(spool);
+    const before = this.slots.length < MOST_SENDING ? undefined : this.slots.shift();
+    const sent = (before ?? Promise.resolve())
+      .then(async () => this.create(spool.pack, await spool.source()))
+      .then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    this.slots.push(sent);
+    this.sending.push(sent);
+  }
+
+  private count(bytes: number): void {
+    this.appendedBytes += bytes;
+    this.uncommitted += bytes;
+  }
+}
+
+function noRecords(): OwnRecords {
+  return { pieces: [], sizeBytes: LABEL_BYTES, checksum: 0, contentBytes: 0 };
+}
+
+/** Returns a reader of records that are not sent yet. Their label is not read. */
+function readerOf(own: OwnRecords): (at: number, target: Uint8Array, bytes: number) => number {
+  return (position, target, bytes) => {
+    let at = LABEL_BYTES;
+    let got = 0;
+    for (const piece of own.pieces) {
+      const from = Math.max(0, position + got - at);
+      if (from < piece.length && got < bytes && position + got >= at) {
+        got += piece.copy(target, got, from, from + bytes - got);
+      }
+      at += piece.length;
+    }
+    return got;
+  };
+}

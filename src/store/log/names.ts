@@ -1,0 +1,73 @@
+/**
+ * Numbers and names of a client whose store is a log of commit objects. The catalog refers to packs by numbers, so each
+ * object has one: a commit object that of its commit times a million, and the packs of a session the numbers that follow
+ * the one of its claim.
+ */
+import { TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
+import { isClientName } from '../client/client-name.js';
+import { packNumber } from '../client/layout.js';
+
+const PACKS_OF_SESSION = 1_000_000;
+/** Highest number of a commit: pack numbers must be exact. */
+const MAX_COMMIT: number = Math.floor(Number.MAX_SAFE_INTEGER / PACKS_OF_SESSION) - 1;
+/** Below it, each client has a place of its own. */
+export const CLIENTS_PREFIX = 'c/';
+const CLIENT_OBJECT = 'client.json';
+/** The generation of a client's log. */
+const GENERATION = 'g1';
+export const LOG_PREFIX = 'log/';
+export const LOG_PACKS_PREFIX = 'packs/';
+
+/** Returns the name of the object that makes a client. */
+export function clientObject(client: string): string {
+  return `${CLIENTS_PREFIX}${client}/${CLIENT_OBJECT}`;
+}
+
+/** Returns the client that an object makes; undefined for another object. */
+export function clientOf(object: string): string | undefined {
+  const [prefix, client, name, ...rest] = object.split('/');
+  const isOfClient = `${prefix}/` === CLIENTS_PREFIX && name === CLIENT_OBJECT && rest.length === 0;
+  return isOfClient && client !== undefined && isClientName(client) ? client : undefined;
+}
+
+/** Returns the prefix of a client's log and packs. */
+export function logPlace(client: string): string {
+  return `${CLIENTS_PREFIX}${client}/${GENERATION}/`;
+}
+
+/** Returns the pack number of a commit object. */
+export function logPack(commit: number): PackNumber {
+  if (commit > MAX_COMMIT) throw new TardisError('INTERNAL', 'the log has no numbers left');
+  return commit * PACKS_OF_SESSION;
+}
+
+/** Returns the pack number of pack `index` (from 1) of the session with this claim. Throws INTERNAL. */
+export function sessionPack(claim: number, index: number): PackNumber {
+  if (index >= PACKS_OF_SESSION) throw new TardisError('INTERNAL', 'a session has too many packs');
+  return logPack(claim) + index;
+}
+
+/** Returns the name of a commit object. */
+export function commitName(commit: number): string {
+  return LOG_PREFIX + commit.toString().padStart(10, '0');
+}
+
+/** Returns the name of the object that a backend's name stands for; undefined if it is not that of a pack. */
+export function objectOf(name: string): string | undefined {
+  const pack = packNumber(name);
+  if (pack === undefined) return undefined;
+  const index = pack % PACKS_OF_SESSION;
+  const commit = (pack - index) / PACKS_OF_SESSION;
+  if (index === 0) return commitName(commit);
+  const number = index.toString().padStart(4, '0');
+  return `${LOG_PACKS_PREFIX}${commit.toString().padStart(10, '0')}-${number}`;
+}
+
+/** Returns the pack number of an object; undefined if its name is not one of the log or of a pack. */
+export function packOf(object: string): PackNumber | undefined {
+  const match = /^(?:log\/(\d{10})|packs\/(\d{10})-(\d{4,6}))$/.exec(object);
+  if (match === null) return undefined;
+  const commit = Number(match[1] ?? match[2]);
+  return commit > MAX_COMMIT ? undefined : commit * PACKS_OF_SESSION + Number(match[3] ?? 0);
+}

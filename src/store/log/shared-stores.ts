@@ -1,0 +1,65 @@
+/** The object stores that are open in this thread. Clients of one store share its connections. */
+import path from 'node:path';
+import type { BucketSettings, ObjectStore } from '../objects/index.js';
+import { processEnvironment, readStart, replaceFile, type System } from '../../system/index.js';
+import type { BucketAccess } from './bucket-access.js';
+
+/** A store, and the right to write to it. */
+export interface SharedStore {
+  readonly store: ObjectStore;
+  /** Resolves once the store is known to arbitrate between writers. Throws BUCKET_UNSAFE. */
+  admit(): Promise<void>;
+}
+
+/** Exists in the cache of a store that was found to arbitrate: it is not asked again. */
+const ARBITRATES_FILE = 'arbitrates';
+
+const shared = new Map<string, Promise<SharedStore>>();
+
+/** Lets this thread use an open store for a place; the same place is not opened again. */
+export function shareStore(cache: string, store: Promise<SharedStore>): void {
+  shared.set(cache, store);
+}
+
+/** Returns the store of a bucket, open in this thread. Its code is loaded only here. Throws CONFIG_INVALID. */
+export function sharedStore(system: System, access: BucketAccess): Promise<SharedStore> {
+  const known = shared.get(access.cache);
+  if (known !== undefined) return known;
+  const opening = open(system, access);
+  shared.set(access.cache, opening);
+  return opening;
+}
+
+/** Closes the stores that are open in this thread. */
+export async function closeSharedStores(): Promise<void> {
+  const open = [...shared.values()];
+  shared.clear();
+  for (const result of await Promise.allSettled(open)) {
+    if (result.status === 'fulfilled') result.value.store.close();
+  }
+}
+
+async function open(system: System, access: BucketAccess): Promise<SharedStore> {
+  const { openBucket } = await import('../objects/index.js');
+  const { settings, place } = access;
+  const options = { ...withBuffers(settings), environment: processEnvironment() };
+  const bucket = await openBucket(system, place, options);
+  const { files } = system;
+  const file = path.join(access.cache, ARBITRATES_FILE);
+  return {
+    store: bucket.store,
+    admit: async () => {
+      if (readStart(files, file, 1) !== undefined) return;
+      if ((await bucket.writers()) === 'many')
+        await replaceFile(files, file, Buffer.from('many\n'));
+    },
+  };
+}
+
+/** Returns settings that came from another thread, which turns buffers into plain arrays of bytes. */
+function withBuffers(settings: BucketAccess['settings']): BucketAccess['settings'] {
+  const { authorities }: BucketSettings = settings;
+  return authorities === undefined
+    ? settings
+    : { ...settings, authorities: Buffer.from(authorities) };
+}

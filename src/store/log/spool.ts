@@ -1,0 +1,109 @@
+/** A pack that is written on this machine until it is sent as one object. */
+import { createHash } from 'node:crypto';
+import type { PackNumber } from '../../model/index.js';
+import type { ObjectWriter } from '../backends/backend.js';
+import type { Location } from '../client/layout.js';
+import type { ObjectSource } from '../objects/index.js';
+import { buildLabel, LABEL_BYTES } from '../packs/pack-label.js';
+import { addToRangeChecksum, readHeader, RECORD_HEADER_BYTES } from '../packs/record.js';
+import type { PackRange } from '../packs/record-writer.js';
+
+const PIECE_BYTES = 1 << 20;
+
+export class Spool {
+  readonly pack: PackNumber;
+  private readonly label: Buffer;
+  private readonly staged: ObjectWriter;
+  private heads: Buffer[] = [];
+  private checksum = 0;
+
+  /** `staged` has no bytes yet, or whole records that `note` is called for. */
+  constructor(pack: PackNumber, client: string | undefined, staged: ObjectWriter) {
+    this.pack = pack;
+    this.label = buildLabel(pack, client);
+    this.staged = staged;
+  }
+
+  /** Size of the pack, label included. */
+  get sizeBytes(): number {
+    return LABEL_BYTES + this.staged.sizeBytes;
+  }
+
+  /** Appends a whole record, or nothing. */
+  append(record: Buffer): Location {
+    const before = this.staged.sizeBytes;
+    try {
+      this.staged.append(record);
+    } catch (error) {
+      this.staged.cut(before);
+      throw error;
+    }
+    return this.note(before);
+  }
+
+  /** Appends a record piece by piece, or nothing. */
+  async appendPieces(pieces: AsyncIterable<Buffer>): Promise<Location> {
+    const before = this.staged.sizeBytes;
+    try {
+      for await (const piece of pieces) this.staged.append(piece);
+    } catch (error) {
+      this.staged.cut(before);
+      throw error;
+    }
+    return this.note(before);
+  }
+
+  /** Takes account of the record that was written at `at`, and returns its place. */
+  note(at: number): Location {
+    const headerBytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
+    this.staged.readBack(at, headerBytes, headerBytes.length);
+    const index = Buffer.allocUnsafe(readHeader(headerBytes, 0)?.indexBytes ?? 0);
+    this.staged.readBack(at + RECORD_HEADER_BYTES, index, index.length);
+    this.heads.push(headerBytes, index);
+    this.checksum = addToRangeChecksum(this.checksum, headerBytes);
+    return { pack: this.pack, position: LABEL_BYTES + at };
+  }
+
+  /** Header and index of each record. */
+  allHeads(): Buffer {
+    return Buffer.concat(this.heads);
+  }
+
+  range(): PackRange {
+    const { pack, sizeBytes, checksum } = this;
+    return { pack, from: LABEL_BYTES, to: sizeBytes, checksum };
+  }
+
+  /** Reads bytes of the pack, label included; returns their number. */
+  read(position: number, target: Uint8Array, bytes: number): number {
+    const fromLabel = Math.min(bytes, Math.max(0, LABEL_BYTES - position));
+    target.set(this.label.subarray(position, position + fromLabel));
+    if (fromLabel === bytes) return bytes;
+    const at = Math.max(0, position - LABEL_BYTES);
+    const rest = target.subarray(fromLabel, bytes);
+    return fromLabel + this.staged.readBack(at, rest, rest.length);
+  }
+
+  /** Returns the pack as one object. */
+  async source(): Promise<ObjectSource> {
+    const hash = createHash('sha256');
+    for await (const piece of this.pieces()) hash.update(piece);
+    return { sizeBytes: this.sizeBytes, sha256: hash.digest(), open: () => this.pieces() };
+  }
+
+  /** Deletes the pack on this machine. May be called twice. */
+  close(): void {
+    this.heads = [];
+    this.staged.close();
+  }
+
+  private async *pieces(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < this.sizeBytes; ) {
+      const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, this.sizeBytes - at));
+      const got = this.read(at, piece, piece.length);
+      if (got === 0) throw new Error(`pack ${this.pack} is cut off before it was sent`);
+      yield piece.subarray(0, got);
+      at += got;
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The record of a commit object that names its writer and describes the packs written since the last commit: header and
+ * index of each record in them. So a catalog can follow a log without reading packs. Format: docs/formats.md.
+ */
+import { TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
+import { LABEL_BYTES } from './pack-label.js';
+import { buildCompressed, decodeBody } from './events.js';
+import {
+  type ParsedRecord,
+  readHeader,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  type RecordHeader,
+  RecordKind,
+} from './record.js';
+import { isListOf } from './shapes.js';
+
+export const WRITER_ID_BYTES = 16;
+
+/** The records of one pack, which begin behind its label. */
+export interface PackHeads {
+  readonly pack: PackNumber;
+  /** Header and index of each record, in order. */
+  readonly heads: Buffer;
+}
+
+/** A record without its body. */
+export interface RecordHead {
+  readonly header: RecordHeader;
+  readonly headerBytes: Buffer;
+  readonly index: Buffer;
+  readonly position: number;
+}
+
+/** `writer`: random bytes of the session, so that no two writers make equal objects. */
+export function buildHeads(writer: Buffer, packs: readonly PackHeads[]): Buffer {
+  return buildCompressed(RecordKind.heads, 0, { writer, packs });
+}
+
+/** Returns the packs that the record describes. Throws RECORD_DAMAGED. */
+export function readHeads(record: ParsedRecord): readonly PackHeads[] {
+  const body = decodeBody(record) as { writer?: unknown; packs?: unknown } | null;
+  const { writer, packs } = body ?? {};
+  const isWhole =
+    Buffer.isBuffer(writer) &&
+    writer.length === WRITER_ID_BYTES &&
+    isListOf(packs, (value) => {
+      const { pack, heads } = (value ?? {}) as Partial<PackHeads>;
+      return Number.isSafeInteger(pack) && pack! > 0 && Buffer.isBuffer(heads);
+    });
+  if (!isWhole) throw new TardisError('RECORD_DAMAGED', 'the heads of a commit have a wrong shape');
+  return packs as readonly PackHeads[];
+}
+
+/** Yields the records of a pack. Throws RECORD_DAMAGED, STORE_NEWER. */
+export function* recordsOf({ heads }: PackHeads): Generator<RecordHead> {
+  let position = LABEL_BYTES;
+  for (let at = 0; at < heads.length; ) {
+    const header = heads.length - at < RECORD_HEADER_BYTES ? undefined : readHeader(heads, at);
+    const indexAt = at + RECORD_HEADER_BYTES;
+    if (header === undefined || indexAt + header.indexBytes > heads.length) {
+      throw new TardisError('RECORD_DAMAGED', 'the heads of a commit are cut off');
+    }
+    const headerBytes = heads.subarray(at, indexAt);
+    const index = Buffer.from(heads.subarray(indexAt, indexAt + header.indexBytes));
+    yield { header, headerBytes, index, position };
+    position += recordBytes(header);
+    at = indexAt + header.indexBytes;
+  }
+}

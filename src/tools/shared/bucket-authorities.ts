@@ -1,0 +1,17 @@
+/** Reads the certificates that the endpoint of a bucket is checked with. */
+import { configInvalid } from '../../config/index.js';
+import { systemCode } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { readSmallFile } from '../../system/index.js';
+
+const MAX_CA_BYTES = 1 << 20;
+
+/** Returns the certificates in a file. Throws CONFIG_INVALID. */
+export function authoritiesIn(file: Buffer): Buffer {
+  try {
+    return readSmallFile(file, MAX_CA_BYTES);
+  } catch (error) {
+    const why = systemCode(error) ?? 'unknown';
+    throw configInvalid(`cannot read ${displayName(file)} (--bucket-ca): ${why}`, error);
+  }
+}

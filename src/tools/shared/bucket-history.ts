@@ -1,0 +1,26 @@
+/** Brings what a reader needs of a client in a bucket to this machine. */
+import {
+  type BucketAccess,
+  checkClientName,
+  fetchClient,
+  openClientDirectory,
+} from '../../store/index.js';
+import { catchUp } from '../../store/writer/index.js';
+import { nodeSystem } from '../../system/index.js';
+
+/** Umask of the cache, which only its owner may read. */
+const CACHE_UMASK = 0o077;
+
+/** Fetches a client's small files, and brings its catalog up to date. Throws NO_SUCH_CLIENT, CLIENT_BUSY. */
+export async function fetchHistory(
+  access: BucketAccess,
+  client: string,
+  catalogFile: string | undefined,
+): Promise<void> {
+  const system = nodeSystem(CACHE_UMASK);
+  checkClientName(client);
+  await fetchClient(system, access, client);
+  const place = { store: access.cache, client };
+  const options = catalogFile === undefined ? place : { ...place, catalogFile };
+  await catchUp(system, openClientDirectory(system, options));
+}

@@ -1,0 +1,105 @@
+/**
+ * Prepares a store in a bucket for a command. The command then works with a directory of this machine that stands for
+ * the store: it has the catalogs, which are caches, and the clients' small files.
+ */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import type { Found, Tool } from '../../config/index.js';
+import { systemCode, TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { type BucketAccess, useBucket } from '../../store/index.js';
+import { addressOf, parseStorePlace, shownBucket } from '../../store/objects/index.js';
+import { absolutePath, byteText, cachePath, processEnvironment } from '../../system/index.js';
+import { noteBucket } from './bucket-arguments.js';
+import { authoritiesIn } from './bucket-authorities.js';
+import { isSetAbove } from './precedence.js';
+
+export interface BucketChoice {
+  readonly database: Buffer;
+  readonly endpoint: string | undefined;
+  readonly region: string | undefined;
+  readonly addressing: 'auto' | 'path' | 'host';
+  readonly bucketCa: Buffer | undefined;
+  readonly singleWriter: boolean;
+}
+
+interface ClientChoice {
+  readonly client?: string;
+  readonly catalogFile?: string;
+  readonly throughServer?: string | undefined;
+}
+
+const DIGITS = 32;
+/** Commands that start or are a server, which fetches its client itself. */
+const WITH_SERVER: readonly Tool[] = ['tardis', 'tardisd'];
+
+/** Returns how the bucket is reached that the settings name. Throws CONFIG_INVALID. */
+export function accessOf(settings: BucketChoice): BucketAccess {
+  const { database, endpoint, region, addressing, bucketCa, singleWriter } = settings;
+  const place = parseStorePlace(database, '-D/--database');
+  if (place.kind !== 'bucket') throw new Error('the store is no bucket');
+  const authorities = bucketCa === undefined ? undefined : authoritiesIn(bucketCa);
+  const own = { endpoint, region, addressing, authorities };
+  const address = addressOf(place, own, processEnvironment());
+  const name = createHash('sha256').update(address).digest('hex').slice(0, DIGITS);
+  const cache = cachePath('buckets', name);
+  return {
+    shown: shownBucket(place),
+    address,
+    cache,
+    place,
+    settings: { ...own, isSingleWriter: singleWriter },
+  };
+}
+
+/**
+ * Makes this process use the bucket that the settings name, and returns the directory that stands for it. For a command
+ * that reads a client, the catalog of the client is brought up to date. Throws CONFIG_INVALID, NO_SUCH_CLIENT,
+ * STORE_NOT_WRITABLE, and errors of a bucket.
+ */
+export async function enterBucket(
+  tool: Tool,
+  settings: BucketChoice & ClientChoice,
+  found: ReadonlyMap<string, Found>,
+): Promise<Buffer> {
+  const access = accessOf(settings);
+  const cache = Buffer.from(access.cache);
+  useBucket(access);
+  noteBucket(argumentsOf(settings));
+  const isElsewhere =
+    settings.throughServer !== undefined || isSetAbove(found, 'server', 'database');
+  if (tool !== 'tardisd' && isElsewhere) return cache;
+  makeCache(access);
+  if (WITH_SERVER.includes(tool)) return cache;
+  const { client, catalogFile } = settings;
+  if (client === undefined) return cache;
+  const { fetchHistory } = await import('./bucket-history.js'); // only readers need a catalog here
+  await fetchHistory(access, client, catalogFile);
+  return cache;
+}
+
+/** Returns the arguments that name the bucket to another command of ours. */
+function argumentsOf(settings: BucketChoice): string[] {
+  const { database, endpoint, region, addressing, bucketCa, singleWriter } = settings;
+  return [
+    '--database',
+    byteText(database),
+    ...(endpoint === undefined ? [] : ['--endpoint', endpoint]),
+    ...(region === undefined ? [] : ['--region', region]),
+    '--addressing',
+    addressing,
+    ...(bucketCa === undefined ? [] : ['--bucket-ca', byteText(absolutePath(bucketCa))]),
+    ...(singleWriter ? ['--single-writer'] : []),
+  ];
+}
+
+function makeCache({ cache }: BucketAccess): void {
+  try {
+    fs.mkdirSync(cache, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const why = systemCode(error);
+    if (why === undefined) throw error;
+    const what = `cannot create the cache ${displayName(Buffer.from(cache))}: ${why}`;
+    throw new TardisError('STORE_NOT_WRITABLE', what, {}, error);
+  }
+}

@@ -1,0 +1,260 @@
+/** A store in a bucket: one machine backs up, and any machine reads. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { BucketLab, CLIENT, STORE } from '../helpers/bucket-lab.js';
+import { codeIn } from '../helpers/codes.js';
+import { run, Running } from '../helpers/commands.js';
+import { look, noise, scratch } from '../helpers/tree.js';
+import type { S3Fault } from '../support/s3-faults.js';
+import { type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
+
+const SECRET = 'gravel-Otter9-lamp';
+
+/** Machines, and the server with their bucket. */
+class Lab extends BucketLab {
+  readonly server: S3Server;
+
+  private constructor(home: string, server: S3Server) {
+    super(home, server.url);
+    this.server = server;
+  }
+
+  static async start(t: ExecutionContext, options: S3Options = {}): Promise<Lab> {
+    const server = await S3Server.start(options);
+    t.teardown(() => server.close());
+    return new Lab(scratch(t), server);
+  }
+}
+
+test('backups to a bucket are listed, compared and restored on a machine that has only the bucket', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  const before = look(lab.source);
+  lab.change(1);
+  await lab.backUp('one');
+  t.is((await lab.sets('two')).length, 2);
+  t.regex(await lab.succeed('two', 'lstardis', [lab.source]), /large/);
+  t.deepEqual(await lab.restored('two'), []);
+  t.deepEqual(await lab.restored('two', ['-b', '1'], before), []);
+  t.is((await lab.run('two', 'tardiff', ['-r', lab.source])).status, 0);
+  t.is((await lab.run('two', 'tardiff', ['-r', '-b', '1', lab.source])).status, 1);
+  for (const words of [['list'], ['info'], ['files', '1'], ['getconfig']]) {
+    const said = await lab.succeed('two', 'sonic', words);
+    t.true(said !== '' || words[0] === 'getconfig', words.join(' '));
+  }
+  const stats = await lab.succeed('two', 'sonic', ['stats', '--json']);
+  t.true((JSON.parse(stats) as { packBytes: number }).packBytes > 5_000_000);
+  const check = await lab.run('two', 'sonic', ['check', '--read-data']);
+  t.is(check.status, 0, check.stdout + check.stderr);
+});
+
+test('a backup that changes nothing writes two objects to the bucket, and lists nothing', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  const from = lab.server.requests.length;
+  await lab.backUp('one');
+  const asked = lab.server.requests.slice(from).map(({ method, key }) => `${method} ${key}`);
+  t.deepEqual(asked, [
+    'GET all/c/me/client.json',
+    'HEAD all/c/me/g1/log/0000000002',
+    'GET all/c/me/g1/log/0000000003',
+    'PUT all/c/me/g1/log/0000000003',
+    'PUT all/c/me/g1/log/0000000004',
+  ]);
+});
+
+test('an encrypted client in a bucket needs its password on every machine', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  const secret = lab.at('secret');
+  fs.writeFileSync(secret, SECRET, { mode: 0o600 });
+  const given = ['--password-file', secret];
+  await lab.backUp('one', [...given, '--create', '--crypt']);
+  lab.change(1);
+  await lab.backUp('one', given);
+  const { objects } = lab.server;
+  for (const name of objects.keys()) {
+    const bytes = objects.bytesOf(name)!;
+    t.false(bytes.includes('letter') || bytes.includes('new-1'), `a name is in ${name}`);
+  }
+  t.is((await lab.sets('two', given)).length, 2);
+  t.deepEqual(await lab.restored('two', given), []);
+  const wrong = lab.at('wrong');
+  fs.writeFileSync(wrong, `${SECRET}x`, { mode: 0o600 });
+  const refused = await lab.run('two', 'lstardis', ['--password-file', wrong, lab.source]);
+  t.is(codeIn(refused), 'LOGIN_FAILED');
+});
+
+test('a machine whose cache is gone, damaged or of another client goes on', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  const caches = lab.at('one-cache/tardis/buckets');
+  const catalog = path.join(caches, fs.readdirSync(caches)[0]!, 'me', 'tardis.db');
+  fs.writeFileSync(catalog, noise(9, 100_000));
+  lab.change(1);
+  await lab.backUp('one');
+  t.deepEqual(await lab.restored('one'), []);
+  fs.rmSync(lab.at('one-cache'), { recursive: true });
+  lab.change(2);
+  await lab.backUp('one');
+  t.is((await lab.sets('one')).length, 3);
+  lab.server.objects.versions.clear();
+  const gone = await lab.run('one', 'lstardis', []);
+  t.is(codeIn(gone), 'NO_SUCH_CLIENT');
+  await lab.backUp('two', ['--create']);
+  t.is((await lab.sets('one')).length, 1);
+  t.deepEqual(await lab.restored('one'), []);
+});
+
+test('a bucket that lost commits, or has others, is not taken for the store', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  await lab.backUp('one');
+  const last = 'all/c/me/g1/log/0000000004';
+  const { objects } = lab.server;
+  const kept = objects.versions.get(last)!;
+  objects.versions.delete(last);
+  t.is(codeIn(await lab.run('one', 'lstardis', [])), 'STORE_FORKED');
+  t.is(codeIn(await lab.run('one', 'tardis', ['--local', lab.source])), 'STORE_FORKED');
+  await lab.backUp('two');
+  t.is(codeIn(await lab.run('one', 'lstardis', [])), 'STORE_FORKED');
+  objects.versions.set(last, kept);
+  objects.versions.delete('all/c/me/g1/log/0000000005');
+  t.is((await lab.sets('one')).length, 2);
+});
+
+test('a check finds a changed byte in a bucket', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  const { objects } = lab.server;
+  const pack = objects.keys().find((name) => name.includes('/packs/'))!;
+  objects.spoil(pack, (bytes) => {
+    bytes[bytes.length >> 1]! ^= 1;
+    return bytes;
+  });
+  const found = await lab.run('two', 'sonic', ['check', '--read-data']);
+  t.is(found.status, 3, found.stdout + found.stderr);
+  t.regex(found.stdout, /large/);
+});
+
+test('of machines that create a client at once, one succeeds, and none later', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  const at = (machine: string) => lab.run(machine, 'tardis', ['--local', '--create', lab.source]);
+  const both = await Promise.all([at('one'), at('two')]);
+  const codes = both.map((one) => (one.status === 0 ? 'done' : codeIn(one)));
+  t.true(codes.includes('done'), codes.join(' '));
+  t.true(
+    codes.every((code) => ['done', 'STORE_TAKEN', 'CLIENT_EXISTS'].includes(code!)),
+    codes.join(' '),
+  );
+  t.is(codeIn(await at('three')), 'CLIENT_EXISTS');
+  t.deepEqual(await lab.restored('three'), []);
+});
+
+test('two machines that back up one client at once lose nothing', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  let done = 1;
+  for (let round = 1; round <= 3; round += 1) {
+    lab.change(round);
+    const at = (machine: string) => lab.run(machine, 'tardis', ['--local', lab.source]);
+    for (const outcome of await Promise.all([at('one'), at('two')])) {
+      if (outcome.status === 0) done += 1;
+      else t.is(codeIn(outcome), 'STORE_TAKEN', outcome.stderr);
+    }
+  }
+  t.true(done > 1);
+  const complete = (await lab.sets('three')).filter(({ state }) => state === 'complete');
+  t.is(complete.length, done);
+  await lab.backUp('two');
+  t.deepEqual(await lab.restored('three'), []);
+});
+
+/** Most requests of one backup that are tried. */
+const MOST_REQUESTS = 24;
+
+/** Backs up, meeting a fault at the request with this number; then tells how many requests there were. */
+async function sweep(
+  t: ExecutionContext,
+  strike: (stop: () => void) => S3Fault | undefined,
+  mayFail: boolean,
+): Promise<void> {
+  let at = Infinity;
+  let running: Running | undefined;
+  let from = 0;
+  const faultAt = (request: S3Record): S3Fault | undefined =>
+    request.number - from === at ? strike(() => running?.signalGroup('SIGKILL')) : undefined;
+  const lab = await Lab.start(t, { faultAt });
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  for (let number = 0; number < MOST_REQUESTS; number += 1) {
+    lab.change(number);
+    from = lab.server.requests.length;
+    at = number;
+    running = new Running('tardis', ['--local', lab.source, ...CLIENT], { env: lab.on('one') });
+    const { status, stderr } = await running.ended;
+    if (!mayFail) t.is(status, 0, `request ${number}: ${stderr}`);
+    const wasStruck = lab.server.requests.length > from + number;
+    at = Infinity;
+    lab.server.settle();
+    if (mayFail) await lab.backUp('one');
+    t.deepEqual(await lab.restored(`fresh-${number}`), [], `request ${number}`);
+    if (!wasStruck) return;
+  }
+  t.fail('a backup makes more requests');
+}
+
+test('a backup that is killed at any request loses nothing, and the next one goes on', async (t) => {
+  const faults: readonly S3Fault[] = ['drop', 'apply, drop', 'drop, apply later'];
+  let turn = 0;
+  await sweep(
+    t,
+    (stop) => {
+      stop();
+      turn += 1;
+      return faults[turn % faults.length];
+    },
+    true,
+  );
+});
+
+for (const fault of ['internal', 'apply, drop', 'drop, apply later'] as const) {
+  test(`a backup goes on after a fault at any request: ${fault}`, async (t) => {
+    await sweep(t, () => fault, false);
+  });
+}
+
+test('commands that cannot work with a bucket say so', async (t) => {
+  for (const [reason, tool, ...words] of [
+    ['only tardis --local', 'tardis', '/tmp'],
+    ['--purge needs a directory', 'tardis', '--local', '--purge', '/tmp'],
+    ['a server needs a directory', 'tardisd', '--insecure-tcp'],
+    ['this command needs a directory', 'sonic', 'delete', '1'],
+    ['this command needs a directory', 'sonic', 'chpass'],
+    ['--repair needs a directory', 'sonic', 'check', '--repair'],
+  ] as const) {
+    const refused = await run(tool, [...words, '-D', STORE]);
+    t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
+    t.true(refused.stderr.includes(`${STORE} is a bucket, and`), refused.stderr);
+    t.true(refused.stderr.includes(reason), refused.stderr);
+  }
+});
+
+test('a bucket that cannot arbitrate is written to only by a single writer', async (t) => {
+  const lab = await Lab.start(t, { conditions: 'ignored' });
+  lab.grow();
+  const refused = await lab.run('one', 'tardis', ['--local', '--create', lab.source]);
+  t.is(codeIn(refused), 'BUCKET_UNSAFE', refused.stderr);
+  await lab.backUp('one', ['--create', '--single-writer']);
+  lab.change(1);
+  await lab.backUp('one', ['--single-writer']);
+  t.deepEqual(await lab.restored('two'), []);
+});

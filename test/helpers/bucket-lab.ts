@@ -1,0 +1,79 @@
+/** Machines that use a store in a bucket by the commands, each with a cache and a memory of its own. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { KEY_VARIABLES } from './buckets.js';
+import { type ListedSet, type Outcome, run, type Tool } from './commands.js';
+import { differences, dir, file, look, makeTree, noise, text } from './tree.js';
+import { BUCKET } from '../support/s3-server.js';
+
+export const STORE = `s3://${BUCKET}/all`;
+/** The arguments that name the client. */
+export const CLIENT = ['-D', STORE, '-C', 'me'] as const;
+
+export class BucketLab {
+  readonly home: string;
+  readonly source: string;
+  private readonly url: string;
+
+  /** `url`: the endpoint of the bucket. */
+  constructor(home: string, url: string) {
+    this.home = home;
+    this.url = url;
+    this.source = this.at('tree');
+  }
+
+  at(name: string): string {
+    return path.join(this.home, name);
+  }
+
+  /** Variables of a machine with a cache and a memory of its own. */
+  on(machine: string): Readonly<Record<string, string>> {
+    return {
+      ...KEY_VARIABLES,
+      TARDIS_ENDPOINT: this.url,
+      XDG_CACHE_HOME: this.at(`${machine}-cache`),
+      XDG_STATE_HOME: this.at(`${machine}-state`),
+    };
+  }
+
+  run(machine: string, tool: Tool, args: readonly string[]): Promise<Outcome> {
+    return run(tool, [...args, ...CLIENT], { env: this.on(machine) });
+  }
+
+  async succeed(machine: string, tool: Tool, args: readonly string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.run(machine, tool, args);
+    if (status !== 0) throw new Error(`${tool} ${args.join(' ')}: ${status}\n${stderr}`);
+    return stdout;
+  }
+
+  backUp(machine: string, args: readonly string[] = []): Promise<string> {
+    return this.succeed(machine, 'tardis', ['--local', ...args, this.source]);
+  }
+
+  /** Restores a set on a machine, and returns how it differs from the tree. */
+  async restored(machine: string, args: readonly string[] = [], wanted = look(this.source)) {
+    const output = fs.mkdtempSync(this.at('out-'));
+    await this.succeed(machine, 'regenerate', [this.source, ...args, '-o', output]);
+    return differences(wanted, look(path.join(output, path.basename(this.source))));
+  }
+
+  async sets(machine: string, args: readonly string[] = []): Promise<readonly ListedSet[]> {
+    const said = await this.succeed(machine, 'lstardis', ['--json', ...args]);
+    return (JSON.parse(said) as { sets: ListedSet[] }).sets;
+  }
+
+  /** Makes a tree with small, middle and large files. */
+  grow(): void {
+    makeTree(this.source, [
+      dir('docs', [file('letter', text(1, 4000)), file('empty')]),
+      file('middle', noise(2, 200_000)),
+      file('large', noise(3, 3_000_000)),
+    ]);
+  }
+
+  /** Changes a file, and adds one. */
+  change(round: number): void {
+    fs.writeFileSync(path.join(this.source, 'docs', 'letter'), text(`letter ${round}`, 5000));
+    fs.writeFileSync(path.join(this.source, `new-${round}`), noise(round, 2_000_000));
+  }
+}
