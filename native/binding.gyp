@@ -21,6 +21,7 @@
         "src/owners.cc",
         "src/metadata.cc",
         "src/writing.cc",
+        "src/restoring.cc",
         "src/naming.cc",
         "src/locking.cc",
         "src/powers.cc",

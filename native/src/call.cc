@@ -41,6 +41,12 @@ void describe(const Failure& failure, char (&code)[64], char (&text)[160]) {
   if (failure.text != nullptr) snprintf(text, sizeof text, "%s", failure.text);
 }
 
+void requireText(const Bytes& text, const char* call) {
+  if (text.size > 0 && memchr(text.data, 0, text.size) != nullptr) {
+    throw Failure{EINVAL, call, nullptr, "a path or name holds a NUL byte"};
+  }
+}
+
 void raise(napi_env env, const Failure& failure) {
   const napi_value error = errorOf(env, failure);
   if (error != nullptr) napi_throw(env, error);
@@ -68,6 +74,17 @@ napi_value errorOf(napi_env env, const Failure& failure) {
     napi_set_named_property(env, error, "syscall", value);
   }
   return error;
+}
+
+void takeName(const Bytes& name, Name* into, const char* call) {
+  const auto refuse = [call](const char* why) { throw Failure{EINVAL, call, nullptr, why}; };
+  requireText(name, call);
+  if (name.size == 0) refuse("a name is empty");
+  if (name.size >= sizeof into->text) throw Failure{ENAMETOOLONG, call};
+  if (memchr(name.data, '/', name.size) != nullptr) refuse("a name holds a slash");
+  memcpy(into->text, name.data, name.size);
+  into->text[name.size] = 0;
+  if (strcmp(into->text, ".") == 0 || strcmp(into->text, "..") == 0) refuse("a name is . or ..");
 }
 
 int Call::fd(int index) const {
@@ -112,7 +129,7 @@ Bytes Call::bytes(int index) const {
 
 Bytes Call::text(int index) const {
   const Bytes text = bytes(index);
-  if (text.size > 0 && memchr(text.data, 0, text.size) != nullptr) refuse("a path or name holds a NUL byte");
+  requireText(text, name_);
   return text;
 }
 
@@ -121,15 +138,7 @@ std::string Call::path(int index) const {
   return std::string(reinterpret_cast<const char*>(path.data), path.size);
 }
 
-void Call::name(int index, Name* into) const {
-  const Bytes name = text(index);
-  if (name.size == 0) refuse("a name is empty");
-  if (name.size >= sizeof into->text) throw Failure{ENAMETOOLONG, name_};
-  if (memchr(name.data, '/', name.size) != nullptr) refuse("a name holds a slash");
-  memcpy(into->text, name.data, name.size);
-  into->text[name.size] = 0;
-  if (strcmp(into->text, ".") == 0 || strcmp(into->text, "..") == 0) refuse("a name is . or ..");
-}
+void Call::name(int index, Name* into) const { takeName(bytes(index), into, name_); }
 
 napi_value Call::nothing() const {
   napi_value result = nullptr;

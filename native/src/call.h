@@ -40,9 +40,12 @@ struct Name {
   char text[PATH_MAX];
 };
 
+// Copies a file name that may be hostile. Throws EINVAL or ENAMETOOLONG if it is no single name.
+void takeName(const Bytes& name, Name* into, const char* call);
+
 class Call {
  public:
-  static constexpr size_t kMostArguments = 9;
+  static constexpr size_t kMostArguments = 11;
 
   Call(napi_env env, const char* name, const napi_value* values) : env_(env), name_(name), values_(values) {}
 

@@ -50,6 +50,9 @@ napi_value groupName(const Call& call);
 napi_value userId(const Call& call);
 napi_value groupId(const Call& call);
 
+// restoring.cc
+napi_value restoreFiles(const Call& call);
+
 // writing.cc
 napi_value writeFileAt(const Call& call);
 napi_value createFileAt(const Call& call);

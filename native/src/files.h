@@ -76,4 +76,8 @@ int64_t typeOfFileSystem(int fd);
 // Opens a directory that is not a symbolic link.
 Fd openDirectory(const std::string& path);
 
+// Opens an untrusted path that must be a directory beneath `root`, without following a link. An empty path returns a
+// duplicate of `root`.
+Fd openDirectoryBeneath(int root, const std::string& path, const char* call);
+
 }  // namespace tardis

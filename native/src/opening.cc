@@ -88,26 +88,29 @@ std::string normalized(const std::string& path, const char* syscall) {
   return result;
 }
 
-napi_value open(const Call& call, OpenPiece openPiece) {
-  const int root = call.fd(0);
-  const std::string path = normalized(call.path(1), call.name());
-  const unsigned kind = call.bits(2);
-  if (kind != kKindDirectory && kind != kKindFile) throw Failure{EINVAL, call.name(), nullptr, "unknown kind"};
+Fd openBelow(int root, const std::string& given, unsigned kind, OpenPiece openPiece, const char* call) {
+  const std::string path = normalized(given, call);
   if (path.empty()) {
-    const int copy = fcntl(root, F_DUPFD_CLOEXEC, 0);
-    if (copy < 0) throw Failure{errno, "fcntl"};
-    return call.number(copy);
+    Fd copy(fcntl(root, F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) throw Failure{errno, "fcntl"};
+    return copy;
   }
-  const Place place = shorten(root, path, call.name(), [openPiece](int directory, const std::string& piece) {
+  const Place place = shorten(root, path, call, [openPiece](int directory, const std::string& piece) {
     return openPiece(directory, piece, kPassing);
   });
   Fd fd = openPiece(place.directory, place.rest, kind == kKindFile ? kForFile : kForDirectory);
   if (kind == kKindFile) {
     struct stat stat;
     if (fstat(fd.get(), &stat) != 0) throw Failure{errno, "fstat"};
-    if (!S_ISREG(stat.st_mode)) throw Failure{0, call.name(), "ENOTREG", "not a regular file"};
+    if (!S_ISREG(stat.st_mode)) throw Failure{0, call, "ENOTREG", "not a regular file"};
   }
-  return call.number(fd.release());
+  return fd;
+}
+
+napi_value open(const Call& call, OpenPiece openPiece) {
+  const unsigned kind = call.bits(2);
+  if (kind != kKindDirectory && kind != kKindFile) throw Failure{EINVAL, call.name(), nullptr, "unknown kind"};
+  return call.number(openBelow(call.fd(0), call.path(1), kind, openPiece, call.name()).release());
 }
 
 // True for file systems that generate contents when they are read.
@@ -142,3 +145,11 @@ napi_value close(const Call& call) {
 }
 
 }  // namespace tardis::calls
+
+namespace tardis {
+
+Fd openDirectoryBeneath(int root, const std::string& path, const char* call) {
+  return calls::openBelow(root, path, calls::kKindDirectory, calls::openByEither, call);
+}
+
+}  // namespace tardis

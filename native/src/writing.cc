@@ -2,8 +2,9 @@
 #include "calls.h"
 #include "files.h"
 #include "metadata.h"
+#include "writing.h"
 
-namespace tardis::calls {
+namespace tardis {
 
 namespace {
 
@@ -32,25 +33,29 @@ void closeWritten(Fd& fd) {
 
 }  // namespace
 
+std::string writeFile(int directory, const char* name, const Bytes& data, const Row& row, unsigned options) {
+  Fd fd = createFile(directory, name);
+  try {
+    writeWhole(fd.get(), data.data, data.size);
+    std::string failed = setMetadata(fd.get(), row, options, false);
+    closeWritten(fd);
+    return failed;
+  } catch (const Failure&) {
+    unlinkat(directory, name, 0);
+    throw;
+  }
+}
+
+namespace calls {
+
 napi_value writeFileAt(const Call& call) {
   const int directory = call.fd(0);
   Name name;
   call.name(1, &name);
   const size_t size = call.count(4);
-  const uint8_t* data = call.bytes(2).range(call.count(3), size, call.name());
+  uint8_t* data = call.bytes(2).range(call.count(3), size, call.name());
   const Row row = Row::checked(call.bytes(5), call.count(6), call.name());
-  const unsigned options = call.bits(7);
-
-  Fd fd = createFile(directory, name.text);
-  try {
-    writeWhole(fd.get(), data, size);
-    const std::string failed = setMetadata(fd.get(), row, options, false);
-    closeWritten(fd);
-    return call.bufferOrNothing(failed);
-  } catch (const Failure&) {
-    unlinkat(directory, name.text, 0);
-    throw;
-  }
+  return call.bufferOrNothing(writeFile(directory, name.text, {data, size}, row, call.bits(7)));
 }
 
 napi_value createFileAt(const Call& call) {
@@ -69,4 +74,6 @@ napi_value setDirectoryMetadata(const Call& call) {
   return call.bufferOrNothing(setMetadata(call.fd(0), row, call.bits(3), true));
 }
 
-}  // namespace tardis::calls
+}  // namespace calls
+
+}  // namespace tardis

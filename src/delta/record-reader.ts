@@ -95,6 +95,11 @@ export class RecordReader {
     return (header.flags & RECORD_CHUNKED) !== 0;
   }
 
+  /** The bytes of the record that `isWhole` has decoded. A view, valid until the next call. */
+  get decoded(): Buffer {
+    return this.memory.decoded.subarray(0, this.current === undefined ? 0 : this.currentBytes);
+  }
+
   /** Checks a piece of the record that was decoded last. Throws CONTENT_DAMAGED. */
   checkDecoded({ digest, sizeBytes, offset }: RecordPiece): void {
     if (offset + sizeBytes > this.currentBytes) throw damagedContent();

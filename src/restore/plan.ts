@@ -4,6 +4,7 @@ import { BytesBuilder, isSparse } from '../model/index.js';
 import { PACKS_PREFIX } from '../store/index.js';
 import {
   NO_RECORD,
+  RestoreHow,
   type RestoreInput,
   type RestorePiece,
   type RestoreRecord,
@@ -144,8 +145,10 @@ class JobBuilder {
     this.rows.append(this.rowsOf.row(file.entry.metadata, file.name, digest));
     const record = isOnePiece ? this.recordNumber(first) : NO_RECORD;
     const directory = this.directoryNumber(file.directory);
-    this.places.push(directory, record, first?.offset ?? 0, file.how);
-    if (pieces.length > 1 || isInForm || isDelta) {
+    const isInParts = pieces.length > 1 || isInForm || isDelta;
+    const how = isInParts ? file.how | RestoreHow.inParts : file.how;
+    this.places.push(directory, record, first?.offset ?? 0, how);
+    if (isInParts) {
       const numbered = pieces.map((piece) => ({
         record: this.recordNumber(piece),
         digest: piece.digest,

@@ -24,12 +24,14 @@ export {
   type SealingCalls,
 } from './native-sealing.js';
 export {
+  areOwn,
   type FailedAttribute,
   failedAttributes,
   loadNative,
   MetadataOption,
   type NativeCalls,
   OpenKind,
+  RestoreCursor,
 } from './native.js';
 export {
   type Address,

@@ -146,6 +146,29 @@ export interface NativeCalls
     rowOffset: number,
     options: number,
   ): Buffer | undefined;
+  /**
+   * Writes files of a restore job (RestoreInput) from `cursor` on: checks the digest of each, keyed if `key` is not
+   * empty, and writes it as `writeFileAt` does. `fds` has a descriptor or -1 for each directory; missing ones are
+   * opened as by `openBeneath`, and the caller closes all. `decoded` contains the record with the number `record`.
+   *
+   * The call ends before the first file in another record, and before the first one that needs a decision: its `how`
+   * is not 0, it is sparse or has attributes, or an error occurred. Nothing of such a file is left. It throws only if
+   * an argument is malformed. `places`, `fds`, `directoryEnds` and `cursor` are the bytes of arrays of numbers; those
+   * of `cursor` are RestoreCursor.
+   */
+  restoreFiles(
+    rootFd: number,
+    directories: Uint8Array,
+    directoryEnds: Uint8Array,
+    fds: Uint8Array,
+    rows: Uint8Array,
+    places: Uint8Array,
+    decoded: Uint8Array,
+    record: number,
+    key: Uint8Array,
+    options: number,
+    cursor: Uint8Array,
+  ): void;
   /** Creates a new empty file, readable by its owner only, and returns it open for writing. */
   createFileAt(dirFd: number, name: Buffer): number;
   /** Sets the metadata of a row on an open file, as `writeFileAt` does, without closing it. */
@@ -258,6 +281,19 @@ export interface NativeCalls
   syncfs(fd: number): Promise<void>;
 }
 
+/** Indexes into the Float64Array of the `cursor` of `restoreFiles`. */
+export const RestoreCursor = Object.freeze({
+  /** Index of the next file. */
+  file: 0,
+  /** Offset of its row. */
+  rowOffset: 1,
+  /** Bytes of the files that the call wrote. */
+  writtenBytes: 2,
+  /** 1 if the next file needs a decision; 0 if it is in another record or does not exist. */
+  needsDecision: 3,
+  numbers: 4,
+});
+
 /** An attribute that could not be set. */
 export interface FailedAttribute {
   readonly name: string;
@@ -274,6 +310,15 @@ export function failedAttributes(told: Buffer | undefined): FailedAttribute[] {
     failed.push({ code: words[index]!, name: words[index + 1]! });
   }
   return failed;
+}
+
+/**
+ * True if these calls are the addon's own. Then one of its calls for many files may stand for them. If a test replaces
+ * one of them, it is called for each file.
+ */
+export function areOwn(native: NativeCalls, names: readonly (keyof NativeCalls)[]): boolean {
+  const own = loadNative();
+  return names.every((name) => native[name] === own[name]);
 }
 
 /**

@@ -11,6 +11,7 @@ import { type FailedAttribute, failedAttributes, OpenKind, type System } from '.
 import { runOf } from './block-builder.js';
 import { hasContent } from './compare-file.js';
 import type { JobResult } from './jobs.js';
+import { ManyFiles } from './many-files.js';
 import { NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
 import { SparseWriter } from './sparse.js';
 import type {
@@ -60,7 +61,9 @@ class RestoreRun {
   private readonly failures: RestoreJobFailure[] = [];
   /** Index of the piece of the current file that is being read. */
   private piece = 0;
-  private readonly directoryFds = new Map<number, number>();
+  /** -1 for a directory that is not open yet. */
+  private readonly directoryFds: Int32Array;
+  private readonly many: ManyFiles | undefined;
   private readonly rootFd: number;
   private files = 0;
   private bytes = 0;
@@ -83,38 +86,66 @@ class RestoreRun {
     this.backend = 'directory' in source ? mediumOf(system, source.directory).records() : this.far!;
     this.reader = new RecordReader(this.backend, system.native, memory, input.keys);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
+    this.directoryFds = new Int32Array(input.directoryEnds.length).fill(-1);
+    this.many = ManyFiles.of(system, input, this.rootFd, this.directoryFds);
   }
 
   async run(): Promise<RestoreOutput> {
     const { rows } = this;
-    let index = 0;
-    for (let at = 0; at < rows.rows.length; at += rows.rowBytes(at), index += 1) {
+    let [at, index, isAlone] = [0, 0, false];
+    while (at < rows.rows.length) {
       const file = this.fileAt(at, index);
       this.piece = 0;
       try {
-        const missing = await this.restore(file);
-        if (missing === undefined) this.unchanged += 1;
-        else this.files += 1;
-        for (const attribute of missing ?? []) {
-          const error = attributeNotSet(attribute);
-          this.failures.push({ file: index, isRestored: true, digest: undefined, error });
+        if (!isAlone && (await this.isSimple(file))) {
+          const next = this.many!.write(index, at, this.reader.decoded);
+          this.files += next.index - index;
+          this.bytes += next.writtenBytes;
+          // The first file is in the decoded record, so it needs a decision if it was not written.
+          isAlone = next.needsDecision || next.index === index;
+          ({ at, index } = next);
+          continue;
         }
+        await this.restoreAlone(file, index);
       } catch (error) {
-        const full = targetFull(error);
-        if (full !== undefined) throw full;
-        const isOurs = error instanceof TardisError || systemCode(error) !== undefined;
-        if (!isOurs) throw error;
-        const digest = damagedOf(error) ?? file.pieces[this.piece]?.digest;
-        this.failures.push({
-          file: index,
-          isRestored: false,
-          digest: digest && Buffer.from(digest),
-          error: this.whyImmutable(file, error) ?? describe(error),
-        });
+        this.fail(file, index, error);
       }
+      at += rows.rowBytes(at);
+      index += 1;
+      isAlone = false;
     }
     const { files, bytes, unchanged, failures } = this;
     return { files, bytes, unchanged, failures };
+  }
+
+  /** True if a file, and probably those that follow it, can be written without a decision. */
+  private async isSimple(file: FileTask): Promise<boolean> {
+    return this.many !== undefined && file.how === 0 && (await this.isInMemory(file));
+  }
+
+  private async restoreAlone(file: FileTask, index: number): Promise<void> {
+    const missing = await this.restore(file);
+    if (missing === undefined) this.unchanged += 1;
+    else this.files += 1;
+    for (const attribute of missing ?? []) {
+      const error = attributeNotSet(attribute);
+      this.failures.push({ file: index, isRestored: true, digest: undefined, error });
+    }
+  }
+
+  /** Records the failure of one file. Throws if the target is full, or for a bug. */
+  private fail(file: FileTask, index: number, error: unknown): void {
+    const full = targetFull(error);
+    if (full !== undefined) throw full;
+    const isOurs = error instanceof TardisError || systemCode(error) !== undefined;
+    if (!isOurs) throw error;
+    const digest = damagedOf(error) ?? file.pieces[this.piece]?.digest;
+    this.failures.push({
+      file: index,
+      isRestored: false,
+      digest: digest && Buffer.from(digest),
+      error: this.whyImmutable(file, error) ?? describe(error),
+    });
   }
 
   private whyImmutable({ directory, name }: FileTask, error: unknown): WireError | undefined {
@@ -140,19 +171,18 @@ class RestoreRun {
   }
 
   close(): void {
-    for (const fd of this.directoryFds.values()) this.system.native.close(fd);
+    for (const fd of this.directoryFds) if (fd !== -1) this.system.native.close(fd);
     this.system.native.close(this.rootFd);
     this.backend.close();
     this.reader.release();
   }
 
   private directoryFd(index: number): number {
-    let fd = this.directoryFds.get(index);
-    if (fd === undefined) {
-      const path = runOf(this.input.directories, this.input.directoryEnds, index);
-      fd = this.system.native.openBeneath(this.rootFd, path, OpenKind.directory);
-      this.directoryFds.set(index, fd);
-    }
+    const known = this.directoryFds[index]!;
+    if (known !== -1) return known;
+    const path = runOf(this.input.directories, this.input.directoryEnds, index);
+    const fd = this.system.native.openBeneath(this.rootFd, path, OpenKind.directory);
+    this.directoryFds[index] = fd;
     return fd;
   }
 
@@ -199,16 +229,21 @@ class RestoreRun {
     return (this.rows.flags(file.rowAt) & RowFlag.sparse) !== 0;
   }
 
+  /** True if the whole content of a file is decoded now. */
+  private async isInMemory(file: FileTask): Promise<boolean> {
+    const [only] = file.pieces;
+    // A large file is not read from a remote store before it is known if a delta suffices.
+    const isFarAndLarge = this.far !== undefined && (only?.sizeBytes ?? 0) >= LEAST_DELTA_BYTES;
+    if (file.pieces.length > 1 || this.isSparse(file) || isFarAndLarge) return false;
+    return only === undefined || this.reader.isWhole(this.record(only));
+  }
+
   private async write(directoryFd: number, file: FileTask): Promise<Buffer | undefined> {
     const { name, how } = file;
     const isSparse = this.isSparse(file);
     const write = async (target: Buffer, older?: Buffer): Promise<Buffer | undefined> => {
-      const [only] = file.pieces;
-      // A large file is not read from a remote store before it is known if a delta suffices.
-      const isFarAndLarge = this.far !== undefined && (only?.sizeBytes ?? 0) >= LEAST_DELTA_BYTES;
-      const isOne = file.pieces.length <= 1 && !isSparse && !isFarAndLarge;
-      if (isOne && (only === undefined || (await this.reader.isWhole(this.record(only))))) {
-        return this.writeWhole(directoryFd, target, file, only);
+      if (await this.isInMemory(file)) {
+        return this.writeWhole(directoryFd, target, file, file.pieces[0]);
       }
       const update =
         older === undefined ? undefined : await this.updateFrom(directoryFd, older, file);

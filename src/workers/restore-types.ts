@@ -45,6 +45,8 @@ export const RestoreHow = Object.freeze({
   pretend: 4,
   /** Sets the metadata of a file that is kept. Without `compare` its content is known to be right. */
   dress: 8,
+  /** The pieces are in `inParts`. */
+  inParts: 16,
 });
 
 /** In `places`: the file is empty, or in parts. */

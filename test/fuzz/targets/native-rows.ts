@@ -6,12 +6,14 @@ import {
   openSync,
   readdirSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { systemCode } from '../../../src/errors/index.js';
 import { loadNative, MetadataOption } from '../../../src/system/native.js';
+import { NO_RECORD } from '../../../src/workers/index.js';
 import { magnitude, type Target } from '../engine/target.js';
 import { sampleRows } from '../samples/rows.js';
 
@@ -21,17 +23,27 @@ const LISTED = Buffer.from('listed');
 const OPTIONS = MetadataOption.setOwner | MetadataOption.forgiveOwner | MetadataOption.dropAcl;
 const FILE_BYTES = 100;
 
-let ground: { folder: string; fd: number; file: number } | undefined;
+interface Ground {
+  readonly folder: string;
+  readonly fd: number;
+  readonly file: number;
+  /** A directory for restored files. */
+  readonly restored: number;
+}
+
+let ground: Ground | undefined;
 
 /** Returns a directory to work in, which is created once. */
-function open(): { folder: string; fd: number; file: number } {
+function open(): Ground {
   if (ground !== undefined) return ground;
   const folder = mkdtempSync(path.join(os.tmpdir(), 'rows-'));
   mkdirSync(path.join(folder, 'listed'));
+  mkdirSync(path.join(folder, 'restored'));
   for (const name of ['a', 'b', 'c', 'd']) writeFileSync(path.join(folder, 'listed', name), 'x');
   writeFileSync(path.join(folder, 'file'), 'y'.repeat(FILE_BYTES));
   const fd = openSync(folder, 'r');
-  ground = { folder, fd, file: openSync(path.join(folder, 'file'), 'r+') };
+  const restored = openSync(path.join(folder, 'restored'), 'r');
+  ground = { folder, fd, file: openSync(path.join(folder, 'file'), 'r+'), restored };
   process.on('exit', () => {
     closeSync(fd);
     rmSync(folder, { recursive: true, force: true });
@@ -51,11 +63,31 @@ function code(call: () => unknown): string {
   }
 }
 
+/** Writes the row's file as an empty one; then the rows are taken as all other arguments, too. */
+function restoreFiles(folder: string, fd: number, rows: Buffer, at: number): void {
+  const none = Buffer.alloc(0);
+  const empty = Uint32Array.of(0, NO_RECORD, 0, 0);
+  for (const [record, places] of [
+    [0, new Uint8Array(empty.buffer)],
+    [rows[4] ?? 0, rows],
+  ] as const) {
+    const cursor = new Uint8Array(Float64Array.of(0, at, 0, 0).buffer);
+    const fds = new Uint8Array(Int32Array.of(fd).buffer);
+    try {
+      native.restoreFiles(fd, rows, rows, fds, rows, places, rows, record, none, OPTIONS, cursor);
+    } finally {
+      for (const name of readdirSync(folder, { encoding: 'buffer' })) {
+        unlinkSync(Buffer.concat([Buffer.from(`${folder}/`), name]));
+      }
+    }
+  }
+}
+
 export const target: Target = {
   about: 'unchecked rows in the native addon: refused with a system error, or taken as they are',
   seeds: () => sampleRows().map((rows) => Buffer.concat([Buffer.alloc(2), rows])),
   fuzz: (data) => {
-    const { folder, fd, file } = open();
+    const { folder, fd, file, restored } = open();
     // The first two bytes are the offset of the row. The rows end where their memory ends.
     const at = data.length < 2 ? 0 : data.readUInt16LE(0);
     const rows = Buffer.from(new Uint8Array(data.subarray(2)).buffer);
@@ -73,6 +105,7 @@ export const target: Target = {
       code(() => native.makeNodeAt(fd, NAME, rows, at, 0)),
       code(() => native.unlinkAt(fd, NAME)),
       code(() => native.finishFile(file, rows, at, 0)),
+      code(() => restoreFiles(path.join(folder, 'restored'), restored, rows, at)),
       code(() =>
         native.readFileAt(fd, Buffer.from('file'), rows, at, room, 0, FILE_BYTES, digest, 0),
       ),

@@ -1,0 +1,82 @@
+/** Writes files of a restore job, as many as need no decision, by one call of the addon. */
+import { areOwn, type NativeCalls, RestoreCursor, type System } from '../system/index.js';
+import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js';
+
+/** The calls for single files that `restoreFiles` stands for. */
+const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
+
+const NO_KEY = new Uint8Array(0);
+
+/** The end of a call: the next file, and whether it needs a decision. */
+export interface NextFile {
+  readonly index: number;
+  /** Offset of its row. */
+  readonly at: number;
+  /** Bytes of the files that the call wrote. */
+  readonly writtenBytes: number;
+  readonly needsDecision: boolean;
+}
+
+export class ManyFiles {
+  private readonly cursor = new Float64Array(RestoreCursor.numbers);
+  private readonly cursorBytes = bytesOf(this.cursor);
+  private readonly native: NativeCalls;
+  private readonly input: RestoreInput;
+  private readonly rootFd: number;
+  private readonly directoryFds: Int32Array;
+
+  private constructor(
+    native: NativeCalls,
+    input: RestoreInput,
+    rootFd: number,
+    directoryFds: Int32Array,
+  ) {
+    this.native = native;
+    this.input = input;
+    this.rootFd = rootFd;
+    this.directoryFds = directoryFds;
+  }
+
+  /** Returns undefined if a call for single files is replaced. Directories are opened into `directoryFds`. */
+  static of(
+    { native }: System,
+    input: RestoreInput,
+    rootFd: number,
+    directoryFds: Int32Array,
+  ): ManyFiles | undefined {
+    return areOwn(native, REPLACED)
+      ? new ManyFiles(native, input, rootFd, directoryFds)
+      : undefined;
+  }
+
+  /** Writes files from the `index`-th on, whose row is at `at`, as long as they are in its record, which is `decoded`. */
+  write(index: number, at: number, decoded: Uint8Array): NextFile {
+    const { input, cursor } = this;
+    const record = input.places[index * PLACE_NUMBERS + 1] ?? NO_RECORD;
+    cursor.set([index, at, 0, 0]);
+    this.native.restoreFiles(
+      this.rootFd,
+      input.directories,
+      bytesOf(input.directoryEnds),
+      bytesOf(this.directoryFds),
+      input.rows,
+      bytesOf(input.places),
+      decoded,
+      record,
+      input.keys?.digests ?? NO_KEY,
+      input.ownerOptions,
+      this.cursorBytes,
+    );
+    return {
+      index: cursor[RestoreCursor.file]!,
+      at: cursor[RestoreCursor.rowOffset]!,
+      writtenBytes: cursor[RestoreCursor.writtenBytes]!,
+      needsDecision: cursor[RestoreCursor.needsDecision] === 1,
+    };
+  }
+}
+
+/** Returns the bytes of an array of numbers, not copied. */
+function bytesOf(numbers: Uint32Array | Int32Array | Float64Array): Uint8Array {
+  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+}
