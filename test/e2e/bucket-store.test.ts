@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { BucketLab, CLIENT, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { run, Running } from '../helpers/commands.js';
-import { look, noise, scratch } from '../helpers/tree.js';
+import { differences, look, noise, scratch } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
 
@@ -176,6 +176,40 @@ test('two machines that back up one client at once lose nothing', async (t) => {
   t.is(complete.length, done);
   await lab.backUp('two');
   t.deepEqual(await lab.restored('three'), []);
+});
+
+test('clients are copied from a directory to a bucket and back, and copies are brought up to date', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  const [first, last] = [lab.at('first'), lab.at('last')];
+  const secret = lab.at('secret');
+  fs.writeFileSync(secret, SECRET, { mode: 0o600 });
+  const given = ['--password-file', secret];
+  const env = lab.on('one');
+  const succeed = async (tool: 'tardis' | 'sonic' | 'regenerate', words: readonly string[]) => {
+    const { status, stdout, stderr } = await run(tool, words, { env });
+    t.is(status, 0, `${tool} ${words.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  for (const round of [1, 2]) {
+    lab.change(round);
+    const create = round === 1 ? ['--create', '--crypt'] : [];
+    const here = ['-D', first, '-C', 'me', ...given];
+    await succeed('tardis', ['--local', ...here, ...create, lab.source]);
+    await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE]);
+    if (round === 1) fs.rmSync(lab.at('one-cache'), { recursive: true });
+  }
+  t.is((await lab.sets('two', given)).length, 2);
+  t.deepEqual(await lab.restored('two', given), []);
+  t.regex(await lab.succeed('two', 'sonic', ['clients']), /^me +2 /m);
+  await lab.succeed('two', 'sonic', ['copy', '--to', last]);
+  const output = lab.at('output');
+  await succeed('regenerate', ['-D', last, '-C', 'me', ...given, '-o', output, lab.source]);
+  t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
+  const again = await lab.succeed('three', 'sonic', ['copy', '--to', last]);
+  t.regex(again, /nothing new/);
+  const deletes = await run('sonic', ['copy', '-D', last, '-C', 'me', '--to', STORE, '--delete']);
+  t.is(codeIn(deletes), 'CONFIG_INVALID');
 });
 
 /** Most requests of one backup that are tried. */

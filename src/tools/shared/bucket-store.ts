@@ -27,6 +27,7 @@ interface ClientChoice {
   readonly client?: string;
   readonly catalogFile?: string;
   readonly throughServer?: string | undefined;
+  readonly allClients?: boolean;
 }
 
 const DIGITS = 32;
@@ -34,7 +35,7 @@ const DIGITS = 32;
 const WITH_SERVER: readonly Tool[] = ['tardis', 'tardisd'];
 
 /** Returns how the bucket is reached that the settings name. Throws CONFIG_INVALID. */
-export function accessOf(settings: BucketChoice): BucketAccess {
+function accessOf(settings: BucketChoice): BucketAccess {
   const { database, endpoint, region, addressing, bucketCa, singleWriter } = settings;
   const place = parseStorePlace(database, '-D/--database');
   if (place.kind !== 'bucket') throw new Error('the store is no bucket');
@@ -71,11 +72,20 @@ export async function enterBucket(
   if (tool !== 'tardisd' && isElsewhere) return cache;
   makeCache(access);
   if (WITH_SERVER.includes(tool)) return cache;
-  const { client, catalogFile } = settings;
+  const { client, catalogFile, allClients } = settings;
   if (client === undefined) return cache;
-  const { fetchHistory } = await import('./bucket-history.js'); // only readers need a catalog here
-  await fetchHistory(access, client, catalogFile);
+  const { fetchHistory, fetchHistories } = await import('./bucket-history.js'); // only readers need a catalog here
+  if (tool === 'sonic clients' || allClients === true) await fetchHistories(access, catalogFile);
+  else await fetchHistory(access, client, catalogFile);
   return cache;
+}
+
+/** Makes this process use a second bucket, which a command writes to, and returns the directory that stands for it. */
+export function enterTarget(settings: BucketChoice): Buffer {
+  const access = accessOf(settings);
+  useBucket(access);
+  makeCache(access);
+  return Buffer.from(access.cache);
 }
 
 /** Returns the arguments that name the bucket to another command of ours. */
