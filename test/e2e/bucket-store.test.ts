@@ -66,6 +66,18 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
   ]);
 });
 
+test('a backup leaves out the cache of its own store', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('tree/own', ['--create']);
+  await lab.backUp('tree/own');
+  const caches = lab.at('tree/own-cache/tardis/buckets');
+  const cache = path.join(caches, fs.readdirSync(caches)[0]!);
+  t.true(fs.existsSync(path.join(cache, 'me', 'tardis.db')));
+  t.regex(await lab.succeed('two', 'lstardis', [caches]), /^[0-9a-f]{32}$/m);
+  t.notRegex(await lab.succeed('two', 'lstardis', [cache]), /^me$/m);
+});
+
 test('an encrypted client in a bucket needs its password on every machine', async (t) => {
   const lab = await Lab.start(t);
   lab.grow();
@@ -259,6 +271,40 @@ test('a backup that is killed at any request loses nothing, and the next one goe
     true,
   );
 });
+
+for (const fault of ['drop', 'apply, drop'] as const) {
+  test(`a first backup that is killed at any request is run again: ${fault}`, async (t) => {
+    let at = Infinity;
+    let from = 0;
+    let running: Running | undefined;
+    const faultAt = ({ number }: S3Record): S3Fault | undefined => {
+      if (number - from !== at) return undefined;
+      running?.signalGroup('SIGKILL');
+      return fault;
+    };
+    const lab = await Lab.start(t, { faultAt });
+    lab.grow();
+    await lab.backUp('known', ['--create']);
+    for (let number = 0; number < MOST_REQUESTS; number += 1) {
+      const [one, fresh] = [`one-${number}`, `fresh-${number}`];
+      lab.server.objects.versions.clear();
+      lab.teach(one, 'known');
+      from = lab.server.requests.length;
+      at = number;
+      const words = ['--local', '--create', lab.source, ...CLIENT];
+      running = new Running('tardis', words, { env: lab.on(one) });
+      await running.ended;
+      const wasStruck = lab.server.requests.length > from + number;
+      at = Infinity;
+      if (!wasStruck) return;
+      const again = await lab.run(one, 'tardis', words.slice(0, -CLIENT.length));
+      // The last request may have completed the set.
+      if (again.status !== 0) t.is(codeIn(again), 'CLIENT_EXISTS', again.stderr);
+      t.deepEqual(await lab.restored(fresh), [], `request ${number}`);
+    }
+    t.fail('a backup makes more requests');
+  });
+}
 
 for (const fault of ['internal', 'apply, drop', 'drop, apply later'] as const) {
   test(`a backup goes on after a fault at any request: ${fault}`, async (t) => {

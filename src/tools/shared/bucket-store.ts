@@ -10,6 +10,7 @@ import { displayName } from '../../model/index.js';
 import { type BucketAccess, useBucket } from '../../store/index.js';
 import { addressOf, parseStorePlace, shownBucket } from '../../store/objects/index.js';
 import { absolutePath, byteText, cachePath, processEnvironment } from '../../system/index.js';
+import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { noteBucket } from './bucket-arguments.js';
 import { authoritiesIn } from './bucket-authorities.js';
 import { isSetAbove } from './precedence.js';
@@ -103,9 +104,12 @@ function argumentsOf(settings: BucketChoice): string[] {
   ];
 }
 
+/** Creates the cache, with a file that makes backups leave it out. */
 function makeCache({ cache }: BucketAccess): void {
   try {
     fs.mkdirSync(cache, { recursive: true, mode: 0o700 });
+    const mark = `${cache}/${SKIP_FILE_NAME}`;
+    if (!fs.existsSync(mark)) fs.writeFileSync(mark, '');
   } catch (error) {
     const why = systemCode(error);
     if (why === undefined) throw error;
