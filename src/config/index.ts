@@ -9,7 +9,7 @@ export type { Found, Source } from './layers.js';
 export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './client-settings.js';
 export { NEOPHYTOS, NEOPHYTOS_ONLY, type NeophytosRow } from './neophytos.js';
 export { nearest } from './nearest.js';
-export { type Given, isBucket, type Resolved, resolveSettings } from './resolve.js';
+export { type Given, isBucket, isBucketText, type Resolved, resolveSettings } from './resolve.js';
 export { type Profile, profileFor } from './profiles.js';
 export { parseRates, rateAt, type RatePeriod } from './rates.js';
 export type { SettingRow, SettingTable, ValueOf, ValueSpec, ValueType } from './row.js';

@@ -65,9 +65,14 @@ export function resolveSettings<T extends Tool>(tool: T, input: Given): Resolved
 
 const BUCKET = /^s3:\/\//i;
 
+/** True if the place of a store is a bucket. */
+export function isBucketText(place: string): boolean {
+  return BUCKET.test(place);
+}
+
 /** True if the setting of the store names a bucket. */
 export function isBucket(database: Found | undefined): boolean {
-  return database !== undefined && BUCKET.test(String(database.value));
+  return database !== undefined && isBucketText(String(database.value));
 }
 
 /** Throws CONFIG_INVALID if a store in a bucket is given to a command that needs a directory. */

@@ -11,6 +11,8 @@ export const BUCKET_TOOLS = [
   'tardiff',
   'sonic list',
   'sonic check',
+  'sonic clients',
+  'sonic copy',
   ...REPORTING,
   'sonic bucket',
 ] as const satisfies readonly Tool[];

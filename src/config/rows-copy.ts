@@ -6,7 +6,7 @@ export const COPY_ROWS = {
     type: 'path',
     tools: ['sonic copy'],
     flags: '--to <dir>',
-    help: 'directory of the store to copy to; it is created if it does not exist',
+    help: 'store to copy to: a directory, which is created if it does not exist, or s3://BUCKET/PREFIX',
     test: 'a copy shows every set as the source does, and gives the same files back',
   },
   copyAs: {

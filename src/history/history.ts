@@ -58,7 +58,7 @@ export interface History {
   readonly client: string;
   /** Bytes of contents fetched over a connection so far. */
   readonly fetchedBytes: number;
-  /** True if each call takes a round trip to a server, so that callers should request data ahead. */
+  /** True if contents, and mostly each call, take a round trip to a server or bucket: callers should request data ahead. */
   readonly isFar: boolean;
   /** Keys that decrypt contents and key their digests; undefined if nothing is encrypted. */
   readonly contentKeys: ContentKeys | undefined;
@@ -68,7 +68,7 @@ export interface History {
   readonly hasUnproven?: boolean;
   /** Reports on sets and on the whole store, as opposed to single entries. */
   readonly reports: Reports;
-  /** Directory of the client, for jobs that read its objects; undefined if a server reads them. */
+  /** Directory of the client, for jobs that read its objects; undefined if a server or this thread reads them. */
   readonly directory: ClientDirectory | undefined;
   /**
    * The access rights of the reader. Calls that take a path enforce them. A caller that walks with `list` must

@@ -1,5 +1,11 @@
+import { openInBucket } from '../helpers/history-in-bucket.js';
 import { openHere, openThere } from '../helpers/history-lab.js';
 import { openByWeb } from '../helpers/web-server.js';
 import { historySuite } from './history.suite.js';
 
-historySuite(false, { local: openHere, remote: openThere, 'remote by HTTPS': openByWeb });
+historySuite(false, {
+  local: openHere,
+  remote: openThere,
+  'remote by HTTPS': openByWeb,
+  'in a bucket': openInBucket,
+});

@@ -1,3 +1,4 @@
+import { openInBucket } from '../helpers/history-in-bucket.js';
 import { openHere, openThere } from '../helpers/history-lab.js';
 import { openByWeb } from '../helpers/web-server.js';
 import { historySuite } from './history.suite.js';
@@ -6,4 +7,5 @@ historySuite(true, {
   'sealed, local': openHere,
   'sealed, remote': openThere,
   'sealed, remote by HTTPS': openByWeb,
+  'sealed, in a bucket': openInBucket,
 });

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { BucketLab, CLIENT, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { run, Running } from '../helpers/commands.js';
-import { look, noise, scratch } from '../helpers/tree.js';
+import { differences, look, noise, scratch } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
 
@@ -64,6 +64,18 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
     'PUT all/c/me/g1/log/0000000003',
     'PUT all/c/me/g1/log/0000000004',
   ]);
+});
+
+test('a backup leaves out the cache of its own store', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('tree/own', ['--create']);
+  await lab.backUp('tree/own');
+  const caches = lab.at('tree/own-cache/tardis/buckets');
+  const cache = path.join(caches, fs.readdirSync(caches)[0]!);
+  t.true(fs.existsSync(path.join(cache, 'me', 'tardis.db')));
+  t.regex(await lab.succeed('two', 'lstardis', [caches]), /^[0-9a-f]{32}$/m);
+  t.notRegex(await lab.succeed('two', 'lstardis', [cache]), /^me$/m);
 });
 
 test('an encrypted client in a bucket needs its password on every machine', async (t) => {
@@ -178,6 +190,40 @@ test('two machines that back up one client at once lose nothing', async (t) => {
   t.deepEqual(await lab.restored('three'), []);
 });
 
+test('clients are copied from a directory to a bucket and back, and copies are brought up to date', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  const [first, last] = [lab.at('first'), lab.at('last')];
+  const secret = lab.at('secret');
+  fs.writeFileSync(secret, SECRET, { mode: 0o600 });
+  const given = ['--password-file', secret];
+  const env = lab.on('one');
+  const succeed = async (tool: 'tardis' | 'sonic' | 'regenerate', words: readonly string[]) => {
+    const { status, stdout, stderr } = await run(tool, words, { env });
+    t.is(status, 0, `${tool} ${words.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+  for (const round of [1, 2]) {
+    lab.change(round);
+    const create = round === 1 ? ['--create', '--crypt'] : [];
+    const here = ['-D', first, '-C', 'me', ...given];
+    await succeed('tardis', ['--local', ...here, ...create, lab.source]);
+    await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE]);
+    if (round === 1) fs.rmSync(lab.at('one-cache'), { recursive: true });
+  }
+  t.is((await lab.sets('two', given)).length, 2);
+  t.deepEqual(await lab.restored('two', given), []);
+  t.regex(await lab.succeed('two', 'sonic', ['clients']), /^me +2 /m);
+  await lab.succeed('two', 'sonic', ['copy', '--to', last]);
+  const output = lab.at('output');
+  await succeed('regenerate', ['-D', last, '-C', 'me', ...given, '-o', output, lab.source]);
+  t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
+  const again = await lab.succeed('three', 'sonic', ['copy', '--to', last]);
+  t.regex(again, /nothing new/);
+  const deletes = await run('sonic', ['copy', '-D', last, '-C', 'me', '--to', STORE, '--delete']);
+  t.is(codeIn(deletes), 'CONFIG_INVALID');
+});
+
 /** Most requests of one backup that are tried. */
 const MOST_REQUESTS = 24;
 
@@ -225,6 +271,40 @@ test('a backup that is killed at any request loses nothing, and the next one goe
     true,
   );
 });
+
+for (const fault of ['drop', 'apply, drop'] as const) {
+  test(`a first backup that is killed at any request is run again: ${fault}`, async (t) => {
+    let at = Infinity;
+    let from = 0;
+    let running: Running | undefined;
+    const faultAt = ({ number }: S3Record): S3Fault | undefined => {
+      if (number - from !== at) return undefined;
+      running?.signalGroup('SIGKILL');
+      return fault;
+    };
+    const lab = await Lab.start(t, { faultAt });
+    lab.grow();
+    await lab.backUp('known', ['--create']);
+    for (let number = 0; number < MOST_REQUESTS; number += 1) {
+      const [one, fresh] = [`one-${number}`, `fresh-${number}`];
+      lab.server.objects.versions.clear();
+      lab.teach(one, 'known');
+      from = lab.server.requests.length;
+      at = number;
+      const words = ['--local', '--create', lab.source, ...CLIENT];
+      running = new Running('tardis', words, { env: lab.on(one) });
+      await running.ended;
+      const wasStruck = lab.server.requests.length > from + number;
+      at = Infinity;
+      if (!wasStruck) return;
+      const again = await lab.run(one, 'tardis', words.slice(0, -CLIENT.length));
+      // The last request may have completed the set.
+      if (again.status !== 0) t.is(codeIn(again), 'CLIENT_EXISTS', again.stderr);
+      t.deepEqual(await lab.restored(fresh), [], `request ${number}`);
+    }
+    t.fail('a backup makes more requests');
+  });
+}
 
 for (const fault of ['internal', 'apply, drop', 'drop, apply later'] as const) {
   test(`a backup goes on after a fault at any request: ${fault}`, async (t) => {

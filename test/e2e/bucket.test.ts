@@ -103,7 +103,7 @@ test('a command that needs a directory refuses a bucket', async (t) => {
   for (const [tool, ...words] of [
     ['tardis', '/tmp'],
     ['tardisremote', '--insecure-tcp'],
-    ['sonic', 'clients'],
+    ['sonic', 'purge'],
     ['tardisd', '--insecure-tcp'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);

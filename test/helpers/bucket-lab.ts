@@ -62,6 +62,14 @@ export class BucketLab {
     return (JSON.parse(said) as { sets: ListedSet[] }).sets;
   }
 
+  /** Lets a machine know, as another one does, that the bucket arbitrates: its requests are then the same each time. */
+  teach(machine: string, by: string): void {
+    const known = this.at(`${by}-cache/tardis/buckets`);
+    const cache = path.join(this.at(`${machine}-cache/tardis/buckets`), fs.readdirSync(known)[0]!);
+    fs.mkdirSync(cache, { recursive: true });
+    fs.writeFileSync(path.join(cache, '.arbitrates'), 'many\n');
+  }
+
   /** Makes a tree with small, middle and large files. */
   grow(): void {
     makeTree(this.source, [

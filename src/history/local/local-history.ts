@@ -125,7 +125,7 @@ const READING_SLICE_MS = 20;
 
 class LocalHistory implements History {
   readonly client: string;
-  readonly isFar = false;
+  readonly isFar: boolean;
   readonly fetchedBytes = 0;
   readonly contentKeys = undefined;
   readonly doubts = [];
@@ -155,7 +155,8 @@ class LocalHistory implements History {
     this.access = access;
     this.client = directory.client;
     this.place = directory;
-    this.directory = directory.bucket === undefined ? directory : undefined;
+    this.isFar = directory.bucket !== undefined;
+    this.directory = this.isFar ? undefined : directory;
     this.catalog = catalog;
     const far =
       directory.bucket === undefined ? undefined : () => mediumOf(system, directory).records();

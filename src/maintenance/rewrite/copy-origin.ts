@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
-import type { ClientDirectory } from '../../store/index.js';
+import { type ClientDirectory, readClientNote, writeClientNote } from '../../store/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 
 const ORIGIN_FILE = 'copy.json';
@@ -22,9 +22,17 @@ export interface CopyOrigin {
 }
 
 /** Returns the origin of a client; undefined if `sonic copy` did not make it. Throws RECORD_DAMAGED, STORE_NEWER. */
-export function readOrigin({ files }: System, directory: ClientDirectory): CopyOrigin | undefined {
-  const file = path.join(directory.path, ORIGIN_FILE);
-  const text = readStart(files, file, MAX_ORIGIN_BYTES)?.toString('utf8');
+export async function readOrigin(
+  system: System,
+  directory: ClientDirectory,
+): Promise<CopyOrigin | undefined> {
+  const { client, bucket } = directory;
+  const file = bucket === undefined ? path.join(directory.path, ORIGIN_FILE) : ORIGIN_FILE;
+  const bytes =
+    bucket === undefined
+      ? readStart(system.files, file, MAX_ORIGIN_BYTES)
+      : await readClientNote(system, bucket, client, file, MAX_ORIGIN_BYTES);
+  const text = bytes?.toString('utf8');
   if (text === undefined) return undefined;
   const { version, clientId, upToSet } = parsed(text);
   if (typeof version === 'number' && version > ORIGIN_VERSION) {
@@ -37,12 +45,14 @@ export function readOrigin({ files }: System, directory: ClientDirectory): CopyO
 
 /** Records the origin, durable when it resolves. */
 export async function writeOrigin(
-  { files }: System,
+  system: System,
   directory: ClientDirectory,
   origin: CopyOrigin,
 ): Promise<void> {
-  const text = JSON.stringify({ version: ORIGIN_VERSION, ...origin });
-  await replaceFile(files, path.join(directory.path, ORIGIN_FILE), Buffer.from(`${text}\n`));
+  const { client, bucket } = directory;
+  const bytes = Buffer.from(`${JSON.stringify({ version: ORIGIN_VERSION, ...origin })}\n`);
+  if (bucket !== undefined) await writeClientNote(system, bucket, client, ORIGIN_FILE, bytes);
+  else await replaceFile(system.files, path.join(directory.path, ORIGIN_FILE), bytes);
 }
 
 function parsed(text: string): Readonly<Record<string, unknown>> {

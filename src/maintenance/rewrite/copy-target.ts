@@ -1,10 +1,13 @@
 /** The client at the target of a copy: created with the keys of the source, or compared with them. */
+import { configInvalid } from '../../config/index.js';
 import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   addKeys,
+  bucketAt,
   type ClientDirectory,
   createClientDirectory,
+  fetchClient,
   newestKeys,
   openClientDirectory,
   withClient,
@@ -30,6 +33,8 @@ export async function openTarget(
 ): Promise<ClientDirectory> {
   const stored = newestKeys(system, source.path);
   const keys = stored && parseKeyRecord(stored.bytes);
+  const bucket = bucketAt(place.store);
+  if (bucket !== undefined) await fetchClient(system, bucket, place.client);
   const there = existing(system, place);
   if (there === undefined) return createClientDirectory(system, { ...place, ...recordOf(keys) });
   await withClient(system, there, async () => {
@@ -37,6 +42,11 @@ export async function openTarget(
     const present = known && parseKeyRecord(known.bytes);
     requireSameKeys(keys, present);
     if (keys === undefined || keys.number <= (present?.number ?? 0)) return;
+    if (bucket !== undefined) {
+      throw configInvalid(
+        `the source has other keys now, and ${bucket.shown} is a bucket, where keys cannot be changed yet`,
+      );
+    }
     await addKeys(system, there.path, { number: keys.number, bytes: keys.bytes });
   });
   return there;

@@ -201,7 +201,7 @@ class Run {
     const { store, source, target } = ends;
     const { signal, onProgress } = request;
     const sourceId = readFormat(system.files, source.path)?.clientId ?? '';
-    const origin = readOrigin(system, target);
+    const origin = await readOrigin(system, target);
     requireSameHistory({ source: old.catalog, sourceId, target: store.catalog, origin });
     const { missing, leftSet } = this.missing();
     const isFirst = store.catalog.sets.all().length === 0;

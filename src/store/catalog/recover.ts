@@ -41,6 +41,8 @@ import type { CommitPoint } from './state.js';
 
 /** An event that lists moved packs is smaller; larger events need not be read twice. */
 const MAX_MOVED_BYTES = 64 << 10;
+/** Commits of a log after which the catalog's own log is folded. */
+const FOLD_EVERY = 64;
 const NO_REMOVALS: Removals = {
   image: undefined,
   packs: new Set(),
@@ -321,7 +323,8 @@ class Recovery {
       catalog.rollback();
       throw error;
     }
-    catalog.foldLog();
+    // A log may have many small commits, and each fold takes syncs.
+    if (commit.isDurable !== true || this.commits % FOLD_EVERY === 0) catalog.foldLog();
     this.commits += 1;
   }
 

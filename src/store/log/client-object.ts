@@ -1,12 +1,13 @@
 /**
- * The object that makes a client: its format file and its first key record. It is created in one request, so a client
+ * The object that makes a client: its format file and its key record. It is created in one request, so a client
  * exists whole or not at all, and of two machines that create it at once, one succeeds.
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 import { readFormat } from '../client/format-file.js';
-import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName } from '../client/layout.js';
+import { newestKeys } from '../client/key-files.js';
+import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../client/layout.js';
 import type { BucketAccess } from './bucket-access.js';
 import { CLIENTS_PREFIX, clientObject, clientOf } from './names.js';
 import { sharedStore } from './shared-stores.js';
@@ -14,9 +15,6 @@ import { sharedStore } from './shared-stores.js';
 const VERSION = 1;
 const MAX_BYTES: number = 256 << 10;
 const MAX_FILE_BYTES: number = 64 << 10;
-const FIRST_KEYS: string = path.join(KEYS_DIRECTORY, keyFileName(1));
-/** Files of a client that the object has, in the order in which they are written. */
-const FILES = [FIRST_KEYS, FORMAT_FILE] as const;
 /** Most levels of folders in a client's directory. */
 const MAX_DEPTH = 4;
 
@@ -32,10 +30,7 @@ export async function publishClient(
   await shared.admit();
   const directory = path.join(access.cache, client);
   const files: Record<string, string> = {};
-  for (const name of FILES) {
-    const bytes = readStart(system.files, path.join(directory, name), MAX_FILE_BYTES);
-    if (bytes !== undefined) files[name] = bytes.toString('base64');
-  }
+  for (const [name, bytes] of filesIn(system, directory)) files[name] = bytes.toString('base64');
   const text = JSON.stringify({ version: VERSION, files });
   return (await shared.store.putNew(clientObject(client), Buffer.from(`${text}\n`))) === 'created';
 }
@@ -53,15 +48,13 @@ export async function fetchClient(
   const bytes = await store.readWhole(clientObject(client), MAX_BYTES);
   const files = bytes === undefined ? undefined : parse(bytes, client);
   const directory = path.join(access.cache, client);
-  if (await isAsHere(system, directory, files)) return;
+  if (isAsHere(system, directory, files)) return;
   discard(system, access, client);
   if (files === undefined) return;
   system.files.makeDirectory(directory, true);
-  if (files.has(FIRST_KEYS)) system.files.makeDirectory(path.join(directory, KEYS_DIRECTORY), true);
-  for (const name of FILES) {
-    const content = files.get(name);
-    const file = path.join(directory, name);
-    if (content !== undefined) await replaceFile(system.files, file, content, { isSecret: true });
+  if (files.size > 1) system.files.makeDirectory(path.join(directory, KEYS_DIRECTORY), true);
+  for (const [name, content] of files) {
+    await replaceFile(system.files, path.join(directory, name), content, { isSecret: true });
   }
   readFormat(system.files, directory); // throws if the object has a damaged one
 }
@@ -93,26 +86,45 @@ function parse(bytes: Buffer, client: string): ClientFiles {
   const isWhole = version === VERSION && typeof files === 'object' && files !== null;
   if (!isWhole) throw damaged();
   const parsed = new Map<string, Buffer>();
-  for (const name of FILES) {
-    const text = (files as Readonly<Record<string, unknown>>)[name];
-    if (typeof text === 'string') parsed.set(name, Buffer.from(text, 'base64'));
+  const { [FORMAT_FILE]: format, ...keys } = files as Readonly<Record<string, unknown>>;
+  for (const [name, text] of [...Object.entries(keys), [FORMAT_FILE, format] as const]) {
+    const isKnown = name === FORMAT_FILE || isKeyFile(name);
+    if (!isKnown || typeof text !== 'string' || parsed.size > 1) throw damaged();
+    parsed.set(name, Buffer.from(text, 'base64'));
   }
-  if (!parsed.has(FORMAT_FILE)) throw damaged();
   return parsed;
 }
 
+function isKeyFile(name: string): boolean {
+  const isThere = path.dirname(name) === KEYS_DIRECTORY;
+  return isThere && keyFileNumber(path.basename(name)) !== undefined;
+}
+
+/** Returns the files of a client that the object has: its newest key record if there is one, then its format file. */
+function filesIn({ files }: System, directory: string): ClientFiles {
+  const found = new Map<string, Buffer>();
+  const keys = newestKeys({ files }, directory);
+  if (keys !== undefined)
+    found.set(path.join(KEYS_DIRECTORY, keyFileName(keys.number)), keys.bytes);
+  const format = readStart(files, path.join(directory, FORMAT_FILE), MAX_FILE_BYTES);
+  if (format !== undefined) found.set(FORMAT_FILE, format);
+  return found;
+}
+
 /** True if the directory has exactly these files. */
-async function isAsHere(
-  { files }: System,
-  directory: string,
-  wanted: ClientFiles | undefined,
-): Promise<boolean> {
+function isAsHere(system: System, directory: string, wanted: ClientFiles | undefined): boolean {
+  const { files } = system;
   if (wanted === undefined) return files.status(directory) === undefined;
-  return FILES.every((name) => {
-    const here = readStart(files, path.join(directory, name), MAX_FILE_BYTES);
-    const there = wanted.get(name);
-    return there === undefined ? here === undefined : here?.equals(there) === true;
-  });
+  const folder = path.join(directory, KEYS_DIRECTORY);
+  const keys = files.status(folder) === undefined ? [] : files.list(folder);
+  const isOne = keys.length === wanted.size - 1;
+  return (
+    isOne &&
+    [...wanted].every(([name, bytes]) => {
+      const here = readStart(files, path.join(directory, name), MAX_FILE_BYTES + 1);
+      return here?.equals(bytes) === true;
+    })
+  );
 }
 
 /** Deletes what this machine has of a client. The folder gets another name first, so that nothing is half deleted. */

@@ -24,6 +24,11 @@ export function clientObject(client: string): string {
   return `${CLIENTS_PREFIX}${client}/${CLIENT_OBJECT}`;
 }
 
+/** Returns the name of a note of a client. */
+export function clientNote(client: string, name: string): string {
+  return `${CLIENTS_PREFIX}${client}/${name}`;
+}
+
 /** Returns the client that an object makes; undefined for another object. */
 export function clientOf(object: string): string | undefined {
   const [prefix, client, name, ...rest] = object.split('/');

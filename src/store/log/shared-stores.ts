@@ -12,7 +12,7 @@ export interface SharedStore {
 }
 
 /** Exists in the cache of a store that was found to arbitrate: it is not asked again. */
-const ARBITRATES_FILE = 'arbitrates';
+const ARBITRATES_FILE = '.arbitrates';
 
 const shared = new Map<string, Promise<SharedStore>>();
 

@@ -2,7 +2,9 @@
 import {
   type BucketAccess,
   checkClientName,
+  clientsIn,
   fetchClient,
+  listClients,
   openClientDirectory,
 } from '../../store/index.js';
 import { catchUp } from '../../store/writer/index.js';
@@ -23,4 +25,16 @@ export async function fetchHistory(
   const place = { store: access.cache, client };
   const options = catalogFile === undefined ? place : { ...place, catalogFile };
   await catchUp(system, openClientDirectory(system, options));
+}
+
+/** Does the same for all clients of a store, and discards those that it has no more. */
+export async function fetchHistories(
+  access: BucketAccess,
+  catalogFile: string | undefined,
+): Promise<void> {
+  const system = nodeSystem(CACHE_UMASK);
+  const there = await clientsIn(system, access);
+  for (const client of there) await fetchHistory(access, client, catalogFile);
+  const gone = listClients(system, access.cache).filter((client) => !there.includes(client));
+  for (const client of gone) await fetchClient(system, access, client);
 }

@@ -10,6 +10,7 @@ import { displayName } from '../../model/index.js';
 import { type BucketAccess, useBucket } from '../../store/index.js';
 import { addressOf, parseStorePlace, shownBucket } from '../../store/objects/index.js';
 import { absolutePath, byteText, cachePath, processEnvironment } from '../../system/index.js';
+import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { noteBucket } from './bucket-arguments.js';
 import { authoritiesIn } from './bucket-authorities.js';
 import { isSetAbove } from './precedence.js';
@@ -27,6 +28,7 @@ interface ClientChoice {
   readonly client?: string;
   readonly catalogFile?: string;
   readonly throughServer?: string | undefined;
+  readonly allClients?: boolean;
 }
 
 const DIGITS = 32;
@@ -34,7 +36,7 @@ const DIGITS = 32;
 const WITH_SERVER: readonly Tool[] = ['tardis', 'tardisd'];
 
 /** Returns how the bucket is reached that the settings name. Throws CONFIG_INVALID. */
-export function accessOf(settings: BucketChoice): BucketAccess {
+function accessOf(settings: BucketChoice): BucketAccess {
   const { database, endpoint, region, addressing, bucketCa, singleWriter } = settings;
   const place = parseStorePlace(database, '-D/--database');
   if (place.kind !== 'bucket') throw new Error('the store is no bucket');
@@ -71,11 +73,20 @@ export async function enterBucket(
   if (tool !== 'tardisd' && isElsewhere) return cache;
   makeCache(access);
   if (WITH_SERVER.includes(tool)) return cache;
-  const { client, catalogFile } = settings;
+  const { client, catalogFile, allClients } = settings;
   if (client === undefined) return cache;
-  const { fetchHistory } = await import('./bucket-history.js'); // only readers need a catalog here
-  await fetchHistory(access, client, catalogFile);
+  const { fetchHistory, fetchHistories } = await import('./bucket-history.js'); // only readers need a catalog here
+  if (tool === 'sonic clients' || allClients === true) await fetchHistories(access, catalogFile);
+  else await fetchHistory(access, client, catalogFile);
   return cache;
+}
+
+/** Makes this process use a second bucket, which a command writes to, and returns the directory that stands for it. */
+export function enterTarget(settings: BucketChoice): Buffer {
+  const access = accessOf(settings);
+  useBucket(access);
+  makeCache(access);
+  return Buffer.from(access.cache);
 }
 
 /** Returns the arguments that name the bucket to another command of ours. */
@@ -93,9 +104,12 @@ function argumentsOf(settings: BucketChoice): string[] {
   ];
 }
 
+/** Creates the cache, with a file that makes backups leave it out. */
 function makeCache({ cache }: BucketAccess): void {
   try {
     fs.mkdirSync(cache, { recursive: true, mode: 0o700 });
+    const mark = `${cache}/${SKIP_FILE_NAME}`;
+    if (!fs.existsSync(mark)) fs.writeFileSync(mark, '');
   } catch (error) {
     const why = systemCode(error);
     if (why === undefined) throw error;

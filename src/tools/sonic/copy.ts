@@ -1,10 +1,10 @@
 /** Implements `sonic copy`: copies clients to another store, and brings earlier copies up to date. */
 import path from 'node:path';
-import type { Settings } from '../../config/index.js';
+import { configInvalid, isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { copyClient, type CopyProgress, type CopyResult } from '../../maintenance/rewrite/index.js';
-import { displayText } from '../../model/index.js';
-import { isClientDirectory, listClients } from '../../store/index.js';
+import { displayName, displayText } from '../../model/index.js';
+import { closeSharedStores, isClientDirectory, listClients } from '../../store/index.js';
 import { byteText, realPathOf, type System, textBytes } from '../../system/index.js';
 import { jsonText } from '../shared/json-text.js';
 import { clientPlace, storeLimits, storeSystem } from '../shared/local-store.js';
@@ -45,12 +45,13 @@ export async function copy(options: Options): Promise<number> {
   const clients: Wanted[] = allClients
     ? listClients(system, store).map((name) => ({ client: name, as: name }))
     : [{ client, as: copyAs ?? client }];
+  const target = isBucketText(byteText(copyTo)) ? await enterCopyTarget(options, copyTo) : copyTo;
   const signal = interruptSignal('sonic copy', 'the same command continues it');
   const shown: Shown[] = [];
   let status = 0;
   for (const wanted of clients) {
     try {
-      const result = await copyOne(system, options, copyTo, wanted, signal);
+      const result = await copyOne(system, options, target, wanted, signal);
       if (result.lostVersions > 0) donePartly();
       if (!json) say(wanted, byteText(copyTo), result);
       shown.push({ ...wanted, ...result });
@@ -63,8 +64,20 @@ export async function copy(options: Options): Promise<number> {
       status = Math.max(status, failure.row.exitStatus);
     }
   }
+  if (target !== copyTo) await closeSharedStores();
   if (json) print(jsonText({ version: JSON_VERSION, to: byteText(copyTo), clients: shown }));
   return status;
+}
+
+/** Returns the directory that stands for a bucket. Throws CONFIG_INVALID. */
+async function enterCopyTarget(options: Options, copyTo: Buffer): Promise<Buffer> {
+  if (options.copyDeletes) {
+    throw configInvalid(
+      `${displayName(copyTo)} is a bucket, and --delete needs a directory (--to)`,
+    );
+  }
+  const { enterTarget } = await import('../shared/bucket-store.js'); // most copies go to directories
+  return enterTarget({ ...options, database: copyTo });
 }
 
 async function copyOne(

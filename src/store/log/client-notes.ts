@@ -1,0 +1,29 @@
+/** Small objects of a client that only the holder of its claim replaces. */
+import type { System } from '../../system/index.js';
+import type { BucketAccess } from './bucket-access.js';
+import { clientNote } from './names.js';
+import { sharedStore } from './shared-stores.js';
+
+/** Returns the bytes of a note; undefined if there is none. */
+export async function readClientNote(
+  system: System,
+  access: BucketAccess,
+  client: string,
+  name: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const { store } = await sharedStore(system, access);
+  return store.readWhole(clientNote(client, name), maxBytes);
+}
+
+/** Creates or replaces a note, durable when it resolves. Call with the client's claim held. */
+export async function writeClientNote(
+  system: System,
+  access: BucketAccess,
+  client: string,
+  name: string,
+  bytes: Buffer,
+): Promise<void> {
+  const { store } = await sharedStore(system, access);
+  await store.putOwn(clientNote(client, name), bytes);
+}

@@ -1,0 +1,56 @@
+/** Opens a copy of a history that lies in a bucket, as a machine does that has only the bucket. */
+import path from 'node:path';
+import type { History } from '../../src/history/index.js';
+import { copyClient } from '../../src/maintenance/rewrite/index.js';
+import {
+  type BucketAccess,
+  fetchClient,
+  openClientDirectory,
+  shareStore,
+  useBucket,
+} from '../../src/store/index.js';
+import { catchUp } from '../../src/store/writer/index.js';
+import { MemoryObjectStore, type Objects } from '../support/memory-object-store.js';
+import { type HistoryLab, openHere } from './history-lab.js';
+import { inlineSystem, SMALL_STORE } from './inline.js';
+
+const CATALOG = 'tardis.db';
+let machines = 0;
+
+/** Returns a machine that reaches the objects. */
+function machine(home: string, objects: Objects): BucketAccess {
+  machines += 1;
+  const cache = path.join(home, `machine-${machines}`);
+  const place = { bucket: 'test', prefix: '' };
+  const access = {
+    shown: 's3://test',
+    address: `http://test/${machines}`,
+    cache,
+    place,
+    settings: {},
+  };
+  const store = new MemoryObjectStore(objects);
+  shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+  useBucket(access);
+  inlineSystem().files.makeDirectory(cache);
+  return access;
+}
+
+/** Copies the client of a lab to a bucket, and opens it on another machine. */
+export async function openInBucket(lab: HistoryLab, client: string): Promise<History> {
+  const system = inlineSystem();
+  const objects: Objects = new Map();
+  const [writer, reader] = [machine(lab.home, objects), machine(lab.home, objects)];
+  await copyClient(system, {
+    source: { store: lab.place.store, client, catalogFile: CATALOG },
+    target: { store: writer.cache, client, catalogFile: CATALOG },
+    limits: SMALL_STORE.store,
+    deletes: false,
+    wasteRatio: 1,
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+  });
+  await fetchClient(system, reader, client);
+  await catchUp(system, openClientDirectory(system, { store: reader.cache, client }));
+  return openHere({ ...lab, place: { store: reader.cache, client } }, client);
+}
