@@ -1,10 +1,10 @@
 import { DirectoryBackend } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { backendSuite } from './backend.suite.js';
 
 backendSuite((t) => {
-  const backend = new DirectoryBackend(scratch(t), nodeSystem().files);
+  const backend = new DirectoryBackend(scratchInMemory(t), nodeSystem().files);
   t.teardown(() => backend.close());
   return backend;
 });

@@ -4,7 +4,7 @@ import { TardisError } from '../../src/errors/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { type JobRunner, openJobs } from '../../src/workers/index.js';
 import { fill } from '../helpers/jobs.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { threadsOf } from '../helpers/threads.js';
 import { noise } from '../helpers/tree.js';
 import { jobRunnerSuite, rangeOf, walkOf } from './job-runner.suite.js';
@@ -18,7 +18,7 @@ jobRunnerSuite(() => pool(2));
 test.serial(
   'a thread that dies fails its job with a code, and another one takes the next',
   async (t) => {
-    const folder = scratch(t);
+    const folder = scratchInMemory(t);
     fill(folder, { file: noise('file', 4 * MIB) });
     const { result: jobs, threads } = await threadsOf(() => pool(1));
     t.is(threads.length, 1);

@@ -9,7 +9,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import type { JobRunner, RangeInput, WalkInput } from '../../src/workers/index.js';
 import { fill, parcelOf, startAt, walkedOf } from '../helpers/jobs.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { noise } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
@@ -63,7 +63,7 @@ type Using = (title: string, work: (t: ExecutionContext, jobs: JobRunner) => Pro
 
 function resultsSuite(using: Using): void {
   using('a job returns its result and its time', async (t, jobs) => {
-    const folder = scratch(t);
+    const folder = scratchInMemory(t);
     fill(folder, { one: '1', 'two/three': '333' });
     const { output, busyMs } = await jobs.run('walk', walkOf(folder));
     t.deepEqual(
@@ -74,7 +74,7 @@ function resultsSuite(using: Using): void {
   });
 
   using('many jobs at once get a result each', async (t, jobs) => {
-    const folder = scratch(t);
+    const folder = scratchInMemory(t);
     const names = [...Array(MANY).keys()].map((n) => `d${n}/file ${n}`);
     fill(folder, Object.fromEntries(names.map((name) => [name, name])));
     const all = await Promise.all(
@@ -87,7 +87,7 @@ function resultsSuite(using: Using): void {
   });
 
   using('what the outside world did is in the result, and is no error', async (t, jobs) => {
-    const folder = scratch(t);
+    const folder = scratchInMemory(t);
     fill(folder, { kept: 'kept', gone: 'gone' });
     const parcel = parcelOf(folder);
     fs.rmSync(path.join(folder, 'gone'));
@@ -100,7 +100,7 @@ function resultsSuite(using: Using): void {
   });
 
   using('an error has a code, and the next job is not harmed', async (t, jobs) => {
-    const folder = scratch(t);
+    const folder = scratchInMemory(t);
     fill(folder, { one: '1' });
     const wrong = jobs.run('none' as 'walk', walkOf(folder));
     const error = await t.throwsAsync(wrong, { instanceOf: TardisError, code: 'INTERNAL' });
@@ -111,7 +111,7 @@ function resultsSuite(using: Using): void {
   });
 
   using('memory that is handed over cannot be used any more', async (t, jobs) => {
-    const folder = scratch(t);
+    const folder = scratchInMemory(t);
     fill(folder, { one: '1' });
     const parcel = parcelOf(folder);
     const rows = Uint8Array.from(parcel.rows);
@@ -126,7 +126,7 @@ function resultsSuite(using: Using): void {
 function rangesSuite(using: Using): void {
   const lab = (t: ExecutionContext): { file: string; content: Buffer } => {
     const content = noise('range', CHUNKS * MIB);
-    const file = path.join(scratch(t), 'file');
+    const file = path.join(scratchInMemory(t), 'file');
     fs.writeFileSync(file, content);
     return { file, content };
   };
@@ -197,7 +197,7 @@ function rangesSuite(using: Using): void {
 function endingSuite(make: () => Promise<JobRunner>): void {
   test('it can be closed before its first job, and while it works', async (t) => {
     await (await make()).close();
-    const folder = scratch(t);
+    const folder = scratchInMemory(t);
     fill(folder, { one: '1' });
     const jobs = await make();
     const pending = [...Array(MANY).keys()].map(async () => {

@@ -17,7 +17,7 @@ import {
 import { valueOfKind, valuesOfFields } from '../helpers/field-values.js';
 import {
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   type Outcome,
   pause,
@@ -27,7 +27,7 @@ import {
 } from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const system = nodeSystem();
 const OWN_PASSWORD = 'the words of the account';
@@ -244,7 +244,7 @@ test('what is taken from an account counts in sessions that are under way', asyn
   makeTree(at('more'), [file('large', noise(2, 40 << 20))]);
   // The slow link makes the session last longer than the server's interval between checks of rights (2 s).
   const args = [...as('adder', server), '--bandwidth-limit', '1M', at('more')];
-  const adding = run('tardis', [...args, source]);
+  const adding = run('tardis', [...args, source], { isProcess: true });
   await pause(3000);
   t.is((await sonic('--remove', 'adder')).status, 0, 'no session holds that up');
   const { status, stderr } = await adding;

@@ -10,7 +10,14 @@ import { encodeMessage, ENVELOPE_BYTES, type Head } from '../../src/transport/in
 import { helloBytes } from '../helpers/greetings.js';
 import { Peer, PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { rowOf } from '../helpers/rows.js';
-import { backup, pause, runWhenFree, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  pause,
+  runWhenFree,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { withHistory } from '../helpers/inline.js';
 import {
   differences,
@@ -22,6 +29,8 @@ import {
   removeScratch,
   text,
 } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const home = makeScratch();
 const store = path.join(home, 'store');

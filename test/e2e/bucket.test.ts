@@ -8,7 +8,7 @@ import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { codeIn } from '../helpers/codes.js';
 import { type Outcome, run } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { BUCKET, type S3Options, S3Server } from '../support/s3-server.js';
 
 const AT = ['bucket', '-D', `s3://${BUCKET}/all`, '--json'];
@@ -28,7 +28,7 @@ function examine(
 
 test('sonic bucket finds its endpoint and region by option, variable and key', async (t) => {
   const server = await started(t);
-  const config = path.join(scratch(t), 'tardis.cfg');
+  const config = path.join(scratchInMemory(t), 'tardis.cfg');
   fs.writeFileSync(config, `[Tardis]\nEndpoint = ${server.url}\nRegion = of-key\n`);
   for (const [args, environment, region] of [
     [['--endpoint', server.url, '--region', 'of-option'], {}, 'of-option'],
@@ -58,7 +58,7 @@ test('sonic bucket puts the name of the bucket where it is told to', async (t) =
 });
 
 test('sonic bucket trusts the authority it is given, and no other', async (t) => {
-  const folder = scratch(t);
+  const folder = scratchInMemory(t);
   const { certFile, keyFile } = await certificateIn(folder, 'localhost');
   const tls = { cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile) };
   const server = https.createServer(tls, (request, response) => {

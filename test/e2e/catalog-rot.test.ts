@@ -5,12 +5,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { commandsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { blobsIn, flipAt, rotBlob } from '../helpers/rot.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { addTo, differences, dir, file, look, text } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const FILES = 24;

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backupsRunHere, listedSets, run } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -18,7 +18,7 @@ const MOST_MS = 120_000;
 
 test.serial('a second rebuild reports what the first one could not make anew', async (t) => {
   t.timeout(MOST_MS);
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const store = path.join(home, 'store');
   const source = path.join(home, 'source');
   const words = ['-D', store, '-C', 'c'];

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
-import { backup, pause, rest, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, pause, rest, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import {
   differences,
@@ -19,6 +19,8 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 /** Factor by which the usual parity makes a store larger, at most. */

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import {
@@ -18,7 +18,7 @@ import {
   text,
 } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const MIB = 1 << 20;
 const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribute } } : {};

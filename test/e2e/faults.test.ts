@@ -20,7 +20,7 @@ import {
   restoreInline,
   withHistory,
 } from '../helpers/inline.js';
-import { freshPaths, strike } from '../helpers/strike.js';
+import { freshPaths, pointsOf, strike } from '../helpers/strike.js';
 import { here } from '../helpers/kinds.js';
 import {
   addTo,
@@ -40,15 +40,16 @@ import {
   text,
 } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
-import { share } from '../helpers/share.js';
+import { share, smallShare } from '../helpers/share.js';
 
 const random = seededRandom(seed);
-/** One in this many operations is hit by each kind of trouble: other ones by each kind, and for each seed. */
-const STRIDE = Math.max(1, Math.round(1 / share));
-/** One in this many is hit of the operations that are frequent and change nothing on the disk. */
-const THIN_STRIDE = Math.max(1, Math.round(4 / share));
-const THINNED = /^(sql\.(run|get|all|iterate)|files\.(status|read)|native\.sha256)$/;
-const ALWAYS_HIT = 2;
+/** A tenth of the operations is hit by each kind of trouble, and fewer of those that are frequent and change nothing. */
+const STRIDES = {
+  stride: Math.max(1, Math.round(1 / share)),
+  frequent: /^(sql\.(run|get|all|iterate)|files\.(status|read)|native\.sha256)$/,
+  frequentStride: Math.max(1, Math.round(4 / smallShare)),
+  rareFirst: 2,
+};
 
 const home = makeScratch();
 test.after.always(() => removeScratch(home));
@@ -126,20 +127,6 @@ const tree = new ChangingTree();
 interface Known {
   readonly place: Place;
   readonly wanted: ReadonlyMap<string, Snapshot>;
-}
-
-/** Returns the numbers of the operations to hit. The first of each name is always hit by one kind of trouble. */
-function pointsOf(operations: readonly string[], trouble: Trouble): number[] {
-  const turn = TROUBLES.indexOf(trouble) + seed;
-  const counts = new Map<string, number>();
-  return operations.flatMap((operation, index) => {
-    const count = (counts.get(operation) ?? 0) + 1;
-    counts.set(operation, count);
-    const isThinned = THINNED.test(operation) && count > ALWAYS_HIT;
-    const stride = isThinned ? THIN_STRIDE : STRIDE;
-    const ofAll = count === 1 ? Math.min(stride, TROUBLES.length) : stride;
-    return (index + turn) % ofAll === 0 ? [index + 1] : [];
-  });
 }
 
 async function restored(place: Place, set: string, into = freshPath('out')): Promise<Snapshot> {
@@ -264,7 +251,7 @@ for (const trouble of TROUBLES) {
   test.serial(`a first backup: ${trouble.name}`, async (t) => {
     const operations = await watched(undefined);
     const hits: (string | undefined)[] = [];
-    for (const at of pointsOf(operations, trouble)) {
+    for (const at of pointsOf(operations, trouble, STRIDES)) {
       hits.push(await troubledBackup(t, undefined, trouble, at));
     }
     report(t, hits, operations.length);
@@ -278,7 +265,7 @@ for (const trouble of TROUBLES) {
     const other = (): Known => starts.get(tree.state === 'first' ? 'second' : 'first')!;
     const operations = await watched(other());
     const hits: (string | undefined)[] = [];
-    for (const at of pointsOf(operations, trouble)) {
+    for (const at of pointsOf(operations, trouble, STRIDES)) {
       hits.push(await troubledBackup(t, other(), trouble, at));
     }
     report(t, hits, operations.length);
@@ -322,7 +309,7 @@ for (const trouble of TROUBLES) {
     const request = { paths: [tree.source], output: freshPath('out') };
     await restoreInline(faultySystem(inlineSystem(), plan), known.place, request);
     const hits: (string | undefined)[] = [];
-    for (const at of pointsOf(plan.seen, trouble)) {
+    for (const at of pointsOf(plan.seen, trouble, STRIDES)) {
       hits.push(await troubledRestore(t, known, trouble, at));
       t.deepEqual(await checkSets(t, known, 'a fresh restore'), ['before']);
     }

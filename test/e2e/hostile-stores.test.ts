@@ -10,7 +10,7 @@ import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import { isEntryName } from '../../src/model/index.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { run } from '../helpers/commands.js';
+import { backupsRunHere, run } from '../helpers/commands.js';
 import { sandbox } from '../helpers/guarded.js';
 import { isFileName, strings, Tally, toldCode, tried } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, restoreInline, withHistory } from '../helpers/inline.js';
@@ -24,6 +24,8 @@ import {
   removeScratch,
   symlink,
 } from '../helpers/tree.js';
+
+backupsRunHere();
 
 // The state that clients remember is not needed after the test.
 const state = makeScratch();

@@ -31,7 +31,7 @@ import {
   type PurposeName,
 } from '../../src/transport/index.js';
 import { helloOf } from '../helpers/greetings.js';
-import { run, type Tool } from '../helpers/commands.js';
+import { backupsRunHere, run, type Tool } from '../helpers/commands.js';
 import { sandbox } from '../helpers/guarded.js';
 import {
   CONTROL,
@@ -45,6 +45,8 @@ import {
 import { backupInline, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { rowOf } from '../helpers/rows.js';
 import { differences, file, look, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 // The state that clients remember is not needed after the test.
 const state = makeScratch();

@@ -2,8 +2,17 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, type BackupReport, rest, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  type BackupReport,
+  backupsRunHere,
+  rest,
+  run,
+  succeed,
+} from '../helpers/commands.js';
 import { dir, file, makeTree, noise, scratch, sparse } from '../helpers/tree.js';
+
+backupsRunHere();
 
 /** Directories with files of size 0, and of one page; each file gives a few bytes. */
 const FOLDERS = ['/proc/sys/kernel/keys', '/sys/kernel/mm/transparent_hugepage/khugepaged'];

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, listedSets, run, Running, succeed } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look, noise } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
@@ -18,7 +18,7 @@ interface Lab {
 
 /** Makes a client with one set, and a tree with more to back up. */
 async function lab(t: ExecutionContext): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   fs.mkdirSync(source);
   fs.writeFileSync(path.join(source, 'old'), noise('old', 5000));

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BIN, cleanEnvironment, succeed, type Tool } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look } from '../helpers/tree.js';
 
 const FILES = 1500;
@@ -56,7 +56,7 @@ async function interruptedAtWork(tool: Tool, args: readonly string[]): Promise<E
 
 /** Makes a client with two sets of many small files, some of which are in the first set only. */
 async function storeOf(t: ExecutionContext, more: readonly string[]) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const place = ['-D', store, '-C', 'me', ...more];
   for (let n = 0; n < FILES; n += 1) {
@@ -106,7 +106,7 @@ test.serial('new keys for a store are interrupted, and the same command goes on'
 });
 
 test.serial('the second interrupt ends a command at once, whatever it waits for', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   const place = ['-D', path.join(home, 'store'), '-C', 'me'];
   fs.mkdirSync(source);

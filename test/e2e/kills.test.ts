@@ -1,10 +1,14 @@
 /** kill -9 of client or server at random moments; see test/helpers/thrash.ts. */
 import test from 'ava';
+import { commandsRunHere } from '../helpers/commands.js';
 import { thrash } from '../helpers/thrash.js';
 import { scratch } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
+import { shareOf } from '../helpers/share.js';
 
-const ROUNDS = 12;
+commandsRunHere();
+
+const ROUNDS = shareOf(120);
 
 test('whoever is killed, finished sets restore and the next run continues', async (t) => {
   const report = await thrash({

@@ -3,7 +3,15 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, type BackupReport, jsonLines, rest, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  type BackupReport,
+  backupsRunHere,
+  jsonLines,
+  rest,
+  run,
+  succeed,
+} from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
 import {
   addTo,
@@ -20,6 +28,8 @@ import {
   sparse,
   symlink,
 } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const NOBODY = 65_534;
 const TIB = 2 ** 40;

@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, Server, succeed } from '../helpers/commands.js';
 import { dir, file, makeTree, scratch, symlink } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const PASSWORD = '--password=of these links';
 

@@ -2,10 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const PASSWORD = '--password=long enough for this';
 

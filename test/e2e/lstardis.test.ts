@@ -3,9 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
-import { jsonLines, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { dir, file, makeScratch, makeTree, removeScratch, symlink } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const home = makeScratch();
 const store = path.join(home, 'store');

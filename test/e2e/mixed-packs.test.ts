@@ -5,9 +5,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { run } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { backupsRunHere, run } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
@@ -32,7 +34,7 @@ function packIn(client: string, pack: number): string {
 }
 
 async function made(t: ExecutionContext, secret: readonly string[]): Promise<Made> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [one, other] = [path.join(home, 'one'), path.join(home, 'other')];
   const source = path.join(home, 'source');
   fs.mkdirSync(source);
@@ -64,7 +66,7 @@ async function made(t: ExecutionContext, secret: readonly string[]): Promise<Mad
 }
 
 function secretOf(t: ExecutionContext): string[] {
-  const file = path.join(scratch(t), 'password');
+  const file = path.join(scratchInMemory(t), 'password');
   fs.writeFileSync(file, 'of a test\n', { mode: 0o600 });
   return ['--password-file', file];
 }
@@ -95,7 +97,7 @@ for (const kind of ['plain', 'encrypting'] as const) {
 test('a check goes on where the set behind the one that this machine remembers does not fit its seal', async (t) => {
   t.timeout(MOST_MS);
   const { words, client, other, ofThree } = await made(t, secretOf(t));
-  const env = { XDG_STATE_HOME: scratch(t) };
+  const env = { XDG_STATE_HOME: scratchInMemory(t) };
   const four = `${client}.four`;
   fs.renameSync(client, four);
   fs.cpSync(ofThree, client, { recursive: true });
@@ -106,7 +108,7 @@ test('a check goes on where the set behind the one that this machine remembers d
   for (const name of fs.readdirSync(client)) {
     if (name.startsWith('tardis.db')) fs.rmSync(path.join(client, name));
   }
-  const elsewhere = { env: { XDG_STATE_HOME: scratch(t) } };
+  const elsewhere = { env: { XDG_STATE_HOME: scratchInMemory(t) } };
   t.is((await run('sonic', ['rebuild', ...words], elsewhere)).status, FOUND);
   const deleted = await run('sonic', ['delete', '--yes', ...words, '3'], elsewhere);
   t.is(deleted.status, 0, deleted.stderr);

@@ -2,9 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import test from 'ava';
-import { backup, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
+
+backupsRunHere();
 
 test('a copied store is listed, sound, restored, and gone on with, also from a machine without memory', async (t) => {
   const { store, source, at } = lab(t);

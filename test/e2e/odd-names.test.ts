@@ -10,7 +10,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { systemCode } from '../../src/errors/index.js';
 import { nodeSystem, OpenKind, seededRandom } from '../../src/system/index.js';
-import { backup, rest, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
 import {
   dir,
@@ -26,6 +26,8 @@ import {
   type TreeNode,
 } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
+
+backupsRunHere();
 
 const ENTRIES = 10_000;
 const MAX_DEPTH = 12;

@@ -2,8 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, BIN, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, BIN, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+
+backupsRunHere();
 
 test('keys and options of older releases are answered with what to write', async (t) => {
   const { source, place, written } = lab(t);

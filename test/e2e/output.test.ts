@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BIN, listedSets, succeed, type Tool } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, text } from '../helpers/tree.js';
 
 const TREE = Array.from({ length: 40 }, (_, index) =>
@@ -40,7 +40,7 @@ async function runDeaf(
 }
 
 function place(t: ExecutionContext): { source: string; store: string[]; folder: string } {
-  const folder = scratch(t);
+  const folder = scratchInMemory(t);
   const source = path.join(folder, 'source');
   makeTree(source, TREE);
   return { folder, source, store: ['-D', path.join(folder, 'store'), '-C', 'me'] };

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { type CommandOptions, run, succeed } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
 
 const NOBODY = 65_534;
@@ -45,7 +45,7 @@ for (const [what, password] of [
       t.pass();
       return;
     }
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     fs.chmodSync(home, 0o755);
     const store = path.join(home, 'store');
     const source = path.join(home, 'source');

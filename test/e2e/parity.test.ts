@@ -2,11 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, commandsRunHere, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const MIB = 1 << 20;
 

@@ -3,10 +3,12 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { run, Server, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
 import { file, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const PASSWORD = '--password=long enough for this';
 /** Milliseconds for one command, far more than any of them takes here. */

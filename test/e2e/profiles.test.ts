@@ -4,9 +4,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { differences, dir, file, makeTree, noise, scratch, look, text } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));

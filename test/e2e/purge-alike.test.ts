@@ -10,7 +10,7 @@ import { plainPackr } from '../../src/system/msgpack/index.js';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { noise, text } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/upkeep.js';
 
@@ -85,7 +85,7 @@ interface Lab {
 }
 
 async function lab(t: ExecutionContext): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [source, config, secret] = ['tree', 'config', 'secret'].map((name) =>
     path.join(home, name),
   );
@@ -185,7 +185,7 @@ test('an account without the right to purge cannot evict the first set of a day'
 });
 
 test('a backup with --purge says that nothing went because the clock has jumped', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, config] = ['store', 'tree', 'config'].map((name) => path.join(home, name));
   const place = ['-D', store!, '-C', 'me'];
   fs.mkdirSync(source!);
@@ -215,7 +215,7 @@ test('a backup with --purge says that nothing went because the clock has jumped'
 });
 
 test('sonic stats counts what purged sets held until it is freed', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = ['store', 'tree'].map((name) => path.join(home, name));
   const place = ['-D', store!, '-C', 'me'];
   fs.mkdirSync(source!);

@@ -2,11 +2,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, listedSets, run, Server, succeed } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { backup, backupsRunHere, listedSets, run, Server, succeed } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+
+backupsRunHere();
 
 async function fourSets(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   fs.mkdirSync(source);
   const place = ['-D', store, '-C', 'me'];

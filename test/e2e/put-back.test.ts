@@ -5,9 +5,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { addTo, differences, file, look, noise, type Snapshot } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 

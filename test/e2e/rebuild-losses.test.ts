@@ -8,7 +8,7 @@ import test from 'ava';
 import { copyCatalog } from '../../src/store/writer/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { commandsRunHere, listedSets, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, listedSets, run, succeed } from '../helpers/commands.js';
 import { contentsOf } from '../helpers/damage.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { copyOf, lived, type Lived } from '../helpers/lived-store.js';
@@ -16,7 +16,7 @@ import { PASSWORD } from '../helpers/rekeys.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;

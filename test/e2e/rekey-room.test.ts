@@ -3,9 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { codeIn } from '../helpers/codes.js';
-import { backup, type CommandOptions, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, type CommandOptions, run, succeed } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { addTo, file, makeTree, noise, scratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 const SECRET = 'gravel-Otter9-lamp';

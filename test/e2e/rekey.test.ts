@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   listedSets,
   type Outcome,
@@ -31,7 +31,7 @@ import {
   symlink,
 } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const MIB = 1 << 20;
 const SECRET = 'gravel-Otter9-lamp';

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, commandsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import {
   differences,
   dir,
@@ -18,7 +18,7 @@ import {
   text,
 } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const home = makeScratch();
 const store = path.join(home, 'store');

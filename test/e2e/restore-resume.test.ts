@@ -1,13 +1,14 @@
 /**
  * Interrupted restores: at whatever moment a restore ends, the same command finishes it without manual steps. Files of
- * others stay. A replaced file is the old one or the new one, complete.
+ * others stay. A replaced file is the old one or the new one, complete. TEST_SEED replays a run; TEST_SHARE=1 tests
+ * every operation.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { PolicyOptions } from '../../src/restore/index.js';
 import { faultySystem, KilledError } from '../support/faults.js';
-import { type NativeCalls, type System } from '../../src/system/index.js';
+import { type NativeCalls, seededRandom, type System } from '../../src/system/index.js';
 import { backup, pause, run, Running, succeed } from '../helpers/commands.js';
 import { Ledger, Plan, watchOnly } from '../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
@@ -24,8 +25,11 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+import { seed } from '../helpers/seed.js';
+import { partOf, share } from '../helpers/share.js';
 
 const MIB = 1 << 20;
+const random = seededRandom(seed);
 
 class Lab {
   readonly home: string;
@@ -101,6 +105,25 @@ class Lab {
 
 const POLICIES: readonly PolicyOptions[] = [{}, { overwrite: 'always' }, { overwrite: 'never' }];
 
+/** An operation of a restore, by its number; 1 is the first. */
+interface Point {
+  readonly operation: string;
+  readonly at: number;
+}
+
+/** Returns the operations of a restore that a plan has seen. */
+function pointsIn(watch: Plan): Point[] {
+  return watch.seen.map((operation, index) => ({ operation, at: index + 1 }));
+}
+
+/** Operations on the catalog leave nothing behind. */
+const isOfTarget = ({ operation }: Point): boolean => !operation.startsWith('sql.');
+
+/** Returns a share of the points that TEST_SEED chooses, with each name of an operation. */
+function somePoints(points: readonly Point[]): Point[] {
+  return partOf(points, share, random, ({ operation }) => [operation]);
+}
+
 for (const policy of POLICIES) {
   test.serial(
     `killed at every operation, overwriting ${policy.overwrite ?? 'nothing'}`,
@@ -109,18 +132,17 @@ for (const policy of POLICIES) {
       const watch = watchOnly();
       await lab.restore(lab.freshOutput(), faultySystem(inlineSystem(), watch), policy);
       t.true(watch.seen.length > 50);
-      // Operations on the catalog leave nothing behind, so they are not tested. For one mode that resembles another, a
-      // sample is enough.
+      // One mode resembles another, so a sample of it is enough.
       const stride = policy.overwrite === 'never' ? 4 : 1;
-      const points = watch.seen.flatMap((operation, at) =>
-        operation.startsWith('sql.') || at % stride !== 0 ? [] : [at + 1],
-      );
-      for (const at of points) {
+      const all = pointsIn(watch).filter((point) => isOfTarget(point) && point.at % stride === 0);
+      const points = somePoints(all);
+      for (const { at } of points) {
         const output = lab.freshOutput();
         const plan = new Plan(at, { kind: 'kill' });
         await lab.mayDie(output, (base) => faultySystem(base, plan), policy);
-        await lab.again(t, output, policy, `killed at operation ${at}, ${plan.hit}`);
+        await lab.again(t, output, policy, `killed at operation ${at}, ${plan.hit} (seed ${seed})`);
       }
+      t.log(`seed ${seed}: ${points.length} of ${all.length} operations`);
     },
   );
 }
@@ -128,11 +150,11 @@ for (const policy of POLICIES) {
 /** One error, which the restore either reports or fails with. */
 const ONE_ERROR = { kind: 'fail-once', code: 'EIO' } as const;
 
-/** Returns the numbers of the operations of a restore that may fail, without those on the catalog. */
-async function pointsOf(lab: Lab, policy: PolicyOptions): Promise<number[]> {
+/** Returns the operations of a restore that may fail, without those on the catalog. */
+async function pointsOf(lab: Lab, policy: PolicyOptions): Promise<Point[]> {
   const watch = watchOnly();
   await lab.restore(lab.freshOutput(), faultySystem(inlineSystem(), watch), policy);
-  return watch.seen.flatMap((name, at) => (name.startsWith('sql.') ? [] : [at + 1]));
+  return pointsIn(watch).filter(isOfTarget);
 }
 
 for (const policy of [{}, { overwrite: 'always' }] as const) {
@@ -140,16 +162,18 @@ for (const policy of [{}, { overwrite: 'always' }] as const) {
     `what failed once is there after the same command, overwriting ${policy.overwrite ?? 'nothing'}`,
     async (t) => {
       const lab = await Lab.with(t);
-      const points = await pointsOf(lab, policy);
-      t.true(points.length > 50);
+      const all = await pointsOf(lab, policy);
+      t.true(all.length > 50);
+      const points = somePoints(all);
       let failed = 0;
-      for (const at of points) {
+      for (const { at } of points) {
         const output = lab.freshOutput();
         const plan = new Plan(at, ONE_ERROR);
         const isDone = await lab.mayDie(output, (base) => faultySystem(base, plan), policy);
         failed += isDone ? 0 : 1;
-        await lab.again(t, output, policy, `failed at operation ${at}, ${plan.hit}`);
+        await lab.again(t, output, policy, `failed at operation ${at}, ${plan.hit} (seed ${seed})`);
       }
+      t.log(`seed ${seed}: ${failed} of ${points.length} failed, of ${all.length} operations`);
       t.true(failed > points.length / 4);
     },
   );
@@ -176,12 +200,18 @@ test.serial(
   'a run that goes on with one that ended with failures may be killed, too',
   async (t) => {
     const lab = await Lab.with(t);
-    for (let at = 1; ; at += 1) {
+    const watch = watchOnly();
+    await lab.restore(await endedWithFailure(lab), faultySystem(inlineSystem(), watch), {});
+    let killed = 0;
+    for (const { at } of somePoints(pointsIn(watch))) {
       const output = await endedWithFailure(lab);
       const plan = new Plan(at, { kind: 'kill' });
-      if (await lab.mayDie(output, (base) => faultySystem(base, plan), {})) break;
-      await lab.again(t, output, {}, `killed at operation ${at}, ${plan.hit}`);
+      if (await lab.mayDie(output, (base) => faultySystem(base, plan), {})) continue;
+      killed += 1;
+      await lab.again(t, output, {}, `killed at operation ${at}, ${plan.hit} (seed ${seed})`);
     }
+    t.log(`seed ${seed}: killed at ${killed} of ${watch.seen.length} operations`);
+    t.true(killed > 5);
   },
 );
 
@@ -285,18 +315,31 @@ test.serial(
       ['a/one', 'my one'],
       ['b/large', 'my large'],
     ]);
-    for (let at = 1; ; at += 1) {
+    const prepared = (): string => {
       const output = lab.freshOutput();
-      const top = path.join(output, 'tree');
       for (const [name, content] of old) {
-        fs.mkdirSync(path.dirname(path.join(top, name)), { recursive: true });
-        fs.writeFileSync(path.join(top, name), content);
+        const there = path.join(output, 'tree', name);
+        fs.mkdirSync(path.dirname(there), { recursive: true });
+        fs.writeFileSync(there, content);
       }
+      return output;
+    };
+    const watch = watchOnly();
+    await lab.restore(prepared(), faultySystem(inlineSystem(), watch), policy);
+    const all = pointsIn(watch)
+      .filter(isOfTarget)
+      .map(({ operation }, index) => ({ operation, at: index + 1 }));
+    let killed = 0;
+    for (const { at } of somePoints(all)) {
+      const output = prepared();
+      const top = path.join(output, 'tree');
       const plan = new Plan(Infinity, { kind: 'kill' }, undefined, (operation, { seen }) => {
         const isOurs = operation.startsWith('native.') || operation === 'files.write';
         return isOurs && seen.filter((name) => !name.startsWith('sql.')).length >= at;
       });
-      if (await lab.mayDie(output, (base) => faultySystem(base, plan), policy)) break;
+      // After the last call that changes the target, nothing is left to be killed at.
+      if (await lab.mayDie(output, (base) => faultySystem(base, plan), policy)) continue;
+      killed += 1;
       for (const [name, content] of old) {
         const found = fs.readFileSync(path.join(top, name));
         const isWhole =
@@ -304,8 +347,10 @@ test.serial(
           found.equals(fs.readFileSync(path.join(lab.source, name)));
         t.true(isWhole, `${name} is neither the old nor the new one, ${plan.hit} (${at})`);
       }
-      await lab.again(t, output, policy, `killed at ${plan.hit} (${at})`);
+      await lab.again(t, output, policy, `killed at ${plan.hit} (${at}, seed ${seed})`);
     }
+    t.log(`seed ${seed}: killed at ${killed} of ${all.length} operations`);
+    t.true(killed > 5);
   },
 );
 

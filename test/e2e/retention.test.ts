@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { plainPackr } from '../../src/system/msgpack/index.js';
 import {
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   pause,
   run,
@@ -15,7 +15,7 @@ import {
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { file, makeTree, scratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const DAY_MS = 86_400_000;
 

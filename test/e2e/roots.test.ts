@@ -4,9 +4,19 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { backup, type BackupReport, BIN, jsonLines, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  type BackupReport,
+  backupsRunHere,
+  BIN,
+  jsonLines,
+  run,
+  succeed,
+} from '../helpers/commands.js';
 import { dumpHistory } from '../helpers/inline.js';
 import { dir, differences, file, look, makeTree, removeScratch, scratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 /** Runs a backup that must end with this status; returns its report. */
 async function ends(

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import {
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   listedSets,
   rest,
@@ -29,7 +29,7 @@ import {
   type TreeNode,
 } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;

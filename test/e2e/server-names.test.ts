@@ -1,7 +1,9 @@
 /** Values for --server that are not host names. */
 import test from 'ava';
-import { run, type Tool } from '../helpers/commands.js';
+import { backupsRunHere, run, type Tool } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+
+backupsRunHere();
 
 const PASSWORD = '--password=gravel-Otter9-lamp';
 

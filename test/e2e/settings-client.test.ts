@@ -3,10 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Codec } from '../../src/store/index.js';
-import { backup, rest, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, rest, run, Server, succeed } from '../helpers/commands.js';
 import { codecsStored, lab } from '../helpers/settings.js';
 import { addTo, differences, dir, file, look, noise, text } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
+
+backupsRunHere();
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;

@@ -9,6 +9,7 @@ import test from 'ava';
 import { TOOLS } from '../../src/config/index.js';
 import {
   backup,
+  backupsRunHere,
   jsonLines,
   run,
   Running,
@@ -19,6 +20,8 @@ import {
 import { explained, lab } from '../helpers/settings.js';
 import { addTo, differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
+
+backupsRunHere();
 
 const LATIN1 = (text: string): Buffer => Buffer.from(text, 'latin1');
 

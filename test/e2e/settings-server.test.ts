@@ -8,9 +8,19 @@ import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import { decodeMessage } from '../../src/transport/index.js';
 import { helloBytes } from '../helpers/greetings.js';
-import { backup, run, Running, Server, succeed, type CommandOptions } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  type CommandOptions,
+  run,
+  Running,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { addTo, dir, file, isRoot, noise } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 const NOBODY = 65_534;
@@ -194,6 +204,7 @@ function modesIn(store: string): { files: string[]; directories: string[] } {
 
 test('Umask decides about the permissions of a store', async (t) => {
   const { at, source, written } = lab(t);
+  const alone = { isProcess: true } as const; // a thread has no umask of its own
   addTo(source, file('large', noise(1, 2 * MIB)));
   for (const [umask, files, directories] of [
     ['002', '664', '775'],
@@ -201,13 +212,16 @@ test('Umask decides about the permissions of a store', async (t) => {
   ] as const) {
     const text = `[Tardis]\nUmask = ${umask}\n[Pipeline]\nPackContentSize = 0\n`;
     const config = ['--local-config', written(umask, text)];
-    await backup(['-D', at(`s ${umask}`), '-C', 'me', '--local', '--create', ...config, source]);
+    await backup(
+      ['-D', at(`s ${umask}`), '-C', 'me', '--local', '--create', ...config, source],
+      alone,
+    );
     t.deepEqual(modesIn(at(`s ${umask}`)), { files: [files], directories: [directories] });
   }
-  await succeed('sonic', ['create', '-D', at('made'), '-C', 'me', '--umask', '007']);
+  await succeed('sonic', ['create', '-D', at('made'), '-C', 'me', '--umask', '007'], alone);
   t.deepEqual(modesIn(at('made')), { files: ['660'], directories: ['770'] });
-  await succeed('sonic', ['create', '-D', at('usual'), '-C', 'me']);
-  await backup(['-D', at('usual'), '-C', 'me', '--local', source]);
+  await succeed('sonic', ['create', '-D', at('usual'), '-C', 'me'], alone);
+  await backup(['-D', at('usual'), '-C', 'me', '--local', source], alone);
   const { files, directories } = modesIn(at('usual'));
   // If the process that runs the tests has a stricter umask, the modes have fewer bits.
   const own = process.umask();

@@ -5,12 +5,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { commandsRunHere, jsonLines, run } from '../helpers/commands.js';
+import { backupsRunHere, jsonLines, run } from '../helpers/commands.js';
 import { PASSWORD } from '../helpers/rekeys.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
@@ -36,7 +36,7 @@ async function backUp({ words, source }: Client, text: string, more: readonly st
 
 /** Creates a client with four sets, each in a pack of its own. */
 async function client(t: ExecutionContext, secret: readonly string[] = []): Promise<Client> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const store = path.join(home, 'store');
   const source = path.join(home, 'source');
   fs.mkdirSync(source);
@@ -50,7 +50,7 @@ async function client(t: ExecutionContext, secret: readonly string[] = []): Prom
 
 /** Restores the file of a set; returns its content. */
 async function restored(t: ExecutionContext, { words, source }: Client, set: number) {
-  const into = scratch(t);
+  const into = scratchInMemory(t);
   const file = path.join(source, 'file');
   const ended = await run('regenerate', [...words, '-b', String(set), '-o', into, file]);
   t.is(ended.status, 0, ended.stderr);

@@ -4,9 +4,11 @@ import net from 'node:net';
 import { once } from 'node:events';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { jsonLines, run, Server, succeed } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
@@ -29,7 +31,7 @@ interface Made {
 }
 
 async function client(t: ExecutionContext): Promise<Made> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'source')];
   fs.mkdirSync(source);
   fs.writeFileSync(path.join(source, 'file'), 'text');

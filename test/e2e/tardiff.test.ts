@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, commandsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import {
   dir,
@@ -16,7 +16,7 @@ import {
   symlink,
 } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const home = makeScratch();
 const store = path.join(home, 'store');

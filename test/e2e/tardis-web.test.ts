@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { run, Running, succeed } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { dataFiles } from '../helpers/damage.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
@@ -26,7 +26,7 @@ async function makeLab(base: string): Promise<Lab> {
 }
 
 test('without the cookie, with a used token or for another host nothing is sent', async (t) => {
-  const { store } = await makeLab(scratch(t));
+  const { store } = await makeLab(scratchInMemory(t));
   const door = await WebDoor.start(store);
   try {
     const ask = door.ask.bind(door);
@@ -65,7 +65,7 @@ test('without the cookie, with a used token or for another host nothing is sent'
 });
 
 test('what changes something needs the header of the page, and a known shape', async (t) => {
-  const { store, source } = await makeLab(scratch(t));
+  const { store, source } = await makeLab(scratchInMemory(t));
   const door = await WebDoor.start(store);
   try {
     const cookie = await door.enter();
@@ -110,7 +110,7 @@ test('what changes something needs the header of the page, and a known shape', a
 });
 
 test('damage that a restore finds is marked, so that the next backup sends the content again', async (t) => {
-  const base = scratch(t);
+  const base = scratchInMemory(t);
   const { store, source } = await makeLab(base);
   const place = ['-D', store, '-C', 'me'];
   const large = `${source}/docs/large`;
@@ -152,7 +152,7 @@ test('damage that a restore finds is marked, so that the next backup sends the c
 });
 
 test('a page out of a backup cannot act, and the page of tardis-web loads nothing else', async (t) => {
-  const { store, source } = await makeLab(scratch(t));
+  const { store, source } = await makeLab(scratchInMemory(t));
   const door = await WebDoor.start(store);
   try {
     const cookie = await door.enter();
@@ -177,7 +177,7 @@ test('a page out of a backup cannot act, and the page of tardis-web loads nothin
 });
 
 test('what a directory has lost is listed with the last set that has it', async (t) => {
-  const { store, source } = await makeLab(scratch(t));
+  const { store, source } = await makeLab(scratchInMemory(t));
   fs.rmSync(`${source}/docs/a.txt`);
   await succeed('tardis', ['-D', store, '-C', 'me', '--local', source]);
   const door = await WebDoor.start(store);
@@ -197,7 +197,7 @@ test('what a directory has lost is listed with the last set that has it', async 
 });
 
 test('tardis-web listens where it is told to, and ends when nobody asks', async (t) => {
-  const { store } = await makeLab(scratch(t));
+  const { store } = await makeLab(scratchInMemory(t));
   const first = await WebDoor.start(store);
   const { port } = first.url;
   const args = ['-D', store, '-C', 'me', '--no-browser', '--web-port', port];
@@ -211,7 +211,7 @@ test('tardis-web listens where it is told to, and ends when nobody asks', async 
 });
 
 test('tardis-web opens the browser by a file that only its user can read', async (t) => {
-  const base = scratch(t);
+  const base = scratchInMemory(t);
   const { store } = await makeLab(base);
   const tools = path.join(base, 'tools');
   const seen = path.join(base, 'seen');
@@ -236,7 +236,7 @@ test('tardis-web opens the browser by a file that only its user can read', async
 });
 
 test('tardis-web decrypts for its user, with every way to give a password', async (t) => {
-  const base = scratch(t);
+  const base = scratchInMemory(t);
   const [store, source, secret] = ['store', 'tree', 'secret'].map((name) => path.join(base, name));
   fs.mkdirSync(store!);
   fs.writeFileSync(secret!, 'open sesame\n', { mode: 0o600 });

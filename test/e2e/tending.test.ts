@@ -5,9 +5,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { file, makeTree, noise, scratch } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/upkeep.js';
+
+backupsRunHere();
 
 async function served(t: ExecutionContext, more: readonly string[]) {
   const home = scratch(t);

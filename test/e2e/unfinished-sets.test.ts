@@ -6,9 +6,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, run } from '../helpers/commands.js';
+import { backup, backupsRunHere, run } from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, scratch } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
+
+backupsRunHere();
 
 const NOTHING_PROVES =
   /set 2 is not complete, so it has no seal: nothing proves which entries it has, and in which directories/;

@@ -2,9 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { jsonLines, listedSets, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, jsonLines, listedSets, run, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { lab } from '../helpers/settings.js';
+
+backupsRunHere();
 
 interface Version {
   readonly firstSet: number;

@@ -4,11 +4,13 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { EntryType } from '../../src/model/index.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, Server, succeed } from '../helpers/commands.js';
 import { Peer, PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { rowOf } from '../helpers/rows.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const BATCHES = 15;
 const BATCH = 4000;

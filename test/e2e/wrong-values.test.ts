@@ -6,9 +6,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, run, succeed } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, text } from '../helpers/tree.js';
+
+backupsRunHere();
 
 /**
  * A change of the catalog, the name that the report must contain, and the commands that report it: a listing, a check
@@ -26,7 +28,7 @@ const WRONG: readonly (readonly [
 ];
 
 test('a value of a wrong type in a catalog is damage that is named, and a rebuild mends it', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
   const place = ['-D', store, '-C', 'me'];
   makeTree(source, [dir('a', [file('one', text(1, 500))]), file('two', text(2, 500))]);
@@ -51,7 +53,7 @@ test('a value of a wrong type in a catalog is damage that is named, and a rebuil
 });
 
 test('a catalog in a format of SQLite that does not exist is damaged', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
   const place = ['-D', store, '-C', 'me'];
   makeTree(source, [file('one', text(1, 500))]);

@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Credit } from '../../src/transport/index.js';
 import { ownEnvironment, runHere, type ToolHere } from './in-process.js';
+import { memoryFolder } from './scratch.js';
 
 export type Tool =
   | 'tardis'
@@ -379,7 +379,7 @@ function parentOf(pid: string): number | undefined {
 }
 
 /** State directory of the commands of this test file, separate because other files may run in parallel. */
-const STATE = path.join(os.tmpdir(), `tardis-test-state-${randomUUID()}`);
+const STATE = path.join(memoryFolder(), `tardis-test-state-${randomUUID()}`);
 process.once('exit', () => fs.rmSync(STATE, { recursive: true, force: true }));
 
 /** Removes the state of a port, which another server of this file with other clients may have used. */

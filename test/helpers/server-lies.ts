@@ -23,7 +23,7 @@ import { lyingServer } from './lying-server.js';
 import { seed } from './seed.js';
 import { type Lab, lab } from './settings.js';
 import { dir, differences, file, look, makeTree, noise } from './tree.js';
-import { partOf, share } from './share.js';
+import { partOf, smallShare } from './share.js';
 
 backupsRunHere();
 
@@ -31,7 +31,7 @@ backupsRunHere();
  * Readers time out if a server withholds an answer. A backup waits as long as its server lives, so it is a process,
  * which the test ends.
  */
-const IMPATIENT: Patience = { args: ['--timeout', '4'], backup: { timeoutMs: 10_000 } };
+const IMPATIENT: Patience = { args: ['--timeout', '2'], backup: { timeoutMs: 6_000 } };
 /** Honest sessions end by themselves. */
 const PATIENT: Patience = { args: [], backup: {} };
 /** A reader that still runs then waits for ever. */
@@ -171,7 +171,7 @@ function casesOf(names: ReadonlyMap<MessageName, number>, random: () => number):
   );
   const only = process.env['TEST_LIE']; // repeats a case that failed
   if (only !== undefined) return all.filter(({ verb, name }) => only === `${verb} ${name}`);
-  return partOf(all, share, { next: random }, ({ verb }) => [verb]);
+  return partOf(all, smallShare, { next: random }, ({ verb }) => [verb]);
 }
 
 /** Returns everything wrong with the result of a command under a lie. */

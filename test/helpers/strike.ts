@@ -4,8 +4,9 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { faultySystem } from '../support/faults.js';
 import { type System } from '../../src/system/index.js';
-import { copyStore, Ledger, Plan, type Trouble } from './faults.js';
+import { copyStore, Ledger, Plan, type Trouble, TROUBLES } from './faults.js';
 import { type Place, inlineSystem } from './inline.js';
+import { seed } from './seed.js';
 import { removeScratch } from './tree.js';
 
 /** Returns a function that returns a new path in a directory for each call. */
@@ -15,6 +16,38 @@ export function freshPaths(home: string): (what: string) => string {
     count += 1;
     return path.join(home, `${what} ${count}`);
   };
+}
+
+/** How many of the operations are hit by each kind of trouble. */
+export interface Strides {
+  /** One in this many is hit. */
+  readonly stride: number;
+  /** The names of frequent operations, of which one in `frequentStride` is hit. */
+  readonly frequent: RegExp;
+  readonly frequentStride: number;
+  /** Number of operations of a frequent name that still count as rare. */
+  readonly rareFirst: number;
+}
+
+/**
+ * Returns the numbers of the operations to hit: other ones for each kind of trouble and each seed. The first of each name is
+ * always hit by one kind.
+ */
+export function pointsOf(
+  operations: readonly string[],
+  trouble: Trouble,
+  { stride, frequent, frequentStride, rareFirst }: Strides,
+): number[] {
+  const turn = TROUBLES.indexOf(trouble) + seed;
+  const counts = new Map<string, number>();
+  return operations.flatMap((operation, index) => {
+    const count = (counts.get(operation) ?? 0) + 1;
+    counts.set(operation, count);
+    const isFrequent = frequent.test(operation) && count > rareFirst;
+    const usual = isFrequent ? frequentStride : stride;
+    const ofAll = count === 1 ? Math.min(usual, TROUBLES.length) : usual;
+    return (index + turn) % ofAll === 0 ? [index + 1] : [];
+  });
 }
 
 /** Copies the store of `place` to another path. */

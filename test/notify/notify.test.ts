@@ -14,7 +14,7 @@ import {
 } from '../../src/notify/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { urlListener } from '../helpers/listener.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 
 async function lines(script: string, timeoutMs = 20_000): Promise<[string | undefined, string[]]> {
   const said: string[] = [];
@@ -49,7 +49,7 @@ test('what a command says is cut into short lines, and is not much', async (t) =
 });
 
 test('a command that takes too long is ended with all it has started', async (t) => {
-  const at = path.join(scratch(t), 'alive');
+  const at = path.join(scratchInMemory(t), 'alive');
   const start = performance.now();
   const script = `(trap '' TERM; while :; do echo x >>${at}; sleep 0.05; done) & trap 'exit 0' TERM; wait`;
   t.is((await lines(script, 300))[0], 'timed out after 0.3 s');
@@ -148,7 +148,7 @@ test('mail addresses that are none, or options, are refused', (t) => {
 
 test('a mail command that fails is told with the last it said', async (t) => {
   const mail = { subject: 's', lines: ['l'], dateMs: 0 };
-  const at = path.join(scratch(t), 'mail');
+  const at = path.join(scratchInMemory(t), 'mail');
   t.is(await sendMail({ ...MAIL, mailCommand: ['tee', at] }, mail), undefined);
   t.regex(fs.readFileSync(at, 'utf8'), /^From: tardis@host\n[^]*\n\nl\n$/);
   const mailCommand = ['sh', '-c', 'echo first; echo no route >&2; exit 75'];

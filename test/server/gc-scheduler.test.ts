@@ -11,7 +11,7 @@ import {
 } from '../../src/server/index.js';
 import { createClientDirectory } from '../../src/store/index.js';
 import { inlineSystem, SMALL_STORE } from '../helpers/inline.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 
 const NOTHING_DONE: GcResult = {
   isDone: true,
@@ -32,7 +32,7 @@ const NOTHING_DONE: GcResult = {
 
 test('a purge that is requested while another run is under way gets the result of its own run', async (t) => {
   const system = inlineSystem();
-  const store = path.join(scratch(t), 'store');
+  const store = path.join(scratchInMemory(t), 'store');
   await createClientDirectory(system, { store, client: 'me' });
   const runs: { work: GcWork; end: () => void }[] = [];
   const storage = new InlineStorageHost(system);

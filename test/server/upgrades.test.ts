@@ -10,7 +10,7 @@ import { rejectedCode } from '../helpers/codes.js';
 import { backupInline, type InlineServer, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { LATER_STEPS, laterSystem } from '../helpers/later-catalogs.js';
 import { toldBy } from '../helpers/rekeys.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
 
 const later = laterSystem();
@@ -25,7 +25,7 @@ function backupLater(
 
 /** Makes a store with one backup by this release. */
 async function lab(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', 'a'), file('b', 'b')]);
   const place = { store: path.join(home, 'store'), client: 'me' };

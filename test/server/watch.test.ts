@@ -15,14 +15,14 @@ import { createClientDirectory } from '../../src/store/index.js';
 import { ManualClock, nodeSystem, type System } from '../../src/system/index.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 
 const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2026, 0, 1);
 
 /** Makes a store whose clients back up by a manual clock, and a watch that notifies by commands. */
 function observatory(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const told = path.join(home, 'told');
   const mail = path.join(home, 'mail');

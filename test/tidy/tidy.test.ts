@@ -98,7 +98,7 @@ test('every test runs', (t) => {
 });
 
 test('files of tests that scripts name are there', (t) => {
-  const name = /(?<=[ '])[a-z]+(?:\/[a-z0-9-]+)+(?=[ ';])/g;
+  const name = /(?<=[ '])[a-z0-9]+(?:\/[a-z0-9-]+)+(?=[ ';\n])/g;
   const named = ['scripts/longest-tests.mjs', 'scripts/fast-tests.sh'].flatMap((list) =>
     (read(list).match(name) ?? []).map((one) => `test/${one}.test.ts`),
   );

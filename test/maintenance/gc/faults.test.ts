@@ -16,17 +16,21 @@ import {
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { toldBy } from '../../helpers/rekeys.js';
-import { copyAt, freshPaths, strike } from '../../helpers/strike.js';
+import { copyAt, freshPaths, pointsOf, strike } from '../../helpers/strike.js';
 import { makeScratch, removeScratch } from '../../helpers/tree.js';
 import { bySet, changeTree, dropInline, collectInline } from '../../helpers/upkeep.js';
 import { seed } from '../../helpers/seed.js';
-import { share } from '../../helpers/share.js';
+import { share, smallShare } from '../../helpers/share.js';
 
-/** One in this many operations is hit: by another kind of trouble each, so that a run hits almost all. */
-const STRIDE = Math.max(1, Math.round(0.5 / share));
-const MANY_STRIDE = Math.max(1, Math.round(12 / share));
-/** Frequent operations, of which fewer are hit. */
-const MANY = /^(sql\.(run|get|all|iterate)|files\.(status|read|isLink|list)|native\.sha256)$/;
+/** A tenth of the operations is hit by each kind of trouble, and fewer of those that are frequent and change little. */
+const STRIDES = {
+  stride: Math.max(1, Math.round(1 / share)),
+  frequent: /^(sql\.(run|get|all|iterate)|files\.(status|read|isLink|list)|native\.sha256)$/,
+  frequentStride: Math.max(1, Math.round(12 / smallShare)),
+  rareFirst: 0,
+};
+/** One in so many stores is also rebuilt, and cleared up again, after the fault. */
+const REBUILT_EVERY = share < 1 ? 3 : 1;
 const SETS = 6;
 const TREE_SEED = 5;
 const DROPPED = [1, 2, 4];
@@ -74,7 +78,7 @@ async function hit(
   t: ExecutionContext,
   start: Start,
   trouble: Trouble,
-  at: number,
+  { at, isRebuilt }: { readonly at: number; readonly isRebuilt: boolean },
 ): Promise<string | undefined> {
   const place = copyAt(start.place, freshPath('store'));
   const { hit: operation, what } = await strike(t, place.store, { trouble, at, seed }, (system) =>
@@ -82,6 +86,7 @@ async function hit(
   );
   try {
     await check(t, place, start, what);
+    if (isRebuilt) await checkRebuilt(t, place, start, what);
   } catch (error) {
     throw new Error(what, { cause: error });
   }
@@ -102,6 +107,14 @@ async function check(t: ExecutionContext, place: Place, start: Start, what: stri
   const { isDone } = await collectInline(place);
   t.true(isDone, what);
   t.deepEqual(await toldBy(place), start.kept, `${what}: after the next run`);
+}
+
+async function checkRebuilt(
+  t: ExecutionContext,
+  place: Place,
+  start: Start,
+  what: string,
+): Promise<void> {
   t.is((await rebuildInline(place)).damagedRecords, 0, what);
   t.deepEqual(await toldBy(place), start.kept, `${what}: rebuilt`);
   const waste = await collectInline(place);
@@ -118,12 +131,12 @@ for (const trouble of TROUBLES) {
     const { packs, deletedFiles } = await purge(watched, faultySystem(inlineSystem(), plan));
     t.true(packs > 0 && deletedFiles > packs, `${packs} packs, ${deletedFiles} files`);
     removeScratch(watched.store);
-    const turn = TROUBLES.indexOf(trouble) + seed;
-    const points = plan.seen.flatMap((operation, index) =>
-      (index + turn) % (MANY.test(operation) ? MANY_STRIDE : STRIDE) === 0 ? [index + 1] : [],
-    );
+    const points = pointsOf(plan.seen, trouble, STRIDES);
     const hits: (string | undefined)[] = [];
-    for (const at of points) hits.push(await hit(t, start, trouble, at));
+    for (const [index, at] of points.entries()) {
+      const isRebuilt = (index + seed) % REBUILT_EVERY === 0;
+      hits.push(await hit(t, start, trouble, { at, isRebuilt }));
+    }
     const kinds = new Set(hits);
     t.log(`seed ${seed}: ${hits.length} of ${plan.seen.length} operations, ${kinds.size} kinds`);
   });

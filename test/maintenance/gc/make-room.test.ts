@@ -13,14 +13,14 @@ import {
   SMALL_STORE,
   withHistory,
 } from '../../helpers/inline.js';
-import { scratch } from '../../helpers/scratch.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
 import { noise } from '../../helpers/tree.js';
 import { bytesIn } from '../../helpers/upkeep.js';
 
 const KIB = 1 << 10;
 
 test('sets go until there is room, the oldest first, and what they held is free at once', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place: Place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   fs.mkdirSync(source);

@@ -17,7 +17,7 @@ import {
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { toldBy } from '../../helpers/rekeys.js';
-import { scratch } from '../../helpers/scratch.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
 import { noise } from '../../helpers/tree.js';
 import { bySet, dropInline, collectInline } from '../../helpers/upkeep.js';
 
@@ -37,7 +37,7 @@ const SHORT = { wantedFreeBytes: 1024 * MIB, limits: STORAGE.store };
 
 /** Makes a store of two sets that share half of one large pack, and drops the first set. */
 async function halfDead(t: ExecutionContext): Promise<{ place: Place; packs: string }> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place: Place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   fs.mkdirSync(source);

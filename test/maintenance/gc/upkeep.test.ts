@@ -8,7 +8,7 @@ import { openClientDirectory } from '../../../src/store/index.js';
 import { seededRandom } from '../../../src/system/index.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
 import { PASSWORD, toldBy } from '../../helpers/rekeys.js';
-import { scratch } from '../../helpers/scratch.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
 import {
   bySet,
   bytesIn,
@@ -20,7 +20,7 @@ import {
 import { seed } from '../../helpers/seed.js';
 
 async function manySets(t: ExecutionContext, sets: number, password?: string) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place: Place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   const random = seededRandom(seed);
