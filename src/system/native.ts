@@ -317,9 +317,12 @@ export function failedAttributes(told: Buffer | undefined): FailedAttribute[] {
  * one of them, it is called for each file.
  */
 export function areOwn(native: NativeCalls, names: readonly (keyof NativeCalls)[]): boolean {
-  const own = loadNative();
+  const own = (addon ??= loadNative());
   return names.every((name) => native[name] === own[name]);
 }
+
+/** Looking for the addon again takes longer than writing a file. */
+let addon: NativeCalls | undefined;
 
 /**
  * Loads the addon; later calls in the same thread return the same object. Throws an error with the code
