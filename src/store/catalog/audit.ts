@@ -3,7 +3,7 @@
  * their own. Results are untrusted, since the catalog is what is being checked.
  */
 import type { ContentId, DirectoryId, PackNumber, RecordId, SetNumber } from '../../model/index.js';
-import { asTardisError, cleanUp, TardisError } from '../../errors/index.js';
+import { asTardisError, Opened, TardisError } from '../../errors/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { Catalog } from './catalog.js';
 import {
@@ -97,29 +97,24 @@ export class CatalogAudit {
 
   /** Copies a catalog and opens the copy. Throws CATALOG_DAMAGED, CATALOG_NEWER, CLIENT_BUSY, DISK_FULL. */
   static open(system: System, catalogPath: string): CatalogAudit {
-    const folder = new PrivateFolder(system);
+    using opened = new Opened();
+    const folder = opened.add(new PrivateFolder(system), (one) => one.remove());
     const copy = folder.file('catalog.db');
-    let database: SqlDatabase | undefined;
-    let catalog: Catalog | undefined;
     try {
       snapshotCatalog(system, catalogPath, copy);
-      catalog = Catalog.openForReading(system, copy);
-      database = system.openDatabase(copy, { readonly: false });
+      const catalog = opened.add(Catalog.openForReading(system, copy), (one) => one.close());
+      const editable = system.openDatabase(copy, { readonly: false });
+      const database = opened.add(editable, (one) => one.close());
       if (database.pragma('user_version', { simple: true }) === 0) {
         throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
       }
       database.pragma('journal_mode = MEMORY');
       database.pragma('synchronous = OFF');
       database.pragma('temp_store = MEMORY');
+      opened.move();
       return new CatalogAudit(folder, database, catalog);
     } catch (error) {
-      const explained = folder.explain(error);
-      cleanUp(
-        () => database?.close(),
-        () => catalog?.close(),
-        () => folder.remove(),
-      );
-      throw asTardisError(explained, `reading ${catalogPath}`);
+      throw asTardisError(folder.explain(error), `reading ${catalogPath}`);
     }
   }
 

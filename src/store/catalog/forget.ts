@@ -3,7 +3,7 @@
  * rewritten. A path means what each set had there. A directory that was elsewhere in other sets keeps its
  * entries in those.
  */
-import { asTardisError, cleanUp } from '../../errors/index.js';
+import { asTardisError, Opened } from '../../errors/index.js';
 import {
   type DirectoryId,
   type ForgetReport,
@@ -69,12 +69,13 @@ export class ForgettingCopy {
     catalogPath: string,
     paths: readonly ForgottenPath[],
   ): ForgettingCopy {
-    const folder = new PrivateFolder(system);
-    let database: SqlDatabase | undefined;
+    using opened = new Opened();
+    const folder = opened.add(new PrivateFolder(system), (one) => one.remove());
     try {
       const file = folder.file(FILE);
       snapshotCatalog(system, catalogPath, file);
-      database = system.openDatabase(file, { readonly: false });
+      const copy = system.openDatabase(file, { readonly: false });
+      const database = opened.add(copy, (one) => one.close());
       database.pragma('journal_mode = OFF'); // a failed copy is thrown away
       database.pragma('synchronous = OFF');
       const forgetting = new Forgetting(database);
@@ -83,14 +84,10 @@ export class ForgettingCopy {
       const { report, needed } = forgetting.settle();
       database.exec('COMMIT');
       database.close();
+      opened.move();
       return new ForgettingCopy(folder, report, needed);
     } catch (error) {
-      const explained = folder.explain(error);
-      cleanUp(
-        () => database?.close(),
-        () => folder.remove(),
-      );
-      throw asTardisError(explained, `reading ${catalogPath}`);
+      throw asTardisError(folder.explain(error), `reading ${catalogPath}`);
     }
   }
 
