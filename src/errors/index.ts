@@ -1,5 +1,6 @@
 export { cleanUp } from './clean-up.js';
 export type { ErrorKind, ErrorRow } from './error-row.js';
+export { Opened } from './opened.js';
 export { ERROR_TABLE, type ErrorCode, isErrorCode } from './table.js';
 export {
   asTardisError,

@@ -13,6 +13,7 @@ import {
   type Way,
 } from './guarded-paths.js';
 import { hasStrayBytes } from './process-input.js';
+import { type RowOf, type RowShape, shaped, type SqlQuery } from './rows.js';
 import { steadySql } from './steady-sql.js';
 import './whole-addons.js';
 
@@ -34,7 +35,10 @@ export interface SqlStatement {
 }
 
 export interface SqlDatabase {
+  /** Prepares a statement that returns no rows, or whose rows may be anything. */
   prepare(sql: string): SqlStatement;
+  /** Prepares a query whose rows have a shape. */
+  query<const Shape extends RowShape>(sql: string, shape: Shape): SqlQuery<RowOf<Shape>>;
   exec(sql: string): unknown;
   pragma(text: string, options?: { simple?: boolean }): unknown;
   close(): unknown;
@@ -106,8 +110,10 @@ function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
       fileMustExist: true,
       timeout: LOCK_TIMEOUT_MS,
     });
-    const prepare = database.prepare.bind(database);
-    return Object.assign(database, { prepare: (sql: string) => prepare(steadySql(sql)) });
+    const plain = database.prepare.bind(database);
+    const prepare: SqlDatabase['prepare'] = (sql) => plain(steadySql(sql));
+    const query: SqlDatabase['query'] = (sql, shape) => shaped(prepare(sql), shape);
+    return Object.assign(database, { prepare, query });
   } catch (error) {
     if (!isUnloadable(error)) throw error;
     const [reason] = (error as Error).message.split('\n');

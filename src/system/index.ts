@@ -1,6 +1,7 @@
 export { yieldRegularly } from './yielding.js';
 export { type Clock, ManualClock, systemClock, wallMs } from './clock.js';
 export type { SqlDatabase, SqlStatement, SqlValue } from './database.js';
+export type { RowOf, RowShape, SqlQuery } from './rows.js';
 export { steadySql } from './steady-sql.js';
 export { onExposedSecret, reportIfExposed } from './exposed-secrets.js';
 export { type DiskSpace, type Files, type FileStatus, inheritOwner, STORE_UMASK } from './files.js';

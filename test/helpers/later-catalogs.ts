@@ -3,7 +3,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { shapeOf } from '../../src/store/catalog/index.js';
-import { type CatalogStep, nodeSystem, type System } from '../../src/system/index.js';
+import {
+  type CatalogStep,
+  nodeSystem,
+  type SqlDatabase,
+  type System,
+} from '../../src/system/index.js';
+import { shaped } from '../../src/system/rows.js';
 import { ROOT } from '../tidy/house.js';
 
 /** A table that is filled from another one, and a change of that table. */
@@ -18,11 +24,12 @@ const LATER = [
 /** Returns steps of these statements, with the shapes that they make of a new catalog. */
 export function stepsOf(texts: readonly string[]): CatalogStep[] {
   const database = new Database(':memory:');
+  const query: SqlDatabase['query'] = (sql, shape) => shaped(database.prepare(sql), shape);
   try {
     database.exec(fs.readFileSync(path.join(ROOT, 'schema', 'tardis.sql'), 'utf8'));
     return texts.map((sql) => {
       database.exec(sql);
-      return { sql, shape: shapeOf(database) };
+      return { sql, shape: shapeOf(Object.assign(database, { query })) };
     });
   } finally {
     database.close();

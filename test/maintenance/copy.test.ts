@@ -10,7 +10,7 @@ import {
 } from '../../src/maintenance/rewrite/index.js';
 import { Catalog } from '../../src/store/catalog/index.js';
 import { lockClient, openClientDirectory } from '../../src/store/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { backup, BIN, succeed } from '../helpers/commands.js';
 import { file, makeTree, noise, scratch } from '../helpers/tree.js';
@@ -40,9 +40,13 @@ async function twoSets(t: ExecutionContext): Promise<Lab> {
   return { home, source, place };
 }
 
-function copied({ home }: Lab, onProgress: CopyProgress = () => undefined): Promise<CopyResult> {
+function copied(
+  { home }: Lab,
+  onProgress: CopyProgress = () => undefined,
+  on: System = system,
+): Promise<CopyResult> {
   const place = { client: 'me', catalogFile: 'tardis.db' };
-  return copyClient(system, {
+  return copyClient(on, {
     source: { ...place, store: path.join(home, 'store') },
     target: { ...place, store: path.join(home, 'copy') },
     limits: { packBytes: MIB, packContentBytes: MIB },
@@ -111,4 +115,17 @@ test('a source with entries that no client writes is refused, and its earlier co
     sets.map(({ set }) => set),
     [1, 2],
   );
+});
+
+test('a fault of the disk with temporary files is not taken for a full one', async (t) => {
+  const lab = await twoSets(t);
+  const faulty: System = {
+    ...system,
+    native: system.native,
+    openDatabase: (name, options) => {
+      if (!name.endsWith('/copy.db')) return system.openDatabase(name, options);
+      throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR_READ' });
+    },
+  };
+  t.is(await rejectedCode(copied(lab, () => undefined, faulty)), 'IO_FAILED');
 });

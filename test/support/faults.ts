@@ -4,7 +4,7 @@
  * and only what had reached the operating system stays, as after kill -9. A test runs its scenario for n = 1, 2,
  * 3 … until a run passes untouched.
  */
-import type { SqlDatabase, SqlStatement } from '../../src/system/index.js';
+import type { SqlDatabase, SqlQuery, SqlStatement } from '../../src/system/index.js';
 import type { Files } from '../../src/system/index.js';
 import type { System } from '../../src/system/index.js';
 
@@ -119,8 +119,14 @@ function faultyDatabase(database: SqlDatabase, plan: FaultPlan): SqlDatabase {
     raw: () => wrapStatement(statement.raw()),
     pluck: () => wrapStatement(statement.pluck()),
   });
+  const wrapQuery = <Row>(query: SqlQuery<Row>): SqlQuery<Row> => ({
+    get: (...values) => (plan.step('sql.get'), query.get(...values)),
+    all: (...values) => (plan.step('sql.all'), query.all(...values)),
+    iterate: (...values) => (plan.step('sql.iterate'), query.iterate(...values)),
+  });
   return {
     prepare: (sql) => wrapStatement(database.prepare(sql)),
+    query: (sql, shape) => wrapQuery(database.query(sql, shape)),
     exec: (sql) => (plan.step('sql.exec'), database.exec(sql)),
     pragma: (text, options) => database.pragma(text, options),
     close: () => database.close(),

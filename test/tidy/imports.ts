@@ -123,7 +123,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Files beside an index that tests may import, because they are too low-level for the index to export. */
-const OPEN_TO_TESTS = /^src\/system\/native[^/]*\.js$/;
+const OPEN_TO_TESTS =
+  /^src\/(system\/(native[^/]*|rows)|maintenance\/(check\/read-memory|rewrite\/digest-map))\.js$/;
 
 /**
  * Imports of single files past an index. The command `tardis` needs two files before it starts its local server; the

@@ -73,6 +73,14 @@ test('no value is without a type', (t) => {
   expectNone(t, found, 'Use `unknown` and look at the value, or name its type:');
 });
 
+test('rows of SQLite have the type of their shape', (t) => {
+  const found = inCode(
+    sources.filter((file) => !file.startsWith('src/system/')),
+    /\.(pluck|raw|safeIntegers)\(\)|\.(all|iterate)\([^()]*\) as\b|\bstatements\.\w+\.get\(.*\) as\b/,
+  );
+  expectNone(t, found, 'Read rows by `database.query(sql, shape)`, and without a cast:');
+});
+
 test('nothing is left for later', (t) => {
   const marks = new RegExp(
     `\\b(${['TO'.concat('DO'), 'FIX'.concat('ME'), 'X'.repeat(3)].join('|')})\\b`,

@@ -6,7 +6,7 @@
 import path from 'node:path';
 import { fromSystem, isDiskFull, systemCode } from '../../errors/index.js';
 import { CHECKED_FILE, PACKS_PREFIX } from '../../store/index.js';
-import type { SqlDatabase, SqlStatement, System } from '../../system/index.js';
+import type { SqlDatabase, SqlQuery, SqlValue, System } from '../../system/index.js';
 
 /** Rows written in one transaction. */
 const BATCH = 1024;
@@ -17,7 +17,7 @@ const TABLE =
 export class ReadMemory {
   private waiting: { object: string; position: number; atMs: number }[] = [];
   private database: SqlDatabase | undefined;
-  private find: SqlStatement | undefined;
+  private find: SqlQuery<SqlValue> | undefined;
   /** True if nothing more is written: the disk is full, or another check writes. */
   private isStopped = false;
   private readonly system: System;
@@ -44,9 +44,10 @@ export class ReadMemory {
 
   private use(database: SqlDatabase | undefined): void {
     this.database = database;
-    this.find = database
-      ?.prepare('SELECT read_at_ms FROM reads WHERE object = ? AND position = ?')
-      .pluck();
+    this.find = database?.query(
+      'SELECT read_at_ms FROM reads WHERE object = ? AND position = ?',
+      'any',
+    );
   }
 
   /** True if nothing more of this run is stored. */
@@ -69,11 +70,11 @@ export class ReadMemory {
   /** Deletes the rows of packs that no longer exist. */
   keepOnly(packs: ReadonlySet<string>): void {
     this.orAnew((database) => {
-      const known = database.prepare('SELECT DISTINCT object FROM reads').pluck().all();
+      const known = database.query('SELECT DISTINCT object FROM reads', 'any').all();
       const remove = database.prepare('DELETE FROM reads WHERE object = ?');
       for (const object of known) {
         const isGone = typeof object !== 'string' || (isInPack(object) && !packs.has(object));
-        if (isGone) remove.run(object as string);
+        if (isGone) remove.run(object);
       }
     });
   }
@@ -161,8 +162,8 @@ function openFile(system: System, file: string): SqlDatabase {
       database.exec(TABLE);
       database.pragma(`user_version = ${VERSION}`);
     } else if (version !== VERSION) throw new Error('another version');
-    const tables = database.prepare('SELECT sql FROM sqlite_schema').pluck().all();
-    const isWhole = database.prepare('PRAGMA quick_check(1)').pluck().get() === 'ok';
+    const tables = database.query('SELECT sql FROM sqlite_schema', 'text?').all();
+    const isWhole = database.query('PRAGMA quick_check(1)', 'any').get() === 'ok';
     if (!isWhole || tables.length !== 1 || tables[0] !== TABLE) throw new Error('damaged');
     return database;
   } catch (error) {

@@ -9,7 +9,7 @@ import {
   recoverCatalog,
   type RecoveryReport,
 } from '../../store/catalog/index.js';
-import { cleanUp } from '../../errors/index.js';
+import { Opened } from '../../errors/index.js';
 import type { Backend } from '../../store/index.js';
 import { PrivateFolder, type System } from '../../system/index.js';
 
@@ -28,21 +28,18 @@ export class Reference {
 
   /** Replays listings and events; the bodies of contents are not read. Throws DISK_FULL, STORE_NEWER. */
   static async make(system: System, backend: Backend): Promise<Reference> {
-    const folder = new PrivateFolder(system);
-    let catalog: Catalog | undefined;
+    using opened = new Opened();
+    const folder = opened.add(new PrivateFolder(system), (one) => one.remove());
     try {
-      catalog = Catalog.openTemporary(system, folder.file(FILE));
+      const temporary = Catalog.openTemporary(system, folder.file(FILE));
+      const catalog = opened.add(temporary, (one) => one.abandon());
       const options = { checkBodies: true, onlyMetadata: true };
       const report = await recoverCatalog(catalog, backend, options);
       catalog.close();
+      opened.move();
       return new Reference(system, folder, report);
     } catch (error) {
-      const explained = folder.explain(error);
-      cleanUp(
-        () => catalog?.abandon(),
-        () => folder.remove(),
-      );
-      throw explained;
+      throw folder.explain(error);
     }
   }
 

@@ -10,7 +10,7 @@ import {
   isUnusedClient,
   snapshotCatalog,
 } from '../../store/catalog/index.js';
-import { cleanUp, TardisError } from '../../errors/index.js';
+import { Opened, TardisError } from '../../errors/index.js';
 import { areSameMarks, type SetMarks, type SetNumber } from '../../model/index.js';
 import {
   buildEvent,
@@ -105,12 +105,8 @@ async function copyUsed(
   try {
     requireNoSecond(system, target);
     for (let round = 1; result === undefined; round += 1) {
-      const run = await Run.open(system, request, { source, target, store });
-      try {
-        result = await run.all(round === MAX_ROUNDS);
-      } finally {
-        run.close();
-      }
+      using run = await Run.open(system, request, { source, target, store });
+      result = await run.all(round === MAX_ROUNDS);
     }
     store.close();
   } catch (error) {
@@ -144,11 +140,11 @@ interface Ends {
 }
 
 /** One round of a copy, from a snapshot of the source's catalog. */
-class Run {
+class Run implements Disposable {
   private readonly system: System;
   private readonly request: CopyRequest;
   private readonly ends: Ends;
-  private readonly folder: PrivateFolder;
+  private readonly opened: Opened;
   private readonly old: OldGeneration;
   /** No session writes to the source's sets up to this one any more. */
   private readonly endedUpTo: SetNumber;
@@ -158,11 +154,11 @@ class Run {
     request: CopyRequest,
     ends: Ends,
     {
-      folder,
+      opened,
       old,
       endedUpTo,
     }: {
-      readonly folder: PrivateFolder;
+      readonly opened: Opened;
       readonly old: OldGeneration;
       readonly endedUpTo: SetNumber;
     },
@@ -170,7 +166,7 @@ class Run {
     this.system = system;
     this.request = request;
     this.ends = ends;
-    this.folder = folder;
+    this.opened = opened;
     this.old = old;
     this.endedUpTo = endedUpTo;
   }
@@ -179,15 +175,16 @@ class Run {
   static async open(system: System, request: CopyRequest, ends: Ends): Promise<Run> {
     const { source } = ends;
     await requireSoundUnlocked(system, source, yieldRegularly());
-    const folder = new PrivateFolder(system);
+    using opened = new Opened();
+    const folder = opened.add(new PrivateFolder(system), (one) => one.remove());
     try {
       const file = folder.file(SNAPSHOT_FILE);
       const endedUpTo = newestEnded(system, source);
       snapshotCatalog(system, source.catalogPath, file);
-      const old = new OldGeneration(system, source, undefined, file);
-      return new Run(system, request, ends, { folder, old, endedUpTo });
+      const generation = new OldGeneration(system, source, undefined, file);
+      const old = opened.add(generation, (one) => one.close());
+      return new Run(system, request, ends, { opened: opened.move(), old, endedUpTo });
     } catch (error) {
-      cleanUp(() => folder.remove());
       throw folder.explain(error);
     }
   }
@@ -324,11 +321,8 @@ class Run {
     applyEvent(store.catalog, event);
   }
 
-  close(): void {
-    cleanUp(
-      () => this.old.close(),
-      () => this.folder.remove(),
-    );
+  [Symbol.dispose](): void {
+    this.opened[Symbol.dispose]();
   }
 }
 

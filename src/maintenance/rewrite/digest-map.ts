@@ -20,7 +20,7 @@ export class DigestMap {
       'CREATE TABLE IF NOT EXISTS digests (old BLOB PRIMARY KEY, new BLOB NOT NULL) WITHOUT ROWID',
     );
     this.statements = {
-      find: database.prepare('SELECT new FROM digests WHERE old = ?').pluck(),
+      find: database.query('SELECT new FROM digests WHERE old = ?', 'blob'),
       put: database.prepare('INSERT OR REPLACE INTO digests VALUES (?, ?)'),
     };
     database.exec('BEGIN');
@@ -40,7 +40,7 @@ export class DigestMap {
   }
 
   find(old: Uint8Array): Buffer | undefined {
-    return this.statements.find.get(old) as Buffer | undefined;
+    return this.statements.find.get(old);
   }
 
   put(old: Uint8Array, fresh: Uint8Array): void {

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { Access, type History, openHistoryIn } from '../../history/index.js';
 import { Catalog, ForgettingCopy, recoverCatalog } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { cleanUp, TardisError } from '../../errors/index.js';
+import { Opened, TardisError } from '../../errors/index.js';
 import { type ForgetRequest, formatBytes } from '../../model/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { requireSoundCatalog } from '../gc/index.js';
@@ -153,7 +153,6 @@ interface Parts {
 }
 
 class Run {
-  private isOpen = true;
   private readonly system: System;
   private readonly request: RekeyRequest;
   /** The part of the first generation that is to be copied. */
@@ -164,6 +163,8 @@ class Run {
   private readonly oldHistory: History;
   private readonly store: StoreWriter;
   private readonly map: DigestMap;
+  /** The parts that are still open. */
+  private opened: Opened = new Opened();
   private readonly mover: ContentMover;
   private readonly history: CopiedHistory;
   private readonly verifier: Verifier;
@@ -194,34 +195,34 @@ class Run {
   static async open(system: System, request: RekeyRequest, verifiedUpTo = 0): Promise<Run> {
     const { generations, oldKeyring, limits, forgotten } = request;
     const { first, second } = generations;
-    const whole = new OldGeneration(system, first, oldKeyring);
+    using opened = new Opened();
+    const generation = (catalogPath?: string): OldGeneration =>
+      opened.add(new OldGeneration(system, first, oldKeyring, catalogPath), (one) => one.close());
+    const whole = generation();
     let left: ForgettingCopy | undefined;
-    let old = whole;
-    let oldHistory: History | undefined;
-    let store: StoreWriter | undefined;
-    let map: DigestMap | undefined;
-    try {
-      if (forgotten.length > 0) {
-        left = ForgettingCopy.make(system, first.catalogPath, forgotten);
-        old = new OldGeneration(system, first, oldKeyring, left.catalogPath);
-      }
-      requireAsked(whole.catalog, forgotten);
-      requireRoom(system, request, old);
-      oldHistory = openHistoryIn(system, first, new Access(undefined), 0);
-      store = await StoreWriter.open(system, second, limits);
-      map = DigestMap.open(system, second.path);
-      const run = new Run(system, request, { old, whole, left, oldHistory, store, map });
-      run.verifier.goOnAfter(verifiedUpTo);
-      return run;
-    } catch (error) {
-      cleanUp(
-        () => store?.abandon(),
-        () => map?.close(),
-        () => oldHistory?.close(),
-        ...closersOf(old, whole, left),
-      );
-      throw error;
+    if (forgotten.length > 0) {
+      const copy = ForgettingCopy.make(system, first.catalogPath, forgotten);
+      left = opened.add(copy, (one) => one.close());
     }
+    const old = left === undefined ? whole : generation(left.catalogPath);
+    requireAsked(whole.catalog, forgotten);
+    requireRoom(system, request, old);
+    const history = openHistoryIn(system, first, new Access(undefined), 0);
+    const oldHistory = opened.add(history, (one) => one.close());
+    const writer = await StoreWriter.open(system, second, limits);
+    const store = opened.add(writer, (one) => one.abandon());
+    const map = opened.add(DigestMap.open(system, second.path), (one) => one.close());
+    const run = new Run(system, request, {
+      old,
+      whole,
+      left,
+      oldHistory,
+      store,
+      map,
+    });
+    run.verifier.goOnAfter(verifiedUpTo);
+    run.opened = opened.move();
+    return run;
   }
 
   /** Id of the last content of the second generation that was read and found right. */
@@ -279,7 +280,7 @@ class Run {
     this.closeReading();
     map.close();
     store.close();
-    this.isOpen = false;
+    this.opened.move(); // nothing is open any more
     return result;
   }
 
@@ -293,20 +294,15 @@ class Run {
 
   /** Closes everything; a later run continues from the last checkpoint. Never throws. */
   abandon(): void {
-    if (!this.isOpen) return;
-    this.isOpen = false;
-    const { store, map, oldHistory, old, whole, left } = this;
-    cleanUp(
-      () => store.abandon(),
-      () => map.close(),
-      () => oldHistory.close(),
-      ...closersOf(old, whole, left),
-    );
+    this.opened[Symbol.dispose]();
   }
 
   private closeReading(): void {
-    this.oldHistory.close();
-    for (const close of closersOf(this.old, this.whole, this.left)) close();
+    const { oldHistory, old, whole, left } = this;
+    oldHistory.close();
+    if (old !== whole) old.close();
+    whole.close();
+    left?.close();
   }
 
   /** Copies the counters, so that no number is assigned twice. */
@@ -340,15 +336,6 @@ function requireAsked({ forgets }: Catalog, forgotten: readonly ForgetRequest[])
   if (isAsked) return;
   const what = 'what is to be forgotten was taken back, or asked for anew, meanwhile';
   throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
-}
-
-function closersOf(
-  old: OldGeneration,
-  whole: OldGeneration,
-  left: ForgettingCopy | undefined,
-): (() => void)[] {
-  const generations = old === whole ? [whole] : [old, whole];
-  return [...generations.map((one) => () => one.close()), () => left?.close()];
 }
 
 function requireRoom(

@@ -61,14 +61,14 @@ export class AccountTable {
 
   /** Returns all sets of accounts, by number. Deleted sets are included. */
   sets(): AccountSet[] {
-    return this.statements.sets.all() as AccountSet[];
+    return this.statements.sets.all();
   }
 
   /**
    * Returns the sets made by accounts other than `account`. An empty `account` stands for the client itself.
    */
   foreignSets(account: string): Set<number> {
-    return new Set(this.statements.foreign.all(account) as number[]);
+    return new Set(this.statements.foreign.all(account));
   }
 
   /**
@@ -80,8 +80,8 @@ export class AccountTable {
     const { lastOfClient, lastOfAccount, lastForeign, forgetHashes, forgetSeals } = this.statements;
     const last =
       account === '' ? lastOfClient.get(root, set) : lastOfAccount.get(root, set, account);
-    const foreign = (lastForeign.get(root, set, account) as number | null) ?? 0;
-    if (foreign <= ((last as number | null) ?? 0)) return;
+    const foreign = lastForeign.get(root, set, account) ?? 0;
+    if (foreign <= (last ?? 0)) return;
     forgetSeals.run(root);
     forgetHashes.run(root);
   }
@@ -89,30 +89,35 @@ export class AccountTable {
 
 function statementsFor(database: SqlDatabase) {
   const make = (sql: string) => database.prepare(sql);
+  const ids = (sql: string) => database.query(sql, 'integer');
   return {
-    anyContent: make('SELECT 1 FROM unproven_contents LIMIT 1'),
-    content: make('SELECT 1 FROM unproven_contents WHERE content_id = ?'),
+    anyContent: ids('SELECT 1 FROM unproven_contents LIMIT 1'),
+    content: ids('SELECT 1 FROM unproven_contents WHERE content_id = ?'),
     addContent: make('INSERT OR IGNORE INTO unproven_contents VALUES (?)'),
     dropContent: make('DELETE FROM unproven_contents WHERE content_id = ?'),
-    anySignature: make('SELECT 1 FROM unproven_signatures LIMIT 1'),
-    signature: make('SELECT 1 FROM unproven_signatures WHERE content_id = ?'),
+    anySignature: ids('SELECT 1 FROM unproven_signatures LIMIT 1'),
+    signature: ids('SELECT 1 FROM unproven_signatures WHERE content_id = ?'),
     addSignature: make('INSERT OR IGNORE INTO unproven_signatures VALUES (?)'),
     dropSignature: make('DELETE FROM unproven_signatures WHERE content_id = ?'),
     addSet: make('INSERT OR REPLACE INTO account_sets VALUES (?, ?, ?)'),
-    sets: make(
+    sets: database.query(
       'SELECT set_number AS "set", root_id AS root, account FROM account_sets ORDER BY set_number, root_id',
+      { set: 'integer', root: 'integer', account: 'text' },
     ),
-    foreign: make('SELECT DISTINCT set_number FROM account_sets WHERE account != ?').pluck(),
-    lastOfClient: make(
+    foreign: ids('SELECT DISTINCT set_number FROM account_sets WHERE account != ?'),
+    lastOfClient: database.query(
       `SELECT max(set_number) FROM set_roots WHERE root_id = ? AND set_number < ?
-         AND set_number NOT IN (SELECT set_number FROM account_sets)`,
-    ).pluck(),
-    lastOfAccount: make(
+       AND set_number NOT IN (SELECT set_number FROM account_sets)`,
+      'integer?',
+    ),
+    lastOfAccount: database.query(
       'SELECT max(set_number) FROM account_sets WHERE root_id = ? AND set_number < ? AND account = ?',
-    ).pluck(),
-    lastForeign: make(
+      'integer?',
+    ),
+    lastForeign: database.query(
       'SELECT max(set_number) FROM account_sets WHERE root_id = ? AND set_number < ? AND account != ?',
-    ).pluck(),
+      'integer?',
+    ),
     forgetHashes: make('UPDATE directories SET skip_hash = NULL WHERE root_id = ?'),
     forgetSeals: make(
       'DELETE FROM skip_seals WHERE directory_id IN (SELECT directory_id FROM directories WHERE root_id = ?)',

@@ -1,5 +1,5 @@
 /** Consistency rules of a catalog, and the queries that compare a catalog with one rebuilt from the packs. */
-import { RowFlag, type SetNumber } from '../../model/index.js';
+import { RowFlag } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { countUnreadableSets } from './set-columns.js';
 import { isShown, type SpanRows } from './shown.js';
@@ -86,7 +86,7 @@ const RULES: readonly (readonly [what: string, sql: string])[] = [
 export function inconsistenciesIn(database: SqlDatabase): Inconsistency[] {
   const violated = RULES.map(([what, sql]) => ({
     what,
-    rows: database.prepare(`SELECT count(*) FROM (${sql})`).pluck().get() as number,
+    rows: database.query(`SELECT count(*) FROM (${sql})`, 'integer').get()!,
   }));
   const unreadable = {
     what: 'statistics or marks of a set cannot be read',
@@ -186,9 +186,11 @@ export function lackingIn(
     const said = SAID['entries']!;
     const lacking = `SELECT first_set FROM (${said('main')} EXCEPT ${said('other')})`;
     const rows = database
-      .prepare(`SELECT first_set, count(*) FROM (${lacking}) GROUP BY first_set ORDER BY first_set`)
-      .raw()
-      .all() as [set: SetNumber, count: number][];
+      .query(`SELECT first_set, count(*) FROM (${lacking}) GROUP BY first_set ORDER BY first_set`, [
+        'integer',
+        'integer',
+      ])
+      .all();
     const versions = rows.reduce((sum, [, count]) => sum + count, 0);
     return { versions, sets: rows.map(([set]) => set) };
   } finally {
@@ -203,7 +205,7 @@ export function differencesIn(database: SqlDatabase, otherPath: string): Inconsi
     return Object.entries(SAID).flatMap(([table, said]) => {
       const [here, there] = [said('main'), said('other')];
       const count = (one: string, two: string): number =>
-        database.prepare(`SELECT count(*) FROM (${one} EXCEPT ${two})`).pluck().get() as number;
+        database.query(`SELECT count(*) FROM (${one} EXCEPT ${two})`, 'integer').get()!;
       const rows = Math.max(count(here, there), count(there, here));
       return rows === 0 ? [] : [{ what: `${table}: other than the packs say`, rows }];
     });
@@ -239,7 +241,7 @@ const CONTRADICTIONS = `SELECT count(*) FROM main.entries e
 export function contradictionsIn(database: SqlDatabase, otherPath: string): number | undefined {
   database.prepare('ATTACH ? AS other').run(otherPath);
   try {
-    const count = (sql: string): number => database.prepare(sql).pluck().get() as number;
+    const count = (sql: string): number => database.query(sql, 'integer').get()!;
     if (IDENTITY.some((sql) => count(sql) > 0)) return undefined;
     return count(CONTRADICTIONS);
   } finally {

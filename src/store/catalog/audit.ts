@@ -3,7 +3,7 @@
  * their own. Results are untrusted, since the catalog is what is being checked.
  */
 import type { ContentId, DirectoryId, PackNumber, RecordId, SetNumber } from '../../model/index.js';
-import { asTardisError, cleanUp, TardisError } from '../../errors/index.js';
+import { asTardisError, Opened, TardisError } from '../../errors/index.js';
 import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
 import { Catalog } from './catalog.js';
 import {
@@ -54,6 +54,32 @@ const CONTENT = `content_id AS contentId, digest, size_bytes AS sizeBytes, offse
   is_damaged AS isDamaged, basis_id AS basisId`;
 const VERSION = `directory_id AS directory, name, first_set AS firstSet, last_set AS lastSet,
   size_bytes AS sizeBytes`;
+const RECORD_ROW = {
+  recordId: 'integer',
+  kind: 'integer',
+  pack: 'integer',
+  position: 'integer',
+  recordBytes: 'integer',
+  rawBytes: 'integer',
+  codec: 'integer',
+  scheme: 'integer',
+  epoch: 'integer',
+} as const;
+const CONTENT_ROW = {
+  contentId: 'integer',
+  digest: 'blob',
+  sizeBytes: 'integer',
+  offset: 'integer',
+  isDamaged: 'integer',
+  basisId: 'integer?',
+} as const;
+const VERSION_ROW = {
+  directory: 'integer',
+  name: 'blob',
+  firstSet: 'integer',
+  lastSet: 'integer?',
+  sizeBytes: 'integer',
+} as const;
 const MAX_TOLD = 100;
 
 export class CatalogAudit {
@@ -71,29 +97,24 @@ export class CatalogAudit {
 
   /** Copies a catalog and opens the copy. Throws CATALOG_DAMAGED, CATALOG_NEWER, CLIENT_BUSY, DISK_FULL. */
   static open(system: System, catalogPath: string): CatalogAudit {
-    const folder = new PrivateFolder(system);
+    using opened = new Opened();
+    const folder = opened.add(new PrivateFolder(system), (one) => one.remove());
     const copy = folder.file('catalog.db');
-    let database: SqlDatabase | undefined;
-    let catalog: Catalog | undefined;
     try {
       snapshotCatalog(system, catalogPath, copy);
-      catalog = Catalog.openForReading(system, copy);
-      database = system.openDatabase(copy, { readonly: false });
+      const catalog = opened.add(Catalog.openForReading(system, copy), (one) => one.close());
+      const editable = system.openDatabase(copy, { readonly: false });
+      const database = opened.add(editable, (one) => one.close());
       if (database.pragma('user_version', { simple: true }) === 0) {
         throw new TardisError('CATALOG_DAMAGED', `the catalog ${catalogPath} is empty`);
       }
       database.pragma('journal_mode = MEMORY');
       database.pragma('synchronous = OFF');
       database.pragma('temp_store = MEMORY');
+      opened.move();
       return new CatalogAudit(folder, database, catalog);
     } catch (error) {
-      const explained = folder.explain(error);
-      cleanUp(
-        () => database?.close(),
-        () => catalog?.close(),
-        () => folder.remove(),
-      );
-      throw asTardisError(explained, `reading ${catalogPath}`);
+      throw asTardisError(folder.explain(error), `reading ${catalogPath}`);
     }
   }
 
@@ -101,8 +122,7 @@ export class CatalogAudit {
    * Returns the faults that SQLite finds, or else the columns with impossible values; empty if there are none.
    */
   integrity(): string[] {
-    const rows = this.database.prepare(`PRAGMA integrity_check(${MAX_TOLD})`).pluck().all();
-    const told = rows as string[];
+    const told = this.database.query(`PRAGMA integrity_check(${MAX_TOLD})`, 'text').all();
     if (told.length !== 1 || told[0] !== 'ok') return told.map((fault) => `SQLite: ${fault}`);
     return wrongColumns(this.database).map((name) => `a value in ${name} cannot be there`);
   }
@@ -137,28 +157,28 @@ export class CatalogAudit {
 
   /** Returns the packs that have records; 0 stands for objects. */
   packs(): number[] {
-    return this.ask.packs.all() as number[];
+    return this.ask.packs.all();
   }
 
   recordsIn(pack: PackNumber): AuditedRecord[] {
-    return this.ask.recordsIn.all(pack) as AuditedRecord[];
+    return this.ask.recordsIn.all(pack);
   }
 
   /** Returns the packs to be deleted, with the times of their removal in ms. */
   removedPacks(): [pack: PackNumber, atMs: number][] {
-    return this.ask.removedPacks.all() as [number, number][];
+    return this.ask.removedPacks.all();
   }
 
   removedObjects(): [digest: Buffer, atMs: number][] {
-    return this.ask.removedObjects.all() as [Buffer, number][];
+    return this.ask.removedObjects.all();
   }
 
   get recordBytes(): number {
-    return this.ask.recordBytes.get() as number;
+    return this.ask.recordBytes.get()!;
   }
 
   contentsOf(recordId: RecordId): AuditedContent[] {
-    return this.ask.contentsOf.all(recordId) as AuditedContent[];
+    return this.ask.contentsOf.all(recordId);
   }
 
   /** True if a record holds the signature of a content. */
@@ -167,30 +187,30 @@ export class CatalogAudit {
   }
 
   recordOf(contentId: ContentId): AuditedRecord | undefined {
-    return this.ask.recordOf.get(contentId) as AuditedRecord | undefined;
+    return this.ask.recordOf.get(contentId);
   }
 
   content(contentId: ContentId): AuditedContent | undefined {
-    return this.ask.content.get(contentId) as AuditedContent | undefined;
+    return this.ask.content.get(contentId);
   }
 
   /** Returns contents that entries, parts or deltas need but that have no record. */
   missingContents(): number[] {
-    return this.ask.missing.all() as number[];
+    return this.ask.missing.all();
   }
 
   /** Returns contents that have a record but are marked as damaged. */
   markedContents(): number[] {
-    return this.ask.marked.all() as number[];
+    return this.ask.marked.all();
   }
 
   versionsOf(contentId: ContentId): ContentVersion[] {
-    return this.ask.versionsOf.all(contentId) as ContentVersion[];
+    return this.ask.versionsOf.all(contentId);
   }
 
   /** Returns the entries that ever led to a directory. */
   waysTo(directory: DirectoryId): ContentVersion[] {
-    return this.ask.waysTo.all(directory) as ContentVersion[];
+    return this.ask.waysTo.all(directory);
   }
 
   close(): void {
@@ -213,37 +233,49 @@ function statementsOf(database: SqlDatabase) {
     CREATE INDEX IF NOT EXISTS audit_signatures ON signatures (record_id);
     CREATE INDEX IF NOT EXISTS audit_parts ON content_parts (part_id);`);
   return {
-    packs: database.prepare('SELECT DISTINCT pack FROM records ORDER BY pack').pluck(),
-    recordsIn: database.prepare(`SELECT ${RECORD} FROM records WHERE pack = ? ORDER BY position`),
-    removedPacks: database.prepare('SELECT pack, removed_at_ms FROM removed_packs').raw(),
-    removedObjects: database.prepare('SELECT digest, removed_at_ms FROM removed_objects').raw(),
-    recordBytes: database.prepare('SELECT coalesce(sum(record_bytes), 0) FROM records').pluck(),
-    contentsOf: database.prepare(`SELECT ${CONTENT} FROM contents WHERE record_id = ?`),
-    signature: database.prepare('SELECT 1 FROM signatures WHERE record_id = ?'),
-    recordOf: database.prepare(
+    packs: database.query('SELECT DISTINCT pack FROM records ORDER BY pack', 'integer'),
+    recordsIn: database.query(
+      `SELECT ${RECORD} FROM records WHERE pack = ? ORDER BY position`,
+      RECORD_ROW,
+    ),
+    removedPacks: database.query('SELECT pack, removed_at_ms FROM removed_packs', [
+      'integer',
+      'integer',
+    ]),
+    removedObjects: database.query('SELECT digest, removed_at_ms FROM removed_objects', [
+      'blob',
+      'integer',
+    ]),
+    recordBytes: database.query('SELECT coalesce(sum(record_bytes), 0) FROM records', 'integer'),
+    contentsOf: database.query(`SELECT ${CONTENT} FROM contents WHERE record_id = ?`, CONTENT_ROW),
+    signature: database.query('SELECT 1 FROM signatures WHERE record_id = ?', 'integer'),
+    recordOf: database.query(
       `SELECT ${RECORD} FROM records WHERE record_id = (SELECT record_id FROM contents WHERE content_id = ?)`,
+      RECORD_ROW,
     ),
-    content: database.prepare(`SELECT ${CONTENT} FROM contents WHERE content_id = ?`),
-    missing: database
-      .prepare(
-        `SELECT content_id FROM contents WHERE record_id IS NULL
-           AND EXISTS (SELECT 1 FROM entries WHERE entries.content_id = contents.content_id)
-         UNION SELECT content_id FROM entries WHERE content_id IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM contents WHERE contents.content_id = entries.content_id)
-         UNION SELECT contents.content_id FROM contents
-           JOIN content_parts ON content_parts.part_id = contents.content_id WHERE record_id IS NULL
-         UNION SELECT basis.content_id FROM contents JOIN contents basis ON basis.content_id = contents.basis_id
-           WHERE basis.record_id IS NULL`,
-      )
-      .pluck(),
-    marked: database
-      .prepare('SELECT content_id FROM contents WHERE is_damaged AND record_id IS NOT NULL')
-      .pluck(),
-    versionsOf: database.prepare(
+    content: database.query(`SELECT ${CONTENT} FROM contents WHERE content_id = ?`, CONTENT_ROW),
+    missing: database.query(
+      `SELECT content_id FROM contents WHERE record_id IS NULL
+         AND EXISTS (SELECT 1 FROM entries WHERE entries.content_id = contents.content_id)
+       UNION SELECT content_id FROM entries WHERE content_id IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM contents WHERE contents.content_id = entries.content_id)
+       UNION SELECT contents.content_id FROM contents
+         JOIN content_parts ON content_parts.part_id = contents.content_id WHERE record_id IS NULL
+       UNION SELECT basis.content_id FROM contents JOIN contents basis ON basis.content_id = contents.basis_id
+         WHERE basis.record_id IS NULL`,
+      'integer',
+    ),
+    marked: database.query(
+      'SELECT content_id FROM contents WHERE is_damaged AND record_id IS NOT NULL',
+      'integer',
+    ),
+    versionsOf: database.query(
       `SELECT ${VERSION} FROM entries WHERE content_id = ? ORDER BY directory_id, name, first_set`,
+      VERSION_ROW,
     ),
-    waysTo: database.prepare(
+    waysTo: database.query(
       `SELECT ${VERSION} FROM entries WHERE child_id = ? ORDER BY first_set`,
+      VERSION_ROW,
     ),
   };
 }

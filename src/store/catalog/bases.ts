@@ -11,21 +11,19 @@ export class BasisTable {
   constructor(database: SqlDatabase) {
     this.statements = {
       set: database.prepare('UPDATE contents SET basis_id = ? WHERE content_id = ?'),
-      bases: database
-        .prepare(
-          `SELECT basis_id FROM contents WHERE content_id = ? AND basis_id IS NOT NULL
-           UNION SELECT part.basis_id FROM content_parts
-             JOIN contents part ON part.content_id = part_id
-             WHERE content_parts.content_id = ? AND part.basis_id IS NOT NULL`,
-        )
-        .pluck(),
-      parts: database.prepare('SELECT part_id FROM content_parts WHERE content_id = ?').pluck(),
-      dependants: database
-        .prepare(
-          `SELECT content_id FROM contents WHERE basis_id = ?
-           UNION SELECT content_id FROM content_parts WHERE part_id = ?`,
-        )
-        .pluck(),
+      bases: database.query(
+        `SELECT basis_id FROM contents WHERE content_id = ? AND basis_id IS NOT NULL
+         UNION SELECT part.basis_id FROM content_parts
+           JOIN contents part ON part.content_id = part_id
+           WHERE content_parts.content_id = ? AND part.basis_id IS NOT NULL`,
+        'integer',
+      ),
+      parts: database.query('SELECT part_id FROM content_parts WHERE content_id = ?', 'integer'),
+      dependants: database.query(
+        `SELECT content_id FROM contents WHERE basis_id = ?
+         UNION SELECT content_id FROM content_parts WHERE part_id = ?`,
+        'integer',
+      ),
       breakDependants: database.prepare(
         `UPDATE contents SET is_damaged = 1 WHERE NOT is_damaged AND basis_id IN (
            SELECT content_id FROM contents WHERE record_id IS NULL OR is_damaged)`,
@@ -40,7 +38,7 @@ export class BasisTable {
 
   /** Returns the bases of a content and of its parts. */
   private basesOf(contentId: ContentId): number[] {
-    return this.statements.bases.all(contentId, contentId) as number[];
+    return this.statements.bases.all(contentId, contentId);
   }
 
   /** Returns the number of deltas to apply, one on the other, to read a content; 0 if it is whole. */
@@ -62,7 +60,7 @@ export class BasisTable {
    * Returns the contents that cannot be read without this one: deltas on it, and assemblies with it as a part.
    */
   dependants(contentId: ContentId): number[] {
-    return this.statements.dependants.all(contentId, contentId) as number[];
+    return this.statements.dependants.all(contentId, contentId);
   }
 
   /** True if reading a content requires the other one, or if both are the same. */
@@ -75,7 +73,7 @@ export class BasisTable {
       if (next === other) return true;
       if (seen.has(next)) continue;
       seen.add(next);
-      waiting.push(...this.basesOf(next), ...(this.statements.parts.all(next) as number[]));
+      waiting.push(...this.basesOf(next), ...this.statements.parts.all(next));
     }
   }
 

@@ -236,7 +236,7 @@ export class Catalog {
 
   /** True if SQLite finds damage in the file: in its pages, its rows, or an index that lacks rows. */
   isDamaged(): boolean {
-    return this.database.prepare('PRAGMA integrity_check(1)').pluck().get() !== 'ok';
+    return this.database.query('PRAGMA integrity_check(1)', 'text').get() !== 'ok';
   }
 
   /** Returns columns with values of types that no writer stores, as `table.column`. Reads all tables. */

@@ -3,7 +3,7 @@ import type { ContentId, DirectoryId, PackNumber, RecordId } from '../../model/i
 import { TardisError } from '../../errors/index.js';
 import type { Location, RecordHeader } from '../index.js';
 import { recordBytes } from '../index.js';
-import type { SqlDatabase } from '../../system/index.js';
+import type { RowOf, SqlDatabase } from '../../system/index.js';
 import { DigestFilter } from './digest-filter.js';
 
 export interface ContentRow {
@@ -40,7 +40,17 @@ export interface StoredContent {
  * Rows are read as arrays: a restore reads one for each file, and SQLite's binding takes twice as long for
  * objects.
  */
-type StoredColumns = [Buffer, number, number, number, number, number, number, number | null];
+const STORED_ROW = [
+  'blob',
+  'integer',
+  'integer',
+  'integer',
+  'integer',
+  'integer',
+  'integer',
+  'integer?',
+] as const;
+type StoredColumns = RowOf<typeof STORED_ROW>;
 const SELECT_STORED = `
   SELECT digest, size_bytes, kind, pack, position, record_bytes, offset, basis_id
   FROM contents JOIN records USING (record_id)`;
@@ -52,16 +62,16 @@ export class ContentTable {
 
   constructor(database: SqlDatabase) {
     this.statements = {
-      find: database
-        .prepare(
-          `SELECT content_id, size_bytes, record_id IS NOT NULL AND NOT is_damaged,
-             basis_id IS NOT NULL FROM contents
-           WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?`,
-        )
-        .raw(),
-      findByPrefix: database.prepare(
+      find: database.query(
+        `SELECT content_id, size_bytes, record_id IS NOT NULL AND NOT is_damaged,
+           basis_id IS NOT NULL FROM contents
+         WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?`,
+        ['integer', 'integer', 'integer', 'integer'],
+      ),
+      findByPrefix: database.query(
         `SELECT content_id AS contentId, digest, size_bytes AS sizeBytes FROM contents
          WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND substr(digest, 1, length(?)) = ? LIMIT ?`,
+        { contentId: 'integer', digest: 'blob', sizeBytes: 'integer' },
       ),
       insert: database.prepare(
         'INSERT INTO contents (digest, size_bytes, record_id, offset) VALUES (?, ?, ?, ?)',
@@ -81,42 +91,41 @@ export class ContentTable {
            WHERE part.record_id IS NULL OR part.is_damaged) AND NOT is_damaged`,
       ),
       addPart: database.prepare('INSERT OR REPLACE INTO content_parts VALUES (?, ?, ?)'),
-      parts: database
-        .prepare('SELECT part_id FROM content_parts WHERE content_id = ? ORDER BY part_number')
-        .pluck(),
+      parts: database.query(
+        'SELECT part_id FROM content_parts WHERE content_id = ? ORDER BY part_number',
+        'integer',
+      ),
       insertRecord: database.prepare(
         `INSERT INTO records (kind, pack, position, record_bytes, raw_bytes, codec, scheme, epoch)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       ),
-      hasSize: database
-        .prepare(
-          'SELECT 1 FROM contents WHERE size_bytes = ? AND size_bytes > 1048576 AND record_id IS NOT NULL AND NOT is_damaged LIMIT 1',
-        )
-        .pluck(),
+      hasSize: database.query(
+        'SELECT 1 FROM contents WHERE size_bytes = ? AND size_bytes > 1048576 AND record_id IS NOT NULL AND NOT is_damaged LIMIT 1',
+        'integer',
+      ),
       addPartSource: database.prepare('INSERT OR REPLACE INTO part_sources VALUES (?, ?)'),
-      hasParts: database
-        .prepare('SELECT 1 FROM part_sources WHERE file_size_bytes = ? LIMIT 1')
-        .pluck(),
-      stored: database.prepare(`${SELECT_STORED} WHERE content_id = ?`).raw(),
-      holders: database
-        .prepare(
-          'SELECT DISTINCT directory_id FROM entries WHERE content_id = ? AND last_set IS NULL',
-        )
-        .pluck(),
-      missing: database.prepare(
+      hasParts: database.query(
+        'SELECT 1 FROM part_sources WHERE file_size_bytes = ? LIMIT 1',
+        'integer',
+      ),
+      stored: database.query(`${SELECT_STORED} WHERE content_id = ?`, STORED_ROW),
+      holders: database.query(
+        'SELECT DISTINCT directory_id FROM entries WHERE content_id = ? AND last_set IS NULL',
+        'integer',
+      ),
+      missing: database.query(
         `SELECT content_id AS contentId, digest FROM contents
          WHERE record_id IS NULL AND content_id > ? ORDER BY content_id LIMIT ?`,
+        { contentId: 'integer', digest: 'blob' },
       ),
-      any: database.prepare('SELECT 1 FROM contents LIMIT 1').pluck(),
+      any: database.query('SELECT 1 FROM contents LIMIT 1', 'integer'),
     };
     this.filter = this.isEmpty() ? new DigestFilter() : undefined;
   }
 
   find(digest: Uint8Array): ContentRow | undefined {
     if (this.filter?.mayHave(digest) === false) return undefined;
-    const row = this.statements.find.get(digest, digest) as
-      | [number, number, number, number]
-      | undefined;
+    const row = this.statements.find.get(digest, digest);
     if (row === undefined) return undefined;
     const [contentId, sizeBytes, isStored, isDelta] = row;
     return { contentId, sizeBytes, isStored: isStored === 1, isDelta: isDelta === 1 };
@@ -124,7 +133,7 @@ export class ContentTable {
 
   /** Returns contents whose digest begins with `prefix`, which must have at least 8 bytes. */
   findByPrefix(prefix: Buffer, limit: number): NamedContent[] {
-    return this.statements.findByPrefix.all(prefix, prefix, prefix, limit) as NamedContent[];
+    return this.statements.findByPrefix.all(prefix, prefix, prefix, limit);
   }
 
   addRecord(header: RecordHeader, location: Location): RecordId {
@@ -165,7 +174,7 @@ export class ContentTable {
 
   /** Returns up to `limit` contents without a record, by id, with ids above `after`. */
   missing(after: number, limit: number): Pick<NamedContent, 'contentId' | 'digest'>[] {
-    return this.statements.missing.all(after, limit) as NamedContent[];
+    return this.statements.missing.all(after, limit);
   }
 
   /** Marks a content as damaged, so that its bytes count as missing. */
@@ -189,7 +198,7 @@ export class ContentTable {
 
   /** Returns the parts of an assembly, in order. */
   partsOf(contentId: ContentId): ContentId[] {
-    return this.statements.parts.all(contentId) as ContentId[];
+    return this.statements.parts.all(contentId);
   }
 
   /** True if a large content of exactly this size is stored. */
@@ -207,7 +216,7 @@ export class ContentTable {
   }
 
   stored(contentId: ContentId): StoredContent | undefined {
-    const row = this.statements.stored.get(contentId) as StoredColumns | undefined;
+    const row = this.statements.stored.get(contentId);
     if (row === undefined) return undefined;
     requirePlace(row);
     const [digest, sizeBytes, kind, pack, position, recordBytes, offset, basisId] = row;
@@ -216,7 +225,7 @@ export class ContentTable {
 
   /** Returns directories with an open entry that has this content. Scans the entries. */
   directoriesHolding(contentId: ContentId): DirectoryId[] {
-    return this.statements.holders.all(contentId) as DirectoryId[];
+    return this.statements.holders.all(contentId);
   }
 
   isEmpty(): boolean {

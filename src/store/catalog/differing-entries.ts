@@ -4,7 +4,7 @@
  */
 import type { SqlDatabase } from '../../system/index.js';
 import { AS_OF, type ListingPage, SELECT_ROW } from './entries.js';
-import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
+import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
 
 /** A scanned part of a listing. */
 export interface ScannedEntries {
@@ -23,26 +23,24 @@ export class DifferingEntries {
 
   constructor(database: SqlDatabase) {
     this.statements = {
-      scanEnd: database
-        .prepare(
-          'SELECT name FROM entries WHERE directory_id = ? AND name > ? ORDER BY name LIMIT 1 OFFSET ?',
-        )
-        .pluck(),
-      page: database
-        .prepare(
-          `${SELECT_ROW} WHERE directory_id = ? AND name > ? AND name <= ? AND ${AS_OF}
+      scanEnd: database.query(
+        'SELECT name FROM entries WHERE directory_id = ? AND name > ? ORDER BY name LIMIT 1 OFFSET ?',
+        'blob',
+      ),
+      page: database.query(
+        `${SELECT_ROW} WHERE directory_id = ? AND name > ? AND name <= ? AND ${AS_OF}
              AND (child_id IS NOT NULL OR NOT (${AS_OF})) ORDER BY name LIMIT ?`,
-        )
-        .raw(),
+        ENTRY_ROW,
+      ),
     };
   }
 
   /** Returns directories as of `set`, and entries that are another row than as of `unlike`, by name. */
   list({ directory, set, after, limit }: ListingPage, unlike: number): ScannedEntries {
     const { scanEnd, page } = this.statements;
-    const upTo = scanEnd.get(directory, after, SCAN_VERSIONS - 1) as Buffer | undefined;
+    const upTo = scanEnd.get(directory, after, SCAN_VERSIONS - 1);
     const end = upTo ?? NAME_MAX;
     const bounds = [directory, after, end, set, set, unlike, unlike, limit] as const;
-    return { entries: (page.all(...bounds) as EntryColumns[]).map(toEntry), upTo };
+    return { entries: page.all(...bounds).map(toEntry), upTo };
   }
 }

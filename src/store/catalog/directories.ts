@@ -20,12 +20,6 @@ export interface FoundDirectory {
   readonly isHere: boolean;
 }
 
-interface Candidate {
-  directory_id: bigint;
-  parent_id: bigint;
-  name: Buffer;
-}
-
 export class DirectoryTable {
   private readonly statements;
   /** False if no directory is unplaced, so that no row needs to be deleted. */
@@ -33,13 +27,12 @@ export class DirectoryTable {
 
   constructor(database: SqlDatabase) {
     this.statements = {
-      byInode: database
-        .prepare(
-          `SELECT directory_id, parent_id, name FROM directories
-           WHERE root_id = ? AND inode = ? AND birth_time_ns = ?
-             AND (birth_time_ns <> 0 OR (parent_id = ? AND name = ?))`,
-        )
-        .safeIntegers(),
+      byInode: database.query(
+        `SELECT directory_id, parent_id, name FROM directories
+         WHERE root_id = ? AND inode = ? AND birth_time_ns = ?
+           AND (birth_time_ns <> 0 OR (parent_id = ? AND name = ?))`,
+        { directory_id: 'bigint', parent_id: 'bigint', name: 'blob' },
+      ),
       insert: database.prepare(
         `INSERT OR REPLACE INTO directories VALUES (?, ?, ?, ?, ?, ?, NULL)`,
       ),
@@ -47,9 +40,7 @@ export class DirectoryTable {
         `UPDATE directories SET parent_id = ?, name = ?, inode = ?, birth_time_ns = ?
          WHERE directory_id = ?`,
       ),
-      skipHash: database
-        .prepare('SELECT skip_hash FROM directories WHERE directory_id = ?')
-        .pluck(),
+      skipHash: database.query('SELECT skip_hash FROM directories WHERE directory_id = ?', 'blob?'),
       setSkipHash: database.prepare('UPDATE directories SET skip_hash = ? WHERE directory_id = ?'),
       forgetSkipHashes: database.prepare('UPDATE directories SET skip_hash = NULL'),
       unplaceStranded: database.prepare(
@@ -63,15 +54,15 @@ export class DirectoryTable {
       ),
       unplace: database.prepare('INSERT OR IGNORE INTO unplaced_directories VALUES (?)'),
       replace: database.prepare('DELETE FROM unplaced_directories WHERE directory_id = ?'),
-      nextUnplaced: database
-        .prepare(
-          `SELECT directory_id FROM unplaced_directories JOIN directories USING (directory_id)
-           WHERE root_id = ? LIMIT 1`,
-        )
-        .pluck(),
-      anyUnplaced: database.prepare('SELECT 1 FROM unplaced_directories LIMIT 1'),
-      location: database.prepare(
+      nextUnplaced: database.query(
+        `SELECT directory_id FROM unplaced_directories JOIN directories USING (directory_id)
+         WHERE root_id = ? LIMIT 1`,
+        'integer',
+      ),
+      anyUnplaced: database.query('SELECT 1 FROM unplaced_directories LIMIT 1', 'integer'),
+      location: database.query(
         'SELECT parent_id AS parent, name FROM directories WHERE directory_id = ?',
+        { parent: 'integer', name: 'blob' },
       ),
     };
     this.lookForUnplaced();
@@ -99,7 +90,7 @@ export class DirectoryTable {
       identity.birthTimeNs,
       identity.parent,
       identity.name,
-    ) as Candidate[];
+    );
     for (const candidate of candidates) {
       const isHere =
         Number(candidate.parent_id) === identity.parent && candidate.name.equals(identity.name);
@@ -138,7 +129,7 @@ export class DirectoryTable {
   }
 
   skipHash(directory: DirectoryId): Buffer | undefined {
-    return (this.statements.skipHash.get(directory) as Buffer | null | undefined) ?? undefined;
+    return this.statements.skipHash.get(directory) ?? undefined;
   }
 
   setSkipHash(directory: DirectoryId, hash: Uint8Array | undefined): void {
@@ -175,7 +166,7 @@ export class DirectoryTable {
 
   /** Returns an unplaced directory of the root, or undefined. */
   nextUnplaced(root: RootNumber): DirectoryId | undefined {
-    return this.statements.nextUnplaced.get(root) as DirectoryId | undefined;
+    return this.statements.nextUnplaced.get(root);
   }
 
   forgetUnplaced(directory: DirectoryId): void {
@@ -184,8 +175,6 @@ export class DirectoryTable {
 
   /** Returns the last known parent and name of a directory; the parent is 0 for a root. */
   location(directory: DirectoryId): { parent: DirectoryId; name: Buffer } | undefined {
-    return this.statements.location.get(directory) as
-      | { parent: DirectoryId; name: Buffer }
-      | undefined;
+    return this.statements.location.get(directory);
   }
 }

@@ -10,8 +10,8 @@ import {
   type SetNumber,
   STORED_FLAGS,
 } from '../../model/index.js';
-import type { SqlDatabase } from '../../system/index.js';
-import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
+import type { RowOf, SqlDatabase } from '../../system/index.js';
+import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
 
 /** The part of an open row that is needed to close or replace it. */
 export interface OpenRow {
@@ -69,17 +69,10 @@ const SELECT_HEAD = `
 export const SELECT_ROW: string = `${SELECT}, NULL FROM entries`;
 export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
 
-type HeadColumns = [
-  name: Buffer,
-  firstSet: SetNumber,
-  childId: DirectoryId | null,
-  contentId: ContentId | null,
-  isStored: number,
-  flags: number,
-  metadata: Buffer,
-];
+/** The row of `SELECT_HEAD`. */
+const HEAD_ROW = ['blob', 'integer', 'integer?', 'integer?', 'integer', 'integer', 'blob'] as const;
 
-function toHeadRow(columns: HeadColumns): HeadRow {
+function toHeadRow(columns: RowOf<typeof HEAD_ROW>): HeadRow {
   const [name, firstSet, childId, contentId, isStored, flags, metadata] = columns;
   return {
     name,
@@ -100,12 +93,11 @@ export class EntryTable {
       put: database.prepare(
         `INSERT OR REPLACE INTO entries (${COLUMNS}) VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?, ?)`,
       ),
-      open: database
-        .prepare(
-          `SELECT first_set, child_id FROM entries
-           WHERE directory_id = ? AND name = ? AND last_set IS NULL ORDER BY first_set DESC LIMIT 1`,
-        )
-        .raw(),
+      open: database.query(
+        `SELECT first_set, child_id FROM entries
+         WHERE directory_id = ? AND name = ? AND last_set IS NULL ORDER BY first_set DESC LIMIT 1`,
+        ['integer', 'integer?'],
+      ),
       close: database.prepare(
         'UPDATE entries SET last_set = ? WHERE directory_id = ? AND name = ? AND first_set = ?',
       ),
@@ -115,45 +107,40 @@ export class EntryTable {
       setFlags: database.prepare(
         'UPDATE entries SET flags = ? WHERE directory_id = ? AND name = ? AND first_set = ?',
       ),
-      head: database
-        .prepare(
-          `${SELECT_HEAD}
-           WHERE directory_id = ? AND name > ? AND name <= ? AND last_set IS NULL ORDER BY name`,
-        )
-        .raw(),
-      headOne: database
-        .prepare(`${SELECT_HEAD} WHERE directory_id = ? AND name = ? AND last_set IS NULL`)
-        .raw(),
-      headNames: database
-        .prepare(
-          `SELECT name, first_set, child_id FROM entries
-           WHERE directory_id = ? AND last_set IS NULL ORDER BY name LIMIT ?`,
-        )
-        .raw(),
-      page: database
-        .prepare(
-          `${SELECT}, NULL FROM entries
-           WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
-        )
-        .raw(),
-      pageWithDigests: database
-        .prepare(
-          `${SELECT}, ${DIGEST} FROM entries
-           WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
-        )
-        .raw(),
-      oneAsOf: database
-        .prepare(
-          `${SELECT}, ${DIGEST} FROM entries WHERE directory_id = ? AND name = ? AND ${AS_OF}`,
-        )
-        .raw(),
-      versions: database
-        .prepare(
-          `${SELECT}, ${DIGEST} FROM entries
-           WHERE directory_id = ? AND name = ? ORDER BY first_set`,
-        )
-        .raw(),
-      any: database.prepare('SELECT 1 FROM entries LIMIT 1').pluck(),
+      head: database.query(
+        `${SELECT_HEAD}
+         WHERE directory_id = ? AND name > ? AND name <= ? AND last_set IS NULL ORDER BY name`,
+        HEAD_ROW,
+      ),
+      headOne: database.query(
+        `${SELECT_HEAD} WHERE directory_id = ? AND name = ? AND last_set IS NULL`,
+        HEAD_ROW,
+      ),
+      headNames: database.query(
+        `SELECT name, first_set, child_id FROM entries
+         WHERE directory_id = ? AND last_set IS NULL ORDER BY name LIMIT ?`,
+        ['blob', 'integer', 'integer?'],
+      ),
+      page: database.query(
+        `${SELECT}, NULL FROM entries
+         WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
+        ENTRY_ROW,
+      ),
+      pageWithDigests: database.query(
+        `${SELECT}, ${DIGEST} FROM entries
+         WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
+        ENTRY_ROW,
+      ),
+      oneAsOf: database.query(
+        `${SELECT}, ${DIGEST} FROM entries WHERE directory_id = ? AND name = ? AND ${AS_OF}`,
+        ENTRY_ROW,
+      ),
+      versions: database.query(
+        `${SELECT}, ${DIGEST} FROM entries
+         WHERE directory_id = ? AND name = ? ORDER BY first_set`,
+        ENTRY_ROW,
+      ),
+      any: database.query('SELECT 1 FROM entries LIMIT 1', 'integer'),
     };
   }
 
@@ -174,7 +161,7 @@ export class EntryTable {
 
   /** Returns the open version of a name, or undefined. */
   findOpen(directory: DirectoryId, name: Buffer): OpenRow | undefined {
-    const row = this.statements.open.get(directory, name) as [number, number | null] | undefined;
+    const row = this.statements.open.get(directory, name);
     return row === undefined ? undefined : { firstSet: row[0], childId: row[1] ?? undefined };
   }
 
@@ -191,22 +178,18 @@ export class EntryTable {
 
   /** Returns the open versions of the names after `after` up to `upTo`, sorted. */
   headRange(directory: DirectoryId, after: Buffer, upTo: Buffer): HeadRow[] {
-    return (this.statements.head.all(directory, after, upTo) as HeadColumns[]).map(toHeadRow);
+    return this.statements.head.all(directory, after, upTo).map(toHeadRow);
   }
 
   /** Returns the open version of one name. */
   findHead(directory: DirectoryId, name: Buffer): HeadRow | undefined {
-    const row = this.statements.headOne.get(directory, name) as HeadColumns | undefined;
+    const row = this.statements.headOne.get(directory, name);
     return row === undefined ? undefined : toHeadRow(row);
   }
 
   /** Returns up to `limit` open versions of a directory, with the fields needed to close them. */
   headNames(directory: DirectoryId, limit: number): (OpenRow & { readonly name: Buffer })[] {
-    const rows = this.statements.headNames.all(directory, limit) as [
-      Buffer,
-      number,
-      number | null,
-    ][];
+    const rows = this.statements.headNames.all(directory, limit);
     return rows.map(([name, firstSet, childId]) => ({
       name,
       firstSet,
@@ -220,18 +203,18 @@ export class EntryTable {
    */
   listAsOf({ directory, set, after, limit, withDigests }: ListingPage): CatalogEntry[] {
     const statement = withDigests ? this.statements.pageWithDigests : this.statements.page;
-    const rows = statement.all(directory, after, set, set, limit) as EntryColumns[];
+    const rows = statement.all(directory, after, set, set, limit);
     return rows.map(toEntry);
   }
 
   findAsOf(directory: DirectoryId, name: Buffer, set: SetNumber): CatalogEntry | undefined {
-    const row = this.statements.oneAsOf.get(directory, name, set, set) as EntryColumns | undefined;
+    const row = this.statements.oneAsOf.get(directory, name, set, set);
     return row === undefined ? undefined : toEntry(row);
   }
 
   /** Returns all versions of a name in one directory, oldest first. */
   versions(directory: DirectoryId, name: Buffer): CatalogEntry[] {
-    return (this.statements.versions.all(directory, name) as EntryColumns[]).map(toEntry);
+    return this.statements.versions.all(directory, name).map(toEntry);
   }
 
   isEmpty(): boolean {

@@ -1,6 +1,6 @@
 /** Counts versions of entries, which quotas of accounts are charged for. */
 import { EntryType } from '../../model/index.js';
-import type { SqlDatabase, SqlStatement } from '../../system/index.js';
+import type { SqlDatabase, SqlQuery } from '../../system/index.js';
 import { NextId } from './next-id.js';
 
 export interface VersionCounts {
@@ -11,15 +11,14 @@ export interface VersionCounts {
 
 export class EntryCounts {
   private readonly ids: NextId;
-  private readonly count: SqlStatement;
+  private readonly count: SqlQuery<[all: number, directories: number]>;
 
   constructor(database: SqlDatabase) {
     this.ids = new NextId(database, 'entries', 'directory_id');
-    this.count = database
-      .prepare(
-        'SELECT count(*), total(type = ?) FROM entries WHERE directory_id >= ? AND directory_id < ?',
-      )
-      .raw();
+    this.count = database.query(
+      'SELECT count(*), total(type = ?) FROM entries WHERE directory_id >= ? AND directory_id < ?',
+      ['integer', 'real'],
+    );
   }
 
   /** Returns the first directory with entries whose id is at or above `from`; undefined if there is none. */
@@ -29,7 +28,7 @@ export class EntryCounts {
 
   /** Counts the versions in directories with ids from `from` to below `upTo`. */
   between(from: number, upTo: number): VersionCounts {
-    const [all, directories] = this.count.get(EntryType.directory, from, upTo) as [number, number];
+    const [all, directories] = this.count.get(EntryType.directory, from, upTo)!;
     return { all, directories };
   }
 }

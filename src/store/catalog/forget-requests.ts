@@ -7,9 +7,16 @@ export class ForgetRequests {
 
   constructor(database: SqlDatabase) {
     this.statements = {
-      all: database.prepare(
+      all: database.query(
         `SELECT request_id AS id, path, last_set AS lastSet, asked_at_ms AS askedAtMs, due_at_ms AS dueAtMs
          FROM forget_requests ORDER BY request_id`,
+        {
+          id: 'integer',
+          path: 'blob',
+          lastSet: 'integer',
+          askedAtMs: 'integer',
+          dueAtMs: 'integer',
+        },
       ),
       put: database.prepare('INSERT OR REPLACE INTO forget_requests VALUES (?, ?, ?, ?, ?)'),
       remove: database.prepare('DELETE FROM forget_requests WHERE request_id = ?'),

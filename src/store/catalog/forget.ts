@@ -3,17 +3,15 @@
  * rewritten. A path means what each set had there. A directory that was elsewhere in other sets keeps its
  * entries in those.
  */
-import { asTardisError, cleanUp } from '../../errors/index.js';
+import { asTardisError, Opened } from '../../errors/index.js';
 import {
-  type ContentId,
   type DirectoryId,
   type ForgetReport,
-  type RootNumber,
   type SetNumber,
   splitPath,
   splitRoot,
 } from '../../model/index.js';
-import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
+import { PrivateFolder, type RowOf, type SqlDatabase, type System } from '../../system/index.js';
 import { ROOTS_DIRECTORY } from './directories.js';
 import { IdSet } from './id-set.js';
 import { marksIn } from './set-columns.js';
@@ -29,17 +27,6 @@ export interface ForgottenPath {
   readonly lastSet: SetNumber;
 }
 
-interface Version {
-  readonly directory: DirectoryId;
-  readonly name: Buffer;
-  readonly firstSet: SetNumber;
-  readonly lastSet: SetNumber | null;
-  readonly type: number;
-  readonly sizeBytes: number;
-  readonly contentId: ContentId | null;
-  readonly childId: DirectoryId | null;
-}
-
 /** Entries to be deleted from a directory: those of one name, or all. */
 interface Going {
   readonly directory: DirectoryId;
@@ -49,6 +36,18 @@ interface Going {
 
 const VERSION = `directory_id AS directory, name, first_set AS firstSet, last_set AS lastSet, type,
   size_bytes AS sizeBytes, content_id AS contentId, child_id AS childId`;
+const VERSION_ROW = {
+  directory: 'integer',
+  name: 'blob',
+  firstSet: 'integer',
+  lastSet: 'integer?',
+  type: 'integer',
+  sizeBytes: 'integer',
+  contentId: 'integer?',
+  childId: 'integer?',
+} as const;
+type Version = RowOf<typeof VERSION_ROW>;
+
 /** Last set of a version that is still open. */
 const OPEN = Number.MAX_SAFE_INTEGER;
 
@@ -70,12 +69,13 @@ export class ForgettingCopy {
     catalogPath: string,
     paths: readonly ForgottenPath[],
   ): ForgettingCopy {
-    const folder = new PrivateFolder(system);
-    let database: SqlDatabase | undefined;
+    using opened = new Opened();
+    const folder = opened.add(new PrivateFolder(system), (one) => one.remove());
     try {
       const file = folder.file(FILE);
       snapshotCatalog(system, catalogPath, file);
-      database = system.openDatabase(file, { readonly: false });
+      const copy = system.openDatabase(file, { readonly: false });
+      const database = opened.add(copy, (one) => one.close());
       database.pragma('journal_mode = OFF'); // a failed copy is thrown away
       database.pragma('synchronous = OFF');
       const forgetting = new Forgetting(database);
@@ -84,14 +84,10 @@ export class ForgettingCopy {
       const { report, needed } = forgetting.settle();
       database.exec('COMMIT');
       database.close();
+      opened.move();
       return new ForgettingCopy(folder, report, needed);
     } catch (error) {
-      const explained = folder.explain(error);
-      cleanUp(
-        () => database?.close(),
-        () => folder.remove(),
-      );
-      throw asTardisError(explained, `reading ${catalogPath}`);
+      throw asTardisError(folder.explain(error), `reading ${catalogPath}`);
     }
   }
 
@@ -121,16 +117,12 @@ class Forgetting {
 
   constructor(database: SqlDatabase) {
     this.statements = statementsOf(database);
-    this.listed = this.statements.sets.all() as number[];
+    this.listed = this.statements.sets.all();
   }
 
   forget({ path, lastSet }: ForgottenPath): void {
     const names = splitPath(path);
-    const roots = this.statements.roots.all() as {
-      root: RootNumber;
-      path: Buffer;
-      directory: DirectoryId;
-    }[];
+    const roots = this.statements.roots.all();
     for (const root of roots) {
       const above = splitPath(splitRoot(root.path).directory);
       const common = Math.min(above.length, names.length);
@@ -139,7 +131,7 @@ class Forgetting {
         this.rootsBelow += 1; // a root's own path cannot be forgotten
         continue;
       }
-      const having = new Set(this.statements.setsOf.all(root.root) as number[]);
+      const having = new Set(this.statements.setsOf.all(root.root));
       this.having = spansWith(this.listed, (set) => having.has(set));
       this.forgetBelow(root.directory, names.slice(above.length), [{ first: 1, last: lastSet }]);
     }
@@ -189,7 +181,7 @@ class Forgetting {
       this.statements.dropNotes.run(directory, name ?? null, name ?? null, first, last);
     }
     return [...children].map(([child, gone]) => {
-      const others = (this.statements.ways.all(child) as Version[]).map(spanOf);
+      const others = this.statements.ways.all(child).map(spanOf);
       return { directory: child, name: undefined, spans: without(gone, others) };
     });
   }
@@ -230,16 +222,16 @@ class Forgetting {
 
   private versionsOf(directory: DirectoryId, name: Buffer | undefined): Version[] {
     const { named, all } = this.statements;
-    return (name === undefined ? all.all(directory) : named.all(directory, name)) as Version[];
+    return name === undefined ? all.all(directory) : named.all(directory, name);
   }
 
   /** Returns the report, and the contents that the remaining entries need. */
   settle(): { report: ForgetReport; needed: IdSet } {
     const { needed: ids, sizeOf } = this.statements;
     const needed = new IdSet();
-    for (const id of ids.iterate() as IterableIterator<number>) needed.add(id);
+    for (const id of ids.iterate()) needed.add(id);
     const gone = [...this.contents].filter((id) => !needed.has(id));
-    const contentBytes = gone.reduce((sum, id) => sum + (sizeOf.get(id) as number), 0);
+    const contentBytes = gone.reduce((sum, id) => sum + sizeOf.get(id)!, 0);
     const report = {
       versions: this.versions,
       fileBytes: this.fileBytes,
@@ -256,7 +248,7 @@ class Forgetting {
 
   /** Returns the listed sets that are locked. */
   private lockedSets(): number[] {
-    const marked = this.statements.marked.all() as [set: SetNumber, marks: Buffer][];
+    const marked = this.statements.marked.all();
     return marked.filter(([, marks]) => marksIn(marks).isLocked).map(([set]) => set);
   }
 }
@@ -268,25 +260,34 @@ function spanOf({ firstSet, lastSet }: Version): Span {
 function statementsOf(database: SqlDatabase) {
   database.exec('CREATE INDEX IF NOT EXISTS ways ON entries (child_id) WHERE child_id IS NOT NULL');
   return {
-    roots: database.prepare('SELECT root_id AS root, path, directory_id AS directory FROM roots'),
-    setsOf: database.prepare('SELECT set_number FROM set_roots WHERE root_id = ?').pluck(),
-    sets: database
-      .prepare("SELECT set_number FROM backup_sets WHERE state != 'superseded' ORDER BY set_number")
-      .pluck(),
-    shown: database.prepare(
+    roots: database.query('SELECT root_id AS root, path, directory_id AS directory FROM roots', {
+      root: 'integer',
+      path: 'blob',
+      directory: 'integer',
+    }),
+    setsOf: database.query('SELECT set_number FROM set_roots WHERE root_id = ?', 'integer'),
+    sets: database.query(
+      "SELECT set_number FROM backup_sets WHERE state != 'superseded' ORDER BY set_number",
+      'integer',
+    ),
+    shown: database.query(
       `SELECT 1 FROM directories JOIN set_roots USING (root_id) JOIN backup_sets USING (set_number)
        WHERE directory_id = ? AND set_number BETWEEN ? AND ? AND state != 'superseded' LIMIT 1`,
+      'integer',
     ),
-    marked: database
-      .prepare(
-        `SELECT set_number, marks FROM backup_sets WHERE marks IS NOT NULL AND state != 'superseded'`,
-      )
-      .raw(),
-    named: database.prepare(`SELECT ${VERSION} FROM entries WHERE directory_id = ? AND name = ?`),
-    all: database.prepare(
+    marked: database.query(
+      `SELECT set_number, marks FROM backup_sets WHERE marks IS NOT NULL AND state != 'superseded'`,
+      ['integer', 'blob'],
+    ),
+    named: database.query(
+      `SELECT ${VERSION} FROM entries WHERE directory_id = ? AND name = ?`,
+      VERSION_ROW,
+    ),
+    all: database.query(
       `SELECT ${VERSION} FROM entries WHERE directory_id = ? AND directory_id != ${ROOTS_DIRECTORY}`,
+      VERSION_ROW,
     ),
-    ways: database.prepare(`SELECT ${VERSION} FROM entries WHERE child_id = ?`),
+    ways: database.query(`SELECT ${VERSION} FROM entries WHERE child_id = ?`, VERSION_ROW),
     move: database.prepare(
       `UPDATE entries SET first_set = ?, last_set = ?
        WHERE directory_id = ? AND name = ? AND first_set = ?`,
@@ -302,13 +303,12 @@ function statementsOf(database: SqlDatabase) {
       `DELETE FROM set_notes WHERE directory_id = ? AND (? IS NULL OR name = ?)
          AND set_number BETWEEN ? AND ?`,
     ),
-    needed: database
-      .prepare(
-        `SELECT content_id FROM entries WHERE content_id IS NOT NULL
-         UNION SELECT part_id FROM content_parts
-           WHERE content_id IN (SELECT content_id FROM entries WHERE content_id IS NOT NULL)`,
-      )
-      .pluck(),
-    sizeOf: database.prepare('SELECT size_bytes FROM contents WHERE content_id = ?').pluck(),
+    needed: database.query(
+      `SELECT content_id FROM entries WHERE content_id IS NOT NULL
+       UNION SELECT part_id FROM content_parts
+         WHERE content_id IN (SELECT content_id FROM entries WHERE content_id IS NOT NULL)`,
+      'integer',
+    ),
+    sizeOf: database.query('SELECT size_bytes FROM contents WHERE content_id = ?', 'integer'),
   };
 }

@@ -53,7 +53,7 @@ export class GcTable {
    * Returns the key to continue after; undefined at the end.
    */
   dropVersions(after: EntryKey, limit: number): EntryKey | undefined {
-    const upTo = this.statements.key.get(...after, limit - 1) as EntryKey | undefined;
+    const upTo = this.statements.key.get(...after, limit - 1);
     if (upTo === undefined) this.statements.dropRest.run(...after);
     else this.statements.dropUpTo.run(...after, ...upTo);
     return upTo;
@@ -66,29 +66,29 @@ export class GcTable {
   }
 
   entryUses(after: EntryKey, limit: number): EntryUse[] {
-    return this.statements.entryUses.all(...after, limit) as EntryUse[];
+    return this.statements.entryUses.all(...after, limit);
   }
 
   contentUses(after: number, limit: number): ContentUse[] {
-    return this.statements.contentUses.all(after, limit) as ContentUse[];
+    return this.statements.contentUses.all(after, limit);
   }
 
   /** Returns the basis of each delta, and the parts of each assembly. */
   needs(): IterableIterator<[contentId: ContentId, needed: number]> {
-    return this.statements.needs.iterate() as IterableIterator<[number, number]>;
+    return this.statements.needs.iterate();
   }
 
   signatureUses(): IterableIterator<[contentId: ContentId, recordId: RecordId]> {
-    return this.statements.signatures.iterate() as IterableIterator<[number, number]>;
+    return this.statements.signatures.iterate();
   }
 
   records(after: number, limit: number): RecordUse[] {
-    return this.statements.records.all(after, limit) as RecordUse[];
+    return this.statements.records.all(after, limit);
   }
 
   /** Deletes a content. Returns its digest if it is an object, which is then unneeded. */
   dropContent(contentId: ContentId): Buffer | undefined {
-    const object = this.statements.object.get(contentId) as Buffer | undefined;
+    const object = this.statements.object.get(contentId);
     for (const statement of this.statements.dropContent) statement.run(contentId);
     return object;
   }
@@ -100,7 +100,7 @@ export class GcTable {
 
   /** Returns packs that hold contents marked as damaged. */
   damagedPacks(): number[] {
-    return this.statements.damagedPacks.all() as number[];
+    return this.statements.damagedPacks.all();
   }
 
   dropRecord(recordId: RecordId): void {
@@ -109,7 +109,7 @@ export class GcTable {
 
   /** Returns up to `limit` directories after `after` that are neither roots nor unplaced. */
   directories(after: number, limit: number): number[] {
-    return this.statements.directories.all(after, limit) as number[];
+    return this.statements.directories.all(after, limit);
   }
 
   dropDirectory(directory: DirectoryId): void {
@@ -146,7 +146,7 @@ export class GcTable {
 
   /** Returns the bytes of a pack that are not contents, if that is known. */
   metadataBytes(pack: PackNumber): number | undefined {
-    return this.statements.metadataBytes.get(pack) as number | undefined;
+    return this.statements.metadataBytes.get(pack);
   }
 
   putMetadataBytes(pack: PackNumber, bytes: number): void {
@@ -154,7 +154,7 @@ export class GcTable {
   }
 
   removedPacks(): number[] {
-    return this.statements.removedPacks.all() as number[];
+    return this.statements.removedPacks.all();
   }
 
   /** True if packs or objects are waiting to be deleted. */
@@ -167,16 +167,15 @@ export class GcTable {
    * due to a wrong clock, and counts too.
    */
   duePacks(nowMs: number, graceMs: number): number[] {
-    return this.statements.duePacks.all(nowMs - graceMs, nowMs + graceMs) as number[];
+    return this.statements.duePacks.all(nowMs - graceMs, nowMs + graceMs);
   }
 
   dueObjects(nowMs: number, graceMs: number, limit: number): Buffer[] {
-    const due = this.statements.dueObjects.all(nowMs - graceMs, nowMs + graceMs, limit);
-    return due as Buffer[];
+    return this.statements.dueObjects.all(nowMs - graceMs, nowMs + graceMs, limit);
   }
 
   removedObjects(): Buffer[] {
-    return this.statements.removedObjects.all() as Buffer[];
+    return this.statements.removedObjects.all();
   }
 
   forgetPack(pack: PackNumber): void {
@@ -200,13 +199,12 @@ function wasteStatements(database: SqlDatabase) {
 
 function versionStatements(database: SqlDatabase) {
   return {
-    key: database
-      .prepare(
-        `SELECT directory_id, name, first_set FROM entries
+    key: database.query(
+      `SELECT directory_id, name, first_set FROM entries
            WHERE (directory_id, name, first_set) > (?, ?, ?)
            ORDER BY directory_id, name, first_set LIMIT 1 OFFSET ?`,
-      )
-      .raw(),
+      ['integer', 'blob', 'integer'],
+    ),
     dropUpTo: database.prepare(
       `DELETE FROM entries WHERE (directory_id, name, first_set) > (?, ?, ?)
            AND (directory_id, name, first_set) <= (?, ?, ?) AND ${SHOWN_BY_NONE}`,
@@ -222,42 +220,40 @@ function versionStatements(database: SqlDatabase) {
           `DELETE FROM ${table} WHERE set_number NOT IN (SELECT set_number FROM backup_sets)`,
       ),
     ].map((sql) => database.prepare(sql)),
-    entryUses: database
-      .prepare(
-        `SELECT directory_id, name, first_set, last_set IS NULL, content_id, child_id FROM entries
+    entryUses: database.query(
+      `SELECT directory_id, name, first_set, last_set IS NULL, content_id, child_id FROM entries
            WHERE (directory_id, name, first_set) > (?, ?, ?)
            ORDER BY directory_id, name, first_set LIMIT ?`,
-      )
-      .raw(),
+      ['integer', 'blob', 'integer', 'integer', 'integer?', 'integer?'],
+    ),
   };
 }
 
 function contentStatements(database: SqlDatabase) {
   return {
-    contentUses: database
-      .prepare(
-        `SELECT content_id, record_id, size_bytes FROM contents
+    contentUses: database.query(
+      `SELECT content_id, record_id, size_bytes FROM contents
            WHERE content_id > ? ORDER BY content_id LIMIT ?`,
-      )
-      .raw(),
-    needs: database
-      .prepare(
-        `SELECT content_id, basis_id FROM contents WHERE basis_id IS NOT NULL
+      ['integer', 'integer?', 'integer'],
+    ),
+    needs: database.query(
+      `SELECT content_id, basis_id FROM contents WHERE basis_id IS NOT NULL
            UNION ALL SELECT content_id, part_id FROM content_parts`,
-      )
-      .raw(),
-    signatures: database.prepare('SELECT content_id, record_id FROM signatures').raw(),
-    records: database
-      .prepare(
-        `SELECT record_id, kind, pack, position, record_bytes, raw_bytes FROM records
+      ['integer', 'integer'],
+    ),
+    signatures: database.query('SELECT content_id, record_id FROM signatures', [
+      'integer',
+      'integer',
+    ]),
+    records: database.query(
+      `SELECT record_id, kind, pack, position, record_bytes, raw_bytes FROM records
            WHERE record_id > ? ORDER BY record_id LIMIT ?`,
-      )
-      .raw(),
-    object: database
-      .prepare(
-        'SELECT digest FROM contents JOIN records USING (record_id) WHERE content_id = ? AND pack = 0',
-      )
-      .pluck(),
+      ['integer', 'integer', 'integer', 'integer', 'integer', 'integer'],
+    ),
+    object: database.query(
+      'SELECT digest FROM contents JOIN records USING (record_id) WHERE content_id = ? AND pack = 0',
+      'blob',
+    ),
     dropContent: [
       'DELETE FROM contents WHERE content_id = ?',
       'DELETE FROM content_parts WHERE content_id = ?',
@@ -266,18 +262,18 @@ function contentStatements(database: SqlDatabase) {
       'DELETE FROM unproven_contents WHERE content_id = ?',
       'DELETE FROM unproven_signatures WHERE content_id = ?',
     ].map((sql) => database.prepare(sql)),
-    recordOf: database.prepare('SELECT record_id FROM contents WHERE content_id = ?').pluck(),
-    damagedPacks: database
-      .prepare('SELECT DISTINCT pack FROM contents JOIN records USING (record_id) WHERE is_damaged')
-      .pluck(),
+    recordOf: database.query('SELECT record_id FROM contents WHERE content_id = ?', 'integer?'),
+    damagedPacks: database.query(
+      'SELECT DISTINCT pack FROM contents JOIN records USING (record_id) WHERE is_damaged',
+      'integer',
+    ),
     dropRecord: database.prepare('DELETE FROM records WHERE record_id = ?'),
-    directories: database
-      .prepare(
-        `SELECT directory_id FROM directories WHERE directory_id > ? AND parent_id != 0
+    directories: database.query(
+      `SELECT directory_id FROM directories WHERE directory_id > ? AND parent_id != 0
              AND directory_id NOT IN (SELECT directory_id FROM unplaced_directories)
            ORDER BY directory_id LIMIT ?`,
-      )
-      .pluck(),
+      'integer',
+    ),
     dropDirectory: database.prepare('DELETE FROM directories WHERE directory_id = ?'),
     dropSkipSeal: database.prepare('DELETE FROM skip_seals WHERE directory_id = ?'),
   };
@@ -303,27 +299,29 @@ function removalStatements(database: SqlDatabase) {
       `UPDATE contents SET record_id = NULL WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ?
            AND record_id IN (SELECT record_id FROM records WHERE pack = 0)`,
     ),
-    removedPacks: database.prepare('SELECT pack FROM removed_packs ORDER BY pack').pluck(),
-    removedObjects: database.prepare('SELECT digest FROM removed_objects').pluck(),
-    isRemoved: database
-      .prepare('SELECT EXISTS (SELECT 1 FROM removed_packs UNION SELECT 1 FROM removed_objects)')
-      .pluck(),
-    duePacks: database
-      .prepare(`SELECT pack FROM removed_packs WHERE ${IS_DUE} ORDER BY pack`)
-      .pluck(),
-    dueObjects: database
-      .prepare(`SELECT digest FROM removed_objects WHERE ${IS_DUE} LIMIT ?`)
-      .pluck(),
-    metadataBytes: database.prepare('SELECT bytes FROM pack_metadata WHERE pack = ?').pluck(),
+    removedPacks: database.query('SELECT pack FROM removed_packs ORDER BY pack', 'integer'),
+    removedObjects: database.query('SELECT digest FROM removed_objects', 'blob'),
+    isRemoved: database.query(
+      'SELECT EXISTS (SELECT 1 FROM removed_packs UNION SELECT 1 FROM removed_objects)',
+      'integer',
+    ),
+    duePacks: database.query(
+      `SELECT pack FROM removed_packs WHERE ${IS_DUE} ORDER BY pack`,
+      'integer',
+    ),
+    dueObjects: database.query(
+      `SELECT digest FROM removed_objects WHERE ${IS_DUE} LIMIT ?`,
+      'blob',
+    ),
+    metadataBytes: database.query('SELECT bytes FROM pack_metadata WHERE pack = ?', 'integer'),
     putMetadataBytes: database.prepare('INSERT OR REPLACE INTO pack_metadata VALUES (?, ?)'),
     forgetMetadata: database.prepare('DELETE FROM pack_metadata WHERE pack = ?'),
     forgetPack: database.prepare('DELETE FROM removed_packs WHERE pack = ?'),
     forgetObject: database.prepare('DELETE FROM removed_objects WHERE digest = ?'),
-    isObject: database
-      .prepare(
-        `SELECT 1 FROM contents JOIN records USING (record_id)
+    isObject: database.query(
+      `SELECT 1 FROM contents JOIN records USING (record_id)
            WHERE substr(digest, 1, 8) = substr(?, 1, 8) AND digest = ? AND pack = 0`,
-      )
-      .pluck(),
+      'integer',
+    ),
   };
 }

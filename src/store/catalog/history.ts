@@ -12,7 +12,7 @@ import {
 import type { OwnerRecord, RootRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './entries.js';
-import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
+import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
 import { isShown } from './shown.js';
 
 /** The place of a content, or of its signature. */
@@ -40,6 +40,15 @@ export interface FlaggedHead {
 
 const PLACED = `content_id AS contentId, digest, kind, pack, position, record_bytes AS recordBytes`;
 
+const PLACED_ROW = {
+  contentId: 'integer',
+  digest: 'blob',
+  kind: 'integer',
+  pack: 'integer',
+  position: 'integer',
+  recordBytes: 'integer',
+} as const;
+
 export class HistoryTable {
   private readonly statements;
   private readonly placed;
@@ -47,101 +56,96 @@ export class HistoryTable {
   constructor(database: SqlDatabase) {
     this.placed = placedStatements(database);
     this.statements = {
-      directories: database
-        .prepare(
-          'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
-        )
-        .pluck(),
-      orphans: database
-        .prepare(
-          `SELECT directory_id FROM entries WHERE directory_id != 0
-           EXCEPT SELECT child_id FROM entries WHERE child_id IS NOT NULL LIMIT ?`,
-        )
-        .pluck(),
-      changes: database
-        .prepare(
-          `SELECT first_set FROM entries WHERE directory_id = ?
-           UNION SELECT last_set + 1 FROM entries WHERE directory_id = ? AND last_set IS NOT NULL`,
-        )
-        .pluck(),
-      begun: database
-        .prepare(
-          `${SELECT_ENTRY} WHERE directory_id = ? AND name > ? AND first_set = ? ORDER BY name LIMIT ?`,
-        )
-        .raw(),
-      ended: database
-        .prepare(
-          `SELECT name FROM entries WHERE directory_id = ? AND name > ? AND last_set = ?
-             AND NOT EXISTS (SELECT 1 FROM entries next WHERE next.directory_id = entries.directory_id
-               AND next.name = entries.name AND next.first_set = entries.last_set + 1)
-           ORDER BY name LIMIT ?`,
-        )
-        .pluck(),
-      versions: database
-        .prepare(
-          `${SELECT_ENTRY} WHERE directory_id = ? AND (name, first_set) > (?, ?)
-           ORDER BY name, first_set LIMIT ?`,
-        )
-        .raw(),
-      anyAsOf: database
-        .prepare(
-          `SELECT 1 FROM entries WHERE directory_id = ? AND first_set <= ?
-           AND (last_set IS NULL OR last_set >= ?) LIMIT 1`,
-        )
-        .pluck(),
-      rootOf: database.prepare('SELECT root_id FROM directories WHERE directory_id = ?').pluck(),
-      roots: database.prepare(
+      directories: database.query(
+        'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
+        'integer',
+      ),
+      orphans: database.query(
+        `SELECT directory_id FROM entries WHERE directory_id != 0
+         EXCEPT SELECT child_id FROM entries WHERE child_id IS NOT NULL LIMIT ?`,
+        'integer',
+      ),
+      changes: database.query(
+        `SELECT first_set FROM entries WHERE directory_id = ?
+         UNION SELECT last_set + 1 FROM entries WHERE directory_id = ? AND last_set IS NOT NULL`,
+        'integer',
+      ),
+      begun: database.query(
+        `${SELECT_ENTRY} WHERE directory_id = ? AND name > ? AND first_set = ? ORDER BY name LIMIT ?`,
+        ENTRY_ROW,
+      ),
+      ended: database.query(
+        `SELECT name FROM entries WHERE directory_id = ? AND name > ? AND last_set = ?
+           AND NOT EXISTS (SELECT 1 FROM entries next WHERE next.directory_id = entries.directory_id
+             AND next.name = entries.name AND next.first_set = entries.last_set + 1)
+         ORDER BY name LIMIT ?`,
+        'blob',
+      ),
+      versions: database.query(
+        `${SELECT_ENTRY} WHERE directory_id = ? AND (name, first_set) > (?, ?)
+         ORDER BY name, first_set LIMIT ?`,
+        ENTRY_ROW,
+      ),
+      anyAsOf: database.query(
+        `SELECT 1 FROM entries WHERE directory_id = ? AND first_set <= ?
+         AND (last_set IS NULL OR last_set >= ?) LIMIT 1`,
+        'integer',
+      ),
+      rootOf: database.query('SELECT root_id FROM directories WHERE directory_id = ?', 'integer'),
+      roots: database.query(
         `SELECT roots.root_id AS root, path, directory_id AS directory, device
          FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY root`,
+        { root: 'integer', path: 'blob', directory: 'integer', device: 'text' },
       ),
-      owners: database.prepare(
+      owners: database.query(
         `SELECT is_group AS isGroup, id, name FROM owner_names WHERE first_set > ? AND first_set <= ?
          ORDER BY first_set`,
+        { isGroup: 'integer', id: 'integer', name: 'blob' },
       ),
-      children: database
-        .prepare(
-          `SELECT directory_id, name, child_id FROM entries
-           WHERE child_id IS NOT NULL AND last_set IS NULL`,
-        )
-        .raw(),
-      unplaced: database.prepare('SELECT directory_id FROM unplaced_directories').pluck(),
-      flagged: database.prepare(
+      children: database.query(
+        `SELECT directory_id, name, child_id FROM entries
+         WHERE child_id IS NOT NULL AND last_set IS NULL`,
+        ['integer', 'blob', 'integer'],
+      ),
+      unplaced: database.query('SELECT directory_id FROM unplaced_directories', 'integer'),
+      flagged: database.query(
         `SELECT directory_id AS directory, name, first_set AS firstSet, flags FROM entries
          WHERE last_set IS NULL AND (flags & ~${RowFlag.sparse}) != 0`,
+        { directory: 'integer', name: 'blob', firstSet: 'integer', flags: 'integer' },
       ),
     };
   }
 
   /** Returns up to `limit` directories after `after` that ever had an entry. */
   directories(after: number, limit: number): number[] {
-    return this.statements.directories.all(after, limit) as number[];
+    return this.statements.directories.all(after, limit);
   }
 
   /** Returns directories with entries that no entry ever led to, because that entry was lost. */
   orphans(limit: number): number[] {
-    return this.statements.orphans.all(limit) as number[];
+    return this.statements.orphans.all(limit);
   }
 
   /** Returns the sets in which versions of a directory began or ended. */
   changesOf(directory: DirectoryId): number[] {
-    return this.statements.changes.all(directory, directory) as number[];
+    return this.statements.changes.all(directory, directory);
   }
 
   /** Returns the versions in a directory that began in a set, by name. */
   begunIn(directory: DirectoryId, set: SetNumber, after: Buffer, limit: number): CatalogEntry[] {
-    const rows = this.statements.begun.all(directory, after, set, limit) as EntryColumns[];
+    const rows = this.statements.begun.all(directory, after, set, limit);
     return rows.map(toEntry);
   }
 
   /** Returns the names in a directory that were in the set before `set` but are not in `set`. */
   endedIn(directory: DirectoryId, set: SetNumber, after: Buffer, limit: number): Buffer[] {
-    return this.statements.ended.all(directory, after, set - 1, limit) as Buffer[];
+    return this.statements.ended.all(directory, after, set - 1, limit);
   }
 
   /** Returns all versions in a directory, by name and first set. */
   versionsIn(directory: DirectoryId, after: AfterVersion, limit: number): CatalogEntry[] {
     const { name, firstSet } = after;
-    const rows = this.statements.versions.all(directory, name, firstSet, limit) as EntryColumns[];
+    const rows = this.statements.versions.all(directory, name, firstSet, limit);
     return rows.map(toEntry);
   }
 
@@ -152,56 +156,55 @@ export class HistoryTable {
 
   /** Returns the root of a directory; 0 if it is unknown. */
   rootOf(directory: DirectoryId): number {
-    return (this.statements.rootOf.get(directory) as number | undefined) ?? 0;
+    return this.statements.rootOf.get(directory) ?? 0;
   }
 
   /** Returns the roots of a set, with the devices they were last on. */
   rootsOf(set: SetNumber): RootRecord[] {
-    return this.statements.roots.all(set) as RootRecord[];
+    return this.statements.roots.all(set);
   }
 
   /** Returns the names of owners recorded after one set and up to another, oldest first. */
   ownersBetween(after: number, upTo: number): OwnerRecord[] {
-    type Row = { isGroup: number; id: number; name: Buffer };
-    const rows = this.statements.owners.all(after, upTo) as Row[];
+    const rows = this.statements.owners.all(after, upTo);
     return rows.map(({ isGroup, id, name }) => ({ isGroup: isGroup === 1, id, name }));
   }
 
   /** Yields the open entries of directories: the parent, the name, and the id of the directory. */
   openDirectories(): IterableIterator<[directory: DirectoryId, name: Buffer, child: number]> {
-    return this.statements.children.iterate() as IterableIterator<[number, Buffer, number]>;
+    return this.statements.children.iterate();
   }
 
   unplaced(): number[] {
-    return this.statements.unplaced.all() as number[];
+    return this.statements.unplaced.all();
   }
 
   flaggedHeads(): FlaggedHead[] {
-    return this.statements.flagged.all() as FlaggedHead[];
+    return this.statements.flagged.all();
   }
 
   /** Returns up to `limit` contents with a place after `after`, in the order in which they were stored. */
   contents(after: number, limit: number): PlacedContent[] {
-    return this.placed.contents.all(after, limit) as PlacedContent[];
+    return this.placed.contents.all(after, limit);
   }
 
   /** Returns contents with a signature, and the place of that. */
   signatures(after: number, limit: number): PlacedContent[] {
-    return this.placed.signatures.all(after, limit) as PlacedContent[];
+    return this.placed.signatures.all(after, limit);
   }
 
   get contentCount(): number {
-    return this.placed.contentCount.get() as number;
+    return this.placed.contentCount.get()!;
   }
 
   /** Number of versions of files that a listed set shows and whose contents are missing. */
   get lostVersions(): number {
-    return this.placed.lostVersions.get() as number;
+    return this.placed.lostVersions.get()!;
   }
 
   /** Number of versions of files that a listed set shows and whose contents are missing or damaged. */
   get unreadableVersions(): number {
-    return this.placed.unreadableVersions.get() as number;
+    return this.placed.unreadableVersions.get()!;
   }
 
   /**
@@ -209,12 +212,12 @@ export class HistoryTable {
    * or part.
    */
   get brokenVersions(): number {
-    return this.placed.brokenVersions.get() as number;
+    return this.placed.brokenVersions.get()!;
   }
 
   /** Total size of the records of contents. */
   get recordBytes(): number {
-    return this.placed.recordBytes.get() as number;
+    return this.placed.recordBytes.get()!;
   }
 }
 
@@ -235,22 +238,26 @@ function countVersions(which: string): string {
 
 function placedStatements(database: SqlDatabase) {
   return {
-    contents: database.prepare(
+    contents: database.query(
       `SELECT ${PLACED} FROM contents JOIN records USING (record_id)
        WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+      PLACED_ROW,
     ),
-    signatures: database.prepare(
+    signatures: database.query(
       `SELECT ${PLACED} FROM signatures JOIN records ON records.record_id = signatures.record_id
        JOIN contents USING (content_id) WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+      PLACED_ROW,
     ),
-    contentCount: database
-      .prepare('SELECT count(*) FROM contents WHERE record_id IS NOT NULL')
-      .pluck(),
-    lostVersions: database.prepare(countVersions('record_id IS NULL')).pluck(),
-    unreadableVersions: database
-      .prepare(countVersions('(record_id IS NULL OR is_damaged)'))
-      .pluck(),
-    brokenVersions: database.prepare(`${BROKEN} ${countVersions('content_id IN broken')}`).pluck(),
-    recordBytes: database.prepare('SELECT coalesce(sum(record_bytes), 0) FROM records').pluck(),
+    contentCount: database.query(
+      'SELECT count(*) FROM contents WHERE record_id IS NOT NULL',
+      'integer',
+    ),
+    lostVersions: database.query(countVersions('record_id IS NULL'), 'integer'),
+    unreadableVersions: database.query(
+      countVersions('(record_id IS NULL OR is_damaged)'),
+      'integer',
+    ),
+    brokenVersions: database.query(`${BROKEN} ${countVersions('content_id IN broken')}`, 'integer'),
+    recordBytes: database.query('SELECT coalesce(sum(record_bytes), 0) FROM records', 'integer'),
   };
 }

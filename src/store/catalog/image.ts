@@ -1,19 +1,6 @@
 /** Converts a catalog, apart from the places of contents, to items of an image. */
-import {
-  type ClientSetting,
-  type DirectoryId,
-  EntryType,
-  joinRow,
-  type SetNumber,
-} from '../../model/index.js';
-import type {
-  ImageDirectory,
-  ImageItem,
-  ImageSet,
-  OwnerRecord,
-  RootRecord,
-  SetNote,
-} from '../index.js';
+import { type DirectoryId, EntryType, joinRow, type SetNumber } from '../../model/index.js';
+import type { ImageDirectory, ImageItem, ImageSet, OwnerRecord } from '../index.js';
 import { AccountTable } from './accounts.js';
 import { ForgetRequests } from './forget-requests.js';
 import { marksIn, statsIn } from './set-columns.js';
@@ -30,12 +17,6 @@ type EntryColumns = [
   childId: DirectoryId | null,
   metadata: Buffer,
   digest: Buffer | null,
-];
-type SealColumns = [
-  directory: DirectoryId,
-  firstSet: SetNumber,
-  lastSet: SetNumber | null,
-  seal: Buffer,
 ];
 type SetColumns = [
   set: SetNumber,
@@ -58,99 +39,97 @@ export class ImageTable {
     this.forgets = new ForgetRequests(database);
     this.accounts = new AccountTable(database);
     this.statements = {
-      roots: database.prepare(
+      roots: database.query(
         'SELECT root_id AS root, path, directory_id AS directory, device FROM roots ORDER BY root_id',
+        { root: 'integer', path: 'blob', directory: 'integer', device: 'text' },
       ),
-      sets: database
-        .prepare(
-          `SELECT set_number, name, state, opened_at_ms, client_time_ms, closed_at_ms, stats, marks,
-                  seal
-           FROM backup_sets LEFT JOIN set_seals USING (set_number) WHERE set_number > ?
-           ORDER BY set_number LIMIT ?`,
-        )
-        .raw(),
-      setRoots: database
-        .prepare('SELECT root_id FROM set_roots WHERE set_number = ? ORDER BY root_id')
-        .pluck(),
-      configuredSets: database
-        .prepare('SELECT set_number FROM set_configs ORDER BY set_number')
-        .pluck(),
-      config: database.prepare('SELECT config FROM set_configs WHERE set_number = ?').pluck(),
-      settings: database.prepare('SELECT key, value FROM settings ORDER BY key'),
-      notedSets: database.prepare('SELECT DISTINCT set_number FROM set_notes').pluck(),
-      notes: database.prepare(
+      sets: database.query(
+        `SELECT set_number, name, state, opened_at_ms, client_time_ms, closed_at_ms, stats, marks,
+                seal
+         FROM backup_sets LEFT JOIN set_seals USING (set_number) WHERE set_number > ?
+         ORDER BY set_number LIMIT ?`,
+        ['integer', 'text', 'text', 'integer', 'integer', 'integer?', 'blob?', 'blob?', 'blob?'],
+      ),
+      setRoots: database.query(
+        'SELECT root_id FROM set_roots WHERE set_number = ? ORDER BY root_id',
+        'integer',
+      ),
+      configuredSets: database.query(
+        'SELECT set_number FROM set_configs ORDER BY set_number',
+        'integer',
+      ),
+      config: database.query('SELECT config FROM set_configs WHERE set_number = ?', 'text'),
+      settings: database.query('SELECT key, value FROM settings ORDER BY key', {
+        key: 'text',
+        value: 'text',
+      }),
+      notedSets: database.query('SELECT DISTINCT set_number FROM set_notes', 'integer'),
+      notes: database.query(
         `SELECT directory_id AS directory, name, what, reason FROM set_notes WHERE set_number = ?
          ORDER BY directory_id, name`,
+        { directory: 'integer', name: 'blob', what: 'text', reason: 'text' },
       ),
-      ownedSets: database
-        .prepare('SELECT DISTINCT first_set FROM owner_names ORDER BY first_set')
-        .pluck(),
-      owners: database.prepare(
+      ownedSets: database.query(
+        'SELECT DISTINCT first_set FROM owner_names ORDER BY first_set',
+        'integer',
+      ),
+      owners: database.query(
         'SELECT is_group AS isGroup, id, name FROM owner_names WHERE first_set = ? ORDER BY is_group, id',
+        { isGroup: 'integer', id: 'integer', name: 'blob' },
       ),
-      directories: database
-        .prepare(
-          `SELECT directory_id, root_id, parent_id, name, inode, birth_time_ns,
-             directory_id IN (SELECT directory_id FROM unplaced_directories)
-           FROM directories WHERE directory_id > ? ORDER BY directory_id LIMIT ?`,
-        )
-        .safeIntegers()
-        .raw(),
-      withEntries: database
-        .prepare(
-          'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
-        )
-        .pluck(),
-      entries: database
-        .prepare(
-          `SELECT name, first_set, last_set, flags, child_id, metadata,
-             (SELECT digest FROM contents WHERE contents.content_id = entries.content_id)
-           FROM entries WHERE directory_id = ? AND (name, first_set) > (?, ?)
-           ORDER BY name, first_set LIMIT ?`,
-        )
-        .raw(),
-      seals: database
-        .prepare(
-          `SELECT directory_id, first_set, last_set, seal FROM directory_seals
-           WHERE (directory_id, first_set) > (?, ?) ORDER BY directory_id, first_set LIMIT ?`,
-        )
-        .raw(),
-      objects: database
-        .prepare('SELECT digest FROM contents JOIN records USING (record_id) WHERE pack = 0')
-        .pluck(),
-      damaged: database.prepare('SELECT digest FROM contents WHERE is_damaged').pluck(),
+      directories: database.query(
+        `SELECT directory_id, root_id, parent_id, name, inode, birth_time_ns,
+           directory_id IN (SELECT directory_id FROM unplaced_directories)
+         FROM directories WHERE directory_id > ? ORDER BY directory_id LIMIT ?`,
+        ['bigint', 'bigint', 'bigint', 'blob', 'bigint', 'bigint', 'bigint'],
+      ),
+      withEntries: database.query(
+        'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
+        'integer',
+      ),
+      entries: database.query(
+        `SELECT name, first_set, last_set, flags, child_id, metadata,
+           (SELECT digest FROM contents WHERE contents.content_id = entries.content_id)
+         FROM entries WHERE directory_id = ? AND (name, first_set) > (?, ?)
+         ORDER BY name, first_set LIMIT ?`,
+        ['blob', 'integer', 'integer?', 'integer', 'integer?', 'blob', 'blob?'],
+      ),
+      seals: database.query(
+        `SELECT directory_id, first_set, last_set, seal FROM directory_seals
+         WHERE (directory_id, first_set) > (?, ?) ORDER BY directory_id, first_set LIMIT ?`,
+        ['integer', 'integer', 'integer?', 'blob'],
+      ),
+      ...digestStatements(database),
     };
   }
 
   /** Yields all data about sets and their entries in items of bounded size. */
   *items(): Generator<ImageItem> {
-    for (const digests of pagesOf(this.statements.objects.all() as Buffer[])) {
+    for (const digests of pagesOf(this.statements.objects.all())) {
       yield { type: 'objects', digests };
     }
-    for (const digests of pagesOf(this.statements.damaged.all() as Buffer[])) {
+    for (const digests of pagesOf(this.statements.damaged.all())) {
       yield { type: 'damaged', digests };
     }
-    for (const roots of pagesOf(this.statements.roots.all() as RootRecord[])) {
+    for (const roots of pagesOf(this.statements.roots.all())) {
       yield { type: 'roots', roots };
     }
     for (let after = 0; ; ) {
-      const sets = (this.statements.sets.all(after, PAGE) as SetColumns[]).map((row) =>
-        this.set(row),
-      );
+      const sets = this.statements.sets.all(after, PAGE).map((row) => this.set(row));
       if (sets.length === 0) break;
       yield { type: 'sets', sets };
       after = sets.at(-1)!.set;
     }
-    for (const set of this.statements.configuredSets.all() as number[]) {
-      yield { type: 'config', set, config: this.statements.config.get(set) as string };
+    for (const set of this.statements.configuredSets.all()) {
+      yield { type: 'config', set, config: this.statements.config.get(set)! };
     }
-    for (const settings of pagesOf(this.statements.settings.all() as ClientSetting[])) {
+    for (const settings of pagesOf(this.statements.settings.all())) {
       yield { type: 'settings', settings };
     }
     for (const requests of pagesOf(this.forgets.all())) yield { type: 'forgets', requests };
     for (const sets of pagesOf(this.accounts.sets())) yield { type: 'accounts', sets };
-    for (const set of this.statements.notedSets.all() as number[]) {
-      for (const notes of pagesOf(this.statements.notes.all(set) as SetNote[])) {
+    for (const set of this.statements.notedSets.all()) {
+      for (const notes of pagesOf(this.statements.notes.all(set))) {
         yield { type: 'notes', set, notes };
       }
     }
@@ -170,25 +149,24 @@ export class ImageTable {
       clientTimeMs,
       closedAtMs: closedAtMs ?? 0,
       stats: statsIn(stats),
-      roots: this.statements.setRoots.all(set) as number[],
+      roots: this.statements.setRoots.all(set),
       seal: seal ?? Buffer.alloc(0),
       marks: marksIn(marks),
     };
   }
 
   private *owners(): Generator<ImageItem> {
-    type Row = { isGroup: number; id: number; name: Buffer };
-    for (const set of this.statements.ownedSets.all() as number[]) {
-      const owners = (this.statements.owners.all(set) as Row[]).map(
-        (owner): OwnerRecord => ({ ...owner, isGroup: owner.isGroup === 1 }),
-      );
+    for (const set of this.statements.ownedSets.all()) {
+      const owners = this.statements.owners
+        .all(set)
+        .map((owner): OwnerRecord => ({ ...owner, isGroup: owner.isGroup === 1 }));
       for (const page of pagesOf(owners)) yield { type: 'owners', set, owners: page };
     }
   }
 
   private *directories(): Generator<ImageItem> {
     for (let after = -1; ; ) {
-      const page = this.statements.directories.all(after, PAGE) as DirectoryColumns[];
+      const page = this.statements.directories.all(after, PAGE);
       if (page.length === 0) return;
       yield { type: 'directories', directories: page.map(directoryOf) };
       after = Number(page.at(-1)![0]);
@@ -197,7 +175,7 @@ export class ImageTable {
 
   private *entries(): Generator<ImageItem> {
     for (let after = -1; ; ) {
-      const page = this.statements.withEntries.all(after, PAGE) as number[];
+      const page = this.statements.withEntries.all(after, PAGE);
       for (const directory of page) yield* this.entriesOf(directory);
       if (page.length < PAGE) return;
       after = page.at(-1)!;
@@ -206,7 +184,7 @@ export class ImageTable {
 
   private *entriesOf(directory: DirectoryId): Generator<ImageItem> {
     for (let after: [Buffer, number] = [Buffer.alloc(0), 0]; ; ) {
-      const page = this.statements.entries.all(directory, ...after, PAGE) as EntryColumns[];
+      const page = this.statements.entries.all(directory, ...after, PAGE);
       if (page.length === 0) return;
       yield {
         type: 'entries',
@@ -226,7 +204,7 @@ export class ImageTable {
 
   private *seals(): Generator<ImageItem> {
     for (let after: [number, number] = [-1, 0]; ; ) {
-      const page = this.statements.seals.all(...after, PAGE) as SealColumns[];
+      const page = this.statements.seals.all(...after, PAGE);
       if (page.length === 0) return;
       yield {
         type: 'seals',
@@ -239,6 +217,16 @@ export class ImageTable {
       after = [directory, firstSet];
     }
   }
+}
+
+function digestStatements(database: SqlDatabase) {
+  return {
+    objects: database.query(
+      'SELECT digest FROM contents JOIN records USING (record_id) WHERE pack = 0',
+      'blob',
+    ),
+    damaged: database.query('SELECT digest FROM contents WHERE is_damaged', 'blob'),
+  };
 }
 
 function* pagesOf<T>(items: readonly T[]): Generator<T[]> {

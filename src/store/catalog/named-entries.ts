@@ -15,20 +15,18 @@ export class NamedEntries {
 
   constructor(database: SqlDatabase) {
     this.statements = {
-      behind: database
-        .prepare(
-          `SELECT directory_id, name FROM entries WHERE (directory_id, name) > (?, ?)
-           ORDER BY directory_id, name, first_set LIMIT 1 OFFSET ?`,
-        )
-        .raw(),
-      named: database
-        .prepare(
-          `SELECT directory_id, name, first_set, last_set FROM entries
-           WHERE (directory_id, name) > (?, ?) AND (directory_id, name) <= (?, ?)
-             AND (? = 0 OR instr(name, ?) > 0)
-           ORDER BY directory_id, name, first_set`,
-        )
-        .raw(),
+      behind: database.query(
+        `SELECT directory_id, name FROM entries WHERE (directory_id, name) > (?, ?)
+         ORDER BY directory_id, name, first_set LIMIT 1 OFFSET ?`,
+        ['integer', 'blob'],
+      ),
+      named: database.query(
+        `SELECT directory_id, name, first_set, last_set FROM entries
+         WHERE (directory_id, name) > (?, ?) AND (directory_id, name) <= (?, ?)
+           AND (? = 0 OR instr(name, ?) > 0)
+         ORDER BY directory_id, name, first_set`,
+        ['integer', 'blob', 'integer', 'integer?'],
+      ),
     };
   }
 
@@ -36,7 +34,7 @@ export class NamedEntries {
   placeBehind({ directory, name }: EntryPlace, versions: number): EntryPlace | undefined {
     const row = this.statements.behind.get(directory, name, versions - 1);
     if (row === undefined) return undefined;
-    const [behind, last] = row as [number, Buffer];
+    const [behind, last] = row;
     return { directory: behind, name: last };
   }
 
@@ -44,13 +42,11 @@ export class NamedEntries {
   find(after: EntryPlace, upTo: EntryPlace, literal: Buffer): NamedVersion[] {
     const between = [after.directory, after.name, upTo.directory, upTo.name];
     const rows = this.statements.named.all(...between, literal.length, literal);
-    return (rows as [number, Buffer, number, number | null][]).map(
-      ([directory, name, firstSet, lastSet]) => ({
-        directory,
-        name,
-        firstSet,
-        lastSet: lastSet ?? undefined,
-      }),
-    );
+    return rows.map(([directory, name, firstSet, lastSet]) => ({
+      directory,
+      name,
+      firstSet,
+      lastSet: lastSet ?? undefined,
+    }));
   }
 }

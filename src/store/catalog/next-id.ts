@@ -3,17 +3,18 @@
  * catalog may contain a huge one.
  */
 import { TardisError } from '../../errors/index.js';
-import type { SqlDatabase, SqlStatement } from '../../system/index.js';
+import type { SqlDatabase, SqlQuery } from '../../system/index.js';
 
 export class NextId {
-  private readonly statement: SqlStatement;
+  private readonly statement: SqlQuery<number | null>;
   private readonly place: string;
 
   constructor(database: SqlDatabase, table: string, column: string) {
     this.place = `${table}.${column}`;
-    this.statement = database
-      .prepare(`SELECT min(${column}) FROM ${table} WHERE ${column} >= ?`)
-      .pluck();
+    this.statement = database.query(
+      `SELECT min(${column}) FROM ${table} WHERE ${column} >= ?`,
+      'integer?',
+    );
   }
 
   /**
@@ -21,7 +22,7 @@ export class NextId {
    * value is not an integer.
    */
   from(least: number): number | undefined {
-    const found = this.statement.get(least) as number | null;
+    const found = this.statement.get(least)!;
     if (found === null || Number.isSafeInteger(found)) return found ?? undefined;
     throw new TardisError(
       'CATALOG_DAMAGED',

@@ -3,26 +3,22 @@ import type { SetNumber } from '../../model/index.js';
 import type { OwnerRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
-type OwnerColumns = [isGroup: number, id: number, name: Buffer];
-
 export class OwnerTable {
   private readonly statements;
 
   constructor(database: SqlDatabase) {
     this.statements = {
-      latest: database
-        .prepare(
-          `SELECT name FROM owner_names WHERE is_group = ? AND id = ?
-           ORDER BY first_set DESC LIMIT 1`,
-        )
-        .pluck(),
+      latest: database.query(
+        `SELECT name FROM owner_names WHERE is_group = ? AND id = ?
+         ORDER BY first_set DESC LIMIT 1`,
+        'blob',
+      ),
       put: database.prepare('INSERT OR REPLACE INTO owner_names VALUES (?, ?, ?, ?)'),
-      asOf: database
-        .prepare(
-          `SELECT is_group, id, name FROM owner_names WHERE first_set <= ?
-           ORDER BY is_group, id, first_set`,
-        )
-        .raw(),
+      asOf: database.query(
+        `SELECT is_group, id, name FROM owner_names WHERE first_set <= ?
+         ORDER BY is_group, id, first_set`,
+        ['integer', 'integer', 'blob'],
+      ),
     };
   }
 
@@ -32,7 +28,7 @@ export class OwnerTable {
    */
   put(set: SetNumber, { isGroup, id, name }: OwnerRecord): boolean {
     const kind = isGroup ? 1 : 0;
-    const latest = this.statements.latest.get(kind, id) as Buffer | undefined;
+    const latest = this.statements.latest.get(kind, id);
     if (latest === undefined ? name.length === 0 : latest.equals(name)) return false;
     this.statements.put.run(kind, id, set, name);
     return true;
@@ -41,7 +37,7 @@ export class OwnerTable {
   /** Returns the names as of a set; owners without a name are left out. */
   asOf(set: SetNumber): OwnerRecord[] {
     const latest = new Map<string, OwnerRecord>();
-    for (const [isGroup, id, name] of this.statements.asOf.all(set) as OwnerColumns[]) {
+    for (const [isGroup, id, name] of this.statements.asOf.all(set)) {
       latest.set(`${isGroup}/${id}`, { isGroup: isGroup === 1, id, name });
     }
     return [...latest.values()].filter(({ name }) => name.length > 0);

@@ -5,7 +5,7 @@
 import { type ContentId, type DirectoryId, EntryType, type SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './entries.js';
-import { type CatalogEntry, type EntryColumns, toEntry } from './stored-entry.js';
+import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
 import { NextId } from './next-id.js';
 import { isShown } from './shown.js';
 
@@ -39,7 +39,7 @@ export type DirectoryUse = [
 export type StoredUse = [contentId: ContentId, sizeBytes: number, kind: number];
 
 /** A content that a listed set shows; `isRecent` is 1 if a set from a given one on shows it. */
-export type ShownContent = [contentId: ContentId, isRecent: 0 | 1];
+export type ShownContent = [contentId: ContentId, isRecent: number];
 
 const FILE = EntryType.file;
 
@@ -53,77 +53,67 @@ export class ReportTable {
   constructor(database: SqlDatabase) {
     this.ids = new NextId(database, 'entries', 'directory_id');
     this.statements = {
-      rootsOfSets: database
-        .prepare(
-          'SELECT set_number, path FROM set_roots JOIN roots USING (root_id) ORDER BY set_number, path',
-        )
-        .raw(),
-      restOf: database
-        .prepare(
-          `${SELECT_ENTRY} WHERE directory_id = ? AND name > ? AND ${CHANGED}
-           ORDER BY name, first_set LIMIT ?`,
-        )
-        .raw(),
-      between: database
-        .prepare(
-          `${SELECT_ENTRY} WHERE directory_id > ? AND directory_id <= ? AND ${CHANGED}
-           ORDER BY directory_id, name, first_set LIMIT ?`,
-        )
-        .raw(),
-      openChildren: database
-        .prepare(
-          `SELECT child_id, directory_id, name FROM entries
-           WHERE child_id IS NOT NULL AND first_set <= ? AND (last_set IS NULL OR last_set >= ?)`,
-        )
-        .raw(),
-      rootOf: database.prepare('SELECT root_id FROM directories WHERE directory_id = ?').pluck(),
-      uses: database
-        .prepare(
-          `SELECT directory_id, count(*), total(last_set IS NULL), total((type = ${FILE}) * size_bytes),
-             total(type = ${FILE} AND last_set IS NOT NULL),
-             total((type = ${FILE} AND last_set IS NOT NULL) * size_bytes)
-           FROM entries WHERE directory_id > ? AND directory_id <= ? GROUP BY directory_id`,
-        )
-        .raw(),
-      shownIn: database
-        .prepare(
-          `SELECT content_id, max(${isShown({ table: 'entries' }, '?')}) FROM entries
-           WHERE directory_id > ? AND directory_id <= ? AND content_id IS NOT NULL
-             AND ${isShown({ table: 'entries' })}
-           GROUP BY content_id`,
-        )
-        .raw(),
-      stored: database
-        .prepare(
-          `SELECT content_id, size_bytes, kind FROM contents JOIN records USING (record_id)
-           WHERE content_id > ? ORDER BY content_id LIMIT ?`,
-        )
-        .raw(),
-      records: database
-        .prepare('SELECT count(*), total(record_bytes), total(raw_bytes) FROM records')
-        .raw(),
+      rootsOfSets: database.query(
+        'SELECT set_number, path FROM set_roots JOIN roots USING (root_id) ORDER BY set_number, path',
+        ['integer', 'blob'],
+      ),
+      restOf: database.query(
+        `${SELECT_ENTRY} WHERE directory_id = ? AND name > ? AND ${CHANGED}
+         ORDER BY name, first_set LIMIT ?`,
+        ENTRY_ROW,
+      ),
+      between: database.query(
+        `${SELECT_ENTRY} WHERE directory_id > ? AND directory_id <= ? AND ${CHANGED}
+         ORDER BY directory_id, name, first_set LIMIT ?`,
+        ENTRY_ROW,
+      ),
+      openChildren: database.query(
+        `SELECT child_id, directory_id, name FROM entries
+         WHERE child_id IS NOT NULL AND first_set <= ? AND (last_set IS NULL OR last_set >= ?)`,
+        ['integer', 'integer', 'blob'],
+      ),
+      rootOf: database.query('SELECT root_id FROM directories WHERE directory_id = ?', 'integer'),
+      uses: database.query(
+        `SELECT directory_id, count(*), total(last_set IS NULL), total((type = ${FILE}) * size_bytes),
+           total(type = ${FILE} AND last_set IS NOT NULL),
+           total((type = ${FILE} AND last_set IS NOT NULL) * size_bytes)
+         FROM entries WHERE directory_id > ? AND directory_id <= ? GROUP BY directory_id`,
+        ['integer', 'integer', 'real', 'real', 'real', 'real'],
+      ),
+      shownIn: database.query(
+        `SELECT content_id, max(${isShown({ table: 'entries' }, '?')}) FROM entries
+         WHERE directory_id > ? AND directory_id <= ? AND content_id IS NOT NULL
+           AND ${isShown({ table: 'entries' })}
+         GROUP BY content_id`,
+        ['integer', 'integer'],
+      ),
+      stored: database.query(
+        `SELECT content_id, size_bytes, kind FROM contents JOIN records USING (record_id)
+         WHERE content_id > ? ORDER BY content_id LIMIT ?`,
+        ['integer', 'integer', 'integer'],
+      ),
+      records: database.query(
+        'SELECT count(*), total(record_bytes), total(raw_bytes) FROM records',
+        ['integer', 'real', 'real'],
+      ),
     };
   }
 
   /** Returns the paths of the roots of every set, in one query. */
   rootsOfSets(): [set: SetNumber, path: Buffer][] {
-    return this.statements.rootsOfSets.all() as [number, Buffer][];
+    return this.statements.rootsOfSets.all();
   }
 
   /** Returns versions after `place` in the same directory that only one of two sets shows. */
   restOf(place: EntryPlace, span: SetSpan, limit: number): CatalogEntry[] {
-    return this.read(
-      this.statements.restOf.all(place.directory, place.name, ...changed(span), limit),
-    );
+    const rows = this.statements.restOf.all(place.directory, place.name, ...changed(span), limit);
+    return rows.map(toEntry);
   }
 
   /** Returns versions that only one of two sets shows, in the directories after `directory` up to `upTo`. */
   between(directory: DirectoryId, upTo: number, span: SetSpan, limit: number): CatalogEntry[] {
-    return this.read(this.statements.between.all(directory, upTo, ...changed(span), limit));
-  }
-
-  private read(rows: unknown[]): CatalogEntry[] {
-    return (rows as EntryColumns[]).map(toEntry);
+    const rows = this.statements.between.all(directory, upTo, ...changed(span), limit);
+    return rows.map(toEntry);
   }
 
   /** Returns the first directory with entries whose id is at or above `from`; undefined if there is none. */
@@ -133,33 +123,33 @@ export class ReportTable {
 
   /** Returns the place of every directory as of a set. Scans all entries. */
   placesIn(set: SetNumber): Map<number, EntryPlace> {
-    const rows = this.statements.openChildren.all(set, set) as [number, number, Buffer][];
+    const rows = this.statements.openChildren.all(set, set);
     return new Map(rows.map(([child, directory, name]) => [child, { directory, name }]));
   }
 
   /** Returns the root of a directory; 0 if it is unknown. */
   rootOf(directory: DirectoryId): number {
-    return (this.statements.rootOf.get(directory) as number | undefined) ?? 0;
+    return this.statements.rootOf.get(directory) ?? 0;
   }
 
   /** Returns the counts of the directories after `directory` up to `upTo`. */
   uses(directory: DirectoryId, upTo: number): DirectoryUse[] {
-    return this.statements.uses.all(directory, upTo) as DirectoryUse[];
+    return this.statements.uses.all(directory, upTo);
   }
 
   /**
    * Returns the contents in these directories that listed sets show, and whether a set from `recent` on does.
    */
   shownIn(directory: DirectoryId, upTo: number, recent: number): ShownContent[] {
-    return this.statements.shownIn.all(recent, directory, upTo) as ShownContent[];
+    return this.statements.shownIn.all(recent, directory, upTo);
   }
 
   stored(after: number, limit: number): StoredUse[] {
-    return this.statements.stored.all(after, limit) as StoredUse[];
+    return this.statements.stored.all(after, limit);
   }
 
   records(): { count: number; recordBytes: number; rawBytes: number } {
-    const row = this.statements.records.get() as [number, number, number];
+    const row = this.statements.records.get()!;
     return { count: row[0], recordBytes: row[1], rawBytes: row[2] };
   }
 }

@@ -20,16 +20,15 @@ export interface SealSpan {
   readonly seal: Buffer;
 }
 
-type Open = { first_set: number; seal: Buffer };
-
 export class SealTable {
   private readonly statements;
   private hasSkip = false;
 
   constructor(database: SqlDatabase) {
     this.statements = {
-      open: database.prepare(
+      open: database.query(
         'SELECT first_set, seal FROM directory_seals WHERE directory_id = ? AND last_set IS NULL',
+        { first_set: 'integer', seal: 'blob' },
       ),
       insert: database.prepare('INSERT OR REPLACE INTO directory_seals VALUES (?, ?, NULL, ?)'),
       close: database.prepare(
@@ -38,49 +37,50 @@ export class SealTable {
       remove: database.prepare(
         'DELETE FROM directory_seals WHERE directory_id = ? AND first_set = ?',
       ),
-      openOf: database
-        .prepare(
-          `SELECT directory_id FROM directory_seals JOIN directories USING (directory_id)
-           WHERE last_set IS NULL AND root_id = ?`,
-        )
-        .pluck(),
-      asOf: database.prepare(
+      openOf: database.query(
+        `SELECT directory_id FROM directory_seals JOIN directories USING (directory_id)
+         WHERE last_set IS NULL AND root_id = ?`,
+        'integer',
+      ),
+      asOf: database.query(
         `SELECT directory_id AS directory, seal FROM directory_seals
          JOIN directories USING (directory_id)
          WHERE directory_id > ? AND first_set <= ? AND (last_set IS NULL OR last_set >= ?)
            AND root_id IN (SELECT root_id FROM set_roots WHERE set_number = ?)
          ORDER BY directory_id LIMIT ?`,
+        { directory: 'integer', seal: 'blob' },
       ),
-      directories: database
-        .prepare(
-          `SELECT directory_id FROM directory_seals WHERE directory_id > ?
-           GROUP BY directory_id LIMIT ?`,
-        )
-        .pluck(),
-      spans: database.prepare(
+      directories: database.query(
+        `SELECT directory_id FROM directory_seals WHERE directory_id > ?
+         GROUP BY directory_id LIMIT ?`,
+        'integer',
+      ),
+      spans: database.query(
         `SELECT first_set AS firstSet, last_set AS lastSet, seal FROM directory_seals
          WHERE directory_id = ? ORDER BY first_set`,
+        { firstSet: 'integer', lastSet: 'integer?', seal: 'blob' },
       ),
-      setsOf: database
-        .prepare(
-          `SELECT set_number FROM set_roots
-           JOIN set_seals USING (set_number) JOIN backup_sets USING (set_number)
-           WHERE root_id = ? AND state = 'complete' ORDER BY set_number`,
-        )
-        .pluck(),
-      rootOf: database.prepare('SELECT root_id FROM directories WHERE directory_id = ?').pluck(),
-      skip: database.prepare('SELECT seal FROM skip_seals WHERE directory_id = ?').pluck(),
-      any: database.prepare(
+      setsOf: database.query(
+        `SELECT set_number FROM set_roots
+         JOIN set_seals USING (set_number) JOIN backup_sets USING (set_number)
+         WHERE root_id = ? AND state = 'complete' ORDER BY set_number`,
+        'integer',
+      ),
+      rootOf: database.query('SELECT root_id FROM directories WHERE directory_id = ?', 'integer'),
+      skip: database.query('SELECT seal FROM skip_seals WHERE directory_id = ?', 'blob'),
+      any: database.query(
         'SELECT 1 FROM set_seals UNION ALL SELECT 1 FROM directory_seals LIMIT 1',
+        'integer',
       ),
-      anySkip: database.prepare('SELECT 1 FROM skip_seals LIMIT 1'),
+      anySkip: database.query('SELECT 1 FROM skip_seals LIMIT 1', 'integer'),
       putSkip: database.prepare('INSERT OR REPLACE INTO skip_seals VALUES (?, ?)'),
-      ofSet: database.prepare('SELECT seal FROM set_seals WHERE set_number = ?').pluck(),
+      ofSet: database.query('SELECT seal FROM set_seals WHERE set_number = ?', 'blob'),
       putSet: database.prepare('INSERT OR REPLACE INTO set_seals VALUES (?, ?)'),
       dropSet: database.prepare('DELETE FROM set_seals WHERE set_number = ?'),
-      newestSet: database.prepare(
+      newestSet: database.query(
         `SELECT set_number AS 'set', seal FROM set_seals JOIN backup_sets USING (set_number)
          WHERE state = 'complete' ORDER BY set_number DESC LIMIT 1`,
+        { set: 'integer', seal: 'blob' },
       ),
     };
   }
@@ -94,7 +94,7 @@ export class SealTable {
    * Stores the seal of a directory from `set` on; undefined if it has none. Returns false if nothing changes.
    */
   put(directory: DirectoryId, set: SetNumber, seal: Buffer | undefined): boolean {
-    const open = this.statements.open.get(directory) as Open | undefined;
+    const open = this.statements.open.get(directory);
     if (seal === undefined ? open === undefined : open?.seal.equals(seal) === true) return false;
     if (open !== undefined) {
       if (open.first_set >= set) this.statements.remove.run(directory, open.first_set);
@@ -106,30 +106,29 @@ export class SealTable {
 
   /** Returns the current seal of a directory. */
   current(directory: DirectoryId): Buffer | undefined {
-    return sealIn((this.statements.open.get(directory) as Open | undefined)?.seal);
+    return sealIn(this.statements.open.get(directory)?.seal);
   }
 
   /** Returns the directories of a root that have a current seal. */
   openOf(root: RootNumber): number[] {
-    return this.statements.openOf.all(root) as number[];
+    return this.statements.openOf.all(root);
   }
 
   /** Returns seals as of a set, of directories after `after` below the set's roots. */
   asOf(set: SetNumber, after: number, limit: number): SealedDirectory[] {
-    const found = this.statements.asOf.all(after, set, set, set, limit) as SealedDirectory[];
+    const found = this.statements.asOf.all(after, set, set, set, limit);
     for (const { seal } of found) sealIn(seal);
     return found;
   }
 
   /** Returns directories after `after` that have or had a seal, by number. */
   directories(after: number, limit: number): number[] {
-    return this.statements.directories.all(after, limit) as number[];
+    return this.statements.directories.all(after, limit);
   }
 
   /** Returns the seals of a directory, the oldest first. */
   spansOf(directory: DirectoryId): SealSpan[] {
-    type Row = Omit<SealSpan, 'lastSet'> & { lastSet: SetNumber | null };
-    return (this.statements.spans.all(directory) as Row[]).map(({ lastSet, ...span }) => {
+    return this.statements.spans.all(directory).map(({ lastSet, ...span }) => {
       sealIn(span.seal);
       return { ...span, lastSet: lastSet ?? undefined };
     });
@@ -137,12 +136,12 @@ export class SealTable {
 
   /** Returns the complete sets with a seal that show a root, rising. */
   setsOf(root: RootNumber): number[] {
-    return this.statements.setsOf.all(root) as number[];
+    return this.statements.setsOf.all(root);
   }
 
   /** Returns the root of a directory. */
   rootOf(directory: DirectoryId): number | undefined {
-    return this.statements.rootOf.get(directory) as number | undefined;
+    return this.statements.rootOf.get(directory);
   }
 
   /** True if the client makes seals at all. */
@@ -173,7 +172,7 @@ export class SealTable {
 
   /** Returns the newest complete set that has a seal. */
   newestSet(): { set: SetNumber; seal: Buffer } | undefined {
-    const newest = this.statements.newestSet.get() as { set: SetNumber; seal: Buffer } | undefined;
+    const newest = this.statements.newestSet.get();
     sealIn(newest?.seal);
     return newest;
   }

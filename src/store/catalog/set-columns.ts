@@ -40,9 +40,9 @@ export function marksIn(column: unknown): SetMarks {
 
 /** Returns the number of sets whose statistics or marks cannot be decoded. */
 export function countUnreadableSets(database: SqlDatabase): number {
-  const rows = database.prepare('SELECT stats, marks FROM backup_sets').raw().iterate();
+  const rows = database.query('SELECT stats, marks FROM backup_sets', ['blob?', 'blob?']).iterate();
   let count = 0;
-  for (const [stats, marks] of rows as Iterable<readonly unknown[]>) {
+  for (const [stats, marks] of rows) {
     const areStats = stats === null || isStats(unpacked(stats));
     if (!areStats || !(marks === null || isSetMarks(unpacked(marks)))) count += 1;
   }

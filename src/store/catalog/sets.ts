@@ -1,7 +1,7 @@
 /** Queries on backup sets, roots and notes. */
 import type { DirectoryId, RootNumber, SetMarks, SetNumber } from '../../model/index.js';
 import type { RootRecord, SetNote } from '../index.js';
-import type { SqlDatabase } from '../../system/index.js';
+import type { RowOf, SqlDatabase } from '../../system/index.js';
 import { marksColumn, marksIn, type SetStats, statsColumn, statsIn } from './set-columns.js';
 
 export type SetState = 'unfinished' | 'complete' | 'superseded';
@@ -22,25 +22,25 @@ export interface BackupSet {
   readonly isDoubtful: boolean;
 }
 
-interface SetRow {
-  set_number: number;
-  name: string;
-  state: SetState;
-  opened_at_ms: number;
-  client_time_ms: number;
-  closed_at_ms: number | null;
-  stats: Buffer | null;
-  marks: Buffer | null;
-  doubtful: number;
-}
+const SET_ROW = {
+  set_number: 'integer',
+  name: 'text',
+  state: 'text',
+  opened_at_ms: 'integer',
+  client_time_ms: 'integer',
+  closed_at_ms: 'integer?',
+  stats: 'blob?',
+  marks: 'blob?',
+  doubtful: 'integer',
+} as const;
 
-function toSet(row: SetRow): BackupSet {
+function toSet(row: RowOf<typeof SET_ROW>): BackupSet {
   const marks = marksIn(row.marks);
   return {
     set: row.set_number,
     name: marks.title === '' ? row.name : marks.title,
     firstName: row.name,
-    state: STATES.has(row.state) ? row.state : 'unfinished',
+    state: isState(row.state) ? row.state : 'unfinished',
     openedAtMs: row.opened_at_ms,
     clientTimeMs: row.client_time_ms,
     closedAtMs: row.closed_at_ms ?? undefined,
@@ -51,6 +51,10 @@ function toSet(row: SetRow): BackupSet {
 }
 
 const STATES: ReadonlySet<string> = new Set<SetState>(['unfinished', 'complete', 'superseded']);
+
+function isState(text: string): text is SetState {
+  return STATES.has(text);
+}
 
 /** True if a rebuild has found that sets up to this one may lack entries. */
 const DOUBTFUL = `
@@ -79,26 +83,30 @@ export class SetTable {
            SELECT 1 FROM set_roots old WHERE old.set_number = backup_sets.set_number
              AND old.root_id NOT IN (SELECT root_id FROM set_roots WHERE set_number = ?))`,
       ),
-      listed: database.prepare(
+      listed: database.query(
         `SELECT *, ${DOUBTFUL} FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
+        SET_ROW,
       ),
-      all: database.prepare(`SELECT *, ${DOUBTFUL} FROM backup_sets ORDER BY set_number`),
-      one: database.prepare(`SELECT *, ${DOUBTFUL} FROM backup_sets WHERE set_number = ?`),
-      rootByPath: database.prepare(
+      all: database.query(`SELECT *, ${DOUBTFUL} FROM backup_sets ORDER BY set_number`, SET_ROW),
+      one: database.query(`SELECT *, ${DOUBTFUL} FROM backup_sets WHERE set_number = ?`, SET_ROW),
+      rootByPath: database.query(
         'SELECT root_id AS root, directory_id AS directory, device FROM roots WHERE path = ?',
+        { root: 'integer', directory: 'integer', device: 'text' },
       ),
       setDevice: database.prepare('UPDATE roots SET device = ? WHERE root_id = ?'),
       insertNewRoot: database.prepare(
         'INSERT OR IGNORE INTO roots (root_id, path, directory_id) VALUES (?, ?, ?)',
       ),
-      rootsOfSet: database.prepare(
+      rootsOfSet: database.query(
         `SELECT roots.root_id AS root, path, directory_id AS directory, device
          FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY path`,
+        { root: 'integer', path: 'blob', directory: 'integer', device: 'text' },
       ),
       insertNote: database.prepare('INSERT OR REPLACE INTO set_notes VALUES (?, ?, ?, ?, ?)'),
-      notes: database.prepare(
+      notes: database.query(
         `SELECT directory_id AS directory, name, what, reason FROM set_notes
          WHERE set_number = ? ORDER BY directory_id, name`,
+        { directory: 'integer', name: 'blob', what: 'text', reason: 'text' },
       ),
     };
   }
@@ -132,27 +140,25 @@ export class SetTable {
 
   /** Returns the listed sets: complete ones, and unfinished ones that are not superseded. */
   listed(): BackupSet[] {
-    return (this.statements.listed.all() as SetRow[]).map(toSet);
+    return this.statements.listed.all().map(toSet);
   }
 
   /** Returns all sets, including those that are not listed. */
   all(): BackupSet[] {
-    return (this.statements.all.all() as SetRow[]).map(toSet);
+    return this.statements.all.all().map(toSet);
   }
 
   find(set: SetNumber): BackupSet | undefined {
-    const row = this.statements.one.get(set) as SetRow | undefined;
+    const row = this.statements.one.get(set);
     return row === undefined ? undefined : toSet(row);
   }
 
   findRoot(path: Buffer): { root: RootNumber; directory: DirectoryId; device: string } | undefined {
-    return this.statements.rootByPath.get(path) as
-      | { root: RootNumber; directory: DirectoryId; device: string }
-      | undefined;
+    return this.statements.rootByPath.get(path);
   }
 
   rootsOf(set: SetNumber): RootRecord[] {
-    return this.statements.rootsOfSet.all(set) as RootRecord[];
+    return this.statements.rootsOfSet.all(set);
   }
 
   addNote(set: SetNumber, note: SetNote): void {
@@ -160,6 +166,6 @@ export class SetTable {
   }
 
   notesOf(set: SetNumber): SetNote[] {
-    return this.statements.notes.all(set) as SetNote[];
+    return this.statements.notes.all(set);
   }
 }

@@ -7,17 +7,20 @@ export class ClientSettings {
 
   constructor(database: SqlDatabase) {
     this.statements = {
-      all: database.prepare('SELECT key, value FROM settings ORDER BY key'),
+      all: database.query('SELECT key, value FROM settings ORDER BY key', {
+        key: 'text',
+        value: 'text',
+      }),
       put: database.prepare('INSERT OR REPLACE INTO settings VALUES (?, ?)'),
       remove: database.prepare('DELETE FROM settings WHERE key = ?'),
-      config: database.prepare('SELECT config FROM set_configs WHERE set_number = ?').pluck(),
+      config: database.query('SELECT config FROM set_configs WHERE set_number = ?', 'text'),
       putConfig: database.prepare('INSERT OR REPLACE INTO set_configs VALUES (?, ?)'),
     };
   }
 
   /** Returns the settings, sorted by key. */
   all(): ClientSetting[] {
-    return this.statements.all.all() as ClientSetting[];
+    return this.statements.all.all();
   }
 
   /** Stores a setting; an undefined `value` deletes it. */
@@ -28,7 +31,7 @@ export class ClientSettings {
 
   /** Returns the configuration of the client that made a set, if it was reported. */
   configOf(set: SetNumber): string | undefined {
-    return this.statements.config.get(set) as string | undefined;
+    return this.statements.config.get(set);
   }
 
   putConfig(set: SetNumber, config: string): void {

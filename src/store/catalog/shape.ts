@@ -30,7 +30,7 @@ export function shapeOf(database: SqlDatabase): string {
  */
 function linesOf(database: SqlDatabase): string[] {
   try {
-    return database.prepare(LINES).pluck().all() as string[];
+    return database.query(LINES, 'text').all();
   } catch (error) {
     if (systemCode(error) !== 'SQLITE_ERROR') throw error;
     const why = (error as Error).message;

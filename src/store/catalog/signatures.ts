@@ -19,9 +19,10 @@ export class SignatureTable {
       put: database.prepare(
         'INSERT OR REPLACE INTO signatures (content_id, record_id) VALUES (?, ?)',
       ),
-      find: database.prepare(
+      find: database.query(
         `SELECT pack, position, record_bytes AS recordBytes, raw_bytes AS rawBytes
          FROM signatures JOIN records USING (record_id) WHERE content_id = ?`,
+        { pack: 'integer', position: 'integer', recordBytes: 'integer', rawBytes: 'integer' },
       ),
     };
   }
@@ -31,6 +32,6 @@ export class SignatureTable {
   }
 
   find(contentId: ContentId): StoredSignature | undefined {
-    return this.statements.find.get(contentId) as StoredSignature | undefined;
+    return this.statements.find.get(contentId);
   }
 }

@@ -55,14 +55,14 @@ export class StateTable {
 
   constructor(database: SqlDatabase) {
     this.database = database;
-    this.readOne = database.prepare('SELECT value FROM state WHERE key = ?').pluck();
+    this.readOne = database.query('SELECT value FROM state WHERE key = ?', 'integer');
     this.writeOne = database.prepare(
       'INSERT INTO state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
     );
   }
 
   private read(key: string): number {
-    return (this.readOne.get(key) as number | undefined) ?? 0;
+    return this.readOne.get(key) ?? 0;
   }
 
   readCounters(): Counters {
@@ -80,7 +80,7 @@ export class StateTable {
    */
   areCountersBehind(): boolean {
     const { set, root, directory } = this.readCounters();
-    return this.database.prepare(BEHIND).pluck().get(set, root, directory) === 1;
+    return this.database.query(BEHIND, 'integer').get(set, root, directory) === 1;
   }
 
   readCommitPoint(): CommitPoint {

@@ -51,6 +51,19 @@ export type EntryColumns = [
   digest: Buffer | null,
 ];
 
+/** The row of `SELECT_ENTRY` and `SELECT_ROW` in entries.ts. */
+export const ENTRY_ROW = [
+  'integer',
+  'blob',
+  'integer',
+  'integer?',
+  'integer',
+  'integer?',
+  'integer?',
+  'blob',
+  'blob?',
+] as const;
+
 /** Returns an entry that is not from a catalog. `metadata` must have been checked (see checkRows). */
 export function entryOfParts(parts: {
   readonly directory: DirectoryId;

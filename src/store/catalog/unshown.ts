@@ -22,17 +22,17 @@ export class UnlistedTable {
 
   /** Returns all roots. */
   roots(): RootUse[] {
-    return this.statements.roots.all() as RootUse[];
+    return this.statements.roots.all();
   }
 
   /** Returns up to `limit` directories after `after`, with their roots. */
   rootsOfDirectories(after: number, limit: number): [directory: DirectoryId, root: RootNumber][] {
-    return this.statements.rootsOfDirectories.all(after, limit) as [number, number][];
+    return this.statements.rootsOfDirectories.all(after, limit);
   }
 
   /** Returns up to `limit` open versions in a directory that began after a set. */
   openSince(directory: DirectoryId, set: SetNumber, limit: number): OpenName[] {
-    return this.statements.openSince.all(directory, set, limit) as OpenName[];
+    return this.statements.openSince.all(directory, set, limit);
   }
 
   /** True if a directory has an open seal that began after a set. */
@@ -42,39 +42,38 @@ export class UnlistedTable {
 
   /** Returns unplaced directories without open entries, with their roots. Directories of roots are left out. */
   emptyUnplaced(): [directory: DirectoryId, root: RootNumber][] {
-    return this.statements.emptyUnplaced.all() as [number, number][];
+    return this.statements.emptyUnplaced.all();
   }
 }
 
 function openStatements(database: SqlDatabase) {
   return {
-    roots: database.prepare(
+    roots: database.query(
       `SELECT root_id AS root, directory_id AS directory, coalesce((SELECT max(set_number)
          FROM set_roots JOIN backup_sets USING (set_number)
          WHERE set_roots.root_id = roots.root_id AND state != 'superseded'), 0) AS newest
        FROM roots`,
+      { root: 'integer', directory: 'integer', newest: 'integer' },
     ),
-    rootsOfDirectories: database
-      .prepare(
-        `SELECT directory_id, root_id FROM directories WHERE directory_id > ?
-         ORDER BY directory_id LIMIT ?`,
-      )
-      .raw(),
-    openSince: database
-      .prepare(
-        `SELECT name, first_set FROM entries
-         WHERE directory_id = ? AND last_set IS NULL AND first_set > ? ORDER BY name LIMIT ?`,
-      )
-      .raw(),
-    sealSince: database.prepare(
+    rootsOfDirectories: database.query(
+      `SELECT directory_id, root_id FROM directories WHERE directory_id > ?
+       ORDER BY directory_id LIMIT ?`,
+      ['integer', 'integer'],
+    ),
+    openSince: database.query(
+      `SELECT name, first_set FROM entries
+       WHERE directory_id = ? AND last_set IS NULL AND first_set > ? ORDER BY name LIMIT ?`,
+      ['blob', 'integer'],
+    ),
+    sealSince: database.query(
       'SELECT 1 FROM directory_seals WHERE directory_id = ? AND last_set IS NULL AND first_set > ?',
+      'integer',
     ),
-    emptyUnplaced: database
-      .prepare(
-        `SELECT directory_id, root_id FROM unplaced_directories JOIN directories USING (directory_id)
-         WHERE parent_id != 0 AND NOT EXISTS (SELECT 1 FROM entries
-           WHERE entries.directory_id = directories.directory_id AND last_set IS NULL)`,
-      )
-      .raw(),
+    emptyUnplaced: database.query(
+      `SELECT directory_id, root_id FROM unplaced_directories JOIN directories USING (directory_id)
+       WHERE parent_id != 0 AND NOT EXISTS (SELECT 1 FROM entries
+         WHERE entries.directory_id = directories.directory_id AND last_set IS NULL)`,
+      ['integer', 'integer'],
+    ),
   };
 }

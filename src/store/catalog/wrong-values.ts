@@ -3,19 +3,15 @@
  * checks do not report that. Code that reads such a value fails as if it had a bug.
  */
 import { checkRows, joinRow } from '../../model/index.js';
-import type { SqlDatabase } from '../../system/index.js';
+import type { RowOf, SqlDatabase } from '../../system/index.js';
 
 const COLUMNS = `SELECT m.name AS "table", c.name AS "column", lower(c.type) AS type,
     c."notnull" = 0 AND c.pk = 0 AS mayBeNull
   FROM sqlite_schema m, pragma_table_info(m.name) c
   WHERE m.type = 'table' AND m.name NOT GLOB 'sqlite_*' ORDER BY m.name, c.cid`;
 
-interface Column {
-  readonly table: string;
-  readonly column: string;
-  readonly type: string;
-  readonly mayBeNull: number;
-}
+const COLUMN_ROW = { table: 'text', column: 'text', type: 'text', mayBeNull: 'integer' } as const;
+type Column = RowOf<typeof COLUMN_ROW>;
 
 /** Conditions that valid values of a column meet, beyond its type. */
 const RULES: Readonly<Record<string, string>> = {
@@ -25,11 +21,12 @@ const RULES: Readonly<Record<string, string>> = {
 
 /** Returns the columns with a value of a wrong type or length, as `table.column`. Reads each table once. */
 export function wrongColumns(database: SqlDatabase): string[] {
-  const columns = database.prepare(COLUMNS).all() as Column[];
+  const columns = database.query(COLUMNS, COLUMN_ROW).all();
   return [...new Set(columns.map(({ table }) => table))].flatMap((table) => {
     const own = columns.filter((column) => column.table === table);
     const sql = `SELECT ${own.map((column) => `max(${wrong(column)})`).join()} FROM "${table}"`;
-    const found = database.prepare(sql).raw().get() as (number | null)[];
+    const results = own.map(() => 'integer?' as const);
+    const found = database.query(sql, results).get()!;
     return own.filter((_, index) => found[index] === 1).map(nameOf);
   });
 }
@@ -58,8 +55,10 @@ export function wrongValues(database: SqlDatabase): string[] {
 
 /** True if the metadata of every entry makes a valid row. */
 function areRows(database: SqlDatabase): boolean {
-  const entries = database.prepare('SELECT name, metadata FROM entries').iterate();
-  for (const { name, metadata } of entries as Iterable<{ name: Buffer; metadata: Buffer }>) {
+  const entries = database
+    .query('SELECT name, metadata FROM entries', { name: 'blob', metadata: 'blob' })
+    .iterate();
+  for (const { name, metadata } of entries) {
     try {
       checkRows(joinRow(metadata, name, undefined), false);
     } catch {

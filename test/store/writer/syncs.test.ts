@@ -37,6 +37,7 @@ function counting(counted: Counted): System {
       const database = base.openDatabase(file, options);
       return {
         prepare: (sql) => database.prepare(sql),
+        query: (sql, shape) => database.query(sql, shape),
         exec: (sql) => {
           if (sql === 'COMMIT') {
             counted.checkpoints.push(syncs + 1);

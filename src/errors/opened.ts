@@ -1,0 +1,28 @@
+/** Closing of things that were opened one after the other. */
+import { cleanUp } from './clean-up.js';
+
+/**
+ * Holds what a function has opened so far. `using` closes it in reverse order, unless `move` has handed it over.
+ * Closing never throws: the failure that led there is the one to report.
+ */
+export class Opened implements Disposable {
+  private closers: (() => void)[] = [];
+
+  /** Adds a thing, and returns it. */
+  add<T>(thing: T, close: (thing: T) => void): T {
+    this.closers.unshift(() => close(thing));
+    return thing;
+  }
+
+  /** Hands everything over to its next owner; nothing is left here to be closed. */
+  move(): Opened {
+    const moved = new Opened();
+    moved.closers = this.closers;
+    this.closers = [];
+    return moved;
+  }
+
+  [Symbol.dispose](): void {
+    cleanUp(...this.move().closers);
+  }
+}
