@@ -157,6 +157,10 @@ function planProgram(put, read, copyAll) {
 
 const UNITS = ['tardisd.service', 'tardisremote.service', 'tardis.service', 'tardis.timer'];
 
+/** Descriptions of the servers in the two init scripts, which are alike otherwise. */
+const BACKUP_SERVER = 'Backup server of tardis';
+const HTTP_INTERFACE = 'HTTP interface of tardis';
+
 /** Plans the files for init systems, logrotate and logwatch. */
 function planSystem(put, read) {
   const fill = (file) => Buffer.from(read(file).toString('utf8').replaceAll('@PREFIX@', prefix));
@@ -172,6 +176,11 @@ function planSystem(put, read) {
     );
   }
   config('init.d/tardisd', 'init/tardisd', PROGRAM_MODE);
+  const script = fill(path.join('system', 'init/tardisd')).toString('utf8');
+  const other = script.replaceAll('tardisd', 'tardisremote').replace(BACKUP_SERVER, HTTP_INTERFACE);
+  put(path.join(sysconfdir, 'init.d/tardisremote'), Buffer.from(other), PROGRAM_MODE, {
+    isConfig: true,
+  });
   config('tardis/tardisd.cfg', 'etc/tardisd.cfg');
   config('tardis/tardisremote.cfg', 'etc/tardisremote.cfg');
   config('tardis/tardis.cfg', 'etc/tardis.cfg', SECRET_MODE);

@@ -70,7 +70,7 @@ apt remove tardis
 sums | cmp -s - /tmp/sums || fail 'the removal has changed a store'
 step 'removed'
 apt purge tardis
-[ ! -e /etc/tardis/tardisd.cfg ] && [ ! -e /etc/init.d/tardisd ] || fail 'the purge has left configuration'
+[ ! -e /etc/tardis/tardisd.cfg ] && [ ! -e /etc/init.d/tardisd ] && [ ! -e /etc/init.d/tardisremote ] || fail 'the purge has left configuration'
 [ ! -e /var/log/tardisd ] || fail 'the purge has left logs'
 [ ! -e /usr/lib/tardis ] || fail 'the purge has left the program'
 sums | cmp -s - /tmp/sums || fail 'the purge has changed a store'

@@ -24,6 +24,22 @@ export const REMOTE_ROWS = {
     help: 'TCP port to listen on; 0 lets the system choose one',
     test: 'tardisremote reads its settings from a file, variables and options',
   },
+  readServer: {
+    type: 'text',
+    tools: ['tardisremote'],
+    flags: '--server <host[:port]>',
+    remoteKey: 'Server',
+    help: 'serve the clients of the tardisd on this host (or unix socket path) instead of a store of this machine, to tokens of their accounts',
+    test: 'tardisremote serves the clients of a tardisd to their tokens',
+  },
+  serverCertificate: {
+    type: 'path',
+    tools: ['tardisremote'],
+    flags: '--server-certificate <file>',
+    remoteKey: 'ServerCertificate',
+    help: 'with Server: certificate (PEM) of that tardisd, or of the authority that signed it; without it, one that this machine trusts is required',
+    test: 'tardisremote serves the clients of a tardisd to their tokens',
+  },
   remotePidFile: {
     type: 'path',
     tools: ['tardisremote'],
@@ -52,6 +68,15 @@ export const REMOTE_ROWS = {
     serverKey: 'RemotePort',
     help: 'with Remote: TCP port for HTTP; 0 lets the system choose one',
     test: 'a tardisd with Remote serves its store over HTTP too',
+  },
+  trustedProxies: {
+    type: 'texts',
+    default: [],
+    tools: ['tardisd', 'tardisremote'],
+    flags: '--trusted-proxies <address>',
+    serverKey: 'TrustedProxies',
+    help: 'address of a proxy, or block of addresses (10.0.0.0/8), whose X-Forwarded-For says where a request over HTTP comes from; may be repeated',
+    test: 'TrustedProxies counts strangers behind a proxy one by one',
   },
   compress: {
     type: 'bool',

@@ -13,6 +13,11 @@ export const WEB_ERRORS = {
     'Log in again, or check the token: it may be wrong, expired or revoked (sonic account).',
   ),
   TOO_MANY_REQUESTS: row('busy', 11, 'Wait for the seconds that the answer names, and try again.'),
+  SERVER_ANSWER_INVALID: row(
+    'protocol',
+    1,
+    'The operator of this server should compare its release with that of the tardisd behind it, and look into both logs.',
+  ),
   SEALED: row(
     'user',
     1,

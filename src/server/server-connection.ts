@@ -11,15 +11,7 @@
  */
 import { Catalog } from '../store/catalog/index.js';
 import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
-import type { Right } from '../model/index.js';
-import {
-  type ClientDirectory,
-  loginDirectory,
-  newestKeys,
-  openClientDirectory,
-  readRights,
-} from '../store/index.js';
-import type { System } from '../system/index.js';
+import { type ClientDirectory, loginDirectory, openClientDirectory } from '../store/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -29,17 +21,15 @@ import {
   MESSAGES,
   PROTOCOL_VERSION,
   Purpose,
-  type PurposeName,
 } from '../transport/index.js';
-import { ClientSession, type ClientSessionServices, type SessionOwner } from './client-session.js';
-import type { LoginService, PendingLogin } from './login/login.js';
+import { ClientSession, type SessionOwner } from './client-session.js';
+import type { PendingLogin } from './login/login.js';
+import { checkToken, requireUnchanged, type TokenHolder } from './login/token-login.js';
+import { isReadingQuestion } from './queries/read-only.js';
+import { purposeOf, requireNewest, requireRight, type Rights, rightsOf } from './session-rights.js';
+import type { SessionServices } from './session-services.js';
 import { toldSpace } from './limits/quotas.js';
 import { SOFTWARE } from './software.js';
-
-type Rights = ReadonlySet<Right>;
-
-/** Rights of the owner of a client: adding and reading, but not deleting. */
-const DEFAULT_RIGHTS: Rights = new Set(['add', 'read', 'list', 'keys']);
 
 /** Errors of a connection after which its client may return. */
 const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIMED_OUT']);
@@ -49,22 +39,6 @@ const MAX_EARLY_MESSAGES = 64;
 const MAX_EARLY_BYTES = 64 << 10;
 /** Interval for reading the rights of a sub-account again; a revoked right ends in open connections too. */
 const RIGHTS_CHECK_MS = 2000;
-
-export interface SessionServices extends ClientSessionServices {
-  readonly system: System;
-  readonly baseDir: string;
-  readonly catalogFile: string;
-  readonly login: LoginService;
-  readonly incarnation: Buffer;
-  /** True if the server serves this session only. */
-  readonly single: boolean;
-  /** True to log every refusal with its stack trace, not only bugs. */
-  readonly logExceptions?: boolean;
-  /** Makes room for this session: ends a dead or parked one of the same client, or throws CLIENT_BUSY. */
-  claim(session: ClientSession): Promise<void>;
-  /** The backup session of a client, if it has one. */
-  sessionOf(client: string): ClientSession | undefined;
-}
 
 /** A client that received a challenge, and the bytes that its proof covers. */
 interface Challenged {
@@ -93,6 +67,8 @@ export class ServerConnection {
   /** True if the peer is authenticated. */
   private isProven = false;
   private challenged: Challenged | undefined;
+  /** Set if the peer has logged in by a token; it only reads. */
+  private holder: TokenHolder | undefined;
   private isOver = false;
   private opening: Promise<void> | undefined;
   readonly connection: Connection;
@@ -158,6 +134,11 @@ export class ServerConnection {
       this.greet(bytes);
       return;
     }
+    if (name === 'loginToken') {
+      this.beginGreeting(decodeMessage(name, bytes).head.protocol);
+      this.opening = this.takeToken(bytes).catch((error: unknown) => this.refuse(error));
+      return;
+    }
     if (name === 'loginProof') {
       this.opening = this.prove(bytes).catch((error: unknown) => this.refuse(error));
       return;
@@ -173,6 +154,9 @@ export class ServerConnection {
     const { rights, session } = this;
     if (rights === undefined || session === undefined) return; // the connection was refused
     if (row.right !== undefined) requireRight(rights, row.right, session.account);
+    if (this.holder !== undefined && name !== 'taken' && !isReadingQuestion(name)) {
+      throw new TardisError('NOT_PERMITTED', `a session by a token does not send "${name}"`);
+    }
     if (name === 'setKeys') this.requireNoBackups(session.client);
     if (name === 'acknowledge') {
       const { ticket, upTo } = decodeMessage(name, bytes).head;
@@ -187,21 +171,53 @@ export class ServerConnection {
   }
 
   private greet(bytes: Buffer): void {
-    if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
-    this.isGreeted = true;
     const { head } = decodeMessage('hello', bytes);
-    if (head.protocol !== PROTOCOL_VERSION) {
-      throw new TardisError(
-        'PROTOCOL_VERSION',
-        `the client speaks protocol ${head.protocol}, this server ${PROTOCOL_VERSION}`,
-        { client: head.protocol, server: PROTOCOL_VERSION },
-      );
-    }
+    this.beginGreeting(head.protocol);
     if (head.create && purposeOf(head.purpose) !== Purpose.backup) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
     }
-    this.early = [];
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
+  }
+
+  /** Begins with the first message; what comes before the welcome waits. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION. */
+  private beginGreeting(protocol: number): void {
+    if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
+    this.isGreeted = true;
+    if (protocol !== PROTOCOL_VERSION) {
+      throw new TardisError(
+        'PROTOCOL_VERSION',
+        `the client speaks protocol ${protocol}, this server ${PROTOCOL_VERSION}`,
+        { client: protocol, server: PROTOCOL_VERSION },
+      );
+    }
+    this.early = [];
+  }
+
+  /** Opens a reading session for the holder of a token. Throws NOT_LOGGED_IN, NOT_PERMITTED, … */
+  private async takeToken(bytes: Buffer): Promise<void> {
+    const { services, connection } = this;
+    const { token } = decodeMessage('loginToken', bytes).head;
+    const first = await checkToken(services, token, connection.channel);
+    if (this.isOver) return;
+    const { client, account } = first.parts;
+    connection.admit();
+    this.isProven = true;
+    requireRight(first.rights, 'list', account);
+    const owner = { client, account, purpose: Purpose.read, mayPurge: false };
+    await this.begin(owner, first.directory);
+    if (this.isOver) return;
+    requireUnchanged(services, first); // opening took time
+    this.watchEvery(() => requireUnchanged(services, first));
+    this.holder = first;
+    services.log.info({ client, account }, 'session by a token begins');
+    this.rights = first.rights;
+    connection.send('tokenTaken', {
+      protocol: PROTOCOL_VERSION,
+      software: SOFTWARE,
+      rights: [...first.rights],
+      isSealed: first.isSealed,
+    });
+    this.takeEarly();
   }
 
   private async enter(hello: Head<'hello'>, greeting: Buffer): Promise<void> {
@@ -312,9 +328,16 @@ export class ServerConnection {
   }
 
   private watchRights(client: string, account: string): void {
+    this.watchEvery(() => {
+      this.rights &&= rightsOf(this.services.system, client, account);
+    });
+  }
+
+  /** Looks again and again; an error of `look` ends the connection. */
+  private watchEvery(look: () => void): void {
     this.rightsCheck = setInterval(() => {
       try {
-        this.rights &&= rightsOf(this.services.system, client, account);
+        look();
       } catch (error) {
         this.refuse(error);
       }
@@ -340,6 +363,10 @@ export class ServerConnection {
       upTo: session.receivedCount,
     });
     session.sayAgain();
+    this.takeEarly();
+  }
+
+  private takeEarly(): void {
     const early = this.early ?? [];
     this.early = undefined;
     for (const { name, bytes } of early) this.receive(name, bytes);
@@ -362,29 +389,4 @@ export class ServerConnection {
     if (!this.isUnprovenReturn) void this.session?.abandon();
     this.connection.fail(failure);
   }
-}
-
-/** Returns the newest key record of a login. Throws LOGIN_FAILED if another one was proven. */
-function requireNewest(system: System, directory: string, proven: Buffer): Buffer {
-  const keys = newestKeys(system, directory)?.bytes ?? NO_BYTES;
-  if (keys.equals(proven)) return keys;
-  throw new TardisError('LOGIN_FAILED', 'the password was changed');
-}
-
-/** Returns the rights of an account, or of the owner. Throws NO_SUCH_ACCOUNT, ACCOUNT_INVALID. */
-function rightsOf(system: System, client: string, account: string): Rights {
-  return account === '' ? DEFAULT_RIGHTS : new Set(readRights(system, client, account));
-}
-
-/** Throws NOT_PERMITTED if a right is missing. */
-function requireRight(rights: Rights, right: Right, account: string): void {
-  if (rights.has(right)) return;
-  const who = account === '' ? 'this session' : `the account "${account}"`;
-  const more = right === 'list' ? ', which every session takes that reads or changes sets' : '';
-  throw new TardisError('NOT_PERMITTED', `${who} does not have the right "${right}"${more}`);
-}
-
-function purposeOf(text: string): PurposeName {
-  if (text === Purpose.backup || text === Purpose.read) return text;
-  throw new TardisError('PROTOCOL_VIOLATION', 'a session of an unknown purpose');
 }

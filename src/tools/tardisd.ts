@@ -145,15 +145,15 @@ async function serveBeside(
   log: Logger,
 ): Promise<Remote | undefined> {
   if (!settings.remote || settings.single || address.kind === 'unix') return undefined;
-  const { compress, allowCache: allowsCache, catalogFile, onlyClient, besidePort: port } = settings;
+  const { compress, allowCache: allowsCache, trustedProxies } = settings;
+  const { catalogFile, onlyClient, besidePort: port } = settings;
   const { startRemote } = await import('./tardisremote/start-remote.js'); // most servers need no HTTP
   const host = address.host === '' ? '::' : address.host;
   const remote = await startRemote(system, {
-    store: storePath(settings),
-    catalogFile,
-    onlyClient,
+    source: { store: storePath(settings), catalogFile, onlyClient },
     compress,
     allowsCache,
+    trustedProxies,
     log,
     place: { host, port, certificate },
   });

@@ -3,7 +3,14 @@ import net from 'node:net';
 import { configInvalid, type Found, type Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { checkStore } from '../store/index.js';
-import { absolutePath, byteText, hostInUrl, isLoopback, nodeSystem } from '../system/index.js';
+import {
+  absolutePath,
+  byteText,
+  hostInUrl,
+  isLoopback,
+  nodeSystem,
+  type System,
+} from '../system/index.js';
 import { isInBackground, reportToStarter } from './shared/background.js';
 import { jsonText } from './shared/json-text.js';
 import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
@@ -11,7 +18,8 @@ import { endingSignals } from './shared/signals.js';
 import { goToBackground } from './tardisd/background.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { certificateOf, openLog } from './tardisd/serving.js';
-import { startRemote } from './tardisremote/start-remote.js';
+import { serverSource } from './tardisremote/server-source.js';
+import { type RemoteOptions, startRemote } from './tardisremote/start-remote.js';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -36,28 +44,41 @@ async function start(settings: RemoteSettings, _: ReadonlyMap<string, Found>): P
 async function serve(settings: RemoteSettings): Promise<void> {
   const host = listenHost(settings);
   const log = await openLog(settings);
-  const { remotePidFile, compress, allowCache: allowsCache, catalogFile } = settings;
+  const { remotePidFile, compress, allowCache: allowsCache, trustedProxies } = settings;
   const pidFile =
     remotePidFile === undefined ? undefined : writePidFile(remotePidFile, 'tardisremote');
   try {
     const certificate = await certificateOf(settings); // may be readable by root only
     becomeUser(settings);
     const system = nodeSystem();
-    const store = byteText(absolutePath(settings.database));
-    checkStore(system, store, false);
+    const { source, shown } = sourceOf(settings, system);
     const place = { host, port: settings.remotePort, certificate };
-    const options = { store, catalogFile, compress, allowsCache, log, place };
+    const options = { source, compress, allowsCache, trustedProxies, log, place };
     const remote = await startRemote(system, options);
     const ended = new Promise<void>((resolve) => {
       for (const name of endingSignals('SIGTERM', 'SIGINT')) process.on(name, () => resolve());
     });
-    if (!isInBackground()) printReady(settings, host, remote.port, store);
+    if (!isInBackground()) printReady(settings, host, remote.port, shown);
     reportToStarter();
     await ended;
     await remote.close();
   } finally {
     pidFile?.remove();
   }
+}
+
+/** Returns what is served, and the fields that name it. Throws NO_SUCH_STORE, CONFIG_INVALID. */
+function sourceOf(
+  { readServer, serverCertificate, database, catalogFile }: RemoteSettings,
+  system: System,
+): { source: RemoteOptions['source']; shown: Readonly<Record<string, string>> } {
+  if (readServer !== undefined) {
+    const server = serverSource(readServer, serverCertificate);
+    return { source: { server }, shown: { server: readServer } };
+  }
+  const store = byteText(absolutePath(database));
+  checkStore(system, store, false);
+  return { source: { store, catalogFile }, shown: { store } };
 }
 
 /** Returns the address to listen on. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED. */
@@ -82,12 +103,12 @@ function printReady(
   { json, ssl }: RemoteSettings,
   host: string,
   port: number,
-  store: string,
+  source: Readonly<Record<string, string>>,
 ): void {
   const isAny = host === '::';
   const shown = isAny ? 'localhost' : hostInUrl(host);
   const url = `${ssl === true ? 'https' : 'http'}://${shown}:${port}/`;
-  if (json) print(jsonText({ version: JSON_VERSION, ready: url, store }));
+  if (json) print(jsonText({ version: JSON_VERSION, ready: url, ...source }));
   else print(`Ready: ${url}api/v1/docs describes the interface.`);
 }
 

@@ -265,6 +265,27 @@ export const MESSAGES = {
     { clientPublic: 'bytes', proof: 'bytes' },
     { beforeLogin: true, answer: 'welcome' },
   ),
+  /** The greeting of a reader that has a token of an account; a challenge is not needed, since a token is random. */
+  loginToken: ofConnection(
+    'to-server',
+    100,
+    KIB,
+    { protocol: 'uint', software: 'text', token: 'text' },
+    { beforeLogin: true, answer: 'tokenTaken' },
+  ),
+  tokenTaken: ofConnection(
+    'to-client',
+    101,
+    KIB,
+    {
+      protocol: 'uint',
+      software: 'text',
+      rights: 'texts',
+      /** True if the client encrypts, so that names and contents are sealed. */
+      isSealed: 'bool',
+    },
+    { beforeLogin: true },
+  ),
   setKeys: ofBackup(98, 'keys', 68 * KIB, { keys: 'bytes' }, { answer: 'keysSet' }),
   keysSet: toBackup(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,

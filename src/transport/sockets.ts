@@ -1,4 +1,5 @@
 /** Connections over a unix socket, TCP or TLS: listening and connecting. */
+import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import type http from 'node:http';
 import net from 'node:net';
@@ -200,6 +201,11 @@ function zeroMask(mask: Buffer): void {
 export interface TlsOptions {
   /** True if the certificate must be trusted by this machine, for the requested host. */
   readonly validate: boolean;
+  /**
+   * Certificates (PEM) that are trusted instead of the machine's. If the server has the first of them itself, the
+   * name of the host does not matter.
+   */
+  readonly trusted?: Buffer | undefined;
 }
 
 /** Returns host and port as in a URL, which cannot contain a zone: `fe80::1%eth0` becomes `[fe80::1]`. */
@@ -276,8 +282,19 @@ export function dial(
     ...(net.isIP(host) === 0 ? { servername: host } : {}),
     minVersion: TLS_VERSION,
     rejectUnauthorized: wish.validate,
+    ...(wish.trusted === undefined ? {} : trusting(wish.trusted)),
     ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
   });
+}
+
+/** Returns the options of TLS for a server that has a known certificate, or one that it has signed. */
+function trusting(trusted: Buffer): tls.ConnectionOptions {
+  const { raw: known } = new X509Certificate(trusted);
+  return {
+    ca: trusted,
+    checkServerIdentity: (host, certificate) =>
+      certificate.raw.equals(known) ? undefined : tls.checkServerIdentity(host, certificate),
+  };
 }
 
 const BAD_CERTIFICATE = /^(CERT_|ERR_TLS_CERT|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_)/;

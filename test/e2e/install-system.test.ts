@@ -128,10 +128,14 @@ test.serial('units and scripts are what their readers understand', (t) => {
   const { run, top } = installer(t);
   const place = { DESTDIR: '', PREFIX: path.join(top, 'usr'), SYSCONFDIR: path.join(top, 'etc') };
   t.is(run('install', place).status, 0);
-  const init = path.join(top, 'etc/init.d/tardisd');
-  t.is(runHere('sh', ['-n', init]).status, 0);
-  t.is(runHere(init, ['status'], { PATH: '/usr/bin:/bin' }).status, 3);
-  t.is(runHere(init, ['frobnicate']).status, 2);
+  for (const name of ['tardisd', 'tardisremote']) {
+    const init = path.join(top, 'etc/init.d', name);
+    t.is(runHere('sh', ['-n', init]).status, 0);
+    const { status, stdout } = runHere(init, ['status'], { PATH: '/usr/bin:/bin' });
+    t.deepEqual([status, stdout], [3, `${name} does not run\n`]);
+    t.is(runHere(init, ['frobnicate']).status, 2);
+    t.regex(fs.readFileSync(init, 'utf8'), new RegExp(`^CONFIG=/etc/tardis/${name}.cfg$`, 'm'));
+  }
   const units = filesIn(path.join(top, 'usr/lib/systemd/system'));
   t.deepEqual(units, ['tardis.service', 'tardis.timer', 'tardisd.service', 'tardisremote.service']);
   const backup = path.join(top, 'usr/lib/systemd/system', 'tardis.service');

@@ -4,6 +4,7 @@
  * thread may not set. The clock runs ahead, so that entries made a moment ago count as settled.
  */
 import {
+  type Certificate,
   type MessageName,
   NO_PATIENCE,
   type Patience,
@@ -112,6 +113,8 @@ export interface InlineServer {
   /** Wraps the storage that the server uses. */
   readonly wrapHost?: (host: StorageHost) => StorageHost;
   readonly port?: number;
+  /** Listens with TLS. */
+  readonly certificate?: Certificate;
   readonly creditBytes?: number;
   readonly timeoutMs?: number;
   readonly parkMs?: number;
@@ -164,6 +167,7 @@ export function startInline(
     (options.wrapHost ?? ((host: StorageHost) => host))(new InlineStorageHost(system)),
     {
       address: { kind: 'tcp', host: '127.0.0.1', port: options.port ?? 0 },
+      certificate: options.certificate,
       baseDir: store,
       catalogFile: 'tardis.db',
       allowCreate: true,

@@ -110,6 +110,14 @@ export const TOUR: readonly Step[] = [
   },
   { kind: 'unmount', place: 'past' },
   say(
+    'And they are a page in the browser, which decrypts on this machine: a calendar, search over all sets, versions side by side, restores in place. Without the two options the command opens the browser itself, and ends after an hour without a request.',
+    'In the browser',
+  ),
+  command(
+    'tardis-web --config laptop.cfg --no-browser --idle-end 1',
+    /Open this address; it works once:\n\n +http:\/\/t[0-9a-f]+\.localhost:\d+\/enter/,
+  ),
+  say(
     'A new password: only the wrapping of the keys is made anew, so it takes a moment whatever the size.',
     'Another password',
   ),

@@ -88,7 +88,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'web/archive': [...COMMON, 'workers', 'history', 'restore', 'web/api'],
   'web/dav': [...COMMON, 'workers', 'history', 'mount', 'web/api', 'system/xml'],
-  'web/remote': [...COMMON, 'workers', 'history', 'server', 'web/api'],
+  'web/remote': [...COMMON, 'workers', 'history', 'history/remote', 'server', 'web/api'],
   'web/local': [...COMMON, 'workers', 'history', 'restore', 'web/api'],
   page: ['web/api', 'web/local'],
   tools: [

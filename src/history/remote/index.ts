@@ -1,4 +1,5 @@
 export { openRemoteAdmin, type RemoteAdmin } from './remote-admin.js';
 export { remoteClients } from './remote-clients.js';
 export { openRemoteHistory } from './remote-history.js';
-export type { RemotePlace } from './remote-peer.js';
+export type { RemotePlace, TokenPlace } from './remote-peer.js';
+export { openHistoryByToken, type TokenHistory } from './token-history.js';

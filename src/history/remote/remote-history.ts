@@ -8,6 +8,7 @@ import {
   type ContentLocation,
   type FoundContent,
   type ObjectReader,
+  odd,
   type PathVersion,
   type RootRecord,
   setAt,
@@ -24,6 +25,9 @@ import type { System } from '../../system/index.js';
 import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 import { RemoteReports } from './remote-reports.js';
+
+/** Most notes or owners of a set that are read. */
+const MAX_LISTED = 1 << 22;
 
 type ListingPage = Parameters<History['list']>[0];
 type OwnerRecord = Awaited<ReturnType<History['owners']>>[number];
@@ -205,6 +209,7 @@ async function allOf<T>(
   for (let hasMore = true; hasMore; ) {
     const page = await pageFrom(all.length);
     for (const item of page.items) all.push(item);
+    if (all.length > MAX_LISTED) throw odd('items of a list');
     ({ hasMore } = page);
   }
   return all;

@@ -6,7 +6,7 @@
 import { decodeReply, encodeRequest, type Reply, type Request } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
-import { type Credentials, greet, Login, NO_CREDENTIALS } from '../../transport/login/index.js';
+import type { Credentials } from '../../transport/login/index.js';
 import type { Address, System } from '../../system/index.js';
 import {
   answerTo,
@@ -14,6 +14,7 @@ import {
   type ClientLine,
   connect,
   connectHttps,
+  Credit,
   decodeMessage,
   DEFAULT_LINK,
   type EncodedMessage,
@@ -23,12 +24,12 @@ import {
   type MessageName,
   NO_PATIENCE,
   type Patience,
-  Purpose,
   type QuestionName,
   Reconnecting,
   type Retry,
   type TlsOptions,
 } from '../../transport/index.js';
+import { type Entry, PasswordEntry, TokenEntry } from './entries.js';
 
 /** Bytes of answers to receive before they are acknowledged: a share of what the server may send ahead. */
 const TELL_TAKEN_BYTES = 1 << 20;
@@ -53,6 +54,20 @@ export interface RemotePlace {
   readonly keepsCatalog?: boolean;
 }
 
+/** The server of a program that passes on questions of others. */
+export interface TokenPlace {
+  /** With TLS, the certificate must be checked. */
+  readonly address: Address;
+  readonly tls?: (TlsOptions & { readonly validate: true }) | undefined;
+  readonly link?: LinkOptions;
+  /** Called when the peer answers nothing any more; more than once, maybe. */
+  onEnd?(): void;
+  /** Returns the error with which a question rejects in place of `error`. */
+  judge?(error: unknown): unknown;
+}
+
+type PeerPlace = RemotePlace & Pick<TokenPlace, 'onEnd' | 'judge'>;
+
 interface Waiting {
   readonly message: EncodedMessage;
   readonly answer: MessageName;
@@ -74,15 +89,17 @@ export class RemotePeer {
   private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
   private connection: ClientLine | undefined;
-  private login: Login;
+  /** Questions beyond those that a server takes wait here. */
+  private readonly turns = new Credit(MAX_QUESTIONS - 1); // the peer may ask one of its own
   private readonly over = new AbortController();
   private readonly system: System;
-  private readonly place: RemotePlace;
+  private readonly place: PeerPlace;
+  private readonly entry: Entry;
 
-  private constructor(system: System, place: RemotePlace, login: Login) {
+  private constructor(system: System, place: PeerPlace, entry: Entry) {
     this.system = system;
     this.place = place;
-    this.login = login;
+    this.entry = entry;
     const { patience = NO_PATIENCE } = place;
     this.reconnecting = new Reconnecting(system, patience, this.over.signal, (retry) =>
       place.onRetry?.(retry),
@@ -94,17 +111,30 @@ export class RemotePeer {
     system: System,
     place: RemotePlace,
   ): Promise<{ peer: RemotePeer; keyring: Keyring | undefined }> {
-    const { client, credentials = NO_CREDENTIALS } = place;
-    const target = { client, create: false, purpose: Purpose.read };
-    const login = await Login.prepare(system, target, credentials);
-    const peer = new RemotePeer(system, place, login);
-    const welcome = await peer.connectFirst();
+    const entry = await PasswordEntry.prepare(system, place);
+    const peer = new RemotePeer(system, place, entry);
+    await peer.connectFirst();
     try {
-      return { peer, keyring: peer.login.keyring(welcome) };
+      return { peer, keyring: entry.keyring() };
     } catch (error) {
       peer.fail(asTardisError(error));
       throw error;
     }
+  }
+
+  /**
+   * Connects, once, and logs in by a token. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, INSECURE_TCP_REFUSED,
+   * NOT_LOGGED_IN, …
+   */
+  static async openByToken(
+    system: System,
+    place: TokenPlace,
+    token: string,
+  ): Promise<{ readonly peer: RemotePeer; readonly taken: Head<'tokenTaken'> }> {
+    const entry = new TokenEntry(token);
+    const peer = new RemotePeer(system, { ...place, client: '' }, entry);
+    await peer.connectFirst();
+    return { peer, taken: entry.taken };
   }
 
   /** True if the server keeps signatures for a connection, and makes deltas with them. */
@@ -121,11 +151,24 @@ export class RemotePeer {
     request: Request<N>,
     generation?: number,
   ): Promise<Reply<N>> {
+    const turn = this.turns.take(1);
+    try {
+      if (turn !== undefined) await turn;
+      return await this.askNow(name, request, generation);
+    } catch (error) {
+      throw this.place.judge?.(error) ?? error;
+    } finally {
+      this.turns.give(1);
+    }
+  }
+
+  private async askNow<N extends QuestionName>(
+    name: N,
+    request: Request<N>,
+    generation: number | undefined,
+  ): Promise<Reply<N>> {
     if (this.failure !== undefined) throw this.failure;
     if (generation !== undefined && generation !== this.generation) throw replaced();
-    if (this.waiting.length >= MAX_QUESTIONS) {
-      throw new TardisError('INTERNAL', 'more questions are open than a server takes');
-    }
     this.lastQuestion += 1;
     const asked = { number: this.lastQuestion, request };
     const message = encodeRequest(name, asked.number, request);
@@ -148,26 +191,25 @@ export class RemotePeer {
    * Makes the first connection, and retries after temporary errors. Throws the errors of connecting and of the
    * login.
    */
-  private async connectFirst(): Promise<Head<'welcome'>> {
+  private async connectFirst(): Promise<void> {
     const wait = this.reconnecting.first();
     for (;;) {
       try {
-        return await this.connect();
+        await this.connect();
+        return;
       } catch (error) {
-        this.login.refused(asTardisError(error));
+        this.entry.refused(asTardisError(error));
         const { triesFirst = true } = this.place.patience ?? NO_PATIENCE;
         if (!triesFirst || !Backoff.mayPassAtFirst(error)) throw error;
         await wait(error);
-        this.login = this.login.again({ isMade: true });
       }
     }
   }
 
   /** Makes a connection, logs in, and sends the pending requests again. */
-  private async connect(): Promise<Head<'welcome'>> {
-    const { login } = this;
+  private async connect(): Promise<void> {
     const connection = await this.connectOnce();
-    const welcome = await greet(connection, login, {
+    await this.entry.enter(connection, {
       hear: (name, bytes) => this.receive(connection, name, bytes),
       lost: (reason) => this.lost(connection, reason),
     });
@@ -177,7 +219,6 @@ export class RemotePeer {
     if (this.place.keepsCatalog === true) this.askForCatalog();
     connection.owes(this.waiting.length > 0);
     for (const { message } of this.waiting) connection.sendEncoded(message);
-    return welcome;
   }
 
   /** Puts a question before all others, whose answer fails the peer if the server has another catalog now. */
@@ -250,16 +291,14 @@ export class RemotePeer {
     const bound = this.waiting.filter(({ isBound }) => isBound);
     this.waiting = this.waiting.filter(({ isBound }) => !isBound);
     for (const { reject } of bound) reject(replaced());
-    await this.reconnecting.replace(reason, this.answered, async () => {
-      this.login = this.login.again({ isMade: true });
-      await this.connect();
-    });
+    await this.reconnecting.replace(reason, this.answered, () => this.connect());
   }
 
   private fail(error: TardisError): void {
     this.failure ??= error;
     this.over.abort();
     this.connection?.fail(error);
+    this.place.onEnd?.();
     for (const { reject } of this.waiting.splice(0)) reject(error);
   }
 }

@@ -54,7 +54,7 @@ export const COMMANDS_HELP = {
   tardisremote: {
     summary: 'Serves the clients of a store over HTTP, for reading.',
     about: [
-      'It serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys: data that a client encrypts leaves it still encrypted.',
+      'It serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys: data that a client encrypts leaves it still encrypted. With --server it reads through a tardisd, to which it passes tokens on; passwords do not log in then.',
     ],
     examples: [
       example(
@@ -62,6 +62,10 @@ export const COMMANDS_HELP = {
         'for a network, with a certificate that is created if it does not exist',
       ),
       example(`tardisremote ${D} --insecure-tcp`, 'for programs on this machine'),
+      example(
+        'tardisremote --server backup.example --server-certificate tardisd.pem --insecure-tcp',
+        'the clients of a tardisd on another machine, for tokens',
+      ),
     ],
     notes: ['SIGTERM, SIGINT and SIGHUP end it.'],
   },

@@ -5,10 +5,15 @@ import type { Logger } from 'pino';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { hostInUrl, type System } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
-import { newWebApp } from '../../web/api/index.js';
+import { newWebApp, trusting } from '../../web/api/index.js';
 import { archiveRoute } from '../../web/archive/index.js';
 import { registerDav } from '../../web/dav/index.js';
-import { registerRemoteApi, StoreDoor } from '../../web/remote/index.js';
+import {
+  type ReachedPlace,
+  registerRemoteApi,
+  ServerDoor,
+  StoreDoor,
+} from '../../web/remote/index.js';
 import { openJobs } from '../../workers/index.js';
 
 /** Threads that decode contents. */
@@ -16,13 +21,21 @@ const THREADS = 1;
 /** Nothing here hashes files; the table has its least size. */
 const RECENT_DIGESTS = 2;
 
-export interface RemoteOptions {
+/** A store of this machine. */
+export interface StoreSource {
   readonly store: string;
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */
   readonly onlyClient?: string | undefined;
+}
+
+export interface RemoteOptions {
+  /** A store of this machine, or the clients of another server. */
+  readonly source: StoreSource | { readonly server: ReachedPlace };
   readonly compress: boolean;
   readonly allowsCache: boolean;
+  /** Addresses and blocks of proxies whose X-Forwarded-For counts. */
+  readonly trustedProxies: readonly string[];
   readonly log: Logger;
   readonly place: {
     readonly host: string;
@@ -37,19 +50,30 @@ export interface Remote {
   close(): Promise<void>;
 }
 
-/** Listens until closed. Throws LISTEN_FAILED. */
+/** Listens until closed. Throws LISTEN_FAILED, CONFIG_INVALID. */
 export async function startRemote(system: System, options: RemoteOptions): Promise<Remote> {
-  const { store, catalogFile, onlyClient, compress, allowsCache, log, place } = options;
+  const { source, compress, allowsCache, trustedProxies, log, place } = options;
+  trusting(trustedProxies); // throws before anything is opened
   const jobs = await openJobs(system, { threads: THREADS, recentDigests: RECENT_DIGESTS });
-  const door = new StoreDoor({ system, jobs, store, catalogFile, onlyClient, allowsCache, log });
+  const common = { system, jobs, allowsCache, log };
+  const door =
+    'server' in source
+      ? new ServerDoor({ ...common, server: source.server })
+      : new StoreDoor({ ...common, ...source });
   const onError = (
     { code, message, stack }: TardisError,
     { method, url }: Pick<FastifyRequest, 'method' | 'url'>,
   ): void => {
+    if (code === 'SERVER_UNREACHABLE') return; // logged once, by the door
     const reason = { code, reason: message, method, url: url.split('?', 1)[0], stack };
     log.error(reason, 'a request failed');
   };
-  const app = newWebApp({ tls: place.certificate, compresses: compress, onError });
+  const app = newWebApp({
+    tls: place.certificate,
+    compresses: compress,
+    onError,
+    trustedProxies,
+  });
   registerRemoteApi(app, door, [archiveRoute({ onError })]);
   registerDav(app, door);
   const close = async (): Promise<void> => {

@@ -7,3 +7,4 @@ export {
   type SessionPlace,
 } from './client-login.js';
 export { greet, type Greeted } from './greeting.js';
+export { greetByToken } from './token-greeting.js';

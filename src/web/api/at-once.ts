@@ -1,7 +1,7 @@
 /** Limits of the requests that are answered at once, in all and for each login. */
 import type { FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
-import { addressGroup } from '../../system/index.js';
+import { addressOf, type Requester } from './address-of.js';
 
 export interface AtOnceLimits {
   /** For each login, and for each address (or block of addresses) without one. */
@@ -33,11 +33,12 @@ export class AtOnce {
   }
 
   /** Counts a request, whose visitor is known, until the returned function is called. Throws TOO_MANY_REQUESTS. */
-  enter({ visitor, raw }: Pick<FastifyRequest, 'visitor' | 'raw'>): () => void {
+  enter(request: Requester & Pick<FastifyRequest, 'visitor'>): () => void {
+    const { visitor } = request;
     const { ofOne, ofAll, ofStrangers, retrySeconds: seconds, why } = this.limits;
     const isStranger = visitor === undefined;
     const key = isStranger
-      ? `address ${addressGroup(raw.socket.remoteAddress)}`
+      ? `address ${addressOf(request)}`
       : `login ${visitor.client ?? ''}/${visitor.account}`;
     const own = this.byKey.get(key) ?? 0;
     const isFull = this.all >= ofAll || (isStranger && this.strangers >= ofStrangers);

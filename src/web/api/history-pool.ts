@@ -17,6 +17,9 @@ export const POOL_LIMITS: PoolLimits = Object.freeze({ most: 32, idleMs: 30_000 
 
 interface Pooled {
   readonly opening: Promise<Opened>;
+  opened?: Opened;
+  /** True if no further request gets it; the last one closes it. */
+  isRetired: boolean;
   uses: number;
   closing: NodeJS.Timeout | undefined;
 }
@@ -62,6 +65,16 @@ export class HistoryPool {
     return { ...opened, objects, release: () => this.release(key, pooled) };
   }
 
+  /** Lets the next request of a key open another history. This one is closed once nobody uses it. */
+  retire(key: string, history: History): void {
+    const pooled = this.pooled.get(key);
+    if (pooled?.opened?.history !== history) return;
+    this.forget(key, pooled);
+    pooled.isRetired = true;
+    clearTimeout(pooled.closing);
+    if (pooled.uses === 0) closeLater(pooled);
+  }
+
   /** Closes everything. Leases are useless afterwards. */
   async close(): Promise<void> {
     const all = [...this.pooled];
@@ -77,12 +90,12 @@ export class HistoryPool {
     open: () => Promise<{ readonly history: History; readonly isSealed: boolean }>,
   ): Pooled {
     if (this.pooled.size >= this.limits.most) this.makeRoom();
-    const opening = open().then(({ history, isSealed }) => ({
-      history,
-      isSealed,
-      contents: new OpenContents(this.system, history, this.jobs),
-    }));
-    const pooled: Pooled = { opening, uses: 0, closing: undefined };
+    const opening = open().then(({ history, isSealed }) => {
+      const contents = new OpenContents(this.system, history, this.jobs);
+      pooled.opened = { history, isSealed, contents };
+      return pooled.opened;
+    });
+    const pooled: Pooled = { opening, isRetired: false, uses: 0, closing: undefined };
     this.pooled.set(key, pooled);
     opening.catch(() => this.forget(key, pooled)); // who asked gets the error
     return pooled;
@@ -99,7 +112,9 @@ export class HistoryPool {
 
   private release(key: string, pooled: Pooled): void {
     pooled.uses -= 1;
-    if (pooled.uses > 0 || this.pooled.get(key) !== pooled) return;
+    if (pooled.uses > 0) return;
+    if (pooled.isRetired) closeLater(pooled);
+    if (this.pooled.get(key) !== pooled) return;
     pooled.closing = setTimeout(() => this.drop(key, pooled), this.limits.idleMs);
     pooled.closing.unref();
   }
@@ -107,12 +122,16 @@ export class HistoryPool {
   private drop(key: string, pooled: Pooled): void {
     clearTimeout(pooled.closing);
     this.forget(key, pooled);
-    closeOpened(pooled).catch(() => undefined); // it was opened, or its error was reported
+    closeLater(pooled);
   }
 
   private forget(key: string, pooled: Pooled): void {
     if (this.pooled.get(key) === pooled) this.pooled.delete(key);
   }
+}
+
+function closeLater(pooled: Pooled): void {
+  closeOpened(pooled).catch(() => undefined); // it was opened, or its error was reported
 }
 
 async function closeOpened({ opening }: Pooled): Promise<void> {

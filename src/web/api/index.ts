@@ -1,3 +1,4 @@
+export { addressOf } from './address-of.js';
 export { AtOnce, type AtOnceLimits } from './at-once.js';
 export { OpenContents, type ByteRange } from './content/open-contents.js';
 export { etagOf, sendContent, type SentContent } from './content/send-content.js';
@@ -15,5 +16,6 @@ export { BASE, type RouteName, ROUTES } from './routes.js';
 export * as schemas from './schemas.js';
 export type * from './schemas.js';
 export { setOf } from './set-of.js';
+export { type IsTrusted, trusting } from './trusted-proxies.js';
 export { whenClosed } from './when-closed.js';
 export { newWebApp, type WebApp, type WebAppOptions, type WebLimits } from './web-app.js';

@@ -21,7 +21,8 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   TOO_MANY_ATTEMPTS: 429,
   TOO_MANY_REQUESTS: 429,
   TIMED_OUT: 504,
-  SERVER_UNREACHABLE: 502,
+  SERVER_UNREACHABLE: 503,
+  SERVER_ANSWER_INVALID: 502,
   CONNECTION_LOST: 502,
   PROTOCOL_VIOLATION: 400,
 };
@@ -37,6 +38,8 @@ const STATUS_OF_KIND = {
   bug: 500,
 } as const;
 
+const MAX_WAIT_SECONDS = 3600;
+
 /** Returns the status and the fields of an error. A bug shows no detail, since its text may name anything. */
 export function problemOf(error: unknown): Static<typeof Problem> {
   const { code, message, context } = toWire(error);
@@ -49,8 +52,13 @@ export function problemOf(error: unknown): Static<typeof Problem> {
     code,
     detail: kind === 'bug' ? 'an internal error' : message,
     guidance,
-    ...(typeof seconds === 'number' ? { retryAfterSeconds: seconds } : {}),
+    ...(typeof seconds === 'number' ? { retryAfterSeconds: waited(seconds) } : {}),
   };
+}
+
+/** Returns whole seconds of Retry-After; the number may be another server's. */
+function waited(seconds: number): number {
+  return seconds > 0 ? Math.min(MAX_WAIT_SECONDS, Math.ceil(seconds)) : 1;
 }
 
 /** Returns the error of a request that the API refuses. */

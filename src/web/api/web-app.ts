@@ -16,6 +16,7 @@ import { boundAnswer, cutOff } from './answer-end.js';
 import type { Visitor } from './door.js';
 import { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 import { parseQuery, type RawQuery } from './raw-query.js';
+import { type IsTrusted, trusting } from './trusted-proxies.js';
 
 export type WebApp = FastifyInstance;
 
@@ -34,6 +35,8 @@ export interface WebAppOptions {
   /** Called with each error that is a bug or damage. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
   readonly limits?: Partial<WebLimits>;
+  /** Addresses and blocks (CIDR) of proxies whose X-Forwarded-For counts. */
+  readonly trustedProxies?: readonly string[];
 }
 
 export interface WebLimits {
@@ -79,11 +82,15 @@ export function newWebApp({
   compresses = false,
   onError,
   limits: given = {},
+  trustedProxies = [],
 }: WebAppOptions): WebApp {
   const limits = { ...WEB_LIMITS, ...given };
+  const isTrusted = trusting(trustedProxies);
   const common = {
     logger: false,
     bodyLimit: MAX_BODY_BYTES,
+    // From the right, the first address of the header that is no trusted proxy's.
+    trustProxy: trustedProxies.length === 0 ? false : isTrusted,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: IDLE_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -134,7 +141,7 @@ export function newWebApp({
     void reply.headers(GUARDS);
     boundAnswer(reply, payload, limits.readerMs);
   });
-  boundConnections(app, limits);
+  boundConnections(app, limits, isTrusted);
   boundBodies(app, limits.bodyMs);
   answerErrors(app, onError);
   return app;
@@ -144,7 +151,11 @@ export function newWebApp({
  * Sets the time of a request over TLS too, limits connections, and ends those that outlast the closing of an app. One
  * over which nobody logs in ends at its deadline, or if there are too many of its address.
  */
-function boundConnections(app: WebApp, { gate: gateLimits, maxConnections }: WebLimits): void {
+function boundConnections(
+  app: WebApp,
+  { gate: gateLimits, maxConnections }: WebLimits,
+  isTrusted: IsTrusted,
+): void {
   const { server } = app;
   const gate = new Gate(gateLimits);
   const sockets = new Set<Socket>();
@@ -155,7 +166,7 @@ function boundConnections(app: WebApp, { gate: gateLimits, maxConnections }: Web
     connectionsCheckingInterval: CHECK_MS,
   });
   server.on('connection', (socket: Socket) => {
-    gate.enter(socket);
+    if (!isTrusted(socket.remoteAddress)) gate.enter(socket); // a proxy's are of many people
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });

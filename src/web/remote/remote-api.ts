@@ -18,23 +18,25 @@ import {
   peekMessage,
   PROTOCOL_VERSION,
 } from '../../transport/index.js';
-import { addedRoute, type AddedRoute, registerApi, type WebApp } from '../api/index.js';
+import { addedRoute, type AddedRoute, addressOf, registerApi, type WebApp } from '../api/index.js';
 import type { Proven } from './logins.js';
 import { MAX_QUESTION_BYTES, QUESTION_TYPE, REMOTE_ROUTES } from './routes.js';
-import type { StoreDoor } from './store-door.js';
+import type { ServerDoor } from './server-door.js';
+import { StoreDoor } from './store-door.js';
 
 const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 const NONE: Buffer = Buffer.alloc(0);
 
-/** Registers all routes of a server. `more` are those of other rooms. */
+/** Registers all routes of a server. `more` are those of other rooms. In front of a `tardisd`, only tokens log in. */
 export function registerRemoteApi(
   app: WebApp,
-  door: StoreDoor,
+  door: StoreDoor | ServerDoor,
   more: readonly AddedRoute[] = [],
 ): void {
   const parser = { parseAs: 'buffer', bodyLimit: MAX_QUESTION_BYTES } as const;
   app.addContentTypeParser(QUESTION_TYPE, parser, async (_: FastifyRequest, body: Buffer) => body);
-  registerApi(app, door, [...loginRoutes(door), askRoute(door), metricsRoute(door), ...more]);
+  const logins = door instanceof StoreDoor ? loginRoutes(door) : [refusedLogin()];
+  registerApi(app, door, [...logins, askRoute(door), metricsRoute(door), ...more]);
 }
 
 function loginRoutes(door: StoreDoor): AddedRoute[] {
@@ -58,6 +60,15 @@ function loginRoutes(door: StoreDoor): AddedRoute[] {
   ];
 }
 
+/** Returns a route that names the other way to log in: a password is proven to the server itself only. */
+function refusedLogin(): AddedRoute {
+  return addedRoute(REMOTE_ROUTES.loginChallenge, async () => {
+    const what =
+      'this server reads through another one, and takes tokens only (sonic account --token)';
+    throw new TardisError('NOT_PERMITTED', what);
+  });
+}
+
 /** Returns the message `welcome` in base64, as a session's connection gets it. */
 function welcomeOf({ proof, keys }: Proven): string {
   const { head } = encodeMessage('welcome', {
@@ -75,7 +86,7 @@ function welcomeOf({ proof, keys }: Proven): string {
   return head.toString('base64');
 }
 
-function askRoute(door: StoreDoor): AddedRoute {
+function askRoute(door: StoreDoor | ServerDoor): AddedRoute {
   return addedRoute(REMOTE_ROUTES.ask, async ({ lease, visitor, request, reply }) => {
     const { body } = request;
     if (!Buffer.isBuffer(body)) {
@@ -92,7 +103,7 @@ function askRoute(door: StoreDoor): AddedRoute {
   });
 }
 
-function metricsRoute(door: StoreDoor): AddedRoute {
+function metricsRoute(door: StoreDoor | ServerDoor): AddedRoute {
   return addedRoute(REMOTE_ROUTES.metrics, async ({ visitor, reply }) => {
     const clients = await door.clients(visitor);
     const of = (value: (client: (typeof clients)[number]) => number | undefined) =>
@@ -100,8 +111,8 @@ function metricsRoute(door: StoreDoor): AddedRoute {
     const text = openMetrics([
       {
         name: 'tardisremote_sessions',
-        help: 'Sessions that have logged in.',
-        samples: [{ value: door.sessions.count }],
+        help: 'Sessions that have logged in by password.',
+        samples: [{ value: door instanceof StoreDoor ? door.sessions.count : 0 }],
       },
       {
         name: 'tardisremote_open_histories',
@@ -130,8 +141,8 @@ function metricsRoute(door: StoreDoor): AddedRoute {
 }
 
 /** Returns what a login over the connection of a request is bound to. */
-function channelOfRequest({ raw }: FastifyRequest): Promise<Channel> {
-  return channelOf(raw.socket);
+async function channelOfRequest(request: FastifyRequest): Promise<Channel> {
+  return { ...(await channelOf(request.raw.socket)), peerAddress: addressOf(request) };
 }
 
 function bytesIn(text: string): Buffer {

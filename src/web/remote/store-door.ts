@@ -18,24 +18,20 @@ import {
   openClientDirectory,
   parseToken,
   readRights,
-  tokenHash,
 } from '../../store/index.js';
-import { addressGroup, type System, unguarded } from '../../system/index.js';
+import { type System, unguarded } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
-import { type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
+import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
+import { TokenAttempts } from './token-attempts.js';
+import { notLoggedIn, tokenIn } from './token-in.js';
 
 /** Rights of the owner of a client here; nothing here writes. */
 const OWNER_RIGHTS: ReadonlySet<RightName> = new Set<RightName>(['list', 'read']);
 const RIGHTS_CHECK_MS = 2000;
 /** Most logins whose rights are remembered for that time. */
 const MAX_REMEMBERED = 1024;
-/** Failed tokens of one address in a minute. */
-const MAX_FAILED_TOKENS = 60;
-const MINUTE_MS = 60_000;
-/** Least time of the first check of a token; it hides which files had to be read. */
-const TOKEN_AFTER_MS = 10;
 
 export interface StoreDoorOptions {
   readonly system: System;
@@ -62,11 +58,7 @@ export class StoreDoor implements Door {
   readonly logins: Logins;
   private readonly pool: HistoryPool;
   private readonly remembered = new Map<string, Remembered>();
-  /** Failed tokens by address, in the present minute. */
-  private readonly failed = new Map<string, number>();
-  private failedSinceMs = 0;
-  /** Hashes of tokens that were right, least recently used first: failures of others do not stop them. */
-  private readonly proven = new Set<string>();
+  private readonly attempts: TokenAttempts;
   private readonly options: StoreDoorOptions;
 
   constructor(options: StoreDoorOptions) {
@@ -76,6 +68,7 @@ export class StoreDoor implements Door {
     this.allowsCache = allowsCache;
     this.pool = new HistoryPool(system, jobs);
     this.sessions = new Sessions(system.clock);
+    this.attempts = new TokenAttempts(system.clock);
     const service = new LoginService(
       system,
       {
@@ -93,29 +86,13 @@ export class StoreDoor implements Door {
 
   async authenticate(request: FastifyRequest): Promise<Visitor> {
     const token = tokenIn(request.headers.authorization);
-    if (token === undefined) throw notLoggedIn('the request has no token');
-    const address = addressGroup(request.raw.socket.remoteAddress);
     const known = this.bySession(token);
     if (known !== undefined) return known;
-    const key = tokenHash(token).toString('hex');
-    const isKnown = this.proven.delete(key);
-    if (!isKnown) this.requireFewFailures(address); // before any file is read
-    const startMs = this.system.clock.monotonicMs();
-    const visitor = this.byLongToken(token);
-    if (visitor === undefined) this.countFailure(address);
-    if (!isKnown) await this.notBefore(startMs + TOKEN_AFTER_MS);
-    if (visitor !== undefined) {
-      const [oldest] = this.proven;
-      if (this.proven.size >= MAX_REMEMBERED) this.proven.delete(oldest!);
-      this.proven.add(key);
-      return visitor;
-    }
-    throw notLoggedIn('the token is wrong, or its session has ended');
-  }
-
-  private async notBefore(timeMs: number): Promise<void> {
-    const waitMs = timeMs - this.system.clock.monotonicMs();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
+    const visitor = await this.attempts.check(token, addressOf(request), () =>
+      this.byLongToken(token),
+    );
+    if (visitor === undefined) throw notLoggedIn('the token is wrong, or its session has ended');
+    return visitor;
   }
 
   private bySession(token: string): Visitor | undefined {
@@ -142,21 +119,6 @@ export class StoreDoor implements Door {
     } catch (error) {
       throw notLoggedIn(`the token does not count: ${asTardisError(error).code}`);
     }
-  }
-
-  private requireFewFailures(address: string): void {
-    const nowMs = this.system.clock.monotonicMs();
-    if (nowMs - this.failedSinceMs > MINUTE_MS) {
-      this.failed.clear();
-      this.failedSinceMs = nowMs;
-    }
-    if ((this.failed.get(address) ?? 0) < MAX_FAILED_TOKENS) return;
-    throw new TardisError('TOO_MANY_ATTEMPTS', 'too many wrong tokens', { seconds: 60 });
-  }
-
-  private countFailure(address: string): void {
-    this.requireFewFailures(address);
-    this.failed.set(address, (this.failed.get(address) ?? 0) + 1);
   }
 
   /**
@@ -245,23 +207,6 @@ export class StoreDoor implements Door {
   }
 }
 
-const MAX_HEADER_CHARS = 1024;
-
-/** Returns the token of a header: that of Bearer, or the password of Basic, for programs that know only that. */
-function tokenIn(header: string | undefined): string | undefined {
-  if (header === undefined || header.length > MAX_HEADER_CHARS) return undefined;
-  const [, scheme = '', value = ''] = /^(Bearer|Basic) +([\w.~+/=-]+)$/i.exec(header) ?? [];
-  if (scheme.toLowerCase() === 'bearer') return value;
-  if (scheme === '') return undefined;
-  const pair = Buffer.from(value, 'base64').toString('latin1');
-  const at = pair.indexOf(':');
-  return at < 0 ? undefined : pair.slice(at + 1);
-}
-
 function hashOf(keys: Buffer): string {
   return createHash('sha256').update(keys).digest('hex');
-}
-
-function notLoggedIn(why: string): TardisError {
-  return new TardisError('NOT_LOGGED_IN', why);
 }

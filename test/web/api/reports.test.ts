@@ -10,21 +10,33 @@ import {
   openThere,
   removeHistoryLab,
 } from '../../helpers/history-lab.js';
+import { giveToken, openGateway, startOverTls } from '../../helpers/web-gateway.js';
 import { makeWebLab, type WebLab } from '../../helpers/web-lab.js';
 
 const test = anyTest as TestFn<undefined>;
 const ALL = { authorization: 'Bearer me:all' };
 
 let labs: Readonly<Record<string, HistoryLab>>;
-let webs: Readonly<Record<string, WebLab>>;
+let webs: Readonly<Record<string, Pick<WebLab, 'app' | 'close'>>>;
+let token: string;
 
 test.before(async () => {
   const [plain, sealed] = [await makeHistoryLab(false), await makeHistoryLab(true)];
-  labs = { local: plain, remote: plain, unsealed: sealed };
+  labs = { local: plain, remote: plain, unsealed: sealed, gateway: plain };
+  const server = await startOverTls(plain.home, plain.place.store);
+  const gateway = await openGateway(server);
+  token = await giveToken(plain.place, 'reader', ['list']);
   webs = {
     local: await makeWebLab('me', () => openHere(plain, 'me')),
     remote: await makeWebLab('me', () => openThere(plain, 'me')),
     unsealed: await makeWebLab('me', () => openHere(sealed, 'me')),
+    gateway: {
+      app: gateway.app,
+      close: async () => {
+        await gateway.close();
+        await server.stop();
+      },
+    },
   };
 });
 test.after.always(async () => {
@@ -33,7 +45,8 @@ test.after.always(async () => {
 });
 
 async function json<T>(t: ExecutionContext, way: string, url: string): Promise<T> {
-  const request = { method: 'GET', url: `/api/v1/clients/me/${url}`, headers: ALL } as const;
+  const headers = way === 'gateway' ? { authorization: `Bearer ${token}` } : ALL;
+  const request = { method: 'GET', url: `/api/v1/clients/me/${url}`, headers } as const;
   const answer = await webs[way]!.app.inject(request);
   t.is(answer.statusCode, 200, answer.body);
   return answer.json();
@@ -67,7 +80,7 @@ test('a pattern with too many wildcards is refused', async (t) => {
   t.is(statusCode, 400);
 });
 
-for (const way of ['local', 'remote', 'unsealed']) {
+for (const way of ['local', 'remote', 'unsealed', 'gateway']) {
   test(`${way}: a search finds names in all sets, in one, and deleted ones`, async (t) => {
     const { source } = labs[way]!;
     const many = await search(t, way, 'pattern=f0*&limit=7');

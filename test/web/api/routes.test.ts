@@ -13,13 +13,16 @@ import {
   openThere,
   removeHistoryLab,
 } from '../../helpers/history-lab.js';
+import { giveToken, openGateway, startOverTls } from '../../helpers/web-gateway.js';
 import { makeWebLab, type WebLab } from '../../helpers/web-lab.js';
 
 const test = anyTest as TestFn<undefined>;
-const ALL = { authorization: 'Bearer me:all' };
+const ALL = 'me:all';
 
 let lab: HistoryLab;
-let webs: Readonly<Record<string, WebLab>>;
+let webs: Readonly<Record<string, Pick<WebLab, 'app' | 'close'>>>;
+/** A token of each way that is a program in front of a server, by the rights that it has; `all` for all of them. */
+const tokens = new Map<string, string>();
 
 test.before(async () => {
   lab = await makeHistoryLab(false);
@@ -27,8 +30,44 @@ test.before(async () => {
     local: await makeWebLab('me', () => openHere(lab, 'me')),
     remote: await makeWebLab('me', () => openThere(lab, 'me')),
     sealed: await makeWebLab('me', () => openHere(lab, 'me'), true),
+    ...(await startGateways()),
   };
 });
+
+/** Starts programs in front of the servers of a client that does not encrypt, and of one that does. */
+async function startGateways(): Promise<Record<string, Pick<WebLab, 'app' | 'close'>>> {
+  const sealed = await makeHistoryLab(true);
+  const [plainServer, sealedServer] = [
+    await startOverTls(lab.home, lab.place.store),
+    await startOverTls(sealed.home, sealed.place.store),
+  ];
+  const rights = ['list', 'read', 'admin'] as const;
+  tokens.set('gateway all', await giveToken(lab.place, 'all', rights));
+  tokens.set('sealed gateway all', await giveToken(sealed.place, 'all', rights));
+  for (const right of rights) {
+    const others = rights.filter((one) => one !== right);
+    tokens.set(`gateway but ${right}`, await giveToken(lab.place, `but-${right}`, others));
+  }
+  const gateway = await openGateway(plainServer);
+  const other = await openGateway(sealedServer);
+  return {
+    gateway: {
+      app: gateway.app,
+      close: async () => {
+        await gateway.close();
+        await plainServer.stop();
+      },
+    },
+    'sealed gateway': {
+      app: other.app,
+      close: async () => {
+        await other.close();
+        await sealedServer.stop();
+        await removeHistoryLab(sealed);
+      },
+    },
+  };
+}
 test.after.always(async () => {
   for (const web of Object.values(webs)) await web.close();
   await removeHistoryLab(lab);
@@ -47,7 +86,8 @@ const SLASH = Buffer.from('/');
 
 async function get(way: string, url: string, headers: Record<string, string> = {}) {
   const { app } = webs[way]!;
-  return app.inject({ method: 'GET', url: `/api/v1${url}`, headers: { ...ALL, ...headers } });
+  const own = { authorization: `Bearer ${tokens.get(`${way} all`) ?? ALL}` };
+  return app.inject({ method: 'GET', url: `/api/v1${url}`, headers: { ...own, ...headers } });
 }
 
 async function json<T>(t: ExecutionContext, way: string, url: string): Promise<T> {
@@ -56,7 +96,7 @@ async function json<T>(t: ExecutionContext, way: string, url: string): Promise<T
   return answer.json();
 }
 
-for (const way of ['local', 'remote']) {
+for (const way of ['local', 'remote', 'gateway']) {
   test(`${way}: sets come newest first, and one by number, name or latest`, async (t) => {
     const { sets } = await json<{ sets: { set: number; name: string }[] }>(
       t,
@@ -209,7 +249,7 @@ test('conditions: If-None-Match, If-Range and HEAD', async (t) => {
   const head = await webs['local']!.app.inject({
     method: 'HEAD',
     url: `/api/v1${url}`,
-    headers: ALL,
+    headers: { authorization: `Bearer ${ALL}` },
   });
   t.is(head.statusCode, 200);
   t.is(Number(head.headers['content-length']), lab.large.after.length);
@@ -285,11 +325,30 @@ for (const [name, row] of Object.entries(ROUTES)) {
     }
   });
 
-  if ('isClear' in row) {
-    test(`a route is refused where the client encrypts and the program has no keys: ${name}`, async (t) => {
+  test(`in front of a server, a route is refused without a token, for another client, and without its right: ${name}`, async (t) => {
+    const { app } = webs['gateway']!;
+    const { method, path: route, right } = row as { method: 'GET'; path: string; right: string };
+    const ask = async (token: string | undefined, client = 'me'): Promise<number> => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return (await app.inject({ method, url: urlOf(route, client), headers })).statusCode;
+    };
+    if (right === 'none') {
+      t.not(await ask(undefined), 401);
+      return;
+    }
+    t.is(await ask(undefined), 401);
+    t.is(await ask('nonsense'), 401);
+    t.is(await ask(`${tokens.get('gateway all')!.slice(0, -4)}AAAA`), 401);
+    if (route.includes('{client}')) t.is(await ask(tokens.get('gateway all'), 'other'), 403);
+    if (right !== 'login') t.is(await ask(tokens.get(`gateway but ${right}`)), 403);
+  });
+
+  if (!('isClear' in row)) continue;
+  for (const way of ['sealed', 'sealed gateway']) {
+    test(`${way}: a route is refused where the client encrypts and the program has no keys: ${name}`, async (t) => {
       const query = 'query' in row ? `?${queryOf(row.query)}` : '';
       const url = row.path.replace('{client}', 'me').replace('{set}', '1');
-      const answer = await get('sealed', `${url}${query}`);
+      const answer = await get(way, `${url}${query}`);
       t.is(answer.statusCode, 409, answer.body);
       t.is(answer.json<{ code: string }>().code, 'SEALED');
     });

@@ -39,6 +39,7 @@ async function open(
   t: ExecutionContext,
   tree: readonly TreeNode[],
   isSecure = false,
+  isFar = false,
 ): Promise<Lab> {
   const home = scratch(t);
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
@@ -49,7 +50,10 @@ async function open(
     home,
     source,
     store,
-    ...(await openDoors(t, place, { tls: isSecure ? await certificateIn(home) : undefined })),
+    ...(await openDoors(t, place, {
+      tls: isSecure ? await certificateIn(home) : undefined,
+      isFar,
+    })),
   };
 }
 
@@ -79,8 +83,8 @@ async function unpacked(t: ExecutionContext, lab: Lab, query: string): Promise<s
   return out;
 }
 
-test('a selection comes as tar and as zip', async (t) => {
-  const lab = await open(t, TREE);
+const selection = test.macro(async (t, isFar: boolean) => {
+  const lab = await open(t, TREE, false, isFar);
   const whole = await unpacked(t, lab, `format=tar&path=${quotedPath(lab.source)}`);
   t.deepEqual(differences(look(lab.source), look(path.join(whole!, 'tree'))), []);
   for (const compress of ['yes', 'no', 'auto']) {
@@ -103,6 +107,9 @@ test('a selection comes as tar and as zip', async (t) => {
   const all = await unpacked(t, lab, '');
   t.true(fs.existsSync(path.join(all!, lab.source, 'a/two')));
 });
+
+test('a selection comes as tar and as zip', selection, false);
+test('a selection comes as tar and as zip, in front of a server', selection, true);
 
 test('an archive is refused before it begins, with the reason', async (t) => {
   const lab = await open(t, [file('x')]);

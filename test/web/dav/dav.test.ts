@@ -16,10 +16,12 @@ const plain = anyTest as TestFn<WebDoors>;
 let lab: HistoryLab;
 
 function test(title: string, body: (t: ExecutionContext<WebDoors>) => Promise<void>): void {
-  plain(title, async (t) => {
-    t.context = await openDoors(t, lab.place);
-    await body(t);
-  });
+  for (const isFar of [false, true]) {
+    plain(`${title}${isFar ? ', in front of a server' : ''}`, async (t) => {
+      t.context = await openDoors(t, lab.place, { isFar });
+      await body(t);
+    });
+  }
 }
 
 plain.before(async () => {
@@ -157,14 +159,16 @@ test('nobody gets in without a login, and Basic carries a token', async (t) => {
   const refused = await ask({});
   t.is(refused.status, 401);
   t.regex(refused.headers.get('www-authenticate')!, /^Basic /);
-  t.is((await ask(basic('me:list'))).status, 207);
-  t.is((await ask(basic('other:all'))).status, 403);
-  t.is((await ask(basic('me:admin'))).status, 403);
+  const [lister, admin] = [await t.context.tokenOf('list'), await t.context.tokenOf('admin')];
+  t.is((await ask(basic(lister))).status, 207);
+  t.is((await ask(basic('other:all'))).status, t.context.isFar ? 401 : 403);
+  t.is((await ask(basic(t.context.token), '/dav/other/')).status, 403);
+  t.is((await ask(basic(admin))).status, 403);
   const read = `/dav/me/first${quotedPath(lab.source)}/large`;
-  const answer = await fetch(`${t.context.origin}${read}`, { headers: basic('me:list') });
+  const answer = await fetch(`${t.context.origin}${read}`, { headers: basic(lister) });
   t.is(answer.status, 403);
   for (const path of ['/dav/me/../../etc', '/dav/me/..%2f..%2fetc', '/dav/me/%00', '/dav/me/%zz']) {
-    t.true([400, 404].includes((await ask(basic('me:all'), path)).status), path);
+    t.true([400, 404].includes((await ask(basic(t.context.token), path)).status), path);
   }
 });
 

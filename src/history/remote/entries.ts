@@ -1,0 +1,69 @@
+/** The ways to log in over each connection of a peer: by the password of a client, or by the token of an account. */
+import type { Keyring } from '../../crypto/index.js';
+import type { TardisError } from '../../errors/index.js';
+import { type ClientLine, type Head, Purpose } from '../../transport/index.js';
+import {
+  type Credentials,
+  greet,
+  greetByToken,
+  type Greeted,
+  Login,
+  NO_CREDENTIALS,
+} from '../../transport/login/index.js';
+import type { System } from '../../system/index.js';
+
+export interface Entry {
+  /** Logs in over a new connection. Throws the errors of the login. */
+  enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void>;
+  /** Takes the reason why a first connection failed. Throws ENCRYPTION_GONE. */
+  refused(reason: TardisError): void;
+}
+
+export class PasswordEntry implements Entry {
+  private login: Login;
+  private isUsed = false;
+  private welcome: Head<'welcome'> | undefined;
+
+  private constructor(login: Login) {
+    this.login = login;
+  }
+
+  static async prepare(
+    system: System,
+    { client, credentials = NO_CREDENTIALS }: { client: string; credentials?: Credentials },
+  ): Promise<PasswordEntry> {
+    const target = { client, create: false, purpose: Purpose.read };
+    return new PasswordEntry(await Login.prepare(system, target, credentials));
+  }
+
+  async enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void> {
+    if (this.isUsed) this.login = this.login.again({ isMade: true });
+    this.isUsed = true;
+    this.welcome = await greet(connection, this.login, greeted);
+  }
+
+  refused(reason: TardisError): void {
+    this.login.refused(reason);
+  }
+
+  /** Returns the keys of the client; undefined if it does not encrypt. Throws the errors of `Login.keyring`. */
+  keyring(): Keyring | undefined {
+    return this.login.keyring(this.welcome!);
+  }
+}
+
+export class TokenEntry implements Entry {
+  /** The answer to the token, once it was taken. */
+  taken!: Head<'tokenTaken'>;
+  private readonly token: string;
+
+  constructor(token: string) {
+    this.token = token;
+  }
+
+  async enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void> {
+    this.taken = await greetByToken(connection, this.token, greeted);
+  }
+
+  refused(): void {} // nothing is remembered of a token
+}

@@ -1,0 +1,35 @@
+/** The history of a client for somebody else's token. It stays as sealed as it is: this program has no keys. */
+import type { ClientOverview, History } from '../index.js';
+import { type RightName, RIGHTS } from '../../model/index.js';
+import type { System } from '../../system/index.js';
+import { historyOf } from './remote-history.js';
+import { RemotePeer, type TokenPlace } from './remote-peer.js';
+
+export interface TokenHistory {
+  readonly history: History;
+  /** The rights that the server grants; it checks each question itself. */
+  readonly rights: ReadonlySet<RightName>;
+  /** True if names and contents are encrypted. */
+  readonly isSealed: boolean;
+  /** Returns the clients of the owner. Throws NOT_PERMITTED without the right `admin`. */
+  clients(): Promise<readonly ClientOverview[]>;
+}
+
+/**
+ * Logs in to a server by a token, once: after a lost connection every call fails. Throws SERVER_UNREACHABLE,
+ * CERTIFICATE_REFUSED, INSECURE_TCP_REFUSED, NOT_LOGGED_IN, NOT_PERMITTED, …
+ */
+export async function openHistoryByToken(
+  system: System,
+  place: TokenPlace,
+  client: string,
+  token: string,
+): Promise<TokenHistory> {
+  const { peer, taken } = await RemotePeer.openByToken(system, place, token);
+  return {
+    history: historyOf(system, client, peer, undefined),
+    rights: new Set(RIGHTS.filter((right) => taken.rights.includes(right))),
+    isSealed: taken.isSealed,
+    clients: () => peer.ask('readClients', undefined),
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * Logins by the token of an account, for programs that pass on questions of others. Such a session reads, whatever the
+ * rights of the account are. Wrong tokens are not counted: a secret of 256 bits cannot be guessed, and strangers behind
+ * one program would use up the count of all its users.
+ */
+import path from 'node:path';
+import { TardisError } from '../../errors/index.js';
+import type { Right } from '../../model/index.js';
+import {
+  type ClientDirectory,
+  hasEncryptingKeys,
+  isTokenOf,
+  openClientDirectory,
+  parseToken,
+  readRights,
+  type TokenParts,
+} from '../../store/index.js';
+import { type System, unguarded } from '../../system/index.js';
+import type { Channel } from '../../transport/index.js';
+
+/** Rights that a session by a token can have. */
+const READING: readonly Right[] = ['list', 'read', 'admin'];
+/** Least time of a check; it hides which files had to be read. */
+const TOKEN_AFTER_MS = 10;
+
+export interface TokenPlaces {
+  readonly system: System;
+  readonly baseDir: string;
+  readonly catalogFile: string;
+  /** The only client that is served; undefined serves all. */
+  readonly onlyClient: string | undefined;
+}
+
+/** An account that has shown its token, and what its session depends on. */
+export interface TokenHolder {
+  readonly parts: TokenParts;
+  readonly directory: ClientDirectory;
+  readonly rights: ReadonlySet<Right>;
+  readonly isSealed: boolean;
+  /** Differs once rights, keys or catalog of the client are other ones. */
+  readonly standing: string;
+}
+
+/**
+ * Checks a token. Throws NOT_PERMITTED over plain TCP, NOT_LOGGED_IN with one text for all reasons, and errors of
+ * opening the client.
+ */
+export async function checkToken(
+  places: TokenPlaces,
+  token: string,
+  { kind }: Pick<Channel, 'kind'>,
+): Promise<TokenHolder> {
+  if (kind === 'tcp') {
+    throw new TardisError('NOT_PERMITTED', 'a token is taken over TLS or a unix socket only');
+  }
+  const { clock } = places.system;
+  const startMs = clock.monotonicMs();
+  const parts = parseToken(token);
+  const isRight = parts !== undefined && isTokenHere(places, parts);
+  const waitMs = startMs + TOKEN_AFTER_MS - clock.monotonicMs();
+  if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
+  if (!isRight) throw wrongToken();
+  return holderOf(places, parts);
+}
+
+/**
+ * Throws CONNECTION_LOST if rights, keys or catalog of the client are other ones by now, which a new login has, and
+ * NOT_LOGGED_IN if the token holds no longer.
+ */
+export function requireUnchanged(places: TokenPlaces, { parts, standing }: TokenHolder): void {
+  if (holderOf(places, parts).standing === standing) return;
+  throw new TardisError('CONNECTION_LOST', 'the account or its client was changed: log in again');
+}
+
+function holderOf(places: TokenPlaces, parts: TokenParts): TokenHolder {
+  if (!isTokenHere(places, parts)) throw wrongToken();
+  const { system, baseDir: store, catalogFile } = places;
+  const { client, account } = parts;
+  const directory = openClientDirectory(system, { store, client, catalogFile });
+  const granted = readRights(system, directory.path, account);
+  const rights = READING.filter((right) => granted.some((one) => one === right));
+  const isSealed = hasEncryptingKeys(system, directory.path);
+  const catalog = system.files.status(directory.catalogPath)?.identity ?? '';
+  const standing = `${rights.join(',')} ${isSealed} ${catalog}`;
+  return { parts, directory, rights: new Set(rights), isSealed, standing };
+}
+
+function isTokenHere({ system, baseDir, onlyClient }: TokenPlaces, parts: TokenParts): boolean {
+  const isRight = unguarded(() => isTokenOf(system, path.join(baseDir, parts.client), parts));
+  return isRight && (onlyClient === undefined || onlyClient === parts.client);
+}
+
+function wrongToken(): TardisError {
+  return new TardisError('NOT_LOGGED_IN', 'the token is wrong, or does not count any more');
+}

@@ -1,0 +1,22 @@
+/** The parts of a server that its connections and sessions use. */
+import type { System } from '../system/index.js';
+import type { ClientSession, ClientSessionServices } from './client-session.js';
+import type { LoginService } from './login/login.js';
+
+export interface SessionServices extends ClientSessionServices {
+  readonly system: System;
+  readonly baseDir: string;
+  readonly catalogFile: string;
+  /** The only client that is served; undefined serves all. */
+  readonly onlyClient: string | undefined;
+  readonly login: LoginService;
+  readonly incarnation: Buffer;
+  /** True if the server serves this session only. */
+  readonly single: boolean;
+  /** True to log every refusal with its stack trace, not only bugs. */
+  readonly logExceptions?: boolean;
+  /** Makes room for this session: ends a dead or parked one of the same client, or throws CLIENT_BUSY. */
+  claim(session: ClientSession): Promise<void>;
+  /** The backup session of a client, if it has one. */
+  sessionOf(client: string): ClientSession | undefined;
+}

@@ -1,0 +1,46 @@
+/** The server that is read instead of a store of this machine, from the settings. */
+import { X509Certificate } from 'node:crypto';
+import { configInvalid, DEFAULT_PORT } from '../../config/index.js';
+import { systemCode } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { type Address, isHost, readSmallFile } from '../../system/index.js';
+import { linkWith } from '../../transport/index.js';
+import type { ReachedPlace } from '../../web/remote/index.js';
+
+/** Time without an answer after which a connection is given up: requesters wait for it. */
+const TIMEOUT_MS = 30_000;
+const MAX_FILE_BYTES = 1 << 20;
+const MAX_PORT = 65_535;
+
+/**
+ * Returns the place of a server, `HOST[:PORT]` or the path of a unix socket. Tokens are sent to it, so TLS and its
+ * certificate are never optional. Throws CONFIG_INVALID.
+ */
+export function serverSource(text: string, certificateFile: Buffer | undefined): ReachedPlace {
+  const link = linkWith(TIMEOUT_MS);
+  if (text.startsWith('/')) return { address: { kind: 'unix', path: text }, link };
+  const trusted = certificateFile === undefined ? undefined : readTrusted(certificateFile);
+  return { address: addressIn(text), tls: { validate: true, trusted }, link };
+}
+
+/** Parses `HOST`, `HOST:PORT`, an IPv6 address, or `[IPv6]:PORT`. */
+function addressIn(text: string): Address {
+  const bare = /^\[([^\]]*)\]$/.exec(text)?.[1] ?? text;
+  if (isHost(bare)) return { kind: 'tcp', host: bare, port: DEFAULT_PORT };
+  const [, quoted, plain, digits = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const [host = '', port] = [quoted ?? plain, Number(digits)];
+  if (isHost(host) && port > 0 && port <= MAX_PORT) return { kind: 'tcp', host, port };
+  const shown = displayName(Buffer.from(text));
+  throw configInvalid(`"${shown}": the server of tardisremote is HOST[:PORT] or a unix socket`);
+}
+
+function readTrusted(file: Buffer): Buffer {
+  try {
+    const bytes = readSmallFile(file, MAX_FILE_BYTES);
+    new X509Certificate(bytes).toString(); // throws if it is none
+    return bytes;
+  } catch (error) {
+    const why = systemCode(error) ?? 'it is no certificate (PEM)';
+    throw configInvalid(`cannot use ${displayName(file)}: ${why}`, error);
+  }
+}

@@ -1,0 +1,16 @@
+/** The address of whoever sends a request: that of the connection, or the one that a trusted proxy has added. */
+import net from 'node:net';
+import type { FastifyRequest } from 'fastify';
+import { addressGroup } from '../../system/index.js';
+
+/** A request, as far as it shows where it comes from. */
+export type Requester = Pick<FastifyRequest, 'raw'> & { readonly ip?: string };
+
+/**
+ * Returns the group of addresses that a request counts for. `ip` is what the framework takes from X-Forwarded-For of
+ * trusted proxies; if it is no address, the request counts for its connection.
+ */
+export function addressOf({ ip, raw }: Requester): string {
+  const isAddress = ip !== undefined && net.isIP(ip) !== 0;
+  return addressGroup(isAddress ? ip : raw.socket.remoteAddress);
+}

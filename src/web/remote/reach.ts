@@ -1,0 +1,121 @@
+/**
+ * The way to a `tardisd`. Logins that are under way are bounded, in all and for each address. After a failure to connect
+ * further requests fail at once for a moment, until one of them tries again.
+ */
+import type { Logger } from 'pino';
+import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
+import {
+  openHistoryByToken,
+  type TokenHistory,
+  type TokenPlace,
+} from '../../history/remote/index.js';
+import type { System } from '../../system/index.js';
+
+/** Logins that are under way. */
+const MAX_OPENING = 8;
+const MAX_OPENING_OF_ONE = 4;
+/** Time after a failure in which nobody tries again. */
+const AGAIN_MS = 2000;
+/** Seconds after which requesters may ask again. */
+const RETRY_SECONDS = 5;
+
+/** Errors of a server that is not there. */
+const AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'SERVER_UNREACHABLE',
+  'SERVER_STOPPING',
+  'CONNECTION_LOST',
+  'TIMED_OUT',
+  'CERTIFICATE_REFUSED',
+]);
+/** Errors of a server that is another program, or of another release. */
+const ODD: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'PROTOCOL_VIOLATION',
+  'PROTOCOL_VERSION',
+  'MESSAGE_TOO_LARGE',
+]);
+
+export type ReachedPlace = Omit<TokenPlace, 'onEnd' | 'judge'>;
+
+export class Reach {
+  private readonly opening = new Map<string, number>();
+  private failedAtMs: number | undefined;
+  private readonly system: System;
+  private readonly place: ReachedPlace;
+  private readonly log: Logger;
+
+  constructor(system: System, place: ReachedPlace, log: Logger) {
+    this.system = system;
+    this.place = place;
+    this.log = log;
+  }
+
+  /**
+   * Logs in for a requester at `address`. Throws SERVER_UNREACHABLE with the seconds to wait, SERVER_ANSWER_INVALID,
+   * TOO_MANY_REQUESTS, NOT_LOGGED_IN and other errors of the login.
+   */
+  async open(
+    { client, token, address }: { client: string; token: string; address: string },
+    onEnd: () => void,
+  ): Promise<TokenHistory> {
+    this.waitForReturn();
+    const own = this.opening.get(address) ?? 0;
+    const all = [...this.opening.values()].reduce((sum, count) => sum + count, 0);
+    if (own >= MAX_OPENING_OF_ONE || all >= MAX_OPENING) {
+      throw new TardisError('TOO_MANY_REQUESTS', 'too many logins are under way', { seconds: 1 });
+    }
+    this.opening.set(address, own + 1);
+    try {
+      const place = { ...this.place, onEnd, judge: judged };
+      const opened = await openHistoryByToken(this.system, place, client, token);
+      this.isBack();
+      return opened;
+    } catch (error) {
+      throw this.failed(error);
+    } finally {
+      const left = this.opening.get(address)! - 1;
+      if (left > 0) this.opening.set(address, left);
+      else this.opening.delete(address);
+    }
+  }
+
+  /** Throws SERVER_UNREACHABLE shortly after a failure. Otherwise the caller is the one that tries again. */
+  private waitForReturn(): void {
+    const nowMs = this.system.clock.monotonicMs();
+    if (this.failedAtMs === undefined) return;
+    if (nowMs - this.failedAtMs < AGAIN_MS) throw away();
+    this.failedAtMs = nowMs;
+  }
+
+  private failed(error: unknown): unknown {
+    const { code, message } = asTardisError(error);
+    if (!AWAY.has(code) && !ODD.has(code)) {
+      this.isBack(); // it has answered
+      return error;
+    }
+    if (this.failedAtMs === undefined) {
+      this.log.error({ code, reason: message }, 'the server cannot be read');
+    }
+    this.failedAtMs = this.system.clock.monotonicMs();
+    return judged(error);
+  }
+
+  private isBack(): void {
+    if (this.failedAtMs !== undefined) this.log.error('the server can be read again');
+    this.failedAtMs = undefined;
+  }
+}
+
+/** Returns the error that a requester gets; it names no address and no port behind this program. */
+function judged(error: unknown): unknown {
+  const { code } = asTardisError(error);
+  if (AWAY.has(code)) return away();
+  if (!ODD.has(code)) return error;
+  const what = 'the server behind this one gave an answer that does not follow the protocol';
+  return new TardisError('SERVER_ANSWER_INVALID', what, {}, error);
+}
+
+/** Returns the error of a server that cannot be reached now. */
+export function away(): TardisError {
+  const what = 'the server behind this one cannot be reached now';
+  return new TardisError('SERVER_UNREACHABLE', what, { seconds: RETRY_SECONDS });
+}

@@ -1,0 +1,156 @@
+/**
+ * The door of a program in front of a `tardisd`: each requester's token is passed on, so that the server decides what it
+ * may read. Each token has a connection of its own, which is used again for a short time, so no answer to one requester
+ * can reach another one. This program has no keys.
+ */
+import type { FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { ClientOverview, History } from '../../history/index.js';
+import type { TokenHistory } from '../../history/remote/index.js';
+import { asTardisError } from '../../errors/index.js';
+import { parseToken, tokenHash } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import type { JobRunner } from '../../workers/index.js';
+import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
+import { away, Reach, type ReachedPlace } from './reach.js';
+import { TokenAttempts } from './token-attempts.js';
+import { notLoggedIn, tokenIn } from './token-in.js';
+
+/** Connections to the server, and the time after its last use when one is closed. */
+const LINES = Object.freeze({ most: 40, idleMs: 15_000 });
+
+export interface ServerDoorOptions {
+  readonly system: System;
+  readonly jobs: JobRunner;
+  readonly server: ReachedPlace;
+  readonly allowsCache: boolean;
+  readonly log: Logger;
+}
+
+/** Somebody whose token the server has taken. */
+interface Bearer {
+  readonly client: string;
+  readonly token: string;
+  readonly address: string;
+}
+
+export class ServerDoor implements Door {
+  readonly program = 'tardisremote';
+  readonly canRestore = false;
+  readonly system: System;
+  readonly allowsCache: boolean;
+  private readonly pool: HistoryPool;
+  private readonly attempts: TokenAttempts;
+  private readonly reach: Reach;
+  private readonly bearers = new WeakMap<Visitor, Bearer>();
+  private readonly granted = new WeakMap<History, TokenHistory>();
+  /** Histories whose connection has ended. */
+  private readonly ended = new WeakSet<History>();
+
+  constructor({ system, jobs, server, allowsCache, log }: ServerDoorOptions) {
+    this.system = system;
+    this.allowsCache = allowsCache;
+    this.pool = new HistoryPool(system, jobs, LINES);
+    this.attempts = new TokenAttempts(system.clock);
+    this.reach = new Reach(system, server, log);
+  }
+
+  /** Number of connections to the server. */
+  get openCount(): number {
+    return this.pool.size;
+  }
+
+  async authenticate(request: FastifyRequest): Promise<Visitor> {
+    const token = tokenIn(request.headers.authorization);
+    const address = addressOf(request);
+    const visitor = await this.attempts.check(token, address, () => this.visitorOf(token, address));
+    if (visitor === undefined) throw notLoggedIn('the token is wrong, or was removed');
+    return visitor;
+  }
+
+  /** Returns the visitor with a token; undefined if the server refuses it. Throws SERVER_UNREACHABLE, … */
+  private async visitorOf(token: string, address: string): Promise<Visitor | undefined> {
+    const parts = parseToken(token);
+    if (parts === undefined) return undefined;
+    const { client, account } = parts;
+    const bearer = { client, token, address };
+    try {
+      return await this.reading(bearer, async ({ rights }) => {
+        const visitor: Visitor = { client, account, rights };
+        this.bearers.set(visitor, bearer);
+        return visitor;
+      });
+    } catch (error) {
+      if (asTardisError(error).code === 'NOT_LOGGED_IN') return undefined;
+      throw error;
+    }
+  }
+
+  async clients(visitor: Visitor): Promise<readonly ClientOverview[]> {
+    const { rights } = visitor;
+    return this.reading(this.bearerOf(visitor), async (granted) =>
+      rights.has('admin') ? granted.clients() : [await overviewOfOne(granted)],
+    );
+  }
+
+  open(_client: string, visitor: Visitor): Promise<Lease> {
+    return this.lease(this.bearerOf(visitor)); // rights were checked: it is the visitor's only client
+  }
+
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+
+  private bearerOf(visitor: Visitor): Bearer {
+    const bearer = this.bearers.get(visitor);
+    if (bearer === undefined) throw notLoggedIn('the login is not of this server');
+    return bearer;
+  }
+
+  private async reading<T>(bearer: Bearer, use: (granted: TokenHistory) => Promise<T>): Promise<T> {
+    const lease = await this.lease(bearer);
+    try {
+      return await use(this.granted.get(lease.history)!);
+    } finally {
+      lease.release();
+    }
+  }
+
+  private async lease(bearer: Bearer): Promise<Lease> {
+    const key = tokenHash(bearer.token).toString('hex');
+    const lease = await this.pool.lease(key, () => this.connect(key, bearer));
+    if (!this.ended.has(lease.history)) return lease;
+    this.pool.retire(key, lease.history); // it ended before it was in the pool
+    lease.release();
+    throw away();
+  }
+
+  private async connect(key: string, bearer: Bearer): Promise<TokenHistory> {
+    const line: { history?: History; isOver: boolean } = { isOver: false };
+    const granted = await this.reach.open(bearer, () => {
+      line.isOver = true;
+      if (line.history === undefined) return;
+      this.ended.add(line.history);
+      this.pool.retire(key, line.history);
+    });
+    line.history = granted.history;
+    if (line.isOver) this.ended.add(granted.history);
+    this.granted.set(granted.history, granted);
+    return granted;
+  }
+}
+
+/** Returns the overview of a client. Whether it is overdue is known to logins with the right `admin` only. */
+async function overviewOfOne({ history, isSealed }: TokenHistory): Promise<ClientOverview> {
+  const complete = (await history.sets()).filter(({ state }) => state === 'complete');
+  const newest = complete.at(-1);
+  return {
+    client: history.client,
+    completeSets: complete.length,
+    newestSet: newest?.set ?? 0,
+    newestAtMs: newest?.closedAtMs ?? 0,
+    protection: isSealed ? 'encrypted' : 'unknown',
+    isOverdue: false,
+    fault: '',
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * Limits on wrong tokens. Failures count for an address, in a minute. A token that was right before is looked at in any
+ * case: failures of others do not stop it.
+ */
+import { TardisError } from '../../errors/index.js';
+import { tokenHash } from '../../store/index.js';
+import type { Clock } from '../../system/index.js';
+
+/** Failed tokens of one address in a minute. */
+const MAX_FAILED_TOKENS = 60;
+const MINUTE_MS = 60_000;
+/** Requests that may wait for the check of one token: as many as a login may have at once. */
+const MAX_ASKING = 192;
+/** Most tokens that are remembered as right. */
+const MAX_REMEMBERED = 1024;
+/** Least time of the first check of a token; it hides which files had to be read. */
+const TOKEN_AFTER_MS = 10;
+
+type Look<T> = () => T | undefined | Promise<T | undefined>;
+
+export class TokenAttempts {
+  /** Failures by address, in the present minute. Those under way count until they turn out right. */
+  private readonly failed = new Map<string, number>();
+  private failedSinceMs = 0;
+  /** Hashes of tokens that were right, least recently used first. */
+  private readonly proven = new Set<string>();
+  /** Requests whose token is being checked, by its hash: a check may wait for a server. */
+  private readonly asking = new Map<string, number>();
+  /** Checks of tokens that are not known yet, by their hashes. */
+  private readonly underWay = new Map<string, Promise<void>>();
+  private readonly clock: Clock;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /**
+   * Runs the check of a token, which returns undefined for a wrong one. An error of the check is no failure. Throws
+   * TOO_MANY_ATTEMPTS and TOO_MANY_REQUESTS before anything is looked up.
+   */
+  async check<T>(token: string, address: string, look: Look<T>): Promise<T | undefined> {
+    const key = tokenHash(token).toString('hex');
+    const asking = this.asking.get(key) ?? 0;
+    if (asking >= MAX_ASKING) {
+      throw new TardisError('TOO_MANY_REQUESTS', 'too many requests wait for this token', {
+        seconds: 1,
+      });
+    }
+    this.asking.set(key, asking + 1);
+    try {
+      return await this.checkOnce(key, address, look);
+    } finally {
+      const left = this.asking.get(key)! - 1;
+      if (left > 0) this.asking.set(key, left);
+      else this.asking.delete(key);
+    }
+  }
+
+  private async checkOnce<T>(key: string, address: string, look: Look<T>): Promise<T | undefined> {
+    // Requests that come at once with a new token are one attempt.
+    for (let other = this.underWay.get(key); other !== undefined; other = this.underWay.get(key)) {
+      await other;
+    }
+    if (!this.proven.delete(key)) return this.checkNew(key, address, look);
+    this.proven.add(key); // now the most recently used
+    const found = await look();
+    if (found !== undefined) return found;
+    this.proven.delete(key);
+    this.count(address);
+    return undefined;
+  }
+
+  private async checkNew<T>(key: string, address: string, look: Look<T>): Promise<T | undefined> {
+    const sinceMs = this.count(address); // before any file is read
+    let done: () => void = () => undefined;
+    const ended = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    this.underWay.set(key, ended);
+    const startMs = this.clock.monotonicMs();
+    try {
+      const found = await look();
+      if (found !== undefined) {
+        this.remember(key);
+        this.giveBack(address, sinceMs);
+      }
+      return found;
+    } catch (error) {
+      this.giveBack(address, sinceMs);
+      throw error;
+    } finally {
+      await this.notBefore(startMs + TOKEN_AFTER_MS);
+      this.underWay.delete(key);
+      done();
+    }
+  }
+
+  private remember(key: string): void {
+    const [oldest] = this.proven;
+    if (this.proven.size >= MAX_REMEMBERED) this.proven.delete(oldest!);
+    this.proven.add(key);
+  }
+
+  /** Counts a failure. Returns the minute that it counts for. Throws TOO_MANY_ATTEMPTS if there are too many. */
+  private count(address: string): number {
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - this.failedSinceMs > MINUTE_MS) {
+      this.failed.clear();
+      this.failedSinceMs = nowMs;
+    }
+    const failed = this.failed.get(address) ?? 0;
+    if (failed >= MAX_FAILED_TOKENS) {
+      throw new TardisError('TOO_MANY_ATTEMPTS', 'too many wrong tokens', { seconds: 60 });
+    }
+    this.failed.set(address, failed + 1);
+    return this.failedSinceMs;
+  }
+
+  private giveBack(address: string, sinceMs: number): void {
+    const failed = this.failed.get(address);
+    if (failed === undefined || sinceMs !== this.failedSinceMs) return;
+    if (failed > 1) this.failed.set(address, failed - 1);
+    else this.failed.delete(address);
+  }
+
+  private async notBefore(timeMs: number): Promise<void> {
+    const waitMs = timeMs - this.clock.monotonicMs();
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
+  }
+}
