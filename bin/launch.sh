@@ -90,6 +90,21 @@ if [ "$profile" = pi ]; then
   export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-65536}"
 fi
 
+# Node keeps the compiled form of our files in the cache of the user, which saves a sixth of a start. It would run what it finds there,
+# so each directory has to belong to this user: with sudo, HOME may be that of another one.
+cache=${XDG_CACHE_HOME:-${HOME-}/.cache}
+case ${NODE_COMPILE_CACHE-none}${HOME:+$cache} in
+none/*)
+  compiled=$cache/tardis/compiled
+  if [ -O "${cache%/*}" ]; then
+    [ -d "$compiled" ] || (umask 077 && exec mkdir -p "$compiled") 2>/dev/null || :
+    if [ -O "$cache" ] && [ -O "$cache/tardis" ] && [ -O "$compiled" ] && [ ! -L "$compiled" ]; then
+      export NODE_COMPILE_CACHE="$compiled"
+    fi
+  fi
+  ;;
+esac
+
 # TARDIS_NODE_OPTIONS replaces the flags, by none if it is empty.
 # shellcheck disable=SC2086 # Words are meant to be split.
 exec "$node" ${TARDIS_NODE_OPTIONS-$flags} "$entry" "$@"

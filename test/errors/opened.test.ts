@@ -1,4 +1,4 @@
-/** What a function has opened is closed in reverse order, unless it was handed over. */
+/** Things that a function has opened are closed in reverse order, unless they were handed over. */
 import test from 'ava';
 import { Opened } from '../../src/errors/index.js';
 
