@@ -10,8 +10,8 @@ slow='bench damage durability e2e filesystems fuzz maintenance packages threats'
 long='client/mutated-answers contract/radosgw-object-store crypto/key-file delta/hostile delta/rdiff excludes/explain
   excludes/git history/changes pipeline/backpressure pipeline/large-directory retention/year server/background-jobs server/login
   server/mutated-messages store/catalog/page-sums store/catalog/upgrades store/frames store/objects/faults
-  store/writer/kept-settings store/writer/races system/native-listing tools/completions transport/connection
-  transport/mutated-frames'
+  store/parity/parity store/writer/kept-settings store/writer/races system/native-listing tools/completions transport/connection
+  transport/mutated-frames web/doors'
 
 some_of() { # FOLDER: one in $TEST_EVERY of its files
   find "$1" -name '*.test.js' | LC_ALL=C sort | awk -v every="$TEST_EVERY" -v seed="${TEST_SEED:-$$}" -v long="$long" '
