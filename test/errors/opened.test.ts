@@ -1,4 +1,4 @@
-/** What a function has opened is closed in reverse order, unless it was handed over. */
+/** Closing in reverse order of what a function has opened, unless it was handed over. */
 import test from 'ava';
 import { Opened } from '../../src/errors/index.js';
 
