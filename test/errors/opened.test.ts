@@ -1,4 +1,4 @@
-/** Things that a function has opened are closed in reverse order, unless they were handed over. */
+/** Closing in reverse order of what a function has opened, unless it was handed over. */
 import test from 'ava';
 import { Opened } from '../../src/errors/index.js';
 
