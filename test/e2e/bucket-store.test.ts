@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BucketLab, CLIENT, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { run, Running } from '../helpers/commands.js';
+import { rest, run, Running } from '../helpers/commands.js';
 import { differences, look, noise, scratch } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
@@ -53,6 +53,7 @@ test('backups to a bucket are listed, compared and restored on a machine that ha
 test('a backup that changes nothing writes two objects to the bucket, and lists nothing', async (t) => {
   const lab = await Lab.start(t);
   lab.grow();
+  await rest();
   await lab.backUp('one', ['--create']);
   const from = lab.server.requests.length;
   await lab.backUp('one');
