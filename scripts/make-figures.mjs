@@ -27,8 +27,16 @@ const PARTS = [
     options: ['--pi', '--files', '20000', '--runs', '1', '--without', 'raw'],
     plots: ['time'],
   },
-  { name: 'encryption', title: 'What encryption costs', options: ['--encryption', '--runs', '5'] },
-  { name: 'parity', title: 'What parity costs', options: ['--parity', '--runs', '5'] },
+  {
+    name: 'encryption',
+    title: 'What encryption costs',
+    options: ['--encryption', '--files', '20000', '--runs', '3'],
+  },
+  {
+    name: 'parity',
+    title: 'What parity costs',
+    options: ['--parity', '--files', '20000', '--runs', '3'],
+  },
   { name: 'releases', title: 'Ten releases of a source tree', options: ['--releases'] },
 ];
 
@@ -55,7 +63,7 @@ const seconds = (ms) => number(ms / 1000);
 const megabytes = (bytes) => (typeof bytes === 'number' ? number(bytes / 1e6, 0) : '–');
 
 /** Returns the table of a comparison, and that of the limits. */
-function comparison({ lines, limits, tree }) {
+function comparison({ lines, limits, tree, subjects }) {
   const rows = lines.map((line) => [
     line.question,
     line.subject,
@@ -76,7 +84,8 @@ function comparison({ lines, limits, tree }) {
   const told =
     'Steps that no backup can leave out, each by a program that does nothing else, and the processor time of ours as a multiple:';
   const below = steps.length === 0 ? [] : [told, tableOf(['step', 'by', 'CPU s', 'ours ×'], steps)];
-  return [size, tableOf(headings, rows), ...below];
+  const about = Object.entries(subjects).map(([name, text]) => `- ${name}: ${text}`);
+  return [size, tableOf(headings, rows), about.join('\n'), ...below];
 }
 
 /** Returns the table of another question. */
