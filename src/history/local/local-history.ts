@@ -60,8 +60,13 @@ export function openHistoryIn(
   sliceMs = READING_SLICE_MS,
 ): History {
   const catalog = Catalog.openForReading(system, directory.catalogPath);
-  const history = new LocalHistory(system, directory, catalog, access, sliceMs);
-  return explainedHistory(history, (error) => history.explain(error));
+  try {
+    const history = new LocalHistory(system, directory, catalog, access, sliceMs);
+    return explainedHistory(history, (error) => history.explain(error));
+  } catch (error) {
+    catalog.close();
+    throw error;
+  }
 }
 
 /**
