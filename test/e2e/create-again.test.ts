@@ -2,20 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import {
-  backupsRunHere,
-  listedSets,
-  run,
-  Running,
-  runWhenFree,
-  Server,
-  succeed,
-} from '../helpers/commands.js';
+import { listedSets, run, Running, runWhenFree, Server, succeed } from '../helpers/commands.js';
 import { codeIn } from '../helpers/codes.js';
 import { lab } from '../helpers/settings.js';
 import { addTo, dir, file, look, noise } from '../helpers/tree.js';
-
-backupsRunHere();
 
 const MIB = 1 << 20;
 const SLOWLY = ['--bandwidth-limit', '2M'];
