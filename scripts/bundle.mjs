@@ -23,14 +23,9 @@ const TOOLS = [
 /** Programs that always load the web server: they share its code, which is larger than all the rest of theirs. */
 const WEB_TOOLS = ['tardisremote', 'tardis-web'];
 
-/** Programs that show what a store has: nearly all of their code is common to them. */
-const SHOWING_TOOLS = ['lstardis', 'tardiff'];
-
-const JOINED = [WEB_TOOLS, SHOWING_TOOLS];
-const ALONE = TOOLS.filter((tool) => !JOINED.flat().includes(tool)).map((tool) => [tool]);
-
 const ENTRIES = [
-  ...[...ALONE, ...JOINED].map((tools) => tools.map((tool) => `src/tools/${tool}.ts`)),
+  ...TOOLS.filter((tool) => !WEB_TOOLS.includes(tool)).map((tool) => [`src/tools/${tool}.ts`]),
+  WEB_TOOLS.map((tool) => `src/tools/${tool}.ts`),
   ['src/server/storage/storage-thread.ts'],
   ['src/server/jobs/job-thread.ts'],
   ['src/workers/thread-entry.ts'],
