@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { align } from './cells.js';
 import { machineLine, type Machine } from './machine.js';
 import type { Options } from './options.js';
-import { align, formatVerdicts } from './report.js';
+import { formatVerdicts } from './report.js';
 import type { Verdict } from './targets.js';
 
 /** A plot, to be written to a file. */

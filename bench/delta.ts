@@ -1,19 +1,18 @@
 import { randomFillSync } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
+import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { measure, type Measured } from './measure.js';
 import type { Options } from './options.js';
 import { barChart } from './plot.js';
 import { Random } from './random.js';
+import { rest } from './rest.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
-const REST_MS = 3500;
 const MIB = 1 << 20;
 const CHANGED_BYTES = 4096;
 /** Number of changed blocks for each GiB. */
@@ -113,7 +112,7 @@ class DeltaQuestion {
     const random = new Random(this.#options.seed, round);
     const changes = Math.max(1, Math.round((CHANGES_PER_GIB * deltaMib) / 1024));
     this.#change(random, changes);
-    await sleep(REST_MS);
+    await rest();
     // The order alternates, so that neither always finds the file in warm caches.
     if (round % 2 === 0) {
       await this.#askRdiff();
@@ -123,13 +122,13 @@ class DeltaQuestion {
       await this.#askRdiff();
     }
     if (isSampled) {
-      await sleep(REST_MS);
+      await rest();
       const idle = await this.#backUp(store, [], true);
       this.#figures.idlePssBytes = idle.measured.pssBytes;
     }
     rmSync(this.#before);
     this.#write(this.#file);
-    await sleep(REST_MS);
+    await rest();
     const other = `${store}-whole`;
     await this.#run(['cp', '-a', store, other]);
     // The order alternates here too: the second run finds its file just read.
@@ -319,8 +318,4 @@ class DeltaQuestion {
       ],
     };
   }
-}
-
-function seconds(ms: number | undefined): string {
-  return ((ms ?? NaN) / 1000).toFixed(2);
 }

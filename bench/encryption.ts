@@ -1,18 +1,17 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
+import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
 import { measure } from './measure.js';
 import type { Options } from './options.js';
 import { barChart } from './plot.js';
+import { rest } from './rest.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
-const REST_MS = 3500;
 const RATIO_LIMIT = 1.1;
 
 const KINDS = ['first', 'unchanged', 'restore'] as const;
@@ -52,7 +51,7 @@ export async function encryption(
     const { root, log } = workplace;
     return (await measure({ argv, env: confinedTo(root) }, { logFile: log })).wallMs;
   };
-  await sleep(REST_MS);
+  await rest();
   for (let round = 0; round < options.runs; round++) {
     // Each client is first in a third of the rounds.
     const turns = CLIENTS.map((_client, index) => CLIENTS[(index + round) % CLIENTS.length]!);
@@ -117,8 +116,4 @@ function answer(times: Times, about: string): Answer {
       },
     ],
   };
-}
-
-function seconds(ms: number | undefined): string {
-  return ((ms ?? NaN) / 1000).toFixed(2);
 }

@@ -1,20 +1,19 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
+import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
 import { killOnExit, measure, ownEnvironment } from './measure.js';
 import type { Options } from './options.js';
 import { barChart } from './plot.js';
 import { Proxy } from './proxy.js';
+import { rest } from './rest.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Milliseconds of rest before the first backup: backups read recently changed files again. */
-const REST_MS = 3500;
 const RATIO_LIMIT = 1.1;
 const START_TIMEOUT_MS = 30_000;
 
@@ -43,7 +42,7 @@ export async function far(
   };
   const server = await startServer(workplace, checkout);
   try {
-    await sleep(REST_MS);
+    await rest();
     for (let i = 0; i < options.runs; i++) {
       for (const where of ['near', 'far'] as const) {
         const roundTripMs = where === 'near' ? 0 : options.delayMs;
@@ -187,8 +186,4 @@ async function startServer(
       forget();
     },
   };
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(2);
 }

@@ -1,10 +1,11 @@
 import { rmSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
+import { megabytes } from './cells.js';
 import { median } from './figures.js';
 import { measure, type Measured } from './measure.js';
 import type { Options } from './options.js';
 import { lineChart } from './plot.js';
+import { rest } from './rest.js';
 import { FOOTPRINT_BYTES, makeSmallFiles, type Shape, SHAPES } from './small-files.js';
 import { tardis } from './subjects/tardis.js';
 import { verdictOf } from './targets.js';
@@ -17,7 +18,6 @@ type Kind = (typeof KINDS)[number];
 const BASE_FILES_MAX = 100_000;
 const TIME_RATIO_LIMIT = 1.1;
 const PSS_RATIO_LIMIT = 1.2;
-const REST_MS = 3500;
 
 /** The figures of one number of files, one shape and one kind of backup. */
 interface Line {
@@ -46,7 +46,7 @@ export async function growth(
       say(`making ${files} files: ${shape}`);
       rmSync(workplace.tree, { recursive: true, force: true });
       makeSmallFiles(workplace.tree, shape, files);
-      await sleep(REST_MS);
+      await rest();
       lines.push(...(await measureLines(workplace, checkout, options, { shape, files }, say)));
     }
   }
@@ -168,8 +168,4 @@ function plotsOf(
 
 function perFileUs(line: Line): number {
   return (median(line.wallMs) * 1000) / line.files;
-}
-
-function megabytes(bytes: number | undefined): string {
-  return bytes === undefined ? '-' : (bytes / 1e6).toFixed(1);
 }

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { align, seconds } from './cells.js';
 import { median, type FigureTable, type Question } from './figures.js';
 import { measure, type Command } from './measure.js';
-import { align } from './report.js';
 import type { Workplace } from './workplace.js';
 
 /** Most rounds: programs that do one thing vary little. */
@@ -101,16 +101,20 @@ export async function measureLimits(
   }
   for (const file of [archive, packed]) rmSync(file);
   return costs.map(({ step: { name, about, within }, ...cost }) => {
-    const ours = table.find(within, OURS)?.cpuMs ?? [];
     const cpuMs = median(cost.cpuMs);
-    const cpuRatio = ours.length === 0 ? undefined : median(ours) / cpuMs;
+    const cpuRatio = cpuOver(cpuMs, within, table);
     return { name, about, within, wallMs: median(cost.wallMs), cpuMs, cpuRatio };
   });
 }
 
+/** Returns the processor time of our operation divided by that of a step. Undefined if ours was not measured. */
+function cpuOver(stepCpuMs: number, within: Question, table: FigureTable): number | undefined {
+  const ours = table.find(within, OURS)?.cpuMs ?? [];
+  return ours.length === 0 ? undefined : median(ours) / stepCpuMs;
+}
+
 /** Returns the limits as a table, with the sum of the steps that an operation contains. */
 export function formatLimits(limits: readonly Limit[], table: FigureTable): string {
-  const seconds = (ms: number): string => (ms / 1000).toFixed(2);
   const rows = limits.map(({ name, within, wallMs, cpuMs, cpuRatio, about }) => [
     name,
     about,
@@ -126,12 +130,11 @@ export function formatLimits(limits: readonly Limit[], table: FigureTable): stri
     const parts = limits.filter(({ name }) => names.includes(name));
     const cpuMs = parts.reduce((sum, one) => sum + one.cpuMs, 0);
     const within = parts.at(-1)!.within;
-    const ours = table.find(within, OURS)?.cpuMs ?? [];
-    const ratio = ours.length === 0 ? '-' : (median(ours) / cpuMs).toFixed(2);
-    return [names.join(' + '), '', within, '', seconds(cpuMs), ratio];
+    const ratio = cpuOver(cpuMs, within, table);
+    return [names.join(' + '), '', within, '', seconds(cpuMs), ratio?.toFixed(2) ?? '-'];
   });
   return align([
-    ['limit', 'within', 'median s', 'CPU s', `CPU of ${OURS} x`, ''],
+    ['limit', 'by', 'within', 'median s', 'CPU s', `CPU of ${OURS} x`],
     ...rows,
     ...sums,
   ]);

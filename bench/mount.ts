@@ -2,7 +2,6 @@ import { randomFillSync } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
 import { sizeOfTree } from './change.js';
 import { ContentMaker } from './content.js';
@@ -13,6 +12,7 @@ import { PARTS, type Reading, READINGS, Readings } from './mount-readings.js';
 import { Mounted } from './mounted.js';
 import type { MountOptions, Options } from './options.js';
 import { Random } from './random.js';
+import { rest } from './rest.js';
 import { borg } from './subjects/borg.js';
 import { chooseSubjects } from './subjects/choose.js';
 import { restic } from './subjects/restic.js';
@@ -29,8 +29,6 @@ const CHANGED_BLOCKS = 64;
 const BLOCK_BYTES = 4096;
 /** The file in deltas is as long as this part of the large one. */
 const EDITED_SHARE = 1 / 16;
-/** Milliseconds of rest after a change: backups read recently changed files again. */
-const REST_MS = 3500;
 const SOURCE = 'source';
 const OURS = 'tardis';
 
@@ -143,7 +141,7 @@ async function backUp(
   const logFile = workplace.log;
   for (let backup = 0; backup <= CHANGES; backup++) {
     if (backup > 0) changeEdited(workplace, options, backup);
-    await sleep(REST_MS);
+    await rest();
     for (const subject of subjects) {
       if (backup === 0) {
         for (const command of subject.prepare()) await measure(command, { logFile });

@@ -1,18 +1,17 @@
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
+import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
 import { measure } from './measure.js';
 import type { Options } from './options.js';
 import { barChart } from './plot.js';
-import { confinedTo } from './subjects/subject.js';
+import { rest } from './rest.js';
+import { bytesBelow, confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
-const REST_MS = 3500;
 const TIME_LIMIT = 1.08;
 const BYTES_LIMIT = 1.035;
 
@@ -35,7 +34,7 @@ export async function parity(
   mkdirSync(home, { recursive: true });
   const config = join(root, 'without.cfg');
   writeFileSync(config, '[Tardis]\nParity = 0\n');
-  await sleep(REST_MS);
+  await rest();
   for (let round = 0; round < options.runs; round++) {
     for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
       const tardis = join(checkout, 'bin', 'tardis');
@@ -51,12 +50,6 @@ export async function parity(
   }
   const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
   return answer(times, bytes, about);
-}
-
-function bytesBelow(directory: string): number {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .map((name) => statSync(join(directory, name)))
-    .reduce((sum, status) => sum + (status.isFile() ? status.size : 0), 0);
 }
 
 function answer(times: Record<Way, number[]>, bytes: Record<Way, number[]>, about: string): Answer {
@@ -99,8 +92,4 @@ function answer(times: Record<Way, number[]>, bytes: Record<Way, number[]>, abou
 
 function shown(ratio: number | undefined): string {
   return ratio?.toFixed(3) ?? '-';
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(2);
 }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
+import { megabytes, seconds } from './cells.js';
 import { sizeOfTree } from './change.js';
 import { median } from './figures.js';
 import { type History, openHistory } from './history.js';
@@ -9,6 +9,7 @@ import { treeLine } from './make-tree.js';
 import { CommandFailure, measure } from './measure.js';
 import { type Options, type ReleasesOptions, UsageError } from './options.js';
 import { barChart } from './plot.js';
+import { rest } from './rest.js';
 import { borg } from './subjects/borg.js';
 import { restic } from './subjects/restic.js';
 import type { Subject } from './subjects/subject.js';
@@ -17,8 +18,6 @@ import { verdictOf } from './targets.js';
 import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
 
-/** Milliseconds of rest after a change: backups read recently changed files again. */
-const REST_MS = 3500;
 const STORE_RATIO_LIMIT = 0.8;
 const OURS = 'tardis';
 
@@ -60,7 +59,9 @@ export async function releases(
       }
       const catalog = join(workplace.place(OURS).store, 'bench', 'tardis.db');
       if (existsSync(catalog)) {
-        notes.add(`${OURS}: ${megabytes(statSync(catalog).size)} MB of the store are its catalog`);
+        notes.add(
+          `${OURS}: ${megabytes(statSync(catalog).size, 2)} MB of the store are its catalog`,
+        );
       }
     }
   }
@@ -129,14 +130,14 @@ async function backUpAll(
     if (index === 0) {
       workplace.requireRoomFor(sizeOfTree(workplace.tree).footprintBytes);
     }
-    await sleep(REST_MS);
+    await rest();
     for (const { subject, line } of subjects) {
       const command = index === 0 ? subject.first() : subject.again();
       const measured = await measure(command, { logFile });
       line.wallMs.at(-1)?.push(measured.wallMs);
       line.cpuMs.at(-1)?.push(measured.cpuMs);
       line.storeBytes.push(subject.storeBytes());
-      const size = megabytes(line.storeBytes.at(-1));
+      const size = megabytes(line.storeBytes.at(-1), 2);
       say(`${name}: ${subject.name} ${seconds(measured.wallMs)} s, ${size} MB`);
     }
   }
@@ -181,8 +182,8 @@ function answer(lines: readonly Line[], about: string, notes: readonly string[])
     rows: lines.map((line) => [
       line.subject,
       '',
-      megabytes(line.storeBytes[0]),
-      megabytes(allBytes(line)),
+      megabytes(line.storeBytes[0], 2),
+      megabytes(allBytes(line), 2),
       shown(ratio(line, 'restic', allBytes)),
       shown(ratio(line, 'borg', allBytes)),
       seconds(median(line.wallMs.map((times) => times[0] ?? NaN))),
@@ -233,12 +234,4 @@ function allMs(line: Line): number {
 
 function sum(values: readonly number[]): number {
   return values.reduce((all, value) => all + value, 0);
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(2);
-}
-
-function megabytes(bytes: number | undefined): string {
-  return bytes === undefined ? '-' : (bytes / 1e6).toFixed(2);
 }

@@ -1,3 +1,4 @@
+import { align, megabytes, seconds } from './cells.js';
 import { median, ratioOf, type Figures, type FigureTable, type Ratio } from './figures.js';
 import { judge, type Verdict } from './targets.js';
 
@@ -81,32 +82,6 @@ export function formatVerdicts(verdicts: readonly Verdict[]): string {
 /** Returns all figures as JSON. */
 export function toJson(table: FigureTable, more: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify({ version: 1, ...more, lines: linesOf(table), targets: judge(table) }, undefined, 2)}\n`;
-}
-
-/**
- * Aligns columns. The first two contain words and are left-aligned; the others contain numbers and are
- * right-aligned.
- */
-export function align(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => (i < 2 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(2);
-}
-
-function megabytes(bytes: number | undefined): string {
-  return bytes === undefined ? '-' : (bytes / 1e6).toFixed(1);
 }
 
 function ratio(value: number | undefined): string {

@@ -1,17 +1,13 @@
 import { rmSync, mkdirSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { seconds } from './cells.js';
 import { changeTree } from './change.js';
 import { FigureTable, QUESTIONS, type Question } from './figures.js';
 import { measure, type Command, type Measured } from './measure.js';
+import { rest } from './rest.js';
 import type { Subject } from './subjects/subject.js';
 import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
 
-/**
- * Milliseconds that the tree rests after a change before a backup. Backup programs do not trust an entry that was
- * changed within the last second or two, and would read it again.
- */
-const REST_MS = 3500;
 /** A 3 that is written here makes Linux forget contents and metadata of files. */
 const DROP_CACHES = '/proc/sys/vm/drop_caches';
 const CHANGED_SHARE = 0.01;
@@ -104,7 +100,7 @@ class Rounds {
         this.#changedAtMs = performance.now();
         say(`${round.label}: ${count} files changed`);
       }
-      await sleep(Math.max(0, this.#changedAtMs + REST_MS - performance.now()));
+      await rest(this.#changedAtMs);
       await this.#each(question, (subject) => this.#ask(question, subject, round));
     }
   }
@@ -184,8 +180,4 @@ function commandFor(question: Question, subject: Subject): Command {
     return subject.first();
   }
   return question === 'restore' ? subject.restore() : subject.again();
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(2);
 }

@@ -1,19 +1,18 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
+import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
 import { measure } from './measure.js';
 import { type Options, UsageError } from './options.js';
 import { barChart } from './plot.js';
+import { rest } from './rest.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
-const REST_MS = 3500;
 const RATIO_LIMIT = 1.1;
 
 /** Overrides the system's library: every sync, including SQLite's, returns at once. */
@@ -44,7 +43,7 @@ export async function sync(
   const { root, log, tree } = workplace;
   const library = makeLibrary(root);
   const times: Record<Way, number[]> = { synced: [], unsynced: [] };
-  await sleep(REST_MS);
+  await rest();
   for (let round = 0; round < options.runs; round++) {
     for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
       const store = join(root, 'store');
@@ -116,8 +115,4 @@ function answer(times: Record<Way, number[]>, about: string): Answer {
       },
     ],
   };
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(2);
 }

@@ -1,19 +1,18 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answer.js';
+import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
 import { measure } from './measure.js';
 import type { Options } from './options.js';
 import { barChart } from './plot.js';
+import { rest } from './rest.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-/** Milliseconds of rest after a change: the next backup would read recently changed files again, which costs time. */
-const REST_MS = 3500;
 /** The profile `auto` may take this much longer than the best settings. */
 const RATIO_LIMIT = 1.1;
 /** A value is taken if it takes at most this part of the time of `auto`: less is noise. */
@@ -62,7 +61,7 @@ export async function tune(
   const trials = settingsToTry(availableParallelism()).map(
     (setting): Trial => ({ settings: [setting], wallMs: [] }),
   );
-  await sleep(REST_MS);
+  await rest();
   await backup.time([]); // the first one fills caches
   for (let round = 0; round < options.runs; round++) {
     for (const trial of [auto, ...trials]) trial.wallMs.push(await backup.time(trial.settings));
@@ -167,8 +166,4 @@ function answer({ auto, trials, pair, about }: Tried): Answer {
       },
     ],
   };
-}
-
-function seconds(ms: number): string {
-  return (ms / 1000).toFixed(2);
 }
