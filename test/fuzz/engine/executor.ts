@@ -79,7 +79,7 @@ export class Executor {
   }
 }
 
-/** What the types of the oldest supported Node.js do not know. */
+/** A process that may tell the processor time of a thread: Node.js 22 does not. */
 interface ThreadUsage {
   readonly threadCpuUsage?: typeof process.cpuUsage;
 }
