@@ -63,13 +63,30 @@ export function builtInLayer(rows: Rows): Layer {
 /** Returns the values of the command line; `given` has texts by the names of the rows. Throws CONFIG_INVALID. */
 export function commandLineLayer(rows: Rows, given: ReadonlyMap<string, readonly string[]>): Layer {
   const layer = new Map<string, Found>();
+  const texted = withRepeated(rows, given);
   for (const [name, row] of rows) {
-    const texts = given.get(name);
+    const texts = texted.get(name);
     if (texts === undefined) continue;
     const where = row.flags === undefined ? 'an argument' : longFlag(row.flags);
     layer.set(name, { value: parseGiven(texts, row, where), source: 'command line', where });
   }
   return layer;
+}
+
+/** Returns the texts, with those of a repeated flag moved to the setting that takes them. */
+function withRepeated(
+  rows: Rows,
+  given: ReadonlyMap<string, readonly string[]>,
+): ReadonlyMap<string, readonly string[]> {
+  const texts = new Map(given);
+  const names = new Set(rows.map(([name]) => name));
+  for (const [name, { repeatedTo }] of rows) {
+    const [first, ...others] = given.get(name) ?? [];
+    if (first === undefined || others.length === 0) continue;
+    if (repeatedTo === undefined || !names.has(repeatedTo)) continue;
+    texts.set(name, [first]).set(repeatedTo, [...others, ...(given.get(repeatedTo) ?? [])]);
+  }
+  return texts;
 }
 
 /** Returns the long option of `-D, --database <dir>`. */

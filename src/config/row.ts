@@ -46,6 +46,8 @@ export interface SettingRow extends ValueSpec {
    * secret is written `-P, --password[=password]`: its value is never the next word.
    */
   readonly flags?: string;
+  /** Setting that takes the values of a repeated flag after the first one. Without it, the last one counts. */
+  readonly repeatedTo?: string;
   /** Value of the flag if it is given without one (`--overwrite [when]`). */
   readonly preset?: string;
   /** With `preset`: the next word is the value of the flag only if it is a number. */

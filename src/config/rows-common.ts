@@ -28,6 +28,7 @@ export const COMMON_ROWS = {
     clientKey: 'Database',
     serverKey: 'BaseDir',
     remoteKey: 'Database',
+    repeatedTo: 'otherStores',
     help: 'directory of the store, which holds all clients; for some commands s3://BUCKET/PREFIX',
     test: 'the store comes from option, key, variable and system.defaults',
   },
@@ -81,7 +82,7 @@ export const COMMON_ROWS = {
   catalogFile: {
     type: 'name',
     default: 'tardis.db',
-    tools: ['tardisd', 'tardisremote', ...USER_TOOLS],
+    tools: ['tardis', 'tardisd', 'tardisremote', ...USER_TOOLS],
     variable: 'TARDIS_DBNAME',
     serverKey: 'DBName',
     help: 'name of the catalog in each client directory',

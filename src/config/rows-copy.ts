@@ -1,7 +1,16 @@
-/** Settings of `sonic copy`. */
+/** Settings of `sonic copy`, and of backups to several stores. */
 import type { SettingTable } from './row.js';
 
 export const COPY_ROWS = {
+  otherStores: {
+    type: 'paths',
+    default: [],
+    tools: ['tardis'],
+    flags: '--also-to <dir>',
+    clientKey: 'AlsoTo',
+    help: 'with --local: also bring the copy of the client in this store up to date, a directory or s3://BUCKET/PREFIX; may be repeated, and every -D after the first one means it too',
+    test: 'a backup goes to several stores, and files are read once',
+  },
   copyTo: {
     type: 'path',
     tools: ['sonic copy'],

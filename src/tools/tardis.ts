@@ -12,7 +12,7 @@ import type { Found, SettingName, Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
 import { displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/client/client-name.js';
-import { absolutePath, isThere } from '../system/index.js';
+import { absolutePath, isThere, realPathOf } from '../system/index.js';
 import { bucketArguments } from './shared/bucket-arguments.js';
 import { isSetAbove } from './shared/precedence.js';
 import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
@@ -42,12 +42,32 @@ const command = toolCommand({
     // From here on an interruption needs an orderly end.
     const signal = interruptSignal('tardis', 'the next run continues from the last checkpoint');
     const isLocal = settings.local && !isSetAbove(found, 'server', 'local');
+    if (settings.otherStores.length > 0) requireOtherStores(settings, isLocal);
     const server = isLocal ? localOnDemand(settings, found) : undefined;
     if (settings.hookBefore === undefined) server?.get(); // otherwise the hook may have to mount the store first
     const { backUp } = await import('./tardis/run.js');
     return backUp(settings, found, server, signal);
   },
 });
+
+/**
+ * Throws USAGE if copies are wanted of a store that is not on this machine, or in the store itself. Stores that do not exist yet are
+ * compared once they do.
+ */
+function requireOtherStores({ database, otherStores }: Settings<'tardis'>, isLocal: boolean): void {
+  if (!isLocal) {
+    const why =
+      'copies are made of a store of this machine: give --local, or copy there with `sonic copy`';
+    throw new TardisError('USAGE', `--also-to: ${why}`);
+  }
+  const first = realPathOf(database);
+  for (const other of otherStores) {
+    const isFirst =
+      other.equals(database) || (first !== undefined && realPathOf(other)?.equals(first) === true);
+    if (isFirst)
+      throw new TardisError('USAGE', `--also-to: ${displayName(other)} is the first store`);
+  }
+}
 
 /**
  * Throws USAGE for an invalid name. The server checks it too, but has no access to this user's word for the newest
@@ -100,13 +120,12 @@ function localServer(
     const source = found.get(name)?.source;
     return source === 'command line' || source === 'configuration file';
   };
+  // The copies are made of the store that this command names.
+  const isStoreNamed = isNamed('database') || settings.otherStores.length > 0;
   const bucketWords = bucketArguments();
   return {
     ...(bucketWords === undefined ? {} : { bucketWords }),
-    store:
-      bucketWords === undefined && isNamed('database')
-        ? absolutePath(settings.database)
-        : undefined,
+    store: bucketWords === undefined && isStoreNamed ? absolutePath(settings.database) : undefined,
     profile: isNamed('profile') ? settings.profile : undefined,
     configFile:
       settings.localConfig ??

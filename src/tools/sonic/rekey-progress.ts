@@ -1,7 +1,7 @@
 /** Progress of a rewrite of a client, as one line. */
 import type { RekeyProgress } from '../../maintenance/rewrite/index.js';
 import type { System } from '../../system/index.js';
-import { withStepProgress } from './step-progress.js';
+import { withStepProgress } from '../shared/step-progress.js';
 
 const STEPS = {
   contents: 'writing contents',

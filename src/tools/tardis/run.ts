@@ -27,6 +27,7 @@ import { ProgressLine } from '../shared/progress-line.js';
 import { backupLines, printStages } from './report-backup.js';
 import { settledWarning } from '../shared/report-purge.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
+import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './scan-ahead.js';
 import { SavedList } from './saved-list.js';
@@ -73,13 +74,31 @@ export async function backUp(
   told.line.stop();
   await told.scan.stop();
   await server?.close();
-  const status = countErrors(result.progress) > 0 || result.lost !== undefined ? 3 : 0;
+  const copies = await copiesOf(settings, signal);
+  const isWhole = countErrors(result.progress) === 0 && result.lost === undefined;
+  const status = isWhole && (copies?.warnings ?? []).length === 0 ? 0 : 3;
   await events.done(result, status);
   // The set is complete, since the server had acknowledged all of it.
   const death = server?.death();
   if (death !== undefined) told.say(death.message);
-  told.done(result, [...events.warnings, ...(death === undefined ? [] : [death.message])]);
+  told.done(result, [...events.warnings, ...(death === undefined ? [] : [death.message])], copies);
+  if (copies?.isInterrupted === true) {
+    throw new TardisError(
+      'INTERRUPTED',
+      'interrupted, after the backup to the first store was complete',
+    );
+  }
   return status;
+}
+
+/** Brings the copies in other stores up to date; undefined if there are none. */
+async function copiesOf(
+  settings: Settings<'tardis'>,
+  signal: AbortSignal,
+): Promise<CopiesResult | undefined> {
+  if (settings.otherStores.length === 0) return undefined;
+  const { copyToOthers } = await import('./other-stores.js'); // most backups go to one store
+  return copyToOthers(settings, signal);
 }
 
 /** Errors of a connection that may be due to a dead peer. */
@@ -302,20 +321,22 @@ class RunMessages {
     this.saved?.close();
   }
 
-  done(result: BackupResult, warnings: readonly string[]): void {
+  done(result: BackupResult, warnings: readonly string[], copies: CopiesResult | undefined): void {
     const { json, stats, client, purge } = this.settings;
     this.saved?.print((chunk) => process.stdout.write(chunk));
     this.saved?.close();
-    const lines = backupLines(result, client, purge);
+    const lines = [...backupLines(result, client, purge), ...(copies?.lines ?? [])];
     for (const line of lines) this.log.write(line);
     const unpurged = result.settled && settledWarning(result.settled);
-    for (const doubt of [...result.doubts, ...(unpurged === undefined ? [] : [unpurged])]) {
+    const doubts = [...result.doubts, ...(unpurged === undefined ? [] : [unpurged])];
+    for (const doubt of [...doubts, ...(copies?.warnings ?? [])]) {
       this.log.write(doubt);
       if (!json) process.stderr.write(`tardis: ${doubt}\n`);
     }
     this.log.close();
     const named = { failed: this.named, warnings };
-    if (json) print(jsonText({ version: JSON_VERSION, ...result, ...named }));
+    const copied = copies === undefined ? {} : { copies: copies.shown };
+    if (json) print(jsonText({ version: JSON_VERSION, ...result, ...named, ...copied }));
     else lines.forEach(print);
     if (stats && !json) printStages(result);
   }

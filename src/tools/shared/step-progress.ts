@@ -1,8 +1,8 @@
 /** Progress of long work in steps, as one line. */
 import type { System } from '../../system/index.js';
-import { ProgressLine } from '../shared/progress-line.js';
-import { TimeLeft } from '../shared/time-left.js';
-import { formatCount } from '../shared/units.js';
+import { ProgressLine } from './progress-line.js';
+import { TimeLeft } from './time-left.js';
+import { formatCount } from './units.js';
 
 /** Reports how far a step is; `of` is undefined if the total is unknown. */
 type StepProgress<S extends string> = (step: S, done: number, of: number | undefined) => void;

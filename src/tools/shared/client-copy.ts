@@ -1,0 +1,105 @@
+/** Copies a client to another store, for `sonic copy` and for backups to several stores. */
+import path from 'node:path';
+import { isBucketText } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { copyClient, type CopyProgress, type CopyResult } from '../../maintenance/rewrite/index.js';
+import { displayText } from '../../model/index.js';
+import { isClientDirectory } from '../../store/index.js';
+import { byteText, realPathOf, type System, textBytes } from '../../system/index.js';
+import type { BucketChoice } from './bucket-store.js';
+import { withStepProgress } from './step-progress.js';
+import { clientPlace, storeLimits } from './local-store.js';
+import { counted, formatBytes } from './units.js';
+import { refuseInClear } from './unlock.js';
+
+const STEPS = {
+  contents: 'copying contents',
+  sets: 'copying sets:',
+  remove: 'freeing the space of deleted sets',
+} as const;
+
+/** A client to copy. */
+export interface WantedCopy {
+  readonly client: string;
+  /** Its name at the target. */
+  readonly as: string;
+}
+
+export interface CopyChoice extends BucketChoice {
+  readonly client: string;
+  readonly catalogFile: string;
+  readonly trustStore: boolean;
+  /** Undefined shows the progress only on a terminal. */
+  readonly progress: boolean | undefined;
+  readonly copyDeletes: boolean;
+  readonly wastePercent: number;
+}
+
+/** Returns the directory that is, or stands for, a store to copy to. Throws CONFIG_INVALID. */
+export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Promise<Buffer> {
+  if (!isBucketText(byteText(copyTo))) return copyTo;
+  const { enterTarget } = await import('./bucket-store.js'); // most copies go to directories
+  return enterTarget({ ...choice, database: copyTo });
+}
+
+/**
+ * Brings a client in the store `copyTo` up to date with that of the store of the choice. Throws USAGE if both are one
+ * directory, ENCRYPTION_GONE, and the errors of `copyClient`.
+ */
+export async function copyTo(
+  system: System,
+  choice: CopyChoice,
+  to: Buffer,
+  { client, as }: WantedCopy,
+  signal: AbortSignal,
+): Promise<CopyResult> {
+  const source = clientPlace({ ...choice, client });
+  const target = clientPlace({ ...choice, database: to, client: as });
+  requireOther(source, target);
+  // A copy may be older than what this machine has seen.
+  if (isClientDirectory(system, path.join(target.store, as))) {
+    refuseInClear(system, { ...choice, database: to, client: as });
+  }
+  const work = (onProgress: CopyProgress): Promise<CopyResult> =>
+    copyClient(system, {
+      source,
+      target,
+      limits: storeLimits(),
+      deletes: choice.copyDeletes,
+      wasteRatio: choice.wastePercent / 100,
+      signal,
+      onProgress,
+    });
+  return withStepProgress(system, choice.progress, STEPS, work);
+}
+
+/** Throws USAGE if the source and the target are one directory. */
+function requireOther(
+  source: ReturnType<typeof clientPlace>,
+  target: ReturnType<typeof clientPlace>,
+): void {
+  const [from, to] = [source, target].map(({ store, client }) =>
+    realPathOf(textBytes(path.join(store, client))),
+  );
+  if (from === undefined || to === undefined || !from.equals(to)) return;
+  throw new TardisError('USAGE', 'the target is the source: give another directory');
+}
+
+/** Returns the lines that report a copy. */
+export function copyLines({ client, as }: WantedCopy, to: string, result: CopyResult): string[] {
+  const { sets, leftSet, deleted, copiedBytes, lostVersions, allSets } = result;
+  const name = as === client ? `"${client}"` : `"${client}" as "${as}"`;
+  const amount = `${counted(sets.length, 'set')}, ${formatBytes(copiedBytes)}`;
+  const what = sets.length === 0 && copiedBytes === 0 ? 'nothing new' : amount;
+  const versions = lostVersions === 1 ? '1 version of a file' : `${lostVersions} versions of files`;
+  return [
+    `${name} to ${displayText(to)}: ${what}; the copy has ${counted(allSets, 'set')}.`,
+    ...(deleted.length === 0
+      ? []
+      : [`${counted(deleted.length, 'set')} deleted: ${deleted.join(', ')}.`]),
+    ...(leftSet === undefined
+      ? []
+      : [`Set ${leftSet} is not complete yet, and is left for the next run.`]),
+    ...(lostVersions === 0 ? [] : [`The contents of ${versions} are damaged or missing.`]),
+  ];
+}

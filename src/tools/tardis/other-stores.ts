@@ -1,0 +1,60 @@
+/** Brings the copies of a client in other stores up to date, after a backup to the first one. */
+import type { Settings } from '../../config/index.js';
+import { asTardisError, TardisError, toWire } from '../../errors/index.js';
+import type { CopyResult } from '../../maintenance/rewrite/index.js';
+import { displayText } from '../../model/index.js';
+import { closeSharedStores } from '../../store/index.js';
+import { byteText, nodeSystem } from '../../system/index.js';
+import { type CopyChoice, copyLines, copyTo, enterCopyTarget } from '../shared/client-copy.js';
+
+/** The result of one store, for --json. */
+type ShownCopy = { readonly to: string } & (
+  | CopyResult
+  | { readonly error: ReturnType<typeof toWire> }
+);
+
+export interface CopiesResult {
+  readonly shown: readonly ShownCopy[];
+  readonly lines: readonly string[];
+  /** A line for each store that did not get everything. */
+  readonly warnings: readonly string[];
+  readonly isInterrupted: boolean;
+}
+
+/**
+ * Copies to each store in turn; one that fails does not stop the others. The files of the source are not read again: all comes
+ * from the first store. What a store lacks since an earlier failure is copied too.
+ */
+export async function copyToOthers(
+  settings: Settings<'tardis'>,
+  signal: AbortSignal,
+): Promise<CopiesResult> {
+  const { client, otherStores } = settings;
+  const choice: CopyChoice = { ...settings, copyDeletes: false, wastePercent: 100 };
+  const wanted = { client, as: client };
+  const system = nodeSystem();
+  const shown: ShownCopy[] = [];
+  const lines: string[] = [];
+  const warnings: string[] = [];
+  for (const store of otherStores) {
+    const to = byteText(store);
+    try {
+      if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
+      const target = await enterCopyTarget(choice, store);
+      const result = await copyTo(system, choice, target, wanted, signal);
+      const [line, ...notes] = copyLines(wanted, to, result);
+      lines.push(line!, ...notes);
+      if (result.lostVersions > 0) warnings.push(...notes);
+      shown.push({ to, ...result });
+    } catch (error) {
+      const failure = asTardisError(error, `copying to ${displayText(to)}`);
+      if (failure.code === 'INTERNAL') throw error;
+      warnings.push(
+        `the backup was not copied to ${displayText(to)}: ${displayText(failure.message)} [${failure.code}]; the next run does it`,
+      );
+      shown.push({ to, error: toWire(failure) });
+    }
+  }
+  await closeSharedStores();
+  return { shown, lines, warnings, isInterrupted: signal.aborted };
+}

@@ -1,0 +1,167 @@
+/** Backups to several stores of this machine, and to a bucket. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { KEY_VARIABLES } from '../helpers/buckets.js';
+import { codeIn } from '../helpers/codes.js';
+import { backupsRunHere, jsonLines, type Outcome, run, succeed } from '../helpers/commands.js';
+import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { BUCKET, S3Server } from '../support/s3-server.js';
+
+backupsRunHere();
+
+const SECRET = 'gravel-Otter9-lamp';
+
+interface Result {
+  readonly set: number;
+  readonly progress: { readonly filesRead: number };
+  readonly copies: readonly {
+    readonly to: string;
+    readonly sets?: readonly number[];
+    readonly error?: { readonly code: string };
+  }[];
+}
+
+/** A tree, and places for stores. */
+class Lab {
+  readonly home: string;
+  readonly source: string;
+
+  constructor(t: ExecutionContext) {
+    this.home = scratch(t);
+    this.source = this.at('tree');
+    makeTree(this.source, [dir('docs', [file('a', text(1, 5000))]), file('b', noise(2, 300_000))]);
+  }
+
+  at(name: string): string {
+    return path.join(this.home, name);
+  }
+
+  run(args: readonly string[], options: { env?: Record<string, string> } = {}): Promise<Outcome> {
+    return run('tardis', ['-C', 'me', '--local', ...args, this.source], options);
+  }
+
+  /** Runs a backup, and returns its JSON. */
+  async result(args: readonly string[], status = 0): Promise<Result> {
+    const ended = await this.run([...args, '--json']);
+    if (ended.status !== status) throw new Error(`${ended.status}: ${ended.stdout}${ended.stderr}`);
+    return jsonLines<Result>(ended.stdout)[0]!;
+  }
+
+  /** Restores the newest set of a store, and returns how it differs from the tree. */
+  async restored(store: string, args: readonly string[] = []): Promise<string[]> {
+    const output = fs.mkdtempSync(this.at('out-'));
+    const from = ['-D', store, '-C', 'me', ...args];
+    await succeed('regenerate', [...from, this.source, '-o', output]);
+    return differences(look(this.source), look(path.join(output, path.basename(this.source))));
+  }
+}
+
+test('a backup goes to several stores, and files are read once', async (t) => {
+  const lab = new Lab(t);
+  const [one, two, three] = [lab.at('one'), lab.at('two'), lab.at('three')];
+  const stores = ['-D', one, '-D', two, '--also-to', three];
+  const first = await lab.result(['--create', ...stores]);
+  t.is(first.progress.filesRead, 2);
+  t.deepEqual(
+    first.copies.map(({ to, sets }) => ({ to, sets })),
+    [
+      { to: two, sets: [1] },
+      { to: three, sets: [1] },
+    ],
+  );
+  fs.appendFileSync(path.join(lab.source, 'b'), 'more');
+  const second = await lab.result(stores);
+  t.deepEqual(
+    second.copies.map(({ sets }) => sets),
+    [[2], [2]],
+  );
+  for (const store of [one, two, three]) {
+    t.deepEqual(await lab.restored(store), []);
+    await succeed('sonic', ['check', '-D', store, '-C', 'me', '--read-data']);
+  }
+});
+
+test('a store that cannot be reached is caught up by the next backup, and the others get theirs', async (t) => {
+  const lab = new Lab(t);
+  const [one, two, three] = [lab.at('one'), lab.at('no-mount/two'), lab.at('three')];
+  fs.writeFileSync(lab.at('no-mount'), 'a file');
+  const stores = ['-D', one, '-D', two, '-D', three];
+  const failed = await lab.result(['--create', ...stores], 3);
+  t.deepEqual(
+    failed.copies.map(({ error, sets }) => error === undefined && sets),
+    [false, [1]],
+  );
+  const told = await lab.run(stores);
+  t.is(told.status, 3);
+  t.regex(told.stderr, /the backup was not copied to .*no-mount\/two: .*; the next run does it/);
+  t.regex(told.stdout, /Backup set 2 .* is complete/);
+  fs.rmSync(lab.at('no-mount'));
+  fs.mkdirSync(lab.at('no-mount'));
+  const { copies } = await lab.result(stores);
+  t.deepEqual(
+    copies.map(({ sets }) => sets),
+    [[1, 2, 3], [3]],
+  );
+  t.deepEqual(await lab.restored(two), []);
+});
+
+test('AlsoTo names a bucket and a directory, for a client that encrypts', async (t) => {
+  const server = await S3Server.start({});
+  t.teardown(() => server.close());
+  const lab = new Lab(t);
+  const bucket = `s3://${BUCKET}/copies`;
+  const password = lab.at('password');
+  fs.writeFileSync(password, SECRET, { mode: 0o600 });
+  const config = lab.at('client.cfg');
+  fs.writeFileSync(
+    config,
+    `[Tardis]\nDatabase = ${lab.at('one')}\nAlsoTo = ${bucket}, ${lab.at('two')}\n`,
+  );
+  const env = {
+    ...KEY_VARIABLES,
+    TARDIS_ENDPOINT: server.url,
+    XDG_CACHE_HOME: lab.at('cache'),
+    XDG_STATE_HOME: lab.at('state'),
+  };
+  const key = ['--password-file', password];
+  for (const more of [['--create', '--crypt'], []]) {
+    const { status, stderr } = await lab.run(['--config', config, ...key, ...more], { env });
+    t.is(status, 0, stderr);
+  }
+  t.deepEqual(await lab.restored(lab.at('two'), key), []);
+  const elsewhere = {
+    ...env,
+    XDG_CACHE_HOME: lab.at('cache-2'),
+    XDG_STATE_HOME: lab.at('state-2'),
+  };
+  const output = lab.at('out');
+  const words = ['-D', bucket, '-C', 'me', ...key, lab.source, '-o', output];
+  const restored = await run('regenerate', words, { env: elsewhere });
+  t.is(restored.status, 0, restored.stderr);
+  t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
+});
+
+test('copies are made of a store of this machine, and not into itself', async (t) => {
+  const lab = new Lab(t);
+  const one = lab.at('one');
+  const same = await lab.run(['--create', '-D', one, '-D', one]);
+  t.is(codeIn(same), 'USAGE');
+  t.false(fs.existsSync(path.join(one, 'me')));
+  fs.mkdirSync(one);
+  fs.symlinkSync(one, lab.at('link'));
+  const linked = await lab.run(['--create', '-D', one, '-D', lab.at('link')]);
+  t.regex(linked.stderr, /link is the first store/);
+  const remote = await run('tardis', [
+    '-C',
+    'me',
+    '--server',
+    'localhost',
+    '-D',
+    one,
+    '-D',
+    one,
+    lab.source,
+  ]);
+  t.regex(remote.stderr, /give --local/);
+});
