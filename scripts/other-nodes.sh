@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs fast tests of what depends on the runtime, and backups, restores and checks of an encrypting client by real commands, with each
-# other Node.js that is supported. Of the files of fast tests, TEST_SEED chooses a tenth; TEST_SHARE=1 runs all. Fetches the other
+# other Node.js that is supported. TEST_SEED chooses a tenth of the files of fast tests; TEST_SHARE=1 runs all. Fetches the other
 # versions from the npm registry, compared with the hashes in runtime/others/package-lock.json: `sh scripts/other-nodes.sh`, after set-up.
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
