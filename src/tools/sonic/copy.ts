@@ -51,7 +51,7 @@ export async function copy(options: Options): Promise<number> {
   let status = 0;
   for (const wanted of clients) {
     try {
-      const result = await copyOne(system, options, target, wanted, signal);
+      const result = await copyOne(system, options, { ...wanted, copyTo: target, signal });
       if (result.lostVersions > 0) donePartly();
       if (!json) say(wanted, byteText(copyTo), result);
       shown.push({ ...wanted, ...result });
@@ -83,9 +83,12 @@ async function enterCopyTarget(options: Options, copyTo: Buffer): Promise<Buffer
 async function copyOne(
   system: System,
   options: Options,
-  copyTo: Buffer,
-  { client, as }: Wanted,
-  signal: AbortSignal,
+  {
+    client,
+    as,
+    copyTo,
+    signal,
+  }: Wanted & { readonly copyTo: Buffer; readonly signal: AbortSignal },
 ): Promise<CopyResult> {
   const source = clientPlace({ ...options, client });
   const target = clientPlace({ ...options, database: copyTo, client: as });
