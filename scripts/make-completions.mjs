@@ -1,5 +1,5 @@
-// Completions of bash, zsh and fish, made from the table of settings: make-manuals.mjs writes them. What a store
-// holds (clients, sets, days, paths in a set) they ask `sonic complete`, which is silent where it cannot tell.
+// Completions of bash, zsh and fish, made from the table of settings: make-manuals.mjs writes them. Values from
+// a store (clients, sets, days, paths in a set) come from `sonic complete`, which prints nothing if it finds none.
 import { headingOf, rowsOf, TOOLS } from '../dist/src/config/index.js';
 import { HELP } from '../dist/src/tools/index.js';
 

@@ -251,7 +251,7 @@ function neophytosDocument() {
 
 Generated from \`src/config/neophytos.ts\` by \`node scripts/make-docs.mjs\`; do not edit.
 
-Who types options of Neophytos is told the command to write; nothing is done before. Its ways are these here:
+A command with options of Neophytos does nothing, and prints the command to use instead. These are the counterparts:
 
 | there | here |
 | --- | --- |

@@ -75,7 +75,7 @@ elif [ -e runtime/bin/node ] || ! fits node; then
 fi
 export PATH
 
-# What compiled packages depend on, and where this very node has its headers, if anywhere.
+# The Node.js that packages are compiled for, and the directory of its headers, if it has one.
 node_facts=$(node -e '
   const fs = require("node:fs"), path = require("node:path");
   const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));

@@ -1,7 +1,7 @@
 /** The request, the hooks and the result of a backup. */
 import type { RatePeriod } from '../config/index.js';
 import type { ExcludeOptions } from '../excludes/index.js';
-import type { SetMarks } from '../model/index.js';
+import type { SetMarks, SetNumber } from '../model/index.js';
 import type {
   BackupProgress,
   PipelineHooks,
@@ -65,7 +65,7 @@ export interface BackupHooks extends PipelineHooks {
 }
 
 export interface BackupResult {
-  readonly set: number;
+  readonly set: SetNumber;
   readonly setName: string;
   readonly elapsedMs: number;
   readonly progress: BackupProgress;

@@ -122,7 +122,7 @@ class BackupRun {
       retrying: (retry) => hooks.onRetry?.(retry),
       failed: (error) => this.peer.fail(error),
     });
-    this.pipeline = pipelineOf(jobs, this.peer, roots, request, hooks);
+    this.pipeline = pipelineOf(jobs, this.peer, { roots, request, hooks });
   }
 
   /** Number of connections that were lost and replaced. */
@@ -277,11 +277,17 @@ function lossDoubt({ doubtfulUpTo, lostRecords }: Head<'setOpened'>): string | u
 function pipelineOf(
   jobs: JobRunner,
   peer: SealingPeer,
-  roots: readonly Root[],
-  request: BackupRequest,
-  hooks: BackupHooks,
+  {
+    roots,
+    request,
+    hooks,
+  }: {
+    readonly roots: readonly Root[];
+    readonly request: BackupRequest;
+    readonly hooks: BackupHooks;
+  },
 ): BackupPipeline {
-  const walk = {
+  const sources = {
     start: rootTasks(roots),
     files: rootFiles(roots),
     firstFreeSlot: roots.length,
@@ -290,7 +296,7 @@ function pipelineOf(
     maxDepth: request.maxDepth ?? 0,
     presence: new RootPresence(roots),
   };
-  return new BackupPipeline(jobs, peer, walk, request.settings, hooks);
+  return new BackupPipeline(jobs, { peer, sources, settings: request.settings, hooks });
 }
 
 function linkOf({ timeoutMs, compressMessages }: BackupRequest): LinkOptions {

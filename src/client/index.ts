@@ -15,3 +15,5 @@ export { rowPages } from './row-pages.js';
 export { rawRules } from './uncompressed-rules.js';
 export { missingFailures, readRoots, type Root, rootFiles, rootTasks } from './roots.js';
 export { type Settled, untilSettled } from './settling.js';
+export { requireSpace, spaceDoubt } from './quota.js';
+export { setStats } from './set-stats.js';

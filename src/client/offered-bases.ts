@@ -3,7 +3,7 @@
  * signature may arrive before it is requested; it is then buffered here.
  */
 import { TardisError } from '../errors/index.js';
-import { DIGEST_BYTES } from '../model/index.js';
+import { DIGEST_BYTES, type SlotNumber } from '../model/index.js';
 import type { OfferedBasis, SignatureSink } from '../pipeline/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES } from '../transport/index.js';
 import type { OutgoingStreams } from './outgoing-streams.js';
@@ -28,7 +28,7 @@ interface Piece {
 
 interface Offer {
   readonly number: number;
-  readonly slot: number;
+  readonly slot: SlotNumber;
   readonly key: string;
   readonly head: Head<'basis'>;
   /** Receivers of the sample and of the signature, by `isSample`. */
@@ -89,7 +89,7 @@ export class OfferedBases {
   }
 
   /** Returns the basis that is offered for a file, or undefined. */
-  find(slot: number, name: Uint8Array): OfferedBasis | undefined {
+  find(slot: SlotNumber, name: Uint8Array): OfferedBasis | undefined {
     const offer = this.byName.get(keyOf(slot, name));
     if (offer === undefined) return undefined;
     const { number, head } = offer;
@@ -157,6 +157,6 @@ export class OfferedBases {
   }
 }
 
-function keyOf(slot: number, name: Uint8Array): string {
+function keyOf(slot: SlotNumber, name: Uint8Array): string {
   return `${slot}/${Buffer.from(name).toString('latin1')}`;
 }

@@ -221,7 +221,7 @@ function readRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> {
   const fd = system.native.openDirectory(path);
   try {
     const row = system.native.statRow(path, ROOT_NAME);
-    const more = readAttributesOf(system, fd, new RowReader(row), 0, ITSELF);
+    const more = readAttributesOf(system, fd, new RowReader(row), { at: 0, name: ITSELF });
     const wholeRow = withAttributes(row, more.packed);
     return {
       path,
@@ -282,7 +282,7 @@ export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
   }));
 }
 
-/** Returns the notes for the roots themselves. */
+/** Returns the failures to note in the set: roots that are protected, and those read only in part. */
 export function rootFailures(roots: readonly Root[], held: readonly string[]): Failure[] {
   const failures: Failure[] = [];
   for (const [index, each] of roots.entries()) {

@@ -98,7 +98,11 @@ export class SealedSignature {
       if (start.length < end) return true;
       const target = decoded.subarray(0, Math.min(decoded.length, this.remaining));
       const place = { cipher, number: this.chunks };
-      decodeChunk(header.codec, chunk, start.subarray(CHUNK_HEADER_BYTES, end), target, place);
+      decodeChunk(header.codec, chunk, {
+        stored: start.subarray(CHUNK_HEADER_BYTES, end),
+        target,
+        place,
+      });
       if (!this.sink(target, false)) return false;
       this.chunks += 1;
       this.remaining -= target.length;

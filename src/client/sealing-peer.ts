@@ -11,7 +11,14 @@ import {
   type TreeSealer,
 } from '../crypto/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
-import { type ContentKeys, countRows, DIGEST_BYTES, RowReader } from '../model/index.js';
+import {
+  type ContentKeys,
+  countRows,
+  DIGEST_BYTES,
+  RowReader,
+  type SetNumber,
+  type SlotNumber,
+} from '../model/index.js';
 import type {
   BackupPeer,
   HeadBatch,
@@ -145,7 +152,7 @@ export class SealingPeer implements BackupPeer {
    * Remembers the seal of a durable set: a store that shows less from now on has lost it. Returns why it
    * cannot be remembered, or undefined.
    */
-  remember(set: number, seal: Buffer): string | undefined {
+  remember(set: SetNumber, seal: Buffer): string | undefined {
     return this.keyring && new SealMemory(this.keyring.id).write(set, ownSetSeal(seal));
   }
 
@@ -175,7 +182,7 @@ export class SealingPeer implements BackupPeer {
     return keyed;
   }
 
-  listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
+  listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
     return this.when(async () => {
       const { keyring, sealer } = this;
       if (keyring === undefined || sealer === undefined) {
@@ -250,7 +257,7 @@ export class SealingPeer implements BackupPeer {
     this.say(() => this.server.assembly(digest, sizeBytes, parts));
   }
 
-  basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined {
+  basisOf(slot: SlotNumber, name: Uint8Array): OfferedBasis | undefined {
     const { keyring, calls } = this;
     if (keyring === undefined) return this.server.basisOf(slot, name);
     const basis = this.server.basisOf(slot, keyring.names.name(name));

@@ -3,7 +3,13 @@
  * answer.
  */
 import { TardisError } from '../errors/index.js';
-import { type ContentKeys, KNOWN_BYTES, releaseMemory, RowReader } from '../model/index.js';
+import {
+  type ContentKeys,
+  KNOWN_BYTES,
+  releaseMemory,
+  RowReader,
+  type SlotNumber,
+} from '../model/index.js';
 import type {
   BackupPeer,
   HeadBatch,
@@ -170,14 +176,14 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  async listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
+  async listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
     const { wanted, gone } = await this.askListing(slot, rows, isLast);
     if (gone.length > 0) this.onMountsGone?.(slot, gone);
     return wanted;
   }
 
   /** Does the same as `listing`, and returns the seals that the server stored for unchanged entries. */
-  askListing(slot: number, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
+  askListing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
     return this.question((question) => {
       const pages = [...pagesOf(rows)];
       const open = this.listings.get(slot) ?? [];
@@ -262,7 +268,7 @@ export class ServerPeer implements BackupPeer {
     return this.streams.content(start);
   }
 
-  basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined {
+  basisOf(slot: SlotNumber, name: Uint8Array): OfferedBasis | undefined {
     return this.bases.find(slot, name);
   }
 
@@ -299,7 +305,7 @@ export class ServerPeer implements BackupPeer {
     for (const question of open) question?.reject(error);
   }
 
-  private takeDiffers(slot: number, answer: ListingAnswer): void {
+  private takeDiffers(slot: SlotNumber, answer: ListingAnswer): void {
     const open = this.listings.get(slot);
     const question = open?.[0];
     if (open === undefined || question === undefined) throw unexpected('differs');

@@ -14,6 +14,7 @@ import {
   sealIn,
   SET_SEAL_BYTES,
   SKIP_SEAL_BYTES,
+  type SlotNumber,
 } from '../model/index.js';
 import { splitSkipSeal } from '../crypto/index.js';
 import { HEAD_HELD, HEAD_SAME, type Head, Held } from '../transport/index.js';
@@ -102,7 +103,7 @@ export class SetSealer {
     same: Uint8Array,
     seals: Buffer,
   ): { slots: number[]; seals: Buffer } {
-    const moved: { slot: number; seal: Buffer }[] = [];
+    const moved: { slot: SlotNumber; seal: Buffer }[] = [];
     let at = 0;
     for (const [index, slot] of slots.entries()) {
       if (same[index] === HEAD_HELD) {
@@ -142,14 +143,14 @@ export class SetSealer {
   }
 
   /** Returns the sum over the seals of a directory's entries so far. */
-  sumOf(slot: number): SealSum {
+  sumOf(slot: SlotNumber): SealSum {
     const listing = this.open.get(slot);
     if (listing === undefined) throw new Error(`a row of slot ${slot}, which is not open`);
     return listing.sum;
   }
 
   /** Marks a directory in which the server keeps an older entry. */
-  isPartial(slot: number): void {
+  isPartial(slot: SlotNumber): void {
     const listing = this.open.get(slot);
     if (listing !== undefined) listing.isPartial = true;
   }
@@ -184,18 +185,18 @@ export class SetSealer {
     return this.tree.set({ set, name, clientTimeMs, roots, ...previous }, this.directories);
   }
 
-  private add(slot: number, place: Buffer, listing: Buffer): void {
+  private add(slot: SlotNumber, place: Buffer, listing: Buffer): void {
     const root = this.rootSlots.get(slot);
     if (root !== undefined) this.sealedRoots.add(root);
     const seal = Buffer.concat([place, listing], DIRECTORY_SEAL_BYTES);
     this.tree.addDirectories(seal, this.directories);
   }
 
-  private placeOf(slot: number): Buffer {
+  private placeOf(slot: SlotNumber): Buffer {
     return this.places.subarray(slot * SEAL_BYTES, (slot + 1) * SEAL_BYTES);
   }
 
-  private setPlace(slot: number, place: Buffer): void {
+  private setPlace(slot: SlotNumber, place: Buffer): void {
     const end = (slot + 1) * SEAL_BYTES;
     if (end > this.places.length) {
       const larger = Buffer.alloc(Math.max(2 * this.places.length, end));

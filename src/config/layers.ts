@@ -235,7 +235,7 @@ function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileSt
       const where = `${style.shown}:${entry.line}`;
       if (asksNothing(style.kind, entry.key, entry.text)) continue;
       const meant = known.get(entry.key.toLowerCase());
-      if (meant === undefined) throw unknownKey(section, entry, where, style, known);
+      if (meant === undefined) throw unknownKey(section, entry, { where, style, known });
       for (const [name, row] of meant.rows) {
         const value = parseValue(entry.text, row, `${where}: ${entry.key}`);
         if (wanted.has(name)) layer.set(name, { value, source: style.source, where });
@@ -265,9 +265,11 @@ function keysOf(section: IniSection, style: FileStyle): Keys {
 function unknownKey(
   section: IniSection,
   entry: IniEntry,
-  where: string,
-  style: FileStyle,
-  known: Keys,
+  {
+    where,
+    style,
+    known,
+  }: { readonly where: string; readonly style: FileStyle; readonly known: Keys },
 ): TardisError {
   refuseAbsent(style.kind, entry.key, where);
   const hint = nearestHint(

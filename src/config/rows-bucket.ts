@@ -1,4 +1,4 @@
-/** Settings of stores in buckets (S3). What is not given comes from the environment of other S3 tools. */
+/** Settings of stores in buckets (S3). Missing ones are taken from the environment of other S3 tools. */
 import type { SettingTable } from './row.js';
 import { REPORTING, type Tool } from './tools.js';
 
@@ -44,7 +44,7 @@ export const BUCKET_ROWS = {
     flags: '--addressing <where>',
     clientKey: 'Addressing',
     help: 'where the name of the bucket is in its URL: path, host, or auto (host at AWS, otherwise path)',
-    test: 'sonic bucket puts the name of the bucket where it is told to',
+    test: 'sonic bucket puts the name of the bucket into path or host, by --addressing',
   },
   bucketCa: {
     type: 'path',
@@ -53,7 +53,7 @@ export const BUCKET_ROWS = {
     variable: 'TARDIS_BUCKET_CA',
     clientKey: 'BucketCA',
     help: 'certificates (PEM) that the endpoint is checked with, instead of those that this machine trusts',
-    test: 'sonic bucket trusts the authority it is given, and no other',
+    test: 'sonic bucket trusts the given authority, and no other',
   },
   singleWriter: {
     type: 'bool',

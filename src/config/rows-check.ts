@@ -8,7 +8,7 @@ export const CHECK_ROWS = {
     flags: '--read-data [what]',
     preset: 'all',
     help: 'also read the stored data: all of it, part n of t (n/t), or a share (5%) or amount (10G) of what was read longest ago',
-    test: 'a check reads parts, shares and amounts, and goes round the store',
+    test: 'a check reads parts, shares and amounts of the data, and in turn all of it',
   },
   readDataAgeDays: {
     type: 'int',
@@ -18,7 +18,7 @@ export const CHECK_ROWS = {
     tools: ['sonic check'],
     flags: '--read-data-age <days>',
     help: 'skip data that was read without an error less than this many days ago; 0: skip none',
-    test: 'what was read a short time ago is left out if that is wanted',
+    test: 'a check skips data that was read within the given days',
   },
   mark: {
     type: 'bool',
@@ -27,7 +27,7 @@ export const CHECK_ROWS = {
     flags: '--mark',
     negatable: true,
     help: 'mark damaged data in the store, so that the next backup sends it again',
-    test: 'damage that a check has marked is healed by the next backup',
+    test: 'the next backup repairs damage that a check has marked',
   },
   againstSource: {
     type: 'bool',
@@ -51,7 +51,7 @@ export const CHECK_ROWS = {
     tools: ['sonic rebuild'],
     flags: '--from-backup',
     help: 'start from the newest copy of the catalog (DBBackups) and read only what was written after it; without a usable copy, read everything',
-    test: 'a catalog is made anew from its newest copy, and from older ones if that is no good',
+    test: 'a catalog is rebuilt from its newest copy, and from older ones if that is damaged',
   },
   packsOnly: {
     type: 'bool',
@@ -59,7 +59,7 @@ export const CHECK_ROWS = {
     tools: ['sonic rebuild'],
     flags: '--packs-only',
     help: 'use only the packs, even if the catalog or a copy of it still has what damaged packs have lost',
-    test: 'a rebuild with --packs-only takes nothing from the catalog that was there',
+    test: 'a rebuild with --packs-only takes nothing from the old catalog',
   },
   dbBackups: {
     type: 'int',

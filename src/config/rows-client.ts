@@ -29,7 +29,7 @@ export const CLIENT_ROWS = {
     negatable: true,
     clientKey: 'Local',
     help: 'write to a store on this machine, through a server that is started for this run; not if --server is set with a higher precedence',
-    test: 'a job may say Local and its own LocalServerCmd',
+    test: 'a job may have Local and a LocalServerCmd of its own',
   },
   localConfig: {
     type: 'path',
@@ -45,7 +45,7 @@ export const CLIENT_ROWS = {
     flags: '--local-server-cmd <command>',
     clientKey: 'LocalServerCmd',
     help: 'command that runs the --local server',
-    test: 'a job may say Local and its own LocalServerCmd',
+    test: 'a job may have Local and a LocalServerCmd of its own',
   },
   create: {
     type: 'bool',
@@ -53,7 +53,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '--create',
     help: 'create the client first (with --local also the store); an interrupted first backup is continued',
-    test: 'every set keeps what was there, whatever changes after it',
+    test: 'every set shows the tree as it was, whatever changes later',
   },
   setName: {
     type: 'text',
@@ -61,7 +61,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '--name <name>',
     help: 'name of the backup set',
-    test: 'every set keeps what was there, whatever changes after it',
+    test: 'every set shows the tree as it was, whatever changes later',
   },
   sendConfig: {
     type: 'bool',
@@ -72,7 +72,7 @@ export const CLIENT_ROWS = {
     variable: 'TARDIS_SEND_CONFIG',
     clientKey: 'SendClientConfig',
     help: 'send the settings of this run, without secrets, to the server, which stores them with the set',
-    test: 'what a client was set to is sent, kept with the set, and shown, unless either end does not want it',
+    test: 'the settings of a client are sent, stored with the set, and shown, unless either end switches that off',
   },
   stats: {
     type: 'bool',
@@ -82,7 +82,7 @@ export const CLIENT_ROWS = {
     negatable: true,
     clientKey: 'Stats',
     help: 'print statistics of every stage',
-    test: 'figures of the stages are printed when asked for',
+    test: '--stats prints statistics of the stages',
   },
   verbosity: {
     type: 'count',
@@ -103,7 +103,7 @@ export const CLIENT_ROWS = {
     negatable: true,
     clientKey: 'Report',
     help: 'print the names of everything that was saved, at the end',
-    test: 'Report names what was saved, and nothing else',
+    test: 'Report lists what was saved, and nothing else',
   },
   logFiles: {
     type: 'paths',
@@ -112,7 +112,7 @@ export const CLIENT_ROWS = {
     flags: '--logfile <file>',
     clientKey: 'LogFiles',
     help: 'also write messages to this file; may be repeated',
-    test: 'LogFiles take what is told, and how it ended',
+    test: 'LogFiles receive the messages of a backup, and its result',
   },
   paths: {
     type: 'paths',
@@ -120,7 +120,7 @@ export const CLIENT_ROWS = {
     tools: ['regenerate', 'lstardis', 'tardiff'],
     argument: '[path...]',
     help: 'paths as they were backed up',
-    test: 'names that are no UTF-8 are given as arguments, and come back',
+    test: 'names that are not UTF-8 can be arguments, and are restored',
   },
   numericIds: {
     type: 'bool',
@@ -128,6 +128,6 @@ export const CLIENT_ROWS = {
     tools: ['regenerate', 'lstardis'],
     flags: '--numeric-ids',
     help: 'use the numbers of owners and groups instead of their names',
-    test: 'owners come back by their names, or by numbers if that is asked for',
+    test: 'owners are restored by name, or by number with --numeric-ids',
   },
 } as const satisfies SettingTable;

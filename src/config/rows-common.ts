@@ -66,7 +66,7 @@ export const COMMON_ROWS = {
     clientKey: 'Timeout',
     serverKey: 'Timeout',
     help: 'seconds without a message after which a connection is closed',
-    test: 'a silent peer is given up after Timeout, at both ends',
+    test: 'a connection to a silent peer is closed after Timeout, at both ends',
   },
   reconnectSeconds: {
     type: 'seconds',
@@ -77,7 +77,7 @@ export const COMMON_ROWS = {
     flags: '--reconnect <seconds>',
     clientKey: 'Reconnect',
     help: 'seconds to keep trying to connect, at the start or when a connection is lost; 0: do not retry',
-    test: 'Reconnect is how long a lost connection is tried again, and 0 not at all',
+    test: 'Reconnect is the time for which a lost connection is retried; 0 means no retry',
   },
   catalogFile: {
     type: 'name',
@@ -94,7 +94,7 @@ export const COMMON_ROWS = {
     tools: CLIENT_TOOLS,
     flags: '--config <file>',
     help: 'client configuration file; may be repeated, later files take precedence',
-    test: 'of several configuration files the later ones count more',
+    test: 'of several configuration files the later ones take precedence',
   },
   job: {
     type: 'text',
@@ -130,7 +130,7 @@ export const COMMON_ROWS = {
     flags: '--progress',
     negatable: true,
     help: 'show progress (default: only on a terminal)',
-    test: 'progress is shown when asked for, in a pipe too',
+    test: '--progress shows progress in a pipe too',
   },
   profile: {
     type: 'choice',
@@ -143,7 +143,7 @@ export const COMMON_ROWS = {
     serverKey: 'TuningProfile',
     isTuning: true,
     help: 'kind of machine to tune for: pi, desktop, or auto (by processors and memory)',
-    test: 'a profile gives the defaults of tuning, and what is given wins over it',
+    test: 'a profile sets defaults for tuning, and given settings take precedence',
   },
   workers: {
     type: 'int',
@@ -163,7 +163,7 @@ export const COMMON_ROWS = {
     tools: ['regenerate', 'lstardis'],
     flags: '-b, --backup <set>',
     help: 'read this set (number or name; default: the newest complete set)',
-    test: 'every set keeps what was there, whatever changes after it',
+    test: 'every set shows the tree as it was, whatever changes later',
   },
   recentSet: {
     type: 'text',

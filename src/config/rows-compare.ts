@@ -1,7 +1,7 @@
 /** Settings of the commands that compare versions: `tardiff` and `sonic diff`. */
 import type { SettingTable } from './row.js';
 
-const SHOWN = 'what differs is shown unified, in context, side by side, or whole';
+const SHOWN = 'differences are printed in unified or context form, side by side, or in full';
 
 export const COMPARE_ROWS = {
   comparedSets: {
@@ -26,7 +26,7 @@ export const COMPARE_ROWS = {
     tools: ['sonic diff'],
     argument: '[word...]',
     help: 'two backup sets (numbers, names or dates in words), then paths to compare (default: all)',
-    test: 'sonic diff tells what differs between two sets, here and through a server',
+    test: 'sonic diff shows the differences of two sets, in a store and through a server',
   },
   unifiedLines: {
     type: 'int',
@@ -81,7 +81,7 @@ export const COMPARE_ROWS = {
     tools: ['tardiff'],
     flags: '-l, --list',
     help: 'only list what differs, without showing lines',
-    test: 'directories are compared: what is new, gone and changed',
+    test: 'directories are compared: new, deleted and changed entries',
   },
   recurseInto: {
     type: 'bool',
@@ -90,7 +90,7 @@ export const COMPARE_ROWS = {
     flags: '-r, --recurse',
     negatable: true,
     help: 'also compare subdirectories',
-    test: 'directories are compared: what is new, gone and changed',
+    test: 'directories are compared: new, deleted and changed entries',
   },
   newFile: {
     type: 'bool',
@@ -98,7 +98,7 @@ export const COMPARE_ROWS = {
     tools: ['tardiff'],
     flags: '-N, --new-file',
     help: 'also show the lines of files that exist on one side only',
-    test: 'directories are compared: what is new, gone and changed',
+    test: 'directories are compared: new, deleted and changed entries',
   },
   metadata: {
     type: 'bool',
@@ -106,7 +106,7 @@ export const COMPARE_ROWS = {
     tools: ['tardiff', 'sonic diff'],
     flags: '-M, --metadata',
     help: 'also compare permissions, owners, times and attributes',
-    test: 'metadata that differs is told if that is asked for',
+    test: 'metadata that differs is reported with --metadata',
   },
   showsBinary: {
     type: 'bool',
@@ -115,7 +115,7 @@ export const COMPARE_ROWS = {
     flags: '-B, --binary',
     negatable: true,
     help: 'also show the lines of binary files',
-    test: 'binary and large files are told, not shown',
+    test: 'binary and large files are only reported to differ',
   },
   mostShownBytes: {
     type: 'size',
@@ -125,7 +125,7 @@ export const COMPARE_ROWS = {
     tools: ['tardiff'],
     flags: '--max-size <size>',
     help: 'do not show the lines of larger files, only report that they differ',
-    test: 'binary and large files are told, not shown',
+    test: 'binary and large files are only reported to differ',
   },
   reducePath: {
     type: 'text',

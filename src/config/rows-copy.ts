@@ -16,7 +16,7 @@ export const COPY_ROWS = {
     tools: ['sonic copy'],
     flags: '--to <dir>',
     help: 'store to copy to: a directory, which is created if it does not exist, or s3://BUCKET/PREFIX',
-    test: 'a copy shows every set as the source does, and gives the same files back',
+    test: 'a copy shows every set as the source does, and restores the same files',
   },
   copyAs: {
     type: 'text',

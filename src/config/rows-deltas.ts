@@ -10,7 +10,7 @@ export const DELTA_ROWS = {
     negatable: true,
     clientKey: 'Full',
     help: 'send no deltas, and replace stored deltas of saved files with whole files',
-    test: 'Full sends whole files, in place of deltas too',
+    test: 'Full sends whole files instead of deltas',
   },
   maxDeltaChain: {
     type: 'int',
@@ -30,7 +30,7 @@ export const DELTA_ROWS = {
     tools: ['tardisd'],
     serverKey: 'MaxChangePercent',
     help: 'request the whole file if it grew or shrank by more than this, or if more than this of it is new',
-    test: 'MaxChangePercent decides which files are wanted whole',
+    test: 'MaxChangePercent decides which files are requested in full',
   },
   saveFull: {
     type: 'bool',

@@ -9,7 +9,7 @@ export const EXCLUDE_ROWS = {
     flags: '-x, --exclude <glob>',
     clientKey: 'ExcludePatterns',
     help: 'exclude what matches this pattern; may be repeated',
-    test: 'patterns come from option and key, and may hold any byte',
+    test: 'patterns come from option and key, and may contain any byte',
   },
   excludeFiles: {
     type: 'paths',
@@ -27,7 +27,7 @@ export const EXCLUDE_ROWS = {
     flags: '--exclude-dir <dir>',
     clientKey: 'ExcludeDirs',
     help: 'exclude this directory; may be repeated',
-    test: 'directories are left out by --exclude-dir and ExcludeDirs',
+    test: '--exclude-dir and ExcludeDirs exclude directories',
   },
   globalExcludeFile: {
     type: 'path',
@@ -93,7 +93,7 @@ export const EXCLUDE_ROWS = {
     negatable: true,
     clientKey: 'SkipCaches',
     help: 'exclude the contents of directories with a valid CACHEDIR.TAG',
-    test: 'caches are left out by --skip-caches and SkipCaches, if their tag is valid',
+    test: '--skip-caches and SkipCaches exclude caches with a valid tag',
   },
   ignoreCvs: {
     type: 'bool',
@@ -103,7 +103,7 @@ export const EXCLUDE_ROWS = {
     negatable: true,
     clientKey: 'IgnoreCVS',
     help: 'exclude what CVS ignores, and the files of CVS, RCS, SVN, git and others',
-    test: '--cvs-ignore and IgnoreCVS leave out files of version control',
+    test: '--cvs-ignore and IgnoreCVS exclude files of version control',
   },
   excludeNoAccess: {
     type: 'bool',
@@ -113,7 +113,7 @@ export const EXCLUDE_ROWS = {
     negatable: true,
     clientKey: 'ExcludeNoAccess',
     help: 'exclude what this user may not read, instead of reporting it',
-    test: '--exclude-no-access and ExcludeNoAccess leave out what may not be read',
+    test: '--exclude-no-access and ExcludeNoAccess exclude what the user may not read',
   },
   excludeNoDump: {
     type: 'bool',
@@ -123,7 +123,7 @@ export const EXCLUDE_ROWS = {
     negatable: true,
     clientKey: 'ExcludeNoDump',
     help: 'exclude what has the attribute "no dump" (chattr +d)',
-    test: '--exclude-nodump and ExcludeNoDump leave out what has the attribute',
+    test: '--exclude-nodump and ExcludeNoDump exclude files with the attribute',
   },
   maxFileSize: {
     type: 'size',
@@ -134,7 +134,7 @@ export const EXCLUDE_ROWS = {
     flags: '--max-file-size <size>',
     clientKey: 'MaxFileSize',
     help: 'exclude files larger than this; 0: no limit',
-    test: '--max-file-size and MaxFileSize leave out larger files',
+    test: '--max-file-size and MaxFileSize exclude larger files',
   },
   explain: {
     type: 'paths',

@@ -8,7 +8,7 @@ export const FILTER_ROWS = {
     flags: '--filter-file <file>',
     clientKey: 'FilterFile',
     help: 'exclude what no line of this file accepts; each line is a kind, accept or reject, and a regular expression',
-    test: 'a filter file comes from option and key, and leaves out what it does not accept',
+    test: 'a filter file comes from option and key, and excludes what it does not accept',
   },
   makeSampleFilterFile: {
     type: 'bool',
@@ -16,7 +16,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--make-sample-filter-file',
     help: 'write filter.example and do nothing else',
-    test: '--make-sample-filter-file writes a file that is of use, and none over another',
+    test: '--make-sample-filter-file writes a usable file, and never replaces one',
   },
   cryptFilterFile: {
     type: 'path',
@@ -24,7 +24,7 @@ export const FILTER_ROWS = {
     flags: '--efilter-file, --crypt-filter-file <file>',
     clientKey: 'CryptFilterFile',
     help: 'how to encrypt contents: lines of #tag,algorithm, each followed by its filters',
-    test: 'contents are encrypted as file and default say, and come back from everywhere',
+    test: 'contents are encrypted by filter file and default, and can be restored in every way',
   },
   defaultCrypt: {
     type: 'choice',
@@ -34,6 +34,6 @@ export const FILTER_ROWS = {
     flags: '--def-crypt <algorithm>',
     clientKey: 'DefaultCrypt',
     help: 'how to encrypt all other contents: aes, chacha, none, or auto (the best one for this processor)',
-    test: 'contents are encrypted as file and default say, and come back from everywhere',
+    test: 'contents are encrypted by filter file and default, and can be restored in every way',
   },
 } as const satisfies SettingTable;

@@ -11,7 +11,7 @@ export const HOOK_ROWS = {
     flags: '--hook-before <command>',
     clientKey: 'HookBefore',
     help: 'command to run before the backup; if it fails, the backup does not start',
-    test: 'hooks run before, after, on failure and on warning, and are told what happened',
+    test: 'hooks run before, after, on failure and on warning, and receive the result',
   },
   hookAfter: {
     type: 'command',
@@ -19,7 +19,7 @@ export const HOOK_ROWS = {
     flags: '--hook-after <command>',
     clientKey: 'HookAfter',
     help: 'command to run at the end, whether the backup succeeded or not',
-    test: 'hooks run before, after, on failure and on warning, and are told what happened',
+    test: 'hooks run before, after, on failure and on warning, and receive the result',
   },
   hookFailure: {
     type: 'command',
@@ -28,7 +28,7 @@ export const HOOK_ROWS = {
     clientKey: 'HookFailure',
     serverKey: 'HookFailure',
     help: 'command to run when a backup has failed',
-    test: 'hooks run before, after, on failure and on warning, and are told what happened',
+    test: 'hooks run before, after, on failure and on warning, and receive the result',
   },
   hookWarning: {
     type: 'command',
@@ -36,7 +36,7 @@ export const HOOK_ROWS = {
     flags: '--hook-warning <command>',
     clientKey: 'HookWarning',
     help: 'command to run when a backup is complete, but with warnings',
-    test: 'hooks run before, after, on failure and on warning, and are told what happened',
+    test: 'hooks run before, after, on failure and on warning, and receive the result',
   },
   hookSeconds: {
     type: 'seconds',
@@ -57,7 +57,7 @@ export const HOOK_ROWS = {
     isSecret: true,
     clientKey: 'UrlStart',
     help: 'http(s) URL to request when a backup starts',
-    test: 'addresses are told of start, success and failure',
+    test: 'web addresses are requested at start, success and failure',
   },
   urlSuccess: {
     type: 'text',
@@ -66,7 +66,7 @@ export const HOOK_ROWS = {
     isSecret: true,
     clientKey: 'UrlSuccess',
     help: 'http(s) URL to request when a backup is complete',
-    test: 'addresses are told of start, success and failure',
+    test: 'web addresses are requested at start, success and failure',
   },
   urlFailure: {
     type: 'text',
@@ -75,7 +75,7 @@ export const HOOK_ROWS = {
     isSecret: true,
     clientKey: 'UrlFailure',
     help: 'http(s) URL to request when a backup has failed',
-    test: 'addresses are told of start, success and failure',
+    test: 'web addresses are requested at start, success and failure',
   },
   urlMethod: {
     type: 'choice',
@@ -85,7 +85,7 @@ export const HOOK_ROWS = {
     flags: '--url-method <method>',
     clientKey: 'UrlMethod',
     help: 'GET sends no data; POST sends what a hook receives, as JSON',
-    test: 'addresses are told of start, success and failure',
+    test: 'web addresses are requested at start, success and failure',
   },
   urlSeconds: {
     type: 'seconds',
@@ -106,7 +106,7 @@ export const HOOK_ROWS = {
     clientKey: 'MailTo',
     serverKey: 'MailTo',
     help: 'address to mail when a backup has failed or has not saved everything (from a server also when one is overdue); may be repeated',
-    test: 'a failed backup is told by mail',
+    test: 'a failed backup sends mail',
   },
   mailFrom: {
     type: 'text',
@@ -117,7 +117,7 @@ export const HOOK_ROWS = {
     clientKey: 'MailFrom',
     serverKey: 'MailFrom',
     help: 'sender address of such mail',
-    test: 'a failed backup is told by mail',
+    test: 'a failed backup sends mail',
   },
   mailCommand: {
     type: 'command',
@@ -127,6 +127,6 @@ export const HOOK_ROWS = {
     clientKey: 'MailCommand',
     serverKey: 'MailCommand',
     help: 'command that reads a mail from standard input and sends it to the addresses in its To line',
-    test: 'a failed backup is told by mail',
+    test: 'a failed backup sends mail',
   },
 } as const satisfies SettingTable;

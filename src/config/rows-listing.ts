@@ -1,8 +1,8 @@
 /** Settings of the listings of `lstardis`. */
 import type { SettingTable } from './row.js';
 
-const SHOWN = 'lstardis shows what is asked for of each entry, in the order that is asked for';
-const VERSIONS = 'versions are listed by change, by content, by set, by period, or the last one';
+const SHOWN = 'lstardis shows the chosen columns of each entry, in the chosen order';
+const VERSIONS = 'versions are listed by change, content, set or period, or only the last one';
 const WITHIN = 'versions and sets are listed within a range of sets or dates';
 
 export const LISTING_ROWS = {
@@ -37,7 +37,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '--recurse',
     help: 'also list subdirectories',
-    test: 'lstardis goes down into directories, as deep as it may',
+    test: 'lstardis lists directories recursively, down to a given depth',
   },
   listingDepth: {
     type: 'int',
@@ -47,7 +47,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '--maxdepth <n>',
     help: 'with --recurse: do not enter directories this deep; 0: no limit',
-    test: 'lstardis goes down into directories, as deep as it may',
+    test: 'lstardis lists directories recursively, down to a given depth',
   },
   globs: {
     type: 'bool',
@@ -62,7 +62,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '--find <pattern>',
     help: 'find all versions, in all sets, of names that match a pattern (*, ?, [a-z]) or contain a word; if it has a slash, the directories above must match, too; only below the given paths, if any',
-    test: 'names are found in all sets, deleted ones too, the newest version first',
+    test: 'names are found in all sets, the newest version first, deleted files too',
   },
   sortBy: {
     type: 'choice',
@@ -136,7 +136,7 @@ export const LISTING_ROWS = {
     flags: '--color',
     negatable: true,
     help: 'show colors (default: on a terminal, unless NO_COLOR is set)',
-    test: 'lstardis colors what TARDIS_LS_COLORS says',
+    test: 'lstardis uses the colors of TARDIS_LS_COLORS',
   },
   colors: {
     type: 'text',
@@ -144,7 +144,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     variable: 'TARDIS_LS_COLORS',
     help: 'colors of lstardis: part=style,style joined by colons (parts: header, directory, link, file, executable, other, gone); other names are colored by LS_COLORS',
-    test: 'lstardis colors what TARDIS_LS_COLORS says',
+    test: 'lstardis uses the colors of TARDIS_LS_COLORS',
   },
   versions: {
     type: 'choice',

@@ -3,8 +3,8 @@ import { MAX_PRIORITY } from '../model/index.js';
 import type { SettingTable } from './row.js';
 import { MARKING } from './tools.js';
 
-const TOLD = 'tags, priority and whether a set may go early are told with its backup';
-const CHANGED = 'sets get tags, locks, priorities and other names, here and through a server';
+const TOLD = 'a backup gives its set tags, a priority, and the mark that it may be deleted early';
+const CHANGED = 'sets get tags, locks, priorities and new names, in a store and through a server';
 
 export const MARK_ROWS = {
   tags: {

@@ -8,7 +8,7 @@ export const MOUNT_ROWS = {
     tools: ['tardisfs'],
     argument: '[path...]',
     help: 'directory to mount at, after an optional source as in /etc/fstab',
-    test: 'a store is mounted by a line of fstab, and as options say',
+    test: 'a store is mounted by a line of fstab, with its options',
   },
   mountOptions: {
     type: 'texts',
@@ -16,7 +16,7 @@ export const MOUNT_ROWS = {
     tools: ['tardisfs'],
     flags: '-o, --options <name[=value],...>',
     help: 'options, separated by commas: the names of the long options, and those of mount(8)',
-    test: 'a store is mounted by a line of fstab, and as options say',
+    test: 'a store is mounted by a line of fstab, with its options',
   },
   foreground: {
     type: 'bool',
@@ -32,7 +32,7 @@ export const MOUNT_ROWS = {
     tools: ['tardisfs'],
     flags: '--allow-other',
     help: 'let all users in; the permissions of each entry then apply to them',
-    test: 'other users see what the permissions in the set let them see',
+    test: 'other users see only what the permissions in the set allow',
   },
   defaultPermissions: {
     type: 'bool',
@@ -40,7 +40,7 @@ export const MOUNT_ROWS = {
     tools: ['tardisfs'],
     flags: '--default-permissions',
     help: 'let the kernel check the permissions of each entry (always with --allow-other)',
-    test: 'other users see what the permissions in the set let them see',
+    test: 'other users see only what the permissions in the set allow',
   },
   noExec: {
     type: 'bool',
@@ -48,6 +48,6 @@ export const MOUNT_ROWS = {
     tools: ['tardisfs'],
     flags: '--noexec',
     help: 'do not let programs in the sets be run',
-    test: 'a store is mounted by a line of fstab, and as options say',
+    test: 'a store is mounted by a line of fstab, with its options',
   },
 } as const satisfies SettingTable;

@@ -5,7 +5,8 @@ import type { Tool } from './tools.js';
 const REKEY_TOOLS = ['sonic rekey', 'sonic encrypt'] as const satisfies readonly Tool[];
 /** Commands that rewrite a client. */
 const ANEW_TOOLS = [...REKEY_TOOLS, 'sonic forget-path'] as const satisfies readonly Tool[];
-const FORGOTTEN = 'a path is forgotten: shown before, taken back, and gone when its time is over';
+const FORGOTTEN =
+  'a path is forgotten: the request is previewed, can be undone, and is carried out when due';
 
 export const REKEY_ROWS = {
   allSteps: {
@@ -14,7 +15,7 @@ export const REKEY_ROWS = {
     tools: ['sonic encrypt'],
     flags: '--all',
     help: 'run all steps; this is always done, and the option exists only because encryptDB had it',
-    test: 'an unencrypted client is encrypted, and shows and gives back what it did',
+    test: 'an unencrypted client is encrypted, and then lists and restores as before',
   },
   yes: {
     type: 'bool',
@@ -22,7 +23,7 @@ export const REKEY_ROWS = {
     tools: REKEY_TOOLS,
     flags: '--yes',
     help: 'remove the old generation at the end without asking; needed if there is no terminal',
-    test: 'the old generation is removed by nobody who was not asked',
+    test: 'the old generation is removed only after confirmation',
   },
   verify: {
     type: 'bool',
@@ -31,7 +32,7 @@ export const REKEY_ROWS = {
     flags: '--verify',
     negatable: true,
     help: 'read all contents of the new generation before it replaces the old one',
-    test: 'a new generation is read before the switch, unless that is left out',
+    test: 'a new generation is verified before the switch, unless an option omits that',
   },
   acceptDamage: {
     type: 'bool',
@@ -39,7 +40,7 @@ export const REKEY_ROWS = {
     tools: ANEW_TOOLS,
     flags: '--accept-damage',
     help: 'continue without contents that are already damaged or missing',
-    test: 'damaged contents hold a re-key up until they are given up by name',
+    test: 'damaged contents stop a re-key until an option gives them up',
   },
   pathsToForget: {
     type: 'paths',
@@ -103,6 +104,6 @@ export const REKEY_ROWS = {
     tools: ANEW_TOOLS,
     flags: '--abort',
     help: 'remove what an unfinished run has written; the client stays as it is',
-    test: 'an unfinished run is given up, and the client is as it was',
+    test: 'an unfinished run is discarded, and the client is as it was',
   },
 } as const satisfies SettingTable;

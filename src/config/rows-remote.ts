@@ -76,7 +76,7 @@ export const REMOTE_ROWS = {
     flags: '--trusted-proxies <address>',
     serverKey: 'TrustedProxies',
     help: 'address of a proxy, or block of addresses (10.0.0.0/8), whose X-Forwarded-For says where a request over HTTP comes from; may be repeated',
-    test: 'TrustedProxies counts strangers behind a proxy one by one',
+    test: 'clients behind a proxy of TrustedProxies are counted one by one',
   },
   compress: {
     type: 'bool',
@@ -86,7 +86,7 @@ export const REMOTE_ROWS = {
     negatable: true,
     serverKey: 'Compress',
     help: 'compress answers in JSON over HTTP, if the requester accepts it',
-    test: 'Compress and AllowCache are what answers say',
+    test: 'Compress and AllowCache decide the headers of answers',
   },
   allowCache: {
     type: 'bool',
@@ -96,6 +96,6 @@ export const REMOTE_ROWS = {
     negatable: true,
     serverKey: 'AllowCache',
     help: 'let requesters over HTTP keep contents of complete sets for an hour',
-    test: 'Compress and AllowCache are what answers say',
+    test: 'Compress and AllowCache decide the headers of answers',
   },
 } as const satisfies SettingTable;

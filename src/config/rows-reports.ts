@@ -1,8 +1,8 @@
 /** Settings of reports on sets, and of settings that are stored with a client. */
 import type { SettingTable } from './row.js';
 
-const FILES = 'sonic files tells what a set has that another has not, and the reverse';
-const KEPT = 'settings are kept with a client, shown and removed, here and through a server';
+const FILES = 'sonic files lists what one set has and another lacks, and the reverse';
+const KEPT = 'settings of a client are stored, shown and removed, in a store and through a server';
 
 export const REPORT_ROWS = {
   setsToShow: {
@@ -11,7 +11,7 @@ export const REPORT_ROWS = {
     tools: ['sonic info', 'sonic files'],
     argument: '[set...]',
     help: 'numbers or names of backup sets, or first-last (default: the newest complete set)',
-    test: 'sonic info tells all that is known of sets',
+    test: 'sonic info shows all details of sets',
   },
   since: {
     type: 'text',

@@ -7,7 +7,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate', 'lstardis'],
     flags: '-d, --date <when>',
     help: 'read the newest complete set begun by then ("3 days ago", 03/15/2014, yesterday, 3D)',
-    test: 'a date chooses the newest complete set begun by then',
+    test: 'a date chooses the newest complete set that began by then',
   },
   last: {
     type: 'bool',
@@ -15,7 +15,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '-l, --last',
     help: 'restore the newest version of each path in any complete set',
-    test: 'the last version of a path that is gone from the newest set',
+    test: 'the last version of a path is restored, even if the newest set lacks the path',
   },
   all: {
     type: 'bool',
@@ -39,7 +39,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--authenticate',
     help: 'restore only what the seals of an encrypting client prove, and stop at the first entry that they do not prove',
-    test: '--authenticate restores what is proven, and stops at what is not',
+    test: '--authenticate restores what is proven, and stops at anything else',
   },
   allowUnproven: {
     type: 'bool',
@@ -47,7 +47,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate', 'lstardis', 'tardisfs', 'tardis-web'],
     flags: '--allow-unproven',
     help: 'also read sets of an encrypting client that do not match their seals, for example after packs were lost; each entry is proven on its own (regenerate and lstardis end with status 3 if something is not proven)',
-    test: 'what a loss of packs leaves of sealed sets is restored with --allow-unproven, and status 3',
+    test: '--allow-unproven restores what a loss of packs leaves of sealed sets, with status 3',
   },
   include: {
     type: 'paths', // patterns are bytes, like names
@@ -72,7 +72,7 @@ export const RESTORE_ROWS = {
     flags: '--recurse',
     negatable: true,
     help: 'restore directories with their contents',
-    test: 'directories come empty by --no-recurse',
+    test: '--no-recurse restores directories without their contents',
   },
   output: {
     type: 'path',
@@ -80,7 +80,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '-o, --output <dir>',
     help: 'directory to restore into',
-    test: 'names that are no UTF-8 are given as arguments, and come back',
+    test: 'names that are not UTF-8 can be arguments, and are restored',
   },
   hierarchy: {
     type: 'bool',
@@ -103,14 +103,14 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--tar <file>',
     help: 'write a tar archive (pax) instead; - is standard output',
-    test: 'a tar archive unpacks to the very same tree',
+    test: 'a tar archive unpacks to an identical tree',
   },
   zip: {
     type: 'path',
     tools: ['regenerate'],
     flags: '--zip <file>',
     help: 'write a zip archive instead; - is standard output',
-    test: 'a zip archive unpacks to the very same files with unzip, bsdtar and Python',
+    test: 'a zip archive unpacks to identical files with unzip, bsdtar and Python',
   },
   overwrite: {
     type: 'choice',
@@ -119,7 +119,7 @@ export const RESTORE_ROWS = {
     flags: '-O, --overwrite [when]',
     preset: 'always',
     help: 'replace existing files that differ: always; newer or older: only if the version in the set is; never: keep them (without this option they stay, and are reported as errors)',
-    test: 'what is there and differs makes way as --overwrite says',
+    test: 'existing files that differ are replaced as --overwrite allows',
   },
   compareContents: {
     type: 'bool',
@@ -127,7 +127,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate', 'tardiff'],
     flags: '--compare-contents',
     help: 'treat an existing file as unchanged only if its content is the same, whatever its size and times',
-    test: 'equal size and time do not hide another content from --compare-contents',
+    test: '--compare-contents finds a different content even if size and time are equal',
   },
   setTimes: {
     type: 'bool',
@@ -136,7 +136,7 @@ export const RESTORE_ROWS = {
     flags: '--set-times',
     negatable: true,
     help: 'restore times',
-    test: 'times, permissions, owners and hard links are set unless that is switched off',
+    test: 'times, permissions, owners and hard links are restored unless an option switches that off',
   },
   setPermissions: {
     type: 'bool',
@@ -145,7 +145,7 @@ export const RESTORE_ROWS = {
     flags: '--set-perms',
     negatable: true,
     help: 'restore permissions; otherwise those of a new file apply',
-    test: 'times, permissions, owners and hard links are set unless that is switched off',
+    test: 'times, permissions, owners and hard links are restored unless an option switches that off',
   },
   setOwner: {
     type: 'bool',
@@ -154,7 +154,7 @@ export const RESTORE_ROWS = {
     flags: '--set-owner',
     negatable: true,
     help: 'restore owner and group, as far as that is permitted',
-    test: 'times, permissions, owners and hard links are set unless that is switched off',
+    test: 'times, permissions, owners and hard links are restored unless an option switches that off',
   },
   setAttributes: {
     type: 'bool',
@@ -172,7 +172,7 @@ export const RESTORE_ROWS = {
     flags: '--set-flags',
     negatable: true,
     help: 'restore inode flags (chattr) if run as root: immutable, append-only, no dump, …; also switched off by --no-set-attrs',
-    test: 'flags of inodes are restored last, unless that is switched off',
+    test: 'inode flags are restored last, unless an option switches that off',
   },
   hardLinks: {
     type: 'bool',
@@ -181,7 +181,7 @@ export const RESTORE_ROWS = {
     flags: '--hardlinks',
     negatable: true,
     help: 'restore hard links; otherwise each name becomes a file of its own',
-    test: 'times, permissions, owners and hard links are set unless that is switched off',
+    test: 'times, permissions, owners and hard links are restored unless an option switches that off',
   },
   dryRun: {
     type: 'bool',
@@ -189,6 +189,6 @@ export const RESTORE_ROWS = {
     tools: ['tardis', 'regenerate'],
     flags: '-n, --dry-run',
     help: 'only show what would be done',
-    test: 'a dry run tells what would be done, and does nothing',
+    test: 'a dry run shows what would be done, and does nothing',
   },
 } as const satisfies SettingTable;

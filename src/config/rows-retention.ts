@@ -1,9 +1,9 @@
 /** Settings of set names by format, and of the retention rules. */
 import type { SettingTable } from './row.js';
 
-const RULES = 'sonic purge keeps what the rules say, tells why, and asks before it deletes';
+const RULES = 'sonic purge keeps sets by its rules, gives the reasons, and asks before it deletes';
 const SERVER_RULES =
-  'the server purges by its rules: by PurgeInterval, after a backup with --purge, when it is asked';
+  'a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request';
 const MOST = 1_000_000;
 /** Help text: the set that is kept of each period. */
 const ONE_SET =
@@ -84,7 +84,7 @@ export const RETENTION_ROWS = {
     tools: ['sonic purge'],
     flags: '--before <date>',
     help: 'delete only sets begun before this date',
-    test: 'sonic purge by date and priority takes what is older, and no more important',
+    test: 'sonic purge by date and priority deletes older sets up to that priority',
   },
   mostPriority: {
     type: 'int',
@@ -93,7 +93,7 @@ export const RETENTION_ROWS = {
     tools: ['sonic purge'],
     flags: '--priority <n>',
     help: 'delete only sets of this priority or a lower one',
-    test: 'sonic purge by date and priority takes what is older, and no more important',
+    test: 'sonic purge by date and priority deletes older sets up to that priority',
   },
   previewPurge: {
     type: 'bool',
@@ -109,7 +109,7 @@ export const RETENTION_ROWS = {
     tools: ['sonic purge'],
     flags: '--trust-clock',
     help: 'purge even if the clock has jumped or no backup was made for a long time',
-    test: 'while the clock is in doubt nothing goes, unless that is wanted',
+    test: 'while the clock is in doubt no set is deleted, unless the user trusts the clock',
   },
   purgeSeconds: {
     type: 'seconds',

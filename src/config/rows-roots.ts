@@ -9,7 +9,7 @@ export const ROOT_ROWS = {
     flags: '--crossdevice',
     negatable: true,
     help: 'enter other file systems below the directories',
-    test: 'other file systems are entered if that is asked for',
+    test: 'other file systems are entered only with --crossdevice',
   },
   maxDepth: {
     type: 'int',
@@ -19,7 +19,7 @@ export const ROOT_ROWS = {
     tools: ['tardis'],
     flags: '--maxdepth <n>',
     help: 'do not enter directories this deep, which stay as they were; 0: no limit',
-    test: 'directories below the depth that is asked for are not entered',
+    test: 'directories below the given depth are not entered',
   },
   basePath: {
     type: 'choice',
@@ -28,7 +28,7 @@ export const ROOT_ROWS = {
     tools: ['tardis'],
     flags: '--basepath <style>',
     help: 'store directories under their full paths (full), without the start that all paths share (common), or under their last names only (none)',
-    test: 'directories are kept under full, shortened or no paths',
+    test: 'directories are stored under full, shortened or no paths',
   },
   keptAs: {
     type: 'paths',
@@ -37,7 +37,7 @@ export const ROOT_ROWS = {
     flags: '--kept-as <path>',
     clientKey: 'KeptAs',
     help: 'store the directory under this path; given once for each directory, in the same order',
-    test: 'directories are kept under the paths that are given for them',
+    test: 'directories are stored under the paths given for them',
   },
   trustRoots: {
     type: 'bool',
@@ -45,6 +45,6 @@ export const ROOT_ROWS = {
     tools: ['tardis'],
     flags: '--trust-roots',
     help: 'back up a directory as it is even if it is empty now or on another device than last time; also directories below it on which something was mounted',
-    test: 'a root that is suddenly empty is left as it was unless that is meant',
+    test: 'a root that is suddenly empty keeps its entries unless --trust-roots is given',
   },
 } as const satisfies SettingTable;

@@ -57,7 +57,7 @@ export const SERVER_ROWS = {
     flags: '--new-hosts-at-once <n>',
     serverKey: 'NewHostsAtOnce',
     help: 'with AllowNewHosts: accept this many new clients from one address, then one a minute',
-    test: 'one address makes NewHostsAtOnce clients, others and a unix socket as many as they like',
+    test: 'NewHostsAtOnce limits the new clients of one address, but not of others or of a unix socket',
   },
   logFile: {
     type: 'path',
@@ -65,7 +65,7 @@ export const SERVER_ROWS = {
     flags: '--logfile <file>',
     serverKey: 'LogFile',
     help: 'log to this file instead of standard error',
-    test: 'LogFile takes the log',
+    test: 'LogFile receives the log',
   },
   verbose: {
     type: 'count',
@@ -85,7 +85,7 @@ export const SERVER_ROWS = {
     flags: '--log-exceptions',
     serverKey: 'LogExceptions',
     help: 'log the call stack of every refusal, not only of bugs',
-    test: 'LogExceptions logs the call chain of a refusal',
+    test: 'LogExceptions logs the stack of a refusal',
   },
   saveConfig: {
     type: 'bool',
@@ -93,7 +93,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'SaveConfig',
     help: 'store the settings of the client with each set, if the client sends them',
-    test: 'what a client was set to is sent, kept with the set, and shown, unless either end does not want it',
+    test: 'the settings of a client are sent, stored with the set, and shown, unless either end switches that off',
   },
   allowUpgrades: {
     type: 'bool',
@@ -101,7 +101,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'AllowSchemaUpgrades',
     help: 'upgrade catalogs of earlier releases to the newest version when they are opened for writing',
-    test: 'a server without AllowSchemaUpgrades leaves an older catalog as it is, and says what to do',
+    test: 'a server without AllowSchemaUpgrades leaves an older catalog unchanged, and gives advice',
   },
   umask: {
     type: 'mode',
@@ -113,7 +113,7 @@ export const SERVER_ROWS = {
     flags: '--umask <mode>',
     serverKey: 'Umask',
     help: 'permissions to remove from files and directories of the store',
-    test: 'Umask decides about the permissions of a store',
+    test: 'Umask limits the permissions of a store',
   },
   storeSkipFile: {
     type: 'name',
@@ -122,7 +122,7 @@ export const SERVER_ROWS = {
     variable: 'TARDIS_SKIP',
     serverKey: 'SkipFileName',
     help: 'name of the empty file created in each new client directory, which excludes it from backups of the server itself',
-    test: 'a new client has the file of SkipFileName',
+    test: 'a new client is created with the name of SkipFileName',
   },
   daemon: {
     type: 'bool',
@@ -131,7 +131,7 @@ export const SERVER_ROWS = {
     flags: '--daemon',
     serverKey: 'Daemon',
     help: 'run in the background; needs PidFile',
-    test: 'Daemon runs in the background, with a PidFile, and tells what keeps it from starting',
+    test: 'Daemon runs the server in the background, with a PidFile, and reports why it cannot start',
   },
   pidFile: {
     type: 'path',
@@ -140,7 +140,7 @@ export const SERVER_ROWS = {
     variable: 'TARDIS_PIDFILE',
     serverKey: 'PidFile',
     help: 'file that contains the process id while the server runs',
-    test: 'Daemon runs in the background, with a PidFile, and tells what keeps it from starting',
+    test: 'Daemon runs the server in the background, with a PidFile, and reports why it cannot start',
   },
   user: {
     type: 'text',
@@ -148,7 +148,7 @@ export const SERVER_ROWS = {
     flags: '--user <name>',
     serverKey: 'User',
     help: 'user to run as (only root can choose)',
-    test: 'User and Group are whom the server runs as',
+    test: 'the server runs as User and Group',
   },
   group: {
     type: 'text',
@@ -156,7 +156,7 @@ export const SERVER_ROWS = {
     flags: '--group <name>',
     serverKey: 'Group',
     help: 'group to run as (default: the group of User)',
-    test: 'User and Group are whom the server runs as',
+    test: 'the server runs as User and Group',
   },
   storageThreads: {
     type: 'int',
@@ -188,7 +188,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'ParkTimeout',
     help: 'seconds that a session whose connection is lost waits for its client; 0: it ends at once',
-    test: 'ParkTimeout is how long a session waits for its client, and 0 not at all',
+    test: 'ParkTimeout is the time for which a session waits for its client; 0 means no wait',
   },
   maxParked: {
     type: 'int',
@@ -198,7 +198,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     serverKey: 'ParkedSessions',
     help: 'number of sessions without a connection that may wait; beyond it, the one that has waited longest ends',
-    test: 'ParkedSessions is how many sessions wait for their clients: the oldest makes way',
+    test: 'ParkedSessions limits the sessions that wait for their clients; the oldest ends first',
   },
   packBytes: {
     type: 'size',
@@ -231,7 +231,7 @@ export const SERVER_ROWS = {
     flags: '--parity <percent>',
     serverKey: 'Parity',
     help: 'percentage of parity stored beside the packs, from which `sonic check --repair` restores damaged bytes; 0: none',
-    test: 'Parity is how much parity a backup stores, and 0 stores none',
+    test: 'Parity is the percentage of parity that a backup stores; 0 stores none',
   },
   reserveBytes: {
     type: 'size',
@@ -242,7 +242,7 @@ export const SERVER_ROWS = {
     serverKey: 'Reserve',
     isTuning: true,
     help: 'largest space reserved in each client for what must be written when the disk is full; 0: none',
-    test: 'Reserve limits the room that each client keeps',
+    test: 'Reserve limits the space that each client reserves',
   },
   leastFreeBytes: {
     type: 'size',

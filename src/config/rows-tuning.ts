@@ -27,7 +27,7 @@ export const TUNING_ROWS = {
     clientKey: 'LinkBudget',
     isTuning: true,
     help: 'maximum additional bytes in flight on a link with a long round trip (100 ms needs 16M)',
-    test: 'a long way gets more in flight, up to LinkBudget',
+    test: 'a link with a long round trip gets more bytes in flight, up to LinkBudget',
   },
   budgetItems: {
     type: 'int',
@@ -39,7 +39,7 @@ export const TUNING_ROWS = {
     clientKey: 'BudgetItems',
     isTuning: true,
     help: 'maximum number of entries in flight',
-    test: 'while the server stalls the walk stops, and everything comes when it goes on',
+    test: 'the walk stops while the server stalls, and the backup completes when the server continues',
   },
   parcelFiles: {
     type: 'int',
@@ -150,7 +150,7 @@ export const TUNING_ROWS = {
     clientKey: 'CompressData',
     isTuning: true,
     help: 'compression of contents',
-    test: 'each codec of CompressData is the one that is stored',
+    test: 'contents are stored with the codec of CompressData',
   },
   compressLevel: {
     type: 'int',
@@ -210,7 +210,7 @@ export const TUNING_ROWS = {
     clientKey: 'CompressMin',
     isTuning: true,
     help: 'store files smaller than this uncompressed',
-    test: 'files below CompressMin are stored as they are',
+    test: 'files below CompressMin are stored uncompressed',
   },
   noCompress: {
     type: 'texts',
@@ -220,7 +220,7 @@ export const TUNING_ROWS = {
     clientKey: 'NoCompress',
     isTuning: true,
     help: 'MIME types (video/mp4, image/*) or endings (.iso) to store uncompressed, besides known ones',
-    test: 'types of NoCompress and NoCompressFile are stored as they are',
+    test: 'files of the types in NoCompress and NoCompressFile are stored uncompressed',
   },
   noCompressFile: {
     type: 'path',
@@ -230,7 +230,7 @@ export const TUNING_ROWS = {
     clientKey: 'NoCompressFile',
     isTuning: true,
     help: 'file with types to store uncompressed',
-    test: 'types of NoCompress and NoCompressFile are stored as they are',
+    test: 'files of the types in NoCompress and NoCompressFile are stored uncompressed',
   },
   checksumAboveBytes: {
     type: 'size',
@@ -251,7 +251,7 @@ export const TUNING_ROWS = {
     clientKey: 'BandwidthLimit',
     isTuning: true,
     help: 'maximum bytes to send per second: 1M, or 08:00-18:00=500K,*=5M by time of day (none: no limit)',
-    test: 'BandwidthLimit holds back what is sent',
+    test: 'BandwidthLimit slows down sending',
   },
   compressMessages: {
     type: 'choice',

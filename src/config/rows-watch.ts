@@ -13,7 +13,7 @@ export const WATCH_ROWS = {
     flags: '--overdue-after <seconds>',
     serverKey: 'OverdueAfter',
     help: 'a client is overdue this many seconds after the end of its newest complete set; 0: never',
-    test: 'a client is overdue by OverdueAfter, or OverdueFor, and that is told once',
+    test: 'a client is overdue after OverdueAfter or OverdueFor, with one alert',
   },
   overdueFor: {
     type: 'texts',
@@ -22,7 +22,7 @@ export const WATCH_ROWS = {
     flags: '--overdue-for <client=seconds>',
     serverKey: 'OverdueFor',
     help: 'overdue time of single clients, as client=seconds; may be repeated',
-    test: 'a client is overdue by OverdueAfter, or OverdueFor, and that is told once',
+    test: 'a client is overdue after OverdueAfter or OverdueFor, with one alert',
   },
   hookOverdue: {
     type: 'command',
@@ -30,7 +30,7 @@ export const WATCH_ROWS = {
     flags: '--hook-overdue <command>',
     serverKey: 'HookOverdue',
     help: 'command to run for each client that has become overdue',
-    test: 'a client is overdue by OverdueAfter, or OverdueFor, and that is told once',
+    test: 'a client is overdue after OverdueAfter or OverdueFor, with one alert',
   },
   watchSeconds: {
     type: 'seconds',
@@ -40,7 +40,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     serverKey: 'WatchInterval',
     help: 'seconds between two checks of all clients, for overdue clients and for metrics',
-    test: 'all clients are looked at every WatchInterval',
+    test: 'all clients are examined every WatchInterval',
   },
   metricsFile: {
     type: 'path',
@@ -48,7 +48,7 @@ export const WATCH_ROWS = {
     flags: '--metrics-file <file>',
     serverKey: 'MetricsFile',
     help: 'write metrics to this file, in OpenMetrics format, for a textfile collector (its name should end in .prom)',
-    test: 'MetricsFile and MetricsPort give out the figures of clients and server',
+    test: 'MetricsFile and MetricsPort publish metrics of clients and server',
   },
   metricsPort: {
     type: 'int',
@@ -58,7 +58,7 @@ export const WATCH_ROWS = {
     flags: '--metrics-port <n>',
     serverKey: 'MetricsPort',
     help: 'serve the same metrics over HTTP at /metrics on this port; 0: any free port',
-    test: 'MetricsFile and MetricsPort give out the figures of clients and server',
+    test: 'MetricsFile and MetricsPort publish metrics of clients and server',
   },
   metricsAddress: {
     type: 'text',
@@ -67,7 +67,7 @@ export const WATCH_ROWS = {
     flags: '--metrics-address <ip>',
     serverKey: 'MetricsAddress',
     help: 'address of this machine for MetricsPort; anyone who can connect to it can read names and metrics of all clients',
-    test: 'MetricsFile and MetricsPort give out the figures of clients and server',
+    test: 'MetricsFile and MetricsPort publish metrics of clients and server',
   },
   profileSessions: {
     type: 'bool',
@@ -76,7 +76,7 @@ export const WATCH_ROWS = {
     flags: '--profile-sessions',
     serverKey: 'Profile',
     help: 'write a profile of each session, with where its time goes, to .profiles in the store (for the tools of Chrome and editors)',
-    test: 'Profile writes where the time of each session goes, and ProfilesKept how many stay',
+    test: 'Profile writes a profile of each session, and ProfilesKept limits their number',
   },
   profilesKept: {
     type: 'int',
@@ -86,6 +86,6 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     serverKey: 'ProfilesKept',
     help: 'number of session profiles to keep, newest first',
-    test: 'Profile writes where the time of each session goes, and ProfilesKept how many stay',
+    test: 'Profile writes a profile of each session, and ProfilesKept limits their number',
   },
 } as const satisfies SettingTable;

@@ -11,7 +11,7 @@ export const WEB_ROWS = {
     flags: '--web-port <n>',
     variable: 'TARDIS_WEB_PORT',
     help: 'port of the page on 127.0.0.1; 0 lets the system choose one',
-    test: 'tardis-web listens where it is told to, and ends when nobody asks',
+    test: 'tardis-web listens on its port, and ends after a time without requests',
   },
   openBrowser: {
     type: 'bool',
@@ -31,6 +31,6 @@ export const WEB_ROWS = {
     flags: '--idle-end <seconds>',
     variable: 'TARDIS_WEB_IDLE_END',
     help: 'end after this time without a request; 0: never',
-    test: 'tardis-web listens where it is told to, and ends when nobody asks',
+    test: 'tardis-web listens on its port, and ends after a time without requests',
   },
 } as const satisfies SettingTable;

@@ -23,7 +23,7 @@ import { RETENTION_ROWS } from './rows-retention.js';
 import { ROOT_ROWS } from './rows-roots.js';
 import { SERVER_ROWS } from './rows-server.js';
 import { TUNING_ROWS } from './rows-tuning.js';
-import { UPKEEP_ROWS } from './rows-upkeep.js';
+import { GC_ROWS } from './rows-gc.js';
 import { WATCH_ROWS } from './rows-watch.js';
 import { WEB_ROWS } from './rows-web.js';
 
@@ -41,7 +41,7 @@ export const SETTINGS = {
   ...SERVER_ROWS,
   ...REKEY_ROWS,
   ...COPY_ROWS,
-  ...UPKEEP_ROWS,
+  ...GC_ROWS,
   ...MARK_ROWS,
   ...MOUNT_ROWS,
   ...RETENTION_ROWS,

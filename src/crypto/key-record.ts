@@ -229,18 +229,22 @@ export function formerIds(keys: readonly MasterKey[]): Buffer[] {
     .map(({ key }) => key.subarray(0, KEYSET_ID_BYTES));
 }
 
+export interface NewPassword {
+  readonly password: Buffer;
+  readonly parameters?: StretchParameters | undefined;
+}
+
 /** Returns the next record of the same keys, for another password. Throws LOGIN_FAILED if the old password is wrong. */
 export async function changePassword(
   modPow: ModPow,
   record: KeyRecord,
   old: Buffer,
-  next: Buffer,
-  parameters: StretchParameters = record.parameters,
+  { password, parameters = record.parameters }: NewPassword,
 ): Promise<MadeKeyRecord> {
   const { keys } = await unlockKeyRecord(record, old);
   const { number, keysetId, isEncrypting } = record;
   const fresh = { number: number + 1, keysetId, keys, isEncrypting, parameters };
-  return makeRecord(modPow, next, fresh);
+  return makeRecord(modPow, password, fresh);
 }
 
 /**
@@ -268,18 +272,11 @@ export async function newAccountRecord(
   modPow: ModPow,
   owner: KeyRecord,
   ownerPassword: Buffer,
-  password: Buffer,
-  parameters: StretchParameters = STRETCH,
+  { password, parameters = STRETCH }: NewPassword,
 ): Promise<MadeKeyRecord> {
   const { keys } = await unlockKeyRecord(owner, ownerPassword);
   const { keysetId, isEncrypting } = owner;
-  return makeRecord(modPow, password, {
-    number: 1,
-    keysetId,
-    keys,
-    isEncrypting,
-    parameters,
-  });
+  return makeRecord(modPow, password, { number: 1, keysetId, keys, isEncrypting, parameters });
 }
 
 /** Stretches the password and unwraps the keys of the record. Throws LOGIN_FAILED if the password is wrong. */

@@ -4,13 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
-import { SEAL_BYTES } from '../model/index.js';
+import { SEAL_BYTES, type SetNumber } from '../model/index.js';
 import { readState, statePath, writeState } from '../system/index.js';
 import { formerIds, type KeyRecord, type MasterKey } from './key-record.js';
 
 export interface Remembered {
   /** Number of the newest sealed set; 0 if none. */
-  readonly set: number;
+  readonly set: SetNumber;
   readonly seal: Buffer;
   /** Number of the newest key record. */
   readonly keys: number;
@@ -131,7 +131,7 @@ export class SealMemory {
   }
 
   /** Remembers the newest sealed set. Returns the reason as a message if that fails. */
-  write(set: number, seal: Buffer): string | undefined {
+  write(set: SetNumber, seal: Buffer): string | undefined {
     return this.put({ ...this.read(), set, seal }, NEWEST_SET);
   }
 
@@ -201,7 +201,7 @@ export class SealMemory {
    * Checks the newest set of a store (0 if none), and the seal of the remembered set if the store has one. Throws
    * STORE_ROLLED_BACK.
    */
-  check(newest: number, sealOf: (set: number) => Buffer | undefined): void {
+  check(newest: number, sealOf: (set: SetNumber) => Buffer | undefined): void {
     const { set, seal } = this.read();
     if (set === 0) return;
     const shown = sealOf(set);

@@ -11,6 +11,7 @@ import {
   SEAL_BYTES,
   SET_SEAL_BYTES,
   SKIP_SEAL_BYTES,
+  type SetNumber,
 } from '../model/index.js';
 import type { SealingCalls } from '../system/index.js';
 
@@ -31,7 +32,7 @@ export class SealSum {
 
 /** The values that a set's seal covers besides its directories. */
 export interface SealedSet {
-  readonly set: number;
+  readonly set: SetNumber;
   readonly clientTimeMs: number;
   /** Name of the set on the server. */
   readonly name: string;

@@ -272,7 +272,7 @@ class RecordBody implements OpenRecord {
     await fetchRecord(source.backend, this.piece, at + CHUNK_HEADER_BYTES, stored);
     const { cipher } = this.head;
     const place = cipher && { cipher, number };
-    decodeChunk(this.header.codec, { ...head, storedBytes }, stored, target, place);
+    decodeChunk(this.header.codec, { ...head, storedBytes }, { stored, target, place });
   }
 
   private async chunkHead(

@@ -203,7 +203,11 @@ export class RecordReader {
       const chunk = readChunkHeader(head, STREAM_CHUNK_BYTES);
       const bytes = await this.fetch(record, at + CHUNK_HEADER_BYTES, chunk.storedBytes);
       const target = memory.decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
-      decodeChunk(header.codec, chunk, bytes, target, cipher && { cipher, number });
+      decodeChunk(header.codec, chunk, {
+        stored: bytes,
+        target,
+        place: cipher && { cipher, number },
+      });
       yield target;
       at += CHUNK_HEADER_BYTES + chunk.storedBytes;
       remaining -= target.length;

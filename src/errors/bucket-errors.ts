@@ -46,12 +46,12 @@ export const BUCKET_ERRORS = {
   BUCKET_SLOW: row(
     'environment',
     1,
-    'Run again later: the endpoint did not answer in time, or asked for fewer requests. If this happens often, ask its operator.',
+    'Run again later: the endpoint did not answer in time, or it limits requests. If this happens often, ask its operator.',
   ),
   BUCKET_FAILED: row(
     'environment',
     1,
-    'Run again later; if this happens again, ask the operator of the endpoint. The message has its answer.',
+    'Run again later; if this happens again, ask the operator of the endpoint. The message contains its answer.',
   ),
   BUCKET_OUTCOME_UNKNOWN: row(
     'environment',

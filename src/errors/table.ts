@@ -26,7 +26,7 @@ export const ERROR_TABLE = Object.freeze({
   CAPABILITY_MISSING: row(
     'user',
     1,
-    'Remove it; docs/configuration.md lists everything that this release refuses.',
+    'Remove the option or key that is named; docs/configuration.md lists everything that this release refuses.',
   ),
   NO_SUCH_STORE: row(
     'user',
@@ -36,7 +36,7 @@ export const ERROR_TABLE = Object.freeze({
   NO_SUCH_CLIENT: row(
     'user',
     10,
-    'Check -C/--client (`sonic clients` lists those of a store), or create the client with `tardis --create` or `sonic create`.',
+    'Check -C/--client (`sonic clients` lists the clients of a store), or create the client with `tardis --create` or `sonic create`.',
   ),
   CLIENT_EXISTS: row('user', 1, 'Choose another name; the existing client was not changed.'),
   COPY_DIFFERS: row(
@@ -117,12 +117,12 @@ export const ERROR_TABLE = Object.freeze({
   STORE_TAKEN: row(
     'busy',
     11,
-    'Run again: another process has written to the client meanwhile, and nothing of this run was acknowledged since.',
+    'Run the command again: another process has written to the client in the meantime, so no later data of this run was stored.',
   ),
   STORE_FORKED: row(
     'damage',
     1,
-    'Bring the objects back that were deleted or replaced in the bucket, if its service keeps versions. To go on with what the bucket has, delete the cache of the store (docs/buckets.md).',
+    'If the service of the bucket keeps versions, restore the objects that were deleted or replaced. To continue with the present contents of the bucket, delete the cache of the store (docs/buckets.md).',
   ),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
   REKEY_UNFINISHED: row(
@@ -330,7 +330,7 @@ export const ERROR_TABLE = Object.freeze({
   CONTENT_DAMAGED: row(
     'damage',
     1,
-    'Run a backup, which sends the bytes again if the source still has them; they do not match their digest.',
+    'The bytes do not match their digest. Run a backup, which sends them again if the source still has them.',
   ),
   STORE_ROLLED_BACK: row(
     'damage',
@@ -368,8 +368,8 @@ export const ERROR_TABLE = Object.freeze({
     'Choose a complete set of a client that encrypts, or restore without --authenticate: contents are still checked.',
   ),
   PROTOCOL_VERSION: row('protocol', 1, 'Use the same release on client and server.'),
-  PROTOCOL_VIOLATION: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
-  MESSAGE_TOO_LARGE: row('protocol', 1, 'The peer is broken or hostile; nothing was lost.'),
+  PROTOCOL_VIOLATION: row('protocol', 1, 'The other end is broken or hostile. No data was lost.'),
+  MESSAGE_TOO_LARGE: row('protocol', 1, 'The other end is broken or hostile. No data was lost.'),
   NOT_PERMITTED: row(
     'protocol',
     1,

@@ -46,13 +46,19 @@ export interface WalkReach {
 export function explainPath(
   system: System,
   options: ExcludeOptions,
-  roots: readonly Buffer[],
-  path: Buffer,
-  reach: WalkReach = {},
+  {
+    roots,
+    path,
+    reach = {},
+  }: {
+    readonly roots: readonly Buffer[];
+    readonly path: Buffer;
+    readonly reach?: WalkReach | undefined;
+  },
 ): Explanation {
   const explanations = roots
     .filter((root) => isWithin(root, path))
-    .map((root) => explainWithin(system, options, root, path, reach));
+    .map((root) => explainWithin(system, options, { root, path, ...reach }));
   const nothing = { type: undefined, decision: undefined, emptied: undefined, problems: [] };
   return (
     explanations.find(({ outcome }) => outcome === 'kept') ??
@@ -69,9 +75,12 @@ function isWithin(root: Buffer, path: Buffer): boolean {
 function explainWithin(
   system: System,
   options: ExcludeOptions,
-  root: Buffer,
-  path: Buffer,
-  { crossDevices = false, maxDepth = 0 }: WalkReach,
+  {
+    root,
+    path,
+    crossDevices = false,
+    maxDepth = 0,
+  }: WalkReach & { readonly root: Buffer; readonly path: Buffer },
 ): Explanation {
   const excluder = new Excluder(options, system);
   const problems: { path: Buffer; reason: string }[] = [];

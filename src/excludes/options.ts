@@ -32,21 +32,6 @@ export interface ExcludeOptions {
   readonly tellsPaths: boolean;
 }
 
-/** Excludes nothing, and looks for no rule files. */
-export const NO_EXCLUDES: ExcludeOptions = Object.freeze({
-  sources: [],
-  directories: [],
-  ruleFileNames: [],
-  localRuleFileNames: [],
-  skipFileNames: [],
-  skipCaches: false,
-  skipNoDump: false,
-  skipNoAccess: false,
-  maxFileBytes: 0,
-  filter: undefined,
-  tellsPaths: false,
-});
-
 /** Names of rule files, in both common spellings. */
 export const RULE_FILE_NAMES: readonly string[] = ['.tardis-exclude', '.tardis-excludes'];
 export const LOCAL_RULE_FILE_NAMES: readonly string[] = [

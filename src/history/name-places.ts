@@ -1,5 +1,5 @@
 /** Finds the paths of versions that were found by their names, each in the newest set that can reach it. */
-import { joinPath } from '../model/index.js';
+import { joinPath, type SetNumber } from '../model/index.js';
 import type { BackupSet } from '../store/catalog/index.js';
 import type { History } from './history.js';
 
@@ -16,7 +16,7 @@ export interface NamedSpan {
 
 /** A set that shows a version. */
 export interface SeenIn {
-  readonly set: number;
+  readonly set: SetNumber;
   readonly job: SetsOfRoots;
 }
 
@@ -85,7 +85,7 @@ export class NamePlaces {
 
   /** Adds each version with a directory that has a path in the set. Returns the other versions. */
   private async placeIn<T extends NamedSpan>(
-    set: number,
+    set: SetNumber,
     wanted: readonly Wanted<T>[],
     turn: number,
     placed: PlacedName<T>[],

@@ -1,6 +1,6 @@
 /**
- * Answers the kernel's requests. It knows no binding: requests come in batches, and replies go to a `Kernel`. What is
- * in memory is answered at once; everything else in any order, as it is read.
+ * Answers the kernel's requests. It knows no binding: requests come in batches, and replies go to a `Kernel`. Requests
+ * for data in memory are answered at once, and all others in any order, as the data is read.
  */
 import type { History } from '../history/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';

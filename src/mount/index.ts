@@ -5,7 +5,7 @@ export { FileSystem, type FileSystemOptions } from './file-system.js';
 export { FuseKernel, type Kernel, type ReplyData, type Unique } from './kernel.js';
 export { LastingHistory, type LastingOptions } from './lasting-history.js';
 export { mountAt, type Mounted, type MountRequest } from './mounting.js';
-export { nodeOf, placeOf as placeOfNode } from './node-ids.js';
+export { nodeHigh, nodeLow, placeOf as placeOfNode } from './node-ids.js';
 export { OpenContent } from './open-content.js';
 export { PAGE_ENTRIES as MOUNT_PAGE_ENTRIES } from './page-cache.js';
 export { isKnownPath, namesIn, rootAt, versionsAt } from './path-versions.js';

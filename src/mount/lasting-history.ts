@@ -10,7 +10,7 @@ import type { DiskSpace } from '../system/index.js';
 const RETRY_MS = 2000;
 /** How long a replaced history stays open for the requests that still read it. */
 const CLOSE_AFTER_MS = 10_000;
-/** Calls that may first open a lost history again. */
+/** Calls that open a lost history again before they read. */
 const READING: ReadonlySet<PropertyKey> = new Set<keyof History>([
   'sets',
   'roots',

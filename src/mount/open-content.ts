@@ -1,5 +1,5 @@
 /**
- * One content, of which any range can be read without what is before it. What is decoded is kept in `Units`; a delta's
+ * One content, of which any range can be read without what is before it. Decoded bytes are kept in `Units`. A delta's
  * commands are indexed, so that a range is read from its literals and from its basis in the same way.
  */
 import { DeltaIndex, MAX_CHAIN, type StoredPiece } from '../delta/index.js';
@@ -63,7 +63,7 @@ export class OpenContent {
     this.sizeBytes = map?.fileBytes ?? form.sizeBytes;
   }
 
-  /** Opens a content. Of a sparse file the head of its form is read. */
+  /** Opens a content. If it is of a sparse file, the head of its form is read. */
   static open(
     pieces: readonly StoredPiece[],
     isSparse: boolean,

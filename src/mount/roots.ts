@@ -71,9 +71,11 @@ export function named(entry: HistoryEntry, name: Buffer): HistoryEntry {
 export async function entriesAround(
   history: History,
   { set, openedAtMs }: BackupSet,
-  id: number,
-  node: RootNode,
-  withDigests = false,
+  {
+    id,
+    node,
+    withDigests = false,
+  }: { readonly id: number; readonly node: RootNode; readonly withDigests?: boolean | undefined },
 ): Promise<HistoryEntry[]> {
   const entries = new Map<string, HistoryEntry>();
   for (let start: Buffer | undefined = id < 0 ? undefined : NOTHING; start !== undefined; ) {

@@ -242,10 +242,9 @@ export class SetTree implements Tree {
     const entries =
       node === undefined
         ? await this.list(directory, number)
-        : (await entriesAround(this.history, this.set, this.table.id(directory), node)).slice(
-            first,
-            first + PAGE_ENTRIES,
-          );
+        : (
+            await entriesAround(this.history, this.set, { id: this.table.id(directory), node })
+          ).slice(first, first + PAGE_ENTRIES);
     const isLast = entries.length < PAGE_ENTRIES;
     if (!isLast) this.note(directory, number + 1, entries.at(-1)!.name);
     const stored = await this.storedSizes(entries);

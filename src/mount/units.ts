@@ -225,7 +225,7 @@ export class Units {
       const stored = this.stored.subarray(0, storedBytes);
       await fetchRecord(this.source.backend, record, from, stored);
       const bytes = this.room(sizeBytes);
-      decodeChunk(codec, header, stored, bytes, cipher && { cipher, number });
+      decodeChunk(codec, header, { stored, target: bytes, place: cipher && { cipher, number } });
       return { bytes, digests: NO_DIGESTS };
     } finally {
       this.isBusy = false;

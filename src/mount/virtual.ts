@@ -13,9 +13,15 @@ const NS_PER_MS = 1_000_000n;
 function virtualEntry(
   name: Buffer,
   type: EntryTypeNumber,
-  permissions: number,
-  timeMs: number,
-  linkTarget?: Buffer,
+  {
+    permissions,
+    timeMs,
+    linkTarget,
+  }: {
+    readonly permissions: number;
+    readonly timeMs: number;
+    readonly linkTarget?: Buffer | undefined;
+  },
 ): HistoryEntry {
   const timeNs = BigInt(Math.trunc(timeMs)) * NS_PER_MS;
   const entry = {
@@ -43,9 +49,13 @@ function virtualEntry(
 
 /** Returns a directory that everybody may enter. */
 export function virtualDirectory(name: Buffer, timeMs: number): HistoryEntry {
-  return virtualEntry(name, EntryType.directory, 0o755, timeMs);
+  return virtualEntry(name, EntryType.directory, { permissions: 0o755, timeMs });
 }
 
 export function virtualLink(name: Buffer, target: string, timeMs: number): HistoryEntry {
-  return virtualEntry(name, EntryType.symlink, 0o777, timeMs, Buffer.from(target));
+  return virtualEntry(name, EntryType.symlink, {
+    permissions: 0o777,
+    timeMs,
+    linkTarget: Buffer.from(target),
+  });
 }

@@ -40,7 +40,7 @@ export interface Answer<T> {
 
 const WAITING = { value: undefined, error: undefined, isLoading: true } as const;
 
-/** Asks when `key` changes; an undefined key asks nothing. The question before is withdrawn. */
+/** Sends a request when `key` changes, and aborts the one before; an undefined key sends none. */
 export function useAnswer<T>(
   key: string | undefined,
   ask: (signal: AbortSignal) => Promise<T>,

@@ -3,7 +3,7 @@
  * others. In a first backup there is nothing to compare with, so all entries are selected at once.
  */
 import type { OperatorFunction } from 'rxjs';
-import { countRows, RowReader } from '../model/index.js';
+import { countRows, RowReader, type SlotNumber } from '../model/index.js';
 import { HEAD_HELD, HEAD_SAME } from '../transport/index.js';
 import { oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
 import type { Context } from './context.js';
@@ -16,7 +16,7 @@ const HASH_BYTES = 32;
 
 /** A directory whose listing differs, with the entries to send. */
 export interface ComparedDirectory {
-  readonly slot: number;
+  readonly slot: SlotNumber;
   /** Undefined if the listing is sent in pages. */
   readonly selection: Selection | undefined;
   readonly pages: LargeListing | undefined;
@@ -94,7 +94,7 @@ async function selectOf(context: Context, batch: WalkOutput): Promise<CompareRes
       const block = oneOfBlock(walked, index);
       const pages = { directory: block, held: held.held, hash: Uint8Array.from(hash) };
       changed.push(Promise.resolve({ ...directory, selection: undefined, pages }));
-    } else changed.push(select(context, directory, path, reader, ask));
+    } else changed.push(select(context, directory, { path, rows: reader, ask }));
   }
   return { changed: await Promise.all(changed), sameItems, heldInVain };
 }
@@ -103,9 +103,7 @@ async function selectOf(context: Context, batch: WalkOutput): Promise<CompareRes
 async function select(
   { mounts }: Context,
   directory: Pick<ComparedDirectory, 'slot' | 'items' | 'isSettled'>,
-  path: Buffer,
-  rows: RowReader,
-  ask: boolean,
+  { path, rows, ask }: { readonly path: Buffer; readonly rows: RowReader; readonly ask: boolean },
 ): Promise<ComparedDirectory> {
   const { slot } = directory;
   const wanted = ask ? await mounts.listing(slot, path, rows.rows, true) : undefined;

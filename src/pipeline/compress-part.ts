@@ -31,7 +31,7 @@ async function sendWhole(
   try {
     const startMs = performance.now();
     const how = { isSigning: file.signature !== undefined, compression: settings.compression };
-    const result = await readPart(context, file, offset, how, stream);
+    const result = await readPart(context, file, offset, { ...how, stream });
     if (result.sizeBytes === 0) stream.abort();
     else {
       await stream.end(result.digest, result.sizeBytes, result.sizeBytes);

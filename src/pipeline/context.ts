@@ -19,6 +19,14 @@ import { SpareMemory } from './spare-memory.js';
 import { Streams } from './streams.js';
 import type { WalkOptions } from './walk.js';
 
+/** The parts of a pipeline that its caller gives. */
+export interface ContextParts {
+  readonly peer: BackupPeer;
+  readonly sources: WalkOptions;
+  readonly settings: PipelineSettings;
+  readonly hooks: PipelineHooks;
+}
+
 export class Context {
   readonly settings: PipelineSettings;
   readonly sources: WalkOptions;
@@ -46,13 +54,7 @@ export class Context {
   /** Files that turned out to be too large for their parcels: the hash stage emits them, the large files end with it. */
   readonly grown = new Subject<LargeFile>();
 
-  constructor(
-    jobs: JobRunner,
-    peer: BackupPeer,
-    sources: WalkOptions,
-    settings: PipelineSettings,
-    hooks: PipelineHooks,
-  ) {
+  constructor(jobs: JobRunner, { peer, sources, settings, hooks }: ContextParts) {
     this.jobs = jobs;
     this.peer = peer;
     this.sources = sources;

@@ -37,7 +37,7 @@ async function sendDelta(
   try {
     const isSigning = file.signature !== undefined && first?.signature === undefined;
     const how = { isSigning, compression: settings.compression, delta: request };
-    const result = await readPart(context, file, offset, how, stream);
+    const result = await readPart(context, file, offset, { ...how, stream });
     const { isDropped, rawBytes } = result.delta!;
     if (isDropped || result.sizeBytes === 0) {
       delta.dropped += isDropped ? 1 : 0;

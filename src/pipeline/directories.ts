@@ -2,6 +2,8 @@
  * Counts, for each directory in flight, the parcels that contain entries of it. When the last one was sent, the server
  * is informed and the directory's items return to the budget.
  */
+import type { SlotNumber } from '../model/index.js';
+
 interface DirectoryState {
   outstanding: number;
   isCut: boolean;
@@ -10,7 +12,7 @@ interface DirectoryState {
 }
 
 export interface FinishedDirectory {
-  readonly slot: number;
+  readonly slot: SlotNumber;
   readonly isSettled: boolean;
 }
 
@@ -23,18 +25,18 @@ export class OpenDirectories {
   }
 
   /** Starts tracking a directory whose entries will be cut into parcels. `items` were taken from the budget for it. */
-  open(slot: number, items: number, isSettled: boolean): void {
+  open(slot: SlotNumber, items: number, isSettled: boolean): void {
     this.states.set(slot, { outstanding: 0, isCut: false, isSettled, items });
   }
 
   /** Counts one more parcel or large file with entries of the directory. */
-  hold(slot: number): void {
+  hold(slot: SlotNumber): void {
     const state = this.states.get(slot);
     if (state !== undefined) state.outstanding += 1;
   }
 
   /** Records that a parcel or large file with entries of the directory was sent. */
-  release(slot: number): void {
+  release(slot: SlotNumber): void {
     const state = this.states.get(slot);
     if (state === undefined) return;
     state.outstanding -= 1;
@@ -42,7 +44,7 @@ export class OpenDirectories {
   }
 
   /** Records that no further parcel will contain entries of the directory. */
-  cut(slot: number): void {
+  cut(slot: SlotNumber): void {
     const state = this.states.get(slot);
     if (state === undefined) return;
     state.isCut = true;
@@ -50,12 +52,12 @@ export class OpenDirectories {
   }
 
   /** Records that an entry of the directory failed, so the next backup must compare its listing again. */
-  unsettle(slot: number): void {
+  unsettle(slot: SlotNumber): void {
     const state = this.states.get(slot);
     if (state !== undefined) state.isSettled = false;
   }
 
-  private check(slot: number, state: DirectoryState): void {
+  private check(slot: SlotNumber, state: DirectoryState): void {
     if (!state.isCut || state.outstanding > 0) return;
     this.states.delete(slot);
     this.onFinished({ slot, isSettled: state.isSettled }, state.items);

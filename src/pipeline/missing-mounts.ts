@@ -1,7 +1,7 @@
 /**
  * Reports mount points on which nothing is mounted any more. The server protects them: their entries stay as they were.
  */
-import { forEachRow, joinPath, RowReader } from '../model/index.js';
+import { forEachRow, joinPath, RowReader, type SlotNumber } from '../model/index.js';
 import { Wanted } from '../transport/index.js';
 import { type DirectoryBlock, type Failure, runOf } from '../workers/index.js';
 import type { BackupPeer } from './peer.js';
@@ -26,7 +26,12 @@ export class MissingMounts {
   }
 
   /** Sends a listing, or a page of one, to be compared. Resolves with a `Wanted` for each row. */
-  async listing(slot: number, path: Buffer, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
+  async listing(
+    slot: SlotNumber,
+    path: Buffer,
+    rows: Buffer,
+    isLast: boolean,
+  ): Promise<Uint8Array> {
     this.asked.set(slot, Buffer.from(path));
     const wanted = await this.peer.listing(slot, rows, isLast);
     if (isLast) this.asked.delete(slot);
@@ -46,7 +51,7 @@ export class MissingMounts {
     this.once({ slot: parents[0]!, name: new RowReader(rows).name(0), path });
   }
 
-  private hold(slot: number, directory: Buffer, name: Uint8Array): void {
+  private hold(slot: SlotNumber, directory: Buffer, name: Uint8Array): void {
     this.once({ slot, name, path: joinPath(directory, Buffer.from(name)) });
   }
 

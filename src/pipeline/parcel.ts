@@ -2,7 +2,13 @@
  * Cuts the entries of directories into parcels of some hundred files or some megabytes, whichever is reached first. A
  * parcel may have entries of many directories. Each large file is sent separately.
  */
-import { BytesBuilder, EntryType, RowFlag, type RowReader } from '../model/index.js';
+import {
+  BytesBuilder,
+  EntryType,
+  RowFlag,
+  type RowReader,
+  type SlotNumber,
+} from '../model/index.js';
 import { Wanted } from '../transport/index.js';
 import type { ParcelInput } from '../workers/index.js';
 
@@ -14,7 +20,7 @@ export interface ParcelLimits {
 }
 
 export interface LargeFile {
-  readonly slot: number;
+  readonly slot: SlotNumber;
   readonly directoryPath: Buffer;
   readonly row: Buffer;
   readonly sizeBytes: number;
@@ -36,7 +42,7 @@ export type Work = { readonly parcel: Parcel } | { readonly large: LargeFile };
 
 /** Entries of one directory that must be sent. */
 export interface Selection {
-  readonly slot: number;
+  readonly slot: SlotNumber;
   readonly path: Buffer;
   readonly rows: RowReader;
   readonly from: number;
@@ -93,7 +99,7 @@ export class ParcelCutter {
   }
 
   /** True if the cutter still holds entries of the directory. */
-  isHolding(slot: number): boolean {
+  isHolding(slot: SlotNumber): boolean {
     return this.slots.at(-1) === slot;
   }
 
@@ -110,7 +116,7 @@ export class ParcelCutter {
     return this.files >= parcelFiles || this.contentBytes + sizeBytes > parcelBytes;
   }
 
-  private append(slot: number, path: Buffer, row: Buffer): void {
+  private append(slot: SlotNumber, path: Buffer, row: Buffer): void {
     if (this.slots.at(-1) !== slot) {
       this.slots.push(slot);
       this.paths.append(path);

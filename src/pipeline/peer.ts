@@ -2,7 +2,7 @@
  * The server as the pipeline sees it. Requests are sent in the order of the calls; answers arrive in any order. The
  * promises of sent data resolve once the server has received it. After a failure every promise rejects.
  */
-import type { ContentKeys } from '../model/index.js';
+import type { ContentKeys, SlotNumber } from '../model/index.js';
 import type { CipherHead } from '../store/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
 
@@ -37,13 +37,13 @@ export interface BackupPeer {
    * Called with the names of mount points that are missing from a listing but were in the previous one. The server
    * keeps their entries.
    */
-  onMountsGone?: ((slot: number, names: readonly Uint8Array[]) => void) | undefined;
+  onMountsGone?: ((slot: SlotNumber, names: readonly Uint8Array[]) => void) | undefined;
   /**
    * Declares directories. With `ask`, resolves with 1 for each unchanged listing and 2 for each protected mount point.
    */
   heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array>;
   /** Sends a listing, or the pages of one in order. Resolves with a `Wanted` for each row. */
-  listing(slot: number, rows: Buffer, isLast: boolean): Promise<Uint8Array>;
+  listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<Uint8Array>;
   /** Resolves with a `Verdict` for each digest. `promise` guarantees that wanted contents will be sent. */
   ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array>;
   /** Sends final rows with the records of their contents. */
@@ -56,7 +56,7 @@ export interface BackupPeer {
   /** Opens a stream for a large content, or a part of one. */
   openStream(start: StreamStart): PeerStream;
   /** Returns the version that a changed file may be sent as a delta on; undefined if the file must be sent whole. */
-  basisOf(slot: number, name: Uint8Array): OfferedBasis | undefined;
+  basisOf(slot: SlotNumber, name: Uint8Array): OfferedBasis | undefined;
   /** Opens a stream for the signature of a content that the server has or receives. */
   openSignature(cipher: CipherHead | undefined): PeerStream;
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void;

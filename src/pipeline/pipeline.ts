@@ -4,25 +4,15 @@ import { asTardisError } from '../errors/index.js';
 import type { Failure, JobRunner } from '../workers/index.js';
 import { backup } from './backup.js';
 import type { Budget } from './budget.js';
-import { Context } from './context.js';
-import type { PipelineHooks } from './hooks.js';
-import type { BackupPeer } from './peer.js';
+import { Context, type ContextParts } from './context.js';
 import type { BackupProgress } from './progress.js';
-import type { PipelineSettings } from './settings.js';
 import type { StageFigures } from './stage.js';
-import type { WalkOptions } from './walk.js';
 
 export class BackupPipeline {
   private readonly context: Context;
 
-  constructor(
-    jobs: JobRunner,
-    peer: BackupPeer,
-    sources: WalkOptions,
-    settings: PipelineSettings,
-    hooks: PipelineHooks,
-  ) {
-    this.context = new Context(jobs, peer, sources, settings, hooks);
+  constructor(jobs: JobRunner, parts: ContextParts) {
+    this.context = new Context(jobs, parts);
   }
 
   get progress(): BackupProgress {

@@ -2,7 +2,14 @@
  * Detects a root, or a file system mounted below one, that disappears during the backup. Data is used only if all
  * places still existed after it was read: the path of a missing mount leads to another directory, often an empty one.
  */
-import { countRows, EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
+import {
+  countRows,
+  EntryType,
+  joinPath,
+  RowFlag,
+  RowReader,
+  type SlotNumber,
+} from '../model/index.js';
 import {
   type DirectoryTask,
   type Failure,
@@ -17,7 +24,7 @@ import {
 /** A directory that begins a backed-up tree: a root, or a mount point below one. */
 export interface Place {
   /** The slot of the root, which is below 0. A mount point itself may not be declared yet. */
-  readonly slot: number;
+  readonly slot: SlotNumber;
   readonly name: Uint8Array;
   readonly path: Buffer;
 }
@@ -195,7 +202,7 @@ export class LostPlaces {
 }
 
 /** Returns the failure of an entry of a directory in a missing place. */
-function unread(slot: number, directory: Buffer, name: Buffer, what: Failure['what']): Failure {
+function unread(slot: SlotNumber, directory: Buffer, name: Buffer, what: Failure['what']): Failure {
   return { slot, name, path: joinPath(directory, name), what, reason: GONE };
 }
 

@@ -14,6 +14,8 @@ export interface ReadHow {
   readonly compression?: Compression;
   /** Given if the chunks are those of a delta. */
   readonly delta?: DeltaRequest;
+  /** Receives the output; without it the part is only hashed. */
+  readonly stream?: RecordStream;
 }
 
 /** Reads a part, either to hash it only, or to send the output to `stream`. Throws UnreadableFile. */
@@ -21,8 +23,7 @@ export async function readPart(
   { jobs, peer, settings, counters, progress, streams }: Context,
   file: Sending,
   offset: number,
-  { isSigning, compression, delta }: ReadHow,
-  stream?: RecordStream,
+  { isSigning, compression, delta, stream }: ReadHow,
 ): Promise<RangeOutput> {
   const startMs = performance.now();
   const { directoryPath, row, sparseHead, blockBytes } = file;

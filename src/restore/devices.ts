@@ -4,7 +4,7 @@
  * with nothing else.
  */
 import { type History, type HistoryEntry, type RootRecord, rootAbove } from '../history/index.js';
-import { joinPath, METADATA_FLAGS_AT, RowFlag } from '../model/index.js';
+import { joinPath, METADATA_FLAGS_AT, RowFlag, type SetNumber } from '../model/index.js';
 
 /** Returns a key for the device of the entries in a directory; `above` is the key for the directory itself. */
 export function deviceIn({ metadata, childId }: HistoryEntry, above: string): string {
@@ -14,10 +14,10 @@ export function deviceIn({ metadata, childId }: HistoryEntry, above: string): st
 
 export class Devices {
   private readonly history: History;
-  private readonly set: number;
+  private readonly set: SetNumber;
   private readonly roots: readonly RootRecord[];
 
-  constructor(history: History, set: number, roots: readonly RootRecord[]) {
+  constructor(history: History, set: SetNumber, roots: readonly RootRecord[]) {
     this.history = history;
     this.set = set;
     this.roots = roots;

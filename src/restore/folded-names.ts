@@ -26,9 +26,7 @@ export function foldsCase({ native }: System, directoryFd: number, present: Buff
 export function areOneName(
   system: System,
   directoryFd: number,
-  prefix: string,
-  one: Buffer,
-  other: Buffer,
+  { prefix, one, other }: { readonly prefix: string; readonly one: Buffer; readonly other: Buffer },
 ): boolean {
   const { native } = system;
   const start = Buffer.from(`${temporaryName(system, prefix)}-`);

@@ -1,4 +1,5 @@
 /** The text of a restore's journal: a line of JSON, in a file that anyone may have written. */
+import type { SetNumber } from '../model/index.js';
 
 /** Paths of entries that failed in an earlier run, relative to the output. */
 export class FailedBefore {
@@ -45,7 +46,7 @@ const MAX_PATH_BYTES = 2 << 20;
 export const MAX_JOURNAL_BYTES: number = 4 << 20;
 
 export interface JournalText {
-  readonly set: number | undefined;
+  readonly set: SetNumber | undefined;
   /** Boot id of the machine; empty if unknown. */
   readonly boot: string;
   /** True if the run ended, with failures, so that no entry is partly restored. */

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { systemCode, TardisError } from '../errors/index.js';
-import { RowReader } from '../model/index.js';
+import { RowReader, type SetNumber } from '../model/index.js';
 import { lockPatiently, OpenKind, type System } from '../system/index.js';
 import { moveOver, temporaryName } from '../workers/index.js';
 import { foldsCase } from './folded-names.js';
@@ -30,7 +30,7 @@ export interface Resume {
   readonly firstSinceNs: bigint;
   /** Entries that failed in runs that ended. */
   readonly failed: FailedBefore;
-  readonly set: number | undefined;
+  readonly set: SetNumber | undefined;
   readonly isSameSet: boolean;
   /** True if the machine has not been rebooted since. After a reboot, files may lack bytes that were not synced. */
   readonly isSameBoot: boolean;
@@ -38,7 +38,7 @@ export interface Resume {
 
 export interface RestoreIdentity {
   readonly client: string;
-  readonly set: number;
+  readonly set: SetNumber;
   readonly paths: readonly Buffer[];
   readonly hierarchy: boolean;
 }
@@ -70,9 +70,15 @@ export class RestoreJournal {
   private constructor(
     system: System,
     rootFd: number,
-    identity: RestoreIdentity,
-    fd: number,
-    resume: Resume | undefined,
+    {
+      identity,
+      fd,
+      resume,
+    }: {
+      readonly identity: RestoreIdentity;
+      readonly fd: number;
+      readonly resume: Resume | undefined;
+    },
   ) {
     this.system = system;
     this.rootFd = rootFd;
@@ -117,7 +123,7 @@ export class RestoreJournal {
       system.native.close(fd);
       throw error;
     }
-    return new RestoreJournal(system, rootFd, identity, fd, undefined);
+    return new RestoreJournal(system, rootFd, { identity, fd, resume: undefined });
   }
 
   /** Returns the state of an earlier run for a dry run, and changes nothing. */
@@ -126,7 +132,7 @@ export class RestoreJournal {
     const fd = openExisting(system, rootFd, name);
     if (fd === undefined) return undefined;
     try {
-      return readResume(system, rootFd, name, fd, identity);
+      return readResume(system, rootFd, { name, fd, identity });
     } finally {
       system.native.close(fd);
     }
@@ -146,7 +152,7 @@ export class RestoreJournal {
       // The run that held the lock may have ended and removed the name.
       const row = statExisting(system, rootFd, name);
       const isStill = row?.inode(0) === BigInt.asUintN(64, fs.fstatSync(fd, { bigint: true }).ino);
-      if (isStill) resume = readResume(system, rootFd, name, fd, identity);
+      if (isStill) resume = readResume(system, rootFd, { name, fd, identity });
     } catch (error) {
       system.native.close(fd);
       throw error;
@@ -155,7 +161,7 @@ export class RestoreJournal {
       system.native.close(fd);
       return undefined;
     }
-    const journal = new RestoreJournal(system, rootFd, identity, fd, resume);
+    const journal = new RestoreJournal(system, rootFd, { identity, fd, resume });
     try {
       // The journal of an interrupted run must stay: its creation time is the time at which that run began.
       if (!resume.isBrokenOff) await journal.replace(textOf(system, identity, resume));
@@ -263,9 +269,11 @@ function statExisting({ native }: System, rootFd: number, name: Buffer): RowRead
 function readResume(
   { files, native }: System,
   rootFd: number,
-  name: Buffer,
-  fd: number,
-  identity: RestoreIdentity,
+  {
+    name,
+    fd,
+    identity,
+  }: { readonly name: Buffer; readonly fd: number; readonly identity: RestoreIdentity },
 ): Resume {
   const sizeBytes = files.statusOf(fd).sizeBytes;
   const buffer = Buffer.alloc(Math.min(sizeBytes, MAX_JOURNAL_BYTES));

@@ -1,4 +1,5 @@
 /** Requests the listings of the next directories of a walk ahead of time, if the history is remote. */
+import type { SetNumber } from '../model/index.js';
 import type { History, HistoryEntry } from '../history/index.js';
 
 /** Number of entries of a directory that are read at once. */
@@ -24,13 +25,13 @@ export class ListingsAhead {
   private waiting = 0;
   private open = 0;
   private readonly history: History;
-  private readonly set: number;
+  private readonly set: SetNumber;
   private readonly isWholeTree: boolean;
 
   private readonly how: ListingHow;
 
   /** `isWholeTree` means that the directories within a directory will be listed as well. */
-  constructor(history: History, set: number, isWholeTree: boolean, how: ListingHow = {}) {
+  constructor(history: History, set: SetNumber, isWholeTree: boolean, how: ListingHow = {}) {
     this.how = how;
     this.history = history;
     this.set = set;
@@ -47,7 +48,7 @@ export class ListingsAhead {
     return page;
   }
 
-  /** Announces the directories that are visited next, the first one last. */
+  /** Announces the directories that are visited next; the last one of `stack` is the first. */
   comeNext(stack: readonly { readonly entry: Pick<HistoryEntry, 'childId'> | undefined }[]): void {
     if (!this.history.isFar) return;
     const from = Math.max(0, stack.length - TOP_AHEAD);

@@ -49,10 +49,17 @@ export class RestorePlaces {
   /** `names` detects collisions if the file system of the target takes several names for the same one. */
   constructor(
     target: RestoreTarget,
-    policy: RestorePolicy,
-    progress: RestoreProgress,
-    isDry: boolean,
-    names: FoldedNames | undefined,
+    {
+      policy,
+      progress,
+      isDry,
+      names,
+    }: {
+      readonly policy: RestorePolicy;
+      readonly progress: RestoreProgress;
+      readonly isDry: boolean;
+      readonly names: FoldedNames | undefined;
+    },
   ) {
     this.names = names;
     this.target = target;

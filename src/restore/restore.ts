@@ -157,7 +157,12 @@ class Restore implements WalkVisitor<Place> {
     }
     const isFolded = this.journal?.isFolded(target.rootFd) === true;
     const names = isFolded ? (request.foldedNames ?? new FoldedNames()) : undefined;
-    this.places = new RestorePlaces(target, policy, this.progress, this.isDry, names);
+    this.places = new RestorePlaces(target, {
+      policy,
+      progress: this.progress,
+      isDry: this.isDry,
+      names,
+    });
     if (!this.isDry) this.losses = target.losses(policy.wantedLimits);
   }
 

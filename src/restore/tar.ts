@@ -28,6 +28,13 @@ import { TarType, type TarTypeFlag, tarEnd, tarHeader, tarPadding } from './tar-
 
 const EMPTY = Object.freeze({ sizeBytes: 0 });
 
+/** Sizes of an entry in the archive, and the path that a link refers to. */
+interface TarForm {
+  readonly sizeBytes: number;
+  readonly sparseBytes?: number | undefined;
+  readonly linkPath?: Buffer | undefined;
+}
+
 const TAR_TYPES: Readonly<Partial<Record<EntryTypeNumber, TarTypeFlag>>> = {
   [EntryType.file]: TarType.file,
   [EntryType.directory]: TarType.directory,
@@ -79,7 +86,7 @@ class TarFormat implements ArchiveFormat {
 
   async other({ path, entry }: ArchiveItem, row: Entry): Promise<void> {
     const type = TAR_TYPES[entry.type]!;
-    await this.sink.write(this.header(path, row, type, EMPTY, entry.linkTarget));
+    await this.sink.write(this.header(path, row, type, { ...EMPTY, linkPath: entry.linkTarget }));
   }
 
   async file(
@@ -106,7 +113,7 @@ class TarFormat implements ArchiveFormat {
   }
 
   async link({ path }: ArchiveItem, row: Entry, first: Buffer): Promise<void> {
-    await this.sink.write(this.header(path, row, TarType.hardLink, EMPTY, first));
+    await this.sink.write(this.header(path, row, TarType.hardLink, { ...EMPTY, linkPath: first }));
   }
 
   async text(name: Buffer, content: Buffer, mtimeNs: bigint): Promise<void> {
@@ -125,14 +132,12 @@ class TarFormat implements ArchiveFormat {
     path: Buffer,
     { permissions, uid, gid, mtimeNs, device, attributes }: TarRow,
     type: TarTypeFlag,
-    form: { readonly sizeBytes: number; readonly sparseBytes?: number | undefined },
-    linkPath?: Buffer,
+    form: TarForm,
   ): Buffer {
     return tarHeader({
       ...form,
       type,
       path,
-      linkPath,
       permissions,
       uid,
       gid,

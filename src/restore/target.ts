@@ -158,7 +158,7 @@ export class RestoreTarget {
 
   /** True if the file system takes two names in a directory for the same one. */
   areOneName(directory: Buffer, one: Buffer, other: Buffer): boolean {
-    return areOneName(this.system, this.fdOf(directory), this.prefix, one, other);
+    return areOneName(this.system, this.fdOf(directory), { prefix: this.prefix, one, other });
   }
 
   /** Returns those of the given attributes that the file system accepts but does not keep. */

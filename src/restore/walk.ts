@@ -19,6 +19,7 @@ import {
   joinPath,
   lastComponent,
   splitPath,
+  type SetNumber,
 } from '../model/index.js';
 import { deviceIn, Devices } from './devices.js';
 import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
@@ -26,7 +27,7 @@ import type { PathFilter } from './filter.js';
 
 /** The part of a set to restore, and its names in the output. */
 export interface Selection {
-  readonly set: number;
+  readonly set: SetNumber;
   /** Absolute paths in the backup. */
   readonly paths: readonly Buffer[];
   /** True to keep the whole path of each beneath the output; otherwise only its last component. */
@@ -105,9 +106,15 @@ export class TreeWalk<D extends OutputDirectory> {
   private constructor(
     history: History,
     selection: Selection,
-    visitor: WalkVisitor<D>,
-    roots: readonly RootRecord[],
-    wanted: readonly Wanted[],
+    {
+      visitor,
+      roots,
+      wanted,
+    }: {
+      readonly visitor: WalkVisitor<D>;
+      readonly roots: readonly RootRecord[];
+      readonly wanted: readonly Wanted[];
+    },
   ) {
     this.history = history;
     this.selection = selection;
@@ -135,7 +142,7 @@ export class TreeWalk<D extends OutputDirectory> {
       const device = selection.paths.length > 1 ? await devices.above(path) : 'one';
       wanted.push({ entry, path, device });
     }
-    return new TreeWalk(history, selection, visitor, roots, wanted);
+    return new TreeWalk(history, selection, { visitor, roots, wanted });
   }
 
   /** Visits the entries, and yields after each page of them. */

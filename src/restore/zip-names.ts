@@ -25,18 +25,6 @@ export function zipName(path: Buffer): Buffer {
   return Buffer.from(out);
 }
 
-/** Returns the path of a name in an archive. */
-export function pathInZip(name: Buffer): Buffer {
-  const out: number[] = [];
-  for (let index = 0; index < name.length; index += 1) {
-    if (name[index] === PERCENT && looksEscaped(name, index)) {
-      out.push(Number.parseInt(digitsAt(name, index), 16));
-      index += HEX_DIGITS;
-    } else out.push(name[index]!);
-  }
-  return Buffer.from(out);
-}
-
 function looksEscaped(path: Buffer, index: number): boolean {
   return ['25', '3A', '5C'].includes(digitsAt(path, index));
 }

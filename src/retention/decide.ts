@@ -1,10 +1,10 @@
 /**
  * Decides which sets are kept, and why. Sets with different roots are judged separately: the sets of one job
- * have no influence on those of another. Of several complete sets in a period the newest is kept. If sets may
+ * have no influence on those of another. The newest of several complete sets in a period is kept. If sets may
  * be from an account that must not delete any, the oldest is kept, so that a flood of sets evicts none.
  * Unfinished sets are never purged: they are dropped when a set with the same roots completes.
  */
-import { isSealedTag } from '../model/index.js';
+import { isSealedTag, type SetNumber } from '../model/index.js';
 import { hasRules, PERIOD_RULES, type PeriodName, periodOf, type RetentionRules } from './rules.js';
 import { countedTimes, nowAfter, type Stretch, stretchesOf, type TimedSet } from './time-line.js';
 
@@ -78,7 +78,7 @@ export function isReason(value: unknown): value is Reason {
 }
 
 export interface Verdict {
-  readonly set: number;
+  readonly set: SetNumber;
   /** Reasons to keep the set; if empty, it is deleted. */
   readonly reasons: readonly Reason[];
 }
@@ -109,7 +109,7 @@ export function decideRetention(sets: readonly RetentionSet[], wish: RetentionOp
   const counts = hasRules(wish.rules) || wish.only !== undefined;
   for (const [index, set] of sets.entries()) {
     const times = { ageMs: ages.get(set.set)!, countedMs: counted[index]! };
-    keepAlways(set, times, wish, counts, keep);
+    keepAlways({ ...set, ...times }, wish, counts, keep);
   }
   for (const group of groupedBy(complete, ({ roots }) => roots).values()) {
     keep(group.at(-1)!.set, 'newest');
@@ -127,11 +127,19 @@ export function decideRetention(sets: readonly RetentionSet[], wish: RetentionOp
   return { verdicts, isClockInDoubt: now.isInDoubt };
 }
 
-type Keep = (set: number, why: KeepReason, what?: string, which?: Reason['which']) => void;
+type Keep = (set: SetNumber, why: KeepReason, what?: string, which?: Reason['which']) => void;
 
 function keepAlways(
-  { set, isLocked, isComplete, isDoubtful, openedAtMs, priority }: RetentionSet,
-  { ageMs, countedMs }: { readonly ageMs: number; readonly countedMs: number },
+  {
+    set,
+    isLocked,
+    isComplete,
+    isDoubtful,
+    openedAtMs,
+    priority,
+    ageMs,
+    countedMs,
+  }: RetentionSet & { readonly ageMs: number; readonly countedMs: number },
   { leastAgeMs, only, keepsDoubtful }: RetentionOptions,
   hasAnyRule: boolean,
   keep: Keep,

@@ -6,6 +6,7 @@
  * ever taken to be older than it is. A **stretch** is a run of sets between two such breaks. For some days
  * after a break it is unknown which side of it is right: the clock is in doubt.
  */
+import type { SetNumber } from '../model/index.js';
 
 export interface ClockStamp {
   /** Counted time at the beginning of the set. It starts as milliseconds since 1970, and never decreases. */
@@ -17,7 +18,7 @@ export interface ClockStamp {
 }
 
 export interface TimedSet {
-  readonly set: number;
+  readonly set: SetNumber;
   /** Time by the server's clock, in milliseconds since 1970. */
   readonly openedAtMs: number;
   /** Undefined if the set is not complete, or if its statistics are damaged. */

@@ -21,7 +21,7 @@ export async function overviewOf(
   clients: readonly string[],
   catalogFile: string,
 ): Promise<ClientOverview[]> {
-  const episodes = new Alerts(system, store);
+  const alerts = new Alerts(system, store);
   const rows: ClientOverview[] = [];
   for (const client of clients) {
     const protection = protectionOf(system, path.join(store, client));
@@ -30,7 +30,7 @@ export async function overviewOf(
       const directory = openClientDirectory(system, { store, client, catalogFile });
       const { newest, completeSets } = await standingOf(system, directory, false);
       const [newestSet, newestAtMs] = [newest?.set ?? 0, newest?.closedAtMs ?? 0];
-      const isOverdue = episodes.isOpenSince('overdue', client, newestSet);
+      const isOverdue = alerts.isOpenSince('overdue', client, newestSet);
       rows.push({ ...nothing, client, completeSets, newestSet, newestAtMs, protection, isOverdue });
     } catch (error) {
       rows.push({ ...nothing, client, protection, fault: asTardisError(error).code });

@@ -51,7 +51,7 @@ export interface DaemonOptions extends LoginOptions {
   readonly logExceptions?: boolean;
   readonly storageOptions: StorageOptions;
   /** Undefined if this server does no garbage collection. */
-  readonly upkeep?: GcPlan | undefined;
+  readonly gc?: GcPlan | undefined;
   /** Undefined if sessions are not profiled. */
   readonly profiles?: ProfilePlan | undefined;
   /** Undefined if clients are not monitored. */
@@ -71,16 +71,18 @@ export class Daemon {
   private readonly options: DaemonOptions;
   private readonly log: Logger;
   private readonly services: SessionServices;
-  private readonly upkeep: GcScheduler;
+  private readonly gc: GcScheduler;
   private readonly watch: Watch | undefined;
   private metrics: MetricsEndpoint | undefined;
 
   private constructor(
     system: System,
     storage: StorageHost,
-    options: DaemonOptions,
-    log: Logger,
-    listener: Listener,
+    {
+      options,
+      log,
+      listener,
+    }: { readonly options: DaemonOptions; readonly log: Logger; readonly listener: Listener },
   ) {
     this.storage = storage;
     this.options = options;
@@ -89,9 +91,15 @@ export class Daemon {
     this.stopped = new Promise((resolve) => {
       this.settleStopped = resolve;
     });
-    this.upkeep = new GcScheduler(system, storage, options, options.upkeep, log);
+    this.gc = new GcScheduler(system, storage, { place: options, plan: options.gc, log });
     this.watch =
-      options.watch && new Watch([system, storage], options, options.watch, this.watched(), log);
+      options.watch &&
+      new Watch(system, storage, {
+        place: options,
+        plan: options.watch,
+        watched: this.watched(),
+        log,
+      });
     this.services = {
       ...options,
       system,
@@ -124,7 +132,8 @@ export class Daemon {
     const metrics = await openMetricsEndpoint(options, log);
     let listener: Listener;
     try {
-      listener = await listen(system, address, link, (connection) => accept(connection), {
+      listener = await listen(system, address, link, {
+        onConnection: (connection) => accept(connection),
         certificate,
         gate: { ...DEFAULT_GATE, deadlineMs: loginTimeoutMs },
       });
@@ -132,7 +141,7 @@ export class Daemon {
       await metrics?.close();
       throw error;
     }
-    const daemon = new Daemon(system, storage, options, log, listener);
+    const daemon = new Daemon(system, storage, { options, log, listener });
     daemon.beginWatch(metrics);
     accept = (connection) => daemon.accept(connection);
     early.forEach(accept);
@@ -154,7 +163,7 @@ export class Daemon {
     await Promise.all([...this.sessions].map((session) => session.stop(reason)));
     await Promise.all([...this.sessions].map((session) => session.over));
     await Promise.all([...this.byClient.values()].map((session) => session.end())); // parked ones
-    await this.upkeep.stop();
+    await this.gc.stop();
     await watchOver;
     await this.metrics?.close();
     await this.storage.close();
@@ -191,7 +200,7 @@ export class Daemon {
     session.over
       .then(async () => {
         this.sessions.delete(session);
-        if (session.client !== undefined) void this.upkeep.sessionEnded(session.client, {});
+        if (session.client !== undefined) void this.gc.sessionEnded(session.client, {});
         if (this.options.single && session.counts) await this.leave();
       })
       .catch((error: unknown) => this.log.error({ err: error }, 'ending a session failed'));
@@ -200,7 +209,7 @@ export class Daemon {
   /** Stops the server after its only session, once the work after that session is done. */
   private async leave(): Promise<void> {
     await Promise.all([...this.byClient.values()].map((session) => session.over));
-    await this.upkeep.settled();
+    await this.gc.settled();
     await this.stop();
   }
 
@@ -230,7 +239,7 @@ export class Daemon {
     void session.over.then(() => {
       if (this.byClient.get(client) === session) this.byClient.delete(client);
       const { wantsPurge: isPurge, mayPurge } = session;
-      const settled = this.upkeep.sessionEnded(client, { hasGrown: true, isPurge, mayPurge });
+      const settled = this.gc.sessionEnded(client, { hasGrown: true, isPurge, mayPurge });
       this.watch?.sessionEnded(client, session.outcome);
       void settled.then((outcome) => session.settled(outcome));
     });

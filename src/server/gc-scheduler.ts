@@ -68,9 +68,11 @@ export class GcScheduler {
   constructor(
     system: System,
     storage: StorageHost,
-    place: Place,
-    plan: GcPlan | undefined,
-    log: Logger,
+    {
+      place,
+      plan,
+      log,
+    }: { readonly place: Place; readonly plan: GcPlan | undefined; readonly log: Logger },
   ) {
     this.system = system;
     this.storage = storage;
@@ -139,7 +141,7 @@ export class GcScheduler {
       this.storage.halt();
       await this.running;
     }
-    const failure = 'the server has stopped: the rest is for a later time';
+    const failure = 'the server has stopped: the rest is done later';
     for (const client of this.listeners.keys()) {
       for (const resolve of this.takeListeners(client)) resolve({ failure });
     }
@@ -149,7 +151,7 @@ export class GcScheduler {
     try {
       for (const client of listClients(this.system, this.place.baseDir)) this.ask(client, reason);
     } catch (error) {
-      this.log.error({ err: error }, 'the clients cannot be listed for upkeep');
+      this.log.error({ err: error }, 'the clients cannot be listed for garbage collection');
     }
   }
 
@@ -201,9 +203,9 @@ export class GcScheduler {
       if (code === 'CLIENT_BUSY')
         this.waiting.set(client, reason); // queued again when its session ends
       else if (code !== 'INTERRUPTED') {
-        this.log.error({ client, code, reason: message }, 'upkeep failed');
+        this.log.error({ client, code, reason: message }, 'garbage collection failed');
       }
-      return { failure: `${message}: the rest is for a later time` };
+      return { failure: `${message}: the rest is done later` };
     }
   }
 
@@ -236,7 +238,10 @@ export class GcScheduler {
       log.warn({ client }, 'nothing is purged: the clock has jumped, or nobody backed up for long');
     }
     if (!isDone || contents + packs + deletedFiles > 0) {
-      log.info({ client, ...report }, isDone ? 'cleared up' : 'upkeep gave way');
+      log.info(
+        { client, ...report },
+        isDone ? 'garbage was collected' : 'garbage collection was interrupted',
+      );
     }
   }
 }

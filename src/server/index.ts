@@ -7,7 +7,7 @@ export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './login/accounts.js';
 export { readCertificate } from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
-export { EPISODES_FILE } from './monitor/alerts.js';
+export { ALERTS_FILE } from './monitor/alerts.js';
 export { Watch, type WatchPlan } from './monitor/monitor.js';
 export { openMetrics } from './monitor/open-metrics.js';
 export {

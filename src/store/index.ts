@@ -90,7 +90,6 @@ export {
 } from './client/sub-accounts.js';
 export {
   Codec,
-  CODEC_NAMES,
   type CodecName,
   type CodecNumber,
   decode,

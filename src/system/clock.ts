@@ -19,27 +19,3 @@ export const systemClock: Clock = Object.freeze({
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
 });
-
-/** A clock for tests that moves only when a test moves it. */
-export class ManualClock implements Clock {
-  private wallMs: number;
-  private elapsedMs = 0;
-
-  constructor(startMs: number) {
-    this.wallMs = startMs;
-  }
-  nowMs(): number {
-    return this.wallMs;
-  }
-  monotonicMs(): number {
-    return this.elapsedMs;
-  }
-  advance(byMs: number): void {
-    this.wallMs += byMs;
-    this.elapsedMs += byMs;
-  }
-  /** Sets the wall clock and leaves monotonic time alone. */
-  jumpTo(wallMs: number): void {
-    this.wallMs = wallMs;
-  }
-}

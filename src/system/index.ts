@@ -1,5 +1,5 @@
 export { yieldRegularly } from './yielding.js';
-export { type Clock, ManualClock, systemClock, wallMs } from './clock.js';
+export { type Clock, systemClock, wallMs } from './clock.js';
 export type { SqlDatabase, SqlStatement, SqlValue } from './database.js';
 export type { RowOf, RowShape, SqlQuery } from './rows.js';
 export { steadySql } from './steady-sql.js';
@@ -57,7 +57,7 @@ export {
   realPathOf,
   textBytes,
 } from './process-input.js';
-export { type Random, seededRandom } from './random.js';
+export type { Random } from './random.js';
 export { readStart, replaceFile, writeNew } from './small-files.js';
 export { loadSnappy } from './snappy.js';
 export { cachePath, readState, statePath, writeState } from './state-directory.js';

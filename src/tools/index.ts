@@ -19,3 +19,21 @@ export { counted, formatCount, formatSeconds, formatTable, formatTime } from './
 export { serverPlace } from './shared/server-address.js';
 export { shellWord } from './shared/shell-word.js';
 export { chosenSets } from './sonic/set-choice.js';
+export { hasRange, setsWithin } from './lstardis/set-range.js';
+export { listedSpan } from './lstardis/listed-spans.js';
+export { LsColors } from './shared/ls-colors.js';
+export { jsonText } from './shared/json-text.js';
+export { progressBar } from './shared/progress-bar.js';
+export { purgedText, setRanges, settledLines, settledWarning } from './shared/report-purge.js';
+export { requireTags } from './shared/tags.js';
+export { labelText } from './sonic/shown-packs.js';
+export { backupLines } from './tardis/report-backup.js';
+export { refuseVerb } from './tardis/verbs.js';
+export {
+  contextDiff,
+  type DiffLine,
+  sideBySideDiff,
+  terminalText,
+  unifiedDiff,
+  wholeDiff,
+} from './tardiff/diff-text.js';

@@ -76,7 +76,7 @@ async function serve(
       log.info({ store: storePath(settings) }, 'the directory of the store was created');
     warnOfOpenDoors(settings, address, log);
     const options = { ...daemonOptions(settings, found), address, certificate };
-    await serveUntilStopped(system, settings, options, log, isStoreNew);
+    await serveUntilStopped(system, settings, { options, log, isStoreNew });
   } finally {
     pidFile?.remove();
   }
@@ -85,9 +85,11 @@ async function serve(
 async function serveUntilStopped(
   system: System,
   settings: Settings<'tardisd'>,
-  options: DaemonOptions,
-  log: Logger,
-  isStoreNew: boolean,
+  {
+    options,
+    log,
+    isStoreNew,
+  }: { readonly options: DaemonOptions; readonly log: Logger; readonly isStoreNew: boolean },
 ): Promise<void> {
   const { baseDir, allowCreate } = options;
   // If only one session is served, its client gets the error instead.

@@ -48,9 +48,11 @@ const PING_MS = 30_000;
 export async function connectHttps(
   system: System,
   address: Address & { kind: 'tcp' },
-  link: LinkOptions,
-  wish: TlsOptions,
-  place: WebPlace,
+  {
+    link,
+    wish,
+    place,
+  }: { readonly link: LinkOptions; readonly wish: TlsOptions; readonly place: WebPlace },
 ): Promise<ClientLine> {
   const socket = await connected(dial(system, address, wish, [H2]), address, link);
   const { alpnProtocol } = socket as TLSSocket;

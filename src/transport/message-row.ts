@@ -166,21 +166,20 @@ export function toBackup<const F extends Fields>(
 const NUMBERED = { question: 'uint' } as const;
 
 /** Returns a row for a reader's question. `answer` is the name of the only message that answers it. */
-export function asks<const F extends Fields, const A extends string, const M extends More = object>(
+export function asks<const F extends Fields, const M extends More & { readonly answer: string }>(
   number: number,
   right: Right,
   maxBytes: number,
-  answer: A,
   fields: F,
-  more: M = {} as M,
-): Row<'reading', 'to-server', typeof NUMBERED & F, M & { readonly answer: A }> {
+  more: M,
+): Row<'reading', 'to-server', typeof NUMBERED & F, M> {
   const place = { part: 'reading', direction: 'to-server', right } as const;
-  return row<'reading', 'to-server', typeof NUMBERED & F, M & { readonly answer: A }>(
+  return row<'reading', 'to-server', typeof NUMBERED & F, M>(
     place,
     number,
     maxBytes,
     { ...NUMBERED, ...fields },
-    { ...more, answer },
+    more,
   );
 }
 

@@ -59,28 +59,40 @@ const FORGET_REPORT = mapOf({
 });
 
 export const READING_MESSAGES = {
-  readSets: asks(48, 'list', KIB, 'setsAre', {}),
-  readRoots: asks(49, 'list', KIB, 'rootsAre', { set: 'uint' }),
-  readNotes: asks(50, 'list', KIB, 'notesAre', { set: 'uint', from: 'uint' }),
-  readOwners: asks(51, 'list', KIB, 'ownersAre', { set: 'uint', from: 'uint' }),
-  readEntry: asks(52, 'list', 4 * MIB, 'entriesAre', { set: 'uint', path: 'bytes' }),
-  readListing: asks(53, 'list', 8 * KIB, 'entriesAre', {
-    set: 'uint',
-    directory: 'uint',
-    after: 'bytes',
-    limit: 'uint',
-    withDigests: 'bool',
-    /** A set, or 0. With a set, the answer has only directories, and entries that differ from that set. */
-    unlike: 'uint',
-  }),
-  readVersions: asks(54, 'list', 4 * MIB, 'entriesAre', { path: 'bytes' }),
-  readDigests: asks(55, 'list', KIB, 'digestsAre', { prefix: 'bytes', limit: 'uint' }),
-  readPlaces: asks(56, 'read', 64 * KIB, 'placesAre', { contents: 'uints' }),
-  readObject: asks(57, 'read', KIB, 'objectIs', {
-    object: 'text',
-    position: 'uint',
-    bytes: 'uint',
-  }),
+  readSets: asks(48, 'list', KIB, {}, { answer: 'setsAre' }),
+  readRoots: asks(49, 'list', KIB, { set: 'uint' }, { answer: 'rootsAre' }),
+  readNotes: asks(50, 'list', KIB, { set: 'uint', from: 'uint' }, { answer: 'notesAre' }),
+  readOwners: asks(51, 'list', KIB, { set: 'uint', from: 'uint' }, { answer: 'ownersAre' }),
+  readEntry: asks(52, 'list', 4 * MIB, { set: 'uint', path: 'bytes' }, { answer: 'entriesAre' }),
+  readListing: asks(
+    53,
+    'list',
+    8 * KIB,
+    {
+      set: 'uint',
+      directory: 'uint',
+      after: 'bytes',
+      limit: 'uint',
+      withDigests: 'bool',
+      /** A set, or 0. With a set, the answer has only directories, and entries that differ from that set. */
+      unlike: 'uint',
+    },
+    { answer: 'entriesAre' },
+  ),
+  readVersions: asks(54, 'list', 4 * MIB, { path: 'bytes' }, { answer: 'entriesAre' }),
+  readDigests: asks(55, 'list', KIB, { prefix: 'bytes', limit: 'uint' }, { answer: 'digestsAre' }),
+  readPlaces: asks(56, 'read', 64 * KIB, { contents: 'uints' }, { answer: 'placesAre' }),
+  readObject: asks(
+    57,
+    'read',
+    KIB,
+    {
+      object: 'text',
+      position: 'uint',
+      bytes: 'uint',
+    },
+    { answer: 'objectIs' },
+  ),
   /** The reader has processed this many bytes of answers; the server may send as many more. */
   taken: ofReader(58, 'list', KIB, { bytes: 'uint' }),
   /** Pieces of the signature of a file version that the reader has. */
@@ -88,47 +100,64 @@ export const READING_MESSAGES = {
     59,
     'read',
     512 * KIB,
-    'signatureTaken',
     { signature: 'uint', basisBytes: 'uint', last: 'bool' },
-    { hasAttachment: true },
+    { answer: 'signatureTaken', hasAttachment: true },
   ),
   /** Requests the next part of a content's delta on that version. */
-  readDelta: asks(60, 'read', KIB, 'deltaIs', {
-    signature: 'uint',
-    digest: 'bytes',
-    first: 'bool',
-  }),
+  readDelta: asks(
+    60,
+    'read',
+    KIB,
+    {
+      signature: 'uint',
+      digest: 'bytes',
+      first: 'bool',
+    },
+    { answer: 'deltaIs' },
+  ),
   /** Changes the marks of sets. `change` has all changes except those of tags. */
-  markSets: asks(128, 'purge', 64 * KIB, 'setsMarked', {
-    sets: 'uints',
-    change: mapOf({
-      title: maybe('text'),
-      priority: maybe('int'),
-      isLocked: maybe('bool'),
-      isExpendable: maybe('bool'),
-    }),
-    addTags: 'texts',
-    removeTags: 'texts',
-  }),
+  markSets: asks(
+    128,
+    'purge',
+    64 * KIB,
+    {
+      sets: 'uints',
+      change: mapOf({
+        title: maybe('text'),
+        priority: maybe('int'),
+        isLocked: maybe('bool'),
+        isExpendable: maybe('bool'),
+      }),
+      addTags: 'texts',
+      removeTags: 'texts',
+    },
+    { answer: 'setsMarked' },
+  ),
   setsMarked: answers(129, KIB, {}),
   /** Deletes sets by the server's retention rules. */
-  purgeSets: asks(130, 'purge', KIB, 'setsPurged', {}),
+  purgeSets: asks(130, 'purge', KIB, {}, { answer: 'setsPurged' }),
   /** Requests a preview: the sets that the rules would delete now. */
-  previewPurge: asks(158, 'list', KIB, 'setsPurged', {}),
+  previewPurge: asks(158, 'list', KIB, {}, { answer: 'setsPurged' }),
   /** The verdict on each set. A set without a reason to keep it is deleted. */
   setsPurged: answers(131, 4 * MIB, {
     verdicts: listOf(mapOf({ set: 'uint', reasons: listOf(REASON) })),
     inDoubt: 'bool',
   }),
   /** Requests that paths be forgotten after `undoMs`. With `preview`, only reports what would be removed. */
-  forgetPaths: asks(132, 'purge', 4 * MIB, 'forgetsAre', {
-    paths: 'byteses',
-    undoMs: 'uint',
-    preview: 'bool',
-  }),
+  forgetPaths: asks(
+    132,
+    'purge',
+    4 * MIB,
+    {
+      paths: 'byteses',
+      undoMs: 'uint',
+      preview: 'bool',
+    },
+    { answer: 'forgetsAre' },
+  ),
   /** Withdraws requests to forget, by their numbers. */
-  withdrawForgets: asks(134, 'purge', 8 * KIB, 'forgetsAre', { ids: 'uints' }),
-  readForgets: asks(136, 'list', KIB, 'forgetsAre', {}),
+  withdrawForgets: asks(134, 'purge', 8 * KIB, { ids: 'uints' }, { answer: 'forgetsAre' }),
+  readForgets: asks(136, 'list', KIB, {}, { answer: 'forgetsAre' }),
   /** Requests to forget paths: the new ones, or all that are stored. */
   forgetsAre: answers(133, 16 * MIB, {
     requests: listOf(
@@ -148,18 +177,24 @@ export const READING_MESSAGES = {
    * Starts a check of the client's store. `data` selects what is read: `none`, `all`, `part` (part `amount` of
    * `of`), `bytes`, or `percent` (in thousandths).
    */
-  checkStore: asks(138, 'read', KIB, 'workIs', {
-    data: 'text',
-    amount: 'uint',
-    of: 'uint',
-    /** Contents that were read within this time are not read again. */
-    leastAgeMs: 'uint',
-    mark: 'bool',
-  }),
+  checkStore: asks(
+    138,
+    'read',
+    KIB,
+    {
+      data: 'text',
+      amount: 'uint',
+      of: 'uint',
+      /** Contents that were read within this time are not read again. */
+      leastAgeMs: 'uint',
+      mark: 'bool',
+    },
+    { answer: 'workIs' },
+  ),
   /** Starts garbage collection. */
-  freeUnneeded: asks(140, 'purge', KIB, 'workIs', {}),
+  freeUnneeded: asks(140, 'purge', KIB, {}, { answer: 'workIs' }),
   /** Requests the news of the running work since the last answer. */
-  askWork: asks(142, 'list', KIB, 'workIs', {}),
+  askWork: asks(142, 'list', KIB, {}, { answer: 'workIs' }),
   workIs: answers(139, 16 * MIB, {
     findings: listOf(FINDING),
     /** Number of findings so far that were discarded because too many were pending. */
@@ -169,13 +204,19 @@ export const READING_MESSAGES = {
     result: maybe(RESULT),
   }),
   /** Deletes sets. With `preview`, only reports whether they may be deleted. */
-  dropSets: asks(63, 'purge', 64 * KIB, 'setsDropped', {
-    sets: 'uints',
-    preview: 'bool',
-  }),
+  dropSets: asks(
+    63,
+    'purge',
+    64 * KIB,
+    {
+      sets: 'uints',
+      preview: 'bool',
+    },
+    { answer: 'setsDropped' },
+  ),
   /** Requests the seals of a set's directories with ids greater than `after`. */
-  readSeals: asks(62, 'list', KIB, 'sealsAre', { set: 'uint', after: 'uint' }),
-  dropSignature: asks(61, 'read', KIB, 'signatureTaken', { signature: 'uint' }),
+  readSeals: asks(62, 'list', KIB, { set: 'uint', after: 'uint' }, { answer: 'sealsAre' }),
+  dropSignature: asks(61, 'read', KIB, { signature: 'uint' }, { answer: 'signatureTaken' }),
   // answers
   setsAre: answers(80, 16 * MIB, {
     sets: listOf(SET),

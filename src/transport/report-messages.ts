@@ -6,7 +6,7 @@ export const MAX_DIRECTORY_PATHS = 4096;
 
 export const REPORT_MESSAGES = {
   /** Requests the roots of all sets from set `from` on. */
-  readSetRoots: asks(144, 'list', KIB, 'setRootsAre', { from: 'uint' }),
+  readSetRoots: asks(144, 'list', KIB, { from: 'uint' }, { answer: 'setRootsAre' }),
   setRootsAre: answers(145, 16 * MIB, {
     /** The distinct paths of the roots. */
     paths: 'byteses',
@@ -19,13 +19,19 @@ export const REPORT_MESSAGES = {
    * Requests the differences between a set and an earlier set `before`, in both directions. Starts after `name` in
    * `directory` (-1: at the beginning).
    */
-  readChanges: asks(146, 'list', 8 * KIB, 'changesAre', {
-    before: 'uint',
-    set: 'uint',
-    directory: 'int',
-    name: 'bytes',
-    limit: 'uint',
-  }),
+  readChanges: asks(
+    146,
+    'list',
+    8 * KIB,
+    {
+      before: 'uint',
+      set: 'uint',
+      directory: 'int',
+      name: 'bytes',
+      limit: 'uint',
+    },
+    { answer: 'changesAre' },
+  ),
   changesAre: answers(147, 16 * MIB, {
     rows: 'bytes',
     numbers: 'uints',
@@ -39,11 +45,17 @@ export const REPORT_MESSAGES = {
    * Requests all versions of names that contain the bytes `literal`. Starts after `name` in `directory` (-1: at the
    * beginning). The lists of the answer are parallel.
    */
-  readNamed: asks(162, 'list', 16 * KIB, 'namesAre', {
-    directory: 'int',
-    name: 'bytes',
-    literal: 'bytes',
-  }),
+  readNamed: asks(
+    162,
+    'list',
+    16 * KIB,
+    {
+      directory: 'int',
+      name: 'bytes',
+      literal: 'bytes',
+    },
+    { answer: 'namesAre' },
+  ),
   namesAre: answers(163, 16 * MIB, {
     directories: 'uints',
     names: 'byteses',
@@ -54,29 +66,41 @@ export const REPORT_MESSAGES = {
     directory: 'int',
     name: 'bytes',
   }),
-  readDirectoryPaths: asks(148, 'list', 64 * KIB, 'directoryPathsAre', {
-    set: 'uint',
-    directories: 'uints',
-  }),
+  readDirectoryPaths: asks(
+    148,
+    'list',
+    64 * KIB,
+    {
+      set: 'uint',
+      directories: 'uints',
+    },
+    { answer: 'directoryPathsAre' },
+  ),
   /**
    * Paths of the first requested directories, of at least one. An empty path means that the set has no such
    * directory.
    */
   directoryPathsAre: answers(149, 16 * MIB, { paths: 'byteses' }),
-  readSettings: asks(150, 'list', KIB, 'settingsAre', {}),
+  readSettings: asks(150, 'list', KIB, {}, { answer: 'settingsAre' }),
   settingsAre: answers(151, 256 * KIB, { keys: 'texts', values: 'texts' }),
   /** With `isSet` false, removes the setting. */
-  changeSetting: asks(152, 'admin', 8 * KIB, 'settingChanged', {
-    key: 'text',
-    value: 'text',
-    isSet: 'bool',
-  }),
+  changeSetting: asks(
+    152,
+    'admin',
+    8 * KIB,
+    {
+      key: 'text',
+      value: 'text',
+      isSet: 'bool',
+    },
+    { answer: 'settingChanged' },
+  ),
   settingChanged: answers(153, KIB, {}),
-  readConfiguration: asks(154, 'list', KIB, 'configurationIs', { set: 'uint' }),
+  readConfiguration: asks(154, 'list', KIB, { set: 'uint' }, { answer: 'configurationIs' }),
   /** Empty if the client of the set sent no configuration. */
   configurationIs: answers(155, 128 * KIB, { config: 'text' }),
   /** Requests an overview of the clients owned by the account that owns this client. */
-  readClients: asks(160, 'admin', KIB, 'clientsAre', {}),
+  readClients: asks(160, 'admin', KIB, {}, { answer: 'clientsAre' }),
   /** The lists are parallel: items with the same index belong to one client. */
   clientsAre: answers(161, 256 * KIB, {
     clients: 'texts',
@@ -88,7 +112,7 @@ export const REPORT_MESSAGES = {
     faults: 'texts',
   }),
   /** Requests the state of the store: which catalog is read, and how much room its file system has. */
-  readStore: asks(164, 'list', KIB, 'storeIs', {}),
+  readStore: asks(164, 'list', KIB, {}, { answer: 'storeIs' }),
   storeIs: answers(165, 8 * KIB, {
     catalog: 'line',
     replaced: 'bool',
@@ -97,7 +121,7 @@ export const REPORT_MESSAGES = {
     freeBlocks: 'uint',
     availableBlocks: 'uint',
   }),
-  readFigures: asks(156, 'list', KIB, 'figuresAre', {}),
+  readFigures: asks(156, 'list', KIB, {}, { answer: 'figuresAre' }),
   figuresAre: answers(157, 64 * KIB, {
     /** Counts and bytes by name. */
     numbers: 'counts',

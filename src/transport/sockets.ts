@@ -38,6 +38,8 @@ export interface Certificate {
 }
 
 export interface ListenOptions {
+  /** Receives each new connection, before its login. */
+  readonly onConnection: (connection: Connection) => void;
   /** Uses TLS with this certificate; plain TCP without one. */
   readonly certificate?: Certificate | undefined;
   readonly gate?: GateLimits;
@@ -57,12 +59,11 @@ export async function listen(
   system: System,
   address: Address,
   link: LinkOptions,
-  onConnection: (connection: Connection) => void,
-  options: ListenOptions = {},
+  { onConnection, certificate, gate: limits = DEFAULT_GATE }: ListenOptions,
 ): Promise<Listener> {
   if (address.kind === 'unix') checkSocketPath(address.path);
-  const server = httpServer(options.certificate);
-  const gate = new Gate(options.gate ?? DEFAULT_GATE);
+  const server = httpServer(certificate);
+  const gate = new Gate(limits);
   server.on('connection', (socket: net.Socket) => gate.enter(socket));
   const sockets = new WebSocketServer({
     server,
@@ -73,7 +74,7 @@ export async function listen(
     verifyClient: ({ origin }: { origin: string | undefined }) => origin === undefined,
   });
   sockets.on('connection', (socket, request) => {
-    onConnection(strangersConnection(system, socket, request.socket, link, gate));
+    onConnection(strangersConnection(system, socket, { raw: request.socket, link, gate }));
   });
   sockets.on('error', () => undefined); // the same error reaches the server's own listener below
   await removeStaleSocket(address);
@@ -103,9 +104,11 @@ function httpServer(certificate: Certificate | undefined): http.Server {
 function strangersConnection(
   system: System,
   socket: WebSocket,
-  raw: net.Socket,
-  link: LinkOptions,
-  gate: Gate,
+  {
+    raw,
+    link,
+    gate,
+  }: { readonly raw: net.Socket; readonly link: LinkOptions; readonly gate: Gate },
 ): Connection {
   let bytes = 0;
   const count = (chunk: Buffer): void => {

@@ -15,9 +15,15 @@ export interface WantedPiece {
 export function hasContent(
   system: System,
   directoryFd: number,
-  name: Buffer,
-  pieces: readonly WantedPiece[],
-  keys: ContentKeys | undefined,
+  {
+    name,
+    pieces,
+    keys,
+  }: {
+    readonly name: Buffer;
+    readonly pieces: readonly WantedPiece[];
+    readonly keys: ContentKeys | undefined;
+  },
 ): boolean {
   const { files, native } = system;
   const fd = native.openBeneath(directoryFd, name, OpenKind.file);

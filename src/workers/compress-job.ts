@@ -32,7 +32,7 @@ import type {
 export function compressJob(input: CompressInput, native: SealingCalls): JobResult<CompressOutput> {
   const { contents, wanted, frames, memory, keys } = input;
   const cipher = cipherMaker(native, keys);
-  const output = compressContents(contents, wanted, frames, memory, cipher);
+  const output = compressContents(contents, wanted, { options: frames, memory, newCipher: cipher });
   return { output, transfer: memoryOf(output.records) };
 }
 
@@ -57,9 +57,15 @@ const RAW: Compression = { codec: Codec.none, level: 0 };
 export function compressContents(
   contents: ContentBlock,
   wanted: Uint8Array | undefined,
-  options: FrameOptions,
-  memory: Uint8Array | undefined,
-  newCipher: CipherMaker | undefined,
+  {
+    options,
+    memory,
+    newCipher,
+  }: {
+    readonly options: FrameOptions;
+    readonly memory: Uint8Array | undefined;
+    readonly newCipher: CipherMaker | undefined;
+  },
 ): CompressOutput {
   const { bytes } = contents;
   const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -74,7 +80,7 @@ export function compressContents(
     if (collector === undefined) {
       collector = new FrameCollector(options, (slices) => {
         const cipher = newCipher?.(scheme);
-        recordLengths.push(buildFrame(source, slices, compression, target, cipher));
+        recordLengths.push(buildFrame(source, slices, { compression, target, cipher }));
       });
       frames.set(key, collector);
     }
@@ -92,7 +98,7 @@ export function compressContents(
     const scheme = schemeAt(contents, index);
     if (slice.sizeBytes > (isRaw ? options.smallRawBytes : options.smallBytes)) {
       const cipher = newCipher?.(scheme);
-      recordLengths.push(buildContent(source, slice, compression, target, cipher));
+      recordLengths.push(buildContent(source, slice, { compression, target, cipher }));
     } else framesOf(scheme, compression).add(slice);
   }
   for (const collector of frames.values()) collector.flush();

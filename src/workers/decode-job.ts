@@ -92,7 +92,11 @@ async function wholeRecord(
   }
   const bytes = Buffer.allocUnsafeSlow(header.rawBytes);
   decode(header.codec, openBody(stored, header, cipher), bytes);
-  return { isWhole: true, bytes, digests: digestsOf(stored, header, bytes, from, system) };
+  return {
+    isWhole: true,
+    bytes,
+    digests: digestsOf(stored, header, bytes, { keys: from.keys, native: system.native }),
+  };
 }
 
 /** Returns the digests of the contents in a record. Kinds of records without contents have none. */
@@ -100,8 +104,7 @@ function digestsOf(
   stored: Buffer,
   header: RecordHeader,
   bytes: Buffer,
-  { keys }: RecordSource,
-  { native }: System,
+  { keys, native }: Pick<RecordSource, 'keys'> & Pick<System, 'native'>,
 ): Uint8Array {
   const index = stored.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + header.indexBytes);
   const isContent = header.kind === RecordKind.content || header.kind === RecordKind.part;
@@ -143,6 +146,6 @@ async function chunkOf(
   }
   const bytes = Buffer.allocUnsafeSlow(chunk.sizeBytes);
   const place = cipher && { cipher, number: chunk.number };
-  decodeChunk(header.codec, chunk, stored, bytes, place);
+  decodeChunk(header.codec, chunk, { stored, target: bytes, place });
   return { isWhole: true, bytes, digests: NOTHING };
 }

@@ -1,11 +1,11 @@
 /** Directories to walk, or walked, packed for fast transfer between threads. */
 import { packChains, type RuleLink, unpackChains } from '../excludes/index.js';
-import { BytesBuilder } from '../model/index.js';
+import { BytesBuilder, type SlotNumber } from '../model/index.js';
 import { memoryOf, runOf } from './block-builder.js';
 import type { DirectoryBlock } from './jobs.js';
 
 export interface DirectoryTask {
-  readonly slot: number;
+  readonly slot: SlotNumber;
   readonly parent: number;
   readonly path: Buffer;
   readonly row: Buffer;

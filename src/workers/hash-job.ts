@@ -16,6 +16,7 @@ import {
   RowFlag,
   RowReader,
   withAttributes,
+  type SlotNumber,
 } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf, memoryOfContents, runOf } from './block-builder.js';
@@ -149,20 +150,25 @@ class HashParcel {
   }
 
   /** Adds an entry without content. */
-  private plain(slot: number, path: Buffer, directory: number | Error, at: number): void {
+  private plain(slot: SlotNumber, path: Buffer, directory: number | Error, at: number): void {
     const row = this.rows.row(at);
     if (typeof directory !== 'number') this.out.append(row);
     else this.out.append(this.withMore(slot, path, directory, at) ?? row);
   }
 
   /** Returns the row with attributes, which listings lack; undefined if there are none. */
-  private withMore(slot: number, path: Buffer, directory: number, at: number): Buffer | undefined {
-    const more = readAttributesOf(this.system, directory, this.rows, at);
+  private withMore(
+    slot: SlotNumber,
+    path: Buffer,
+    directory: number,
+    at: number,
+  ): Buffer | undefined {
+    const more = readAttributesOf(this.system, directory, this.rows, { at });
     this.attributeBytes += more.packed.length;
     const isTooMuch = this.attributeBytes > MAX_PARCEL_ATTRIBUTE_BYTES;
     const failure = isTooMuch ? 'E2BIG' : more.failure;
     if (failure !== undefined) {
-      this.failures.push(this.failure(slot, path, at, 'incomplete', failure));
+      this.failures.push(this.failure(slot, path, { at, what: 'incomplete', reason: failure }));
       this.rows.setFlags(at, this.rows.flags(at) | RowFlag.unsettled); // tried again in the next backup
     }
     if (more.packed.length === 0 || isTooMuch) return undefined;
@@ -170,7 +176,7 @@ class HashParcel {
     return withAttributes(this.rows.row(at), more.packed);
   }
 
-  private file(slot: number, path: Buffer, directory: number, at: number): void {
+  private file(slot: SlotNumber, path: Buffer, directory: number, at: number): void {
     this.files += 1;
     const { rows } = this;
     const digestAt = this.starts.length * DIGEST_BYTES;
@@ -189,7 +195,7 @@ class HashParcel {
       return;
     }
     if ((rows.flags(at) & RowFlag.changedWhileRead) !== 0) {
-      this.failures.push(this.failure(slot, path, at, 'changed', 'read'));
+      this.failures.push(this.failure(slot, path, { at, what: 'changed', reason: 'read' }));
     }
     this.readBytes += sizeBytes;
     if (isSparse) this.holeBytes += rows.sizeBytes(at) - sizeBytes;
@@ -219,7 +225,7 @@ class HashParcel {
   }
 
   /** Leaves a file to be read like a large one: to its end, wherever that is. */
-  private stream(slot: number, path: Buffer, at: number): void {
+  private stream(slot: SlotNumber, path: Buffer, at: number): void {
     this.files -= 1;
     this.grown.push({ slot, path: Buffer.from(path), row: Buffer.from(this.rows.row(at)) });
   }
@@ -254,21 +260,25 @@ class HashParcel {
   }
 
   private failure(
-    slot: number,
+    slot: SlotNumber,
     path: Buffer,
-    at: number,
-    what: Failure['what'],
-    reason: string,
+    {
+      at,
+      what,
+      reason,
+    }: { readonly at: number; readonly what: Failure['what']; readonly reason: string },
   ): Failure {
     const name = Buffer.from(this.rows.name(at));
     return { slot, name, path: joinPath(path, name), what, reason };
   }
 
-  private fail(slot: number, path: Buffer, at: number, error: unknown): void {
+  private fail(slot: SlotNumber, path: Buffer, at: number, error: unknown): void {
     const code = systemCode(error);
     if (code === undefined) throw error;
     const isGone = code === 'ENOENT';
-    this.failures.push(this.failure(slot, path, at, isGone ? 'vanished' : 'unreadable', code));
+    this.failures.push(
+      this.failure(slot, path, { at, what: isGone ? 'vanished' : 'unreadable', reason: code }),
+    );
   }
 
   result(): JobResult<HashOutput> {
@@ -309,13 +319,11 @@ class HashParcel {
     }
     const startMs = performance.now();
     const newCipher = cipherMaker(this.system.native, this.keys);
-    const { records, recordLengths } = compressContents(
-      block,
-      undefined,
-      this.frames,
-      this.memory,
+    const { records, recordLengths } = compressContents(block, undefined, {
+      options: this.frames,
+      memory: this.memory,
       newCipher,
-    );
+    });
     const compressMs = performance.now() - startMs;
     const output = { ...common, compressMs, records, recordLengths, contents: undefined };
     return { output, transfer: [...transfer, ...memoryOf(records)] };

@@ -2,7 +2,7 @@
  * Inspects the rows of a listing: counts them, finds directories, and marks entries that may change again unnoticed.
  */
 import { systemCode } from '../errors/index.js';
-import { EntryType, joinPath, RowFlag, type RowReader } from '../model/index.js';
+import { EntryType, joinPath, RowFlag, type RowReader, type SlotNumber } from '../model/index.js';
 import { type System, wallMs } from '../system/index.js';
 import type { Failure } from './jobs.js';
 import type { OwnerNames } from './owner-names.js';
@@ -68,10 +68,12 @@ export function racyFromNs(system: System, startNs: bigint): bigint {
 /** Returns the failures of unreadable rows. */
 export function unreadableFailures(
   system: System,
-  slot: number,
-  path: Buffer,
-  rows: RowReader,
-  unreadable: readonly number[],
+  slot: SlotNumber,
+  {
+    path,
+    rows,
+    unreadable,
+  }: { readonly path: Buffer; readonly rows: RowReader; readonly unreadable: readonly number[] },
 ): Failure[] {
   return unreadable.map((at) => {
     const name = Buffer.from(rows.name(at));

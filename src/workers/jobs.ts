@@ -5,7 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature, RecordPlace } from '../delta/index.js';
 import type { CipherChoice, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
-import type { ContentKeys, NoteKind } from '../model/index.js';
+import type { ContentKeys, NoteKind, SlotNumber } from '../model/index.js';
 import type { ChunkHeader, CipherHead, ClientDirectory, Compression } from '../store/index.js';
 import type { SealingCalls } from '../system/index.js';
 import type { RawRules } from './raw-types.js';
@@ -109,7 +109,7 @@ export interface OwnerName {
 
 /** An entry that could not be read: `name` in the directory of `slot` (or a root, below 0). */
 export interface Failure {
-  readonly slot: number;
+  readonly slot: SlotNumber;
   readonly name: Uint8Array;
   readonly path: Uint8Array;
   readonly what: NoteKind;
@@ -176,7 +176,7 @@ export interface HashOutput {
 }
 
 export interface GrownFile {
-  readonly slot: number;
+  readonly slot: SlotNumber;
   readonly path: Uint8Array;
   readonly row: Uint8Array;
 }

@@ -32,9 +32,11 @@ export class LargeDirectory {
   constructor(
     system: System,
     excluder: Excluder,
-    task: LargeTask,
-    held: number,
-    tellsPaths: boolean,
+    {
+      task,
+      held,
+      tellsPaths,
+    }: { readonly task: LargeTask; readonly held: number; readonly tellsPaths: boolean },
   ) {
     this.system = system;
     this.task = task;

@@ -16,19 +16,17 @@ export function pageJob(input: PageInput, system: System): JobResult<PageOutput>
   const options = { ...input.excludes, tellsPaths: false };
   const excluder = new Excluder(options, system);
   const isRoot = parent < 0;
-  const directory = new LargeDirectory(
-    system,
-    excluder,
-    { path, rules, isRoot },
-    input.held,
-    false,
-  );
+  const directory = new LargeDirectory(system, excluder, {
+    task: { path, rules, isRoot },
+    held: input.held,
+    tellsPaths: false,
+  });
   const { listing, next, isLast } = directory.page(input.from);
   const owners = new OwnerNames(system);
   const rows = new RowReader(listing);
   const hash = system.native.hashRows(listing);
   const { unreadable } = inspectRows(rows, racyFromNs(system, startNs), owners);
-  const failures = unreadableFailures(system, slot, path, rows, unreadable);
+  const failures = unreadableFailures(system, slot, { path, rows, unreadable });
   const output = { rows: listing, hash, next, isLast, owners: owners.take(), failures };
   return { output, transfer: memoryOf(listing, hash) };
 }

@@ -179,7 +179,8 @@ class RangeReading {
     if (this.before.ctimeNs >= racyFromNs(system, this.startNs)) flags |= RowFlag.unsettled;
     rows.setFlags(0, flags);
     // The attributes are read only with the first range of the file.
-    const more = input.offset === 0 ? readAttributesOf(system, directory, rows, 0) : undefined;
+    const more =
+      input.offset === 0 ? readAttributesOf(system, directory, rows, { at: 0 }) : undefined;
     const incomplete = more?.failure ?? '';
     if (incomplete !== '') rows.setFlags(0, flags | RowFlag.unsettled); // tried again in the next backup
     const whole = more === undefined ? row : withAttributes(row, more.packed);

@@ -25,8 +25,7 @@ export function readAttributesOf(
   system: System,
   directory: number,
   rows: RowReader,
-  at: number,
-  name: Buffer = rows.name(at),
+  { at, name = rows.name(at) }: { readonly at: number; readonly name?: Buffer | undefined },
 ): ReadAttributes {
   const withTime = isTimeBeyond(rows.mtimeNs(at));
   try {

@@ -194,7 +194,7 @@ class RestoreRun {
       // The stored form of a sparse file is not its bytes, so it counts as different.
       const isSame =
         !this.isSparse(file) &&
-        hasContent(this.system, directoryFd, name, file.pieces, this.input.keys);
+        hasContent(this.system, directoryFd, { name, pieces: file.pieces, keys: this.input.keys });
       if (isSame) return this.dress(directoryFd, file);
       if ((how & RestoreHow.replace) === 0) {
         throw new TardisError('TARGET_EXISTS', 'another file is there');

@@ -207,6 +207,6 @@ function decodedChunk(chunk: Uint8Array, target: Buffer): Buffer {
   if (rawBytes > target.length) throw new TardisError('RECORD_DAMAGED', 'a delta claims too much');
   const header = readChunkHeader(buffer.subarray(4), STREAM_CHUNK_BYTES);
   const stored = buffer.subarray(4 + CHUNK_HEADER_BYTES);
-  decodeChunk(Codec.zstd, header, stored, target.subarray(0, rawBytes));
+  decodeChunk(Codec.zstd, header, { stored, target: target.subarray(0, rawBytes) });
   return target.subarray(0, rawBytes);
 }

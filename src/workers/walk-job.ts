@@ -119,7 +119,7 @@ class Walk {
     const inspected = inspectRows(rows, racyFromNs(this.system, startNs), this.owners);
     const { slot, path } = task;
     const { unreadable } = inspected;
-    this.failures.push(...unreadableFailures(this.system, slot, path, rows, unreadable));
+    this.failures.push(...unreadableFailures(this.system, slot, { path, rows, unreadable }));
     const isSettled = inspected.isSettled && isCertain;
     this.count(inspected);
     this.enter(this.childrenIn(rows, inspected, task, rules));
@@ -137,7 +137,11 @@ class Walk {
       const isRoot = parent < 0;
       const { tellsPaths } = this.input.excludes;
       const about = { path, rules, isRoot };
-      const directory = new LargeDirectory(this.system, this.excluder, about, held, tellsPaths);
+      const directory = new LargeDirectory(this.system, this.excluder, {
+        task: about,
+        held,
+        tellsPaths,
+      });
       const below = directory.decider === undefined ? rules : directory.decider.rules;
       const children: DirectoryTask[] = [];
       const pages = createHash('sha256');

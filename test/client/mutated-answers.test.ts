@@ -6,7 +6,7 @@ import path from 'node:path';
 import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import type { StorageHost } from '../../src/server/index.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
 import { mutated } from '../helpers/mutate.js';
 import {

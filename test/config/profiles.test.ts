@@ -24,7 +24,7 @@ function resolve<T extends Tool>(
   });
 }
 
-test('a profile gives the defaults of tuning, and what is given wins over it', (t) => {
+test('a profile sets defaults for tuning, and given settings take precedence', (t) => {
   const file = path.join(scratch(t), 'tardis.cfg');
   fs.writeFileSync(file, '[Tardis]\nParcelSize = 1M\n');
   const resolved = resolve('tardis', { profile: 'pi', configFiles: file, budgetBytes: '6M' });

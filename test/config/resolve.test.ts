@@ -120,7 +120,7 @@ test('a job reads its own section only', (t) => {
   );
 });
 
-test('of several configuration files the later ones count more', (t) => {
+test('of several configuration files the later ones take precedence', (t) => {
   const first = written(t, '[Tardis]\nPort = 1\nServer = first\n[home]\nPort = 5\n');
   const second = written(t, '[Tardis]\nPort = 2\n');
   const configFiles = [first, second];

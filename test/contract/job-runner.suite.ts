@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
-import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { Codec, type Compression } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import type { JobRunner, RangeInput, WalkInput } from '../../src/workers/index.js';

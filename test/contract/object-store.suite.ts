@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { type ObjectSource, type ObjectStore, probe } from '../../src/store/objects/index.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { rejectedCode } from '../helpers/codes.js';
 
 /** Names of a list that takes several pages, if the store has small ones. */

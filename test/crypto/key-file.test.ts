@@ -41,7 +41,7 @@ async function newRecord(): Promise<KeyRecord> {
 }
 
 async function nextRecord(record: KeyRecord, password = PASSWORD): Promise<KeyRecord> {
-  return (await changePassword(modPow, record, PASSWORD, password)).record;
+  return (await changePassword(modPow, record, PASSWORD, { password })).record;
 }
 
 const textOf = (bytes: Buffer): KeyFileText => KeyFileText.parse(bytes, 'F');

@@ -52,8 +52,8 @@ test('a record gives its keys to the right password only', async (t) => {
 test('a change of password keeps the keys, and shows neither password', async (t) => {
   const { record: first } = await newKeyRecord(modPow, PASSWORD, true, LIGHT);
   const next = Buffer.from('battery staple');
-  t.is(await rejectedCode(changePassword(modPow, first, next, next)), 'LOGIN_FAILED');
-  const { record: second } = await changePassword(modPow, first, PASSWORD, next);
+  t.is(await rejectedCode(changePassword(modPow, first, next, { password: next })), 'LOGIN_FAILED');
+  const { record: second } = await changePassword(modPow, first, PASSWORD, { password: next });
   t.is(second.number, 2);
   t.deepEqual(second.keysetId, first.keysetId);
   t.notDeepEqual(second.salt, first.salt);
@@ -92,7 +92,8 @@ test('keys that take the place of others name them, and no other ones', async (t
     formerIds((await former((await replaceKeys(modPow, PASSWORD, undefined, LIGHT)).record)).keys),
     [],
   );
-  const next = (await changePassword(modPow, third.record, PASSWORD, PASSWORD)).record;
+  const next = (await changePassword(modPow, third.record, PASSWORD, { password: PASSWORD }))
+    .record;
   t.deepEqual(
     formerIds((await former(next)).keys),
     formerIds(third.keys),

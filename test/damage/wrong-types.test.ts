@@ -6,7 +6,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { nodeSystem, seededRandom, type SqlDatabase } from '../../src/system/index.js';
+import { nodeSystem, type SqlDatabase } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { wrongWith } from '../helpers/damage-cases.js';
 import { type History, makeHistory } from '../helpers/damage-history.js';
 import { STEPS } from '../helpers/damage-steps.js';

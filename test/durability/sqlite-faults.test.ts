@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { checkStore, historyIn } from '../helpers/crash-checks.js';
 import { type Ground, newGround, times } from '../helpers/crash-runs.js';
 import { OFTEN, SECOND } from '../helpers/crash-scenarios.js';

@@ -68,7 +68,7 @@ async function labWith(t: ExecutionContext, accounts: Record<string, string>): P
   return { store, source, owner, at, as, sonic };
 }
 
-test('accounts are made, changed, listed and removed', async (t) => {
+test('accounts are created, changed, listed and removed', async (t) => {
   const { owner, sonic, store, at } = await labWith(t, { phone: 'list,add' });
   const listed = async (): Promise<unknown> => {
     const [line] = jsonLines(await succeed('sonic', ['account', ...owner, '--json']));
@@ -138,7 +138,7 @@ test('a check names accounts whose rights are damaged or gone, on the machine an
   t.deepEqual(await found(check), []);
 });
 
-test('accounts do what their rights say, and no more', async (t) => {
+test('an account may do what its rights allow, and no more', async (t) => {
   const lab = await labWith(t, { adder: 'add', looker: 'list', reader: 'list,read' });
   const { source, at, as, store } = lab;
   const server = await Server.start(store);

@@ -12,7 +12,7 @@ backupsRunHere();
 
 const PASSWORD = 'a password of this test';
 
-test.serial('--authenticate restores what is proven, and stops at what is not', async (t) => {
+test.serial('--authenticate restores what is proven, and stops at anything else', async (t) => {
   const home = scratchInMemory(t);
   process.env['XDG_STATE_HOME'] = path.join(home, 'state');
   const at = (...names: string[]): string => path.join(home, ...names);

@@ -4,7 +4,7 @@ import test from 'ava';
 import { backup, run } from '../helpers/commands.js';
 import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
 
-test('BandwidthLimit holds back what is sent', async (t) => {
+test('BandwidthLimit slows down sending', async (t) => {
   const home = scratch(t);
   const source = path.join(home, 'tree');
   makeTree(source, [

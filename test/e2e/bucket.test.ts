@@ -46,7 +46,7 @@ test('sonic bucket finds its endpoint and region by option, variable and key', a
   t.deepEqual(server.objects.keys(), [], 'something was left in the bucket');
 });
 
-test('sonic bucket puts the name of the bucket where it is told to', async (t) => {
+test('sonic bucket puts the name of the bucket into path or host, by --addressing', async (t) => {
   const { url } = await started(t);
   const inPath = await examine(['--endpoint', url, '--addressing', 'path']);
   t.is((JSON.parse(inPath.stdout) as Record<string, unknown>)['isPathStyle'], true);
@@ -57,7 +57,7 @@ test('sonic bucket puts the name of the bucket where it is told to', async (t) =
   t.regex(inHost.stderr, /bucket\.localhost/);
 });
 
-test('sonic bucket trusts the authority it is given, and no other', async (t) => {
+test('sonic bucket trusts the given authority, and no other', async (t) => {
   const folder = scratchInMemory(t);
   const { certFile, keyFile } = await certificateIn(folder, 'localhost');
   const tls = { cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile) };

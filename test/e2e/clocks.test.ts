@@ -2,7 +2,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { type Address, type Clock, seededRandom } from '../../src/system/index.js';
+import type { Address, Clock } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { jsonLines, succeed } from '../helpers/commands.js';
 import {
   backupTo,

@@ -130,7 +130,7 @@ async function requireAlike(
   }
 }
 
-test('a copy shows every set as the source does, and gives the same files back', async (t) => {
+test('a copy shows every set as the source does, and restores the same files', async (t) => {
   const home = lab(t);
   const { from, to, source } = home;
   await lived(home, [], 3 * MIB, everyKind());

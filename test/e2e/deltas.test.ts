@@ -5,7 +5,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ContentRanges } from '../../src/delta/index.js';
 import { DirectoryBackend, RecordKind } from '../../src/store/index.js';
-import { nodeSystem, seededRandom } from '../../src/system/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { backup, backupsRunHere, BIN, rest, run, succeed } from '../helpers/commands.js';
 import {
   backupInline,
@@ -330,7 +331,7 @@ test('MaxDeltaChain ends a chain with a whole file', async (t) => {
   t.deepEqual(await areDeltas(t, 'MaxDeltaChain = 0', SERIES.slice(0, 2)), [false, false]);
 });
 
-test('MaxChangePercent decides which files are wanted whole', async (t) => {
+test('MaxChangePercent decides which files are requested in full', async (t) => {
   const grown = Buffer.concat([SERIES[0]!, noise('grown', 0.4 * MIB)]);
   const other = changed(SERIES[0]!, 9, 1, 0.3 * MIB);
   t.deepEqual(await areDeltas(t, '', [SERIES[0]!, grown]), [false, true]);
@@ -343,7 +344,7 @@ test('SaveFull stores whole files only', async (t) => {
   t.deepEqual(await areDeltas(t, 'SaveFull = True', SERIES.slice(0, 3)), [false, false, false]);
 });
 
-test('Full sends whole files, in place of deltas too', async (t) => {
+test('Full sends whole files instead of deltas', async (t) => {
   const full = (index: number): string[] => (index === 2 ? ['--full'] : []);
   t.deepEqual(await areDeltas(t, '', SERIES.slice(0, 4), full), [false, true, false, true]);
   // The file is unchanged: only the key Full makes the client send it again, whole.

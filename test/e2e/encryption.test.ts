@@ -164,7 +164,7 @@ test('an encrypting client backs up to a server, and reads from it', async (t) =
   t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
 });
 
-test('a client without encryption has a password all the same', async (t) => {
+test('a client without encryption can have a password', async (t) => {
   const { place, source, store } = made(t, 'a password of the tests');
   await backup([...place, '--local', '--create', '--no-crypt', source]);
   t.true(wordsIn(store).includes('name'));

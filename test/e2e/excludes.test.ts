@@ -63,7 +63,7 @@ function bench(t: ExecutionContext, files: Readonly<Record<string, string>>): Be
   };
 }
 
-test('patterns come from option and key, and may hold any byte', async (t) => {
+test('patterns come from option and key, and may contain any byte', async (t) => {
   const { tree, save, config } = bench(t, { 'a.o': '', 'sub/b.o': '', 'sub/keep.o': '', c: '' });
   fs.writeFileSync(Buffer.from(`${tree}/\u00ff\u00e9`, 'latin1'), '');
   const all = ['a.o', 'c', 'sub', 'sub/b.o', 'sub/keep.o', '\u00ff\u00e9'];
@@ -126,7 +126,7 @@ test('patterns come from the files of --exclude-file and ExcludeFiles', async (t
   t.regex(missing.stderr, /cannot read the patterns in .*none: ENOENT \[CONFIG_INVALID\]/);
 });
 
-test('directories are left out by --exclude-dir and ExcludeDirs', async (t) => {
+test('--exclude-dir and ExcludeDirs exclude directories', async (t) => {
   const { home, tree, save, kept, config } = bench(t, {
     'a/tmp/x': '',
     'b/tmp/y': '',
@@ -231,7 +231,7 @@ test('the name of skip files comes from option, key and both variables', async (
   t.true(fs.readdirSync(store).some((client) => fs.existsSync(path.join(store, client, 'mine'))));
 });
 
-test('caches are left out by --skip-caches and SkipCaches, if their tag is valid', async (t) => {
+test('--skip-caches and SkipCaches exclude caches with a valid tag', async (t) => {
   const signature = 'Signature: 8a477f597d28d172789f06886806bc55';
   const { tree, save, kept, config } = bench(t, {
     'cache/CACHEDIR.TAG': `${signature}\n# made by a test`,
@@ -253,7 +253,7 @@ test('caches are left out by --skip-caches and SkipCaches, if their tag is valid
   t.deepEqual(await kept(['--no-skip-caches', ...config('SkipCaches = yes')]), all);
 });
 
-test('--cvs-ignore and IgnoreCVS leave out files of version control', async (t) => {
+test('--cvs-ignore and IgnoreCVS exclude files of version control', async (t) => {
   const { save, kept, config } = bench(t, {
     '.git/x': '',
     '.svn/x': '',
@@ -277,7 +277,7 @@ test('--cvs-ignore and IgnoreCVS leave out files of version control', async (t) 
   t.deepEqual(await kept(['--nocvs-ignore', ...config('IgnoreCVS = true')]), all);
 });
 
-test('--max-file-size and MaxFileSize leave out larger files', async (t) => {
+test('--max-file-size and MaxFileSize exclude larger files', async (t) => {
   const { save, kept, config } = bench(t, {
     small: 'x'.repeat(1024),
     'sub/large': 'x'.repeat(1025),
@@ -291,7 +291,7 @@ test('--max-file-size and MaxFileSize leave out larger files', async (t) => {
   ]);
 });
 
-test('--exclude-no-access and ExcludeNoAccess leave out what may not be read', async (t) => {
+test('--exclude-no-access and ExcludeNoAccess exclude what the user may not read', async (t) => {
   const { home, tree, config } = bench(t, {
     open: '1',
     'closed.file': '2',
@@ -324,7 +324,7 @@ test('--exclude-no-access and ExcludeNoAccess leave out what may not be read', a
   fs.chmodSync(`${tree}/closed`, 0o700);
 });
 
-test('--exclude-nodump and ExcludeNoDump leave out what has the attribute', async (t) => {
+test('--exclude-nodump and ExcludeNoDump exclude files with the attribute', async (t) => {
   const { tree, save, kept, config } = bench(t, { 'a/x': '', 'b/x': '', file: '', other: '' });
   const set = spawnSync('chattr', ['+d', `${tree}/a`, `${tree}/file`]);
   const all = await kept();

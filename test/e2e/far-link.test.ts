@@ -41,7 +41,7 @@ test('the set is opened, and directories are told, with no answer but the welcom
   t.true(heard.includes(heads.number));
 });
 
-test('a long way gets more in flight, up to LinkBudget', async (t) => {
+test('a link with a long round trip gets more bytes in flight, up to LinkBudget', async (t) => {
   const home = scratch(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', noise(1, 3 * MIB)), file('b', text('b', 5000))]);

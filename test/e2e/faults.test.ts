@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { faultySystem } from '../support/faults.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { copyStore, watchOnly, type Trouble, TROUBLES } from '../helpers/faults.js';
 import {
   backupInline,

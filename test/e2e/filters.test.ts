@@ -31,7 +31,7 @@ function naiveAccepts(filter: string, top: string, below: string): boolean {
   });
 }
 
-test('a filter file comes from option and key, and leaves out what it does not accept', async (t) => {
+test('a filter file comes from option and key, and excludes what it does not accept', async (t) => {
   const home = fs.realpathSync(scratch(t));
   const tree = path.join(home, 'tree');
   const files: Record<string, string> = {};
@@ -129,7 +129,7 @@ test('excludes and a filter must both let a path in, and --explain names the lin
   t.regex(missing.stderr, /cannot read the filters in .*: EISDIR \[CONFIG_INVALID\]/);
 });
 
-test('--make-sample-filter-file writes a file that is of use, and none over another', async (t) => {
+test('--make-sample-filter-file writes a usable file, and never replaces one', async (t) => {
   const home = fs.realpathSync(scratch(t));
   const tree = path.join(home, 'tree');
   fill(tree, { 'a.c': '', 'a.o': '', 'target/x': '' });
@@ -220,7 +220,7 @@ const OPEN_WORDS = Object.keys(WAYS)
   .map((way) => wordOf('open', way))
   .sort();
 
-test('contents are encrypted as file and default say, and come back from everywhere', async (t) => {
+test('contents are encrypted by filter file and default, and can be restored in every way', async (t) => {
   const { home, tree, store, secret, filter } = mixed(t);
   const place = ['-D', store, '-C', 'me', ...secret];
   const args = ['--local', '--compress-data', 'none', '--efilter-file', filter];

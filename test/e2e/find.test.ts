@@ -77,7 +77,7 @@ async function finds(t: ExecutionContext, how: readonly string[]): Promise<void>
   t.regex(text, /^sets +modified +size +path\n1 +.* 3 .*draft\.txt {2}\(gone since 3\)\n$/);
 }
 
-test('names are found in all sets, deleted ones too, the newest version first', (t) =>
+test('names are found in all sets, the newest version first, deleted files too', (t) =>
   finds(t, ['--nocrypt']));
 
 test('names are found of a client that encrypts', (t) => finds(t, []));

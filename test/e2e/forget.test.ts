@@ -33,7 +33,7 @@ async function withSecret(t: ExecutionContext, more: readonly string[] = []) {
   return { at, store, source, place, hidden, shows, told };
 }
 
-test('a path is forgotten: shown before, taken back, and gone when its time is over', async (t) => {
+test('a path is forgotten: the request is previewed, can be undone, and is carried out when due', async (t) => {
   const { at, store, place, hidden, shows, told } = await withSecret(t);
   const forget = (...args: string[]) => run('sonic', ['forget-path', ...place, ...args]);
   for (const option of ['--preview', '--dry-run']) {
@@ -129,7 +129,7 @@ test('a client that encrypts forgets with its keys, and gets new ones', async (t
   t.regex(await succeed('sonic', ['check', '--read-data', ...place]), /No damage found/);
 });
 
-test('over the network no path is forgotten before ForgetAfter', async (t) => {
+test('no path is forgotten over the network before ForgetAfter', async (t) => {
   const secret = path.join(scratch(t), 'password');
   fs.writeFileSync(secret, 'of a test 4711\n');
   const own = ['-F', secret, '--no-crypt'];

@@ -272,7 +272,9 @@ test.serial('a change of keys', async (t) => {
   const keysOf = (place: Place) => openClientDirectory(inlineSystem(), place);
   const old = (await newKeyRecord(native.modPow, PASSWORDS.old, false, LIGHT)).record;
   await addKeys(inlineSystem(), keysOf(known.place).path, { number: 1, bytes: old.bytes });
-  const next = (await changePassword(native.modPow, old, PASSWORDS.old, PASSWORDS.next)).record;
+  const next = (
+    await changePassword(native.modPow, old, PASSWORDS.old, { password: PASSWORDS.next })
+  ).record;
   const change =
     (place: Place) =>
     async (system: System): Promise<void> => {

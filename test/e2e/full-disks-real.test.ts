@@ -7,7 +7,7 @@ import { BTRFS, EXT4, inNamespace, testOn } from '../helpers/disk-images.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 const testExt4 = testOn(test, EXT4);
 const testBtrfs = testOn(test, BTRFS);

@@ -13,7 +13,7 @@ const noting = (file: string, ...names: string[]): string => {
 
 const notes = (file: string): string[] => fs.readFileSync(file, 'utf8').split('\n').slice(0, -1);
 
-test('hooks run before, after, on failure and on warning, and are told what happened', async (t) => {
+test('hooks run before, after, on failure and on warning, and receive the result', async (t) => {
   const { at, place, source, written } = lab(t);
   const log = at('log');
   const told = at('told');
@@ -110,7 +110,7 @@ test('an interruption ends the hook before the backup, and the hooks at the end 
   t.deepEqual(notes(told), ['failure me 130', 'after me INTERRUPTED']);
 });
 
-test('addresses are told of start, success and failure', async (t) => {
+test('web addresses are requested at start, success and failure', async (t) => {
   const { place, at, source, written } = lab(t);
   const { base, asked } = await urlListener(t);
   const keys = ['Start', 'Success', 'Failure'].map((name) => `Url${name} = ${base}/k/${name}\n`);
@@ -155,7 +155,7 @@ test('an address that does not answer costs three times UrlTimeout, and no backu
   t.notRegex(fs.readFileSync(at('log'), 'utf8'), /secret/);
 });
 
-test('a failed backup is told by mail', async (t) => {
+test('a failed backup sends mail', async (t) => {
   const { place, at, written } = lab(t);
   const text = `[Tardis]\nMailTo = ops@example.org\nMailCommand = tee -a ${at('mail')}\nMailFrom = me@host\n`;
   const config = ['--config', written('cfg', text)];

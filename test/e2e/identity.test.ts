@@ -112,7 +112,7 @@ test('a server is remembered whether its name is given in capitals or not', asyn
   await server.stop();
 });
 
-test('a client that does not encrypt any more is refused until that is trusted', async (t) => {
+test('a client that no longer encrypts is refused until the user trusts it', async (t) => {
   const { place, source, store, written, at } = lab(t);
   const password = ['--password-file', written('password', 'word of pass\n')];
   const made = await run('tardis', [...place, ...password, '--local', '--create', source]);

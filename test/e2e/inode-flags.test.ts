@@ -129,7 +129,7 @@ for (const isFar of [false, true]) {
   });
 }
 
-test('flags of inodes are restored last, unless that is switched off', async (t) => {
+test('inode flags are restored last, unless an option switches that off', async (t) => {
   const made = lab(t);
   if (made === undefined) return;
   const { at, source, place } = made;

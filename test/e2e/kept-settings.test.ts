@@ -14,7 +14,7 @@ async function shown(way: readonly string[], ...keys: string[]): Promise<unknown
   return (told as { settings: unknown }).settings;
 }
 
-test('settings are kept with a client, shown and removed, here and through a server', async (t) => {
+test('settings of a client are stored, shown and removed, in a store and through a server', async (t) => {
   const { place, store, source, written } = lab(t);
   const secret = written('secret', 'the words of the owner');
   const own = [...place, '-F', secret];
@@ -75,7 +75,7 @@ async function configsTold(
   );
 }
 
-test('what a client was set to is sent, kept with the set, and shown, unless either end does not want it', async (t) => {
+test('the settings of a client are sent, stored with the set, and shown, unless either end switches that off', async (t) => {
   const { place, source, written } = lab(t);
   const config = written('cfg', '[Tardis]\nWorkers = 1\nSendClientConfig = no\n');
   const server = written('server', '[Tardis]\nSaveConfig = no\n');

@@ -48,7 +48,7 @@ function keyed(t: ExecutionContext): Keyed {
   };
 }
 
-test('a client whose keys are in a file is made, backed up, listed and restored with that file', async (t) => {
+test('a client with a key file is created, backed up, listed and restored with that file', async (t) => {
   const { store, place, source, at, file, all, written, restored } = keyed(t);
   await succeed('sonic', ['create', ...all]);
   t.deepEqual(records(store), [[1, false]]);
@@ -153,7 +153,7 @@ test('a server serves clients whose keys it has not', async (t) => {
   t.deepEqual(await restored('once more', next), []);
 });
 
-test('keys are extracted, taken out of the store, and inserted again', async (t) => {
+test('keys are extracted, removed from the store, and inserted again', async (t) => {
   const { store, place, source, file, all, restored, written, at } = keyed(t);
   const open = [...place, `--password=${SECRET}`];
   await succeed('tardis', [...open, '--local', '--create', source]);
@@ -274,7 +274,7 @@ test('a key file is refused where it means nothing', async (t) => {
   t.is(codeIn(await run('lstardis', [...all, source])), 'KEY_FILE_INVALID');
 });
 
-test('keys are printed, and from the paper alone a client is read again', async (t) => {
+test('keys are printed, and the printed text alone is enough to read the client', async (t) => {
   const { at, place, source, file, all, restored } = keyed(t);
   await succeed('sonic', ['create', ...all]);
   await succeed('tardis', [...all, '--local', source]);

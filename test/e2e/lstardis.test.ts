@@ -69,7 +69,7 @@ async function versions(...args: string[]): Promise<string[]> {
   });
 }
 
-test('versions are listed by change, by content, by set, by period, or the last one', async (t) => {
+test('versions are listed by change, content, set or period, or only the last one', async (t) => {
   const change = ['1 4', '2 4', '3 4', '4 gone', '5– 6'];
   t.deepEqual(await versions(), change);
   t.deepEqual(await versions('-V'), change);
@@ -136,7 +136,7 @@ test('versions and sets are listed within a range of sets or dates', async (t) =
   }
 });
 
-test('lstardis shows what is asked for of each entry, in the order that is asked for', async (t) => {
+test('lstardis shows the chosen columns of each entry, in the chosen order', async (t) => {
   const names = ['.hidden', 'letter', 'link', 'other', 'run', 'sub'];
   t.deepEqual(await list(source), names);
   t.deepEqual(await list('-a', source), names);
@@ -172,7 +172,7 @@ test('lstardis shows what is asked for of each entry, in the order that is asked
   t.is((await list('--no-headers', at('letter'))).length, 5);
 });
 
-test('lstardis goes down into directories, as deep as it may', async (t) => {
+test('lstardis lists directories recursively, down to a given depth', async (t) => {
   const head = [`${at('sub')}:`, 'below', 'c.c'];
   t.deepEqual(await list('--recurse', at('sub')), [
     ...head,

@@ -37,7 +37,7 @@ async function lab(t: ExecutionContext, sets: number, args: readonly string[] = 
   return { home, store, source, place, told };
 }
 
-test('sets get tags, locks, priorities and other names, here and through a server', async (t) => {
+test('sets get tags, locks, priorities and new names, in a store and through a server', async (t) => {
   const home = scratch(t);
   const secret = path.join(home, 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
@@ -112,7 +112,7 @@ function holds(store: string, word: string): boolean {
     .some((entry) => fs.readFileSync(path.join(entry.parentPath, entry.name)).includes(word));
 }
 
-test('tags, priority and whether a set may go early are told with its backup', async (t) => {
+test('a backup gives its set tags, a priority, and the mark that it may be deleted early', async (t) => {
   const { home, place, told, source } = await lab(t, 1);
   const more = ['--tag', 'x', '--tag', 'y', '--priority', '-3', '--expendable'];
   await backup([...place, '--local', ...more, source]);
@@ -169,7 +169,7 @@ test('what a set has already is told as that', async (t) => {
   t.like(jsonLines(json)[0], { changed: [], unchanged: [1, 2] });
 });
 
-test('with --dry-run it is told what would be done, and nothing is', async (t) => {
+test('--dry-run shows what would be done, and changes nothing', async (t) => {
   const { place, told } = await lab(t, 2);
   const before = await told();
   for (const [command, ...args] of [

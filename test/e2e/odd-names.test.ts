@@ -9,7 +9,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { systemCode } from '../../src/errors/index.js';
-import { nodeSystem, OpenKind, seededRandom } from '../../src/system/index.js';
+import { nodeSystem, OpenKind } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
 import {

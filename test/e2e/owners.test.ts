@@ -51,7 +51,7 @@ function skipUnlessRoot(t: ExecutionContext): boolean {
   return true;
 }
 
-test('owners come back by their names, or by numbers if that is asked for', async (t) => {
+test('owners are restored by name, or by number with --numeric-ids', async (t) => {
   if (skipUnlessRoot(t)) return;
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];

@@ -43,7 +43,7 @@ function endOf(stdout: string): End {
   return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as End;
 }
 
-test('Parity is how much parity a backup stores, and 0 stores none', async (t) => {
+test('Parity is the percentage of parity that a backup stores; 0 stores none', async (t) => {
   const { place, source, store, written } = lab(t);
   fs.writeFileSync(path.join(source, 'large.gz'), noise(1, 12 * MIB));
   fs.writeFileSync(path.join(source, 'middle.gz'), noise(2, 3 * MIB));

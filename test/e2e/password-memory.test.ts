@@ -17,7 +17,7 @@ function byProfile(tool: Tool, profile: string): unknown {
   return resolveSettings(tool, given).found.get('passwordMemoryBytes')?.value;
 }
 
-test('a new password costs as much memory as is set, and on a small machine less', async (t) => {
+test('a new password costs the memory that is set, and less on a small machine', async (t) => {
   for (const tool of ['tardis', 'sonic create', 'sonic chpass', 'sonic rekey'] as const) {
     t.is(byProfile(tool, 'desktop'), 128 * MIB, tool);
     t.is(byProfile(tool, 'pi'), 32 * MIB, tool);

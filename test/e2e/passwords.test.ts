@@ -225,7 +225,7 @@ test('a client gets a password later, and what is stored stays as it is', async 
   await succeed('lstardis', [...place, `--password=${SECRET}`]);
 });
 
-test('a password is changed, and the old one opens nothing any more', async (t) => {
+test('a password is changed, and the old one no longer opens anything', async (t) => {
   const { store, place, source, written } = await lockedLab(t);
   const before = packsOf(store);
   const change = (from: string, ...to: string[]): Promise<Outcome> =>
@@ -251,7 +251,7 @@ test('a password is changed, and the old one opens nothing any more', async (t) 
   await succeed('lstardis', [...place, '--password=fifth']);
 });
 
-test('sonic makes a client and changes its password through a server', async (t) => {
+test('sonic creates a client and changes its password through a server', async (t) => {
   const { store, source } = lab(t);
   const server = await Server.start(store);
   t.teardown(() => server.kill());

@@ -44,7 +44,7 @@ async function restores(
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
 }
 
-test('sets are deleted by number, name and range, after a question', async (t) => {
+test('sets are deleted by number, name and range, after confirmation', async (t) => {
   const lab = await withSets(t, 8);
   const { place, numbers } = lab;
   const refused = await run('sonic', ['delete', ...place, '2']);
@@ -80,7 +80,7 @@ test('sets are deleted by number, name and range, after a question', async (t) =
   await restores(t, lab);
 });
 
-test('what deleted sets held is freed at once, or later by sonic orphans', async (t) => {
+test('the space of deleted sets is freed at once, or later by sonic orphans', async (t) => {
   const lab = await withSets(t, 6);
   const { place, store } = lab;
   const packs = path.join(store, 'me', 'packs');
@@ -102,7 +102,7 @@ test('what deleted sets held is freed at once, or later by sonic orphans', async
   await succeed('sonic', checked);
 });
 
-test('a pack is written anew when CompactPercent of it is not needed', async (t) => {
+test('a pack is rewritten when CompactPercent of it is not needed', async (t) => {
   for (const [percent, isAnew] of [
     [80, false],
     [20, true],
@@ -118,13 +118,13 @@ test('a pack is written anew when CompactPercent of it is not needed', async (t)
     fs.writeFileSync(config, `[Tardis]\n${lines}`);
     const server = await Server.start(store, ['--config', config]);
     t.teardown(() => server.kill());
-    await until(() => server.running.stderr.includes('cleared up'));
+    await until(() => server.running.stderr.includes('garbage was collected'));
     t.is(fs.existsSync(first), !isAnew);
     await restores(t, lab);
   }
 });
 
-test('a server clears clients up after their sessions, and deletes after RemoveAfter', async (t) => {
+test('a server collects garbage after each session, and deletes replaced packs after RemoveAfter', async (t) => {
   const lab = await withSets(t, 4);
   const { place, store, source, at } = lab;
   const first = path.join(store, 'me', 'packs', '00000001.pack');
@@ -183,7 +183,7 @@ test('through a server who may purge deletes, and nobody else', async (t) => {
   t.deepEqual(await numbers(), [3, 4]);
 });
 
-test('over the network no set goes before LeastAge', async (t) => {
+test('no set is deleted over the network before LeastAge', async (t) => {
   const home = scratch(t);
   const secret = path.join(home, 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
@@ -218,7 +218,7 @@ test('over the network no set goes before LeastAge', async (t) => {
   t.deepEqual(await numbers(), [3], 'where the store is, it may be any');
 });
 
-test('expendable sets of the client that has grown go early, and no others', async (t) => {
+test('only expendable sets of the client that has grown are deleted early', async (t) => {
   const home = scratch(t);
   const lab = await withSets(t, 4);
   const { place, store, source, numbers } = lab;

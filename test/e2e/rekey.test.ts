@@ -105,7 +105,7 @@ async function shown({ place, source }: Lab, args: readonly string[]): Promise<s
   return told;
 }
 
-test('an unencrypted client is encrypted, and shows and gives back what it did', async (t) => {
+test('an unencrypted client is encrypted, and then lists and restores as before', async (t) => {
   const home = scratch(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   const lab: Lab = {
@@ -228,7 +228,7 @@ test('names by format go on after new keys, and what the user has called a set i
   t.deepEqual(wordsIn(store), []);
 });
 
-test('the old generation is removed by nobody who was not asked', async (t) => {
+test('the old generation is removed only after confirmation', async (t) => {
   const { place, store } = await small(t);
   const asked = ['encrypt', ...place, `--password=${SECRET}`];
   t.is(codeIn(await run('sonic', asked)), 'CONFIRMATION_NEEDED');
@@ -264,37 +264,40 @@ async function heldUp(lab: Lab): Promise<Outcome> {
   return outcome;
 }
 
-test.serial('a new generation is read before the switch, unless that is left out', async (t) => {
-  const lab = await small(t, 128 * MIB);
-  const { place, store, source } = lab;
-  t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
-  await backup([...place, '--local', source]); // the old generation can still be read and backed up to
-  const packs = path.join(store, '.me.next', 'packs');
-  const objects = fs
-    .readdirSync(path.join(store, '.me.next'))
-    .find((name) => /^[0-9a-f]{2}$/.test(name));
-  t.truthy(objects ?? fs.readdirSync(packs));
-  const large = fs
-    .readdirSync(path.join(store, '.me.next'), { recursive: true, withFileTypes: true })
-    .filter(
-      (entry) =>
-        entry.isFile() && !entry.name.startsWith('rekey') && !entry.name.startsWith('tardis'),
-    )
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .sort((one, other) => fs.statSync(other).size - fs.statSync(one).size)[0]!;
-  const fd = fs.openSync(large, 'r+');
-  fs.writeSync(fd, Buffer.from('damage'), 0, 6, 20 * MIB);
-  fs.closeSync(fd);
-  const again = ['encrypt', ...place, `--password=${SECRET}`, '--yes', '--json'];
-  const found = await run('sonic', again);
-  t.is(found.status, 1);
-  t.regex(codeIn(found) ?? '', /RECORD_DAMAGED|CONTENT_DAMAGED/);
-  t.true(wordsIn(store).length > 0, 'the old generation is untouched');
-  const [report] = jsonLines(await succeed('sonic', [...again, '--no-verify']));
-  t.like(report, { state: 'done', sets: 2, verifiedContents: 0 });
-});
+test.serial(
+  'a new generation is verified before the switch, unless an option omits that',
+  async (t) => {
+    const lab = await small(t, 128 * MIB);
+    const { place, store, source } = lab;
+    t.is(codeIn(await heldUp(lab)), 'CLIENT_BUSY');
+    await backup([...place, '--local', source]); // the old generation can still be read and backed up to
+    const packs = path.join(store, '.me.next', 'packs');
+    const objects = fs
+      .readdirSync(path.join(store, '.me.next'))
+      .find((name) => /^[0-9a-f]{2}$/.test(name));
+    t.truthy(objects ?? fs.readdirSync(packs));
+    const large = fs
+      .readdirSync(path.join(store, '.me.next'), { recursive: true, withFileTypes: true })
+      .filter(
+        (entry) =>
+          entry.isFile() && !entry.name.startsWith('rekey') && !entry.name.startsWith('tardis'),
+      )
+      .map((entry) => path.join(entry.parentPath, entry.name))
+      .sort((one, other) => fs.statSync(other).size - fs.statSync(one).size)[0]!;
+    const fd = fs.openSync(large, 'r+');
+    fs.writeSync(fd, Buffer.from('damage'), 0, 6, 20 * MIB);
+    fs.closeSync(fd);
+    const again = ['encrypt', ...place, `--password=${SECRET}`, '--yes', '--json'];
+    const found = await run('sonic', again);
+    t.is(found.status, 1);
+    t.regex(codeIn(found) ?? '', /RECORD_DAMAGED|CONTENT_DAMAGED/);
+    t.true(wordsIn(store).length > 0, 'the old generation is untouched');
+    const [report] = jsonLines(await succeed('sonic', [...again, '--no-verify']));
+    t.like(report, { state: 'done', sets: 2, verifiedContents: 0 });
+  },
+);
 
-test('damaged contents hold a re-key up until they are given up by name', async (t) => {
+test('damaged contents stop a re-key until an option gives them up', async (t) => {
   const lab = await small(t);
   const { place, store, source } = lab;
   const packs = path.join(store, 'me', 'packs');
@@ -320,7 +323,7 @@ test('damaged contents hold a re-key up until they are given up by name', async 
   );
 });
 
-test.serial('an unfinished run is given up, and the client is as it was', async (t) => {
+test.serial('an unfinished run is discarded, and the client is as it was', async (t) => {
   const lab = await small(t, 128 * MIB);
   const { place, store } = lab;
   const before = await shown(lab, []);

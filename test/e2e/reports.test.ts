@@ -84,7 +84,7 @@ async function checkFiles(
   t.deepEqual([...new Set(both.map(({ set }) => set))], [1, undefined, 2]);
 }
 
-test('sonic files tells what a set has that another has not, and the reverse', async (t) => {
+test('sonic files lists what one set has and another lacks, and the reverse', async (t) => {
   const { place, source } = await twoSets(t);
   await checkFiles(t, place, source);
   fs.writeFileSync(path.join(source, 'later'), '3');
@@ -135,7 +135,7 @@ test('sonic list, files, info and stats tell through a server what they tell her
   t.deepEqual((listed as { sets: { roots: unknown }[] }).sets[0]!.roots, [{ name: source }]);
 });
 
-test('sonic info tells all that is known of sets', async (t) => {
+test('sonic info shows all details of sets', async (t) => {
   const { place, source, store } = await twoSets(t);
   fs.mkdirSync(path.join(source, 'closed'));
   await succeed('sonic', ['lock', ...place, '2']);

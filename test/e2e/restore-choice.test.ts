@@ -70,7 +70,7 @@ class Lab {
   }
 }
 
-test('a date chooses the newest complete set begun by then', async (t) => {
+test('a date chooses the newest complete set that began by then', async (t) => {
   const lab = await Lab.begin(t);
   fs.writeFileSync(lab.at('top.c'), 'second');
   await lab.backup();
@@ -99,7 +99,7 @@ test('a date chooses the newest complete set begun by then', async (t) => {
   await lab.refused('USAGE', '-d', 'now', '-b', '1', lab.source);
 });
 
-test('the last version of a path that is gone from the newest set', async (t) => {
+test('the last version of a path is restored, even if the newest set lacks the path', async (t) => {
   const lab = await Lab.begin(t);
   fs.rmSync(lab.at('doc'), { recursive: true });
   fs.writeFileSync(lab.at('top.c'), 'second');
@@ -183,7 +183,7 @@ test('whole paths are kept by --hierarchy and --all', async (t) => {
   );
 });
 
-test('directories come empty by --no-recurse', async (t) => {
+test('--no-recurse restores directories without their contents', async (t) => {
   const lab = await Lab.begin(t);
   t.deepEqual(await lab.names('--no-recurse', lab.at('src'), lab.at('top.c')), ['src', 'top.c']);
 });

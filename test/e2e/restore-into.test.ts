@@ -119,7 +119,7 @@ test('what is the same stays, of every kind', async (t) => {
   t.deepEqual(lab.differences(), []);
 });
 
-test('what is there and differs makes way as --overwrite says', async (t) => {
+test('existing files that differ are replaced as --overwrite allows', async (t) => {
   const lab = await Lab.with(scratch(t), someTree());
   await lab.restore();
   const spoil = (): void => {
@@ -226,7 +226,7 @@ test('a file that is replaced stays whole if the new one is damaged', async (t) 
   t.deepEqual(fs.readdirSync(lab.at()).sort(), ['big', 'small']);
 });
 
-test('equal size and time do not hide another content from --compare-contents', async (t) => {
+test('--compare-contents finds a different content even if size and time are equal', async (t) => {
   const lab = await Lab.with(scratch(t), [
     file('same', text(1, 9000)),
     file('other', text(2, 9000)),
@@ -252,7 +252,7 @@ test('equal size and time do not hide another content from --compare-contents', 
   t.deepEqual(lab.differences(), []);
 });
 
-test('a dry run tells what would be done, and does nothing', async (t) => {
+test('a dry run shows what would be done, and does nothing', async (t) => {
   const lab = await Lab.with(scratch(t), someTree());
   const dry = await lab.restore('--dry-run');
   t.like(dry, { status: 0, dryRun: true });
@@ -272,7 +272,7 @@ test('a dry run tells what would be done, and does nothing', async (t) => {
   t.like(done, { files: 3, directories: 2, unchanged: 4 });
 });
 
-test('times, permissions, owners and hard links are set unless that is switched off', async (t) => {
+test('times, permissions, owners and hard links are restored unless an option switches that off', async (t) => {
   const meta = { mode: 0o4751, ...(isRoot ? { uid: 1234, gid: 4321 } : {}) };
   const lab = await Lab.with(scratch(t), [
     dir('d', [file('f', 'content', meta), hardlink('g', 'd', 'f')], { mode: 0o700 }),

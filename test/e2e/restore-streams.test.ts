@@ -65,7 +65,7 @@ function oddTree(): TreeNode[] {
   ];
 }
 
-test('a tar archive unpacks to the very same tree', async (t) => {
+test('a tar archive unpacks to an identical tree', async (t) => {
   const home = scratch(t);
   const [store, source, out] = [
     path.join(home, 'store'),

@@ -134,7 +134,7 @@ test('a cut is told on the terminal, and Ctrl-C ends the waiting at once', async
   t.regex(said, /\[INTERRUPTED\]/);
 });
 
-test('Reconnect is how long a lost connection is tried again, and 0 not at all', async (t) => {
+test('Reconnect is the time for which a lost connection is retried; 0 means no retry', async (t) => {
   const lab = await linkLab(t);
   const { source, there, link } = lab;
   makeSource(source);
@@ -171,7 +171,7 @@ function loggedAtMs(server: Server, what: string): number[] {
   return lines.map((line) => (JSON.parse(line) as { readonly time: number }).time);
 }
 
-test('ParkTimeout is how long a session waits for its client, and 0 not at all', async (t) => {
+test('ParkTimeout is the time for which a session waits for its client; 0 means no wait', async (t) => {
   const home = scratch(t);
   makeTree(path.join(home, 'config'), [
     file('short', '[Tardis]\nParkTimeout = 1\n'),
@@ -199,7 +199,7 @@ test('ParkTimeout is how long a session waits for its client, and 0 not at all',
   t.false(second.stderr.includes('session parked'));
 });
 
-test('ParkedSessions is how many sessions wait for their clients: the oldest makes way', async (t) => {
+test('ParkedSessions limits the sessions that wait for their clients; the oldest ends first', async (t) => {
   const home = scratch(t);
   makeTree(path.join(home, 'config'), [file('cfg', '[Tardis]\nParkedSessions = 1\n')]);
   const lab = await linkLab(t, ['--config', path.join(home, 'config', 'cfg')]);

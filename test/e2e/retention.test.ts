@@ -57,7 +57,7 @@ function lab(t: ExecutionContext) {
   return { store: store!, source: source!, config: config!, place, make, told, numbers, age };
 }
 
-test('sonic purge keeps what the rules say, tells why, and asks before it deletes', async (t) => {
+test('sonic purge keeps sets by its rules, gives the reasons, and asks before it deletes', async (t) => {
   const { place, make, numbers, age } = lab(t);
   for (let set = 1; set <= 6; set += 1) await make(set === 2 ? ['--tag', 'keep'] : []);
   age([70, 50, 35, 12, 1.1, 0]);
@@ -98,7 +98,7 @@ test('sonic purge keeps what the rules say, tells why, and asks before it delete
   }
 });
 
-test('sonic purge by date and priority takes what is older, and no more important', async (t) => {
+test('sonic purge by date and priority deletes older sets up to that priority', async (t) => {
   const { place, make, numbers, age } = lab(t);
   for (const priority of ['5', '40', '5', '5']) await make(['--priority', priority]);
   age([40, 30, 20, 0]);
@@ -109,7 +109,7 @@ test('sonic purge by date and priority takes what is older, and no more importan
   t.deepEqual(await numbers(), [3, 4]);
 });
 
-test('while the clock is in doubt nothing goes, unless that is wanted', async (t) => {
+test('while the clock is in doubt no set is deleted, unless the user trusts the clock', async (t) => {
   const { place, make, numbers, age } = lab(t);
   for (let set = 1; set <= 4; set += 1) await make();
   age([4000, 3999, 3998, 3997]);
@@ -170,7 +170,7 @@ test('a weekly set has the name of the week that purge prints', async (t) => {
   t.is(weekly!.name, `Weekly-${week}`);
 });
 
-test('the server purges by its rules: by PurgeInterval, after a backup with --purge, when it is asked', async (t) => {
+test('a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request', async (t) => {
   const { place, make, numbers, config, store } = lab(t);
   const rules = '[Tardis]\nKeepLast = 1\nLeastAge = 0\nUpkeepInterval = 0\n';
   fs.writeFileSync(config, rules);

@@ -34,7 +34,7 @@ async function names(place: readonly string[], directory: string, set?: number):
   return jsonLines<{ name: string }>(shown).map(({ name }) => name);
 }
 
-test('a root that is suddenly empty is left as it was unless that is meant', async (t) => {
+test('a root that is suddenly empty keeps its entries unless --trust-roots is given', async (t) => {
   const home = scratch(t);
   const [store, source, other] = ['store', 'mounted', 'other'].map((name) =>
     path.join(home, name),
@@ -107,7 +107,7 @@ test('a root on another device is left as it was, a new directory on the same on
   t.is((await ends(3, [...local, second])).progress.held, 1, 'it has moved');
 });
 
-test('other file systems are entered if that is asked for', (t) => {
+test('other file systems are entered only with --crossdevice', (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [dir('mount'), file('own', 'own')]);
@@ -140,7 +140,7 @@ test('other file systems are entered if that is asked for', (t) => {
   t.regex(last!, /^inside$/m);
 });
 
-test('directories below the depth that is asked for are not entered', async (t) => {
+test('directories below the given depth are not entered', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [file('1', '1'), dir('a', [file('2', '2'), dir('b', [file('3', '3')])])]);
@@ -159,7 +159,7 @@ test('directories below the depth that is asked for are not entered', async (t) 
   t.deepEqual(await at('a'), ['b']);
 });
 
-test('directories are kept under full, shortened or no paths', async (t) => {
+test('directories are stored under full, shortened or no paths', async (t) => {
   const home = scratch(t);
   const sources = ['x/one', 'x/y/two', 'z/two'].map((name) => path.join(home, 'all', name)) as [
     string,
@@ -223,7 +223,7 @@ test('of several directories those that are there are saved, and the others are 
   t.is((await run('tardis', [...place, '--local', `${one} no`, `${two} no`])).status, 1);
 });
 
-test('directories are kept under the paths that are given for them', async (t) => {
+test('directories are stored under the paths given for them', async (t) => {
   const home = scratch(t);
   const [one, two] = ['one', 'two'].map((name) => path.join(home, name)) as [string, string];
   for (const source of [one, two]) makeTree(source, [file(path.basename(source), source)]);

@@ -280,7 +280,7 @@ function changeTree(source: string): void {
   addTo(at('kept'), dir('new directory', [file('new file', 'new'), dir('new and empty')]));
 }
 
-test('every set keeps what was there, whatever changes after it', async (t) => {
+test('every set shows the tree as it was, whatever changes later', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [

@@ -53,7 +53,7 @@ test('the server comes from option, key and variable', async (t) => {
   }
 });
 
-test('a job may say Local and its own LocalServerCmd', async (t) => {
+test('a job may have Local and a LocalServerCmd of its own', async (t) => {
   const { at, store, written } = lab(t);
   written('mine', `#!/bin/sh\ntouch '${at('was here')}'\nexec '${ROOT}/bin/tardisd' "$@"\n`);
   fs.chmodSync(at('mine'), 0o755);
@@ -89,7 +89,7 @@ test('the local server reads its own configuration', async (t) => {
   t.false(fs.existsSync(at('variable')));
 });
 
-test('figures of the stages are printed when asked for', async (t) => {
+test('--stats prints statistics of the stages', async (t) => {
   const { place, source, written } = lab(t);
   const local = [...place, '--local', source];
   const shows = (stdout: string): boolean => /^stage +at once/m.test(stdout);
@@ -112,7 +112,7 @@ test('Verbosity names changed and unchanged directories', async (t) => {
   t.regex(await said(['--config', written('cfg', '[Tardis]\nVerbosity = 2\n')]), /^= .*tree\/a$/m);
 });
 
-test('Report names what was saved, and nothing else', async (t) => {
+test('Report lists what was saved, and nothing else', async (t) => {
   const { at, place, source, written } = lab(t);
   addTo(source, file('large', noise(1, 2 * MIB)));
   await rest();
@@ -141,7 +141,7 @@ test('Report names what was saved, and nothing else', async (t) => {
   t.like(last, { version: 1, set: 3 });
 });
 
-test('LogFiles take what is told, and how it ended', async (t) => {
+test('LogFiles receive the messages of a backup, and its result', async (t) => {
   const { at, place, source, written } = lab(t);
   const local = [...place, '--local', source];
   const key = `LogFiles = ${at('log 1').replace(' ', '\\ ')} "${at('log 2')}"\n`;
@@ -163,7 +163,7 @@ test('LogFiles take what is told, and how it ended', async (t) => {
   t.regex(nowhere.stderr, /cannot log to .*ENOENT \[CONFIG_INVALID\]/);
 });
 
-test('each codec of CompressData is the one that is stored', async (t) => {
+test('contents are stored with the codec of CompressData', async (t) => {
   const { at, source, written } = lab(t);
   addTo(source, file('texts', Buffer.alloc(300 * KIB, text(1, 3000))));
   for (const name of ['zstd', 'none', 'zlib', 'snappy'] as const) {
@@ -257,7 +257,7 @@ test('CompressMsgs makes the metadata on the wire smaller', async (t) => {
   }
 });
 
-test('files below CompressMin are stored as they are', async (t) => {
+test('files below CompressMin are stored uncompressed', async (t) => {
   const { source, written } = lab(t);
   addTo(source, file('texts', text(1, 200 * KIB)));
   t.true((await stored(t, source, [])) < 150 * KIB);
@@ -271,7 +271,7 @@ test('files below CompressMin are stored as they are', async (t) => {
   }
 });
 
-test('types of NoCompress and NoCompressFile are stored as they are', async (t) => {
+test('files of the types in NoCompress and NoCompressFile are stored uncompressed', async (t) => {
   const { at, source, written, place } = lab(t);
   addTo(
     source,

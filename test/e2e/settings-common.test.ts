@@ -77,7 +77,7 @@ test('the port comes from option, key and variable, at both ends', async (t) => 
   }
 });
 
-test('plain TCP is refused unless it is allowed by name', async (t) => {
+test('plain TCP is refused unless an option allows it', async (t) => {
   const { store, source } = lab(t);
   for (const [tool, args] of [
     ['tardis', ['-C', 'me', '--no-ssl', source]],
@@ -117,7 +117,7 @@ async function silentServer(): Promise<{ port: number; close(): void }> {
   return { port: (server.address() as net.AddressInfo).port, close };
 }
 
-test('a silent peer is given up after Timeout, at both ends', async (t) => {
+test('a connection to a silent peer is closed after Timeout, at both ends', async (t) => {
   const { store, source, written } = lab(t);
   const silent = await silentServer();
   t.teardown(() => silent.close());
@@ -164,7 +164,7 @@ test('the catalog has the name of DBName and TARDIS_DBNAME', async (t) => {
   t.regex(stderr, /TARDIS_DBNAME is "\.\.\/x" but must be a file name/);
 });
 
-test('progress is shown when asked for, in a pipe too', async (t) => {
+test('--progress shows progress in a pipe too', async (t) => {
   const { source, place, at } = lab(t);
   const shown = await run('tardis', [...place, '--local', '--create', '--progress', source]);
   t.regex(shown.stderr, /scanned \d+ entries/);
@@ -272,7 +272,7 @@ test('@file stands for the arguments in it', async (t) => {
   }
 });
 
-test('names that are no UTF-8 are given as arguments, and come back', async (t) => {
+test('names that are not UTF-8 can be arguments, and are restored', async (t) => {
   const { top, source, place, at } = lab(t);
   const odd = Buffer.concat([Buffer.from(`${source}/`), LATIN1('d\xff\xfer')]);
   const children = [file(LATIN1('n\xe4me'), 'odd'), dir(LATIN1('\x80'), [file('in', 'side')])];
@@ -378,7 +378,7 @@ test('lstardis shows details, and versions of directories', async (t) => {
   t.regex(await succeed('lstardis', [...place, '-V', `${source}/a`]), /^1– +\d{4}-.* drwx/m);
 });
 
-test('lstardis colors what TARDIS_LS_COLORS says', async (t) => {
+test('lstardis uses the colors of TARDIS_LS_COLORS', async (t) => {
   const { source, place } = lab(t);
   await backup([...place, '--local', '--create', source]);
   const list = (args: string[], env: Record<string, string> = {}): Promise<string> =>

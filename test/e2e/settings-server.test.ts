@@ -131,7 +131,7 @@ test('a new client is refused unless AllowNewHosts', async (t) => {
   await backup(['--create', ...to(portIn(option.stderr), 'you'), source]);
 });
 
-test('LogFile takes the log', async (t) => {
+test('LogFile receives the log', async (t) => {
   const { at, store, written } = lab(t);
   fs.mkdirSync(store);
   const args = ['-D', store, '--insecure-tcp', '--port', '0', '-v'];
@@ -170,7 +170,7 @@ test('Verbose chooses what is logged', async (t) => {
   t.regex(more, /"session refused"/);
 });
 
-test('LogExceptions logs the call chain of a refusal', async (t) => {
+test('LogExceptions logs the stack of a refusal', async (t) => {
   const { store, source, written } = lab(t);
   const config = written('cfg', '[Tardis]\nLogExceptions = yes\n');
   await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
@@ -202,7 +202,7 @@ function modesIn(store: string): { files: string[]; directories: string[] } {
   return { files: [...files], directories: [...directories] };
 }
 
-test('Umask decides about the permissions of a store', async (t) => {
+test('Umask limits the permissions of a store', async (t) => {
   const { at, source, written } = lab(t);
   const alone = { isProcess: true } as const; // a thread has no umask of its own
   addTo(source, file('large', noise(1, 2 * MIB)));
@@ -229,7 +229,7 @@ test('Umask decides about the permissions of a store', async (t) => {
   t.deepEqual(directories, [(0o750 & ~own).toString(8)]);
 });
 
-test('a new client has the file of SkipFileName', async (t) => {
+test('a new client is created with the name of SkipFileName', async (t) => {
   const { at, store, source, written } = lab(t);
   const has = (client: string, name: string): boolean => fs.existsSync(at('store', client, name));
   await succeed('sonic', ['create', '-D', store, '-C', 'usual']);
@@ -273,7 +273,7 @@ async function inBackground(
   return { pid, port: portIn(fs.readFileSync(at('log'), 'utf8').split('\n').at(-2)!) };
 }
 
-test('Daemon runs in the background, with a PidFile, and tells what keeps it from starting', async (t) => {
+test('Daemon runs the server in the background, with a PidFile, and reports why it cannot start', async (t) => {
   const its = lab(t);
   const { at, store, source, written } = its;
   await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
@@ -312,7 +312,7 @@ test('Daemon runs in the background, with a PidFile, and tells what keeps it fro
 });
 
 if (isRoot) {
-  test('User and Group are whom the server runs as', async (t) => {
+  test('the server runs as User and Group', async (t) => {
     const its = lab(t);
     const { at, store, source, top, written } = its;
     fs.chmodSync(top, 0o755);
@@ -340,7 +340,7 @@ if (isRoot) {
   });
 }
 
-test('Reserve limits the room that each client keeps', async (t) => {
+test('Reserve limits the space that each client reserves', async (t) => {
   const { at, store, source, written } = lab(t);
   const reserve = at('store', 'me', 'reserve');
   const kept = async (text: string): Promise<number | undefined> => {

@@ -107,50 +107,53 @@ test.serial(
   },
 );
 
-test.serial('what differs is shown unified, in context, side by side, or whole', async (t) => {
-  const unified = await succeedWith(1, '-b', '1', '-b', '2', '-u', '1', at('text'));
-  const [head, headAfter, ...rest] = unified.split('\n');
-  t.regex(head!, /^--- \/.*\/text\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(set 1\)$/);
-  t.regex(headAfter!, /^\+\+\+ \/.*\/text\t.* \(set 2\)$/);
-  t.deepEqual(rest, [
-    '@@ -1,3 +1,3 @@',
-    ' one',
-    '-two',
-    '+TWO',
-    ' three',
-    '@@ -8 +8,2 @@',
-    ' eight',
-    '+nine',
-    '',
-  ]);
-  const patched = path.join(home, 'patched');
-  fs.writeFileSync(patched, OLD);
-  t.is(spawnSync('patch', [patched], { input: unified }).status, 0);
-  t.is(fs.readFileSync(patched, 'utf8'), NEW);
-  const context = await succeedWith(1, '-b', '1', '-b', '2', '-c', '1', at('text'));
-  t.deepEqual(context.split('\n').slice(2, 10), [
-    '***************',
-    '*** 1,3 ****',
-    '  one',
-    '! two',
-    '  three',
-    '--- 1,3 ----',
-    '  one',
-    '! TWO',
-  ]);
-  fs.writeFileSync(patched, OLD);
-  t.is(spawnSync('patch', [patched], { input: context }).status, 0);
-  t.is(fs.readFileSync(patched, 'utf8'), NEW);
-  const whole = await diff('-b', '1', '-n', at('sub', 'deep'));
-  t.deepEqual(whole.lines.slice(2), ['- deep', '+ deeper', '?     ++']);
-  const beside = await diff('-b', '1', '-y', '--width', '23', at('text'));
-  t.deepEqual(beside.lines.slice(1, 4), [
-    'one          one',
-    'two        | TWO',
-    'three        three',
-  ]);
-  t.is(beside.lines.at(-1), '           > nine');
-});
+test.serial(
+  'differences are printed in unified or context form, side by side, or in full',
+  async (t) => {
+    const unified = await succeedWith(1, '-b', '1', '-b', '2', '-u', '1', at('text'));
+    const [head, headAfter, ...rest] = unified.split('\n');
+    t.regex(head!, /^--- \/.*\/text\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(set 1\)$/);
+    t.regex(headAfter!, /^\+\+\+ \/.*\/text\t.* \(set 2\)$/);
+    t.deepEqual(rest, [
+      '@@ -1,3 +1,3 @@',
+      ' one',
+      '-two',
+      '+TWO',
+      ' three',
+      '@@ -8 +8,2 @@',
+      ' eight',
+      '+nine',
+      '',
+    ]);
+    const patched = path.join(home, 'patched');
+    fs.writeFileSync(patched, OLD);
+    t.is(spawnSync('patch', [patched], { input: unified }).status, 0);
+    t.is(fs.readFileSync(patched, 'utf8'), NEW);
+    const context = await succeedWith(1, '-b', '1', '-b', '2', '-c', '1', at('text'));
+    t.deepEqual(context.split('\n').slice(2, 10), [
+      '***************',
+      '*** 1,3 ****',
+      '  one',
+      '! two',
+      '  three',
+      '--- 1,3 ----',
+      '  one',
+      '! TWO',
+    ]);
+    fs.writeFileSync(patched, OLD);
+    t.is(spawnSync('patch', [patched], { input: context }).status, 0);
+    t.is(fs.readFileSync(patched, 'utf8'), NEW);
+    const whole = await diff('-b', '1', '-n', at('sub', 'deep'));
+    t.deepEqual(whole.lines.slice(2), ['- deep', '+ deeper', '?     ++']);
+    const beside = await diff('-b', '1', '-y', '--width', '23', at('text'));
+    t.deepEqual(beside.lines.slice(1, 4), [
+      'one          one',
+      'two        | TWO',
+      'three        three',
+    ]);
+    t.is(beside.lines.at(-1), '           > nine');
+  },
+);
 
 async function succeedWith(wanted: number, ...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await run('tardiff', [...near, ...args]);
@@ -158,7 +161,7 @@ async function succeedWith(wanted: number, ...args: string[]): Promise<string> {
   return stdout;
 }
 
-test.serial('directories are compared: what is new, gone and changed', async (t) => {
+test.serial('directories are compared: new, deleted and changed entries', async (t) => {
   const listed = await diff('-b', '1', '-l', source);
   t.deepEqual(listed.lines, [
     `Files differ: ${at('binary')}: 2.0 kB → 2.0 kB`,
@@ -185,7 +188,7 @@ test.serial('directories are compared: what is new, gone and changed', async (t)
   t.is(told.find(({ name }) => name === at('new'))?.kind, 'added');
 });
 
-test.serial('metadata that differs is told if that is asked for', async (t) => {
+test.serial('metadata that differs is reported with --metadata', async (t) => {
   const below = at('sub', 'below');
   t.deepEqual(await diff('-b', '1', '-r', below), { lines: [], status: 0 });
   const told = await diff('-b', '1', '-r', '-M', below);
@@ -195,7 +198,7 @@ test.serial('metadata that differs is told if that is asked for', async (t) => {
   t.regex(sets, /^U {2}.*\/x {2}permissions 0644 → 0600$/m);
 });
 
-test.serial('binary and large files are told, not shown', async (t) => {
+test.serial('binary and large files are only reported to differ', async (t) => {
   t.deepEqual((await diff('-b', '1', at('binary'))).lines, [
     `Files differ: ${at('binary')} (binary): 2.0 kB → 2.0 kB`,
   ]);
@@ -225,7 +228,7 @@ test.serial('a copy at another place is compared by a reduced path', async (t) =
 });
 
 test.serial(
-  'sonic diff tells what differs between two sets, here and through a server',
+  'sonic diff shows the differences of two sets, in a store and through a server',
   async (t) => {
     const here = await succeed('sonic', ['diff', ...near, '1', '2']);
     t.deepEqual(here.split('\n'), [

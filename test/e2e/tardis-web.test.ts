@@ -196,7 +196,7 @@ test('what a directory has lost is listed with the last set that has it', async 
   }
 });
 
-test('tardis-web listens where it is told to, and ends when nobody asks', async (t) => {
+test('tardis-web listens on its port, and ends after a time without requests', async (t) => {
   const { store } = await makeLab(scratchInMemory(t));
   const first = await WebDoor.start(store);
   const { port } = first.url;

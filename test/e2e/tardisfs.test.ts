@@ -156,7 +156,7 @@ test.serial(
 );
 
 test.serial(
-  'a store is mounted by a line of fstab, and as options say',
+  'a store is mounted by a line of fstab, with its options',
   mounted(async (lab, t) => {
     makeTree(lab.source, [file('a', 'content', { mode: 0o755 })]);
     await lab.save();
@@ -189,7 +189,7 @@ test.serial(
 );
 
 test.serial(
-  'other users see what the permissions in the set let them see',
+  'other users see only what the permissions in the set allow',
   mounted(async (lab, t) => {
     makeTree(lab.source, [
       file('open', 'for all', { mode: 0o644 }),

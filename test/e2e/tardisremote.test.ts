@@ -197,7 +197,7 @@ test('a tardisd with Remote serves its store over HTTP too', async (t) => {
   t.is(await statusOf(there, bearerOf(token)), 401);
 });
 
-test('Compress and AllowCache are what answers say', async (t) => {
+test('Compress and AllowCache decide the headers of answers', async (t) => {
   const { store, source } = lab(t);
   for (let n = 0; n < 100; n += 1) fs.writeFileSync(path.join(source, `file ${n}`), 'x');
   await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);

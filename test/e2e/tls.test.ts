@@ -59,7 +59,7 @@ function codeIn({ stderr }: Outcome): string | undefined {
   return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
 }
 
-test('a server with SSL is reached by TLS, and by nothing else', async (t) => {
+test('a server with SSL accepts TLS only', async (t) => {
   const { server, source, to, store, certFile, keyFile, written } = await tlsLab(t);
   const { port } = server;
   await succeed('tardis', to(port, `--password=${SECRET}`, source));
@@ -119,7 +119,7 @@ test('a certificate is checked unless a password proves the server', async (t) =
   t.is(await call(['-C', 'new', '--create', `--password=${SECRET}`], trusting), 'fine');
 });
 
-test('a self-signed pair is made once, if it is asked for', async (t) => {
+test('a self-signed certificate is created once, if an option asks for it', async (t) => {
   const { store, at, top } = lab(t);
   const [cert, key] = [at('made.pem'), at('made.key')];
   const args = ['--ssl', '--certfile', cert, '--keyfile', key, '--address', '127.0.0.1'];
@@ -157,7 +157,7 @@ test('a self-signed pair is made once, if it is asked for', async (t) => {
   t.regex(told.stderr, /the command openssl is missing \[CERTIFICATE_UNUSABLE\]/);
 });
 
-test('a server listens beyond loopback with TLS only', async (t) => {
+test('a server listens on other addresses than loopback with TLS only', async (t) => {
   const { store, certFile, keyFile, to, source } = await tlsLab(t);
   const addressOf = async (args: readonly string[]): Promise<Running> => {
     const running = new Running('tardisd', ['-D', store, '--port', '0', '-v', ...args]);
@@ -281,7 +281,7 @@ test('a server that does not know the password gets nothing', async (t) => {
   }
 });
 
-test('who does not log in in time is cut, however slowly he goes on', async (t) => {
+test('a peer that does not log in in time is disconnected, even if it keeps sending', async (t) => {
   const config = lab(t).written('config', '[Tardis]\nLoginTimeout = 2\n');
   const { server, to, source } = await tlsLab(t, ['--config', config]);
   const { port } = server;

@@ -10,7 +10,7 @@ backupsRunHere();
 
 const read = (file: string): string => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
 
-test('a client is overdue by OverdueAfter, or OverdueFor, and that is told once', async (t) => {
+test('a client is overdue after OverdueAfter or OverdueFor, with one alert', async (t) => {
   const { at, store, source, written } = lab(t);
   const text =
     `[Tardis]\nOverdueAfter = 1\nOverdueFor = other=999999\nWatchInterval = 1\nMailTo = ops@example.org\n` +
@@ -40,7 +40,7 @@ test('a client is overdue by OverdueAfter, or OverdueFor, and that is told once'
   }
 });
 
-test('all clients are looked at every WatchInterval', async (t) => {
+test('all clients are examined every WatchInterval', async (t) => {
   const { at, store, source, written } = lab(t);
   const file = at('tardis.prom');
   const text = `[Tardis]\nMetricsFile = ${file}\nWatchInterval = 1\n`;
@@ -56,7 +56,7 @@ test('all clients are looked at every WatchInterval', async (t) => {
   t.pass();
 });
 
-test('MetricsFile and MetricsPort give out the figures of clients and server', async (t) => {
+test('MetricsFile and MetricsPort publish metrics of clients and server', async (t) => {
   const { at, store, source } = lab(t);
   await backup(['-D', store, '--create', '-C', 'me', '--local', source]);
   const args = [
@@ -140,7 +140,7 @@ function samplesIn(folder: string, part: string, file: RegExp): number[] {
   });
 }
 
-test('Profile writes where the time of each session goes, and ProfilesKept how many stay', async (t) => {
+test('Profile writes a profile of each session, and ProfilesKept limits their number', async (t) => {
   const { at, store, source, written } = lab(t);
   fs.writeFileSync(`${source}/large`, noise(1, 8 << 20));
   const config = written('cfg', '[Tardis]\nProfile = yes\nProfilesKept = 2\n');

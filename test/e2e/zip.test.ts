@@ -16,7 +16,8 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
-import { pathInZip, zipName } from '../../src/restore/index.js';
+import { zipName } from '../../src/restore/index.js';
+import { pathInZip } from '../helpers/zip-paths.js';
 import { joinPath } from '../../src/model/index.js';
 
 const MIB = 1 << 20;
@@ -95,7 +96,7 @@ async function backedUp(t: ExecutionContext, tree: readonly TreeNode[]): Promise
 
 const has = (program: string): boolean => spawnSync('which', [program]).status === 0;
 
-test('a zip archive unpacks to the very same files with unzip, bsdtar and Python', async (t) => {
+test('a zip archive unpacks to identical files with unzip, bsdtar and Python', async (t) => {
   const { home, source, place } = await backedUp(t, oddTree());
   const archive = path.join(home, 'tree.zip');
   const told = await succeed('regenerate', [...place, '--json', '--zip', archive, source]);

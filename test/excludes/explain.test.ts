@@ -5,11 +5,12 @@ import {
   type ExcludeOptions,
   explainPath,
   MAX_RULE_FILE_BYTES,
-  NO_EXCLUDES,
   type WalkReach,
 } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { EntryType, forEachRow, RowFlag, RowReader } from '../../src/model/index.js';
-import { nodeSystem, seededRandom, type System } from '../../src/system/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import { startAt, systemWith, walkedOf } from '../helpers/jobs.js';
 import { bytes, Dice, makeRuleTree, pattern } from '../helpers/rule-trees.js';
@@ -125,7 +126,7 @@ test(`the explanation of a path says what the walk does, on ${TREES} generated t
     );
     const walked = new Set([...listed.values()].flat());
     for (const path of everythingIn(top)) {
-      const told = explainPath(system, options, [bytes(top)], bytes(path), reach);
+      const told = explainPath(system, options, { roots: [bytes(top)], path: bytes(path), reach });
       counts.set(told.outcome, (counts.get(told.outcome) ?? 0) + 1);
       const isKept = told.outcome === 'kept';
       const isEmptied = told.emptied !== undefined;

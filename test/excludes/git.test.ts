@@ -8,11 +8,12 @@ import {
   type Decision,
   Excluder,
   explainPath,
-  NO_EXCLUDES,
   type RuleLink,
 } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { EntryType, forEachRow, RowReader } from '../../src/model/index.js';
-import { nodeSystem, seededRandom } from '../../src/system/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import { startAt, systemWith, walkedOf } from '../helpers/jobs.js';
 import { bytes, Dice, makeRuleTree } from '../helpers/rule-trees.js';
@@ -125,12 +126,10 @@ test(`rules equal git check-ignore on ${TREES} generated trees`, async (t) => {
     }
     // The explanation for users must agree too. It is compared for one path of each tree.
     const one = `${tree}/${dice.of(paths)}`;
-    const told = explainPath(
-      system,
-      OPTIONS,
-      [bytes(`${repository}/${tree}`)],
-      bytes(`${repository}/${one}`),
-    );
+    const told = explainPath(system, OPTIONS, {
+      roots: [bytes(`${repository}/${tree}`)],
+      path: bytes(`${repository}/${one}`),
+    });
     const { rule } = told.decision ?? {};
     const file = rule === undefined ? '' : path.posix.relative(repository, rule.origin.name);
     t.is(

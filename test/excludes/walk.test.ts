@@ -7,10 +7,10 @@ import {
   LOCAL_RULE_FILE_NAMES,
   MAX_CHAIN_BYTES,
   MAX_RULE_FILE_BYTES,
-  NO_EXCLUDES,
   RULE_FILE_NAMES,
   SKIP_FILE_NAME,
 } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { InlineJobs, splitBlock, type WalkOutput } from '../../src/workers/index.js';
 import { fill, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';

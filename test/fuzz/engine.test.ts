@@ -7,7 +7,7 @@ import test from 'ava';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { Mutator } from './engine/mutator.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { fuzzTarget, replayInput } from './engine/watch.js';
 import { moduleOf, targetNames } from './targets.js';
 

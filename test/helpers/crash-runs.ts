@@ -16,7 +16,8 @@ import {
   SimulatedDisk,
 } from '../support/simulated-disk.js';
 import { DiskTrace, type TracedAct } from '../support/disk-trace.js';
-import { seededRandom, type System } from '../../src/system/index.js';
+import type { System } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { tracedSystem } from '../support/traced-system.js';
 import { readHeader, RecordKind } from '../../src/store/index.js';
 import { putState, STORE_MODES, TARGET_MODES } from './disk-states.js';

@@ -13,7 +13,8 @@ import {
 import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
 import { changeKeys } from '../../src/server/index.js';
 import { newestKeys, openClientDirectory, withClient } from '../../src/store/index.js';
-import { nodeSystem, seededRandom, type System } from '../../src/system/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { checkStore, type History, historyIn, NEXT_SET } from './crash-checks.js';
 import type { Ground, Scenario } from './crash-runs.js';
 import {
@@ -152,7 +153,7 @@ const KEYS: StoreScenario = {
     const set = await setKeysOf(traced, ground, first);
     answer(`${KEYS_SET}${set}`);
     const changed = await changeKeysOf(traced, ground, async (found) => {
-      return (await changePassword(modPow, found!, password, password)).record;
+      return (await changePassword(modPow, found!, password, { password })).record;
     });
     answer(`${KEYS_SET}${changed}`);
   },

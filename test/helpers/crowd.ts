@@ -6,7 +6,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { listedSets, run, Server, type Tool } from './commands.js';
 import { differences, look, noise, removeScratch, type Snapshot, text } from './tree.js';
 

@@ -1,7 +1,7 @@
 /** Combines damages with the commands that follow: selects the cases of a run, and checks each of them. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import type { History } from './damage-history.js';
 import {
   type Damage,

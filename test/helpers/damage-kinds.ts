@@ -1,7 +1,7 @@
 /** The kinds of damage: to every file as a whole, to every row of the catalog, and to any bit. */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { seededRandom } from '../../src/system/index.js';
+import type { seededRandom } from '../support/seeded-random.js';
 import { type History, OTHER } from './damage-history.js';
 import { recordsOf } from './damage.js';
 import type { Place } from './inline.js';

@@ -17,7 +17,8 @@ import {
   recordBytes,
   scanPack,
 } from '../../src/store/index.js';
-import { nodeSystem, type seededRandom, type System } from '../../src/system/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
+import type { seededRandom } from '../support/seeded-random.js';
 import {
   checkClient,
   type CheckOptions,

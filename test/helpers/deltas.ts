@@ -7,7 +7,7 @@ import {
   patched,
   SignatureMaker,
 } from '../../src/delta/index.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { loadNative } from '../../src/system/native.js';
 
 const native = loadNative();

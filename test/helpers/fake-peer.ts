@@ -247,7 +247,7 @@ function joined(chunks: readonly Buffer[], codec: CodecNumber, sizeBytes: number
   const pieces = chunks.map((chunk) => {
     const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);
     const target = Buffer.alloc(Math.min(STREAM_CHUNK_BYTES, remaining));
-    decodeChunk(codec, header, chunk.subarray(CHUNK_HEADER_BYTES), target);
+    decodeChunk(codec, header, { stored: chunk.subarray(CHUNK_HEADER_BYTES), target });
     remaining -= target.length;
     return target;
   });

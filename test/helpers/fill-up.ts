@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { faultySystem } from '../support/faults.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { Ledger, Plan } from './faults.js';
 import { fillUp, freeBytes } from './fill-disk.js';
 import {

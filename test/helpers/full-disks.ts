@@ -11,7 +11,7 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { checkInline, keyringOfPlace } from './damage.js';
 import { fillUp, freeBytes } from './fill-disk.js';
 import {

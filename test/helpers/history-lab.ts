@@ -203,8 +203,8 @@ async function markAndSet(place: Place, keyring: Keyring | undefined): Promise<v
   const directory = openClientDirectory(system, place);
   const tag = keyring?.names.text('paid') ?? 'paid';
   const wish = { addTags: [tag], isLocked: true };
-  await markSets(system, directory, SMALL_STORE.store, [2], wish);
-  await changeSetting(system, directory, SMALL_STORE.store, 'KeepDaily', '7');
+  await markSets(system, directory, SMALL_STORE.store, { sets: [2], wish });
+  await changeSetting(system, directory, SMALL_STORE.store, { text: 'KeepDaily', value: '7' });
 }
 
 export async function removeHistoryLab(lab: HistoryLab): Promise<void> {

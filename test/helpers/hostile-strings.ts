@@ -5,7 +5,7 @@
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import type { Sandbox } from './guarded.js';
 import { seed } from './seed.js';
 import { share } from './share.js';

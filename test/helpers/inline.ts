@@ -19,7 +19,8 @@ import {
   type RestoreFailure,
   runRestore,
 } from '../../src/restore/index.js';
-import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
+import type { ExcludeOptions } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
 import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
 import {

@@ -3,7 +3,7 @@
  * direction, stall, and replay recorded bytes to a server. All of it follows from a seed; TEST_SEED replays one.
  */
 import net from 'node:net';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { resetSocket } from '../../bench/reset-socket.js';
 
 export type Way = 'to-server' | 'to-client';

@@ -3,7 +3,7 @@
  * their own.
  */
 import { runBackup } from '../../src/client/index.js';
-import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { NO_PATIENCE } from '../../src/transport/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import type { NativeCalls } from '../../src/system/index.js';

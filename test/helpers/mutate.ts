@@ -1,7 +1,7 @@
 /** Mutates messages as an attacker would: some are almost right, some are not at all. */
 import { Packr } from 'msgpackr';
 import { ENVELOPE_BYTES } from '../../src/transport/index.js';
-import type { seededRandom } from '../../src/system/index.js';
+import type { seededRandom } from '../support/seeded-random.js';
 
 type Random = ReturnType<typeof seededRandom>;
 

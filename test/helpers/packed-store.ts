@@ -248,7 +248,7 @@ export class PackedStore {
     const header = readHeader(record, 0)!;
     const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
     const index = record.subarray(RECORD_HEADER_BYTES, bodyAt);
-    applyContentRecord(this.catalog, header, index, location, record.subarray(bodyAt));
+    applyContentRecord(this.catalog, header, index, { location, body: record.subarray(bodyAt) });
   }
 
   /** Writes only the commit record; a process may crash at this point. */

@@ -1,5 +1,6 @@
 /** Backup pipelines over real trees, without threads, with a hand-written peer. */
-import { type ExcludeOptions, NO_EXCLUDES } from '../../src/excludes/index.js';
+import type { ExcludeOptions } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { type Entry, EntryType } from '../../src/model/index.js';
 import { BackupPipeline, type PipelineSettings } from '../../src/pipeline/index.js';
 import { Codec } from '../../src/store/index.js';
@@ -40,13 +41,12 @@ export function startPipeline(
 ): RunningPipeline {
   const { system = systemWith(), excludes = NO_EXCLUDES, ...settings } = more;
   const failures: Failure[] = [];
-  const pipeline = new BackupPipeline(
-    new InlineJobs(system, 1 << 12),
+  const pipeline = new BackupPipeline(new InlineJobs(system, 1 << 12), {
     peer,
-    { start: startAt(folder), firstFreeSlot: 1, excludes },
-    { ...SETTINGS, ...settings },
-    { onFailures: (some) => failures.push(...some) },
-  );
+    sources: { start: startAt(folder), firstFreeSlot: 1, excludes },
+    settings: { ...SETTINGS, ...settings },
+    hooks: { onFailures: (some) => failures.push(...some) },
+  });
   return { pipeline, failures, done: pipeline.run() };
 }
 

@@ -1,5 +1,5 @@
 /** Trees of generated names, of every kind of entry, for tests that compare two readers of one tree. */
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import {
   dir,
   file,

@@ -28,14 +28,14 @@ export function frameRecord(
   compression: Compression,
 ): Buffer {
   const target = new BytesBuilder(64);
-  buildFrame(source, slices, compression, target);
+  buildFrame(source, slices, { compression, target });
   return target.take();
 }
 
 /** Returns a record of a content that is a part of `source`. */
 export function contentRecord(source: Buffer, slice: Slice, compression: Compression): Buffer {
   const target = new BytesBuilder(64);
-  buildContent(source, slice, compression, target);
+  buildContent(source, slice, { compression, target });
   return target.take();
 }
 

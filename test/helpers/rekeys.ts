@@ -75,7 +75,10 @@ export async function giveAccount(
   const { path: home } = openClientDirectory(system, place);
   const password = Buffer.from(PASSWORD);
   const { record } = (await keysIn(system, home))!;
-  const made = await newAccountRecord(system.native.modPow, record, password, password, LIGHT);
+  const made = await newAccountRecord(system.native.modPow, record, password, {
+    password,
+    parameters: LIGHT,
+  });
   await putAccount(system, home, { name, rights }, made.record.bytes);
 }
 

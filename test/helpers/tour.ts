@@ -50,13 +50,13 @@ const command = (line: string, answers: RegExp, status = 0): Step => ({
 
 export const TOUR: readonly Step[] = [
   say(
-    'A client is one machine in a store. With a password it encrypts all it stores, names too; the file with the password is for nobody but you.',
+    'A client is one machine in a store. With a password it encrypts all its data, names too. Keep the file with the password private.',
     'A client',
   ),
   file('password', 'four quiet otters juggle turnips\n'),
   command('sonic create -D store -C laptop -F password', /The client "laptop" is ready/),
   say(
-    'What is backed up stands in a file, in a section. `npm run install:system` puts a timer in place that runs `tardis --config /etc/tardis/tardis.cfg` once a day; here it is run by hand.',
+    'A section of a configuration file names the directories to back up. `npm run install:system` installs a timer that runs `tardis --config /etc/tardis/tardis.cfg` once a day; here it is run by hand.',
     'The first backup, and every later one',
   ),
   file(
@@ -77,7 +77,7 @@ export const TOUR: readonly Step[] = [
   ),
   command('lstardis --config laptop.cfg', /1 +first .*\n.*2 +Monthly-.*\n.*3 +Weekly-/),
   command('lstardis --config laptop.cfg papers/letter.txt', /papers\/letter\.txt/),
-  say('As of a moment in words, and what has changed between two of them:'),
+  say('A directory as of a moment, and the changes between two sets:'),
   command('lstardis --config laptop.cfg -d now papers', /poem\.txt/),
   command(
     'tardiff --config laptop.cfg -b first -b 2 papers/letter.txt',
@@ -92,7 +92,7 @@ export const TOUR: readonly Step[] = [
     answers: /letter\.txt/,
   },
   say(
-    'All sets are also a directory, for any program: each set under its name, and each version of a file. It is read-only, and needs FUSE.',
+    'All sets can be mounted as a directory, for any program: each set under its name, and each version of a file. The mount is read-only, and needs FUSE.',
     'The past as a directory',
   ),
   { kind: 'mount', line: 'tardisfs --config laptop.cfg past' },
@@ -110,7 +110,7 @@ export const TOUR: readonly Step[] = [
   },
   { kind: 'unmount', place: 'past' },
   say(
-    'And they are a page in the browser, which decrypts on this machine: a calendar, search over all sets, versions side by side, restores in place. Without the two options the command opens the browser itself, and ends after an hour without a request.',
+    'The browser shows them too, and they are decrypted on this machine: a calendar, search over all sets, versions side by side, restores in place. Without the two options the command opens the browser itself, and ends after an hour without a request.',
     'In the browser',
   ),
   command(
@@ -118,7 +118,7 @@ export const TOUR: readonly Step[] = [
     /Open this address; it works once:\n\n +http:\/\/t[0-9a-f]+\.localhost:\d+\/enter/,
   ),
   say(
-    'A new password: only the wrapping of the keys is made anew, so it takes a moment whatever the size.',
+    'A new password rewrites only the wrapped keys, so it takes a moment for any size of store.',
     'Another password',
   ),
   file('new password', 'nine loud herons paint fences\n'),
@@ -130,19 +130,19 @@ export const TOUR: readonly Step[] = [
     'laptop.cfg',
     '[Tardis]\nClient = laptop\nDatabase = store\nPasswordFile = new password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
   ),
-  say('What goes, and why the rest stays; then it goes.', 'Old sets'),
+  say(
+    'First a preview of the sets to delete, with the reasons to keep the others. Then the deletion.',
+    'Old sets',
+  ),
   command('sonic lock --config laptop.cfg first', /1 backup set of "laptop" locked/),
   command(
     'sonic purge --config laptop.cfg --keep-last 1 --preview',
     /1 backup set of 3 would be deleted/,
   ),
   command('sonic purge --config laptop.cfg --keep-last 1 --yes', /1 backup set of "laptop" purged/),
-  say(
-    'Every record is read and checked, and every version that is still there could be restored.',
-    'Is all well?',
-  ),
+  say('Every record is read and checked, so every version in the store can be restored.', 'Check'),
   command('sonic check --config laptop.cfg --read-data', /laptop/),
-  say('A server keeps figures for whoever watches over it.', 'Figures'),
+  say('A server publishes metrics for monitoring.', 'Metrics'),
   file('server.cfg', '[Tardis]\nBaseDir = store\nMetricsFile = store.prom\nWatchInterval = 1\n'),
   { kind: 'server', config: 'server.cfg' },
   { kind: 'figures', name: 'store.prom', lines: /^tardis_client_(last_good|entries|overdue)/ },
@@ -266,7 +266,7 @@ function wordsOf(line: string): string[] {
 /** Returns the tour as a document. */
 export function tourDocument(shown: readonly Shown[]): string {
   const parts = [
-    '# A day in the life\n\nWhat a day with a store looks like: every command here is run by a test, and the answers are those of one run. Paths are as if it was done in `/home/you`.',
+    '# A day in the life\n\nThis page shows a day with a store. A test runs every command, and the output is that of one run, with paths as in `/home/you`.',
   ];
   for (const { step, output } of shown) {
     const text = output.trimEnd();

@@ -35,7 +35,11 @@ export function dropInline(
   sets: readonly number[],
   system: System = inlineSystem(),
 ): Promise<void> {
-  return dropSets(system, openClientDirectory(system, place), SMALL_STORE.store, sets, 0);
+  return dropSets(system, openClientDirectory(system, place), {
+    limits: SMALL_STORE.store,
+    sets,
+    leastAgeMs: 0,
+  });
 }
 
 /** Returns the tools that open the frames of a client that encrypts with the password of the tests. */

@@ -2,7 +2,13 @@
 import test from 'ava';
 import type { HistoryEntry } from '../../src/history/index.js';
 import { encodeRow, EntryType, metadataOf, RowReader } from '../../src/model/index.js';
-import { attributeBytes, DirectoryNumbers, nodeOf, placeOfNode } from '../../src/mount/index.js';
+import {
+  attributeBytes,
+  DirectoryNumbers,
+  nodeHigh,
+  nodeLow,
+  placeOfNode,
+} from '../../src/mount/index.js';
 
 function entryWith(over: Partial<HistoryEntry>): HistoryEntry {
   const entry = {
@@ -65,11 +71,12 @@ test('a node id names its tree, directory and entry, and whether there are attri
     { tree: 77, directory: 255, entry: 0 },
     { tree: 77, directory: 256, entry: 2047 },
   ]) {
-    const [bare, full] = [nodeOf(place, true), nodeOf(place, false)];
-    t.deepEqual(placeOfNode(bare.low, bare.high), place);
-    t.deepEqual(placeOfNode(full.low, full.high), place);
-    t.not(bare.high, full.high);
-    t.true(bare.high < 2 ** 31); // the kernel's own ids have the highest bit
+    const low = nodeLow(place);
+    const [bare, full] = [true, false].map((isBare) => ({ low, high: nodeHigh(place, isBare) }));
+    t.deepEqual(placeOfNode(bare!.low, bare!.high), place);
+    t.deepEqual(placeOfNode(full!.low, full!.high), place);
+    t.not(bare!.high, full!.high);
+    t.true(bare!.high < 2 ** 31); // the kernel's own ids have the highest bit
   }
   t.deepEqual(placeOfNode(1, 0), { tree: 0, directory: 0, entry: -1 });
 });

@@ -4,7 +4,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import { Codec } from '../../src/store/index.js';
-import { nodeSystem, seededRandom } from '../../src/system/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { Wanted } from '../../src/transport/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { FakePeer, type PeerCall } from '../helpers/fake-peer.js';
@@ -92,7 +93,7 @@ test('what the server has not received never passes the budget', async (t) => {
   t.is(pipeline.budget.bytes.used, 0);
 });
 
-test('while the server stalls the walk stops, and everything comes when it goes on', async (t) => {
+test('the walk stops while the server stalls, and the backup completes when the server continues', async (t) => {
   const folder = scratchInMemory(t);
   makeTree(folder, 60, 150, 200); // 9000 files
   const peer = new FakePeer();

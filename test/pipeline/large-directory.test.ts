@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { nodeSystem, systemClock, type System } from '../../src/system/index.js';
 import { Wanted } from '../../src/transport/index.js';
 import { FakePeer } from '../helpers/fake-peer.js';

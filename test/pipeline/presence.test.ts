@@ -1,6 +1,6 @@
 /** Places that go away: nothing that was read from them is used, and all of it is noted. */
 import test from 'ava';
-import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { EntryType, RowFlag } from '../../src/model/index.js';
 import { LostPlaces, type Place } from '../../src/pipeline/index.js';
 import { type Failure, type HashOutput, InlineJobs } from '../../src/workers/index.js';

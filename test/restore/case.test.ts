@@ -38,7 +38,8 @@ test('a file system that folds case is known by a name that is there', (t) => {
 });
 
 test('two names are one if a file that has the one is found by the other', (t) => {
-  const are = (system: System) => (fd: number) => areOneName(system, fd, '.probe-', ...NAMES);
+  const are = (system: System) => (fd: number) =>
+    areOneName(system, fd, { prefix: '.probe-', one: NAMES[0], other: NAMES[1] });
   t.false(inDirectory(t, nodeSystem(), are(nodeSystem())));
   t.true(inDirectory(t, folding, are(folding)));
 });
@@ -46,5 +47,9 @@ test('two names are one if a file that has the one is found by the other', (t) =
 test('a name that is too long to try counts as one with the other', (t) => {
   const long = Buffer.alloc(250, 'n');
   const system = nodeSystem();
-  t.true(inDirectory(t, system, (fd) => areOneName(system, fd, '.probe-', long, NAMES[0])));
+  t.true(
+    inDirectory(t, system, (fd) =>
+      areOneName(system, fd, { prefix: '.probe-', one: long, other: NAMES[0] }),
+    ),
+  );
 });

@@ -11,7 +11,7 @@ import {
   type RetentionSet,
   stampOf,
 } from '../../src/retention/index.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
 

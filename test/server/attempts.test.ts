@@ -1,7 +1,7 @@
 /** Limits on guesses at a password, and the peers that these limits hold up. */
 import test from 'ava';
 import { Attempts, DEFAULT_ATTEMPTS } from '../../src/server/index.js';
-import { ManualClock } from '../../src/system/index.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { thrownCode } from '../helpers/codes.js';
 
 const { pair, address } = DEFAULT_ATTEMPTS;

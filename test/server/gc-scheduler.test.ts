@@ -55,7 +55,7 @@ test('a purge that is requested while another run is under way gets the result o
     isOneSession: false,
     purgeIntervalMs: 0,
   };
-  const upkeep = new GcScheduler(system, storage, place, plan, pino({ level: 'silent' }));
+  const upkeep = new GcScheduler(system, storage, { place, plan, log: pino({ level: 'silent' }) });
   const first = upkeep.sessionEnded('me', { isPurge: true, mayPurge: true });
   t.is(runs.length, 1);
   const second = upkeep.sessionEnded('me', { isPurge: true });

@@ -6,7 +6,8 @@ import test from 'ava';
 import { srpGroup, srpMultiplier, parseKeyRecord } from '../../src/crypto/index.js';
 import { asTardisError } from '../../src/errors/index.js';
 import { listClients, newestKeys } from '../../src/store/index.js';
-import { ManualClock, nodeSystem } from '../../src/system/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { ManualClock } from '../support/manual-clock.js';
 import type { Channel } from '../../src/transport/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { helloOf } from '../helpers/greetings.js';
@@ -256,7 +257,7 @@ test('guesses made at once are no more than one after the other, and the owner i
   t.true(own.every(({ error }) => error === undefined));
 });
 
-test('one address makes NewHostsAtOnce clients, others and a unix socket as many as they like', async (t) => {
+test('NewHostsAtOnce limits the new clients of one address, but not of others or of a unix socket', async (t) => {
   const store = scratch(t);
   const clock = new ManualClock(0);
   const system = { ...nodeSystem(), native: nodeSystem().native, clock };

@@ -21,7 +21,7 @@ import {
   SMALL_STORE,
   tapped,
 } from '../helpers/inline.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { mutated } from '../helpers/mutate.js';
 import {
   addTo,

@@ -40,7 +40,7 @@ const STRICT: InlineServer = {
   storage: { ...SMALL_STORE, store: { ...SMALL_STORE.store, mayUpgrade: false } },
 };
 
-test('a server without AllowSchemaUpgrades leaves an older catalog as it is, and says what to do', async (t) => {
+test('a server without AllowSchemaUpgrades leaves an older catalog unchanged, and gives advice', async (t) => {
   const made = await lab(t);
   const { place, directory, catalogPath } = made;
   const before = fs.readFileSync(catalogPath);

@@ -5,14 +5,15 @@ import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { TardisError } from '../../src/errors/index.js';
 import {
-  EPISODES_FILE,
+  ALERTS_FILE,
   InlineStorageHost,
   openMetrics,
   Watch,
   type WatchPlan,
 } from '../../src/server/index.js';
 import { createClientDirectory } from '../../src/store/index.js';
-import { ManualClock, nodeSystem, type System } from '../../src/system/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -34,10 +35,9 @@ function observatory(t: ExecutionContext) {
   const note = (what: string): string[] => ['sh', '-c', `echo "$TARDIS_HOOK_${what}" >>${told}`];
   const hook = (): string[] => note('EVENT $TARDIS_HOOK_CLIENT $TARDIS_HOOK_CODE');
   const newWatch = (plan: Partial<WatchPlan> = {}): Watch =>
-    new Watch(
-      [system, new InlineStorageHost(system)],
-      { baseDir: store, catalogFile: 'tardis.db' },
-      {
+    new Watch(system, new InlineStorageHost(system), {
+      place: { baseDir: store, catalogFile: 'tardis.db' },
+      plan: {
         intervalMs: HOUR_MS,
         overdueAfterMs: 24 * HOUR_MS,
         overdueFor: new Map(),
@@ -53,12 +53,12 @@ function observatory(t: ExecutionContext) {
         },
         ...plan,
       },
-      {
+      watched: {
         hasSession: (client) => busy.has(client),
         figures: () => ({ sessions: busy.size, parkedSessions: 0, connections: 3 }),
       },
-      pino({ level: 'silent' }),
-    );
+      log: pino({ level: 'silent' }),
+    });
   const backup = (client: string, create = false): Promise<unknown> =>
     backupInline(inlineSystem({ clock }), { store, client }, [source], { create });
   const linesOf = (file: string): string[] =>
@@ -223,7 +223,7 @@ test('a file of episodes that is damaged tells all once more, and no more', asyn
     '{"format":1,"overdue":[],"failing":7}',
     '{"format":9}',
   ]) {
-    fs.writeFileSync(path.join(store, EPISODES_FILE), text);
+    fs.writeFileSync(path.join(store, ALERTS_FILE), text);
     await newWatch().lookAtAll();
     await newWatch().lookAtAll();
     t.deepEqual(heard(), ['overdue me'], text);

@@ -5,7 +5,7 @@ import {
   buildRecord,
   CHUNK_HEADER_BYTES,
   Codec,
-  CODEC_NAMES,
+  type CodecName,
   decodeChunk,
   encodedBound,
   isRecordSound,
@@ -16,9 +16,11 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../../src/store/index.js';
 import { MemoryBackend } from '../support/memory-backend.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { thrownCode } from '../helpers/codes.js';
 import { chunkedRecord } from '../helpers/records.js';
+
+const CODEC_NAMES = Object.keys(Codec) as CodecName[];
 
 function decodeAll(record: Buffer, chunkBytes: number): Buffer {
   const header = readHeader(record, 0)!;
@@ -30,7 +32,7 @@ function decodeAll(record: Buffer, chunkBytes: number): Buffer {
     const stored = record.subarray(from, from + chunk.storedBytes);
     if (stored.length !== chunk.storedBytes) throw new Error('cut off');
     const target = Buffer.alloc(Math.min(chunkBytes, remaining));
-    decodeChunk(header.codec, chunk, stored, target);
+    decodeChunk(header.codec, chunk, { stored, target });
     pieces.push(target);
     remaining -= target.length;
     at = from + chunk.storedBytes;

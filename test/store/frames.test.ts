@@ -5,7 +5,6 @@ import { BytesBuilder } from '../../src/model/index.js';
 import {
   buildFrame,
   Codec,
-  CODEC_NAMES,
   type CodecName,
   type Compression,
   decode,
@@ -17,10 +16,12 @@ import {
   readFrameIndex,
   RecordKind,
 } from '../../src/store/index.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { thrownCode } from '../helpers/codes.js';
 import { contentRecord, frameRecord, sliced } from '../helpers/records.js';
 import { sha256 } from '../helpers/rows.js';
+
+const CODEC_NAMES = Object.keys(Codec) as CodecName[];
 
 const TEXT = Buffer.from('All work and no play makes a backup a dull restore. '.repeat(200));
 
@@ -198,7 +199,7 @@ test('frames can be written one after another', (t) => {
   const target = new BytesBuilder(1);
   const lengths = contents.map((content) => {
     const { source, slices } = sliced([content]);
-    return buildFrame(source, slices, compressionOf('zstd'), target);
+    return buildFrame(source, slices, { compression: compressionOf('zstd'), target });
   });
   const all = target.take();
   t.is(all.byteLength, all.buffer.byteLength, 'they can be moved to another thread');

@@ -31,7 +31,7 @@ const DIGEST = contentDigest(native, KEYS, sha256(WORD));
 function recordOf(cipher: RecordCipher | undefined): Buffer {
   const target = new BytesBuilder(1024);
   const slice = { digest: DIGEST, start: 0, sizeBytes: WORD.length };
-  const bytes = buildFrame(WORD, [slice], RAW, target, cipher);
+  const bytes = buildFrame(WORD, [slice], { compression: RAW, target, cipher });
   return Buffer.from(target.view().subarray(0, bytes));
 }
 
@@ -107,7 +107,7 @@ test('a readable chunk is bound to its number, to its record and to how it is st
     const header = { ...readChunkHeader(chunk, 1 << 20), isRaw };
     const stored = Buffer.from(chunk.subarray(CHUNK_HEADER_BYTES));
     return thrownCode(() =>
-      decodeChunk(Codec.none, header, stored, target, { cipher: by, number }),
+      decodeChunk(Codec.none, header, { stored, target, place: { cipher: by, number } }),
     );
   };
   t.is(open(3, cipher), undefined);

@@ -13,7 +13,8 @@ import {
   SimulatedDisk,
 } from '../support/simulated-disk.js';
 import { DiskTrace } from '../support/disk-trace.js';
-import { nodeSystem, seededRandom, type System } from '../../src/system/index.js';
+import { nodeSystem, type System } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { tracedSystem } from '../support/traced-system.js';
 import { thrownCode } from '../helpers/codes.js';
 import { putState, STORE_MODES } from '../helpers/disk-states.js';

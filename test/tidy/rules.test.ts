@@ -4,7 +4,7 @@ import { withoutCommentsAndTexts } from './blank.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
 import { forbiddenImports, MAY_IMPORT, webImports } from './imports.js';
-import { oddOpenings } from './words.js';
+import { oddOpenings, oddSentences } from './words.js';
 
 test('the arrows between folders make no circle', (t) => {
   const isFree = (folder: string, seen: readonly string[]): boolean =>
@@ -110,6 +110,22 @@ test('a comment that begins with a private turn is found', (t) => {
   t.is(oddOpenings('f', ' * Whoever was killed wants it no more.').length, 1);
   t.is(oddOpenings('f', '// The same.').length, 1);
   t.is(oddOpenings('f', '/** Of a file: its size. */').length, 1);
+  t.is(oddOpenings('f', '# Whose turn it is.').length, 1);
+  t.is(oddOpenings('f', '/** Opens a file. Of a large one it reads the head. */').length, 1);
+  t.is(oddOpenings('f', '// It ends; what is left is removed. Who waits is woken.').length, 1);
+  t.is(oddOpenings('f', '// It ends. Who is next? The oldest one.').length, 0);
   t.is(oddOpenings('f', '/** Returns what a session holds. */').length, 0);
   t.is(oddOpenings('f', "t.is(what, '// What');").length, 0);
+});
+
+test('a sentence of a document that begins with a private turn is found', (t) => {
+  t.deepEqual(oddSentences('f', 'It ends.\n\nWhat is left is kept.'), [
+    'f:3: What is left is kept.',
+  ]);
+  t.is(oddSentences('f', '- Who may read may list.').length, 1);
+  t.is(oddSentences('f', 'It ends. Whoever waits is woken.').length, 1);
+  t.is(oddSentences('f', '## What is there').length, 0);
+  t.is(oddSentences('f', 'Lost? What is there now?').length, 0);
+  t.is(oddSentences('f', 'It prints what is left.').length, 0);
+  t.is(oddSentences('f', '```\nWhat is left\n```\n').length, 0);
 });

@@ -8,7 +8,7 @@ import { withoutCommentsAndTexts } from './blank.js';
 import { forbiddenImports, webImports } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { longFunctions } from './functions.js';
-import { oddOpenings } from './words.js';
+import { oddOpenings, oddSentences } from './words.js';
 
 const MAX_SOURCE_LINES = 400;
 const MAX_TEST_LINES = 600;
@@ -93,11 +93,19 @@ test('nothing is left for later', (t) => {
 });
 
 test('comments say first what a thing does or returns', (t) => {
-  const places = /^(src|test|bench|native|scripts|packaging)\/|^schema\/tardis\.sql$/;
+  const places = /^(src|test|bench|native|scripts|packaging|system)\/|^schema\/tardis\.sql$/;
   const found = textFiles
     .filter((file) => places.test(file))
     .flatMap((file) => oddOpenings(file, read(file)));
   expectNone(t, found, 'Begin with a verb or a plain noun (CONTRIBUTING.md):');
+});
+
+test('sentences of documents begin with their subject', (t) => {
+  // CONTRIBUTING.md has a table of sentences to avoid.
+  const found = files
+    .filter((file) => file.endsWith('.md') && file !== 'CONTRIBUTING.md')
+    .flatMap((file) => oddSentences(file, read(file)));
+  expectNone(t, found, 'Begin with a plain noun (CONTRIBUTING.md, "Plain English"):');
 });
 
 test('every test runs', (t) => {

@@ -2,12 +2,31 @@ import { linesMatching } from './house.js';
 
 /**
  * Matches a comment line that begins with a word that makes a riddle of a doc comment. A comment says first what the
- * thing does or returns (CONTRIBUTING.md, "English").
+ * thing does or returns (CONTRIBUTING.md, "Plain English").
  */
 const ODD_OPENING =
-  /^\s*(?:\/\*\*|\*|\/\/|--) (?:(?:What|Of|Who|Whoever|Whose|Whether|So many)\b|The same[.:,])/;
+  /^\s*(?:\/\*\*|\*|\/\/|--|#) (?:(?:What|Of|Who|Whoever|Whose|Whether|So many)\b|The same[.:,])/;
 
-/** Returns `file:line: text` of each comment with such an opening. */
+/** Matches a comment line in which a later sentence begins with such a word, unless the line asks a question. */
+const ODD_SENTENCE_IN_COMMENT =
+  /^\s*(?:\/\*\*|\*|\/\/|--|#) .*[.;] (?:What|Of|Who|Whoever|Whose|Whether|So many) (?!.*\?)/;
+
+/** Matches a line of a document in which a sentence, or an item of a list, begins so. */
+const ODD_SENTENCE =
+  /(?:^(?:[-*] )?|[.;] |\| )(?:What|Who|Whoever|Whose|Whether|So many|The same[.:,]) (?!.*\?)/;
+
+/** Returns `file:line: text` of each comment with such an opening or sentence. */
 export function oddOpenings(file: string, text: string): string[] {
-  return linesMatching(file, text, ODD_OPENING);
+  return [
+    ...linesMatching(file, text, ODD_OPENING),
+    ...linesMatching(file, text, ODD_SENTENCE_IN_COMMENT),
+  ];
+}
+
+/** Returns `file:line: text` of each such sentence in a document; blocks of code do not count. */
+export function oddSentences(file: string, text: string): string[] {
+  const outsideOfCode = text.replaceAll(/^( *```).*?^\1$/gms, (block) =>
+    block.replaceAll(/[^\n]+/g, ''),
+  );
+  return linesMatching(file, outsideOfCode, ODD_SENTENCE);
 }

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
-import { ManualClock, seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { Backoff, hungUp, type Retry } from '../../src/transport/index.js';
 
 const LOST = new TardisError('CONNECTION_LOST', 'cut');

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { Packr } from 'msgpackr';
 import test from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import {
   decodeMessage,
   ENVELOPE_BYTES,

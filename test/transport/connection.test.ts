@@ -6,7 +6,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import { type ErrorCode, TardisError } from '../../src/errors/index.js';
-import { type Address, ManualClock, nodeSystem, type System } from '../../src/system/index.js';
+import { type Address, nodeSystem, type System } from '../../src/system/index.js';
+import { ManualClock } from '../support/manual-clock.js';
 import {
   connect,
   type Connection,
@@ -43,7 +44,9 @@ async function connected(
   const accepted = new Promise<Connection>((resolve) => {
     onServer = resolve;
   });
-  const listener = await listen(within, ANY_PORT, link, (connection) => onServer(connection));
+  const listener = await listen(within, ANY_PORT, link, {
+    onConnection: (connection) => onServer(connection),
+  });
   const client = await connect(within, listener.address, link);
   const server = await accepted;
   server.admit(); // the limits before the login have tests of their own
@@ -145,7 +148,9 @@ async function rawPeer(t: ExecutionContext): Promise<{ server: Connection; raw: 
   const accepted = new Promise<Connection>((resolve) => {
     onServer = resolve;
   });
-  const listener = await listen(system, ANY_PORT, DEFAULT_LINK, (one) => onServer(one));
+  const listener = await listen(system, ANY_PORT, DEFAULT_LINK, {
+    onConnection: (one) => onServer(one),
+  });
   const { address } = listener;
   const raw = new WebSocket(`ws://127.0.0.1:${address.kind === 'tcp' ? address.port : 0}/`);
   await once(raw, 'open');
@@ -290,7 +295,7 @@ test('a socket is for its owner only, and a second listener is refused', (t) => 
        import { nodeSystem } from ${JSON.stringify(SYSTEM_URL)};
        process.umask(0);
        const address = { kind: 'unix', path: process.argv[1] };
-       const start = () => listen(nodeSystem(), address, DEFAULT_LINK, () => undefined);
+       const start = () => listen(nodeSystem(), address, DEFAULT_LINK, { onConnection: () => undefined });
        const listener = await start();
        const mode = fs.statSync(process.argv[1]).mode & 0o777;
        const second = await start().catch((error) => error.code);
@@ -309,12 +314,9 @@ const hasIpv6 = Object.values(os.networkInterfaces()).some((all) =>
 
 if (hasIpv6) {
   test('an IP address may have colons, and brackets', async (t) => {
-    const listener = await listen(
-      system,
-      { kind: 'tcp', host: '::1', port: 0 },
-      DEFAULT_LINK,
-      (connection) => t.teardown(() => connection.terminate()),
-    );
+    const listener = await listen(system, { kind: 'tcp', host: '::1', port: 0 }, DEFAULT_LINK, {
+      onConnection: (connection) => t.teardown(() => connection.terminate()),
+    });
     t.teardown(() => listener.close());
     const { port } = listener.address as { port: number };
     for (const host of ['::1', '[::1]']) {

@@ -1,7 +1,7 @@
 /** The token bucket and the rates, with a manual clock. */
 import test from 'ava';
 import { parseRates, rateAt } from '../../src/config/index.js';
-import { ManualClock } from '../../src/system/index.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { RateLimit } from '../../src/transport/index.js';
 import { thrownCode } from '../helpers/codes.js';
 

@@ -37,13 +37,11 @@ async function serving(
   certificate?: Certificate,
 ): Promise<Place> {
   const accepted: Connection[] = [];
-  const listener = await listen(
-    system,
-    { kind: 'tcp', host: '127.0.0.1', port: 0 },
-    DEFAULT_LINK,
-    (connection) => void accepted.push(connection),
-    { certificate, gate: { ...DEFAULT_GATE, ...gate } },
-  );
+  const listener = await listen(system, { kind: 'tcp', host: '127.0.0.1', port: 0 }, DEFAULT_LINK, {
+    onConnection: (connection) => void accepted.push(connection),
+    certificate,
+    gate: { ...DEFAULT_GATE, ...gate },
+  });
   t.teardown(() => listener.close());
   const { address } = listener;
   return { address, port: address.kind === 'tcp' ? address.port : 0, accepted };

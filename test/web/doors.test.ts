@@ -7,7 +7,7 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { oneof, sample, string, uint8Array } from 'fast-check';
 import { isEntryName, joinPath } from '../../src/model/index.js';
-import { pathInZip } from '../../src/restore/index.js';
+import { pathInZip } from '../helpers/zip-paths.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { mounted } from '../helpers/mounted-sets.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';

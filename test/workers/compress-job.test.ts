@@ -9,7 +9,7 @@ import {
   readFrameIndex,
   RecordKind,
 } from '../../src/store/index.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import {
   type CompressInput,
   type ContentBlock,

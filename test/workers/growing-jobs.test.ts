@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import type { NativeCalls, System } from '../../src/system/index.js';
 import { type JobRunner, openJobs, type WalkOutput } from '../../src/workers/index.js';
 import { Codec } from '../../src/store/index.js';

@@ -9,7 +9,8 @@ import {
   readContentIndex,
   readFrameIndex,
 } from '../../src/store/index.js';
-import { nodeSystem, seededRandom, systemClock } from '../../src/system/index.js';
+import { nodeSystem, systemClock } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import {
   type ContentBlock,
   type FrameOptions,

@@ -10,7 +10,8 @@ import {
   readChunkHeader,
   STREAM_CHUNK_BYTES,
 } from '../../src/store/index.js';
-import { nodeSystem, seededRandom, type System, systemClock } from '../../src/system/index.js';
+import { nodeSystem, type System, systemClock } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { InlineJobs, type RangeInput, type RangeOutput } from '../../src/workers/index.js';
 import { systemWith } from '../helpers/jobs.js';
 import { entriesOf, rowOf, sha256 } from '../helpers/rows.js';
@@ -63,7 +64,7 @@ function decoded(chunks: readonly Buffer[], codec: Compression['codec'], bytes: 
   const pieces = chunks.map((chunk) => {
     const header = readChunkHeader(chunk, STREAM_CHUNK_BYTES);
     const target = Buffer.alloc(Math.min(STREAM_CHUNK_BYTES, remaining));
-    decodeChunk(codec, header, chunk.subarray(CHUNK_HEADER_BYTES), target);
+    decodeChunk(codec, header, { stored: chunk.subarray(CHUNK_HEADER_BYTES), target });
     remaining -= target.length;
     return target;
   });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 import { SharedDigests } from '../../src/workers/index.js';
 
 const INDEX_URL = new URL('../../src/workers/index.js', import.meta.url).href;

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { NO_EXCLUDES } from '../../src/excludes/index.js';
+import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { EntryType, RowFlag, RowReader } from '../../src/model/index.js';
 import { nodeSystem, systemClock, type System } from '../../src/system/index.js';
 import {

@@ -66,7 +66,7 @@ export class Access {
     const { permissions, uid, gid, attributes } = entry;
     const isOwner = uid === reader.uid;
     const acl = isOwner || attributes === undefined ? undefined : accessAcl(attributes);
-    if (acl !== undefined) return isAllowedBy(acl, reader, gid, permissions, wanted);
+    if (acl !== undefined) return isAllowedBy(acl, reader, { gid, permissions, wanted });
     // As in the kernel, the first class that matches decides, even if a later class would allow more.
     const shift = isOwner ? 6 : reader.gids.has(gid) ? 3 : 0;
     return covers(permissions >> shift, wanted);
@@ -84,9 +84,11 @@ function covers(permissions: number, wanted: number): boolean {
 function isAllowedBy(
   acl: readonly AclEntry[],
   reader: Reader,
-  gid: number,
-  permissions: number,
-  wanted: number,
+  {
+    gid,
+    permissions,
+    wanted,
+  }: { readonly gid: number; readonly permissions: number; readonly wanted: number },
 ): boolean {
   const mask = acl.find(({ tag }) => tag === AclTag.mask)?.permissions ?? READ | WRITE | SEARCH;
   const named = acl.find(({ tag, id }) => tag === AclTag.user && id === reader.uid);

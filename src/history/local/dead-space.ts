@@ -46,10 +46,17 @@ interface Uses {
 
 export async function measureDeadSpace(
   catalog: Catalog,
-  directory: ClientDirectory,
-  files: Files,
-  shown: ShownContents,
-  breathe: Breathe,
+  {
+    directory,
+    files,
+    shown,
+    breathe,
+  }: {
+    readonly directory: ClientDirectory;
+    readonly files: Files;
+    readonly shown: ShownContents;
+    readonly breathe: Breathe;
+  },
 ): Promise<DeadSpace> {
   const uses = await usesOf(catalog, shown, breathe);
   /** Bytes of the records in each pack, and how many of them are needed. */

@@ -61,7 +61,7 @@ export function openHistoryIn(
 ): History {
   const catalog = Catalog.openForReading(system, directory.catalogPath);
   try {
-    const history = new LocalHistory(system, directory, catalog, access, sliceMs);
+    const history = new LocalHistory(system, directory, { catalog, access, sliceMs });
     return explainedHistory(history, (error) => history.explain(error));
   } catch (error) {
     catalog.close();
@@ -151,9 +151,11 @@ class LocalHistory implements History {
   constructor(
     system: System,
     directory: ClientDirectory,
-    catalog: Catalog,
-    access: Access,
-    sliceMs: number,
+    {
+      catalog,
+      access,
+      sliceMs,
+    }: { readonly catalog: Catalog; readonly access: Access; readonly sliceMs: number },
   ) {
     this.sliceMs = sliceMs;
     this.system = system;
@@ -165,7 +167,12 @@ class LocalHistory implements History {
     this.catalog = catalog;
     const far =
       directory.bucket === undefined ? undefined : () => mediumOf(system, directory).records();
-    this.reports = new LocalReports(() => this.reading(), directory, system.files, access, far);
+    this.reports = new LocalReports(() => this.reading(), {
+      directory,
+      files: system.files,
+      access,
+      far,
+    });
   }
 
   async whileWriting<T>(work: () => Promise<T>): Promise<T> {

@@ -34,6 +34,14 @@ const SLICE_ROWS = 4096;
 const MAX_REMEMBERED = 4;
 const HEX = /^[0-9a-f]{2}$/;
 
+/** The files and rights that reports need, beside the catalog. */
+export interface ReportSources {
+  readonly directory: ClientDirectory;
+  readonly files: Files;
+  readonly access: Access;
+  readonly far: (() => Backend) | undefined;
+}
+
 export class LocalReports implements Reports {
   private readonly places = new Map<number, DirectoryPaths>();
   /** Roots of the set that was requested last. */
@@ -48,13 +56,7 @@ export class LocalReports implements Reports {
   private readonly opened: string;
 
   /** `catalog` returns the catalog to read from at the moment of the call; `far` opens records that are in a bucket. */
-  constructor(
-    catalog: () => Catalog,
-    directory: ClientDirectory,
-    files: Files,
-    access: Access,
-    far: (() => Backend) | undefined,
-  ) {
+  constructor(catalog: () => Catalog, { directory, files, access, far }: ReportSources) {
     this.far = far;
     this.catalog = catalog;
     this.directory = directory;
@@ -183,7 +185,12 @@ export class LocalReports implements Reports {
     const { shown, busiest, ...versions } = await this.versions(breathe);
     const contents = await this.contents(breathe);
     const { directory, files: calls } = this;
-    const dead = await measureDeadSpace(this.catalog(), directory, calls, shown, breathe);
+    const dead = await measureDeadSpace(this.catalog(), {
+      directory,
+      files: calls,
+      shown,
+      breathe,
+    });
     const { count: records, recordBytes, rawBytes } = this.catalog().reports.records();
     const sets = this.catalog().sets.listed().length;
     const files = await this.filesTaken(breathe);

@@ -60,7 +60,7 @@ export interface TokenPlace {
   readonly address: Address;
   readonly tls?: (TlsOptions & { readonly validate: true }) | undefined;
   readonly link?: LinkOptions;
-  /** Called when the peer answers nothing any more; more than once, maybe. */
+  /** Called when the peer no longer answers; it may be called more than once. */
   onEnd?(): void;
   /** Returns the error with which a question rejects in place of `error`. */
   judge?(error: unknown): unknown;
@@ -245,7 +245,7 @@ export class RemotePeer {
     if (address.kind !== 'tcp' || tls === undefined) {
       throw new TardisError('INSECURE_TCP_REFUSED', 'an HTTP interface is read over TLS only');
     }
-    return connectHttps(system, address, link, tls, { prefix: webPath, client });
+    return connectHttps(system, address, { link, wish: tls, place: { prefix: webPath, client } });
   }
 
   private receive(connection: ClientLine, name: MessageName, bytes: Buffer): void {

@@ -27,7 +27,7 @@ export class KeptListings {
   }
 }
 
-/** Returns the key of a listing. What was proven for one place, or without a seal, is not proven for another. */
+/** Returns the key of a listing. A listing that was proven for one place, or without a seal, is not proven for another. */
 export function listingKey(
   { directory, set, limit, withDigests }: Omit<ListingPage, 'after'>,
   { isSealed }: ProvenSet,

@@ -37,21 +37,21 @@ export function localAdmin(
     keyring,
     far: undefined,
     sets,
-    drop: (gone) => dropSets(system, directory, limits, gone, 0),
+    drop: (gone) => dropSets(system, directory, { limits, sets: gone, leastAgeMs: 0 }),
     previewDrop: async (gone) => previewDrop(system, directory, gone, 0),
     previewPurge: async (wish) => previewPurgeOf(system, directory, () => wish),
     purge: async (gone) => {
-      await dropSets(system, directory, limits, gone, 0);
+      await dropSets(system, directory, { limits, sets: gone, leastAgeMs: 0 });
       return undefined;
     },
     keptRules: (words) =>
       Catalog.reading(system, directory.catalogPath, (catalog) => ownRulesFor(catalog, words)),
-    mark: (marked, wish) => markSets(system, directory, limits, marked, wish),
+    mark: (marked, wish) => markSets(system, directory, limits, { sets: marked, wish }),
     forgets: async () => forgetRequestsOf(system, directory),
     previewForget: async (paths) => previewForget(system, directory, paths),
-    askToForget: (paths, undoMs) => askToForget(system, directory, limits, paths, undoMs),
+    askToForget: (paths, undoMs) => askToForget(system, directory, { limits, paths, undoMs }),
     withdrawForget: (ids) => withdrawForget(system, directory, limits, ids),
-    changeSetting: (key, value) => changeSetting(system, directory, limits, key, value),
+    changeSetting: (key, value) => changeSetting(system, directory, limits, { text: key, value }),
     close: () => undefined,
   };
   return keyring === undefined ? admin : sealedAdmin(admin, keyring);

@@ -48,7 +48,7 @@ export class UnreadablePlaces {
         if (!this.isGivenUp(name)) return await backend.read(name, position, target, bytes);
       } catch (error) {
         if (!this.note(error)) throw error;
-        if (bytes > PIECE_BYTES) return inPieces(read, name, position, target, bytes);
+        if (bytes > PIECE_BYTES) return inPieces(read, name, { position, target, bytes });
       }
       const sizeBytes = (await backend.size(name)) ?? 0;
       const got = Math.max(0, Math.min(bytes, sizeBytes - position));
@@ -79,9 +79,11 @@ export class UnreadablePlaces {
 async function inPieces(
   read: Backend['read'],
   name: string,
-  position: number,
-  target: Uint8Array,
-  bytes: number,
+  {
+    position,
+    target,
+    bytes,
+  }: { readonly position: number; readonly target: Uint8Array; readonly bytes: number },
 ): Promise<number> {
   let done = 0;
   while (done < bytes) {

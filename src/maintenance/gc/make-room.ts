@@ -34,7 +34,11 @@ export async function deleteForSpace(
     throwIfAborted(options.signal);
     const missingBytes = wish.belowBytes - system.files.freeBytes(directory.path);
     if (missingBytes <= 0) return dropped;
-    const set = await dropOne(system, directory, wish, options, missingBytes);
+    const set = await dropOne(system, directory, {
+      ...wish,
+      ...options,
+      neededBytes: missingBytes,
+    });
     if (set === undefined) return dropped;
     dropped.push(set);
     const { isDone } = await collectGarbage(system, directory, { ...options, graceMs: 0 });
@@ -45,9 +49,11 @@ export async function deleteForSpace(
 async function dropOne(
   system: System,
   directory: ClientDirectory,
-  { leastAgeMs }: MakeRoomOptions,
-  { limits }: GcOptions,
-  neededBytes: number,
+  {
+    leastAgeMs,
+    limits,
+    neededBytes,
+  }: MakeRoomOptions & GcOptions & { readonly neededBytes: number },
 ): Promise<number | undefined> {
   const nowMs = system.clock.nowMs();
   let chosen: number | undefined;

@@ -136,7 +136,7 @@ export class RecordMover {
       header.kind === RecordKind.frame
         ? readFrameIndex(header, index).filter(({ digest }) => contents.find(digest) === undefined)
         : [];
-    const ids = applyContentRecord(catalog, header, index, location, body, this.packs);
+    const ids = applyContentRecord(catalog, header, index, { location, body, moved: this.packs });
     for (const { digest } of forgotten) gc.dropContent(ids.get(digestKey(digest))!);
     this.moved.copies.push({ location, header });
   }

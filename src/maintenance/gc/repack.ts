@@ -149,17 +149,15 @@ export class FrameRepacker {
     const { store, moved } = this;
     const target = new BytesBuilder(frame.bytes.length);
     const cipher = keys && RecordCipher.fresh(native, keys, frame.scheme);
-    buildFrame(
-      frame.bytes.view(),
-      frame.slices,
-      { codec: Codec.zstd, level: LEVEL },
+    buildFrame(frame.bytes.view(), frame.slices, {
+      compression: { codec: Codec.zstd, level: LEVEL },
       target,
       cipher,
-    );
+    });
     const record = target.take();
     const { header, index } = parseRecord(record);
     const location = store.packs.append(record);
-    applyContentRecord(store.catalog, header, Buffer.from(index), location, undefined, moved);
+    applyContentRecord(store.catalog, header, Buffer.from(index), { location, moved });
     const digests = frame.slices.map(({ digest }) => Buffer.from(digest));
     return { location, recordBytes: record.length, digests };
   }

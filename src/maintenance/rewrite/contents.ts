@@ -225,12 +225,13 @@ export class ContentMover {
     const target = new BytesBuilder(place.recordBytes + index.length);
     const cipher = keys.freshCipher();
     if (left === 0) buildEncoded({ kind, codec, rawBytes, index, body }, target, cipher);
-    else if (slices.length > 0) buildFrame(raw, slices, COMPRESSION, target, cipher);
+    else if (slices.length > 0)
+      buildFrame(raw, slices, { compression: COMPRESSION, target, cipher });
     else return;
     const record = target.take();
     const parsed = parseRecord(record);
     const location = store.packs.append(record);
-    applyContentRecord(store.catalog, parsed.header, Buffer.from(parsed.index), location);
+    applyContentRecord(store.catalog, parsed.header, Buffer.from(parsed.index), { location });
     for (const [before, fresh] of known) this.map.put(before, fresh);
   }
 
@@ -254,11 +255,11 @@ export class ContentMover {
     const fresh = keys.digest(hash);
     const target = new BytesBuilder(sizeBytes);
     const slice = { digest: fresh, start: 0, sizeBytes };
-    buildFrame(raw, [slice], COMPRESSION, target, keys.freshCipher());
+    buildFrame(raw, [slice], { compression: COMPRESSION, target, cipher: keys.freshCipher() });
     const record = target.take();
     const { header, index } = parseRecord(record);
     const location = store.packs.append(record);
-    applyContentRecord(store.catalog, header, Buffer.from(index), location);
+    applyContentRecord(store.catalog, header, Buffer.from(index), { location });
     this.map.put(digest, fresh);
   }
 
@@ -308,7 +309,7 @@ export class ContentMover {
     const index = writeContentIndex(content);
     const record = buildRecord(head, index, body);
     const location = store.packs.append(record);
-    applyContentRecord(store.catalog, readHeader(record, 0)!, index, location, body);
+    applyContentRecord(store.catalog, readHeader(record, 0)!, index, { location, body });
     this.map.put(digest, fresh);
   }
 

@@ -1,7 +1,7 @@
 /**
  * Copies records of contents to another store as they are, encrypted or not. A record whose contents are not
- * encrypted is proven by their digests before it is written. Of an encrypted one, only the checksums can be checked
- * without the client's keys.
+ * encrypted is proven by their digests before it is written. Without the client's keys, an encrypted
+ * record is checked by its checksums only.
  */
 import {
   applyContentRecord,
@@ -251,7 +251,7 @@ export class RecordCopier implements CopiedDigests {
 
   private apply(header: RecordHeader, index: Buffer, location: Location, body?: Buffer): void {
     const bytes = recordBytes(header);
-    applyContentRecord(this.store.catalog, header, index, location, body);
+    applyContentRecord(this.store.catalog, header, index, { location, body });
     this.sinceCheckpoint += bytes;
     this.copied.records += 1;
     this.copied.bytes += bytes;

@@ -31,7 +31,7 @@ export async function readOrigin(
   const bytes =
     bucket === undefined
       ? readStart(system.files, file, MAX_ORIGIN_BYTES)
-      : await readClientNote(system, bucket, client, file, MAX_ORIGIN_BYTES);
+      : await readClientNote(system, bucket, { client, name: file, maxBytes: MAX_ORIGIN_BYTES });
   const text = bytes?.toString('utf8');
   if (text === undefined) return undefined;
   const { version, clientId, upToSet } = parsed(text);
@@ -51,7 +51,8 @@ export async function writeOrigin(
 ): Promise<void> {
   const { client, bucket } = directory;
   const bytes = Buffer.from(`${JSON.stringify({ version: ORIGIN_VERSION, ...origin })}\n`);
-  if (bucket !== undefined) await writeClientNote(system, bucket, client, ORIGIN_FILE, bytes);
+  if (bucket !== undefined)
+    await writeClientNote(system, bucket, { client, name: ORIGIN_FILE, bytes });
   else await replaceFile(system.files, path.join(directory.path, ORIGIN_FILE), bytes);
 }
 

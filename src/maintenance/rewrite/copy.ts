@@ -1,6 +1,6 @@
 /**
- * Copies a client to another store, with its sets as they are: numbers, names, times, marks and seals. What the
- * target has is not copied again, so a run may be killed at any point and continues with the next one. The source is
+ * Copies a client to another store, with its sets as they are: numbers, names, times, marks and seals. Data
+ * that the target has is not copied again, so a run may be killed at any point, and the next run continues. The source is
  * only read; sessions and garbage collection may use it meanwhile.
  */
 import {
@@ -219,7 +219,7 @@ class Run implements Disposable {
     if (copier.hasLost && !isLast && this.isStale()) return undefined;
     const keys = new NewKeys(system.native, undefined);
     const seals = new SealsAsTheyAre(old, store);
-    const sets = new CopiedSets(old, store, keys, copier, seals);
+    const sets = new CopiedSets(old, store, { keys, contents: copier, seals });
     if (isFirst) sets.bringSettings();
     await sets.copy(wanted, signal, (count) => onProgress('sets', count, missing.length));
     if (leftSet === undefined) sets.copyFlags();

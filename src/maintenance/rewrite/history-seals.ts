@@ -68,9 +68,11 @@ export class HistorySeals {
   constructor(
     native: NativeCalls,
     old: OldGeneration,
-    history: History,
-    store: StoreWriter,
-    keyring: Keyring,
+    {
+      history,
+      store,
+      keyring,
+    }: { readonly history: History; readonly store: StoreWriter; readonly keyring: Keyring },
   ) {
     this.old = old;
     this.store = store;
@@ -115,7 +117,7 @@ export class HistorySeals {
         if (!looked.has(directory)) journal.seal(directory, undefined);
       }
     }
-    this.put(journal, set, roots, looked, Buffer.concat(seals));
+    this.put(journal, set, { roots, looked, seals: Buffer.concat(seals) });
   }
 
   /**
@@ -158,9 +160,15 @@ export class HistorySeals {
   private put(
     journal: SetJournal,
     { set, clientTimeMs }: BackupSet,
-    roots: readonly RootRecord[],
-    looked: ReadonlySet<number>,
-    seals: Buffer,
+    {
+      roots,
+      looked,
+      seals,
+    }: {
+      readonly roots: readonly RootRecord[];
+      readonly looked: ReadonlySet<number>;
+      readonly seals: Buffer;
+    },
   ): void {
     const { keyring, store } = this;
     const sum = new SealSum();

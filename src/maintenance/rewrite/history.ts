@@ -76,9 +76,15 @@ export class CopiedHistory {
   constructor(
     old: OldGeneration,
     store: StoreWriter,
-    keys: NewKeys,
-    contents: CopiedDigests,
-    seals: CopiedSeals | undefined,
+    {
+      keys,
+      contents,
+      seals,
+    }: {
+      readonly keys: NewKeys;
+      readonly contents: CopiedDigests;
+      readonly seals: CopiedSeals | undefined;
+    },
   ) {
     this.old = old;
     this.store = store;

@@ -185,9 +185,10 @@ class Run {
     this.left = left;
     const keys = new NewKeys(native, keyring);
     this.mover = new ContentMover(native, { old, store, keys, map, needed: left?.needed });
-    const seals = keyring && new HistorySeals(native, whole, oldHistory, store, keyring);
-    this.history = new CopiedHistory(old, store, keys, this.mover, seals);
-    this.verifier = new Verifier(native, old, store, keys, this.mover);
+    const seals =
+      keyring && new HistorySeals(native, whole, { history: oldHistory, store, keyring });
+    this.history = new CopiedHistory(old, store, { keys, contents: this.mover, seals });
+    this.verifier = new Verifier(native, old, { store, keys, mover: this.mover });
     this.keysNumber = newestKeys(system, generations.first.path)?.number ?? 0;
   }
 

@@ -87,7 +87,7 @@ export class StreamMover {
       const seal = cipher?.sealOf(header.kind, header.codec, rawBytes, fresh) ?? NO_SEAL;
       const finished = stream.finish({ digest, sizeBytes, rawBytes, seal });
       const location = await store.placeStaged(finished);
-      applyContentRecord(store.catalog, finished.header, finished.index, location);
+      applyContentRecord(store.catalog, finished.header, finished.index, { location });
       return digest;
     } catch (error) {
       stream.drop();
@@ -120,7 +120,7 @@ export class StreamMover {
       const seal = cipher?.sealOf(kind, codec, sizeBytes, fresh) ?? NO_SEAL;
       const finished = stream.finish({ digest, sizeBytes, rawBytes: sizeBytes, seal });
       const location = await store.placeStaged(finished);
-      applyContentRecord(store.catalog, finished.header, finished.index, location);
+      applyContentRecord(store.catalog, finished.header, finished.index, { location });
       return digest;
     } catch (error) {
       stream.drop();

@@ -54,9 +54,11 @@ export class Verifier {
   constructor(
     native: NativeCalls,
     old: OldGeneration,
-    store: StoreWriter,
-    keys: NewKeys,
-    mover: ContentMover,
+    {
+      store,
+      keys,
+      mover,
+    }: { readonly store: StoreWriter; readonly keys: NewKeys; readonly mover: ContentMover },
   ) {
     this.old = old;
     this.store = store;

@@ -97,7 +97,7 @@ export function Browser(props: BrowserProps) {
   );
 }
 
-/** Returns the place of a row. What the set does not have is shown in the last set that has it. */
+/** Returns the place of a row. A path that the set lacks is shown in the last set that has it. */
 function openedPlace({ path, entry, inSet }: EntryRow): Partial<Place> {
   const set = inSet === undefined ? {} : { set: inSet };
   if (entry === undefined || entry.type === 'directory') {

@@ -45,7 +45,7 @@ export class Contents {
       const fd = native.openDirectory(directoryOf(disk.path));
       try {
         const name = lastComponent(disk.path);
-        return hasContent(this.system, fd, name, pieces, this.history.contentKeys);
+        return hasContent(this.system, fd, { name, pieces, keys: this.history.contentKeys });
       } finally {
         native.close(fd);
       }

@@ -1,7 +1,7 @@
 /** The two sides of a comparison: a set of a history, or the current files on the disk. */
 import type { History, HistoryEntry, OnWay } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import type { Entry } from '../../model/index.js';
+import type { Entry, SetNumber } from '../../model/index.js';
 
 /** An entry as one of the sides has it. */
 export interface Seen {
@@ -37,7 +37,7 @@ export interface Side {
 /** A set of a history. `other` is the set on the other side, if that side is a set. */
 export interface ComparedSet {
   readonly history: History;
-  readonly set: number;
+  readonly set: SetNumber;
   readonly other: number | undefined;
 }
 

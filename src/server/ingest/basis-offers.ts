@@ -70,9 +70,11 @@ export class BasisOffers {
   constructor(
     system: System,
     store: StoreWriter,
-    limits: DeltaLimits,
-    trust: Trust,
-    answer: Answer,
+    {
+      limits,
+      trust,
+      answer,
+    }: { readonly limits: DeltaLimits; readonly trust: Trust; readonly answer: Answer },
   ) {
     this.trust = trust;
     this.store = store;

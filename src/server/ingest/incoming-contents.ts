@@ -112,7 +112,9 @@ export class IncomingContents {
     const finished = stream.finish({ ...head, rawBytes: head.sizeBytes });
     const location = await this.store.placeStaged(finished);
     this.streams.delete(head.stream);
-    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
+    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, {
+      location,
+    });
     ingest.placed(finished.digest, ids);
   }
 
@@ -132,7 +134,7 @@ export class IncomingContents {
     const finished = stream.finish(head);
     const location = await this.store.placeStaged(finished);
     this.streams.delete(head.stream);
-    applyContentRecord(this.store.catalog, finished.header, finished.index, location);
+    applyContentRecord(this.store.catalog, finished.header, finished.index, { location });
   }
 
   /** Stores a content that was sent as a delta; discards a duplicate. */
@@ -153,7 +155,9 @@ export class IncomingContents {
     const finished = stream.finish(head);
     const location = await this.store.placeStaged(finished);
     this.streams.delete(head.stream);
-    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, location);
+    const ids = applyContentRecord(this.store.catalog, finished.header, finished.index, {
+      location,
+    });
     ingest.placed(finished.digest, ids);
   }
 
@@ -195,7 +199,7 @@ export class IncomingContents {
     this.store.space?.take(record.length);
     const location = this.store.packs.append(record);
     const header = readHeader(record, 0)!;
-    const ids = applyContentRecord(this.store.catalog, header, index, location, body);
+    const ids = applyContentRecord(this.store.catalog, header, index, { location, body });
     ingest.placed(digest, ids);
   }
 

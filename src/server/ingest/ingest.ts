@@ -158,7 +158,7 @@ export class Ingest {
       if (isHeld) this.slots.openHeld(number);
       same[index] = isHeld
         ? HEAD_SAME
-        : this.slots.open(number, this.place(parent), rows, at, hash);
+        : this.slots.open(number, this.place(parent), { rows, at, hash });
       at += rows.rowBytes(at);
     }
     return same;

@@ -91,7 +91,11 @@ export class Slots {
    * Opens a slot. Returns HEAD_SAME if the directory's listing is unchanged, HEAD_HELD if it is a mount point
    * without the file system of the last set, and 0 otherwise.
    */
-  open(number: SlotNumber, place: Place, rows: RowReader, at: number, hash: Buffer): number {
+  open(
+    number: SlotNumber,
+    place: Place,
+    { rows, at, hash }: { readonly rows: RowReader; readonly at: number; readonly hash: Buffer },
+  ): number {
     if (number >= MAX_SLOTS || this.states.has(number)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
     }
@@ -177,7 +181,9 @@ export class Slots {
   get(number: SlotNumber): SlotState {
     const state = this.states.get(number);
     if (state === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a message names no open slot', { slot: number });
+      throw new TardisError('PROTOCOL_VIOLATION', 'a message names no open slot', {
+        slot: number,
+      });
     }
     return state;
   }

@@ -73,15 +73,18 @@ export class StorageSession implements StorageHandle {
     system: System,
     store: StoreWriter,
     directory: ClientDirectory,
-    options: StorageOptions,
-    { events, copies }: SessionServices,
+    { events, copies, ...options }: SessionServices & StorageOptions,
   ) {
     this.system = system;
     this.store = store;
     this.directory = directory;
     this.trust = new Trust(store.catalog, options.account);
     const answer: Answer = (name, head) => this.answer(name, head);
-    this.offers = new BasisOffers(system, store, options.deltas, this.trust, answer);
+    this.offers = new BasisOffers(system, store, {
+      limits: options.deltas,
+      trust: this.trust,
+      answer,
+    });
     this.large = new IncomingContents(store, this.offers, this.trust);
     this.room = new SpaceLimits(store, this.large);
     this.receipts = new Receipts((upTo, bytes) => this.acknowledge(upTo, bytes));
@@ -116,7 +119,7 @@ export class StorageSession implements StorageHandle {
     try {
       requireKeys(system, store.catalog, directory);
       const own = optionsFor(store.catalog, options);
-      return new StorageSession(system, store, directory, own, services);
+      return new StorageSession(system, store, directory, { ...own, ...services });
     } catch (error) {
       throw store.closeAfterFailure(error);
     }

@@ -31,6 +31,6 @@ export function storeContents(
   if (isOfAccount) markOfAccount(bytes);
   const location = store.packs.append(bytes);
   const marked = isOfAccount ? readHeader(bytes, 0)! : header;
-  const ids = applyContentRecord(store.catalog, marked, index, location);
+  const ids = applyContentRecord(store.catalog, marked, index, { location });
   for (const [key, contentId] of ids) known.set(key, contentId);
 }

@@ -153,11 +153,11 @@ class Job {
   /** Starts the job. Throws CLIENT_BUSY if too many are running. */
   constructor(task: JobTask) {
     if (jobs >= MAX_JOBS) {
-      const what = 'the server does as much of this at once as it can: try again in a while';
+      const what = 'the server runs as many jobs as it can; try again later';
       throw new TardisError('CLIENT_BUSY', what);
     }
     this.worker = new Worker(new URL('./job-thread.js', import.meta.url), {
-      name: 'tending',
+      name: 'job',
       workerData: task,
     });
     jobs += 1;

@@ -3,12 +3,13 @@
  * client's next complete set. The number of the newest complete set identifies it, so no alert is sent twice, even
  * after a restart of the server.
  */
+import type { SetNumber } from '../../model/index.js';
 import path from 'node:path';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 
 /** File in the store; no client's name begins with a dot. */
-export const EPISODES_FILE = '.episodes.json';
-const EPISODES_FORMAT = 1;
+export const ALERTS_FILE = '.episodes.json';
+const ALERTS_FORMAT = 1;
 const MAX_FILE_BYTES = 4 << 20;
 
 export type AlertKind = 'overdue' | 'failing';
@@ -25,7 +26,7 @@ export class Alerts {
   /** Reads the stored alerts. If the file cannot be read, all alerts are sent once more. */
   constructor(system: System, store: string) {
     this.system = system;
-    this.file = path.join(store, EPISODES_FILE);
+    this.file = path.join(store, ALERTS_FILE);
     this.told = readTold(system, this.file);
   }
 
@@ -34,12 +35,12 @@ export class Alerts {
   }
 
   /** True if the alert began after this set, which is the newest complete one. */
-  isOpenSince(kind: AlertKind, client: string, set: number): boolean {
+  isOpenSince(kind: AlertKind, client: string, set: SetNumber): boolean {
     return this.told[kind].get(client) === set;
   }
 
   /** Begins an alert. Returns true if it has to be sent, because the last one was for another set. */
-  begin(kind: AlertKind, client: string, set: number): boolean {
+  begin(kind: AlertKind, client: string, set: SetNumber): boolean {
     if (this.told[kind].get(client) === set) return false;
     this.told[kind].set(client, set);
     this.isChanged = true;
@@ -57,7 +58,7 @@ export class Alerts {
    * Ends an alert that began after an older set, since a newer set replaces the failed backup. Returns true if it
    * ended.
    */
-  endIfOlder(kind: AlertKind, client: string, set: number): boolean {
+  endIfOlder(kind: AlertKind, client: string, set: SetNumber): boolean {
     const before = this.told[kind].get(client);
     return before !== undefined && before < set && this.end(kind, client);
   }
@@ -75,7 +76,7 @@ export class Alerts {
   async save(): Promise<void> {
     if (!this.isChanged) return;
     const plain = {
-      format: EPISODES_FORMAT,
+      format: ALERTS_FORMAT,
       overdue: Object.fromEntries(this.told.overdue),
       failing: Object.fromEntries(this.told.failing),
     };
@@ -92,7 +93,7 @@ function readTold(system: System, file: string): Record<AlertKind, SentAlerts> {
     plain = {}; // damaged: all alerts are sent once more
   }
   const { format, overdue, failing } = (plain ?? {}) as Record<string, unknown>;
-  const isOurs = format === EPISODES_FORMAT;
+  const isOurs = format === ALERTS_FORMAT;
   return { overdue: mapOf(isOurs ? overdue : {}), failing: mapOf(isOurs ? failing : {}) };
 }
 

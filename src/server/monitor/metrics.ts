@@ -50,23 +50,24 @@ function serverGauges(server: ServerFigures, clients: number): Gauge[] {
   return [
     one(
       'server_start_time_seconds',
-      'When the server was started.',
+      'Time at which the server was started.',
       seconds(startedAtMs),
       'seconds',
     ),
     one(
       'last_look_timestamp_seconds',
-      'When all clients were last looked at.',
+      'Time at which all clients were last examined.',
       seconds(lookedAtMs),
       'seconds',
     ),
-    one('store_free_bytes', 'What is free where the store is.', server.freeBytes, 'bytes'),
-    one('sessions', 'Backups under way.', server.sessions),
     one(
-      'parked_sessions',
-      'Backups whose connection is lost, and that wait for it.',
-      server.parkedSessions,
+      'store_free_bytes',
+      'Free space on the file system of the store.',
+      server.freeBytes,
+      'bytes',
     ),
+    one('sessions', 'Running backups.', server.sessions),
+    one('parked_sessions', 'Backups that wait for a lost connection.', server.parkedSessions),
     one('connections', 'Open connections of clients.', server.connections),
     one('clients', 'Clients in the store.', clients),
   ];
@@ -95,43 +96,47 @@ const GOOD_SET_GAUGES: readonly ClientGauge[] = [
   {
     name: 'timestamp_seconds',
     unit: 'seconds',
-    help: 'When the newest complete set ended.',
+    help: 'Time at which the newest complete set ended.',
     valueOf: ofGood(({ closedAtMs }) => seconds(closedAtMs)),
   },
   {
     name: 'age_seconds',
     unit: 'seconds',
-    help: 'Since then, or since the client was made.',
+    help: 'Age of the newest complete set, or of the client if it has none.',
     valueOf: ({ ageMs }) => seconds(ageMs),
   },
   {
     name: 'duration_seconds',
     unit: 'seconds',
-    help: 'How long the newest complete set took.',
+    help: 'Duration of the newest complete set.',
     valueOf: ofGood(({ openedAtMs, closedAtMs }) => seconds(Math.max(0, closedAtMs - openedAtMs))),
   },
-  { name: 'entries', help: 'Entries in it, as its client counted.', valueOf: countOf('entries') },
+  {
+    name: 'entries',
+    help: 'Entries in the newest complete set, counted by its client.',
+    valueOf: countOf('entries'),
+  },
   {
     name: 'scanned_bytes',
     unit: 'bytes',
-    help: 'Bytes of its files.',
+    help: 'Bytes of the files in the newest complete set.',
     valueOf: countOf('scannedBytes'),
   },
   {
     name: 'sent_bytes',
     unit: 'bytes',
-    help: 'Bytes of contents sent for it.',
+    help: 'Bytes of contents sent for the newest complete set.',
     valueOf: countOf('sentBytes'),
   },
   {
     name: 'stored_bytes',
     unit: 'bytes',
-    help: 'Bytes written for it.',
+    help: 'Bytes written for the newest complete set.',
     valueOf: countOf('storedBytes'),
   },
   {
     name: 'unread_entries',
-    help: 'Entries that could not be read, or not whole.',
+    help: 'Entries that could not be read, or only in part.',
     valueOf: ofGood(unreadIn),
   },
 ];
@@ -139,19 +144,19 @@ const GOOD_SET_GAUGES: readonly ClientGauge[] = [
 const CLIENT_GAUGES: readonly ClientGauge[] = [
   {
     name: 'readable',
-    help: 'Whether the catalog of the client could be read.',
+    help: '1 if the catalog of the client could be read.',
     valueOf: ({ standing }) => Number(standing !== undefined),
   },
   ...GOOD_SET_GAUGES.map((gauge) => ({ ...gauge, name: `last_good_${gauge.name}` })),
   {
     name: 'sets',
-    help: 'Complete sets that are kept.',
+    help: 'Complete sets.',
     valueOf: ({ standing }) => standing?.completeSets,
   },
   {
     name: 'stored_bytes',
     unit: 'bytes',
-    help: 'What the client takes in the store, without its catalog.',
+    help: 'Space that the client uses in the store, without its catalog.',
     valueOf: ({ store }) => store?.storedBytes,
   },
   {
@@ -162,17 +167,17 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
   {
     name: 'overdue_after_seconds',
     unit: 'seconds',
-    help: 'The age at which it is overdue; 0: never.',
+    help: 'Age of the newest complete set from which the client is overdue; 0: never.',
     valueOf: ({ overdueAfterMs }) => seconds(overdueAfterMs),
   },
   {
     name: 'overdue',
-    help: 'Whether it is overdue.',
+    help: '1 if the client is overdue.',
     valueOf: ({ isOverdue }) => Number(isOverdue),
   },
   {
     name: 'failing',
-    help: 'Whether the last backup came to no complete set.',
+    help: '1 if the last backup did not complete a set.',
     valueOf: ({ isFailing }) => Number(isFailing),
   },
 ];

@@ -44,6 +44,14 @@ interface Place {
   readonly catalogFile: string;
 }
 
+/** The store to watch, the plan, and the server that is asked and that logs. */
+export interface WatchParts {
+  readonly place: Place;
+  readonly plan: WatchPlan;
+  readonly watched: Watched;
+  readonly log: Logger;
+}
+
 /** State of a client when it was last examined. */
 interface Known {
   readonly standing: ClientStanding | undefined;
@@ -68,7 +76,7 @@ export class Watch {
   /** The error that ended a client's last session; undefined if it gave none. */
   private readonly failures = new Map<string, TardisError | undefined>();
   private readonly reasons = new Map<string, TardisError>();
-  private readonly episodes: Alerts;
+  private readonly alerts: Alerts;
   private readonly notices: Notices;
   private readonly startedAtMs: number;
   private lookedAtMs: number | undefined;
@@ -84,20 +92,14 @@ export class Watch {
   private readonly watched: Watched;
   private readonly log: Logger;
 
-  constructor(
-    [system, storage]: readonly [System, StorageHost],
-    place: Place,
-    plan: WatchPlan,
-    watched: Watched,
-    log: Logger,
-  ) {
+  constructor(system: System, storage: StorageHost, { place, plan, watched, log }: WatchParts) {
     this.system = system;
     this.storage = storage;
     this.place = place;
     this.plan = plan;
     this.watched = watched;
     this.log = log;
-    this.episodes = new Alerts(system, place.baseDir);
+    this.alerts = new Alerts(system, place.baseDir);
     this.notices = new Notices(plan.notices, log);
     this.startedAtMs = system.clock.nowMs();
   }
@@ -160,7 +162,7 @@ export class Watch {
       }
       const isThere = new Set(clients);
       for (const client of this.known.keys()) if (!isThere.has(client)) this.known.delete(client);
-      this.episodes.keepOnly(isThere);
+      this.alerts.keepOnly(isThere);
       this.lookedAtMs = this.system.clock.nowMs();
       await this.judge();
     });
@@ -247,15 +249,15 @@ export class Watch {
     await this.writeMetrics();
     for (const event of failed) await this.notices.failed(event, nowMs);
     await this.notices.overdue(late, nowMs);
-    await this.episodes.save();
+    await this.alerts.save();
   }
 
   private newlyOverdue(): HookEvent[] {
     const late: HookEvent[] = [];
     for (const client of this.known.keys()) {
       if (!this.figuresOf(client).isOverdue) {
-        if (this.episodes.end('overdue', client)) this.log.info({ client }, 'no longer overdue');
-      } else if (this.episodes.begin('overdue', client, this.newestOf(client))) {
+        if (this.alerts.end('overdue', client)) this.log.info({ client }, 'no longer overdue');
+      } else if (this.alerts.begin('overdue', client, this.newestOf(client))) {
         late.push(this.event('overdue', client));
       }
     }
@@ -264,14 +266,14 @@ export class Watch {
 
   private newFailures(): HookEvent[] {
     for (const client of this.known.keys()) {
-      this.episodes.endIfOlder('failing', client, this.newestOf(client));
+      this.alerts.endIfOlder('failing', client, this.newestOf(client));
     }
     const failed: HookEvent[] = [];
     for (const [client, reason] of this.failures) {
       if (this.watched.hasSession(client)) continue; // the client retries: wait for the end of that session
       this.failures.delete(client);
       if (!this.known.has(client)) continue;
-      if (!this.episodes.begin('failing', client, this.newestOf(client))) continue;
+      if (!this.alerts.begin('failing', client, this.newestOf(client))) continue;
       const message = reason?.message ?? 'the session was over before its set was complete';
       failed.push({ ...this.event('failure', client), code: reason?.code, message });
     }
@@ -307,7 +309,7 @@ export class Watch {
       ageMs,
       overdueAfterMs,
       isOverdue: overdueAfterMs > 0 && ageMs >= overdueAfterMs,
-      isFailing: this.episodes.isOpen('failing', client),
+      isFailing: this.alerts.isOpen('failing', client),
     };
   }
 

@@ -45,12 +45,13 @@ export function setHandlers({
   return {
     dropSets: async ({ sets, preview }) => {
       if (preview) previewDrop(system, directory, sets, leastAgeMs);
-      else await dropSets(system, directory, limits, sets, leastAgeMs);
+      else await dropSets(system, directory, { limits, sets, leastAgeMs });
     },
-    markSets: ({ sets, change }) => markSets(system, directory, limits, sets, change),
+    markSets: ({ sets, change }) => markSets(system, directory, limits, { sets, wish: change }),
     purgeSets: () => purgeByRules(system, directory, limits, wishFor),
     previewPurge: async () => previewPurgeOf(system, directory, wishFor),
-    changeSetting: ({ key, value }) => changeSetting(system, directory, limits, key, value),
+    changeSetting: ({ key, value }) =>
+      changeSetting(system, directory, limits, { text: key, value }),
   };
 }
 
@@ -68,7 +69,7 @@ export function forgetHandlers(
         throw new TardisError('SET_LOCKED', `it is in locked sets (${lockedSets})`);
       // Waits for the least age of sets too, so that no young set is deleted path by path.
       const afterMs = Math.max(undoMs, forgetAfterMs, leastAgeMs);
-      return { requests: await askToForget(system, directory, limits, paths, afterMs) };
+      return { requests: await askToForget(system, directory, { limits, paths, undoMs: afterMs }) };
     },
     withdrawForgets: async ({ ids }) => {
       await withdrawForget(system, directory, limits, ids);

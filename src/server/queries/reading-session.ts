@@ -43,8 +43,7 @@ export class ReadingSession implements StorageHandle {
     system: System,
     directory: ClientDirectory,
     limits: JobLimits,
-    rights: PurgeRights,
-    events: StorageEvents,
+    { rights, events }: { readonly rights: PurgeRights; readonly events: StorageEvents },
   ): ReadingSession {
     const answers = Answers.open(system, directory, limits, rights);
     return new ReadingSession(answers, events);

@@ -1,11 +1,12 @@
 /** State of a client: its newest complete set, and figures of its store. Read from the catalog, without a lock. */
+import type { SetNumber } from '../../model/index.js';
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { measureSpace } from './measure-space.js';
 
 export interface GoodSet {
-  readonly set: number;
+  readonly set: SetNumber;
   /** This time and the next one are by the server's clock. */
   readonly openedAtMs: number;
   readonly closedAtMs: number;

@@ -35,6 +35,6 @@ export async function openSession(
     wishFor: wishFor({ leastAgeMs, rules, resistsFloods }),
   };
   const { freeing = FREEING, umask } = options;
-  const tending = { limits: store, umask, ...freeing };
-  return ReadingSession.open(system, directory, tending, rights, events);
+  const work = { limits: store, umask, ...freeing };
+  return ReadingSession.open(system, directory, work, { rights, events });
 }

@@ -214,7 +214,7 @@ interface Places {
 
 /** A file that is being written. */
 interface NewFile {
-  /** Its path in the end; undefined while it is staged. */
+  /** Final path of the object; undefined while it is staged. */
   readonly final: string | undefined;
   /** Directories that were created for it. */
   readonly newDirectories: Set<string>;

@@ -19,6 +19,15 @@ import type { Catalog } from './catalog.js';
 import type { ContentRow } from './contents.js';
 
 const NO_PACKS: ReadonlySet<number> = new Set();
+const NOTHING: Buffer = Buffer.alloc(0);
+
+interface AppliedParts {
+  readonly location: Location;
+  /** The list of parts, for an assembly. */
+  readonly body?: Buffer | undefined;
+  /** Packs whose contents the record replaces. */
+  readonly moved?: ReadonlySet<number>;
+}
 
 /**
  * Adds the contents of a frame, content, part, assembly, delta or signature record. A stored content keeps its
@@ -30,11 +39,7 @@ export function applyContentRecord(
   catalog: Catalog,
   header: RecordHeader,
   index: Buffer,
-  location: Location,
-  /** The list of parts, for an assembly. */
-  body: Buffer = Buffer.alloc(0),
-  /** Packs whose contents this record replaces. */
-  moved: ReadonlySet<number> = NO_PACKS,
+  { location, body = NOTHING, moved = NO_PACKS }: AppliedParts,
 ): Map<string, number> {
   const ids = new Map<string, number>();
   const { contents, accounts } = catalog;
@@ -186,7 +191,7 @@ export function applyUnsoundRecord(
     const found = catalog.contents.find(digest);
     return found?.isStored !== true || yields(catalog, found, header, NO_PACKS);
   });
-  applyContentRecord(catalog, header, index, location);
+  applyContentRecord(catalog, header, index, { location });
   for (const digest of lacking) applyDamage(catalog, digest);
   return lacking;
 }

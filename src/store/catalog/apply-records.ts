@@ -41,7 +41,7 @@ export class ContentRecords {
       header.kind === RecordKind.assembly
         ? (await readRecord(this.backend, packName(pack), position, recordBytes(header))).body
         : undefined;
-    applyContentRecord(this.catalog, header, index, location, body, moved);
+    applyContentRecord(this.catalog, header, index, { location, body, moved });
   }
 
   /** Applies an object, whose name is its digest. Throws RECORD_DAMAGED. */
@@ -59,7 +59,7 @@ export class ContentRecords {
     await this.backend.read(name, RECORD_HEADER_BYTES, index, index.length);
     const location = { pack: NO_PACK, position: 0 };
     if (!this.checksBodies || (await isRecordSound(this.backend, name, 0, header))) {
-      applyContentRecord(this.catalog, header, index, location);
+      applyContentRecord(this.catalog, header, index, { location });
       return;
     }
     this.onDamaged();

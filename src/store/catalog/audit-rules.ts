@@ -7,7 +7,7 @@ import { isShown, type SpanRows } from './shown.js';
 /** A violated rule. */
 export interface Inconsistency {
   readonly what: string;
-  /** Number of rows that violate it. */
+  /** Number of rows that violate the rule. */
   readonly rows: number;
 }
 

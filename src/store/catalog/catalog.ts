@@ -55,7 +55,7 @@ export class Catalog {
   private settingsTable: ClientSettings | undefined;
   private forgetRequests: ForgetRequests | undefined;
   private accountTable: AccountTable | undefined;
-  private upkeepTable: GcTable | undefined;
+  private gcTable: GcTable | undefined;
   private unshownTable: UnlistedTable | undefined;
   private imageTable: ImageTable | undefined;
   private loader: ImageLoader | undefined;
@@ -136,8 +136,8 @@ export class Catalog {
 
   /** For writers only, like the tables below. */
   get gc(): GcTable {
-    this.upkeepTable ??= new GcTable(this.database);
-    return this.upkeepTable;
+    this.gcTable ??= new GcTable(this.database);
+    return this.gcTable;
   }
 
   get unshown(): UnlistedTable {

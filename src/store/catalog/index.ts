@@ -45,4 +45,4 @@ export { pagesDamaged } from './page-errors.js';
 export { PageSums } from './page-sums.js';
 export { snapshotCatalog } from './snapshot.js';
 export { missingIn } from './found-contents.js';
-export { findRemovals, isRemoved, type Removals } from './from-image.js';
+export { findRemovals, isRemoved, type Removals } from './removals.js';

@@ -29,14 +29,9 @@ import { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
 import { CommitWalk, type PendingCommit, type PendingRecord } from './commit-walk.js';
 import { hasLog, LogWalk } from './log-walk.js';
-import {
-  findRemovals,
-  HistoryLoader,
-  type HistoryStart,
-  imageStart,
-  noteImage,
-  type Removals,
-} from './from-image.js';
+import { type HistoryStart, imageStart } from './from-image.js';
+import { HistoryLoader, noteImage } from './history-loader.js';
+import { findRemovals, type Removals } from './removals.js';
 import type { CommitPoint } from './state.js';
 
 /** An event that lists moved packs is smaller; larger events need not be read twice. */

@@ -8,9 +8,11 @@ import { sharedStore } from './shared-stores.js';
 export async function readClientNote(
   system: System,
   access: BucketAccess,
-  client: string,
-  name: string,
-  maxBytes: number,
+  {
+    client,
+    name,
+    maxBytes,
+  }: { readonly client: string; readonly name: string; readonly maxBytes: number },
 ): Promise<Buffer | undefined> {
   const { store } = await sharedStore(system, access);
   return store.readWhole(clientNote(client, name), maxBytes);
@@ -20,9 +22,11 @@ export async function readClientNote(
 export async function writeClientNote(
   system: System,
   access: BucketAccess,
-  client: string,
-  name: string,
-  bytes: Buffer,
+  {
+    client,
+    name,
+    bytes,
+  }: { readonly client: string; readonly name: string; readonly bytes: Buffer },
 ): Promise<void> {
   const { store } = await sharedStore(system, access);
   await store.putOwn(clientNote(client, name), bytes);

@@ -36,8 +36,8 @@ export async function publishClient(
 }
 
 /**
- * Brings the small files of a client to this machine. What the machine has of a client that the bucket has no more, or
- * of another one with its name, is discarded. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
+ * Brings the small files of a client to this machine. Files here of a client that the bucket no longer has, or
+ * of another client with its name, are deleted. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
  */
 export async function fetchClient(
   system: System,

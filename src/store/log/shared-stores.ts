@@ -26,7 +26,7 @@ export function sharedStore(system: System, access: BucketAccess): Promise<Share
   const known = shared.get(access.cache);
   if (known !== undefined) return known;
   const opening = open(system, access);
-  shared.set(access.cache, opening);
+  shareStore(access.cache, opening);
   return opening;
 }
 

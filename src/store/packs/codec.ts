@@ -7,8 +7,6 @@ export const Codec = Object.freeze({ none: 0, zstd: 1, zlib: 2, snappy: 3 });
 export type CodecName = keyof typeof Codec;
 export type CodecNumber = (typeof Codec)[CodecName];
 
-export const CODEC_NAMES = Object.keys(Codec) as CodecName[];
-
 export function isCodec(value: number): value is CodecNumber {
   return Number.isInteger(value) && value >= 0 && value <= 3;
 }

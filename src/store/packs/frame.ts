@@ -48,9 +48,15 @@ function room(current: Buffer, bytes: number): Buffer {
 export function buildFrame(
   source: Buffer,
   slices: readonly Slice[],
-  compression: Compression,
-  target: BytesBuilder,
-  cipher?: RecordCipher,
+  {
+    compression,
+    target,
+    cipher,
+  }: {
+    readonly compression: Compression;
+    readonly target: BytesBuilder;
+    readonly cipher?: RecordCipher | undefined;
+  },
 ): number {
   const indexBytes = slices.length * FRAME_ENTRY_BYTES;
   const raw = contiguous(source, slices);
@@ -180,9 +186,15 @@ function contiguous(source: Buffer, slices: readonly Slice[]): Buffer {
 export function buildContent(
   source: Buffer,
   slice: Slice,
-  compression: Compression,
-  target: BytesBuilder,
-  cipher?: RecordCipher,
+  {
+    compression,
+    target,
+    cipher,
+  }: {
+    readonly compression: Compression;
+    readonly target: BytesBuilder;
+    readonly cipher?: RecordCipher | undefined;
+  },
 ): number {
   const raw = source.subarray(slice.start, slice.start + slice.sizeBytes);
   const index = writeContentIndex({
@@ -272,9 +284,11 @@ export function readChunkHeader(buffer: Buffer, chunkBytes: number): ChunkHeader
 export function decodeChunk(
   codec: CodecNumber,
   chunk: ChunkHeader,
-  stored: Buffer,
-  target: Buffer,
-  place?: ChunkPlace,
+  {
+    stored,
+    target,
+    place,
+  }: { readonly stored: Buffer; readonly target: Buffer; readonly place?: ChunkPlace | undefined },
 ): void {
   decode(chunk.isRaw ? Codec.none : codec, openChunk(chunk, stored, place), target);
 }

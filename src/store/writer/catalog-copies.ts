@@ -105,7 +105,7 @@ export async function copyCatalog(
   const final = path.join(directory.path, name);
   const isSettled = (): boolean => fingerprintOf(files, directory.catalogPath) === before;
   const isMade = await withSettledFile(system, directory, (file) =>
-    pack(files, file, final, commit, isSettled),
+    pack(files, file, { final, commit, isSettled }),
   );
   if (!isMade) return false;
   const copies = listCopies(system, directory);
@@ -174,9 +174,11 @@ function commitOf(system: System, catalogPath: string): number {
 async function pack(
   files: Files,
   from: string,
-  final: string,
-  commit: number,
-  isSettled: () => boolean,
+  {
+    final,
+    commit,
+    isSettled,
+  }: { readonly final: string; readonly commit: number; readonly isSettled: () => boolean },
 ): Promise<boolean> {
   const temporary = `${final}.new`;
   const source = files.open(from, 'read');

@@ -50,9 +50,11 @@ export function previewForget(
 export async function askToForget(
   system: System,
   directory: ClientDirectory,
-  limits: StoreLimits,
-  paths: readonly Buffer[],
-  undoMs: number,
+  {
+    limits,
+    paths,
+    undoMs,
+  }: { readonly limits: StoreLimits; readonly paths: readonly Buffer[]; readonly undoMs: number },
 ): Promise<readonly ForgetRequest[]> {
   const askedAtMs = system.clock.nowMs();
   let asked: readonly ForgetRequest[] = [];

@@ -50,8 +50,7 @@ export async function findHistory(
   system: System,
   directory: ClientDirectory,
   backend: Backend,
-  told: PackReplay,
-  { copiesFirst }: { readonly copiesFirst: boolean },
+  { told, copiesFirst }: { readonly told: PackReplay; readonly copiesFirst: boolean },
 ): Promise<FoundHistory | undefined> {
   const ofCatalog = (): Promise<FoundHistory | undefined> =>
     findInCatalog(system, directory, backend, told);

@@ -123,7 +123,10 @@ class Remaking {
     if (packsOnly || !this.isLacking(told, old)) return told;
     const { system, directory, backend, fresh } = this;
     const source = { catalogPath: fresh, report: told };
-    const found = await findHistory(system, directory, backend, source, { copiesFirst: fromCopy });
+    const found = await findHistory(system, directory, backend, {
+      told: source,
+      copiesFirst: fromCopy,
+    });
     if (found === undefined) return told;
     try {
       return await this.replayHistory(found, told);

@@ -20,13 +20,19 @@ import { requireNoSecond } from './second-generation.js';
 export async function dropSets(
   system: System,
   directory: ClientDirectory,
-  limits: StoreLimits,
-  sets: readonly number[],
-  leastAgeMs: number,
+  {
+    limits,
+    sets,
+    leastAgeMs,
+  }: {
+    readonly limits: StoreLimits;
+    readonly sets: readonly number[];
+    readonly leastAgeMs: number;
+  },
 ): Promise<void> {
   const nowMs = system.clock.nowMs();
   await changeSets(system, directory, limits, (listed) => {
-    requireAllDroppable(directory.client, listed, sets, leastAgeMs, nowMs);
+    requireAllDroppable(directory.client, listed, sets, { leastAgeMs, nowMs });
     return [{ type: 'dropped', sets }];
   });
 }
@@ -39,15 +45,14 @@ export function previewDrop(
   leastAgeMs: number,
 ): void {
   const listed = Catalog.reading(system, directory.catalogPath, (catalog) => catalog.sets.listed());
-  requireAllDroppable(directory.client, listed, sets, leastAgeMs, system.clock.nowMs());
+  requireAllDroppable(directory.client, listed, sets, { leastAgeMs, nowMs: system.clock.nowMs() });
 }
 
 function requireAllDroppable(
   client: string,
   listed: readonly BackupSet[],
   sets: readonly number[],
-  leastAgeMs: number,
-  nowMs: number,
+  { leastAgeMs, nowMs }: { readonly leastAgeMs: number; readonly nowMs: number },
 ): void {
   const seen = seenMoments(listed);
   const isInDoubt = leastAgeMs > 0 && isClockInDoubt(listed, nowMs);
@@ -66,8 +71,7 @@ export async function markSets(
   system: System,
   directory: ClientDirectory,
   limits: StoreLimits,
-  sets: readonly number[],
-  wish: SetChange,
+  { sets, wish }: { readonly sets: readonly number[]; readonly wish: SetChange },
 ): Promise<void> {
   await changeSets(system, directory, limits, (listed) =>
     [...new Set(sets)].flatMap((set) => {

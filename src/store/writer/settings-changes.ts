@@ -22,8 +22,7 @@ export async function changeSetting(
   system: System,
   directory: ClientDirectory,
   limits: StoreLimits,
-  text: string,
-  value: string | undefined,
+  { text, value }: { readonly text: string; readonly value: string | undefined },
 ): Promise<void> {
   const key = requireSetting(text, value);
   await changeSets(system, directory, limits, (_sets, catalog) => {

@@ -72,7 +72,7 @@ async function choose(
     case 'change':
     case 'checksum': {
       const kept = which === 'change' ? within : sameContentJoined(within);
-      return withGaps(history, path, kept, versions, complete);
+      return withGaps(history, path, { shown: kept, all: versions, sets: complete });
     }
     case 'all':
       return asOfEach(history, path, within, sets);
@@ -117,9 +117,15 @@ function isSameContent(one: Entry, other: Entry): boolean {
 async function withGaps(
   history: History,
   path: Buffer,
-  shown: readonly PathVersion[],
-  all: readonly PathVersion[],
-  sets: readonly BackupSet[],
+  {
+    shown,
+    all,
+    sets,
+  }: {
+    readonly shown: readonly PathVersion[];
+    readonly all: readonly PathVersion[];
+    readonly sets: readonly BackupSet[];
+  },
 ): Promise<Shown[]> {
   const found: Shown[] = [];
   for (const version of shown) {

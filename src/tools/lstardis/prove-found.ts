@@ -151,7 +151,7 @@ async function proveIn(history: History, set: number, claims: readonly Claim[]):
   });
   for (const { root, below } of byRoot.values()) {
     await unlessDamaged(async () => {
-      await look(history, set, await history.find(root, set), below, shown);
+      await look(history, set, { entry: await history.find(root, set), wanted: below, shown });
     });
   }
   for (const claim of claims) claim.isProven = holdsIn(shown, claim);
@@ -168,9 +168,15 @@ interface Below {
 async function look(
   history: History,
   set: number,
-  entry: HistoryEntry | undefined,
-  wanted: readonly Below[],
-  shown: Shown,
+  {
+    entry,
+    wanted,
+    shown,
+  }: {
+    readonly entry: HistoryEntry | undefined;
+    readonly wanted: readonly Below[];
+    readonly shown: Shown;
+  },
 ): Promise<void> {
   const isEnd = entry?.childId === undefined;
   const byName = new Map<string, Below[]>();
@@ -190,7 +196,7 @@ async function look(
     const found = await entriesNamed(history, set, childId, byName);
     for (const [name, below] of byName) {
       const one = found.get(name);
-      if (one?.damage === undefined) await look(history, set, one, below, shown);
+      if (one?.damage === undefined) await look(history, set, { entry: one, wanted: below, shown });
     }
   });
 }

@@ -25,6 +25,7 @@ export interface WantedCopy {
   readonly as: string;
 }
 
+/** Settings of a copy, and the store that is copied. */
 export interface CopyChoice extends BucketChoice {
   readonly client: string;
   readonly catalogFile: string;
@@ -43,15 +44,13 @@ export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Pro
 }
 
 /**
- * Brings a client in the store `copyTo` up to date with that of the store of the choice. Throws USAGE if both are one
+ * Brings a client in the store `to` up to date with that of the store of the choice. Throws USAGE if both are one
  * directory, ENCRYPTION_GONE, and the errors of `copyClient`.
  */
 export async function copyTo(
   system: System,
   choice: CopyChoice,
-  to: Buffer,
-  { client, as }: WantedCopy,
-  signal: AbortSignal,
+  { client, as, to, signal }: WantedCopy & { readonly to: Buffer; readonly signal: AbortSignal },
 ): Promise<CopyResult> {
   const source = clientPlace({ ...choice, client });
   const target = clientPlace({ ...choice, database: to, client: as });

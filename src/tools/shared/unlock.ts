@@ -141,7 +141,7 @@ export async function unlockClient(
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
   const options = { account, trustsOlder: settings.trustStore };
-  if (!isOfFileOnly || (await isProven(system, settings, record, keys, options)))
+  if (!isOfFileOnly || (await isProven(system, settings, { record, keys, options })))
     rememberOpened(settings, record, keys, options);
   if (!record.isEncrypting) return undefined;
   return keyringOf(system.native, record, keys);
@@ -154,13 +154,19 @@ export async function unlockClient(
 async function isProven(
   system: System,
   settings: UnlockSettings,
-  record: KeyRecord,
-  keys: readonly MasterKey[],
-  options: KeyMemoryOptions,
+  {
+    record,
+    keys,
+    options,
+  }: {
+    readonly record: KeyRecord;
+    readonly keys: readonly MasterKey[];
+    readonly options: KeyMemoryOptions;
+  },
 ): Promise<boolean> {
   const { proveOpened } = await import('../sonic/prove-keys.js'); // most runs need no proof
   try {
-    await proveOpened(system, settings, record, keys, options);
+    await proveOpened(system, settings, { record, keys, options });
     return true;
   } catch (error) {
     if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;

@@ -104,13 +104,10 @@ async function add(
   if (owner.isEncrypting && !options.trustStore) requireNewest(system, options);
   const askNew = { prompt: `New password of the account ${name} of ${client}`, isNew: true };
   const next = await requireNewPassword(options, found, askNew);
-  const made = await newAccountRecord(
-    system.native.modPow,
-    owner,
-    password,
-    next,
-    stretchFor(options),
-  );
+  const made = await newAccountRecord(system.native.modPow, owner, password, {
+    password: next,
+    parameters: stretchFor(options),
+  });
   const directory = openClientDirectory(system, clientPlace(options));
   // Under the lock no other account is added, and no rewrite replaces the client.
   await withClient(system, directory, async () => {

@@ -40,7 +40,7 @@ export async function copy(options: Options): Promise<number> {
   for (const wanted of clients) {
     try {
       compareShown(system, { ...options, client: wanted.client });
-      const result = await copyTo(system, options, target, wanted, signal);
+      const result = await copyTo(system, options, { ...wanted, to: target, signal });
       if (result.lostVersions > 0) donePartly();
       if (!json) copyLines(wanted, byteText(to), result).forEach(print);
       shown.push({ ...wanted, ...result });

@@ -76,7 +76,10 @@ export async function moveKeys(
   if (isLost) await putKeysBack(system, options, file, password);
   else {
     const ownNumber = (shown: KeyRecord): number => fromFile(job, shown).number;
-    await changeRecord(system, options, password, change, insertKeys ? ownNumber : undefined);
+    await changeRecord(system, options, change, {
+      password,
+      ownNumber: insertKeys ? ownNumber : undefined,
+    });
   }
   if (!removeKeys) {
     const text = insertKeys
@@ -112,12 +115,17 @@ async function putOnPaper(
   const { client, printKeys, showKeys, json } = options;
   let text: Buffer = Buffer.alloc(0);
   let words: SheetWords | undefined;
-  await changeRecord(system, options, password, async (shown) => {
-    const record = wholeRecord(requireEncrypting(shown, client), file, client)!;
-    await unlockKeyRecord(record, password);
-    text = keyFileText(client, record);
-    words = sheetWords(options, record);
-  });
+  await changeRecord(
+    system,
+    options,
+    async (shown) => {
+      const record = wholeRecord(requireEncrypting(shown, client), file, client)!;
+      await unlockKeyRecord(record, password);
+      text = keyFileText(client, record);
+      words = sheetWords(options, record);
+    },
+    { password },
+  );
   if (printKeys !== undefined)
     await writePaper(nodeSystem(KEY_FILE_UMASK), printKeys, { client, text, words: words! });
   const qr = showKeys ? await qrImages(text) : undefined;
@@ -177,7 +185,7 @@ function takeOut(job: Job): RecordChange {
   return async (shown, store) => {
     const from = await extract(job, requireEncrypting(shown, client));
     if (shown?.hasKeys !== true) return;
-    const to = (await changePassword(system.native.modPow, from, password, password)).record;
+    const to = (await changePassword(system.native.modPow, from, password, { password })).record;
     await moveOn(file, client, { from, to, keepsKeys: false }, store);
   };
 }
@@ -191,7 +199,7 @@ function insertInto(job: Job): RecordChange {
     await unlockKeyRecord(from, password);
     if (before.hasKeys) return;
     const next = { ...from, number: before.number };
-    const to = (await changePassword(system.native.modPow, next, password, password)).record;
+    const to = (await changePassword(system.native.modPow, next, password, { password })).record;
     await moveOn(file, client, { from, to, keepsKeys: true }, store);
   };
 }

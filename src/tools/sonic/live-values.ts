@@ -83,7 +83,7 @@ export async function liveValues(system: System, question: LiveQuestion): Promis
   const history = openUnlocked(system, clientPlace(settings), keys);
   history.acceptOlder?.(() => undefined); // completion needs no warning
   try {
-    if (kind === 'paths') return await pathsIn(history, system, settings, prefix, home);
+    if (kind === 'paths') return await pathsIn(history, system, { settings, typed: prefix, home });
     const named = await setsIn(history, keyring !== 'locked', kind);
     return named.filter(({ value }) => value.startsWith(prefix)).slice(0, MOST_VALUES);
   } finally {
@@ -174,9 +174,11 @@ function isPlain(text: string): boolean {
 async function pathsIn(
   history: History,
   system: System,
-  settings: Place,
-  typed: string,
-  home: string,
+  {
+    settings,
+    typed,
+    home,
+  }: { readonly settings: Place; readonly typed: string; readonly home: string },
 ): Promise<LiveValue[]> {
   const cut = typed.lastIndexOf('/') + 1;
   const [shown, begun] = [typed.slice(0, cut), textBytes(typed.slice(cut))];

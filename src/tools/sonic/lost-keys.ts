@@ -55,15 +55,15 @@ export async function putKeysBack(
   const record = file.newestOf(client);
   const { keys } = await unlockKeyRecord(record, password);
   const options = { trustsOlder: settings.trustStore };
-  await proveOpened(system, settings, record, keys, options);
+  await proveOpened(system, settings, { record, keys, options });
   rememberOpened(settings, record, keys, options);
   await withClient(system, directory, async () => {
     if (!areKeysMissing(system, settings)) return; // another run has restored them
     const damaged =
       lostKeys(system, directory.path) === 'none' && newestKeys(system, directory.path);
     if (damaged) {
-      const added = { client, record, password };
-      noteStored(settings, await addBehind(system, directory, file, added, damaged.number));
+      const added = { client, record, password, damaged: damaged.number };
+      noteStored(settings, await addBehind(system, directory, file, added));
     } else await addKeys(system, directory.path, record);
     await noteNeededKeys(system, directory.path, neededBy(record));
   });
@@ -74,11 +74,15 @@ async function addBehind(
   system: System,
   directory: ClientDirectory,
   file: KeyFile,
-  { client, record, password }: { client: string; record: KeyRecord; password: Buffer },
-  damaged: number,
+  {
+    client,
+    record,
+    password,
+    damaged,
+  }: { client: string; record: KeyRecord; password: Buffer; damaged: number },
 ): Promise<KeyRecord> {
   const from = { ...record, number: Math.max(damaged, record.number) };
-  const { record: to } = await changePassword(system.native.modPow, from, password, password);
+  const { record: to } = await changePassword(system.native.modPow, from, password, { password });
   const store = (next: KeyRecord): Promise<void> => addKeys(system, directory.path, next);
   await moveOn(file, client, { from: record, to, keepsKeys: true }, store);
   return to;

@@ -25,18 +25,18 @@ export function tag(options: Settings<'sonic tag'>, found: Sources): Promise<num
     throw new TardisError('USAGE', 'give the tags: --add <word> or --remove <word>');
   }
   requireTags(addTags);
-  return mark(options, found, { addTags, removeTags }, 'tagged');
+  return mark(options, found, { addTags, removeTags }, { done: 'tagged' });
 }
 
 export function lock(options: Settings<'sonic lock'>, found: Sources): Promise<number> {
   const isLocked = !options.unlock;
-  return mark(options, found, { isLocked }, isLocked ? 'locked' : 'unlocked');
+  return mark(options, found, { isLocked }, { done: isLocked ? 'locked' : 'unlocked' });
 }
 
 export function prioritise(options: Settings<'sonic priority'>, found: Sources): Promise<number> {
   const { toPriority: priority } = options;
   if (priority === undefined) throw new TardisError('USAGE', 'give the priority: --to <n>');
-  return mark(options, found, { priority }, `given priority ${priority}`);
+  return mark(options, found, { priority }, { done: `given priority ${priority}` });
 }
 
 export function rename(options: Settings<'sonic rename'>, found: Sources): Promise<number> {
@@ -49,21 +49,20 @@ export function rename(options: Settings<'sonic rename'>, found: Sources): Promi
       `--to: "${displayName(Buffer.from(title.slice(0, 80)))}" ${fault}`,
     );
   }
-  return mark(options, found, { title }, 'renamed', 1);
+  return mark(options, found, { title }, { done: 'renamed', mostSets: 1 });
 }
 
 export function expend(options: Settings<'sonic expendable'>, found: Sources): Promise<number> {
   const isExpendable = !options.notExpendable;
   const done = isExpendable ? 'marked as expendable' : 'marked as not expendable';
-  return mark(options, found, { isExpendable }, done);
+  return mark(options, found, { isExpendable }, { done });
 }
 
 async function mark(
   options: Common,
   found: Sources,
   wish: SetChange,
-  done: string,
-  mostSets = Infinity,
+  { done, mostSets = Infinity }: { readonly done: string; readonly mostSets?: number },
 ): Promise<number> {
   const { client, setsToMark, rehearse, json } = options;
   if (setsToMark.length === 0) {

@@ -95,7 +95,7 @@ export async function setPassword(
   if (throughServer === undefined) requireNone(keysUnlessLost(system, options), client);
   const ask = { prompt: `New password of ${client}`, isNew: true };
   const password = await requirePassword(options, found, ask);
-  await changeRecord(system, options, undefined, async (shown, store) => {
+  await changeRecord(system, options, async (shown, store) => {
     requireNone(shown, client);
     // The existing contents are not encrypted, so later ones are not either.
     await store(
@@ -123,12 +123,21 @@ export async function changePass(options: Settings<'sonic chpass'>, found: Sourc
   if (before !== undefined) await unlockKeyRecord(before, old);
   const askNew = { prompt: `New password of ${client}`, isNew: true };
   const next = await requireNewPassword(options, found, askNew);
-  await changeRecord(system, options, old, async (shown, store) => {
-    const from = whole(shown);
-    const to = (await changePassword(system.native.modPow, from, old, next, stretchFor(options)))
-      .record;
-    await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
-  });
+  await changeRecord(
+    system,
+    options,
+    async (shown, store) => {
+      const from = whole(shown);
+      const to = (
+        await changePassword(system.native.modPow, from, old, {
+          password: next,
+          parameters: stretchFor(options),
+        })
+      ).record;
+      await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
+    },
+    { password: old },
+  );
   printResult(
     options.json,
     newPassword(next, options),
@@ -147,11 +156,16 @@ export async function rotate(options: Settings<'sonic rotate'>, found: Sources):
   if (throughServer === undefined) whole(keysOfKnown(system, options));
   const ask = promptFor(client);
   const password = await requirePassword(options, found, ask);
-  await changeRecord(system, options, password, async (shown, store) => {
-    const from = whole(shown);
-    const to = (await addEpoch(system.native.modPow, from, password)).record;
-    await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
-  });
+  await changeRecord(
+    system,
+    options,
+    async (shown, store) => {
+      const from = whole(shown);
+      const to = (await addEpoch(system.native.modPow, from, password)).record;
+      await moveOn(file, client, { from, to, keepsKeys: shown?.hasKeys === true }, store);
+    },
+    { password },
+  );
   const text = `Data stored for "${client}" from now on is encrypted with a new key.`;
   printResult(options.json, undefined, { client }, text);
 }
@@ -162,17 +176,22 @@ export type RecordChange = (
   store: (record: KeyRecord) => Promise<void>,
 ) => Promise<void>;
 
+export interface RecordProof {
+  /** The current password; undefined if there is none. */
+  readonly password?: Buffer | undefined;
+  /** Returns the number of the record in a key file, if that record replaces the store's. */
+  readonly ownNumber?: ((shown: KeyRecord) => number) | undefined;
+}
+
 /**
- * Changes the key record of a client, in its store or through a server. `password` is the current one. In a store
- * the change is made under the client's lock, so that no session reads half of it and no concurrent change is lost.
- * `ownNumber` returns the number of the record in a key file, if that record replaces the store's.
+ * Changes the key record of a client, in its store or through a server. In a store the change is made under the
+ * client's lock, so that no session reads half of it and no concurrent change is lost.
  */
 export async function changeRecord(
   system: System,
   options: RecordSettings,
-  password: Buffer | undefined,
   change: RecordChange,
-  ownNumber?: (shown: KeyRecord) => number,
+  { password, ownNumber }: RecordProof = {},
 ): Promise<void> {
   const { throughServer } = options;
   if (throughServer !== undefined) {

@@ -22,9 +22,15 @@ type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
 export async function proveOpened(
   system: System,
   settings: Settings,
-  record: KeyRecord,
-  keys: readonly MasterKey[],
-  options: KeyMemoryOptions,
+  {
+    record,
+    keys,
+    options,
+  }: {
+    readonly record: KeyRecord;
+    readonly keys: readonly MasterKey[];
+    readonly options: KeyMemoryOptions;
+  },
 ): Promise<void> {
   compareOpened(settings, record, keys, options);
   const keyring = keyringOf(system.native, record, keys);

@@ -63,7 +63,8 @@ export async function rekey(options: Settings<'sonic rekey'>, found: Sources): P
     const { password, former } = await ownKeys(system, generations, options, found);
     const askNew = { prompt: `New password of ${client}`, isNew: true };
     const next = await givenNewPassword(options, found, askNew);
-    const fresh = await freshKeys(system, generations, next ?? password, former, {
+    const fresh = await freshKeys(system, generations, next ?? password, {
+      former,
       without: '',
       stretch: stretchFor(options),
     });
@@ -84,7 +85,8 @@ export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources
     const password = await requirePassword(options, found, ask);
     if (before === undefined) identityAt(options, undefined).requirePlain();
     const former = before && (await unlocked(options, before, password));
-    const fresh = await freshKeys(system, generations, password, former, {
+    const fresh = await freshKeys(system, generations, password, {
+      former,
       without: '',
       stretch: stretchFor(options),
     });
@@ -101,7 +103,8 @@ export async function rekeyWithout(
   const without = requestsDigest(requests);
   return withGenerations('sonic forget-path', options, requests, async (system, generations) => {
     const { password, former } = await ownKeys(system, generations, options, found);
-    const fresh = await freshKeys(system, generations, password, former, {
+    const fresh = await freshKeys(system, generations, password, {
+      former,
       without,
       stretch: stretchFor(options),
     });
@@ -262,6 +265,14 @@ async function begin(
   }
 }
 
+interface FreshKeysWish {
+  /** The keys that are replaced; undefined if the client had none. */
+  readonly former: FormerKeys | undefined;
+  /** Digest of the requests to forget paths; empty without them. */
+  readonly without: string;
+  readonly stretch: StretchParameters;
+}
+
 /**
  * Returns new keys, or those of an unfinished earlier run. Throws LOGIN_FAILED if that run used another password,
  * KEYS_DAMAGED if it rewrote another generation.
@@ -270,8 +281,7 @@ async function freshKeys(
   system: System,
   generations: Generations,
   password: Buffer,
-  former: FormerKeys | undefined,
-  { without, stretch }: { readonly without: string; readonly stretch: StretchParameters },
+  { former, without, stretch }: FreshKeysWish,
 ): Promise<Pick<Keys, 'record' | 'masters'>> {
   if (generations.stage() !== 'making') {
     const { record } = await replaceKeys(system.native.modPow, password, former, stretch);

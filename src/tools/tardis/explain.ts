@@ -32,7 +32,7 @@ export function explainPaths(
   const { roots } = readRoots(system, settings.directories);
   const reach = { crossDevices: settings.crossDevice, maxDepth: settings.maxDepth };
   const explanations = settings.explain.map((path) => {
-    const explanation = explained(system, options, roots, placeOf(path), reach);
+    const explanation = explained(system, options, { roots, path: placeOf(path), reach });
     return { ...explanation, crypt: crypt && choiceFor(crypt, explanation) };
   });
   if (settings.json) {
@@ -46,9 +46,11 @@ export function explainPaths(
 function explained(
   system: System,
   options: ExcludeOptions,
-  roots: readonly Root[],
-  path: Buffer,
-  reach: WalkReach,
+  {
+    roots,
+    path,
+    reach,
+  }: { readonly roots: readonly Root[]; readonly path: Buffer; readonly reach: WalkReach },
 ): Explanation {
   try {
     // A file named on the command line is kept regardless of the rules.
@@ -59,13 +61,11 @@ function explained(
       return { path, ...kept, type: EntryType.file, emptied: undefined, problems: [] };
     }
     const directories = roots.filter(({ file }) => file === undefined);
-    return explainPath(
-      system,
-      options,
-      directories.map((root) => root.path),
+    return explainPath(system, options, {
+      roots: directories.map((root) => root.path),
       path,
       reach,
-    );
+    });
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;

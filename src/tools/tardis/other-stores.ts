@@ -41,7 +41,7 @@ export async function copyToOthers(
     try {
       if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
       const target = await enterCopyTarget(choice, store);
-      const result = await copyTo(system, choice, target, wanted, signal);
+      const result = await copyTo(system, choice, { ...wanted, to: target, signal });
       const [line, ...notes] = copyLines(wanted, to, result);
       lines.push(line!, ...notes);
       if (result.lostVersions > 0) warnings.push(...notes);

@@ -57,7 +57,7 @@ export async function backUp(
     told = new RunMessages(settings, new ScanAhead(settings, found));
     events = new BackupEvents(settings, (line) => told?.say(line));
     await events.begin(signal);
-    result = await run(settings, found, server?.get(), signal, told);
+    result = await run(settings, found, { server: server?.get(), signal, told });
   } catch (error) {
     // After an interruption, the interruption is reported instead of the errors it caused.
     const isInterrupted = signal.aborted;
@@ -138,12 +138,16 @@ function withHint(
   return new TardisError('SERVER_UNREACHABLE', `${message}; ${hint}`);
 }
 
+interface Running {
+  readonly server: LocalServer | undefined;
+  readonly signal: AbortSignal;
+  readonly told: RunMessages;
+}
+
 async function run(
   settings: Settings<'tardis'>,
   found: ReadonlyMap<string, Found>,
-  server: LocalServer | undefined,
-  signal: AbortSignal,
-  told: RunMessages,
+  { server, signal, told }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
   readRoots(system, settings.directories, settings); // fails before any request to the server

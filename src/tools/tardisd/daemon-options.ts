@@ -22,7 +22,7 @@ export function daemonOptions(
 ): Omit<DaemonOptions, 'address'> {
   const isInBucket = bucketAt(storePath(settings)) !== undefined;
   return {
-    upkeep: isInBucket ? undefined : upkeepPlan(settings, found),
+    gc: isInBucket ? undefined : gcPlan(settings, found),
     baseDir: storePath(settings),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
@@ -104,10 +104,10 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
  * Returns the plan for garbage collection and purges. A server of one session only runs those that its client
  * requests.
  */
-function upkeepPlan(
+function gcPlan(
   settings: Settings<'tardisd'>,
   found: ReadonlyMap<string, Found>,
-): DaemonOptions['upkeep'] {
+): DaemonOptions['gc'] {
   const { single, localSocket } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
   const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes, parityPercent } =
@@ -121,7 +121,7 @@ function upkeepPlan(
     limits: { ...sizes, mayUpgrade, asksForLock: false },
     graceMs: single ? 0 : settings.removeAfterSeconds * 1000,
     wasteRatio: settings.wastePercent / 100,
-    intervalMs: single ? 0 : settings.upkeepSeconds * 1000,
+    intervalMs: single ? 0 : settings.gcSeconds * 1000,
     purgeIntervalMs: single ? 0 : settings.purgeSeconds * 1000,
     purge: {
       rules: rulesIn(settings),

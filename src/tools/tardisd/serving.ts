@@ -36,7 +36,7 @@ function logTo(fd: number): ReturnType<typeof destination> {
   return log.on('error', () => undefined);
 }
 
-/** Opens the log file and returns its descriptor; that of standard error without one. */
+/** Opens the log file and returns its descriptor; without a log file, that of standard error. */
 async function logDescriptor(settings: LogSettings): Promise<number> {
   const { logFile: file } = settings;
   if (file === undefined) return 2;

@@ -85,7 +85,7 @@ function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): v
       // Before the body is read, which takes memory.
       if (row.isUncounted !== true) whenClosed(answer, house.atOnce.enter(request));
     },
-    handler: async (request, answer) => answerTo(house, row, handler, request, answer),
+    handler: async (request, answer) => answerTo(house, row, { handler, request, reply: answer }),
   });
 }
 
@@ -117,9 +117,11 @@ function requireRights(
 async function answerTo(
   { door }: House,
   row: RouteRow,
-  handler: Handler,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  {
+    handler,
+    request,
+    reply,
+  }: { readonly handler: Handler; readonly request: FastifyRequest; readonly reply: FastifyReply },
 ): Promise<unknown> {
   const { visitor } = request;
   const params = request.params as Record<string, string>;

@@ -20,7 +20,7 @@ const PAGE_MS = 400;
 /** Entries that are requested at once. */
 const ASKED_AT_ONCE = 16;
 const MAX_PATTERN_BYTES = 4096;
-/** Wildcards multiply the time of each name, for all who use the program. */
+/** Each wildcard multiplies the time that a name takes, and all requesters wait for it. */
 const MAX_WILDCARDS = 32;
 const WILDCARD = /[*?[]/g;
 

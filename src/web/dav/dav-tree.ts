@@ -163,7 +163,7 @@ async function* pagesOf(
   roots: RootNode | undefined,
 ): AsyncGenerator<readonly HistoryEntry[]> {
   if (roots !== undefined) {
-    yield await entriesAround(history, set, childId ?? -1, roots, true);
+    yield await entriesAround(history, set, { id: childId ?? -1, node: roots, withDigests: true });
     return;
   }
   if (childId === undefined) return;

@@ -111,7 +111,7 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
     return answerPropfind(request, reply, node, { base, path });
   }
   requireRight(visitor, 'read', client.toString());
-  return answerGet(door, lease, request, reply, node);
+  return answerGet(door, lease, { request, reply, node });
 }
 
 /** Throws NOT_PERMITTED, with one text whether the client exists or not. */
@@ -209,10 +209,13 @@ function isCollection({ type, damage }: DavResource['entry']): boolean {
 async function answerGet(
   door: Door,
   lease: Lease,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { entry, set }: DavNode,
+  {
+    request,
+    reply,
+    node,
+  }: { readonly request: FastifyRequest; readonly reply: FastifyReply; readonly node: DavNode },
 ): Promise<unknown> {
+  const { entry, set } = node;
   if (entry.damage !== undefined) throw entry.damage;
   if (entry.type === EntryType.directory) return answerCollection(reply);
   void reply.header('last-modified', httpDate(entry.mtimeNs));

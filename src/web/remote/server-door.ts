@@ -140,7 +140,7 @@ export class ServerDoor implements Door {
   }
 }
 
-/** Returns the overview of a client. Whether it is overdue is known to logins with the right `admin` only. */
+/** Returns the overview of a client. Only logins with the right `admin` learn whether it is overdue. */
 async function overviewOfOne({ history, isSealed }: TokenHistory): Promise<ClientOverview> {
   const complete = (await history.sets()).filter(({ state }) => state === 'complete');
   const newest = complete.at(-1);

@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setImmediate } from 'node:timers/promises';
-import { seededRandom } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import type { ChildSpec, FromChild } from './child-spec.js';
 import { Coverage } from './coverage.js';
 import { CurrentInput } from './current.js';

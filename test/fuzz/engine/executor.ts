@@ -79,12 +79,12 @@ export class Executor {
   }
 }
 
-/** A process that may tell the processor time of a thread: Node.js 22 does not. */
+/** A call that the types of the oldest supported Node.js lack. */
 interface ThreadUsage {
   readonly threadCpuUsage?: typeof process.cpuUsage;
 }
 
-/** Returns the processor time of this thread: others compute in this process too. Of the process if Node.js cannot tell. */
+/** Returns the processor time of this thread, since others compute in this process too; that of the process if unknown. */
 function spentCpuMs(): number {
   const { user, system } = (process as ThreadUsage).threadCpuUsage?.() ?? process.cpuUsage();
   return (user + system) / 1000;

@@ -1,6 +1,6 @@
 /** A fuzz target: one reader of bytes that may come from an attacker, and the properties that must hold. */
 import { isErrorCode, TardisError, type ErrorCode } from '../../../src/errors/index.js';
-import type { seededRandom } from '../../../src/system/index.js';
+import type { seededRandom } from '../../support/seeded-random.js';
 
 export type Random = ReturnType<typeof seededRandom>;
 

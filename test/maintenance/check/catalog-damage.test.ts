@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { seededRandom } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { checkInline, contentsOf, lostOf } from '../../helpers/damage.js';
 import { type Place, rebuildInline } from '../../helpers/inline.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';

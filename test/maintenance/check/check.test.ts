@@ -68,7 +68,7 @@ function withoutCounts({ findings }: Checked): unknown {
   return findings;
 }
 
-test('damage that a check has marked is healed by the next backup', async (t) => {
+test('the next backup repairs damage that a check has marked', async (t) => {
   const { place, source, right } = await lived(t);
   spoil(place, 'two'); // still in the source
   spoil(place, 's3'); // an older version is in another record
@@ -119,7 +119,7 @@ test('a mark goes when the content can be read: the damage was elsewhere', async
   t.deepEqual(clean.findings, []);
 });
 
-test('a check reads parts, shares and amounts, and goes round the store', async (t) => {
+test('a check reads parts, shares and amounts of the data, and in turn all of it', async (t) => {
   const { place } = await lived(t);
   const all = await checkInline(copyOf(place, 'all'));
   const lost = spoil(place, 'two');
@@ -161,7 +161,7 @@ test('a check reads parts, shares and amounts, and goes round the store', async 
   }
 });
 
-test('what was read a short time ago is left out if that is wanted', async (t) => {
+test('a check skips data that was read within the given days', async (t) => {
   const { place } = await lived(t);
   let now = 1e12;
   const system = at(nodeSystem(), () => now);

@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { seededRandom } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import {
   checkInline,
   contentsOf,

@@ -6,7 +6,8 @@
 import test, { type ExecutionContext } from 'ava';
 import type { GcReport } from '../../../src/maintenance/gc/index.js';
 import { faultySystem } from '../../support/faults.js';
-import { seededRandom, type System } from '../../../src/system/index.js';
+import type { System } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { type Trouble, TROUBLES, watchOnly } from '../../helpers/faults.js';
 import {
   backupInline,

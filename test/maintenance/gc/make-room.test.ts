@@ -30,7 +30,10 @@ test('sets go until there is room, the oldest first, and what they held is free 
   }
   const plain = inlineSystem();
   const directory = openClientDirectory(plain, place);
-  await markSets(plain, directory, SMALL_STORE.store, [1, 3, 4, 5, 6], { isExpendable: true });
+  await markSets(plain, directory, SMALL_STORE.store, {
+    sets: [1, 3, 4, 5, 6],
+    wish: { isExpendable: true },
+  });
   const packs = path.join(directory.path, 'packs');
   const fullBytes = bytesIn(packs);
   // A disk with the size of the present packs and 100 KiB more.

@@ -6,7 +6,8 @@ import path from 'node:path';
 import test from 'ava';
 import { LOST_AND_FOUND, placeOrphans, rebuildCatalog } from '../../../src/maintenance/gc/index.js';
 import { repairClientDirectory } from '../../../src/store/index.js';
-import { nodeSystem, seededRandom } from '../../../src/system/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import {
   checkInline,
   contentsOf,

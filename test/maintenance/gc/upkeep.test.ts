@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { asTardisError } from '../../../src/errors/index.js';
 import { rebuildCatalog } from '../../../src/maintenance/gc/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
-import { seededRandom } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
 import { PASSWORD, toldBy } from '../../helpers/rekeys.js';
 import { scratchInMemory } from '../../helpers/scratch.js';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import test from 'ava';
 import { Catalog } from '../../../src/store/catalog/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
-import { seededRandom } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { backupInline, inlineSystem, restoreInline, SMALL_STORE } from '../../helpers/inline.js';
 import { PASSWORD } from '../../helpers/rekeys.js';
 import { scratchInMemory } from '../../helpers/scratch.js';

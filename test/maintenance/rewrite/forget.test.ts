@@ -10,7 +10,8 @@ import type { ForgetRequest } from '../../../src/model/index.js';
 import { forgetHere } from '../../../src/maintenance/rewrite/index.js';
 import { Codec, newestKeys, openClientDirectory } from '../../../src/store/index.js';
 import { faultySystem } from '../../support/faults.js';
-import { nodeSystem, seededRandom } from '../../../src/system/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { TROUBLES, watchOnly } from '../../helpers/faults.js';
 import {
   askInline,

@@ -13,7 +13,8 @@ import {
   SetSide,
   type Side,
 } from '../../../src/restore/diff/index.js';
-import { nodeSystem, seededRandom } from '../../../src/system/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { keyringOfPlace } from '../../helpers/damage.js';
 import { backupInline, inlineSystem, type Place } from '../../helpers/inline.js';
 import { PASSWORD } from '../../helpers/rekeys.js';

@@ -53,14 +53,10 @@ function apply(
   if (ofAccount) markOfAccount(record);
   const from = record.subarray(RECORD_HEADER_BYTES);
   const location = { pack: at, position: 0 };
-  applyContentRecord(
-    catalog,
-    readHeader(record, 0)!,
-    from.subarray(0, index.length),
+  applyContentRecord(catalog, readHeader(record, 0)!, from.subarray(0, index.length), {
     location,
-    undefined,
     moved,
-  );
+  });
 }
 
 function placeOf(catalog: Catalog): { pack: number | undefined; isUnproven: boolean } {

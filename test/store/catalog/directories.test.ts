@@ -15,7 +15,8 @@ import {
   putRow,
 } from '../../../src/store/catalog/index.js';
 import { type Entry, EntryType, RowReader } from '../../../src/model/index.js';
-import { nodeSystem, seededRandom } from '../../../src/system/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { sectionOf } from '../../helpers/packed-store.js';
 import { entryOf, rowOf } from '../../helpers/rows.js';
 import { scratchInMemory } from '../../helpers/scratch.js';

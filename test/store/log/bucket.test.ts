@@ -61,7 +61,7 @@ async function clients(t: ExecutionContext, objects: Objects) {
 
 /** Stores a value that a fresh machine must see. */
 function acknowledge(directory: ClientDirectory, key: string, value: number): Promise<void> {
-  return changeSetting(inlineSystem(), directory, LIMITS, key, String(value));
+  return changeSetting(inlineSystem(), directory, LIMITS, { text: key, value: String(value) });
 }
 
 /** Returns the settings that a machine without a catalog finds. */

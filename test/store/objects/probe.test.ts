@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { type ObjectBody, probe } from '../../../src/store/objects/index.js';
-import { seededRandom } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { MemoryObjectStore } from '../../support/memory-object-store.js';
 
 /** Looks whether an object exists, and creates it a moment later. */

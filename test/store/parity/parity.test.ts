@@ -2,7 +2,8 @@
 import fs from 'node:fs';
 import test from 'ava';
 import { DirectoryBackend, examine, heal, makeParity, shapeOf } from '../../../src/store/index.js';
-import { nodeSystem, seededRandom } from '../../../src/system/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { seededRandom } from '../../support/seeded-random.js';
 import { faultySystem } from '../../support/faults.js';
 import { Plan } from '../../helpers/faults.js';
 import { DAMAGES, damaged, PACK, packBytes, protectedPack } from '../../helpers/rotten-packs.js';

@@ -92,7 +92,7 @@ test('a copy is what the tools of its format unpack', async (t) => {
   else t.deepEqual(stdout, fs.readFileSync(path.join(home, 'tardis.db')));
 });
 
-test('a catalog is made anew from its newest copy, and from older ones if that is no good', async (t) => {
+test('a catalog is rebuilt from its newest copy, and from older ones if that is damaged', async (t) => {
   const { backup, names, home, place } = lab(t);
   for (let n = 0; n < 3; n += 1) await backup();
   const catalog = path.join(home, 'tardis.db');

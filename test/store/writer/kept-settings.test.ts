@@ -37,7 +37,10 @@ function ground(t: ExecutionContext) {
   const source = path.join(home, 'tree');
   makeTree(source, [file('stays', 'the same')]);
   const set = (key: string, value: string | undefined): Promise<void> =>
-    changeSetting(system, openClientDirectory(system, place), SMALL_STORE.store, key, value);
+    changeSetting(system, openClientDirectory(system, place), SMALL_STORE.store, {
+      text: key,
+      value,
+    });
   return { home, place, source, set };
 }
 

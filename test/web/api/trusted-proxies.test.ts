@@ -23,7 +23,7 @@ async function ask(
   return answer.json<{ address: string }>().address;
 }
 
-test('TrustedProxies counts strangers behind a proxy one by one', async (t) => {
+test('clients behind a proxy of TrustedProxies are counted one by one', async (t) => {
   const app = appWith(TRUSTED);
   t.is(await ask(app, '203.0.113.5'), '203.0.113.5');
   t.is(await ask(app, '203.0.113.5, 10.1.2.3'), '203.0.113.5'); // two proxies, one behind the other

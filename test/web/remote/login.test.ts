@@ -12,7 +12,8 @@ import {
 import path from 'node:path';
 import { type RightName, RIGHTS } from '../../../src/model/index.js';
 import { putAccount, putToken, removeAccount, tokenHash } from '../../../src/store/index.js';
-import { ManualClock, nodeSystem } from '../../../src/system/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { ManualClock } from '../../support/manual-clock.js';
 import { isQuestion, type MessageName, MESSAGES } from '../../../src/transport/index.js';
 import { Sessions, SESSION_LIMITS } from '../../../src/web/remote/index.js';
 import { rejectedCode } from '../../helpers/codes.js';

@@ -1,4 +1,4 @@
-/** Lists the keys below a prefix, by pages. What a page says is untrusted. */
+/** Lists the keys below a prefix, by pages. The contents of a page are untrusted. */
 import { elementsIn, readXml, type XmlElement } from '../../../system/xml/index.js';
 import { invalidAnswer, type Requests } from './requests.js';
 

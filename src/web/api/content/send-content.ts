@@ -55,15 +55,21 @@ export async function sendContent(
     await reply.code(416).type('text/plain; charset=utf-8').send('no such range\n');
     return;
   }
-  await sendBytes(request, reply, content, type, ranges);
+  await sendBytes(request, reply, { content, type, ranges });
 }
 
 async function sendBytes(
   request: FastifyRequest,
   reply: FastifyReply,
-  content: SentContent,
-  type: string,
-  ranges: readonly ByteRange[] | undefined,
+  {
+    content,
+    type,
+    ranges,
+  }: {
+    readonly content: SentContent;
+    readonly type: string;
+    readonly ranges: readonly ByteRange[] | undefined;
+  },
 ): Promise<void> {
   const { lease, entry } = content;
   const { sizeBytes } = entry;

@@ -36,8 +36,8 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
     const path = query.path === undefined ? Buffer.from('/') : pathIn(query.path);
     const skipped = query.after === undefined ? 0 : Number(query.after);
     if (!(skipped <= MAX_SKIPPED)) throw invalidRequest('`after` is no cursor');
-    const wanted = { path, skipped, limit: query.limit };
-    return changesPage(system, history, from.set, to.set, wanted);
+    const wanted = { from: from.set, to: to.set, path, skipped, limit: query.limit };
+    return changesPage(system, history, wanted);
   },
   space: async ({ lease: { history } }) => {
     const [sets, { numbers }] = [await history.sets(), await figuresOf(history)];
@@ -101,6 +101,8 @@ async function judgedSets(history: History): Promise<ReturnType<typeof retention
 }
 
 interface ChangesWanted {
+  readonly from: number;
+  readonly to: number;
   readonly path: Buffer;
   readonly skipped: number;
   readonly limit: number;
@@ -109,9 +111,7 @@ interface ChangesWanted {
 async function changesPage(
   system: System,
   history: History,
-  from: number,
-  to: number,
-  { path, skipped, limit }: ChangesWanted,
+  { from, to, path, skipped, limit }: ChangesWanted,
 ): Promise<{ changes: Change[]; unread: string[]; next?: string }> {
   const changes: Change[] = [];
   const unread: string[] = [];

@@ -7,14 +7,14 @@ const YEAR_SECONDS = 366 * 24 * HOUR_SECONDS;
 /** Node.js timers are limited to 24.8 days. */
 const MOST_INTERVAL_SECONDS = 24 * 24 * HOUR_SECONDS;
 
-export const UPKEEP_ROWS = {
+export const GC_ROWS = {
   setsToDelete: {
     type: 'texts',
     default: [],
     tools: ['sonic delete'],
     argument: '[set...]',
     help: 'numbers or names of backup sets, or first-last',
-    test: 'sets are deleted by number, name and range, after a question',
+    test: 'sets are deleted by number, name and range, after confirmation',
   },
   deleteYes: {
     type: 'bool',
@@ -22,7 +22,7 @@ export const UPKEEP_ROWS = {
     tools: ['sonic delete', 'sonic purge', 'sonic forget-path'],
     flags: '--yes',
     help: 'delete without asking; needed if there is no terminal',
-    test: 'sets are deleted by number, name and range, after a question',
+    test: 'sets are deleted by number, name and range, after confirmation',
   },
   rehearse: {
     type: 'bool',
@@ -38,7 +38,7 @@ export const UPKEEP_ROWS = {
     ],
     flags: '-n, --dry-run',
     help: 'only show what would be done',
-    test: 'with --dry-run it is told what would be done, and nothing is',
+    test: '--dry-run shows what would be done, and changes nothing',
   },
   clearUp: {
     type: 'bool',
@@ -47,7 +47,7 @@ export const UPKEEP_ROWS = {
     flags: '--clear-up',
     negatable: true,
     help: 'free at once the space that only these sets used; without it, and through a server, that is done later',
-    test: 'what deleted sets held is freed at once, or later by sonic orphans',
+    test: 'the space of deleted sets is freed at once, or later by sonic orphans',
   },
   removeAfterSeconds: {
     type: 'seconds',
@@ -57,9 +57,9 @@ export const UPKEEP_ROWS = {
     tools: ['tardisd'],
     serverKey: 'RemoveAfter',
     help: 'seconds to keep packs that were rewritten, for clients that still read them',
-    test: 'a server clears clients up after their sessions, and deletes after RemoveAfter',
+    test: 'a server collects garbage after each session, and deletes replaced packs after RemoveAfter',
   },
-  upkeepSeconds: {
+  gcSeconds: {
     type: 'seconds',
     min: 0,
     max: MOST_INTERVAL_SECONDS,
@@ -67,7 +67,7 @@ export const UPKEEP_ROWS = {
     tools: ['tardisd'],
     serverKey: 'UpkeepInterval',
     help: 'seconds between two garbage collections of all clients; also done after each session; 0: never',
-    test: 'a server clears clients up after their sessions, and deletes after RemoveAfter',
+    test: 'a server collects garbage after each session, and deletes replaced packs after RemoveAfter',
   },
   earlyPurgeBytes: {
     type: 'size',
@@ -77,7 +77,7 @@ export const UPKEEP_ROWS = {
     tools: ['tardisd'],
     serverKey: 'EarlyPurgeBelow',
     help: 'if less space than this is free after a session, delete expendable sets of its client, oldest first; 0: never',
-    test: 'expendable sets of the client that has grown go early, and no others',
+    test: 'only expendable sets of the client that has grown are deleted early',
   },
   leastAgeSeconds: {
     type: 'seconds',
@@ -87,7 +87,7 @@ export const UPKEEP_ROWS = {
     tools: ['tardisd'],
     serverKey: 'LeastAge',
     help: 'seconds for which the server keeps every set; a deletion over the network cannot shorten them',
-    test: 'over the network no set goes before LeastAge',
+    test: 'no set is deleted over the network before LeastAge',
   },
   forgetAfterSeconds: {
     type: 'seconds',
@@ -97,7 +97,7 @@ export const UPKEEP_ROWS = {
     tools: ['tardisd'],
     serverKey: 'ForgetAfter',
     help: 'seconds during which a request to forget a path can be undone; a request over the network cannot shorten them',
-    test: 'over the network no path is forgotten before ForgetAfter',
+    test: 'no path is forgotten over the network before ForgetAfter',
   },
   wastePercent: {
     type: 'int',
@@ -108,6 +108,6 @@ export const UPKEEP_ROWS = {
     flags: '--waste <percent>',
     serverKey: 'CompactPercent',
     help: 'rewrite a pack if at least this percentage of it is not needed',
-    test: 'a pack is written anew when CompactPercent of it is not needed',
+    test: 'a pack is rewritten when CompactPercent of it is not needed',
   },
 } as const satisfies SettingTable;

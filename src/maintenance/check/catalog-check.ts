@@ -1,0 +1,134 @@
+/** Checks a client's catalog: the pages of its file, its consistency, and whether it agrees with the packs. */
+import {
+  believePages,
+  CatalogAudit,
+  type CommitPoint,
+  comparePages,
+  fingerprintOf,
+  type Inconsistency,
+  pagesDamaged,
+} from '../../store/catalog/index.js';
+import { asTardisError } from '../../errors/index.js';
+import { type Backend, type ClientDirectory, withClient } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { commitsBehind } from './commits-behind.js';
+import type { CheckCounts, Finding } from './findings.js';
+import { isForLater } from './for-later.js';
+import type { Reference } from './reference.js';
+
+/** The client that is checked, and the receiver of the findings. */
+export interface Checked {
+  readonly system: System;
+  readonly directory: ClientDirectory;
+  readonly counts: CheckCounts;
+  /** True to store marks and repairs. */
+  readonly mark: boolean;
+  readonly onFinding: (finding: Finding) => void;
+}
+
+export class CatalogCheck {
+  private readonly fingerprint: string;
+  /** True once pages were compared, and none of them has a checksum. */
+  private isUnproven = false;
+  private readonly checked: Checked;
+
+  constructor(checked: Checked) {
+    this.checked = checked;
+    this.fingerprint = fingerprintOf(checked.system.files, checked.directory.catalogPath);
+  }
+
+  /** Reports pages of the catalog's file that do not match their checksums. */
+  async comparePages(): Promise<void> {
+    const { system, directory, mark } = this.checked;
+    const { catalogPath } = directory;
+    const mayRemember = mark && system.files.isWritable(directory.path);
+    const verdict = await comparePages(system, catalogPath, mayRemember);
+    if (verdict.kind === 'damaged') this.report(pagesDamaged(catalogPath, verdict.pages).message);
+    this.isUnproven = verdict.kind === 'unknown';
+  }
+
+  /** Returns the catalog, which the caller closes, and reports its faults; undefined if it cannot be used at all. */
+  open(): CatalogAudit | undefined {
+    const { system, directory } = this.checked;
+    let audit: CatalogAudit | undefined;
+    try {
+      audit = CatalogAudit.open(system, directory.catalogPath);
+      const faults = audit.integrity();
+      if (faults.length === 0) {
+        this.reportFaults(audit.inconsistencies());
+        return audit;
+      }
+      for (const fault of faults) this.report(fault);
+    } catch (error) {
+      const failure = asTardisError(error);
+      if (failure.code !== 'CATALOG_DAMAGED') {
+        audit?.close();
+        throw failure;
+      }
+      this.report(failure.message);
+    }
+    audit?.close();
+    return undefined;
+  }
+
+  /** Reports what the catalog lacks of the packs, or has besides them. */
+  compare(
+    audit: CatalogAudit | undefined,
+    reference: Reference,
+    point: CommitPoint | undefined,
+  ): void {
+    const { report } = reference;
+    const isBehind = report.point.commit < (point?.commit ?? 0);
+    // If listings or events are damaged, the catalog contains more than can be compared.
+    if (report.isMetadataLost || isBehind) {
+      const lost = audit === undefined ? undefined : reference.lacks(audit);
+      const { versions, sets = [] } = lost ?? {};
+      this.checked.counts.damagedMetadata += 1;
+      this.checked.onFinding({ finding: 'history', versions, sets });
+    } else if (audit !== undefined && report.damagedRecords === 0) {
+      this.reportFaults(reference.differencesTo(audit));
+    }
+  }
+
+  /** Reports doubtful sets, and a catalog that is older than its packs: it is sound, but lists too few sets. */
+  async compareEnd(audit: CatalogAudit | undefined, files: Backend): Promise<void> {
+    if (audit === undefined) return;
+    const { state, sets } = audit.catalog;
+    const doubtful = sets.listed().filter(({ isDoubtful }) => isDoubtful);
+    this.checked.counts.doubtfulSets = doubtful.length;
+    if (doubtful.length > 0) {
+      this.checked.onFinding({ finding: 'doubtful', sets: doubtful.map(({ set }) => set) });
+    }
+    const seen = { point: state.readCommitPoint(), sequence: state.readCounters().sequence };
+    const { catalogPath } = this.checked.directory;
+    const commits = await commitsBehind(this.checked.system, catalogPath, files, seen);
+    if (commits === 0) return;
+    this.report(
+      `it is older than the packs, which hold later sets (checkpoints it lacks: ${commits})`,
+    );
+  }
+
+  /** Begins to keep page checksums of a catalog that has none. Call it last: the check must have found no fault in it. */
+  async believe(): Promise<void> {
+    const { system, directory, mark, counts } = this.checked;
+    if (!this.isUnproven) return;
+    if (counts.catalogFaults > 0 || !mark) return;
+    if (!system.files.isWritable(directory.path)) return;
+    try {
+      await withClient(system, directory, async () =>
+        believePages(system, directory.catalogPath, this.fingerprint),
+      );
+    } catch (error) {
+      if (!isForLater(error)) throw error; // otherwise the next check does it
+    }
+  }
+
+  private reportFaults(faults: readonly Inconsistency[]): void {
+    for (const { what, rows } of faults) this.report(`${what} (${rows})`);
+  }
+
+  private report(what: string): void {
+    this.checked.counts.catalogFaults += 1;
+    this.checked.onFinding({ finding: 'catalog', what });
+  }
+}

@@ -1,0 +1,80 @@
+/** Checks what a client has beside its catalog and its records: keys, accounts, and files that do not belong there. */
+import path from 'node:path';
+import { holdsSeals } from '../../store/catalog/index.js';
+import {
+  accountFaults,
+  type Backend,
+  hasEncryptingKeys,
+  KEY_COPIES_DIRECTORY,
+  KEYS_DIRECTORY,
+  mediumOf,
+  mendAllKeys,
+  stateOfKeys,
+  strangePacks,
+  withClient,
+} from '../../store/index.js';
+import type { Checked } from './catalog-check.js';
+import type { KeysFinding } from './findings.js';
+import { isForLater } from './for-later.js';
+
+export class ClientFiles {
+  private readonly checked: Checked;
+
+  constructor(checked: Checked) {
+    this.checked = checked;
+  }
+
+  /** Reports key records that are damaged or missing, and repairs them. */
+  async checkKeys(): Promise<void> {
+    const { system, directory, mark } = this.checked;
+    const { faults, lost, isGone } = stateOfKeys(system, directory.path);
+    const isSealed = holdsSeals(system, directory.catalogPath);
+    const damaged = faults.filter(({ isDamage, isOther }) => isDamage && !isOther);
+    for (const { file } of faults.filter(({ isOther }) => isOther)) this.reportKeys(file, 'other');
+    const isMended = mark && damaged.length > 0 && (await this.mendKeys());
+    for (const { file } of damaged) this.reportKeys(file, isMended ? 'mended' : 'damaged');
+    if (isGone || (isSealed && !hasEncryptingKeys(system, directory.path)))
+      this.reportKeys(`${KEYS_DIRECTORY}, ${KEY_COPIES_DIRECTORY}`, 'gone');
+    for (const account of lost) this.reportKeys(path.join(account, KEYS_DIRECTORY), 'lost');
+  }
+
+  /** Reports accounts whose rights cannot be determined. */
+  checkAccounts(): void {
+    for (const fault of accountFaults(this.checked.system, this.checked.directory.path)) {
+      this.checked.counts.damagedAccounts += 1;
+      this.checked.onFinding({ finding: 'account', ...fault });
+    }
+  }
+
+  /** Reports files that are not the packs that their names say, and files that do not belong in the store. */
+  async checkStrays(files: Backend): Promise<void> {
+    const { system, directory, onFinding, counts } = this.checked;
+    const medium = mediumOf(system, directory);
+    for (const pack of await strangePacks(files)) {
+      counts.strangePacks += 1;
+      onFinding({ finding: 'pack', ...pack });
+    }
+    for (const stray of medium.strays()) {
+      counts.strayFiles += 1;
+      onFinding({ finding: 'stray', ...stray });
+    }
+  }
+
+  private reportKeys(file: string, state: KeysFinding['state']): void {
+    this.checked.counts.damagedKeys += 1;
+    this.checked.onFinding({ finding: 'keys', file, state });
+  }
+
+  /** Repairs the key records. Returns false if that cannot be done now. */
+  private async mendKeys(): Promise<boolean> {
+    const { system, directory } = this.checked;
+    if (!system.files.isWritable(directory.path)) return false;
+    try {
+      await withClient(system, directory, () => mendAllKeys(system, directory.path));
+      return true;
+    } catch (error) {
+      if (!isForLater(error)) throw error;
+      return false;
+    }
+  }
+}

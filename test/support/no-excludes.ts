@@ -1,0 +1,16 @@
+import type { ExcludeOptions } from '../../src/excludes/index.js';
+
+/** Excludes nothing, and looks for no rule files. */
+export const NO_EXCLUDES: ExcludeOptions = Object.freeze({
+  sources: [],
+  directories: [],
+  ruleFileNames: [],
+  localRuleFileNames: [],
+  skipFileNames: [],
+  skipCaches: false,
+  skipNoDump: false,
+  skipNoAccess: false,
+  maxFileBytes: 0,
+  filter: undefined,
+  tellsPaths: false,
+});
