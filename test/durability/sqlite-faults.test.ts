@@ -8,13 +8,14 @@ import path from 'node:path';
 import test from 'ava';
 import { seededRandom } from '../support/seeded-random.js';
 import { checkStore, historyIn } from '../helpers/crash-checks.js';
-import { type Ground, newGround, times } from '../helpers/crash-runs.js';
+import { type Ground, newGround } from '../helpers/crash-runs.js';
 import { OFTEN, SECOND } from '../helpers/crash-scenarios.js';
 import { copyStore } from '../helpers/faults.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { SqliteDisk, type SqliteFailure } from '../helpers/sqlite-disk.js';
 import { seed } from '../helpers/seed.js';
+import { share } from '../helpers/share.js';
 
 interface Fault {
   readonly name: string;
@@ -31,7 +32,7 @@ const FAULTS: readonly Fault[] = [
 ];
 
 /** Number of failed calls for each kind of fault. */
-const HITS = 25 * times;
+const HITS = 25 * (share < 1 ? share : 2);
 
 const random = seededRandom(seed);
 
@@ -105,7 +106,7 @@ for (const fault of FAULTS) {
       t.deepEqual(wrong, [], `${what}: ${outcome.hit}`);
       fs.rmSync(ground.home, { recursive: true });
     }
-    t.true(kinds.size >= 2 * Math.min(1, times), `${calls} calls: ${[...kinds].join(', ')}`);
+    t.true(kinds.size >= 2 * Math.min(1, share), `${calls} calls: ${[...kinds].join(', ')}`);
     t.log(`${calls} calls (seed ${seed}): ${[...kinds].join(', ')}`);
   });
 }

@@ -21,6 +21,8 @@ import {
 backupsRunHere();
 
 const MIB = 1 << 20;
+/** More than a part of a file. */
+const IN_PARTS = 65 * MIB;
 const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribute } } : {};
 
 interface Place {
@@ -30,7 +32,8 @@ interface Place {
   readonly place: readonly string[];
 }
 
-function made(t: ExecutionContext, password?: string): Place {
+/** Makes a tree, and names a store for it. The file `parts` is large enough for parts only if a test says so. */
+function made(t: ExecutionContext, password?: string, partsBytes = 3 * MIB): Place {
   const home = scratch(t);
   const at = (name: string): string => path.join(home, name);
   const source = at('tree');
@@ -42,7 +45,7 @@ function made(t: ExecutionContext, password?: string): Place {
     ]),
     file('raw.gz', WORDS.content),
     file('large', Buffer.concat([Buffer.from(WORDS.content), noise(1, 2 * MIB)])),
-    file('parts', noise(2, 65 * MIB)),
+    file('parts', noise(2, partsBytes)),
     file('text', text(3, 300_000)),
     file('empty', ''),
     sparse('holes', 3 * MIB, [[MIB, text(4, 5000)]]),
@@ -79,7 +82,7 @@ async function listed({ place }: Place): Promise<{ name: string }[]> {
 }
 
 test('what was encrypted comes back, as of any set, and after a rebuild', async (t) => {
-  const { place, source, at, store } = made(t, 'a password of the tests');
+  const { place, source, at, store } = made(t, 'a password of the tests', IN_PARTS);
   await backup([...place, '--local', '--create', source]);
   const before = look(source);
   const second = await backup([...place, '--local', source]);
@@ -126,7 +129,7 @@ test('listings of encrypted names are in order, in large directories too', async
 });
 
 test('a large encrypted file that changes a little sends a little', async (t) => {
-  const { place, source, at } = made(t, 'a password of the tests');
+  const { place, source, at } = made(t, 'a password of the tests', IN_PARTS);
   const parts = path.join(source, 'parts');
   await backup([...place, '--local', '--create', source]);
   for (const [round, position] of [70_000, 64 * MIB + 5000, 12].entries()) {

@@ -25,10 +25,10 @@ import { ANSWER, END, KILLED } from './durable-order.js';
 import { inlineSystem, type Place } from './inline.js';
 import { SqliteDisk } from './sqlite-disk.js';
 import { seed } from './seed.js';
-import { share } from './share.js';
+import { share, sweepShare } from './share.js';
 
-/** Multiplies the number of states of each scenario: 0.1 in `npm test`, 2 in a soak run. */
-export const times = share < 1 ? share : 2 * share;
+/** Multiplies the number of states of each scenario: 0.025 in `npm test`, 2 in a soak run. */
+export const times = share < 1 ? sweepShare : 2 * share;
 
 /** The directories of a scenario; all are below `home`. */
 export interface Ground {
@@ -204,6 +204,7 @@ export async function crashAll<T>(run: Run<T>, options: CrashOptions = {}): Prom
   const chosen = choose(enough, wanted);
   const disk = new SimulatedDisk(trace.start, options.isHonest);
   const wrong: string[] = [];
+  const thorough = Math.min(scenario.thoroughEvery, chosen.length);
   let next = 0;
   for (let point = 0; point <= acts.length; point += 1) {
     if (point > 0) disk.apply(acts[point - 1]!);
@@ -214,7 +215,7 @@ export async function crashAll<T>(run: Run<T>, options: CrashOptions = {}): Prom
       const crash: Crash = {
         ground: groundOf(scenario, ground, `crash ${next}`),
         told: toldBefore(acts, point),
-        isThorough: next % scenario.thoroughEvery === 0,
+        isThorough: next % thorough === seed % thorough,
       };
       const complaints = await checkState(run, crash, disk.crash(choice));
       wrong.push(...complaints.map((complaint) => `${what}: ${complaint}`));

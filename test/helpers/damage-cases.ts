@@ -15,13 +15,13 @@ import { KEPT, missing, type Over, RULES } from './damage-rules.js';
 import { checkOf, type Outcome, STEPS, type Stepping } from './damage-steps.js';
 import type { Place } from './inline.js';
 import { keyringOfPlace } from './damage.js';
-import { partOf, share, smallShare } from './share.js';
+import { partOf, share, sweepShare } from './share.js';
 
 /** Suffix of SQLite's log beside a catalog. */
 const LOG = '-wal';
 const KEY_FILE = path.join('keys', '00000001.key');
-/** Number of random bit flips in a whole run of one kind of client. */
-const RANDOM_PLACES = 1000;
+/** Number of random bit flips of one kind of client. */
+const RANDOM_PLACES = share < 1 ? 10 : 1000;
 const classesOf = ({ classes = [] }: Damage): readonly string[] => classes;
 
 export interface Case {
@@ -39,9 +39,9 @@ export function casesOf(history: History, seed: number): Case[] {
   const steps = Object.keys(STEPS);
   const pick = (): number => Math.floor(random.next() * 1e6);
   const damages = [
-    ...partOf(fileDamages(history), share, random, classesOf),
-    ...partOf(rowDamages(history, random), smallShare, random),
-    ...randomDamages(history, random, Math.round(RANDOM_PLACES * smallShare)),
+    ...partOf(fileDamages(history), sweepShare, random, classesOf),
+    ...partOf(rowDamages(history, random), sweepShare, random),
+    ...randomDamages(history, random, RANDOM_PLACES),
   ];
   const first = pick();
   return damages.flatMap((damage, at) => {

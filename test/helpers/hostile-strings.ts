@@ -3,12 +3,13 @@
  * from parts. They are bytes, since not all are UTF-8.
  */
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import type { Sandbox } from './guarded.js';
 import { seed } from './seed.js';
-import { share } from './share.js';
+import { partOf, sweepShare } from './share.js';
 
 const KIB = 1 << 10;
 const MANY = 8;
@@ -53,7 +54,6 @@ const KNOWN = [
   '.login',
   '00000001.key',
   'keys/00000001.key',
-  'packs/00000001.pack',
   'incoming/1',
   '00/00',
   '.tardis-restore',
@@ -246,34 +246,42 @@ const BYTES: readonly number[][] = [
   [0x01],
 ];
 
+const DOTS = ['', '.', '..', '...', ' .', '. ', '..\n', '.\0'];
+const CONTROLS = Array.from({ length: 32 }, (_, control) => `a${String.fromCharCode(control)}b`);
+const LENGTHS = [127, 128, 129, 143, 144, 255, 256, 1023, 4095, 4096, 4097].flatMap(ofLength);
+const TOO_LONG = ofLength(5 * KIB);
+/** The name of the only object that a small store has. */
+const PACK = 'packs/00000001.pack';
+
+function ofLength(bytes: number): string[] {
+  return ['a'.repeat(bytes), '../'.repeat(Math.ceil(bytes / 3)).slice(0, bytes)];
+}
+
+interface WrittenName {
+  readonly bytes: Buffer;
+  readonly kind: string;
+}
+
 /** Returns the names written by hand, with controls and lengths, and paths from `sandbox` to a file in it. */
-function written(sandbox: string): Buffer[] {
-  const texts = [
-    '',
-    '.',
-    '..',
-    '...',
-    ' .',
-    '. ',
-    '..\n',
-    '.\0',
-    ...KNOWN,
-    ...OPTIONS,
-    ...SHELL,
-    ...FORMATS,
-    ...SQL,
-    ...TERMINAL,
-    ...UNICODE,
+function written(sandbox: string): WrittenName[] {
+  const paths = [
     path.join(sandbox, 'canary'),
     path.join(sandbox, 'outside', 'canary'),
     `${sandbox}/in/../canary`,
     `${sandbox}/in/store/../../canary\0`,
   ];
-  for (let control = 0; control < 32; control += 1) texts.push(`a${String.fromCharCode(control)}b`);
-  for (const bytes of [127, 128, 129, 143, 144, 255, 256, 1023, 4095, 4096, 4097, 5 * KIB]) {
-    texts.push('a'.repeat(bytes), '../'.repeat(Math.ceil(bytes / 3)).slice(0, bytes));
-  }
-  return [...texts.map((text) => Buffer.from(text)), ...BYTES.map((list) => Buffer.from(list))];
+  const kinds: Readonly<Record<string, readonly (string | readonly number[])[]>> = {
+    ...{ dots: DOTS, pack: [PACK], known: KNOWN, options: OPTIONS, shell: SHELL },
+    ...{ formats: FORMATS, sql: SQL, terminal: TERMINAL, unicode: UNICODE, paths },
+    ...{ controls: CONTROLS, lengths: LENGTHS, tooLong: TOO_LONG, bytes: BYTES },
+  };
+  return Object.entries(kinds).flatMap(([kind, names]) =>
+    names.map((name) => ({ bytes: bytesOf(name), kind })),
+  );
+}
+
+function bytesOf(name: string | readonly number[]): Buffer {
+  return typeof name === 'string' ? Buffer.from(name) : Buffer.from(name);
 }
 
 /** Returns the names that are combined from parts. */
@@ -297,7 +305,7 @@ function withoutRepeats(all: readonly Buffer[]): Buffer[] {
 
 /** Returns all names, including paths from `sandbox` to a file in it that nothing may modify. */
 export function hostileStrings(sandbox: string): Buffer[] {
-  return withoutRepeats([...written(sandbox), ...combined()]);
+  return withoutRepeats([...written(sandbox).map(({ bytes }) => bytes), ...combined()]);
 }
 
 /** True if file systems accept this name. */
@@ -307,8 +315,9 @@ export function isFileName(name: Buffer): boolean {
 }
 
 const ENOUGH = 500;
-/** Combined names are tried so much more often than the share of a run says. */
-const MORE_OFTEN = 1.5;
+/** The shares of the names of which each costs a session: a few are of each kind that is written by hand. */
+const WRITTEN_SHARE = Math.min(1, 10 * sweepShare);
+const COMBINED_SHARE = Math.min(1, 2 * sweepShare);
 
 /** Matches characters that a terminal interprets. */
 // eslint-disable-next-line no-control-regex
@@ -322,14 +331,15 @@ export function strings(t: ExecutionContext, { top }: Sandbox): Buffer[] {
 }
 
 /**
- * Returns the names for a test in which each one costs a session: all that are written by hand, and of the combined
- * ones, which differ little, some that TEST_SEED chooses.
+ * Returns the names for a test in which each one costs a session: some of each kind that is written by hand, and of
+ * the combined ones, which differ little, fewer. TEST_SEED chooses other ones for each `what`.
  */
-export function someStrings(t: ExecutionContext, { top }: Sandbox): Buffer[] {
-  const { next } = seededRandom(seed);
-  const some = combined().filter(() => next() < MORE_OFTEN * share);
-  t.log(`seed ${seed}: ${some.length} combined names`);
-  return withoutRepeats([...written(top), ...some]);
+export function someStrings(t: ExecutionContext, { top }: Sandbox, what = t.title): Buffer[] {
+  const random = seededRandom(seed + crc32(what));
+  const byHand = partOf(written(top), WRITTEN_SHARE, random, ({ kind }) => [kind]);
+  const others = partOf(combined(), COMBINED_SHARE, random);
+  t.log(`seed ${seed}: ${byHand.length} names by hand, ${others.length} combined ones`);
+  return withoutRepeats([...byHand.map(({ bytes }) => bytes), ...others]);
 }
 
 /** Returns the code of an error meant for users or peers; any other error fails the test. */

@@ -10,6 +10,12 @@ export const share = Number(process.env['TEST_SHARE'] ?? DEFAULT_SHARE);
 export const smallShare = share < 1 ? share / 2 : share;
 
 /**
+ * The share of the points of a sweep, of which each costs some tenths of a second and there are thousands: about ten
+ * seconds of processor time for a file in `npm test`. A soak run takes all of them.
+ */
+export const sweepShare = share < 1 ? share / 4 : share;
+
+/**
  * Returns a random part of the cases, in their order. It has at least one case of each class, if `classesOf` returns
  * the names of the classes that a case is in.
  */

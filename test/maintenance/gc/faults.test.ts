@@ -21,13 +21,13 @@ import { copyAt, freshPaths, pointsOf, strike } from '../../helpers/strike.js';
 import { makeScratch, removeScratch } from '../../helpers/tree.js';
 import { bySet, changeTree, dropInline, collectInline } from '../../helpers/upkeep.js';
 import { seed } from '../../helpers/seed.js';
-import { share, smallShare } from '../../helpers/share.js';
+import { share, sweepShare } from '../../helpers/share.js';
 
-/** A tenth of the operations is hit by each kind of trouble, and fewer of those that are frequent and change little. */
+/** The operations hit by each kind of trouble: fewer of those that are frequent and change little. */
 const STRIDES = {
-  stride: Math.max(1, Math.round(1 / share)),
+  stride: share < 1 ? Math.round(2 / sweepShare) : 1,
   frequent: /^(sql\.(run|get|all|iterate)|files\.(status|read|isLink|list)|native\.sha256)$/,
-  frequentStride: Math.max(1, Math.round(12 / smallShare)),
+  frequentStride: Math.max(1, Math.round(24 / sweepShare)),
   rareFirst: 0,
 };
 /** One in so many stores is also rebuilt, and cleared up again, after the fault. */

@@ -26,9 +26,10 @@ import {
   text,
 } from '../../helpers/tree.js';
 import { seed } from '../../helpers/seed.js';
-import { shareOf } from '../../helpers/share.js';
+import { sweepShare } from '../../helpers/share.js';
 
-const points = shareOf(160);
+/** The number of operations that each kind of trouble hits. */
+const points = Math.round(160 * Math.min(1, 1.5 * sweepShare));
 const random = seededRandom(seed);
 /** Frequent operations. Half of the points are spent on them, the other half on the rest. */
 const MANY = /^(sql\.(run|get|all|iterate)|native\..*|files\.(status|read|write|isLink|list))$/;

@@ -40,10 +40,11 @@ import {
   scratch,
 } from '../../helpers/tree.js';
 import { seed } from '../../helpers/seed.js';
-import { shareOf } from '../../helpers/share.js';
+import { sweepShare } from '../../helpers/share.js';
 
-const runs = shareOf(50);
-const points = shareOf(100);
+const runs = Math.ceil(50 * sweepShare);
+/** The number of operations that each kind of trouble hits. */
+const points = Math.round(100 * Math.min(1, 1.6 * sweepShare));
 const SETS = 7;
 const CHANGES = 6;
 const RAW = { settings: { compression: { codec: Codec.none, level: 0 } } } as const;
