@@ -48,7 +48,7 @@ function maintainer() {
 }
 
 /** Makes the package; returns its file. */
-export function makeDeb({ out, work, arch, parts, libraries, level }) {
+export function makeDeb({ out, work, arch, parts, libraries, level, quick }) {
   const top = path.join(work, `deb-${arch}`);
   stage(top, parts, arch);
   const { CATALOG_VERSION } = catalogVersion();
@@ -80,7 +80,8 @@ export function makeDeb({ out, work, arch, parts, libraries, level }) {
   write(path.join(control, 'control'), controlText(top, files, arch));
   makeUniform(top);
   const target = path.join(out, debName(arch));
-  const compression = ['-Zxz', `-z${level}`, '--uniform-compression'];
+  const kind = quick ? '-Zgzip' : '-Zxz';
+  const compression = [kind, `-z${level}`, '--uniform-compression'];
   run('dpkg-deb', ['--root-owner-group', ...compression, '--build', top, `${target}.new`]);
   fs.renameSync(`${target}.new`, target);
   write(`${target}.cdx.json`, sbom);

@@ -4,7 +4,7 @@
  *   --only=KIND,…  of deb, tarball, npm, image; all of them by default
  *   --arch=ARCH    x64 or arm64; this machine's by default
  *   --out=DIR      where to; dist/packages by default
- *   --level=N      how hard to compress, 1 to 9; 6 by default
+ *   --level=N      how hard to compress, 1 to 9; 6 by default; `quick` for tests: 1, and gzip in the Debian package too
  *
  * It needs no network but npm's registry for the pinned Node.js, and apt's sources for the base of the image. The same
  * commit gives the same bytes, on a machine with the same compiler and libraries.
@@ -39,7 +39,7 @@ const MORE_PROGRAMS = {
   image: { patchelf: 'patchelf', mmdebstrap: 'mmdebstrap' },
 };
 const USAGE =
-  'usage: npm run package [-- --only=deb,tarball,npm,image --arch=x64|arm64 --out=DIR --level=1..9]';
+  'usage: npm run package [-- --only=deb,tarball,npm,image --arch=x64|arm64 --out=DIR --level=1..9|quick]';
 
 function optionsOf(words) {
   const options = { only: KINDS.join(','), arch: process.arch, out: 'dist/packages', level: '6' };
@@ -52,9 +52,11 @@ function optionsOf(words) {
   const isRight =
     kinds.every((kind) => KINDS.includes(kind)) &&
     Object.hasOwn(PROCESSORS, options.arch) &&
-    /^[1-9]$/.test(options.level);
+    /^(?:[1-9]|quick)$/.test(options.level);
   if (!isRight) throw new PackageError(USAGE);
-  return { ...options, kinds: new Set(kinds), out: path.resolve(options.out) };
+  const quick = options.level === 'quick';
+  const level = quick ? '1' : options.level;
+  return { ...options, kinds: new Set(kinds), out: path.resolve(options.out), level, quick };
 }
 
 /** Returns the list of what the build takes. */
@@ -88,13 +90,13 @@ function sizeOf(file) {
 }
 
 function main() {
-  const { kinds, arch, out, level } = optionsOf(process.argv.slice(2));
+  const { kinds, arch, out, level, quick } = optionsOf(process.argv.slice(2));
   requirePrograms(Object.assign({}, PROGRAMS, ...[...kinds].map((kind) => MORE_PROGRAMS[kind])));
   fs.mkdirSync(out, { recursive: true });
   const work = emptyFolder(path.join(out, '.work'));
   const libraries = systemLibraries(arch);
   const own = makeParts(work, arch, { withLibraries: false, withNode: true });
-  const common = { out, work, arch, libraries, level };
+  const common = { out, work, arch, libraries, level, quick };
   const list = path.join(out, `tardis-${version}-linux-${arch}-build.cdx.json`);
   write(list, buildSbomOf(work, arch, own));
   const made = [list];

@@ -31,6 +31,8 @@ for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
   [ ! -e "$file" ] || install -D -m 644 "$file" "$root$file"
 done
 cp /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+# Nothing here outlives a power cut.
+echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/no-sync"
 
 # The same program as a later release whose catalogs are newer.
 later=$root/tmp/later

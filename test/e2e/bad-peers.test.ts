@@ -17,6 +17,7 @@ import {
   runWhenFree,
   Server,
   succeed,
+  poolsStayAway,
 } from '../helpers/commands.js';
 import { withHistory } from '../helpers/inline.js';
 import {
@@ -29,6 +30,8 @@ import {
   removeScratch,
   text,
 } from '../helpers/tree.js';
+
+poolsStayAway();
 
 backupsRunHere();
 

@@ -4,8 +4,10 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
-import { run } from '../helpers/commands.js';
+import { run, poolsStayAway } from '../helpers/commands.js';
 import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const home = makeScratch();
 const source = path.join(home, 'tree');

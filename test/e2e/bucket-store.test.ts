@@ -4,11 +4,18 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BucketLab, CLIENT, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { rest, run, Running } from '../helpers/commands.js';
+import { commandsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
+import { seed } from '../helpers/seed.js';
+import { partOf, share } from '../helpers/share.js';
 import { differences, look, noise, scratch } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
+import { seededRandom } from '../../src/system/index.js';
 
+commandsRunHere();
+poolsStayAway();
+
+const random = seededRandom(seed);
 const SECRET = 'gravel-Otter9-lamp';
 
 /** Machines, and the server with their bucket. */
@@ -159,7 +166,8 @@ test('a check finds a changed byte in a bucket', async (t) => {
 test('of machines that create a client at once, one succeeds, and none later', async (t) => {
   const lab = await Lab.start(t);
   lab.grow();
-  const at = (machine: string) => lab.run(machine, 'tardis', ['--local', '--create', lab.source]);
+  const at = (machine: string) =>
+    lab.beside(machine, 'tardis', ['--local', '--create', lab.source]);
   const both = await Promise.all([at('one'), at('two')]);
   const codes = both.map((one) => (one.status === 0 ? 'done' : codeIn(one)));
   t.true(codes.includes('done'), codes.join(' '));
@@ -178,7 +186,7 @@ test('two machines that back up one client at once lose nothing', async (t) => {
   let done = 1;
   for (let round = 1; round <= 3; round += 1) {
     lab.change(round);
-    const at = (machine: string) => lab.run(machine, 'tardis', ['--local', lab.source]);
+    const at = (machine: string) => lab.beside(machine, 'tardis', ['--local', lab.source]);
     for (const outcome of await Promise.all([at('one'), at('two')])) {
       if (outcome.status === 0) done += 1;
       else t.is(codeIn(outcome), 'STORE_TAKEN', outcome.stderr);
@@ -225,93 +233,128 @@ test('clients are copied from a directory to a bucket and back, and copies are b
   t.is(codeIn(deletes), 'CONFIG_INVALID');
 });
 
-/** Most requests of one backup that are tried. */
+/** Most requests of one backup. */
 const MOST_REQUESTS = 24;
 
-/** Backs up, meeting a fault at the request with this number; then tells how many requests there were. */
-async function sweep(
+interface Moment {
+  /** The number of the request. */
+  readonly number: number;
+  readonly fault: S3Fault;
+}
+
+/**
+ * Returns some requests of a backup, each with a fault, which TEST_SEED chooses. Among them is each fault, and a request
+ * of each kind, which its method and the name of its object without numbers tell.
+ */
+function momentsIn(
   t: ExecutionContext,
-  strike: (stop: () => void) => S3Fault | undefined,
-  mayFail: boolean,
-): Promise<void> {
-  let at = Infinity;
-  let running: Running | undefined;
-  let from = 0;
-  const faultAt = (request: S3Record): S3Fault | undefined =>
-    request.number - from === at ? strike(() => running?.signalGroup('SIGKILL')) : undefined;
-  const lab = await Lab.start(t, { faultAt });
-  lab.grow();
-  await lab.backUp('one', ['--create']);
-  for (let number = 0; number < MOST_REQUESTS; number += 1) {
-    lab.change(number);
-    from = lab.server.requests.length;
-    at = number;
-    running = new Running('tardis', ['--local', lab.source, ...CLIENT], { env: lab.on('one') });
-    const { status, stderr } = await running.ended;
-    if (!mayFail) t.is(status, 0, `request ${number}: ${stderr}`);
-    const wasStruck = lab.server.requests.length > from + number;
-    at = Infinity;
-    lab.server.settle();
-    if (mayFail) await lab.backUp('one');
-    t.deepEqual(await lab.restored(`fresh-${number}`), [], `request ${number}`);
-    if (!wasStruck) return;
+  requests: readonly S3Record[],
+  faults: readonly S3Fault[],
+): Moment[] {
+  t.true(requests.length > 0 && requests.length < MOST_REQUESTS, `${requests.length} requests`);
+  const all = requests.flatMap(({ method, key }, number) => {
+    const kind = `${method} ${key.replaceAll(/[0-9a-f]{6,}|\d+/g, '#')}`;
+    return faults.map((fault) => ({ number, fault, kind }));
+  });
+  return partOf(all, share, random, ({ kind, fault }) => [kind, fault]);
+}
+
+/** A lab whose server meets the request of a moment with its fault, after the running backup was killed if it is to be. */
+class Struck {
+  running: Running | undefined;
+  lab!: Lab;
+  private moment: Moment | undefined;
+  private from = 0;
+
+  static async start(t: ExecutionContext): Promise<Struck> {
+    const struck = new Struck();
+    struck.lab = await Lab.start(t, { faultAt: (request) => struck.faultAt(request) });
+    struck.lab.grow();
+    return struck;
   }
-  t.fail('a backup makes more requests');
+
+  private faultAt({ number }: S3Record): S3Fault | undefined {
+    if (number - this.from !== this.moment?.number) return undefined;
+    this.running?.signalGroup('SIGKILL');
+    return this.moment.fault;
+  }
+
+  /** Returns the requests of some work. */
+  async requestsOf(work: () => Promise<unknown>): Promise<readonly S3Record[]> {
+    this.from = this.lab.server.requests.length;
+    await work();
+    return this.lab.server.requests.slice(this.from);
+  }
+
+  /** Does some work, which makes the request of the moment. */
+  async strike(t: ExecutionContext, moment: Moment, work: () => Promise<unknown>): Promise<void> {
+    this.moment = moment;
+    const { length } = await this.requestsOf(work);
+    this.moment = undefined;
+    t.true(length > moment.number, told(moment));
+  }
 }
 
-test('a backup that is killed at any request loses nothing, and the next one goes on', async (t) => {
-  const faults: readonly S3Fault[] = ['drop', 'apply, drop', 'drop, apply later'];
-  let turn = 0;
-  await sweep(
-    t,
-    (stop) => {
-      stop();
-      turn += 1;
-      return faults[turn % faults.length];
-    },
-    true,
-  );
-});
+function told({ number, fault }: Moment): string {
+  return `TEST_SEED=${seed}, request ${number}: ${fault}`;
+}
 
-for (const fault of ['drop', 'apply, drop'] as const) {
-  test(`a first backup that is killed at any request is run again: ${fault}`, async (t) => {
-    let at = Infinity;
-    let from = 0;
-    let running: Running | undefined;
-    const faultAt = ({ number }: S3Record): S3Fault | undefined => {
-      if (number - from !== at) return undefined;
-      running?.signalGroup('SIGKILL');
-      return fault;
-    };
-    const lab = await Lab.start(t, { faultAt });
-    lab.grow();
-    await lab.backUp('known', ['--create']);
-    for (let number = 0; number < MOST_REQUESTS; number += 1) {
-      const [one, fresh] = [`one-${number}`, `fresh-${number}`];
-      lab.server.objects.versions.clear();
-      lab.teach(one, 'known');
-      from = lab.server.requests.length;
-      at = number;
-      const words = ['--local', '--create', lab.source, ...CLIENT];
-      running = new Running('tardis', words, { env: lab.on(one) });
-      await running.ended;
-      const wasStruck = lab.server.requests.length > from + number;
-      at = Infinity;
-      if (!wasStruck) return;
-      const again = await lab.run(one, 'tardis', words.slice(0, -CLIENT.length));
-      // The last request may have completed the set.
-      if (again.status !== 0) t.is(codeIn(again), 'CLIENT_EXISTS', again.stderr);
-      t.deepEqual(await lab.restored(fresh), [], `request ${number}`);
+for (const isKilled of [true, false]) {
+  const faults: readonly S3Fault[] = [
+    isKilled ? 'drop' : 'internal',
+    'apply, drop',
+    'drop, apply later',
+  ];
+  const title = isKilled
+    ? 'a backup that is killed at any request loses nothing, and the next one goes on'
+    : 'a backup goes on after a fault at any request';
+  test(title, async (t) => {
+    const struck = await Struck.start(t);
+    const { lab } = struck;
+    await lab.backUp('one', ['--create']);
+    lab.change(MOST_REQUESTS);
+    const requests = await struck.requestsOf(() => lab.backUp('one'));
+    for (const [turn, moment] of momentsIn(t, requests, faults).entries()) {
+      lab.change(turn);
+      await struck.strike(t, moment, async () => {
+        const running = new Running('tardis', ['--local', lab.source, ...CLIENT], {
+          env: lab.on('one'),
+        });
+        if (isKilled) struck.running = running;
+        const { status, stderr } = await running.ended;
+        if (!isKilled) t.is(status, 0, `${told(moment)}: ${stderr}`);
+      });
+      lab.server.settle();
+      if (isKilled) await lab.backUp('one');
+      t.deepEqual(await lab.restored(`fresh-${turn}`), [], told(moment));
     }
-    t.fail('a backup makes more requests');
   });
 }
 
-for (const fault of ['internal', 'apply, drop', 'drop, apply later'] as const) {
-  test(`a backup goes on after a fault at any request: ${fault}`, async (t) => {
-    await sweep(t, () => fault, false);
-  });
-}
+test('a first backup that is killed at any request is run again', async (t) => {
+  const struck = await Struck.start(t);
+  const { lab } = struck;
+  await lab.backUp('known', ['--create']);
+  const words = ['--local', '--create', lab.source];
+  const empty = (machine: string): void => {
+    lab.server.objects.versions.clear();
+    lab.teach(machine, 'known');
+  };
+  empty('counted');
+  const requests = await struck.requestsOf(() => lab.succeed('counted', 'tardis', words));
+  for (const [turn, moment] of momentsIn(t, requests, ['drop', 'apply, drop']).entries()) {
+    const [one, fresh] = [`one-${turn}`, `fresh-${turn}`];
+    empty(one);
+    await struck.strike(t, moment, async () => {
+      struck.running = new Running('tardis', [...words, ...CLIENT], { env: lab.on(one) });
+      await struck.running.ended;
+    });
+    const again = await lab.run(one, 'tardis', words);
+    // The last request may have completed the set.
+    if (again.status !== 0) t.is(codeIn(again), 'CLIENT_EXISTS', again.stderr);
+    t.deepEqual(await lab.restored(fresh), [], told(moment));
+  }
+});
 
 test('commands that cannot work with a bucket say so', async (t) => {
   for (const [reason, tool, ...words] of [

@@ -3,10 +3,12 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { type Outcome, run, Running, succeed } from '../helpers/commands.js';
+import { type Outcome, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
+
+poolsStayAway();
 
 const LARGE_BYTES = 128 << 20;
 /** Made before any backup begins: the tests run at once, and one that makes noise keeps the others from watching. */

@@ -6,9 +6,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { backup, backupsRunHere, run, type Tool } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, type Tool, poolsStayAway } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
+
+poolsStayAway();
 
 backupsRunHere();
 

@@ -2,10 +2,25 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { listedSets, run, Running, runWhenFree, Server, succeed } from '../helpers/commands.js';
+import {
+  listedSets,
+  run,
+  Running,
+  runWhenFree,
+  Server,
+  succeed,
+  backupsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { codeIn } from '../helpers/codes.js';
+import { seed } from '../helpers/seed.js';
 import { lab } from '../helpers/settings.js';
+import { partOf, share } from '../helpers/share.js';
 import { addTo, dir, file, look, noise } from '../helpers/tree.js';
+import { seededRandom } from '../../src/system/index.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const MIB = 1 << 20;
 const SLOWLY = ['--bandwidth-limit', '2M'];
@@ -57,38 +72,44 @@ const KINDS: Readonly<Record<string, (home: Ground) => string[]>> = {
   'with a key file': ({ at }) => [SECRET, '--keys', at('keys')],
 };
 
-for (const isFar of [false, true]) {
-  for (const [kind, more] of Object.entries(KINDS)) {
-    const where = isFar ? 'by a server' : 'by a store';
-    test(`a client ${kind} that was made by a killed backup ${where} is gone on with`, async (t) => {
-      for (const moment of Object.keys(MOMENTS)) {
-        const home = await ground(t, isFar);
-        const keys = more(home);
-        const command = [...home.way, '--create', ...keys, home.source];
-        await killed(command, path.join(home.store, 'me'), moment);
-        const again = await runWhenFree('tardis', command);
-        t.is(again.status, 0, `${moment}: ${again.stderr}`);
-        const out = home.at('out');
-        const from = ['-D', home.store, '-C', 'me', ...keys];
-        await succeed('regenerate', [...from, '-o', out, home.source]);
-        t.deepEqual(look(path.join(out, 'tree')), look(home.source));
-        const sets = await listedSets(home.store, 'me', keys);
-        t.deepEqual(
-          sets.map(({ state }) => state),
-          ['complete'],
-        );
-        if (keys.includes('--keys')) {
-          const sections = fs.readFileSync(home.at('keys'), 'utf8').match(/^\[/gm);
-          t.is(sections?.length, 1, 'keys of nothing stay in the key file');
-        }
-        // The client now has a complete set, so it is in use.
-        const third = await runWhenFree('tardis', command);
-        t.is(codeIn(third), 'CLIENT_EXISTS', third.stderr);
-        t.is(third.status, 1);
-        home.server?.kill();
-      }
-    });
-  }
+const CASES = [false, true].flatMap((isFar) =>
+  Object.keys(KINDS).flatMap((kind) =>
+    Object.keys(MOMENTS).map((moment) => ({ isFar, kind, moment })),
+  ),
+);
+
+for (const { isFar, kind, moment } of partOf(CASES, share, seededRandom(seed), (one) => [
+  one.isFar ? 'far' : 'near',
+  one.kind,
+  one.moment,
+])) {
+  const more = KINDS[kind]!;
+  const where = isFar ? 'by a server' : 'by a store';
+  test(`a client ${kind} that was made by a backup killed ${moment} ${where} is gone on with`, async (t) => {
+    const home = await ground(t, isFar);
+    const keys = more(home);
+    const command = [...home.way, '--create', ...keys, home.source];
+    await killed(command, path.join(home.store, 'me'), moment);
+    const again = await runWhenFree('tardis', command);
+    t.is(again.status, 0, `${moment}: ${again.stderr}`);
+    const out = home.at('out');
+    const from = ['-D', home.store, '-C', 'me', ...keys];
+    await succeed('regenerate', [...from, '-o', out, home.source]);
+    t.deepEqual(look(path.join(out, 'tree')), look(home.source));
+    const sets = await listedSets(home.store, 'me', keys);
+    t.deepEqual(
+      sets.map(({ state }) => state),
+      ['complete'],
+    );
+    if (keys.includes('--keys')) {
+      const sections = fs.readFileSync(home.at('keys'), 'utf8').match(/^\[/gm);
+      t.is(sections?.length, 1, 'keys of nothing stay in the key file');
+    }
+    // The client now has a complete set, so it is in use.
+    const third = await runWhenFree('tardis', command);
+    t.is(codeIn(third), 'CLIENT_EXISTS', third.stderr);
+    t.is(third.status, 1);
+  });
 }
 
 for (const isFar of [false, true]) {

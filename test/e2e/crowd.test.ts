@@ -1,11 +1,14 @@
 /** Many clients at once, with deletions and restores in parallel to backups; see test/helpers/crowd.ts. */
 import test from 'ava';
+import { poolsStayAway } from '../helpers/commands.js';
 import { crowd } from '../helpers/crowd.js';
 import { scratch } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 
+poolsStayAway();
+
 const CLIENTS = 4;
-const SECONDS = 12;
+const SECONDS = 6;
 
 test('clients back up, restore and have sets deleted at once, and nobody gets a wrong byte', async (t) => {
   const report = await crowd({

@@ -5,8 +5,18 @@ import test from 'ava';
 import { type RawData, WebSocketServer } from 'ws';
 import { Proxy } from '../../bench/proxy.js';
 import { encodeMessage, MESSAGES, PROTOCOL_VERSION } from '../../src/transport/index.js';
-import { backup, run, Running, runWhenFree, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  run,
+  Running,
+  runWhenFree,
+  Server,
+  succeed,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const MIB = 1 << 20;
 

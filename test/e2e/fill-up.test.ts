@@ -13,7 +13,7 @@ import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
 
 const MIB = 1 << 20;
-const passes = shareOf(200);
+const passes = shareOf(100);
 /** Command that runs another in a mount namespace, which ends with it. Needs user namespaces if not root. */
 const NAMESPACE = ['unshare', isRoot ? '-m' : '-rm'] as const;
 const FILL_UP = fileURLToPath(new URL('../helpers/fill-up.js', import.meta.url));

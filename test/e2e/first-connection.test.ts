@@ -1,10 +1,12 @@
 /** A first connection that fails is retried like a lost one, if a retry may help. */
 import net from 'node:net';
 import test from 'ava';
-import { run, Running, Server, succeed } from '../helpers/commands.js';
+import { run, Running, Server, succeed, poolsStayAway } from '../helpers/commands.js';
 import { codeIn } from '../helpers/codes.js';
 import { lab } from '../helpers/settings.js';
 import { look } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const PASSWORD = '--password=of this test';
 const TRIED_AGAIN = /trying again/;

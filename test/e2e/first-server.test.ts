@@ -2,9 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run, Running, succeed } from '../helpers/commands.js';
+import { run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const WORD = '--password=gravel-Otter9-lamp';
 

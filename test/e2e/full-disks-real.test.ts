@@ -24,7 +24,7 @@ const FILL = `set -eu
   round=0
   while [ $round -lt 20 ]; do
     round=$((round + 1))
-    for file in $(seq 40); do if [ $(( (file * 7 + round * 11) % 5 )) -lt 2 ]; then write $file; fi; done
+    for file in $(seq 40); do if [ $(( (file * 7 + round * 11) % 5 )) -lt 3 ]; then write $file; fi; done
     backup || break
   done
   printf '[Tardis]\\nLeastAge = 0\\n' >server.cfg

@@ -2,9 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, listedSets, run, Running, succeed } from '../helpers/commands.js';
+import { backup, listedSets, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look, noise } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const MIB = 1 << 20;
 /** Makes a backup of a new large file last until it is interrupted. */

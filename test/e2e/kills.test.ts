@@ -8,7 +8,7 @@ import { shareOf } from '../helpers/share.js';
 
 commandsRunHere();
 
-const ROUNDS = shareOf(120);
+const ROUNDS = shareOf(60);
 
 test('whoever is killed, finished sets restore and the next run continues', async (t) => {
   const report = await thrash({

@@ -5,9 +5,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run } from '../helpers/commands.js';
+import { run, poolsStayAway } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { addTo, differences, file, look, noise } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const MIB = 1 << 20;
 const INODES = 400;

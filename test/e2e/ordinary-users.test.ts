@@ -3,7 +3,14 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, type CommandOptions, jsonLines, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  type CommandOptions,
+  jsonLines,
+  run,
+  succeed,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import {
   dir,
   file,
@@ -14,6 +21,8 @@ import {
   symlink,
   type TreeNode,
 } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const NOBODY = 65_534;
 const ALICE = 12_345;

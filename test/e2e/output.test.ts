@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { BIN, listedSets, succeed, type Tool } from '../helpers/commands.js';
+import { BIN, listedSets, succeed, type Tool, poolsStayAway } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, text } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const TREE = Array.from({ length: 40 }, (_, index) =>
   dir(`d${index}`, [file('one', text(index, 3000)), file('two', text(index + 50, 100))]),

@@ -3,9 +3,11 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { type CommandOptions, run, succeed } from '../helpers/commands.js';
+import { type CommandOptions, run, succeed, poolsStayAway } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
+
+poolsStayAway();
 
 const NOBODY = 65_534;
 const nobody: CommandOptions = { uid: NOBODY };

@@ -11,12 +11,14 @@ import {
   Running,
   Server,
   succeed,
+  poolsStayAway,
 } from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { differences, look } from '../helpers/tree.js';
 
 backupsRunHere();
+poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';
 const OTHER = 'kelp-Sundry7-mulch';

@@ -10,12 +10,14 @@ import {
   run,
   Server,
   succeed,
+  poolsStayAway,
 } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { differences, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/upkeep.js';
 
 backupsRunHere();
+poolsStayAway();
 
 const MIB = 1 << 20;
 

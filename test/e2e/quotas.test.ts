@@ -2,9 +2,20 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type BackupReport, listedSets, run, Server, succeed } from '../helpers/commands.js';
+import {
+  type BackupReport,
+  listedSets,
+  run,
+  Server,
+  succeed,
+  backupsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -63,7 +74,7 @@ interface Space {
 }
 
 async function refused(t: ExecutionContext, args: readonly string[]): Promise<Refusal['error']> {
-  const { status, stdout, stderr } = await run('tardis', args);
+  const { status, stdout, stderr } = await run('tardis', args, { isProcess: true });
   t.is(status, 1, stderr);
   return (JSON.parse(stdout) as Refusal).error;
 }
@@ -192,7 +203,7 @@ test('clients of one account share what is left, also at once', async (t) => {
     return tree;
   });
   const ends = await Promise.all(
-    clients.map((name, at) => run('tardis', [...o.to(name), trees[at]!])),
+    clients.map((name, at) => run('tardis', [...o.to(name), trees[at]!], { isProcess: true })),
   );
   const failed = ends.filter(({ status }) => status !== 0);
   t.true(failed.length >= 2, '9 MiB do not fit');

@@ -5,7 +5,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { backup, pause, residentBytes, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  pause,
+  residentBytes,
+  run,
+  succeed,
+  backupsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { everyKind } from '../helpers/kinds.js';
 import {
   differences,
@@ -21,6 +29,9 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const MIB = 1 << 20;
 const REGENERATE = fileURLToPath(new URL('../../../bin/regenerate', import.meta.url));

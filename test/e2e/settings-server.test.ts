@@ -16,9 +16,12 @@ import {
   Running,
   Server,
   succeed,
+  poolsStayAway,
 } from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { addTo, dir, file, isRoot, noise } from '../helpers/tree.js';
+
+poolsStayAway();
 
 backupsRunHere();
 

@@ -10,8 +10,13 @@ import {
   Running,
   Server,
   succeed,
+  backupsRunHere,
+  poolsStayAway,
 } from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const MIB = 1 << 20;
 const FILES = 100;
@@ -39,8 +44,8 @@ function makeLargeTree(source: string, directories: number): void {
   ]);
 }
 
-/** Options that make a backup slow enough to be interrupted, with little in flight. */
-const SLOWLY = ['--compress-level', '12', '--budget', '4M', '--budget-items', '1000', '--progress'];
+/** Options by which little is in flight and progress is shown. */
+const SLOWLY = ['--budget', '4M', '--budget-items', '1000', '--progress'];
 
 interface Sight {
   readonly entries: number;

@@ -6,9 +6,12 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Browser, Page } from 'playwright-core';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
-import { succeed } from '../helpers/commands.js';
+import { succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const BASE = '/dev/shm';

@@ -2,11 +2,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run, Running, succeed } from '../helpers/commands.js';
+import { run, Running, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dataFiles } from '../helpers/damage.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const API = '/api/v1';
 const EVIL = '<script>alert(1)</script>';

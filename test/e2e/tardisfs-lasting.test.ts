@@ -2,9 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { pause, run, succeed } from '../helpers/commands.js';
+import { pause, run, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { everything, type Lab, mounted, outputOf, until } from '../helpers/mounted-sets.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const GONE_MS = 1500;
 const RECONNECT_SECONDS = 4;

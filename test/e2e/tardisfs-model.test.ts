@@ -2,13 +2,16 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { among } from '../helpers/commands.js';
+import { among, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { type Lab, mounted } from '../helpers/mounted-sets.js';
 import { LeftOut } from '../helpers/mounts.js';
 import { type Choose, chooser, randomTree } from '../helpers/random-tree.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
 import { attributesOf, look, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const NAMES = 10_000;
 const OPERATIONS = 10_000;

@@ -3,10 +3,13 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { among, BIN } from '../helpers/commands.js';
+import { among, BIN, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { type Lab, mounted } from '../helpers/mounted-sets.js';
 import { LeftOut } from '../helpers/mounts.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const NOBODY = 65_534;
 const SETUID = 0o4000;

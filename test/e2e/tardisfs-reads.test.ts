@@ -2,10 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { succeed } from '../helpers/commands.js';
+import { succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { mounted, outputOf, until } from '../helpers/mounted-sets.js';
 import { chooser } from '../helpers/random-tree.js';
 import { seed } from '../helpers/seed.js';
+import { shareOf } from '../helpers/share.js';
 import {
   attributesOf,
   bytesOf,
@@ -18,8 +19,11 @@ import {
   text,
 } from '../helpers/tree.js';
 
+backupsRunHere();
+poolsStayAway();
+
 const MIB = 1 << 20;
-const OPERATIONS = 10_000;
+const OPERATIONS = shareOf(10_000, 1000);
 const READERS = 8;
 
 /** Reads a range of a file. */

@@ -3,10 +3,22 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { among, BIN, run, Running, Server, succeed } from '../helpers/commands.js';
+import {
+  among,
+  BIN,
+  run,
+  Running,
+  Server,
+  succeed,
+  backupsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { everything, mounted, until } from '../helpers/mounted-sets.js';
 import { LeftOut } from '../helpers/mounts.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 test.serial(
   'rsync finds no difference between a source and its mount',

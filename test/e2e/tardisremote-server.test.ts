@@ -2,8 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run, Running, succeed } from '../helpers/commands.js';
+import { run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
+
+poolsStayAway();
 
 const LISTEN = ['--port', '0', '--insecure-tcp'];
 

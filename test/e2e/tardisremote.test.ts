@@ -3,9 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import { run, Running, succeed } from '../helpers/commands.js';
+import { run, Running, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { differences, look } from '../helpers/tree.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const PASSWORD = '--password=gravel-Otter9-lamp';
 

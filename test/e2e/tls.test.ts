@@ -16,9 +16,20 @@ import {
   PROTOCOL_VERSION,
 } from '../../src/transport/index.js';
 import { certificateIn } from '../helpers/certificates.js';
-import { type Outcome, run, Running, Server, succeed } from '../helpers/commands.js';
+import {
+  type Outcome,
+  run,
+  Running,
+  Server,
+  succeed,
+  backupsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/settings.js';
 import { runOnTerminal } from '../helpers/terminal.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';
 

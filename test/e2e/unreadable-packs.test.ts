@@ -6,10 +6,19 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backupsRunHere, jsonLines, type Outcome, run, succeed } from '../helpers/commands.js';
+import {
+  backupsRunHere,
+  jsonLines,
+  type Outcome,
+  run,
+  succeed,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { PASSWORD } from '../helpers/rekeys.js';
 import { isRoot, makeScratch, removeScratch } from '../helpers/tree.js';
+
+poolsStayAway();
 
 backupsRunHere();
 

@@ -1,10 +1,12 @@
 /** Reports of a server about its clients (alerts, metrics, profiles), by option and key. */
 import fs from 'node:fs';
 import test from 'ava';
-import { backup, backupsRunHere, run, Server } from '../helpers/commands.js';
+import { backup, backupsRunHere, run, Server, poolsStayAway } from '../helpers/commands.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
+
+poolsStayAway();
 
 backupsRunHere();
 

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import { backup, run, succeed } from '../helpers/commands.js';
+import { backup, run, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import {
   dir,
   file,
@@ -199,6 +199,9 @@ with zipfile.ZipFile(sys.argv[1]) as whole:
         while part := file.read(1 << 24): last, size = part, size + len(part)
         assert size == large.file_size and last.endswith(b'tail!')
 `;
+
+  backupsRunHere();
+  poolsStayAway();
   if (!has('python3')) {
     t.log('left out: python3 is not installed');
     t.pass();

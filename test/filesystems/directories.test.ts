@@ -2,9 +2,19 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, type BackupReport, run, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  type BackupReport,
+  run,
+  succeed,
+  commandsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { differences, dir, file, look, makeTree, type Snapshot, symlink } from '../helpers/tree.js';
+
+commandsRunHere();
+poolsStayAway();
 
 const TREE = [
   file('a', 'a'),

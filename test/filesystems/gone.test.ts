@@ -2,9 +2,23 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { type BackupReport, pause, run, Running, succeed } from '../helpers/commands.js';
+import {
+  type BackupReport,
+  pause,
+  run,
+  Running,
+  succeed,
+  commandsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { seed } from '../helpers/seed.js';
+import { partOf, share } from '../helpers/share.js';
 import { differences, dir, file, look, makeTree, noise, type Snapshot } from '../helpers/tree.js';
+import { seededRandom } from '../../src/system/index.js';
+
+commandsRunHere();
+poolsStayAway();
 
 const LARGE_BYTES = 3 << 20;
 const POLL_MS = 5;
@@ -223,51 +237,56 @@ const BELOW: readonly Below[] = [
   },
 ];
 
-for (const { what, mount, change } of BELOW) {
-  for (const secret of ['', 'a password of the tests']) {
-    const client = secret === '' ? '' : ', encrypted';
-    test(`a file system below a root that ${what} stays as it was${client}`, async (t) => {
-      await unlessLeftOut(t, async () => {
-        const mounts = await Mounts.open(t);
-        const { home, mountsOf } = mounts;
-        const real = path.join(mounts.directory('real'), 'tree');
-        makeTree(real, [file('kept', 'kept'), dir('sub', [dir('deep', [file('too', 'too')])])]);
-        const [root, below] = [path.join(home, 'root'), path.join(home, 'root/below')];
-        makeTree(root, [file('own', 'own'), dir('below')]);
-        await mount(mounts, below, real);
-        const keys = path.join(home, 'secret');
-        fs.writeFileSync(keys, secret);
-        const place = ['-D', path.join(home, 'store'), '-C', 'me'];
-        if (secret !== '') place.push('-F', keys);
-        const args = ['--json', ...place, '--local', '--crossdevice', root];
-        const first = await run('tardis', [...args, '--create'], { mountsOf });
-        t.is(first.status, 0, first.stderr);
-        await change(mounts, below);
-        fs.appendFileSync(path.join(root, 'own'), ' and more');
-        for (const time of ['at once', 'as long as it is so']) {
-          const held = await run('tardis', args, { mountsOf });
-          t.is(held.status, 3, `${time}: ${held.stderr}${held.stdout}`);
-          const { failed, progress } = reportOf(held.stdout);
-          t.is(progress.held, 1);
-          t.like(failed[0], { name: below, what: 'held' });
-          const out = path.join(home, `out ${time}`);
-          const restored = await run('regenerate', [...place, '-o', out, root]);
-          // Only a set that has read a directory proves that its listing is whole.
-          t.is(restored.status, secret === '' ? 0 : 3, restored.stderr);
-          t.is(restored.stderr.includes('were not read whole by this set'), secret !== '');
-          const at = path.join(out, 'root');
-          t.is(fs.readFileSync(path.join(at, 'own'), 'utf8'), 'own and more');
-          t.is(fs.readFileSync(path.join(at, 'below/sub/deep/too'), 'utf8'), 'too');
-          t.deepEqual(fs.readdirSync(path.join(at, 'below')), ['kept', 'sub']);
-        }
-        const meant = await run('tardis', [...args, '--trust-roots'], { mountsOf });
-        t.is(meant.status, 0, meant.stderr);
-        const after = await run('tardis', args, { mountsOf });
-        t.is(after.status, 0, after.stderr);
-        const out = path.join(home, 'out after');
-        await succeed('regenerate', [...place, '-o', out, root]);
-        t.false(fs.existsSync(path.join(out, 'root/below/kept')));
-      });
+const CLIENTS = BELOW.flatMap((below) =>
+  ['', 'a password of the tests'].map((secret) => ({ ...below, secret })),
+);
+
+for (const { what, mount, change, secret } of partOf(CLIENTS, share, seededRandom(seed), (one) => [
+  one.what,
+  `secret: ${one.secret}`,
+])) {
+  const client = secret === '' ? '' : ', encrypted';
+  test(`a file system below a root that ${what} stays as it was${client}`, async (t) => {
+    await unlessLeftOut(t, async () => {
+      const mounts = await Mounts.open(t);
+      const { home, mountsOf } = mounts;
+      const real = path.join(mounts.directory('real'), 'tree');
+      makeTree(real, [file('kept', 'kept'), dir('sub', [dir('deep', [file('too', 'too')])])]);
+      const [root, below] = [path.join(home, 'root'), path.join(home, 'root/below')];
+      makeTree(root, [file('own', 'own'), dir('below')]);
+      await mount(mounts, below, real);
+      const keys = path.join(home, 'secret');
+      fs.writeFileSync(keys, secret);
+      const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+      if (secret !== '') place.push('-F', keys);
+      const args = ['--json', ...place, '--local', '--crossdevice', root];
+      const first = await run('tardis', [...args, '--create'], { mountsOf });
+      t.is(first.status, 0, first.stderr);
+      await change(mounts, below);
+      fs.appendFileSync(path.join(root, 'own'), ' and more');
+      for (const time of ['at once', 'as long as it is so']) {
+        const held = await run('tardis', args, { mountsOf });
+        t.is(held.status, 3, `${time}: ${held.stderr}${held.stdout}`);
+        const { failed, progress } = reportOf(held.stdout);
+        t.is(progress.held, 1);
+        t.like(failed[0], { name: below, what: 'held' });
+        const out = path.join(home, `out ${time}`);
+        const restored = await run('regenerate', [...place, '-o', out, root]);
+        // Only a set that has read a directory proves that its listing is whole.
+        t.is(restored.status, secret === '' ? 0 : 3, restored.stderr);
+        t.is(restored.stderr.includes('were not read whole by this set'), secret !== '');
+        const at = path.join(out, 'root');
+        t.is(fs.readFileSync(path.join(at, 'own'), 'utf8'), 'own and more');
+        t.is(fs.readFileSync(path.join(at, 'below/sub/deep/too'), 'utf8'), 'too');
+        t.deepEqual(fs.readdirSync(path.join(at, 'below')), ['kept', 'sub']);
+      }
+      const meant = await run('tardis', [...args, '--trust-roots'], { mountsOf });
+      t.is(meant.status, 0, meant.stderr);
+      const after = await run('tardis', args, { mountsOf });
+      t.is(after.status, 0, after.stderr);
+      const out = path.join(home, 'out after');
+      await succeed('regenerate', [...place, '-o', out, root]);
+      t.false(fs.existsSync(path.join(out, 'root/below/kept')));
     });
-  }
+  });
 }

@@ -5,12 +5,23 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type BackupReport, run, succeed } from '../helpers/commands.js';
+import {
+  type BackupReport,
+  run,
+  succeed,
+  commandsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { patterns, wrongPatterns, writePatterns } from '../helpers/extents.js';
 import { ALL_KINDS } from '../helpers/file-systems.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
+import { partOf, share } from '../helpers/share.js';
 import { addTo, look } from '../helpers/tree.js';
+import { seededRandom } from '../../src/system/index.js';
+
+commandsRunHere();
+poolsStayAway();
 
 const RANDOM_FILES = 6;
 const HOLES = 'holes';
@@ -81,7 +92,12 @@ async function thereAndBack(t: ExecutionContext, { lies, reports }: Lie): Promis
   }
 }
 
-for (const lie of LIES) {
+/** Returns the properties that a lie is about, and its report. */
+function kindsOf({ lies, reports }: Lie): string[] {
+  return [...Object.keys(lies), `reports ${reports ?? 'nothing'}`];
+}
+
+for (const lie of partOf(LIES, share, seededRandom(seed), kindsOf)) {
   const what = Object.entries(lie.lies).map(([name, value]) => `${name}: ${value}`);
   test(`what a file system that lies about ${what.join(', ')} gives is saved`, async (t) => {
     await unlessLeftOut(t, () => thereAndBack(t, lie));

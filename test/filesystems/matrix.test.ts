@@ -5,13 +5,22 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type BackupReport, run, succeed } from '../helpers/commands.js';
+import {
+  type BackupReport,
+  run,
+  succeed,
+  commandsRunHere,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { MAX_EXTENTS } from '../../src/workers/index.js';
 import { patterns, wrongPatterns, writePatterns } from '../helpers/extents.js';
 import { ALL_KINDS, FILE_SYSTEMS, type FileSystem, PLAIN_KINDS } from '../helpers/file-systems.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
 import { addTo, differences, look, type Snapshot } from '../helpers/tree.js';
+
+commandsRunHere();
+poolsStayAway();
 
 const RANDOM_FILES = 24;
 const HOLES = 'holes';

@@ -2,8 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run, Running } from '../helpers/commands.js';
+import { run, Running, commandsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
+
+commandsRunHere();
+poolsStayAway();
 
 const MIB = 1 << 20;
 const FIRST = '--password=gravel-Otter9-lamp';

@@ -2,9 +2,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, run } from '../helpers/commands.js';
+import { backup, run, commandsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { addTo, dir, file } from '../helpers/tree.js';
+
+commandsRunHere();
+poolsStayAway();
 
 const MIB = 1 << 20;
 

@@ -17,7 +17,7 @@ const DEEP = at('planted/deep.js');
 const MAIN = at('main.js');
 /** Limit of a search, which ends as soon as the fault is found. */
 const MOST_SECONDS = 240;
-const HANG_CPU_MS = 4000;
+const HANG_CPU_MS = 2000;
 
 test.serial(
   'coverage leads to a fault behind four bytes, and the input is made small',

@@ -9,7 +9,7 @@ import { REGRESSIONS, regressionsOf } from './regressions.js';
 import { moduleOf, targetNames } from './targets.js';
 
 /** Seconds for each target. */
-const SECONDS = Number(process.env['TEST_FUZZ_SECONDS'] ?? 1.2);
+const SECONDS = Number(process.env['TEST_FUZZ_SECONDS'] ?? 0.4);
 const LEAST_TARGETS = 8;
 const MOST_SHOWN_BYTES = 3000;
 

@@ -40,6 +40,11 @@ export class BucketLab {
     return run(tool, [...args, ...CLIENT], { env: this.on(machine) });
   }
 
+  /** Runs a command as a process, so that others run meanwhile. */
+  beside(machine: string, tool: Tool, args: readonly string[]): Promise<Outcome> {
+    return run(tool, [...args, ...CLIENT], { env: this.on(machine), isProcess: true });
+  }
+
   async succeed(machine: string, tool: Tool, args: readonly string[]): Promise<string> {
     const { status, stdout, stderr } = await this.run(machine, tool, args);
     if (status !== 0) throw new Error(`${tool} ${args.join(' ')}: ${status}\n${stderr}`);

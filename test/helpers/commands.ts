@@ -61,7 +61,7 @@ export class Running {
   constructor(tool: Tool, args: readonly string[], options: CommandOptions = {}) {
     this.line = `${tool} ${args.join(' ')}`;
     const inside = options.mountsOf === undefined ? [] : among(options.mountsOf);
-    const words = [...inside, path.join(BIN, tool), ...args];
+    const words = [...inside, path.join(BIN, tool), ...inlineWords(tool, args), ...args];
     const program = inside.length > 0 ? 'nsenter' : words.shift()!;
     this.child = spawn(program, words, {
       detached: true,
@@ -165,6 +165,21 @@ export function backupsRunHere(): void {
 }
 
 const WITH_THREADS: ReadonlySet<string> = new Set<ToolHere>(['tardis', 'regenerate']);
+let hasPools = true;
+
+/**
+ * Makes the processes of this test file back up and restore without a pool of threads, because the pool is not its
+ * subject: for a small tree it takes as much processor time as all the rest.
+ */
+export function poolsStayAway(): void {
+  hasPools = false;
+}
+
+/** Returns the words by which a command of this file has no pool, unless it names its own. */
+function inlineWords(tool: Tool, args: readonly string[], isHere = false): readonly string[] {
+  const isInline = WITH_THREADS.has(tool) && (isHere || !hasPools);
+  return isInline && !args.some((arg) => arg.startsWith('--workers')) ? ['--workers', '0'] : [];
+}
 
 /** The time zone of this thread, which no variable changes any more. */
 const ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -173,7 +188,7 @@ const ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone;
 function mayRunHere(tool: Tool, args: readonly string[], options: CommandOptions): boolean {
   const { env = {}, ...others } = options;
   const isOurs = Object.entries(env).every(
-    ([name, value]) => /^(TARDIS|XDG)_/.test(name) || (name === 'TZ' && value === ZONE),
+    ([name, value]) => /^(TARDIS|XDG|AWS)_/.test(name) || (name === 'TZ' && value === ZONE),
   );
   const isText = args.every((arg) => !arg.includes('\ufffd'));
   return toolsHere.has(tool) && isOurs && isText && Object.keys(others).length === 0;
@@ -186,12 +201,9 @@ export async function run(
   options: CommandOptions = {},
 ): Promise<Outcome> {
   if (mayRunHere(tool, args, options)) {
-    // A pool of threads for a small backup or restore takes longer than that.
-    const isInline = WITH_THREADS.has(tool) && !args.some((arg) => arg.startsWith('--workers'));
-    const inline = isInline ? ['--workers', '0'] : [];
     const { status, stdout, stderr } = await runHere(
       tool as ToolHere,
-      [...inline, ...args],
+      [...inlineWords(tool, args, true), ...args],
       () => ({
         ...cleanEnvironment(),
         ...options.env,

@@ -100,6 +100,8 @@ class Thrash {
   private server: Server | undefined;
   /** Present duration of a whole run in milliseconds. */
   private runMs = 700;
+  /** Victims still to come, so that few rounds have one of each. */
+  private victims: Victim[] = [];
   private made = 0;
   private readonly options: ThrashOptions;
 
@@ -121,7 +123,7 @@ class Thrash {
     say(`seed ${seed}, ${rounds} rounds`);
     await succeed('sonic', ['create', ...this.place]);
     fs.mkdirSync(this.source);
-    this.grow(12);
+    this.grow(6);
     for (let round = 1; round <= rounds; round += 1) {
       this.grow(2);
       if (round > 1) this.change();
@@ -239,7 +241,7 @@ class Thrash {
 
   /** Starts a run and kills one or both sides in the middle of it. */
   private async killOne(name: string): Promise<void> {
-    const victim = VICTIMS[this.below(VICTIMS.length)]!;
+    const victim = this.nextVictim();
     this.wanted.set(name, look(this.source));
     const args = await this.args(name, victim.startsWith('remote'));
     const afterMs = START_MS + this.random.next() * this.runMs * 0.7;
@@ -261,6 +263,12 @@ class Thrash {
       this.options.say(`${name}: ${victim} killed after ${Math.round(afterMs)} ms: ${end}`);
       return;
     }
+  }
+
+  private nextVictim(): Victim {
+    if (this.victims.length === 0) this.victims = [...VICTIMS];
+    const [victim] = this.victims.splice(this.below(this.victims.length), 1);
+    return victim!;
   }
 
   private kill(victim: Victim, running: Running): void {
