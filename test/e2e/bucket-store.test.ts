@@ -8,9 +8,9 @@ import { commandsRunHere, poolsStayAway, rest, run, Running } from '../helpers/c
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
 import { differences, look, noise, scratch } from '../helpers/tree.js';
+import { seededRandom } from '../support/seeded-random.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
-import { seededRandom } from '../../src/system/index.js';
 
 commandsRunHere();
 poolsStayAway();

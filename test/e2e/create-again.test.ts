@@ -17,7 +17,7 @@ import { seed } from '../helpers/seed.js';
 import { lab } from '../helpers/settings.js';
 import { partOf, share } from '../helpers/share.js';
 import { addTo, dir, file, look, noise } from '../helpers/tree.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
 poolsStayAway();

@@ -15,7 +15,7 @@ import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
 import { changeKeys, type StorageOptions } from '../../src/server/index.js';
 import { addKeys, newestKeys, openClientDirectory } from '../../src/store/index.js';
 import { type FaultMode, faultySystem } from '../support/faults.js';
-import { seededRandom, type System } from '../../src/system/index.js';
+import { type System } from '../../src/system/index.js';
 import { Ledger, WritePlan } from '../helpers/faults.js';
 import {
   backupInline,
@@ -42,6 +42,7 @@ import {
 import { LIGHT } from '../helpers/light.js';
 import { partOf, share, sweepShare } from '../helpers/share.js';
 import { seed } from '../helpers/seed.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 const KIB = 1 << 10;
 /** Time within which the user must get the error. */

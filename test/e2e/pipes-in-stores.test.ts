@@ -8,7 +8,7 @@ import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
 import { file, makeTree } from '../helpers/tree.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
 poolsStayAway();

@@ -18,7 +18,7 @@ import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
 import { addTo, look } from '../helpers/tree.js';
-import { seededRandom } from '../../src/system/index.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 commandsRunHere();
 poolsStayAway();
