@@ -10,6 +10,7 @@
         "src/sha256.cc",
         "src/hashing.cc",
         "src/compressing.cc",
+        "src/decoding.cc",
         "src/entry.cc",
         "src/names.cc",
         "src/held-names.cc",

@@ -3,15 +3,12 @@
 
 #include <climits>
 
+#include "bodies.h"
 #include "calls.h"
 
-namespace tardis::calls {
+namespace tardis {
 
 namespace {
-
-constexpr size_t kKeyBytes = 32;
-constexpr size_t kNonceBytes = 12;
-constexpr size_t kTagBytes = 16;
 
 void demand(bool done) {
   if (!done) throw Failure{EIO, "encrypt", nullptr, "a cipher is not available"};
@@ -20,10 +17,9 @@ void demand(bool done) {
 // The ciphers of this thread, fetched once, because fetching searches the providers under a lock.
 class Aead {
  public:
-  static Aead& ofThread(const Call& call, size_t cipher) {
+  static Aead& ofThread(size_t cipher) {
     static thread_local Aead gcm("AES-256-GCM");
     static thread_local Aead chacha("ChaCha20-Poly1305");
-    if (cipher > 1) throw Failure{EINVAL, call.name(), nullptr, "no such cipher"};
     return cipher == 0 ? gcm : chacha;
   }
 
@@ -51,7 +47,7 @@ class Aead {
 };
 
 struct Arguments {
-  Aead& aead;
+  size_t cipher;
   const uint8_t* key;
   const uint8_t* nonce;
   Bytes also;
@@ -59,42 +55,53 @@ struct Arguments {
   size_t size;
 };
 
-Arguments argumentsOf(const Call& call, size_t tagBytes) {
+Arguments argumentsOf(const Call& call) {
+  const size_t cipher = call.count(0);
+  if (cipher >= kBodyCiphers) throw Failure{EINVAL, call.name(), nullptr, "no such cipher"};
   const Bytes key = call.bytes(1), nonce = call.bytes(2);
-  if (key.size != kKeyBytes || nonce.size != kNonceBytes) throw Failure{EINVAL, call.name()};
+  if (key.size != kBodyKeyBytes || nonce.size != kBodyNonceBytes) throw Failure{EINVAL, call.name()};
   const size_t size = call.count(6);
   const Bytes also = call.bytes(3);
-  if (size > INT_MAX - kTagBytes || also.size > INT_MAX) throw Failure{EINVAL, call.name()};
-  uint8_t* data = call.bytes(4).range(call.count(5), size + tagBytes, call.name());
-  return {Aead::ofThread(call, call.count(0)), key.data, nonce.data, also, data, size};
+  if (size > INT_MAX - kBodyTagBytes || also.size > INT_MAX) throw Failure{EINVAL, call.name()};
+  uint8_t* data = call.bytes(4).range(call.count(5), size + kBodyTagBytes, call.name());
+  return {cipher, key.data, nonce.data, also, data, size};
 }
 
 }  // namespace
 
+bool decryptInPlace(size_t cipher, const uint8_t* key, const uint8_t* nonce, const Bytes& also, uint8_t* data,
+                    size_t size) {
+  Aead& aead = Aead::ofThread(cipher);
+  EVP_CIPHER_CTX* context = aead.begin(key, nonce, also, false);
+  int done = 0;
+  demand(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kBodyTagBytes, data + size) == 1);
+  if (size > 0) demand(EVP_DecryptUpdate(context, data, &done, data, static_cast<int>(size)) == 1);
+  const bool isTrue = EVP_DecryptFinal_ex(context, data + size, &done) == 1;
+  aead.end();
+  return isTrue;
+}
+
+namespace calls {
+
 napi_value encryptBody(const Call& call) {
-  const Arguments given = argumentsOf(call, kTagBytes);
-  EVP_CIPHER_CTX* context = given.aead.begin(given.key, given.nonce, given.also, true);
+  const Arguments given = argumentsOf(call);
+  Aead& aead = Aead::ofThread(given.cipher);
+  EVP_CIPHER_CTX* context = aead.begin(given.key, given.nonce, given.also, true);
   int done = 0;
   if (given.size > 0) {
     demand(EVP_EncryptUpdate(context, given.data, &done, given.data, static_cast<int>(given.size)) == 1);
   }
   demand(EVP_EncryptFinal_ex(context, given.data + given.size, &done) == 1);
-  demand(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, given.data + given.size) == 1);
-  given.aead.end();
+  demand(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kBodyTagBytes, given.data + given.size) == 1);
+  aead.end();
   return call.nothing();
 }
 
 napi_value decryptBody(const Call& call) {
-  const Arguments given = argumentsOf(call, kTagBytes);
-  EVP_CIPHER_CTX* context = given.aead.begin(given.key, given.nonce, given.also, false);
-  int done = 0;
-  demand(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagBytes, given.data + given.size) == 1);
-  if (given.size > 0) {
-    demand(EVP_DecryptUpdate(context, given.data, &done, given.data, static_cast<int>(given.size)) == 1);
-  }
-  const bool isTrue = EVP_DecryptFinal_ex(context, given.data + given.size, &done) == 1;
-  given.aead.end();
-  return call.boolean(isTrue);
+  const Arguments given = argumentsOf(call);
+  return call.boolean(decryptInPlace(given.cipher, given.key, given.nonce, given.also, given.data, given.size));
 }
 
-}  // namespace tardis::calls
+}  // namespace calls
+
+}  // namespace tardis

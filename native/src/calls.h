@@ -23,6 +23,10 @@ napi_value sha256(const Call& call);
 napi_value zstdCompress(const Call& call);
 napi_value zstdDecompress(const Call& call);
 
+// decoding.cc
+napi_value readAside(const Call& call);
+napi_value decodeAside(const Call& call);
+
 // opening.cc
 napi_value openDirectory(const Call& call);
 napi_value openBeneath(const Call& call);

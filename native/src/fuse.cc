@@ -25,15 +25,20 @@ constexpr int kMostBatches = 4;           // before other work of the process ge
 constexpr int kMostReads = 256;           // for one batch, if most requests are answered at once
 constexpr uint64_t kBareNode = uint64_t{1} << 62;  // in node ids of entries without attributes
 constexpr char kLabel[] = "security.selinux";
+constexpr char kAcl[] = "system.posix_acl_";
+constexpr uint8_t kNoAcls = 1;        // bits of the answers about entries without attributes
+constexpr uint8_t kNoAttributes = 2;
 constexpr size_t kMostMountData = 4096;
 
 // Reads requests in the thread of JavaScript whenever the kernel has some. A thread of its own would have to wake that
 // one for each request.
 class Listener {
  public:
-  Listener(napi_env env, int fd, const Bytes& memory) : env_(env), fd_(fd), memory_(memory.data), room_(memory.size) {}
+  Listener(napi_env env, int fd, const Bytes& memory, const Bytes& answers)
+      : env_(env), fd_(fd), memory_(memory.data), room_(memory.size), answers_(answers.data) {}
 
   napi_ref buffer = nullptr;
+  napi_ref answers = nullptr;
   napi_ref function = nullptr;
   napi_async_context context = nullptr;
 
@@ -63,6 +68,7 @@ class Listener {
     napi_handle_scope scope;
     if (napi_open_handle_scope(env_, &scope) == napi_ok) {
       napi_delete_reference(env_, buffer);
+      napi_delete_reference(env_, answers);
       napi_delete_reference(env_, function);
       napi_async_destroy(env_, context);
       napi_close_handle_scope(env_, scope);
@@ -130,10 +136,16 @@ class Listener {
     } out = {};
     out.head.unique = in.unique;
     if (in.opcode == FUSE_GETXATTR) {
-      // `ls` asks no more for labels where there are none, and the kernel keeps no answer about them.
+      // `ls` asks no more for labels and ACLs where there are none, and the kernel keeps no answer about labels.
       const size_t nameAt = sizeof in + sizeof(fuse_getxattr_in);
-      const bool isLabel = bytes - nameAt >= sizeof kLabel && memcmp(request + nameAt, kLabel, sizeof kLabel) == 0;
-      out.head.error = isLabel ? -EOPNOTSUPP : -ENODATA;
+      const size_t nameBytes = bytes - nameAt;
+      const bool isLabel = nameBytes >= sizeof kLabel && memcmp(request + nameAt, kLabel, sizeof kLabel) == 0;
+      const bool isAcl = nameBytes >= sizeof kAcl && memcmp(request + nameAt, kAcl, sizeof kAcl - 1) == 0;
+      const bool isRefused = isLabel || (isAcl && (*answers_ & kNoAcls) != 0);
+      out.head.error = isRefused ? -EOPNOTSUPP : -ENODATA;
+      out.head.len = sizeof out.head;
+    } else if (in.opcode == FUSE_LISTXATTR && (*answers_ & kNoAttributes) != 0) {
+      out.head.error = -EOPNOTSUPP;
       out.head.len = sizeof out.head;
     } else if (in.opcode == FUSE_LISTXATTR) {
       fuse_getxattr_in wanted;
@@ -149,6 +161,7 @@ class Listener {
   int fd_;
   uint8_t* memory_;
   size_t room_;
+  const uint8_t* answers_;
   uv_poll_t handle_ = {};
 };
 
@@ -212,14 +225,15 @@ napi_value fuseUnmount(const Call& call) {
 napi_value fuseListen(const Call& call) {
   napi_env env = call.env();
   const int fd = call.fd(0);
-  const Bytes memory = call.bytes(1);
+  const Bytes memory = call.bytes(1), answers = call.bytes(3);
   const int flags = fcntl(fd, F_GETFL);
-  if (memory.size < kLeastRoom) throw Failure{EINVAL, call.name()};
+  if (memory.size < kLeastRoom || answers.size < 1) throw Failure{EINVAL, call.name()};
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) throw Failure{errno, "fcntl"};
-  auto listener = std::make_unique<Listener>(env, fd, memory);
+  auto listener = std::make_unique<Listener>(env, fd, memory, answers);
   napi_value name = nullptr;
   if (napi_create_string_utf8(env, "fuse", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_create_reference(env, call.raw(1), 1, &listener->buffer) != napi_ok ||
+      napi_create_reference(env, call.raw(3), 1, &listener->answers) != napi_ok ||
       napi_create_reference(env, call.raw(2), 1, &listener->function) != napi_ok ||
       napi_async_init(env, nullptr, name, &listener->context) != napi_ok || !listener.release()->start()) {
     throw Failure{ENOMEM, call.name()};

@@ -1,5 +1,5 @@
 /** Reports on a client's history: changes between sets, names, settings, and the space that everything takes. */
-import type { EntryPlace, NamedVersion, SetSpan } from '../store/catalog/index.js';
+import type { AttributeUse, EntryPlace, NamedVersion, SetSpan } from '../store/catalog/index.js';
 import type { ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
 import type { DiskSpace } from '../system/index.js';
 import type { HistoryEntry } from './history.js';
@@ -106,4 +106,6 @@ export interface Reports {
   clientConfig(set: SetNumber): Promise<string | undefined>;
   figures(): Promise<StoreFigures>;
   store(): Promise<StoreState>;
+  /** Returns which attributes entries of any set may have; undefined if the catalog is not on this machine. */
+  attributeUse?(): Promise<AttributeUse>;
 }

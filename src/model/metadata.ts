@@ -81,7 +81,8 @@ export function linkTargetOf(metadata: Buffer): Buffer {
 
 /** Returns the packed attributes from the result of `metadataOf`; undefined if there are none. */
 export function attributesOf(metadata: Buffer): Buffer | undefined {
-  return tailOf(metadata).attributes;
+  const hasAny = (metadata[METADATA_FLAGS_AT]! & RowFlag.hasAttributes) !== 0;
+  return hasAny ? tailOf(metadata).attributes : undefined;
 }
 
 /** True if the content is in the sparse form, by the result of `metadataOf`. */

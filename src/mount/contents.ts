@@ -3,7 +3,7 @@ import type { ContentLocation, History, HistoryEntry } from '../history/index.js
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
 import type { System } from '../system/index.js';
-import type { JobRunner } from '../workers/index.js';
+import type { Decoder } from '../workers/index.js';
 import { DeltaIndexes } from './delta-indexes.js';
 import type { ReplyData } from './kernel.js';
 import type { NodePlace } from './node-ids.js';
@@ -26,11 +26,11 @@ export class Contents {
   private readonly objects;
   private readonly history: History;
 
-  constructor(system: System, history: History, jobs: JobRunner) {
+  constructor(system: System, history: History, decoder: Decoder) {
     this.history = history;
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
-    const units = new Units(source, jobs, history.directory);
+    const units = new Units(source, decoder, history.directory);
     this.memory = { units, indexes: new DeltaIndexes() };
   }
 

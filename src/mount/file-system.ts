@@ -4,10 +4,12 @@
  */
 import type { History } from '../history/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
-import { displayName, readAttributes } from '../model/index.js';
+import { displayName } from '../model/index.js';
 import type { DiskSpace, System } from '../system/index.js';
-import type { JobRunner } from '../workers/index.js';
+import type { Decoder } from '../workers/index.js';
+import { AttributeUse } from './attribute-use.js';
 import { writeAttributes, writeNumber } from './attributes.js';
+import { attributeReply } from './attribute-reply.js';
 import { Contents, type FileTree } from './contents.js';
 import { plainPart, plusPart } from './directory-parts.js';
 import { circle, errnoOf } from './failures.js';
@@ -45,7 +47,7 @@ const INTERRUPT_MS = 2000;
 export interface FileSystemOptions extends GreetingOptions {
   readonly system: System;
   readonly history: History;
-  readonly jobs: JobRunner;
+  readonly decoder: Decoder;
   readonly kernel: Kernel;
   /** Name of the link to the newest complete set. */
   readonly current: string;
@@ -69,6 +71,7 @@ type Reply = () => Built;
 
 export class FileSystem {
   private readonly trees: Trees;
+  private readonly use: AttributeUse;
   private contents: Contents;
   private readonly cache = new PageCache();
   /** Body of a reply that is sent at once. */
@@ -89,7 +92,14 @@ export class FileSystem {
       current,
       nowMs: () => system.clock.nowMs(),
       forgetName: (name) => kernel.forgetName(ROOT_NODE, 0, Buffer.from(name)),
+      onSets: (sets) => this.use.look(sets),
     });
+    this.use = new AttributeUse(history, !options.checksAcls);
+  }
+
+  /** What the addon answers about entries without attributes (see `AttributeAnswer`). */
+  get attributeAnswers(): Uint8Array {
+    return this.use.answers;
   }
 
   /** Looks for new and deleted sets. Call it from time to time, since the kernel may know all that is asked for. */
@@ -284,15 +294,7 @@ export class FileSystem {
     const isOne = request.opcode === Op.getxattr;
     const name = isOne ? nameIn(request, 8) : undefined;
     return after(this.tree(place).entryAt(place.directory, place.entry), ({ entry }) => {
-      const all = readAttributes(entry.attributes);
-      let value: Buffer | undefined;
-      if (name === undefined) {
-        const end = Buffer.alloc(1);
-        value = Buffer.concat(all.flatMap((one) => [one.name, end]));
-      } else {
-        value = all.find((one) => one.name.equals(name))?.value;
-      }
-      if (value === undefined) throw new FuseError(Errno.ENODATA);
+      const value = attributeReply(entry, name);
       if (wantedBytes === 0) return this.number(value.length);
       if (value.length > wantedBytes) throw new FuseError(Errno.ERANGE);
       return this.bytes(value);
@@ -393,6 +395,6 @@ export class FileSystem {
   }
 }
 
-function contentsOf({ system, history, jobs }: FileSystemOptions): Contents {
-  return new Contents(system, history, jobs);
+function contentsOf({ system, history, decoder }: FileSystemOptions): Contents {
+  return new Contents(system, history, decoder);
 }

@@ -1,5 +1,6 @@
 export { attributeBytes } from './attributes.js';
 export { DeltaIndexes } from './delta-indexes.js';
+export { DirectoriesAhead } from './directories-ahead.js';
 export { DirectoryTable as DirectoryNumbers } from './directory-table.js';
 export { FileSystem, type FileSystemOptions } from './file-system.js';
 export { FuseKernel, type Kernel, type ReplyData, type Unique } from './kernel.js';
@@ -20,6 +21,7 @@ export {
   versionName,
   VERSIONS,
 } from './shown-names.js';
+export type { SetTree } from './set-tree.js';
 export { Units } from './units.js';
 export { virtualDirectory } from './virtual.js';
 export { WalkAhead } from './walk-ahead.js';

@@ -46,16 +46,21 @@ export class FuseKernel implements Kernel {
     this.onLost = onLost;
   }
 
-  /** Passes each batch to `onBatch`, and calls `onEnd` when the connection ends. */
+  /**
+   * Passes each batch to `onBatch`, and calls `onEnd` when the connection ends. `answers` are those for entries without
+   * attributes (see `AttributeAnswer`).
+   */
   listen(
+    answers: Uint8Array,
     onBatch: (memory: Buffer, offset: number, bytes: number) => void,
     onEnd: (errno: number) => void,
   ): void {
     const memory = Buffer.allocUnsafeSlow(BATCH_BYTES);
-    this.native.fuseListen(this.fd, memory, (offset, bytes, errno) => {
+    const onRequests = (offset: number, bytes: number, errno: number): void => {
       if (bytes > 0) onBatch(memory, offset, bytes);
       if (errno !== 0) onEnd(errno);
-    });
+    };
+    this.native.fuseListen(this.fd, memory, onRequests, answers);
   }
 
   reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void {

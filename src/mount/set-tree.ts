@@ -6,9 +6,10 @@
 import { type BackupSet, type History, type HistoryEntry } from '../history/index.js';
 import { EntryType, isSparse, joinPath } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
+import type { DirectoriesAhead } from './directories-ahead.js';
 import { DirectoryTable } from './directory-table.js';
 import { inodeOf, inodeOfDirectory } from './inodes.js';
-import { MAX_ENTRIES, nodeHigh, nodeLow } from './node-ids.js';
+import { MAX_ENTRIES, nodeHigh, nodeLow, placeOf } from './node-ids.js';
 import { packPage } from './packing.js';
 import { type LoadedPage, PAGE_ENTRIES, type PageCache } from './page-cache.js';
 import { Errno, FuseError, ROOT_NODE } from './protocol.js';
@@ -30,6 +31,7 @@ export interface SetTreeOptions {
   /** Number of the tree in node ids. */
   readonly tree: number;
   readonly cache: PageCache;
+  readonly ahead: DirectoriesAhead;
 }
 
 export class SetTree implements Tree {
@@ -54,6 +56,11 @@ export class SetTree implements Tree {
     this.options = options;
     this.set = options.set;
     this.validSeconds = options.set.state === 'complete' ? FOREVER_SECONDS : UNFINISHED_SECONDS;
+  }
+
+  /** Number of the tree in node ids. */
+  get number(): number {
+    return this.options.tree;
   }
 
   private get history(): History {
@@ -125,10 +132,46 @@ export class SetTree implements Tree {
       const isKnown = this.boundaries.get(directory)?.[number - 1] !== undefined;
       // The page before may be the last one, and then there is no next one.
       const before = isAfter && !isKnown ? this.loaded(directory, number - 1) : undefined;
-      return after(before, (previous) =>
-        previous?.isLast === true ? undefined : this.packed(directory, number, isPlus),
-      );
+      return after(before, (previous) => {
+        if (previous?.isLast === true) return undefined;
+        if (position === 0) this.options.ahead.follow(this, directory);
+        return this.packed(directory, number, isPlus);
+      });
     });
+  }
+
+  /** Returns the number of the directory above; of the top directory its own. */
+  parentOf(directory: number): number {
+    return this.table.parent(directory);
+  }
+
+  /** Returns the position of a directory in the one above. */
+  placeOf(directory: number): number {
+    return this.table.place(directory);
+  }
+
+  /** Returns the first directories after a position that a loaded page of a directory shows and that are not loaded. */
+  directoriesIn(directory: number, position: number, limit: number): number[] {
+    const from = position + 1;
+    const number = Math.floor(from / PAGE_ENTRIES);
+    const page = this.options.cache.get(this.keyOf(directory, number));
+    const found: number[] = [];
+    if (page === undefined || page instanceof Promise) return found;
+    for (let at = from - page.first; at < page.entries.length && found.length < limit; at += 1) {
+      const { entry, nodeLow: low, nodeHigh: high } = page.entries[at]!;
+      if (entry.type !== EntryType.directory || (low === 0 && high === 0)) continue;
+      const child = placeOf(low, high).directory;
+      if (this.options.cache.get(this.keyOf(child, 0)) === undefined) found.push(child);
+    }
+    return found;
+  }
+
+  /** Loads the first page of a directory, ready to be listed. */
+  async prepare(directory: number): Promise<void> {
+    if (this.isGone || directory >= this.table.count || this.set.state !== 'complete') return;
+    const page = await this.loaded(directory, 0);
+    page.packed ??= packPage(page.entries, page.first, this.validSeconds);
+    if (page.isLast) page.packed.plus();
   }
 
   private packed(directory: number, number: number, isPlus: boolean): Soon<PackedPage> {

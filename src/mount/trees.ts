@@ -1,5 +1,6 @@
 /** The trees of a mount by their numbers: 0 is the top level, the others are sets. */
 import type { BackupSet, History } from '../history/index.js';
+import { DirectoriesAhead } from './directories-ahead.js';
 import { MAX_TREES } from './node-ids.js';
 import type { PageCache } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
@@ -19,11 +20,14 @@ export interface TreesOptions {
   readonly nowMs: () => number;
   /** Makes the kernel forget a name of the top level, and everything below it. */
   readonly forgetName: (name: string) => void;
+  /** Called before the sets that are there now are shown. */
+  readonly onSets: (sets: readonly BackupSet[]) => void;
 }
 
 export class Trees {
   readonly top: TopTree;
   private readonly versions: VersionsTree;
+  private readonly ahead = new DirectoriesAhead();
   private readonly trees = new Map<number, Tree>();
   private readonly bySet = new Map<number, { tree: SetTree; number: number }>();
   /** Names of the top level, by the sets that they show. */
@@ -90,6 +94,7 @@ export class Trees {
   private titles = new Map<number, string>();
 
   private keepNames(sets: readonly ShownSet[]): void {
+    this.options.onSets(sets.map(({ set }) => set));
     this.names = new Map(sets.map(({ name, set }) => [set.set, name]));
     this.titles = new Map(sets.map(({ set }) => [set.set, set.name]));
     const newest = sets.findLast(({ set }) => set.state === 'complete')?.name;
@@ -103,7 +108,8 @@ export class Trees {
     if (known !== undefined) return known.tree.entryAt(0, -1);
     const number = this.freeNumber();
     const { history, cache } = this.options;
-    const tree = new SetTree({ history, set, tree: number, cache });
+    const { ahead } = this;
+    const tree = new SetTree({ history, set, tree: number, cache, ahead });
     this.trees.set(number, tree);
     this.bySet.set(set.set, { tree, number });
     return tree.entryAt(0, -1);

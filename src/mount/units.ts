@@ -1,6 +1,6 @@
 /**
  * Decoded records and chunks, kept by use within a bound. Each is decoded once, however many requests wait for it: in
- * a worker thread, or in this one if nobody else waits.
+ * another thread, or in this one if nobody else waits.
  */
 import type { RecordPlace, RecordSource } from '../delta/index.js';
 import { fetchHead, fetchRecord } from '../delta/index.js';
@@ -20,12 +20,12 @@ import {
   type RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import type { DecodeInput, JobRunner } from '../workers/index.js';
+import type { DecodeInput, Decoder } from '../workers/index.js';
 import { after, type Soon } from './tree.js';
 import { WalkAhead } from './walk-ahead.js';
 
 /** Bytes of decoded data that are kept. */
-const MAX_UNIT_BYTES = 12 << 20;
+const MAX_UNIT_BYTES = 8 << 20;
 /** Records whose chunks were found; each takes some hundred bytes. */
 const MAX_RECORDS = 256;
 const MAX_SPARE = 4;
@@ -89,13 +89,13 @@ export class Units {
   private stored: Buffer = Buffer.alloc(0);
   private isBusy = false;
   private readonly source: RecordSource;
-  private readonly jobs: JobRunner;
+  private readonly decoder: Decoder;
   private readonly directory: ClientDirectory | undefined;
 
-  /** `directory`: that of the client, whose records the jobs then read; undefined if a server reads them. */
-  constructor(source: RecordSource, jobs: JobRunner, directory: ClientDirectory | undefined) {
+  /** `directory`: that of the client, whose records the decoder then reads; undefined if a server reads them. */
+  constructor(source: RecordSource, decoder: Decoder, directory: ClientDirectory | undefined) {
     this.source = source;
-    this.jobs = jobs;
+    this.decoder = decoder;
     this.directory = directory;
     const warm = (record: RecordPlace): void => this.warm(record);
     this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, warm);
@@ -282,14 +282,14 @@ export class Units {
     try {
       if (this.directory !== undefined) {
         const input = { ...what, source: { directory: this.directory }, keys };
-        return (await this.jobs.run('decode', input)).output;
+        return (await this.decoder.run('decode', input)).output;
       }
       const { object } = what.record;
       const stored = Buffer.allocUnsafeSlow(bytes);
       const place = { object, position, recordBytes: bytes };
       await fetchRecord(backend, place, 0, stored);
       const input = { ...what, source: { stored }, keys };
-      return (await this.jobs.run('decode', input, [stored.buffer])).output;
+      return (await this.decoder.run('decode', input, [stored.buffer])).output;
     } finally {
       this.running -= 1;
     }

@@ -127,6 +127,8 @@ export {
   openBody,
   openChunk,
   readChunkHeader,
+  sealedBody,
+  sealedChunk,
   type Slice,
   STREAM_CHUNK_BYTES,
 } from './packs/frame.js';
@@ -140,10 +142,13 @@ export {
 export { buildLabel, hasLabel, LABEL_BYTES, listPacks, sortPackFiles } from './packs/pack-label.js';
 export { PackWriter } from './packs/pack-writer.js';
 export {
+  changed as changedRecord,
   type CipherHead,
   decodeCipherHead,
   encodeCipherHead,
+  openSealed,
   RecordCipher,
+  type SealedBody,
 } from './packs/record-cipher.js';
 export { buildHeads, readHeads, recordsOf } from './packs/heads.js';
 export {

@@ -15,7 +15,13 @@ export {
   type RsyncStatusNumber,
 } from './native-rsync.js';
 export type { ParityCalls } from './native-parity.js';
-export { BARE_NODE_BIT, type FuseCalls } from './native-fuse.js';
+export { AttributeAnswer, BARE_NODE_BIT, type FuseCalls } from './native-fuse.js';
+export {
+  AsideOutcome,
+  CONTENT_ROW_BYTES,
+  type DecodingCalls,
+  NO_BODY_CIPHER,
+} from './native-decoding.js';
 export {
   BODY_NONCE_BYTES,
   BODY_TAG_BYTES,

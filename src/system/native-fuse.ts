@@ -15,12 +15,14 @@ export interface FuseCalls {
    * Reads requests whenever there are some, until the connection ends. Calls `onBatch` with each batch: its offset in
    * `memory`, its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at
    * a multiple of 8 bytes. Its memory is reused once `onBatch` returns, so that an exception must not leave it. The
-   * descriptor must stay open until the connection ends.
+   * descriptor must stay open until the connection ends. `answers` has one byte with bits of `AttributeAnswer`, which
+   * may change at any time.
    */
   fuseListen(
     fd: number,
     memory: Buffer,
     onBatch: (offset: number, bytes: number, errno: number) => void,
+    answers: Uint8Array,
   ): void;
   /**
    * Writes a reply: the first bytes of `head`, then a range of `data`. Returns 0 or the errno; ENOENT means that
@@ -35,6 +37,14 @@ export interface FuseCalls {
     bytes: number,
   ): number;
 }
+
+/** What is answered to questions for attributes of entries that have none (BARE_NODE_BIT). */
+export const AttributeAnswer = Object.freeze({
+  /** There are no ACLs on this file system; else: not on this entry. */
+  noAcls: 1,
+  /** There are no attributes on this file system. */
+  none: 2,
+});
 
 /** Bit of the upper half of a node id: the entry has no extended attributes, which the addon then answers itself. */
 export const BARE_NODE_BIT: number = 1 << 30;

@@ -1,7 +1,7 @@
 /**
  * The native addon: system calls that Node lacks, directories and files read in one call each, SHA-256.
  *
- * All calls but `modPow` and `syncfs` are synchronous. Any thread may make any call. Paths and names are bytes
+ * All calls but `modPow`, `syncfs` and those of `DecodingCalls` are synchronous. Any thread may make any call. Paths and names are bytes
  * without a terminator. A path or name that contains a NUL fails with EINVAL. So does a name that is empty, `.`
  * or `..`, or that contains a `/`. Errors have the properties of Node's own file calls: `code`, `errno`
  * (negative), `syscall`. `ENOTREG` (errno 0) means that the path is not a regular file. An argument of a wrong
@@ -11,6 +11,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { CompressingCalls } from './native-compressing.js';
+import type { DecodingCalls } from './native-decoding.js';
 import type { FuseCalls } from './native-fuse.js';
 import type { ParityCalls } from './native-parity.js';
 import type { RsyncCalls } from './native-rsync.js';
@@ -58,6 +59,7 @@ export interface ListingCalls {
 export interface NativeCalls
   extends ListingCalls,
     CompressingCalls,
+    DecodingCalls,
     FuseCalls,
     ParityCalls,
     RsyncCalls,

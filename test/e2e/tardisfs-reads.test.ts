@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, Server, succeed } from '../helpers/commands.js';
 import { mounted, outputOf, until } from '../helpers/mounted-sets.js';
 import { chooser } from '../helpers/random-tree.js';
 import { seed } from '../helpers/seed.js';
@@ -117,6 +117,33 @@ test.serial(
     t.true(last.equals(versions.at(-1)!));
   }),
 );
+
+for (const workers of [0, 2]) {
+  test.serial(
+    `a file whose pack was rewritten and removed is found again (workers=${workers})`,
+    mounted(async (lab, t) => {
+      const files = Array.from({ length: 64 }, (_, n) => file(`f${n + 10}`, noise(n, 60_000)));
+      makeTree(lab.source, [file('large', noise('one', 6 * MIB)), dir('d', files)]);
+      await lab.save(['--name', 'one']);
+      fs.writeFileSync(path.join(lab.source, 'large'), noise('two', 6 * MIB));
+      await lab.save(['--name', 'two']);
+      await lab.mountStore(`,workers=${workers}`);
+      const shown = (name: string): string => lab.view('two', lab.source, 'd', name);
+      // Those of its neighbours are located with it, but only the next ones are decoded.
+      t.true(fs.readFileSync(shown('f10')).equals(noise(0, 60_000)));
+      const first = path.join(lab.store, 'me', 'packs', '00000001.pack');
+      t.true(fs.existsSync(first));
+      await succeed('sonic', ['delete', ...lab.place, '--yes', '--no-clear-up', 'one']);
+      const config = path.join(lab.home, 'config');
+      fs.writeFileSync(config, '[Tardis]\nUpkeepInterval = 0.2\nRemoveAfter = 0\n');
+      const server = await Server.start(lab.store, ['--config', config]);
+      t.teardown(() => server.kill());
+      await until(() => !fs.existsSync(first));
+      t.true(fs.readFileSync(shown('f73')).equals(noise(63, 60_000)));
+      t.is(lab.differences(), '');
+    }),
+  );
+}
 
 test.serial(
   'many readers at once get the right bytes, beside a backup, a delete and a purge',

@@ -87,6 +87,7 @@ class TestHistory {
     const root = entryOf(1, '1', EntryType.directory, { childId: 2 });
     const history = {
       client: 'test',
+      reports: {},
       isFar: false,
       directory: undefined,
       contentKeys: undefined,
@@ -139,7 +140,7 @@ class Lab {
     const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });
     const history = this.history.asHistory();
-    this.files = new FileSystem({ system, history, jobs, kernel, space, ...more });
+    this.files = new FileSystem({ system, history, decoder: jobs, kernel, space, ...more });
   }
 
   ask(opcode: number, node: Node, body: Buffer): Promise<Buffer> {

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { mounted } from '../helpers/mounted-sets.js';
+import { mounted, until } from '../helpers/mounted-sets.js';
 
 test(
   'a file without attributes has no label and no ACL',
@@ -50,3 +50,40 @@ test(
     t.is(shown.stdout.replace(/\0$/, ''), label, shown.stderr);
   }),
 );
+
+for (const isEncrypting of [false, true]) {
+  const client = isEncrypting ? 'a client that encrypts' : 'a plain client';
+  test(
+    `a mount of ${client} without ACLs refuses questions for them, until a set has one`,
+    mounted(async (lab, t) => {
+      fs.mkdirSync(lab.source);
+      const [plain, listed] = ['plain', 'listed'].map((name) => path.join(lab.source, name));
+      fs.writeFileSync(plain!, 'plain');
+      fs.writeFileSync(listed!, 'listed');
+      const password = lab.password('secret');
+      const given = isEncrypting ? ['-F', password] : [];
+      await lab.save([...given, '--name', 'one']);
+      await lab.mountStore(isEncrypting ? `,pwfile=${password}` : '');
+      const acl = (name: string): string => {
+        const place = lab.at('Current', lab.source, name);
+        const { stdout, stderr } = lab.inside('getfattr', '-n', 'system.posix_acl_access', place);
+        return stdout === '' ? stderr.trim().replace(/^.*: /s, '') : stdout;
+      };
+      await until(() => acl('plain') === 'Operation not supported');
+      const asked = lab.inside('getfattr', '-d', lab.at('Current', lab.source, 'plain'));
+      t.regex(asked.stderr, /Operation not supported/);
+      t.is(lab.differences(), '');
+      if (lab.inside('setfacl', '-m', 'u:7:r', listed!).status !== 0) {
+        t.log('no ACL can be set here');
+        return;
+      }
+      await lab.save([...given, '--name', 'two']);
+      await until(() => fs.readdirSync(lab.view()).includes('two'));
+      await until(() => acl('listed').includes('system.posix_acl_access='));
+      t.is(acl('plain'), 'No such attribute');
+      t.regex(lab.inside('ls', '-l', lab.shown).stdout, /^-rw-r--r--\+ .* listed$/m);
+      t.regex(lab.inside('getfacl', '-n', path.join(lab.shown, 'listed')).stdout, /^user:7:r--$/m);
+      t.is(lab.differences(), '');
+    }),
+  );
+}

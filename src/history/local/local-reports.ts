@@ -1,6 +1,7 @@
 /** Reports on a store on this machine. */
 import path from 'node:path';
 import {
+  type AttributeUse,
   type Catalog,
   type EntryPlace,
   IdSet,
@@ -213,6 +214,21 @@ export class LocalReports implements Reports {
     const { opened, files, directory } = this;
     const isReplaced = this.identity() !== opened;
     return { catalog: opened, isReplaced, space: files.space(directory.path) };
+  }
+
+  async attributeUse(): Promise<AttributeUse> {
+    const breathe = yieldRegularly();
+    const use = { hasAcls: false, hasAny: false };
+    let first = this.catalog().reports.nextDirectory(0);
+    while (first !== undefined && !use.hasAcls) {
+      const upTo = first - 1 + COUNTED_DIRECTORIES;
+      const found = this.catalog().reports.attributeUse(first - 1, upTo);
+      use.hasAcls ||= found.hasAcls;
+      use.hasAny ||= found.hasAny;
+      await breathe();
+      first = this.catalog().reports.nextDirectory(upTo + 1);
+    }
+    return use;
   }
 
   private identity(): string {

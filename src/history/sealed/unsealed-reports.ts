@@ -2,7 +2,11 @@
  * Reports on an encrypting client, for a reader that has its keys. Results are opened, and rejected if this client
  * did not seal them. Nothing proves that a report is complete; listing or restoring a set proves that.
  */
-import { type NamedVersion, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import {
+  type AttributeUse,
+  type NamedVersion,
+  ROOTS_DIRECTORY,
+} from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { ClientSetting, SetNumber } from '../../model/index.js';
@@ -74,6 +78,10 @@ export class UnsealedReports implements Reports {
     const { names } = this.keyring;
     const paths = await this.sealed.directoryPaths(set, directories);
     return paths.map((path) => path && names.openPath(path));
+  }
+
+  async attributeUse(): Promise<AttributeUse> {
+    return (await this.sealed.attributeUse?.()) ?? { hasAcls: true, hasAny: true };
   }
 
   settings(): Promise<readonly ClientSetting[]> {

@@ -21,7 +21,7 @@ export { CATALOG_VERSION, newestVersion } from './versions.js';
 export { hasLog } from './log-walk.js';
 export { recoverCatalog, type RecoveryOptions, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';
-export type { EntryPlace, SetSpan } from './reports.js';
+export type { AttributeUse, EntryPlace, SetSpan } from './reports.js';
 export { type ForgottenPath, ForgettingCopy } from './forget.js';
 export { IdSet } from './id-set.js';
 export { ClientSettings, settingsOf } from './settings.js';

@@ -2,7 +2,15 @@
  * Queries for reports on sets and on the use of space. Each reads a bounded slice of the catalog, since a
  * session may be writing or waiting meanwhile.
  */
-import { type ContentId, type DirectoryId, EntryType, type SetNumber } from '../../model/index.js';
+import {
+  type ContentId,
+  type DirectoryId,
+  ENTRY_SEAL_BYTES,
+  EntryType,
+  SEAL_ATTRIBUTE,
+  SEALED_ATTRIBUTES,
+  type SetNumber,
+} from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
@@ -35,6 +43,12 @@ export type DirectoryUse = [
   olderBytes: number,
 ];
 
+/** Attributes that entries have. Either may be true although no entry has any. */
+export interface AttributeUse {
+  readonly hasAcls: boolean;
+  readonly hasAny: boolean;
+}
+
 /** A content, and the kind of its record. */
 export type StoredUse = [contentId: ContentId, sizeBytes: number, kind: number];
 
@@ -42,6 +56,22 @@ export type StoredUse = [contentId: ContentId, sizeBytes: number, kind: number];
 export type ShownContent = [contentId: ContentId, isRecent: number];
 
 const FILE = EntryType.file;
+
+/** True if the flag "has attributes", 32, is set in the second byte of the metadata. */
+const HAS_ATTRIBUTES = `(substr(metadata, 2, 1) BETWEEN x'20' AND x'3f'
+  OR substr(metadata, 2, 1) BETWEEN x'60' AND x'7f'
+  OR substr(metadata, 2, 1) BETWEEN x'a0' AND x'bf' OR substr(metadata, 2, 1) >= x'e0')`;
+/** True if the metadata has bytes somewhere: a name is searched without reading what is around it. */
+function names(name: Uint8Array): string {
+  return `instr(metadata, x'${Buffer.from(name).toString('hex')}') > 0`;
+}
+/** Attributes that a client encrypted may be ACLs, and every encrypted entry has a seal, whose head is here. */
+const SEAL_HEAD = Buffer.concat([
+  Buffer.from([SEAL_ATTRIBUTE.length, 0, ENTRY_SEAL_BYTES, 0, 0, 0]),
+  SEAL_ATTRIBUTE,
+]);
+const MAY_HAVE_ACL = `(${names(SEALED_ATTRIBUTES)} OR ${names(Buffer.from('system.posix_acl_'))})`;
+const MAY_HAVE_ANY = `(${names(SEALED_ATTRIBUTES)} OR NOT ${names(SEAL_HEAD)})`;
 
 const CHANGED = `((first_set > ? AND first_set <= ? AND (last_set IS NULL OR last_set >= ?))
   OR (first_set <= ? AND last_set >= ? AND last_set < ?))`;
@@ -91,6 +121,11 @@ export class ReportTable {
         `SELECT content_id, size_bytes, kind FROM contents JOIN records USING (record_id)
          WHERE content_id > ? ORDER BY content_id LIMIT ?`,
         ['integer', 'integer', 'integer'],
+      ),
+      attributes: database.query(
+        `SELECT max(${MAY_HAVE_ACL}), max(${MAY_HAVE_ANY}) FROM entries
+         WHERE directory_id > ? AND directory_id <= ? AND ${HAS_ATTRIBUTES}`,
+        ['integer?', 'integer?'],
       ),
       records: database.query(
         'SELECT count(*), total(record_bytes), total(raw_bytes) FROM records',
@@ -142,6 +177,12 @@ export class ReportTable {
    */
   shownIn(directory: DirectoryId, upTo: number, recent: number): ShownContent[] {
     return this.statements.shownIn.all(recent, directory, upTo);
+  }
+
+  /** Returns which attributes entries in these directories may have. */
+  attributeUse(directory: DirectoryId, upTo: number): AttributeUse {
+    const row = this.statements.attributes.get(directory, upTo);
+    return { hasAcls: row?.[0] === 1, hasAny: row?.[1] === 1 };
   }
 
   stored(after: number, limit: number): StoredUse[] {

@@ -14,7 +14,7 @@ import {
   writeContentIndex,
   writeHeader,
 } from './record.js';
-import type { RecordCipher } from './record-cipher.js';
+import { openSealed, type RecordCipher, type SealedBody } from './record-cipher.js';
 
 /**
  * Largest ratio of encoded to raw size that is kept compressed. A smaller saving is not worth decoding at every
@@ -153,13 +153,23 @@ function coveredBytes(head: Buffer): Buffer {
  */
 export function openBody(
   record: Buffer,
-  { indexBytes, bodyBytes }: ParsedRecord['header'],
+  header: ParsedRecord['header'],
   cipher: RecordCipher | undefined,
 ): Buffer {
+  const sealed = sealedBody(record, header, cipher);
+  return cipher === undefined ? sealed.body : openSealed(cipher.calls, sealed);
+}
+
+/** Returns the body of a record in one piece, with the values that decrypt it. Throws RECORD_DAMAGED as `openBody`. */
+export function sealedBody(
+  record: Buffer,
+  { indexBytes, bodyBytes }: ParsedRecord['header'],
+  cipher: RecordCipher | undefined,
+): SealedBody {
   const bodyAt = RECORD_HEADER_BYTES + indexBytes;
   const body = record.subarray(bodyAt, bodyAt + bodyBytes);
-  if (cipher === undefined) return body;
-  return cipher.decryptWhole(coveredBytes(record.subarray(0, bodyAt)), body);
+  if (cipher === undefined) return { body, opening: undefined };
+  return cipher.sealedWhole(coveredBytes(record.subarray(0, bodyAt)), body);
 }
 
 /** Returns the slices as one range of bytes: a view if they are adjacent, otherwise a copy in scratch memory. */
@@ -295,10 +305,15 @@ export function decodeChunk(
 
 /** Checks a chunk and decrypts it in place; returns its bytes, still encoded. Throws RECORD_DAMAGED. */
 export function openChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace): Buffer {
+  const sealed = sealedChunk(chunk, stored, place);
+  return place === undefined ? sealed.body : openSealed(place.cipher.calls, sealed);
+}
+
+/** Checks a chunk; returns its bytes, with the values that decrypt them. Throws RECORD_DAMAGED. */
+export function sealedChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace): SealedBody {
   if (crc32(stored) !== chunk.checksum) {
     throw new TardisError('RECORD_DAMAGED', 'a chunk does not match its checksum');
   }
-  return place === undefined
-    ? stored
-    : place.cipher.decryptChunk(place.number, chunk.isRaw, stored);
+  if (place === undefined) return { body: stored, opening: undefined };
+  return place.cipher.sealedChunk(place.number, chunk.isRaw, stored);
 }

@@ -43,13 +43,30 @@ export function decodeCipherHead(bytes: Buffer): CipherHead | undefined {
   return { scheme, epoch: bytes.readUInt32LE(1), salt: Buffer.from(bytes.subarray(5)) };
 }
 
+/** The values that decrypt one body. */
+export interface BodyOpening {
+  readonly cipher: BodyCipherNumber;
+  readonly key: Uint8Array;
+  readonly nonce: Uint8Array;
+  /** Additional data that is authenticated. */
+  readonly also: Uint8Array;
+}
+
+/** A stored body, and the values that decrypt it. */
+export interface SealedBody {
+  /** With its tag at its end, if it is encrypted. */
+  readonly body: Buffer;
+  /** Undefined if the body is not encrypted. */
+  readonly opening: BodyOpening | undefined;
+}
+
 /** Number for a body in one piece; no chunk has it. */
 const WHOLE = 0xffff_ffff;
 const CHUNK_ALSO_BYTES = 5;
 
 export class RecordCipher {
   readonly head: CipherHead;
-  private readonly calls: SealingCalls;
+  readonly calls: SealingCalls;
   private readonly cipher: BodyCipherNumber;
   private readonly master: Uint8Array;
   private readonly bodyKey: Buffer;
@@ -97,18 +114,18 @@ export class RecordCipher {
     this.encrypt(WHOLE, also, data, at, bytes);
   }
 
-  /** Decrypts a body in one piece, in place, and returns it without its tag. Throws RECORD_DAMAGED. */
-  decryptWhole(also: Uint8Array, body: Buffer): Buffer {
-    return this.decrypt(WHOLE, also, body);
+  /** Returns a body in one piece for `openSealed`. Throws RECORD_DAMAGED if it is readable and its tag is wrong. */
+  sealedWhole(also: Uint8Array, body: Buffer): SealedBody {
+    return this.sealed(WHOLE, also, body);
   }
 
   encryptChunk(number: number, isRaw: boolean, data: Buffer, at: number, bytes: number): void {
     this.encrypt(number, chunkAlso(number, isRaw), data, at, bytes);
   }
 
-  /** Decrypts a chunk in place, and returns it without its tag. Throws RECORD_DAMAGED. */
-  decryptChunk(number: number, isRaw: boolean, stored: Buffer): Buffer {
-    return this.decrypt(number, chunkAlso(number, isRaw), stored);
+  /** Returns a chunk for `openSealed`. Throws RECORD_DAMAGED if it is readable and its tag is wrong. */
+  sealedChunk(number: number, isRaw: boolean, stored: Buffer): SealedBody {
+    return this.sealed(number, chunkAlso(number, isRaw), stored);
   }
 
   /**
@@ -152,21 +169,16 @@ export class RecordCipher {
     this.calls.encryptBody(this.cipher, this.bodyKey, nonceOf(number), also, data, at, bytes);
   }
 
-  private decrypt(number: number, also: Uint8Array, data: Buffer): Buffer {
+  private sealed(number: number, also: Uint8Array, data: Buffer): SealedBody {
     const bytes = data.length - BODY_TAG_BYTES;
-    if (bytes < 0 || !this.open(number, also, data, bytes)) throw changed();
-    return data.subarray(0, bytes);
-  }
-
-  private open(number: number, also: Uint8Array, data: Buffer, bytes: number): boolean {
-    if (this.head.scheme === Scheme.readable) {
-      return timingSafeEqual(
-        this.tagOf(number, also, data.subarray(0, bytes)),
-        data.subarray(bytes),
-      );
+    if (bytes < 0) throw changed();
+    if (this.head.scheme !== Scheme.readable) {
+      const { cipher, bodyKey: key } = this;
+      return { body: data, opening: { cipher, key, nonce: nonceOf(number), also } };
     }
-    const { calls, cipher, bodyKey } = this;
-    return calls.decryptBody(cipher, bodyKey, nonceOf(number), also, data, 0, bytes);
+    const body = data.subarray(0, bytes);
+    if (!timingSafeEqual(this.tagOf(number, also, body), data.subarray(bytes))) throw changed();
+    return { body, opening: undefined };
   }
 
   /**
@@ -198,6 +210,19 @@ function chunkAlso(number: number, isRaw: boolean): Buffer {
   return also;
 }
 
-function changed(): TardisError {
+/** Decrypts a body in place, and returns it without its tag. Throws RECORD_DAMAGED. */
+export function openSealed(
+  calls: Pick<SealingCalls, 'decryptBody'>,
+  { body, opening }: SealedBody,
+): Buffer {
+  if (opening === undefined) return body;
+  const { cipher, key, nonce, also } = opening;
+  const bytes = body.length - BODY_TAG_BYTES;
+  if (!calls.decryptBody(cipher, key, nonce, also, body, 0, bytes)) throw changed();
+  return body.subarray(0, bytes);
+}
+
+/** Returns the error of a body that its key does not open. */
+export function changed(): TardisError {
   return new TardisError('RECORD_DAMAGED', 'an encrypted record is not what its owner wrote');
 }

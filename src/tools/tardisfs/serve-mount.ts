@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
 import { displayName } from '../../model/index.js';
 import {
   FileSystem,
@@ -12,15 +13,15 @@ import {
   type Mounted,
 } from '../../mount/index.js';
 import { absolutePath, type DiskSpace, nodeSystem, type System } from '../../system/index.js';
-import { type JobRunner, openJobs } from '../../workers/index.js';
+import { AsideDecoder, type Decoder, openJobs } from '../../workers/index.js';
 import { asksServer } from '../shared/open-history.js';
 import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
 import { openLasting } from './open-lasting.js';
 
 const RECENT_DIGESTS = 8; // a mount sends nothing
-/** Threads that decode. Each takes some 20 MB, and two decode more than this thread passes on. */
-const MOST_THREADS = 2;
+/** Records that are decoded at once: libuv's pool has four threads. */
+const MOST_AT_ONCE = 4;
 /**
  * Lets the heap grow by a fifth between collections. A listing leaves entries behind, which otherwise fill four times as much
  * memory before they are freed. It is set once all modules are loaded: V8 would refuse their compiled code.
@@ -29,6 +30,8 @@ const HEAP_FLAG = '--heap-growing-percent=20';
 /** How often new and deleted sets are looked for while nobody asks for them. */
 const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
+/** Longest time in which a mount looks whether entries have ACLs: some 300,000 entries. */
+const MAX_ACLS_MS = 100;
 /** Longest wait for the end of a mount that is in use when it is taken away. */
 const MAX_END_MS = 1000;
 
@@ -57,6 +60,9 @@ export async function serveMount(
     // For other users the kernel must check permissions; for one who may not read all, it does so as early as it can.
     const checksPermissions =
       settings.defaultPermissions || settings.allowOther || !history.access.isUnrestricted;
+    // Root may read everything, so that only the keeping of ACLs remains of these checks.
+    const isRoot = process.geteuid?.() === 0;
+    const checksAcls = checksPermissions || (isRoot && (await mayHaveAcls(history)));
     const mounted = await mountAt(system, {
       path,
       source: asksServer(found) ? settings.server : displayName(settings.database),
@@ -65,47 +71,42 @@ export async function serveMount(
       isNoExec: settings.noExec,
     });
     onReady(); // requests wait until they are answered
-    isOver = await serveWithJobs({ system, settings, lasting, mounted, log, checksPermissions });
+    isOver = await serve({ system, settings, lasting, mounted, log, checksAcls });
   } finally {
     lasting.close();
   }
   if (!isOver) process.exit(0); // waiting for the kernel would keep the process
 }
 
+/** True if entries have ACLs, or if that is not known soon. */
+async function mayHaveAcls({ reports }: History): Promise<boolean> {
+  const late = new Promise<undefined>((resolve) => {
+    setTimeout(resolve, MAX_ACLS_MS, undefined).unref();
+  });
+  const looking = reports.attributeUse?.().catch(() => undefined); // reading entries reports the error
+  const use = await Promise.race([looking, late]);
+  return use?.hasAcls ?? true;
+}
+
 interface Serving {
   readonly system: System;
   readonly settings: MountSettings;
   readonly lasting: LastingHistory;
-  readonly jobs: JobRunner;
   readonly mounted: Mounted;
   readonly log: (line: string) => void;
-  readonly checksPermissions: boolean;
+  readonly checksAcls: boolean;
 }
 
-/** Starts the workers after the mount, since they take longer. Returns what `serve` returns. */
-async function serveWithJobs(serving: Omit<Serving, 'jobs'>): Promise<boolean> {
-  const { system, settings, mounted } = serving;
-  let jobs: JobRunner;
-  try {
-    const threads = Math.min(settings.workers, MOST_THREADS);
-    const options = { threads, recentDigests: RECENT_DIGESTS };
-    jobs = await openJobs(system, options);
-  } catch (error) {
-    await mounted.unmount();
-    throw error;
-  }
-  try {
-    return await serve({ ...serving, jobs });
-  } finally {
-    await jobs.close();
-  }
+/** Returns what decodes: threads of libuv's pool, or this thread if there shall be no others. */
+async function decoderOf(system: System, threads: number): Promise<Decoder> {
+  if (threads === 0) return openJobs(system, { threads, recentDigests: RECENT_DIGESTS });
+  return new AsideDecoder(system, Math.min(threads, MOST_AT_ONCE));
 }
 
 /** Returns false if somebody still uses the mount, so that the kernel has not ended it. */
 async function serve(serving: Serving): Promise<boolean> {
-  const { system, settings, lasting, jobs, mounted, log, checksPermissions } = serving;
+  const { system, settings, lasting, mounted, log, checksAcls } = serving;
   const { history } = lasting;
-  const isRoot = process.geteuid?.() === 0;
   setFlagsFromString(HEAP_FLAG);
   const kernel = new FuseKernel(system.native, mounted.fd, (errno) =>
     log(`a reply could not be sent (errno ${errno})`),
@@ -113,12 +114,11 @@ async function serve(serving: Serving): Promise<boolean> {
   const files = new FileSystem({
     system,
     history,
-    jobs,
+    decoder: await decoderOf(system, settings.workers),
     kernel,
     current: settings.recentSet,
     log,
-    // Root may read everything, so that only the keeping of ACLs remains of these checks.
-    checksAcls: checksPermissions || isRoot,
+    checksAcls,
     space: () => spaceOf(system, lasting),
     onFailure: () => lasting.lookAfterFailure(),
   });
@@ -126,6 +126,7 @@ async function serve(serving: Serving): Promise<boolean> {
   let isOver = false;
   const ended = new Promise<void>((resolve) => {
     kernel.listen(
+      files.attributeAnswers,
       (memory, offset, bytes) => files.batch(memory, offset, bytes),
       () => {
         isOver = true;

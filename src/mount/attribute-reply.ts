@@ -1,0 +1,16 @@
+/** Replies to questions for extended attributes. */
+import type { HistoryEntry } from '../history/index.js';
+import { readAttributes } from '../model/index.js';
+import { Errno, FuseError } from './protocol.js';
+
+/** Returns the value of an attribute, or without a name the names of all. Throws ENODATA if the entry lacks it. */
+export function attributeReply(entry: HistoryEntry, name: Buffer | undefined): Buffer {
+  const all = readAttributes(entry.attributes);
+  if (name === undefined) {
+    const end = Buffer.alloc(1);
+    return Buffer.concat(all.flatMap((one) => [one.name, end]));
+  }
+  const value = all.find((one) => one.name.equals(name))?.value;
+  if (value === undefined) throw new FuseError(Errno.ENODATA);
+  return value;
+}

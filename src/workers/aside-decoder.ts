@@ -1,0 +1,152 @@
+/**
+ * Reads and decodes records on threads of libuv's pool. They share the memory of the process, where a worker thread has
+ * a heap and compiled code of its own.
+ */
+import path from 'node:path';
+import { asTardisError, TardisError } from '../errors/index.js';
+import { releaseAll, releaseBuffers } from '../model/index.js';
+import {
+  changedRecord,
+  Codec,
+  decode,
+  type ObjectReader,
+  openSealed,
+  type SealedBody,
+  unreadable,
+} from '../store/index.js';
+import { AsideOutcome, NO_BODY_CIPHER, type System } from '../system/index.js';
+import { digestContents, memoryReader } from './decode-job.js';
+import { decodeRecord, type DecodingSteps } from './decode-record.js';
+import type { DecodeInput, DecodeOutput, Decoder } from './jobs.js';
+
+const NOTHING = Buffer.alloc(0);
+
+export class AsideDecoder implements Decoder {
+  private running = 0;
+  private readonly waiting: (() => void)[] = [];
+  private readonly system: System;
+  private readonly mostAtOnce: number;
+
+  /** `mostAtOnce`: number of records that are decoded at once. The others wait, without memory of their own. */
+  constructor(system: System, mostAtOnce: number) {
+    this.system = system;
+    this.mostAtOnce = mostAtOnce;
+  }
+
+  async run(
+    _name: 'decode',
+    input: DecodeInput,
+    transfer: readonly ArrayBuffer[] = [],
+  ): Promise<{ readonly output: DecodeOutput }> {
+    await this.turn();
+    try {
+      return { output: await this.decoded(input) };
+    } catch (error) {
+      throw asTardisError(error, 'decoding');
+    } finally {
+      releaseBuffers(transfer);
+      this.pass();
+    }
+  }
+
+  private async turn(): Promise<void> {
+    if (this.running < this.mostAtOnce) {
+      this.running += 1;
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      this.waiting.push(resolve);
+    });
+  }
+
+  /** Passes the place of a record that is done to the one that waits longest. */
+  private pass(): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.running -= 1;
+    else next();
+  }
+
+  private async decoded(input: DecodeInput): Promise<DecodeOutput> {
+    const { system } = this;
+    const { source, keys } = input;
+    const backend =
+      'directory' in source
+        ? new AsideReader(system, source.directory.path)
+        : memoryReader(source.stored);
+    const rooms: Buffer[] = [];
+    try {
+      const from = { backend, native: system.native, keys };
+      return await decodeRecord(input, from, system, stepsAside(system, rooms));
+    } finally {
+      backend.close();
+      releaseAll(rooms);
+    }
+  }
+}
+
+/** Reads objects of a client's directory without blocking this thread. */
+class AsideReader implements ObjectReader {
+  private readonly system: System;
+  private readonly root: string;
+  private opened: { readonly name: string; readonly fd: number } | undefined;
+
+  constructor(system: System, root: string) {
+    this.system = system;
+    this.root = root;
+  }
+
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    const { files, native } = this.system;
+    try {
+      if (this.opened?.name !== name) {
+        this.close();
+        this.opened = { name, fd: files.open(path.join(this.root, name), 'read') };
+      }
+      return await native.readAside(this.opened.fd, position, target.subarray(0, bytes));
+    } catch (error) {
+      throw unreadable(error, name);
+    }
+  }
+
+  close(): void {
+    if (this.opened !== undefined) this.system.files.close(this.opened.fd);
+    this.opened = undefined;
+  }
+}
+
+function stepsAside({ native }: System, rooms: Buffer[]): DecodingSteps {
+  return {
+    room: (bytes) => {
+      const room = Buffer.allocUnsafeSlow(bytes);
+      rooms.push(room);
+      return room;
+    },
+    decode: async (codec, sealed, target, contents) => {
+      if (codec !== Codec.none && codec !== Codec.zstd) {
+        // The addon has no other codecs.
+        decode(codec, openSealed(native, sealed), target);
+        digestContents(native, target, contents);
+        return;
+      }
+      const { cipher, key, nonce, also } = openingOf(sealed);
+      const { body } = sealed;
+      requireDecoded(
+        await native.decodeAside(cipher, key, nonce, also, body, codec, target, contents),
+      );
+    },
+  };
+}
+
+function openingOf({ opening }: SealedBody): NonNullable<SealedBody['opening']> | typeof PLAIN {
+  return opening ?? PLAIN;
+}
+
+const PLAIN = { cipher: NO_BODY_CIPHER, key: NOTHING, nonce: NOTHING, also: NOTHING } as const;
+
+function requireDecoded(outcome: number): void {
+  if (outcome === AsideOutcome.decoded) return;
+  if (outcome === AsideOutcome.changed) throw changedRecord();
+  const isBroken = outcome === AsideOutcome.broken;
+  const what = isBroken ? 'are broken' : 'decode to another length';
+  throw new TardisError('RECORD_DAMAGED', `compressed bytes ${what}`);
+}

@@ -1,0 +1,120 @@
+/** Decodes one stored record, or one chunk of a large one, with steps that may run in this thread or in another. */
+import { fetchHead, fetchRecord, headIn, type RecordSource } from '../delta/index.js';
+import { TardisError } from '../errors/index.js';
+import { contentDigest, DIGEST_BYTES, Scheme } from '../model/index.js';
+import {
+  Codec,
+  type CodecNumber,
+  MAX_FRAME_RAW_BYTES,
+  readContentIndex,
+  readFrameIndex,
+  readHeader,
+  RECORD_CHUNKED,
+  RECORD_HEADER_BYTES,
+  RecordCipher,
+  type RecordHeader,
+  RecordKind,
+  type SealedBody,
+  sealedBody,
+  sealedChunk,
+  STREAM_CHUNK_BYTES,
+} from '../store/index.js';
+import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
+import type { ChunkToDecode, DecodeInput, DecodeOutput } from './jobs.js';
+
+const NOTHING = Buffer.alloc(0);
+const CHUNKED: DecodeOutput = { isWhole: false, bytes: NOTHING, digests: NOTHING };
+
+/** The steps that take time. */
+export interface DecodingSteps {
+  /** Returns memory for stored bytes, which the next call may reuse. */
+  room(bytes: number): Buffer;
+  /**
+   * Decrypts and decodes a body into `target`, which has exactly the decoded length. Each row of `contents` has an offset
+   * and a size, and receives the SHA-256 of those bytes. Throws RECORD_DAMAGED.
+   */
+  decode(
+    codec: CodecNumber,
+    sealed: SealedBody,
+    target: Buffer,
+    contents: Buffer,
+  ): Promise<void> | void;
+}
+
+/** Decodes what the input selects, from the records of `from`. Throws RECORD_DAMAGED, IO_FAILED. */
+export async function decodeRecord(
+  input: DecodeInput,
+  from: RecordSource,
+  system: System,
+  steps: DecodingSteps,
+): Promise<DecodeOutput> {
+  return input.chunk === undefined
+    ? wholeRecord(input, from, system, steps)
+    : chunkOf(input, input.chunk, from, steps);
+}
+
+async function wholeRecord(
+  { record, source }: DecodeInput,
+  from: RecordSource,
+  system: System,
+  steps: DecodingSteps,
+): Promise<DecodeOutput> {
+  // A record that is probably chunked is not read in vain.
+  if (record.recordBytes > STREAM_CHUNK_BYTES && 'directory' in source) {
+    const head = await fetchHead(from, record);
+    if ((head.header.flags & RECORD_CHUNKED) !== 0) return CHUNKED;
+  }
+  const stored = steps.room(record.recordBytes);
+  await fetchRecord(from.backend, record, 0, stored);
+  const { header, cipher } = headIn(from, record, stored);
+  if ((header.flags & RECORD_CHUNKED) !== 0) return CHUNKED;
+  if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
+    throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} claims to be too large`);
+  }
+  const digests = contentsOf(stored, header);
+  const bytes = Buffer.allocUnsafeSlow(header.rawBytes);
+  await steps.decode(header.codec, sealedBody(stored, header, cipher), bytes, digests);
+  for (let at = 0; at < digests.length; at += CONTENT_ROW_BYTES) {
+    contentDigest(system.native, from.keys, digests, at);
+  }
+  return { isWhole: true, bytes, digests };
+}
+
+/** Returns a row for each content of a record. Kinds of records without contents have none. Throws RECORD_DAMAGED. */
+function contentsOf(stored: Buffer, header: RecordHeader): Buffer {
+  const index = stored.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + header.indexBytes);
+  const isContent = header.kind === RecordKind.content || header.kind === RecordKind.part;
+  let contents: readonly { readonly offset: number; readonly sizeBytes: number }[] = [];
+  if (header.kind === RecordKind.frame) contents = readFrameIndex(header, index);
+  else if (isContent) contents = [{ offset: 0, sizeBytes: readContentIndex(index).sizeBytes }];
+  const rows = Buffer.allocUnsafeSlow(contents.length * CONTENT_ROW_BYTES);
+  let at = 0;
+  for (const { offset, sizeBytes } of contents) {
+    if (offset + sizeBytes > header.rawBytes) {
+      throw new TardisError('RECORD_DAMAGED', 'a content is longer than its record');
+    }
+    rows.writeUInt32LE(offset, at + DIGEST_BYTES);
+    rows.writeUInt32LE(sizeBytes, at + DIGEST_BYTES + 4);
+    at += CONTENT_ROW_BYTES;
+  }
+  return rows;
+}
+
+async function chunkOf(
+  { record }: DecodeInput,
+  chunk: ChunkToDecode,
+  { backend, native, keys }: RecordSource,
+  steps: DecodingSteps,
+): Promise<DecodeOutput> {
+  const head = Buffer.from(chunk.head.buffer, chunk.head.byteOffset, chunk.head.byteLength);
+  const header = readHeader(head, 0);
+  if (header === undefined) throw new TardisError('RECORD_DAMAGED', 'a record has no header');
+  const isPlain = header.scheme === Scheme.plain;
+  const cipher = isPlain || keys === undefined ? undefined : new RecordCipher(native, keys, header);
+  const stored = steps.room(chunk.storedBytes);
+  await fetchRecord(backend, record, chunk.at, stored);
+  const bytes = Buffer.allocUnsafeSlow(chunk.sizeBytes);
+  const sealed = sealedChunk(chunk, stored, cipher && { cipher, number: chunk.number });
+  await steps.decode(chunk.isRaw ? Codec.none : header.codec, sealed, bytes, NOTHING);
+  return { isWhole: true, bytes, digests: NOTHING };
+}

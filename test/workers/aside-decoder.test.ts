@@ -1,0 +1,107 @@
+/** Decoding on threads of libuv's pool: it gives what a job gives, and the same errors. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { asTardisError } from '../../src/errors/index.js';
+import { Codec, type CodecNumber } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { AsideDecoder, type DecodeInput, InlineJobs } from '../../src/workers/index.js';
+import { chunkedRecord, contentRecord, frameRecord, sliced } from '../helpers/records.js';
+import { noise, scratch, text } from '../helpers/tree.js';
+
+const AT_ONCE = 2;
+const system = nodeSystem();
+
+/** A directory of a client with one object. */
+class Lab {
+  readonly home: string;
+
+  constructor(t: ExecutionContext) {
+    this.home = scratch(t);
+    fs.mkdirSync(path.join(this.home, 'packs'));
+  }
+
+  /** Writes a record behind other bytes; returns what decodes it. */
+  input(record: Buffer, object = 'packs/1'): DecodeInput {
+    fs.writeFileSync(path.join(this.home, object), Buffer.concat([Buffer.alloc(100), record]));
+    const directory = { path: this.home, client: 'me', catalogPath: '' };
+    return {
+      source: { directory },
+      record: { object, position: 100, recordBytes: record.length },
+    };
+  }
+}
+
+function recordsOf(codec: CodecNumber): Buffer[] {
+  const compression = { codec, level: 1 };
+  const { source, slices } = sliced([text(1, 5000), Buffer.alloc(0), text(2, 70_000)], 9);
+  const content = text(3, 300_000);
+  const [whole] = sliced([content]).slices;
+  return [frameRecord(source, slices, compression), contentRecord(content, whole!, compression)];
+}
+
+for (const codec of [Codec.none, Codec.zstd, Codec.zlib, Codec.snappy]) {
+  test(`records of codec ${codec} are decoded as by a job`, async (t) => {
+    const lab = new Lab(t);
+    for (const record of recordsOf(codec)) {
+      const input = lab.input(record);
+      const { output } = await new AsideDecoder(system, AT_ONCE).run('decode', input);
+      const wanted = await new InlineJobs(system).run('decode', input);
+      t.deepEqual(output, wanted.output);
+      t.true(output.isWhole && output.digests.length > 0);
+      const stored = { ...input, source: { stored: Buffer.from(record) } };
+      t.deepEqual((await new AsideDecoder(system, AT_ONCE).run('decode', stored)).output, output);
+    }
+  });
+}
+
+test('a record in chunks is recognized', async (t) => {
+  const lab = new Lab(t);
+  const input = lab.input(chunkedRecord(text(1, 50_000), 10_000, Codec.zstd));
+  t.false((await new AsideDecoder(system, AT_ONCE).run('decode', input)).output.isWhole);
+});
+
+test('each flipped byte of a record fails, or changes its digests, as in a job', async (t) => {
+  const lab = new Lab(t);
+  const { source, slices } = sliced([text(1, 900), noise(2, 300)]);
+  const record = frameRecord(source, slices, { codec: Codec.zstd, level: 1 });
+  const decoder = new AsideDecoder(system, AT_ONCE);
+  const jobs = new InlineJobs(system);
+  for (let at = 0; at < record.length; at += 7) {
+    const damaged = Buffer.from(record);
+    damaged[at]! ^= 0x10;
+    const input = lab.input(damaged);
+    const result = async (one: typeof decoder | typeof jobs): Promise<unknown> => {
+      try {
+        return (await one.run('decode', input)).output;
+      } catch (error) {
+        return asTardisError(error).code;
+      }
+    };
+    t.deepEqual(await result(decoder), await result(jobs), `byte ${at}`);
+  }
+});
+
+test('a missing object is one that may have been moved, in each way to decode', async (t) => {
+  const lab = new Lab(t);
+  const input = lab.input(recordsOf(Codec.zstd)[0]!);
+  fs.rmSync(path.join(lab.home, 'packs/1'));
+  for (const one of [new AsideDecoder(system, AT_ONCE), new InlineJobs(system)]) {
+    const error = await t.throwsAsync(one.run('decode', input));
+    t.like(error, { code: 'RECORD_DAMAGED', context: { isGone: true } });
+  }
+});
+
+test('many records at once are decoded, each once it has its turn', async (t) => {
+  const lab = new Lab(t);
+  const inputs = Array.from({ length: 20 }, (_, n) => {
+    const content = text(n, 10_000 + n);
+    const compression = { codec: Codec.zstd, level: 1 };
+    return lab.input(contentRecord(content, sliced([content]).slices[0]!, compression), `p${n}`);
+  });
+  const decoder = new AsideDecoder(system, AT_ONCE);
+  const outputs = await Promise.all(inputs.map((input) => decoder.run('decode', input)));
+  for (const [n, { output }] of outputs.entries()) {
+    t.true(Buffer.from(output.bytes).equals(text(n, 10_000 + n)), String(n));
+  }
+});
