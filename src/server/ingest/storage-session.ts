@@ -81,7 +81,8 @@ export class StorageSession implements StorageHandle {
     this.directory = directory;
     this.trust = new Trust(store.catalog, options.account);
     const answer: Answer = (name, head) => this.answer(name, head);
-    this.offers = new BasisOffers(system, store, options.deltas, this.trust, answer);
+    const deltas = { ...options.deltas, isFar: directory.bucket !== undefined };
+    this.offers = new BasisOffers(system, store, deltas, this.trust, answer);
     this.large = new IncomingContents(store, this.offers, this.trust);
     this.room = new SpaceLimits(store, this.large);
     this.receipts = new Receipts((upTo, bytes) => this.acknowledge(upTo, bytes));

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { displayText } from '../../model/index.js';
 import {
   FileSystem,
   FuseKernel,
@@ -11,8 +11,17 @@ import {
   mountAt,
   type Mounted,
 } from '../../mount/index.js';
-import { absolutePath, type DiskSpace, nodeSystem, type System } from '../../system/index.js';
+import { shownStore } from '../../store/index.js';
+import type { Following } from '../../store/writer/index.js';
+import {
+  absolutePath,
+  byteText,
+  type DiskSpace,
+  nodeSystem,
+  type System,
+} from '../../system/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
+import { followBucket } from '../shared/follow-bucket.js';
 import { asksServer } from '../shared/open-history.js';
 import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
@@ -29,6 +38,7 @@ const HEAP_FLAG = '--heap-growing-percent=20';
 /** How often new and deleted sets are looked for while nobody asks for them. */
 const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
+const MS = 1000;
 /** Longest wait for the end of a mount that is in use when it is taken away. */
 const MAX_END_MS = 1000;
 
@@ -48,6 +58,8 @@ export async function serveMount(
 ): Promise<void> {
   const log = logTo(settings);
   const system = nodeSystem();
+  const following = await followBucket(settings, found, log);
+  await following?.refresh(settings.client);
   const lasting = await openLasting(system, settings, found, log);
   const { history } = lasting;
   let isOver = true;
@@ -59,14 +71,18 @@ export async function serveMount(
       settings.defaultPermissions || settings.allowOther || !history.access.isUnrestricted;
     const mounted = await mountAt(system, {
       path,
-      source: asksServer(found) ? settings.server : displayName(settings.database),
+      source: asksServer(found)
+        ? settings.server
+        : displayText(shownStore(byteText(settings.database))),
       allowsOthers: settings.allowOther,
       checksPermissions,
       isNoExec: settings.noExec,
     });
     onReady(); // requests wait until they are answered
-    isOver = await serveWithJobs({ system, settings, lasting, mounted, log, checksPermissions });
+    const serving = { system, settings, following, lasting, mounted, log, checksPermissions };
+    isOver = await serveWithJobs(serving);
   } finally {
+    await following?.close();
     lasting.close();
   }
   if (!isOver) process.exit(0); // waiting for the kernel would keep the process
@@ -75,6 +91,8 @@ export async function serveMount(
 interface Serving {
   readonly system: System;
   readonly settings: MountSettings;
+  /** Given if the store is a bucket. */
+  readonly following: Following | undefined;
   readonly lasting: LastingHistory;
   readonly jobs: JobRunner;
   readonly mounted: Mounted;
@@ -133,14 +151,11 @@ async function serve(serving: Serving): Promise<boolean> {
       },
     );
   });
-  const refreshing = setInterval(
-    () => {
-      refresh(lasting, files).catch((error: unknown) => {
-        log(`the sets cannot be read: ${asTardisError(error).message}`);
-      });
-    },
-    history.isFar ? FAR_REFRESH_MS : LOCAL_REFRESH_MS,
-  );
+  const refreshing = setInterval(() => {
+    refresh(serving, files).catch((error: unknown) => {
+      log(`the sets cannot be read: ${asTardisError(error).message}`);
+    });
+  }, refreshMs(serving));
   try {
     if (!settings.foreground) process.stderr.destroy();
     await Promise.race([ended, interrupted(mounted, ended, log)]);
@@ -176,7 +191,16 @@ function later(ms: number): Promise<void> {
   });
 }
 
-async function refresh(lasting: LastingHistory, files: FileSystem): Promise<void> {
+function refreshMs({ settings, following, lasting }: Serving): number {
+  if (following !== undefined) return settings.refreshSeconds * MS;
+  return lasting.history.isFar ? FAR_REFRESH_MS : LOCAL_REFRESH_MS;
+}
+
+async function refresh(
+  { settings, following, lasting }: Serving,
+  files: FileSystem,
+): Promise<void> {
+  await following?.attempt(settings.client);
   if (await lasting.look()) await files.refresh();
 }
 
