@@ -1,7 +1,7 @@
 /**
  * Reads objects in few requests for readers that ask for small pieces. A piece that follows an earlier one is fetched
- * together with what comes behind it, and ranges grow while that goes on; other pieces are fetched almost exactly. What
- * was fetched is kept for a while: objects never change.
+ * together with what comes behind it, and ranges grow while that goes on; in a long run, the next range is fetched
+ * before it is asked for. Other pieces are fetched almost exactly. What was fetched is kept for a while: objects never change.
  */
 
 /** Fills `target` with bytes of an object, and returns their number: fewer only at its end. */
@@ -50,12 +50,13 @@ export class JoinedReads {
       at = range.at + range.bytes;
     }
     let done = 0;
-    for (const { at, bytes: wanted, data } of needed) {
-      const here = await data;
-      const part = here.subarray(position + done - at, end - at);
+    for (const range of needed) {
+      const here = await range.data;
+      const part = here.subarray(position + done - range.at, end - range.at);
       target.set(part, done);
       done += part.length;
-      if (here.length < wanted) break;
+      if (here.length < range.bytes) break;
+      if (range.bytes >= MOST_RANGE_BYTES) this.fetchNext(range);
     }
     return done;
   }
@@ -72,6 +73,13 @@ export class JoinedReads {
     const [range] = this.ranges.splice(index, 1);
     this.ranges.push(range!);
     return range;
+  }
+
+  /** Begins to fetch what follows a range of the largest size, so that a long run need not wait for each range. */
+  private fetchNext({ name, at, bytes }: Range): void {
+    const next = at + bytes;
+    const isBegun = this.ranges.some((range) => range.name === name && covers(range, next));
+    if (!isBegun && this.makeRoom(MOST_RANGE_BYTES)) this.begin(name, next, 1);
   }
 
   private begin(name: string, at: number, bytes: number): Range {

@@ -34,7 +34,7 @@ test('neighbours are fetched together, in ranges that grow', async (t) => {
   const objects = new Objects();
   for (let at = 0; at < objects.bytes.length; at += 40 * KIB)
     t.true(await objects.read(at, 40 * KIB));
-  // 64 KiB, 128 KiB, …, 2 MiB, and then 4 MiB each
+  // 64 KiB, 128 KiB, …, 2 MiB, and then 4 MiB each; the last one is known to be the end
   t.is(objects.asked.length, 9);
   t.true(objects.asked.every(({ bytes }) => bytes <= 4 * MIB));
 });
@@ -47,6 +47,15 @@ test('neighbours that are read at once share their ranges', async (t) => {
   t.true((await Promise.all(reads)).every(Boolean));
   t.is(objects.asked.length, 6);
   t.is(objects.askedBytes, 512 * KIB + MIB + 2 * MIB + 3 * 4 * MIB);
+});
+
+test('a long run has its next range before it asks for it', async (t) => {
+  const objects = new Objects();
+  let at = 0;
+  for (; at < 5 * MIB; at += 512 * KIB) t.true(await objects.read(at, 512 * KIB));
+  const before = objects.asked.at(-1)!;
+  t.is(before.position + before.bytes, 11.5 * MIB);
+  t.true(at < before.position);
 });
 
 test('pieces apart from each other are fetched almost exactly', async (t) => {
