@@ -1,11 +1,13 @@
 import { randomFillSync } from 'node:crypto';
 import { openBucket, type ObjectStore } from '../src/store/objects/index.js';
 import { nodeSystem } from '../src/system/index.js';
-import { type Gateway, startGateway, whyNoGateway } from '../test/support/radosgw.js';
+import { startGateway, whyNoGateway } from '../test/support/radosgw.js';
 import { BUCKET, KEYS, S3Server } from '../test/support/s3-server.js';
 import type { Answer } from './answer.js';
+import { type BucketBackups, bucketBackups } from './bucket-backups.js';
 import { median } from './figures.js';
 import type { Options } from './options.js';
+import type { Workplace } from './workplace.js';
 
 const MIB = 1 << 20;
 const PACK_MIB = 32;
@@ -26,13 +28,19 @@ interface Figures {
   readonly getMs: number;
 }
 
-/** Measures what a bucket takes and gives, without a backup: at a server in this process, and at a real gateway. */
+/**
+ * Measures what a bucket takes and gives: at a server in this process, and at a real gateway. At the gateway, backups
+ * and restores are measured, too.
+ */
 export async function bucket(
+  workplace: Workplace,
+  checkout: string,
   options: Options & { readonly bucketMib: number },
   say: (line: string) => void,
 ): Promise<Answer> {
   const why = whyNoGateway();
   const all: Figures[] = [];
+  let backups: BucketBackups | undefined;
   const server = await S3Server.start();
   say('measuring a server in this process');
   all.push(await measured('in process', server.url, options));
@@ -40,11 +48,52 @@ export async function bucket(
   if (why === undefined) {
     say('starting radosgw with its data in memory');
     const gateway = await startGateway();
-    all.push(await measuredAt(gateway, options, say));
+    try {
+      say('measuring radosgw');
+      all.push(await measured('radosgw', gateway.url, options));
+      backups = await bucketBackups({ workplace, checkout, options, say }, gateway.url);
+    } finally {
+      await gateway.stop();
+    }
   }
-  const missing = `radosgw is left out: ${why}`;
+  return answerOf(all, backups, why);
+}
+
+function answerOf(
+  all: readonly Figures[],
+  backups: BucketBackups | undefined,
+  why: string | undefined,
+): Answer {
+  const services = servicesOf(all);
+  if (backups === undefined) {
+    const notes = [SHARED, `radosgw and backups are left out: ${why}`];
+    return { ...services, question: 'bucket', verdicts: [], notes, figures: all, plots: [] };
+  }
+  const { figures, ...table } = backups;
   return {
+    ...table,
     question: 'bucket',
+    notes: [
+      services.about,
+      ...all.map((one) => `${one.service}: ${inWords(one)}`),
+      SHARED,
+      'a ratio is the median of pairs; the requests are counted at a server in this process, without the examination of a new bucket',
+    ],
+    figures: { services: all, backups: figures },
+    plots: [],
+  };
+}
+
+const SHARED = 'the server in this process shares its thread with the client';
+
+function inWords({ putMibPerS, getMibPerS, smallPutsPerS, smallGetsPerS, putMs, getMs }: Figures) {
+  const whole = [putMibPerS, getMibPerS, smallPutsPerS, smallGetsPerS].map((one) => one.toFixed(0));
+  const [put, get, puts, gets] = whole;
+  return `PUT ${put} MiB/s, GET ${get} MiB/s, ${puts} small PUT/s, ${gets} small GET/s; one PUT ${putMs.toFixed(1)} ms, one GET ${getMs.toFixed(1)} ms`;
+}
+
+function servicesOf(all: readonly Figures[]): Pick<Answer, 'about' | 'headings' | 'rows'> {
+  return {
     about: `what a bucket takes and gives: packs of ${PACK_MIB} MiB and ranges of ${RANGE_MIB} MiB by ${AT_ONCE.large} at once, objects of ${SMALL_BYTES} bytes by ${AT_ONCE.small}`,
     headings: ['service', 'PUT MiB/s', 'GET MiB/s', 'PUT/s', 'GET/s', 'one PUT ms', 'one GET ms'],
     rows: all.map(({ service, ...figures }) => [
@@ -54,27 +103,7 @@ export async function bucket(
       ),
       ...[figures.putMs, figures.getMs].map((figure) => figure.toFixed(1)),
     ]),
-    verdicts: [],
-    notes: [
-      'the server in this process shares its thread with the client',
-      ...(why === undefined ? [] : [missing]),
-    ],
-    figures: all,
-    plots: [],
   };
-}
-
-async function measuredAt(
-  gateway: Gateway,
-  options: Options & { readonly bucketMib: number },
-  say: (line: string) => void,
-): Promise<Figures> {
-  try {
-    say('measuring radosgw');
-    return await measured('radosgw', gateway.url, options);
-  } finally {
-    await gateway.stop();
-  }
 }
 
 /** Measures a service in some rounds; the figures are medians. */

@@ -72,7 +72,7 @@ async function ask(options: Options): Promise<boolean> {
     const { releases: asked, sets: count, mount: read, webMib, bucketMib } = options;
     if (bucketMib !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        bucket({ ...options, bucketMib }, say),
+        bucket(workplace, checkout, { ...options, bucketMib }, say),
       );
     }
     if (webMib !== undefined) {

@@ -100,8 +100,8 @@ questions about this tool alone
   --sets N         what questions about N sets of a tree cost, and deleting most of them (400 and --files 1000000 are meant)
   --web            what the web doors cost: a directory, a range, a zip archive, 200 readers, a backup beside them
                    (--mib 1024 --files 1000000 is meant; 64 and 2000 if not given)
-  --bucket         what a bucket takes and gives: a server in this process, and radosgw if it is installed
-                   (--mib 1024 is meant; 128 if not given)
+  --bucket         what a bucket takes and gives: a server in this process, and radosgw if it is installed; there also
+                   backups, beside those in a directory and those of restic (--mib 1024 is meant; 128 if not given)
   --mib N          mebibytes of the zip archive of --web, or of the packs of --bucket
 
 the tree

@@ -29,6 +29,7 @@ const ENTRIES = [
   ['src/server/storage/storage-thread.ts'],
   ['src/server/jobs/job-thread.ts'],
   ['src/workers/thread-entry.ts'],
+  ['src/store/writer/catch-up-thread.ts'],
 ];
 
 /**

@@ -1,14 +1,13 @@
 /** Settings of stores in buckets (S3). Missing ones are taken from the environment of other S3 tools. */
 import type { SettingTable } from './row.js';
-import { REPORTING, type Tool } from './tools.js';
+import { READERS, REPORTING, type Tool } from './tools.js';
 
 /** Commands that work with a bucket. The others need a directory as their store. */
 export const BUCKET_TOOLS = [
   'tardis',
   'tardisd',
-  'lstardis',
-  'regenerate',
-  'tardiff',
+  'tardisremote',
+  ...READERS,
   'sonic list',
   'sonic check',
   'sonic clients',
@@ -24,6 +23,7 @@ export const BUCKET_ROWS = {
     flags: '--endpoint <url>',
     variable: 'TARDIS_ENDPOINT',
     clientKey: 'Endpoint',
+    serverKey: 'Endpoint',
     help: 'URL of the S3 interface (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile, or that of AWS)',
     test: 'sonic bucket finds its endpoint and region by option, variable and key',
   },
@@ -33,6 +33,7 @@ export const BUCKET_ROWS = {
     flags: '--region <name>',
     variable: 'TARDIS_REGION',
     clientKey: 'Region',
+    serverKey: 'Region',
     help: 'region of the bucket (default: AWS_REGION, AWS_DEFAULT_REGION, the profile, or us-east-1)',
     test: 'sonic bucket finds its endpoint and region by option, variable and key',
   },
@@ -43,6 +44,7 @@ export const BUCKET_ROWS = {
     tools: BUCKET_TOOLS,
     flags: '--addressing <where>',
     clientKey: 'Addressing',
+    serverKey: 'Addressing',
     help: 'where the name of the bucket is in its URL: path, host, or auto (host at AWS, otherwise path)',
     test: 'sonic bucket puts the name of the bucket into path or host, by --addressing',
   },
@@ -52,6 +54,7 @@ export const BUCKET_ROWS = {
     flags: '--bucket-ca <file>',
     variable: 'TARDIS_BUCKET_CA',
     clientKey: 'BucketCA',
+    serverKey: 'BucketCA',
     help: 'certificates (PEM) that the endpoint is checked with, instead of those that this machine trusts',
     test: 'sonic bucket trusts the given authority, and no other',
   },
@@ -63,7 +66,20 @@ export const BUCKET_ROWS = {
     negatable: true,
     variable: 'TARDIS_SINGLE_WRITER',
     clientKey: 'SingleWriter',
+    serverKey: 'SingleWriter',
     help: 'allow a bucket that ignores If-None-Match; at most one process may then write to it at a time',
     test: 'sonic bucket refuses a store that does not arbitrate, unless there is a single writer',
+  },
+  refreshSeconds: {
+    type: 'seconds',
+    min: 1,
+    max: 86_400,
+    default: 30,
+    tools: ['tardisfs', 'tardis-web', 'tardisremote'],
+    flags: '--refresh <seconds>',
+    clientKey: 'Refresh',
+    serverKey: 'Refresh',
+    help: 'with a store in a bucket: how often to look for what other machines have stored since; a look takes two requests',
+    test: 'a mount of a bucket shows what another machine stores, after Refresh',
   },
 } as const satisfies SettingTable;

@@ -1,3 +1,4 @@
+export { BUCKET_ERRORS } from './bucket-errors.js';
 export { cleanUp } from './clean-up.js';
 export type { ErrorKind, ErrorRow } from './error-row.js';
 export { Opened } from './opened.js';

@@ -25,9 +25,10 @@ export {
 export { type ClientMedium, mediumOf, withClient } from './client/medium.js';
 export { parseCommitObject } from './log/commit-object.js';
 export { logPack } from './log/names.js';
-export { type BucketAccess, bucketAt, useBucket } from './log/bucket-access.js';
+export { type BucketAccess, bucketAt, shownStore, useBucket } from './log/bucket-access.js';
+export { JoinedReads } from './log/joined-reads.js';
 export { readClientNote, writeClientNote } from './log/client-notes.js';
-export { clientsIn, fetchClient } from './log/client-object.js';
+export { clientsIn, fetchClient, requireClientList } from './log/client-object.js';
 export { closeSharedStores, shareStore } from './log/shared-stores.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {

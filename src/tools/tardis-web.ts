@@ -8,6 +8,7 @@ import { archiveRoute } from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
 import { type LocalServer, serveLocally } from '../web/local/index.js';
 import { openJobs } from '../workers/index.js';
+import { followBucket } from './shared/follow-bucket.js';
 import { clientPlace } from './shared/local-store.js';
 import { asksServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
@@ -29,7 +30,12 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
     process.stderr.write(`tardis-web: ${line}\n`);
   };
   const system = nodeSystem();
+  const following = await followBucket(settings, found, tell);
+  await following?.refresh(settings.client);
   const history = await openHistory(system, settings, found, { tell });
+  const looking = setInterval(() => {
+    void following?.attempt(settings.client); // never rejects
+  }, settings.refreshSeconds * MS);
   try {
     if (settings.allowUnproven) history.acceptUnproven?.();
     await history.sets(); // a store that cannot be read is not shown
@@ -69,6 +75,8 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
     const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
     return isDoubtful && history.doubts.length > 0 ? PARTLY : 0;
   } finally {
+    clearInterval(looking);
+    await following?.close();
     history.close();
   }
 }

@@ -1,8 +1,9 @@
 /** Implements `tardisremote`, which serves the clients of a store over HTTP, for reading. */
 import net from 'node:net';
-import { configInvalid, type Found, type Settings } from '../config/index.js';
+import { configInvalid, type Found, isBucket, type Settings } from '../config/index.js';
 import { TardisError } from '../errors/index.js';
-import { checkStore } from '../store/index.js';
+import { checkStore, closeSharedStores, shownStore } from '../store/index.js';
+import type { Following } from '../store/writer/index.js';
 import {
   absolutePath,
   byteText,
@@ -12,6 +13,7 @@ import {
   type System,
 } from '../system/index.js';
 import { isInBackground, reportToStarter } from './shared/background.js';
+import { followBucket } from './shared/follow-bucket.js';
 import { jsonText } from './shared/json-text.js';
 import { JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { endingSignals } from './shared/signals.js';
@@ -27,21 +29,25 @@ const command = toolCommand({ tool: 'tardisremote', isWork: true, run: start });
 
 type RemoteSettings = Settings<'tardisremote'>;
 
-async function start(settings: RemoteSettings, _: ReadonlyMap<string, Found>): Promise<void> {
+type FoundSettings = ReadonlyMap<string, Found>;
+
+async function start(settings: RemoteSettings, found: FoundSettings): Promise<void> {
   const { remotePidFile: pidFile, logFile } = settings;
   if (settings.daemon && !isInBackground()) {
     await goToBackground({ pidFile, logFile });
     return;
   }
   try {
-    await serve(settings);
+    await serve(settings, found);
   } catch (error) {
     reportToStarter(error);
     throw error;
   }
 }
 
-async function serve(settings: RemoteSettings): Promise<void> {
+async function serve(given: RemoteSettings, found: FoundSettings): Promise<void> {
+  let settings = given;
+  let following: Following | undefined;
   const host = listenHost(settings);
   const log = await openLog(settings);
   const { remotePidFile, compress, allowCache: allowsCache, trustedProxies } = settings;
@@ -51,7 +57,11 @@ async function serve(settings: RemoteSettings): Promise<void> {
     const certificate = await certificateOf(settings); // may be readable by root only
     becomeUser(settings);
     const system = nodeSystem();
-    const { source, shown } = sourceOf(settings, system);
+    settings = await entered(settings, found); // its cache is that user's
+    const note = (line: string): void => log.error(line);
+    following = await followBucket(settings, found, note);
+    await following?.requireBucket();
+    const { source, shown } = sourceOf(settings, system, following);
     const place = { host, port: settings.remotePort, certificate };
     const options = { source, compress, allowsCache, trustedProxies, log, place };
     const remote = await startRemote(system, options);
@@ -63,14 +73,24 @@ async function serve(settings: RemoteSettings): Promise<void> {
     await ended;
     await remote.close();
   } finally {
+    await following?.close();
+    await closeSharedStores();
     pidFile?.remove();
   }
+}
+
+/** Returns the settings with a directory that stands for the store, if the store is a bucket. Throws STORE_NOT_WRITABLE. */
+async function entered(settings: RemoteSettings, found: FoundSettings): Promise<RemoteSettings> {
+  if (settings.readServer !== undefined || !isBucket(found.get('database'))) return settings;
+  const { enterBucket } = await import('./shared/bucket-store.js'); // most stores are directories
+  return { ...settings, database: await enterBucket('tardisremote', settings, found) };
 }
 
 /** Returns what is served, and the fields that name it. Throws NO_SUCH_STORE, CONFIG_INVALID. */
 function sourceOf(
   { readServer, serverCertificate, database, catalogFile }: RemoteSettings,
   system: System,
+  following: Following | undefined,
 ): { source: RemoteOptions['source']; shown: Readonly<Record<string, string>> } {
   if (readServer !== undefined) {
     const server = serverSource(readServer, serverCertificate);
@@ -78,7 +98,7 @@ function sourceOf(
   }
   const store = byteText(absolutePath(database));
   checkStore(system, store, false);
-  return { source: { store, catalogFile }, shown: { store } };
+  return { source: { store, catalogFile, following }, shown: { store: shownStore(store) } };
 }
 
 /** Returns the address to listen on. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED. */

@@ -102,7 +102,6 @@ test('sonic bucket tells what is wrong, and never shows a secret', async (t) => 
 test('a command that needs a directory refuses a bucket', async (t) => {
   for (const [tool, ...words] of [
     ['tardis', '/tmp'],
-    ['tardisremote', '--insecure-tcp'],
     ['sonic', 'purge'],
     ['tardisd', '--insecure-tcp'],
   ] as const) {

@@ -10,7 +10,11 @@ import {
   useBucket,
 } from '../../src/store/index.js';
 import { catchUp } from '../../src/store/writer/index.js';
-import { MemoryObjectStore, type Objects } from '../support/memory-object-store.js';
+import {
+  type BeforeRequest,
+  MemoryObjectStore,
+  type Objects,
+} from '../support/memory-object-store.js';
 import { type HistoryLab, openHere } from './history-lab.js';
 import { inlineSystem, SMALL_STORE } from './inline.js';
 
@@ -18,7 +22,7 @@ const CATALOG = 'tardis.db';
 let machines = 0;
 
 /** Returns a machine that reaches the objects. */
-function machine(home: string, objects: Objects): BucketAccess {
+export function machine(home: string, objects: Objects, before?: BeforeRequest): BucketAccess {
   machines += 1;
   const cache = path.join(home, `machine-${machines}`);
   const place = { bucket: 'test', prefix: '' };
@@ -29,7 +33,7 @@ function machine(home: string, objects: Objects): BucketAccess {
     place,
     settings: {},
   };
-  const store = new MemoryObjectStore(objects);
+  const store = new MemoryObjectStore(objects, before);
   shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
   useBucket(access);
   inlineSystem().files.makeDirectory(cache);

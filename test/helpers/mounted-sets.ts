@@ -175,8 +175,8 @@ export function everything(): TreeNode[] {
 }
 
 /** Runs a program among the mounts; returns its output. */
-export function outputOf(lab: Lab, ...words: string[]): Promise<string> {
-  const child = spawn('nsenter', [...among(lab.mounts.mountsOf), ...words]);
+export function outputOf({ mounts }: Pick<Lab, 'mounts'>, ...words: string[]): Promise<string> {
+  const child = spawn('nsenter', [...among(mounts.mountsOf), ...words]);
   let said = '';
   child.stdout.on('data', (more: Buffer) => (said += more.toString('latin1')));
   child.stderr.on('data', (more: Buffer) => (said += more.toString('latin1')));

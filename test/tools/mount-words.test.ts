@@ -15,6 +15,15 @@ test('options of a mount become long options', (t) => {
   t.deepEqual(mountWords(['--options=reconnect=5', '/mnt']), ['--reconnect=5', '/mnt']);
 });
 
+test('a bucket in the place of the source is the store', (t) => {
+  t.deepEqual(mountWords(['s3://bucket/all', '/mnt', '-o', 'rw,client=me']), [
+    '--database=s3://bucket/all',
+    '/mnt',
+    '--client=me',
+  ]);
+  t.deepEqual(mountWords(['/mnt', 's3://bucket/all']), ['/mnt', 's3://bucket/all']);
+});
+
 test('a comma in a value is written after a backslash', (t) => {
   t.deepEqual(mountWords(['-o', String.raw`database=/a\,b,client=x\\y`]), [
     '--database=/a,b',

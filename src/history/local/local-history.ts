@@ -141,6 +141,8 @@ class LocalHistory implements History {
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();
+  /** The records of a client in a bucket, open once: what one reader has fetched serves the others. */
+  private farRecords: ObjectReader | undefined;
   private readonly catalog: Catalog;
   private readonly system: System;
   private readonly place: ClientDirectory;
@@ -367,10 +369,13 @@ class LocalHistory implements History {
   }
 
   objects(): ObjectReader {
-    return mediumOf(this.system, this.place).records();
+    if (!this.isFar) return mediumOf(this.system, this.place).records();
+    const records = (this.farRecords ??= mediumOf(this.system, this.place).records());
+    return { read: (...args) => records.read(...args), close: () => undefined };
   }
 
   close(): void {
+    this.farRecords?.close();
     clearTimeout(this.sliceTimer);
     try {
       this.endSlice();

@@ -20,6 +20,7 @@ import {
   METADATA_FROM,
   RowOffset,
   type RowReader,
+  sameMetadata,
   type SlotNumber,
 } from '../../model/index.js';
 import type { System } from '../../system/index.js';
@@ -38,6 +39,8 @@ export interface DeltaLimits {
   readonly maxChangePercent: number;
   /** True to store everything whole. */
   readonly saveFull: boolean;
+  /** True if the store is a bucket, from which a basis is fetched to make its signature. */
+  readonly isFar?: boolean;
 }
 
 /** Signatures and samples are sent without a request while at most this many bytes of them are in flight. */
@@ -87,6 +90,8 @@ export class BasisOffers {
   consider(slot: SlotState, rows: RowReader, at: number, head: HeadRow): void {
     const { limits, store } = this;
     const { contentId, metadata } = head;
+    // It is only read again because it was young, so a basis would be fetched in vain.
+    if (limits.isFar === true && sameMetadata(metadata, rows, at)) return;
     if (limits.saveFull || limits.maxChain === 0 || this.open.size >= MAX_OPEN_BASES) return;
     if (contentId === undefined || !head.isStored || !this.trust.inContent(contentId)) return;
     const isFile = metadata[RowOffset.type - METADATA_FROM] === EntryType.file;

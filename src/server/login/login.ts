@@ -61,6 +61,8 @@ export interface LoginOptions {
   readonly skipFile?: string;
   readonly attempts?: AttemptLimits;
   readonly challengeAfterMs?: number;
+  /** Brings the small files of a client in a bucket to this machine; the default asks the bucket each time. */
+  readonly fetch?: (client: string) => Promise<void>;
 }
 
 type State = 'open' | 'unknown' | 'keys';
@@ -145,8 +147,7 @@ export class LoginService {
     if (hello.create && account !== '') {
       throw new TardisError('PROTOCOL_VIOLATION', 'an account is of a client that is there');
     }
-    const bucket = bucketAt(this.options.baseDir);
-    if (bucket !== undefined) await fetchClient(this.system, bucket, client);
+    await this.fetch(client);
     const address = addressGroup(channel.peerAddress || undefined);
     const isLimited = channel.kind !== 'unix';
     const isRepeated =
@@ -218,6 +219,13 @@ export class LoginService {
       if (!isThere || !(await this.isBegun(place, keys.length > 0))) throw error;
       return false;
     }
+  }
+
+  private async fetch(client: string): Promise<void> {
+    const { fetch, baseDir } = this.options;
+    const bucket = bucketAt(baseDir);
+    if (bucket === undefined) return;
+    await (fetch === undefined ? fetchClient(this.system, bucket, client) : fetch(client));
   }
 
   /** See isBegunClient. The catalog of a client in a bucket may lack what another machine has stored. */

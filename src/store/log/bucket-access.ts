@@ -10,7 +10,11 @@ export interface BucketAccess {
   /** Directory with what this machine keeps of the store. */
   readonly cache: string;
   readonly place: BucketPlace;
-  readonly settings: BucketSettings & { readonly isSingleWriter?: boolean };
+  readonly settings: BucketSettings & {
+    readonly isSingleWriter?: boolean;
+    /** Time for which a request is tried again. */
+    readonly patienceMs?: number;
+  };
 }
 
 const byCache = new Map<string, BucketAccess>();

@@ -70,6 +70,12 @@ export async function clientsIn(system: System, access: BucketAccess): Promise<s
   return found.sort();
 }
 
+/** Throws if the clients of a store cannot be listed. Takes one request. */
+export async function requireClientList(system: System, access: BucketAccess): Promise<void> {
+  const { store } = await sharedStore(system, access);
+  for await (const _ of store.list(CLIENTS_PREFIX)) return;
+}
+
 function parse(bytes: Buffer, client: string): ClientFiles {
   const damaged = (): Error =>
     new TardisError('FORMAT_DAMAGED', `the object of the client "${client}" is damaged`);

@@ -8,6 +8,7 @@ import type { Backend, ObjectWriter } from '../backends/backend.js';
 import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { MAX_COMMIT_OBJECT_BYTES } from './commit-object.js';
+import { JoinedReads } from './joined-reads.js';
 import { commitName, LOG_PACKS_PREFIX, LOG_PREFIX, objectOf, packOf } from './names.js';
 
 /** Reads bytes that are not in the store yet, and returns their number. */
@@ -24,6 +25,9 @@ export class LogBackend implements Backend {
   private readonly prefix: string;
   private readonly staging: Staging;
   private readonly pending = new Map<string, PendingBytes>();
+  private readonly joined = new JoinedReads(async (name, position, target, bytes) =>
+    (await this.open()).read(name, position, target, bytes),
+  );
   /** The commit object that was read last: recovery reads its records one by one. */
   private recent: { name: string; bytes: Buffer } | undefined;
 
@@ -64,7 +68,7 @@ export class LogBackend implements Backend {
     const object = this.resolve(name);
     const { recent } = this;
     if (recent?.name === object) return recent.bytes.copy(target, 0, position, position + bytes);
-    return (await this.open()).read(this.prefix + object, position, target, bytes);
+    return this.joined.read(this.prefix + object, position, target, bytes);
   }
 
   async size(name: string): Promise<number | undefined> {
@@ -111,6 +115,7 @@ export class LogBackend implements Backend {
 
   close(): void {
     this.recent = undefined;
+    this.joined.clear();
     this.staging.close();
   }
 

@@ -1,5 +1,5 @@
 /** A pack that is written on this machine until it is sent as one object. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { PackNumber } from '../../model/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
 import type { Location } from '../client/layout.js';
@@ -16,12 +16,15 @@ export class Spool {
   private readonly staged: ObjectWriter;
   private heads: Buffer[] = [];
   private checksum = 0;
+  /** The checksum of all bytes so far; undefined if they must be read for it. */
+  private hash: Hash | undefined;
 
   /** `staged` has no bytes yet, or whole records that `note` is called for. */
   constructor(pack: PackNumber, client: string | undefined, staged: ObjectWriter) {
     this.pack = pack;
     this.label = buildLabel(pack, client);
     this.staged = staged;
+    this.hash = staged.sizeBytes === 0 ? createHash('sha256').update(this.label) : undefined;
   }
 
   /** Size of the pack, label included. */
@@ -33,9 +36,9 @@ export class Spool {
   append(record: Buffer): Location {
     const before = this.staged.sizeBytes;
     try {
-      this.staged.append(record);
+      this.push(record);
     } catch (error) {
-      this.staged.cut(before);
+      this.cutTo(before);
       throw error;
     }
     return this.note(before);
@@ -45,9 +48,9 @@ export class Spool {
   async appendPieces(pieces: AsyncIterable<Buffer>): Promise<Location> {
     const before = this.staged.sizeBytes;
     try {
-      for await (const piece of pieces) this.staged.append(piece);
+      for await (const piece of pieces) this.push(piece);
     } catch (error) {
-      this.staged.cut(before);
+      this.cutTo(before);
       throw error;
     }
     return this.note(before);
@@ -84,11 +87,21 @@ export class Spool {
     return fromLabel + this.staged.readBack(at, rest, rest.length);
   }
 
-  /** Returns the pack as one object. */
+  /** Returns the pack as one object. Nothing is appended afterwards. */
   async source(): Promise<ObjectSource> {
-    const hash = createHash('sha256');
-    for await (const piece of this.pieces()) hash.update(piece);
+    const { hash = createHash('sha256') } = this;
+    if (this.hash === undefined) for await (const piece of this.pieces()) hash.update(piece);
     return { sizeBytes: this.sizeBytes, sha256: hash.digest(), open: () => this.pieces() };
+  }
+
+  private push(bytes: Buffer): void {
+    this.staged.append(bytes);
+    this.hash?.update(bytes);
+  }
+
+  private cutTo(sizeBytes: number): void {
+    this.hash = undefined;
+    this.staged.cut(sizeBytes);
   }
 
   /** Deletes the pack on this machine. May be called twice. */

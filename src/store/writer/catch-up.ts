@@ -1,7 +1,8 @@
 /** Brings this machine's catalog of a client in a bucket up to date, for readers. */
 import { asTardisError } from '../../errors/index.js';
-import { type ClientDirectory, mediumOf } from '../index.js';
+import { type ClientDirectory, logPack, mediumOf, packName } from '../index.js';
 import type { System } from '../../system/index.js';
+import { Catalog } from '../catalog/index.js';
 import { openParts } from './open-parts.js';
 
 /**
@@ -25,5 +26,32 @@ export async function catchUp(system: System, directory: ClientDirectory): Promi
     catalog.close();
   } finally {
     lock.release();
+  }
+}
+
+/** True if a bucket may have commits that this machine's catalog lacks. Takes one request. Throws errors of a bucket. */
+export async function isBehind(system: System, directory: ClientDirectory): Promise<boolean> {
+  const last = lastCommit(system, directory);
+  if (last === undefined) return true;
+  const records = mediumOf(system, directory).records();
+  try {
+    return (await records.size(packName(logPack(last + 1)))) !== undefined;
+  } finally {
+    records.close();
+  }
+}
+
+/** Returns the number of the last commit in the catalog; undefined if there is no usable catalog. */
+function lastCommit(system: System, { catalogPath }: ClientDirectory): number | undefined {
+  if (system.files.status(catalogPath) === undefined) return undefined;
+  try {
+    return Catalog.reading(
+      system,
+      catalogPath,
+      ({ state }) => state.readCommitPoint().commit || undefined,
+    );
+  } catch (error) {
+    if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;
+    return undefined; // it is made again
   }
 }

@@ -1,4 +1,5 @@
 export { catchUp } from './catch-up.js';
+export { CACHE_UMASK, Following } from './following.js';
 export { CatalogCopies, copyCatalog, listCopies } from './catalog-copies.js';
 export { StoreWriter, type StoreLimits } from './store-writer.js';
 export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';

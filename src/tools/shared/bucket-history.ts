@@ -7,11 +7,8 @@ import {
   listClients,
   openClientDirectory,
 } from '../../store/index.js';
-import { catchUp } from '../../store/writer/index.js';
+import { CACHE_UMASK, catchUp } from '../../store/writer/index.js';
 import { nodeSystem } from '../../system/index.js';
-
-/** Umask of the cache, which only its owner may read. */
-const CACHE_UMASK = 0o077;
 
 /** Fetches a client's small files, and brings its catalog up to date. Throws NO_SUCH_CLIENT, CLIENT_BUSY. */
 export async function fetchHistory(

@@ -32,11 +32,13 @@ interface ClientChoice {
 }
 
 const DIGITS = 32;
-/** Commands that start or are a server, which fetches its client itself. */
-const WITH_SERVER: readonly Tool[] = ['tardis', 'tardisd'];
+/** Commands that fetch their clients themselves, as they go, or whose server does. */
+const FETCHING: readonly Tool[] = ['tardis', 'tardisd', 'tardisfs', 'tardis-web', 'tardisremote'];
+/** Time for which `tardisremote` repeats a request, since somebody waits for its answer. */
+const ANSWER_PATIENCE_MS = 10_000;
 
 /** Returns how the bucket is reached that the settings name. Throws CONFIG_INVALID. */
-function accessOf(settings: BucketChoice): BucketAccess {
+function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
   const { database, endpoint, region, addressing, bucketCa, singleWriter } = settings;
   const place = parseStorePlace(database, '-D/--database');
   if (place.kind !== 'bucket') throw new Error('the store is no bucket');
@@ -50,13 +52,17 @@ function accessOf(settings: BucketChoice): BucketAccess {
     address,
     cache,
     place,
-    settings: { ...own, isSingleWriter: singleWriter },
+    settings: {
+      ...own,
+      isSingleWriter: singleWriter,
+      ...(patienceMs === undefined ? {} : { patienceMs }),
+    },
   };
 }
 
 /**
  * Makes this process use the bucket that the settings name, and returns the directory that stands for it. For a command
- * that reads a client, the catalog of the client is brought up to date. Throws CONFIG_INVALID, NO_SUCH_CLIENT,
+ * that reads a client once, the catalog of the client is brought up to date. Throws CONFIG_INVALID, NO_SUCH_CLIENT,
  * STORE_NOT_WRITABLE, and errors of a bucket.
  */
 export async function enterBucket(
@@ -64,7 +70,7 @@ export async function enterBucket(
   settings: BucketChoice & ClientChoice,
   found: ReadonlyMap<string, Found>,
 ): Promise<Buffer> {
-  const access = accessOf(settings);
+  const access = accessOf(settings, tool === 'tardisremote' ? ANSWER_PATIENCE_MS : undefined);
   const cache = Buffer.from(access.cache);
   useBucket(access);
   noteBucket(argumentsOf(settings));
@@ -72,7 +78,7 @@ export async function enterBucket(
     settings.throughServer !== undefined || isSetAbove(found, 'server', 'database');
   if (tool !== 'tardisd' && isElsewhere) return cache;
   makeCache(access);
-  if (WITH_SERVER.includes(tool)) return cache;
+  if (FETCHING.includes(tool)) return cache;
   const { client, catalogFile, allClients } = settings;
   if (client === undefined) return cache;
   const { fetchHistory, fetchHistories } = await import('./bucket-history.js'); // only readers need a catalog here

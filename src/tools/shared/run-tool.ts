@@ -107,11 +107,14 @@ async function withStore<T extends Tool>(
   settings: Settings<T>,
   found: ReadonlyMap<string, Found>,
 ): Promise<Settings<T>> {
-  if (tool === 'sonic bucket' || !isBucket(found.get('database'))) return settings;
+  if (ENTERING.includes(tool) || !isBucket(found.get('database'))) return settings;
   const { enterBucket } = await import('./bucket-store.js'); // most stores are directories
   const chosen = settings as unknown as Parameters<typeof enterBucket>[1];
   return { ...settings, database: await enterBucket(tool, chosen, found) };
 }
+
+/** Commands that have no store, or enter it as another user. */
+const ENTERING: readonly Tool[] = ['sonic bucket', 'tardisremote'];
 
 async function leaveBucket(): Promise<void> {
   const { closeSharedStores } = await import('../../store/index.js');

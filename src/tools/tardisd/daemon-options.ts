@@ -15,6 +15,30 @@ import {
 } from '../../system/index.js';
 import { watchPlan } from './monitor-settings.js';
 
+/**
+ * A checkpoint in a bucket ends a pack and waits for its transfer, so that there are fewer than on a disk, unless the user
+ * has chosen: as many times the bytes, and the seconds.
+ */
+const CHECKPOINTS_IN_BUCKET = Object.freeze({ bytes: 4, seconds: 6 });
+
+function checkpointsOf(
+  { checkpointBytes, checkpointEntries, checkpointSeconds }: Settings<'tardisd'>,
+  found: ReadonlyMap<string, Found>,
+  isInBucket: boolean,
+): { bytes: number; entries: number; intervalMs: number } {
+  const times = (name: string, factor: number): number => {
+    const source = found.get(name)?.source ?? 'built-in';
+    const isChosen = source !== 'built-in' && !source.startsWith('profile');
+    return isInBucket && !isChosen ? factor : 1;
+  };
+  return {
+    bytes: checkpointBytes * times('checkpointBytes', CHECKPOINTS_IN_BUCKET.bytes),
+    entries: checkpointEntries,
+    intervalMs:
+      checkpointSeconds * 1000 * times('checkpointSeconds', CHECKPOINTS_IN_BUCKET.seconds),
+  };
+}
+
 /** Returns what the settings of a server mean to its daemon. Throws CONFIG_INVALID. */
 export function daemonOptions(
   settings: Settings<'tardisd'>,
@@ -54,11 +78,7 @@ export function daemonOptions(
         maxChangePercent: settings.maxChangePercent,
         saveFull: settings.saveFull,
       },
-      checkpoint: {
-        bytes: settings.checkpointBytes,
-        entries: settings.checkpointEntries,
-        intervalMs: settings.checkpointSeconds * 1000,
-      },
+      checkpoint: checkpointsOf(settings, found, isInBucket),
       catalogCopies: isInBucket ? 0 : settings.dbBackups,
       leastAgeMs: settings.leastAgeSeconds * 1000,
       forgetAfterMs: settings.forgetAfterSeconds * 1000,

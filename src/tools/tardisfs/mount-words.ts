@@ -1,5 +1,5 @@
 /** Translates the options of a mount (`-o name=value,…`) into long options, which the table of settings knows. */
-import { rowsOf } from '../../config/index.js';
+import { isBucketText, rowsOf } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 
 /** Options of mount(8) and of FUSE that change nothing here: every mount is read-only, without programs of root. */
@@ -62,10 +62,15 @@ const ALIASES: Readonly<Record<string, string>> = {
 /** Options whose value may be left out. */
 const OPTIONAL_VALUE = new Set(['password']);
 
-/** Returns the words with each `-o list` replaced by long options. Throws USAGE. */
+/**
+ * Returns the words with each `-o list` replaced by long options, and with a bucket as the first word, where mount(8) has
+ * its source, replaced by the option for it. Throws USAGE.
+ */
 export function mountWords(words: readonly string[]): string[] {
-  const translated: string[] = [];
-  for (let index = 0; index < words.length; index += 1) {
+  const [source = ''] = words;
+  const isBucket = isBucketText(source);
+  const translated: string[] = isBucket ? [`--database=${source}`] : [];
+  for (let index = isBucket ? 1 : 0; index < words.length; index += 1) {
     const word = words[index]!;
     if (word === '--') return [...translated, ...words.slice(index)];
     const list = attachedList(word);

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
-import { displayName } from '../../model/index.js';
+import { displayText } from '../../model/index.js';
 import {
   FileSystem,
   FuseKernel,
@@ -12,8 +12,17 @@ import {
   mountAt,
   type Mounted,
 } from '../../mount/index.js';
-import { absolutePath, type DiskSpace, nodeSystem, type System } from '../../system/index.js';
+import { shownStore } from '../../store/index.js';
+import type { Following } from '../../store/writer/index.js';
+import {
+  absolutePath,
+  byteText,
+  type DiskSpace,
+  nodeSystem,
+  type System,
+} from '../../system/index.js';
 import { AsideDecoder, type Decoder, openJobs } from '../../workers/index.js';
+import { followBucket } from '../shared/follow-bucket.js';
 import { asksServer } from '../shared/open-history.js';
 import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
@@ -32,6 +41,7 @@ const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
 /** Longest time in which a mount looks whether entries have ACLs: some 300,000 entries. */
 const MAX_ACLS_MS = 100;
+const MS = 1000;
 /** Longest wait for the end of a mount that is in use when it is taken away. */
 const MAX_END_MS = 1000;
 
@@ -51,6 +61,8 @@ export async function serveMount(
 ): Promise<void> {
   const log = logTo(settings);
   const system = nodeSystem();
+  const following = await followBucket(settings, found, log);
+  await following?.refresh(settings.client);
   const lasting = await openLasting(system, settings, found, log);
   const { history } = lasting;
   let isOver = true;
@@ -65,14 +77,17 @@ export async function serveMount(
     const checksAcls = checksPermissions || (isRoot && (await mayHaveAcls(history)));
     const mounted = await mountAt(system, {
       path,
-      source: asksServer(found) ? settings.server : displayName(settings.database),
+      source: asksServer(found)
+        ? settings.server
+        : displayText(shownStore(byteText(settings.database))),
       allowsOthers: settings.allowOther,
       checksPermissions,
       isNoExec: settings.noExec,
     });
     onReady(); // requests wait until they are answered
-    isOver = await serve({ system, settings, lasting, mounted, log, checksAcls });
+    isOver = await serve({ system, settings, following, lasting, mounted, log, checksAcls });
   } finally {
+    await following?.close();
     lasting.close();
   }
   if (!isOver) process.exit(0); // waiting for the kernel would keep the process
@@ -91,6 +106,8 @@ async function mayHaveAcls({ reports }: History): Promise<boolean> {
 interface Serving {
   readonly system: System;
   readonly settings: MountSettings;
+  /** Given if the store is a bucket. */
+  readonly following: Following | undefined;
   readonly lasting: LastingHistory;
   readonly mounted: Mounted;
   readonly log: (line: string) => void;
@@ -134,14 +151,11 @@ async function serve(serving: Serving): Promise<boolean> {
       },
     );
   });
-  const refreshing = setInterval(
-    () => {
-      refresh(lasting, files).catch((error: unknown) => {
-        log(`the sets cannot be read: ${asTardisError(error).message}`);
-      });
-    },
-    history.isFar ? FAR_REFRESH_MS : LOCAL_REFRESH_MS,
-  );
+  const refreshing = setInterval(() => {
+    refresh(serving, files).catch((error: unknown) => {
+      log(`the sets cannot be read: ${asTardisError(error).message}`);
+    });
+  }, refreshMs(serving));
   try {
     if (!settings.foreground) process.stderr.destroy();
     await Promise.race([ended, interrupted(mounted, ended, log)]);
@@ -177,7 +191,16 @@ function later(ms: number): Promise<void> {
   });
 }
 
-async function refresh(lasting: LastingHistory, files: FileSystem): Promise<void> {
+function refreshMs({ settings, following, lasting }: Serving): number {
+  if (following !== undefined) return settings.refreshSeconds * MS;
+  return lasting.history.isFar ? FAR_REFRESH_MS : LOCAL_REFRESH_MS;
+}
+
+async function refresh(
+  { settings, following, lasting }: Serving,
+  files: FileSystem,
+): Promise<void> {
+  await following?.attempt(settings.client);
   if (await lasting.look()) await files.refresh();
 }
 

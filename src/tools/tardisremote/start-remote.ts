@@ -9,6 +9,7 @@ import { newWebApp, trusting } from '../../web/api/index.js';
 import { archiveRoute } from '../../web/archive/index.js';
 import { registerDav } from '../../web/dav/index.js';
 import {
+  type ClientsOfBucket,
   type ReachedPlace,
   registerRemoteApi,
   ServerDoor,
@@ -27,6 +28,8 @@ export interface StoreSource {
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */
   readonly onlyClient?: string | undefined;
+  /** Given if the store is a bucket. */
+  readonly following?: ClientsOfBucket | undefined;
 }
 
 export interface RemoteOptions {

@@ -1,6 +1,12 @@
 /** Errors of the table as application/problem+json (RFC 9457). */
 import type { Static } from 'typebox';
-import { type ErrorCode, ERROR_TABLE, TardisError, toWire } from '../../errors/index.js';
+import {
+  BUCKET_ERRORS,
+  type ErrorCode,
+  ERROR_TABLE,
+  TardisError,
+  toWire,
+} from '../../errors/index.js';
 import type { Problem } from './schemas.js';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
@@ -24,6 +30,8 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   SERVER_UNREACHABLE: 503,
   SERVER_ANSWER_INVALID: 502,
   CONNECTION_LOST: 502,
+  BUCKET_ANSWER_INVALID: 502,
+  OBJECT_DAMAGED: 500,
   PROTOCOL_VIOLATION: 400,
 };
 
@@ -38,19 +46,25 @@ const STATUS_OF_KIND = {
   bug: 500,
 } as const;
 
+/** The answer to errors of a bucket, whose message names the bucket and where the access key is. */
+const OF_BUCKET = 'the bucket with the backups cannot be used now, or an object in it is damaged';
+const AWAY_STATUS = 503;
+const BUCKET_SECONDS = 10;
 const MAX_WAIT_SECONDS = 3600;
 
 /** Returns the status and the fields of an error. A bug shows no detail, since its text may name anything. */
 export function problemOf(error: unknown): Static<typeof Problem> {
   const { code, message, context } = toWire(error);
   const { kind, guidance } = ERROR_TABLE[code];
-  const seconds = context['seconds'];
+  const isOfBucket = Object.hasOwn(BUCKET_ERRORS, code);
+  const seconds = context['seconds'] ?? (isOfBucket ? BUCKET_SECONDS : undefined);
+  const status = STATUS[code] ?? (isOfBucket ? AWAY_STATUS : STATUS_OF_KIND[kind]);
   return {
     type: `urn:tardis:error:${code}`,
     title: code,
-    status: STATUS[code] ?? STATUS_OF_KIND[kind],
+    status,
     code,
-    detail: kind === 'bug' ? 'an internal error' : message,
+    detail: isOfBucket ? OF_BUCKET : kind === 'bug' ? 'an internal error' : message,
     guidance,
     ...(typeof seconds === 'number' ? { retryAfterSeconds: waited(seconds) } : {}),
   };

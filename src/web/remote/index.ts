@@ -3,4 +3,4 @@ export { QUESTION_TYPE, REMOTE_ROUTES } from './routes.js';
 export { Sessions, SESSION_LIMITS } from './sessions.js';
 export type { ReachedPlace } from './reach.js';
 export { ServerDoor, type ServerDoorOptions } from './server-door.js';
-export { StoreDoor, type StoreDoorOptions } from './store-door.js';
+export { type ClientsOfBucket, StoreDoor, type StoreDoorOptions } from './store-door.js';

@@ -6,11 +6,18 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import type { FastifyRequest } from 'fastify';
-import { Access, type ClientOverview, openHistoryIn } from '../../history/index.js';
+import {
+  Access,
+  type ClientOverview,
+  followingHistory,
+  type History,
+  openHistoryIn,
+} from '../../history/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
 import { LoginService, overviewBeside, overviewOf } from '../../server/index.js';
 import {
+  type ClientDirectory,
   hasEncryptingKeys,
   isTokenOf,
   loginDirectory,
@@ -33,6 +40,16 @@ const RIGHTS_CHECK_MS = 2000;
 /** Most logins whose rights are remembered for that time. */
 const MAX_REMEMBERED = 1024;
 
+/** Keeps clients of a bucket up to date on this machine. */
+export interface ClientsOfBucket {
+  /** Brings the small files of a client here, for somebody who is not logged in. */
+  look(client: string): Promise<void>;
+  /** Brings a client up to date if that is due. */
+  keepUp(client: string): Promise<void>;
+  /** Brings a client up to date after an object was missing. */
+  again(client: string): Promise<void>;
+}
+
 export interface StoreDoorOptions {
   readonly system: System;
   readonly jobs: JobRunner;
@@ -42,6 +59,8 @@ export interface StoreDoorOptions {
   readonly onlyClient?: string | undefined;
   readonly allowsCache: boolean;
   readonly log: Logger;
+  /** Given if the store is a bucket. */
+  readonly following?: ClientsOfBucket | undefined;
 }
 
 interface Remembered {
@@ -62,7 +81,7 @@ export class StoreDoor implements Door {
   private readonly options: StoreDoorOptions;
 
   constructor(options: StoreDoorOptions) {
-    const { system, jobs, store, catalogFile, onlyClient, allowsCache, log } = options;
+    const { system, jobs, store, catalogFile, onlyClient, allowsCache, log, following } = options;
     this.options = options;
     this.system = system;
     this.allowsCache = allowsCache;
@@ -78,6 +97,7 @@ export class StoreDoor implements Door {
         newHostsAtOnce: 1,
         onlyClient,
         requirePassword: true,
+        ...(following === undefined ? {} : { fetch: (client) => following.look(client) }),
       },
       log,
     );
@@ -165,7 +185,8 @@ export class StoreDoor implements Door {
   /** Returns the visitor's client; with the right `admin`, all clients of its owner. */
   async clients({ client = '', rights }: Visitor): Promise<readonly ClientOverview[]> {
     const { system } = this;
-    const { store, catalogFile } = this.options;
+    const { store, catalogFile, following } = this.options;
+    await following?.keepUp(client);
     if (!rights.has('admin')) return overviewOf(system, store, [client], catalogFile);
     const all = await overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
     return all.filter((one) => this.serves(one.client));
@@ -176,14 +197,22 @@ export class StoreDoor implements Door {
     if (!this.serves(client)) {
       throw new TardisError('NO_SUCH_CLIENT', `this server does not serve "${client}"`);
     }
+    await this.options.following?.keepUp(client);
     const directory = openClientDirectory(system, this.placeOf(client));
     const isSealed = hasEncryptingKeys(system, directory.path);
     // A rewrite replaces the directory, and leaves a new catalog in its place.
     const key = `${client}/${isSealed}/${system.files.status(directory.catalogPath)?.identity ?? ''}`;
     return this.pool.lease(key, async () => ({
-      history: openHistoryIn(system, directory, new Access(undefined)),
+      history: this.historyIn(directory),
       isSealed,
     }));
+  }
+
+  private historyIn(directory: ClientDirectory): History {
+    const { following } = this.options;
+    const history = openHistoryIn(this.system, directory, new Access(undefined));
+    if (following === undefined) return history;
+    return followingHistory(history, () => following.again(directory.client));
   }
 
   /** Number of clients that are open. */

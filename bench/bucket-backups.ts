@@ -1,0 +1,199 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { BUCKET, KEYS, S3Server } from '../test/support/s3-server.js';
+import { seconds } from './cells.js';
+import { median, ratioOf } from './figures.js';
+import { makeTree, treeLine } from './make-tree.js';
+import { type Command, measure } from './measure.js';
+import type { Options } from './options.js';
+import { rest } from './rest.js';
+import { restic } from './subjects/restic.js';
+import type { Place, Subject } from './subjects/subject.js';
+import { tardis } from './subjects/tardis.js';
+import { type Verdict, verdictOf } from './targets.js';
+import type { Workplace } from './workplace.js';
+
+const LIMITS = Object.freeze({
+  firstToDirectory: 1.15,
+  firstToRestic: 0.5,
+  restoreToRestic: 0.5,
+  putsPerGb: 36,
+  unchanged: Object.freeze({ PUT: 2, GET: 2, LIST: 0 }),
+  oneFileS: 3,
+});
+const WAYS = ['directory', 'bucket', 'restic'] as const;
+type Way = (typeof WAYS)[number];
+const WORK = ['first', 'unchanged', 'restore'] as const;
+type Work = (typeof WORK)[number];
+type Times = Record<Way, Record<Work, number[]>>;
+type Requests = Readonly<Record<'PUT' | 'GET' | 'HEAD' | 'LIST', number>>;
+const GB = 1e9;
+
+/** The times of backups into a bucket, beside those into a directory and those of restic into the bucket. */
+export interface BucketBackups {
+  readonly about: string;
+  readonly headings: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly verdicts: readonly Verdict[];
+  readonly figures: unknown;
+}
+
+interface Bench {
+  readonly workplace: Workplace;
+  readonly checkout: string;
+  readonly options: Options;
+  readonly say: (line: string) => void;
+}
+
+/** Measures backups into the bucket of a service, in rounds. The requests are counted at a server of our own. */
+export async function bucketBackups(bench: Bench, url: string): Promise<BucketBackups> {
+  const { workplace, options, say } = bench;
+  const size = await makeTree(workplace, options, say);
+  await rest();
+  const times = Object.fromEntries(
+    WAYS.map((way) => [way, { first: [], unchanged: [], restore: [] }]),
+  ) as unknown as Times;
+  const oneFile: number[] = [];
+  for (let round = 0; round < options.runs; round += 1) {
+    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
+      const subject = subjectOf(bench, way, url, `round-${round}`);
+      for (const command of subject.prepare()) await measure(command, { logFile: workplace.log });
+      for (const work of WORK) {
+        const { wallMs } = await measure(commandOf(subject, work), { logFile: workplace.log });
+        times[way][work].push(wallMs);
+        say(`round ${round + 1}/${options.runs}: ${way}, ${work}: ${seconds(wallMs)} s`);
+      }
+      if (way === 'bucket') oneFile.push(await oneFileMs(bench, url, `round-${round}`));
+      rmSync(workplace.place(way).store, { recursive: true, force: true });
+      rmSync(workplace.place(way).out, { recursive: true, force: true });
+    }
+  }
+  const { first, unchanged, storedBytes } = await counted(bench);
+  const ratio = (work: Work, other: Way): number | undefined =>
+    ratioOf(times.bucket[work], times[other][work])?.pairwise;
+  const putsPerGb = (first.PUT * GB) / storedBytes;
+  return {
+    about: `backups into a bucket (radosgw in memory), in a directory, and by restic into the same bucket; ${treeLine(size)}; medians of ${options.runs}`,
+    headings: ['what', '', ...WAYS, 'bucket/directory', 'bucket/restic'],
+    rows: [
+      ...WORK.map((work) => [
+        work,
+        's',
+        ...WAYS.map((way) => seconds(median(times[way][work]))),
+        shown(ratio(work, 'directory')),
+        shown(ratio(work, 'restic')),
+      ]),
+      ['one file, without a cache', 's', '', seconds(median(oneFile)), '', '', ''],
+      ['PUT of a first backup, a GB', '', '', putsPerGb.toFixed(1), '', '', ''],
+    ],
+    verdicts: [
+      verdictOf('first, times a directory', LIMITS.firstToDirectory, ratio('first', 'directory')),
+      verdictOf('first, times restic', LIMITS.firstToRestic, ratio('first', 'restic')),
+      verdictOf('restore, times restic', LIMITS.restoreToRestic, ratio('restore', 'restic')),
+      verdictOf('PUT a GB', LIMITS.putsPerGb, putsPerGb),
+      ...(['PUT', 'GET', 'LIST'] as const).map((method) =>
+        verdictOf(`${method}, unchanged`, LIMITS.unchanged[method], unchanged[method]),
+      ),
+      verdictOf('one file, without a cache, s', LIMITS.oneFileS, median(oneFile) / 1000),
+    ],
+    figures: { times, oneFile, first, unchanged, storedBytes },
+  };
+}
+
+function shown(ratio: number | undefined): string {
+  return ratio?.toFixed(2) ?? '-';
+}
+
+/** Returns the subject with an empty place of its own; in the bucket, that is a prefix of the round. */
+function subjectOf({ workplace, checkout, options }: Bench, way: Way, url: string, prefix: string) {
+  const place = workplace.freshPlace(way);
+  const { level } = options;
+  if (way === 'directory') return tardis(place, { checkout, level });
+  if (way === 'restic') {
+    return inBucket(restic({ ...place, store: `s3:${url}/${BUCKET}/restic-${prefix}` }), url);
+  }
+  return inBucket(tardis(ours(place, prefix), { checkout, level }), url);
+}
+
+function ours(place: Place, prefix: string): Place {
+  return { ...place, store: `s3://${BUCKET}/${prefix}` };
+}
+
+/** Returns the subject with the endpoint and the access key in its environment. */
+function inBucket(subject: Subject, url: string): Subject {
+  const variables = {
+    AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
+    TARDIS_ENDPOINT: url,
+  };
+  const reached = (command: Command): Command => ({
+    ...command,
+    env: { ...command.env, ...variables },
+  });
+  return {
+    ...subject,
+    prepare: () => subject.prepare().map(reached),
+    first: () => reached(subject.first()),
+    again: () => reached(subject.again()),
+    restore: () => reached(subject.restore()),
+    reading: (path) => {
+      const { archive, restore } = subject.reading!(path);
+      return { archive: reached(archive), restore: reached(restore) };
+    },
+  };
+}
+
+function commandOf(subject: Subject, work: Work): Command {
+  if (work === 'first') return subject.first();
+  return work === 'unchanged' ? subject.again() : subject.restore();
+}
+
+/** Measures the restore of one file on a machine that has only the access key. */
+async function oneFileMs(bench: Bench, url: string, prefix: string): Promise<number> {
+  const { workplace, checkout, options } = bench;
+  const place = ours(workplace.freshPlace('fresh'), prefix);
+  const subject = inBucket(tardis(place, { checkout, level: options.level }), url);
+  const { restore } = subject.reading!(someFile(workplace.tree));
+  const { wallMs } = await measure(restore, { logFile: workplace.log });
+  bench.say(`one file, without a cache: ${seconds(wallMs)} s`);
+  return wallMs;
+}
+
+/** Returns the first file of a tree. */
+function someFile(directory: string): string {
+  const entries = readdirSync(directory, { withFileTypes: true });
+  const file = entries.find((entry) => entry.isFile());
+  if (file !== undefined) return join(directory, file.name);
+  const below = entries.find((entry) => entry.isDirectory());
+  if (below === undefined) throw new Error(`${directory} has no file`);
+  return someFile(join(directory, below.name));
+}
+
+/** Counts the requests of a first backup and of one that changes nothing, and the bytes of the store. */
+async function counted(
+  bench: Bench,
+): Promise<{ first: Requests; unchanged: Requests; storedBytes: number }> {
+  const server = await S3Server.start();
+  try {
+    const subject = subjectOf(bench, 'bucket', server.url, 'counted');
+    const { log: logFile } = bench.workplace;
+    const requests = async (command: Command): Promise<Requests> => {
+      const from = server.requests.length;
+      await measure(command, { logFile });
+      const asked = server.requests
+        .slice(from)
+        .filter(({ key }) => !key.startsWith('counted/probe/')); // of a new bucket only
+      const count = (wanted: string): number =>
+        asked.filter(({ method, key }) => (key === '' ? 'LIST' : method) === wanted).length;
+      return { PUT: count('PUT'), GET: count('GET'), HEAD: count('HEAD'), LIST: count('LIST') };
+    };
+    const first = await requests(subject.first());
+    const { objects } = server;
+    const storedBytes = objects
+      .keys()
+      .reduce((sum, key) => sum + (objects.bytesOf(key)?.length ?? 0), 0);
+    return { first, unchanged: await requests(subject.again()), storedBytes };
+  } finally {
+    server.close();
+  }
+}

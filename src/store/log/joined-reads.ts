@@ -1,0 +1,134 @@
+/**
+ * Reads objects in few requests for readers that ask for small pieces. A piece that follows an earlier one is fetched
+ * together with what comes behind it, and ranges grow while that goes on; in a long run, the next range is fetched
+ * before it is asked for. Other pieces are fetched almost exactly. What was fetched is kept for a while: objects never change.
+ */
+
+/** Fills `target` with bytes of an object, and returns their number: fewer only at its end. */
+export type FetchRange = (
+  name: string,
+  position: number,
+  target: Uint8Array,
+  bytes: number,
+) => Promise<number>;
+
+/** A piece follows another one if it begins at most this far behind the bytes that were fetched. */
+const MOST_GAP_BYTES: number = 64 << 10;
+/** Size of the smallest range, and of the largest one that grows. */
+const LEAST_RANGE_BYTES: number = 64 << 10;
+const MOST_RANGE_BYTES: number = 4 << 20;
+/** Bytes that are kept. If all of them are still being fetched, nothing is fetched ahead. */
+const KEPT_BYTES: number = 16 << 20;
+
+interface Range {
+  readonly name: string;
+  readonly at: number;
+  readonly bytes: number;
+  /** Fewer bytes than `bytes` at the end of the object. */
+  readonly data: Promise<Uint8Array>;
+  isHere: boolean;
+}
+
+export class JoinedReads {
+  /** The ranges that are kept, the one that was used last at the end. */
+  private ranges: Range[] = [];
+  private readonly fetch: FetchRange;
+
+  constructor(fetch: FetchRange) {
+    this.fetch = fetch;
+  }
+
+  /** Reads as `fetch` does, and rejects with its errors. */
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    if (bytes === 0) return this.fetch(name, position, target, bytes);
+    const end = position + bytes;
+    const needed: Range[] = [];
+    // All ranges are begun before the first is waited for, so that calls at once share them.
+    for (let at = position; at < end; ) {
+      const range = this.use(name, at) ?? this.begin(name, at, end - at);
+      needed.push(range);
+      at = range.at + range.bytes;
+    }
+    let done = 0;
+    for (const range of needed) {
+      const here = await range.data;
+      const part = here.subarray(position + done - range.at, end - range.at);
+      target.set(part, done);
+      done += part.length;
+      if (here.length < range.bytes) break;
+      if (range.bytes >= MOST_RANGE_BYTES) this.fetchNext(range);
+    }
+    return done;
+  }
+
+  /** Forgets what was fetched. */
+  clear(): void {
+    this.ranges = [];
+  }
+
+  /** Returns a range with the byte at a position. */
+  private use(name: string, at: number): Range | undefined {
+    const index = this.ranges.findLastIndex((range) => range.name === name && covers(range, at));
+    if (index < 0) return undefined;
+    const [range] = this.ranges.splice(index, 1);
+    this.ranges.push(range!);
+    return range;
+  }
+
+  /** Begins to fetch what follows a range of the largest size, so that a long run need not wait for each range. */
+  private fetchNext({ name, at, bytes }: Range): void {
+    const next = at + bytes;
+    const isBegun = this.ranges.some((range) => range.name === name && covers(range, next));
+    if (!isBegun && this.makeRoom(MOST_RANGE_BYTES)) this.begin(name, next, 1);
+  }
+
+  private begin(name: string, at: number, bytes: number): Range {
+    const before = this.ranges.findLast((range) => range.name === name && isJustBefore(range, at));
+    const ahead = before === undefined ? LEAST_RANGE_BYTES : 2 * before.bytes;
+    const most = this.nextAfter(name, at) - at;
+    const wanted = Math.min(most, Math.max(bytes, Math.min(ahead, MOST_RANGE_BYTES)));
+    const size = this.makeRoom(wanted) ? wanted : Math.min(most, bytes);
+    const target = Buffer.allocUnsafeSlow(size);
+    const data = this.fetch(name, at, target, size).then((got) => target.subarray(0, got));
+    const range: Range = { name, at, bytes: size, data, isHere: false };
+    this.ranges.push(range);
+    data.then(
+      () => {
+        range.isHere = true;
+      },
+      () => {
+        this.ranges = this.ranges.filter((one) => one !== range); // the reader gets the error
+      },
+    );
+    return range;
+  }
+
+  /** Returns the beginning of the next range of an object. */
+  private nextAfter(name: string, at: number): number {
+    let next = Infinity;
+    for (const range of this.ranges) {
+      if (range.name === name && range.at > at) next = Math.min(next, range.at);
+    }
+    return next;
+  }
+
+  /** Forgets what was not used for longest. Returns false if too much is still being fetched. */
+  private makeRoom(bytes: number): boolean {
+    let kept = this.ranges.reduce((sum, range) => sum + range.bytes, 0);
+    this.ranges = this.ranges.filter((range) => {
+      if (!range.isHere || kept + bytes <= KEPT_BYTES) return true;
+      kept -= range.bytes;
+      return false;
+    });
+    return kept + bytes <= KEPT_BYTES;
+  }
+}
+
+function covers({ at, bytes }: Range, position: number): boolean {
+  return at <= position && position < at + bytes;
+}
+
+function isJustBefore({ at, bytes }: Range, position: number): boolean {
+  const gap = position - (at + bytes);
+  return gap >= 0 && gap <= MOST_GAP_BYTES;
+}

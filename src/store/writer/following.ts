@@ -1,0 +1,229 @@
+/**
+ * Keeps what this machine has of clients in a bucket up to date while a program reads them: their small files, and
+ * their catalogs. Commits are applied in a thread of their own, so that requests are answered meanwhile.
+ */
+import { asTardisError, fromWire, TardisError, type WireError } from '../../errors/index.js';
+import {
+  type BucketAccess,
+  checkClientName,
+  type ClientDirectory,
+  fetchClient,
+  openClientDirectory,
+  requireClientList,
+} from '../index.js';
+import type { System } from '../../system/index.js';
+import { isBehind } from './catch-up.js';
+
+/** Umask of the cache, which only its owner may read. */
+export const CACHE_UMASK = 0o077;
+
+/** Longest time for which a request waits for news that it can do without. */
+const MAX_WAIT_MS = 2000;
+/** Least time between two looks of one client that missing packs cause. */
+const LEAST_MS = 2000;
+/** Most clients that are remembered; strangers may ask for any name. */
+const MAX_REMEMBERED = 1024;
+/** Looks for names that strangers may cause at once, and the time after which one more is allowed. */
+const LOOKS = Object.freeze({ most: 60, refillMs: 1000 });
+
+/** The input of the thread. */
+export interface CatchUpTask {
+  readonly directory: ClientDirectory;
+  readonly umask: number;
+}
+
+/** The message of the thread. */
+export interface CatchUpAnswer {
+  readonly error: WireError | undefined;
+}
+
+export interface FollowingOptions {
+  readonly system: System;
+  readonly access: BucketAccess;
+  readonly catalogFile: string;
+  /** Time after a look when a client is looked at again. */
+  readonly everyMs: number;
+  /** Prints that the bucket cannot be read, and that it can be read again. */
+  readonly tell: (line: string) => void;
+  /** Applies the missing commits. The default does so in a thread. */
+  readonly apply?: ((directory: ClientDirectory) => Promise<void>) | undefined;
+}
+
+interface Followed {
+  /** The look that is under way. */
+  running: Promise<void> | undefined;
+  /** The transfer of small files that is under way. */
+  fetching: Promise<void> | undefined;
+  /** The end of the last look, and of the last transfer. */
+  lookedMs: number;
+  fetchedMs: number;
+}
+
+export class Following {
+  private readonly followed = new Map<string, Followed>();
+  /** Ends when the thread that was started last has ended: there is one at a time. */
+  private applying: Promise<void> = Promise.resolve();
+  private stopThread: (() => Promise<unknown>) | undefined;
+  private looks: number = LOOKS.most;
+  private refilledMs: number;
+  private lastTold = '';
+  private isClosed = false;
+  private readonly options: FollowingOptions;
+
+  constructor(options: FollowingOptions) {
+    this.options = options;
+    this.refilledMs = options.system.clock.monotonicMs();
+  }
+
+  /** Throws if the bucket cannot be read now. */
+  async requireBucket(): Promise<void> {
+    const { system, access } = this.options;
+    await requireClientList(system, access);
+  }
+
+  /** Brings a client up to date. Throws NO_SUCH_CLIENT, CLIENT_BUSY, STORE_FORKED, and errors of a bucket. */
+  refresh(client: string): Promise<void> {
+    const one = this.of(client);
+    one.running ??= this.bring(client).finally(() => {
+      one.running = undefined;
+      one.lookedMs = this.nowMs();
+    });
+    return one.running;
+  }
+
+  /** Does the same, but reports a failure by `tell`, and never rejects. */
+  async attempt(client: string): Promise<void> {
+    try {
+      await this.refresh(client);
+      if (this.lastTold !== '') this.tell('the bucket can be read again');
+      this.lastTold = '';
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (!this.isClosed) this.tell(`the bucket cannot be read: ${message} [${code}]`);
+    }
+  }
+
+  /**
+   * Brings a client up to date if that is due. It waits a short time only, and then goes on with what is here; but the
+   * first catalog of a client is waited for. Throws as `refresh` does if nothing is here.
+   */
+  async keepUp(client: string): Promise<void> {
+    const one = this.of(client);
+    if (one.running === undefined && this.nowMs() - one.lookedMs < this.options.everyMs) return;
+    const looking = this.attempt(client);
+    if (this.isHere(client)) await Promise.race([looking, later(MAX_WAIT_MS)]);
+    else await this.refresh(client);
+  }
+
+  /** Brings a client up to date after an object was missing, unless that was done just now. Throws as `refresh` does. */
+  async again(client: string): Promise<void> {
+    const one = this.of(client);
+    if (one.running === undefined && this.nowMs() - one.lookedMs < LEAST_MS) return;
+    await this.refresh(client);
+  }
+
+  /**
+   * Brings the small files of a client here, for somebody who is not logged in. If many names were asked for just now,
+   * and if this one was, what is here counts. Throws errors of a bucket.
+   */
+  async look(client: string): Promise<void> {
+    checkClientName(client);
+    const one = this.of(client);
+    const isNew = this.nowMs() - one.fetchedMs < this.options.everyMs;
+    if (isNew || (one.fetching === undefined && !this.mayLook())) return;
+    await this.fetch(client, one);
+  }
+
+  /** Ends the thread. Calls that wait for it reject with INTERRUPTED. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.stopThread?.();
+  }
+
+  private async bring(client: string): Promise<void> {
+    checkClientName(client);
+    await this.fetch(client, this.of(client));
+    const { system, access, catalogFile } = this.options;
+    const directory = openClientDirectory(system, { store: access.cache, client, catalogFile });
+    if (!(await isBehind(system, directory))) return;
+    const apply = this.options.apply ?? ((behind) => this.applyInThread(behind));
+    const applied = this.applying.then(() => apply(directory));
+    this.applying = applied.catch(() => undefined); // the caller gets the error
+    await applied;
+  }
+
+  private fetch(client: string, one: Followed): Promise<void> {
+    const { system, access } = this.options;
+    one.fetching ??= fetchClient(system, access, client)
+      .then(() => {
+        one.fetchedMs = this.nowMs();
+      })
+      .finally(() => {
+        one.fetching = undefined;
+      });
+    return one.fetching;
+  }
+
+  private async applyInThread(directory: ClientDirectory): Promise<void> {
+    const { Worker } = await import('node:worker_threads');
+    if (this.isClosed) throw ended();
+    const task: CatchUpTask = { directory, umask: CACHE_UMASK };
+    const entry = new URL('./catch-up-thread.js', import.meta.url);
+    const worker = new Worker(entry, { name: 'catch-up', workerData: task });
+    this.stopThread = () => worker.terminate();
+    const { error } = await new Promise<CatchUpAnswer>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+      worker.once('exit', () => reject(ended()));
+    });
+    if (error !== undefined) throw fromWire(error);
+  }
+
+  private isHere(client: string): boolean {
+    const { system, access, catalogFile } = this.options;
+    return system.files.status(`${access.cache}/${client}/${catalogFile}`) !== undefined;
+  }
+
+  private of(client: string): Followed {
+    const known = this.followed.get(client);
+    if (known !== undefined) return known;
+    for (const [name, { running, fetching }] of this.followed) {
+      if (this.followed.size < MAX_REMEMBERED) break;
+      if (running === undefined && fetching === undefined) this.followed.delete(name);
+    }
+    const never = { lookedMs: -Infinity, fetchedMs: -Infinity };
+    const one: Followed = { running: undefined, fetching: undefined, ...never };
+    this.followed.set(client, one);
+    return one;
+  }
+
+  private mayLook(): boolean {
+    const refills = Math.floor((this.nowMs() - this.refilledMs) / LOOKS.refillMs);
+    this.refilledMs += refills * LOOKS.refillMs;
+    this.looks = Math.min(LOOKS.most, this.looks + refills);
+    if (this.looks === 0) return false;
+    this.looks -= 1;
+    return true;
+  }
+
+  private nowMs(): number {
+    return this.options.system.clock.monotonicMs();
+  }
+
+  /** Prints a line, unless it is the last one again. */
+  private tell(line: string): void {
+    if (line === this.lastTold) return;
+    this.lastTold = line;
+    this.options.tell(line);
+  }
+}
+
+function ended(): TardisError {
+  return new TardisError('INTERRUPTED', 'bringing the catalog up to date was ended');
+}
+
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

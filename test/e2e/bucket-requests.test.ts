@@ -1,0 +1,112 @@
+/** How many requests backups to a bucket and restores from it take. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { BucketLab } from '../helpers/bucket-lab.js';
+import { rest } from '../helpers/commands.js';
+import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { type S3Record, S3Server } from '../support/s3-server.js';
+
+const MIB = 1 << 20;
+
+class Lab extends BucketLab {
+  readonly server: S3Server;
+  private from = 0;
+
+  private constructor(home: string, server: S3Server) {
+    super(home, server.url);
+    this.server = server;
+  }
+
+  static async start(t: ExecutionContext): Promise<Lab> {
+    const server = await S3Server.start();
+    t.teardown(() => server.close());
+    return new Lab(scratch(t), server);
+  }
+
+  /** Returns the requests since the last call. */
+  asked(): S3Record[] {
+    const asked = this.server.requests.slice(this.from);
+    this.from += asked.length;
+    return asked;
+  }
+}
+
+function shown(asked: readonly S3Record[]): string {
+  return asked
+    .map(({ method, key, headers }) => `${method} ${key} ${headers.range ?? ''}`)
+    .join('\n');
+}
+
+function packsIn(asked: readonly S3Record[], method: string): S3Record[] {
+  return asked.filter((one) => one.method === method && one.key.includes('/packs/'));
+}
+
+function bytesOf({ headers }: S3Record): number {
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? [];
+  return Number(to) - Number(from) + 1;
+}
+
+test('a restore fetches neighbours together', async (t) => {
+  const lab = await Lab.start(t);
+  const files = Array.from({ length: 100 }, (_, n) => file(`f${n}`, noise(n, 200_000)));
+  makeTree(lab.source, [dir('a', files.slice(0, 50)), dir('b', files.slice(50))]);
+  await lab.backUp('one', ['--create']);
+  await lab.sets('two');
+  lab.asked();
+  t.deepEqual(await lab.restored('two'), []);
+  const asked = lab.asked();
+  const gets = packsIn(asked, 'GET');
+  // 20 MB in ranges that grow to 4 MiB
+  t.true(gets.length <= 12, shown(asked));
+  const bytes = gets.reduce((sum, one) => sum + bytesOf(one), 0);
+  t.true(bytes <= 20_000_000 + 6 * MIB, shown(asked));
+  t.is(asked.filter(({ key }) => key === '').length, 0);
+});
+
+test('one file of a bucket is fetched in few requests, and almost alone', async (t) => {
+  const lab = await Lab.start(t);
+  const files = Array.from({ length: 20 }, (_, n) => file(`f${n}`, noise(n, 3 * MIB)));
+  makeTree(lab.source, files);
+  await lab.backUp('one', ['--create']);
+  await lab.sets('two');
+  lab.asked();
+  const { status, stderr } = await lab.run('two', 'regenerate', [
+    `${lab.source}/f7`,
+    '-o',
+    lab.at('out'),
+  ]);
+  t.is(status, 0, stderr);
+  const asked = lab.asked();
+  const gets = packsIn(asked, 'GET');
+  t.true(gets.length <= 6, shown(asked));
+  t.true(gets.reduce((sum, one) => sum + bytesOf(one), 0) <= 6 * MIB, shown(asked));
+});
+
+test('a backup of young files that did not change fetches none of them', async (t) => {
+  const lab = await Lab.start(t);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  lab.asked();
+  await lab.backUp('one'); // the files are younger than two seconds, so they are read again
+  const asked = lab.asked();
+  t.deepEqual(packsIn(asked, 'GET'), [], shown(asked));
+  t.is(asked.filter(({ method }) => method === 'PUT').length, 2, shown(asked));
+  t.deepEqual(await lab.restored('two'), []);
+});
+
+test('a large file that changed is compared with its basis in few requests', async (t) => {
+  const lab = await Lab.start(t);
+  const content = noise(1, 24 * MIB);
+  makeTree(lab.source, [file('image', content)]);
+  await lab.backUp('one', ['--create']);
+  await rest();
+  noise(2, 100_000).copy(content, 9 * MIB);
+  fs.writeFileSync(path.join(lab.source, 'image'), content);
+  lab.asked();
+  await lab.backUp('one');
+  const asked = lab.asked();
+  // The basis is read for its signature, and for that of the new content.
+  t.true(packsIn(asked, 'GET').length <= 20, shown(asked));
+  t.deepEqual(await lab.restored('two'), []);
+});

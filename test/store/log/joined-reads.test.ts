@@ -1,0 +1,94 @@
+/** Few requests fetch what many small reads of an object ask for, and the bytes are the same. */
+import test from 'ava';
+import { JoinedReads } from '../../../src/store/index.js';
+import { noise } from '../../helpers/tree.js';
+
+const KIB = 1 << 10;
+const MIB = 1 << 20;
+
+class Objects {
+  readonly asked: { readonly name: string; readonly position: number; readonly bytes: number }[] =
+    [];
+  failing = false;
+  readonly bytes = noise(7, 12 * MIB);
+  readonly reads = new JoinedReads(async (name, position, target, bytes) => {
+    this.asked.push({ name, position, bytes });
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.failing) throw new Error('away');
+    return this.bytes.copy(target, 0, position, position + bytes);
+  });
+
+  async read(position: number, bytes: number, name = 'a'): Promise<boolean> {
+    const target = Buffer.alloc(bytes);
+    const got = await this.reads.read(name, position, target, bytes);
+    const wanted = this.bytes.subarray(position, position + bytes);
+    return got === wanted.length && target.subarray(0, got).equals(wanted);
+  }
+
+  get askedBytes(): number {
+    return this.asked.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+}
+
+test('neighbours are fetched together, in ranges that grow', async (t) => {
+  const objects = new Objects();
+  for (let at = 0; at < objects.bytes.length; at += 40 * KIB)
+    t.true(await objects.read(at, 40 * KIB));
+  // 64 KiB, 128 KiB, …, 2 MiB, and then 4 MiB each; the last one is known to be the end
+  t.is(objects.asked.length, 9);
+  t.true(objects.asked.every(({ bytes }) => bytes <= 4 * MIB));
+});
+
+test('neighbours that are read at once share their ranges', async (t) => {
+  const objects = new Objects();
+  const reads = Array.from({ length: 24 }, (_, index) =>
+    objects.read(index * 512 * KIB, 512 * KIB),
+  );
+  t.true((await Promise.all(reads)).every(Boolean));
+  t.is(objects.asked.length, 6);
+  t.is(objects.askedBytes, 512 * KIB + MIB + 2 * MIB + 3 * 4 * MIB);
+});
+
+test('a long run has its next range before it asks for it', async (t) => {
+  const objects = new Objects();
+  let at = 0;
+  for (; at < 5 * MIB; at += 512 * KIB) t.true(await objects.read(at, 512 * KIB));
+  const before = objects.asked.at(-1)!;
+  t.is(before.position + before.bytes, 11.5 * MIB);
+  t.true(at < before.position);
+});
+
+test('pieces apart from each other are fetched almost exactly', async (t) => {
+  const objects = new Objects();
+  for (const at of [8 * MIB, 2 * MIB, 5 * MIB, 11 * MIB]) t.true(await objects.read(at, 200 * KIB));
+  t.is(objects.askedBytes, 4 * 200 * KIB);
+  t.true(await objects.read(100, 8, 'b'));
+  t.is(objects.asked.at(-1)?.bytes, 64 * KIB);
+});
+
+test('a read across several ranges and behind the end has its bytes', async (t) => {
+  const objects = new Objects();
+  t.true(await objects.read(0, 10));
+  t.true(await objects.read(60 * KIB, 200 * KIB));
+  t.true(await objects.read(objects.bytes.length - 10, 100));
+  t.true(await objects.read(objects.bytes.length, 5));
+});
+
+test('what is kept is bounded, and what was read long ago is fetched again', async (t) => {
+  const objects = new Objects();
+  for (let at = 0; at < 12; at += 2) t.true(await objects.read(at * MIB, 64 * KIB, 'first'));
+  for (let at = 0; at < 12; at += 3) {
+    for (const name of ['b', 'c', 'd']) t.true(await objects.read(at * MIB, 3 * MIB, name));
+  }
+  const before = objects.asked.length;
+  t.true(await objects.read(0, 64 * KIB, 'first'));
+  t.is(objects.asked.length, before + 1);
+});
+
+test('a range that could not be fetched is fetched again by the next read', async (t) => {
+  const objects = new Objects();
+  objects.failing = true;
+  await t.throwsAsync(objects.read(0, 10), { message: 'away' });
+  objects.failing = false;
+  t.true(await objects.read(0, 10));
+});
