@@ -3,7 +3,8 @@ import { DIGEST_BYTES, releaseMemory } from '../model/index.js';
 import { decode, mediumOf, type ObjectReader, openSealed } from '../store/index.js';
 import { CONTENT_ROW_BYTES, type NativeCalls, type System } from '../system/index.js';
 import { decodeRecord, type DecodingSteps } from './decode-record.js';
-import type { DecodeInput, DecodeOutput, JobResult } from './jobs.js';
+import type { DecodeInput, DecodeOutput } from './decode-types.js';
+import type { JobResult } from './jobs.js';
 
 /** Stored bytes, in memory that all jobs of the thread use: its collector would free those of each job late. */
 let storedRoom: Buffer = Buffer.alloc(0);

@@ -20,7 +20,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
-import type { ChunkToDecode, DecodeInput, DecodeOutput } from './jobs.js';
+import type { ChunkToDecode, DecodeInput, DecodeOutput } from './decode-types.js';
 
 const NOTHING = Buffer.alloc(0);
 const CHUNKED: DecodeOutput = { isWhole: false, bytes: NOTHING, digests: NOTHING };

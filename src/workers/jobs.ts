@@ -3,11 +3,12 @@
  * in a few large buffers that are moved, not copied. The job functions (one file each) do not depend on threads.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { LoadedSignature, RecordPlace } from '../delta/index.js';
+import type { LoadedSignature } from '../delta/index.js';
 import type { CipherChoice, ExcludeOptions, LeftOut, PackedChains } from '../excludes/index.js';
 import type { ContentKeys, NoteKind, SlotNumber } from '../model/index.js';
-import type { ChunkHeader, CipherHead, ClientDirectory, Compression } from '../store/index.js';
+import type { CipherHead, Compression } from '../store/index.js';
 import type { SealingCalls } from '../system/index.js';
+import type { DecodeInput, DecodeOutput } from './decode-types.js';
 import type { RawRules } from './raw-types.js';
 import type { RestoreInput, RestoreOutput } from './restore-types.js';
 
@@ -303,35 +304,6 @@ export interface RangeOutput {
   readonly delta: DeltaOutcome | undefined;
 }
 
-/** A stored record, or one chunk of it, to decode. */
-export interface DecodeInput {
-  /** The client whose records the job reads; or the stored bytes themselves. */
-  readonly source: { readonly directory: ClientDirectory } | { readonly stored: Uint8Array };
-  readonly record: RecordPlace;
-  /** If given, one chunk is decoded; `source.stored` then has the chunk without its header. */
-  readonly chunk?: ChunkToDecode | undefined;
-  /** Given if the client encrypts. */
-  readonly keys?: ContentKeys | undefined;
-}
-
-export interface ChunkToDecode extends ChunkHeader {
-  readonly number: number;
-  /** Offset of its stored bytes in the record. */
-  readonly at: number;
-  /** Decoded length. */
-  readonly sizeBytes: number;
-  /** Header and index of the record. */
-  readonly head: Uint8Array;
-}
-
-export interface DecodeOutput {
-  /** False if the record is chunked, so that only chunks of it are decoded. */
-  readonly isWhole: boolean;
-  readonly bytes: Uint8Array;
-  /** The contents of a whole record: 32 bytes of digest, computed from the bytes, and two u32 for offset and size. */
-  readonly digests: Uint8Array;
-}
-
 export interface JobTable {
   walk: { input: WalkInput; output: WalkOutput };
   page: { input: PageInput; output: PageOutput };
@@ -353,16 +325,6 @@ export type JobOutput<N extends JobName> = JobTable[N]['output'];
 export interface JobResult<T> {
   readonly output: T;
   readonly transfer: readonly ArrayBuffer[];
-}
-
-/** Decodes stored records. Each `JobRunner` can. */
-export interface Decoder {
-  /** Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
-  run(
-    name: 'decode',
-    input: DecodeInput,
-    transfer?: readonly ArrayBuffer[],
-  ): Promise<{ readonly output: DecodeOutput }>;
 }
 
 /** Runs jobs, in a pool of threads or in the calling thread. */

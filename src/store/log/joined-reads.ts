@@ -1,7 +1,7 @@
 /**
  * Reads objects in few requests for readers that ask for small pieces. A piece that follows an earlier one is fetched
  * together with what comes behind it, and ranges grow while that goes on; in a long run, the next range is fetched
- * before it is asked for. Other pieces are fetched almost exactly. What was fetched is kept for a while: objects never change.
+ * before it is asked for. Other pieces are fetched almost exactly. Fetched bytes are kept for a while: objects never change.
  */
 
 /** Fills `target` with bytes of an object, and returns their number: fewer only at its end. */

@@ -23,7 +23,7 @@ export interface CopiesResult {
 
 /**
  * Copies to each store in turn; one that fails does not stop the others. The files of the source are not read again: all comes
- * from the first store. What a store lacks since an earlier failure is copied too.
+ * from the first store. Sets that a store lacks since an earlier failure are copied too.
  */
 export async function copyToOthers(
   settings: Settings<'tardis'>,

@@ -1,0 +1,43 @@
+/** Types of the job that decodes stored records, and of all that runs it. */
+import type { RecordPlace } from '../delta/index.js';
+import type { ContentKeys } from '../model/index.js';
+import type { ChunkHeader, ClientDirectory } from '../store/index.js';
+
+/** A stored record, or one chunk of it, to decode. */
+export interface DecodeInput {
+  /** The client whose records the job reads; or the stored bytes themselves. */
+  readonly source: { readonly directory: ClientDirectory } | { readonly stored: Uint8Array };
+  readonly record: RecordPlace;
+  /** If given, one chunk is decoded; `source.stored` then has the chunk without its header. */
+  readonly chunk?: ChunkToDecode | undefined;
+  /** Given if the client encrypts. */
+  readonly keys?: ContentKeys | undefined;
+}
+
+export interface ChunkToDecode extends ChunkHeader {
+  readonly number: number;
+  /** Offset of its stored bytes in the record. */
+  readonly at: number;
+  /** Decoded length. */
+  readonly sizeBytes: number;
+  /** Header and index of the record. */
+  readonly head: Uint8Array;
+}
+
+export interface DecodeOutput {
+  /** False if the record is chunked, so that only chunks of it are decoded. */
+  readonly isWhole: boolean;
+  readonly bytes: Uint8Array;
+  /** The contents of a whole record: 32 bytes of digest, computed from the bytes, and two u32 for offset and size. */
+  readonly digests: Uint8Array;
+}
+
+/** Decodes stored records. Each `JobRunner` can. */
+export interface Decoder {
+  /** Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
+  run(
+    name: 'decode',
+    input: DecodeInput,
+    transfer?: readonly ArrayBuffer[],
+  ): Promise<{ readonly output: DecodeOutput }>;
+}
