@@ -2,33 +2,17 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { BucketLab, CLIENT, STORE } from '../helpers/bucket-lab.js';
+import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { rest, run, Running } from '../helpers/commands.js';
-import { differences, look, noise, scratch } from '../helpers/tree.js';
+import { differences, look, noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
-import { type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
+import type { S3Record } from '../support/s3-server.js';
 
 const SECRET = 'gravel-Otter9-lamp';
 
-/** Machines, and the server with their bucket. */
-class Lab extends BucketLab {
-  readonly server: S3Server;
-
-  private constructor(home: string, server: S3Server) {
-    super(home, server.url);
-    this.server = server;
-  }
-
-  static async start(t: ExecutionContext, options: S3Options = {}): Promise<Lab> {
-    const server = await S3Server.start(options);
-    t.teardown(() => server.close());
-    return new Lab(scratch(t), server);
-  }
-}
-
 test('backups to a bucket are listed, compared and restored on a machine that has only the bucket', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   const before = look(lab.source);
@@ -51,7 +35,7 @@ test('backups to a bucket are listed, compared and restored on a machine that ha
 });
 
 test('a backup that changes nothing writes two objects to the bucket, and lists nothing', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await rest();
   await lab.backUp('one', ['--create']);
@@ -68,7 +52,7 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
 });
 
 test('a backup leaves out the cache of its own store', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('tree/own', ['--create']);
   await lab.backUp('tree/own');
@@ -80,7 +64,7 @@ test('a backup leaves out the cache of its own store', async (t) => {
 });
 
 test('an encrypted client in a bucket needs its password on every machine', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   const secret = lab.at('secret');
   fs.writeFileSync(secret, SECRET, { mode: 0o600 });
@@ -102,7 +86,7 @@ test('an encrypted client in a bucket needs its password on every machine', asyn
 });
 
 test('a machine whose cache is gone, damaged or of another client goes on', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   const caches = lab.at('one-cache/tardis/buckets');
@@ -124,7 +108,7 @@ test('a machine whose cache is gone, damaged or of another client goes on', asyn
 });
 
 test('a bucket that lost commits, or has others, is not taken for the store', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   await lab.backUp('one');
@@ -142,7 +126,7 @@ test('a bucket that lost commits, or has others, is not taken for the store', as
 });
 
 test('a check finds a changed byte in a bucket', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   const { objects } = lab.server;
@@ -157,7 +141,7 @@ test('a check finds a changed byte in a bucket', async (t) => {
 });
 
 test('of machines that create a client at once, one succeeds, and none later', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   const at = (machine: string) => lab.run(machine, 'tardis', ['--local', '--create', lab.source]);
   const both = await Promise.all([at('one'), at('two')]);
@@ -172,7 +156,7 @@ test('of machines that create a client at once, one succeeds, and none later', a
 });
 
 test('two machines that back up one client at once lose nothing', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   let done = 1;
@@ -192,7 +176,7 @@ test('two machines that back up one client at once lose nothing', async (t) => {
 });
 
 test('clients are copied from a directory to a bucket and back, and copies are brought up to date', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   const [first, last] = [lab.at('first'), lab.at('last')];
   const secret = lab.at('secret');
@@ -239,7 +223,7 @@ async function sweep(
   let from = 0;
   const faultAt = (request: S3Record): S3Fault | undefined =>
     request.number - from === at ? strike(() => running?.signalGroup('SIGKILL')) : undefined;
-  const lab = await Lab.start(t, { faultAt });
+  const lab = await ServedLab.start(t, { faultAt });
   lab.grow();
   await lab.backUp('one', ['--create']);
   for (let number = 0; number < MOST_REQUESTS; number += 1) {
@@ -283,7 +267,7 @@ for (const fault of ['drop', 'apply, drop'] as const) {
       running?.signalGroup('SIGKILL');
       return fault;
     };
-    const lab = await Lab.start(t, { faultAt });
+    const lab = await ServedLab.start(t, { faultAt });
     lab.grow();
     await lab.backUp('known', ['--create']);
     for (let number = 0; number < MOST_REQUESTS; number += 1) {
@@ -316,10 +300,10 @@ for (const fault of ['internal', 'apply, drop', 'drop, apply later'] as const) {
 test('commands that cannot work with a bucket say so', async (t) => {
   for (const [reason, tool, ...words] of [
     ['only tardis --local', 'tardis', '/tmp'],
-    ['--purge needs a directory', 'tardis', '--local', '--purge', '/tmp'],
     ['a server needs a directory', 'tardisd', '--insecure-tcp'],
-    ['this command needs a directory', 'sonic', 'delete', '1'],
-    ['this command needs a directory', 'sonic', 'chpass'],
+    ['a client in it is not rewritten', 'sonic', 'rekey'],
+    ['it has no accounts', 'sonic', 'account', 'list'],
+    ['a password without encryption', 'sonic', 'setpass'],
     ['--repair needs a directory', 'sonic', 'check', '--repair'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', STORE]);
@@ -330,7 +314,7 @@ test('commands that cannot work with a bucket say so', async (t) => {
 });
 
 test('a bucket that cannot arbitrate is written to only by a single writer', async (t) => {
-  const lab = await Lab.start(t, { conditions: 'ignored' });
+  const lab = await ServedLab.start(t, { conditions: 'ignored' });
   lab.grow();
   const refused = await lab.run('one', 'tardis', ['--local', '--create', lab.source]);
   t.is(codeIn(refused), 'BUCKET_UNSAFE', refused.stderr);

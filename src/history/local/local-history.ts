@@ -9,6 +9,7 @@ import {
 } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
+  followOf,
   mediumOf,
   type ObjectReader,
   type OwnerRecord,
@@ -21,6 +22,7 @@ import { type DirectoryId, metadataFault, type SetNumber } from '../../model/ind
 import { yieldRegularly, type System } from '../../system/index.js';
 import { Access, noAccess } from './access.js';
 import { explainedHistory } from '../explained-history.js';
+import { FollowingReader } from './following-reader.js';
 import { LocalReports } from './local-reports.js';
 import type { Reports } from '../reports.js';
 import { restBelow, rootAbove } from './roots.js';
@@ -360,7 +362,14 @@ class LocalHistory implements History {
   }
 
   objects(): ObjectReader {
-    return mediumOf(this.system, this.place).records();
+    const records = mediumOf(this.system, this.place).records();
+    const { bucket, client } = this.place;
+    const follow = bucket && followOf(bucket);
+    if (follow === undefined) return records;
+    return new FollowingReader(records, async () => {
+      await follow(client);
+      this.endSlice(); // the next call sees what the catalog has now
+    });
   }
 
   close(): void {

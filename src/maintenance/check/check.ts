@@ -18,7 +18,7 @@ import {
 } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, type TardisError } from '../../errors/index.js';
-import { settleMarks, type StoreLimits } from '../../store/writer/index.js';
+import { catchUp, settleMarks, type StoreLimits } from '../../store/writer/index.js';
 import {
   accountFaults,
   type Backend,
@@ -149,6 +149,7 @@ class Check {
         keys: options.keyring?.contents,
         canOpen: this.isOpened,
         catalogPath: own === undefined ? undefined : directory.catalogPath,
+        refresh: directory.bucket && (() => catchUp(system, directory)),
       }),
     );
     const casualties = new LostContents(audit, prover);

@@ -205,6 +205,9 @@ export function applyEvent(
     case 'removed':
       catalog.gc.remove(event.packs, event.objects, event.atMs);
       return;
+    case 'deleted':
+      for (const pack of event.packs) catalog.gc.forgetPack(pack);
+      return;
     case 'sound':
       for (const digest of event.digests) {
         if (!unsound.has(digestKey(digest))) applySound(catalog, digest);

@@ -3,14 +3,16 @@
  * was durable before it, so no commit is dropped, and nothing is synced.
  */
 import { TardisError } from '../../errors/index.js';
-import { parseCommitObject } from '../index.js';
+import type { PackNumber } from '../../model/index.js';
+import { lastPackUpTo, logPack, parseCommitObject } from '../index.js';
 import type { PendingCommit } from './commit-walk.js';
 import type { CommitPoint } from './state.js';
-import { logPack } from '../index.js';
 
 /** The part of a backend that has a log. */
 export interface CommitLog {
   commitObject(commit: number): Promise<Buffer | undefined>;
+  /** Returns the sizes of all packs that may be deleted. */
+  removablePacks(): Promise<ReadonlyMap<PackNumber, number>>;
 }
 
 /** True if commits are objects of their own in this backend. */
@@ -22,15 +24,17 @@ export class LogWalk {
   readonly damagedRecords = 0;
   readonly isMetadataLost = false;
   readonly strangePacks: readonly number[] = [];
-  /** Pack number of the last commit object. */
-  lastPack: number;
   private readonly log: CommitLog;
   private point: CommitPoint;
 
   constructor(log: CommitLog, point: CommitPoint) {
     this.log = log;
     this.point = point;
-    this.lastPack = point.pack;
+  }
+
+  /** The highest number that a pack of a session can have whose claim is known, committed or not. */
+  get lastPack(): PackNumber {
+    return lastPackUpTo(this.point.commit);
   }
 
   /** Yields the commits behind the known one. Throws STORE_FORKED, RECORD_DAMAGED, STORE_NEWER. */
@@ -48,7 +52,6 @@ export class LogWalk {
         throw new TardisError('STORE_FORKED', what);
       }
       this.point = point;
-      this.lastPack = pack;
       yield {
         body,
         records,

@@ -152,17 +152,15 @@ class Recovery {
     }
     this.isMetadataLost ||= walk.isMetadataLost;
     const { commits, damagedRecords, isMetadataLost, counters, point } = this;
-    const { lastPack, strangePacks } = walk;
-    const imageCommit = this.removals.image?.body.commit ?? 0;
     return {
       commits,
       damagedRecords,
       isMetadataLost,
       counters,
       point,
-      imageCommit,
-      lastPack,
-      strangePacks,
+      imageCommit: this.removals.image?.body.commit ?? 0,
+      lastPack: walk.lastPack,
+      strangePacks: walk.strangePacks,
     };
   }
 
@@ -214,7 +212,7 @@ class Recovery {
     }
   }
 
-  /** Yields to other tasks, and throws INTERRUPTED if the caller has aborted. */
+  /** Yields to other tasks. Throws INTERRUPTED. */
   private breathe(): Promise<void> | undefined {
     return this.turn()?.then(() => throwIfAborted(this.options.signal));
   }
@@ -227,9 +225,8 @@ class Recovery {
     const { commit, pack, position } = this.point;
     if (commit === 0) return;
     const sizeBytes = (await this.backend.size(packName(pack))) ?? 0;
-    if (sizeBytes < position && hasLog(this.backend)) {
+    if (sizeBytes < position && hasLog(this.backend))
       throw new TardisError('STORE_FORKED', `the bucket lacks commit ${commit}`);
-    }
     if (sizeBytes < position) {
       const what = `${packName(pack)} is shorter than its catalog says`;
       throw new TardisError('CATALOG_DAMAGED', what);
@@ -374,7 +371,9 @@ class Recovery {
     const record = await this.read(header, location);
     if (header.kind === RecordKind.image) return; // the catalog already has the data of an image
     if (header.kind === RecordKind.event) {
-      applyEvent(this.catalog, readEvent(record), this.contents.unsound);
+      const event = readEvent(record);
+      applyEvent(this.catalog, event, this.contents.unsound);
+      if (event.type === 'removed' && hasLog(this.backend)) breakDependants(this.catalog);
       return;
     }
     for (const section of readListing(record)) applySection(this.catalog, section);
@@ -386,13 +385,14 @@ class Recovery {
 
   /**
    * Runs `work`. If it meets a damaged record, it counts that and returns undefined, so that the other records
-   * are used.
+   * are used. A log that is followed has no such record, or the catalogs of two machines would differ for ever.
    */
   private async tolerate<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
+      const isStrict = hasLog(this.backend) && !this.options.checkBodies;
+      if (isStrict || asTardisError(error).code !== 'RECORD_DAMAGED') throw error;
       this.damagedRecords += 1;
       return undefined;
     }

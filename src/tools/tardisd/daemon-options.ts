@@ -22,7 +22,7 @@ export function daemonOptions(
 ): Omit<DaemonOptions, 'address'> {
   const isInBucket = bucketAt(storePath(settings)) !== undefined;
   return {
-    upkeep: isInBucket ? undefined : upkeepPlan(settings, found),
+    upkeep: upkeepPlan(settings, found, isInBucket),
     baseDir: storePath(settings),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
@@ -102,11 +102,12 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
 
 /**
  * Returns the plan for garbage collection and purges. A server of one session only runs those that its client
- * requests.
+ * requests. In a bucket no set is deleted because a disk of this machine is full.
  */
 function upkeepPlan(
   settings: Settings<'tardisd'>,
   found: ReadonlyMap<string, Found>,
+  isInBucket: boolean,
 ): DaemonOptions['upkeep'] {
   const { single, localSocket } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
@@ -133,7 +134,7 @@ function upkeepPlan(
     skipFile: settings.storeSkipFile,
     umask: settings.umask,
     early:
-      earlyPurgeBytes === 0
+      earlyPurgeBytes === 0 || isInBucket
         ? undefined
         : { belowBytes: earlyPurgeBytes, leastAgeMs: leastAgeSeconds * 1000 },
   };
