@@ -35,7 +35,7 @@ import {
   withClient,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import { BoundedBackend } from './bounded-backend.js';
+import { boundedBackend } from './bounded-backend.js';
 import { LostContents } from './lost-contents.js';
 import { commitsBehind } from './commits-behind.js';
 import { CommittedRanges } from './committed.js';
@@ -119,7 +119,7 @@ class Check {
     this.lookAtAccounts();
     const own = isUnused ? undefined : this.ownCatalog();
     const point = own?.catalog.state.readCommitPoint();
-    const backend = new BoundedBackend(files, point);
+    const backend = boundedBackend(files, point);
     options.onStep('packs');
     await this.reportStrays(files);
     const reference = this.keep(await Reference.make(system, backend));

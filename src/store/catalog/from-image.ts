@@ -26,8 +26,9 @@ import { digestsIn } from './apply-contents.js';
 import type { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
 import { FoundContents, soundOr } from './found-contents.js';
-import { CommitWalk, isWithin, type PendingCommit, type PendingRecord } from './commit-walk.js';
+import { isWithin, type PendingCommit, type PendingRecord } from './commit-walk.js';
 import type { CommitPoint } from './state.js';
+import { walkCommits } from './walk-commits.js';
 
 type ImageHead = Extract<ImageItem, { type: 'head' }>;
 
@@ -82,7 +83,7 @@ const NOTHING_REMOVED: ReadonlyMap<number, number> = new Map();
 
 /** Reads the headers of all packs and the events in them. Throws STORE_NEWER. */
 export async function findRemovals(backend: Backend): Promise<Removals> {
-  const walk = new CommitWalk(backend, { point: NO_POINT, sequence: 0, isThorough: true });
+  const walk = walkCommits(backend, { point: NO_POINT, sequence: 0, isThorough: true });
   let image: PendingCommit | undefined;
   let kept: ReadonlySet<number> | undefined;
   let packs = new Set<number>();

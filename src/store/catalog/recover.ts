@@ -27,8 +27,8 @@ import { yieldRegularly } from '../../system/index.js';
 import { applyEvent, applyFound, applySection, breakDependants } from './apply.js';
 import { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
-import { CommitWalk, type PendingCommit, type PendingRecord } from './commit-walk.js';
-import { hasLog, LogWalk } from './log-walk.js';
+import type { PendingCommit, PendingRecord } from './commit-walk.js';
+import { hasLog } from './log-walk.js';
 import {
   findRemovals,
   HistoryLoader,
@@ -38,6 +38,7 @@ import {
   type Removals,
 } from './from-image.js';
 import type { CommitPoint } from './state.js';
+import { walkCommits } from './walk-commits.js';
 
 /** An event that lists moved packs is smaller; larger events need not be read twice. */
 const MAX_MOVED_BYTES = 64 << 10;
@@ -134,15 +135,13 @@ class Recovery {
     throwIfAborted(this.options.signal);
     if (checkBodies) this.removals = await findRemovals(this.backend);
     if (this.point.commit === 0) await this.beginWithHistory();
-    const walk = hasLog(this.backend)
-      ? new LogWalk(this.backend, this.point)
-      : new CommitWalk(this.backend, {
-          point: this.point,
-          sequence: this.counters.sequence,
-          isThorough: checkBodies,
-          ...(knownCommit === undefined ? {} : { knownCommit }),
-          ...(onProgress === undefined ? {} : { onPack: onProgress }),
-        });
+    const walk = walkCommits(this.backend, {
+      point: this.point,
+      sequence: this.counters.sequence,
+      isThorough: checkBodies,
+      ...(knownCommit === undefined ? {} : { knownCommit }),
+      ...(onProgress === undefined ? {} : { onPack: onProgress }),
+    });
     for await (const commit of walk.commits()) await this.take(commit);
     this.takeFound();
     this.damagedRecords += walk.damagedRecords + (this.history?.lackingRecords ?? 0);
