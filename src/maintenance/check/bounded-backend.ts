@@ -5,9 +5,7 @@ import { type Backend, type ObjectWriter, packName, packNumber } from '../../sto
 
 /** Returns a view of a backend. `point` undefined shows the whole store. */
 export function boundedBackend(backend: Backend, point: CommitPoint | undefined): Backend {
-  return hasLog(backend)
-    ? new BoundedLog(backend, point)
-    : new BoundedBackend(backend, point);
+  return hasLog(backend) ? new BoundedLog(backend, point) : new BoundedBackend(backend, point);
 }
 
 class BoundedBackend implements Backend {
