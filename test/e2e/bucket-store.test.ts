@@ -302,7 +302,7 @@ test('commands that cannot work with a bucket say so', async (t) => {
     ['only tardis --local', 'tardis', '/tmp'],
     ['a server needs a directory', 'tardisd', '--insecure-tcp'],
     ['a client in it is not rewritten', 'sonic', 'rekey'],
-    ['it has no accounts', 'sonic', 'account', 'list'],
+    ['it has no accounts', 'sonic', 'account'],
     ['a password without encryption', 'sonic', 'setpass'],
     ['--repair needs a directory', 'sonic', 'check', '--repair'],
   ] as const) {
