@@ -87,15 +87,29 @@ function requireDirectory(tool: Tool, found: Layer): void {
   );
 }
 
+/** Reasons of commands that make no sense with a bucket. */
+const NOT_IN_BUCKETS: Readonly<Partial<Record<Tool, string>>> = {
+  'sonic create': '`tardis --local --create` creates clients in it',
+  'sonic setpass': 'a password without encryption protects nothing in it',
+  'sonic keys': 'keys in it stay there, with a password that `sonic chpass` changes',
+  'sonic account': 'it has no accounts: the access key allows everything',
+  'sonic upgrade': 'every command brings the catalog of a client in it up to date',
+  'sonic rebuild': 'the catalog is made again from it once the cache is deleted',
+  'sonic rekey': 'a client in it is not rewritten: back up to a new one, or copy it to a directory',
+  'sonic encrypt': 'a client in it is not rewritten: back up to a new one with --crypt',
+  'sonic forget-path': 'a client in it is not rewritten: delete the sets that show the path',
+};
+
 /** Returns why a command cannot use a bucket; undefined if it can. */
 function whyNoBucket(
   tool: Tool,
   isOn: (setting: string) => boolean,
   hasSocket: boolean,
 ): string | undefined {
-  if (!(BUCKET_TOOLS as readonly Tool[]).includes(tool)) return 'this command needs a directory';
+  if (!(BUCKET_TOOLS as readonly Tool[]).includes(tool)) {
+    return NOT_IN_BUCKETS[tool] ?? 'this command needs a directory';
+  }
   if (tool === 'tardis' && !isOn('local')) return 'only tardis --local backs up to one';
-  if (tool === 'tardis' && isOn('purge')) return '--purge needs a directory';
   if (tool === 'sonic check' && isOn('repair')) return '--repair needs a directory';
   const isChild = isOn('single') && hasSocket;
   return tool === 'tardisd' && !isChild ? 'a server needs a directory' : undefined;

@@ -1,6 +1,6 @@
 /** Settings of stores in buckets (S3). Missing ones are taken from the environment of other S3 tools. */
 import type { SettingTable } from './row.js';
-import { READERS, REPORTING, type Tool } from './tools.js';
+import { MARKING, READERS, REPORTING, type Tool } from './tools.js';
 
 /** Commands that work with a bucket. The others need a directory as their store. */
 export const BUCKET_TOOLS = [
@@ -12,6 +12,14 @@ export const BUCKET_TOOLS = [
   'sonic check',
   'sonic clients',
   'sonic copy',
+  'sonic delete',
+  'sonic purge',
+  'sonic orphans',
+  'sonic diff',
+  'sonic chpass',
+  'sonic rotate',
+  'sonic setconfig',
+  ...MARKING,
   ...REPORTING,
   'sonic bucket',
 ] as const satisfies readonly Tool[];

@@ -24,11 +24,18 @@ export {
 } from './client/client-lock.js';
 export { type ClientMedium, mediumOf, withClient } from './client/medium.js';
 export { parseCommitObject } from './log/commit-object.js';
-export { logPack } from './log/names.js';
-export { type BucketAccess, bucketAt, shownStore, useBucket } from './log/bucket-access.js';
+export { isOfLog, lastPackUpTo, logPack } from './log/names.js';
+export {
+  type BucketAccess,
+  bucketAt,
+  type Follow,
+  followOf,
+  shownStore,
+  useBucket,
+} from './log/bucket-access.js';
 export { JoinedReads } from './log/joined-reads.js';
 export { readClientNote, writeClientNote } from './log/client-notes.js';
-export { clientsIn, fetchClient, requireClientList } from './log/client-object.js';
+export { clientsIn, fetchClient, publishKeys, requireClientList } from './log/client-object.js';
 export { closeSharedStores, shareStore } from './log/shared-stores.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {

@@ -193,6 +193,13 @@ function namesSuite(on: On): void {
       sorted.filter((name) => name > 'packs/Z'),
     );
     t.deepEqual(await namesOf(store, ''), [...sorted, 'packsx/1']);
+    const sizes: [string, number][] = [];
+    for await (const { name, sizeBytes } of store.listSized('packs/'))
+      sizes.push([name, sizeBytes]);
+    t.deepEqual(
+      sizes,
+      sorted.map((name) => [name, name.length - 'packs/'.length]),
+    );
   });
 
   on('a list of many pages is complete', async (t, store) => {

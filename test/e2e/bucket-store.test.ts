@@ -2,15 +2,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { BucketLab, CLIENT, STORE } from '../helpers/bucket-lab.js';
+import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { commandsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
-import { differences, look, noise, scratch } from '../helpers/tree.js';
+import { differences, look, noise } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 import type { S3Fault } from '../support/s3-faults.js';
-import { type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
+import type { S3Record } from '../support/s3-server.js';
 
 commandsRunHere();
 poolsStayAway();
@@ -18,24 +18,8 @@ poolsStayAway();
 const random = seededRandom(seed);
 const SECRET = 'gravel-Otter9-lamp';
 
-/** Machines, and the server with their bucket. */
-class Lab extends BucketLab {
-  readonly server: S3Server;
-
-  private constructor(home: string, server: S3Server) {
-    super(home, server.url);
-    this.server = server;
-  }
-
-  static async start(t: ExecutionContext, options: S3Options = {}): Promise<Lab> {
-    const server = await S3Server.start(options);
-    t.teardown(() => server.close());
-    return new Lab(scratch(t), server);
-  }
-}
-
 test('backups to a bucket are listed, compared and restored on a machine that has only the bucket', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   const before = look(lab.source);
@@ -58,7 +42,7 @@ test('backups to a bucket are listed, compared and restored on a machine that ha
 });
 
 test('a backup that changes nothing writes two objects to the bucket, and lists nothing', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await rest();
   await lab.backUp('one', ['--create']);
@@ -75,7 +59,7 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
 });
 
 test('a backup leaves out the cache of its own store', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('tree/own', ['--create']);
   await lab.backUp('tree/own');
@@ -87,7 +71,7 @@ test('a backup leaves out the cache of its own store', async (t) => {
 });
 
 test('an encrypted client in a bucket needs its password on every machine', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   const secret = lab.at('secret');
   fs.writeFileSync(secret, SECRET, { mode: 0o600 });
@@ -109,7 +93,7 @@ test('an encrypted client in a bucket needs its password on every machine', asyn
 });
 
 test('a machine whose cache is gone, damaged or of another client goes on', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   const caches = lab.at('one-cache/tardis/buckets');
@@ -131,7 +115,7 @@ test('a machine whose cache is gone, damaged or of another client goes on', asyn
 });
 
 test('a bucket that lost commits, or has others, is not taken for the store', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   await lab.backUp('one');
@@ -149,7 +133,7 @@ test('a bucket that lost commits, or has others, is not taken for the store', as
 });
 
 test('a check finds a changed byte in a bucket', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   const { objects } = lab.server;
@@ -164,7 +148,7 @@ test('a check finds a changed byte in a bucket', async (t) => {
 });
 
 test('of machines that create a client at once, one succeeds, and none later', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   const at = (machine: string) =>
     lab.beside(machine, 'tardis', ['--local', '--create', lab.source]);
@@ -180,7 +164,7 @@ test('of machines that create a client at once, one succeeds, and none later', a
 });
 
 test('two machines that back up one client at once lose nothing', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   let done = 1;
@@ -200,7 +184,7 @@ test('two machines that back up one client at once lose nothing', async (t) => {
 });
 
 test('clients are copied from a directory to a bucket and back, and copies are brought up to date', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   const [first, last] = [lab.at('first'), lab.at('last')];
   const secret = lab.at('secret');
@@ -262,13 +246,13 @@ function momentsIn(
 /** A lab whose server meets the request of a moment with its fault, after the running backup was killed if it is to be. */
 class Struck {
   running: Running | undefined;
-  lab!: Lab;
+  lab!: ServedLab;
   private moment: Moment | undefined;
   private from = 0;
 
   static async start(t: ExecutionContext): Promise<Struck> {
     const struck = new Struck();
-    struck.lab = await Lab.start(t, { faultAt: (request) => struck.faultAt(request) });
+    struck.lab = await ServedLab.start(t, { faultAt: (request) => struck.faultAt(request) });
     struck.lab.grow();
     return struck;
   }
@@ -359,10 +343,10 @@ test('a first backup that is killed at any request is run again', async (t) => {
 test('commands that cannot work with a bucket say so', async (t) => {
   for (const [reason, tool, ...words] of [
     ['only tardis --local', 'tardis', '/tmp'],
-    ['--purge needs a directory', 'tardis', '--local', '--purge', '/tmp'],
     ['a server needs a directory', 'tardisd', '--insecure-tcp'],
-    ['this command needs a directory', 'sonic', 'delete', '1'],
-    ['this command needs a directory', 'sonic', 'chpass'],
+    ['a client in it is not rewritten', 'sonic', 'rekey'],
+    ['it has no accounts', 'sonic', 'account'],
+    ['a password without encryption', 'sonic', 'setpass'],
     ['--repair needs a directory', 'sonic', 'check', '--repair'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', STORE]);
@@ -373,7 +357,7 @@ test('commands that cannot work with a bucket say so', async (t) => {
 });
 
 test('a bucket that cannot arbitrate is written to only by a single writer', async (t) => {
-  const lab = await Lab.start(t, { conditions: 'ignored' });
+  const lab = await ServedLab.start(t, { conditions: 'ignored' });
   lab.grow();
   const refused = await lab.run('one', 'tardis', ['--local', '--create', lab.source]);
   t.is(codeIn(refused), 'BUCKET_UNSAFE', refused.stderr);

@@ -1,13 +1,14 @@
 /** Machines that use a store in a bucket by the commands, each with a cache and a memory of its own. */
 import fs from 'node:fs';
 import path from 'node:path';
+import type { ExecutionContext } from 'ava';
 import { KEY_VARIABLES } from './buckets.js';
 import { type ListedSet, type Outcome, run, type Tool } from './commands.js';
-import { differences, dir, file, look, makeTree, noise, text } from './tree.js';
-import { BUCKET } from '../support/s3-server.js';
+import { differences, dir, file, look, makeTree, noise, scratch, text } from './tree.js';
+import { BUCKET, type S3Options, S3Server } from '../support/s3-server.js';
 
 export const STORE = `s3://${BUCKET}/all`;
-/** The arguments that name the client. */
+/** Arguments that name the client. */
 export const CLIENT = ['-D', STORE, '-C', 'me'] as const;
 
 export class BucketLab {
@@ -88,5 +89,21 @@ export class BucketLab {
   change(round: number): void {
     fs.writeFileSync(path.join(this.source, 'docs', 'letter'), text(`letter ${round}`, 5000));
     fs.writeFileSync(path.join(this.source, `new-${round}`), noise(round, 2_000_000));
+  }
+}
+
+/** Machines, and the server in this process that has their bucket. */
+export class ServedLab extends BucketLab {
+  readonly server: S3Server;
+
+  private constructor(home: string, server: S3Server) {
+    super(home, server.url);
+    this.server = server;
+  }
+
+  static async start(t: ExecutionContext, options: S3Options = {}): Promise<ServedLab> {
+    const server = await S3Server.start(options);
+    t.teardown(() => server.close());
+    return new ServedLab(scratch(t), server);
   }
 }

@@ -4,6 +4,7 @@ import { TardisError } from '../../src/errors/index.js';
 import {
   isListPrefix,
   isObjectKey,
+  type ListedObject,
   type ObjectBody,
   type ObjectHead,
   type ObjectStore,
@@ -11,7 +12,7 @@ import {
 
 /** Called before each request; a fault throws or waits here. `apply` does what the request would do. */
 export type BeforeRequest = (
-  kind: 'put' | 'read' | 'head' | 'list',
+  kind: 'put' | 'read' | 'head' | 'list' | 'remove',
   name: string,
   apply: () => void,
 ) => Promise<void> | void;
@@ -81,15 +82,23 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async *list(prefix: string, after = ''): AsyncGenerator<string> {
+    for await (const { name } of this.listSized(prefix)) if (name > after) yield name;
+  }
+
+  async *listSized(prefix: string): AsyncGenerator<ListedObject> {
     if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
     await this.before('list', prefix, () => undefined);
-    for (const name of [...this.objects.keys()].sort()) {
-      if (name.startsWith(prefix) && name > after) yield name;
+    for (const [name, { bytes }] of [...this.objects].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (name.startsWith(prefix)) yield { name, sizeBytes: bytes.length };
     }
   }
 
   async remove(names: readonly string[]): Promise<void> {
-    for (const name of names) this.objects.delete(checked(name));
+    for (const name of names) {
+      const apply = (): void => void this.objects.delete(checked(name));
+      await this.before('remove', name, apply);
+      apply();
+    }
   }
 
   close(): void {

@@ -150,7 +150,8 @@ export class S3Objects {
     const after = query.get('start-after') ?? '';
     const most = Math.min(Number(query.get('max-keys') ?? 1000), this.rules.pageKeys ?? 1000);
     const all = this.keys().filter((key) => key.startsWith(prefix) && key > after);
-    const text = listText(all.slice(0, most), all.length > most);
+    const page = all.slice(0, most).map((key) => ({ key, bytes: this.current(key)!.bytes.length }));
+    const text = listText(page, all.length > most);
     return new S3Answer(200, { 'content-type': 'application/xml' }, Buffer.from(text));
   }
 
@@ -169,7 +170,13 @@ function isRetained(version: Version | undefined): boolean {
   return version !== undefined && version.retainUntilMs > Date.now();
 }
 
-function listText(keys: readonly string[], hasMore: boolean): string {
-  const contents = keys.map((key) => `<Contents><Key>${encodeURIComponent(key)}</Key></Contents>`);
+function listText(
+  page: readonly { readonly key: string; readonly bytes: number }[],
+  hasMore: boolean,
+): string {
+  const contents = page.map(
+    ({ key, bytes }) =>
+      `<Contents><Key>${encodeURIComponent(key)}</Key><Size>${bytes}</Size></Contents>`,
+  );
   return `<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><EncodingType>url</EncodingType><IsTruncated>${hasMore}</IsTruncated>${contents.join('')}</ListBucketResult>`;
 }

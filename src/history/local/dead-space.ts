@@ -1,9 +1,10 @@
 /** Measures the space that no listed set needs, and the space that only sets before the newest complete one need. */
-import type { RecordId } from '../../model/index.js';
+import type { PackNumber, RecordId } from '../../model/index.js';
 import path from 'node:path';
 import { addRests, type Catalog, type IdSet } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
+  isOfLog,
   NO_PACK,
   objectName,
   packName,
@@ -113,7 +114,7 @@ async function usesOf(catalog: Catalog, shown: ShownContents, breathe: Breathe):
  */
 function lostIn(
   { gc, state }: Catalog,
-  { path: root }: ClientDirectory,
+  { path: root, bucket }: ClientDirectory,
   files: Files,
   records: ReadonlyMap<number, { readonly bytes: number; readonly needed: number }>,
 ): number {
@@ -121,7 +122,10 @@ function lostIn(
   const image = state.readImage();
   const { pack: lastPack } = state.readCommitPoint();
   let lost = 0;
-  for (const [pack, { bytes, needed }] of records) if (pack === NO_PACK) lost += bytes - needed;
+  // The packs of a bucket are not here; nothing is freed in its log.
+  const counts = (pack: PackNumber): boolean =>
+    pack === NO_PACK || (bucket !== undefined && !isOfLog(pack));
+  for (const [pack, { bytes, needed }] of records) if (counts(pack)) lost += bytes - needed;
   const removed = new Set(gc.removedPacks());
   for (const pack of packsIn(files, root)) {
     if (pack > lastPack) continue; // a running session is writing this pack

@@ -9,6 +9,7 @@ import {
 } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
+  followOf,
   mediumOf,
   type ObjectReader,
   type OwnerRecord,
@@ -21,6 +22,7 @@ import { type DirectoryId, metadataFault, type SetNumber } from '../../model/ind
 import { yieldRegularly, type System } from '../../system/index.js';
 import { Access, noAccess } from './access.js';
 import { explainedHistory } from '../explained-history.js';
+import { FollowingReader } from './following-reader.js';
 import { LocalReports } from './local-reports.js';
 import type { Reports } from '../reports.js';
 import { restBelow, rootAbove } from './roots.js';
@@ -370,8 +372,18 @@ class LocalHistory implements History {
 
   objects(): ObjectReader {
     if (!this.isFar) return mediumOf(this.system, this.place).records();
-    const records = (this.farRecords ??= mediumOf(this.system, this.place).records());
-    return { read: (...args) => records.read(...args), close: () => undefined };
+    const shared = (this.farRecords ??= mediumOf(this.system, this.place).records());
+    const records: ObjectReader = {
+      read: (...args) => shared.read(...args),
+      close: () => undefined,
+    };
+    const { bucket, client } = this.place;
+    const follow = bucket && followOf(bucket);
+    if (follow === undefined) return records;
+    return new FollowingReader(records, async () => {
+      await follow(client);
+      this.endSlice(); // the next call sees what the catalog has now
+    });
   }
 
   close(): void {

@@ -1,13 +1,17 @@
 /** A read-only view of a store as it was at a commit. Later data is hidden. */
-import type { CommitPoint } from '../../store/catalog/index.js';
+import { type CommitLog, type CommitPoint, hasLog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type Backend, type ObjectWriter, packName, packNumber } from '../../store/index.js';
 
-export class BoundedBackend implements Backend {
+/** Returns a view of a backend. `point` undefined shows the whole store. */
+export function boundedBackend(backend: Backend, point: CommitPoint | undefined): Backend {
+  return hasLog(backend) ? new BoundedLog(backend, point) : new BoundedBackend(backend, point);
+}
+
+class BoundedBackend implements Backend {
   private readonly backend: Backend;
   private readonly point: CommitPoint | undefined;
 
-  /** `point` undefined shows the whole store. */
   constructor(backend: Backend, point: CommitPoint | undefined) {
     this.backend = backend;
     this.point = point;
@@ -61,6 +65,25 @@ export class BoundedBackend implements Backend {
     const pack = packNumber(name);
     if (this.point === undefined || pack === undefined || pack < this.point.pack) return Infinity;
     return name === packName(this.point.pack) ? this.point.position : 0;
+  }
+}
+
+class BoundedLog extends BoundedBackend implements CommitLog {
+  private readonly log: CommitLog;
+  private readonly last: number;
+
+  constructor(backend: Backend & CommitLog, point: CommitPoint | undefined) {
+    super(backend, point);
+    this.log = backend;
+    this.last = point?.commit ?? Infinity;
+  }
+
+  async commitObject(commit: number): Promise<Buffer | undefined> {
+    return commit > this.last ? undefined : this.log.commitObject(commit);
+  }
+
+  removablePacks(): Promise<ReadonlyMap<number, number>> {
+    return this.log.removablePacks();
   }
 }
 

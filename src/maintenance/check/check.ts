@@ -6,10 +6,10 @@
 import { type CatalogAudit, isUnusedClient } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, Opened, type TardisError } from '../../errors/index.js';
-import { settleMarks, type StoreLimits } from '../../store/writer/index.js';
+import { catchUp, settleMarks, type StoreLimits } from '../../store/writer/index.js';
 import { type ClientDirectory, locationName, mediumOf, packName } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import { BoundedBackend } from './bounded-backend.js';
+import { boundedBackend } from './bounded-backend.js';
 import { CatalogCheck } from './catalog-check.js';
 import { ClientFiles } from './client-files.js';
 import { LostContents } from './lost-contents.js';
@@ -93,7 +93,7 @@ class Check {
     const own = isUnused ? undefined : catalog.open();
     if (own !== undefined) this.keep(own);
     const point = own?.catalog.state.readCommitPoint();
-    const backend = new BoundedBackend(files, point);
+    const backend = boundedBackend(files, point);
     options.onStep('packs');
     await beside.checkStrays(files);
     const reference = this.keep(await Reference.make(system, backend));
@@ -123,6 +123,7 @@ class Check {
         keys: options.keyring?.contents,
         canOpen: this.isOpened,
         catalogPath: own === undefined ? undefined : directory.catalogPath,
+        refresh: directory.bucket && (() => catchUp(system, directory)),
       }),
     );
     const casualties = new LostContents(audit, prover);

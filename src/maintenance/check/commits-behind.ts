@@ -2,7 +2,7 @@
  * Finds a catalog that is older than its packs. Each checkpoint writes to both. So a catalog that ends before
  * the packs is an older copy that was put in its place, and does not list later sets.
  */
-import { Catalog, type CommitPoint, CommitWalk } from '../../store/catalog/index.js';
+import { Catalog, type CommitPoint, walkCommits } from '../../store/catalog/index.js';
 import type { Backend } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 
@@ -21,7 +21,7 @@ export async function commitsBehind(
   seen: { readonly point: CommitPoint; readonly sequence: number },
 ): Promise<number> {
   let last = seen.point.commit;
-  for await (const commit of new CommitWalk(backend, { ...seen, isThorough: true }).commits()) {
+  for await (const commit of walkCommits(backend, { ...seen, isThorough: true }).commits()) {
     if (commit.matches || !commit.isLast) last = Math.max(last, commit.body.commit);
   }
   if (last === seen.point.commit) return 0;

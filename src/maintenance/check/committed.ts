@@ -3,7 +3,7 @@
  * and commit records.
  */
 import type { PackNumber } from '../../model/index.js';
-import { findRemovals, isRemoved } from '../../store/catalog/index.js';
+import { findRemovals, hasLog, isRemoved, walkCommits } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   addToRangeChecksum,
@@ -17,6 +17,8 @@ import {
   RecordKind,
   scanPack,
 } from '../../store/index.js';
+
+const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 });
 
 /** A damaged commit record, or a range that does not match its commit. */
 export interface CommitFault {
@@ -57,6 +59,10 @@ export class CommittedRanges {
     const committed = new CommittedRanges();
     const removals = await findRemovals(backend);
     const counts = (pack: PackNumber): boolean => !isRemoved(removals, pack);
+    if (hasLog(backend)) {
+      await committed.readLog(backend, { counts, onRecord, breathe });
+      return committed;
+    }
     committed.packs.push(...(await listPacks(backend)).filter(counts));
     // A commit covers the records since the previous commit, in all packs.
     let since: SeenHeader[] = [];
@@ -75,6 +81,38 @@ export class CommittedRanges {
     for (const pack of committed.ranges.keys()) if (!counts(pack)) committed.ranges.delete(pack);
     await committed.clip(backend, removals.image?.point.pack ?? 0);
     return committed;
+  }
+
+  /** Reads the commits of a log, and the packs that they cover. Each pack has one range. */
+  private async readLog(
+    backend: Backend,
+    {
+      counts,
+      onRecord,
+      breathe,
+    }: {
+      readonly counts: (pack: PackNumber) => boolean;
+      readonly onRecord: (record: PackedRecord) => void;
+      readonly breathe: () => Promise<void> | undefined;
+    },
+  ): Promise<void> {
+    const start = { point: NO_POINT, sequence: 0, isThorough: true };
+    for await (const { body } of walkCommits(backend, start).commits()) {
+      for (const range of body.ranges.filter(({ pack }) => counts(pack))) {
+        const { pack } = range;
+        this.ranges.set(pack, [range]);
+        this.packs.push(pack);
+        const seen: SeenHeader[] = [];
+        for await (const { header, headerBytes, position } of scanPack(backend, pack, 0, true)) {
+          await breathe();
+          const bytes = recordBytes(header);
+          if (header.kind === RecordKind.label) continue;
+          if (header.sequence === 0) onRecord({ pack, position, bytes });
+          seen.push({ pack, position, end: position + bytes, headerBytes });
+        }
+        this.compare(range, seen);
+      }
+    }
   }
 
   /**

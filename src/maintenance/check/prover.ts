@@ -60,6 +60,8 @@ export interface ProverOptions {
   readonly canOpen: boolean;
   /** Path of the present catalog; undefined if there is none. */
   readonly catalogPath: string | undefined;
+  /** Brings that catalog up to date; undefined if it always is. */
+  readonly refresh: (() => Promise<void>) | undefined;
 }
 
 /** Description of what is wrong with a record; undefined if nothing was found. */
@@ -207,8 +209,9 @@ export class ContentProver {
 
   /** True if a content has been moved, healed or removed since the check began. */
   async isElsewhere(digest: Buffer, was: Location | undefined): Promise<boolean> {
-    const { catalogPath } = this.options;
+    const { catalogPath, refresh } = this.options;
     if (catalogPath === undefined) return false;
+    await refresh?.();
     const catalog = Catalog.openForReading(this.system, catalogPath);
     try {
       const found = catalog.contents.find(digest);

@@ -2,6 +2,7 @@
  * Places of a store that cannot be read. A check reports each such file once, and continues as if it contained
  * zeros there.
  */
+import { type CommitLog, hasLog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type Backend, unreadableObject } from '../../store/index.js';
 import type { UnreadableFinding } from './findings.js';
@@ -96,6 +97,14 @@ async function inPieces(
   return done;
 }
 
+/** Returns the methods of a backend's log, for a backend that stands in its place. */
+export function logOf(log: CommitLog): CommitLog {
+  return {
+    commitObject: (commit) => log.commitObject(commit),
+    removablePacks: () => log.removablePacks(),
+  };
+}
+
 function withRead(backend: Backend, read: Backend['read']): Backend {
   return {
     read,
@@ -108,5 +117,6 @@ function withRead(backend: Backend, read: Backend['read']): Backend {
     shorten: (name, sizeBytes) => backend.shorten(name, sizeBytes),
     remove: (name) => backend.remove(name),
     close: () => backend.close(),
+    ...(hasLog(backend) ? logOf(backend) : {}),
   };
 }

@@ -6,23 +6,29 @@
  */
 import path from 'node:path';
 import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
+import { applyEvent } from '../../store/catalog/index.js';
 import {
+  buildEvent,
   type ClientDirectory,
   leavesRoom,
   mediumOf,
   objectName,
   packName,
+  type StoreEvent,
+  withClient,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { removeDatabase, StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { listCopies } from '../../store/writer/index.js';
 import { closeUnlisted } from './close-unshown.js';
 import { compact } from './compact.js';
 import { Headroom } from './headroom.js';
 import type { FrameTools } from './repack.js';
 import { requireNoSecond } from '../../store/writer/index.js';
+import { holdsMissing } from './pack-uses.js';
 import { hasGarbage, requireSoundUnlocked } from './sound-catalog.js';
-import { dropVersions, type Pace, sweep } from './sweep.js';
+import { dropLost, dropVersions, type Pace, sweep } from './sweep.js';
 import { protectMissing } from './missing-parity.js';
 import { writeWantedImage } from './wanted-image.js';
 
@@ -69,6 +75,8 @@ const NOTHING = { contents: 0, packs: 0, freedBytes: 0, deletedFiles: 0, deleted
 
 /** Files deleted between two checkpoints. */
 const MAX_OBJECTS = 1024;
+/** Packs of a shared store that are deleted at once. */
+const DELETED_AT_ONCE = 8;
 
 /** Thrown to stop when another process requests the client. */
 class Yielded extends Error {}
@@ -82,7 +90,9 @@ export async function collectGarbage(
   directory: ClientDirectory,
   options: GcOptions,
 ): Promise<GcReport> {
-  if (options.isThorough || hasGarbage(system, directory)) {
+  const mayHaveSome = options.isThorough || hasGarbage(system, directory);
+  if (!mayHaveSome && directory.bucket !== undefined) return { ...NOTHING, isDone: true }; // opening it is a commit
+  if (mayHaveSome) {
     if (!(await isProvenSound(system, directory, options))) return { ...NOTHING, isDone: false };
   }
   const store = await StoreWriter.open(system, directory, options.limits);
@@ -97,7 +107,8 @@ export async function collectGarbage(
     return { ...run.report, isDone: true };
   } catch (error) {
     const told = store.closeAfterFailure(error);
-    if (error instanceof Yielded) return { ...run.report, isDone: false };
+    const isTaken = error instanceof TardisError && error.code === 'STORE_TAKEN';
+    if (error instanceof Yielded || isTaken) return { ...run.report, isDone: false };
     throw told;
   }
 }
@@ -116,7 +127,11 @@ async function isProvenSound(
     return true;
   } catch (error) {
     if (error instanceof Yielded) return false;
-    throw error;
+    const isDamage = error instanceof TardisError && error.code === 'CATALOG_DAMAGED';
+    if (!isDamage || directory.bucket === undefined) throw error;
+    // It is a cache: the log makes it again.
+    await withClient(system, directory, async () => removeDatabase(system, directory.catalogPath));
+    return true;
   }
 }
 
@@ -152,7 +167,10 @@ class Run {
     const catalogBytes = (): number => system.files.status(directory.catalogPath)?.sizeBytes ?? 0;
     const { graceMs, limits } = options;
     const { leastFreeBytes = 0, reserveBytes = 0 } = limits;
-    const { wantedFreeBytes = leastFreeBytes + reserveBytes } = options;
+    // The disk of this machine says nothing about the space of a shared store.
+    const { wantedFreeBytes = leastFreeBytes + reserveBytes } = store.isShared
+      ? { wantedFreeBytes: 0 }
+      : options;
     this.headroom = new Headroom(store, { graceMs, wantedFreeBytes }, catalogBytes);
   }
 
@@ -179,9 +197,11 @@ class Run {
     await store.checkpoint();
     if (this.headroom.isShort) await this.deleteFiles(nowMs); // before anything is written to packs
     const { wasteRatio, frames } = options;
+    const needed = store.isShared ? swept.needed : undefined;
     const compacted = await compact(store, {
       wasteRatio,
       frames,
+      needed,
       nowMs,
       breathe,
       headroom: this.headroom,
@@ -191,6 +211,7 @@ class Run {
     });
     report.packs += compacted.packs;
     report.freedBytes += compacted.freedBytes;
+    if (needed !== undefined) report.contents += await dropLost(store, needed, pace);
     state.writeWaste({ versions: false, contents: false });
     await store.checkpoint();
     await this.deleteFiles(nowMs);
@@ -214,8 +235,8 @@ class Run {
 
   /** Makes the parity of what this run has written, and of packs that have none. It runs last, since it needs space. */
   async protect(): Promise<void> {
-    const { store, system, options } = this;
-    const { parityPercent = 0, leastFreeBytes } = options.limits;
+    const { store, system } = this;
+    const { parityPercent = 0, leastFreeBytes } = store.limits;
     await store.parity.protectAll();
     const hasRoom = (bytes: number): boolean =>
       !store.reserve.wasReleased && leavesRoom(bytes, store.reserve.freeBytes, leastFreeBytes);
@@ -250,11 +271,9 @@ class Run {
     const { gc } = this.store.catalog;
     const { graceMs } = this.headroom;
     this.reportStep('files', this.report.deletedFiles);
-    for (const pack of gc.duePacks(nowMs, graceMs)) {
-      await this.breathe();
-      await this.deleteFile(packName(pack));
-      gc.forgetPack(pack);
-    }
+    const due = gc.duePacks(nowMs, graceMs);
+    if (this.store.isShared) await this.deleteShared(due);
+    else for (const pack of due) await this.deletePack(pack);
     for (;;) {
       const due = gc.dueObjects(nowMs, graceMs, MAX_OBJECTS);
       for (const digest of due) {
@@ -265,6 +284,38 @@ class Run {
       await this.store.checkpoint();
       if (due.length < MAX_OBJECTS) return;
     }
+  }
+
+  private async deletePack(pack: PackNumber): Promise<void> {
+    await this.breathe();
+    await this.deleteFile(packName(pack));
+    this.store.catalog.gc.forgetPack(pack);
+  }
+
+  /**
+   * Deletes packs of a shared store, several at once, and tells other machines. A pack stays that has contents which
+   * the sets lack: the commit that removed it was wrong.
+   */
+  private async deleteShared(due: readonly PackNumber[]): Promise<void> {
+    const { store } = this;
+    const isLacking = due.length > 0 && store.catalog.history.brokenVersions > 0;
+    const deleted: PackNumber[] = [];
+    for (let at = 0; at < due.length; at += DELETED_AT_ONCE) {
+      await this.breathe();
+      const some = due.slice(at, at + DELETED_AT_ONCE);
+      const removing = some.map(async (pack) => {
+        if (isLacking && (await holdsMissing(store, pack, () => this.breathe()))) return;
+        await this.deleteFile(packName(pack));
+        deleted.push(pack);
+      });
+      for (const result of await Promise.allSettled(removing)) {
+        if (result.status === 'rejected') throw result.reason;
+      }
+    }
+    if (deleted.length === 0) return;
+    const event: StoreEvent = { type: 'deleted', packs: deleted.sort((a, b) => a - b) };
+    store.appendOwn(buildEvent(store.nextSequence(), event));
+    applyEvent(store.catalog, event);
   }
 
   private async deleteFile(name: string): Promise<void> {

@@ -5,7 +5,7 @@
  * has an image, which replaces their listings and events. A pack that does not fit as a whole is moved piece by
  * piece from its end, and truncated after each piece.
  */
-import { applyEvent, type RecordUse } from '../../store/catalog/index.js';
+import { applyEvent, breakDependants, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { formatBytes, type PackNumber } from '../../model/index.js';
 import { buildEvent, packName, type StoreEvent } from '../../store/index.js';
@@ -51,8 +51,8 @@ export interface CompactReport {
 
 /** Rewrites packs to free space. Throws DISK_FULL if space is short and no rewrite that would free some fits. */
 export async function compact(store: StoreWriter, options: CompactOptions): Promise<CompactReport> {
-  const { breathe, frames } = options;
-  const used = await measureRecords(store.catalog, breathe);
+  const { breathe, frames, needed } = options;
+  const used = await measureRecords(store.catalog, breathe, needed);
   const measuring = { opensFrames: frames !== undefined, breathe };
   const packs = await measurePacks(store, used, measuring);
   await store.checkpoint(); // the metadata sizes of packs need not be measured again
@@ -108,8 +108,7 @@ class Compaction {
     const { wasteRatio, headroom, sacrifice } = this.options;
     const ratio = headroom.isShort ? Math.min(LEAST_WASTE_RATIO, wasteRatio) : wasteRatio;
     const wasteful = this.left.filter((pack) => wastedBytes(pack) >= ratio * pack.sizeBytes);
-    const image = this.store.catalog.state.readImage();
-    const free = wasteful.filter(({ pack }) => pack < image.pack);
+    const free = wasteful.filter(({ pack }) => pack < this.imagePack);
     if (free.length === wasteful.length) return wasteful;
     if (!headroom.isShort) return this.isWorthAnImage(wasteful) ? wasteful : [];
     const imageBytes = await this.measuredImage();
@@ -130,6 +129,12 @@ class Compaction {
     const { message, context } = reserve.full();
     const why = `${formatBytes(freedBytes)} that no set needs would be freed, which takes ${formatBytes(neededBytes)} first`;
     return new TardisError('DISK_FULL', `${message}; ${why}`, context);
+  }
+
+  /** The pack from which on a removal needs a new image. In a shared store none does: its log keeps all listings. */
+  private get imagePack(): number {
+    const { catalog, isShared } = this.store;
+    return isShared ? Infinity : catalog.state.readImage().pack;
   }
 
   private async measuredImage(): Promise<number> {
@@ -155,8 +160,7 @@ class Compaction {
 
   private async round(candidates: readonly PackUse[], first: PackUse): Promise<void> {
     const { headroom } = this.options;
-    const image = this.store.catalog.state.readImage();
-    const needsImage = candidates.some(({ pack }) => pack >= image.pack);
+    const needsImage = candidates.some(({ pack }) => pack >= this.imagePack);
     const forImage = needsImage && headroom.isShort ? await this.measuredImage() : 0;
     const roomBytes = headroom.bytes - forImage;
     const dead = candidates.filter(({ neededBytes }) => neededBytes === 0);
@@ -169,7 +173,7 @@ class Compaction {
       fitting.push(pack);
     }
     if (fitting.length > 0) return this.rewrite(fitting, sum + forImage);
-    if (headroom.graceMs === 0 && (await this.moveInPieces(first))) return;
+    if (headroom.graceMs === 0 && !this.store.isShared && (await this.moveInPieces(first))) return;
     this.left = this.left.filter((one) => one !== first);
     this.tooLarge ??= first;
   }
@@ -199,7 +203,7 @@ class Compaction {
   private async moveInPieces(use: PackUse): Promise<boolean> {
     const { store, options } = this;
     const { headroom } = options;
-    if (use.pack >= store.catalog.state.readImage().pack) {
+    if (use.pack >= this.imagePack) {
       await headroom.lend(await this.measuredImage());
       await this.writeImage(new Set());
       await store.checkpoint();
@@ -277,8 +281,8 @@ class Compaction {
    */
   private async requireEmpty(goes: (pack: PackNumber, position: number) => boolean): Promise<void> {
     const { catalog } = this.store;
-    const { breathe } = this.options;
-    const used = await measureRecords(catalog, breathe);
+    const { breathe, needed } = this.options;
+    const used = await measureRecords(catalog, breathe, needed);
     for (let after = 0; ; ) {
       const page = catalog.gc.records(after, SLICE_ROWS);
       for (const [recordId, , pack, position] of page) {
@@ -298,12 +302,13 @@ class Compaction {
   private async remove(packs: ReadonlySet<number>): Promise<void> {
     const { store, options } = this;
     const removed = [...packs].sort((one, other) => one - other);
-    if (removed.some((pack) => pack >= store.catalog.state.readImage().pack)) {
+    if (removed.some((pack) => pack >= this.imagePack)) {
       await this.writeImage(packs);
     }
     const event: StoreEvent = { type: 'removed', packs: removed, objects: [], atMs: options.nowMs };
     store.appendOwn(buildEvent(store.nextSequence(), event));
     applyEvent(store.catalog, event);
+    if (store.isShared) breakDependants(store.catalog); // contents that nothing needs may rest on removed ones
     await store.checkpoint();
   }
 }

@@ -1,7 +1,14 @@
 /** Measures how much of each pack is needed, and what a rewrite of that would write and free. */
 import type { PackNumber } from '../../model/index.js';
-import { missingIn, type RecordUse } from '../../store/catalog/index.js';
-import { listPacks, packName, recordBytes, RecordKind, scanPack } from '../../store/index.js';
+import { hasLog, missingIn, type RecordUse } from '../../store/catalog/index.js';
+import {
+  type Backend,
+  listPacks,
+  packName,
+  recordBytes,
+  RecordKind,
+  scanPack,
+} from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Breathe } from './survey.js';
 
@@ -53,7 +60,9 @@ export async function measurePacks(
   }
   const image = store.catalog.state.readImage();
   for (const use of uses.values()) {
-    if (use.pack >= image.pack) use.metadataBytes = await metadataIn(store, use.pack, breathe);
+    // In a shared store, packs with listings are never removed.
+    if (use.pack >= image.pack && !store.isShared)
+      use.metadataBytes = await metadataIn(store, use.pack, breathe);
   }
   if (store.catalog.history.brokenVersions === 0) return [...uses.values()];
   const free: PackUse[] = [];
@@ -65,7 +74,7 @@ export async function measurePacks(
 }
 
 /** True if a pack contains missing contents: it was lost and put back. It is kept, so that a rebuild can use it. */
-async function holdsMissing(
+export async function holdsMissing(
   { backend, catalog }: StoreWriter,
   pack: PackNumber,
   breathe: Breathe,
@@ -88,12 +97,22 @@ async function emptyUses({
     commitPoint.pack,
   ]);
   const uses = new Map<number, PackUse>();
-  for (const pack of await listPacks(backend)) {
+  for await (const [pack, sizeBytes] of sizesOf(backend)) {
     if (kept.has(pack) || pack >= firstOwnPack) continue;
-    const sizeBytes = (await backend.size(packName(pack))) ?? 0;
     uses.set(pack, { pack, sizeBytes, neededBytes: 0, metadataBytes: 0, records: [] });
   }
   return uses;
+}
+
+/** Yields the packs that may be removed, with their sizes. */
+async function* sizesOf(backend: Backend): AsyncGenerator<readonly [PackNumber, number]> {
+  if (hasLog(backend)) {
+    yield* await backend.removablePacks();
+    return;
+  }
+  for (const pack of await listPacks(backend)) {
+    yield [pack, (await backend.size(packName(pack))) ?? 0];
+  }
 }
 
 /** Returns how many bytes of a record must be written again. */

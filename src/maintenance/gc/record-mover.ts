@@ -2,7 +2,7 @@
  * Copies needed records to the end of the newest pack. Frames of which little is needed are repacked. All of it
  * is fsynced and read back before it counts.
  */
-import { applyContentRecord, type RecordUse } from '../../store/catalog/index.js';
+import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { digestKey } from '../../model/index.js';
 import {
@@ -34,6 +34,8 @@ export interface MoverOptions {
   readonly breathe: Breathe;
   /** Needed decoded bytes of each record, by record id. */
   readonly used: ReadonlyMap<number, number>;
+  /** The contents that are needed, in a shared store; all known ones otherwise. */
+  readonly needed: IdSet | undefined;
 }
 
 /** Copied records and repacked frames, which must be checked before the old bytes are removed. */
@@ -55,7 +57,8 @@ export class RecordMover {
     this.store = store;
     this.options = options;
     this.packs = packs;
-    this.remaker = options.frames && new FrameRepacker(store, options.frames, packs);
+    this.remaker =
+      options.frames && new FrameRepacker(store, options.frames, packs, options.needed);
   }
 
   /** Moves records of one pack. Throws RECORD_DAMAGED. */
@@ -132,8 +135,9 @@ export class RecordMover {
     const body = Buffer.alloc(header.kind === RecordKind.assembly ? header.bodyBytes : 0);
     await backend.read(name, position + RECORD_HEADER_BYTES + index.length, body, body.length);
     const { contents, gc } = catalog;
+    // Other machines learn of all contents in the new record.
     const forgotten =
-      header.kind === RecordKind.frame
+      header.kind === RecordKind.frame && !this.store.isShared
         ? readFrameIndex(header, index).filter(({ digest }) => contents.find(digest) === undefined)
         : [];
     const ids = applyContentRecord(catalog, header, index, { location, body, moved: this.packs });

@@ -3,7 +3,7 @@
  * frame is decoded, and its needed contents are checked by their digests and encoded again.
  */
 import { TardisError } from '../../errors/index.js';
-import { applyContentRecord, type RecordUse } from '../../store/catalog/index.js';
+import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
 import { fetchRecord, headIn } from '../../delta/index.js';
 import {
   BytesBuilder,
@@ -71,11 +71,19 @@ export class FrameRepacker {
   private readonly tools: FrameTools;
   private readonly moved: ReadonlySet<number>;
 
-  /** `moved`: the packs that all frames are from. */
-  constructor(store: StoreWriter, tools: FrameTools, moved: ReadonlySet<number>) {
+  private readonly wanted: IdSet | undefined;
+
+  /** `moved`: the packs that all frames are from. `wanted`: the contents to take; undefined takes all known ones. */
+  constructor(
+    store: StoreWriter,
+    tools: FrameTools,
+    moved: ReadonlySet<number>,
+    wanted: IdSet | undefined,
+  ) {
     this.store = store;
     this.tools = tools;
     this.moved = moved;
+    this.wanted = wanted;
   }
 
   /**
@@ -114,6 +122,7 @@ export class FrameRepacker {
     for (const { digest, sizeBytes, offset } of readFrameIndex(header, index)) {
       const found = this.store.catalog.contents.find(digest);
       if (found === undefined || !this.store.catalog.gc.isIn(found.contentId, recordId)) continue;
+      if (this.wanted?.has(found.contentId) === false) continue;
       const bytes = raw.subarray(offset, offset + sizeBytes);
       const hash = Buffer.alloc(DIGEST_BYTES);
       native.sha256(bytes, 0, bytes.length, hash, 0);

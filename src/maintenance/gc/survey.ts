@@ -2,6 +2,7 @@
  * Finds what a store still needs: contents that a version names, contents that those rest on, and the used part
  * of each record. It reads every row once, in slices. Meanwhile no set is open, so nothing changes.
  */
+import type { ContentId } from '../../model/index.js';
 import {
   addRests,
   type Catalog,
@@ -41,21 +42,29 @@ export async function findNeeded(catalog: Catalog, breathe: Breathe): Promise<Ne
   return needed;
 }
 
-/** Returns, by record id, the decoded bytes of each record that known contents use: at least 1. */
+/**
+ * Returns, by record id, the decoded bytes of each record that contents use: at least 1. Only contents in `needed`
+ * count; all known ones if it is undefined.
+ */
 export async function measureRecords(
   catalog: Catalog,
   breathe: Breathe,
+  needed?: IdSet,
 ): Promise<ReadonlyMap<number, number>> {
+  const counts = (contentId: ContentId): boolean => needed?.has(contentId) ?? true;
   const used = new Map<number, number>();
   for (let after = 0; ; ) {
     const page = catalog.gc.contentUses(after, SLICE_ROWS);
-    for (const [, recordId, sizeBytes] of page) {
-      if (recordId !== null) used.set(recordId, (used.get(recordId) ?? 0) + Math.max(1, sizeBytes));
+    for (const [contentId, recordId, sizeBytes] of page) {
+      if (recordId !== null && counts(contentId))
+        used.set(recordId, (used.get(recordId) ?? 0) + Math.max(1, sizeBytes));
     }
     if (page.length < SLICE_ROWS) break;
     after = page.at(-1)![0];
     await breathe();
   }
-  for (const [, recordId] of catalog.gc.signatureUses()) used.set(recordId, 1);
+  for (const [contentId, recordId] of catalog.gc.signatureUses()) {
+    if (counts(contentId)) used.set(recordId, 1);
+  }
   return used;
 }

@@ -1,5 +1,5 @@
 /** Sweep: deletes versions that no set shows, then contents, records and directories that nothing names. */
-import { type EntryKey, FIRST_ENTRY, type IdSet } from '../../store/catalog/index.js';
+import { type EntryKey, FIRST_ENTRY, IdSet } from '../../store/catalog/index.js';
 import { buildEvent, objectName } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { type Breathe, findNeeded, measureRecords } from './survey.js';
@@ -40,17 +40,46 @@ export interface Swept {
   readonly objectBytes: number;
 }
 
+const NOTHING: Swept = { contents: 0, objectBytes: 0 };
+
 /**
  * Deletes contents, records and directories that no version needs. Objects are named in an event that is
- * durable before they are deleted. Records stay in their packs until those are compacted.
+ * durable before they are deleted. Records stay in their packs until those are compacted. In a shared store the
+ * contents stay, too; `dropLost` deletes them.
  */
-export async function sweep(store: StoreWriter, nowMs: number, pace: Pace): Promise<Swept> {
-  const { catalog } = store;
-  const needed = await findNeeded(catalog, pace.breathe);
-  const swept = await dropContents(store, needed.contents, nowMs, pace);
+export async function sweep(
+  store: StoreWriter,
+  nowMs: number,
+  pace: Pace,
+): Promise<Swept & { readonly needed: IdSet }> {
+  const { catalog, isShared } = store;
+  const { contents: needed, directories } = await findNeeded(catalog, pace.breathe);
+  const swept = isShared ? NOTHING : await dropContents(store, needed, nowMs, pace);
   await dropRecords(store, pace);
-  await dropDirectories(store, needed.directories, pace);
-  return swept;
+  await dropDirectories(store, directories, pace);
+  return { ...swept, needed };
+}
+
+/**
+ * Deletes contents that are stored nowhere any more, and that neither a version nor another content needs. Returns
+ * their number.
+ */
+export async function dropLost(store: StoreWriter, needed: IdSet, pace: Pace): Promise<number> {
+  const { gc } = store.catalog;
+  const rests = new IdSet();
+  for (const [, rest] of gc.needs()) rests.add(rest);
+  let dropped = 0;
+  for (let after = 0; ; ) {
+    const page = gc.contentUses(after, SLICE_ROWS);
+    for (const [contentId, recordId] of page) {
+      if (recordId !== null || needed.has(contentId) || rests.has(contentId)) continue;
+      gc.dropContent(contentId);
+      dropped += 1;
+    }
+    if (page.length < SLICE_ROWS) return dropped;
+    after = page.at(-1)![0];
+    await endSlice(store, pace);
+  }
 }
 
 async function dropContents(

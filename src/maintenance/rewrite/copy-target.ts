@@ -10,6 +10,8 @@ import {
   fetchClient,
   newestKeys,
   openClientDirectory,
+  publishKeys,
+  removeOlderKeys,
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
@@ -42,12 +44,17 @@ export async function openTarget(
     const present = known && parseKeyRecord(known.bytes);
     requireSameKeys(keys, present);
     if (keys === undefined || keys.number <= (present?.number ?? 0)) return;
+    const added = { number: keys.number, bytes: keys.bytes };
     if (bucket !== undefined) {
-      throw configInvalid(
-        `the source has other keys now, and ${bucket.shown} is a bucket, where keys cannot be changed yet`,
-      );
+      // A machine finds the newest record by its number: it is the one after the record before it.
+      if (present?.number !== keys.number - 1) {
+        const what = 'the source has changed its keys more than once since the last copy';
+        throw configInvalid(`${what}, and ${bucket.shown} is a bucket`);
+      }
+      await publishKeys(system, { bucket, client: place.client }, added);
     }
-    await addKeys(system, there.path, { number: keys.number, bytes: keys.bytes });
+    await addKeys(system, there.path, added);
+    if (bucket !== undefined) await removeOlderKeys(system, there.path, added.number);
   });
   return there;
 }

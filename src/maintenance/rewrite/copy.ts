@@ -22,7 +22,12 @@ import {
   readFormat,
   type StoreEvent,
 } from '../../store/index.js';
-import { requireNoSecond, type StoreLimits, StoreWriter } from '../../store/writer/index.js';
+import {
+  catchUp,
+  requireNoSecond,
+  type StoreLimits,
+  StoreWriter,
+} from '../../store/writer/index.js';
 import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
 import { collectGarbage, requireSoundUnlocked } from '../gc/index.js';
 import { RecordCopier } from './copied-records.js';
@@ -105,6 +110,7 @@ async function copyUsed(
   try {
     requireNoSecond(system, target);
     for (let round = 1; result === undefined; round += 1) {
+      if (round > 1 && source.bucket !== undefined) await catchUp(system, source);
       using run = await Run.open(system, request, { source, target, store });
       result = await run.all(round === MAX_ROUNDS);
     }

@@ -11,6 +11,8 @@ import {
   neededBy,
   newestKeys,
   noteNeededKeys,
+  publishKeys,
+  removeOlderKeys,
   requireNoAccounts,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
@@ -34,12 +36,9 @@ export function requireKeys(
  */
 export async function changeKeys(
   system: System,
-  { path, bucket }: ClientDirectory,
+  { path, bucket, client }: ClientDirectory,
   bytes: Uint8Array,
 ): Promise<number> {
-  if (bucket !== undefined) {
-    throw configInvalid(`${bucket.shown} is a bucket, where keys cannot be changed yet`);
-  }
   const next = parseKeyRecord(bytes);
   // A lost password that encrypted nothing may be set again.
   const stored = lostKeys(system, path) === 'password' ? undefined : newestKeys(system, path);
@@ -61,7 +60,15 @@ export async function changeKeys(
     throw new TardisError('NOT_PERMITTED', 'the new key record does not follow the one there is');
   }
   const added = { number: next.number, bytes: next.bytes };
+  if (bucket !== undefined) {
+    if (before?.isEncrypting !== true || !next.hasKeys) {
+      const what = 'only a client that encrypts changes its keys, and it keeps them there';
+      throw configInvalid(`${bucket.shown} is a bucket: ${what}`);
+    }
+    await publishKeys(system, { bucket, client }, added);
+  }
   await addKeys(system, path, added);
+  if (bucket !== undefined) await removeOlderKeys(system, path, added.number);
   await noteNeededKeys(system, path, neededBy(added));
   return next.number;
 }

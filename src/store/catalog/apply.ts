@@ -191,11 +191,7 @@ export function applyEvent(
       for (const digest of event.digests) applyDamage(catalog, digest);
       return;
     case 'dropped':
-      for (const set of event.sets) {
-        catalog.sets.drop(set);
-        catalog.seals.dropSet(set);
-      }
-      catalog.state.writeWaste({ versions: true, contents: true });
+      dropSets(catalog, event.sets);
       return;
     case 'moved':
       return; // the event determines how the contents of its commit are applied
@@ -205,12 +201,23 @@ export function applyEvent(
     case 'removed':
       catalog.gc.remove(event.packs, event.objects, event.atMs);
       return;
+    case 'deleted':
+      for (const pack of event.packs) catalog.gc.forgetPack(pack);
+      return;
     case 'sound':
       for (const digest of event.digests) {
         if (!unsound.has(digestKey(digest))) applySound(catalog, digest);
       }
       return;
   }
+}
+
+function dropSets({ sets, seals, state }: Catalog, dropped: readonly SetNumber[]): void {
+  for (const set of dropped) {
+    sets.drop(set);
+    seals.dropSet(set);
+  }
+  state.writeWaste({ versions: true, contents: true });
 }
 
 function applySeals(

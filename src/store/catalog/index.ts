@@ -18,7 +18,7 @@ export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } fr
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
 export { shapeOf } from './shape.js';
 export { CATALOG_VERSION, newestVersion } from './versions.js';
-export { hasLog } from './log-walk.js';
+export { type CommitLog, hasLog } from './log-walk.js';
 export { recoverCatalog, type RecoveryOptions, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';
 export type { AttributeUse, EntryPlace, SetSpan } from './reports.js';
@@ -37,6 +37,7 @@ export {
 } from './audit.js';
 export type { Inconsistency } from './audit-rules.js';
 export { CommitWalk } from './commit-walk.js';
+export { walkCommits } from './walk-commits.js';
 export { imagePieces } from './image-pieces.js';
 export { KnownHistory } from './known-history.js';
 export { believePages, comparePages, fingerprintOf, type PagesVerdict } from './catalog-pages.js';

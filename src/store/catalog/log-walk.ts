@@ -2,15 +2,19 @@
  * Reads the commits of a log of commit objects in order. An object exists whole or not at all, and all that it covers
  * was durable before it, so no commit is dropped, and nothing is synced.
  */
-import { TardisError } from '../../errors/index.js';
-import { parseCommitObject } from '../index.js';
-import type { PendingCommit } from './commit-walk.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
+import { lastPackUpTo, logPack, parseCommitObject } from '../index.js';
+import type { PendingCommit, WalkStart } from './commit-walk.js';
 import type { CommitPoint } from './state.js';
-import { logPack } from '../index.js';
+
+const DAMAGE: ReadonlySet<string> = new Set(['RECORD_DAMAGED', 'OBJECT_DAMAGED', 'STORE_FORKED']);
 
 /** The part of a backend that has a log. */
 export interface CommitLog {
   commitObject(commit: number): Promise<Buffer | undefined>;
+  /** Returns the sizes of all packs that may be deleted. */
+  removablePacks(): Promise<ReadonlyMap<PackNumber, number>>;
 }
 
 /** True if commits are objects of their own in this backend. */
@@ -19,46 +23,58 @@ export function hasLog(backend: object): backend is CommitLog {
 }
 
 export class LogWalk {
-  readonly damagedRecords = 0;
-  readonly isMetadataLost = false;
+  /** 1 if a thorough walk ended at a commit object that cannot be used. */
+  damagedRecords = 0;
+  isMetadataLost = false;
   readonly strangePacks: readonly number[] = [];
-  /** Pack number of the last commit object. */
-  lastPack: number;
   private readonly log: CommitLog;
   private point: CommitPoint;
+  private readonly isThorough: boolean;
 
-  constructor(log: CommitLog, point: CommitPoint) {
+  constructor(log: CommitLog, { point, isThorough }: Pick<WalkStart, 'point' | 'isThorough'>) {
     this.log = log;
     this.point = point;
-    this.lastPack = point.pack;
+    this.isThorough = isThorough;
   }
 
-  /** Yields the commits behind the known one. Throws STORE_FORKED, RECORD_DAMAGED, STORE_NEWER. */
+  /** The highest number that a pack of a session can have whose claim is known, committed or not. */
+  get lastPack(): PackNumber {
+    return lastPackUpTo(this.point.commit);
+  }
+
+  /**
+   * Yields the commits behind the known one. Throws STORE_FORKED, RECORD_DAMAGED, OBJECT_DAMAGED, STORE_NEWER; a
+   * thorough walk ends at what is damaged or of another history.
+   */
   async *commits(): AsyncGenerator<PendingCommit> {
-    for (;;) {
-      const number = this.point.commit + 1;
-      const bytes = await this.log.commitObject(number);
-      if (bytes === undefined) return;
-      const { body, records, checksum } = parseCommitObject(bytes, number);
-      const pack = logPack(number);
-      const point = { commit: number, pack, position: bytes.length, checksum };
-      const follows = body.previous === this.point.checksum;
-      if (!follows) {
-        const what = `commit ${number} in the bucket follows another one than this machine knows`;
-        throw new TardisError('STORE_FORKED', what);
-      }
-      this.point = point;
-      this.lastPack = pack;
-      yield {
-        body,
-        records,
-        point,
-        gaps: 0,
-        follows,
-        matches: true,
-        isLast: false,
-        isDurable: true,
-      };
+    for (let next = await this.next(); next !== undefined; next = await this.next()) {
+      this.point = next.point;
+      yield next;
     }
+  }
+
+  private async next(): Promise<PendingCommit | undefined> {
+    try {
+      return await this.commitAfter(this.point);
+    } catch (error) {
+      if (!this.isThorough || !DAMAGE.has(asTardisError(error).code)) throw error;
+      this.damagedRecords += 1;
+      this.isMetadataLost = true;
+      return undefined;
+    }
+  }
+
+  private async commitAfter({ commit, checksum }: CommitPoint): Promise<PendingCommit | undefined> {
+    const number = commit + 1;
+    const bytes = await this.log.commitObject(number);
+    if (bytes === undefined) return undefined;
+    const { body, records, checksum: own } = parseCommitObject(bytes, number);
+    if (body.previous !== checksum) {
+      const what = `commit ${number} in the bucket follows another one than this machine knows`;
+      throw new TardisError('STORE_FORKED', what);
+    }
+    const point = { commit: number, pack: logPack(number), position: bytes.length, checksum: own };
+    const state = { gaps: 0, follows: true, matches: true, isLast: false, isDurable: true };
+    return { body, records, point, ...state };
   }
 }

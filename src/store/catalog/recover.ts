@@ -27,12 +27,13 @@ import { yieldRegularly } from '../../system/index.js';
 import { applyEvent, applyFound, applySection, breakDependants } from './apply.js';
 import { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
-import { CommitWalk, type PendingCommit, type PendingRecord } from './commit-walk.js';
-import { hasLog, LogWalk } from './log-walk.js';
+import type { PendingCommit, PendingRecord } from './commit-walk.js';
+import { hasLog } from './log-walk.js';
 import { type HistoryStart, imageStart } from './from-image.js';
 import { HistoryLoader, noteImage } from './history-loader.js';
 import { findRemovals, type Removals } from './removals.js';
 import type { CommitPoint } from './state.js';
+import { walkCommits } from './walk-commits.js';
 
 /** An event that lists moved packs is smaller; larger events need not be read twice. */
 const MAX_MOVED_BYTES = 64 << 10;
@@ -129,15 +130,13 @@ class Recovery {
     throwIfAborted(this.options.signal);
     if (checkBodies) this.removals = await findRemovals(this.backend);
     if (this.point.commit === 0) await this.beginWithHistory();
-    const walk = hasLog(this.backend)
-      ? new LogWalk(this.backend, this.point)
-      : new CommitWalk(this.backend, {
-          point: this.point,
-          sequence: this.counters.sequence,
-          isThorough: checkBodies,
-          ...(knownCommit === undefined ? {} : { knownCommit }),
-          ...(onProgress === undefined ? {} : { onPack: onProgress }),
-        });
+    const walk = walkCommits(this.backend, {
+      point: this.point,
+      sequence: this.counters.sequence,
+      isThorough: checkBodies,
+      ...(knownCommit === undefined ? {} : { knownCommit }),
+      ...(onProgress === undefined ? {} : { onPack: onProgress }),
+    });
     for await (const commit of walk.commits()) await this.take(commit);
     this.takeFound();
     this.damagedRecords += walk.damagedRecords + (this.history?.lackingRecords ?? 0);
@@ -147,17 +146,15 @@ class Recovery {
     }
     this.isMetadataLost ||= walk.isMetadataLost;
     const { commits, damagedRecords, isMetadataLost, counters, point } = this;
-    const { lastPack, strangePacks } = walk;
-    const imageCommit = this.removals.image?.body.commit ?? 0;
     return {
       commits,
       damagedRecords,
       isMetadataLost,
       counters,
       point,
-      imageCommit,
-      lastPack,
-      strangePacks,
+      imageCommit: this.removals.image?.body.commit ?? 0,
+      lastPack: walk.lastPack,
+      strangePacks: walk.strangePacks,
     };
   }
 
@@ -209,7 +206,7 @@ class Recovery {
     }
   }
 
-  /** Yields to other tasks, and throws INTERRUPTED if the caller has aborted. */
+  /** Yields to other tasks. Throws INTERRUPTED. */
   private breathe(): Promise<void> | undefined {
     return this.turn()?.then(() => throwIfAborted(this.options.signal));
   }
@@ -222,9 +219,8 @@ class Recovery {
     const { commit, pack, position } = this.point;
     if (commit === 0) return;
     const sizeBytes = (await this.backend.size(packName(pack))) ?? 0;
-    if (sizeBytes < position && hasLog(this.backend)) {
+    if (sizeBytes < position && hasLog(this.backend))
       throw new TardisError('STORE_FORKED', `the bucket lacks commit ${commit}`);
-    }
     if (sizeBytes < position) {
       const what = `${packName(pack)} is shorter than its catalog says`;
       throw new TardisError('CATALOG_DAMAGED', what);
@@ -369,7 +365,9 @@ class Recovery {
     const record = await this.read(header, location);
     if (header.kind === RecordKind.image) return; // the catalog already has the data of an image
     if (header.kind === RecordKind.event) {
-      applyEvent(this.catalog, readEvent(record), this.contents.unsound);
+      const event = readEvent(record);
+      applyEvent(this.catalog, event, this.contents.unsound);
+      if (event.type === 'removed' && hasLog(this.backend)) breakDependants(this.catalog);
       return;
     }
     for (const section of readListing(record)) applySection(this.catalog, section);
@@ -381,13 +379,14 @@ class Recovery {
 
   /**
    * Runs `work`. If it meets a damaged record, it counts that and returns undefined, so that the other records
-   * are used.
+   * are used. A log that is followed has no such record, or the catalogs of two machines would differ for ever.
    */
   private async tolerate<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof TardisError) || error.code !== 'RECORD_DAMAGED') throw error;
+      const isStrict = hasLog(this.backend) && !this.options.checkBodies;
+      if (isStrict || asTardisError(error).code !== 'RECORD_DAMAGED') throw error;
       this.damagedRecords += 1;
       return undefined;
     }

@@ -14,8 +14,9 @@ import {
   recordBytes,
   RecordKind,
 } from '../index.js';
-import { CommitWalk, type PendingCommit, type PendingRecord } from './commit-walk.js';
+import type { PendingCommit, PendingRecord } from './commit-walk.js';
 import { soundOr } from './found-contents.js';
+import { walkCommits } from './walk-commits.js';
 
 type ImageHead = Extract<ImageItem, { type: 'head' }>;
 
@@ -39,7 +40,7 @@ const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 })
 
 /** Reads the headers of all packs and the events in them. Throws STORE_NEWER. */
 export async function findRemovals(backend: Backend): Promise<Removals> {
-  const walk = new CommitWalk(backend, { point: NO_POINT, sequence: 0, isThorough: true });
+  const walk = walkCommits(backend, { point: NO_POINT, sequence: 0, isThorough: true });
   let image: PendingCommit | undefined;
   let kept: ReadonlySet<number> | undefined;
   let packs = new Set<number>();

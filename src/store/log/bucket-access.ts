@@ -17,11 +17,24 @@ export interface BucketAccess {
   };
 }
 
-const byCache = new Map<string, BucketAccess>();
+/** Brings the catalog of a client on this machine up to date with its bucket. */
+export type Follow = (client: string) => Promise<void>;
 
-/** Lets a directory stand for a store in a bucket, in this thread: clients that are opened in it lie in the bucket. */
-export function useBucket(access: BucketAccess): void {
+const byCache = new Map<string, BucketAccess>();
+const follows = new Map<string, Follow>();
+
+/**
+ * Lets a directory stand for a store in a bucket, in this thread: clients that are opened in it lie in the bucket.
+ * `follow` serves readers that miss a pack, which another machine may have deleted since.
+ */
+export function useBucket(access: BucketAccess, follow?: Follow): void {
   byCache.set(access.cache, access);
+  if (follow !== undefined) follows.set(access.cache, follow);
+}
+
+/** Returns what brings catalogs up to date; undefined if this thread has nothing that does. */
+export function followOf({ cache }: BucketAccess): Follow | undefined {
+  return follows.get(cache);
 }
 
 /** Returns the bucket that a directory stands for; undefined for a store in a directory. */

@@ -6,15 +6,18 @@ import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 import { readFormat } from '../client/format-file.js';
-import { newestKeys } from '../client/key-files.js';
+import { newestKeys, removeOlderKeys } from '../client/key-files.js';
+import type { ObjectStore } from '../objects/index.js';
 import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../client/layout.js';
 import type { BucketAccess } from './bucket-access.js';
-import { CLIENTS_PREFIX, clientObject, clientOf } from './names.js';
+import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
 const VERSION = 1;
 const MAX_BYTES: number = 256 << 10;
 const MAX_FILE_BYTES: number = 64 << 10;
+/** Key records that a client can get after its first one. */
+const MAX_LATER_KEYS = 10_000;
 /** Most levels of folders in a client's directory. */
 const MAX_DEPTH = 4;
 
@@ -36,6 +39,23 @@ export async function publishClient(
 }
 
 /**
+ * Creates the object of a key record that follows the newest one. Throws STORE_TAKEN if another machine has changed the
+ * keys meanwhile.
+ */
+export async function publishKeys(
+  system: System,
+  { bucket: access, client }: { readonly bucket: BucketAccess; readonly client: string },
+  { number, bytes }: { readonly number: number; readonly bytes: Uint8Array },
+): Promise<void> {
+  const shared = await sharedStore(system, access);
+  await shared.admit();
+  const name = clientKeys(client, number);
+  if ((await shared.store.putNew(name, bytes)) === 'created') return;
+  const what = `another machine has changed the keys of "${client}" since (${name})`;
+  throw new TardisError('STORE_TAKEN', what, { object: name });
+}
+
+/**
  * Brings the small files of a client to this machine. Files here of a client that the bucket no longer has, or
  * of another client with its name, are deleted. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
  */
@@ -46,17 +66,41 @@ export async function fetchClient(
 ): Promise<void> {
   const { store } = await sharedStore(system, access);
   const bytes = await store.readWhole(clientObject(client), MAX_BYTES);
-  const files = bytes === undefined ? undefined : parse(bytes, client);
+  const files = bytes && (await withNewestKeys(store, client, parse(bytes, client)));
   const directory = path.join(access.cache, client);
   if (isAsHere(system, directory, files)) return;
-  discard(system, access, client);
+  if (!isSameClient(system, directory, files)) discard(system, access, client);
   if (files === undefined) return;
-  system.files.makeDirectory(directory, true);
-  if (files.size > 1) system.files.makeDirectory(path.join(directory, KEYS_DIRECTORY), true);
+  for (const folder of [directory, path.join(directory, KEYS_DIRECTORY)]) {
+    const isWanted = folder === directory || files.size > 1;
+    if (isWanted && system.files.status(folder) === undefined)
+      system.files.makeDirectory(folder, true);
+  }
   for (const [name, content] of files) {
     await replaceFile(system.files, path.join(directory, name), content, { isSecret: true });
   }
   readFormat(system.files, directory); // throws if the object has a damaged one
+  const newest = [...files.keys()].find(isKeyFile);
+  if (newest !== undefined)
+    await removeOlderKeys(system, directory, keyFileNumber(path.basename(newest))!);
+}
+
+/** Returns the files with the newest key record in place of the first one. A client made without keys has none. */
+async function withNewestKeys(
+  store: ObjectStore,
+  client: string,
+  files: ClientFiles,
+): Promise<ClientFiles> {
+  const first = [...files.keys()].find(isKeyFile);
+  if (first === undefined) return files;
+  const number = keyFileNumber(path.basename(first))!;
+  let newest: readonly [string, Buffer] = [first, files.get(first)!];
+  for (let next = number + 1; next <= number + MAX_LATER_KEYS; next += 1) {
+    const bytes = await store.readWhole(clientKeys(client, next), MAX_FILE_BYTES);
+    if (bytes === undefined) break;
+    newest = [path.join(KEYS_DIRECTORY, keyFileName(next)), bytes];
+  }
+  return new Map([newest, [FORMAT_FILE, files.get(FORMAT_FILE)!]]);
 }
 
 /** Returns the names of the clients in a bucket, sorted. */
@@ -115,6 +159,16 @@ function filesIn({ files }: System, directory: string): ClientFiles {
   const format = readStart(files, path.join(directory, FORMAT_FILE), MAX_FILE_BYTES);
   if (format !== undefined) found.set(FORMAT_FILE, format);
   return found;
+}
+
+/** True if the directory has the client of these files, with other keys. */
+function isSameClient(
+  { files }: System,
+  directory: string,
+  wanted: ClientFiles | undefined,
+): boolean {
+  const format = readStart(files, path.join(directory, FORMAT_FILE), MAX_FILE_BYTES + 1);
+  return format !== undefined && wanted?.get(FORMAT_FILE)?.equals(format) === true;
 }
 
 /** True if the directory has exactly these files. */

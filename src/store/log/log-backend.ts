@@ -9,7 +9,7 @@ import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { MAX_COMMIT_OBJECT_BYTES } from './commit-object.js';
 import { JoinedReads } from './joined-reads.js';
-import { commitName, LOG_PACKS_PREFIX, LOG_PREFIX, objectOf, packOf } from './names.js';
+import { commitName, isOfLog, LOG_PACKS_PREFIX, LOG_PREFIX, objectOf, packOf } from './names.js';
 
 /** Reads bytes that are not in the store yet, and returns their number. */
 export type PendingBytes = (position: number, target: Uint8Array, bytes: number) => number;
@@ -88,6 +88,17 @@ export class LogBackend implements Backend {
     return found.sort();
   }
 
+  /** Returns the sizes of all packs that may be deleted, whether a commit covers them or not. */
+  async removablePacks(): Promise<ReadonlyMap<PackNumber, number>> {
+    const store = await this.open();
+    const sizes = new Map<PackNumber, number>();
+    for await (const { name, sizeBytes } of store.listSized(this.prefix + LOG_PACKS_PREFIX)) {
+      const pack = packOf(name.slice(this.prefix.length));
+      if (pack !== undefined && !isOfLog(pack)) sizes.set(pack, sizeBytes);
+    }
+    return sizes;
+  }
+
   stage(): ObjectWriter {
     return this.staging.stage();
   }
@@ -109,8 +120,17 @@ export class LogBackend implements Backend {
     throw notHere(`truncating ${name}`);
   }
 
-  async remove(name: string): Promise<never> {
-    throw notHere(`removing ${name}`);
+  /** Removes a pack. Throws RECORD_DAMAGED for a part of the log, which no sound commit asks for. */
+  async remove(name: string): Promise<void> {
+    const pack = packNumber(name);
+    if (pack === undefined) throw notHere(`removing ${name}`);
+    if (isOfLog(pack)) {
+      throw new TardisError(
+        'RECORD_DAMAGED',
+        `a commit in the bucket removes ${this.resolve(name)}`,
+      );
+    }
+    await (await this.open()).remove([this.prefix + this.resolve(name)]);
   }
 
   close(): void {

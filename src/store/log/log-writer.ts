@@ -19,12 +19,12 @@ import {
 } from '../packs/record.js';
 import type { CommitEnd, Covered, PackRange, RecordWriter } from '../packs/record-writer.js';
 import type { LogBackend } from './log-backend.js';
-import { logPack, sessionPack } from './names.js';
+import { logPack, ownPack, sessionPack } from './names.js';
 import { Spool } from './spool.js';
 
 /** Contents of a commit that need no pack of their own. */
 const MOST_INLINE_BYTES = 1 << 20;
-/** Bytes of listings and events in one commit object; more go into packs. */
+/** Bytes of the store's own records in one commit object; more go into packs of their own. */
 const MOST_OWN_BYTES = 64 << 20;
 /** Packs that are sent at once. */
 const MOST_SENDING = 4;
@@ -53,8 +53,12 @@ export class LogWriter implements RecordWriter {
   private lastCommit: number;
   private readonly claimed: number;
   private packs = 0;
+  private ownPacks = 0;
   private own: OwnRecords = noRecords();
+  /** The pack with contents that is being filled. */
   private current: Spool | undefined;
+  /** The pack with the store's own records that is being filled. */
+  private currentOwn: Spool | undefined;
   /** Packs since the last commit that are complete. */
   private full: Spool[] = [];
   private sending: Promise<unknown>[] = [];
@@ -81,7 +85,11 @@ export class LogWriter implements RecordWriter {
 
   append(record: Buffer): Location {
     const header = readHeader(record, 0)!;
-    const place = this.isInline(header, record.length) ? this.inline(record) : this.inPack(record);
+    const isOwn = isOfStore(header);
+    const isInline = isOwn ? this.hasOwnRoom(header, record) : this.hasInlineRoom(record);
+    const place = isInline
+      ? this.inline(record)
+      : (isOwn ? this.writableOwn() : this.writable()).append(record);
     this.count(record.length);
     return place;
   }
@@ -96,7 +104,8 @@ export class LogWriter implements RecordWriter {
 
   /** Sends the record as a pack of its own. */
   async adoptNew(writer: ObjectWriter): Promise<Location> {
-    const spool = this.beginPack(writer);
+    this.packs += 1;
+    const spool = this.beginPack(sessionPack(this.claimed, this.packs), writer);
     const place = spool.note(0);
     this.count(writer.sizeBytes);
     this.send(spool);
@@ -104,8 +113,10 @@ export class LogWriter implements RecordWriter {
   }
 
   async commit(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined> {
-    const hasPacks = this.full.length > 0 || this.current !== undefined;
-    return hasPacks || this.own.pieces.length > 0 ? this.write(build) : undefined;
+    const isFilling = this.current !== undefined || this.currentOwn !== undefined;
+    return isFilling || this.full.length > 0 || this.own.pieces.length > 0
+      ? this.write(build)
+      : undefined;
   }
 
   giveUp(): void {
@@ -113,7 +124,7 @@ export class LogWriter implements RecordWriter {
   }
 
   close(): void {
-    for (const spool of [...this.full, this.current]) {
+    for (const spool of [...this.full, this.current, this.currentOwn]) {
       if (spool === undefined) continue;
       this.backend.setPending(spool.pack, undefined);
       spool.close();
@@ -121,11 +132,13 @@ export class LogWriter implements RecordWriter {
     this.backend.setPending(logPack(this.lastCommit + 1), undefined);
     this.full = [];
     this.current = undefined;
+    this.currentOwn = undefined;
   }
 
   private async write(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd> {
-    if (this.current !== undefined) this.send(this.current);
+    for (const spool of [this.current, this.currentOwn]) if (spool !== undefined) this.send(spool);
     this.current = undefined;
+    this.currentOwn = undefined;
     for (const sent of this.sending.splice(0)) {
       const error = await sent;
       if (error !== undefined) throw asTardisError(error);
@@ -160,15 +173,13 @@ export class LogWriter implements RecordWriter {
     throw new TardisError('STORE_TAKEN', what, { object: name });
   }
 
-  private isInline({ kind, sequence }: RecordHeader, bytes: number): boolean {
-    const { own } = this;
-    if (kind === RecordKind.image) return false;
-    if (sequence > 0) return own.sizeBytes + bytes <= MOST_OWN_BYTES;
-    return (
-      this.current === undefined &&
-      this.full.length === 0 &&
-      own.contentBytes + bytes <= MOST_INLINE_BYTES
-    );
+  private hasOwnRoom({ kind }: RecordHeader, { length }: Buffer): boolean {
+    return kind !== RecordKind.image && this.own.sizeBytes + length <= MOST_OWN_BYTES;
+  }
+
+  private hasInlineRoom({ length }: Buffer): boolean {
+    const hasPack = this.current !== undefined || this.full.length > 0;
+    return !hasPack && this.own.contentBytes + length <= MOST_INLINE_BYTES;
   }
 
   private inline(record: Buffer): Location {
@@ -178,14 +189,9 @@ export class LogWriter implements RecordWriter {
     own.pieces.push(Buffer.from(record));
     own.sizeBytes += record.length;
     own.checksum = addToRangeChecksum(own.checksum, record);
-    const isContent = readHeader(record, 0)!.sequence === 0;
-    if (isContent) own.contentBytes += record.length;
+    if (!isOfStore(readHeader(record, 0)!)) own.contentBytes += record.length;
     if (own.pieces.length === 1) this.backend.setPending(pack, readerOf(own));
     return place;
-  }
-
-  private inPack(record: Buffer): Location {
-    return this.writable().append(record);
   }
 
   private writable(): Spool {
@@ -193,13 +199,27 @@ export class LogWriter implements RecordWriter {
       this.send(this.current);
       this.current = undefined;
     }
-    this.current ??= this.beginPack(this.backend.stage());
+    if (this.current === undefined) {
+      this.packs += 1;
+      this.current = this.beginPack(sessionPack(this.claimed, this.packs), this.backend.stage());
+    }
     return this.current;
   }
 
-  private beginPack(staged: ObjectWriter): Spool {
-    this.packs += 1;
-    const pack = sessionPack(this.claimed, this.packs);
+  private writableOwn(): Spool {
+    if (this.currentOwn !== undefined && this.currentOwn.sizeBytes >= this.options.packBytes) {
+      this.send(this.currentOwn);
+      this.currentOwn = undefined;
+    }
+    if (this.currentOwn === undefined) {
+      const pack = ownPack(this.claimed, this.ownPacks);
+      this.currentOwn = this.beginPack(pack, this.backend.stage());
+      this.ownPacks += 1;
+    }
+    return this.currentOwn;
+  }
+
+  private beginPack(pack: number, staged: ObjectWriter): Spool {
     const spool = new Spool(pack, this.backend.owner(), staged);
     this.backend.setPending(pack, (position, target, bytes) => spool.read(position, target, bytes));
     return spool;
@@ -223,6 +243,14 @@ export class LogWriter implements RecordWriter {
     this.appendedBytes += bytes;
     this.uncommitted += bytes;
   }
+}
+
+/**
+ * True for a record that a machine without a catalog needs: it is never in a pack that may be deleted. Others are known
+ * by their heads.
+ */
+function isOfStore({ kind, sequence }: RecordHeader): boolean {
+  return sequence > 0 || kind === RecordKind.assembly;
 }
 
 function noRecords(): OwnRecords {

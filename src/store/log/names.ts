@@ -6,9 +6,11 @@
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import { isClientName } from '../client/client-name.js';
-import { packNumber } from '../client/layout.js';
+import { keyFileName, KEYS_DIRECTORY, packNumber } from '../client/layout.js';
 
 const PACKS_OF_SESSION = 1_000_000;
+/** From this index on, the packs of a session hold the store's own records. */
+const FIRST_OWN_INDEX = 500_000;
 /** Highest number of a commit: pack numbers must be exact. */
 const MAX_COMMIT: number = Math.floor(Number.MAX_SAFE_INTEGER / PACKS_OF_SESSION) - 1;
 /** Below it, each client has a place of its own. */
@@ -29,6 +31,11 @@ export function clientNote(client: string, name: string): string {
   return `${CLIENTS_PREFIX}${client}/${name}`;
 }
 
+/** Returns the name of the object of a key record that a client got after it was made. */
+export function clientKeys(client: string, number: number): string {
+  return `${CLIENTS_PREFIX}${client}/${KEYS_DIRECTORY}/${keyFileName(number)}`;
+}
+
 /** Returns the client that an object makes; undefined for another object. */
 export function clientOf(object: string): string | undefined {
   const [prefix, client, name, ...rest] = object.split('/');
@@ -47,10 +54,34 @@ export function logPack(commit: number): PackNumber {
   return commit * PACKS_OF_SESSION;
 }
 
-/** Returns the pack number of pack `index` (from 1) of the session with this claim. Throws INTERNAL. */
+/** Returns the pack number of pack `index` (from 1) with contents of the session with this claim. Throws INTERNAL. */
 export function sessionPack(claim: number, index: number): PackNumber {
-  if (index >= PACKS_OF_SESSION) throw new TardisError('INTERNAL', 'a session has too many packs');
+  if (index >= FIRST_OWN_INDEX) throw tooMany();
   return logPack(claim) + index;
+}
+
+/** Does the same for packs with records of the store's own, which need no place in a commit object. */
+export function ownPack(claim: number, index: number): PackNumber {
+  if (FIRST_OWN_INDEX + index >= PACKS_OF_SESSION) throw tooMany();
+  return logPack(claim) + FIRST_OWN_INDEX + index;
+}
+
+function tooMany(): TardisError {
+  return new TardisError('INTERNAL', 'a session has too many packs');
+}
+
+/**
+ * True for a commit object, and for a pack with listings, events or lists of parts. A machine without a catalog reads
+ * them all, so they are never deleted.
+ */
+export function isOfLog(pack: PackNumber): boolean {
+  const index = pack % PACKS_OF_SESSION;
+  return index === 0 || index >= FIRST_OWN_INDEX;
+}
+
+/** Returns the highest pack number that a session can have whose claim is not after this commit. */
+export function lastPackUpTo(commit: number): PackNumber {
+  return logPack(commit + 1) - 1;
 }
 
 /** Returns the name of a commit object. */

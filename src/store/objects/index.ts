@@ -4,6 +4,7 @@ export type { Addressing, BucketSettings } from './endpoint.js';
 export {
   isListPrefix,
   isObjectKey,
+  type ListedObject,
   MAX_KEY_BYTES,
   type ObjectBody,
   type ObjectHead,

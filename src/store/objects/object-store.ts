@@ -45,6 +45,8 @@ export interface ObjectStore {
    * removed meanwhile may be listed or not.
    */
   list(prefix: string, after?: string): AsyncIterable<string>;
+  /** Lists objects as `list` does, with their sizes. Rejects with BUCKET_ANSWER_INVALID if the store tells no size. */
+  listSized(prefix: string): AsyncIterable<ListedObject>;
   /** Removes objects, durable when it resolves. An object that does not exist is no error. */
   remove(names: readonly string[]): Promise<void>;
   /** Ends open connections. A later call may open them again. */
@@ -68,6 +70,11 @@ export interface PutOptions {
   readonly storageClass?: string;
   /** Time until which nobody can delete or replace this version (Object Lock, COMPLIANCE), in ms since 1970. */
   readonly retainUntilMs?: number;
+}
+
+export interface ListedObject {
+  readonly name: string;
+  readonly sizeBytes: number;
 }
 
 export interface ObjectHead {

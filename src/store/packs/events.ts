@@ -116,7 +116,9 @@ export type StoreEvent =
       readonly objects: readonly Buffer[];
       /** Time by the server's clock. */
       readonly atMs: number;
-    };
+    }
+  /** Packs that were removed and have been deleted since, for the other machines of a bucket. */
+  | { readonly type: 'deleted'; readonly packs: readonly number[] };
 
 /** A note about one entry that could not be saved, or perhaps not correctly. */
 export interface SetNote {
@@ -301,6 +303,7 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
     isListOf(event['packs'], isId) &&
     isListOf(event['objects'], isDigest) &&
     Number.isSafeInteger(event['atMs']),
+  deleted: (event) => isListOf(event['packs'], isId),
 };
 
 /** True if an untrusted value is a root. */

@@ -14,6 +14,7 @@ export {
 export { formatsFor, ownRulesFor, rulesFor } from './client-rules.js';
 export { packOfCatalog } from './known-histories.js';
 export { type RebuildOptions, type RebuildReport, remakeCatalog } from './remake-catalog.js';
+export { removeDatabase } from './replace-catalog.js';
 export { Reserve } from './reserve.js';
 export { NOTHING_RECEIVED, reserveFor, storedSizes } from './reserve-size.js';
 export { requireNoSecond, unfinishedRekey } from './second-generation.js';

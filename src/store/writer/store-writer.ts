@@ -3,7 +3,7 @@
  * joins them (see ARCHITECTURE.md). A checkpoint makes the appended data durable, then a commit record that
  * covers it, then commits the catalog's transaction. So the catalog never contains more than the medium.
  */
-import type { Catalog, CommitPoint } from '../catalog/index.js';
+import { type Catalog, type CommitPoint, hasLog } from '../catalog/index.js';
 import { isDiskFull, cleanUp } from '../../errors/index.js';
 import {
   type Backend,
@@ -197,6 +197,14 @@ export class StoreWriter {
   /** The last commit record that was written. */
   get commitPoint(): CommitPoint {
     return this.point;
+  }
+
+  /**
+   * True if other machines have catalogs of this client, which follow its commits. A content in a pack is then known as
+   * long as the pack is there, or one machine could delete what another one relies on.
+   */
+  get isShared(): boolean {
+    return hasLog(this.backend);
   }
 
   nextSequence(): number {

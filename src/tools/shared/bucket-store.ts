@@ -72,14 +72,18 @@ export async function enterBucket(
 ): Promise<Buffer> {
   const access = accessOf(settings, tool === 'tardisremote' ? ANSWER_PATIENCE_MS : undefined);
   const cache = Buffer.from(access.cache);
-  useBucket(access);
+  const { catalogFile } = settings;
+  useBucket(access, async (client) => {
+    const { followHistory } = await import('./bucket-history.js'); // only readers need it
+    await followHistory(access, client, catalogFile);
+  });
   noteBucket(argumentsOf(settings));
   const isElsewhere =
     settings.throughServer !== undefined || isSetAbove(found, 'server', 'database');
   if (tool !== 'tardisd' && isElsewhere) return cache;
   makeCache(access);
   if (FETCHING.includes(tool)) return cache;
-  const { client, catalogFile, allClients } = settings;
+  const { client, allClients } = settings;
   if (client === undefined) return cache;
   const { fetchHistory, fetchHistories } = await import('./bucket-history.js'); // only readers need a catalog here
   if (tool === 'sonic clients' || allClients === true) await fetchHistories(access, catalogFile);

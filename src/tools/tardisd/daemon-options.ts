@@ -46,7 +46,7 @@ export function daemonOptions(
 ): Omit<DaemonOptions, 'address'> {
   const isInBucket = bucketAt(storePath(settings)) !== undefined;
   return {
-    gc: isInBucket ? undefined : gcPlan(settings, found),
+    gc: gcPlan(settings, found, isInBucket),
     baseDir: storePath(settings),
     catalogFile: settings.catalogFile,
     allowCreate: settings.allowNewHosts || settings.localSocket !== undefined,
@@ -122,11 +122,12 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
 
 /**
  * Returns the plan for garbage collection and purges. A server of one session only runs those that its client
- * requests.
+ * requests. In a bucket no set is deleted because a disk of this machine is full.
  */
 function gcPlan(
   settings: Settings<'tardisd'>,
   found: ReadonlyMap<string, Found>,
+  isInBucket: boolean,
 ): DaemonOptions['gc'] {
   const { single, localSocket } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
@@ -153,7 +154,7 @@ function gcPlan(
     skipFile: settings.storeSkipFile,
     umask: settings.umask,
     early:
-      earlyPurgeBytes === 0
+      earlyPurgeBytes === 0 || isInBucket
         ? undefined
         : { belowBytes: earlyPurgeBytes, leastAgeMs: leastAgeSeconds * 1000 },
   };

@@ -1,10 +1,17 @@
-/** Lists the keys below a prefix, by pages. The contents of a page are untrusted. */
+/** Lists the keys below a prefix with their sizes, by pages. The contents of a page are untrusted. */
 import { elementsIn, readXml, type XmlElement } from '../../../system/xml/index.js';
 import { invalidAnswer, type Requests } from './requests.js';
 
 const MAX_PAGE_KEYS = 1000;
 const MAX_PAGE_BYTES = 8 << 20;
 const MAX_PAGE_DEPTH = 6;
+const SIZE = /^\d{1,15}$/;
+
+export interface ListedKey {
+  readonly key: string;
+  /** Undefined if the store does not tell it. */
+  readonly sizeBytes: number | undefined;
+}
 
 /**
  * Lists keys that begin with `prefix`, in the order of their bytes, from the first one after `after`. Each page begins
@@ -14,7 +21,7 @@ export async function* listObjects(
   requests: Requests,
   prefix: string,
   after: string,
-): AsyncGenerator<string> {
+): AsyncGenerator<ListedKey> {
   const what = `listing ${requests.shown}`;
   for (let last = after; ; ) {
     const { body } = await requests.ask({
@@ -31,21 +38,22 @@ export async function* listObjects(
       expects: [],
     });
     const { keys, hasMore } = readPage(body, what);
-    for (const key of keys) {
+    for (const listed of keys) {
+      const { key } = listed;
       if (!key.startsWith(prefix))
         throw invalidAnswer(what, 'the list has names of another prefix');
       if (Buffer.compare(Buffer.from(key), Buffer.from(last)) <= 0) {
         throw invalidAnswer(what, 'the list is not sorted');
       }
       last = key;
-      yield key;
+      yield listed;
     }
     if (!hasMore) return;
     if (keys.length === 0) throw invalidAnswer(what, 'the list does not end');
   }
 }
 
-function readPage(body: Buffer, what: string): { keys: string[]; hasMore: boolean } {
+function readPage(body: Buffer, what: string): { keys: ListedKey[]; hasMore: boolean } {
   const root = readXml(body, {
     maxBytes: MAX_PAGE_BYTES,
     maxDepth: MAX_PAGE_DEPTH,
@@ -56,7 +64,9 @@ function readPage(body: Buffer, what: string): { keys: string[]; hasMore: boolea
   const contents = elementsIn(root).filter(({ name }) => name === 'Contents');
   const keys = contents.map((one) => {
     const key = textOf(one, 'Key') ?? '';
-    return isEncoded ? decoded(key, what) : key;
+    const size = textOf(one, 'Size') ?? '';
+    const sizeBytes = SIZE.test(size) ? Number(size) : undefined;
+    return { key: isEncoded ? decoded(key, what) : key, sizeBytes };
   });
   return { keys, hasMore: textOf(root, 'IsTruncated') === 'true' };
 }

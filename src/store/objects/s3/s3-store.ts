@@ -4,12 +4,13 @@ import { TardisError } from '../../../errors/index.js';
 import {
   isListPrefix,
   isObjectKey,
+  type ListedObject,
   type ObjectBody,
   type ObjectHead,
   type ObjectStore,
   type PutOptions,
 } from '../object-store.js';
-import { listObjects } from './list-objects.js';
+import { type ListedKey, listObjects } from './list-objects.js';
 import { putNew } from './put-new.js';
 import { absent, CHECKSUM_HEADER, type RangeRead, readRange } from './read-range.js';
 import { invalidAnswer, type RequestCounts, type Requests } from './requests.js';
@@ -129,12 +130,26 @@ export class S3Store implements ObjectStore {
   }
 
   async *list(prefix: string, after = ''): AsyncGenerator<string> {
+    for await (const { key } of this.listed(prefix, after)) yield key;
+  }
+
+  async *listSized(prefix: string): AsyncGenerator<ListedObject> {
+    for await (const { key: name, sizeBytes } of this.listed(prefix, '')) {
+      if (sizeBytes === undefined) {
+        throw invalidAnswer(`listing ${this.requests.shown}`, `the list has no size of ${name}`);
+      }
+      yield { name, sizeBytes };
+    }
+  }
+
+  /** Lists objects by their names in the store. */
+  private async *listed(prefix: string, after: string): AsyncGenerator<ListedKey> {
     if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
     const { before } = this;
     const from = after === '' ? '' : before + after;
-    for await (const key of listObjects(this.requests, before + prefix, from)) {
+    for await (const { key, sizeBytes } of listObjects(this.requests, before + prefix, from)) {
       const name = key.slice(before.length);
-      if (isObjectKey(name)) yield name;
+      if (isObjectKey(name)) yield { key: name, sizeBytes };
     }
   }
 

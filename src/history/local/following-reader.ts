@@ -1,0 +1,46 @@
+/**
+ * Reads the packs of a client in a bucket. Another machine may have deleted a pack since this one's catalog was brought
+ * up to date, once it had put the needed contents elsewhere. So the catalog is brought up to date before a pack counts
+ * as missing, and the caller looks up its contents again.
+ */
+import { systemCode } from '../../errors/index.js';
+import type { ObjectReader } from '../../store/index.js';
+
+/** Names of missing packs that are remembered. */
+const MAX_MISSED = 4096;
+
+export class FollowingReader implements ObjectReader {
+  private following: Promise<void> | undefined;
+  /** Packs after whose loss the catalog was brought up to date: nothing more is to be expected of them. */
+  private readonly missed = new Set<string>();
+  private readonly reader: ObjectReader;
+  private readonly follow: () => Promise<void>;
+
+  constructor(reader: ObjectReader, follow: () => Promise<void>) {
+    this.reader = reader;
+    this.follow = follow;
+  }
+
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    try {
+      return await this.reader.read(name, position, target, bytes);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+      if (!this.missed.has(name)) await this.catchUp(name);
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.reader.close();
+  }
+
+  /** Brings the catalog up to date; one call serves all packs that are missed meanwhile. */
+  private async catchUp(name: string): Promise<void> {
+    this.following ??= this.follow().finally(() => {
+      this.following = undefined;
+    });
+    await this.following;
+    if (this.missed.size < MAX_MISSED) this.missed.add(name);
+  }
+}

@@ -1,0 +1,206 @@
+/** Sets in a bucket are deleted, and what only they used is deleted too, while other machines read and are killed. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { CLIENT, ServedLab } from '../helpers/bucket-lab.js';
+import { codeIn } from '../helpers/codes.js';
+import { Running } from '../helpers/commands.js';
+import { seed } from '../helpers/seed.js';
+import { share } from '../helpers/share.js';
+import { look, noise } from '../helpers/tree.js';
+import type { S3Fault } from '../support/s3-faults.js';
+import type { S3Record } from '../support/s3-server.js';
+
+const SECRET = 'gravel-Otter9-lamp';
+const SETS = 3;
+
+/** Backs up three sets; much of the first two is in no later one. */
+async function withSets(lab: ServedLab, args: readonly string[] = []): Promise<void> {
+  lab.grow();
+  for (let round = 1; round <= SETS; round += 1) {
+    lab.change(round);
+    fs.writeFileSync(path.join(lab.source, 'passing'), noise(`passing ${round}`, 1_500_000));
+    if (round > 1) fs.rmSync(path.join(lab.source, `new-${round - 1}`));
+    await lab.backUp('one', round === 1 ? ['--create', ...args] : args);
+  }
+}
+
+function packsOf({ server }: ServedLab): string[] {
+  return server.objects.keys().filter((name) => name.includes('/packs/'));
+}
+
+async function isSound(t: ExecutionContext, lab: ServedLab, machine: string): Promise<void> {
+  const check = await lab.run(machine, 'sonic', ['check', '--read-data']);
+  t.is(check.status, 0, check.stdout + check.stderr);
+}
+
+test('deleted sets free their space in a bucket, and other machines go on', async (t) => {
+  const lab = await ServedLab.start(t);
+  await withSets(lab);
+  t.is((await lab.sets('two')).length, SETS);
+  const before = packsOf(lab);
+  const told = await lab.succeed('one', 'sonic', ['delete', '1', '2', '--yes']);
+  t.regex(told, /2 backup sets of "me" deleted/);
+  const after = packsOf(lab);
+  t.true(after.length < before.length, `${before.length} packs, then ${after.length}`);
+  t.deepEqual(
+    (await lab.sets('two')).map(({ set }) => set),
+    [3],
+  );
+  t.deepEqual(await lab.restored('two'), []);
+  t.deepEqual(await lab.restored('three'), []);
+  for (const machine of ['one', 'two', 'four']) await isSound(t, lab, machine);
+  lab.change(9);
+  await lab.backUp('two');
+  t.deepEqual(await lab.restored('one'), []);
+  t.is(codeIn(await lab.run('one', 'sonic', ['delete', '3', '--yes'])), undefined);
+  const left = await lab.succeed('two', 'sonic', ['orphans']);
+  t.regex(left, /0 packs? rewritten|deleted/);
+  await isSound(t, lab, 'five');
+  t.deepEqual(await lab.restored('five'), []);
+});
+
+test('a purge after a backup deletes sets in a bucket, and frees their space', async (t) => {
+  const lab = await ServedLab.start(t);
+  await withSets(lab);
+  await lab.succeed('two', 'sonic', ['setconfig', 'KeepLast', '1']);
+  const before = packsOf(lab).length;
+  const [, second] = packsOf(lab).sort();
+  t.regex(await lab.succeed('two', 'sonic', ['purge', '--preview']), /2 backup sets of 3 would be/);
+  lab.change(4);
+  await lab.backUp('one', ['--purge']);
+  t.is((await lab.sets('two')).length, 1);
+  t.true(packsOf(lab).length <= before, 'the packs of two sets are gone, and one set is new');
+  t.false(packsOf(lab).includes(second!), 'no later set needs the pack of the second one');
+  t.deepEqual(await lab.restored('three'), []);
+  lab.change(5);
+  await lab.backUp('two');
+  await lab.succeed('two', 'sonic', ['purge', '--keep-last', '1', '--yes']);
+  t.is((await lab.sets('one')).length, 1);
+  await isSound(t, lab, 'four');
+});
+
+test('an encrypted client in a bucket deletes sets with its password', async (t) => {
+  const lab = await ServedLab.start(t);
+  const secret = lab.at('secret');
+  fs.writeFileSync(secret, SECRET, { mode: 0o600 });
+  const given = ['--password-file', secret];
+  await withSets(lab, [...given, '--crypt']);
+  const before = packsOf(lab).length;
+  await lab.succeed('two', 'sonic', ['delete', '1', '2', '--yes', ...given]);
+  t.true(packsOf(lab).length < before);
+  t.deepEqual(await lab.restored('one', given), []);
+  t.deepEqual(await lab.restored('three', given), []);
+});
+
+test('marks and settings of a client in a bucket are changed on any machine', async (t) => {
+  const lab = await ServedLab.start(t);
+  await withSets(lab);
+  await lab.succeed('two', 'sonic', ['tag', '--add', 'good', '2']);
+  await lab.succeed('one', 'sonic', ['lock', '1']);
+  await lab.succeed('three', 'sonic', ['priority', '--to', '7', '3']);
+  await lab.succeed('three', 'sonic', ['rename', '--to', 'before-upgrade', '3']);
+  await lab.succeed('two', 'sonic', ['setconfig', 'KeepDaily', '5']);
+  const shown = await lab.succeed('three', 'sonic', ['info', '2']);
+  t.regex(shown, /good/);
+  t.regex(await lab.succeed('three', 'sonic', ['getconfig', 'KeepDaily']), /5/);
+  t.is(codeIn(await lab.run('two', 'sonic', ['delete', '1', '--yes'])), 'SET_LOCKED');
+  await lab.succeed('two', 'sonic', ['lock', '--unlock', '1']);
+  const before = packsOf(lab).length;
+  await lab.succeed('one', 'sonic', ['delete', '1', '--yes', '--no-clear-up']);
+  const [, last] = await lab.sets('three');
+  t.is(last?.name, 'before-upgrade');
+  t.is(packsOf(lab).length, before);
+});
+
+test('a password of a client in a bucket is changed, and every machine needs the new one', async (t) => {
+  const lab = await ServedLab.start(t);
+  const [old, next] = [lab.at('old'), lab.at('next')];
+  fs.writeFileSync(old, SECRET, { mode: 0o600 });
+  fs.writeFileSync(next, `${SECRET}-2`, { mode: 0o600 });
+  lab.grow();
+  await lab.backUp('one', ['--create', '--crypt', '--password-file', old]);
+  await lab.sets('two', ['--password-file', old]);
+  const words = ['chpass', '--password-file', old, '--newpassword-file', next];
+  const both = await Promise.all(
+    ['one', 'three'].map((machine) => lab.run(machine, 'sonic', words)),
+  );
+  const codes = both.map((one) => (one.status === 0 ? 'done' : codeIn(one)));
+  t.true(codes.includes('done'), both.map(({ stderr }) => stderr).join());
+  t.true(
+    codes.every((code) => ['done', 'STORE_TAKEN', 'LOGIN_FAILED'].includes(code!)),
+    codes.join(),
+  );
+  for (const machine of ['one', 'two', 'three', 'four']) {
+    const refused = await lab.run(machine, 'lstardis', ['--password-file', old]);
+    t.is(codeIn(refused), 'LOGIN_FAILED', machine);
+    t.deepEqual(await lab.restored(machine, ['--password-file', next]), []);
+  }
+  await lab.succeed('two', 'sonic', ['rotate', '--password-file', next]);
+  lab.change(1);
+  await lab.backUp('four', ['--password-file', next]);
+  t.deepEqual(await lab.restored('one', ['--password-file', next]), []);
+  t.deepEqual(await lab.restored('five', ['--password-file', next]), []);
+});
+
+test('a reader whose packs are deleted while it reads goes on with the new ones', async (t) => {
+  let isReading = false;
+  let deleting: Promise<unknown> | undefined;
+  const faultAt = ({ method, key }: S3Record): S3Fault | undefined => {
+    if (!isReading || deleting !== undefined) return undefined;
+    if (method !== 'GET' || !key.includes('/packs/')) return undefined;
+    deleting = lab.succeed('one', 'sonic', ['delete', '1', '2', '--yes', '--waste', '1']);
+    return 'internal';
+  };
+  const lab: ServedLab = await ServedLab.start(t, { faultAt });
+  await withSets(lab);
+  await lab.sets('two');
+  isReading = true;
+  t.deepEqual(await lab.restored('two'), []);
+  await deleting;
+  isReading = false;
+  t.deepEqual(await lab.restored('two'), []);
+});
+
+/** More requests than one command makes. */
+const MOST_REQUESTS = 200;
+const STRIDE = Math.max(1, Math.round(0.4 / share));
+
+test('a deletion that is killed at any request loses nothing, and the next one goes on', async (t) => {
+  let at = Infinity;
+  let from = 0;
+  let running: Running | undefined;
+  const faults: readonly S3Fault[] = ['drop', 'apply, drop', 'drop, apply later'];
+  const faultAt = ({ number }: S3Record): S3Fault | undefined => {
+    if (number - from !== at) return undefined;
+    running?.signalGroup('SIGKILL');
+    return faults[number % faults.length];
+  };
+  const lab = await ServedLab.start(t, { faultAt });
+  await withSets(lab);
+  const kept = new Map(lab.server.objects.versions);
+  const wanted = look(lab.source);
+  for (let number = seed % STRIDE; number < MOST_REQUESTS; number += STRIDE) {
+    lab.server.objects.versions.clear();
+    for (const [name, versions] of kept) lab.server.objects.versions.set(name, versions);
+    const machine = `one-${number}`;
+    fs.cpSync(lab.at('one-cache'), lab.at(`${machine}-cache`), { recursive: true });
+    from = lab.server.requests.length;
+    at = number;
+    const words = ['delete', '1', '2', '--yes', ...CLIENT];
+    running = new Running('sonic', words, { env: lab.on(machine) });
+    await running.ended;
+    const wasStruck = lab.server.requests.length > from + number;
+    at = Infinity;
+    lab.server.settle();
+    const what = `request ${number}`;
+    t.deepEqual(await lab.restored(`fresh-${number}`, [], wanted), [], what);
+    const again = await lab.run(machine, 'sonic', words.slice(0, -CLIENT.length));
+    if (again.status !== 0) t.is(codeIn(again), 'NO_SUCH_SET', again.stderr);
+    await lab.succeed(machine, 'sonic', ['orphans']);
+    t.deepEqual(await lab.restored(`later-${number}`, [], wanted), [], what);
+    await isSound(t, lab, `later-${number}`);
+    if (!wasStruck) return;
+  }
+  t.fail('a deletion makes more requests');
+});
