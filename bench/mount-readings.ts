@@ -49,12 +49,14 @@ export class Readings {
   readonly #tree: string;
   readonly #log: string;
   readonly #cores: number;
+  readonly #readMs: number;
 
-  /** `tree`: the tree in a mount, or the source. `cores`: processors of the machine. */
-  constructor(tree: string, log: string, cores: number) {
+  /** `tree`: the tree in a mount, or the source. `cores`: processors of the machine. `readMs`: of reading at random. */
+  constructor(tree: string, log: string, { cores, readMs }: { cores: number; readMs: number }) {
     this.#tree = tree;
     this.#log = log;
     this.#cores = cores;
+    this.#readMs = readMs;
   }
 
   /** Lists everything with its metadata; returns milliseconds. */
@@ -84,7 +86,8 @@ export class Readings {
 
   /** Returns the number of random reads in a second, of the large file or of the one in deltas. */
   async random(part: 'large' | 'edited', seed: number): Promise<number> {
-    const argv = [process.execPath, RANDOM_READS, this.#path(part), String(seed)] as const;
+    const words = [this.#path(part), String(seed), String(this.#readMs)];
+    const argv = [process.execPath, RANDOM_READS, ...words] as const;
     return Number((await this.#run({ argv })).output);
   }
 

@@ -56,7 +56,7 @@ export async function mount(
   for (let round = 0; round < options.runs; round++) {
     for (const [index, line] of lines.entries()) {
       const subject = subjects[index - 1];
-      const asked = new Asked(workplace, { at, round, seed: options.seed }, line);
+      const asked = new Asked(workplace, { at, round, options }, line);
       if (subject === undefined) await asked.source();
       else await asked.mounted(subject);
       say(`round ${round + 1}/${options.runs}: ${line.subject}: ${toldOf(line)}`);
@@ -171,17 +171,19 @@ class Asked {
   readonly #at: string;
   readonly #round: number;
   readonly #seed: number;
+  readonly #readMs: number;
   readonly #line: MountLine;
 
   constructor(
     workplace: Workplace,
-    { at, round, seed }: { at: string; round: number; seed: number },
+    { at, round, options }: { at: string; round: number; options: MountQuestion },
     line: MountLine,
   ) {
     this.#workplace = workplace;
     this.#at = at;
     this.#round = round;
-    this.#seed = seed + round;
+    this.#seed = options.seed + round;
+    this.#readMs = options.mount.readMs;
     this.#line = line;
   }
 
@@ -227,7 +229,10 @@ class Asked {
   }
 
   #readings(tree: string): Readings {
-    return new Readings(tree, this.#workplace.log, cpus().length);
+    return new Readings(tree, this.#workplace.log, {
+      cores: cpus().length,
+      readMs: this.#readMs,
+    });
   }
 
   async #lists(readings: Readings): Promise<void> {

@@ -88,7 +88,7 @@ test('how fast a mount is read is answered', async (t) => {
     return;
   }
   const sizes = ['--files', '60', '--names', '100', '--large', '2'];
-  const { said, figures, plots } = await ask(t, '--mount', ...WITHOUT_PEERS, ...sizes);
+  const { said, figures, plots } = await ask(t, '--mount', '--quick', ...WITHOUT_PEERS, ...sizes);
   t.regex(said, / tardis-encrypted: s to mount /);
   const lines = figures as MountFigures[];
   t.deepEqual(
@@ -121,7 +121,7 @@ test('releases come from a git repository', async (t) => {
 });
 
 test('what the web doors cost is answered', async (t) => {
-  const { said, figures } = await ask(t, '--web', '--mib', '8', '--files', '200');
+  const { said, figures } = await ask(t, '--web', '--mib', '2', '--files', '60');
   t.regex(said, /^zip .* MB\/s/m);
   const { zipBytes, pageMs, serverPeakBytes } = figures as Record<string, number>;
   t.true(zipBytes! > 0 && pageMs! > 0 && serverPeakBytes! > 0);

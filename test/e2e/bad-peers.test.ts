@@ -31,9 +31,8 @@ import {
   text,
 } from '../helpers/tree.js';
 
-poolsStayAway();
-
 backupsRunHere();
+poolsStayAway();
 
 const home = makeScratch();
 const store = path.join(home, 'store');

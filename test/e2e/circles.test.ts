@@ -10,9 +10,8 @@ import { backup, backupsRunHere, run, type Tool, poolsStayAway } from '../helper
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 
-poolsStayAway();
-
 backupsRunHere();
+poolsStayAway();
 
 const PATIENCE_MS = 60_000;
 

@@ -21,9 +21,8 @@ import {
 import { type Lab, lab } from '../helpers/settings.js';
 import { addTo, dir, file, isRoot, noise } from '../helpers/tree.js';
 
-poolsStayAway();
-
 backupsRunHere();
+poolsStayAway();
 
 const MIB = 1 << 20;
 const NOBODY = 65_534;

@@ -18,9 +18,8 @@ import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { PASSWORD } from '../helpers/rekeys.js';
 import { isRoot, makeScratch, removeScratch } from '../helpers/tree.js';
 
-poolsStayAway();
-
 backupsRunHere();
+poolsStayAway();
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;

@@ -6,9 +6,8 @@ import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
 
-poolsStayAway();
-
 backupsRunHere();
+poolsStayAway();
 
 const read = (file: string): string => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
 

@@ -17,12 +17,13 @@ import { patterns, wrongPatterns, writePatterns } from '../helpers/extents.js';
 import { ALL_KINDS, FILE_SYSTEMS, type FileSystem, PLAIN_KINDS } from '../helpers/file-systems.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
+import { shareOf } from '../helpers/share.js';
 import { addTo, differences, look, type Snapshot } from '../helpers/tree.js';
 
 commandsRunHere();
 poolsStayAway();
 
-const RANDOM_FILES = 24;
+const RANDOM_FILES = shareOf(80);
 const HOLES = 'holes';
 const files = patterns(seed, RANDOM_FILES);
 

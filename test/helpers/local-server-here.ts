@@ -21,9 +21,10 @@ import { daemonOptions, listenAddress, printError } from '../../src/tools/index.
 
 const LEVELS = ['error', 'info', 'debug', 'trace'];
 
-/** Starts the server. A command that the test has set is a process. */
+/** Starts the server. A command that the test has set is a process, and so is the server of a bucket. */
 export function startLocalServer(options: LocalServerOptions): LocalServer {
-  if (options.command.at(-1)?.endsWith('/tardisd.js') !== true) return startProcess(options);
+  const isOurs = options.command.at(-1)?.endsWith('/tardisd.js') === true;
+  if (!isOurs || options.bucketWords !== undefined) return startProcess(options);
   const { socket } = makeSocketFolder();
   const starting = start(options, socket);
   const ready = starting.then(() => undefined, refuse);
