@@ -7,7 +7,7 @@ import { codeIn } from '../helpers/codes.js';
 import {
   among,
   backup,
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   pause,
   rest,
@@ -31,7 +31,7 @@ import {
   type TreeNode,
 } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 
 const MIB = 1 << 20;
 const SECRET = 'gravel-Otter9-lamp';
@@ -192,10 +192,8 @@ test('sets that were deleted at the source stay in the copy, unless --delete is 
   t.deepEqual((await copyOf(home)).sets, [5], 'set 4 came and went between two copies');
   await requireAlike(t, home, [1, 5]);
   await succeed('regenerate', [...to, '-b', '3', '-o', home.at('kept'), source]);
-  t.deepEqual(
-    fs.readFileSync(path.join(home.at('kept'), 'tree', 'large')),
-    noise('large', 3 * MIB),
-  );
+  const kept = fs.readFileSync(path.join(home.at('kept'), 'tree', 'large'));
+  t.true(kept.equals(noise('large', 3 * MIB)));
   await succeed('sonic', ['lock', ...to, '2']);
   t.deepEqual((await copyOf(home, '--delete')).deleted, [3], 'a locked set stays');
   await requireAlike(t, home, [1, 5]);

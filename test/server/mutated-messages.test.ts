@@ -156,6 +156,7 @@ for (const [what, password] of [
     t.true(sessions.every((messages) => messages.length > 4));
     const before = password === undefined ? await dumpHistory(place) : [];
     const { frames, refused } = await replay(t, place, sessions);
+    t.log(`seed ${seed}: ${refused} of ${frames} messages refused`);
     t.true(refused > frames / 4, `${refused} of ${frames}`);
     if (password === undefined) {
       const after = await dumpHistory(place);

@@ -47,7 +47,7 @@ test('a store that is whole is found so', async (t) => {
 
 for (const [isEncrypting, share] of [
   [false, 0.7],
-  [true, 0.15],
+  [true, 0.3],
 ] as const) {
   test(`damage in the data is found and named${isEncrypting ? ', encrypted' : ''}`, async (t) => {
     t.timeout(TIMEOUT_MS);
@@ -55,7 +55,9 @@ for (const [isEncrypting, share] of [
     const kinds = Object.keys(DAMAGES);
     const whole = fingerprint(place);
     let [found, lost] = [0, 0];
-    for (let n = 0; n < CASES * share; n += 1) {
+    const wanted = Math.ceil(CASES * share);
+    // Some damages change nothing, such as an exchange of equal files.
+    for (let n = 0; found < wanted && n < 2 * wanted; n += 1) {
       const random = seededRandom(seed * 100_003 + n);
       const kind = kinds[n % kinds.length]!;
       const copy = copyOf(place, 'damaged');
@@ -71,7 +73,7 @@ for (const [isEncrypting, share] of [
       lost += really.length > 0 ? 1 : 0;
     }
     t.log(`${found} damages, ${lost} of them with lost versions`);
-    t.true(found > CASES * share * 0.8);
-    t.true(lost > CASES * share * 0.3);
+    t.is(found, wanted);
+    t.true(lost > wanted * 0.3);
   });
 }
