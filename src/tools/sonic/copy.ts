@@ -1,9 +1,9 @@
 /** Implements `sonic copy`: copies clients to another store, and brings earlier copies up to date. */
 import path from 'node:path';
-import { configInvalid, isBucketText, type Settings } from '../../config/index.js';
+import { isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { copyClient, type CopyProgress, type CopyResult } from '../../maintenance/rewrite/index.js';
-import { displayName, displayText } from '../../model/index.js';
+import { displayText } from '../../model/index.js';
 import { closeSharedStores, isClientDirectory, listClients } from '../../store/index.js';
 import { byteText, realPathOf, type System, textBytes } from '../../system/index.js';
 import { jsonText } from '../shared/json-text.js';
@@ -69,13 +69,8 @@ export async function copy(options: Options): Promise<number> {
   return status;
 }
 
-/** Returns the directory that stands for a bucket. Throws CONFIG_INVALID. */
+/** Returns the directory that stands for a bucket. */
 async function enterCopyTarget(options: Options, copyTo: Buffer): Promise<Buffer> {
-  if (options.copyDeletes) {
-    throw configInvalid(
-      `${displayName(copyTo)} is a bucket, and --delete needs a directory (--to)`,
-    );
-  }
   const { enterTarget } = await import('../shared/bucket-store.js'); // most copies go to directories
   return enterTarget({ ...options, database: copyTo });
 }
