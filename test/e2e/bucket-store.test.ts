@@ -213,8 +213,16 @@ test('clients are copied from a directory to a bucket and back, and copies are b
   t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
   const again = await lab.succeed('three', 'sonic', ['copy', '--to', last]);
   t.regex(again, /nothing new/);
-  const deletes = await run('sonic', ['copy', '-D', last, '-C', 'me', '--to', STORE, '--delete']);
-  t.is(codeIn(deletes), 'CONFIG_INVALID');
+  await succeed('sonic', ['delete', '1', '--yes', '-D', first, '-C', 'me', ...given]);
+  await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE, '--delete']);
+  t.is((await lab.sets('two', given)).length, 1);
+  t.deepEqual(await lab.restored('two', given), []);
+  const next = lab.at('next');
+  fs.writeFileSync(next, `${SECRET}-2`, { mode: 0o600 });
+  await succeed('sonic', ['chpass', '-D', first, '-C', 'me', ...given, '--newpassword-file', next]);
+  await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE]);
+  t.is(codeIn(await lab.run('four', 'lstardis', given)), 'LOGIN_FAILED');
+  t.is((await lab.sets('two', ['--password-file', next])).length, 1);
 });
 
 /** Most requests of one backup. */

@@ -1,8 +1,8 @@
 /** Implements `sonic copy`: copies clients to another store, and brings earlier copies up to date. */
-import { configInvalid, isBucketText, type Settings } from '../../config/index.js';
+import { isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import type { CopyResult } from '../../maintenance/rewrite/index.js';
-import { displayName, displayText } from '../../model/index.js';
+import { displayText } from '../../model/index.js';
 import { closeSharedStores, listClients } from '../../store/index.js';
 import { byteText } from '../../system/index.js';
 import { copyLines, copyTo, enterCopyTarget, type WantedCopy } from '../shared/client-copy.js';
@@ -30,9 +30,6 @@ export async function copy(options: Options): Promise<number> {
     ? listClients(system, store).map((name) => ({ client: name, as: name }))
     : [{ client, as: copyAs ?? client }];
   const isBucket = isBucketText(byteText(to));
-  if (isBucket && options.copyDeletes) {
-    throw configInvalid(`${displayName(to)} is a bucket, and --delete needs a directory (--to)`);
-  }
   const target = await enterCopyTarget(options, to);
   const signal = interruptSignal('sonic copy', 'the same command continues it');
   const shown: Shown[] = [];
