@@ -102,7 +102,7 @@ test('sonic bucket tells what is wrong, and never shows a secret', async (t) => 
 test('a command that needs a directory refuses a bucket', async (t) => {
   for (const [tool, ...words] of [
     ['tardis', '/tmp'],
-    ['sonic', 'purge'],
+    ['sonic', 'rekey'],
     ['tardisd', '--insecure-tcp'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);
