@@ -3,12 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
-import { succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
+import { succeed } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 import { WebDoor } from '../helpers/web-door.js';
-
-backupsRunHere();
-poolsStayAway();
 
 const NAMES = 100_000;
 /** Rows in the document at any time. */
