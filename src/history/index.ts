@@ -13,7 +13,7 @@ export type {
   WantedContent,
 } from './history.js';
 export { Access, noAccess } from './local/access.js';
-export { followingHistory } from './local/following-history.js';
+export { FollowingReader } from './local/following-reader.js';
 export { openHistoryIn, openLocalHistory } from './local/local-history.js';
 export { restBelow, rootAbove } from './local/roots.js';
 export { setAt, setNamed } from './local/sets.js';

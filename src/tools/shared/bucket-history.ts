@@ -19,16 +19,6 @@ export async function fetchHistory(
   const system = nodeSystem(CACHE_UMASK);
   checkClientName(client);
   await fetchClient(system, access, client);
-  await followHistory(access, client, catalogFile);
-}
-
-/** Brings the catalog of a client up to date. Throws CLIENT_BUSY, STORE_FORKED and errors of a bucket. */
-export async function followHistory(
-  access: BucketAccess,
-  client: string,
-  catalogFile: string | undefined,
-): Promise<void> {
-  const system = nodeSystem(CACHE_UMASK);
   const place = { store: access.cache, client };
   const options = catalogFile === undefined ? place : { ...place, catalogFile };
   await catchUp(system, openClientDirectory(system, options));

@@ -74,8 +74,8 @@ export async function enterBucket(
   const cache = Buffer.from(access.cache);
   const { catalogFile } = settings;
   useBucket(access, async (client) => {
-    const { followHistory } = await import('./bucket-history.js'); // only readers need it
-    await followHistory(access, client, catalogFile);
+    const { followAgain } = await import('./follow-bucket.js'); // only readers need it
+    await followAgain(access, client, catalogFile);
   });
   noteBucket(argumentsOf(settings));
   const isElsewhere =

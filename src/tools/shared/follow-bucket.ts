@@ -1,10 +1,8 @@
 /** Keeps the catalogs of a bucket up to date while a command reads it. */
-import type { Found } from '../../config/index.js';
-import { followingHistory, type History } from '../../history/index.js';
+import { defaultOf, type Found } from '../../config/index.js';
 import { type BucketAccess, bucketAt } from '../../store/index.js';
 import type { Following } from '../../store/writer/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
-import type { clientPlace } from './local-store.js';
 import { isSetAbove } from './precedence.js';
 import { sayAbove } from './progress-line.js';
 
@@ -36,13 +34,14 @@ export async function followBucket(
   return followingAt(access, { catalogFile, everyMs: refreshSeconds * MS, tell });
 }
 
-/** Returns the history so that it looks for new commits if an object of a bucket is missing. */
-export function followed(history: History, place: ReturnType<typeof clientPlace>): History {
-  const { store, client, catalogFile } = place;
-  const access = bucketAt(store);
-  if (access === undefined) return history;
+/** Looks for new commits of a client after an object of the bucket was missing. Throws errors of the bucket. */
+export async function followAgain(
+  access: BucketAccess,
+  client: string,
+  catalogFile: string = defaultOf('catalogFile'),
+): Promise<void> {
   const options = { catalogFile, everyMs: DEFAULT_EVERY_MS, tell: sayAbove };
-  return followingHistory(history, async () => (await followingAt(access, options)).again(client));
+  await (await followingAt(access, options)).again(client);
 }
 
 function followingAt(

@@ -6,7 +6,6 @@ import type { Keyring } from '../../crypto/index.js';
 import { displayText } from '../../model/index.js';
 import type { RemotePlace } from '../../history/remote/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
-import { followed } from './follow-bucket.js';
 import { donePartly } from './output.js';
 import { isSetAbove } from './precedence.js';
 import { sayAbove } from './progress-line.js';
@@ -179,8 +178,7 @@ export function openUnlocked(
   place: ReturnType<typeof clientPlace>,
   keyring: Keyring | undefined,
 ): History {
-  if (keyring === undefined) return followed(openLocalHistory(system, place), place);
+  if (keyring === undefined) return openLocalHistory(system, place);
   const access = new Access(undefined);
-  const sealed = followed(openLocalHistory(system, { ...place, access }), place);
-  return unsealedHistory(sealed, keyring, system.native);
+  return unsealedHistory(openLocalHistory(system, { ...place, access }), keyring, system.native);
 }

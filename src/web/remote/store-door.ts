@@ -6,18 +6,11 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import type { FastifyRequest } from 'fastify';
-import {
-  Access,
-  type ClientOverview,
-  followingHistory,
-  type History,
-  openHistoryIn,
-} from '../../history/index.js';
+import { Access, type ClientOverview, openHistoryIn } from '../../history/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
 import { LoginService, overviewBeside, overviewOf } from '../../server/index.js';
 import {
-  type ClientDirectory,
   hasEncryptingKeys,
   isTokenOf,
   loginDirectory,
@@ -203,16 +196,9 @@ export class StoreDoor implements Door {
     // A rewrite replaces the directory, and leaves a new catalog in its place.
     const key = `${client}/${isSealed}/${system.files.status(directory.catalogPath)?.identity ?? ''}`;
     return this.pool.lease(key, async () => ({
-      history: this.historyIn(directory),
+      history: openHistoryIn(system, directory, new Access(undefined)),
       isSealed,
     }));
-  }
-
-  private historyIn(directory: ClientDirectory): History {
-    const { following } = this.options;
-    const history = openHistoryIn(this.system, directory, new Access(undefined));
-    if (following === undefined) return history;
-    return followingHistory(history, () => following.again(directory.client));
   }
 
   /** Number of clients that are open. */
