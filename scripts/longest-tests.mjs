@@ -16,6 +16,8 @@ export const LONGEST = [
   'maintenance/check/damage',
   'e2e/bucket',
   'e2e/bucket-store',
+  'e2e/bucket-deletion',
+  'maintenance/gc/shared',
   'e2e/hostile-stores',
   'server/mutated-messages',
   'e2e/accounts',
