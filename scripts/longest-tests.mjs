@@ -19,6 +19,8 @@ export const LONGEST = [
   'bench/smoke',
   'e2e/tardisfs',
   'e2e/tardis-web-page',
+  'e2e/bucket-deletion',
+  'maintenance/gc/shared',
   'e2e/hostile-stores',
   'server/mutated-messages',
   'e2e/accounts',
