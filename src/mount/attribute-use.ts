@@ -6,7 +6,7 @@ import type { BackupSet, History } from '../history/index.js';
 import { AttributeAnswer } from '../system/index.js';
 
 export class AttributeUse {
-  /** What the addon answers about entries without attributes (see `AttributeAnswer`). */
+  /** Answers of the addon about entries without attributes (see `AttributeAnswer`). */
   readonly answers: Uint8Array = new Uint8Array(1);
   /** Counts the looks: one that was overtaken has no effect. */
   private looks = 0;

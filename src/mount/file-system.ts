@@ -97,7 +97,7 @@ export class FileSystem {
     this.use = new AttributeUse(history, !options.checksAcls);
   }
 
-  /** What the addon answers about entries without attributes (see `AttributeAnswer`). */
+  /** Answers of the addon about entries without attributes (see `AttributeAnswer`). */
   get attributeAnswers(): Uint8Array {
     return this.use.answers;
   }

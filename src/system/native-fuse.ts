@@ -40,7 +40,7 @@ export interface FuseCalls {
   ): number;
 }
 
-/** What is answered to questions for attributes of entries that have none (BARE_NODE_BIT). */
+/** Answers to questions for attributes of entries that have none (BARE_NODE_BIT). */
 export const AttributeAnswer = Object.freeze({
   /** There are no ACLs on this file system; else: not on this entry. */
   noAcls: 1,

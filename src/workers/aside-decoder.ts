@@ -17,7 +17,8 @@ import {
 import { AsideOutcome, NO_BODY_CIPHER, type System } from '../system/index.js';
 import { digestContents, memoryReader } from './decode-job.js';
 import { decodeRecord, type DecodingSteps } from './decode-record.js';
-import type { DecodeInput, DecodeOutput, Decoder } from './jobs.js';
+import type { Decoder } from './decoder.js';
+import type { DecodeInput, DecodeOutput } from './jobs.js';
 
 const NOTHING = Buffer.alloc(0);
 

@@ -1,6 +1,7 @@
 export { AsideDecoder } from './aside-decoder.js';
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
+export type { Decoder } from './decoder.js';
 export type * from './jobs.js';
 export { hasContent } from './compare-file.js';
 export * from './restore-types.js';

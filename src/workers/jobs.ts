@@ -355,16 +355,6 @@ export interface JobResult<T> {
   readonly transfer: readonly ArrayBuffer[];
 }
 
-/** Decodes stored records. Each `JobRunner` can. */
-export interface Decoder {
-  /** Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
-  run(
-    name: 'decode',
-    input: DecodeInput,
-    transfer?: readonly ArrayBuffer[],
-  ): Promise<{ readonly output: DecodeOutput }>;
-}
-
 /** Runs jobs, in a pool of threads or in the calling thread. */
 export interface JobRunner {
   /** Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
