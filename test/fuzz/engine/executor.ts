@@ -79,7 +79,7 @@ export class Executor {
   }
 }
 
-/** What the types of the oldest supported Node.js do not know. */
+/** Members that the types of the oldest supported Node.js do not know. */
 interface ThreadUsage {
   readonly threadCpuUsage?: typeof process.cpuUsage;
 }
