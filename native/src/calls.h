@@ -106,6 +106,7 @@ napi_value fuseSockets(const Call& call);
 napi_value fuseReceive(const Call& call);
 napi_value fuseMount(const Call& call);
 napi_value fuseUnmount(const Call& call);
+napi_value newSession(const Call& call);
 napi_value fuseListen(const Call& call);
 napi_value fuseReply(const Call& call);
 

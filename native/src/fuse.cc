@@ -220,6 +220,12 @@ napi_value fuseUnmount(const Call& call) {
   return call.nothing();
 }
 
+// Makes this process the leader of a new session. Does nothing if it already leads its group.
+napi_value newSession(const Call& call) {
+  if (setsid() < 0 && errno != EPERM) throw Failure{errno, "setsid"};
+  return call.nothing();
+}
+
 // Calls a function with each batch of requests, which lies in `memory`, until the connection ends. The descriptor must
 // stay open until then.
 napi_value fuseListen(const Call& call) {

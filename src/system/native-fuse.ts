@@ -11,6 +11,8 @@ export interface FuseCalls {
   fuseMount(path: Buffer, source: Buffer, options: Buffer, flags: number): number;
   /** Unmounts a path; with `isLazy` also one that is in use. Throws EINVAL if nothing is mounted there. */
   fuseUnmount(path: Buffer, isLazy: boolean): void;
+  /** Makes this process the leader of a new session. Does nothing if it already leads its group. */
+  newSession(): void;
   /**
    * Reads requests whenever there are some, until the connection ends. Calls `onBatch` with each batch: its offset in
    * `memory`, its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at

@@ -10,6 +10,7 @@ import {
 import { askPassword } from './shared/password.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { promptFor } from './shared/unlock.js';
+import { loadNative } from '../system/index.js';
 import { mountWords } from './tardisfs/mount-words.js';
 import { serveMount } from './tardisfs/serve-mount.js';
 
@@ -42,7 +43,10 @@ async function start(given: MountSettings, found: FoundSettings): Promise<number
       secret.length === 0 ? { settings, found } : withPassword(settings, found, secret);
     await serveMount(unlocked.settings, unlocked.found, {
       mountPoint,
-      onReady: () => reportToStarter(),
+      onReady: () => {
+        loadNative().newSession();
+        reportToStarter();
+      },
     });
     return 0;
   } catch (error) {
@@ -71,7 +75,8 @@ function placesOf(
 
 /** Mounts in another process. Asks for a password if that process needs one, since it has no terminal. */
 async function goToBackground(settings: MountSettings): Promise<void> {
-  const options = { failure: 'MOUNT_FAILED', what: 'the mount' } as const;
+  // An automounter lets only its own process group reach the directory before it is mounted.
+  const options = { failure: 'MOUNT_FAILED', what: 'the mount', keepsGroup: true } as const;
   try {
     await startInBackground({ ...options, secret: NO_SECRET });
   } catch (error) {

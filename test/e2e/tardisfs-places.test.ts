@@ -98,6 +98,38 @@ test.serial(
   }),
 );
 
+/** Returns the fields of /proc/PID/stat after the name. */
+function statOf(pid: number): string[] {
+  return fs
+    .readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+}
+
+test.serial(
+  'a mount stays in the group of its starter, as automounters need, until it is mounted',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    // The program for the password runs before the directory is mounted.
+    const seen = path.join(lab.home, 'seen');
+    const password = lab.password('secret words');
+    await lab.save(['-C', 'sealed', '--create', '-F', password]);
+    const program = path.join(lab.home, 'program');
+    const script = `#!/bin/sh\ncut -d' ' -f5 /proc/$PPID/stat > '${seen}'\ncat '${password}'\n`;
+    fs.writeFileSync(program, script, { mode: 0o755 });
+    const starter = `echo $$; exec '${path.join(BIN, 'tardisfs')}' -o "$0" '${lab.point}'`;
+    const options = `database=${lab.store},client=sealed,pwprog=${program}`;
+    const words = ['setsid', '-w', 'sh', '-c', starter, options];
+    const { status, stdout, stderr } = lab.inside(words[0]!, ...words.slice(1));
+    t.is(status, 0, stderr);
+    t.is(fs.readFileSync(seen, 'utf8').trim(), stdout.trim());
+    const [pid] = lab.servers();
+    t.is(statOf(pid!)[2], String(pid)); // it leads a group of its own once it is mounted
+    await lab.unmount();
+  }),
+);
+
 test.serial(
   'without FUSE the error says what to load or to install',
   mounted(async (lab, t) => {

@@ -27,6 +27,8 @@ export interface BackgroundOptions {
   readonly what: string;
   /** If given, its standard error is shown until it is ready, and it can read this secret. */
   readonly secret?: Buffer;
+  /** True if the process stays in the group of this one until it makes a session of its own. */
+  readonly keepsGroup?: boolean;
 }
 
 /** True if this process is the one in the background. */
@@ -36,10 +38,10 @@ export function isInBackground(): boolean {
 
 /** Starts this command in the background. Throws the error that prevents it from being ready. */
 export async function startInBackground(options: BackgroundOptions): Promise<void> {
-  const { secret } = options;
+  const { secret, keepsGroup = false } = options;
   const more = secret === undefined ? [] : ['pipe' as const];
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
-    detached: true,
+    detached: !keepsGroup,
     stdio: ['ignore', 'ignore', secret === undefined ? 'ignore' : 'pipe', 'pipe', ...more],
     env: { ...process.env, [READY_VARIABLE]: String(READY_FD) },
   });
