@@ -9,7 +9,6 @@ import {
   runWhenFree,
   Server,
   succeed,
-  backupsRunHere,
   poolsStayAway,
 } from '../helpers/commands.js';
 import { codeIn } from '../helpers/codes.js';
@@ -19,7 +18,6 @@ import { partOf, share } from '../helpers/share.js';
 import { addTo, dir, file, look, noise } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
-backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;

@@ -10,13 +10,11 @@ import {
   succeed,
   type BackupReport,
   run,
-  backupsRunHere,
   poolsStayAway,
 } from '../helpers/commands.js';
 import { Link } from '../helpers/link.js';
 import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
 
-backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;

@@ -10,12 +10,10 @@ import {
   Running,
   Server,
   succeed,
-  backupsRunHere,
   poolsStayAway,
 } from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
 
-backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;
