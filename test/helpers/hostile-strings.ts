@@ -271,9 +271,20 @@ function written(sandbox: string): WrittenName[] {
     `${sandbox}/in/store/../../canary\0`,
   ];
   const kinds: Readonly<Record<string, readonly (string | readonly number[])[]>> = {
-    ...{ dots: DOTS, pack: [PACK], known: KNOWN, options: OPTIONS, shell: SHELL },
-    ...{ formats: FORMATS, sql: SQL, terminal: TERMINAL, unicode: UNICODE, paths },
-    ...{ controls: CONTROLS, lengths: LENGTHS, tooLong: TOO_LONG, bytes: BYTES },
+    dots: DOTS,
+    pack: [PACK],
+    known: KNOWN,
+    options: OPTIONS,
+    shell: SHELL,
+    formats: FORMATS,
+    sql: SQL,
+    terminal: TERMINAL,
+    unicode: UNICODE,
+    paths,
+    controls: CONTROLS,
+    lengths: LENGTHS,
+    tooLong: TOO_LONG,
+    bytes: BYTES,
   };
   return Object.entries(kinds).flatMap(([kind, names]) =>
     names.map((name) => ({ bytes: bytesOf(name), kind })),
