@@ -65,7 +65,7 @@ export async function tune(
   await backup.time([]); // the first one fills caches
   for (let round = 0; round < options.runs; round++) {
     for (const trial of [auto, ...trials]) trial.wallMs.push(await backup.time(trial.settings));
-    say(`round ${round + 1}/${options.runs}: auto ${seconds(auto.wallMs.at(-1)!)} s`);
+    say(`round ${round + 1}/${options.runs}: auto ${seconds(auto.wallMs.at(-1))} s`);
   }
   const settings = bestOf(auto, trials);
   const pair: readonly [Trial, Trial] = [
