@@ -52,6 +52,15 @@ const pdfFonts = {
   },
 };
 
+/** The module that refuses truncated native code, as a file of its own beside the bundles. */
+const GUARD = 'whole-addons.js';
+const guardOutside = {
+  name: 'guard-outside',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/whole-addons\.js$/ }, () => ({ path: `./${GUARD}`, external: true }));
+  },
+};
+
 /**
  * One by one: a chunk that several share holds all that any of them needs of the folders it is made of, so that a
  * thread would load WebSockets. That took 6 to 12 % longer to start, and 2 to 4 MB more.
@@ -78,7 +87,7 @@ const bundles = ENTRIES.map((entries) =>
     alias: {
       rxjs: fileURLToPath(new URL('../node_modules/rxjs/dist/esm/index.js', import.meta.url)),
     },
-    plugins: [pdfFonts],
+    plugins: [pdfFonts, guardOutside],
     external: [
       'better-sqlite3',
       'bufferutil',
@@ -87,10 +96,26 @@ const bundles = ENTRIES.map((entries) =>
       'snappy',
       'utf-8-validate',
     ],
-    // Packages in the older module format call `require` for Node's own modules.
+    // Chunks are not evaluated in the order of the modules that they are made of, so each begins with the guard: a package
+    // may load native code at once. Packages in the older module format call `require` for Node's own modules.
     banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      js: "import './whole-addons.js'; import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
+  }),
+);
+
+bundles.push(
+  build({
+    entryPoints: ['src/system/whole-addons.ts'],
+    outfile: `dist/bundle/${GUARD}`,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    metafile: true,
+    platform: 'node',
+    target: 'node22',
+    format: 'esm',
+    sourcemap: true,
+    sourcesContent: false,
   }),
 );
 

@@ -124,6 +124,7 @@ function planProgram(put, read, copyAll) {
   const addon = path.join(release, 'tardis_native.node');
   for (const [file, how] of [
     [path.join(bundle, 'tardis.js'), 'npm run build'],
+    [path.join(bundle, 'page', 'index.html'), 'npm run build'],
     [addon, 'npm run build:native'],
     [MANUALS, 'npm run build'],
     [COMPLETIONS, 'npm run build'],
@@ -138,6 +139,7 @@ function planProgram(put, read, copyAll) {
     const isWanted = file.endsWith('.js') || file === 'flags';
     if (isWanted) put(path.join(home, bundle, file), read(path.join(bundle, file)));
   }
+  copyAll(path.join(bundle, 'page'), path.join(home, bundle, 'page')); // what tardis-web sends
   copyAll('schema', path.join(home, 'schema'));
   put(path.join(home, addon), read(addon));
   if (parts !== ROOT) copyAll(release, path.join(home, release), (file) => /\.so\.\d+$/.test(file));

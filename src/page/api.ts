@@ -17,6 +17,10 @@ export type Deleted = DeletedPage['deleted'][number];
 const BASE = '/api/v1';
 /** Entries of a page of a listing. */
 const PAGE_ENTRIES = 1000;
+/** Deleted entries of a directory that are shown. */
+const MAX_DELETED = 10_000;
+/** Longest address of an archive; the paths of others are sent before it is asked for. */
+const MAX_HREF_CHARS = 8000;
 /** Results of a page of a search: the first ones must come quickly. */
 const PAGE_FOUND = 200;
 
@@ -130,6 +134,14 @@ interface SpaceReply {
   readonly sets: readonly { set: number; openedAtMs: number; storedBytes: number }[];
 }
 
+interface ChangesReply {
+  /** The earlier set; absent if there is none. */
+  readonly from?: number;
+  readonly changes: readonly Change[];
+  readonly unread: readonly string[];
+  readonly next?: string;
+}
+
 /** The verdict of a purge on a set, with the reasons to keep it. */
 export interface Decision {
   readonly set: number;
@@ -155,8 +167,22 @@ export const api = {
       signal,
     });
   },
-  deleted: (client: string, set: number, path: string, signal: AbortSignal) =>
-    json<DeletedPage>(`${setPath(client, set)}/deleted?path=${path}`, { signal }),
+  deleted: async (client: string, set: number, path: string, signal: AbortSignal) => {
+    const found: Deleted[] = [];
+    for (let after: string | undefined; ; ) {
+      const route = `${setPath(client, set)}/deleted?path=${path}${cursor(after)}`;
+      const page: DeletedPage = await json(route, { signal });
+      found.push(...page.deleted);
+      after = page.next;
+      if (after === undefined || found.length >= MAX_DELETED) return found;
+    }
+  },
+  /** Returns a page of what a set changed, against the one before it. */
+  changes: (client: string, set: number, after: string | undefined, signal: AbortSignal) =>
+    json<ChangesReply>(
+      `${clientPath(client)}/changes?to=${set}&limit=${PAGE_ENTRIES}${cursor(after)}`,
+      { signal },
+    ),
   versions: (client: string, path: string, signal: AbortSignal) =>
     json<{ versions: Version[] }>(`${clientPath(client)}/versions?path=${path}`, { signal }),
   search: (client: string, pattern: string, after: string | undefined, signal: AbortSignal) => {
@@ -201,13 +227,28 @@ export function contentHref(client: string, set: number, path: string, isDownloa
   return `${BASE}${setPath(client, set)}/content?path=${path}${download}`;
 }
 
-/** Returns the address of an archive of paths. Damaged files are named in a text in it. */
+/** Returns the address of an archive of paths; undefined if it is too long. Damaged files are named in a text in it. */
 export function archiveHref(
   client: string,
   set: number,
   paths: readonly string[],
   format: 'zip' | 'tar',
-): string {
+): string | undefined {
   const query = paths.map((path) => `path=${path}&`).join('');
-  return `${BASE}${setPath(client, set)}/archive?${query}format=${format}&damage=list`;
+  const href = `${BASE}${setPath(client, set)}/archive?${query}format=${format}&damage=list`;
+  return href.length > MAX_HREF_CHARS ? undefined : href;
+}
+
+/** Returns the address of an archive of any number of paths, which are kept by the program. */
+export async function keptArchiveHref(
+  client: string,
+  set: number,
+  paths: readonly string[],
+  format: 'zip' | 'tar',
+): Promise<string> {
+  const { selection } = await json<{ selection: string }>(`${clientPath(client)}/selections`, {
+    method: 'POST',
+    body: { paths },
+  });
+  return `${BASE}${setPath(client, set)}/archive?selection=${selection}&format=${format}&damage=list`;
 }

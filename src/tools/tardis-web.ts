@@ -4,7 +4,7 @@ import type { ClientOverview, History } from '../history/index.js';
 import { displayText } from '../model/index.js';
 import { listClients } from '../store/index.js';
 import { nodeSystem, type System } from '../system/index.js';
-import { archiveRoute } from '../web/archive/index.js';
+import { archiveRoute, Selections, selectionRoute } from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
 import { type LocalServer, serveLocally } from '../web/local/index.js';
 import { openJobs } from '../workers/index.js';
@@ -44,6 +44,7 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
       recentDigests: RECENT_DIGESTS,
     });
     try {
+      const selections = new Selections();
       const server = await serveLocally({
         system,
         history,
@@ -53,7 +54,10 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
         idleMs: settings.idleEnd * MS,
         readPage,
         clients: () => overview(system, settings, found, history),
-        added: [archiveRoute({ onError: ({ message }) => tell(message) })],
+        added: [
+          archiveRoute({ onError: ({ message }) => tell(displayText(message)), selections }),
+          selectionRoute(selections),
+        ],
         extend: registerDav,
         tell,
         noteDamage: (failures) =>

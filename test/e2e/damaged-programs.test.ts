@@ -1,15 +1,19 @@
 /** A program reports what happened if its native code is damaged, or if its server process dies. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import test from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { run, Running } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 
+/** Nothing listens there: the address is of no machine (RFC 5737). */
+const NO_ADDRESS = '192.0.2.1';
 const NATIVE = /\.node$|\.so(?:\.\d+)*$/;
 
-test('native code that is cut short is reported by each command, and never ends one by a signal', (t) => {
+test('native code that is cut short is reported by each command, and never ends one by a signal', async (t) => {
   const top = scratch(t);
   const env = { ...process.env, DESTDIR: path.join(top, 'root'), PREFIX: '/usr', SYSCONFDIR: '' };
   const installed = spawnSync(process.execPath, ['scripts/install-system.mjs'], { env });
@@ -23,6 +27,12 @@ test('native code that is cut short is reported by each command, and never ends 
     spawnSync(path.join(top, 'root/usr/bin', name), [...place, ...args], { encoding: 'utf8' });
   t.is(tool('tardis', [...backUp, '--create', source]).status, 0);
 
+  const remote = ['-D', path.join(top, 'store'), '--address', NO_ADDRESS, '--insecure-network'];
+  const listener = net.createServer().listen(0, '127.0.0.1');
+  t.teardown(() => listener.close());
+  await once(listener, 'listening');
+  const { port: taken } = listener.address() as AddressInfo;
+  t.regex(tool('tardis-web', ['--web-port', String(taken)]).stderr, /is in use/);
   const program = path.join(top, 'root/usr/lib/tardis');
   const files = fs
     .readdirSync(program, { recursive: true, encoding: 'utf8' })
@@ -38,11 +48,14 @@ test('native code that is cut short is reported by each command, and never ends 
       for (const { status, signal, stderr } of [
         tool('tardis', [...backUp, source]),
         tool('lstardis', []),
+        // These two stop where they would listen.
+        tool('tardis-web', ['--no-browser', '--web-port', String(taken)]),
+        spawnSync(path.join(top, 'root/usr/bin/tardisremote'), remote, { encoding: 'utf8' }),
       ]) {
         t.is(signal, null, `${file} with ${keptBytes} bytes: ${stderr}`);
-        if (status === 0) continue; // not all native code is needed
+        if (status === 0 || /LISTEN_FAILED|is in use/.test(stderr)) continue; // not all native code is needed
         t.is(status, 1, stderr);
-        t.regex(stderr, /cannot be loaded.*\[NATIVE_MISSING\]\n\w+: Run `npm run setup`/);
+        t.regex(stderr, /cannot be loaded.*\[NATIVE_MISSING\]\n[\w-]+: Run `npm run setup`/);
         t.notRegex(stderr, /bug/);
         refused.add(path.basename(file));
       }

@@ -1,5 +1,6 @@
 /** Installation into a system and its removal; systemd units, scripts and sample files. */
-import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -85,6 +86,35 @@ test.serial('what is installed works by itself, and all of it goes again', (t) =
   t.is(run('uninstall').status, 0);
   t.deepEqual(fs.readdirSync(top).sort(), ['source', 'store']); // the installer had made the rest
   t.regex(run('uninstall').stderr, /nothing is installed here/);
+});
+
+test.serial('an installed tardis-web sends its page', async (t) => {
+  const { at, run, top } = installer(t);
+  t.is(run('install').status, 0);
+  const store = path.join(top, 'store');
+  const source = path.join(top, 'source');
+  fs.mkdirSync(source);
+  const place = ['-D', store, '-C', 'me'];
+  t.is(runHere(at('usr/bin/tardis'), [...place, '--local', '--create', source]).status, 0);
+  const words = [...place, '--json', '--no-browser', '--idle-end', '60'];
+  const door = spawn(at('usr/bin/tardis-web'), words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => door.kill('SIGKILL'));
+  const [line] = (await once(door.stdout, 'data')) as [Buffer];
+  const { port } = JSON.parse(line.toString()) as { port: number };
+  for (const [file, type] of Object.entries({ '': 'text/html', 'page.js': 'text/javascript' })) {
+    const answer = await fetch(`http://127.0.0.1:${port}/${file}`);
+    t.is(answer.status, 200, file);
+    t.true(answer.headers.get('content-type')!.startsWith(type));
+    await answer.arrayBuffer();
+  }
+  const ended = once(door, 'exit');
+  door.kill('SIGTERM');
+  await ended;
+
+  fs.rmSync(at('usr/lib/tardis/dist/bundle/page'), { recursive: true });
+  const without = runHere(at('usr/bin/tardis-web'), [...place, '--no-browser']);
+  t.is(without.status, 1);
+  t.regex(without.stderr, /page.*\[IO_FAILED\]/);
 });
 
 test.serial('configuration that was changed is kept, and what is not ours is not touched', (t) => {

@@ -197,6 +197,64 @@ test.serial('deleted files are shown, and earlier versions are compared', async 
   });
 });
 
+test.serial('what a backup changed is listed, and leads to each version', async (t) => {
+  await withPage(t, async (page) => {
+    await page.getByRole('button', { name: 'What changed' }).click();
+    await page.getByText('2 changes').waitFor();
+    await page.getByRole('row', { name: /letter\.txt.*changed/ }).waitFor();
+    await page.getByRole('row', { name: /plan\.txt.*deleted/ }).waitFor();
+    await requireAccessible(t, page, 'changes');
+    await page.getByRole('button', { name: 'letter.txt', exact: true }).click();
+    await page.locator('.preview-text', { hasText: 'grows well' }).waitFor();
+    await page.getByRole('button', { name: 'plan.txt', exact: true }).click();
+    await page.locator('.preview-text', { hasText: 'old plan' }).waitFor();
+    await page.goBack();
+    await page.getByRole('button', { name: 'Back to the files' }).click();
+    await page.getByRole('button', { name: 'docs', exact: true }).waitFor();
+  });
+});
+
+test.serial(
+  'a large selection, and a deleted file of a search, are restored and downloaded',
+  async (t) => {
+    await withPage(t, async (page, { base, source }) => {
+      await enter(page, 'many');
+      await page.getByText('n00000').waitFor();
+      await page.getByRole('grid').focus();
+      await page.keyboard.press('End');
+      await page.getByText('3,000 entries').waitFor();
+      await page.keyboard.press('Control+a');
+      await page.getByText('3,000 selected').waitFor();
+      const download = page.waitForEvent('download');
+      await page.getByRole('button', { name: 'Tar', exact: true }).click();
+      const archive = fs.readFileSync(await (await download).path(), 'latin1');
+      for (const name of ['n00000', 'n01234', `n0${MANY - 1}`])
+        t.true(archive.includes(name), name);
+      await page.getByRole('button', { name: 'Restore …' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('Into another directory').check();
+      await dialog.getByLabel('Directory on this machine').fill(`${base}/all`);
+      await dialog.getByRole('button', { name: 'Restore', exact: true }).click();
+      await dialog.locator('[data-state=done][data-preview=false]').waitFor();
+      t.is(fs.readdirSync(`${base}/all`).length, MANY);
+      await page.keyboard.press('Escape');
+
+      await page.getByRole('searchbox').fill('plan');
+      await page.getByText('1 path found').waitFor();
+      await page.getByLabel('Select plan.txt').check();
+      await page.getByText('1 selected').waitFor();
+      const link = page.getByRole('link', { name: 'Tar', exact: true });
+      const small = page.waitForEvent('download');
+      await link.click();
+      t.true(fs.readFileSync(await (await small).path(), 'latin1').includes('old plan'));
+      t.false(fs.existsSync(`${source}/docs/plan.txt`));
+      await page.getByRole('button', { name: 'Restore …' }).click();
+      await dialog.getByRole('button', { name: 'Preview' }).click();
+      await dialog.getByText('1 file', { exact: true }).waitFor();
+    });
+  },
+);
+
 test.serial('a search over all backups finds while one types', async (t) => {
   await withPage(t, async (page) => {
     await page.getByRole('searchbox').fill('plan');

@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { among, BIN, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
+import { among, BIN, backupsRunHere, poolsStayAway, Running } from '../helpers/commands.js';
 import { type Lab, mounted } from '../helpers/mounted-sets.js';
 import { LeftOut } from '../helpers/mounts.js';
-import { dir, file, makeTree } from '../helpers/tree.js';
+import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -158,5 +158,28 @@ test.serial(
     t.regex(stderr, /\/dev\/fuse is not there \[FUSE_MISSING\]/);
     t.regex(stderr, /modprobe fuse/);
     t.deepEqual(fs.readdirSync(lab.view()), []);
+  }),
+);
+
+test.serial(
+  'a mount reads a client that encrypts through tardisremote, over HTTPS',
+  mounted(async (lab, t) => {
+    makeTree(lab.source, [
+      file('secret', 'content'),
+      dir('docs', [file('letter', noise(1, 3 << 20))]),
+    ]);
+    const password = lab.password('secret words');
+    await lab.save(['-F', password]);
+    const files = ['cert', 'key'].map((name) => path.join(lab.home, `${name}.pem`));
+    const tls = ['--ssl', '--certfile', files[0]!, '--keyfile', files[1]!, '--make-certificate'];
+    const words = ['-D', lab.store, '--json', '--port', '0', '--address', '127.0.0.1', ...tls];
+    const server = new Running('tardisremote', words);
+    t.teardown(() => server.signalGroup('SIGKILL'));
+    await server.until('its line', () => server.stdout.includes('\n'));
+    const { ready } = JSON.parse(server.stdout) as { ready: string };
+    const { status, stderr } = await lab.mount(`server=${ready},client=me,pwfile=${password}`);
+    t.is(status, 0, stderr);
+    t.is(lab.differences(), '');
+    await lab.unmount();
   }),
 );

@@ -269,15 +269,17 @@ export interface InlineRestore {
   readonly set?: string;
   readonly numericIds?: boolean;
   readonly policy?: PolicyOptions;
+  /** Opens the history, if it is not that of the place. */
+  readonly open?: () => Promise<History>;
 }
 
 /** Restores; returns the entries that could not be restored. */
 export async function restoreInline(
   system: System,
   place: Place,
-  { paths, output, set, policy, numericIds = false }: InlineRestore,
+  { paths, output, set, policy, numericIds = false, open }: InlineRestore,
 ): Promise<RestoreFailure[]> {
-  const history = openLocalHistory(system, place);
+  const history = open === undefined ? openLocalHistory(system, place) : await open();
   const jobs = new InlineJobs(system);
   const progress = newRestoreProgress();
   try {

@@ -171,6 +171,8 @@ ofPackages(
       'sysusers.d/tardis.conf',
       'tmpfiles.d/tardis.conf',
       'tardis/runtime/bin/node',
+      'tardis/dist/bundle/page/index.html',
+      'tardis/dist/bundle/page/page.js',
     ]) {
       t.true(files.has(`/usr/lib/${file}`), file);
     }

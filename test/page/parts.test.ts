@@ -3,6 +3,7 @@ import test from 'ava';
 import { array, assert, property, uint8Array } from 'fast-check';
 import {
   aboveRoots,
+  changedRow,
   comparison,
   crumbsOf,
   diffRows,
@@ -12,8 +13,10 @@ import {
   includes,
   joinPath,
   lateSets,
+  MAX_SELECTED,
   msOfNs,
   NOTHING,
+  ofOneSet,
   parentOf,
   pathFromText,
   pathOf,
@@ -30,6 +33,7 @@ import {
   shownBytes,
   shownMode,
   shownName,
+  standingOf,
   START,
   startingPath,
   textIn,
@@ -100,6 +104,7 @@ test('a place and its address are one, and malformed addresses do no harm', (t) 
     sort: 'size',
     order: 'desc',
     showsDeleted: true,
+    showsChanges: true,
   } as const;
   t.deepEqual(placeOf(hashOf(place)), place);
   t.deepEqual(placeOf(hashOf(START)), START);
@@ -195,21 +200,60 @@ test('deleted entries come in their places, and wait for the rows before them', 
 
 test('a search shows the newest version of each path', (t) => {
   const rows = foundRows([
-    { path: '/a', entry: entry('a', 1), firstSet: 1, lastSet: 2 },
-    { path: '/a', entry: entry('a', 2), firstSet: 3 },
-    { path: '/b', entry: entry('b'), firstSet: 1, lastSet: 4 },
+    { path: '/a', entry: entry('a', 1), firstSet: 1, lastSet: 2, set: 2 },
+    { path: '/a', entry: entry('a', 2), firstSet: 3, set: 6 },
+    // Set 4 was deleted.
+    { path: '/b', entry: entry('b'), firstSet: 1, lastSet: 4, set: 3 },
   ]);
   t.deepEqual(
     rows.map(({ path, inSet, isDeleted }) => [path, inSet, isDeleted]),
     [
-      ['/a', undefined, false],
-      ['/b', 4, true],
+      ['/a', 6, false],
+      ['/b', 3, true],
     ],
   );
   t.is(rows[0]!.entry?.sizeBytes, 2);
   t.is(rowBeginning(rows, 'B', 0), 1);
   t.is(rowBeginning(rows, 'x', 0), undefined);
 });
+
+test('a list of changes shows what is gone in the set before', (t) => {
+  const gone = changedRow({ path: '/x/a b', kind: 'gone', before: entry('a b') }, 3);
+  t.like(gone, { path: '/x/a%20b', name: 'a b', inSet: 3, isDeleted: true, change: 'gone' });
+  const changed = { path: '/x/c', kind: 'changed', before: entry('c', 1), after: entry('c', 2) };
+  const row = changedRow(changed as Parameters<typeof changedRow>[0], 3);
+  t.like(row, { inSet: undefined, isDeleted: false, entry: { sizeBytes: 2 } });
+});
+
+test('what is selected together is of one set', (t) => {
+  const rows = [{ inSet: 3 }, { inSet: undefined }, { inSet: 3 }, { inSet: 5 }];
+  t.deepEqual(ofOneSet(rows, undefined, 7), { set: 7, rows: [{ inSet: undefined }] });
+  t.deepEqual(ofOneSet(rows, 3, 7), { set: 3, rows: [{ inSet: 3 }, { inSet: 3 }] });
+  t.deepEqual(ofOneSet(rows.slice(2), undefined, 7), { set: 3, rows: [{ inSet: 3 }] });
+  t.deepEqual(ofOneSet([{ inSet: 5 }], 3, 7).rows, []);
+});
+
+test('a selection is large, and quick with as many paths as it has', (t) => {
+  const paths = Array.from({ length: MAX_SELECTED + 5 }, (_, n) => `/many/n${n}`);
+  const all = withPaths(NOTHING, paths);
+  t.is(all.size, MAX_SELECTED);
+  const fromMs = performance.now();
+  t.is(withPaths(all, paths).size, MAX_SELECTED);
+  t.true(performance.now() - fromMs < 2000);
+});
+
+test('a client is on time, late, or nobody knows', (t) => {
+  const daily = Array.from({ length: 6 }, (_, n) => timed(n + 1, n * DAY_MS));
+  t.deepEqual(standingOf(daily, 6 * DAY_MS), { kind: 'onTime' });
+  t.deepEqual(standingOf(daily, 15.5 * DAY_MS), { kind: 'late', days: 10 });
+  t.deepEqual(standingOf(daily.slice(0, 2), 40 * DAY_MS), { kind: 'unknown' });
+  t.deepEqual(standingOf(daily.slice(0, 1), DAY_MS), { kind: 'onTime' });
+  t.deepEqual(standingOf([], 0), { kind: 'unknown' });
+});
+
+function timed(set: number, openedAtMs: number) {
+  return { set, state: 'complete', openedAtMs };
+}
 
 test('differences of texts have both sides, and hide what is equal', (t) => {
   const equal = Array.from({ length: 20 }, (_, index) => `line ${index}\n`).join('');

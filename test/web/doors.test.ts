@@ -5,10 +5,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import { oneof, sample, string, uint8Array } from 'fast-check';
-import { isEntryName, joinPath } from '../../src/model/index.js';
+import { joinPath } from '../../src/model/index.js';
 import { pathInZip } from '../helpers/zip-paths.js';
+import { ALL_NAMES, someNames } from '../helpers/generated-names.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
+import { certificateIn } from '../helpers/certificates.js';
 import { mounted } from '../helpers/mounted-sets.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
@@ -16,25 +17,7 @@ import { shareOf } from '../helpers/share.js';
 import { dir, file, makeTree, noise, scratch, text } from '../helpers/tree.js';
 import { openDoors, quotedPath, type WebDoors } from '../helpers/web-doors.js';
 
-const ALL_NAMES = 10_000;
-const MAX_NAME_BYTES = 255;
 const SLASH = Buffer.from('/');
-
-/** Returns different names that a directory may have. */
-function someNames(count: number): Buffer[] {
-  const any = oneof(
-    uint8Array({ minLength: 1, maxLength: 24 }),
-    string({ minLength: 1, maxLength: 12, unit: 'binary' }).map((one) => Buffer.from(one)),
-    string({ minLength: 1, maxLength: 8 }).map((one) => Buffer.from(`%5C${one}\\ &<"'`)),
-  );
-  const found = new Map<string, Buffer>();
-  for (const bytes of sample(any, { numRuns: 2 * count, seed })) {
-    const name = Buffer.from(bytes);
-    const isUsable = isEntryName(name) && name.length <= MAX_NAME_BYTES;
-    if (isUsable && found.size < count) found.set(name.toString('latin1'), name);
-  }
-  return [...found.values()];
-}
 
 const sum = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -138,7 +121,8 @@ test('the API, WebDAV, zip and tar give equal bytes for generated names', async 
 test.serial(
   'a mount and WebDAV show the same names with the same bytes',
   mounted(async (lab, t) => {
-    const names = someNames(shareOf(1000, 100));
+    const names = someNames(shareOf(ALL_NAMES, 200));
+    t.log(`${names.length} names, TEST_SEED=${seed}`);
     makeTree(
       lab.source,
       names.map((name) => file(name, name)),
@@ -233,6 +217,40 @@ test('curl, wget and rclone read WebDAV', async (t) => {
   }
   const refused = await runBeside('rclone', [...none, 'deletefile', `${remote}large`]);
   t.not(refused!.status, 0);
+});
+
+test('curl and wget read the API over TLS, by HTTP/2 and HTTP/1.1', async (t) => {
+  const home = scratch(t);
+  const source = path.join(home, 'tree');
+  const place: Place = { store: path.join(home, 'store'), client: 'me' };
+  makeTree(source, TREE);
+  await backupInline(inlineSystem(), place, [source], { create: true });
+  const tls = await certificateIn(home);
+  const doors = await openDoors(t, place, { tls });
+  const large = fs.readFileSync(path.join(source, 'large'));
+  const set = `${doors.origin}/api/v1/clients/me/sets/latest`;
+  const content = `${set}/content?path=${quotedPath(path.join(source, 'large'))}`;
+  const login = `Authorization: Bearer ${doors.token}`;
+  for (const version of ['--http2', '--http1.1']) {
+    const words = ['-sS', '--cacert', tls.certFile, version, '-w', '%{stderr}%{http_version}'];
+    const got = await runBeside('curl', [...words, '-H', login, content]);
+    if (got === undefined) {
+      t.log('left out: curl is not installed');
+      break;
+    }
+    t.is(got.stderr, version === '--http2' ? '2' : '1.1');
+    t.true(got.stdout.equals(large));
+    const tar = path.join(home, `curl${version}.tar`);
+    const archive = `${set}/archive?format=tar&path=${quotedPath(source)}`;
+    const saved = await runBeside('curl', [...words, '-H', login, '-o', tar, archive]);
+    t.is(saved!.status, 0, saved!.stderr);
+    const { stdout } = spawnSync('tar', ['-xOf', tar, 'tree/large'], { maxBuffer: 1 << 26 });
+    t.true(stdout.equals(large));
+  }
+  const words = ['-q', '-O', '-', `--ca-certificate=${tls.certFile}`, `--header=${login}`];
+  const got = await runBeside('wget', [...words, content]);
+  if (got === undefined) t.log('left out: wget is not installed');
+  else t.true(got.stdout.equals(large), got.stderr);
 });
 
 test('davfs2 mounts a store read-only', (t) =>

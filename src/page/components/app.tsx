@@ -106,10 +106,11 @@ function useGlobalKeys(place: Place, go: Go, onKeys: () => void): void {
   }, [place]);
 }
 
-/** Closes what is open: the details, then the search. */
+/** Closes what is open: the details, then the search, then the changes. */
 function escape(place: Place, go: Go): void {
   if (place.file !== undefined) go({ file: undefined });
   else if (place.search !== '') go({ search: '' });
+  else if (place.showsChanges) go({ showsChanges: false });
   else return;
   requestAnimationFrame(() => document.querySelector<HTMLElement>('#files')?.focus());
 }

@@ -5,7 +5,8 @@ import type { Go } from '../hooks.js';
 import { t } from '../language.js';
 import { parentOf } from '../parts/paths.js';
 import type { Place } from '../parts/place.js';
-import { NOTHING, type Selection, toggled, withPaths } from '../parts/selection.js';
+import { NOTHING, ofOneSet, type Selection, toggled, withPaths } from '../parts/selection.js';
+import { ChangesView } from './changes-view.js';
 import { Details } from './details.js';
 import type { EntryRow } from './entry-grid.js';
 import { FilesView } from './files-view.js';
@@ -29,17 +30,9 @@ interface BrowserProps {
 
 export function Browser(props: BrowserProps) {
   const { place, go, client, chosen, timeOf } = props;
-  const [selection, setSelection] = useState<Selection>(NOTHING);
-  const [restoring, setRestoring] = useState<readonly string[]>();
+  const { selection, selectedSet, toggle, clear, canSelect } = useSelection(props);
+  const [restoring, setRestoring] = useState<Restoring>();
   const [isSideOpen, setSideOpen] = useState(false);
-  useEffect(() => setSelection(NOTHING), [chosen.set, place.search]);
-  const toggle = (rows: readonly EntryRow[]): void => {
-    const [only] = rows;
-    const paths = rows.filter(({ isDeleted }) => !isDeleted).map(({ path }) => path);
-    if (rows.length === 1 && only !== undefined && paths.length === 1) {
-      setSelection((before) => toggled(before, only.path));
-    } else setSelection((before) => withPaths(before, paths));
-  };
   const open = (row: EntryRow): void => go(openedPlace(row));
   const details = place.file;
   return (
@@ -62,11 +55,17 @@ export function Browser(props: BrowserProps) {
           setSideOpen(false);
           go({ set });
         }}
+        onChanges={() => {
+          setSideOpen(false);
+          go({ showsChanges: true, search: '', file: undefined });
+        }}
       />
       <Listed
         {...props}
         selection={selection}
-        onClear={() => setSelection(NOTHING)}
+        selectedSet={selectedSet}
+        canSelect={canSelect}
+        onClear={clear}
         onRestore={setRestoring}
         onOpen={open}
         onToggle={toggle}
@@ -79,17 +78,17 @@ export function Browser(props: BrowserProps) {
           canRestore={props.canRestore}
           timeOf={timeOf}
           onClose={() => go({ file: undefined })}
-          onRestore={(path) => setRestoring([path])}
-          onSet={(set) => go({ set })}
-          onDirectory={(path) => go({ path, search: '' })}
+          onRestore={(path) => setRestoring({ paths: [path], set: chosen.set })}
+          onSet={(set) => go({ set, showsChanges: false })}
+          onDirectory={(path) => go({ path, search: '', showsChanges: false })}
         />
       )}
       {restoring === undefined ? null : (
         <RestoreDialog
           client={client}
-          set={chosen.set}
-          time={timeOf(chosen.set)}
-          paths={restoring}
+          set={restoring.set}
+          time={timeOf(restoring.set)}
+          paths={restoring.paths}
           onClose={() => setRestoring(undefined)}
         />
       )}
@@ -97,41 +96,79 @@ export function Browser(props: BrowserProps) {
   );
 }
 
+/** Paths of one set that are about to be restored. */
+interface Restoring {
+  readonly paths: readonly string[];
+  readonly set: number;
+}
+
+/** Keeps the selected paths, all of one set. */
+function useSelection({ place, chosen }: BrowserProps) {
+  const [held, setHeld] = useState({ selection: NOTHING, set: chosen.set });
+  const clear = (): void => setHeld({ selection: NOTHING, set: chosen.set });
+  const browsed = place.search === '' ? chosen.set : undefined;
+  useEffect(clear, [browsed, place.search, place.showsChanges]);
+  const { selection } = held;
+  const set = selection.size === 0 ? undefined : held.set;
+  const toggle = (rows: readonly EntryRow[]): void => {
+    const usable = ofOneSet(rows, set, chosen.set);
+    const [only] = usable.rows;
+    if (only === undefined) return;
+    const paths = usable.rows.map(({ path }) => path);
+    const next = rows.length === 1 ? toggled(selection, only.path) : withPaths(selection, paths);
+    setHeld({ selection: next, set: usable.set });
+  };
+  const canSelect = (row: EntryRow): boolean => ofOneSet([row], set, chosen.set).rows.length > 0;
+  return { selection, selectedSet: set ?? chosen.set, toggle, clear, canSelect };
+}
+
 /** Returns the place of a row. A path that the set lacks is shown in the last set that has it. */
 function openedPlace({ path, entry, inSet }: EntryRow): Partial<Place> {
-  const set = inSet === undefined ? {} : { set: inSet };
+  const set = inSet === undefined ? {} : { set: inSet, showsChanges: false };
   if (entry === undefined || entry.type === 'directory') {
-    return { ...set, path, file: undefined, search: '' };
+    return { ...set, path, file: undefined, search: '', showsChanges: false };
   }
   return { ...set, path: parentOf(path) ?? '/', file: path };
 }
 
 interface ListedProps extends BrowserProps {
   readonly selection: Selection;
+  readonly selectedSet: number;
+  readonly canSelect: (row: EntryRow) => boolean;
   readonly onClear: () => void;
-  readonly onRestore: (paths: readonly string[]) => void;
+  readonly onRestore: (restoring: Restoring) => void;
   readonly onOpen: (row: EntryRow) => void;
   readonly onToggle: (rows: readonly EntryRow[]) => void;
 }
 
 function Listed(props: ListedProps) {
-  const { place, go, client, chosen, timeOf, selection, onOpen, onToggle } = props;
-  if (place.search !== '') {
+  const { place, go, client, chosen, timeOf, selection, selectedSet, canSelect } = props;
+  const { onOpen, onToggle } = props;
+  const rowProps = { client, selection, timeOf, canSelect, onOpen, onToggle };
+  const toolBar = (
+    <ToolBar
+      {...props}
+      set={selectedSet}
+      onRestore={(paths) => props.onRestore({ paths, set: selectedSet })}
+    />
+  );
+  if (place.search !== '' || place.showsChanges) {
     return (
       <div class="listed">
-        <SearchView
-          {...{ client, selection, timeOf, onOpen, onToggle }}
-          pattern={place.search}
-          onEnd={() => go({ search: '' })}
-        />
+        {selection.size === 0 ? null : toolBar}
+        {place.search === '' ? (
+          <ChangesView {...rowProps} set={chosen} onEnd={() => go({ showsChanges: false })} />
+        ) : (
+          <SearchView {...rowProps} pattern={place.search} onEnd={() => go({ search: '' })} />
+        )}
       </div>
     );
   }
   return (
     <div class="listed">
       <PathBar path={place.path} onGo={(path) => go({ path, file: undefined })} />
-      <ToolBar {...props} set={chosen.set} />
-      <FilesView {...{ client, place, go, selection, timeOf, onOpen, onToggle }} set={chosen} />
+      {toolBar}
+      <FilesView {...rowProps} {...{ place, go }} set={chosen} />
     </div>
   );
 }

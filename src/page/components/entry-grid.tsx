@@ -26,6 +26,8 @@ interface GridProps {
   /** Path of the row to be active first. */
   readonly startAt?: string | undefined;
   readonly timeOf: (set: number) => string;
+  /** True if a row may be selected together with those that are. */
+  readonly canSelect: (row: EntryRow) => boolean;
   readonly onSort: (sort: Sort) => void;
   readonly onOpen: (row: EntryRow) => void;
   readonly onUp?: () => void;
@@ -101,6 +103,7 @@ export function EntryGrid(props: GridProps) {
               topPx={index * rowPx}
               isActive={index === current}
               isSelected={includes(selection, rows[index]!.path)}
+              canSelect={props.canSelect(rows[index]!)}
               hasPath={hasPaths}
               timeOf={props.timeOf}
               onPoint={() => setActive(index)}

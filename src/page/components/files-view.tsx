@@ -19,6 +19,7 @@ interface FilesProps {
   readonly go: Go;
   readonly selection: Selection;
   readonly timeOf: (set: number) => string;
+  readonly canSelect: (row: EntryRow) => boolean;
   readonly onOpen: (row: EntryRow) => void;
   readonly onToggle: (rows: readonly EntryRow[]) => void;
 }
@@ -75,7 +76,7 @@ function DirectoryView(props: FilesProps) {
     showsDeleted ? `deleted/${client}/${set.set}${path}` : undefined,
     (signal) => api.deleted(client, set.set, path, signal),
   );
-  const gone = deleted.value?.deleted ?? NOBODY;
+  const gone = deleted.value ?? NOBODY;
   const rows = useMemo(() => {
     const rowsGone = showsDeleted ? gone.map((one) => deletedRow(path, one)) : [];
     return withDeleted(list.items, rowsGone, comparison(sort, order), list.isWhole);
@@ -122,6 +123,7 @@ function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
         order={place.order}
         startAt={place.file}
         timeOf={timeOf}
+        canSelect={props.canSelect}
         onSort={sortBy}
         onOpen={props.onOpen}
         onUp={() => {

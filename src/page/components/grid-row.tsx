@@ -13,6 +13,7 @@ interface RowProps {
   readonly topPx: number;
   readonly isActive: boolean;
   readonly isSelected: boolean;
+  readonly canSelect: boolean;
   readonly hasPath: boolean;
   readonly timeOf: (set: number) => string;
   readonly onPoint: () => void;
@@ -21,7 +22,7 @@ interface RowProps {
 }
 
 export function GridRow(props: RowProps) {
-  const { row, index, topPx, isActive, isSelected, hasPath, timeOf } = props;
+  const { row, index, topPx, isActive, isSelected, canSelect, hasPath, timeOf } = props;
   const { entry, name, inSet, isDeleted, path } = row;
   const type = entry?.type ?? 'directory';
   const isFile = type === 'file';
@@ -41,6 +42,7 @@ export function GridRow(props: RowProps) {
           type="checkbox"
           tabIndex={-1}
           checked={isSelected}
+          disabled={!canSelect}
           aria-label={t('select', { name: shownName(name) })}
           onChange={props.onToggle}
           onDblClick={(event) => event.stopPropagation()}
@@ -88,7 +90,10 @@ interface MarksProps {
 }
 
 function Marks({ row, isShort, lastIn }: MarksProps) {
-  const { entry, isDeleted } = row;
+  const { entry, isDeleted, change } = row;
+  if (change === 'new') return <span class="mark mark-good">{t('changeNew')}</span>;
+  if (change === 'changed') return <span class="mark">{t('changeChanged')}</span>;
+  if (change === 'gone') return <span class="mark mark-deleted">{t('deleted')}</span>;
   if (isDeleted && lastIn !== undefined) {
     const long = t('deletedAfter', { time: lastIn });
     return (

@@ -2,6 +2,7 @@
 import { api, type BackupSet, type Client } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
+import { type Standing, standingOf, type Timed } from '../parts/calendar.js';
 import { shownAgo, shownName, shownTime } from '../parts/shown.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
@@ -21,7 +22,9 @@ export function Overview({ client, sets }: OverviewProps) {
         {clients.error === undefined ? null : (
           <Notice error={clients.error} again={clients.again} />
         )}
-        {clients.value === undefined ? null : <Clients clients={clients.value} />}
+        {clients.value === undefined ? null : (
+          <Clients clients={clients.value} own={{ client, sets }} />
+        )}
       </section>
       <section class="card">
         <h2>{t('space')}</h2>
@@ -35,7 +38,13 @@ export function Overview({ client, sets }: OverviewProps) {
   );
 }
 
-function Clients({ clients }: { readonly clients: readonly Client[] }) {
+interface ClientsProps {
+  readonly clients: readonly Client[];
+  /** The client that is open, with its sets. */
+  readonly own: OverviewProps;
+}
+
+function Clients({ clients, own }: ClientsProps) {
   return (
     <div class="table-scroll" tabIndex={0} role="region" aria-label={t('clients')}>
       <table class="plain-table">
@@ -51,7 +60,14 @@ function Clients({ clients }: { readonly clients: readonly Client[] }) {
         </thead>
         <tbody>
           {clients.map((client) => (
-            <ClientRow key={client.name} client={client} />
+            <ClientRow
+              key={client.name}
+              client={client}
+              standing={standingOf(
+                client.name === own.client ? own.sets : onlyNewest(client),
+                Date.now(),
+              )}
+            />
           ))}
         </tbody>
       </table>
@@ -59,8 +75,19 @@ function Clients({ clients }: { readonly clients: readonly Client[] }) {
   );
 }
 
-function ClientRow({ client }: { readonly client: Client }) {
-  const { name, lastCompletedMs, completeSets, isOverdue, encrypts, fault } = client;
+/** Returns what is known of the sets of a client that is not open. */
+function onlyNewest({ lastSet = 0, lastCompletedMs }: Client): Timed[] {
+  if (lastCompletedMs === undefined) return [];
+  return [{ set: lastSet, state: 'complete', openedAtMs: lastCompletedMs }];
+}
+
+interface ClientProps {
+  readonly client: Client;
+  readonly standing: Standing;
+}
+
+function ClientRow({ client, standing }: ClientProps) {
+  const { name, lastCompletedMs, completeSets, encrypts } = client;
   return (
     <tr>
       <th scope="row">
@@ -79,18 +106,26 @@ function ClientRow({ client }: { readonly client: Client }) {
       <td class="right">{completeSets}</td>
       <td>
         <span class="marks">
-          {fault !== undefined ? (
-            <span class="mark mark-bad">
-              {t('fault')} [{fault}]
-            </span>
-          ) : isOverdue ? (
-            <span class="mark mark-late">{t('overdue')}</span>
-          ) : (
-            <span class="mark mark-good">{t('onTime')}</span>
-          )}
+          <StandingMark client={client} standing={standing} />
           {encrypts ? <span class="mark">{t('encrypted')}</span> : null}
         </span>
       </td>
     </tr>
   );
+}
+
+/** Nothing is said of a client of which nobody knows when it should have made a backup. */
+function StandingMark({ client: { isOverdue, fault }, standing }: ClientProps) {
+  if (fault !== undefined) {
+    return (
+      <span class="mark mark-bad">
+        {t('fault')} [{fault}]
+      </span>
+    );
+  }
+  if (standing.kind === 'late') {
+    return <span class="mark mark-late">{t('overdueSince', { n: standing.days })}</span>;
+  }
+  if (isOverdue) return <span class="mark mark-late">{t('overdue')}</span>;
+  return standing.kind === 'onTime' ? <span class="mark mark-good">{t('onTime')}</span> : null;
 }

@@ -13,6 +13,7 @@ interface SearchProps {
   readonly pattern: string;
   readonly selection: Selection;
   readonly timeOf: (set: number) => string;
+  readonly canSelect: (row: EntryRow) => boolean;
   readonly onOpen: (row: EntryRow) => void;
   readonly onToggle: (rows: readonly EntryRow[]) => void;
   readonly onEnd: () => void;
@@ -52,6 +53,7 @@ export function SearchView(props: SearchProps) {
           order="asc"
           hasPaths
           timeOf={timeOf}
+          canSelect={props.canSelect}
           onSort={() => undefined}
           onOpen={onOpen}
           onToggle={onToggle}

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import type { BackupSet } from '../api.js';
 import { LOCALE, t } from '../language.js';
-import { shownBytes, shownClock, shownCount, shownDay } from '../parts/shown.js';
+import { shownBytes, shownClock, shownCount, shownDay, shownName } from '../parts/shown.js';
 
 interface SetListProps {
   readonly sets: readonly BackupSet[];
@@ -10,9 +10,10 @@ interface SetListProps {
   readonly late: ReadonlyMap<number, number>;
   readonly chosen: number | undefined;
   readonly onChoose: (set: number) => void;
+  readonly onChanges: () => void;
 }
 
-export function SetList({ sets, late, chosen, onChoose }: SetListProps) {
+export function SetList({ sets, late, chosen, onChoose, onChanges }: SetListProps) {
   return (
     <ol class="sets" aria-label={t('allSets')}>
       {sets.map((set) => (
@@ -30,6 +31,11 @@ export function SetList({ sets, late, chosen, onChoose }: SetListProps) {
             <span class="set-what">{changesOf(set)}</span>
             <SetMarks set={set} lateDays={late.get(set.set)} />
           </button>
+          {set.set === chosen ? (
+            <button type="button" class="plain link changes" onClick={onChanges}>
+              {t('changes')}
+            </button>
+          ) : null}
         </li>
       ))}
     </ol>
@@ -66,7 +72,7 @@ export function SetMarks({ set, lateDays }: MarksProps) {
   if (set.isDoubtful) add(t('doubtful'), 'mark-bad');
   if (lateDays !== undefined) add(t('late', { n: lateDays }), 'mark-late');
   if (set.isLocked) add(t('locked'));
-  for (const tag of set.tags) add(tag);
+  for (const tag of set.tags) add(shownName(tag));
   if (marks.length === 0) return null;
   return <span class="marks">{marks}</span>;
 }

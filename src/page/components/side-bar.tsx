@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { BackupSet } from '../api.js';
 import { t } from '../language.js';
-import { lateSets, monthNumber, monthOf } from '../parts/calendar.js';
+import { lateSets, monthNumber, monthOf, standingOf } from '../parts/calendar.js';
 import { Calendar } from './calendar.js';
 import { SetList } from './set-list.js';
 
@@ -11,17 +11,25 @@ interface SideBarProps {
   readonly chosen: BackupSet | undefined;
   readonly isOpen: boolean;
   readonly onChoose: (set: number) => void;
+  /** Lists what the chosen set changed. */
+  readonly onChanges: () => void;
 }
 
-export function SideBar({ sets, chosen, isOpen, onChoose }: SideBarProps) {
+export function SideBar({ sets, chosen, isOpen, onChoose, onChanges }: SideBarProps) {
   const shownMs = chosen?.openedAtMs ?? sets[0]?.openedAtMs ?? Date.now();
   const [month, setMonth] = useState(() => monthOf(shownMs));
   useEffect(() => setMonth(monthOf(shownMs)), [shownMs]);
   const late = useMemo(() => lateSets(sets), [sets]);
+  const standing = standingOf(sets, Date.now());
   const number = monthNumber(month);
   const inMonth = sets.filter(({ openedAtMs }) => monthNumber(monthOf(openedAtMs)) === number);
   return (
     <nav class={`side ${isOpen ? 'open' : ''}`} id="sets" aria-label={t('sets')}>
+      {standing.kind === 'late' ? (
+        <p class="side-late">
+          <span class="mark mark-late">{t('late', { n: standing.days })}</span>
+        </p>
+      ) : null}
       <Calendar
         sets={sets}
         month={month}
@@ -29,7 +37,7 @@ export function SideBar({ sets, chosen, isOpen, onChoose }: SideBarProps) {
         onMonth={setMonth}
         onChoose={onChoose}
       />
-      <SetList sets={inMonth} late={late} chosen={chosen?.set} onChoose={onChoose} />
+      <SetList sets={inMonth} late={late} chosen={chosen?.set} {...{ onChoose, onChanges }} />
     </nav>
   );
 }

@@ -1,9 +1,11 @@
 /** Buttons for the selection, and the choice to show deleted entries. */
-import { archiveHref } from '../api.js';
-import type { Go } from '../hooks.js';
+import { useState } from 'preact/hooks';
+import { type ApiError, archiveHref, keptArchiveHref } from '../api.js';
+import { asApiError, type Go } from '../hooks.js';
 import { t } from '../language.js';
 import type { Place } from '../parts/place.js';
-import type { Selection } from '../parts/selection.js';
+import { MAX_SELECTED, type Selection } from '../parts/selection.js';
+import { Notice } from './notice.js';
 
 interface ToolBarProps {
   readonly client: string;
@@ -18,13 +20,16 @@ interface ToolBarProps {
 
 export function ToolBar(props: ToolBarProps) {
   const { client, set, place, go, selection, canRestore, onClear, onRestore } = props;
+  const [error, setError] = useState<ApiError>();
   const isSelected = selection.size > 0;
   const paths = isSelected ? [...selection] : [place.path];
   return (
     <div class="tool-bar">
       {isSelected ? (
         <>
-          <strong role="status">{t('selected', { n: selection.size })}</strong>
+          <strong role="status">
+            {t(selection.size < MAX_SELECTED ? 'selected' : 'selectedMost', { n: selection.size })}
+          </strong>
           <button type="button" class="plain" onClick={onClear}>
             {t('clearSelection')}
           </button>
@@ -40,22 +45,8 @@ export function ToolBar(props: ToolBarProps) {
         </label>
       )}
       <span class="space" />
-      <a
-        class="button"
-        href={archiveHref(client, set, paths, 'zip')}
-        title={t('downloadZipLong')}
-        download
-      >
-        {t('downloadZip')}
-      </a>
-      <a
-        class="button"
-        href={archiveHref(client, set, paths, 'tar')}
-        title={t('downloadTarLong')}
-        download
-      >
-        {t('downloadTar')}
-      </a>
+      <ArchiveButton {...{ client, set, paths }} format="zip" onError={setError} />
+      <ArchiveButton {...{ client, set, paths }} format="tar" onError={setError} />
       {canRestore ? (
         <button
           type="button"
@@ -66,6 +57,49 @@ export function ToolBar(props: ToolBarProps) {
           {t('restore')}
         </button>
       ) : null}
+      {error === undefined ? null : <Notice error={error} />}
     </div>
   );
+}
+
+const ARCHIVE_TEXTS = {
+  zip: ['downloadZip', 'downloadZipLong'],
+  tar: ['downloadTar', 'downloadTarLong'],
+} as const;
+
+interface ArchiveProps extends Pick<ToolBarProps, 'client' | 'set'> {
+  readonly paths: readonly string[];
+  readonly format: 'zip' | 'tar';
+  readonly onError: (error: ApiError | undefined) => void;
+}
+
+/** A link to an archive; a button if the paths are too long for an address. */
+function ArchiveButton({ client, set, paths, format, onError }: ArchiveProps) {
+  const [short, long] = ARCHIVE_TEXTS[format];
+  const href = archiveHref(client, set, paths, format);
+  if (href !== undefined) {
+    return (
+      <a class="button" href={href} title={t(long)} download>
+        {t(short)}
+      </a>
+    );
+  }
+  const load = (): void => {
+    onError(undefined);
+    keptArchiveHref(client, set, paths, format).then(download, (problem: unknown) =>
+      onError(asApiError(problem)),
+    );
+  };
+  return (
+    <button type="button" title={t(long)} onClick={load}>
+      {t(short)}
+    </button>
+  );
+}
+
+function download(href: string): void {
+  const link = document.createElement('a');
+  link.href = href;
+  link.download = '';
+  link.click();
 }

@@ -55,7 +55,9 @@ export function Versions(props: VersionsProps) {
             version={version}
             isShown={version.firstSet <= set && (version.lastSet ?? Infinity) >= set}
             isChosen={chosen.includes(version.firstSet)}
-            canChoose={versions.length > 1 && version.entry.type === 'file'}
+            canChoose={
+              versions.length > 1 && version.entry.type === 'file' && version.set !== undefined
+            }
             onChoose={() => choose(version.firstSet)}
           />
         ))}
@@ -74,8 +76,8 @@ export function Versions(props: VersionsProps) {
   );
 }
 
-function comparedOf({ firstSet, entry }: Version): ComparedVersion {
-  return { set: firstSet, entry, time: shownTime(msOfNs(entry.modifiedNs), LOCALE) };
+function comparedOf({ firstSet, set = firstSet, entry }: Version): ComparedVersion {
+  return { set, entry, time: shownTime(msOfNs(entry.modifiedNs), LOCALE) };
 }
 
 interface ItemProps extends VersionsProps {
@@ -88,7 +90,7 @@ interface ItemProps extends VersionsProps {
 
 function VersionItem(props: ItemProps) {
   const { version, isShown, isChosen, canChoose, timeOf } = props;
-  const { firstSet, lastSet, entry } = version;
+  const { firstSet, lastSet, set: inSet, entry } = version;
   const time = shownTime(msOfNs(entry.modifiedNs), LOCALE);
   const from = timeOf(firstSet);
   const span =
@@ -112,11 +114,11 @@ function VersionItem(props: ItemProps) {
       </div>
       {isShown ? (
         <span class="mark">{t('versionShown')}</span>
-      ) : (
+      ) : inSet === undefined ? null : (
         <button
           type="button"
           aria-label={`${t('versionShow')}: ${time}`}
-          onClick={() => props.onSet(lastSet ?? firstSet)}
+          onClick={() => props.onSet(inSet)}
         >
           {t('versionShow')}
         </button>

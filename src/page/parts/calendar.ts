@@ -77,19 +77,57 @@ export function weeksOf(
  * since the complete one before it is much longer than usual.
  */
 export function lateSets(sets: readonly Timed[]): Map<number, number> {
-  const complete = sets
+  const gaps = gapsOf(sets);
+  const boundMs = longestUsualMs(gaps);
+  if (boundMs === undefined) return new Map();
+  const late = gaps.filter(({ gapMs }) => gapMs > boundMs);
+  return new Map(late.map(({ set, gapMs }) => [set, daysOf(gapMs)]));
+}
+
+/** How a client stands now. A schedule is not known: only what is usual, or a backup of the last day, shows it. */
+export type Standing =
+  | { readonly kind: 'late'; readonly days: number }
+  | { readonly kind: 'onTime' | 'unknown' };
+
+/** Returns how a client with these sets stands. */
+export function standingOf(sets: readonly Timed[], nowMs: number): Standing {
+  const newestMs = Math.max(...completeOf(sets).map(({ openedAtMs }) => openedAtMs), -Infinity);
+  const ageMs = nowMs - newestMs;
+  const boundMs = longestUsualMs(gapsOf(sets));
+  if (ageMs <= (boundMs ?? LEAST_GAP_MS)) return { kind: 'onTime' };
+  return boundMs === undefined ? { kind: 'unknown' } : { kind: 'late', days: daysOf(ageMs) };
+}
+
+/** Returns the complete sets, oldest first. */
+function completeOf<S extends Timed>(sets: readonly S[]): S[] {
+  return sets
     .filter(({ state }) => state === 'complete')
     .toSorted((a, b) => a.openedAtMs - b.openedAtMs);
-  const gaps = complete.slice(1).map(({ set, openedAtMs }, index) => ({
+}
+
+interface Gap {
+  readonly set: number;
+  readonly gapMs: number;
+}
+
+function gapsOf(sets: readonly Timed[]): Gap[] {
+  const complete = completeOf(sets);
+  return complete.slice(1).map(({ set, openedAtMs }, index) => ({
     set,
     gapMs: openedAtMs - complete[index]!.openedAtMs,
   }));
-  if (gaps.length < LEAST_DISTANCES) return new Map();
+}
+
+/** Returns the longest time between sets that is not late; undefined if there are too few to know. */
+function longestUsualMs(gaps: readonly Gap[]): number | undefined {
+  if (gaps.length < LEAST_DISTANCES) return undefined;
   const sorted = gaps.map(({ gapMs }) => gapMs).sort((a, b) => a - b);
   const usualMs = sorted[Math.floor((sorted.length - 1) / 2)]!;
-  const boundMs = Math.max(usualMs * LATE_TIMES, LEAST_GAP_MS);
-  const late = gaps.filter(({ gapMs }) => gapMs > boundMs);
-  return new Map(late.map(({ set, gapMs }) => [set, Math.floor(gapMs / DAY_MS)]));
+  return Math.max(usualMs * LATE_TIMES, LEAST_GAP_MS);
+}
+
+function daysOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
 }
 
 /** Returns the first day of the week of a language: 0 for Sunday. */

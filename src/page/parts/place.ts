@@ -19,6 +19,8 @@ export interface Place {
   readonly sort: Sort;
   readonly order: Order;
   readonly showsDeleted: boolean;
+  /** True to list what the set changed, in place of a directory. */
+  readonly showsChanges: boolean;
 }
 
 export const START: Place = Object.freeze({
@@ -31,6 +33,7 @@ export const START: Place = Object.freeze({
   sort: 'name',
   order: 'asc',
   showsDeleted: false,
+  showsChanges: false,
 });
 
 const MAX_SET = 2 ** 31;
@@ -55,6 +58,7 @@ export function placeOf(hash: string): Place {
     sort: SORTS.find((one) => one === words.get('sort')) ?? START.sort,
     order: words.get('order') === 'desc' ? 'desc' : 'asc',
     showsDeleted: words.get('deleted') === '1',
+    showsChanges: words.get('changes') === '1',
   };
 }
 
@@ -80,7 +84,7 @@ function textWord(word: string | undefined): string | undefined {
 /** Returns `#…` of a place; what equals the start is left out. */
 export function hashOf(place: Place): string {
   const words: string[] = [];
-  const { client, set, path, file, search, sort, order, showsDeleted } = place;
+  const { client, set, path, file, search, sort, order, showsDeleted, showsChanges } = place;
   if (client !== undefined) words.push(`client=${encodeURIComponent(client)}`);
   if (set !== undefined) words.push(`set=${set}`);
   if (path !== START.path) words.push(`path=${path}`);
@@ -89,5 +93,6 @@ export function hashOf(place: Place): string {
   if (sort !== START.sort) words.push(`sort=${sort}`);
   if (order !== START.order) words.push(`order=${order}`);
   if (showsDeleted) words.push('deleted=1');
+  if (showsChanges) words.push('changes=1');
   return `#/${place.view}${words.length === 0 ? '' : `?${words.join('&')}`}`;
 }

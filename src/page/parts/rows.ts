@@ -1,5 +1,5 @@
 /** The rows of the list of entries: of a directory with its deleted entries, or of a search. */
-import { joinPath, type Named, pathOf, segmentOf } from './paths.js';
+import { joinPath, lastSegment, type Named, pathOf, segmentOf, textOf } from './paths.js';
 import type { Order, Sort } from './place.js';
 
 /** The part of an entry that rows need. */
@@ -14,11 +14,15 @@ export interface Row<E extends RowEntry = RowEntry> {
   /** Undefined for a directory above the roots. */
   readonly entry: E | undefined;
   readonly name: string;
-  /** Number of the set that has this version; undefined if it is the browsed set. */
+  /** Number of a set that has this version; undefined if it is the browsed set. */
   readonly inSet: number | undefined;
   /** True if the set that is browsed has nothing at this path. */
   readonly isDeleted: boolean;
+  /** How the browsed set changed it, in a list of changes. */
+  readonly change?: ChangeKind;
 }
+
+export type ChangeKind = 'new' | 'changed' | 'gone';
 
 export function rowOf<E extends RowEntry>(directory: string, entry: E): Row<E> {
   const path = joinPath(directory, segmentOf(entry));
@@ -80,6 +84,8 @@ export interface FoundVersion<E extends RowEntry> {
   readonly entry: E;
   readonly firstSet: number;
   readonly lastSet?: number | undefined;
+  /** The newest listed set that has it. */
+  readonly set: number;
 }
 
 /** Returns one row for each path: its newest version. Order stays. */
@@ -90,13 +96,39 @@ export function foundRows<E extends RowEntry>(found: readonly FoundVersion<E>[])
     const known = newest.get(path);
     if (known === undefined || one.firstSet > known.firstSet) newest.set(path, one);
   }
-  return [...newest].map(([path, { entry, lastSet }]) => ({
+  return [...newest].map(([path, { entry, lastSet, set }]) => ({
     path,
     entry,
     name: entry.name,
-    inSet: lastSet,
+    inSet: set,
     isDeleted: lastSet !== undefined,
   }));
+}
+
+/** A difference of a set to the one before it. */
+export interface ChangedPath<E extends RowEntry> {
+  readonly path: string;
+  readonly pathBytes?: string | undefined;
+  readonly kind: ChangeKind;
+  readonly before?: E | undefined;
+  readonly after?: E | undefined;
+}
+
+/** Returns the row of a difference; what is gone is in the set `from`. */
+export function changedRow<E extends RowEntry>(
+  { path: text, pathBytes, kind, before, after }: ChangedPath<E>,
+  from: number | undefined,
+): Row<E> {
+  const path = pathOf(text, pathBytes);
+  const isDeleted = kind === 'gone';
+  return {
+    path,
+    entry: after ?? before,
+    name: textOf(lastSegment(path)),
+    inSet: isDeleted ? from : undefined,
+    isDeleted,
+    change: kind,
+  };
 }
 
 /** Returns the next row after one whose name begins with a text, in any case; undefined if there is none. */

@@ -1,10 +1,10 @@
 /** The selected paths of a set. A selected directory includes everything below it. */
-import { isBelow } from './paths.js';
+import { parentOf } from './paths.js';
 
 export type Selection = ReadonlySet<string>;
 
-/** Bound on the paths of a selection, which are the parameters of one request. */
-export const MAX_SELECTED = 500;
+/** Most paths of a selection: those that one request for a restore or an archive takes. */
+export const MAX_SELECTED = 10_000;
 
 export const NOTHING: Selection = new Set();
 
@@ -20,12 +20,31 @@ export function without(selection: Selection, path: string): Selection {
 
 /** Returns the selection with more paths, up to the bound. */
 export function withPaths(selection: Selection, paths: readonly string[]): Selection {
-  const kept = [...selection].filter((one) => !paths.some((path) => isBelow(one, path)));
+  const more = new Set(paths);
+  const kept = [...selection].filter((one) => !includes(more, one));
   return new Set([...kept, ...paths].slice(0, MAX_SELECTED));
 }
 
 /** True if a path or a directory above it is selected. */
 export function includes(selection: Selection, path: string): boolean {
-  if (selection.has(path)) return true;
-  return [...selection].some((one) => isBelow(path, one));
+  for (let at: string | undefined = path; at !== undefined; at = parentOf(at)) {
+    if (selection.has(at)) return true;
+  }
+  return false;
+}
+
+/**
+ * Returns the rows that may be selected together: one archive or restore is of one set. That is the set of what is selected
+ * already; else the browsed one; else that of the first row.
+ */
+export function ofOneSet<R extends { readonly inSet: number | undefined }>(
+  rows: readonly R[],
+  selected: number | undefined,
+  browsed: number,
+): { readonly set: number; readonly rows: readonly R[] } {
+  const setOf = ({ inSet }: R): number => inSet ?? browsed;
+  const hasBrowsed = rows.some((row) => setOf(row) === browsed);
+  const [first] = rows;
+  const set = selected ?? (hasBrowsed || first === undefined ? browsed : setOf(first));
+  return { set, rows: rows.filter((row) => setOf(row) === set) };
 }

@@ -22,6 +22,8 @@ export interface Lease {
   readonly objects: ObjectReader;
   /** True if names and contents are encrypted, and this program lacks the keys. */
   readonly isSealed: boolean;
+  /** True once the source of the history has ended: another lease may answer what this one could not. */
+  isOver?(): boolean;
   /** Must be called once; the history may be closed then. */
   release(): void;
 }

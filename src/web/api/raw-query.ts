@@ -52,3 +52,8 @@ export function pathIn(value: string): Buffer {
   if (/(?:^|\/)\.\.?(?:\/|$)/.test(value)) throw invalidRequest('a path has no . or ..');
   return path;
 }
+
+/** Returns the absolute path in a text of a body, which is percent-encoded as in a query. Throws REQUEST_INVALID. */
+export function encodedPathIn(text: string): Buffer {
+  return pathIn(decoded(text.replaceAll('+', '%2B')));
+}

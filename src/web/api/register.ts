@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { checkClientName } from '../../store/index.js';
 import { AtOnce } from './at-once.js';
-import type { Door, Lease, Visitor } from './door.js';
+import type { Door, Visitor } from './door.js';
 import { ENTRY_HANDLERS } from './handlers/entry-handlers.js';
 import { REPORT_HANDLERS } from './handlers/report-handlers.js';
 import { SET_HANDLERS } from './handlers/set-handlers.js';
@@ -13,6 +13,7 @@ import { BASE, type RouteName, ROUTES, type Routes } from './routes.js';
 import { Problem } from './schemas.js';
 import type { WebApp } from './web-app.js';
 import { whenClosed } from './when-closed.js';
+import { withLease } from './with-lease.js';
 
 /** One handler for each row of the table. */
 export type Handlers = { readonly [N in RouteName]: Handler<Routes[N]> };
@@ -63,12 +64,13 @@ interface House {
 }
 
 function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): void {
-  const { method, path, query, body, reply, sends } = row;
+  const { method, path, query, body, maxBodyBytes, reply, sends } = row;
   const url = `${BASE}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
   app.route({
     method: method === 'GET' ? ['GET', 'HEAD'] : method,
     url,
     ...(sends === undefined ? {} : { compress: false }),
+    ...(maxBodyBytes === undefined ? {} : { bodyLimit: maxBodyBytes }),
     schema: {
       querystring: strict(query),
       ...(body === undefined ? {} : { body: strict(body) }),
@@ -139,16 +141,11 @@ async function answerTo(
   if (client === undefined || visitor === undefined) {
     return handled(row, handler, { ...asked, lease: undefined } as unknown as Asked, reply);
   }
-  const lease = await door.open(client, visitor);
-  const release = once(lease);
-  try {
+  const permit = (one: Visitor): void => requireRights(row, one, client);
+  return withLease({ door, client, visitor, request, reply, permit }, async (lease, asking) => {
     if (row.isClear === true && lease.isSealed) throw sealed(client);
-    whenClosed(reply, release); // a stream is still read when the handler has returned
-    return await handled(row, handler, { ...asked, lease } as unknown as Asked, reply);
-  } catch (error) {
-    release();
-    throw error;
-  }
+    return handled(row, handler, { ...asked, visitor: asking, lease }, reply);
+  });
 }
 
 async function handled(
@@ -161,15 +158,6 @@ async function handled(
   if (row.sends !== undefined) return reply;
   if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store');
   return value;
-}
-
-function once(lease: Lease): () => void {
-  let isReleased = false;
-  return () => {
-    if (isReleased) return;
-    isReleased = true;
-    lease.release();
-  };
 }
 
 function sealed(client: string): TardisError {

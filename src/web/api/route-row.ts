@@ -17,6 +17,8 @@ export interface RouteRow {
   readonly summary: string;
   readonly query?: TSchema;
   readonly body?: TSchema;
+  /** Most bytes of a body, if not those of all routes. */
+  readonly maxBodyBytes?: number;
   /** Media type of a request whose body is bytes. */
   readonly takes?: string;
   /** Schema of a reply as JSON. */

@@ -139,15 +139,19 @@ export const ROUTES = {
     path: `${CLIENT}/changes`,
     right: 'list',
     isClear: true,
-    summary: 'Returns the differences of two sets, below a path.',
+    summary:
+      'Returns the differences of two sets, below a path. Without `from`, those to the complete set of the same roots before it.',
     query: Type.Object({
-      from: Type.String({ maxLength: 255 }),
+      from: Type.Optional(Type.String({ maxLength: 255 })),
       to: Type.String({ maxLength: 255 }),
       path: Type.Optional(PathQuery),
       limit: LIMIT,
       after: Type.Optional(Type.String({ pattern: String.raw`^\d{1,9}$` })),
     }),
     reply: Type.Object({
+      from: Type.Optional(
+        Type.Integer({ description: 'The earlier set; absent if there is none before.' }),
+      ),
       changes: Type.Array(Change),
       unread: Type.Array(Type.String(), { description: 'Paths that could not be compared.' }),
       next: Type.Optional(Type.String()),

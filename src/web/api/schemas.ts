@@ -111,6 +111,11 @@ export type Directory = Static<typeof Directory>;
 export const Version = Type.Object({
   firstSet: Type.Integer(),
   lastSet: Type.Optional(Type.Integer()),
+  set: Type.Optional(
+    Type.Integer({
+      description: 'The newest listed set with this version; absent if all of them were deleted.',
+    }),
+  ),
   entry: Entry,
 });
 export type Version = Static<typeof Version>;
@@ -121,6 +126,7 @@ export const Found = Type.Object({
   entry: Entry,
   firstSet: Type.Integer(),
   lastSet: Type.Optional(Type.Integer()),
+  set: Type.Integer({ description: 'The newest listed set that has it.' }),
 });
 export type Found = Static<typeof Found>;
 

@@ -96,7 +96,7 @@ async function shown(history: History, placed: readonly PlacedName<Named>[]): Pr
   for (let from = 0; from < placed.length; from += ASKED_AT_ONCE) {
     const some = placed.slice(from, from + ASKED_AT_ONCE);
     const entries = await Promise.all(some.map(({ path, set }) => history.find(path, set)));
-    for (const [index, { path, version }] of some.entries()) {
+    for (const [index, { path, version, set }] of some.entries()) {
       const entry = entries[index];
       if (entry === undefined) continue;
       const { firstSet, lastSet } = version;
@@ -105,6 +105,7 @@ async function shown(history: History, placed: readonly PlacedName<Named>[]): Pr
         entry: entryJson(history, entry),
         firstSet,
         ...(lastSet === undefined ? {} : { lastSet }),
+        set,
       });
     }
   }
@@ -128,7 +129,7 @@ async function rootsFound(
       if (entry === undefined) continue;
       const { firstSet, lastSet } = entry;
       const span = lastSet === undefined ? { firstSet } : { firstSet, lastSet };
-      found.set(key, { ...pathJson(path), entry: entryJson(history, entry, name), ...span });
+      found.set(key, { ...pathJson(path), entry: entryJson(history, entry, name), ...span, set });
     }
   }
   return [...found.values()];

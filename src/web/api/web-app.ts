@@ -210,6 +210,7 @@ function routableUrl(url: string): string {
 const GUARDS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
+  'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
 };
 
@@ -225,10 +226,13 @@ function answerErrors(app: WebApp, onError: WebAppOptions['onError']): void {
 }
 
 const NOT_FOUND = 404;
+/** Headers of an answer that was about to be sent when it failed. */
+const OF_CONTENTS = 'accept-ranges content-disposition content-range etag last-modified'.split(' ');
 
 /** Sends an error; with the status of its code, unless another one is given. */
 function sendProblem(reply: FastifyReply, error: TardisError, status?: number): FastifyReply {
   const problem = { ...problemOf(error), ...(status === undefined ? {} : { status }) };
+  for (const name of OF_CONTENTS) void reply.removeHeader(name);
   if (problem.retryAfterSeconds !== undefined) {
     void reply.header('retry-after', problem.retryAfterSeconds);
   }

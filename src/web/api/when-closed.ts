@@ -1,15 +1,30 @@
 /** The end of an answer, by which everything that it holds is given back. */
 import type { FastifyReply } from 'fastify';
 
+/** What is called at the end of each answer: one listener for all of it, since Node warns of many. */
+const ends = new WeakMap<object, (() => void)[]>();
+
 /**
  * Calls `end` once the answer was sent or its requester went away: at once if that happened before, since the event
  * of it comes only once.
  */
-export function whenClosed({ raw }: FastifyReply, end: () => void): void {
+export function whenClosed({ raw }: Pick<FastifyReply, 'raw'>, end: () => void): void {
   // The answer of HTTP/2 does not tell; its stream does.
   const isOver = raw.destroyed || ('stream' in raw && isDestroyed(raw.stream));
-  if (isOver) end();
-  else raw.once('close', end);
+  if (isOver) {
+    end();
+    return;
+  }
+  const known = ends.get(raw);
+  if (known !== undefined) {
+    known.push(end);
+    return;
+  }
+  const all = [end];
+  ends.set(raw, all);
+  raw.once('close', () => {
+    for (const each of all) each();
+  });
 }
 
 function isDestroyed(stream: unknown): boolean {

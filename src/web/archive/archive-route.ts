@@ -18,10 +18,13 @@ import {
 } from '../api/index.js';
 import { archiveSelection } from './archive-selection.js';
 import { ArchiveStream, brokenArchive } from './archive-stream.js';
+import { Selections } from './selections.js';
 
 export interface ArchiveRouteOptions {
   /** Called if an archive ends before its end, and with what a complete one lacks. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
+  /** Paths that were kept before; undefined if this program keeps none. */
+  readonly selections?: Selections;
 }
 
 /** Archives that are written at once; each may hold a piece of a large file. */
@@ -47,6 +50,12 @@ export const ARCHIVE_ROW = {
     'Returns paths of a set as a zip or tar archive; without a path, the whole set. An answer that ends early is not complete. Entries that it lacks are named in MISSING-FROM-THIS-ARCHIVE.txt at its end; damage ends it, or with `damage=list` is named there too.',
   query: Type.Object({
     path: Type.Optional(Type.Union([schemas.PathQuery, Type.Array(schemas.PathQuery)])),
+    selection: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description: 'Kept paths, instead of `path`; `tardis-web` only.',
+      }),
+    ),
     format: Type.Enum(['zip', 'tar'], { default: 'zip' }),
     compress: Type.Enum(['auto', 'yes', 'no'], { default: 'auto' }),
     damage: Type.Enum(['end', 'list'], { default: 'end' }),
@@ -58,17 +67,27 @@ export const ARCHIVE_ROW = {
 export function archiveRoute(options: ArchiveRouteOptions): AddedRoute {
   const atOnce = new AtOnce(ARCHIVES_AT_ONCE);
   return addedRoute(ARCHIVE_ROW, async (asked) => {
-    whenClosed(asked.reply, atOnce.enter(asked.request));
-    await sendArchive(asked, options);
+    const leave = atOnce.enter(asked.request);
+    whenClosed(asked.reply, leave);
+    try {
+      await sendArchive(asked, options);
+    } catch (error) {
+      leave(); // it may be asked for again
+      throw error;
+    }
   });
+}
+
+function pathsIn({ path = [] }: { readonly path?: string | string[] }): readonly Buffer[] {
+  return (typeof path === 'string' ? [path] : path).map(pathIn);
 }
 
 async function sendArchive(
   { door, lease: { history }, setText, params, query, request, reply }: Asked<typeof ARCHIVE_ROW>,
-  { onError }: ArchiveRouteOptions,
+  { onError, selections = new Selections() }: ArchiveRouteOptions,
 ): Promise<void> {
-  const { format, compress, damage, path = [] } = query;
-  const paths = (typeof path === 'string' ? [path] : path).map(pathIn);
+  const { format, compress, damage, selection: id } = query;
+  const paths = id === undefined ? pathsIn(query) : selections.find(id, params['client'] ?? '');
   const { set, name } = await setOf(history, setText);
   const selection = await archiveSelection(history, set, paths);
   const own = paths.length === 1 ? lastComponent(paths[0]!) : Buffer.alloc(0);

@@ -22,7 +22,8 @@ export async function archiveSelection(
   }
   const unique = new Set(chosen.map((path) => path.toString('latin1')));
   const names = new Set(chosen.map((path) => lastComponent(path).toString('latin1')));
-  const isAbove = chosen.some((path) => !paths.includes(path));
+  const asked = new Set(paths);
+  const isAbove = chosen.some((path) => !asked.has(path));
   return { set, paths: chosen, hierarchy: isAbove || names.size < unique.size };
 }
 

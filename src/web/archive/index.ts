@@ -5,4 +5,5 @@ export {
   ArchiveStream,
   type ArchiveStreamOptions,
 } from './archive-stream.js';
+export { Selections, selectionRoute } from './selections.js';
 export { WaitShare } from './wait-share.js';

@@ -1,5 +1,4 @@
 /** WebDAV class 1, read-only: the clients of a program as trees of collections. */
-import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { EntryType } from '../../model/index.js';
@@ -9,9 +8,11 @@ import {
   type Door,
   type Lease,
   sendContent,
+  sendStream,
   type Visitor,
   type WebApp,
   whenClosed,
+  withLease,
 } from '../api/index.js';
 import { bytesOfUrl, encodedName, hrefOf } from './dav-paths.js';
 import { davNodeAt, type DavNode } from './dav-tree.js';
@@ -100,18 +101,24 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
   const [client, ...path] = bytesOfUrl(request.originalUrl, DAV_BASE);
   requireRight(visitor, 'list', client?.toString());
   if (client === undefined) return answerTop(door, visitor, request, reply);
-  const lease = await door.open(client.toString(), visitor);
-  whenClosed(reply, () => lease.release());
-  if (lease.isSealed) {
-    throw new TardisError('SEALED', 'the client encrypts, and this program lacks its keys');
-  }
-  const node = await davNodeAt(lease.history, path);
-  if (request.method === 'PROPFIND') {
-    const base = `${DAV_BASE}/${encodedName(client)}`;
-    return answerPropfind(request, reply, node, { base, path });
-  }
-  requireRight(visitor, 'read', client.toString());
-  return answerGet(door, lease, { request, reply, node });
+  const name = client.toString();
+  const isListing = request.method === 'PROPFIND';
+  const permit = (one: Visitor): void => requireRight(one, 'list', name);
+  return withLease(
+    { door, client: name, visitor, request, reply, permit },
+    async (lease, asking) => {
+      if (lease.isSealed) {
+        throw new TardisError('SEALED', 'the client encrypts, and this program lacks its keys');
+      }
+      const node = await davNodeAt(lease.history, path);
+      if (isListing) {
+        const base = `${DAV_BASE}/${encodedName(client)}`;
+        return answerPropfind(request, reply, node, { base, path });
+      }
+      requireRight(asking, 'read', name);
+      return answerGet(door, lease, { request, reply, node });
+    },
+  );
 }
 
 /** Throws NOT_PERMITTED, with one text whether the client exists or not. */
@@ -168,7 +175,8 @@ async function answerPropfind(
   const pages = depth === '1' && isShown(node.entry) ? node.pages?.() : undefined;
   const text = multistatus(node, pages, place, wanted);
   void reply.code(207).type(XML_TYPE).header('cache-control', 'no-store');
-  return reply.send(Readable.from(parts(text), { objectMode: false }));
+  await sendStream(reply, parts(text));
+  return reply;
 }
 
 async function* multistatus(
@@ -191,7 +199,7 @@ async function* multistatus(
 }
 
 /** Yields text in larger parts. */
-async function* parts(texts: AsyncIterable<string>): AsyncGenerator<Buffer> {
+async function* parts(texts: AsyncIterable<string>): AsyncGenerator<Buffer, void> {
   let collected = '';
   for await (const text of texts) {
     collected += text;

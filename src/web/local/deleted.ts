@@ -1,19 +1,32 @@
 /** The names of a directory that earlier sets have and a set has not: what was deleted since. */
 import type { History } from '../../history/index.js';
 import { joinPath } from '../../model/index.js';
-import { addedRoute, entryAt, entryJson, invalidRequest, pathIn, setOf } from '../api/index.js';
+import {
+  addedRoute,
+  entryAt,
+  entryJson,
+  invalidRequest,
+  pathIn,
+  setOf,
+  type SetSpan,
+  setsShowing,
+} from '../api/index.js';
 import { DeletedPage, DeletedQuery } from './schemas.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Deleted names of a page; each takes a look into the catalog. */
 const MAX_DELETED = 500;
-/** Names that are looked through for one page. */
-const MAX_NAMES = 100_000;
+/** Versions that are looked through for one page. */
+const MAX_VERSIONS = 100_000;
 
 interface LastSeen {
   readonly name: Buffer;
+  /** The newest listed set that has it. */
   readonly lastSet: number;
 }
+
+/** Returns the newest listed set that shows a version. */
+type SetOf = (span: SetSpan) => number | undefined;
 
 export const DELETED_ROUTE = addedRoute(
   {
@@ -21,7 +34,8 @@ export const DELETED_ROUTE = addedRoute(
     path: '/clients/{client}/sets/{set}/deleted',
     right: 'list',
     isClear: true,
-    summary: 'Lists the names of a directory that earlier sets have and this one has not.',
+    summary:
+      'Lists the names of a directory that earlier sets have and this one has not. A page may be empty; the last one has no `next`.',
     query: DeletedQuery,
     reply: DeletedPage,
   },
@@ -35,7 +49,9 @@ export const DELETED_ROUTE = addedRoute(
     const after = query.after === undefined ? NO_BYTES : Buffer.from(query.after, 'base64url');
     if (query.after !== undefined && after.length === 0) throw invalidRequest('no such cursor');
     const limit = Math.min(query.limit, MAX_DELETED);
-    const { names, next } = await deletedNames(history, directory.childId, set, { after, limit });
+    const place = { directory: directory.childId, name: after };
+    const newestSet = await setsShowing(history, path);
+    const { names, next } = await deletedNames(history, place, { set, limit, newestSet });
     const deleted: DeletedPage['deleted'] = [];
     for (const { name, lastSet } of names) {
       const entry = await history.find(joinPath(path, name), lastSet);
@@ -45,16 +61,16 @@ export const DELETED_ROUTE = addedRoute(
   },
 );
 
-/** Returns the deleted names after one, in the order of the catalog. */
+/** Returns the deleted names after a place, in the order of the catalog. */
 async function deletedNames(
   history: History,
-  directory: number,
-  set: number,
-  { after, limit }: { readonly after: Buffer; readonly limit: number },
+  from: { readonly directory: number; readonly name: Buffer },
+  { set, limit, newestSet }: { set: number; limit: number; newestSet: SetOf },
 ): Promise<{ names: LastSeen[]; next: Buffer | undefined }> {
   const names: LastSeen[] = [];
-  let place = { directory, name: after };
-  for (let seen = 0; seen < MAX_NAMES; ) {
+  const { directory } = from;
+  let place = from;
+  for (let seen = 0; seen < MAX_VERSIONS; ) {
     const page = await history.reports.named({
       after: place,
       literal: NO_BYTES,
@@ -62,23 +78,21 @@ async function deletedNames(
     });
     const mine = page.versions.filter((version) => version.directory === directory);
     for (const versions of byName(mine)) {
-      const last = deletedBefore(versions, set);
+      const last = deletedBefore(versions, set, newestSet);
       if (last === undefined) continue;
       names.push(last);
       if (names.length >= limit) return { names, next: last.name };
     }
-    seen += page.versions.length;
-    if (page.next === undefined || page.next.directory !== directory) break;
+    seen += Math.max(1, page.versions.length); // a server may send empty pages without end
+    if (page.next === undefined || page.next.directory !== directory) {
+      return { names, next: undefined };
+    }
     place = { directory, name: page.next.name };
   }
-  return { names, next: undefined };
+  return { names, next: place.name };
 }
 
-type Version = {
-  readonly name: Buffer;
-  readonly firstSet: number;
-  readonly lastSet?: number | undefined;
-};
+type Version = SetSpan & { readonly name: Buffer };
 
 function byName(versions: readonly Version[]): Version[][] {
   const groups: Version[][] = [];
@@ -90,13 +104,17 @@ function byName(versions: readonly Version[]): Version[][] {
   return groups;
 }
 
-/** Returns the last set before a set that has a name; undefined if the set itself has it, or only later ones do. */
-function deletedBefore(versions: readonly Version[], set: number): LastSeen | undefined {
+/** Returns the last listed set before a set that has a name; undefined if the set itself has it, or none before it. */
+function deletedBefore(
+  versions: readonly Version[],
+  set: number,
+  newestSet: SetOf,
+): LastSeen | undefined {
   let lastSet = 0;
-  for (const { firstSet, lastSet: last } of versions) {
-    if (firstSet > set) continue;
-    if (last === undefined || last >= set) return undefined;
-    lastSet = Math.max(lastSet, last);
+  for (const span of versions) {
+    if (span.firstSet > set) continue;
+    if (span.lastSet === undefined || span.lastSet >= set) return undefined;
+    lastSet = Math.max(lastSet, newestSet(span) ?? 0);
   }
   const [first] = versions;
   return lastSet === 0 || first === undefined ? undefined : { name: first.name, lastSet };

@@ -33,10 +33,20 @@ export const PAGE_GUARDS: Readonly<Record<string, string>> = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 };
 
-/** Adds the files to an app. `read` returns a file of the page by its name. */
-export function addPageFiles(app: WebApp, read: (name: string) => Buffer): void {
-  for (const [url, [name, type]] of Object.entries(FILES)) {
-    const bytes = read(name);
+interface PageFile {
+  readonly url: string;
+  readonly type: string;
+  readonly bytes: Buffer;
+}
+
+/** Returns the files of the page. `read` returns one by its name. */
+export function pageFiles(read: (name: string) => Buffer): PageFile[] {
+  return Object.entries(FILES).map(([url, [name, type]]) => ({ url, type, bytes: read(name) }));
+}
+
+/** Adds the files to an app. */
+export function addPageFiles(app: WebApp, files: readonly PageFile[]): void {
+  for (const { url, type, bytes } of files) {
     const etag = `"${createHash('sha256').update(bytes).digest('base64url')}"`;
     app.get(url, async (request, reply) => {
       void reply.headers({ ...PAGE_GUARDS, 'cache-control': 'no-cache', etag });

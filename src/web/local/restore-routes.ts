@@ -2,7 +2,7 @@
 import { TardisError } from '../../errors/index.js';
 import { type AddedRoute, addedRoute } from '../api/index.js';
 import type { Restores } from './restores.js';
-import { RestoreState, RestoreWish } from './schemas.js';
+import { MAX_WISH_BYTES, RestoreState, RestoreWish } from './schemas.js';
 
 const RESTORES = '/restores';
 const RESTORE = `${RESTORES}/{id}`;
@@ -16,6 +16,7 @@ export function restoreRoutes(restores: Restores, client: string): AddedRoute[] 
         path: RESTORES,
         right: 'read',
         summary: 'Begins a restore on this machine, or a preview of one.',
+        maxBodyBytes: MAX_WISH_BYTES,
         body: RestoreWish,
         reply: RestoreState,
       },

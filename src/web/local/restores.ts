@@ -12,7 +12,7 @@ import {
 } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
-import { invalidRequest, parseQuery, pathIn, pathJson } from '../api/index.js';
+import { encodedPathIn, invalidRequest, pathJson } from '../api/index.js';
 import { shownDoubts } from './doubts.js';
 import { MAX_FAILURES, type RestoreState, type RestoreWish } from './schemas.js';
 
@@ -76,12 +76,12 @@ export class Restores {
     return this.stateOf(running);
   }
 
-  /** Throws NO_SUCH_REQUEST. */
+  /** Throws REQUEST_INVALID. */
   state(id: string): RestoreState {
     return this.stateOf(this.find(id));
   }
 
-  /** Stops a restore; the same restore would continue it. Throws NO_SUCH_REQUEST. */
+  /** Stops a restore; the same restore would continue it. Throws REQUEST_INVALID. */
   async stop(id: string): Promise<RestoreState> {
     const running = this.find(id);
     running.controller.abort();
@@ -107,7 +107,7 @@ export class Restores {
 
   private find(id: string): Running {
     const running = this.kept.get(id);
-    if (running === undefined) throw new TardisError('NO_SUCH_REQUEST', 'there is no such restore');
+    if (running === undefined) throw invalidRequest('there is no such restore');
     return running;
   }
 
@@ -147,7 +147,7 @@ interface Batch {
 
 /** Returns the paths by the directories that they go to: the chosen one, or those where they were. */
 function batchesOf({ paths: given, output }: RestoreWish): Batch[] {
-  const paths = given.map((text) => pathIn(queryBytes(text)));
+  const paths = given.map(encodedPathIn);
   if (output !== undefined) {
     const target = Buffer.from(output);
     if (target[0] !== SLASH || target.includes(0)) {
@@ -168,13 +168,6 @@ function batchesOf({ paths: given, output }: RestoreWish): Batch[] {
     batches.set(key, batch);
   }
   return [...batches.values()];
-}
-
-/** Returns a percent-encoded path with one character for each byte, as a query gives it. */
-function queryBytes(text: string): string {
-  const value = parseQuery(`path=${text.replaceAll('+', '%2B').replaceAll('&', '%26')}`)['path'];
-  if (typeof value !== 'string') throw invalidRequest('a path is malformed');
-  return value;
 }
 
 function stateOf(running: Running, doubts: string[]): RestoreState {

@@ -3,7 +3,9 @@ import { type Static, Type } from 'typebox';
 import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery } from '../api/schemas.js';
 
 /** Most paths of one restore. */
-export const MAX_PATHS = 500;
+export const MAX_PATHS = 10_000;
+/** Most bytes of a request for a restore: that many paths of usual length. */
+export const MAX_WISH_BYTES: number = 4 << 20;
 /** Most failures of a restore that are reported one by one. */
 export const MAX_FAILURES = 100;
 

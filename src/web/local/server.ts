@@ -5,7 +5,7 @@ import cookies from '@fastify/cookie';
 import type { FastifyRequest } from 'fastify';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { ClientOverview, History } from '../../history/index.js';
-import { RIGHTS } from '../../model/index.js';
+import { displayText, RIGHTS } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
@@ -21,7 +21,7 @@ import {
 import { DELETED_ROUTE } from './deleted.js';
 import { DOUBTS_HEADER, shownDoubts } from './doubts.js';
 import { Entrance, requireHost, requireOwn } from './guard.js';
-import { addPageFiles, PAGE_GUARDS, PAGE_URLS } from './page-files.js';
+import { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
 import { restoreRoutes } from './restore-routes.js';
 import { Restores } from './restores.js';
 
@@ -69,8 +69,9 @@ export interface LocalServer {
 /** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
 export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
   const { system, history, jobs, tell } = options;
+  const page = pageFiles(options.readPage); // throws before anything is opened
   const app = newWebApp({
-    onError: ({ code, message }) => tell(`a request failed: ${message} [${code}]`),
+    onError: ({ code, message }) => tell(displayText(`a request failed: ${message} [${code}]`)),
   });
   const entrance = new Entrance();
   const contents = new OpenContents(system, history, jobs);
@@ -89,7 +90,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     const count = shownDoubts(history).length;
     if (count > 0) void reply.header(DOUBTS_HEADER, count);
   });
-  addPageFiles(app, options.readPage);
+  addPageFiles(app, page);
   addEntrance(app, entrance);
   const door = doorOf(options, entrance, contents);
   registerApi(app, door, [

@@ -18,6 +18,8 @@ import { notLoggedIn, tokenIn } from './token-in.js';
 
 /** Connections to the server, and the time after its last use when one is closed. */
 const LINES = Object.freeze({ most: 40, idleMs: 15_000 });
+/** Connections that are tried for one question, since a server may end one at the moment of its use. */
+const MOST_TRIES = 2;
 
 export interface ServerDoorOptions {
   readonly system: System;
@@ -107,22 +109,30 @@ export class ServerDoor implements Door {
     return bearer;
   }
 
+  /** Asks once more on another connection if the first one ends meanwhile. */
   private async reading<T>(bearer: Bearer, use: (granted: TokenHistory) => Promise<T>): Promise<T> {
-    const lease = await this.lease(bearer);
-    try {
-      return await use(this.granted.get(lease.history)!);
-    } finally {
-      lease.release();
+    for (let tries = 1; ; tries += 1) {
+      const lease = await this.lease(bearer);
+      try {
+        return await use(this.granted.get(lease.history)!);
+      } catch (error) {
+        if (tries === MOST_TRIES || !this.ended.has(lease.history)) throw error;
+      } finally {
+        lease.release();
+      }
     }
   }
 
   private async lease(bearer: Bearer): Promise<Lease> {
     const key = tokenHash(bearer.token).toString('hex');
-    const lease = await this.pool.lease(key, () => this.connect(key, bearer));
-    if (!this.ended.has(lease.history)) return lease;
-    this.pool.retire(key, lease.history); // it ended before it was in the pool
-    lease.release();
-    throw away();
+    for (let tries = 1; ; tries += 1) {
+      const lease = await this.pool.lease(key, () => this.connect(key, bearer));
+      const isOver = (): boolean => this.ended.has(lease.history);
+      if (!isOver()) return { ...lease, isOver };
+      this.pool.retire(key, lease.history); // it ended before it was in the pool
+      lease.release();
+      if (tries === MOST_TRIES) throw away();
+    }
   }
 
   private async connect(key: string, bearer: Bearer): Promise<TokenHistory> {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
+import { Writable } from 'node:stream';
 import test from 'ava';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { whenClosed } from '../../../src/web/api/index.js';
@@ -74,4 +75,19 @@ test('an answer that is sent ends, too', async (t) => {
   t.is((await answer).status, 200);
   await t.notThrowsAsync(end);
   await app.close();
+});
+
+test('an answer has one listener for all that ends with it, in the order in which it came', (t) => {
+  const raw = new Writable();
+  const ended: number[] = [];
+  const before = raw.listenerCount('close');
+  for (let count = 0; count < 20; count += 1) {
+    whenClosed({ raw } as unknown as FastifyReply, () => ended.push(count));
+  }
+  t.is(raw.listenerCount('close') - before, 1);
+  raw.emit('close');
+  t.deepEqual(
+    ended,
+    Array.from({ length: 20 }, (_, count) => count),
+  );
 });

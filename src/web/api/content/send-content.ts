@@ -97,13 +97,38 @@ async function sendBytes(
   );
 }
 
-async function send(reply: FastifyReply, bytes: AsyncGenerator<Buffer> | undefined): Promise<void> {
+async function send(
+  reply: FastifyReply,
+  bytes: AsyncGenerator<Buffer, void> | undefined,
+): Promise<void> {
   if (bytes === undefined) {
     await reply.send();
     return;
   }
+  await sendStream(reply, bytes);
+}
+
+/** Sends parts once there is the first one: an error before it is the answer, or lets the request be answered again. */
+export async function sendStream(
+  reply: FastifyReply,
+  parts: AsyncGenerator<Buffer, void>,
+): Promise<void> {
+  const first = await parts.next();
   // Small buffers between the stages: each part is up to 256 KiB.
-  await reply.send(Readable.from(bytes, { objectMode: false, highWaterMark: 1 }));
+  await reply.send(Readable.from(resumed(first, parts), { objectMode: false, highWaterMark: 1 }));
+}
+
+async function* resumed(
+  first: IteratorResult<Buffer, void>,
+  parts: AsyncGenerator<Buffer, void>,
+): AsyncGenerator<Buffer, void> {
+  try {
+    if (first.done === true) return;
+    yield first.value;
+    yield* parts;
+  } finally {
+    await parts.return(); // if its reader goes away
+  }
 }
 
 /**
@@ -146,7 +171,7 @@ function partsOf(ranges: readonly ByteRange[], type: string, sizeBytes: number, 
   );
   async function* stream(
     read: (range: ByteRange) => AsyncGenerator<Buffer>,
-  ): AsyncGenerator<Buffer> {
+  ): AsyncGenerator<Buffer, void> {
     for (const [index, range] of ranges.entries()) {
       yield heads[index]!;
       yield* read(range);

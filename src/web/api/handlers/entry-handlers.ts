@@ -4,7 +4,6 @@ import {
   type History,
   type HistoryEntry,
   noSuchPath,
-  type PathVersion,
   provenVersion,
 } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
@@ -17,6 +16,7 @@ import { pathIn } from '../raw-query.js';
 import type { Handlers } from '../register.js';
 import type { Version } from '../schemas.js';
 import { setOf } from '../set-of.js';
+import { setsShowing } from '../shown-sets.js';
 
 /** Seconds for which an answer about a complete set may be kept. A path may be forgotten in all sets. */
 const KEPT_SECONDS = 3600;
@@ -56,23 +56,22 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
       throw new TardisError('NO_SUCH_PATH', `no set has "${displayName(path)}"`);
     }
     const name = lastComponent(path);
-    const sets = (await history.sets()).map(({ set }) => set);
+    const newestSet = await setsShowing(history, path);
     const versions: Version[] = [];
     for (const version of found) {
       const { firstSet, lastSet } = version;
-      const entry = await provenVersion(history, path, version, setWith(sets, version));
-      const shown = entryJson(history, entry, name);
-      versions.push({ firstSet, ...(lastSet === undefined ? {} : { lastSet }), entry: shown });
+      const set = newestSet(version);
+      const entry = await provenVersion(history, path, version, set ?? firstSet);
+      versions.push({
+        firstSet,
+        ...(lastSet === undefined ? {} : { lastSet }),
+        ...(set === undefined ? {} : { set }),
+        entry: entryJson(history, entry, name),
+      });
     }
     return { versions };
   },
 };
-
-/** Returns the first listed set that has a version; its first set if none is listed. */
-function setWith(sets: readonly number[], { firstSet, lastSet }: PathVersion): number {
-  const listed = sets.find((set) => set >= firstSet && set <= (lastSet ?? set));
-  return listed ?? firstSet;
-}
 
 /** Returns the entry at a path. Throws NO_SUCH_PATH, NO_ACCESS. */
 export async function entryAt(history: History, path: Buffer, set: number): Promise<HistoryEntry> {

@@ -32,12 +32,17 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
     return { found, ...(next === undefined ? {} : { next }) };
   },
   changes: async ({ door: { system }, lease: { history }, query }) => {
-    const [from, to] = [await setOf(history, query.from), await setOf(history, query.to)];
+    const to = await setOf(history, query.to);
+    const from =
+      query.from === undefined
+        ? await setBefore(history, to)
+        : (await setOf(history, query.from)).set;
     const path = query.path === undefined ? Buffer.from('/') : pathIn(query.path);
     const skipped = query.after === undefined ? 0 : Number(query.after);
     if (!(skipped <= MAX_SKIPPED)) throw invalidRequest('`after` is no cursor');
-    const wanted = { from: from.set, to: to.set, path, skipped, limit: query.limit };
-    return changesPage(system, history, wanted);
+    const wanted = { to: to.set, path, skipped, limit: query.limit };
+    if (from === undefined) return { changes: [], unread: [] };
+    return { from, ...(await changesPage(system, history, { from, ...wanted })) };
   },
   space: async ({ lease: { history } }) => {
     const [sets, { numbers }] = [await history.sets(), await figuresOf(history)];
@@ -94,10 +99,22 @@ function figuresOf(history: History): Promise<StoreFigures> {
 }
 
 async function judgedSets(history: History): Promise<ReturnType<typeof retentionSet>[]> {
-  const roots = await history.reports.rootsOfSets();
-  const textOf = ({ set }: BackupSet): string =>
-    (roots.get(set) ?? []).map((path) => path.toString('latin1')).join('\0');
+  const textOf = await rootTexts(history);
   return (await history.sets()).map((set) => retentionSet(set, textOf(set)));
+}
+
+/** Returns a function for the roots of a set as one text, to compare them. */
+async function rootTexts(history: History): Promise<(set: BackupSet) => string> {
+  const roots = await history.reports.rootsOfSets();
+  return ({ set }) => (roots.get(set) ?? []).map((path) => path.toString('latin1')).join('\0');
+}
+
+/** Returns the newest complete set before one that has the same roots. */
+async function setBefore(history: History, to: BackupSet): Promise<number | undefined> {
+  const textOf = await rootTexts(history);
+  const isBefore = (one: BackupSet): boolean =>
+    one.set < to.set && one.state === 'complete' && textOf(one) === textOf(to);
+  return (await history.sets()).findLast(isBefore)?.set;
 }
 
 interface ChangesWanted {

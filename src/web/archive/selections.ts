@@ -1,0 +1,62 @@
+/** Paths that were chosen for an archive, where they are too long for an address. */
+import { randomUUID } from 'node:crypto';
+import { Type } from 'typebox';
+import {
+  addedRoute,
+  type AddedRoute,
+  encodedPathIn,
+  invalidRequest,
+  schemas,
+} from '../api/index.js';
+
+/** Selections that are kept; the one that was made first is forgotten for another one. */
+const MAX_KEPT = 16;
+const MAX_PATHS = 10_000;
+const MAX_BODY_BYTES = 4 << 20;
+
+interface Kept {
+  readonly client: string;
+  readonly paths: readonly Buffer[];
+}
+
+export class Selections {
+  private readonly kept = new Map<string, Kept>();
+
+  /** Returns the id of kept paths. */
+  keep(client: string, paths: readonly Buffer[]): string {
+    const id = randomUUID();
+    const [oldest] = this.kept.keys();
+    if (this.kept.size >= MAX_KEPT) this.kept.delete(oldest!);
+    this.kept.set(id, { client, paths });
+    return id;
+  }
+
+  /** Returns the paths of a selection. Throws REQUEST_INVALID. */
+  find(id: string, client: string): readonly Buffer[] {
+    const found = this.kept.get(id);
+    if (found?.client === client) return found.paths;
+    throw invalidRequest('there is no such selection any more');
+  }
+}
+
+/** Returns the route that keeps a selection. */
+export function selectionRoute(selections: Selections): AddedRoute {
+  return addedRoute(
+    {
+      method: 'POST',
+      path: '/clients/{client}/selections',
+      right: 'read',
+      isClear: true,
+      summary: 'Keeps paths for an archive (`selection`), where they are too long for a query.',
+      maxBodyBytes: MAX_BODY_BYTES,
+      body: Type.Object({
+        paths: Type.Array(schemas.PathQuery, { minItems: 1, maxItems: MAX_PATHS }),
+      }),
+      reply: Type.Object({ selection: Type.String() }),
+    },
+    async ({ body, params }) => {
+      const paths = body.paths.map(encodedPathIn);
+      return { selection: selections.keep(params['client'] ?? '', paths) };
+    },
+  );
+}

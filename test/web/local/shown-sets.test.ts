@@ -1,0 +1,184 @@
+/** What is shown of a version can be opened: its set is listed, and has its root. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { openLocalHistory } from '../../../src/history/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
+import { archiveRoute, Selections, selectionRoute } from '../../../src/web/archive/index.js';
+import { serveLocally } from '../../../src/web/local/index.js';
+import { InlineJobs } from '../../../src/workers/index.js';
+import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import { file, makeTree, scratch } from '../../helpers/tree.js';
+import { dropInline } from '../../helpers/upkeep.js';
+
+const GONE = 1200;
+
+interface Asked {
+  readonly status: number;
+  readonly body: string;
+}
+
+interface Served {
+  readonly get: (route: string) => Promise<Asked>;
+  readonly post: (route: string, body: object) => Promise<Asked>;
+  readonly told: string[];
+}
+
+async function serve(t: ExecutionContext, store: string): Promise<Served> {
+  const system = inlineSystem();
+  const history = openLocalHistory(nodeSystem(), { store, client: 'me' });
+  const selections = new Selections();
+  const told: string[] = [];
+  const server = await serveLocally({
+    system,
+    history,
+    jobs: new InlineJobs(system),
+    workers: 1,
+    port: 0,
+    idleMs: 0,
+    readPage: () => Buffer.alloc(0),
+    clients: async () => {
+      throw new Error('the clients\u001b[2J are gone');
+    },
+    added: [archiveRoute({ onError: () => undefined, selections }), selectionRoute(selections)],
+    tell: (line) => told.push(line),
+  });
+  t.teardown(async () => {
+    await server.close();
+    history.close();
+  });
+  const headers = {
+    authorization: `Bearer ${server.programKey}`,
+    'x-tardis-page': '1',
+    'content-type': 'application/json',
+  };
+  const ask = async (route: string, init: RequestInit): Promise<Asked> => {
+    const answer = await fetch(`http://127.0.0.1:${server.port}/api/v1${route}`, init);
+    return { status: answer.status, body: await answer.text() };
+  };
+  return {
+    get: (route) => ask(`/clients/me${route}`, { headers }),
+    post: (route, body) => ask(route, { method: 'POST', headers, body: JSON.stringify(body) }),
+    told,
+  };
+}
+
+test('versions, searches and deleted names have a listed set that shows them', async (t) => {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const [source, other] = [path.join(home, 'tree'), path.join(home, 'other')];
+  makeTree(source, [file('kept', 'x'), file('gone', 'one')]);
+  makeTree(other, [file('else', 'x')]);
+  const save = (...roots: string[]): Promise<unknown> =>
+    backupInline(inlineSystem(), place, roots, { create: !fs.existsSync(place.store) });
+  await save(source); // 1
+  await save(source); // 2
+  fs.writeFileSync(path.join(source, 'later'), 'two');
+  await save(source); // 3: will be deleted
+  await save(other); // 4: has another root
+  fs.rmSync(path.join(source, 'gone'));
+  await save(source); // 5
+  await save(other); // 6
+  await dropInline(place, [3]);
+  const { get } = await serve(t, place.store);
+  const json = async <T>(route: string): Promise<T> => {
+    const { status, body } = await get(route);
+    t.is(status, 200, body);
+    return JSON.parse(body) as T;
+  };
+  const gone = encodeURIComponent(path.join(source, 'gone'));
+  interface Versions {
+    readonly versions: { readonly set?: number; readonly firstSet: number }[];
+  }
+  const { versions } = await json<Versions>(`/versions?path=${gone}`);
+  t.like(versions, [{ set: 2 }]);
+  const later = encodeURIComponent(path.join(source, 'later'));
+  t.like((await json<Versions>(`/versions?path=${later}`)).versions, [{ set: 5 }]);
+  const { found } = await json<{ found: { set: number }[] }>('/search?pattern=gone');
+  t.like(found, [{ set: 2 }]);
+  const kept = await json<{ found: { set: number; lastSet?: number }[] }>('/search?pattern=kept');
+  t.like(kept.found, [{ set: 5 }]); // set 6 is newer, and has another root
+  const { deleted } = await json<{ deleted: { entry: { name: string }; lastSet: number }[] }>(
+    `/sets/5/deleted?path=${encodeURIComponent(source)}`,
+  );
+  t.like(deleted, [{ entry: { name: 'gone' }, lastSet: 2 }]);
+  for (const set of [versions[0]!.set, found[0]!.set, deleted[0]!.lastSet]) {
+    t.is((await get(`/sets/${set}/content?path=${gone}`)).body, 'one');
+  }
+  interface Changes {
+    readonly from?: number;
+    readonly changes: { readonly path: string; readonly kind: string }[];
+  }
+  const changes = await json<Changes>('/changes?to=5');
+  t.is(changes.from, 2);
+  t.true(changes.changes.some(({ path: at, kind }) => at.endsWith('/gone') && kind === 'gone'));
+  t.deepEqual(await json<Changes>('/changes?to=4'), { changes: [], unread: [] } as object);
+});
+
+test('all deleted names of a directory come, page by page', async (t) => {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  const names = Array.from({ length: GONE }, (_, n) => `n${n}`);
+  makeTree(source, [file('a', 'x'), ...names.map((name) => file(name, ''))]);
+  await backupInline(inlineSystem(), place, [source], { create: true });
+  for (const name of names) fs.rmSync(path.join(source, name));
+  await backupInline(inlineSystem(), place, [source]);
+  const { get } = await serve(t, place.store);
+  const found: string[] = [];
+  for (let after = ''; ; ) {
+    const { body } = await get(`/sets/2/deleted?path=${encodeURIComponent(source)}${after}`);
+    const page = JSON.parse(body) as { deleted: { entry: { name: string } }[]; next?: string };
+    found.push(...page.deleted.map(({ entry }) => entry.name));
+    if (page.next === undefined) break;
+    after = `&after=${page.next}`;
+  }
+  t.deepEqual(found.sort(), names.sort());
+});
+
+test('an archive and a restore take more paths than an address has room for', async (t) => {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  const names = Array.from({ length: GONE }, (_, n) => `${'long '.repeat(20)}${n}`);
+  makeTree(
+    source,
+    names.map((name) => file(name, 'x')),
+  );
+  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { get, post } = await serve(t, place.store);
+  const paths = names.map((name) =>
+    path.join(source, name).split('/').map(encodeURIComponent).join('/'),
+  );
+  const kept = await post('/clients/me/selections', { paths });
+  t.is(kept.status, 200, kept.body);
+  const { selection } = JSON.parse(kept.body) as { selection: string };
+  const archive = await get(`/sets/1/archive?format=tar&selection=${selection}`);
+  t.is(archive.status, 200);
+  t.true(names.every((name) => archive.body.includes(name)));
+  t.is((await get('/sets/1/archive?format=tar&selection=another')).status, 400);
+  t.is((await post('/clients/me/selections', { paths: ['relative'] })).status, 400);
+  t.is((await post('/clients/me/selections', { paths: [`${source}/../x`] })).status, 400);
+
+  const output = path.join(home, 'out');
+  const how = { overwrite: 'refuse', comparesContents: false, isPreview: false };
+  const started = await post('/restores', { client: 'me', set: 1, paths, output, ...how });
+  t.is(started.status, 200, started.body);
+  const isDone = (): boolean =>
+    fs.existsSync(output) && fs.readdirSync(output).length === names.length;
+  while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 20));
+  t.true(names.every((name) => fs.existsSync(path.join(output, name))));
+});
+
+test('what the terminal shows of a failed request has no control characters', async (t) => {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const source = path.join(home, 'tree');
+  makeTree(source, [file('a', 'x')]);
+  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { told, get } = await serve(t, place.store);
+  t.is((await get('/../../clients')).status, 500);
+  t.is(told.length, 1);
+  t.regex(told[0]!, /the clients.*are gone/);
+  t.false(told[0]!.includes('\u001b'), told[0]);
+});
