@@ -1,4 +1,4 @@
-/** What a backup changed, against the one before it with the same directories. */
+/** Changes of a backup, against the one before it with the same directories. */
 import { useRef } from 'preact/hooks';
 import { api, type BackupSet, type Entry } from '../api.js';
 import { usePages } from '../hooks.js';

@@ -1,7 +1,7 @@
 /** The end of an answer, by which everything that it holds is given back. */
 import type { FastifyReply } from 'fastify';
 
-/** What is called at the end of each answer: one listener for all of it, since Node warns of many. */
+/** Functions that the end of each answer calls. All share one listener, since Node warns of many. */
 const ends = new WeakMap<object, (() => void)[]>();
 
 /**

@@ -1,4 +1,4 @@
-/** What is shown of a version can be opened: its set is listed, and has its root. */
+/** A version that is shown can be opened: its set is listed, and has its root. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
