@@ -4,11 +4,11 @@ import { commandsRunHere } from '../helpers/commands.js';
 import { thrash } from '../helpers/thrash.js';
 import { scratch } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
-import { shareOf } from '../helpers/share.js';
+import { smallShare } from '../helpers/share.js';
 
 commandsRunHere();
 
-const ROUNDS = shareOf(60);
+const ROUNDS = Math.round(120 * smallShare);
 
 test('whoever is killed, finished sets restore and the next run continues', async (t) => {
   const report = await thrash({
