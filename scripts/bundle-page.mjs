@@ -2,12 +2,14 @@
  * Bundles the page of tardis-web into dist/bundle/page, and adds its packages to dist/bundle/packages.json. Fails if the
  * script is larger than the page may be.
  */
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const FROM = 'src/page';
 const TO = 'dist/bundle/page';
+/** Place of the script's source map, for tests: everything in the folder of the page is sent and packed. */
+const MAP = 'dist/page.js.map';
 const LISTED = 'dist/bundle/packages.json';
 /** Most bytes of the script, compressed by gzip. */
 const MAX_SCRIPT_BYTES = 150 * 1000;
@@ -21,6 +23,7 @@ const { metafile } = await build({
   bundle: true,
   minify: true,
   metafile: true,
+  sourcemap: 'external',
   platform: 'browser',
   target: ['chrome115', 'firefox115', 'safari17'],
   format: 'esm',
@@ -29,6 +32,8 @@ const { metafile } = await build({
   legalComments: 'none',
   logLevel: 'warning',
 });
+renameSync(`${TO}/page.js.map`, MAP);
+rmSync(`${TO}/page.css.map`);
 for (const name of ['index.html', 'icon.svg']) copyFileSync(`${FROM}/${name}`, `${TO}/${name}`);
 
 const bytes = gzipSync(readFileSync(`${TO}/page.js`), { level: 9 }).length;

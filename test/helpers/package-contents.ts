@@ -29,6 +29,9 @@ interface LockEntry {
 
 const PLACE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/;
 const BUNDLE = 'dist/bundle';
+/** The folder of the page, and the source map of its script. */
+const PAGE = 'dist/bundle/page';
+const PAGE_MAP = 'dist/page.js.map';
 
 export function lockEntries(file: string): [string, LockEntry][] {
   const { packages } = JSON.parse(fs.readFileSync(file, 'utf8')) as {
@@ -58,6 +61,15 @@ export function sha512Of(file: string): string {
   return createHash('sha512').update(fs.readFileSync(file)).digest('hex');
 }
 
+/** Returns the places of the packages whose sources a source map names; they are relative to a folder. */
+function packagesOf(map: string, folder: string): string[] {
+  const { sources } = JSON.parse(fs.readFileSync(map, 'utf8')) as { sources: string[] };
+  return sources.flatMap((source) => {
+    const place = packageOf(path.join(folder, source));
+    return place === undefined ? [] : [path.resolve(place)];
+  });
+}
+
 /**
  * Returns the titles of npm packages in a program's folder. They are the packages that the source maps of its
  * bundles name, and those beside the bundles. Throws if a bundle is not the checkout's.
@@ -69,14 +81,10 @@ export function npmPackagesIn(home: string): string[] {
     const [packed, built] = [path.join(bundle, name), path.join(BUNDLE, name)];
     if (!fs.readFileSync(packed).equals(fs.readFileSync(built)))
       throw new Error(`${packed} is not the checkout's`);
-    const { sources } = JSON.parse(fs.readFileSync(`${built}.map`, 'utf8')) as {
-      sources: string[];
-    };
-    for (const source of sources) {
-      const place = packageOf(path.join(BUNDLE, source));
-      if (place !== undefined) places.add(path.resolve(place));
-    }
+    for (const place of packagesOf(`${built}.map`, BUNDLE)) places.add(place);
   }
+  if (fs.existsSync(path.join(bundle, 'page/page.js')))
+    for (const place of packagesOf(PAGE_MAP, PAGE)) places.add(place);
   for (const file of fs.readdirSync(bundle, { recursive: true, encoding: 'utf8' })) {
     if (path.basename(file) !== 'package.json') continue;
     const place = path.dirname(file);
