@@ -63,7 +63,7 @@ test('sonic clients shows newest sets, protection and damage of the clients of a
 
   const nowhere = await run('sonic', ['clients', '-D', path.join(store, 'none')]);
   t.is(nowhere.status, 10);
-  t.regex((await run('lstardis', place('forgotten'))).stderr, /`sonic clients` lists those/);
+  t.regex((await run('lstardis', place('forgotten'))).stderr, /`sonic clients` lists the clients/);
 });
 
 test('sonic clients warns of clients that were exchanged, put back or made to encrypt no more', async (t) => {
