@@ -93,7 +93,11 @@ test('a full TMPDIR is named, and not the disk of the store', (t) => {
     t.pass();
     return;
   }
-  t.deepEqual(stdout.trim().split('\n'), ['status 1', 'status 1', 'rest']);
+  t.deepEqual(
+    stdout.trim().split('\n'),
+    ['status 1', 'status 1', 'rest'],
+    `status ${status}: ${stderr}`,
+  );
   t.is(
     stderr.match(/temporary files \S+tmp \(TMPDIR\) is full: 0 B are free.*\[TEMPORARY_FULL\]/g)
       ?.length,

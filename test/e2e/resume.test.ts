@@ -274,7 +274,7 @@ test('who restores over a link that is cut gets everything', async (t) => {
   await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
   const word = ['--password=of a test'];
   await succeed('sonic', ['setpass', '-D', store, '-C', 'me', ...word]);
-  const args = ['-o', out, '--json', ...word, ...there, source];
+  const args = ['-o', out, '--json', '--workers=2', ...word, ...there, source];
   const running = new Running('regenerate', args);
   for (const bytes of [100_000, 3 * MIB, 9 * MIB]) {
     await running.until('some of it', () => running.hasEnded || link.bytes['to-client'] > bytes);
