@@ -134,7 +134,7 @@ test.serial('bash completes options, values and what a store has', async (t) => 
   const { home, store, source } = await lab(t);
   const at = ['-D', store, '-C', 'laptop'];
   t.deepEqual(offered(['sonic', 're']), ['rebuild', 'rekey', 'rename']);
-  t.deepEqual(offered(['sonic', 'tag', '--a']), ['--account', '--add']);
+  t.deepEqual(offered(['sonic', 'tag', '--ad']), ['--add', '--addressing']);
   t.deepEqual(offered(['regenerate', '--overw']), ['--overwrite']);
   t.deepEqual(offered(['regenerate', '--overwrite', 'ne']), ['newer', 'never']);
   t.deepEqual(offered(['regenerate', '--overwrite', '=', 'ol'], 'regenerate --overwrite=ol'), [
