@@ -5,6 +5,7 @@
       "sources": [
         "src/module.cc",
         "src/call.cc",
+        "src/aside.cc",
         "src/files.cc",
         "src/flags.cc",
         "src/sha256.cc",

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "aside.h"
 #include "bodies.h"
 #include "calls.h"
 #include "files.h"
@@ -24,78 +25,31 @@ constexpr unsigned kZstd = 1;
 
 enum Outcome : int { kDecoded = 0, kChanged = 1, kBroken = 2, kOtherLength = 3, kOutside = 4 };
 
-// Work in another thread, on memory of JavaScript that is kept until the work is done. The caller must not touch or
-// transfer that memory meanwhile.
-class Work {
+// Resolves with a number.
+class Counting : public Aside {
  public:
-  explicit Work(const char* name) : name_(name) {}
-  virtual ~Work() = default;
-
-  // Starts the work, which then owns itself. Returns a promise of its number.
-  static napi_value start(std::unique_ptr<Work> work, const Call& call, std::initializer_list<int> kept) {
-    napi_env env = call.env();
-    napi_value name = nullptr, promise = nullptr, held = nullptr;
-    bool isReady = napi_create_array(env, &held) == napi_ok;
-    uint32_t count = 0;
-    for (const int index : kept) isReady = isReady && napi_set_element(env, held, count++, call.raw(index)) == napi_ok;
-    if (!isReady || napi_create_reference(env, held, 1, &work->held_) != napi_ok ||
-        napi_create_string_utf8(env, work->name_, NAPI_AUTO_LENGTH, &name) != napi_ok ||
-        napi_create_promise(env, &work->deferred_, &promise) != napi_ok ||
-        napi_create_async_work(env, nullptr, name, execute, complete, work.get(), &work->work_) != napi_ok ||
-        napi_queue_async_work(env, work->work_) != napi_ok) {
-      throw Failure{ENOMEM, call.name()};
-    }
-    work.release();  // `complete` takes ownership back
-    return promise;
-  }
+  using Aside::Aside;
 
  protected:
-  // Returns the number that the promise resolves with; throws a Failure.
-  virtual double run() = 0;
+  virtual double count() = 0;
 
  private:
-  static void execute(napi_env, void* data) {
-    auto* work = static_cast<Work*>(data);
-    try {
-      work->result_ = work->run();
-    } catch (const Failure& failure) {
-      work->failure_ = failure;
-      work->hasFailed_ = true;
-    } catch (const std::bad_alloc&) {
-      work->failure_ = {ENOMEM, work->name_};
-      work->hasFailed_ = true;
-    }
-  }
-
-  static void complete(napi_env env, napi_status status, void* data) {
-    const std::unique_ptr<Work> work(static_cast<Work*>(data));
+  void run() final { counted_ = count(); }
+  napi_value result(napi_env env) final {
     napi_value value = nullptr;
-    if (status == napi_ok && !work->hasFailed_ && napi_create_double(env, work->result_, &value) == napi_ok) {
-      napi_resolve_deferred(env, work->deferred_, value);
-    } else {
-      const Failure failure = work->hasFailed_ ? work->failure_ : Failure{ECANCELED, work->name_};
-      napi_reject_deferred(env, work->deferred_, errorOf(env, failure));
-    }
-    napi_delete_reference(env, work->held_);
-    napi_delete_async_work(env, work->work_);
+    return napi_create_double(env, counted_, &value) == napi_ok ? value : nullptr;
   }
 
-  const char* name_;
-  double result_ = 0;
-  bool hasFailed_ = false;
-  Failure failure_{0, ""};
-  napi_ref held_ = nullptr;
-  napi_deferred deferred_ = nullptr;
-  napi_async_work work_ = nullptr;
+  double counted_ = 0;
 };
 
-class Reading : public Work {
+class Reading : public Counting {
  public:
   explicit Reading(const Call& call)
-      : Work("readAside"), fd_(call.fd(0)), position_(call.count(1)), target_(call.bytes(2)) {}
+      : Counting("readAside"), fd_(call.fd(0)), position_(call.count(1)), target_(call.bytes(2)) {}
 
  protected:
-  double run() override {
+  double count() override {
     size_t done = 0;
     while (done < target_.size) {
       const auto at = static_cast<off_t>(position_ + done);
@@ -117,10 +71,10 @@ struct FreeContext {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
-class Decoding : public Work {
+class Decoding : public Counting {
  public:
   explicit Decoding(const Call& call)
-      : Work("decodeAside"),
+      : Counting("decodeAside"),
         cipher_(call.bits(0)),
         also_(copyOf(call.bytes(3))),
         body_(call.bytes(4)),
@@ -140,7 +94,7 @@ class Decoding : public Work {
   ~Decoding() override { OPENSSL_cleanse(key_, sizeof key_); }
 
  protected:
-  double run() override {
+  double count() override {
     size_t bytes = body_.size;
     if (cipher_ < kBodyCiphers) {
       if (bytes < kBodyTagBytes) return kChanged;
@@ -196,8 +150,8 @@ class Decoding : public Work {
 
 }  // namespace
 
-napi_value readAside(const Call& call) { return Work::start(std::make_unique<Reading>(call), call, {2}); }
+napi_value readAside(const Call& call) { return Aside::start(std::make_unique<Reading>(call), call, {2}); }
 
-napi_value decodeAside(const Call& call) { return Work::start(std::make_unique<Decoding>(call), call, {4, 6, 7}); }
+napi_value decodeAside(const Call& call) { return Aside::start(std::make_unique<Decoding>(call), call, {4, 6, 7}); }
 
 }  // namespace tardis::calls

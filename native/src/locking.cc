@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "aside.h"
 #include "calls.h"
 #include "files.h"
 
@@ -11,30 +12,23 @@ namespace tardis::calls {
 
 namespace {
 
-struct Sync {
-  int fd;
-  int number = 0;  // errno
-  napi_deferred deferred = nullptr;
-  napi_async_work work = nullptr;
-};
+class Sync : public Aside {
+ public:
+  explicit Sync(const Call& call) : Aside("syncfs"), fd_(call.fd(0)) {}
 
-void synchronise(napi_env, void* data) {
-  auto* sync = static_cast<Sync*>(data);
-  if (retry([&] { return ::syncfs(sync->fd); }) != 0) sync->number = errno;
-}
-
-void synchronised(napi_env env, napi_status status, void* data) {
-  const std::unique_ptr<Sync> sync(static_cast<Sync*>(data));
-  if (status == napi_ok && sync->number == 0) {
+ protected:
+  void run() override {
+    if (retry([&] { return ::syncfs(fd_); }) != 0) throw Failure{errno, "syncfs"};
+  }
+  napi_value result(napi_env env) override {
     napi_value nothing = nullptr;
     napi_get_undefined(env, &nothing);
-    napi_resolve_deferred(env, sync->deferred, nothing);
-  } else {
-    const int number = sync->number == 0 ? ECANCELED : sync->number;
-    napi_reject_deferred(env, sync->deferred, errorOf(env, Failure{number, "syncfs"}));
+    return nothing;
   }
-  napi_delete_async_work(env, sync->work);
-}
+
+ private:
+  const int fd_;
+};
 
 }  // namespace
 
@@ -52,19 +46,6 @@ napi_value unlock(const Call& call) {
   return call.nothing();
 }
 
-napi_value syncfs(const Call& call) {
-  auto sync = std::make_unique<Sync>();
-  sync->fd = call.fd(0);
-  napi_env env = call.env();
-  napi_value name = nullptr, promise = nullptr;
-  if (napi_create_string_utf8(env, "syncfs", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_promise(env, &sync->deferred, &promise) != napi_ok ||
-      napi_create_async_work(env, nullptr, name, synchronise, synchronised, sync.get(), &sync->work) != napi_ok ||
-      napi_queue_async_work(env, sync->work) != napi_ok) {
-    throw Failure{ENOMEM, call.name()};
-  }
-  sync.release();  // `synchronised` takes ownership back
-  return promise;
-}
+napi_value syncfs(const Call& call) { return Aside::start(std::make_unique<Sync>(call), call); }
 
 }  // namespace tardis::calls

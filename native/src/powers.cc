@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "aside.h"
 #include "calls.h"
 
 namespace tardis::calls {
@@ -25,42 +26,45 @@ Number numberOf(const Bytes& bytes) {
   return number;
 }
 
-struct Job {
-  Number base, exponent, modulus;
-  std::vector<uint8_t> result;
-  bool isDone = false;
-  napi_deferred deferred = nullptr;
-  napi_async_work work = nullptr;
+class Power : public Aside {
+ public:
+  Power(const Bytes& base, const Bytes& exponent, const Bytes& modulus)
+      : Aside("modPow"),
+        base_(numberOf(base)),
+        exponent_(numberOf(exponent)),
+        modulus_(numberOf(modulus)),
+        power_(modulus.size) {}
+  ~Power() override { OPENSSL_cleanse(power_.data(), power_.size()); }
 
-  ~Job() { OPENSSL_cleanse(result.data(), result.size()); }
-};
+ protected:
+  void run() override {
+    const Number power(BN_secure_new());
+    BN_CTX* context = BN_CTX_secure_new();
+    BN_set_flags(exponent_.get(), BN_FLG_CONSTTIME);
+    const bool isDone = power && context != nullptr &&
+                        BN_mod_exp_mont_consttime(power.get(), base_.get(), exponent_.get(), modulus_.get(), context,
+                                                  nullptr) == 1 &&
+                        BN_bn2binpad(power.get(), power_.data(), static_cast<int>(power_.size())) >= 0;
+    BN_CTX_free(context);
+    if (!isDone) throw Failure{ENOMEM, "modPow"};
+  }
 
-void compute(napi_env, void* data) {
-  auto* job = static_cast<Job*>(data);
-  const Number power(BN_secure_new());
-  BN_CTX* context = BN_CTX_secure_new();
-  BN_set_flags(job->exponent.get(), BN_FLG_CONSTTIME);
-  job->isDone = power && context != nullptr &&
-                BN_mod_exp_mont_consttime(power.get(), job->base.get(), job->exponent.get(), job->modulus.get(),
-                                          context, nullptr) == 1 &&
-                BN_bn2binpad(power.get(), job->result.data(), static_cast<int>(job->result.size())) >= 0;
-  BN_CTX_free(context);
-}
+  napi_value result(napi_env env) override {
+    napi_value value = nullptr;
+    return napi_create_buffer_copy(env, power_.size(), power_.data(), nullptr, &value) == napi_ok ? value : nullptr;
+  }
 
-void finish(napi_env env, napi_status status, void* data) {
-  const std::unique_ptr<Job> job(static_cast<Job*>(data));
-  napi_value value = nullptr;
-  if (status == napi_ok && job->isDone &&
-      napi_create_buffer_copy(env, job->result.size(), job->result.data(), nullptr, &value) == napi_ok) {
-    napi_resolve_deferred(env, job->deferred, value);
-  } else {
-    napi_value text = nullptr;
+  napi_value error(napi_env env, const Failure&) override {
+    napi_value text = nullptr, value = nullptr;
     napi_create_string_utf8(env, "modPow could not be computed", NAPI_AUTO_LENGTH, &text);
     napi_create_error(env, nullptr, text, &value);
-    napi_reject_deferred(env, job->deferred, value);
+    return value;
   }
-  napi_delete_async_work(env, job->work);
-}
+
+ private:
+  const Number base_, exponent_, modulus_;
+  std::vector<uint8_t> power_;
+};
 
 }  // namespace
 
@@ -70,22 +74,7 @@ napi_value modPow(const Call& call) {
   if (!isOdd || modulus.size > kMostBytes || base.size > kMostBytes || exponent.size > kMostBytes) {
     throw Failure{EINVAL, call.name(), nullptr, "numbers have up to 1024 bytes, and the modulus is odd"};
   }
-  auto job = std::make_unique<Job>();
-  job->base = numberOf(base);
-  job->exponent = numberOf(exponent);
-  job->modulus = numberOf(modulus);
-  job->result.resize(modulus.size);
-
-  napi_env env = call.env();
-  napi_value name = nullptr, promise = nullptr;
-  if (napi_create_string_utf8(env, "modPow", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_promise(env, &job->deferred, &promise) != napi_ok ||
-      napi_create_async_work(env, nullptr, name, compute, finish, job.get(), &job->work) != napi_ok ||
-      napi_queue_async_work(env, job->work) != napi_ok) {
-    throw Failure{ENOMEM, call.name()};
-  }
-  job.release();  // `finish` takes ownership back
-  return promise;
+  return Aside::start(std::make_unique<Power>(base, exponent, modulus), call);
 }
 
 }  // namespace tardis::calls

@@ -1,0 +1,39 @@
+#pragma once
+#include <initializer_list>
+#include <memory>
+
+#include "call.h"
+
+namespace tardis {
+
+// Work on a thread of libuv's pool, with a promise of its result. Memory of JavaScript that it uses is kept until it is
+// done; the caller must not touch or transfer that memory meanwhile.
+class Aside {
+ public:
+  explicit Aside(const char* name) : name_(name) {}
+  virtual ~Aside() = default;
+
+  // Starts the work, which then owns itself. `kept`: the arguments whose memory it uses. Returns the promise.
+  static napi_value start(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept = {});
+
+ protected:
+  // Does the work, on the other thread; throws a Failure.
+  virtual void run() = 0;
+  // Returns the result; null if there is no memory for it.
+  virtual napi_value result(napi_env env) = 0;
+  // Returns the error that the promise rejects with.
+  virtual napi_value error(napi_env env, const Failure& failure) { return errorOf(env, failure); }
+
+ private:
+  static void execute(napi_env env, void* data);
+  static void complete(napi_env env, napi_status status, void* data);
+
+  const char* name_;
+  bool hasFailed_ = false;
+  Failure failure_{0, ""};
+  napi_ref held_ = nullptr;
+  napi_deferred deferred_ = nullptr;
+  napi_async_work work_ = nullptr;
+};
+
+}  // namespace tardis
