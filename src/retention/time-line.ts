@@ -15,6 +15,11 @@ export interface ClockStamp {
   readonly stretch: number;
   /** Counted time since the beginning of its stretch. */
   readonly stretchMs: number;
+  /**
+   * Counted time since the complete set before it, also if that one has been deleted since; 0 for the first set and
+   * after a break.
+   */
+  readonly gapMs: number;
 }
 
 export interface TimedSet {
@@ -101,11 +106,16 @@ interface Stamped {
 
 function stampAfter(before: readonly Stamped[], openedAtMs: number): ClockStamp {
   const newest = before.at(-1);
-  if (newest === undefined) return { countedMs: openedAtMs, stretch: 0, stretchMs: 0 };
+  if (newest === undefined) return { countedMs: openedAtMs, stretch: 0, stretchMs: 0, gapMs: 0 };
   const { countedMs, stretch, stretchMs } = newest.stamp;
   const passedMs = timePassed(before, openedAtMs);
-  if (passedMs === undefined) return { countedMs, stretch: stretch + 1, stretchMs: 0 };
-  return { countedMs: countedMs + passedMs, stretch, stretchMs: stretchMs + passedMs };
+  if (passedMs === undefined) return { countedMs, stretch: stretch + 1, stretchMs: 0, gapMs: 0 };
+  return {
+    countedMs: countedMs + passedMs,
+    stretch,
+    stretchMs: stretchMs + passedMs,
+    gapMs: passedMs,
+  };
 }
 
 /**
@@ -118,10 +128,12 @@ function timePassed(before: readonly Stamped[], nowMs: number): number | undefin
   return Math.max(0, gapMs);
 }
 
-/** Returns the longest gap that is not taken for a jump: a multiple of the usual gap of these sets. */
+/**
+ * Returns the longest gap that is not taken for a jump: a multiple of the usual gap between backups. Each set tells
+ * its own gap, because the sets between those that are left may have been deleted.
+ */
 function longestGap(sets: readonly Stamped[]): number {
-  const times = sets.slice(-RECENT_SETS).map(({ stamp }) => stamp.countedMs);
-  const gaps = times.slice(1).map((at, index) => at - times[index]!);
+  const gaps = sets.slice(-RECENT_SETS).map(({ stamp }) => stamp.gapMs);
   gaps.sort((one, other) => one - other);
   const usualMs = gaps[Math.floor(gaps.length / 2)] ?? 0;
   return Math.min(MOST_GAP_MS, Math.max(LEAST_GAP_MS, USUAL_GAPS * usualMs));

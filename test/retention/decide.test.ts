@@ -12,6 +12,7 @@ import {
   type RetentionRules,
   type RetentionSet,
   type RetentionOptions,
+  stampOf,
 } from '../../src/retention/index.js';
 
 const DAY_MS = 86_400_000;
@@ -58,6 +59,20 @@ test('a clock that ran ahead makes nothing old, of sets without stamps either', 
   t.deepEqual(gone([set(1, 0), set(2, 5), set(3, 10), set(4, 15)], { keepLast: 1 }, 20), [1, 2, 3]);
 });
 
+test('a clock that runs ahead makes nothing old where few sets are left of a daily backup', (t) => {
+  const made: RetentionSet[] = [];
+  for (let day = 0; day < 100; day += 1) {
+    const next = set(day + 1, day, { isLocked: day === 0 });
+    made.push({ ...next, stamp: stampOf(made, next.openedAtMs) });
+  }
+  const left = made.filter(({ set: number }) => number === 1 || number > 98);
+  t.deepEqual(gone(left, { keepWithinMs: 3 * DAY_MS }, 100), []);
+  t.deepEqual(gone(left, { keepWithinMs: 3 * DAY_MS }, 140), [], 'ahead before a backup');
+  const ahead = set(101, 140);
+  left.push({ ...ahead, stamp: stampOf(left, ahead.openedAtMs) });
+  t.deepEqual(gone(left, { keepWithinMs: 3 * DAY_MS }, 140), [], 'ahead since a backup');
+});
+
 test('periods by priority hold for sets without stamps too', (t) => {
   const periods = [
     { priority: 40, days: 0 },
@@ -67,7 +82,7 @@ test('periods by priority hold for sets without stamps too', (t) => {
   t.is(gone(sets, { periods }, 24 * 7).length, 20);
   const stamped = sets.map((one) => ({
     ...one,
-    stamp: { countedMs: one.openedAtMs, stretch: 0, stretchMs: 0 },
+    stamp: { countedMs: one.openedAtMs, stretch: 0, stretchMs: 0, gapMs: 7 * DAY_MS },
   }));
   t.is(gone(stamped, { periods }, 24 * 7).length, 20);
 });

@@ -16,9 +16,9 @@ function timed(set: BackupSet): TimedSet {
 
 /** Returns the monotonic age among the statistics of a complete set; undefined if it has none. */
 export function stampIn({ state, stats }: BackupSet): ClockStamp | undefined {
-  const { countedMs, clockStretch: stretch, stretchMs } = stats;
+  const { countedMs, clockStretch: stretch, stretchMs, clockGapMs: gapMs } = stats;
   if (state !== 'complete' || countedMs === undefined) return undefined;
-  return { countedMs, stretch: stretch ?? 0, stretchMs: stretchMs ?? 0 };
+  return { countedMs, stretch: stretch ?? 0, stretchMs: stretchMs ?? 0, gapMs: gapMs ?? 0 };
 }
 
 /** Names of the statistics that hold the monotonic age. */
@@ -26,6 +26,7 @@ export const STAMP_FIGURES: ReadonlySet<string> = new Set([
   'countedMs',
   'clockStretch',
   'stretchMs',
+  'clockGapMs',
 ]);
 
 /**
@@ -39,6 +40,6 @@ export function stampFigures(catalog: Catalog, set: SetNumber): Record<string, n
     .listed()
     .filter((one) => one.state === 'complete' && one.set < set)
     .map(timed);
-  const { countedMs, stretch, stretchMs } = stampOf(before, openedAtMs);
-  return { countedMs, clockStretch: stretch, stretchMs };
+  const { countedMs, stretch, stretchMs, gapMs } = stampOf(before, openedAtMs);
+  return { countedMs, clockStretch: stretch, stretchMs, clockGapMs: gapMs };
 }
