@@ -38,7 +38,7 @@ const FILL = `set -eu
   "$BIN/regenerate" -D disk/store -C me $PASSWORD -b $newest -o before tree >/dev/null`;
 
 const AFTER = `
-  echo "after $(df -B1 --output=avail disk | tail -1)"
+  sync -f disk; echo "after $(df -B1 --output=avail disk | tail -1)"
   echo "dead $(figure deadBytes)"
   "$BIN/regenerate" -D disk/store -C me $PASSWORD -b $newest -o after tree >/dev/null
   diff -r before after; sonic check --read-data >&2
@@ -71,6 +71,9 @@ const WAYS: readonly { name: string; password?: boolean; script: string }[] = [
 /** Sizes of the disks. btrfs keeps about 80 MB of its disk for other data than contents. */
 const SIZES: Readonly<Record<string, string>> = { [EXT4]: '360M', [BTRFS]: '440M' };
 
+/** Share of the deleted sets' bytes that is free afterwards. btrfs keeps some of it for its metadata. */
+const LEAST_FREED: Readonly<Record<string, number>> = { [EXT4]: 0.9, [BTRFS]: 0.8 };
+
 interface Filled {
   readonly mkfs: string;
   readonly script: string;
@@ -100,7 +103,7 @@ async function freed(
   t.true(told('older') > 100e6, stdout);
   if (script.includes('gone')) t.true(told('gone') > 0.9 * told('older'), stdout);
   // A server keeps removed packs for their readers, unless a backup needs the space.
-  t.true(told('after') + told('dead') > 0.9 * told('older'), stdout);
+  t.true(told('after') + told('dead') > LEAST_FREED[mkfs]! * told('older'), stdout);
   t.true(told('after') > 60e6, stdout);
   if (!script.includes('tardisd')) t.true(told('dead') < 0.1 * told('older'), stdout);
   t.is(told('fits'), 0, stderr);

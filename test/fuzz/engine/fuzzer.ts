@@ -1,6 +1,7 @@
 /** The search: inputs that reach new code or a new outcome are kept and mutated further, until one fails. */
 import type { Coverage } from './coverage.js';
 import type { Executor, Fault } from './executor.js';
+import { inputName } from './input-name.js';
 import { Mutator } from './mutator.js';
 import { limitsOf, type Random, type Target } from './target.js';
 
@@ -23,6 +24,8 @@ export interface Failure {
 
 export class Fuzzer {
   readonly kept: Buffer[] = [];
+  /** Names of the kept inputs: one that is made twice is kept once. */
+  private readonly names = new Set<string>();
   private readonly words = new Set<string>();
   private readonly target: Target;
   private readonly executor: Executor;
@@ -120,7 +123,9 @@ export class Fuzzer {
   }
 
   private keep(input: Buffer, isFound: boolean): void {
-    if (this.kept.length >= MOST_KEPT) return;
+    const name = inputName(input);
+    if (this.names.has(name) || this.kept.length >= MOST_KEPT) return;
+    this.names.add(name);
     // Inputs are views of larger buffers; a copy takes only the bytes it needs.
     const copy = Buffer.from(input);
     this.kept.push(copy);
