@@ -278,7 +278,13 @@ test('contents are shown as what they are', (t) => {
   t.is(imageType('a.constructor'), undefined);
   t.is(textIn(Buffer.from('ж')), 'ж');
   t.is(textIn(Buffer.from('ж').subarray(0, 1)), '');
-  t.is(textIn(Buffer.from([0xff, 0x41])), undefined);
+  t.is(textIn(Buffer.from('\ufeffж\n', 'utf16le')), 'ж\n');
+  t.is(textIn(Buffer.from('\ufeffж', 'utf16le').swap16()), 'ж');
+  t.is(textIn(Buffer.from([0xff, 0xfe, 0x36, 0x04, 0x41])), 'ж', 'cut in a character');
+  t.is(textIn(Buffer.from([0xff, 0xfe, 0x00, 0xdc])), undefined, 'not UTF-16');
+  t.is(textIn(Buffer.from('Grüße, naïve\r\n\t', 'latin1')), 'Grüße, naïve\r\n\t');
+  t.is(textIn(Buffer.from([0x80])), '€');
+  t.is(textIn(Buffer.from([0xff, 0x41, 0x01])), undefined);
   t.is(textIn(Buffer.from([0x41, 0])), undefined);
 });
 

@@ -25,13 +25,41 @@ export function imageType(name: string): string | undefined {
   return ending !== undefined && Object.hasOwn(IMAGES, ending) ? IMAGES[ending] : undefined;
 }
 
-/** Returns bytes as text; undefined if they are none. A character that the end cuts is left out. */
+/**
+ * Returns bytes as text; undefined if they are none. Text is UTF-8, or UTF-16 with a byte order mark; other bytes
+ * without control characters are read as Windows-1252, which includes Latin-1. A character that the end cuts is left out.
+ */
 export function textIn(bytes: Uint8Array): string | undefined {
+  const wide = wideEncoding(bytes);
+  if (wide !== undefined) return decoded(bytes, wide);
   if (bytes.includes(0)) return undefined;
-  const decoder = new TextDecoder('utf-8', { fatal: true });
+  return decoded(bytes, 'utf-8') ?? (hasControls(bytes) ? undefined : decoded(bytes, SINGLE_BYTE));
+}
+
+const SINGLE_BYTE = 'windows-1252';
+/** First bytes of UTF-16, which are no character of the text. */
+const BYTE_ORDER_MARKS: readonly (readonly [number, number, string])[] = [
+  [0xff, 0xfe, 'utf-16le'],
+  [0xfe, 0xff, 'utf-16be'],
+];
+
+function wideEncoding([first, second]: Uint8Array): string | undefined {
+  return BYTE_ORDER_MARKS.find(([one, two]) => one === first && two === second)?.[2];
+}
+
+function decoded(bytes: Uint8Array, encoding: string): string | undefined {
   try {
-    return decoder.decode(bytes, { stream: true });
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes, { stream: true });
   } catch {
-    return undefined; // not UTF-8
+    return undefined; // not of this encoding
   }
+}
+
+const SPACE = 0x20;
+const DELETE = 0x7f;
+/** Control characters that texts contain: tab, line feed, vertical tab, form feed, carriage return, escape. */
+const OF_TEXTS = new Set([0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1b]);
+
+function hasControls(bytes: Uint8Array): boolean {
+  return bytes.some((byte) => byte === DELETE || (byte < SPACE && !OF_TEXTS.has(byte)));
 }

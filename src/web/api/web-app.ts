@@ -98,7 +98,7 @@ export function newWebApp({
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     frameworkErrors: (error: unknown, _: FastifyRequest, reply: FastifyReply) => {
-      void sendProblem(reply, errorOf(error));
+      void sendProblem(reply, errorOf(error), statusOf(error));
     },
     routerOptions: {
       maxParamLength: MAX_PARAMETER_CHARS,
@@ -218,7 +218,7 @@ function answerErrors(app: WebApp, onError: WebAppOptions['onError']): void {
   app.setErrorHandler((error, request, reply) => {
     const known = errorOf(error);
     if (problemOf(known).status >= 500) onError(known, request);
-    return sendProblem(reply, known);
+    return sendProblem(reply, known, statusOf(error));
   });
   app.setNotFoundHandler((_, reply) =>
     sendProblem(reply, invalidRequest('there is no such route'), NOT_FOUND),
@@ -239,6 +239,16 @@ function sendProblem(reply: FastifyReply, error: TardisError, status?: number): 
   if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
   void reply.header('cache-control', 'no-store').code(problem.status).type(PROBLEM_TYPE);
   return reply.send(JSON.stringify(problem));
+}
+
+/** Statuses of the framework that tell a program more than 400: body or address too long, type of the body. */
+const PRECISE = new Set([413, 414, 415]);
+
+/** Returns the status of an error of the framework; undefined if the status of its code says as much. */
+function statusOf(error: unknown): number | undefined {
+  const { statusCode, code }: Partial<FastifyError> = Object(error);
+  if (code?.startsWith('FST_') !== true || statusCode === undefined) return undefined;
+  return PRECISE.has(statusCode) ? statusCode : undefined;
 }
 
 /** Returns the error of the table for one of the framework, whose status is that of a wrong request. */

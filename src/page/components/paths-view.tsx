@@ -1,0 +1,67 @@
+/** A list of paths that is loaded by pages, with a title, a way back, and a line that counts it. */
+import type { Paged } from '../hooks.js';
+import type { Selection } from '../parts/selection.js';
+import { EntryGrid, type EntryRow } from './entry-grid.js';
+import { Notice } from './notice.js';
+
+/** Properties that a list of paths gets from the view around it. */
+export interface PathsProps {
+  readonly selection: Selection;
+  readonly timeOf: (set: number) => string;
+  readonly canSelect: (row: EntryRow) => boolean;
+  readonly onOpen: (row: EntryRow) => void;
+  readonly onToggle: (rows: readonly EntryRow[]) => void;
+  readonly onEnd: () => void;
+}
+
+interface PathsViewProps extends PathsProps {
+  /** Another list begins at its first row. */
+  readonly listKey: string;
+  readonly list: Omit<Paged<unknown>, 'items'>;
+  readonly rows: readonly EntryRow[];
+  readonly title: string;
+  /** Text of the button that calls `onEnd`. */
+  readonly back: string;
+  /** Shown in place of a whole list without rows. */
+  readonly empty: string;
+  readonly status: string;
+}
+
+export function PathsView(props: PathsViewProps) {
+  const { listKey, list, rows, title } = props;
+  return (
+    <section class="search-view" aria-label={title}>
+      <div class="bar">
+        <h2>{title}</h2>
+        <button type="button" onClick={props.onEnd}>
+          {props.back}
+        </button>
+      </div>
+      {list.error === undefined ? null : <Notice error={list.error} again={list.more} />}
+      {rows.length === 0 && list.isWhole ? (
+        <p class="empty">{props.empty}</p>
+      ) : (
+        <EntryGrid
+          key={listKey}
+          label={title}
+          rows={rows}
+          isWhole={list.isWhole}
+          selection={props.selection}
+          sort={undefined}
+          order="asc"
+          hasPaths
+          timeOf={props.timeOf}
+          canSelect={props.canSelect}
+          onSort={() => undefined}
+          onOpen={props.onOpen}
+          onToggle={props.onToggle}
+          onNearEnd={list.more}
+          onEnd={list.all}
+        />
+      )}
+      <p class="status" role="status">
+        {props.status}
+      </p>
+    </section>
+  );
+}
