@@ -371,14 +371,14 @@ class LocalHistory implements History {
   }
 
   objects(): ObjectReader {
-    if (!this.isFar) return mediumOf(this.system, this.place).records();
+    const { bucket, client } = this.place;
+    if (bucket === undefined) return mediumOf(this.system, this.place).records();
     const shared = (this.farRecords ??= mediumOf(this.system, this.place).records());
     const records: ObjectReader = {
       read: (...args) => shared.read(...args),
       close: () => undefined,
     };
-    const { bucket, client } = this.place;
-    const follow = bucket && followOf(bucket);
+    const follow = followOf(bucket);
     if (follow === undefined) return records;
     return new FollowingReader(records, async () => {
       await follow(client);
