@@ -20,12 +20,13 @@ import {
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type DirectoryId, metadataFault, type SetNumber } from '../../model/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import { Access, noAccess } from './access.js';
+import { Access } from './access.js';
 import { explainedHistory } from '../explained-history.js';
 import { FollowingReader } from './following-reader.js';
 import { LocalReports } from './local-reports.js';
 import type { Reports } from '../reports.js';
-import { restBelow, rootAbove } from './roots.js';
+import { PathFinder } from './path-finder.js';
+import { restBelow } from './roots.js';
 import { setAt, setNamed } from './sets.js';
 import type {
   History,
@@ -143,6 +144,7 @@ class LocalHistory implements History {
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();
+  private readonly finder: PathFinder;
   /** The records of a client in a bucket, open once: what one reader has fetched serves the others. */
   private farRecords: ObjectReader | undefined;
   private readonly catalog: Catalog;
@@ -169,6 +171,7 @@ class LocalHistory implements History {
     this.isFar = directory.bucket !== undefined;
     this.directory = this.isFar ? undefined : directory;
     this.catalog = catalog;
+    this.finder = new PathFinder(catalog, access);
     const far =
       directory.bucket === undefined ? undefined : () => mediumOf(system, directory).records();
     this.reports = new LocalReports(() => this.reading(), {
@@ -194,9 +197,13 @@ class LocalHistory implements History {
    * thread writes.
    */
   private reading(): Catalog {
-    if (this.sliceMs === 0 || this.writers > 0) return this.catalog;
+    if (this.sliceMs === 0 || this.writers > 0) {
+      this.finder.forget();
+      return this.catalog;
+    }
     const nowMs = performance.now();
     if (nowMs >= this.sliceEndsMs) {
+      this.finder.forget();
       this.catalog.endReading();
       this.catalog.beginReading();
       this.sliceEndsMs = nowMs + this.sliceMs;
@@ -251,15 +258,8 @@ class LocalHistory implements History {
   }
 
   async find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined> {
-    const start = rootAbove(this.catalog.sets.rootsOf(set), path);
-    if (start === undefined) return undefined;
-    const { entries } = this.reading();
-    let entry = entries.findAsOf(ROOTS_DIRECTORY, Buffer.from(String(start.root.root)), set);
-    for (const name of start.rest) {
-      if (entry?.childId === undefined) return undefined;
-      if (!this.access.maySearch(entry)) throw noAccess(path);
-      entry = entries.findAsOf(entry.childId, name, set);
-    }
+    this.reading();
+    const entry = this.finder.find(path, set);
     if (entry === undefined) return undefined;
     const { damage } = soundOrDamaged(entry);
     if (damage !== undefined) throw damage;
