@@ -2,21 +2,19 @@
 import type { AddressInfo } from 'node:net';
 import { Access, openLocalHistory } from '../src/history/index.js';
 import { nodeSystem } from '../src/system/index.js';
-import { openJobs } from '../src/workers/index.js';
+import { AsideDecoder } from '../src/workers/index.js';
 import { archiveRoute } from '../src/web/archive/index.js';
 import { type Door, HistoryPool, newWebApp, registerApi } from '../src/web/api/index.js';
 import { registerDav } from '../src/web/dav/index.js';
 
-const THREADS = 2;
-const RECENT_DIGESTS = 8;
+const DECODED_AT_ONCE = 2;
 /** Logins that take turns, since the requests of each are limited. */
 const READERS = 200;
 let asked = 0;
 
 const [store = '', client = ''] = process.argv.slice(2);
 const system = nodeSystem();
-const jobs = await openJobs(system, { threads: THREADS, recentDigests: RECENT_DIGESTS });
-const pool = new HistoryPool(system, jobs);
+const pool = new HistoryPool(system, new AsideDecoder(system, DECODED_AT_ONCE));
 const access = new Access(undefined);
 const door: Door = {
   program: 'tardis-web',

@@ -17,6 +17,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
+import { chunksAhead, MemoryAhead } from './chunks-ahead.js';
 import { ContentRanges } from './content-ranges.js';
 import { patched } from './delta.js';
 import {
@@ -26,16 +27,11 @@ import {
   type RecordHead,
   type RecordSource,
 } from './fetch-record.js';
+import { type ReaderMemory, room } from './reader-memory.js';
 import type { RecordPlace, StoredPiece } from './stored-piece.js';
 
 /** A piece of a content, within the decoded record. */
 export type RecordPiece = Pick<StoredPiece, 'digest' | 'sizeBytes' | 'offset' | 'basis'>;
-
-/** Buffers that outlive a reader, so that they are not allocated again. */
-export class ReaderMemory {
-  decoded: Buffer = Buffer.alloc(0);
-  stored: Buffer = Buffer.alloc(0);
-}
 
 /** Maximum size of a piece in memory; every piece that a backup makes is within it. */
 export const MAX_PIECE_BYTES = 64 << 20;
@@ -194,6 +190,10 @@ export class RecordReader {
   ): AsyncGenerator<Buffer> {
     const { memory } = this;
     this.current = undefined;
+    if (memory instanceof MemoryAhead) {
+      yield* chunksAhead(this.source, record, { header, cipher }, memory);
+      return;
+    }
     memory.decoded = room(memory.decoded, STREAM_CHUNK_BYTES);
     let at = RECORD_HEADER_BYTES + header.indexBytes;
     const end = at + header.bodyBytes;
@@ -218,10 +218,6 @@ export class RecordReader {
     this.memory.stored = room(this.memory.stored, bytes);
     return fetchRecord(this.source.backend, record, from, this.memory.stored.subarray(0, bytes));
   }
-}
-
-function room(current: Buffer, bytes: number): Buffer {
-  return current.length >= bytes ? current : Buffer.allocUnsafeSlow(bytes);
 }
 
 function damagedContent(): TardisError {

@@ -163,7 +163,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.request = request;
     this.format = format;
     this.progress = progress;
-    this.reader = new ContentReader(system, history);
+    this.reader = new ContentReader(system, history, request.endsAtDamage === true);
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock));
   }
 

@@ -15,6 +15,11 @@ export class ByteSink {
   async write(bytes: Uint8Array): Promise<void> {
     this.bytes += bytes.length;
     for (let at = 0; at < bytes.length; ) {
+      const left = bytes.length - at;
+      if (this.used === 0 && left >= SINK_BYTES) {
+        await this.out(Buffer.from(bytes.buffer, bytes.byteOffset + at, left));
+        return;
+      }
       const part = bytes.subarray(at, at + SINK_BYTES - this.used);
       this.buffer.set(part, this.used);
       this.used += part.length;

@@ -1,9 +1,11 @@
 /** Reads contents as streams of bytes, which are checked before they are returned. */
 import type { History, ContentPiece, ObjectReader } from '../history/index.js';
-import { MAX_PIECE_BYTES, ReaderMemory, RecordReader } from '../delta/index.js';
+import { MAX_PIECE_BYTES, MemoryAhead, ReaderMemory, RecordReader } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
+import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
+import { bodiesAside } from '../workers/index.js';
 
 /** Maximum number of readers; each holds a decoded record, mostly of 1 MiB. */
 const MAX_READERS = 16;
@@ -17,18 +19,28 @@ export class ContentReader {
    * several frames, and those of the next directory in the same frames.
    */
   private readonly readers = new Map<string, RecordReader>();
+  /** Reads records that are larger than a frame, one after the other. */
+  private readonly large: RecordReader;
   /** Buffer for pieces that do not fit into a frame. */
   private piece: Buffer = Buffer.alloc(0);
+  private readonly mayPassEarly: boolean;
 
-  constructor(system: System, history: History) {
+  /**
+   * `mayPassEarly`: the chunks of a large piece are returned when their checksums are right, and its digest is compared
+   * at its end. The caller must then be able to end what it writes so that it does not look complete.
+   */
+  constructor(system: System, history: History, mayPassEarly = false) {
     this.backend = history.objects();
     this.native = system.native;
     this.keys = history.contentKeys;
+    this.mayPassEarly = mayPassEarly;
+    const memory = new MemoryAhead(bodiesAside(system.native));
+    this.large = new RecordReader(this.backend, system.native, memory, this.keys);
   }
 
   /**
    * Yields the bytes of a content; each chunk is valid until the next one is requested. Each piece (at most 64
-   * MiB) is checked before any of it is returned. Throws CONTENT_DAMAGED, RECORD_DAMAGED.
+   * MiB) is checked before any of it is returned, unless it may pass early. Throws CONTENT_DAMAGED, RECORD_DAMAGED.
    */
   async *bytes(pieces: readonly ContentPiece[]): AsyncGenerator<Buffer> {
     for (const piece of pieces) yield* this.pieceBytes(piece);
@@ -46,7 +58,8 @@ export class ContentReader {
     this.backend.close();
   }
 
-  private reader({ object, position }: ContentPiece): RecordReader {
+  private reader({ object, position, recordBytes }: ContentPiece): RecordReader {
+    if (recordBytes > STREAM_CHUNK_BYTES) return this.large;
     const key = `${object}@${position}`;
     let reader = this.readers.get(key);
     if (reader !== undefined) this.readers.delete(key);
@@ -63,7 +76,7 @@ export class ContentReader {
 
   private async *pieceBytes(piece: ContentPiece): AsyncGenerator<Buffer> {
     const reader = this.reader(piece);
-    if (await reader.isWhole(piece)) {
+    if (this.mayPassEarly || (await reader.isWhole(piece))) {
       yield* reader.pieceBytes(piece, piece);
       return;
     }

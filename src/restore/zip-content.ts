@@ -108,14 +108,19 @@ function* zeros(bytes: number): Generator<Buffer> {
 }
 
 /**
- * Returns a content whole if it has at most `limit` bytes; otherwise its beginning, and the rest. Throws
- * CONTENT_DAMAGED.
+ * Returns a content whole if it has at most `limit` bytes; otherwise its beginning, which is valid until the rest is
+ * read. `sizeBytes` is its probable size. Throws CONTENT_DAMAGED.
  */
 export async function begun(
   chunks: AsyncIterable<Buffer>,
   limit: number,
+  sizeBytes: number,
 ): Promise<{ readonly start: Buffer; readonly rest: AsyncIterator<Buffer> | undefined }> {
   const iterator = chunks[Symbol.asyncIterator]();
+  if (sizeBytes > limit) {
+    const first = await iterator.next();
+    if (first.done !== true) return { start: first.value, rest: iterator };
+  }
   const parts: Buffer[] = [];
   let bytes = 0;
   while (bytes <= limit) {

@@ -117,7 +117,7 @@ class ZipFormat implements ArchiveFormat {
     const form = reader.bytes(pieces);
     const chunks = isSparse(entry.metadata) ? withZeros(form) : form;
     const plain = zipEntry(zipName(path), row);
-    const { start, rest } = await begun(chunks, BLOCK_BYTES);
+    const { start, rest } = await begun(chunks, BLOCK_BYTES, entry.sizeBytes);
     const isDeflated = this.options.mayDeflate() && isWorthDeflating(start);
     const method = isDeflated ? ZipMethod.deflated : ZipMethod.stored;
     if (rest !== undefined) {

@@ -7,7 +7,7 @@ import { nodeSystem, type System } from '../system/index.js';
 import { archiveRoute, Selections, selectionRoute } from '../web/archive/index.js';
 import { registerDav } from '../web/dav/index.js';
 import { type LocalServer, serveLocally } from '../web/local/index.js';
-import { openJobs } from '../workers/index.js';
+import { AsideDecoder, openJobs } from '../workers/index.js';
 import { followBucket } from './shared/follow-bucket.js';
 import { clientPlace } from './shared/local-store.js';
 import { asksServer, openHistory } from './shared/open-history.js';
@@ -18,6 +18,8 @@ import { openBrowser } from './tardis-web/open-browser.js';
 import { readPage } from './tardis-web/page-file.js';
 
 const RECENT_DIGESTS = 8; // nothing is sent
+/** Records that are decoded at once, on threads of libuv's pool, which other reads need too. */
+const DECODED_AT_ONCE = 2;
 const MS = 1000;
 /** Exit status if something was shown that nothing proves. */
 const PARTLY = 3;
@@ -39,41 +41,35 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
   try {
     if (settings.allowUnproven) history.acceptUnproven?.();
     await history.sets(); // a store that cannot be read is not shown
-    const jobs = await openJobs(system, {
-      threads: settings.workers,
-      recentDigests: RECENT_DIGESTS,
+    const { workers } = settings;
+    const selections = new Selections();
+    const server = await serveLocally({
+      system,
+      history,
+      decoder: new AsideDecoder(system, DECODED_AT_ONCE),
+      openJobs: () => openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS }),
+      workers,
+      port: settings.webPort,
+      idleMs: settings.idleEnd * MS,
+      readPage,
+      clients: () => overview(system, settings, found, history),
+      added: [
+        archiveRoute({ onError: ({ message }) => tell(displayText(message)), selections }),
+        selectionRoute(selections),
+      ],
+      extend: registerDav,
+      tell,
+      noteDamage: (failures) =>
+        noteDamage(system, settings, failures, { isRemote: asksServer(found), tell }),
     });
+    // Before the address is shown: a signal may arrive as soon as somebody can read it.
+    const signal = interruptSignal('tardis-web', 'the page works no longer');
+    const closeOpened = await shown(server, settings, tell);
     try {
-      const selections = new Selections();
-      const server = await serveLocally({
-        system,
-        history,
-        jobs,
-        workers: settings.workers,
-        port: settings.webPort,
-        idleMs: settings.idleEnd * MS,
-        readPage,
-        clients: () => overview(system, settings, found, history),
-        added: [
-          archiveRoute({ onError: ({ message }) => tell(displayText(message)), selections }),
-          selectionRoute(selections),
-        ],
-        extend: registerDav,
-        tell,
-        noteDamage: (failures) =>
-          noteDamage(system, settings, failures, { isRemote: asksServer(found), tell }),
-      });
-      // Before the address is shown: a signal may arrive as soon as somebody can read it.
-      const signal = interruptSignal('tardis-web', 'the page works no longer');
-      const closeOpened = await shown(server, settings, tell);
-      try {
-        await Promise.race([server.ended, aborted(signal)]);
-      } finally {
-        closeOpened();
-        await server.close();
-      }
+      await Promise.race([server.ended, aborted(signal)]);
     } finally {
-      await jobs.close();
+      closeOpened();
+      await server.close();
     }
     for (const doubt of history.doubts) tell(displayText(doubt));
     const isDoubtful = settings.allowUnproven || history.hasUnproven === true;

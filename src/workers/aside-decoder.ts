@@ -3,18 +3,20 @@
  * a heap and compiled code of its own.
  */
 import path from 'node:path';
+import type { BodyDecoder } from '../delta/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { releaseAll, releaseBuffers } from '../model/index.js';
 import {
   changedRecord,
   Codec,
+  type CodecNumber,
   decode,
   type ObjectReader,
   openSealed,
   type SealedBody,
   unreadable,
 } from '../store/index.js';
-import { AsideOutcome, NO_BODY_CIPHER, type System } from '../system/index.js';
+import { AsideOutcome, type NativeCalls, NO_BODY_CIPHER, type System } from '../system/index.js';
 import { digestContents, memoryReader } from './decode-job.js';
 import { decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
@@ -121,20 +123,38 @@ function stepsAside({ native }: System, rooms: Buffer[]): DecodingSteps {
       rooms.push(room);
       return room;
     },
-    decode: async (codec, sealed, target, contents) => {
-      if (codec !== Codec.none && codec !== Codec.zstd) {
-        // The addon has no other codecs.
-        decode(codec, openSealed(native, sealed), target);
-        digestContents(native, target, contents);
-        return;
-      }
-      const { cipher, key, nonce, also } = openingOf(sealed);
-      const { body } = sealed;
-      requireDecoded(
-        await native.decodeAside(cipher, key, nonce, also, body, codec, target, contents),
-      );
-    },
+    decode: (codec, sealed, target, contents) =>
+      decodeAside(native, { codec, sealed, target, contents }),
   };
+}
+
+interface AsideBody {
+  readonly codec: CodecNumber;
+  readonly sealed: SealedBody;
+  readonly target: Buffer;
+  /** See `DecodingSteps.decode`. */
+  readonly contents: Buffer;
+}
+
+async function decodeAside(
+  native: NativeCalls,
+  { codec, sealed, target, contents }: AsideBody,
+): Promise<void> {
+  if (codec !== Codec.none && codec !== Codec.zstd) {
+    // The addon has no other codecs.
+    decode(codec, openSealed(native, sealed), target);
+    digestContents(native, target, contents);
+    return;
+  }
+  const { cipher, key, nonce, also } = openingOf(sealed);
+  const { body } = sealed;
+  requireDecoded(await native.decodeAside(cipher, key, nonce, also, body, codec, target, contents));
+}
+
+/** Returns a decoder of bodies that works on libuv's pool. */
+export function bodiesAside(native: NativeCalls): BodyDecoder {
+  return (codec, sealed, target) =>
+    decodeAside(native, { codec, sealed, target, contents: NOTHING });
 }
 
 function openingOf({ opening }: SealedBody): NonNullable<SealedBody['opening']> | typeof PLAIN {

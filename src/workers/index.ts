@@ -1,4 +1,4 @@
-export { AsideDecoder } from './aside-decoder.js';
+export { AsideDecoder, bodiesAside } from './aside-decoder.js';
 export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export type * from './decode-types.js';

@@ -90,7 +90,7 @@ export async function openGateway(
   const system = inlineSystem();
   const door = new ServerDoor({
     system,
-    jobs: new InlineJobs(system, 1 << 10),
+    decoder: new InlineJobs(system, 1 << 10),
     server: { address, tls: serverTls, link: linkWith(timeoutMs) },
     allowsCache: true,
     log: pino({ level: 'silent' }),

@@ -34,7 +34,7 @@ export async function startWeb(
   const app = newWebApp({ tls, onError: () => undefined });
   const door = new StoreDoor({
     system,
-    jobs: new InlineJobs(system),
+    decoder: new InlineJobs(system),
     store,
     catalogFile: 'tardis.db',
     allowsCache: true,

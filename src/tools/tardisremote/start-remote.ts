@@ -15,12 +15,10 @@ import {
   ServerDoor,
   StoreDoor,
 } from '../../web/remote/index.js';
-import { openJobs } from '../../workers/index.js';
+import { AsideDecoder } from '../../workers/index.js';
 
-/** Threads that decode contents. */
-const THREADS = 1;
-/** Nothing here hashes files; the table has its least size. */
-const RECENT_DIGESTS = 2;
+/** Records that are decoded at once, on threads of libuv's pool, which other reads need too. */
+const DECODED_AT_ONCE = 2;
 
 /** A store of this machine. */
 export interface StoreSource {
@@ -57,8 +55,8 @@ export interface Remote {
 export async function startRemote(system: System, options: RemoteOptions): Promise<Remote> {
   const { source, compress, allowsCache, trustedProxies, log, place } = options;
   trusting(trustedProxies); // throws before anything is opened
-  const jobs = await openJobs(system, { threads: THREADS, recentDigests: RECENT_DIGESTS });
-  const common = { system, jobs, allowsCache, log };
+  const decoder = new AsideDecoder(system, DECODED_AT_ONCE);
+  const common = { system, decoder, allowsCache, log };
   const door =
     'server' in source
       ? new ServerDoor({ ...common, server: source.server })
@@ -82,7 +80,6 @@ export async function startRemote(system: System, options: RemoteOptions): Promi
   const close = async (): Promise<void> => {
     await app.close();
     await door.close();
-    await jobs.close();
   };
   try {
     await app.listen({ host: place.host, port: place.port });

@@ -2,7 +2,7 @@
 import type { History } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
-import type { JobRunner } from '../../workers/index.js';
+import type { Decoder } from '../../workers/index.js';
 import { OpenContents } from './content/open-contents.js';
 import type { Lease } from './door.js';
 
@@ -33,12 +33,12 @@ interface Opened {
 export class HistoryPool {
   private readonly pooled = new Map<string, Pooled>();
   private readonly system: System;
-  private readonly jobs: JobRunner;
+  private readonly decoder: Decoder;
   private readonly limits: PoolLimits;
 
-  constructor(system: System, jobs: JobRunner, limits: PoolLimits = POOL_LIMITS) {
+  constructor(system: System, decoder: Decoder, limits: PoolLimits = POOL_LIMITS) {
     this.system = system;
-    this.jobs = jobs;
+    this.decoder = decoder;
     this.limits = limits;
   }
 
@@ -91,7 +91,7 @@ export class HistoryPool {
   ): Pooled {
     if (this.pooled.size >= this.limits.most) this.makeRoom();
     const opening = open().then(({ history, isSealed }) => {
-      const contents = new OpenContents(this.system, history, this.jobs);
+      const contents = new OpenContents(this.system, history, this.decoder);
       pooled.opened = { history, isSealed, contents };
       return pooled.opened;
     });

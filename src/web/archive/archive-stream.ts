@@ -11,6 +11,7 @@ import {
   writeZip,
 } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
+import { PassedMemory } from './passed-memory.js';
 import { WaitShare } from './wait-share.js';
 
 export type ArchiveFormatName = 'zip' | 'tar';
@@ -35,6 +36,7 @@ export class ArchiveStream extends Readable {
   private readonly options: ArchiveStreamOptions;
   private readonly ending = new AbortController();
   private readonly waits = new WaitShare(() => performance.now());
+  private readonly memory = new PassedMemory();
   private isBegun!: () => void;
   private isRefused!: (error: unknown) => void;
   private goOn: (() => void) | undefined;
@@ -62,6 +64,20 @@ export class ArchiveStream extends Readable {
 
   override _read(): void {
     this.goOn?.();
+  }
+
+  /** Passes all bytes to a destination. Their memory is used again once the destination has taken them. */
+  override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
+    this.on('data', (chunk: Buffer) => {
+      const goesOn = destination.write(chunk, (error) => {
+        if (error === undefined || error === null) this.memory.takeBack(chunk);
+      });
+      if (goesOn) return;
+      this.pause();
+      destination.once('drain', () => this.resume());
+    });
+    if (options?.end !== false) this.once('end', () => destination.end());
+    return destination;
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
@@ -106,7 +122,7 @@ export class ArchiveStream extends Readable {
   private async pass(bytes: Buffer): Promise<void> {
     throwIfAborted(this.ending.signal);
     this.waits.begin();
-    const isFull = !this.push(Buffer.from(bytes));
+    const isFull = !this.push(this.memory.copyOf(bytes));
     this.isBegun();
     if (isFull) {
       await new Promise<void>((resolve) => {

@@ -7,3 +7,4 @@ export {
 } from './archive-stream.js';
 export { Selections, selectionRoute } from './selections.js';
 export { WaitShare } from './wait-share.js';
+export { PassedMemory } from './passed-memory.js';

@@ -36,7 +36,8 @@ interface Running {
 export interface RestoringOptions {
   readonly system: System;
   readonly history: History;
-  readonly jobs: JobRunner;
+  /** Opens the threads of a restore, which closes them at its end. */
+  readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
   /** Records damage that a restore has found. Must not throw. */
   readonly noteDamage?: (failures: readonly RestoreFailure[]) => Promise<void>;
@@ -112,7 +113,7 @@ export class Restores {
   }
 
   private async run(running: Running, wish: RestoreWish, batches: readonly Batch[]): Promise<void> {
-    const { system, history, jobs, workers } = this.options;
+    const { system, history, openJobs, workers } = this.options;
     const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = wish;
     const { progress, controller } = running;
     const foldedNames = new FoldedNames();
@@ -120,7 +121,9 @@ export class Restores {
       compareContents,
       ...(overwrite === 'refuse' ? {} : { overwrite }),
     };
+    let jobs: JobRunner | undefined;
     try {
+      jobs = await openJobs();
       for (const { output, paths } of batches) {
         const request = { set, paths, output, workers, policy, dryRun, foldedNames };
         const means = { history, jobs, progress, signal: controller.signal };
@@ -135,6 +138,8 @@ export class Restores {
       const { code, message } = asTardisError(error);
       running.state = controller.signal.aborted ? 'stopped' : 'failed';
       running.error = { code, message };
+    } finally {
+      await jobs?.close();
     }
   }
 }

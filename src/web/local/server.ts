@@ -8,7 +8,7 @@ import type { ClientOverview, History } from '../../history/index.js';
 import { displayText, RIGHTS } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
 import type { System } from '../../system/index.js';
-import type { JobRunner } from '../../workers/index.js';
+import type { Decoder, JobRunner } from '../../workers/index.js';
 import {
   type AddedRoute,
   type Door,
@@ -35,7 +35,9 @@ const MAX_LOOK_MS = 10_000;
 export interface LocalServerOptions {
   readonly system: System;
   readonly history: History;
-  readonly jobs: JobRunner;
+  readonly decoder: Decoder;
+  /** Opens the threads of a restore, which closes them at its end. */
+  readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
   /** 0 lets the system choose one. */
   readonly port: number;
@@ -68,13 +70,13 @@ export interface LocalServer {
 
 /** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
 export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
-  const { system, history, jobs, tell } = options;
+  const { system, history, decoder, tell } = options;
   const page = pageFiles(options.readPage); // throws before anything is opened
   const app = newWebApp({
     onError: ({ code, message }) => tell(displayText(`a request failed: ${message} [${code}]`)),
   });
   const entrance = new Entrance();
-  const contents = new OpenContents(system, history, jobs);
+  const contents = new OpenContents(system, history, decoder);
   const restores = new Restores(options);
   const activity = new Activity(options.idleMs, () => restores.isRunning);
   const hosts = new Set<string>();

@@ -10,7 +10,7 @@ import type { TokenHistory } from '../../history/remote/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { parseToken, tokenHash } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import type { JobRunner } from '../../workers/index.js';
+import type { Decoder } from '../../workers/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { away, Reach, type ReachedPlace } from './reach.js';
 import { TokenAttempts } from './token-attempts.js';
@@ -23,7 +23,7 @@ const MOST_TRIES = 2;
 
 export interface ServerDoorOptions {
   readonly system: System;
-  readonly jobs: JobRunner;
+  readonly decoder: Decoder;
   readonly server: ReachedPlace;
   readonly allowsCache: boolean;
   readonly log: Logger;
@@ -49,10 +49,10 @@ export class ServerDoor implements Door {
   /** Histories whose connection has ended. */
   private readonly ended = new WeakSet<History>();
 
-  constructor({ system, jobs, server, allowsCache, log }: ServerDoorOptions) {
+  constructor({ system, decoder, server, allowsCache, log }: ServerDoorOptions) {
     this.system = system;
     this.allowsCache = allowsCache;
-    this.pool = new HistoryPool(system, jobs, LINES);
+    this.pool = new HistoryPool(system, decoder, LINES);
     this.attempts = new TokenAttempts(system.clock);
     this.reach = new Reach(system, server, log);
   }

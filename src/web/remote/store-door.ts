@@ -20,7 +20,7 @@ import {
   readRights,
 } from '../../store/index.js';
 import { type System, unguarded } from '../../system/index.js';
-import type { JobRunner } from '../../workers/index.js';
+import type { Decoder } from '../../workers/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
@@ -45,7 +45,7 @@ export interface ClientsOfBucket {
 
 export interface StoreDoorOptions {
   readonly system: System;
-  readonly jobs: JobRunner;
+  readonly decoder: Decoder;
   readonly store: string;
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */
@@ -74,11 +74,12 @@ export class StoreDoor implements Door {
   private readonly options: StoreDoorOptions;
 
   constructor(options: StoreDoorOptions) {
-    const { system, jobs, store, catalogFile, onlyClient, allowsCache, log, following } = options;
+    const { system, decoder, store, catalogFile, onlyClient, allowsCache, log, following } =
+      options;
     this.options = options;
     this.system = system;
     this.allowsCache = allowsCache;
-    this.pool = new HistoryPool(system, jobs);
+    this.pool = new HistoryPool(system, decoder);
     this.sessions = new Sessions(system.clock);
     this.attempts = new TokenAttempts(system.clock);
     const service = new LoginService(

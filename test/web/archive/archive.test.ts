@@ -4,6 +4,8 @@ import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { gunzipSync } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { certificateIn } from '../../helpers/certificates.js';
@@ -262,6 +264,42 @@ test('over HTTP/2, an archive with a damaged file ends with an error', async (t)
     t.true(bytes > MIB && bytes < whole.bytes);
     t.is(code, http2.constants.NGHTTP2_INTERNAL_ERROR, format);
   }
+});
+
+/** Returns all bytes of an answer, which it takes with a rest after each part. */
+async function takenSlowly(answer: Readable): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of answer) {
+    parts.push(part as Buffer);
+    if (parts.length % 16 === 0) await pause(3);
+  }
+  return Buffer.concat(parts);
+}
+
+test('slow readers get the bytes that fast ones get, plain, compressed and over TLS', async (t) => {
+  const files = Array.from({ length: 5 }, (_, index) => file(`${index}`, noise(index, 3 * MIB)));
+  const tree = [...files, file('small', 'x'), file('text', text(1, 2 * MIB))];
+  const url = `${ARCHIVE}?format=tar`;
+  const lab = await open(t, tree);
+  const fast = Buffer.from(await (await lab.get(url)).arrayBuffer());
+  t.true(fast.length > 17 * MIB);
+  for (const encoding of ['identity', 'gzip']) {
+    const headers = { authorization: `Bearer ${lab.token}`, 'accept-encoding': encoding };
+    const answer = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      http.get(`${lab.origin}${url}`, { headers, agent: false }, resolve).once('error', reject);
+    });
+    const taken = await takenSlowly(answer);
+    const isPacked = answer.headers['content-encoding'] === 'gzip';
+    t.true((isPacked ? gunzipSync(taken) : taken).equals(fast), encoding);
+  }
+  const secure = await open(t, tree, true);
+  const session = http2.connect(secure.origin, { rejectUnauthorized: false });
+  const asked = (): Readable =>
+    session.request({ ':path': url, authorization: `Bearer ${secure.token}` });
+  const whole = Buffer.concat(await asked().toArray());
+  t.true(whole.length > 17 * MIB);
+  t.true((await takenSlowly(asked())).equals(whole));
+  session.destroy();
 });
 
 test('a reader that waits stops the reading, and one that goes away ends it', async (t) => {

@@ -33,7 +33,8 @@ async function served(
   const server = await serveLocally({
     system,
     history,
-    jobs: new InlineJobs(system),
+    decoder: new InlineJobs(system),
+    openJobs: async () => new InlineJobs(system),
     workers: 1,
     port: 0,
     idleMs: 0,

@@ -5,7 +5,7 @@ import { TardisError } from '../../../errors/index.js';
 import { EntryType, isSparse } from '../../../model/index.js';
 import { DeltaIndexes, OpenContent, Units } from '../../../mount/index.js';
 import type { System } from '../../../system/index.js';
-import type { JobRunner } from '../../../workers/index.js';
+import type { Decoder } from '../../../workers/index.js';
 
 /** Bytes that one read returns at most. */
 const PART_BYTES = 256 << 10;
@@ -28,11 +28,11 @@ export class OpenContents {
   private readonly memory;
   private readonly history: History;
 
-  constructor(system: System, history: History, jobs: JobRunner) {
+  constructor(system: System, history: History, decoder: Decoder) {
     this.history = history;
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
-    const units = new Units(source, jobs, history.directory);
+    const units = new Units(source, decoder, history.directory);
     this.memory = { units, indexes: new DeltaIndexes() };
   }
 

@@ -1,0 +1,74 @@
+/** Decodes the next chunk of a large record in another thread while one is used. */
+import {
+  CHUNK_HEADER_BYTES,
+  Codec,
+  type CodecNumber,
+  readChunkHeader,
+  RECORD_HEADER_BYTES,
+  type SealedBody,
+  sealedChunk,
+  STREAM_CHUNK_BYTES,
+} from '../store/index.js';
+import { fetchRecord, type RecordHead, type RecordSource } from './fetch-record.js';
+import { ReaderMemory, room } from './reader-memory.js';
+import type { RecordPlace } from './stored-piece.js';
+
+/** Decrypts and decodes a body into `target`, which has exactly the decoded length. Throws RECORD_DAMAGED. */
+export type BodyDecoder = (codec: CodecNumber, sealed: SealedBody, target: Buffer) => Promise<void>;
+
+/** Memory of a reader that decodes ahead: places for two chunks. */
+export class MemoryAhead extends ReaderMemory {
+  readonly other: ReaderMemory = new ReaderMemory();
+  readonly decode: BodyDecoder;
+
+  constructor(decode: BodyDecoder) {
+    super();
+    this.decode = decode;
+  }
+}
+
+/** Yields the decoded chunks of a record. Each is valid until the next one is requested. Throws RECORD_DAMAGED. */
+export async function* chunksAhead(
+  { backend }: RecordSource,
+  record: RecordPlace,
+  { header, cipher }: RecordHead,
+  memory: MemoryAhead,
+): AsyncGenerator<Buffer> {
+  const places = [memory, memory.other] as const;
+  let at = RECORD_HEADER_BYTES + header.indexBytes;
+  const end = at + header.bodyBytes;
+  let remaining = header.rawBytes;
+  let number = 0;
+  const decoded = async (place: ReaderMemory): Promise<Buffer> => {
+    const fetch = (from: number, bytes: number): Promise<Buffer> => {
+      place.stored = room(place.stored, bytes);
+      return fetchRecord(backend, record, from, place.stored.subarray(0, bytes));
+    };
+    const chunk = readChunkHeader(await fetch(at, CHUNK_HEADER_BYTES), STREAM_CHUNK_BYTES);
+    const stored = await fetch(at + CHUNK_HEADER_BYTES, chunk.storedBytes);
+    place.decoded = room(place.decoded, STREAM_CHUNK_BYTES);
+    const target = place.decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
+    const sealed = sealedChunk(chunk, stored, cipher && { cipher, number });
+    await memory.decode(chunk.isRaw ? Codec.none : header.codec, sealed, target);
+    at += CHUNK_HEADER_BYTES + chunk.storedBytes;
+    remaining -= target.length;
+    number += 1;
+    return target;
+  };
+  const begin = (): Promise<Buffer> | undefined => {
+    if (at >= end || remaining <= 0) return undefined;
+    const next = decoded(places[number % 2]!);
+    next.catch(() => undefined); // thrown when it is awaited
+    return next;
+  };
+  let next = begin();
+  try {
+    while (next !== undefined) {
+      const chunk = await next;
+      next = begin();
+      yield chunk;
+    }
+  } finally {
+    await next?.catch(() => undefined); // nothing may be written to the memory of a reader that is used again
+  }
+}

@@ -1,0 +1,10 @@
+/** Buffers that outlive a reader, so that they are not allocated again. */
+export class ReaderMemory {
+  decoded: Buffer = Buffer.alloc(0);
+  stored: Buffer = Buffer.alloc(0);
+}
+
+/** Returns a buffer with room for `bytes`: the current one, if it is large enough. */
+export function room(current: Buffer, bytes: number): Buffer {
+  return current.length >= bytes ? current : Buffer.allocUnsafeSlow(bytes);
+}

@@ -1,0 +1,31 @@
+/**
+ * Memory of bytes that are passed on. It is used again, since buffers that are only dropped stay until the next
+ * collection, and an archive would fill some hundred megabytes with them.
+ */
+
+/** Buffers that are kept while nobody uses them. */
+const MOST_SPARE = 4;
+/** Size of new buffers, unless more is needed: that of a decoded chunk. */
+const USUAL_BYTES = 1 << 20;
+
+export class PassedMemory {
+  private readonly spare: ArrayBuffer[] = [];
+  /** Buffers that were given out. Others, such as several joined to one, are not taken back. */
+  private readonly given = new WeakSet<ArrayBuffer>();
+
+  copyOf(bytes: Uint8Array): Buffer {
+    const index = this.spare.findIndex(({ byteLength }) => byteLength >= bytes.length);
+    const [found] = index < 0 ? [] : this.spare.splice(index, 1);
+    const memory = found ?? new ArrayBuffer(Math.max(USUAL_BYTES, bytes.length));
+    this.given.add(memory);
+    const copy = Buffer.from(memory, 0, bytes.length);
+    copy.set(bytes);
+    return copy;
+  }
+
+  /** Takes the memory of bytes that nobody reads any more. */
+  takeBack({ buffer }: Buffer): void {
+    if (!(buffer instanceof ArrayBuffer) || !this.given.delete(buffer)) return;
+    if (this.spare.length < MOST_SPARE) this.spare.push(buffer);
+  }
+}
