@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { formatValue } from '../config/index.js';
 import { ERROR_TABLE, fromSystem, fromWire, TardisError } from '../errors/index.js';
 import {
@@ -21,6 +21,8 @@ import {
 
 const START_TIMEOUT_MS = 30_000;
 const END_TIMEOUT_MS = 60_000;
+/** Longest time between the exit of the child and the end of what it printed. */
+const LAST_WORDS_MS = 1000;
 const MAX_STDERR_CHARS = 8192;
 
 export interface LocalServerOptions {
@@ -146,8 +148,20 @@ function readiness(child: ChildProcess): Promise<void> {
       settle(new TardisError('SERVER_UNREACHABLE', `the local server: ${error.message}`));
     });
     child.once('exit', (status, by) => {
-      settle(by === null ? errorOf(said, status) : diedBy(by));
+      const settleByStatus = (): void => settle(by === null ? errorOf(said, status) : diedBy(by));
+      // What the child printed last may not have been read yet.
+      afterEnd(child.stderr!, settleByStatus);
     });
+  });
+}
+
+/** Calls `next` when the stream has ended, or after LAST_WORDS_MS: programs that the child left may hold it open. */
+function afterEnd(stream: Readable, next: () => void): void {
+  if (stream.closed) return next();
+  const timer = setTimeout(next, LAST_WORDS_MS);
+  stream.once('close', () => {
+    clearTimeout(timer);
+    next();
   });
 }
 
