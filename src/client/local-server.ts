@@ -149,13 +149,15 @@ function readiness(child: ChildProcess): Promise<void> {
     });
     child.once('exit', (status, by) => {
       const settleByStatus = (): void => settle(by === null ? errorOf(said, status) : diedBy(by));
-      // What the child printed last may not have been read yet.
       afterEnd(child.stderr!, settleByStatus);
     });
   });
 }
 
-/** Calls `next` when the stream has ended, or after LAST_WORDS_MS: programs that the child left may hold it open. */
+/**
+ * Calls `next` when the stream has been read to its end, which may be after the exit of the child; or after LAST_WORDS_MS,
+ * since programs that the child has left behind may hold it open.
+ */
 function afterEnd(stream: Readable, next: () => void): void {
   if (stream.closed) return next();
   const timer = setTimeout(next, LAST_WORDS_MS);

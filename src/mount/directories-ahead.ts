@@ -49,7 +49,7 @@ export class DirectoriesAhead {
     setImmediate(() => {
       next.tree
         .prepare(next.directory)
-        .catch(() => undefined) // whoever lists it gets the error
+        .catch(() => undefined) // the request that lists it gets the error
         .finally(() => {
           this.isRunning = false;
           this.run();

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { startLocalServer } from '../../src/client/local-server.js';
+import { startLocalServer } from '../../src/client/index.js';
 import { scratch } from '../helpers/scratch.js';
 
 /** Starts a shell with the script in place of a local server. */

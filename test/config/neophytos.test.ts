@@ -90,7 +90,7 @@ test('a command line of Neophytos is told in our words', async (t) => {
   t.is(inOurWords('sonic', ['--push']), undefined);
 });
 
-test('whoever types options of Neophytos is told what to write, and nothing is done', async (t) => {
+test('options of Neophytos are answered with what to write, and nothing is done', async (t) => {
   const { status, stdout, stderr } = await run('tardis', [
     '--push',
     '--lpath=/x',

@@ -36,9 +36,13 @@ function readerOf(record: Buffer, memory: ReaderMemory): RecordReader {
   return new RecordReader(backend, native, memory);
 }
 
-async function read(reader: RecordReader, recordBytes: number): Promise<Buffer> {
+async function read(
+  reader: RecordReader,
+  recordBytes: number,
+  digest = sha256(CONTENT),
+): Promise<Buffer> {
   const place = { object: 'x', position: 0, recordBytes };
-  const piece = { digest: sha256(CONTENT), sizeBytes: CONTENT.length, offset: 0, basis: undefined };
+  const piece = { digest, sizeBytes: CONTENT.length, offset: 0, basis: undefined };
   const parts: Buffer[] = [];
   for await (const part of reader.pieceBytes(place, piece)) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
@@ -72,6 +76,15 @@ test('a flipped or missing byte is found as without threads', async (t) => {
     }
     const cut = record.subarray(0, -1);
     t.is(await codeOf(cut, new MemoryAhead(ASIDE)), 'RECORD_DAMAGED');
+  }
+});
+
+test('a content of another digest is found at its end', async (t) => {
+  for (const record of RECORDS) {
+    for (const memory of [new MemoryAhead(ASIDE), new ReaderMemory()]) {
+      const reading = read(readerOf(record, memory), record.length, sha256(Buffer.from('other')));
+      await t.throwsAsync(reading, { code: 'CONTENT_DAMAGED' });
+    }
   }
 });
 

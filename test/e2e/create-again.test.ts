@@ -112,7 +112,7 @@ for (const { isFar, kind, moment } of partOf(CASES, share, seededRandom(seed), (
 
 for (const isFar of [false, true]) {
   const where = isFar ? 'by a server' : 'by a store';
-  test(`whoever has not the password of a client that was only begun makes none of its name ${where}`, async (t) => {
+  test(`without the password of a client that was only begun, none of its name is made ${where}`, async (t) => {
     const home = await ground(t, isFar);
     const command = [...home.way, '--create'];
     const client = path.join(home.store, 'me');

@@ -73,7 +73,7 @@ test('an encrypted store shows no name, content, target, attribute or name of a 
   await backup([...sealed.place, '--local', '--compress-data', 'none', sealed.source]);
   t.deepEqual(wordsIn(sealed.store), []);
   const [first] = (await listed(sealed)).map(({ name }) => name);
-  t.is(first, WORDS.set, 'whoever has the password sees the name');
+  t.is(first, WORDS.set, 'a user with the password sees the name');
 });
 
 async function listed({ place }: Place): Promise<{ name: string }[]> {

@@ -10,7 +10,7 @@ commandsRunHere();
 
 const ROUNDS = Math.round(120 * smallShare);
 
-test('whoever is killed, finished sets restore and the next run continues', async (t) => {
+test('client or server killed: finished sets restore and the next run continues', async (t) => {
   const report = await thrash({
     home: scratch(t),
     rounds: ROUNDS,

@@ -297,7 +297,7 @@ test('times, permissions, owners and hard links are restored unless an option sw
   t.is((await seen('--no-set-perms')).mode & 0o7777, open);
   const own = await seen('--no-set-owner');
   t.is(own.uid, process.getuid!());
-  t.is(own.mode & 0o7777, 0o751, 'it must not run as whoever restores it');
+  t.is(own.mode & 0o7777, 0o751, 'it must not run as the user who restores it');
   if (isRoot) t.is(all.uid, 1234);
   t.is((await seen('--no-hardlinks')).nlink, 1);
   t.is(fs.readFileSync(lab.at('d', 'g'), 'utf8'), 'content');

@@ -223,7 +223,7 @@ test('ParkedSessions limits the sessions that wait for their clients; the oldest
   t.is(loggedAtMs(lab.server, 'session over').length, 1, 'the other goes on waiting');
 });
 
-test('a parked session makes way for whoever wants the client on the machine of the store', async (t) => {
+test('a parked session ends when a command on the machine of the store needs the client', async (t) => {
   const lab = await linkLab(t);
   makeSource(lab.source);
   await killedBackup(lab, 'me');

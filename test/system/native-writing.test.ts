@@ -104,7 +104,7 @@ test('an owner that may not be set is an error, or forgiven', (t) => {
   );
   t.is(output, 'EPERM,EPERM,0,done,done,2');
   const stat = fs.lstatSync(path.join(folder, 'file'), { bigint: true });
-  t.is(stat.mode & 0o7777n, 0o755n, 'no program runs as whoever restored it');
+  t.is(stat.mode & 0o7777n, 0o755n, 'no program runs as the user who restored it');
   t.is(stat.mtimeNs, 1_700_000_000_123_456_789n);
 });
 

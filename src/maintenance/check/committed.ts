@@ -181,8 +181,8 @@ export class CommittedRanges {
   }
 
   /**
-   * Compares a range with the records before its commit. Records in another order than at the commit have valid
-   * headers all the same.
+   * Compares a range with the records before its commit. Each record has a
+   * valid header even if their order is another one than at the commit.
    */
   private compare(range: PackRange, since: readonly SeenHeader[]): void {
     const { pack, from, to, checksum } = range;

@@ -19,7 +19,7 @@ const MOST_COMPARISONS = 3;
  * Throws CATALOG_DAMAGED unless every page of a client's catalog matches its checksum. If there are no page
  * checksums, SQLite's own check must find nothing wrong, and each value must have its type. The caller must hold
  * the client's lock. `breathe` is called between slices, and may throw. Throws CLIENT_BUSY if the catalog changes
- * all the same.
+ * nevertheless.
  */
 export async function requireSoundCatalog(
   system: System,

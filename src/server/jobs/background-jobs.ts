@@ -144,8 +144,11 @@ class Job {
   private waitingBytes = 0;
   private omitted = 0;
   private progress: JobProgress | undefined;
+  /** The outcome is told when the thread has exited, so that the next request finds its place free. */
   private result: JobResult | undefined;
   private failure: TardisError | undefined;
+  /** True if the job has an outcome and its thread has exited. */
+  isOver = false;
   private wake: (() => void) | undefined;
   private readonly worker: Worker;
   private readonly exited: Promise<void>;
@@ -164,28 +167,22 @@ class Job {
     this.exited = new Promise((resolve) => {
       this.worker.once('exit', () => {
         jobs -= 1;
+        this.end();
         resolve();
       });
     });
     this.worker.on('message', (message: FromJob) => this.receive(message));
     this.worker.once('error', (error) => this.fail(asTardisError(error)));
-    this.worker.once('exit', () => {
-      this.fail(new TardisError('INTERNAL', 'a thread has ended before its work'));
-    });
-  }
-
-  get isOver(): boolean {
-    return this.result !== undefined || this.failure !== undefined;
   }
 
   /** Returns the news since the last call; waits a while if there are none. Throws the error of the job. */
   async news(): Promise<News> {
     if (this.findings.length === 0 && !this.isOver) await this.waitForNews();
-    if (this.findings.length === 0 && this.failure !== undefined) throw this.failure;
+    if (this.findings.length === 0 && this.isOver && this.failure !== undefined) throw this.failure;
     const taken = this.findings.splice(0, this.fitting());
     for (const { bytes } of taken) this.waitingBytes -= bytes;
     const findings = taken.map(({ finding }) => finding);
-    const isAll = this.findings.length === 0;
+    const isAll = this.findings.length === 0 && this.isOver;
     const { omitted, progress } = this;
     return { findings, omitted, progress, result: isAll ? this.result : undefined };
   }
@@ -221,7 +218,6 @@ class Job {
         return;
       case 'done':
         this.result = message.result;
-        this.wake?.();
         return;
       case 'failed':
         this.fail(fromWire(message.error));
@@ -250,8 +246,12 @@ class Job {
   }
 
   private fail(error: TardisError): void {
-    if (this.isOver) return;
-    this.failure = error;
+    if (this.result === undefined) this.failure ??= error;
+  }
+
+  private end(): void {
+    this.fail(new TardisError('INTERNAL', 'a thread has ended before its work'));
+    this.isOver = true;
     this.wake?.();
   }
 }

@@ -131,7 +131,7 @@ async function forgetDue(
     const why = 'the clock has jumped, or nobody backed up for long';
     return {
       forgotten: 0,
-      forgetFailure: `${why}: \`sonic forget-path --finish\` does it all the same`,
+      forgetFailure: `${why}: \`sonic forget-path --finish\` deletes it now`,
     };
   }
   try {

@@ -31,7 +31,10 @@ export const KEYS_HELP = {
     summary: 'change the password of a client (only the keys are rewritten)',
     examples: [
       example(`sonic chpass ${AT}`, 'asks for the old and the new password'),
-      example('sonic chpass --server backup.example.org -C laptop', 'the same through a server'),
+      example(
+        'sonic chpass --server backup.example.org -C laptop',
+        'changes the password of a client on a server',
+      ),
     ],
   },
   'sonic rotate': {

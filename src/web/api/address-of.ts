@@ -1,4 +1,4 @@
-/** The address of whoever sends a request: that of the connection, or the one that a trusted proxy has added. */
+/** The address from which a request is sent: that of the connection, or the one that a trusted proxy has added. */
 import net from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { addressGroup } from '../../system/index.js';

@@ -1,6 +1,6 @@
 /**
- * Garbage collection of a client in a bucket: what no set needs is deleted, whoever else writes, and whatever fails at
- * any request. Nothing acknowledged is lost, and every machine finds the same contents.
+ * Garbage collection of a client in a bucket: what no set needs is deleted, also if others write and requests fail at
+ * any point. Nothing acknowledged is lost, and every machine finds the same contents.
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** A client whose records lie in an object store: what was acknowledged is there, whoever writes and whatever fails. */
+/** A client whose records lie in an object store: what was acknowledged is there, also if others write and requests fail. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';

@@ -146,7 +146,7 @@ test.serial('while a session has the client, sets stay and nothing is cleared up
 });
 
 test.serial(
-  'whoever was killed while he waited for a client does not keep it from being cleared up',
+  'a process that was killed while it waited for a client does not keep it from being cleaned up',
   async (t) => {
     const { place } = await withSets(t, 3);
     await dropInline(place, [1]);
@@ -155,24 +155,27 @@ test.serial(
   },
 );
 
-test.serial('what a kept version is made from stays, whoever else had it', async (t) => {
-  const home = scratch(t);
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
-  const file = path.join(source, 'large');
-  const first = noise(1, 1_500_000);
-  for (let round = 1; round <= 4; round += 1) {
-    fs.writeFileSync(file, Buffer.concat([first, noise(round, 3000 * round)]));
-    await backupInline(inlineSystem(), place, [source], { create: round === 1 });
-  }
-  const before = fs.readFileSync(file);
-  await dropInline(place, [1, 2, 3]);
-  await collectInline(place, { wasteRatio: 0.01 });
-  const output = path.join(home, 'out');
-  t.deepEqual(await restoreInline(inlineSystem(), place, { paths: [source], output }), []);
-  t.true(fs.readFileSync(path.join(output, 'tree', 'large')).equals(before));
-});
+test.serial(
+  'what a kept version is made from stays, even if deleted sets had it, too',
+  async (t) => {
+    const home = scratch(t);
+    const place: Place = { store: path.join(home, 'store'), client: 'me' };
+    const source = path.join(home, 'tree');
+    fs.mkdirSync(source);
+    const file = path.join(source, 'large');
+    const first = noise(1, 1_500_000);
+    for (let round = 1; round <= 4; round += 1) {
+      fs.writeFileSync(file, Buffer.concat([first, noise(round, 3000 * round)]));
+      await backupInline(inlineSystem(), place, [source], { create: round === 1 });
+    }
+    const before = fs.readFileSync(file);
+    await dropInline(place, [1, 2, 3]);
+    await collectInline(place, { wasteRatio: 0.01 });
+    const output = path.join(home, 'out');
+    t.deepEqual(await restoreInline(inlineSystem(), place, { paths: [source], output }), []);
+    t.true(fs.readFileSync(path.join(output, 'tree', 'large')).equals(before));
+  },
+);
 
 test.serial('a client that is being written anew is left alone', async (t) => {
   const { place } = await withSets(t, 3);
