@@ -5,12 +5,16 @@
 // TARDIS_TEST_LIMIT_MIN minutes, the whole group is killed: what a test has left behind must not hold the
 // run open, however it came to hold a pipe of ours. The files that took longest are printed before the last line.
 //
-//   node scripts/summarise-tap.mjs npx ava --tap
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+// With --again=N, the files in which tests failed run once more, one after the other, if they are at most N. What passes
+// then is printed as UNSTEADY and counts as passed: a fault that shows only beside other tests, and has to be found.
+//
+//   node scripts/summarise-tap.mjs [--again=N] npx ava --tap
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
 const RESULT = /^(not )?ok \d+(?: - )?(.*)$/;
 /** A directive at the end of a result: the test was not run, or only planned. */
@@ -18,19 +22,23 @@ const NOT_RUN = new RegExp(`# (?:SKIP|${'TO'}DO)\\b`, 'i');
 const PROGRESS_EVERY = 50;
 const SILENCE_MS = 120_000;
 const SLOWEST_SHOWN = 25;
+const MAX_OUTPUT_BYTES = 64 << 20;
 const DEFAULT_LIMIT_MIN = 80;
 /** How long the command may take to end when it is asked to, and its output to end after it. */
 const END_GRACE_MS = 15_000;
 
-const [program, ...args] = process.argv.slice(2);
+const words = process.argv.slice(2);
+const mostAgain = Number(/^--again=(\d+)$/.exec(words[0] ?? '')?.[1] ?? 0);
+const [program, ...args] = mostAgain > 0 ? words.slice(1) : words;
 if (program === undefined) {
-  console.error('usage: node scripts/summarise-tap.mjs COMMAND [ARGUMENT...]');
+  console.error('usage: node scripts/summarise-tap.mjs [--again=N] COMMAND [ARGUMENT...]');
   process.exit(1);
 }
 
 const startMs = performance.now();
 let passed = 0;
 let failed = 0;
+const failures = [];
 let notRun = 0;
 let isFailureShown = false;
 let isInDetails = false;
@@ -45,6 +53,7 @@ function tellProgress(title) {
 
 function fail(title) {
   failed += 1;
+  failures.push(title);
   console.log(`\nFAILED  ${title}`);
 }
 
@@ -122,6 +131,29 @@ function signalGroup(signal) {
   }
 }
 
+/** The file of a test, by its title; undefined for what is no test. */
+function fileOf(title) {
+  const parts = title.split(' › ');
+  const names = parts.map((_part, at) => `dist/test/${parts.slice(0, at + 1).join('/')}.test.js`);
+  return names.find((name) => existsSync(name));
+}
+
+/** Runs the files of the failed tests again, if that may show that they are unsteady. Returns true if all pass. */
+function passAgain() {
+  const files = new Set(failures.map(fileOf));
+  if (failed === 0 || files.has(undefined) || files.size > mostAgain) return false;
+  console.log(`\nagain, one after the other: ${[...files].join(' ')}`);
+  const self = fileURLToPath(import.meta.url);
+  const command = [self, program, ...args, '--concurrency=1', ...files];
+  const { status, stdout } = spawnSync(process.execPath, command, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: MAX_OUTPUT_BYTES,
+  });
+  console.log(stdout.trim().replace(/^/gm, '  | '));
+  return status === 0;
+}
+
 const ended = new Promise((resolve) => {
   child.once('error', (error) => resolve(`could not start: ${error.message}`));
   child.once('exit', (code, signal) => {
@@ -156,6 +188,11 @@ if (how !== '' && failed === 0) fail(`${[program, ...args].join(' ')}: ${how}`);
 else if (passed === 0 && failed === 0) fail('no test ran');
 tellSlowest();
 rmSync(notes, { recursive: true });
+if (passAgain()) {
+  for (const title of failures) console.log(`UNSTEADY  ${title}`);
+  passed += failed;
+  failed = 0;
+}
 console.log('');
 if (notRun > 0) console.log(`${notRun} not run`);
 console.log(`${passed} passed, ${failed} failed`);
