@@ -5,8 +5,8 @@
 // TARDIS_TEST_LIMIT_MIN minutes, the whole group is killed: what a test has left behind must not hold the
 // run open, however it came to hold a pipe of ours. The files that took longest are printed before the last line.
 //
-// With --again=N, the files in which tests failed run once more, one after the other, if they are at most N. What passes
-// then is printed as UNSTEADY and counts as passed: a fault that shows only beside other tests, and has to be found.
+// Files with failed tests run once more with --again=N, one after the other, if they are at most N. A test that passes
+// then is printed as UNSTEADY and counts as passed: its fault shows only beside other tests, and has to be found.
 //
 //   node scripts/summarise-tap.mjs [--again=N] npx ava --tap
 import { spawn, spawnSync } from 'node:child_process';
