@@ -12,9 +12,13 @@ export interface NamePattern {
   readonly isPathMatch: (path: Buffer) => boolean;
 }
 
-const WILD = /[*?[\\]/;
+/** A wildcard, a class that is closed, or an escaped one of them. Any other backslash or bracket is itself. */
+const WILD = /[*?]|\[[^\]]+\]|\\\[/;
 
-/** Parses a pattern. A name without wildcards matches all names that contain it. */
+/**
+ * Parses a pattern. A name without wildcards matches all names that contain it. One with wildcards also matches names
+ * that contain just these bytes: brackets are common in names.
+ */
 export function namePattern(text: Buffer): NamePattern {
   const parts = splitPath(text);
   const last = parts.at(-1) ?? Buffer.alloc(0);
@@ -34,15 +38,19 @@ export function namePattern(text: Buffer): NamePattern {
 }
 
 function matcherOf(part: Buffer, isPart: boolean): (name: Buffer) => boolean {
-  if (!WILD.test(part.toString('latin1'))) {
-    return isPart ? (name) => name.includes(part) : (name) => name.equals(part);
-  }
+  const isLiteral = (name: Buffer): boolean => (isPart ? name.includes(part) : name.equals(part));
+  if (!isWild(part)) return isLiteral;
   const glob = compileGlob(part.toString('latin1'));
-  return (name) => glob.matches(name.toString('latin1'));
+  return (name) => glob.matches(name.toString('latin1')) || isLiteral(name);
 }
 
-/** Returns the longest literal run before the first class or escape. */
+function isWild(part: Buffer): boolean {
+  return WILD.test(part.toString('latin1'));
+}
+
+/** Returns a name without wildcards, or the longest literal run before the first class or escape. */
 function literalIn(part: Buffer): Buffer {
+  if (!isWild(part)) return part;
   const [plain = ''] = part.toString('latin1').split(/[[\\]/);
   const runs = plain.split(/[*?]+/).sort((one, other) => other.length - one.length);
   return Buffer.from(runs[0] ?? '', 'latin1');

@@ -93,7 +93,8 @@ export const ENGLISH = {
   download: 'Download',
   search: 'Search all backups',
   searchResults: 'Results for “{pattern}”',
-  searchNone: 'Nothing in any backup has a name with “{pattern}”.',
+  searchNone:
+    'Nothing in any backup has a name with “{pattern}”. Small and capital letters differ.',
   searching: 'Searching …',
   found: { one: '{n} path found', other: '{n} paths found' },
   foundMore: { one: '{n} path found so far', other: '{n} paths found so far' },

@@ -231,8 +231,7 @@ test('tardisremote serves a bucket to the tools, with what other machines store 
   t.is(await sets(), 1);
   lab.change(1);
   await lab.backUp('one', given);
-  await pause(1000); // Refresh
-  t.is(await sets(), 2);
+  await until(async () => (await sets()) === 2); // after Refresh
   const output = lab.at('out');
   const restored = await read('regenerate', lab.source, '-o', output);
   t.is(restored.status, 0, restored.stderr);

@@ -101,6 +101,14 @@ test('a pattern matches names, and with a slash the directories above them', (t)
   };
   for (const [text, path, wanted] of [
     ['port', '/a/report.txt', true],
+    ['C:\\win', '/a/C:\\win\\evil.txt', true],
+    ['\\', '/a/C:\\win', true],
+    ['photo [1]', '/a/photo [1].jpg', true],
+    ['photo [1]', '/a/photo 1', true],
+    ['photo [1]', '/a/photo 1.jpg', false],
+    ['[draft', '/a/[draft.txt', true],
+    ['\\*', '/a/*', true],
+    ['\\*', '/a/b', false],
     ['Port', '/a/report.txt', false],
     ['*.txt', '/a/report.txt', true],
     ['*.tx', '/a/report.txt', false],

@@ -125,7 +125,7 @@ export const ROUTES = {
     right: 'list',
     isClear: true,
     summary:
-      'Finds names over all sets, or in one: a name with wildcards (* ? [a-z]), or a part of it. A page may be empty; the last one has no `next`.',
+      'Finds names over all sets, or in one: a name with wildcards (* ? [a-z]), or a part of it; small and capital letters differ. A page may be empty; the last one has no `next`.',
     query: Type.Object({
       pattern: Type.String({ minLength: 1, maxLength: MAX_PATH_CHARS }),
       set: Type.Optional(Type.String({ maxLength: 255 })),

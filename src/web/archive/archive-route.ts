@@ -7,15 +7,15 @@ import {
   addedRoute,
   type AddedRoute,
   type Asked,
-  AtOnce,
-  type AtOnceLimits,
   dispositionOf,
+  invalidRequest,
   pathIn,
   type RouteRow,
   schemas,
   setOf,
   whenClosed,
 } from '../api/index.js';
+import { ArchivePlaces } from './archive-places.js';
 import { archiveSelection } from './archive-selection.js';
 import { ArchiveStream, brokenArchive } from './archive-stream.js';
 import { Selections } from './selections.js';
@@ -27,14 +27,6 @@ export interface ArchiveRouteOptions {
   readonly selections?: Selections;
 }
 
-/** Archives that are written at once; each may hold a piece of a large file. */
-const ARCHIVES_AT_ONCE: AtOnceLimits = Object.freeze({
-  ofOne: 2,
-  ofAll: 4,
-  ofStrangers: 0,
-  retrySeconds: 30,
-  why: 'other archives are being written',
-});
 /** Failures that are reported one by one. */
 const MAX_REPORTED = 20;
 
@@ -65,17 +57,26 @@ export const ARCHIVE_ROW = {
 
 /** Returns the route, to be given to `registerApi`. */
 export function archiveRoute(options: ArchiveRouteOptions): AddedRoute {
-  const atOnce = new AtOnce(ARCHIVES_AT_ONCE);
+  const places = new ArchivePlaces();
   return addedRoute(ARCHIVE_ROW, async (asked) => {
-    const leave = atOnce.enter(asked.request);
-    whenClosed(asked.reply, leave);
+    requireFraming(asked.request);
+    const taken = places.enter(asked);
     try {
-      await sendArchive(asked, options);
+      await sendArchive(asked, options, (stream) => {
+        taken.stream = stream;
+      });
     } catch (error) {
-      leave(); // it may be asked for again
+      taken.leave(); // it may be asked for again
       throw error;
     }
   });
+}
+
+/** Throws REQUEST_INVALID for HTTP/1.0, in which the end of the connection is the end of a complete archive, too. */
+function requireFraming({ raw }: FastifyRequest): void {
+  if (raw.httpVersionMajor > 1 || raw.httpVersionMinor > 0) return;
+  const why = 'over HTTP/1.0 an archive that is cut off would look complete';
+  throw invalidRequest(`${why}; use HTTP/1.1 (nginx: proxy_http_version 1.1)`);
 }
 
 function pathsIn({ path = [] }: { readonly path?: string | string[] }): readonly Buffer[] {
@@ -85,6 +86,7 @@ function pathsIn({ path = [] }: { readonly path?: string | string[] }): readonly
 async function sendArchive(
   { door, lease: { history }, setText, params, query, request, reply }: Asked<typeof ARCHIVE_ROW>,
   { onError, selections = new Selections() }: ArchiveRouteOptions,
+  onStream: (stream: ArchiveStream) => void,
 ): Promise<void> {
   const { format, compress, damage, selection: id } = query;
   const paths = id === undefined ? pathsIn(query) : selections.find(id, params['client'] ?? '');
@@ -110,6 +112,7 @@ async function sendArchive(
     compress,
     damage,
   });
+  onStream(stream);
   whenClosed(reply, () => stream.destroy());
   const shown = displayName(fileName);
   stream.once('error', (error) => {

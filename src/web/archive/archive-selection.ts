@@ -1,11 +1,14 @@
 /** The part of a set that an archive has, and the names in it. */
-import type { History } from '../../history/index.js';
-import { isEntryName, lastComponent, shownRoot, splitPath } from '../../model/index.js';
+import { type History, noSuchPath } from '../../history/index.js';
+import { isEntryName, joinPath, lastComponent, shownRoot, splitPath } from '../../model/index.js';
 import type { ArchiveRequest } from '../../restore/index.js';
+
+const SLASH = 0x2f;
 
 /**
  * Returns the selection of some paths of a set; without paths, of all its roots. A path above roots stands for these.
- * Paths are whole if last components would be ambiguous, and begin with the last component otherwise.
+ * Paths are whole if last components would be ambiguous, and begin with the last component otherwise. Throws
+ * NO_SUCH_PATH.
  */
 export async function archiveSelection(
   history: History,
@@ -14,17 +17,28 @@ export async function archiveSelection(
 ): Promise<Pick<ArchiveRequest, 'set' | 'paths' | 'hierarchy'>> {
   const roots = (await history.roots(set)).map(({ path }) => shownRoot(path));
   if (paths.length === 0) return { set, paths: roots, hierarchy: true };
-  const chosen: Buffer[] = [];
-  for (const path of paths) {
+  const chosen = new Map<string, Buffer>();
+  let isAbove = false;
+  for (const path of paths.map(plainForm)) {
     const isFound = splitPath(path).every(isEntryName) && (await history.find(path, set));
     const below = isFound === undefined ? roots.filter((root) => isBelow(root, path)) : [];
-    chosen.push(...(below.length === 0 ? [path] : below));
+    if (isFound === false || (isFound === undefined && below.length === 0)) {
+      throw await noSuchPath(history, set, path);
+    }
+    isAbove ||= below.length > 0;
+    for (const each of below.length === 0 ? [path] : below) {
+      chosen.set(each.toString('latin1'), each);
+    }
   }
-  const unique = new Set(chosen.map((path) => path.toString('latin1')));
-  const names = new Set(chosen.map((path) => lastComponent(path).toString('latin1')));
-  const asked = new Set(paths);
-  const isAbove = chosen.some((path) => !asked.has(path));
-  return { set, paths: chosen, hierarchy: isAbove || names.size < unique.size };
+  const all = [...chosen.values()];
+  const names = new Set(all.map((path) => lastComponent(path).toString('latin1')));
+  return { set, paths: all, hierarchy: isAbove || names.size < all.length };
+}
+
+/** Returns a path without `.`, repeated slashes and one at its end, so that one path has one form. */
+function plainForm(path: Buffer): Buffer {
+  const start = path[0] === SLASH ? path.subarray(0, 1) : path.subarray(0, 0);
+  return splitPath(path).reduce((above, name) => joinPath(above, name), start);
 }
 
 function isBelow(path: Buffer, above: Buffer): boolean {

@@ -1,3 +1,4 @@
+export { ArchivePlaces } from './archive-places.js';
 export { ARCHIVE_ROW, archiveRoute, type ArchiveRouteOptions } from './archive-route.js';
 export { archiveSelection } from './archive-selection.js';
 export {

@@ -129,7 +129,12 @@ export class Restores {
         const means = { history, jobs, progress, signal: controller.signal };
         const result = await runRestore(system, means, request);
         const room = MAX_FAILURES - running.failures.length;
-        running.failures.push(...result.failures.slice(0, room));
+        running.failures.push(
+          ...result.failures.slice(0, room).map((failure) => ({
+            ...failure,
+            path: wish.output === undefined ? joinPath(output, failure.path) : failure.path,
+          })),
+        );
         if (!dryRun) await this.noteDamage(result.failures);
         for (const loss of result.losses) running.losses.add(loss);
       }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import http2 from 'node:http2';
+import net from 'node:net';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
@@ -328,6 +329,27 @@ test('a reader that waits stops the reading, and one that goes away ends it', as
     await pause(10);
   }
   t.is((await lab.get(ARCHIVE)).status, 200, 'those that went away were not ended');
+});
+
+test('over HTTP/1.0, where a broken archive would look complete, it is refused', async (t) => {
+  const lab = await open(t, [file('x')]);
+  const { port } = new URL(lab.origin);
+  const socket = net.connect(Number(port), '127.0.0.1');
+  socket.end(`GET ${ARCHIVE} HTTP/1.0\r\nAuthorization: Bearer ${lab.token}\r\n\r\n`);
+  const answer = (await socket.toArray()).join('');
+  t.regex(answer, /^HTTP\/1\.\d 400 /);
+  t.regex(answer, /REQUEST_INVALID/);
+});
+
+test('a path that is spelled in two ways comes once, and a path that is not there is refused', async (t) => {
+  const lab = await open(t, TREE);
+  const [one, other] = [quotedPath(`${lab.source}/a`), quotedPath(`${lab.source}//a/`)];
+  const answer = await lab.get(`${ARCHIVE}?format=tar&path=${one}&path=${other}`);
+  const listed = spawnSync('tar', ['-t'], { input: Buffer.from(await answer.arrayBuffer()) });
+  const names = listed.stdout.toString().trim().split('\n').sort();
+  t.deepEqual(names, ['a/', 'a/link', 'a/one', 'a/two']);
+  const missing = `${ARCHIVE}?path=${one}&path=${quotedPath(`${lab.source}/never`)}`;
+  for (const method of ['GET', 'HEAD']) t.is((await lab.get(missing, { method })).status, 404);
 });
 
 test('an archive knows whether it waits for its reader', (t) => {

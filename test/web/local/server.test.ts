@@ -1,4 +1,5 @@
 /** The user's own door over an encrypting client: it keeps nothing in the browser's files, and tells of doubts. */
+import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { History } from '../../../src/history/index.js';
@@ -14,6 +15,7 @@ interface Restore {
   readonly id: string;
   readonly state: string;
   readonly doubts: readonly string[];
+  readonly failures: readonly { readonly path: string }[];
 }
 
 /** Serves an encrypting client; `lies` replaces answers of its store. */
@@ -100,3 +102,24 @@ test.serial(
     t.regex(restore.doubts[0]!, unproven);
   },
 );
+
+test.serial('a restore in place names the whole path of what fails', async (t) => {
+  const { ask, source } = await served(t);
+  const lost = path.join(source, 'a.txt');
+  fs.rmSync(lost);
+  fs.mkdirSync(lost);
+  fs.writeFileSync(path.join(lost, 'in the way'), '');
+  const wish = {
+    client: 'me',
+    set: 1,
+    paths: [lost],
+    overwrite: 'always',
+    comparesContents: false,
+  };
+  const body = JSON.stringify({ ...wish, isPreview: false });
+  let restore = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
+  while (restore.state === 'running') {
+    restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
+  }
+  t.is(restore.failures[0]?.path, lost, JSON.stringify(restore));
+});
