@@ -1,11 +1,12 @@
 /** The program tardisremote, with HTTP requests and the tools as its clients. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { run, Running, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
-import { differences, look } from '../helpers/tree.js';
+import { differences, look, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -173,6 +174,22 @@ test('tardisremote runs in the background, with its PidFile, and ends at a signa
   process.kill(pid, 'SIGTERM');
   while (fs.existsSync(pidFile)) await new Promise((resolve) => setTimeout(resolve, 20));
   t.pass();
+});
+
+test('tardisremote ends at a signal while readers have left their archives behind', async (t) => {
+  const { at, store, source } = lab(t);
+  fs.writeFileSync(path.join(source, 'large'), noise(1, 32 << 20));
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  const { authorization } = bearerOf(await tokenOf(store, 'me', 'list,read'));
+  const { url, server } = await serve(t, store, tlsWords(at));
+  const archive = `${url}api/v1/clients/me/sets/latest/archive`;
+  const words = ['-sk', '--http2', '--limit-rate', '100k', '--max-time', '2', '-o', at('got')];
+  const left = spawnSync('curl', [...words, '-H', `Authorization: ${authorization}`, archive]);
+  if (left.error !== undefined) t.log(`left out: ${left.error.message}`);
+  else t.true(fs.statSync(at('got')).size > 0, left.stderr.toString());
+  server.signal('SIGTERM');
+  const { status, stderr } = await server.ended;
+  t.is(status, 0, stderr);
 });
 
 test('a tardisd with Remote serves its store over HTTP too', async (t) => {

@@ -173,12 +173,15 @@ function boundConnections(
   app.addHook('preParsing', async ({ visitor, raw }) => {
     if (visitor !== undefined) gate.admit(raw.socket);
   });
+  let closing: NodeJS.Timeout | undefined;
   app.addHook('preClose', async () => {
     gate.close();
-    setTimeout(() => {
+    // It keeps the process alive: a connection that is not read from, since its answer waits, does not.
+    closing = setTimeout(() => {
       for (const socket of sockets) socket.destroy();
-    }, CLOSING_MS).unref();
+    }, CLOSING_MS);
   });
+  app.addHook('onClose', async () => clearTimeout(closing));
 }
 
 /** Cuts a request off if its body takes too long; over HTTP/2 nothing else does. */
