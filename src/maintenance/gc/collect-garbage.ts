@@ -171,7 +171,9 @@ class Run {
     const { wantedFreeBytes = leastFreeBytes + reserveBytes } = store.isShared
       ? { wantedFreeBytes: 0 }
       : options;
-    this.headroom = new Headroom(store, { graceMs, wantedFreeBytes }, catalogBytes);
+    const { versions, contents } = store.catalog.state.readWaste();
+    const isResumed = contents && !versions;
+    this.headroom = new Headroom(store, { graceMs, wantedFreeBytes, isResumed }, catalogBytes);
   }
 
   async all(): Promise<void> {

@@ -25,17 +25,20 @@ export interface HeadroomOptions {
   readonly wantedFreeBytes: number;
   /** Time for which removed packs are kept if space is not short. */
   readonly graceMs: number;
+  /** True if an earlier run was interrupted, for which space may have been short. */
+  readonly isResumed: boolean;
 }
 
 export class Headroom {
   private readonly store: StoreWriter;
   private readonly wish: HeadroomOptions;
   private readonly catalogBytes: () => number;
-  private wasShort = false;
+  private wasShort: boolean;
 
   constructor(store: StoreWriter, wish: HeadroomOptions, catalogBytes: () => number) {
     this.store = store;
     this.wish = wish;
+    this.wasShort = wish.isResumed;
     this.catalogBytes = catalogBytes;
   }
 

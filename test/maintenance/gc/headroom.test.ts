@@ -4,12 +4,15 @@ import { Headroom } from '../../../src/maintenance/gc/index.js';
 import type { StoreWriter } from '../../../src/store/writer/index.js';
 
 const MIB = 1 << 20;
-const WISH = { wantedFreeBytes: 48 * MIB, graceMs: 3_600_000 };
+const WISH = { wantedFreeBytes: 48 * MIB, graceMs: 3_600_000, isResumed: false };
 
-function headroomOf(freeMib: number): { headroom: Headroom; disk: { freeBytes: number } } {
+function headroomOf(
+  freeMib: number,
+  wish = WISH,
+): { headroom: Headroom; disk: { freeBytes: number } } {
   const disk = { freeBytes: freeMib * MIB, sizeBytes: 16 * MIB };
   const store = { reserve: disk } as unknown as StoreWriter;
-  return { headroom: new Headroom(store, WISH, () => 0), disk };
+  return { headroom: new Headroom(store, wish, () => 0), disk };
 }
 
 test('space that begins short stays short until twice the wanted bytes are free', (t) => {
@@ -33,4 +36,13 @@ test('space that is enough at the start is not short, and becomes so below the w
   t.true(headroom.bytes <= 16 * MIB, 'a run leaves the wanted bytes free');
   disk.freeBytes = 47 * MIB;
   t.true(headroom.isShort);
+});
+
+test('a run that follows an interrupted one goes on until twice the wanted bytes are free', (t) => {
+  const { headroom, disk } = headroomOf(64, { ...WISH, isResumed: true });
+  t.true(headroom.isShort);
+  disk.freeBytes = 96 * MIB;
+  t.false(headroom.isShort);
+  disk.freeBytes = 64 * MIB;
+  t.false(headroom.isShort);
 });

@@ -131,6 +131,20 @@ test('a pack that is being cut off can be left at any moment', async (t) => {
   t.true(failures > 0);
 });
 
+test('a run after an interrupted one still treats space as short', async (t) => {
+  const { place, packs } = await halfDead(t);
+  const stopping = shortSystem((to) => {
+    if (to < PACK_BYTES / 4) throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
+  });
+  await t.throwsAsync(collectInline(place, SHORT, stopping), { code: 'IO_FAILED' });
+  const { files } = inlineSystem();
+  const between = inlineSystem({
+    files: { ...files, freeBytes: () => 1.5 * SHORT.wantedFreeBytes },
+  });
+  t.true((await collectInline(place, { ...SHORT, wasteRatio: 0.99 }, between)).isDone);
+  t.false(fs.existsSync(path.join(packs, '00000001.pack')));
+});
+
 test('a backup between two pieces sends again what was cut off', async (t) => {
   const { place, packs } = await halfDead(t);
   const stopping = shortSystem((to) => {
