@@ -24,12 +24,15 @@ const SILENCE_MS = 120_000;
 const SLOWEST_SHOWN = 25;
 const MAX_OUTPUT_BYTES = 64 << 20;
 const DEFAULT_LIMIT_MIN = 80;
+/** Time for failed files in any case. */
+const LEAST_AGAIN_MIN = 1;
 /** How long the command may take to end when it is asked to, and its output to end after it. */
 const END_GRACE_MS = 15_000;
 
 const words = process.argv.slice(2);
-const mostAgain = Number(/^--again=(\d+)$/.exec(words[0] ?? '')?.[1] ?? 0);
-const [program, ...args] = mostAgain > 0 ? words.slice(1) : words;
+const again = /^--again=(\d+)$/.exec(words[0] ?? '');
+const mostAgain = Number(again?.[1] ?? 0);
+const [program, ...args] = again === null ? words : words.slice(1);
 if (program === undefined) {
   console.error('usage: node scripts/summarise-tap.mjs [--again=N] COMMAND [ARGUMENT...]');
   process.exit(1);
@@ -42,6 +45,7 @@ const failures = [];
 let notRun = 0;
 let isFailureShown = false;
 let isInDetails = false;
+let isInterrupted = false;
 let lastTitle = 'none';
 let lastResultMs = startMs;
 
@@ -141,11 +145,13 @@ function fileOf(title) {
 /** Runs the files of the failed tests again, if that may show that they are unsteady. Returns true if all pass. */
 function passAgain() {
   const files = new Set(failures.map(fileOf));
-  if (failed === 0 || files.has(undefined) || files.size > mostAgain) return false;
+  if (failed === 0 || isInterrupted || files.has(undefined) || files.size > mostAgain) return false;
   console.log(`\nagain, one after the other: ${[...files].join(' ')}`);
   const self = fileURLToPath(import.meta.url);
   const command = [self, program, ...args, '--concurrency=1', ...files];
+  const leftMin = limitMin - (performance.now() - startMs) / 60_000;
   const { status, stdout } = spawnSync(process.execPath, command, {
+    env: { ...process.env, TARDIS_TEST_LIMIT_MIN: String(Math.max(LEAST_AGAIN_MIN, leftMin)) },
     stdio: ['ignore', 'pipe', 'inherit'],
     encoding: 'utf8',
     maxBuffer: MAX_OUTPUT_BYTES,
@@ -160,7 +166,12 @@ const ended = new Promise((resolve) => {
     resolve(code === 0 ? '' : code === null ? `ended by ${signal}` : `exit status ${code}`);
   });
 });
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => signalGroup(signal));
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    isInterrupted = true;
+    signalGroup(signal);
+  });
+}
 
 const silence = setInterval(() => {
   if (performance.now() - lastResultMs < SILENCE_MS) return;
