@@ -22,34 +22,78 @@ const REQUESTS_AT_ONCE: AtOnceLimits = Object.freeze({
   why: 'too many requests are being answered',
 });
 
+/** Holder of a place, which can give it to another request. */
+export interface GivesWay {
+  /** Returns the time for which its reader has taken nothing. */
+  waitedMs(): number;
+  end(): void;
+}
+
+/** Time without any progress after which a holder gives its place to another request. */
+const GIVES_WAY_MS = 10_000;
+
+interface Place extends GivesWay {
+  readonly key: string;
+  readonly leave: () => void;
+}
+
 export class AtOnce {
   private all = 0;
   private strangers = 0;
   private readonly byKey = new Map<string, number>();
+  private readonly held = new Set<Place>();
   private readonly limits: AtOnceLimits;
 
   constructor(limits: AtOnceLimits = REQUESTS_AT_ONCE) {
     this.limits = limits;
   }
 
-  /** Counts a request, whose visitor is known, until the returned function is called. Throws TOO_MANY_REQUESTS. */
-  enter(request: Requester & Pick<FastifyRequest, 'visitor'>): () => void {
+  /**
+   * Counts a request, whose visitor is known, until the returned function is called. If no place is free, the `holder` that
+   * has waited longest for its reader is ended for a login; one whose own places are full ends only its own. Throws TOO_MANY_REQUESTS.
+   */
+  enter(request: Requester & Pick<FastifyRequest, 'visitor'>, holder?: GivesWay): () => void {
     const { visitor } = request;
     const { ofOne, ofAll, ofStrangers, retrySeconds: seconds, why } = this.limits;
     const isStranger = visitor === undefined;
     const key = isStranger
       ? `address ${addressOf(request)}`
       : `login ${visitor.client ?? ''}/${visitor.account}`;
-    const own = this.byKey.get(key) ?? 0;
+    const isOwnFull = (this.byKey.get(key) ?? 0) >= ofOne;
     const isFull = this.all >= ofAll || (isStranger && this.strangers >= ofStrangers);
-    if (isFull || own >= ofOne) throw new TardisError('TOO_MANY_REQUESTS', why, { seconds });
-    this.count(key, isStranger, 1);
+    if (isFull || isOwnFull) {
+      const stalled = isStranger ? undefined : this.longestStalled(isOwnFull ? key : undefined);
+      if (stalled === undefined) throw new TardisError('TOO_MANY_REQUESTS', why, { seconds });
+      stalled.leave();
+      stalled.end();
+    }
+    return this.take(key, isStranger, holder);
+  }
+
+  private take(key: string, isStranger: boolean, holder: GivesWay | undefined): () => void {
+    let place: Place | undefined;
     let isLeft = false;
-    return () => {
+    const leave = (): void => {
       if (isLeft) return;
       isLeft = true;
       this.count(key, isStranger, -1);
+      if (place !== undefined) this.held.delete(place);
     };
+    this.count(key, isStranger, 1);
+    if (holder !== undefined) {
+      place = { key, leave, waitedMs: () => holder.waitedMs(), end: () => holder.end() };
+      this.held.add(place);
+    }
+    return leave;
+  }
+
+  private longestStalled(key: string | undefined): Place | undefined {
+    const [first] = [...this.held]
+      .filter((place) => key === undefined || place.key === key)
+      .map((place) => ({ place, waitedMs: place.waitedMs() }))
+      .filter(({ waitedMs }) => waitedMs >= GIVES_WAY_MS)
+      .toSorted((one, other) => other.waitedMs - one.waitedMs);
+    return first?.place;
   }
 
   private count(key: string, isStranger: boolean, more: 1 | -1): void {

@@ -1,6 +1,6 @@
 export { addressOf } from './address-of.js';
 export { cutOff } from './answer-end.js';
-export { AtOnce, type AtOnceLimits } from './at-once.js';
+export { AtOnce, type AtOnceLimits, type GivesWay } from './at-once.js';
 export { OpenContents, type ByteRange } from './content/open-contents.js';
 export { etagOf, sendContent, sendStream, type SentContent } from './content/send-content.js';
 export { dispositionOf, typeOf } from './content/content-headers.js';

@@ -1,4 +1,5 @@
 /** Queries whose values are bytes. */
+import { pathBelow, splitPath } from '../../model/index.js';
 import { invalidRequest } from './problem.js';
 
 /** Most parameters of a query; the paths of an archive are repeated ones. */
@@ -43,14 +44,15 @@ function decoded(text: string): string {
 
 const NUL = 0;
 const SLASH = 0x2f;
+const ROOT = Buffer.from('/');
 
-/** Returns the absolute path in a value of a query. Throws REQUEST_INVALID. */
+/** Returns the absolute path in a value of a query, in its one form: without repeated slashes, and without one at its end. Throws REQUEST_INVALID. */
 export function pathIn(value: string): Buffer {
   const path = Buffer.from(value, 'latin1');
   if (path[0] !== SLASH) throw invalidRequest('a path must begin with a slash');
   if (path.includes(NUL)) throw invalidRequest('a path has no NUL');
   if (/(?:^|\/)\.\.?(?:\/|$)/.test(value)) throw invalidRequest('a path has no . or ..');
-  return path;
+  return pathBelow(ROOT, splitPath(path));
 }
 
 /** Returns the absolute path in a text of a body, which is percent-encoded as in a query. Throws REQUEST_INVALID. */

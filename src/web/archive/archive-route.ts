@@ -7,6 +7,9 @@ import {
   addedRoute,
   type AddedRoute,
   type Asked,
+  AtOnce,
+  type AtOnceLimits,
+  cutOff,
   dispositionOf,
   invalidRequest,
   pathIn,
@@ -15,9 +18,8 @@ import {
   setOf,
   whenClosed,
 } from '../api/index.js';
-import { ArchivePlaces } from './archive-places.js';
 import { archiveSelection } from './archive-selection.js';
-import { ArchiveStream, brokenArchive } from './archive-stream.js';
+import { ArchiveStream, type ArchiveStreamOptions, brokenArchive } from './archive-stream.js';
 import { Selections } from './selections.js';
 
 export interface ArchiveRouteOptions {
@@ -26,6 +28,18 @@ export interface ArchiveRouteOptions {
   /** Paths that were kept before; undefined if this program keeps none. */
   readonly selections?: Selections;
 }
+
+/**
+ * Archives that are written at once; each may hold a piece of a large file. One whose reader takes nothing gives way to
+ * the next: over HTTP/2, Node does not notice that a reader with a full window has gone away.
+ */
+const ARCHIVES_AT_ONCE: AtOnceLimits = Object.freeze({
+  ofOne: 2,
+  ofAll: 4,
+  ofStrangers: 0,
+  retrySeconds: 30,
+  why: 'other archives are being written',
+});
 
 /** Failures that are reported one by one. */
 const MAX_REPORTED = 20;
@@ -56,17 +70,27 @@ export const ARCHIVE_ROW = {
 } as const satisfies RouteRow;
 
 /** Returns the route, to be given to `registerApi`. */
-export function archiveRoute(options: ArchiveRouteOptions): AddedRoute {
-  const places = new ArchivePlaces();
+export function archiveRoute({ onError, selections }: ArchiveRouteOptions): AddedRoute {
+  const atOnce = new AtOnce(ARCHIVES_AT_ONCE);
   return addedRoute(ARCHIVE_ROW, async (asked) => {
-    requireFraming(asked.request);
-    const taken = places.enter(asked);
+    const { request, reply } = asked;
+    requireFraming(request);
+    let stream: ArchiveStream | undefined;
+    const leave = atOnce.enter(request, {
+      waitedMs: () => stream?.waitedMs ?? 0,
+      end: () => cutOff(reply),
+    });
+    whenClosed(reply, leave);
     try {
-      await sendArchive(asked, options, (stream) => {
-        taken.stream = stream;
-      });
+      const archive = await askedArchive(asked, selections);
+      if (request.method === 'HEAD') {
+        await reply.headers(archive.headers).send();
+        return;
+      }
+      stream = new ArchiveStream(archive.options);
+      await sendArchive(asked, archive, stream, onError);
     } catch (error) {
-      taken.leave(); // it may be asked for again
+      leave(); // it may be asked for again
       throw error;
     }
   });
@@ -83,38 +107,42 @@ function pathsIn({ path = [] }: { readonly path?: string | string[] }): readonly
   return (typeof path === 'string' ? [path] : path).map(pathIn);
 }
 
-async function sendArchive(
-  { door, lease: { history }, setText, params, query, request, reply }: Asked<typeof ARCHIVE_ROW>,
-  { onError, selections = new Selections() }: ArchiveRouteOptions,
-  onStream: (stream: ArchiveStream) => void,
-): Promise<void> {
+interface AskedArchive {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly options: ArchiveStreamOptions;
+  /** The name of its file, for logs. */
+  readonly shown: string;
+}
+
+async function askedArchive(
+  { door, lease: { history }, setText, params, query }: Asked<typeof ARCHIVE_ROW>,
+  selections = new Selections(),
+): Promise<AskedArchive> {
   const { format, compress, damage, selection: id } = query;
   const paths = id === undefined ? pathsIn(query) : selections.find(id, params['client'] ?? '');
   const { set, name } = await setOf(history, setText);
-  const selection = await archiveSelection(history, set, paths);
+  const request = await archiveSelection(history, set, paths);
   const own = paths.length === 1 ? lastComponent(paths[0]!) : Buffer.alloc(0);
   const title = own.length > 0 ? own : Buffer.from(`${params['client'] ?? ''}-${name}`);
   const fileName = Buffer.concat([title, Buffer.from(`.${format}`)]);
-  const headers = {
-    'content-type': TYPES[format],
-    'content-disposition': dispositionOf(fileName, true, TYPES[format]),
-    'cache-control': 'no-store',
+  return {
+    headers: {
+      'content-type': TYPES[format],
+      'content-disposition': dispositionOf(fileName, true, TYPES[format]),
+      'cache-control': 'no-store',
+    },
+    options: { system: door.system, history, request, format, compress, damage },
+    shown: displayName(fileName),
   };
-  if (request.method === 'HEAD') {
-    await reply.headers(headers).send();
-    return;
-  }
-  const stream = new ArchiveStream({
-    system: door.system,
-    history,
-    request: selection,
-    format,
-    compress,
-    damage,
-  });
-  onStream(stream);
+}
+
+async function sendArchive(
+  { request, reply }: Asked<typeof ARCHIVE_ROW>,
+  { headers, shown }: AskedArchive,
+  stream: ArchiveStream,
+  onError: ArchiveRouteOptions['onError'],
+): Promise<void> {
   whenClosed(reply, () => stream.destroy());
-  const shown = displayName(fileName);
   stream.once('error', (error) => {
     // Before the answer has begun, the error is the answer.
     if (reply.raw.headersSent) onError(brokenArchive(error, shown), request);

@@ -1,12 +1,10 @@
 /** The part of a set that an archive has, and the names in it. */
 import { type History, noSuchPath } from '../../history/index.js';
-import { isEntryName, joinPath, lastComponent, shownRoot, splitPath } from '../../model/index.js';
+import { isEntryName, lastComponent, shownRoot, splitPath } from '../../model/index.js';
 import type { ArchiveRequest } from '../../restore/index.js';
 
-const SLASH = 0x2f;
-
 /**
- * Returns the selection of some paths of a set; without paths, of all its roots. A path above roots stands for these.
+ * Returns the selection of some paths of a set, each in its one form; without paths, of all its roots. A path above roots stands for these.
  * Paths are whole if last components would be ambiguous, and begin with the last component otherwise. Throws
  * NO_SUCH_PATH.
  */
@@ -19,7 +17,7 @@ export async function archiveSelection(
   if (paths.length === 0) return { set, paths: roots, hierarchy: true };
   const chosen = new Map<string, Buffer>();
   let isAbove = false;
-  for (const path of paths.map(plainForm)) {
+  for (const path of paths) {
     const isFound = splitPath(path).every(isEntryName) && (await history.find(path, set));
     const below = isFound === undefined ? roots.filter((root) => isBelow(root, path)) : [];
     if (isFound === false || (isFound === undefined && below.length === 0)) {
@@ -33,12 +31,6 @@ export async function archiveSelection(
   const all = [...chosen.values()];
   const names = new Set(all.map((path) => lastComponent(path).toString('latin1')));
   return { set, paths: all, hierarchy: isAbove || names.size < all.length };
-}
-
-/** Returns a path without `.`, repeated slashes and one at its end, so that one path has one form. */
-function plainForm(path: Buffer): Buffer {
-  const start = path[0] === SLASH ? path.subarray(0, 1) : path.subarray(0, 0);
-  return splitPath(path).reduce((above, name) => joinPath(above, name), start);
 }
 
 function isBelow(path: Buffer, above: Buffer): boolean {

@@ -33,8 +33,6 @@ const READY_BYTES = 256 << 10;
 export class ArchiveStream extends Readable {
   /** Entries that the archive lacks: forbidden ones, kinds that the format cannot hold, and damage that is listed. */
   failures: readonly RestoreFailure[] = [];
-  /** Since when the reader has taken nothing (`performance.now`); undefined if none of the bytes wait for it. */
-  waitingSinceMs: number | undefined;
   private readonly options: ArchiveStreamOptions;
   private readonly ending = new AbortController();
   private readonly waits = new WaitShare(() => performance.now());
@@ -62,6 +60,11 @@ export class ArchiveStream extends Readable {
   async begin(): Promise<void> {
     this.running ??= this.run();
     await this.begun;
+  }
+
+  /** Time for which the reader has taken nothing; 0 if no bytes wait for it. */
+  get waitedMs(): number {
+    return this.goOn === undefined ? 0 : this.waits.sinceMarkMs;
   }
 
   override _read(): void {
@@ -127,12 +130,10 @@ export class ArchiveStream extends Readable {
     const isFull = !this.push(this.memory.copyOf(bytes));
     this.isBegun();
     if (isFull) {
-      this.waitingSinceMs = performance.now();
       await new Promise<void>((resolve) => {
         this.goOn = resolve;
       });
       this.goOn = undefined;
-      this.waitingSinceMs = undefined;
     }
     this.waits.end();
     throwIfAborted(this.ending.signal);

@@ -1,4 +1,3 @@
-export { ArchivePlaces } from './archive-places.js';
 export { ARCHIVE_ROW, archiveRoute, type ArchiveRouteOptions } from './archive-route.js';
 export { archiveSelection } from './archive-selection.js';
 export {

@@ -31,9 +31,14 @@ export class WaitShare {
     return this.waitedMs > this.workedMs;
   }
 
+  /** Time since `begin` or `end`. */
+  get sinceMarkMs(): number {
+    return this.nowMs() - this.sinceMs;
+  }
+
   private passed(): number {
-    const before = this.sinceMs;
-    this.sinceMs = this.nowMs();
-    return this.sinceMs - before;
+    const passedMs = this.sinceMarkMs;
+    this.sinceMs += passedMs;
+    return passedMs;
   }
 }

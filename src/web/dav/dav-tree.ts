@@ -11,7 +11,7 @@ import {
   provenVersion,
 } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType, joinPath } from '../../model/index.js';
+import { EntryType, pathBelow } from '../../model/index.js';
 import {
   BY_DATE,
   CURRENT,
@@ -126,7 +126,7 @@ async function setNode(
   names: readonly Buffer[],
   name: Buffer,
 ): Promise<DavNode> {
-  const path = names.reduce<Buffer>((above, part) => joinPath(above, part), ROOT);
+  const path = pathBelow(ROOT, names);
   const roots = rootAt(await rootsOf(history, set.set), path);
   const entry = await entryAt(history, set, path, roots);
   const own = named(entry, names.at(-1) ?? name);
@@ -180,13 +180,13 @@ async function versionsNode(
   names: readonly Buffer[],
   timeMs: number,
 ): Promise<DavNode> {
-  const path = names.reduce<Buffer>((above, part) => joinPath(above, part), ROOT);
+  const path = pathBelow(ROOT, names);
   const last = names.at(-1) ?? Buffer.from(VERSIONS);
   if (names.length === 0 || (await isKnownPath(history, path))) {
     const pages = (): AsyncIterable<readonly HistoryEntry[]> => versionPages(history, path, timeMs);
     return { entry: virtualDirectory(last, timeMs), set: undefined, pages };
   }
-  const above = names.slice(0, -1).reduce<Buffer>((top, part) => joinPath(top, part), ROOT);
+  const above = pathBelow(ROOT, names.slice(0, -1));
   const found = (await versionsAt(history, above)).find(({ set }) => versionName(set).equals(last));
   if (found === undefined) throw missing();
   const entry = await provenVersion(history, above, found.version, found.set.set);

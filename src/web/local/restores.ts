@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { History } from '../../history/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { joinPath, splitPath } from '../../model/index.js';
+import { joinPath, pathBelow, splitPath } from '../../model/index.js';
 import {
   FoldedNames,
   newRestoreProgress,
@@ -171,7 +171,7 @@ function batchesOf({ paths: given, output }: RestoreWish): Batch[] {
     if (parts.length === splitPath(path).length) {
       throw invalidRequest('choose what is below / to restore it to its place');
     }
-    const directory = Buffer.concat([ROOT, parts.reduce(joinPath, NOTHING)]);
+    const directory = Buffer.concat([ROOT, pathBelow(NOTHING, parts)]);
     const key = directory.toString('latin1');
     const batch = batches.get(key) ?? { output: directory, paths: [] as Buffer[] };
     batch.paths.push(path);
