@@ -1,8 +1,10 @@
-/** Decodes the next chunk of a large record in another thread while one is used. */
+/** Reads and decodes the chunks of a large record; with memory for it, the next one in another thread while one is used. */
 import {
   CHUNK_HEADER_BYTES,
   Codec,
   type CodecNumber,
+  decode,
+  openSealed,
   readChunkHeader,
   RECORD_HEADER_BYTES,
   type SealedBody,
@@ -27,14 +29,18 @@ export class MemoryAhead extends ReaderMemory {
   }
 }
 
-/** Yields the decoded chunks of a record. Each is valid until the next one is requested. Throws RECORD_DAMAGED. */
-export async function* chunksAhead(
-  { backend }: RecordSource,
+/**
+ * Yields the decoded chunks of a record. Each is valid until the next one is requested; with `MemoryAhead` that one is
+ * decoded meanwhile. Throws RECORD_DAMAGED.
+ */
+export async function* recordChunks(
+  { backend, native }: RecordSource,
   record: RecordPlace,
   { header, cipher }: RecordHead,
-  memory: MemoryAhead,
+  memory: ReaderMemory,
 ): AsyncGenerator<Buffer> {
-  const places = [memory, memory.other] as const;
+  const isAhead = memory instanceof MemoryAhead;
+  const places = isAhead ? [memory, memory.other] : [memory];
   let at = RECORD_HEADER_BYTES + header.indexBytes;
   const end = at + header.bodyBytes;
   let remaining = header.rawBytes;
@@ -49,7 +55,9 @@ export async function* chunksAhead(
     place.decoded = room(place.decoded, STREAM_CHUNK_BYTES);
     const target = place.decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
     const sealed = sealedChunk(chunk, stored, cipher && { cipher, number });
-    await memory.decode(chunk.isRaw ? Codec.none : header.codec, sealed, target);
+    const codec = chunk.isRaw ? Codec.none : header.codec;
+    if (isAhead) await memory.decode(codec, sealed, target);
+    else decode(codec, openSealed(native, sealed), target);
     at += CHUNK_HEADER_BYTES + chunk.storedBytes;
     remaining -= target.length;
     number += 1;
@@ -57,7 +65,7 @@ export async function* chunksAhead(
   };
   const begin = (): Promise<Buffer> | undefined => {
     if (at >= end || remaining <= 0) return undefined;
-    const next = decoded(places[number % 2]!);
+    const next = decoded(places[number % places.length]!);
     next.catch(() => undefined); // thrown when it is awaited
     return next;
   };
@@ -65,8 +73,9 @@ export async function* chunksAhead(
   try {
     while (next !== undefined) {
       const chunk = await next;
-      next = begin();
+      next = isAhead ? begin() : undefined;
       yield chunk;
+      next ??= begin();
     }
   } finally {
     await next?.catch(() => undefined); // nothing may be written to the memory of a reader that is used again

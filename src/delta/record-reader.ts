@@ -3,13 +3,10 @@ import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
 import { contentDigest, type ContentKeys, DIGEST_BYTES, Scheme } from '../model/index.js';
 import {
-  CHUNK_HEADER_BYTES,
   decode,
-  decodeChunk,
   MAX_FRAME_RAW_BYTES,
   type ObjectReader,
   openBody,
-  readChunkHeader,
   readHeader,
   RECORD_CHUNKED,
   RECORD_HEADER_BYTES,
@@ -17,7 +14,6 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
-import { chunksAhead, MemoryAhead } from './chunks-ahead.js';
 import { ContentRanges } from './content-ranges.js';
 import { patched } from './delta.js';
 import {
@@ -28,6 +24,7 @@ import {
   type RecordSource,
 } from './fetch-record.js';
 import { type ReaderMemory, room } from './reader-memory.js';
+import { recordChunks } from './record-chunks.js';
 import type { RecordPlace, StoredPiece } from './stored-piece.js';
 
 /** A piece of a content, within the decoded record. */
@@ -184,34 +181,9 @@ export class RecordReader {
     }
   }
 
-  private async *chunks(
-    record: RecordPlace,
-    { header, cipher }: RecordHead,
-  ): AsyncGenerator<Buffer> {
-    const { memory } = this;
+  private chunks(record: RecordPlace, head: RecordHead): AsyncGenerator<Buffer> {
     this.current = undefined;
-    if (memory instanceof MemoryAhead) {
-      yield* chunksAhead(this.source, record, { header, cipher }, memory);
-      return;
-    }
-    memory.decoded = room(memory.decoded, STREAM_CHUNK_BYTES);
-    let at = RECORD_HEADER_BYTES + header.indexBytes;
-    const end = at + header.bodyBytes;
-    let remaining = header.rawBytes;
-    for (let number = 0; at < end && remaining > 0; number += 1) {
-      const head = await this.fetch(record, at, CHUNK_HEADER_BYTES);
-      const chunk = readChunkHeader(head, STREAM_CHUNK_BYTES);
-      const bytes = await this.fetch(record, at + CHUNK_HEADER_BYTES, chunk.storedBytes);
-      const target = memory.decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
-      decodeChunk(header.codec, chunk, {
-        stored: bytes,
-        target,
-        place: cipher && { cipher, number },
-      });
-      yield target;
-      at += CHUNK_HEADER_BYTES + chunk.storedBytes;
-      remaining -= target.length;
-    }
+    return recordChunks(this.source, record, head, this.memory);
   }
 
   private async fetch(record: RecordPlace, from: number, bytes: number): Promise<Buffer> {

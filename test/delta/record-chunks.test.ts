@@ -1,4 +1,4 @@
-/** Chunks that are decoded ahead in another thread: the bytes and the errors are those of a reader without it. */
+/** Chunks of records, decoded ahead in another thread: the bytes and the errors are those of a reader without it. */
 import test from 'ava';
 import {
   type BodyDecoder,
