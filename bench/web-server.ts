@@ -7,14 +7,13 @@ import { archiveRoute } from '../src/web/archive/index.js';
 import { type Door, HistoryPool, newWebApp, registerApi } from '../src/web/api/index.js';
 import { registerDav } from '../src/web/dav/index.js';
 
-const DECODED_AT_ONCE = 2;
 /** Logins that take turns, since the requests of each are limited. */
 const READERS = 200;
 let asked = 0;
 
 const [store = '', client = ''] = process.argv.slice(2);
 const system = nodeSystem();
-const pool = new HistoryPool(system, new AsideDecoder(system, DECODED_AT_ONCE));
+const pool = new HistoryPool(system, new AsideDecoder(system));
 const access = new Access(undefined);
 const door: Door = {
   program: 'tardis-web',

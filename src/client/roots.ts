@@ -11,6 +11,7 @@ import {
   RowReader,
   splitPath,
   withAttributes,
+  pathBelow,
 } from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
 import { type Head, Held, rootParent } from '../transport/index.js';
@@ -183,7 +184,7 @@ function withKeptPaths(
 }
 
 function joined(names: readonly Buffer[]): Buffer {
-  return names.reduce<Buffer>((path, name) => joinPath(path, name), ITSELF);
+  return pathBelow(ITSELF, names);
 }
 
 type NamedRoot = Pick<Root, 'path' | 'file'>;

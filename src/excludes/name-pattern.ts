@@ -12,7 +12,7 @@ export interface NamePattern {
   readonly isPathMatch: (path: Buffer) => boolean;
 }
 
-/** A wildcard, a class that is closed, or an escaped one of them. Any other backslash or bracket is itself. */
+/** Wildcards, which make a name a pattern: `*`, `?`, a class that is closed, or an escaped bracket. In a name without them, a backslash and a bracket are themselves. */
 const WILD = /[*?]|\[[^\]]+\]|\\\[/;
 
 /**

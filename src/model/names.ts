@@ -53,6 +53,11 @@ export function joinPath(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, SLASH, name]);
 }
 
+/** Returns the path of names below a directory, one in the other. */
+export function pathBelow(directory: Buffer, names: readonly Buffer[]): Buffer {
+  return names.reduce((above, name) => joinPath(above, name), directory);
+}
+
 /** Returns the components of a path without empty ones and `.`. The caller must reject `..`. */
 export function splitPath(path: Buffer): Buffer[] {
   const parts: Buffer[] = [];

@@ -3,7 +3,7 @@
  * path `DIRECTORY/./NAME`. Its directory contains only that entry, so that readers, seals and copies can treat
  * it like any other root.
  */
-import { joinPath, splitPath } from './names.js';
+import { pathBelow, splitPath } from './names.js';
 
 const MARK = Buffer.from('/./');
 const SLASH = Buffer.from('/');
@@ -31,7 +31,7 @@ export function fileRootPath(directory: Buffer, name: Buffer): Buffer {
 /** Returns the path as a user writes it: that of the directory, or of the file. */
 export function shownRoot(path: Buffer): Buffer {
   const { directory, below } = splitRoot(path);
-  return below.reduce<Buffer>((above, name) => joinPath(above, name), directory);
+  return pathBelow(directory, below);
 }
 
 /** Returns the paths as a user writes them, sorted. */

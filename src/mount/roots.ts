@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib';
 import type { BackupSet, History, HistoryEntry } from '../history/index.js';
 import { asTardisError } from '../errors/index.js';
-import { EntryType, joinPath, splitPath, splitRoot } from '../model/index.js';
+import { EntryType, pathBelow, splitPath, splitRoot } from '../model/index.js';
 import { PAGE_ENTRIES } from './page-cache.js';
 import { virtualDirectory } from './virtual.js';
 
@@ -30,7 +30,7 @@ export async function rootsOf(history: History, set: number): Promise<RootNode> 
   for (const root of await history.roots(set)) {
     const { directory, below } = splitRoot(root.path);
     const names = [...splitPath(directory), ...below];
-    const path = below.reduce<Buffer>((above, name) => joinPath(above, name), directory);
+    const path = pathBelow(directory, below);
     const entry = await findRoot(history, path, set);
     if (entry === undefined) continue;
     let node = top;

@@ -8,6 +8,8 @@ import { systemCode, TardisError } from '../errors/index.js';
 const MAX_SOCKET_PATH_BYTES = 107;
 const ALWAYS_SHORT = '/tmp';
 const SOCKET_FOLDER = 'tardis-';
+/** As long as what mkdtemp(3) appends. */
+const SAMPLE_END = '123456';
 const SOCKET = 'socket';
 const FOLDER_NAME = /^tardis-[A-Za-z0-9]{6}$/;
 /** Name of the other file that may be beside the socket. */
@@ -37,7 +39,7 @@ export function makeTemporary(prefix: string, parent: string = os.tmpdir()): str
 
 /** Creates a new directory, and returns a path in it that is short enough for a socket. Throws CONFIG_INVALID. */
 export function makeSocketFolder(): { folder: string; socket: string } {
-  const sample = path.join(os.tmpdir(), `${SOCKET_FOLDER}XXXXXX`, SOCKET);
+  const sample = path.join(os.tmpdir(), `${SOCKET_FOLDER}${SAMPLE_END}`, SOCKET);
   const isShort = Buffer.byteLength(sample) <= MAX_SOCKET_PATH_BYTES;
   const folder = makeTemporary(SOCKET_FOLDER, isShort ? os.tmpdir() : ALWAYS_SHORT);
   return { folder, socket: path.join(folder, SOCKET) };

@@ -18,8 +18,6 @@ import { openBrowser } from './tardis-web/open-browser.js';
 import { readPage } from './tardis-web/page-file.js';
 
 const RECENT_DIGESTS = 8; // nothing is sent
-/** Records that are decoded at once, on threads of libuv's pool, which other reads need too. */
-const DECODED_AT_ONCE = 2;
 const MS = 1000;
 /** Exit status if something was shown that nothing proves. */
 const PARTLY = 3;
@@ -46,7 +44,7 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
     const server = await serveLocally({
       system,
       history,
-      decoder: new AsideDecoder(system, DECODED_AT_ONCE),
+      decoder: new AsideDecoder(system),
       openJobs: () => openJobs(system, { threads: workers, recentDigests: RECENT_DIGESTS }),
       workers,
       port: settings.webPort,

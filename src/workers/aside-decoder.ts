@@ -22,6 +22,8 @@ import { decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
 
 const NOTHING = Buffer.alloc(0);
+/** Records that are decoded at once. Other reads need threads of libuv's pool, too. */
+const DECODED_AT_ONCE = 2;
 
 export class AsideDecoder implements Decoder {
   private running = 0;
@@ -30,7 +32,7 @@ export class AsideDecoder implements Decoder {
   private readonly mostAtOnce: number;
 
   /** `mostAtOnce`: number of records that are decoded at once. The others wait, without memory of their own. */
-  constructor(system: System, mostAtOnce: number) {
+  constructor(system: System, mostAtOnce = DECODED_AT_ONCE) {
     this.system = system;
     this.mostAtOnce = mostAtOnce;
   }

@@ -3,7 +3,7 @@ import type { History, BackupSet } from '../../history/index.js';
 import { DiskSide, type Seen, SetSide, type Side } from '../../restore/diff/index.js';
 import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName, joinPath, splitPath } from '../../model/index.js';
+import { displayName, pathBelow, splitPath } from '../../model/index.js';
 import { absolutePath, type System } from '../../system/index.js';
 import { chooseSet } from '../shared/choose-set.js';
 import { formatTime } from '../shared/units.js';
@@ -113,7 +113,7 @@ async function reduced(
 ): Promise<Buffer> {
   if (set === undefined) return path;
   const parts = splitPath(path);
-  const without = (first: number): Buffer => parts.slice(first).reduce(joinPath, Buffer.from('/'));
+  const without = (first: number): Buffer => pathBelow(Buffer.from('/'), parts.slice(first));
   if (count !== undefined) return without(Math.min(count, parts.length));
   for (let first = 0; first < parts.length; first += 1) {
     if ((await side.find(without(first))) !== undefined) return without(first);

@@ -17,9 +17,6 @@ import {
 } from '../../web/remote/index.js';
 import { AsideDecoder } from '../../workers/index.js';
 
-/** Records that are decoded at once, on threads of libuv's pool, which other reads need too. */
-const DECODED_AT_ONCE = 2;
-
 /** A store of this machine. */
 export interface StoreSource {
   readonly store: string;
@@ -55,7 +52,7 @@ export interface Remote {
 export async function startRemote(system: System, options: RemoteOptions): Promise<Remote> {
   const { source, compress, allowsCache, trustedProxies, log, place } = options;
   trusting(trustedProxies); // throws before anything is opened
-  const decoder = new AsideDecoder(system, DECODED_AT_ONCE);
+  const decoder = new AsideDecoder(system);
   const common = { system, decoder, allowsCache, log };
   const door =
     'server' in source
