@@ -1,4 +1,5 @@
 /** Contents, deltas and signatures that are sent to the server in chunks. */
+import { bufferOf } from '../model/index.js';
 import type { PeerStream, StreamEnd, StreamStart } from '../pipeline/index.js';
 import { type CipherHead, encodeCipherHead } from '../store/index.js';
 import type { Head } from '../transport/index.js';
@@ -52,7 +53,7 @@ export class OutgoingStreams {
       },
       end: ({ digest, sizeBytes, rawBytes, seal }) => {
         isOpen = false;
-        return sendEnd({ digest: asBuffer(digest), sizeBytes, rawBytes, seal: asBuffer(seal) });
+        return sendEnd({ digest: bufferOf(digest), sizeBytes, rawBytes, seal: bufferOf(seal) });
       },
     };
   }
@@ -62,8 +63,4 @@ type EndFields = Pick<Head<'deltaEnd'>, keyof StreamEnd>;
 
 function toWire(cipher: CipherHead | undefined): Buffer {
   return cipher === undefined ? NO_BYTES : encodeCipherHead(cipher);
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

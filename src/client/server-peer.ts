@@ -4,6 +4,7 @@
  */
 import { TardisError } from '../errors/index.js';
 import {
+  bufferOf,
   type ContentKeys,
   KNOWN_BYTES,
   releaseMemory,
@@ -66,10 +67,6 @@ const NOTES_BATCH = 1024;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** A listing is sent in pages of this size. */
 const LISTING_PAGE_BYTES = 1 << 20;
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
 
 export class ServerPeer implements BackupPeer {
   onMountsGone: BackupPeer['onMountsGone'];
@@ -163,8 +160,8 @@ export class ServerPeer implements BackupPeer {
       ask,
       slots: Array.from(batch.slots),
       parents: Array.from(batch.parents),
-      rows: asBuffer(batch.rows),
-      hashes: asBuffer(batch.hashes),
+      rows: bufferOf(batch.rows),
+      hashes: bufferOf(batch.hashes),
     };
     if (!ask) {
       this.sender.post('heads', head);
@@ -200,7 +197,7 @@ export class ServerPeer implements BackupPeer {
     return this.question((question) => {
       this.lastAsk += 1;
       this.asks.set(this.lastAsk, question);
-      this.sender.post('ask', { ask: this.lastAsk, digests: asBuffer(digests), promise });
+      this.sender.post('ask', { ask: this.lastAsk, digests: bufferOf(digests), promise });
     });
   }
 
@@ -250,7 +247,7 @@ export class ServerPeer implements BackupPeer {
       this.sender.post('owners', {
         groups: Buffer.from(batch.map(({ isGroup }) => (isGroup ? 1 : 0))),
         ids: batch.map(({ id }) => id),
-        names: batch.map(({ name }) => asBuffer(name).subarray(0, MAX_OWNER_NAME_BYTES)),
+        names: batch.map(({ name }) => bufferOf(name).subarray(0, MAX_OWNER_NAME_BYTES)),
       });
     }
   }
@@ -258,7 +255,7 @@ export class ServerPeer implements BackupPeer {
   private postNotes(failures: readonly Failure[]): void {
     this.sender.post('notes', {
       slots: failures.map(({ slot }) => slot),
-      names: failures.map(({ name }) => asBuffer(name)),
+      names: failures.map(({ name }) => bufferOf(name)),
       whats: failures.map(({ what }) => what),
       reasons: failures.map(({ reason }) => reason),
     });
@@ -278,7 +275,7 @@ export class ServerPeer implements BackupPeer {
 
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void {
     const isKeyed = this.contentKeys !== undefined;
-    const head = { digest: asBuffer(digest), sizeBytes, parts: asBuffer(parts), isKeyed };
+    const head = { digest: bufferOf(digest), sizeBytes, parts: bufferOf(parts), isKeyed };
     this.sender.post('assembly', head);
   }
 

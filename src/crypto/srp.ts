@@ -7,6 +7,7 @@
  */
 import { createHash, getDiffieHellman, randomBytes } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
+import { bufferOf } from '../model/index.js';
 import type { System } from '../system/index.js';
 
 /** `base` to the power of `exponent`, modulo `modulus`; see `NativeCalls.modPow`. */
@@ -139,7 +140,7 @@ function degenerate(): TardisError {
 }
 
 function numberOf(bytes: Uint8Array): bigint {
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  const hex = bufferOf(bytes).toString('hex');
   return BigInt(`0x${hex}`);
 }
 

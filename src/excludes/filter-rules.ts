@@ -3,7 +3,7 @@
  * matched against the beginning of a name or of a whole path. All texts are bytes as latin1.
  */
 import { TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { bufferOf, displayName } from '../model/index.js';
 import { expressionSteps, Expressions, MAX_EXPRESSION_STEPS } from './expressions.js';
 import type { RuleOrigin } from './rules.js';
 
@@ -42,7 +42,7 @@ export function linesOf({ path, bytes }: FilterFile): NumberedLine[] {
   if (bytes.length > MAX_FILTER_FILE_BYTES) {
     throw invalid(path, 1, `a filter file has at most ${MAX_FILTER_FILE_BYTES >> 10} KiB`);
   }
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  const text = bufferOf(bytes).toString('latin1');
   const whole = text.startsWith(BYTE_ORDER_MARK) ? text.slice(BYTE_ORDER_MARK.length) : text;
   return whole
     .split('\n')

@@ -2,6 +2,7 @@
  * Exclude rules and lists of them. A rule is a line of a rule file or a pattern of the command line, with
  * gitignore's syntax. All texts are bytes as latin1 strings.
  */
+import { bufferOf } from '../model/index.js';
 import { compileGlob, type Glob, hasWildcard } from './glob.js';
 
 /** The source of a rule. */
@@ -58,7 +59,7 @@ export function parseRule(text: string, origin: RuleOrigin, line: number, reach:
 
 /** Returns the rules in a file; comments, empty lines and trailing spaces are ignored as in git. */
 export function parseRules(bytes: Uint8Array, origin: RuleOrigin, reach: Reach): Rule[] {
-  let text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  let text = bufferOf(bytes).toString('latin1');
   if (text.startsWith(BYTE_ORDER_MARK)) text = text.slice(BYTE_ORDER_MARK.length);
   return text.split('\n').flatMap((whole, index) => {
     if (whole.startsWith('#')) return [];

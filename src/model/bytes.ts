@@ -8,6 +8,11 @@ const MIN_RELEASE_BYTES = 64 << 10;
  */
 const MIN_ADOPT_BYTES = 256 << 10;
 
+/** Returns a Buffer of the memory of some bytes. A message between threads turns a Buffer into a plain Uint8Array. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Appends bytes to one growing buffer that can be moved to another thread. */
 export class BytesBuilder {
   private buffer: Buffer;
@@ -22,7 +27,7 @@ export class BytesBuilder {
   /** Returns a builder that writes into existing memory as long as it is large enough. */
   static over(memory: Uint8Array): BytesBuilder {
     const builder = new BytesBuilder(0);
-    builder.buffer = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
+    builder.buffer = bufferOf(memory);
     builder.isLent = true;
     return builder;
   }

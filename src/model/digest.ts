@@ -4,6 +4,7 @@
  * SHA-512/256 of the list of parts. Two hash functions keep the two kinds apart: no file can be constructed
  * whose digest is that of a list of parts.
  */
+import { bufferOf } from './bytes.js';
 import { createHash } from 'node:crypto';
 import { DIGEST_BYTES } from './row.js';
 
@@ -42,5 +43,5 @@ export function partsDigest(parts: readonly PartDigest[]): Buffer {
 
 /** Returns a digest as a map key, with one character for each byte, which is cheaper than hexadecimal. */
 export function digestKey(digest: Uint8Array): string {
-  return Buffer.from(digest.buffer, digest.byteOffset, digest.byteLength).toString('latin1');
+  return bufferOf(digest).toString('latin1');
 }

@@ -5,6 +5,7 @@
  *
  * Rows from the network or the store are untrusted until `checkRows` has accepted them.
  */
+import { bufferOf } from './bytes.js';
 import { TardisError } from '../errors/index.js';
 import { checkAttributes } from './attributes.js';
 
@@ -106,7 +107,7 @@ export class RowReader {
   readonly rows: Buffer;
 
   constructor(rows: Uint8Array) {
-    this.rows = Buffer.from(rows.buffer, rows.byteOffset, rows.byteLength);
+    this.rows = bufferOf(rows);
   }
 
   rowBytes(at: number): number {

@@ -5,7 +5,7 @@
 import type { RecordPlace, RecordSource } from '../delta/index.js';
 import { fetchHead, fetchRecord } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { DIGEST_BYTES, releaseAll } from '../model/index.js';
+import { bufferOf, DIGEST_BYTES, releaseAll } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
@@ -164,7 +164,7 @@ export class Units {
       this.add(key, async () => {
         const output = await this.decode({ record }, record.position, record.recordBytes);
         if (!output.isWhole) throw new NotWhole();
-        return { bytes: buffer(output.bytes), digests: digestsIn(output.digests) };
+        return { bytes: bufferOf(output.bytes), digests: digestsIn(output.digests) };
       });
     if (!(unit instanceof Promise)) return unit;
     // All who wait for it learn that it is not whole.
@@ -209,7 +209,7 @@ export class Units {
     const chunk = { ...header, number, at: from, sizeBytes, head };
     const what = { record, chunk };
     const { bytes } = await this.decode(what, record.position + from, header.storedBytes);
-    return { bytes: buffer(bytes), digests: NO_DIGESTS };
+    return { bytes: bufferOf(bytes), digests: NO_DIGESTS };
   }
 
   /** Decodes a chunk in this thread. That takes less time if nobody else waits for this thread. */
@@ -355,12 +355,8 @@ function keyOf({ object, position }: RecordPlace): string {
   return `${object}@${position}`;
 }
 
-function buffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 function digestsIn(rows: Uint8Array): Map<number, DecodedDigest> {
-  const all = buffer(rows);
+  const all = bufferOf(rows);
   const digests = new Map<number, DecodedDigest>();
   for (let at = 0; at + DIGEST_ROW_BYTES <= all.length; at += DIGEST_ROW_BYTES) {
     const digest = all.subarray(at, at + DIGEST_BYTES);

@@ -75,4 +75,5 @@ export {
   removeSocketFolder,
   SOCKET_FOLDER_ARGUMENTS,
 } from './temporary.js';
+export { type Channel, Thread, threadEnd } from './thread.js';
 export { loadHttp, loadHttp2, loadHttps } from './web.js';

@@ -4,6 +4,7 @@
  * The attachment is never compressed or copied here. Everything that is decoded is untrusted until it is checked.
  */
 import { TardisError } from '../errors/index.js';
+import { bufferOf } from '../model/index.js';
 import { plainPackr } from '../system/msgpack/index.js';
 import { loadSnappy } from '../system/index.js';
 import { checked, sendableMap, WRONG } from './field-values.js';
@@ -87,7 +88,7 @@ export function decodeMessage<N extends MessageName>(
   name: N,
   bytes: Uint8Array,
 ): DecodedMessage<N> {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = bufferOf(bytes);
   const row: MessageRow = MESSAGES[name];
   const headEnd = ENVELOPE_BYTES + buffer.readUInt32LE(4);
   if (headEnd > buffer.length || (!row.hasAttachment && headEnd !== buffer.length)) {

@@ -4,6 +4,7 @@
  * buffer, ready to be sent. Contents with different encryption never share a record.
  */
 import {
+  bufferOf,
   BytesBuilder,
   type ContentKeys,
   DIGEST_BYTES,
@@ -68,7 +69,7 @@ export function compressContents(
   },
 ): CompressOutput {
   const { bytes } = contents;
-  const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const source = bufferOf(bytes);
   const target =
     memory === undefined ? new BytesBuilder(RECORDS_HINT_BYTES) : BytesBuilder.over(memory);
   const recordLengths: number[] = [];

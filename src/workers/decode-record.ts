@@ -1,7 +1,7 @@
 /** Decodes one stored record, or one chunk of a large one, with steps that may run in this thread or in another. */
 import { fetchHead, fetchRecord, headIn, type RecordSource } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { contentDigest, DIGEST_BYTES, Scheme } from '../model/index.js';
+import { bufferOf, contentDigest, DIGEST_BYTES, Scheme } from '../model/index.js';
 import {
   Codec,
   type CodecNumber,
@@ -106,7 +106,7 @@ async function chunkOf(
   { backend, native, keys }: RecordSource,
   steps: DecodingSteps,
 ): Promise<DecodeOutput> {
-  const head = Buffer.from(chunk.head.buffer, chunk.head.byteOffset, chunk.head.byteLength);
+  const head = bufferOf(chunk.head);
   const header = readHeader(head, 0);
   if (header === undefined) throw new TardisError('RECORD_DAMAGED', 'a record has no header');
   const isPlain = header.scheme === Scheme.plain;

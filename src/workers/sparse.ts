@@ -3,6 +3,7 @@
  * neither read, hashed, stored nor written.
  */
 import { TardisError } from '../errors/index.js';
+import { bufferOf } from '../model/index.js';
 
 /** Largest number of data ranges. Above it, the smallest holes are read as zeros. */
 export const MAX_EXTENTS: number = 1 << 18;
@@ -29,7 +30,7 @@ export class SparseMap {
 
   /** Takes a whole head, which is untrusted. Throws CONTENT_DAMAGED. */
   constructor(bytes: Uint8Array) {
-    this.head = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.head = bufferOf(bytes);
     if (this.head.length !== headBytes(this.head)) throw malformed();
     this.fileBytes = safeNumber(this.head, 0);
     const extents: Extent[] = [];

@@ -13,6 +13,7 @@ import {
   SignatureMaker,
 } from '../delta/index.js';
 import { systemCode, TardisError } from '../errors/index.js';
+import { bufferOf } from '../model/index.js';
 import {
   Codec,
   CHUNK_HEADER_BYTES,
@@ -202,7 +203,7 @@ class DeltaParts {
 
 /** Decodes a part. A chunk contains the stored length; the 4 bytes before it are the decoded length. */
 function decodedChunk(chunk: Uint8Array, target: Buffer): Buffer {
-  const buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  const buffer = bufferOf(chunk);
   const rawBytes = buffer.readUInt32LE(0);
   if (rawBytes > target.length) throw new TardisError('RECORD_DAMAGED', 'a delta claims too much');
   const header = readChunkHeader(buffer.subarray(4), STREAM_CHUNK_BYTES);

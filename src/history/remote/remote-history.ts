@@ -1,5 +1,4 @@
 /** The history of a server: the same calls as for a local store, sent over a connection. */
-import type { SetNumber } from '../../model/index.js';
 import {
   Access,
   type History,
@@ -21,6 +20,7 @@ import {
 import type { Keyring } from '../../crypto/index.js';
 import type { DeltaSource } from '../../delta/index.js';
 import { asTardisError } from '../../errors/index.js';
+import { bufferOf, type SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
@@ -164,7 +164,7 @@ class RemoteHistory implements History {
       sign: async (signature, basisBytes, bytes, isLast) => {
         const generation = known(signature);
         generations.set(signature, generation);
-        const piece = { signature, basisBytes, isLast, bytes: asBuffer(bytes) };
+        const piece = { signature, basisBytes, isLast, bytes: bufferOf(bytes) };
         await peer.ask('readerSignature', piece, generation);
       },
       next: async (signature, digest, isFirst) => {
@@ -213,8 +213,4 @@ async function allOf<T>(
     ({ hasMore } = page);
   }
   return all;
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

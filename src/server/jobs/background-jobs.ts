@@ -2,14 +2,22 @@
  * Background jobs on a client's store that a reader requests, one at a time. One question starts a job; further
  * questions fetch its findings and its result. A job ends with the reader's session.
  */
-import { Worker } from 'node:worker_threads';
-import { asTardisError, fromWire, TardisError, throwIfAborted } from '../../errors/index.js';
+import { fromWire, TardisError, throwIfAborted } from '../../errors/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
 import type { ForgetReport } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { Reply, Request } from '../../history/index.js';
 import type { ReadData } from '../../maintenance/check/index.js';
-import type { FromJob, JobProgress, JobResult, JobTask, JobWork, ToldFinding } from './job.js';
+import { Thread } from '../../system/index.js';
+import type {
+  FromJob,
+  JobChannel,
+  JobProgress,
+  JobResult,
+  JobTask,
+  JobWork,
+  ToldFinding,
+} from './job.js';
 
 /** Longest time before an answer, even if there is nothing new. */
 const ANSWER_MS = 1000;
@@ -150,7 +158,7 @@ class Job {
   /** True if the job has an outcome and its thread has exited. */
   isOver = false;
   private wake: (() => void) | undefined;
-  private readonly worker: Worker;
+  private readonly thread: Thread<JobChannel>;
   private readonly exited: Promise<void>;
 
   /** Starts the job. Throws CLIENT_BUSY if too many are running. */
@@ -159,20 +167,14 @@ class Job {
       const what = 'the server runs as many jobs as it can; try again later';
       throw new TardisError('CLIENT_BUSY', what);
     }
-    this.worker = new Worker(new URL('./job-thread.js', import.meta.url), {
-      name: 'job',
-      workerData: task,
-    });
+    const entry = new URL('./job-thread.js', import.meta.url);
+    const start = { entry, name: 'job', data: task };
+    this.thread = new Thread<JobChannel>(start, (message) => this.receive(message));
     jobs += 1;
-    this.exited = new Promise((resolve) => {
-      this.worker.once('exit', () => {
-        jobs -= 1;
-        this.end();
-        resolve();
-      });
+    this.exited = this.thread.exited.then((error) => {
+      jobs -= 1;
+      this.end(error);
     });
-    this.worker.on('message', (message: FromJob) => this.receive(message));
-    this.worker.once('error', (error) => this.fail(asTardisError(error)));
   }
 
   /** Returns the news since the last call; waits a while if there are none. Throws the error of the job. */
@@ -193,7 +195,7 @@ class Job {
   }
 
   ask(what: 'stop'): void {
-    if (!this.isOver) this.worker.postMessage(what);
+    this.thread.send(what);
   }
 
   private async waitForNews(): Promise<void> {
@@ -249,8 +251,8 @@ class Job {
     if (this.result === undefined) this.failure ??= error;
   }
 
-  private end(): void {
-    this.fail(new TardisError('INTERNAL', 'a thread has ended before its work'));
+  private end(error: TardisError): void {
+    this.fail(error);
     this.isOver = true;
     this.wake?.();
   }

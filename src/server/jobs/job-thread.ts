@@ -1,5 +1,4 @@
 /** Entry point of a thread that runs one background job on a client's store, and ends. */
-import { parentPort, workerData } from 'node:worker_threads';
 import { Catalog } from '../../store/catalog/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { toWire } from '../../errors/index.js';
@@ -7,25 +6,17 @@ import { collectGarbage } from '../../maintenance/gc/index.js';
 import { previewForget } from '../../store/writer/index.js';
 import { forgetHere } from '../../maintenance/rewrite/index.js';
 import { guardClient, newestKeys } from '../../store/index.js';
-import { nodeSystem } from '../../system/index.js';
+import { bufferOf } from '../../model/index.js';
+import { nodeSystem, threadEnd } from '../../system/index.js';
 import { checkClient, type Finding } from '../../maintenance/check/index.js';
-import type { FromJob, JobResult, JobTask, ToldFinding } from './job.js';
+import type { JobChannel, JobResult, ToldFinding } from './job.js';
 
-const port = parentPort!;
-const { directory, limits, umask, work } = workerData as JobTask;
+const channel = threadEnd<JobChannel>();
+const { directory, limits, umask, work } = channel.data;
 const system = nodeSystem(umask);
 guardClient(directory);
 const stopping = new AbortController();
-port.once('message', () => stopping.abort());
-
-function send(message: FromJob): void {
-  port.postMessage(message);
-}
-
-/** Returns bytes as a Buffer; messages between threads turn a Buffer into a plain Uint8Array. */
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
+channel.listen(() => stopping.abort());
 
 /**
  * Returns a finding as a reader is told; undefined for one that only a check with keys makes. Bytes are copied, since
@@ -67,7 +58,10 @@ async function run(): Promise<JobResult> {
       isThorough: true,
       signal,
       onProgress: (step, done, of) =>
-        send({ op: 'progress', progress: of === undefined ? { step, done } : { step, done, of } }),
+        channel.send({
+          op: 'progress',
+          progress: of === undefined ? { step, done } : { step, done, of },
+        }),
     });
     return { kind: 'free', ...report };
   }
@@ -90,20 +84,20 @@ async function run(): Promise<JobResult> {
     signal,
     onFinding: (found) => {
       const finding = toldOf(found);
-      if (finding !== undefined) send({ op: 'finding', finding });
+      if (finding !== undefined) channel.send({ op: 'finding', finding });
     },
-    onStep: (step) => send({ op: 'progress', progress: { step, done: 0 } }),
-    onRead: (done, of) => send({ op: 'progress', progress: { step: 'read', done, of } }),
+    onStep: (step) => channel.send({ op: 'progress', progress: { step, done: 0 } }),
+    onRead: (done, of) => channel.send({ op: 'progress', progress: { step: 'read', done, of } }),
   });
   return { kind: 'check', ...result, notMarked: notMarked && toWire(notMarked) };
 }
 
 run()
   .then(
-    (result) => send({ op: 'done', result }),
+    (result) => channel.send({ op: 'done', result }),
     (error: unknown) => {
       const explained = Catalog.explainedAt(system, directory.catalogPath, error);
-      send({ op: 'failed', error: toWire(explained) });
+      channel.send({ op: 'failed', error: toWire(explained) });
     },
   )
-  .finally(() => port.close());
+  .finally(() => channel.close());

@@ -4,6 +4,7 @@ import type { StoreLimits } from '../../store/writer/index.js';
 import type { ForgetReport, ForgetRequest } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { ReadRequest } from '../../maintenance/check/index.js';
+import type { Channel } from '../../system/index.js';
 import type { Body } from '../../transport/index.js';
 
 export type JobWork =
@@ -46,7 +47,14 @@ export interface JobTask {
   readonly work: JobWork;
 }
 
-/** Messages from the thread. Any message to the thread stops it. */
+/** The channel to the thread of a job. */
+export interface JobChannel extends Channel {
+  readonly data: JobTask;
+  readonly toThread: 'stop';
+  readonly fromThread: FromJob;
+}
+
+/** Messages from the thread. */
 export type FromJob =
   | { readonly op: 'finding'; readonly finding: ToldFinding }
   | { readonly op: 'progress'; readonly progress: JobProgress }

@@ -2,11 +2,11 @@
  * Runs storage sessions in threads of their own, so that a slow disk never stalls the event loop of the sockets, or
  * in the calling thread for tests. Both kinds return the same handle.
  */
-import { Worker } from 'node:worker_threads';
 import { fromWire, TardisError, type WireError } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
-import { STORE_UMASK, type System } from '../../system/index.js';
+import { bufferOf } from '../../model/index.js';
+import { type Channel, STORE_UMASK, type System, Thread } from '../../system/index.js';
 import type { MessageName, PurposeName } from '../../transport/index.js';
 import type { ProfilePlan } from '../session-profile.js';
 import { type ClientStanding, standingOf } from './client-standing.js';
@@ -149,6 +149,13 @@ export type FromStorage =
   | { op: 'sideWorkFailed'; client: string; error: WireError; what: SideWork }
   | { op: 'finished' };
 
+/** The channel to a storage thread. */
+export interface StorageChannel extends Channel {
+  readonly data: StorageThreadData;
+  readonly toThread: ToStorage;
+  readonly fromThread: FromStorage;
+}
+
 /**
  * Size of V8's young generation. It is small, because the thread's garbage is short-lived and its memory counts.
  */
@@ -215,7 +222,7 @@ export class ThreadStorageHost implements StorageHost {
 }
 
 class StorageThread {
-  private readonly worker: Worker;
+  private readonly thread: Thread<StorageChannel>;
   private readonly sessions = new Map<number, OpenSession>();
   private readonly questions = new Map<number, (answer: JobOutcome | TardisError) => void>();
   private lastSession = 0;
@@ -224,16 +231,12 @@ class StorageThread {
   private onFinished: (() => void) | undefined;
   private readonly onSideWorkFailed: SideWorkFailed;
 
-  constructor(workerData: StorageThreadData, onSideWorkFailed: SideWorkFailed) {
+  constructor(data: StorageThreadData, onSideWorkFailed: SideWorkFailed) {
     this.onSideWorkFailed = onSideWorkFailed;
-    this.worker = new Worker(new URL('./storage-thread.js', import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-      name: 'storage',
-      workerData,
-    });
-    this.worker.on('message', (message: FromStorage) => this.receive(message));
-    this.worker.on('error', (error) => this.died(error));
-    this.worker.on('exit', () => this.died(new Error('the thread has ended')));
+    const entry = new URL('./storage-thread.js', import.meta.url);
+    const start = { entry, name: 'storage', data, youngGenerationMb: YOUNG_GENERATION_MB };
+    this.thread = new Thread<StorageChannel>(start, (message) => this.receive(message));
+    void this.thread.exited.then((error) => this.died(error));
   }
 
   async open(request: SessionRequest, events: StorageEvents): Promise<StorageHandle> {
@@ -280,11 +283,11 @@ class StorageThread {
         this.send({ op: 'finish' });
       });
     }
-    await this.worker.terminate();
+    await this.thread.terminate();
   }
 
-  private send(message: ToStorage, transfer: ArrayBuffer[] = []): void {
-    this.worker.postMessage(message, transfer);
+  private send(message: ToStorage, transfer: readonly ArrayBuffer[] = []): void {
+    this.thread.send(message, transfer);
   }
 
   /**
@@ -334,8 +337,7 @@ class StorageThread {
         return;
       case 'answer': {
         const { answer } = message;
-        const bytes = answer && Buffer.from(answer.buffer, answer.byteOffset, answer.byteLength);
-        open.events.answer(bytes, message.processedBytes);
+        open.events.answer(answer && bufferOf(answer), message.processedBytes);
         return;
       }
       case 'closing':
@@ -349,17 +351,16 @@ class StorageThread {
   }
 
   /** Fails every session and request of a thread that died (a bug, or out of memory). */
-  private died(cause: Error): void {
-    this.dead ??= new TardisError('INTERNAL', 'the storage thread died', {}, cause);
+  private died(error: TardisError): void {
+    this.dead = error;
     this.onFinished?.();
     for (const open of this.sessions.values()) {
-      const error = new TardisError('INTERNAL', 'the storage thread died', {}, cause);
       open.opened(error);
       open.ended?.(error);
       open.events.failed(error);
     }
     this.sessions.clear();
-    for (const answer of this.questions.values()) answer(this.dead);
+    for (const answer of this.questions.values()) answer(error);
     this.questions.clear();
   }
 }

@@ -1,14 +1,14 @@
 /** Entry point of a storage thread: passes messages to storage sessions, and their answers back. */
-import { parentPort, workerData } from 'node:worker_threads';
 import { toWire } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';
 import { guardClient } from '../../store/index.js';
-import { nodeSystem } from '../../system/index.js';
+import { bufferOf } from '../../model/index.js';
+import { nodeSystem, threadEnd } from '../../system/index.js';
 import { standingOf } from './client-standing.js';
 import type {
   FromStorage,
   StorageQuestion,
-  StorageThreadData,
+  StorageChannel,
   JobOutcome,
   ToStorage,
 } from './storage-host.js';
@@ -18,8 +18,8 @@ import { measureSpace } from './measure-space.js';
 import { openSession } from './open-session.js';
 import type { StorageHandle } from './storage-options.js';
 
-const port = parentPort!;
-const settings = workerData as StorageThreadData;
+const channel = threadEnd<StorageChannel>();
+const settings = channel.data;
 const system = nodeSystem(settings.umask);
 const sessions = new Map<number, StorageHandle>();
 const profiles = new Map<number, SessionProfile>();
@@ -29,7 +29,7 @@ const copies = new CatalogCopies(system, (client, error) =>
 );
 
 function send(message: FromStorage): void {
-  port.postMessage(message);
+  channel.send(message);
 }
 
 async function open(message: Extract<ToStorage, { op: 'open' }>): Promise<void> {
@@ -109,17 +109,14 @@ function answerTo(asked: StorageQuestion): Promise<JobOutcome> {
   }
 }
 
-port.on('message', (message: ToStorage) => {
+channel.listen((message: ToStorage) => {
   switch (message.op) {
     case 'open':
       void open(message);
       return;
-    case 'message': {
-      const { buffer, byteOffset, byteLength } = message.bytes;
-      const bytes = Buffer.from(buffer, byteOffset, byteLength);
-      sessions.get(message.session)?.post(message.name, bytes);
+    case 'message':
+      sessions.get(message.session)?.post(message.name, bufferOf(message.bytes));
       return;
-    }
     case 'checkpoint':
       sessions.get(message.session)?.checkpoint();
       return;

@@ -5,7 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../../errors/index.js';
-import { DIGEST_BYTES, isScheme, Scheme, type SchemeNumber } from '../../model/index.js';
+import { bufferOf, DIGEST_BYTES, isScheme, Scheme, type SchemeNumber } from '../../model/index.js';
 import { isCodec, type CodecNumber } from './codec.js';
 
 export const RECORD_HEADER_BYTES = 72;
@@ -243,7 +243,7 @@ export interface ParsedRecord {
 
 /** Splits a whole record and checks both checksums. Throws RECORD_DAMAGED. */
 export function parseRecord(bytes: Uint8Array): ParsedRecord {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = bufferOf(bytes);
   const header = readHeader(buffer, 0);
   if (header === undefined) throw new TardisError('RECORD_DAMAGED', 'a record has no valid header');
   if (recordBytes(header) !== buffer.length) {

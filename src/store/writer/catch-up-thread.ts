@@ -1,12 +1,12 @@
 /** Entry point of a thread that brings the catalog of a client in a bucket up to date, and ends. */
-import { parentPort, workerData } from 'node:worker_threads';
 import { toWire } from '../../errors/index.js';
 import { closeSharedStores, guardClient } from '../index.js';
-import { nodeSystem } from '../../system/index.js';
+import { nodeSystem, threadEnd } from '../../system/index.js';
 import { catchUp } from './catch-up.js';
-import type { CatchUpAnswer, CatchUpTask } from './following.js';
+import type { CatchUpAnswer, CatchUpChannel } from './following.js';
 
-const { directory, umask } = workerData as CatchUpTask;
+const channel = threadEnd<CatchUpChannel>();
+const { directory, umask } = channel.data;
 guardClient(directory);
 
 async function answer(): Promise<CatchUpAnswer> {
@@ -20,5 +20,5 @@ async function answer(): Promise<CatchUpAnswer> {
   }
 }
 
-parentPort!.postMessage(await answer());
-parentPort!.close();
+channel.send(await answer());
+channel.close();

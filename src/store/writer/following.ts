@@ -11,7 +11,7 @@ import {
   openClientDirectory,
   requireClientList,
 } from '../index.js';
-import type { System } from '../../system/index.js';
+import { type Channel, type System, Thread } from '../../system/index.js';
 import { isBehind } from './catch-up.js';
 
 /** Umask of the cache, which only its owner may read. */
@@ -35,6 +35,13 @@ export interface CatchUpTask {
 /** The message of the thread. */
 export interface CatchUpAnswer {
   readonly error: WireError | undefined;
+}
+
+/** The channel to the thread. */
+export interface CatchUpChannel extends Channel {
+  readonly data: CatchUpTask;
+  readonly toThread: never;
+  readonly fromThread: CatchUpAnswer;
 }
 
 export interface FollowingOptions {
@@ -165,16 +172,13 @@ export class Following {
   }
 
   private async applyInThread(directory: ClientDirectory): Promise<void> {
-    const { Worker } = await import('node:worker_threads');
     if (this.isClosed) throw ended();
-    const task: CatchUpTask = { directory, umask: CACHE_UMASK };
     const entry = new URL('./catch-up-thread.js', import.meta.url);
-    const worker = new Worker(entry, { name: 'catch-up', workerData: task });
-    this.stopThread = () => worker.terminate();
+    const start = { entry, name: 'catch-up', data: { directory, umask: CACHE_UMASK } };
     const { error } = await new Promise<CatchUpAnswer>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-      worker.once('exit', () => reject(ended()));
+      const thread = new Thread<CatchUpChannel>(start, resolve);
+      this.stopThread = () => thread.terminate();
+      void thread.exited.then((error) => reject(this.isClosed ? ended() : error));
     });
     if (error !== undefined) throw fromWire(error);
   }
