@@ -54,7 +54,11 @@ function loginRoutes(door: StoreDoor): AddedRoute[] {
       return { ...session, rights: [...rights], welcome: welcomeOf(proven) };
     }),
     addedRoute(REMOTE_ROUTES.logout, async ({ request }) => {
-      sessions.end(request.headers.authorization?.replace(/^bearer +/i, '') ?? '');
+      const token = request.headers.authorization?.replace(/^bearer +/i, '') ?? '';
+      if (!sessions.end(token)) {
+        const what = 'this token is of an account, and ends with it (sonic account --remove)';
+        throw new TardisError('NOT_PERMITTED', what);
+      }
       return {};
     }),
   ];

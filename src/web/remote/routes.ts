@@ -40,7 +40,8 @@ export const REMOTE_ROUTES = {
     method: 'DELETE',
     path: '/login',
     right: 'login',
-    summary: 'Ends the session of the token.',
+    summary:
+      'Ends the session of the token. The token of an account stays until the account is removed.',
     reply: Type.Object({}),
   },
   ask: {

@@ -75,9 +75,9 @@ export class Sessions {
     return session.login;
   }
 
-  /** Ends the session of a token. */
-  end(token: string): void {
-    this.sessions.delete(keyOf(token));
+  /** Ends the session of a token. Returns false if it has none: tokens of accounts begin no session. */
+  end(token: string): boolean {
+    return this.sessions.delete(keyOf(token));
   }
 }
 

@@ -187,3 +187,20 @@ test.serial('a question is answered only with its right, and only if it reads', 
   t.is(await ask('readClients', ['list', 'read']), 'NOT_PERMITTED');
   await removeAccount(system, directory, 'script');
 });
+
+test.serial('a session ends by request; the token of an account does not', async (t) => {
+  const system = nodeSystem();
+  const directory = path.join(lab.place.store, 'me');
+  const secret = 'B'.repeat(43);
+  await putToken(system, directory, 'lasting', tokenHash(secret));
+  await putAccount(system, directory, { name: 'lasting', rights: ['list'] }, undefined);
+  const end = async (token: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await web.app.inject({ method: 'DELETE', url: '/api/v1/login', headers });
+    return answer.statusCode;
+  };
+  t.is(await end(`me/lasting/${secret}`), 403);
+  t.is(await end(`me/lasting/${secret}`), 403, 'it still logs in');
+  await removeAccount(system, directory, 'lasting');
+  t.is(await end(`me/lasting/${secret}`), 401);
+});
