@@ -3,6 +3,7 @@
  * order of their use, and keeps their data until it is requested.
  */
 import type { ObjectReader } from '../history/index.js';
+import { releaseMemory } from '../model/index.js';
 
 /** Number of bytes read at once. */
 const PIECE_BYTES = 512 << 10;
@@ -63,8 +64,9 @@ export class ReadAhead implements ObjectReader {
       const part = data.subarray(from, Math.min(data.length, end - piece.position));
       target.set(part, Math.max(0, piece.position - position));
       got += part.length;
-      if (piece.position + piece.bytes <= end) this.drop(piece);
-      if (data.length < piece.bytes) break;
+      const isShort = data.length < piece.bytes;
+      if (piece.position + piece.bytes <= end) this.drop(piece, data);
+      if (isShort) break;
     }
     this.pump();
     return got;
@@ -121,7 +123,9 @@ export class ReadAhead implements ObjectReader {
     piece.data = data;
   }
 
-  private drop(piece: Piece): void {
+  /** Forgets a piece. Its memory, if that is given, is free at once: V8 would collect garbage for each few pieces. */
+  private drop(piece: Piece, data?: Uint8Array): void {
+    if (data !== undefined) releaseMemory(data);
     if (piece.data !== undefined && !piece.isDone) this.heldBytes -= piece.bytes;
     piece.isDone = true;
     piece.data = undefined;

@@ -5,7 +5,11 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { DeltaPart, DeltaSource } from '../delta/index.js';
 import { asTardisError, fromWire, systemCode, toWire, type WireError } from '../errors/index.js';
+import { releaseMemory } from '../model/index.js';
 import type { ObjectReader } from '../store/index.js';
+
+/** Smaller answers are left to the garbage collector. */
+const MIN_RELEASE_BYTES = 64 << 10;
 
 type Ask =
   | { readonly what: 'read'; readonly object: string; position: number; bytes: number }
@@ -49,8 +53,10 @@ export class StoreProxy implements ObjectReader, DeltaSource {
 
   async read(object: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
     const { chunk } = await this.ask({ what: 'read', object, position, bytes });
+    const { length } = chunk;
     target.set(chunk);
-    return chunk.length;
+    if (length >= MIN_RELEASE_BYTES) releaseMemory(chunk);
+    return length;
   }
 
   async sign(

@@ -26,12 +26,17 @@ interface Range {
   readonly bytes: number;
   /** Fewer bytes than `bytes` at the end of the object. */
   readonly data: Promise<Uint8Array>;
+  readonly memory: Buffer;
   isHere: boolean;
+  /** Number of reads that wait for it; its memory is theirs until then. */
+  readers: number;
 }
 
 export class JoinedReads {
   /** The ranges that are kept, the one that was used last at the end. */
   private ranges: Range[] = [];
+  /** Memory of a large range that was forgotten; without it, V8 would collect garbage for each few ranges. */
+  private spare: Buffer | undefined;
   private readonly fetch: FetchRange;
 
   constructor(fetch: FetchRange) {
@@ -46,9 +51,21 @@ export class JoinedReads {
     // All ranges are begun before the first is waited for, so that calls at once share them.
     for (let at = position; at < end; ) {
       const range = this.use(name, at) ?? this.begin(name, at, end - at);
+      range.readers += 1;
       needed.push(range);
       at = range.at + range.bytes;
     }
+    try {
+      return await this.copyOut(needed, { position, target, end });
+    } finally {
+      for (const range of needed) range.readers -= 1;
+    }
+  }
+
+  private async copyOut(
+    needed: readonly Range[],
+    { position, target, end }: { position: number; target: Uint8Array; end: number },
+  ): Promise<number> {
     let done = 0;
     for (const range of needed) {
       const here = await range.data;
@@ -64,6 +81,7 @@ export class JoinedReads {
   /** Forgets what was fetched. */
   clear(): void {
     this.ranges = [];
+    this.spare = undefined;
   }
 
   /** Returns a range with the byte at a position. */
@@ -88,9 +106,9 @@ export class JoinedReads {
     const most = this.nextAfter(name, at) - at;
     const wanted = Math.min(most, Math.max(bytes, Math.min(ahead, MOST_RANGE_BYTES)));
     const size = this.makeRoom(wanted) ? wanted : Math.min(most, bytes);
-    const target = Buffer.allocUnsafeSlow(size);
-    const data = this.fetch(name, at, target, size).then((got) => target.subarray(0, got));
-    const range: Range = { name, at, bytes: size, data, isHere: false };
+    const memory = this.memoryOf(size);
+    const data = this.fetch(name, at, memory, size).then((got) => memory.subarray(0, got));
+    const range: Range = { name, at, bytes: size, data, memory, isHere: false, readers: 0 };
     this.ranges.push(range);
     data.then(
       () => {
@@ -101,6 +119,14 @@ export class JoinedReads {
       },
     );
     return range;
+  }
+
+  private memoryOf(bytes: number): Buffer {
+    if (bytes !== MOST_RANGE_BYTES || this.spare === undefined)
+      return Buffer.allocUnsafeSlow(bytes);
+    const memory = this.spare;
+    this.spare = undefined;
+    return memory;
   }
 
   /** Returns the beginning of the next range of an object. */
@@ -118,6 +144,7 @@ export class JoinedReads {
     this.ranges = this.ranges.filter((range) => {
       if (!range.isHere || kept + bytes <= KEPT_BYTES) return true;
       kept -= range.bytes;
+      if (range.readers === 0 && range.bytes === MOST_RANGE_BYTES) this.spare = range.memory;
       return false;
     });
     return kept + bytes <= KEPT_BYTES;

@@ -92,3 +92,24 @@ test('a range that could not be fetched is fetched again by the next read', asyn
   objects.failing = false;
   t.true(await objects.read(0, 10));
 });
+
+test('memory that is used again is not that of a read which still waits', async (t) => {
+  const size = 4 * MIB;
+  const contents = new Map(['a', 'b', 'c', 'd', 'e'].map((name) => [name, noise(name, 2 * size)]));
+  let arrive = (): void => undefined;
+  const late = new Promise<void>((resolve) => {
+    arrive = resolve;
+  });
+  const reads = new JoinedReads(async (name, position, target, bytes) => {
+    if (name === 'a' && position === 0) await late;
+    return contents.get(name)!.copy(target, 0, position, position + bytes);
+  });
+  await reads.read('a', size, Buffer.alloc(size), size);
+  const target = Buffer.alloc(2 * size);
+  const whole = reads.read('a', 0, target, 2 * size);
+  // Its second half is here, and is forgotten for these.
+  for (const name of ['b', 'c', 'd', 'e']) await reads.read(name, 0, Buffer.alloc(size), size);
+  arrive();
+  t.is(await whole, 2 * size);
+  t.true(target.equals(contents.get('a')!));
+});
