@@ -1,6 +1,6 @@
 /**
  * Runs one backup on the client: connects, logs in, opens a set, runs the pipeline and closes the set. If the
- * backup fails for good, the server keeps what it received as an unfinished set.
+ * backup fails, the server keeps what it received as an unfinished set.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
 import { BackupPipeline } from '../pipeline/index.js';

@@ -29,7 +29,7 @@ export interface Reach {
 
 export interface ConnectorEvents {
   retrying(retry: Retry): void;
-  /** Called when the session is lost for good. */
+  /** Called when the session is lost and no further connection is tried. */
   failed(error: TardisError): void;
 }
 

@@ -63,7 +63,7 @@ export class RecordReader {
     const { current, memory } = this;
     if (record.object === current?.object && record.position === current.position) return true;
     if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) return false;
-    // A record that is probably chunked is not read in vain.
+    // A large record is probably chunked, so its head is read first.
     if (record.recordBytes > STREAM_CHUNK_BYTES && (await this.isChunked(record))) return false;
     const bytes = await this.fetch(record, 0, record.recordBytes);
     const { header, cipher } = headIn(this.source, record, bytes);

@@ -147,7 +147,7 @@ export class LoadedSignature {
     );
   }
 
-  /** Number by which a delta job of any thread refers to it. Throws RECORD_DAMAGED while it is incomplete. */
+  /** The number of this signature for delta jobs of any thread. Throws RECORD_DAMAGED while it is incomplete. */
   get number(): number {
     if (!this.isWhole) throw new TardisError('RECORD_DAMAGED', 'a signature is incomplete');
     return this.job.number;

@@ -1,4 +1,4 @@
-/** Closing of things that were opened one after the other. */
+/** A list of opened things, which closes them in reverse order. */
 import { cleanUp } from './clean-up.js';
 
 /**

@@ -17,7 +17,7 @@ export interface RuleLink {
 export interface RuleFile {
   /** Bytes as latin1. */
   readonly name: string;
-  /** Undefined if the file could not be read: a rule that keeps everything then takes its place. */
+  /** Undefined if the file could not be read; a rule that keeps everything replaces it then. */
   readonly bytes: Uint8Array | undefined;
 }
 

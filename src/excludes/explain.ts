@@ -34,7 +34,7 @@ export interface Explanation {
   readonly problems: readonly { readonly path: Buffer; readonly reason: string }[];
 }
 
-/** The limits of the walk, as it gets them. */
+/** Limits of the walk, as in a backup. */
 export interface WalkReach {
   /** True if other file systems are entered. */
   readonly crossDevices?: boolean;

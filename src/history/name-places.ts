@@ -58,8 +58,8 @@ export class NamePlaces {
   }
 
   /**
-   * Returns the versions that have a path, each in its newest set. A version not found in it is looked up in the set of
-   * the next job, which has other roots.
+   * Returns the versions that have a path, each in its newest set. A version that this set does not show is
+   * looked up in the newest set of the next job, which has other roots.
    */
   async place<T extends NamedSpan>(versions: readonly T[]): Promise<PlacedName<T>[]> {
     const placed: PlacedName<T>[] = [];

@@ -133,7 +133,7 @@ export const AclTag = Object.freeze({
 
 export interface AclEntry {
   readonly tag: number;
-  /** As in file modes: 4 to read, 2 to write, 1 to search. */
+  /** Bits as in file modes: 4 to read, 2 to write, 1 to search. */
   readonly permissions: number;
   /** Number of the user or group, if the entry names one. */
   readonly id: number;

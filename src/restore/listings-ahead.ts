@@ -8,7 +8,7 @@ export const PAGE_ENTRIES = 2048;
 const TOP_AHEAD = 256;
 /** Maximum number of requests in flight. */
 const MOST_OPEN = 512;
-/** Number of entries and pending answers, held for the walk, from which on nothing more is requested ahead. */
+/** Maximum number of entries and pending answers held for the walk; beyond it, nothing is requested ahead. */
 const MOST_WAITING = 1 << 16;
 const NO_NAME = Buffer.alloc(0);
 

@@ -1,4 +1,4 @@
-/** A text at the end of an archive that names each entry the archive lacks, so that nobody takes it for all. */
+/** A text at the end of an archive that names each missing entry, so that the archive is not taken as complete. */
 import { randomBytes } from 'node:crypto';
 import { displayName, displayText } from '../model/index.js';
 import type { RestoreFailure } from './progress.js';

@@ -14,9 +14,9 @@ const MAX_BLOCKS = 4;
 const SAMPLE_BYTES = 16 << 10;
 /** Contents up to this size are not worth a try. */
 const LEAST_BYTES = 128;
-/** Highest share of its size to which a sample must shrink. */
+/** A content is compressed only if its sample shrinks to this share of its size, or to less. */
 const WORTH_SHARE = 0.9;
-/** Fast, since the archive is written while somebody waits. */
+/** A fast level, since a reader waits for the archive. */
 const LEVEL = 1;
 /** The last block of a deflated content: empty, with the final bit. */
 const LAST_BLOCK = Buffer.from([0x03, 0x00]);

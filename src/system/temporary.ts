@@ -8,7 +8,7 @@ import { systemCode, TardisError } from '../errors/index.js';
 const MAX_SOCKET_PATH_BYTES = 107;
 const ALWAYS_SHORT = '/tmp';
 const SOCKET_FOLDER = 'tardis-';
-/** As long as what mkdtemp(3) appends. */
+/** Has the length of the ending that mkdtemp(3) appends. */
 const SAMPLE_END = '123456';
 const SOCKET = 'socket';
 const FOLDER_NAME = /^tardis-[A-Za-z0-9]{6}$/;

@@ -59,7 +59,7 @@ async function wholeRecord(
   system: System,
   steps: DecodingSteps,
 ): Promise<DecodeOutput> {
-  // A record that is probably chunked is not read in vain.
+  // A large record is probably chunked, so its head is read first.
   if (record.recordBytes > STREAM_CHUNK_BYTES && 'directory' in source) {
     const head = await fetchHead(from, record);
     if ((head.header.flags & RECORD_CHUNKED) !== 0) return CHUNKED;

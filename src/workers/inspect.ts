@@ -57,8 +57,8 @@ export function nowNs(system: System): bigint {
 }
 
 /**
- * Returns the time from which on a read that began at `startNs` may have missed a change. If the clock was set back
- * during the read, changes have earlier times, so the end of the read counts then.
+ * Returns the earliest time of a change that a read may have missed. `startNs` is when the read began. If the clock
+ * was set back during the read, changes have earlier times, so the result follows from the end of the read.
  */
 export function racyFromNs(system: System, startNs: bigint): bigint {
   const endNs = nowNs(system);

@@ -20,7 +20,7 @@ export interface WalkInput {
   readonly slotStride: number;
   /** True to enter other file systems below. */
   readonly crossDevices?: boolean;
-  /** Depth below the roots from which on directories are not entered; 0 for no limit. */
+  /** Depth below the roots at which directories are no longer entered; 0 for no limit. */
   readonly maxDepth?: number;
   /** The job ends after the directory that reaches this number of entries. */
   readonly maxEntries: number;
@@ -145,7 +145,7 @@ export interface FrameOptions {
   readonly compression: Compression;
   /** Files up to this size share frames. */
   readonly smallBytes: number;
-  /** Limit for files that are stored raw, which gain nothing by sharing frames. */
+  /** Files that are stored raw share frames up to this size. */
   readonly smallRawBytes: number;
   /** Largest size of a frame's contents. */
   readonly frameBytes: number;
@@ -252,12 +252,13 @@ export interface RangeInput {
 export interface DeltaRequest {
   /** Number of the signature of the basis, from `loadSignature`. */
   readonly signature: number;
-  /** The delta is dropped if more bytes than this are new, */
+  /** Maximum number of new bytes; with more, the delta is dropped. */
   readonly mostNewBytes: number;
-  /** or a larger percentage of the bytes read, once those are `evidenceBytes`, */
+  /** Maximum percentage of new bytes among the bytes read; with more, the delta is dropped. */
   readonly mostNewPercent: number;
+  /** Number of bytes to read before `mostNewPercent` is checked. */
   readonly evidenceBytes: number;
-  /** or if making it has taken this long. */
+  /** Maximum time for making the delta; after it, the delta is dropped. */
   readonly mostMs: number;
 }
 

@@ -143,8 +143,8 @@ export class RemotePeer {
   }
 
   /**
-   * Sends a question and returns its answer. Rejects with the error of the server. `generation` is the connection on
-   * which the question makes sense, if it depends on earlier ones.
+   * Sends a question and returns its answer. Rejects with the error of the server. `generation` is the number of
+   * the connection that the question is limited to, if it depends on earlier questions.
    */
   async ask<N extends QuestionName>(
     name: N,

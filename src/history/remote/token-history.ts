@@ -1,4 +1,4 @@
-/** The history of a client for somebody else's token. It stays as sealed as it is: this program has no keys. */
+/** The history of a client for the token of another program. Sealed data stays sealed: this program has no keys. */
 import type { ClientOverview, History } from '../index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
 import type { System } from '../../system/index.js';

@@ -1,7 +1,7 @@
 /**
- * Checks whether a record is whole, and whether a content can be read, by the same steps as a restore. So no
- * content is called lost that a restore would return, and none sound that it would not. A content that cannot
- * be read is looked up again in the present catalog, since it may have been moved.
+ * Checks whether a record is whole, and whether a content can be read, by the same steps as a restore. So a
+ * check reports exactly the contents as lost that a restore could not return. A content that cannot be read is
+ * looked up again in the present catalog, since it may have been moved.
  */
 import {
   type AuditedContent,

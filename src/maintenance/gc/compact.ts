@@ -131,7 +131,7 @@ class Compaction {
     return new TardisError('DISK_FULL', `${message}; ${why}`, context);
   }
 
-  /** The pack from which on a removal needs a new image. In a shared store none does: its log keeps all listings. */
+  /** First pack whose removal needs a new image; Infinity in a shared store, whose log keeps all listings. */
   private get imagePack(): number {
     const { catalog, isShared } = this.store;
     return isShared ? Infinity : catalog.state.readImage().pack;

@@ -25,7 +25,7 @@ export interface HeadroomOptions {
   readonly wantedFreeBytes: number;
   /** Time for which removed packs are kept if space is not short. */
   readonly graceMs: number;
-  /** True if an earlier run was interrupted, for which space may have been short. */
+  /** True if an earlier run was interrupted, perhaps because space was short. */
   readonly isResumed: boolean;
 }
 

@@ -309,7 +309,7 @@ class Run implements Disposable {
     }
   }
 
-  /** Deletes sets that are gone at the source: not the newest complete set, nor a locked one. */
+  /** Deletes sets that are gone at the source, except the newest complete set and locked sets. */
   private deleteGone(): number[] {
     const theirs = new Set(this.old.catalog.sets.listed().map(({ set }) => set));
     const mine = this.ends.store.catalog.sets.listed();

@@ -121,9 +121,9 @@ export class HistorySeals {
   }
 
   /**
-   * Returns the directories of a set, each once. A directory that was moved out of one that could not be read
-   * then appears in two places; the place that the old generation has sealed counts. Throws NOT_AUTHENTIC if
-   * both are sealed.
+   * Returns the directories of a set, each once. The catalog may show a directory in two places, if it was moved
+   * out of an unreadable one; the result has the place that the old generation has sealed. Throws NOT_AUTHENTIC
+   * if both are sealed.
    */
   private meet(roots: readonly RootRecord[], proven: ProvenSet | undefined): Iterable<Met> {
     const children = childrenIn(this.store.catalog);

@@ -89,7 +89,7 @@ async function rekeySound(system: System, request: RekeyRequest): Promise<RekeyR
     try {
       await recover(system, first);
       if (request.forgotten.length > 0) {
-        // The first generation changes no more, so the data to leave out is now determined for good.
+        // The first generation no longer changes, so the data to leave out is now final.
         const { verifiedUpTo } = run;
         run.abandon();
         run = await Run.open(system, request, verifiedUpTo);

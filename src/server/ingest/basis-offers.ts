@@ -90,7 +90,7 @@ export class BasisOffers {
   consider(slot: SlotState, rows: RowReader, at: number, head: HeadRow): void {
     const { limits, store } = this;
     const { contentId, metadata } = head;
-    // It is only read again because it was young, so a basis would be fetched in vain.
+    // The file is read again only because it was young, so a basis from the bucket would not be used.
     if (limits.isFar === true && sameMetadata(metadata, rows, at)) return;
     if (limits.saveFull || limits.maxChain === 0 || this.open.size >= MAX_OPEN_BASES) return;
     if (contentId === undefined || !head.isStored || !this.trust.inContent(contentId)) return;

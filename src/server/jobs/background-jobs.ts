@@ -152,7 +152,7 @@ class Job {
   private waitingBytes = 0;
   private omitted = 0;
   private progress: JobProgress | undefined;
-  /** The outcome is told when the thread has exited, so that the next request finds its place free. */
+  /** The outcome. Readers get it when the thread has exited, so that the next request finds a free place. */
   private result: JobResult | undefined;
   private failure: TardisError | undefined;
   /** True if the job has an outcome and its thread has exited. */

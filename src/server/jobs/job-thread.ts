@@ -19,8 +19,8 @@ const stopping = new AbortController();
 channel.listen(() => stopping.abort());
 
 /**
- * Returns a finding as a reader is told; undefined for one that only a check with keys makes. Bytes are copied, since
- * a view of a large buffer would be sent with all of that buffer.
+ * Returns a finding as it is sent to readers; undefined for a kind that only a check with keys reports. Bytes are
+ * copied, since a view of a large buffer would be sent with all of that buffer.
  */
 function toldOf(finding: Finding): ToldFinding | undefined {
   switch (finding.finding) {

@@ -29,7 +29,7 @@ type News = Body<'workIs'>;
 /** Progress of a job; `of` is undefined if the total is unknown. */
 export type JobProgress = NonNullable<News['progress']>;
 
-/** A finding that a reader may be told. */
+/** A finding as it is sent to readers. */
 export type ToldFinding = News['findings'][number];
 
 /** The result of a job. Those of a check and of garbage collection are sent to the reader. */

@@ -1,7 +1,7 @@
 /**
  * Space used by the accounts of this server, measured when a session begins and updated by the sessions themselves.
- * A client without a session is measured again when its catalog has changed. For a client with a session, its last
- * measurement and the bytes that the session has added count.
+ * A client without a session is measured again when its catalog has changed. For a client with a session, the
+ * space is its last measurement plus the bytes that the session has added.
  */
 import path from 'node:path';
 import type { Logger } from 'pino';

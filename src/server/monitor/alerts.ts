@@ -23,7 +23,7 @@ export class Alerts {
   private readonly system: System;
   private readonly file: string;
 
-  /** Reads the stored alerts. If the file cannot be read, all alerts are sent once more. */
+  /** Reads the stored alerts. If the file cannot be read, all alerts are sent again. */
   constructor(system: System, store: string) {
     this.system = system;
     this.file = path.join(store, ALERTS_FILE);

@@ -20,9 +20,9 @@ export interface ClientFigures {
 
 /** Present activity of the server. */
 export interface ServerFigures {
-  /** Clients with a backup in progress. */
+  /** Number of clients with a backup in progress. */
   readonly sessions: number;
-  /** Those of them that wait for their client. */
+  /** Number of these backups that wait until their client connects again. */
   readonly parkedSessions: number;
   readonly connections: number;
   readonly startedAtMs: number;

@@ -82,7 +82,7 @@ export class ReaderDeltas {
       signature.running = this.make(signature.loaded, digest);
     }
     const next = await signature.running?.next();
-    // A request after the end gets the end once more.
+    // A request after the end gets the end again.
     const end = { chunk: NOTHING, isLast: true, isUseless: false };
     return next === undefined || next.done === true ? end : next.value;
   }

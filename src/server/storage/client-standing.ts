@@ -7,8 +7,9 @@ import { measureSpace } from './measure-space.js';
 
 export interface GoodSet {
   readonly set: SetNumber;
-  /** This time and the next one are by the server's clock. */
+  /** By the server's clock. */
   readonly openedAtMs: number;
+  /** By the server's clock. */
   readonly closedAtMs: number;
   /** Figures sent by the client, and `storedBytes`. */
   readonly counts: Readonly<Record<string, number>>;

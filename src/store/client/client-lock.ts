@@ -79,8 +79,8 @@ function isStill(files: Files, fd: number, path: string): boolean {
 }
 
 /**
- * Takes the client's lock, and waits a moment for a holder that is about to finish. Creates `lock.wanted`, at which a
- * holder that does deferrable work releases the lock. Throws CLIENT_BUSY.
+ * Takes the client's lock, and waits a moment for a holder that is about to finish. Creates `lock.wanted`; a holder
+ * that does deferrable work then releases the lock. Throws CLIENT_BUSY.
  */
 export async function acquireClient(
   system: System,

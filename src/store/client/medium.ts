@@ -13,7 +13,7 @@ import { DirectoryMedium } from './directory-medium.js';
 import type { RecordWriter } from '../packs/record-writer.js';
 import type { Stray } from './strays.js';
 
-/** Where a writer goes on. */
+/** The position at which a writer continues. */
 export interface WriterStart {
   /** Highest number that any pack of this client ever had. */
   readonly lastPack: PackNumber;
@@ -42,7 +42,7 @@ export interface ClientMedium {
   checkStaged(): void;
   /** Removes the contents that an interrupted session had staged. Call with the claim held. */
   clearStaged(): void;
-  /** Yields what lies in the place of the store's own files and is none of them. */
+  /** Yields the files and directories among the store's own files that do not belong to the store. */
   strays(): Iterable<Stray>;
   /** Throws STORE_NOT_WRITABLE if `exchangeWith` cannot work here. The client may not be in use yet. */
   requireExchange(): void;

@@ -41,7 +41,7 @@ export interface RecordWriter {
   appendStaged(pieces: AsyncIterable<Buffer>): Promise<Location>;
   /**
    * Keeps a staged record as an object of its own, and returns its position. Resolves with undefined, and leaves the
-   * record staged, if there is an object of that name: it is stale or damaged, and none is replaced.
+   * record staged, if an object of that name exists. Objects are not replaced, even stale or damaged ones.
    */
   adoptNew(writer: ObjectWriter, digest: Buffer): Promise<Location | undefined>;
   /**

@@ -15,7 +15,7 @@ export function isDigest(value: unknown): boolean {
   return Buffer.isBuffer(value) && value.length === DIGEST_BYTES;
 }
 
-/** True for a number that may be a count or an id. */
+/** True if a value is a safe integer of 0 or more, as counts and ids are. */
 export function isId(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

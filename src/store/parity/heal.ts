@@ -199,7 +199,7 @@ interface Damage {
   readonly badBlocks: readonly number[];
 }
 
-/** Writes a copy of an object in which damaged blocks are restored. Returns how many could be. */
+/** Writes a copy of an object, with its damaged blocks restored. Returns the number of restored blocks. */
 async function writeHealed(
   { backend, math, breathe }: HealTools,
   name: string,

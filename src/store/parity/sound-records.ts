@@ -14,7 +14,7 @@ export interface SoundRecords {
   readonly ranges: readonly SoundRange[];
   /** End of the sound records that follow one another from the start. */
   readonly wholeBytes: number;
-  /** True if sound records follow after bytes that are none, so that something in between is damaged. */
+  /** True if damaged bytes lie before a sound record, and not only at the end. */
   readonly hasGap: boolean;
 }
 

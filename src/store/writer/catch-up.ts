@@ -7,8 +7,8 @@ import { openParts } from './open-parts.js';
 
 /**
  * Applies the commits that the catalog lacks, and makes the catalog if there is none. Writes nothing to the bucket. If
- * another process of this machine writes to the client, its catalog is as new as it gets. Throws CLIENT_BUSY if that
- * process has no catalog yet, and errors of a bucket.
+ * another process of this machine writes to the client, that process keeps the catalog up to date. Throws CLIENT_BUSY
+ * if it has made no catalog yet, and errors of a bucket.
  */
 export async function catchUp(system: System, directory: ClientDirectory): Promise<void> {
   const isThere = (): boolean => system.files.status(directory.catalogPath) !== undefined;

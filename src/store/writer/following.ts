@@ -111,8 +111,8 @@ export class Following {
   }
 
   /**
-   * Brings a client up to date if that is due. It waits a short time only, and then goes on with what is here; but the
-   * first catalog of a client is waited for. Throws as `refresh` does if nothing is here.
+   * Brings a client up to date if that is due. It waits a short time, and then continues in the background. For a
+   * client without a catalog here, it waits to the end, and throws as `refresh` does.
    */
   async keepUp(client: string): Promise<void> {
     const one = this.of(client);
@@ -130,8 +130,8 @@ export class Following {
   }
 
   /**
-   * Brings the small files of a client here, for somebody who is not logged in. If many names were asked for just now,
-   * and if this one was, what is here counts. Throws errors of a bucket.
+   * Fetches the small files of a client, for a request that is not logged in. Fetches nothing if this client, or many
+   * clients, were requested a moment ago. Throws errors of a bucket.
    */
   async look(client: string): Promise<void> {
     checkClientName(client);

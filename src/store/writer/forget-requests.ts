@@ -28,7 +28,7 @@ const NOTHING: ForgetReport = {
 };
 
 /**
- * Returns what would be forgotten if it were done now, and changes nothing. Throws CATALOG_DAMAGED, DISK_FULL,
+ * Returns the data that would be deleted if the paths were forgotten now. Changes nothing. Throws CATALOG_DAMAGED, DISK_FULL,
  * CLIENT_BUSY.
  */
 export function previewForget(

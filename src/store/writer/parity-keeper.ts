@@ -68,7 +68,7 @@ export class ParityKeeper {
     return this.madeBytes + this.expectedBytes;
   }
 
-  /** Counts the parity of the last pack before it is made, since the client is told how much space is used. */
+  /** Counts the parity of the last pack before it is made, for the report of the used space to the client. */
   expectLast(): void {
     const { point, percent } = this;
     if (this.isOff || point === undefined || !this.packs.has(point.pack)) return;

@@ -1,4 +1,4 @@
-/** Prompts for confirmation before data is deleted for good. */
+/** Prompts for confirmation before data is deleted permanently. */
 import type { BackupSet } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';

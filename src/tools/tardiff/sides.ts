@@ -10,7 +10,7 @@ import { formatTime } from '../shared/units.js';
 
 export type DiffSettings = Settings<'tardiff'>;
 
-/** One of the versions, with its names. */
+/** One of the two versions to compare, and its names in the output. */
 export interface Version {
   readonly side: Side;
   readonly label: string;

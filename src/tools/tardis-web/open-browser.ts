@@ -9,8 +9,8 @@ const OPENER = 'xdg-open';
 const OWNER_ONLY = 0o600;
 
 /**
- * Opens an address that nobody else may see. Every user can see the words of a command, so the browser gets a file that
- * only its user can read, and which leads on. Returns a function that removes the file.
+ * Opens an address that other users must not see. Every user can see the arguments of a command, so the browser gets a
+ * file that only its user can read, and that redirects to the address. Returns a function that removes the file.
  */
 export function openBrowser(url: string, tell: (line: string) => void): () => void {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'tardis-web-'));

@@ -128,7 +128,7 @@ function optionWords(option: string, hasClient: boolean): string[] {
   return [`--${long}=${value}`];
 }
 
-/** Returns the words for the directory of a client, by which the first releases of the predecessor named it. */
+/** Returns the options for `path=STORE/CLIENT`, the form of the first releases of the predecessor. */
 function clientDirectoryWords(place: string): string[] {
   const [, store, client] = /^(.*[^/])\/+([^/]+)\/*$/.exec(place) ?? [];
   if (store === undefined) throw new TardisError('USAGE', 'option "path" needs STORE/CLIENT');

@@ -36,7 +36,7 @@ const MOST_AT_ONCE = 4;
  * memory before they are freed. It is set once all modules are loaded: V8 would refuse their compiled code.
  */
 const HEAP_FLAG = '--heap-growing-percent=20';
-/** How often new and deleted sets are looked for while nobody asks for them. */
+/** Milliseconds between two looks for new and deleted sets while no request causes one. */
 const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
 /** Longest time in which a mount looks whether entries have ACLs: some 300,000 entries. */
@@ -120,7 +120,7 @@ async function decoderOf(system: System, threads: number): Promise<Decoder> {
   return new AsideDecoder(system, Math.min(threads, MOST_AT_ONCE));
 }
 
-/** Returns false if somebody still uses the mount, so that the kernel has not ended it. */
+/** Returns false if a process still uses the mount, so that the kernel has not ended it. */
 async function serve(serving: Serving): Promise<boolean> {
   const { system, settings, lasting, mounted, log, checksAcls } = serving;
   const { history } = lasting;

@@ -47,7 +47,7 @@ function endLate(reply: FastifyReply, bytes: number): void {
   whenClosed(reply, () => clearTimeout(timer));
 }
 
-/** Cuts an answer off once bytes have waited for its reader for `readerMs`, and it has taken none of them. */
+/** Ends an answer if bytes wait for its reader, and the reader has taken none of them for `readerMs`. */
 function endStalled(reply: FastifyReply, readerMs: number): void {
   const raw: unknown = reply.raw;
   const sink = raw instanceof Http2ServerResponse ? raw.stream : reply.raw;

@@ -65,7 +65,7 @@ export class HistoryPool {
     return { ...opened, objects, release: () => this.release(key, pooled) };
   }
 
-  /** Lets the next request of a key open another history. This one is closed once nobody uses it. */
+  /** Lets the next request of a key open another history. This one is closed once no request uses it. */
   retire(key: string, history: History): void {
     const pooled = this.pooled.get(key);
     if (pooled?.opened?.history !== history) return;

@@ -1,12 +1,12 @@
-/** The end of an answer, by which everything that it holds is given back. */
+/** Detects the end of an answer, at which everything that it holds is released. */
 import type { FastifyReply } from 'fastify';
 
 /** Functions that the end of each answer calls. All share one listener, since Node warns of many. */
 const ends = new WeakMap<object, (() => void)[]>();
 
 /**
- * Calls `end` once the answer was sent or its requester went away: at once if that happened before, since the event
- * of it comes only once.
+ * Calls `end` when the answer was sent or its requester has disconnected. Calls it at once if that happened before,
+ * since the event comes only once.
  */
 export function whenClosed({ raw }: Pick<FastifyReply, 'raw'>, end: () => void): void {
   // The answer of HTTP/2 does not tell; its stream does.

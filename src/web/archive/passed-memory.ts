@@ -3,7 +3,7 @@
  * collection, and an archive would fill some hundred megabytes with them.
  */
 
-/** Buffers that are kept while nobody uses them. */
+/** Maximum number of unused buffers that are kept. */
 const MOST_SPARE = 4;
 /** Size of new buffers, unless more is needed: that of a decoded chunk. */
 const USUAL_BYTES = 1 << 20;
@@ -23,7 +23,7 @@ export class PassedMemory {
     return copy;
   }
 
-  /** Takes the memory of bytes that nobody reads any more. */
+  /** Takes back the memory of bytes that are no longer read. */
   takeBack({ buffer }: Buffer): void {
     if (!(buffer instanceof ArrayBuffer) || !this.given.delete(buffer)) return;
     if (this.spare.length < MOST_SPARE) this.spare.push(buffer);

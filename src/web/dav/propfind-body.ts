@@ -1,4 +1,4 @@
-/** The body of PROPFIND (RFC 4918, 9.1): which properties somebody asks for. It is untrusted. */
+/** The body of PROPFIND (RFC 4918, 9.1), which names the requested properties. It is untrusted. */
 import { TardisError } from '../../errors/index.js';
 import { elementsIn, readXml, type XmlElement } from '../../system/xml/index.js';
 
@@ -20,7 +20,7 @@ export type WantedProperties =
 
 type Scope = ReadonlyMap<string, string>;
 
-/** Returns what a body asks for; an empty one asks for all. Throws REQUEST_INVALID. */
+/** Returns the requested properties; an empty body requests all. Throws REQUEST_INVALID. */
 export function propertiesIn(body: Buffer): WantedProperties {
   if (body.length === 0) return { kind: 'all' };
   const root = readXml(body, { maxBytes: MAX_BODY_BYTES, maxDepth: MAX_DEPTH, refused });

@@ -1,7 +1,7 @@
-/** Warnings about answers that nothing proves, as the page is told of them. */
+/** Warnings about answers that nothing proves, as they are sent to the page. */
 import type { History } from '../../history/index.js';
 
-/** Number of the warnings so far; the page asks for them again once it changes. */
+/** Header with the number of warnings so far. If the number changes, the page requests the warnings again. */
 export const DOUBTS_HEADER = 'x-tardis-doubts';
 const MAX_DOUBTS = 100;
 const MAX_CHARS = 1000;

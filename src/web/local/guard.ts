@@ -77,7 +77,7 @@ export function requireOwn({ method, headers }: Asking, hosts: ReadonlySet<strin
   }
 }
 
-/** As `requireOwn`, for the address that is opened from outside, such as from a terminal. */
+/** Throws NOT_PERMITTED unless the request names one of these hosts. For an address opened from outside the page. */
 export function requireHost({ headers: { host = '' } }: Asking, hosts: ReadonlySet<string>): void {
   if (!hosts.has(host)) throw refused('the request is addressed to another host');
 }

@@ -14,7 +14,7 @@ import type { System } from '../../system/index.js';
 /** Logins that are under way. */
 const MAX_OPENING = 8;
 const MAX_OPENING_OF_ONE = 4;
-/** Time after a failure in which nobody tries again. */
+/** Time after a failure in which no request tries again. */
 const AGAIN_MS = 2000;
 /** Seconds after which requesters may ask again. */
 const RETRY_SECONDS = 5;

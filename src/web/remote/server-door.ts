@@ -109,7 +109,7 @@ export class ServerDoor implements Door {
     return bearer;
   }
 
-  /** Asks once more on another connection if the first one ends meanwhile. */
+  /** Runs `use` with a history; again over another connection if the first one ends meanwhile. */
   private async reading<T>(bearer: Bearer, use: (granted: TokenHistory) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       const lease = await this.lease(bearer);

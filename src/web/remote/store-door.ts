@@ -35,7 +35,7 @@ const MAX_REMEMBERED = 1024;
 
 /** Keeps clients of a bucket up to date on this machine. */
 export interface ClientsOfBucket {
-  /** Brings the small files of a client here, for somebody who is not logged in. */
+  /** Fetches the small files of a client, for a request that is not logged in. */
   look(client: string): Promise<void>;
   /** Brings a client up to date if that is due. */
   keepUp(client: string): Promise<void>;
