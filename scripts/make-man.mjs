@@ -15,7 +15,10 @@ const FILES = {
   ],
   tardisd: [
     ['/etc/tardis/tardisd.cfg', 'Configuration, if the file is there and no other is named.'],
-    ['/etc/tardis/tardisd.local.cfg', 'The same of a server that tardis --local starts.'],
+    [
+      '/etc/tardis/tardisd.local.cfg',
+      'Configuration of the server that tardis --local starts, if the file is there.',
+    ],
   ],
   tardisremote: [
     ['/etc/tardis/tardisremote.cfg', 'Configuration, if the file is there and no other is named.'],
@@ -34,11 +37,11 @@ const item = (term, text) => `.TP\n${term}\n${text}`;
 
 /** `-D, --database <dir>` as a term, with the negative that a flag may have. */
 function optionTerm({ flags, negatable }) {
-  const shown = flags.replace(/--/, negatable === true ? '--[no]' : '--');
+  const shown = flags.replace(/--/, negatable === true ? '--[no-]' : '--');
   return shown
     .split(/(?<=,) /)
     .map((flag) => {
-      const [, name, value] = /^((?:--\[no\])?[^\s[]+)(.*)$/.exec(flag.replace(/,$/, ''));
+      const [, name, value] = /^((?:--\[no-\])?[^\s[]+)(.*)$/.exec(flag.replace(/,$/, ''));
       return bold(name) + roff(value);
     })
     .join(', ');
@@ -57,6 +60,8 @@ function settingText(row, tool) {
   const notes = [];
   const shown = defaultOf(row);
   if (shown !== '') notes.push(`default: ${shown}`);
+  if (typeof row.preset === 'string' && row.preset !== '')
+    notes.push(`without a value: ${row.preset}`);
   if (row.variable !== undefined) notes.push(row.variable);
   const serverKey = tool === 'tardisremote' ? (row.remoteKey ?? row.serverKey) : row.serverKey;
   const key = tool in SECTIONS ? serverKey : row.clientKey;

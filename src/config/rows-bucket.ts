@@ -63,7 +63,7 @@ export const BUCKET_ROWS = {
     variable: 'TARDIS_BUCKET_CA',
     clientKey: 'BucketCA',
     serverKey: 'BucketCA',
-    help: 'certificates (PEM) that the endpoint is checked with, instead of those that this machine trusts',
+    help: 'certificates (PEM) of authorities to trust for the endpoint, instead of those that this machine trusts',
     test: 'sonic bucket trusts the given authority, and no other',
   },
   singleWriter: {
@@ -87,7 +87,7 @@ export const BUCKET_ROWS = {
     flags: '--refresh <seconds>',
     clientKey: 'Refresh',
     serverKey: 'Refresh',
-    help: 'with a store in a bucket: how often to look for what other machines have stored since; a look takes two requests',
+    help: 'with a store in a bucket: seconds between two looks for new data of other machines; each look takes two requests',
     test: 'a mount of a bucket shows what another machine stores, after Refresh',
   },
 } as const satisfies SettingTable;

@@ -36,7 +36,7 @@ export const COMPARE_ROWS = {
     flags: '-u, --unified [lines]',
     preset: '3',
     isNumberOrNothing: true,
-    help: 'show differences as a unified diff with this many lines of context (the default, with 3)',
+    help: 'show differences as a unified diff with this many lines of context; this is the default',
     test: SHOWN,
   },
   contextLines: {
@@ -133,7 +133,7 @@ export const COMPARE_ROWS = {
     flags: '--reduce-path [n]',
     preset: 'smart',
     isNumberOrNothing: true,
-    help: 'strip the first n directories from the path to find it in the archive; without n, as few as needed',
+    help: 'strip the first n directories from the path to find it in the archive; smart: as few as needed',
     test: 'a copy at another place is compared by a reduced path',
   },
 } as const satisfies SettingTable;

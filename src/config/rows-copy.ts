@@ -8,7 +8,7 @@ export const COPY_ROWS = {
     tools: ['tardis'],
     flags: '--also-to <dir>',
     clientKey: 'AlsoTo',
-    help: 'with --local: also bring the copy of the client in this store up to date, a directory or s3://BUCKET/PREFIX; may be repeated, and every -D after the first one means it too',
+    help: 'with --local: also back up to this store (a directory or s3://BUCKET/PREFIX), in which the client gets a copy; may be repeated; each -D after the first one does this too',
     test: 'a backup goes to several stores, and files are read once',
   },
   copyTo: {
@@ -22,7 +22,7 @@ export const COPY_ROWS = {
     type: 'text',
     tools: ['sonic copy'],
     flags: '--as <name>',
-    help: 'name of the client in that store, if it is to have another one',
+    help: 'name of the client in that store, if different',
     test: 'a client is copied under another name, and all clients with --all',
   },
   allClients: {

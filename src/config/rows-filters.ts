@@ -7,7 +7,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--filter-file <file>',
     clientKey: 'FilterFile',
-    help: 'exclude what no line of this file accepts; each line is a kind, accept or reject, and a regular expression',
+    help: 'exclude what no line of this file accepts; a line has a kind, the word accept or reject, and a regular expression',
     test: 'a filter file comes from option and key, and excludes what it does not accept',
   },
   makeSampleFilterFile: {
@@ -23,7 +23,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--efilter-file, --crypt-filter-file <file>',
     clientKey: 'CryptFilterFile',
-    help: 'how to encrypt contents: lines of #tag,algorithm, each followed by its filters',
+    help: 'file that chooses how contents are encrypted: lines of #tag,algorithm, each followed by its filters',
     test: 'contents are encrypted by filter file and default, and can be restored in every way',
   },
   defaultCrypt: {

@@ -152,7 +152,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '-V, --versions [which]',
     preset: 'change',
-    help: 'list versions, of directories too: each that differs (change) or whose content does (checksum), the one in each set (all), the newest of each day, week, month or year, the last, or none (default: change for files, none for directories)',
+    help: 'list versions of files and directories: each one that differs (change) or has another content (checksum), one for each set (all), the newest of each day, week, month or year, only the last, or none (default: change for files, none for directories)',
     test: VERSIONS,
   },
   deletions: {

@@ -101,7 +101,7 @@ export const LOGIN_ROWS = {
     default: false,
     tools: CLIENT_TOOLS,
     flags: '--trust-store',
-    help: 'accept and remember a store that has other keys than this machine remembers, no longer encrypts, or is in an older state; an exchanged store then goes unnoticed, and data that an older state lacks is lost',
+    help: 'accept and remember a store that has other keys than this machine remembers, no longer encrypts, or is in an older state; a replaced store is then not noticed, and data that an older state lacks is lost',
     test: 'a client that no longer encrypts is refused until the user trusts it',
   },
   keysFile: {

@@ -31,7 +31,7 @@ export const MOUNT_ROWS = {
     default: false,
     tools: ['tardisfs'],
     flags: '--allow-other',
-    help: 'let all users in; the permissions of each entry then apply to them',
+    help: 'allow access by all users; the permissions of each entry then apply to them',
     test: 'other users see only what the permissions in the set allow',
   },
   defaultPermissions: {
@@ -47,7 +47,7 @@ export const MOUNT_ROWS = {
     default: false,
     tools: ['tardisfs'],
     flags: '--noexec',
-    help: 'do not let programs in the sets be run',
+    help: 'do not allow programs in the sets to run',
     test: 'a store is mounted by a line of fstab, with its options',
   },
 } as const satisfies SettingTable;

@@ -14,7 +14,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic encrypt'],
     flags: '--all',
-    help: 'run all steps; this is always done, and the option exists only because encryptDB had it',
+    help: 'no effect, since all steps always run; accepted as an option of encryptDB',
     test: 'an unencrypted client is encrypted, and then lists and restores as before',
   },
   yes: {
@@ -71,7 +71,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic forget-path'],
     flags: '--list',
-    help: 'list the paths to be forgotten, and when',
+    help: 'list the pending requests, with their paths and dates',
     test: FORGOTTEN,
   },
   undoForgets: {

@@ -29,7 +29,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisremote'],
     flags: '--server <host[:port]>',
     remoteKey: 'Server',
-    help: 'serve the clients of the tardisd on this host (or unix socket path) instead of a store of this machine, to tokens of their accounts',
+    help: 'serve the clients of the tardisd on this host (or unix socket path) instead of a store of this machine; logins need a token of an account',
     test: 'tardisremote serves the clients of a tardisd to their tokens',
   },
   serverCertificate: {
@@ -75,7 +75,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--trusted-proxies <address>',
     serverKey: 'TrustedProxies',
-    help: 'address of a proxy, or block of addresses (10.0.0.0/8), whose X-Forwarded-For says where a request over HTTP comes from; may be repeated',
+    help: 'address of a proxy, or block of addresses (10.0.0.0/8), whose X-Forwarded-For is taken as the origin of a request over HTTP; may be repeated',
     test: 'clients behind a proxy of TrustedProxies are counted one by one',
   },
   compress: {

@@ -38,7 +38,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '--authenticate',
-    help: 'restore only what the seals of an encrypting client prove, and stop at the first entry that they do not prove',
+    help: 'restore only entries that the seals of an encrypting client prove, and stop at the first one that is not proven',
     test: '--authenticate restores what is proven, and stops at anything else',
   },
   allowUnproven: {
@@ -118,7 +118,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '-O, --overwrite [when]',
     preset: 'always',
-    help: 'replace existing files that differ: always; newer or older: only if the version in the set is; never: keep them (without this option they stay, and are reported as errors)',
+    help: 'replace existing files that differ: always, or only if the version in the set is newer or older; never keeps them. Without this option they stay, and are reported as errors',
     test: 'existing files that differ are replaced as --overwrite allows',
   },
   compareContents: {
@@ -126,7 +126,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate', 'tardiff'],
     flags: '--compare-contents',
-    help: 'treat an existing file as unchanged only if its content is the same, whatever its size and times',
+    help: 'compare the contents of existing files, not only size and times, to find those that differ',
     test: '--compare-contents finds a different content even if size and time are equal',
   },
   setTimes: {

@@ -5,9 +5,13 @@ const RULES = 'sonic purge keeps sets by its rules, gives the reasons, and asks 
 const SERVER_RULES =
   'a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request';
 const MOST = 1_000_000;
+/** Help text: the purges that resist a flood of sets. */
+const BY_SERVER = 'if a server purges by its schedule, or for an account without the right purge';
+
 /** Help text: the set that is kept of each period. */
-const ONE_SET =
-  'the newest set (the oldest, if a server purges by its schedule or for an account without the right purge) of each';
+const oneOf = (period: string): string =>
+  `one set of each ${period}, for this many ${period}s: the newest (${BY_SERVER}: the oldest)`;
+
 /** Node.js timers are limited to 24.8 days. */
 const MOST_INTERVAL_SECONDS = 24 * 86_400;
 
@@ -39,7 +43,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--priorities <list>',
     serverKey: 'Priorities',
-    help: 'priorities of the formats and periods, in the same order',
+    help: 'priorities, one for each entry of Formats and of KeepPeriods',
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   keepPeriods: {
@@ -47,20 +51,20 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
-    defaultText: 'of a server without other rules: 0, 180, 30',
-    help: 'days to keep sets of each of these priorities, and of those up to the next one; 0: for ever',
+    defaultText: '0 180 30 for a server without other rules',
+    help: 'days to keep sets, one number for each entry of Priorities; it applies to sets of this priority and above, up to the next higher entry; 0: for ever',
     test: RULES,
   },
   keepLast: count(
     '--keep-last',
     'KeepLast',
-    'this many of the newest sets (one a day, if a server purges by its schedule or for an account without the right purge)',
+    `this many of the newest sets (${BY_SERVER}: at most one of each day)`,
   ),
-  keepHourly: count('--keep-hourly', 'KeepHourly', `${ONE_SET} hour, for this many hours`),
-  keepDaily: count('--keep-daily', 'KeepDaily', `${ONE_SET} day, for this many days`),
-  keepWeekly: count('--keep-weekly', 'KeepWeekly', `${ONE_SET} week, for this many weeks`),
-  keepMonthly: count('--keep-monthly', 'KeepMonthly', `${ONE_SET} month, for this many months`),
-  keepYearly: count('--keep-yearly', 'KeepYearly', `${ONE_SET} year, for this many years`),
+  keepHourly: count('--keep-hourly', 'KeepHourly', oneOf('hour')),
+  keepDaily: count('--keep-daily', 'KeepDaily', oneOf('day')),
+  keepWeekly: count('--keep-weekly', 'KeepWeekly', oneOf('week')),
+  keepMonthly: count('--keep-monthly', 'KeepMonthly', oneOf('month')),
+  keepYearly: count('--keep-yearly', 'KeepYearly', oneOf('year')),
   keepWithin: {
     type: 'text',
     default: '',
@@ -100,7 +104,7 @@ export const RETENTION_ROWS = {
     default: false,
     tools: ['sonic purge'],
     flags: '--preview',
-    help: 'only show for each set why it is kept, or that it would be deleted',
+    help: 'only show which sets would be deleted, and why the others stay',
     test: RULES,
   },
   trustClock: {

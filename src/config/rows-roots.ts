@@ -18,7 +18,7 @@ export const ROOT_ROWS = {
     default: 0,
     tools: ['tardis'],
     flags: '--maxdepth <n>',
-    help: 'do not enter directories this deep, which stay as they were; 0: no limit',
+    help: 'do not enter directories this deep, whose entries stay as in the last set that read them; 0: no limit',
     test: 'directories below the given depth are not entered',
   },
   basePath: {
@@ -27,7 +27,7 @@ export const ROOT_ROWS = {
     default: 'full',
     tools: ['tardis'],
     flags: '--basepath <style>',
-    help: 'store directories under their full paths (full), without the start that all paths share (common), or under their last names only (none)',
+    help: 'store directories under their full paths (full), without the part that all paths begin with (common), or under their last names only (none)',
     test: 'directories are stored under full, shortened or no paths',
   },
   keptAs: {
@@ -36,7 +36,7 @@ export const ROOT_ROWS = {
     tools: ['tardis'],
     flags: '--kept-as <path>',
     clientKey: 'KeptAs',
-    help: 'store the directory under this path; given once for each directory, in the same order',
+    help: 'store a directory under this path; given once for each directory, in their order',
     test: 'directories are stored under the paths given for them',
   },
   trustRoots: {
@@ -44,7 +44,7 @@ export const ROOT_ROWS = {
     default: false,
     tools: ['tardis'],
     flags: '--trust-roots',
-    help: 'back up a directory as it is even if it is empty now or on another device than last time; also directories below it on which something was mounted',
+    help: 'back up a directory even if it is now empty or on another device than at the last backup; also applies to mount points below it',
     test: 'a root that is suddenly empty keeps its entries unless --trust-roots is given',
   },
 } as const satisfies SettingTable;

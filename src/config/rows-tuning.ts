@@ -149,7 +149,7 @@ export const TUNING_ROWS = {
     flags: '--compress-data <codec>',
     clientKey: 'CompressData',
     isTuning: true,
-    help: 'compression of contents',
+    help: 'compression of contents: zstd, zlib, snappy or none',
     test: 'contents are stored with the codec of CompressData',
   },
   compressLevel: {
@@ -197,7 +197,7 @@ export const TUNING_ROWS = {
     flags: '--change-size <size>',
     clientKey: 'ChangeSize',
     isTuning: true,
-    help: 'compress this many bytes of a later backup in this way, and the rest as in a first backup',
+    help: 'compress at most this many bytes of a later backup with ChangeLevel and ChangeFrameSize, and the rest as in a first backup',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   compressMinBytes: {

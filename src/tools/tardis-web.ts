@@ -86,7 +86,7 @@ async function shown(
   tell: (line: string) => void,
 ): Promise<() => void> {
   if (json) print(jsonText({ version: JSON_VERSION, url, port, programKey }));
-  else print(`Open this address; it works once:\n\n    ${url}\n\nCtrl+C ends it.`);
+  else print(`Open this address; it works once:\n\n    ${url}\n\nCtrl-C ends it.`);
   return isOpened ? openBrowser(url, tell) : () => undefined;
 }
 

@@ -74,10 +74,15 @@ test('help says every option, in lines that fit, with its examples behind', (t) 
     t.throws(() => command.parse(['--help'], { from: 'user' }));
     for (const [name, { flags }] of rowsOf(tool)) {
       const long = flags?.split(/[ ,]+/).find((word) => word.startsWith('--'));
-      if (long !== undefined) t.true(told.replaceAll('[no]', '').includes(long), `${tool} ${name}`);
+      if (long !== undefined)
+        t.true(told.replaceAll('[no-]', '').includes(long), `${tool} ${name}`);
     }
     for (const { line } of HELP[tool].examples) t.true(told.includes(`\n  ${line}\n`), line);
     for (const line of helpText(HELP[tool]).split('\n')) t.true(line.length <= 110, line);
+    const options = told.slice(told.indexOf('\nOptions:'), told.indexOf('\nExamples:'));
+    const lines = options.split('\n').filter((line) => line.startsWith('  '));
+    t.true(lines.length > 0);
+    for (const line of lines) t.true(line.length <= 80, `${tool}: ${line}`);
   }
   t.true(sonicHelpText().includes('\n  sonic rebuild '));
 });

@@ -56,7 +56,7 @@ for (const command of COMMANDS) {
       for (const [name, { flags }] of rowsOf(tool)) {
         const long = flags?.split(/[ ,]+/).find((word) => word.startsWith('--'));
         if (long !== undefined)
-          t.true(text.replaceAll('[no]', '').includes(long), `${tool} ${name}`);
+          t.true(text.replaceAll('[no-]', '').includes(long), `${tool} ${name}`);
       }
       for (const { line } of HELP[tool].examples) t.true(text.includes(`\n${line}\n`), line);
     }

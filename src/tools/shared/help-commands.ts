@@ -54,7 +54,7 @@ export const COMMANDS_HELP = {
   tardisremote: {
     summary: 'Serves the clients of a store over HTTP, for reading.',
     about: [
-      'It serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys: data that a client encrypts leaves it still encrypted. With --server it reads through a tardisd, to which it passes tokens on; passwords do not log in then.',
+      'It serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys, so it sends the data of an encrypting client as it is, encrypted. With --server it reads through a tardisd, to which it passes tokens on; passwords do not log in then.',
     ],
     examples: [
       example(
@@ -110,7 +110,7 @@ export const READERS_HELP = {
   lstardis: {
     summary: 'Lists backup sets, a directory as of a set, or all versions of a file.',
     about: [
-      'Without a path, the backup sets are listed, with -l also their roots. A directory above the roots of a set lists those.',
+      'Without a path, the backup sets are listed, with -l also their roots. For a directory above the roots of a set, the roots are listed.',
     ],
     examples: [
       example(`lstardis ${D} -l`, 'the backup sets and their roots'),
@@ -132,14 +132,14 @@ export const READERS_HELP = {
     ],
     notes: [
       'Users other than root see only what the owners and permissions in the set allow.',
-      'Colors are shown on a terminal, unless NO_COLOR is set or TERM is dumb; --color and --nocolor override both.',
+      'Colors are shown on a terminal, unless NO_COLOR is set or TERM is dumb; --color and --no-color override both.',
     ],
   },
   tardisfs: {
     summary: 'Mounts the backup sets of a client as a read-only file system.',
     about: [
-      'The directory has a directory for each set, the link Current to the newest complete one, by-date/YYYY/MM/DD with links to all of them, and versions/PATH with all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
-      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that mean nothing here are accepted. If two paths are given, the first is the source as in /etc/fstab; it names a store if it begins with a slash.',
+      'The mount has a directory for each set, the link Current to the newest complete one, by-date/YYYY/MM/DD with links to all of them, and versions/PATH with all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
+      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source as in /etc/fstab; it names a store if it begins with a slash.',
       'Without -f the command returns once the directory is mounted, or fails. It is unmounted by fusermount3 -u, umount or SIGTERM.',
     ],
     examples: [
@@ -173,7 +173,7 @@ export const READERS_HELP = {
       ),
     ],
     notes: [
-      'It ends with Ctrl+C, and after an hour without a request (--idle-end).',
+      'It ends with Ctrl-C, and after an hour without a request (--idle-end).',
       'Exit status: 0 ended, 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
   },

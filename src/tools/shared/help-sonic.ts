@@ -8,7 +8,7 @@ export const KEYS_HELP = {
     examples: [
       example(`sonic create ${AT} --password`, 'a client that encrypts; asks for the password'),
       example(
-        `sonic create ${AT} --password --nocrypt`,
+        `sonic create ${AT} --password --no-crypt`,
         'a client with a password that does not encrypt',
       ),
       example(
@@ -124,7 +124,7 @@ export const SETS_HELP = {
   'sonic clients': {
     summary: 'list the clients of a store: newest set, protection, and whether it is overdue',
     about: [
-      'A client is overdue if a server with OverdueAfter has found so, or if it exceeds --overdue-after. Through a server, an account with the right admin sees the clients of its owner (.accounts).',
+      'A client is shown as overdue if a server with OverdueAfter has reported it, or if it exceeds --overdue-after. Through a server, an account with the right admin sees the clients of its owner (.accounts).',
     ],
     examples: [
       example(`sonic clients ${D}`, 'all clients'),

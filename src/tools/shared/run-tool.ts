@@ -29,6 +29,7 @@ import {
   programVersion,
 } from '../../system/index.js';
 import { HELP, helpText } from './help.js';
+import { helpLayout } from './help-layout.js';
 import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
 import { requireNode } from './node-version.js';
@@ -136,7 +137,7 @@ export function describeTool(command: Command, name: string, summary: string): C
     .description(summary)
     .version(`${name} ${VERSION}`, '--version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .configureHelp({ optionTerm: (option) => optionTerm(option, command) })
+    .configureHelp(helpLayout(command))
     .showHelpAfterError(false)
     .exitOverride();
 }
@@ -160,13 +161,6 @@ function addFlags(command: Command, name: string, row: SettingRow): void {
   const negative = new Option(`--no${word}, --no-${word}`);
   negative.attributeName = () => name;
   command.addOption(negative.hideHelp()); // shown in the term of the positive option
-}
-
-/** Returns the left column of --help: `--[no]progress` for a flag that can be negated. */
-function optionTerm({ flags, long }: Option, command: Command): string {
-  const word = long?.slice(2) ?? '';
-  const isNegatable = command.options.some((other) => other.long === `--no-${word}`);
-  return isNegatable ? flags.replace(`--${word}`, `--[no]${word}`) : flags;
 }
 
 /** Returns `description (default: …; TARDIS_…; key)`. */

@@ -1,0 +1,36 @@
+/** Layout of the options in --help: their terms, their descriptions, and the lines on which both stand. */
+import { type Command, Help, type HelpConfiguration, type Option } from 'commander';
+
+/** Width of the column of terms. The description of a longer term begins on the next line. */
+const MAX_TERM_CHARS = 31;
+
+const plain = new Help();
+
+/** Returns the functions that lay out the help of a command. */
+export function helpLayout(command: Command): HelpConfiguration {
+  return {
+    optionTerm: (option) => optionTerm(option, command),
+    optionDescription: describe,
+    longestOptionTermLength: (shown, helper) =>
+      Math.min(MAX_TERM_CHARS, plain.longestOptionTermLength(shown, helper)),
+    formatItem: (term, termWidth, text, helper) => {
+      if (term.length <= termWidth)
+        return plain.formatItem.call(helper, term, termWidth, text, helper);
+      const below = plain.formatItem.call(helper, '', termWidth, text, helper);
+      return `  ${term}\n${below}`;
+    },
+  };
+}
+
+/** Returns the left column of --help: `--[no-]progress` for a flag that can be negated. */
+function optionTerm({ flags, long }: Option, command: Command): string {
+  const word = long?.slice(2) ?? '';
+  const isNegatable = command.options.some((other) => other.long === `--no-${word}`);
+  return isNegatable ? flags.replace(`--${word}`, `--[no-]${word}`) : flags;
+}
+
+/** Returns the help of an option, with the value that it has if the command line gives it none. */
+function describe({ description, presetArg }: Option): string {
+  const preset = typeof presetArg === 'string' ? presetArg : '';
+  return preset === '' ? description : `${description} (without a value: ${preset})`;
+}
