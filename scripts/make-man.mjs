@@ -162,8 +162,8 @@ function description(command) {
     roff(summary),
     ...about.map(paragraph),
     paragraph(
-      '--explain-config prints each setting with its value and where that was given, and does nothing else. ' +
-        'Options come before the configuration file, that before the environment, that before system.defaults.',
+      '--explain-config prints each setting with its value and where it was given, and does nothing else. ' +
+        'An option takes precedence over the configuration file, the file over the environment, and the environment over system.defaults.',
     ),
   ];
 }

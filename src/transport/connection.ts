@@ -232,7 +232,7 @@ export class Connection {
   /** Adds to a failed login over a network the causes other than a wrong password. */
   private explained(error: TardisError): TardisError {
     if (error.code !== 'LOGIN_FAILED' || this.channel.kind === 'unix') return error;
-    const what = `${error.message}; where both are right, somebody may be between you and the server, or its store has lost the keys of the client (its log says so)`;
+    const what = `${error.message}; if both are right, an attacker may be between you and the server, or the store has lost the keys of the client (see the log of the server)`;
     return new TardisError(error.code, what, error.context);
   }
 

@@ -118,7 +118,7 @@ test('a client that no longer encrypts is refused until the user trusts it', asy
   const made = await run('tardis', [...place, ...password, '--local', '--create', source]);
   t.regex(
     made.stderr,
-    /made with the key id ([0-9a-f]{8} ?){4}.*Without the password nobody can restore it/,
+    /created with the key id ([0-9a-f]{8} ?){4}.*Without the password nobody can restore it/,
   );
   const planted = at('planted');
   await succeed('tardis', ['-D', planted, '-C', 'me', '--local', '--create', source]);
@@ -164,7 +164,7 @@ test('new keys that name the remembered ones are accepted, and so is a client th
   t.is(rekeyed.status, 0, rekeyed.stderr);
   const next = await run('tardis', [...place, ...password, '--local', source]);
   t.is(next.status, 0, next.stderr);
-  t.regex(next.stderr, /new keys in the place of those .*: key id .*print the keys/);
+  t.regex(next.stderr, /new keys, which replace those .*key id is .*print the keys/);
   fs.rmSync(path.join(store, 'me'), { recursive: true });
   const again = await run('tardis', [...place, ...password, '--local', '--create', source]);
   t.is(again.status, 0, again.stderr);

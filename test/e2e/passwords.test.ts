@@ -194,7 +194,10 @@ test('a wrong password speaks of somebody between only where there is a network'
   try {
     const far = await run('lstardis', [...server.clientArgs, '-C', 'me', wrong]);
     t.is(far.status, 12);
-    t.regex(far.stderr, /password is wrong, or the server has no client.* somebody may be between/);
+    t.regex(
+      far.stderr,
+      /password is wrong, or the server has no client.* an attacker may be between/,
+    );
   } finally {
     await server.stop();
   }

@@ -125,7 +125,7 @@ test('a new client is refused unless AllowNewHosts', async (t) => {
   const args = ['-D', store, '--insecure-tcp', '--port', '0', '-v'];
   const strict = await started(t, args, saysSo);
   const refused = await run('tardis', ['--create', ...to(portIn(strict.stderr)), source]);
-  t.regex(refused.stderr, /lets no session create its client.*NOT_PERMITTED/);
+  t.regex(refused.stderr, /lets no session create a client.*NOT_PERMITTED/);
   const config = written('cfg', '[Tardis]\nAllowNewHosts = True\n');
   const open = await started(t, [...args, '--config', config], saysSo);
   await backup(['--create', ...to(portIn(open.stderr)), source]);

@@ -50,13 +50,13 @@ const command = (line: string, answers: RegExp, status = 0): Step => ({
 
 export const TOUR: readonly Step[] = [
   say(
-    'A client is one machine in a store. With a password it encrypts all its data, names too. Keep the file with the password private.',
+    'A client is one machine in a store. A client with a password encrypts all its data, names too. Keep the file with the password private.',
     'A client',
   ),
   file('password', 'four quiet otters juggle turnips\n'),
   command('sonic create -D store -C laptop -F password', /The client "laptop" is ready/),
   say(
-    'A section of a configuration file names the directories to back up. `npm run install:system` installs a timer that runs `tardis --config /etc/tardis/tardis.cfg` once a day; here it is run by hand.',
+    'A section of a configuration file names the directories to back up. `npm run install:system` installs a timer that runs `tardis --config /etc/tardis/tardis.cfg` once a day; here, `tardis` is run by hand.',
     'The first backup, and every later one',
   ),
   file(
@@ -84,6 +84,7 @@ export const TOUR: readonly Step[] = [
     /-the turnips are ripe\.\n\+the turnips are gone\./,
     1,
   ),
+  say('The letter is restored into another directory, and set 2 is compared with the disk:'),
   command('regenerate --config laptop.cfg -b first -o found papers/letter.txt', /1 file/),
   {
     kind: 'run',
@@ -92,7 +93,7 @@ export const TOUR: readonly Step[] = [
     answers: /letter\.txt/,
   },
   say(
-    'All sets can be mounted as a directory, for any program: each set under its name, and each version of a file. The mount is read-only, and needs FUSE.',
+    '`tardisfs` mounts all sets as a directory, for any program. The directory has each set under its name, and each version of a file below `versions`. The mount is read-only, and needs FUSE.',
     'The past as a directory',
   ),
   { kind: 'mount', line: 'tardisfs --config laptop.cfg past' },
@@ -110,7 +111,7 @@ export const TOUR: readonly Step[] = [
   },
   { kind: 'unmount', place: 'past' },
   say(
-    'The browser shows them too, and they are decrypted on this machine: a calendar, search over all sets, versions side by side, restores in place. Without the two options the command opens the browser itself, and ends after an hour without a request.',
+    '`tardis-web` shows the sets in the browser: a calendar, a search over all sets, versions side by side, restores in place. Encrypted data is decrypted on this machine. Without the two options, the command opens the browser itself, and ends after an hour without a request.',
     'In the browser',
   ),
   command(
@@ -131,7 +132,7 @@ export const TOUR: readonly Step[] = [
     '[Tardis]\nClient = laptop\nDatabase = store\nPasswordFile = new password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
   ),
   say(
-    'First a preview of the sets to delete, with the reasons to keep the others. Then the deletion.',
+    'A locked set cannot be deleted. The preview lists the sets that the rules delete, and the reasons to keep the others. The last command deletes.',
     'Old sets',
   ),
   command('sonic lock --config laptop.cfg first', /1 backup set of "laptop" locked/),

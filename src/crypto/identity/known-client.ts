@@ -37,7 +37,7 @@ interface Remembered {
 const FORM = 1;
 const KEY_ID = /^[0-9a-f]{32}$/;
 const PRINT_KEYS = 'print the keys with `sonic keys --pdf FILE`';
-const KEEP_PASSWORD = `Without the password nobody can restore it: keep it safe, and ${PRINT_KEYS}.`;
+const KEEP_PASSWORD = `Without the password nobody can restore it: keep the password safe, and ${PRINT_KEYS}.`;
 
 export class KnownClient {
   private readonly at: ClientPlace;
@@ -55,11 +55,11 @@ export class KnownClient {
     this.write(id);
     if (typeof former === 'string') {
       this.say(
-        `this machine remembered another client here, with the key id ${shownKeyId(former)}: if you did not remove it, the store was exchanged`,
+        `this machine remembered another client here, with the key id ${shownKeyId(former)}: if you did not remove it, the store was replaced`,
       );
     }
     if (id === null) return;
-    this.say(`made with the key id ${shownKeyId(id)}. ${KEEP_PASSWORD}`);
+    this.say(`created with the key id ${shownKeyId(id)}. ${KEEP_PASSWORD}`);
   }
 
   /**
@@ -98,7 +98,7 @@ export class KnownClient {
     const id = idOf(record);
     if (this.trustsChange || this.read().every((known) => known === null || known === id))
       return undefined;
-    return `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers: with the password it shows whether they took the place of those`;
+    return `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers: the password is needed to check whether they replaced those`;
   }
 
   /** True if this machine remembers keys of the client. Throws MEMORY_DAMAGED. */
@@ -143,15 +143,15 @@ export class KnownClient {
     keys: readonly MasterKey[],
   ): string {
     const shown = shownKeyId(id);
-    const sheet = 'Compare it with your printed sheet.';
-    if (known.length === 0) return `first time on this machine: key id ${shown}. ${sheet}`;
+    const sheet = 'Compare it with your printed sheet, if you have one.';
+    if (known.length === 0) return `first time on this machine; its key id is ${shown}. ${sheet}`;
     if (known.every((one) => one === null)) {
-      return `it encrypts now: key id ${shown}. ${KEEP_PASSWORD}`;
+      return `encrypts now; its key id is ${shown}. ${KEEP_PASSWORD}`;
     }
     const former = shownFormerIds(keys);
     const isNext = known.every((one) => one === id || (one !== null && former.includes(one)));
-    if (!isNext) return `new keys: key id ${shown}. ${sheet}`;
-    return `new keys in the place of those that this machine knew: key id ${shown}. Sheets and key files of the former ones open nothing here any more: ${PRINT_KEYS}.`;
+    if (!isNext) return `has new keys; the key id is ${shown}. ${sheet}`;
+    return `has new keys, which replace those that this machine knew; the key id is ${shown}. Sheets and key files of the old keys no longer open this client: ${PRINT_KEYS}.`;
   }
 
   /** Compares a client that does not encrypt with the remembered identity, and remembers it. Throws ENCRYPTION_GONE. */
@@ -160,7 +160,7 @@ export class KnownClient {
     const keys = this.keysIn(known);
     if (known.length === this.at.places.length && keys === undefined) return;
     this.write(null);
-    if (keys !== undefined) this.say('it does not encrypt any more');
+    if (keys !== undefined) this.say('no longer encrypts');
   }
 
   /**

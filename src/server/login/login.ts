@@ -190,8 +190,8 @@ export class LoginService {
     if (!allowCreate) {
       throw new TardisError(
         'NOT_PERMITTED',
-        'this server lets no session create its client: `sonic create -C NAME --password` on its machine makes it, ' +
-          'and then --create is left out; or AllowNewHosts of the server lets new clients in',
+        'this server lets no session create a client: create it with `sonic create -C NAME --password` on the ' +
+          "server's machine, and omit --create; or set AllowNewHosts at the server",
       );
     }
     if (keys.length === 0 && requirePassword) {

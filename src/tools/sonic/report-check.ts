@@ -226,7 +226,9 @@ export function printText(
   if (!isDamaged(result) && records === 0) {
     print('There is no backup: none was made yet, or all data of the client is gone.');
   } else if (!isDamaged(result)) {
-    print(data.kind === 'none' ? 'No damage found; contents were not read.' : 'No damage found.');
+    print(
+      data.kind === 'none' ? 'No damage found; stored contents were not read.' : 'No damage found.',
+    );
   } else printDamage(options, result);
   if (result.cleared > 0) {
     print(
