@@ -20,8 +20,9 @@ export class SessionLine {
   private connection: Connection | undefined;
   /** Ticket of the session; empty until the first welcome. */
   private ticket = NO_TICKET;
-  /** Number of answers handled so far, and the part of them that is not acknowledged yet. */
+  /** Number of answers handled so far. */
   private handled = 0;
+  /** Number of handled answers that are not acknowledged yet. */
   private unacknowledged = 0;
   private unacknowledgedBytes = 0;
   private readonly sender: Sender;

@@ -1,6 +1,6 @@
 /**
- * An estimate of how hard a password is to guess, shown when a password is set; it refuses none. It is based on what
- * attackers try first: common words, rows of the keyboard, sequences, repetitions, years.
+ * Estimates how hard a password is to guess. Shown when a password is set; no password is refused. The estimate is
+ * based on the guesses that attackers try first: common words, rows of the keyboard, sequences, repetitions, years.
  */
 export interface Strength {
   /** Binary logarithm of the number of guesses needed. */

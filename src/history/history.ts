@@ -101,7 +101,7 @@ export interface History {
   sets(): Promise<BackupSet[]>;
   /** Returns a set by number or name; without a text, the newest complete set. Throws NO_SUCH_SET. */
   findSet(text: string | undefined): Promise<BackupSet>;
-  /** Returns the roots of a set. A number of no set has none, or throws NO_SUCH_SET where sets are proven. */
+  /** Returns the roots of a set. For an unknown set, returns nothing; throws NO_SUCH_SET if sets are proven. */
   roots(set: SetNumber): Promise<RootRecord[]>;
   /**
    * Returns the seals of at most `limit` directories of a set with ids after `after`, and the seal of the set, if

@@ -97,7 +97,7 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Returns the clients of a store on this machine. Through a server, only the one that is open can be looked at. */
+/** Returns the clients of a store on this machine. Through a server, returns only the open client. */
 async function overview(
   system: System,
   settings: WebSettings,

@@ -120,7 +120,7 @@ class HttpsConnection implements ClientLine {
     session.on('error', (error: Error) => lost(error.message)());
     session.on('goaway', lost('the server ends the connection'));
     session.on('close', lost('the connection was lost'));
-    // An idle connection stays, as of a mount that nobody looks into.
+    // An idle connection stays, for example that of an unused mount.
     this.pinger = setInterval(() => session.ping(() => undefined), PING_MS);
     this.pinger.unref();
   }

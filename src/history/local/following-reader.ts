@@ -11,7 +11,7 @@ const MAX_MISSED = 4096;
 
 export class FollowingReader implements ObjectReader {
   private following: Promise<void> | undefined;
-  /** Packs after whose loss the catalog was brought up to date: nothing more is to be expected of them. */
+  /** Missing packs for which the catalog was already brought up to date; this is done once for each. */
   private readonly missed = new Set<string>();
   private readonly reader: ObjectReader;
   private readonly follow: () => Promise<void>;

@@ -193,8 +193,8 @@ class LocalHistory implements History {
   }
 
   /**
-   * Returns the catalog, inside a read transaction of one slice at most. There is none if `sliceMs` is 0, or while this
-   * thread writes.
+   * Returns the catalog, inside a read transaction of one slice at most. There is no transaction if `sliceMs` is 0, or
+   * while this thread writes.
    */
   private reading(): Catalog {
     if (this.sliceMs === 0 || this.writers > 0) {

@@ -97,7 +97,7 @@ async function inPieces(
   return done;
 }
 
-/** Returns the methods of a backend's log, for a backend that stands in its place. */
+/** Returns the methods of a backend's log, for a backend that wraps it. */
 export function logOf(log: CommitLog): CommitLog {
   return {
     commitObject: (commit) => log.commitObject(commit),

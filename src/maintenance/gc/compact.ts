@@ -198,7 +198,7 @@ class Compaction {
 
   /**
    * Moves the needed records of a pack in pieces that fit, from its end, and truncates the pack after each
-   * piece. Returns false if a record is larger than the free space, or if truncating frees none.
+   * piece. Returns false if a record is larger than the free space, or if truncating frees no space.
    */
   private async moveInPieces(use: PackUse): Promise<boolean> {
     const { store, options } = this;

@@ -43,8 +43,8 @@ export class Headroom {
   }
 
   /**
-   * True if space is so short that no backup begins, or soon none will. Once true, it stays so until there is room
-   * for a backup, too.
+   * True if less space is free than a backup needs to begin. Once true, it stays true until RELIEF times as much
+   * space is free.
    */
   get isShort(): boolean {
     const enoughBytes = this.wish.wantedFreeBytes * (this.wasShort ? RELIEF : 1);

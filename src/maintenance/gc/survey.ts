@@ -14,7 +14,7 @@ import {
 /** Rows in one slice. */
 const SLICE_ROWS = 4096;
 
-/** Lets other work run, or throws if this work is to be abandoned. */
+/** Lets other work run. Throws if this work must end. */
 export type Breathe = () => Promise<void>;
 
 export interface Needed {

@@ -24,7 +24,7 @@ export interface ClientStanding {
   /** The newest complete set; undefined if there is none. */
   readonly newest: GoodSet | undefined;
   readonly completeSets: number;
-  /** Present only if requested, since it needs a look at each pack and content. */
+  /** Present only if requested, since each pack and content must be examined for it. */
   readonly figures: StoreFigures | undefined;
 }
 

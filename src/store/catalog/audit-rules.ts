@@ -98,7 +98,7 @@ export function inconsistenciesIn(database: SqlDatabase): Inconsistency[] {
 const DIGEST_OF = (schema: string): string =>
   `(SELECT digest FROM ${schema}.contents c WHERE c.content_id = e.content_id)`;
 
-/** Flags that may change without a new version. They only affect how the next backup looks at a file. */
+/** Flags that may change without a new version. They only affect whether the next backup reads a file. */
 const PASSING_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
 
 /**

@@ -57,7 +57,7 @@ export interface RecoveryReport {
   readonly isMetadataLost: boolean;
   readonly counters: Counters;
   readonly point: CommitPoint;
-  /** The commit of the newest image in the packs; 0 if there is none, or if none was looked for. */
+  /** The commit of the newest image in the packs; 0 if there is none, or if no image was searched for. */
   readonly imageCommit: number;
   /** The highest pack number in use, committed or not. */
   readonly lastPack: number;

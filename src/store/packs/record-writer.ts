@@ -58,7 +58,7 @@ export interface RecordWriter {
    * Throws STORE_TAKEN.
    */
   claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined>;
-  /** Frees the space of what no commit covers, as far as possible. Never throws. */
+  /** Frees the space of data that no commit covers, as far as possible. Never throws. */
   giveUp(): void;
   close(): void;
 }

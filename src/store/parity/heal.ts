@@ -70,8 +70,8 @@ export async function examine({ backend, breathe }: HealTools, name: string): Pr
 }
 
 /**
- * True if the records show damage. Without parity, bytes at the end of a file that are no records may be what an
- * interrupted session left, unless nothing at all is a record. With it, the protected bytes were records once.
+ * True if the records show damage. With parity, all protected bytes must be sound records. Without it, bytes at the
+ * end of a file may be the rest of an interrupted session, so they are no damage if a sound record precedes them.
  */
 function isDamaged(
   { hasGap, wholeBytes }: SoundRecords,

@@ -19,7 +19,7 @@ export const CACHE_UMASK = 0o077;
 
 /** Longest time for which a request waits for news that it can do without. */
 const MAX_WAIT_MS = 2000;
-/** Least time between two looks of one client that missing packs cause. */
+/** Least time between two checks for new commits of one client that missing packs cause. */
 const LEAST_MS = 2000;
 /** Most clients that are remembered; strangers may ask for any name. */
 const MAX_REMEMBERED = 1024;
@@ -48,7 +48,7 @@ export interface FollowingOptions {
   readonly system: System;
   readonly access: BucketAccess;
   readonly catalogFile: string;
-  /** Time after a look when a client is looked at again. */
+  /** Least time between two checks for new commits of one client. */
   readonly everyMs: number;
   /** Prints that the bucket cannot be read, and that it can be read again. */
   readonly tell: (line: string) => void;
@@ -57,12 +57,13 @@ export interface FollowingOptions {
 }
 
 interface Followed {
-  /** The look that is under way. */
+  /** The check for new commits that is in progress. */
   running: Promise<void> | undefined;
-  /** The transfer of small files that is under way. */
+  /** The transfer of small files that is in progress. */
   fetching: Promise<void> | undefined;
-  /** The end of the last look, and of the last transfer. */
+  /** Time at which the last check for new commits ended. */
   lookedMs: number;
+  /** Time at which the last transfer of small files ended. */
   fetchedMs: number;
 }
 

@@ -36,10 +36,10 @@ const MOST_AT_ONCE = 4;
  * memory before they are freed. It is set once all modules are loaded: V8 would refuse their compiled code.
  */
 const HEAP_FLAG = '--heap-growing-percent=20';
-/** Milliseconds between two looks for new and deleted sets while no request causes one. */
+/** Interval at which new and deleted sets are searched for while no request does so. */
 const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
-/** Longest time in which a mount looks whether entries have ACLs: some 300,000 entries. */
+/** Longest time for which a mount examines whether entries have ACLs: some 300,000 entries. */
 const MAX_ACLS_MS = 100;
 const MS = 1000;
 /** Longest wait for the end of a mount that is in use when it is taken away. */

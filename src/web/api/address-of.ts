@@ -3,7 +3,7 @@ import net from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { addressGroup } from '../../system/index.js';
 
-/** A request, as far as it shows where it comes from. */
+/** The parts of a request that show its origin. */
 export type Requester = Pick<FastifyRequest, 'raw'> & { readonly ip?: string };
 
 /**

@@ -1,4 +1,4 @@
-/** The ends of answers: one that breaks off never looks complete, and none waits for its reader without a bound. */
+/** Ends answers: an answer that breaks off never looks complete, and every wait for a reader is bounded. */
 import { constants, Http2ServerResponse } from 'node:http2';
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
@@ -8,7 +8,7 @@ import { whenClosed } from './when-closed.js';
 const LEAST_PATIENCE_MS = 60_000;
 const LEAST_BYTES_PER_MS = 16;
 const MAX_TIMER_MS: number = 2 ** 31 - 1;
-/** How often a reader is looked at within its time. */
+/** Number of checks of a reader within its time limit. */
 const LOOKS = 6;
 
 /**

@@ -61,7 +61,7 @@ const MAX_BODY_BYTES: number = 64 << 10;
 const MAX_PARAMETER_CHARS = 1024;
 /** Time within which a whole request must have come. */
 const REQUEST_TIMEOUT_MS = 30_000;
-/** How often the time of requests is looked at. */
+/** Interval at which the time limits of requests are checked. */
 const CHECK_MS = 5000;
 /** Time that open answers have to end when an app closes. */
 const CLOSING_MS = 2000;

@@ -14,9 +14,9 @@ import {
 import { DeletedPage, DeletedQuery } from './schemas.js';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
-/** Deleted names of a page; each takes a look into the catalog. */
+/** Maximum number of deleted names of a page; each needs a query of the catalog. */
 const MAX_DELETED = 500;
-/** Versions that are looked through for one page. */
+/** Maximum number of versions that are examined for one page. */
 const MAX_VERSIONS = 100_000;
 
 interface LastSeen {

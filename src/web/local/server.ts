@@ -29,7 +29,7 @@ const LOOPBACK = '127.0.0.1';
 const ENTER = '/enter';
 const COOKIE = 'tardis-web';
 const LABEL_BYTES = 8;
-/** How often the door looks whether it is idle. */
+/** Interval at which the server checks whether it is idle. */
 const MAX_LOOK_MS = 10_000;
 
 export interface LocalServerOptions {

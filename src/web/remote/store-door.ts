@@ -1,6 +1,6 @@
 /**
- * The door of a server: clients of a store on this machine, to those who log in by password or token. It has no keys.
- * Rights are read again every two seconds, so that a revoked one soon ends.
+ * Serves clients of a store on this machine to logins by password or token. It has no keys. Rights are read again
+ * every two seconds, so that a revoked right soon ends.
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * Limits on wrong tokens. Failures count for an address, in a minute. A token that was right before is looked at in any
+ * Limits on wrong tokens. Failures count for an address, in a minute. A token that was right before is checked in any
  * case: failures of others do not stop it.
  */
 import { TardisError } from '../../errors/index.js';
