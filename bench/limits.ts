@@ -5,7 +5,7 @@ import { median, type FigureTable, type Question } from './figures.js';
 import { measure, type Command } from './measure.js';
 import type { Workplace } from './workplace.js';
 
-/** Most rounds: programs that do one thing vary little. */
+/** Maximum number of rounds: programs that do one thing vary little. */
 const ROUNDS_MAX = 3;
 const OURS = 'tardis';
 

@@ -17,7 +17,7 @@ import type { Workplace } from './workplace.js';
 const RATIO_LIMIT = 1.1;
 /** A value is taken if it takes at most this part of the time of `auto`: less is noise. */
 const GAIN_LEAST = 0.97;
-/** Most workers that are tried. */
+/** Maximum number of workers that are tried. */
 const WORKERS_MAX = 16;
 
 /** A setting of `[Pipeline]` and a value of it. */

@@ -128,7 +128,7 @@ class JobBuilder {
     return this.bytes >= JOB_BYTES || this.files.length >= JOB_FILES;
   }
 
-  /** True if these pieces begin in the record that was added last. An empty file begins in none. */
+  /** True if these pieces begin in the record that was added last. An empty file begins in no record. */
   endsWith([first]: readonly ContentPiece[]): boolean {
     const last = this.records.at(-1);
     if (first === undefined || last === undefined) return false;

@@ -30,7 +30,9 @@ import { settledHead } from './settled.js';
 import type { GcOutcome } from './gc-scheduler.js';
 import type { SessionOutcome } from './monitor/monitor.js';
 
-/** Most bytes of answers that a client has not acknowledged, or not read; beyond that, its messages wait. */
+/**
+ * Maximum number of bytes of answers that a client has not acknowledged, or not read; beyond that, its messages wait.
+ */
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
 

@@ -33,7 +33,7 @@ import { SOFTWARE } from './software.js';
 
 /** Errors of a connection after which its client may return. */
 const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIMED_OUT']);
-/** Most messages that may wait while a client is opened. */
+/** Maximum number of messages that may wait while a client is opened. */
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const MAX_EARLY_MESSAGES = 64;
 const MAX_EARLY_BYTES = 64 << 10;

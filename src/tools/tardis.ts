@@ -108,8 +108,8 @@ function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Fo
 
 /**
  * Returns the parameters of the local server. Store and profile are passed only if our command line or configuration
- * file named them. Otherwise the server's own file would lose its precedence over the environment, which the server
- * inherits.
+ * file named them. Values of the environment are not passed: the server inherits the environment, over which its own
+ * file takes precedence.
  */
 function localServer(
   settings: Settings<'tardis'>,

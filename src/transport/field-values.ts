@@ -3,7 +3,7 @@ import type { FieldKind, Fields, PlainKind } from './message-row.js';
 
 const MAX_LIST_ITEMS = 1 << 20;
 const MAX_COUNTS = 64;
-/** Most characters of a `line`. */
+/** Maximum number of characters of a `line`. */
 export const MAX_LINE_CHARS = 4096;
 
 /** Stands for a value that is not of its kind. */

@@ -9,7 +9,7 @@ import { addressGroup } from '../system/index.js';
 export interface GateLimits {
   /** Milliseconds from the accepted connection to its login. */
   readonly deadlineMs: number;
-  /** Most connections without a login, in total and from one address. */
+  /** Maximum number of connections without a login, in total and from one address. */
   readonly maxWaiting: number;
   readonly maxPerAddress: number;
 }

@@ -27,7 +27,7 @@ export type ClientLine = Pick<
   'channel' | 'closed' | 'owes' | 'onMessage' | 'send' | 'sendEncoded' | 'fail' | 'leave'
 >;
 
-/** Where the interface is below the address, and the client that is asked about. */
+/** The path of the interface below the address, and the client to read. */
 export interface WebPlace {
   /** Path of the interface in the URL, without a slash at its end. */
   readonly prefix: string;

@@ -330,7 +330,7 @@ export function isBackupAnswer(name: MessageName): name is BackupAnswer {
 export const Purpose = Object.freeze({ backup: 'backup', read: 'read' });
 export type PurposeName = (typeof Purpose)[keyof typeof Purpose];
 
-/** Most user and group names that a session may send; the longest name is `MAX_OWNER_NAME_BYTES`. */
+/** Maximum number of user and group names that a session may send; the longest name is `MAX_OWNER_NAME_BYTES`. */
 export const MAX_OWNERS: number = 1 << 16;
 export const MAX_OWNER_NAME_BYTES = 256;
 
@@ -339,7 +339,7 @@ export const MAX_OWNER_NAME_BYTES = 256;
  */
 export const BasisWish = Object.freeze({ nothing: 0, sample: 1, signature: 2 });
 
-/** Most bases that a session may have open; further files are sent whole. */
+/** Maximum number of bases that a session may have open; further files are sent whole. */
 export const MAX_OPEN_BASES = 4096;
 
 /** Answers to a query for one digest. */

@@ -6,7 +6,7 @@
 import { rateAt, type RatePeriod } from '../config/index.js';
 import type { Clock } from '../system/index.js';
 
-/** Most that may be sent at once after a pause, in seconds of the rate. */
+/** Maximum amount that may be sent at once after a pause, in seconds of the rate. */
 const BURST_SECONDS = 0.25;
 const MIN_BURST_BYTES = 16 << 10;
 /** The rate is looked up again at least this often. */

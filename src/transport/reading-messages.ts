@@ -13,9 +13,9 @@ export const PIECE_NUMBERS = 6;
 
 /** Bytes of answers that a server sends before the reader acknowledges some by `taken`. */
 export const READING_CREDIT_BYTES: number = 16 * MIB;
-/** Most questions that may wait for their answers. */
+/** Maximum number of questions that may wait for their answers. */
 export const MAX_QUESTIONS = 1024;
-/** Most bytes that one question may request. */
+/** Maximum number of bytes that one question may request. */
 export const MAX_READ_BYTES: number = 2 * MIB;
 export const MAX_PAGE_ENTRIES = 4096;
 export const MAX_LOCATED = 4096;

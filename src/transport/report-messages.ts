@@ -1,7 +1,7 @@
 /** Rows of the message table for reports on a client's history, and for settings stored with a client. */
 import { answers, asks, KIB, MIB } from './message-row.js';
 
-/** Most directories whose paths one question may request. */
+/** Maximum number of directories whose paths one question may request. */
 export const MAX_DIRECTORY_PATHS = 4096;
 
 export const REPORT_MESSAGES = {

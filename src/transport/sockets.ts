@@ -24,7 +24,7 @@ const MAX_MESSAGE_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
 const BACKLOG_CONNECTIONS = 128;
 const HTTP_HEAD_BYTES = 8 << 10;
-/** Most bytes received before the login: greeting, proof, a small first message. */
+/** Maximum number of bytes received before the login: greeting, proof, a small first message. */
 const MAX_STRANGER_BYTES = 4 << 10;
 /** Label from which both ends of a TLS connection derive the same keying material; a relay between them cannot. */
 const EXPORTER_LABEL = 'EXPORTER-tardis-login';

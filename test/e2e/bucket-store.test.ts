@@ -225,7 +225,7 @@ test('clients are copied from a directory to a bucket and back, and copies are b
   t.is((await lab.sets('two', ['--password-file', next])).length, 1);
 });
 
-/** Most requests of one backup. */
+/** Maximum number of requests of one backup. */
 const MOST_REQUESTS = 24;
 
 interface Moment {

@@ -26,7 +26,7 @@ import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/i
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 import { RemoteReports } from './remote-reports.js';
 
-/** Most notes or owners of a set that are read. */
+/** Maximum number of notes or owners of a set that are read. */
 const MAX_LISTED = 1 << 22;
 
 type ListingPage = Parameters<History['list']>[0];

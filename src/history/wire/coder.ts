@@ -2,9 +2,9 @@
 import { TardisError } from '../../errors/index.js';
 import type { AnswerTo, Body, MessageName, QuestionName } from '../../transport/index.js';
 
-/** Most roots, notes, owners or seals in one answer. */
+/** Maximum number of roots, notes, owners or seals in one answer. */
 export const PAGE_ITEMS = 16_384;
-/** Most bytes of rows or paths in one answer, unless a single one is larger. */
+/** Maximum number of bytes of rows or paths in one answer, unless a single one is larger. */
 export const PAGE_BYTES = 4 << 20;
 
 /** `Context` is the request, for answers: it limits what they may contain. */

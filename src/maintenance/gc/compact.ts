@@ -19,7 +19,7 @@ import { measureRecords } from './survey.js';
 const SLICE_ROWS = 2048;
 /** If space is short, a pack is rewritten if at least this share of it is unneeded. */
 const LEAST_WASTE_RATIO = 0.01;
-/** Most bytes moved at once from the end of a pack that does not fit as a whole. */
+/** Maximum number of bytes moved at once from the end of a pack that does not fit as a whole. */
 const MAX_PIECE_BYTES = 64 << 20;
 /** Divisor of the available space for the size of the first piece. If truncating frees nothing, no more is lost. */
 const FIRST_PIECE_PART = 8;

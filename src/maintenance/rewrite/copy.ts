@@ -38,7 +38,7 @@ import { NewKeys } from './new-keys.js';
 import { OldGeneration } from './old-generation.js';
 
 const SNAPSHOT_FILE = 'copy.db';
-/** How often a copy begins again because garbage collection or a rebuild has moved data of the source. */
+/** Maximum number of times that a copy begins again because garbage collection or a rebuild has moved its source. */
 const MAX_ROUNDS = 5;
 const PAGE_CONTENTS = 512;
 

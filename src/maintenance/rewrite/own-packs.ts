@@ -6,7 +6,7 @@ import { TardisError } from '../../errors/index.js';
 import { type ClientDirectory, mediumOf, PACKS_PREFIX, strangePacks } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 
-/** Most files that an error names. */
+/** Maximum number of files that an error names. */
 const MOST_NAMED = 16;
 
 /** Throws PACKS_STRANGE if files lie in the place of packs that are not packs of the client. */

@@ -40,7 +40,7 @@ import { WaitingRows } from './waiting-rows.js';
 
 /** Longest reason of a note. A sealed reason is longer than its plain text. */
 const MAX_REASON_CHARS = 128;
-/** Most digests that may be in flight in one session. */
+/** Maximum number of digests that may be in flight in one session. */
 const MAX_COMING_DIGESTS = 1 << 20;
 
 export class Ingest {

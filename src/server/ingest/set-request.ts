@@ -75,9 +75,9 @@ function marksIn({ priority, expendable, tags }: Head<'openSet'>): SetMarks {
 }
 
 const NO_SEALED_SET = { set: 0, seal: Buffer.alloc(0) };
-/** Most sets that are searched for one with the same roots. */
+/** Maximum number of sets that are searched for one with the same roots. */
 const MOST_LOOKED_AT = 16;
-/** Most foreign files among the packs that are reported to a client. */
+/** Maximum number of foreign files among the packs that are reported to a client. */
 const MOST_NAMED = 16;
 
 /** Returns the part of the answer that is about earlier sets. */

@@ -22,7 +22,9 @@ import type { Trust } from './trust.js';
 
 /** Approximate size of the pieces in which a signature is sent. */
 const PIECE_BYTES = 256 << 10;
-/** Most pending signatures. The client requests each only once, so a larger number means a broken client. */
+/**
+ * Maximum number of pending signatures. The client requests each only once, so a larger number means a broken client.
+ */
 const MAX_WAITING = 8192;
 
 interface Task {

@@ -24,7 +24,7 @@ import { HEAD_HELD, HEAD_SAME, NO_HASH } from '../../transport/index.js';
 import { isMountDoubtful, isMountGone } from './mounts.js';
 import { NewDirectories } from './new-directories.js';
 
-/** Most slots in a session; the tables take 8 bytes for each. */
+/** Maximum number of slots in a session; the tables take 8 bytes for each. */
 const MAX_SLOTS = 1 << 26;
 
 /** Marks the slot of a protected directory, in place of an id. */

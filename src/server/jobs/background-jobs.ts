@@ -21,13 +21,16 @@ import type {
 
 /** Longest time before an answer, even if there is nothing new. */
 const ANSWER_MS = 1000;
-/** Most bytes of findings in one answer, and of findings that wait to be fetched; further ones are only counted. */
+/**
+ * Maximum number of bytes of findings in one answer, and of findings that wait to be fetched; further ones are only
+ * counted.
+ */
 const MAX_TOLD_BYTES = 4 << 20;
 const MAX_WAITING_BYTES = 32 << 20;
 /** Bytes that a finding takes besides its texts, lists and bytes, and bytes of a number. */
 const FINDING_BYTES = 128;
 const NUMBER_BYTES = 9;
-/** Most jobs at one time in a process; further requests get CLIENT_BUSY. */
+/** Maximum number of jobs at one time in a process; further requests get CLIENT_BUSY. */
 const MAX_JOBS = 2;
 
 /** The server's settings for background jobs. */

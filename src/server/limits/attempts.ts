@@ -17,7 +17,7 @@ export const DEFAULT_ATTEMPTS: AttemptLimits = Object.freeze({
   address: { burst: 30, refillMs: 5000 },
 });
 
-/** Most pairs that are remembered after a login; beyond that, the least recently used one is forgotten. */
+/** Maximum number of pairs that are remembered after a login; beyond that, the least recently used one is forgotten. */
 const MAX_PROVEN = 4096;
 
 /** A login attempt in progress. It counts like a failure until it is settled; settling it twice does nothing. */

@@ -7,7 +7,7 @@ export interface Allowance {
   readonly refillMs: number;
 }
 
-/** Most keys that are remembered; beyond that, the least recently used one is forgotten. */
+/** Maximum number of keys that are remembered; beyond that, the least recently used one is forgotten. */
 const MAX_REMEMBERED = 4096;
 
 interface Count {

@@ -19,7 +19,7 @@ const MAX_SHOWN_BYTES = 80;
 
 export interface Account {
   readonly name: string;
-  /** Most bytes that the account may use; 0 means no quota. */
+  /** Maximum number of bytes that the account may use; 0 means no quota. */
   readonly quotaBytes: number;
   /** Bytes that the account uses outside this server. */
   readonly usedElsewhereBytes: number;

@@ -43,7 +43,7 @@ import {
 import { isBegunClient } from './begun-client.js';
 import { type Decoy, DECOY_DIRECTORY, decoyFor, keepDecoy } from './login-decoy.js';
 
-/** Most modular exponentiations at one time, since other work of the process needs the threads too. */
+/** Maximum number of modular exponentiations at one time, since other work of the process needs the threads too. */
 const MAX_POWERS = 2;
 /** Least time between a greeting and its challenge; it hides whether a file had to be read. */
 const CHALLENGE_AFTER_MS = 10;

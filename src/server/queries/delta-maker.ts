@@ -15,7 +15,7 @@ import { TardisError } from '../../errors/index.js';
 import { buildChunk, Codec, type ObjectReader, STREAM_CHUNK_BYTES } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 
-/** Most signatures of one reader at one time; this limits their memory. */
+/** Maximum number of signatures of one reader at one time; this limits their memory. */
 const MAX_SIGNATURES = 4;
 /** Bytes of a content that are compared before any part of its delta is sent. */
 const EVIDENCE_BYTES = 8 << 20;

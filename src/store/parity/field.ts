@@ -3,7 +3,7 @@
 /** x^8 + x^4 + x^3 + x^2 + 1. */
 const POLYNOMIAL = 0x11d;
 const ORDER = 255;
-/** Most pieces of data in a stretch, and most pieces of parity. Together they must not exceed 256. */
+/** Maximum numbers of pieces of data in a stretch, and of pieces of parity. Their sum must not exceed 256. */
 export const MAX_SHARDS = 128;
 export const MAX_ROWS = 64;
 

@@ -13,7 +13,7 @@ export interface SeenContent {
   readonly location: Location | undefined;
 }
 
-/** Most digests in one event. */
+/** Maximum number of digests in one event. */
 const MAX_DIGESTS = 4096;
 
 /** Marks contents as damaged. Durable when it returns. Throws CLIENT_BUSY and the errors of opening. */

@@ -21,7 +21,7 @@ export const CACHE_UMASK = 0o077;
 const MAX_WAIT_MS = 2000;
 /** Least time between two checks for new commits of one client that missing packs cause. */
 const LEAST_MS = 2000;
-/** Most clients that are remembered; strangers may ask for any name. */
+/** Maximum number of clients that are remembered; strangers may ask for any name. */
 const MAX_REMEMBERED = 1024;
 /** Looks for names that strangers may cause at once, and the time after which one more is allowed. */
 const LOOKS = Object.freeze({ most: 60, refillMs: 1000 });

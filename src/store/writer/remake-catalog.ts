@@ -65,8 +65,8 @@ interface OldCatalog {
 }
 
 /**
- * Replaces the old catalog with a new one once that is complete, and keeps the old one beside it. No skip hash
- * survives: the next backup compares everything. Throws DISK_FULL, STORE_NEWER, INTERRUPTED.
+ * Makes a new catalog, replaces the old one when the new one is complete, and keeps the old one beside it. The new
+ * one has no skip hashes, so the next backup compares everything. Throws DISK_FULL, STORE_NEWER, INTERRUPTED.
  */
 export async function remakeCatalog(
   system: System,

@@ -22,7 +22,7 @@ const PACK_SHARE = 8 / 7;
  * empty.
  */
 const ROW_GROWTH = 8;
-/** Most packs that are measured. A client with more counts as one that needs the largest reserve. */
+/** Maximum number of packs that are measured. A client with more counts as one that needs the largest reserve. */
 const MOST_MEASURED = 4096;
 
 /** Sizes of what a client's store holds, in bytes. */

@@ -42,7 +42,7 @@ export interface StreamEnd {
   readonly seal: Buffer;
 }
 
-/** Most streams that one session may have open at once. */
+/** Maximum number of streams that one session may have open at once. */
 export const MAX_OPEN_STREAMS = 32;
 
 export interface StreamStart {

@@ -204,7 +204,7 @@ async function refresh(
   if (await lasting.look()) await files.refresh();
 }
 
-/** Returns the size of the file system that has the store; of a server's as of the last look. */
+/** Returns the size of the file system that has the store; for a server, the size that it sent last. */
 function spaceOf(system: System, { history, space }: LastingHistory): DiskSpace {
   const { directory } = history;
   return directory === undefined ? space : system.files.space(directory.path);

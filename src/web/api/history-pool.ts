@@ -7,7 +7,7 @@ import { OpenContents } from './content/open-contents.js';
 import type { Lease } from './door.js';
 
 export interface PoolLimits {
-  /** Most histories that are open at once. */
+  /** Maximum number of histories that are open at once. */
   readonly most: number;
   /** Time after its last use when a history is closed. */
   readonly idleMs: number;

@@ -2,7 +2,7 @@
 import { pathBelow, splitPath } from '../../model/index.js';
 import { invalidRequest } from './problem.js';
 
-/** Most parameters of a query; the paths of an archive are repeated ones. */
+/** Maximum number of parameters of a query; the paths of an archive are repeated ones. */
 const MAX_PARAMETERS = 1024;
 const MALFORMED = /%(?![0-9a-f]{2})/i;
 

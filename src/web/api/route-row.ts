@@ -17,7 +17,7 @@ export interface RouteRow {
   readonly summary: string;
   readonly query?: TSchema;
   readonly body?: TSchema;
-  /** Most bytes of a body, if not those of all routes. */
+  /** Maximum number of bytes of a body, if not those of all routes. */
   readonly maxBodyBytes?: number;
   /** Media type of a request whose body is bytes. */
   readonly takes?: string;

@@ -1,7 +1,10 @@
 /** The values that requests and replies of the API consist of, as schemas. Types, checks and docs/api.md follow from them. */
 import { type Static, Type } from 'typebox';
 
-/** Most characters of a query's values; a path has at most 4096 bytes, each of which takes up to three characters. */
+/**
+ * Maximum number of characters in the values of a query; a path has at most 4096 bytes, each of which takes up to three
+ * characters.
+ */
 export const MAX_PATH_CHARS: number = 3 * 4096;
 
 const name = Type.String({ description: 'The name as text; bytes that are not UTF-8 are U+FFFD.' });

@@ -56,7 +56,7 @@ const WEB_LIMITS: WebLimits = Object.freeze({
   maxConnections: 4096,
 });
 
-/** Most bytes of a request's body, unless its route says otherwise. */
+/** Maximum number of bytes of a request's body, unless its route says otherwise. */
 const MAX_BODY_BYTES: number = 64 << 10;
 const MAX_PARAMETER_CHARS = 1024;
 /** Time within which a whole request must have come. */

@@ -14,9 +14,8 @@ export interface LeasedRequest {
 }
 
 /**
- * Answers a request from a client that is open until the answer has ended. If the source of the answer ends before
- * anything is sent, as a connection to a server may at any moment, the request is authenticated and answered once
- * again: requests for a client only read.
+ * Answers a request with an opened client, and holds the client until the answer has ended. If the connection to a
+ * server ends before anything is sent, authenticates and answers the request once again, since it only reads.
  */
 export async function withLease<T>(
   { door, client, visitor, request, reply, permit }: LeasedRequest,

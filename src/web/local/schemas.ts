@@ -2,11 +2,11 @@
 import { type Static, Type } from 'typebox';
 import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery } from '../api/schemas.js';
 
-/** Most paths of one restore. */
+/** Maximum number of paths of one restore. */
 export const MAX_PATHS = 10_000;
-/** Most bytes of a request for a restore: that many paths of usual length. */
+/** Maximum number of bytes of a request for a restore: that many paths of usual length. */
 export const MAX_WISH_BYTES: number = 4 << 20;
-/** Most failures of a restore that are reported one by one. */
+/** Maximum number of failures of a restore that are reported one by one. */
 export const MAX_FAILURES = 100;
 
 const count = Type.Integer({ minimum: 0 });

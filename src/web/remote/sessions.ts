@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../../system/index.js';
 
 export interface SessionLimits {
-  /** Most sessions, of all and of one login; beyond it, the one that was used least recently ends. */
+  /** Maximum number of sessions, in total and of one login; beyond it, the least recently used one ends. */
   readonly most: number;
   readonly mostOfOne: number;
   /** Time after its login, and after its last use, when a session ends. */

@@ -29,8 +29,9 @@ import { notLoggedIn, tokenIn } from './token-in.js';
 
 /** Rights of the owner of a client here; nothing here writes. */
 const OWNER_RIGHTS: ReadonlySet<RightName> = new Set<RightName>(['list', 'read']);
+/** Time for which the rights of a login are remembered. */
 const RIGHTS_CHECK_MS = 2000;
-/** Most logins whose rights are remembered for that time. */
+/** Maximum number of logins whose rights are remembered. */
 const MAX_REMEMBERED = 1024;
 
 /** Keeps clients of a bucket up to date on this machine. */

@@ -11,7 +11,7 @@ const MAX_FAILED_TOKENS = 60;
 const MINUTE_MS = 60_000;
 /** Requests that may wait for the check of one token: as many as a login may have at once. */
 const MAX_ASKING = 192;
-/** Most tokens that are remembered as right. */
+/** Maximum number of tokens that are remembered as right. */
 const MAX_REMEMBERED = 1024;
 /** Least time of the first check of a token; it hides which files had to be read. */
 const TOKEN_AFTER_MS = 10;

@@ -5,7 +5,7 @@ import { inputName } from './input-name.js';
 import { Mutator } from './mutator.js';
 import { limitsOf, type Random, type Target } from './target.js';
 
-/** Most inputs between two reads of the coverage; BATCH_MS bounds their time together. */
+/** Maximum number of inputs between two reads of the coverage; BATCH_MS bounds their time together. */
 const MOST_IN_BATCH = 256;
 const BATCH_MS = 20;
 /** Number of newest kept inputs, among which RECENT_SHARE of all choices is made. */

@@ -69,7 +69,7 @@ test('a session that changes nothing makes one object, and lists nothing', async
 /** Faults that strike the first machine at one request, while the second one works. */
 const FAULTS = ['stops', 'fails', 'is applied, and fails', 'fails, and is applied later'] as const;
 
-/** Most requests of the first machine that are tried. */
+/** Maximum number of requests of the first machine that are tried. */
 const MOST_REQUESTS = 24;
 
 for (const fault of FAULTS) {
