@@ -164,7 +164,7 @@ test('new keys that name the remembered ones are accepted, and so is a client th
   t.is(rekeyed.status, 0, rekeyed.stderr);
   const next = await run('tardis', [...place, ...password, '--local', source]);
   t.is(next.status, 0, next.stderr);
-  t.regex(next.stderr, /new keys, which replace those .*key id is .*print the keys/);
+  t.regex(next.stderr, /new keys, with the key id .*, in place of those .*print the keys/);
   fs.rmSync(path.join(store, 'me'), { recursive: true });
   const again = await run('tardis', [...place, ...password, '--local', '--create', source]);
   t.is(again.status, 0, again.stderr);

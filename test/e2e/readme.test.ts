@@ -10,7 +10,7 @@ const README = fileURLToPath(new URL('../../../README.md', import.meta.url));
 const PASSWORD = 'gravel-Otter9-lamp';
 const LEAST_LINES = 20;
 /** Matches commands that need a set of some age, which a new store does not have. */
-const NOT_YET = /with a set that old/;
+const NOT_YET = /needs a set that old/;
 
 /** Returns the lines below "Use", each as words and comment. */
 function lines(): { words: string[]; comment: string }[] {

@@ -144,14 +144,14 @@ export class KnownClient {
   ): string {
     const shown = shownKeyId(id);
     const sheet = 'Compare it with your printed sheet, if you have one.';
-    if (known.length === 0) return `first time on this machine; its key id is ${shown}. ${sheet}`;
+    if (known.length === 0) return `first time on this machine, with the key id ${shown}. ${sheet}`;
     if (known.every((one) => one === null)) {
-      return `encrypts now; its key id is ${shown}. ${KEEP_PASSWORD}`;
+      return `encrypts now, with the key id ${shown}. ${KEEP_PASSWORD}`;
     }
     const former = shownFormerIds(keys);
     const isNext = known.every((one) => one === id || (one !== null && former.includes(one)));
-    if (!isNext) return `has new keys; the key id is ${shown}. ${sheet}`;
-    return `has new keys, which replace those that this machine knew; the key id is ${shown}. Sheets and key files of the old keys no longer open this client: ${PRINT_KEYS}.`;
+    if (!isNext) return `has new keys, with the key id ${shown}. ${sheet}`;
+    return `has new keys, with the key id ${shown}, in place of those that this machine knew. Sheets and key files of the old keys no longer open this client: ${PRINT_KEYS}.`;
   }
 
   /** Compares a client that does not encrypt with the remembered identity, and remembers it. Throws ENCRYPTION_GONE. */
