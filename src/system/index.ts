@@ -47,6 +47,7 @@ export {
   hostInUrl,
   isHost,
   isLoopback,
+  tlsFault,
 } from './network.js';
 export { packageRoot, programVersion } from './package-root.js';
 export { lockPatiently } from './patience.js';

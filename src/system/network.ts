@@ -59,3 +59,11 @@ const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);
 }
+
+/** Advice about options of Node.js, which the commands do not take. */
+const ADVICE_OF_NODE = /; if .*Node\.js.*$/s;
+
+/** Returns the message of a failed TLS connection as users need it. */
+export function tlsFault({ message }: Error): string {
+  return message.replace(ADVICE_OF_NODE, '');
+}

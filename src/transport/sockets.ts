@@ -14,6 +14,7 @@ import {
   loadHttp,
   loadHttps,
   type System,
+  tlsFault,
 } from '../system/index.js';
 import { type Channel, Connection } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
@@ -307,7 +308,7 @@ export function connectError(error: Error, address: Address): TardisError {
   const where = describeAddress(address);
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (BAD_CERTIFICATE.test(code)) {
-    const text = `the certificate of ${where} is not trusted: ${error.message}`;
+    const text = `the certificate of ${where} is not trusted: ${tlsFault(error)}`;
     return new TardisError('CERTIFICATE_REFUSED', text, { cause: code }, error);
   }
   const hint = /^(ERR_SSL_|EPROTO)/.test(code) ? 'it speaks no TLS 1.3: ' : '';

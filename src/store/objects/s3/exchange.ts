@@ -5,7 +5,7 @@
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import { systemCode } from '../../../errors/index.js';
-import { loadHttp, loadHttps } from '../../../system/index.js';
+import { loadHttp, loadHttps, tlsFault } from '../../../system/index.js';
 import type { Endpoint } from '../endpoint.js';
 import type { ObjectBody, ObjectSource } from '../object-store.js';
 
@@ -189,6 +189,6 @@ function lossOf(error: unknown): unknown {
   const code = systemCode(error);
   if (code === undefined || !(error instanceof Error)) return error;
   if (NOT_CONNECTED.has(code)) return new LostAnswer('refused', `cannot connect: ${code}`, error);
-  if (OF_TLS.test(code)) return new LostAnswer('certificate', error.message, error);
+  if (OF_TLS.test(code)) return new LostAnswer('certificate', tlsFault(error), error);
   return new LostAnswer('cut', `the connection broke: ${code}`, error);
 }
