@@ -82,7 +82,7 @@ export interface BackupResult {
   /** Warnings in words about a set that is complete nevertheless. */
   readonly doubts: readonly string[];
   /** Losses of earlier sets that the server found when this backup began; undefined if there are none. */
-  readonly lost?: { readonly doubtfulUpTo: number; readonly records: number };
+  readonly lost?: { readonly doubtfulUpTo: SetNumber; readonly records: number };
   /** Space of the account that owns the client, if it has a quota. `usedBytes` is measured at the end of the set. */
   readonly quotaBytes?: number;
   readonly usedBytes?: number;

@@ -40,7 +40,7 @@ interface Offer {
 export class OfferedBases {
   private readonly byNumber = new Map<number, Offer>();
   private readonly byName = new Map<string, Offer>();
-  private readonly bySlot = new Map<number, Offer[]>();
+  private readonly bySlot = new Map<SlotNumber, Offer[]>();
   private earlyBytes = 0;
   private failure: TardisError | undefined;
   private readonly sender: Pick<Sender, 'post'>;
@@ -108,7 +108,7 @@ export class OfferedBases {
   }
 
   /** Closes the offers in these directories. */
-  slotsDone(slots: readonly number[]): void {
+  slotsDone(slots: readonly SlotNumber[]): void {
     for (const slot of slots) for (const offer of this.bySlot.get(slot) ?? []) this.close(offer);
   }
 

@@ -7,11 +7,12 @@ import {
   isEntryName,
   joinPath,
   lastComponent,
+  pathBelow,
   ROOT_NAME,
   RowReader,
+  type SlotNumber,
   splitPath,
   withAttributes,
-  pathBelow,
 } from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
 import { type Head, Held, rootParent } from '../transport/index.js';
@@ -38,7 +39,7 @@ export interface Root {
 }
 
 /** Slot for directories that are not sent to the server. */
-const NO_SLOT = -1;
+const NO_SLOT: SlotNumber = -1;
 const ITSELF = Buffer.alloc(0);
 const SLASH = Buffer.from('/');
 

@@ -1,5 +1,5 @@
 /** Splits the rows of a parcel into messages. */
-import { RowReader } from '../model/index.js';
+import { RowReader, type SlotNumber } from '../model/index.js';
 import type { OutgoingParcel } from '../pipeline/index.js';
 
 /**
@@ -9,7 +9,7 @@ import type { OutgoingParcel } from '../pipeline/index.js';
 const PARCEL_ROWS_BYTES = 4 << 20;
 
 interface RowPage {
-  readonly slots: number[];
+  readonly slots: SlotNumber[];
   readonly lengths: number[];
   readonly rows: Buffer;
 }
@@ -18,7 +18,7 @@ interface RowPage {
 export function* rowPages(parcel: OutgoingParcel): Generator<RowPage> {
   const reader = new RowReader(parcel.rows);
   const { rows } = reader;
-  let [slots, lengths, start, at]: [number[], number[], number, number] = [[], [], 0, 0];
+  let [slots, lengths, start, at]: [SlotNumber[], number[], number, number] = [[], [], 0, 0];
   for (const [index, end] of parcel.rowEnds.entries()) {
     const slot = parcel.slots[index]!;
     let from = at;

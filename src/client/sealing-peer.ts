@@ -129,7 +129,7 @@ export class SealingPeer implements BackupPeer {
   }
 
   /** Throws STORE_ROLLED_BACK if the server shows less than this machine has seen, unless the user accepts that. */
-  private checkMemory({ id }: Keyring, newest: number, seal: Buffer): void {
+  private checkMemory({ id }: Keyring, newest: SetNumber, seal: Buffer): void {
     try {
       new SealMemory(id).check(newest, (set) => (set === newest ? ownSetSeal(seal) : undefined));
     } catch (error) {
@@ -217,7 +217,7 @@ export class SealingPeer implements BackupPeer {
     });
   }
 
-  done(slots: readonly number[], settled: readonly boolean[]): void {
+  done(slots: readonly SlotNumber[], settled: readonly boolean[]): void {
     this.say(() => this.server.done(slots, settled, this.sealer?.done(slots)));
   }
 

@@ -109,7 +109,7 @@ export class ServerPeer implements BackupPeer {
   private settling: Question<Head<'settled'>> | undefined;
   private readonly heading: (Question<HeadsAnswer> & { readonly count: number })[] = [];
   /** Listings that wait for answers, by slot, in the order of the pages. */
-  private readonly listings = new Map<number, ListingQuestion[]>();
+  private readonly listings = new Map<SlotNumber, ListingQuestion[]>();
   private readonly asks = new Map<number, Question<Uint8Array>>();
   /** Owners whose names were sent: users by their number, groups by -1 minus theirs. */
   private readonly told = new Set<number>();
@@ -214,14 +214,14 @@ export class ServerPeer implements BackupPeer {
     await Promise.all(sent);
   }
 
-  done(slots: readonly number[], settled: readonly boolean[], seals = NO_BYTES): void {
+  done(slots: readonly SlotNumber[], settled: readonly boolean[], seals = NO_BYTES): void {
     const flags = Buffer.from(settled.map((isSettled) => (isSettled ? 1 : 0)));
     this.sender.post('done', { slots: [...slots], settled: flags, seals });
     this.bases.slotsDone(slots);
   }
 
   /** Sends the new seals of unchanged directories that have been moved. */
-  moved(slots: number[], seals: Buffer): void {
+  moved(slots: SlotNumber[], seals: Buffer): void {
     this.sender.post('moved', { slots, seals });
   }
 

@@ -38,13 +38,13 @@ export class SetSealer {
   /** Sum over the seals of the roots' own rows. */
   readonly rootSum = new SealSum();
   private readonly directories = new SealSum();
-  private readonly open = new Map<number, OpenListing>();
+  private readonly open = new Map<SlotNumber, OpenListing>();
   /** Place seals by slot, SEAL_BYTES each. */
   private places: Buffer = Buffer.alloc(1024 * SEAL_BYTES);
-  private readonly held = new Set<number>();
+  private readonly held = new Set<SlotNumber>();
   private roots: SealedRoot[] = [];
   /** Index of the root for each root's slot, and the roots whose listing is sealed. */
-  private readonly rootSlots = new Map<number, number>();
+  private readonly rootSlots = new Map<SlotNumber, number>();
   private readonly sealedRoots = new Set<number>();
   private opened: Head<'setOpened'> | undefined;
   private clientTimeMs = 0;
@@ -102,7 +102,7 @@ export class SetSealer {
     { slots, parents }: HeadBatch,
     same: Uint8Array,
     seals: Buffer,
-  ): { slots: number[]; seals: Buffer } {
+  ): { slots: SlotNumber[]; seals: Buffer } {
     const moved: { slot: SlotNumber; seal: Buffer }[] = [];
     let at = 0;
     for (const [index, slot] of slots.entries()) {
@@ -137,7 +137,7 @@ export class SetSealer {
     };
   }
 
-  private isHeld(parent: number): boolean {
+  private isHeld(parent: SlotNumber): boolean {
     if (parent >= 0) return this.held.has(parent);
     return (this.opened?.held[-1 - parent] ?? Held.no) !== Held.no;
   }
@@ -156,7 +156,7 @@ export class SetSealer {
   }
 
   /** Finishes the listings of directories; returns the seals to store for them. */
-  done(slots: readonly number[]): Buffer {
+  done(slots: readonly SlotNumber[]): Buffer {
     const kept = slots.map((slot) => {
       const { sum, skipHash, isPartial } = this.open.get(slot)!;
       this.open.delete(slot);

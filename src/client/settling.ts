@@ -1,13 +1,13 @@
 /** Waits for the server's work after a set: purging sets and freeing space. */
 import { asTardisError, TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { displayName, type SetNumber } from '../model/index.js';
 import { type Head, NOTHING_SETTLED } from '../transport/index.js';
 
 export interface Settled {
   /** Sets that the rules removed. */
-  readonly purged: readonly number[];
+  readonly purged: readonly SetNumber[];
   /** Expendable sets that were removed because space was low. */
-  readonly early: readonly number[];
+  readonly early: readonly SetNumber[];
   /** Number of sets that no rule keeps, and that are kept only because they are too young. */
   readonly young: number;
   /** True if the rules were applied as for an account without the right to purge. */

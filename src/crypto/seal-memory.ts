@@ -201,7 +201,7 @@ export class SealMemory {
    * Checks the newest set of a store (0 if none), and the seal of the remembered set if the store has one. Throws
    * STORE_ROLLED_BACK.
    */
-  check(newest: number, sealOf: (set: SetNumber) => Buffer | undefined): void {
+  check(newest: SetNumber, sealOf: (set: SetNumber) => Buffer | undefined): void {
     const { set, seal } = this.read();
     if (set === 0) return;
     const shown = sealOf(set);

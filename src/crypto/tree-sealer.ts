@@ -37,7 +37,7 @@ export interface SealedSet {
   /** Name of the set on the server. */
   readonly name: string;
   /** Number of the sealed set before this one; 0 if none. */
-  readonly previousSet: number;
+  readonly previousSet: SetNumber;
   readonly previousSeal: Buffer;
   /**
    * Roots of the set by their sealed paths. If `isHeld`, the client did not read the root, and its seal is not

@@ -10,7 +10,7 @@ import type {
   SealedDirectory,
 } from '../store/catalog/index.js';
 import type { DeltaSource } from '../delta/index.js';
-import type { ContentId, ContentKeys, SetNumber } from '../model/index.js';
+import type { ContentId, ContentKeys, DirectoryId, SetNumber } from '../model/index.js';
 import type {
   ClientDirectory,
   ObjectReader,
@@ -107,7 +107,7 @@ export interface History {
    * Returns the seals of at most `limit` directories of a set with ids after `after`, and the seal of the set, if
    * any.
    */
-  seals(set: SetNumber, after: number, limit: number): Promise<SetSeals>;
+  seals(set: SetNumber, after: DirectoryId, limit: number): Promise<SetSeals>;
   notes(set: SetNumber): Promise<SetNote[]>;
   /** Returns the names of users and groups as of a set. */
   owners(set: SetNumber): Promise<OwnerRecord[]>;

@@ -1,5 +1,5 @@
 /** Finds the paths of versions that were found by their names, each in the newest set that can reach it. */
-import { joinPath, type SetNumber } from '../model/index.js';
+import { type DirectoryId, joinPath, type SetNumber } from '../model/index.js';
 import type { BackupSet } from '../store/catalog/index.js';
 import type { History } from './history.js';
 
@@ -8,10 +8,10 @@ export type SetsOfRoots = readonly BackupSet[];
 
 /** A version for which a path is sought; `lastSet` is undefined while it is current. */
 export interface NamedSpan {
-  readonly directory: number;
+  readonly directory: DirectoryId;
   readonly name: Buffer;
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
+  readonly firstSet: SetNumber;
+  readonly lastSet: SetNumber | undefined;
 }
 
 /** A set that shows a version. */
@@ -42,7 +42,7 @@ export class NamePlaces {
   constructor(
     history: Pick<History, 'reports'>,
     sets: readonly BackupSet[],
-    roots: ReadonlyMap<number, readonly Buffer[]>,
+    roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
   ) {
     this.history = history;
     this.jobs = jobsOf(sets, roots);
@@ -67,7 +67,7 @@ export class NamePlaces {
       .map((version) => ({ version, candidates: this.seenIn(version) }))
       .filter(({ candidates }) => candidates.length > 0);
     for (let turn = 0; left.length > 0; turn += 1) {
-      const bySet = new Map<number, Wanted<T>[]>();
+      const bySet = new Map<SetNumber, Wanted<T>[]>();
       for (const one of left) {
         const { set } = one.candidates[turn]!;
         const those = bySet.get(set);
@@ -104,7 +104,7 @@ export class NamePlaces {
 
 function jobsOf(
   sets: readonly BackupSet[],
-  roots: ReadonlyMap<number, readonly Buffer[]>,
+  roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
 ): SetsOfRoots[] {
   const jobs = new Map<string, BackupSet[]>();
   for (const set of sets.toReversed()) {

@@ -29,7 +29,7 @@ export async function noSuchPath(
   return new TardisError('NO_SUCH_PATH', `${what}${hint}`);
 }
 
-async function newestWith(history: History, not: number, path: Buffer) {
+async function newestWith(history: History, not: SetNumber, path: Buffer) {
   const sets = (await history.sets()).filter(
     ({ set, state }) => set !== not && state === 'complete',
   );

@@ -90,7 +90,7 @@ export interface StoreState {
 
 export interface Reports {
   /** Returns the paths of the roots of every listed set. For an encrypting client these are unproven. */
-  rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>>;
+  rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>>;
   /** Returns the entries that only one of two sets shows. A renamed directory is one change, without its entries. */
   changes(page: ChangesPage): Promise<ChangesFound>;
   /**
@@ -99,7 +99,10 @@ export interface Reports {
    */
   named(page: NamedPage): Promise<NamesFound>;
   /** Returns the paths of directories as of a set; undefined for those it does not have or the reader may not list. */
-  directoryPaths(set: SetNumber, directories: readonly number[]): Promise<(Buffer | undefined)[]>;
+  directoryPaths(
+    set: SetNumber,
+    directories: readonly DirectoryId[],
+  ): Promise<(Buffer | undefined)[]>;
   /** Returns the settings that are stored with the client, sorted by key. */
   settings(): Promise<readonly ClientSetting[]>;
   /** Returns the configuration of the client when it made a set, as the client sent it. */

@@ -2,12 +2,13 @@
  * A request to delete a path from all sets up to a given one. It is carried out after a delay in which it can
  * be withdrawn.
  */
+import type { SetNumber } from './ids.js';
 
 export interface ForgetRequest {
   readonly id: number;
   /** Absolute. If the client encrypts, its names are sealed as those of entries are. */
   readonly path: Buffer;
-  readonly lastSet: number;
+  readonly lastSet: SetNumber;
   readonly askedAtMs: number;
   readonly dueAtMs: number;
 }

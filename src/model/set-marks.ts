@@ -1,5 +1,6 @@
 /** Marks that users give to backup sets: a title, tags, a priority, and whether the set may be deleted. */
 import { TardisError } from '../errors/index.js';
+import type { SetNumber } from './ids.js';
 import { setNameFault } from './set-name.js';
 
 export interface SetMarks {
@@ -119,7 +120,7 @@ export function changedMarks(marks: SetMarks, change: SetChange): SetMarks | und
 /** Returns the marks of a set of `client` after a change. Throws MARKS_INVALID if they would be invalid. */
 export function marksAfter(
   client: string,
-  { set, marks }: { readonly set: number; readonly marks: SetMarks },
+  { set, marks }: { readonly set: SetNumber; readonly marks: SetMarks },
   change: SetChange,
 ): SetMarks {
   const changed = changedMarks(marks, change);

@@ -1,6 +1,6 @@
 /** An event that is reported to hooks, to URLs and by mail. It contains no secrets. */
 import { HOOK_VARIABLES } from '../config/index.js';
-import { displayName } from '../model/index.js';
+import { displayName, type SetNumber } from '../model/index.js';
 
 export interface HookEvent {
   readonly event: 'start' | 'before' | 'after' | 'success' | 'warning' | 'failure' | 'overdue';
@@ -11,7 +11,7 @@ export interface HookEvent {
   /** Error code of docs/errors.md. */
   readonly code?: string | undefined;
   readonly message?: string | undefined;
-  readonly set?: number | undefined;
+  readonly set?: SetNumber | undefined;
   readonly setName?: string;
   readonly entries?: number;
   readonly scannedBytes?: number;

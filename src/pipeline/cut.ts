@@ -1,5 +1,6 @@
 /** The cut stage, which turns the selected entries into parcels and large files. */
 import { concat, concatMap, merge, of, type OperatorFunction, tap } from 'rxjs';
+import type { SlotNumber } from '../model/index.js';
 import type { CompareResult } from './compare.js';
 import type { Context } from './context.js';
 import { selectPages } from './large-listing.js';
@@ -24,7 +25,7 @@ export function cut(context: Context): OperatorFunction<CompareResult, Work> {
 class Cutter {
   private readonly cutter: ParcelCutter;
   /** Slots of directories whose last rows are still in the cutter. */
-  private inCutter: number[] = [];
+  private inCutter: SlotNumber[] = [];
   private readonly context: Context;
 
   constructor(context: Context) {

@@ -17,7 +17,7 @@ export interface FinishedDirectory {
 }
 
 export class OpenDirectories {
-  private readonly states = new Map<number, DirectoryState>();
+  private readonly states = new Map<SlotNumber, DirectoryState>();
   private readonly onFinished: (finished: FinishedDirectory, items: number) => void;
 
   constructor(onFinished: (finished: FinishedDirectory, items: number) => void) {

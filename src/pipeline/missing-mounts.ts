@@ -12,7 +12,7 @@ export class MissingMounts {
   /** Paths that were reported already. */
   private readonly told = new Set<string>();
   /** Paths of the directories whose listings are being compared, by slot. */
-  private readonly asked = new Map<number, Buffer>();
+  private readonly asked = new Map<SlotNumber, Buffer>();
   private readonly peer: BackupPeer;
   private readonly tell: (failures: readonly Failure[]) => void;
 

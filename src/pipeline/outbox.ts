@@ -3,6 +3,7 @@
  * it, and the budget of the directories that they complete returns.
  */
 import { asTardisError, type TardisError } from '../errors/index.js';
+import type { SlotNumber } from '../model/index.js';
 import type { Budget } from './budget.js';
 import type { FinishedDirectory } from './directories.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
@@ -14,7 +15,7 @@ export class Outbox {
   private lastSent: Promise<void> = Promise.resolve();
   /** First failure of a parcel that nothing awaits. */
   private failure: TardisError | undefined;
-  private doneSlots: number[] = [];
+  private doneSlots: SlotNumber[] = [];
   private doneSettled: boolean[] = [];
   private readonly peer: BackupPeer;
   private readonly budget: Budget;

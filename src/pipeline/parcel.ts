@@ -34,7 +34,7 @@ export interface Parcel {
   readonly heldBytes: number;
   readonly files: number;
   /** Slots of the directories with entries in the parcel. */
-  readonly slots: readonly number[];
+  readonly slots: readonly SlotNumber[];
 }
 
 /** Work that the cutter makes from entries. */
@@ -56,7 +56,7 @@ const MAX_ROWS = 2048;
 const ROW_HINT_BYTES = 96;
 
 export class ParcelCutter {
-  private slots: number[] = [];
+  private slots: SlotNumber[] = [];
   private rows: BytesBuilder;
   private rowEnds: number[] = [];
   private paths = new BytesBuilder(1024);

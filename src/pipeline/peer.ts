@@ -49,7 +49,7 @@ export interface BackupPeer {
   /** Sends final rows with the records of their contents. */
   parcel(parcel: OutgoingParcel): Promise<void>;
   /** Reports that the last rows of these directories were sent; the next backup may skip those that are settled. */
-  done(slots: readonly number[], settled: readonly boolean[]): void;
+  done(slots: readonly SlotNumber[], settled: readonly boolean[]): void;
   notes(failures: readonly Failure[]): void;
   /** Sends names of users and groups that entries belong to; each is sent only once. */
   owners(names: readonly OwnerName[]): void;

@@ -48,7 +48,7 @@ const SLASH = 0x2f;
 export class LostPlaces {
   private readonly paths: Buffer[] = [];
   /** Slots of directories that were walked but not declared. */
-  private readonly dropped = new Set<number>();
+  private readonly dropped = new Set<SlotNumber>();
   private readonly presence: Presence;
   private readonly onLost: (failures: readonly Failure[]) => void;
 

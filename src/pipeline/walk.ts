@@ -1,6 +1,7 @@
 /** The walk stage, which is the source of the pipeline. */
 import { from, type Observable, tap } from 'rxjs';
 import type { ExcludeOptions } from '../excludes/index.js';
+import type { SlotNumber } from '../model/index.js';
 import { splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { Counters } from './counters.js';
@@ -12,7 +13,7 @@ const WALK_JOB_ENTRIES = 2048;
 
 export interface WalkOptions {
   readonly start: WalkInput['tasks'];
-  readonly firstFreeSlot: number;
+  readonly firstFreeSlot: SlotNumber;
   /** See WalkInput. */
   readonly files?: WalkInput['files'];
   readonly excludes: ExcludeOptions;
@@ -32,7 +33,7 @@ const MOST_TASKS = 256;
 const SHARED_TASKS = 64;
 
 interface Lane {
-  nextFreeSlot: number;
+  nextFreeSlot: SlotNumber;
 }
 
 interface Walked {

@@ -1,5 +1,5 @@
 /** Requests the listings of the next directories of a walk ahead of time, if the history is remote. */
-import type { SetNumber } from '../model/index.js';
+import type { DirectoryId, SetNumber } from '../model/index.js';
 import type { History, HistoryEntry } from '../history/index.js';
 
 /** Number of entries of a directory that are read at once. */
@@ -16,12 +16,12 @@ const NO_NAME = Buffer.alloc(0);
 export interface ListingHow {
   readonly withDigests?: boolean;
   /** List only directories, and entries that differ from this set. */
-  readonly unlike?: number;
+  readonly unlike?: SetNumber;
 }
 
 export class ListingsAhead {
   /** First pages that were requested ahead, by directory. */
-  private readonly asked = new Map<number, Promise<HistoryEntry[]>>();
+  private readonly asked = new Map<DirectoryId, Promise<HistoryEntry[]>>();
   private waiting = 0;
   private open = 0;
   private readonly history: History;
@@ -39,7 +39,7 @@ export class ListingsAhead {
   }
 
   /** Returns the page after a name; it is shorter than PAGE_ENTRIES at the end. */
-  async page(directory: number, after: Buffer): Promise<HistoryEntry[]> {
+  async page(directory: DirectoryId, after: Buffer): Promise<HistoryEntry[]> {
     const ahead = after.length === 0 ? this.asked.get(directory) : undefined;
     if (ahead === undefined) return this.ask(directory, after);
     this.asked.delete(directory);
@@ -58,7 +58,7 @@ export class ListingsAhead {
     }
   }
 
-  private askAhead(directory: number): void {
+  private askAhead(directory: DirectoryId): void {
     const isTooMuch = this.waiting >= MOST_WAITING || this.open >= MOST_OPEN;
     if (isTooMuch || this.asked.has(directory)) return;
     this.waiting += 1;
@@ -79,7 +79,7 @@ export class ListingsAhead {
     );
   }
 
-  private ask(directory: number, after: Buffer): Promise<HistoryEntry[]> {
+  private ask(directory: DirectoryId, after: Buffer): Promise<HistoryEntry[]> {
     const { set } = this;
     const { withDigests = false, unlike } = this.how;
     const limit = PAGE_ENTRIES;

@@ -101,7 +101,7 @@ export function decideRetention(sets: readonly RetentionSet[], wish: RetentionOp
       : nowAfter(complete, wish.nowMs);
   const counted = countedTimes(sets);
   const ages = new Map(sets.map(({ set }, index) => [set, now.countedMs - counted[index]!]));
-  const reasons = new Map<number, Reason[]>(sets.map(({ set }) => [set, []]));
+  const reasons = new Map<SetNumber, Reason[]>(sets.map(({ set }) => [set, []]));
   const keep: Keep = (set, why, what, which) => {
     const reason = what === undefined ? { why } : { why, what };
     reasons.get(set)!.push(which === undefined ? reason : { ...reason, which });

@@ -10,7 +10,14 @@ import {
 } from '../history/index.js';
 import type { Found } from '../config/index.js';
 import { ERROR_TABLE, TardisError } from '../errors/index.js';
-import { displayName, displayText, EntryType, joinPath, shownRoots } from '../model/index.js';
+import {
+  type DirectoryId,
+  displayName,
+  displayText,
+  EntryType,
+  joinPath,
+  shownRoots,
+} from '../model/index.js';
 import { isOfOneListing, ListingsAhead, PAGE_ENTRIES } from '../restore/index.js';
 import { absolutePath, nodeSystem } from '../system/index.js';
 import { chooseSet } from './shared/choose-set.js';
@@ -249,7 +256,7 @@ class Lister {
   }
 
   /** Returns a page of a directory; empty if the listing is damaged or not authentic. */
-  private async page(directory: number, path: Buffer, after: Buffer): Promise<HistoryEntry[]> {
+  private async page(directory: DirectoryId, path: Buffer, after: Buffer): Promise<HistoryEntry[]> {
     try {
       return await this.listings.page(directory, after);
     } catch (error) {

@@ -12,7 +12,7 @@ import {
 } from '../restore/index.js';
 import { type Found, parseDate } from '../config/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { displayName, shownRoot } from '../model/index.js';
+import { displayName, type SetNumber, shownRoot } from '../model/index.js';
 import { absolutePath, byteText, nodeSystem, type System } from '../system/index.js';
 import { type JobRunner, openJobs } from '../workers/index.js';
 import { chooseSet } from './shared/choose-set.js';
@@ -35,7 +35,7 @@ const RECENT_DIGESTS = 8; // a restore sends nothing
 /** Paths that are restored from one set. */
 interface Batch {
   readonly history: History;
-  readonly set: number;
+  readonly set: SetNumber;
   readonly paths: readonly Buffer[];
 }
 
@@ -238,7 +238,7 @@ async function newestVersions(
   wanted: readonly Buffer[],
 ): Promise<{ set: BackupSet; paths: Buffer[] }[]> {
   const complete = (await history.sets()).filter((set) => set.state === 'complete').toReversed();
-  const found = new Map<number, { set: BackupSet; paths: Buffer[] }>();
+  const found = new Map<SetNumber, { set: BackupSet; paths: Buffer[] }>();
   for (const wantedPath of wanted) {
     let set: BackupSet | undefined;
     for (const candidate of complete) {

@@ -6,6 +6,7 @@
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
  * 112–127 signatures and deltas, 128–143 changes of sets, 144–175 reports and kept settings.
  */
+import type { SlotNumber } from '../model/index.js';
 import {
   KIB,
   type MessageRow,
@@ -368,7 +369,7 @@ export const TICKET_BYTES = 16;
 /**
  * Returns the negative number that identifies a root in place of a slot: -1 for the first root, then -2, and so on.
  */
-export function rootParent(rootIndex: number): number {
+export function rootParent(rootIndex: number): SlotNumber {
   return -1 - rootIndex;
 }
 

@@ -6,7 +6,7 @@ import type { DirectoryBlock } from './jobs.js';
 
 export interface DirectoryTask {
   readonly slot: SlotNumber;
-  readonly parent: number;
+  readonly parent: SlotNumber;
   readonly path: Buffer;
   readonly row: Buffer;
   /** Depth below the root; absent for 0. */

@@ -63,7 +63,7 @@ class HashParcel {
   private readonly rows: RowReader;
   private readonly out: BytesBuilder;
   private readonly outEnds: number[] = [];
-  private readonly outSlots: number[] = [];
+  private readonly outSlots: SlotNumber[] = [];
   private readonly failures: Failure[] = [];
   private readonly grown: GrownFile[] = [];
   private readonly contents: Buffer;

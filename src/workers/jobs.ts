@@ -16,7 +16,7 @@ import type { RestoreInput, RestoreOutput } from './restore-types.js';
 export interface WalkInput {
   readonly tasks: DirectoryBlock;
   /** New directories get this slot, and every `slotStride`-th after it. */
-  readonly firstFreeSlot: number;
+  readonly firstFreeSlot: SlotNumber;
   readonly slotStride: number;
   /** True to enter other file systems below. */
   readonly crossDevices?: boolean;
@@ -60,7 +60,7 @@ export interface WalkOutput {
   readonly fileBytes: number;
   /** Directories still to be walked, last one first. */
   readonly pending: DirectoryBlock;
-  readonly nextFreeSlot: number;
+  readonly nextFreeSlot: SlotNumber;
   /** Owners of the listed entries. */
   readonly owners: readonly OwnerName[];
   /** Directories that could not be listed, and entries that could not be read. */

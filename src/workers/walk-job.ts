@@ -19,6 +19,7 @@ import {
   releaseMemory,
   RowFlag,
   RowReader,
+  type SlotNumber,
 } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
@@ -61,7 +62,7 @@ class Walk {
   private readonly owners: OwnerNames;
   private entries = 0;
   private fileBytes = 0;
-  private nextSlot: number;
+  private nextSlot: SlotNumber;
   private readonly input: WalkInput;
   private readonly system: System;
 

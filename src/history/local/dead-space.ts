@@ -1,5 +1,5 @@
 /** Measures the space that no listed set needs, and the space that only sets before the newest complete one need. */
-import type { PackNumber, RecordId } from '../../model/index.js';
+import type { ContentId, PackNumber, RecordId } from '../../model/index.js';
 import path from 'node:path';
 import { addRests, type Catalog, type IdSet } from '../../store/catalog/index.js';
 import {
@@ -41,8 +41,8 @@ type Breathe = () => Promise<void> | undefined;
 
 /** Number of decoded bytes of each record that are needed, by record id. */
 interface Uses {
-  readonly all: ReadonlyMap<number, number>;
-  readonly recent: ReadonlyMap<number, number>;
+  readonly all: ReadonlyMap<RecordId, number>;
+  readonly recent: ReadonlyMap<RecordId, number>;
 }
 
 export async function measureDeadSpace(
@@ -61,9 +61,9 @@ export async function measureDeadSpace(
 ): Promise<DeadSpace> {
   const uses = await usesOf(catalog, shown, breathe);
   /** Bytes of the records in each pack, and how many of them are needed. */
-  const records = new Map<number, { bytes: number; needed: number }>();
+  const records = new Map<PackNumber, { bytes: number; needed: number }>();
   let olderBytes = 0;
-  for (let after = 0; ; ) {
+  for (let after: RecordId = 0; ; ) {
     const page = catalog.gc.records(after, SLICE_ROWS);
     for (const [recordId, kind, pack, , bytes, rawBytes] of page) {
       const shareOf = (used: number | undefined): number => {
@@ -84,12 +84,12 @@ export async function measureDeadSpace(
 }
 
 async function usesOf(catalog: Catalog, shown: ShownContents, breathe: Breathe): Promise<Uses> {
-  const all = new Map<number, number>();
-  const recent = new Map<number, number>();
-  const add = (uses: Map<number, number>, recordId: RecordId, bytes: number): void => {
+  const all = new Map<RecordId, number>();
+  const recent = new Map<RecordId, number>();
+  const add = (uses: Map<RecordId, number>, recordId: RecordId, bytes: number): void => {
     uses.set(recordId, (uses.get(recordId) ?? 0) + Math.max(1, bytes));
   };
-  for (let after = 0; ; ) {
+  for (let after: ContentId = 0; ; ) {
     const page = catalog.gc.contentUses(after, SLICE_ROWS);
     for (const [contentId, recordId, sizeBytes] of page) {
       if (recordId === null) continue;
@@ -116,7 +116,7 @@ function lostIn(
   { gc, state }: Catalog,
   { path: root, bucket }: ClientDirectory,
   files: Files,
-  records: ReadonlyMap<number, { readonly bytes: number; readonly needed: number }>,
+  records: ReadonlyMap<PackNumber, { readonly bytes: number; readonly needed: number }>,
 ): number {
   const sizeOf = (name: string): number => files.status(path.join(root, name))?.sizeBytes ?? 0;
   const image = state.readImage();
@@ -142,7 +142,7 @@ function lostIn(
   return lost;
 }
 
-function packsIn(files: Files, root: string): number[] {
+function packsIn(files: Files, root: string): PackNumber[] {
   const folder = path.join(root, PACKS_PREFIX);
   if (files.status(folder) === undefined) return [];
   return files.list(folder).flatMap((name) => packNumber(PACKS_PREFIX + name) ?? []);

@@ -19,10 +19,10 @@ const MAX_DEPTH = 2048;
 const SLASH = Buffer.from('/');
 
 export class DirectoryPaths {
-  private readonly known = new Map<number, Reached | undefined>();
+  private readonly known = new Map<DirectoryId, Reached | undefined>();
   /** Places of all directories in the set; loaded only if directories were moved after it. */
-  private moved: Map<number, EntryPlace> | undefined;
-  private readonly roots: ReadonlyMap<number, { path: Buffer; root: RootNumber }>;
+  private moved: Map<DirectoryId, EntryPlace> | undefined;
+  private readonly roots: ReadonlyMap<DirectoryId, { path: Buffer; root: RootNumber }>;
   private readonly catalog: Catalog;
   private readonly set: SetNumber;
   private readonly access: Access;

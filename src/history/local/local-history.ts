@@ -93,7 +93,7 @@ function joinVersions(versions: RootVersion[], next: RootVersion): RootVersion[]
 interface RootEver {
   readonly root: RootRecord;
   readonly rest: Buffer[];
-  readonly sets: readonly number[];
+  readonly sets: readonly SetNumber[];
 }
 
 /** A version with the sets that have its root, oldest first. */
@@ -102,7 +102,7 @@ type RootVersion = PathVersion & Pick<RootEver, 'sets'>;
 /** Returns a version limited to the sets that have its root; undefined if none of them shows it. */
 function withinRoot(
   { entry, firstSet, lastSet, sets }: RootVersion,
-  newest: number | undefined,
+  newest: SetNumber | undefined,
 ): PathVersion | undefined {
   const first = sets.find((set) => set >= firstSet);
   const last = sets.findLast((set) => set <= (lastSet ?? Infinity));
@@ -114,8 +114,8 @@ function withinRoot(
 /** Id of a directory that was at the path in question, with the sets in which it was there. */
 interface Reached {
   readonly directory: DirectoryId;
-  readonly from: number;
-  readonly to: number;
+  readonly from: SetNumber;
+  readonly to: SetNumber;
 }
 
 /** Returns the entry, or a stand-in if its row is damaged. */
@@ -244,7 +244,7 @@ class LocalHistory implements History {
     return this.catalog.sets.rootsOf(set);
   }
 
-  async seals(set: SetNumber, after: number, limit: number): Promise<SetSeals> {
+  async seals(set: SetNumber, after: DirectoryId, limit: number): Promise<SetSeals> {
     const { seals } = this.reading();
     return { directories: seals.asOf(set, after, limit), setSeal: seals.ofSet(set) };
   }
@@ -281,7 +281,7 @@ class LocalHistory implements History {
   }
 
   /** Lists the entries that differ from another set, in slices, since a large directory may have very few of them. */
-  private async listUnlike(page: ListingPage, unlike: number): Promise<HistoryEntry[]> {
+  private async listUnlike(page: ListingPage, unlike: SetNumber): Promise<HistoryEntry[]> {
     const found: HistoryEntry[] = [];
     const breathe = yieldRegularly();
     for (let { after } = page; ; ) {
@@ -345,8 +345,8 @@ class LocalHistory implements History {
   }
 
   /** Returns the roots of any listed set at or above the path, each with the sets that have it. */
-  private rootsEver(path: Buffer, listed: readonly number[]): RootEver[] {
-    const seen = new Map<number, { root: RootRecord; sets: number[] }>();
+  private rootsEver(path: Buffer, listed: readonly SetNumber[]): RootEver[] {
+    const seen = new Map<RootRecord['root'], { root: RootRecord; sets: SetNumber[] }>();
     for (const set of listed) {
       for (const root of this.catalog.sets.rootsOf(set)) {
         const sets = seen.get(root.root)?.sets ?? [];

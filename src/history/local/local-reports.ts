@@ -8,7 +8,13 @@ import {
   type NamedVersion,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
-import type { ClientSetting, SetNumber } from '../../model/index.js';
+import type {
+  ClientSetting,
+  ContentId,
+  DirectoryId,
+  RootNumber,
+  SetNumber,
+} from '../../model/index.js';
 import { type Backend, type ClientDirectory, PACKS_PREFIX, RecordKind } from '../../store/index.js';
 import { yieldRegularly, type Files } from '../../system/index.js';
 import type { Access } from './access.js';
@@ -44,9 +50,9 @@ export interface ReportSources {
 }
 
 export class LocalReports implements Reports {
-  private readonly places = new Map<number, DirectoryPaths>();
+  private readonly places = new Map<SetNumber, DirectoryPaths>();
   /** Roots of the set that was requested last. */
-  private roots: { readonly set: SetNumber; readonly roots: ReadonlySet<number> } | undefined;
+  private roots: { readonly set: SetNumber; readonly roots: ReadonlySet<RootNumber> } | undefined;
   private readonly catalog: () => Catalog;
   private readonly directory: ClientDirectory;
   private readonly files: Files;
@@ -66,8 +72,8 @@ export class LocalReports implements Reports {
     this.opened = this.identity();
   }
 
-  async rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>> {
-    const roots = new Map<number, Buffer[]>();
+  async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
+    const roots = new Map<SetNumber, Buffer[]>();
     for (const [set, root] of this.catalog().reports.rootsOfSets()) {
       const known = roots.get(set);
       if (known === undefined) roots.set(set, [root]);
@@ -114,7 +120,7 @@ export class LocalReports implements Reports {
    * version.
    */
   private found(
-    span: { before: number; set: SetNumber },
+    span: { before: SetNumber; set: SetNumber },
     entries: HistoryEntry[],
     isCut: boolean,
   ): ChangesFound {
@@ -129,7 +135,7 @@ export class LocalReports implements Reports {
 
   /** True if the reader may see an entry and its root is one of the set. Other roots may have changed in other sets. */
   private mayShow(
-    { before, set }: { before: number; set: SetNumber },
+    { before, set }: { before: SetNumber; set: SetNumber },
     entry: HistoryEntry,
   ): boolean {
     const { directory, name } = entry;
@@ -139,7 +145,7 @@ export class LocalReports implements Reports {
     return place?.mayList === true && roots.has(this.catalog().reports.rootOf(directory));
   }
 
-  private rootsIn(set: SetNumber): ReadonlySet<number> {
+  private rootsIn(set: SetNumber): ReadonlySet<RootNumber> {
     if (this.roots?.set !== set) {
       const roots = new Set(
         this.catalog()
@@ -153,7 +159,7 @@ export class LocalReports implements Reports {
 
   async directoryPaths(
     set: SetNumber,
-    directories: readonly number[],
+    directories: readonly DirectoryId[],
   ): Promise<(Buffer | undefined)[]> {
     const places = this.placesIn(set);
     return directories.map((directory) => {
@@ -267,7 +273,7 @@ export class LocalReports implements Reports {
   /** Counts the stored contents and their bytes, each content once. */
   private async contents(breathe: () => Promise<void> | undefined) {
     let [contents, contentBytes, deltas] = [0, 0, 0];
-    for (let after = 0; ; ) {
+    for (let after: ContentId = 0; ; ) {
       const page = this.catalog().reports.stored(after, SLICE_ROWS);
       for (const [, sizeBytes, kind] of page) {
         contents += 1;

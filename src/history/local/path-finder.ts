@@ -1,13 +1,13 @@
 /** Finds entries by their paths. The last directory is remembered, since the next path is often in it. */
 import { type Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import type { RootRecord } from '../../store/index.js';
-import type { DirectoryId, SetNumber } from '../../model/index.js';
+import type { DirectoryId, RootNumber, SetNumber } from '../../model/index.js';
 import { type Access, noAccess } from './access.js';
 import { rootAbove } from './roots.js';
 
 interface Remembered {
   readonly set: SetNumber;
-  readonly root: number;
+  readonly root: RootNumber;
   /** Names from the root down to the directory. */
   readonly names: readonly Buffer[];
   readonly directory: DirectoryId;
@@ -56,7 +56,7 @@ export class PathFinder {
 
   private remembered(
     set: SetNumber,
-    root: number,
+    root: RootNumber,
     names: readonly Buffer[],
   ): DirectoryId | undefined {
     const { last } = this;

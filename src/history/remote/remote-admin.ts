@@ -1,4 +1,5 @@
 /** Changes of a client on a server, for accounts with the rights to make them. */
+import type { SetNumber } from '../../model/index.js';
 import { odd } from '../index.js';
 import { type Admin, sealedAdmin } from '../../maintenance/admin/index.js';
 import type { System } from '../../system/index.js';
@@ -18,7 +19,7 @@ export async function openRemoteAdmin(system: System, place: RemotePlace): Promi
     check: async (wish, hooks) => (await import('./remote-work.js')).checkThere(peer, wish, hooks),
     free: async (hooks) => (await import('./remote-work.js')).freeThere(peer, hooks),
   };
-  const drop = (sets: readonly number[], preview: boolean): Promise<void> =>
+  const drop = (sets: readonly SetNumber[], preview: boolean): Promise<void> =>
     peer.ask('dropSets', { sets: [...sets], preview });
   const admin: RemoteAdmin = {
     keyring,

@@ -20,7 +20,7 @@ import {
 import type { Keyring } from '../../crypto/index.js';
 import type { DeltaSource } from '../../delta/index.js';
 import { asTardisError } from '../../errors/index.js';
-import { bufferOf, type SetNumber } from '../../model/index.js';
+import { bufferOf, type DirectoryId, type SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
@@ -85,7 +85,7 @@ class RemoteHistory implements History {
     return [...(await this.peer.ask('readRoots', { set }))];
   }
 
-  async seals(set: SetNumber, after: number, limit: number): Promise<SetSeals> {
+  async seals(set: SetNumber, after: DirectoryId, limit: number): Promise<SetSeals> {
     const directories: SetSeals['directories'][number][] = [];
     let setSeal: Buffer | undefined;
     for (let hasMore = true; hasMore && directories.length < limit; ) {

@@ -9,7 +9,7 @@ import type {
   StoreFigures,
   StoreState,
 } from '../index.js';
-import type { ClientSetting, SetNumber } from '../../model/index.js';
+import type { ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
 import { MAX_DIRECTORY_PATHS } from '../../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
@@ -20,9 +20,9 @@ export class RemoteReports implements Reports {
     this.peer = peer;
   }
 
-  async rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>> {
-    const all = new Map<number, readonly Buffer[]>();
-    for (let from: number | undefined = 1; from !== undefined; ) {
+  async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
+    const all = new Map<SetNumber, readonly Buffer[]>();
+    for (let from: SetNumber | undefined = 1; from !== undefined; ) {
       const { roots, next }: Reply<'readSetRoots'> = await this.peer.ask('readSetRoots', { from });
       for (const [set, paths] of roots) all.set(set, paths);
       from = next;
@@ -41,7 +41,7 @@ export class RemoteReports implements Reports {
 
   async directoryPaths(
     set: SetNumber,
-    directories: readonly number[],
+    directories: readonly DirectoryId[],
   ): Promise<(Buffer | undefined)[]> {
     const all: (Buffer | undefined)[] = [];
     while (all.length < directories.length) {

@@ -5,7 +5,13 @@
 import type { Catalog, SealSpan } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
-import { type DirectoryId, metadataFault, SEAL_BYTES, type SetNumber } from '../../model/index.js';
+import {
+  type DirectoryId,
+  metadataFault,
+  type RootNumber,
+  SEAL_BYTES,
+  type SetNumber,
+} from '../../model/index.js';
 import { yieldRegularly, type NativeCalls } from '../../system/index.js';
 import { EntryOpener } from './opened-entries.js';
 
@@ -15,9 +21,9 @@ const NOTHING: Buffer = Buffer.alloc(0);
 
 export class ListingFaults {
   /** Number of directories that are not as the client sealed them, by set. */
-  readonly bySet = new Map<number, number>();
+  readonly bySet = new Map<SetNumber, number>();
   /** Sets of each root, read when its first directory is checked. Sets that complete later are left out. */
-  private readonly setsOfRoots = new Map<number, readonly number[]>();
+  private readonly setsOfRoots = new Map<RootNumber, readonly SetNumber[]>();
   private readonly breathe = yieldRegularly();
   private readonly opener: EntryOpener;
   private readonly catalog: Catalog;
@@ -32,7 +38,7 @@ export class ListingFaults {
   /** Checks all sealed directories and fills `bySet`. Throws CATALOG_DAMAGED, INTERRUPTED. */
   async find(signal: AbortSignal): Promise<void> {
     const { seals } = this.catalog;
-    for (let after = 0; ; ) {
+    for (let after: DirectoryId = 0; ; ) {
       const page = seals.directories(after, PAGE_DIRECTORIES);
       for (const directory of page) {
         await this.compare(directory, signal);
@@ -63,7 +69,7 @@ export class ListingFaults {
     }
   }
 
-  private setsWith(directory: DirectoryId): readonly number[] {
+  private setsWith(directory: DirectoryId): readonly SetNumber[] {
     const { seals } = this.catalog;
     const root = seals.rootOf(directory);
     if (root === undefined) return [];

@@ -30,7 +30,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 export class LostPlaces {
   /** Messages about stand-ins for lost entries. */
   readonly doubts = new Set<string>();
-  private readonly kept = new Map<number, Promise<readonly number[]>>();
+  private readonly kept = new Map<SetNumber, Promise<readonly DirectoryId[]>>();
   private readonly sealed: History;
 
   constructor(sealed: History) {
@@ -82,7 +82,7 @@ export class LostPlaces {
    * Returns the directories that have entries in a set but no entry that leads to them. Reads the names of all
    * sets.
    */
-  private of(set: SetNumber, roots: readonly RootRecord[]): Promise<readonly number[]> {
+  private of(set: SetNumber, roots: readonly RootRecord[]): Promise<readonly DirectoryId[]> {
     let found = this.kept.get(set);
     if (found === undefined) {
       found = this.find(set, roots);
@@ -93,7 +93,10 @@ export class LostPlaces {
     return found;
   }
 
-  private async find(set: SetNumber, roots: readonly RootRecord[]): Promise<readonly number[]> {
+  private async find(
+    set: SetNumber,
+    roots: readonly RootRecord[],
+  ): Promise<readonly DirectoryId[]> {
     const directories = await this.directoriesIn(set);
     const paths = await this.sealed.reports.directoryPaths(set, directories);
     const unplaced = directories.filter((_, index) => paths[index] === undefined);
@@ -104,8 +107,8 @@ export class LostPlaces {
     return found.slice(0, MAX_FOUND);
   }
 
-  private async directoriesIn(set: SetNumber): Promise<number[]> {
-    const directories = new Set<number>();
+  private async directoriesIn(set: SetNumber): Promise<DirectoryId[]> {
+    const directories = new Set<DirectoryId>();
     for (let after = FIRST_PLACE; ; ) {
       const page = { after, literal: NOTHING, isMatch: () => true };
       const { versions, next } = await this.sealed.reports.named(page);
@@ -124,7 +127,7 @@ export class LostPlaces {
   private async addChildren(
     set: SetNumber,
     directory: DirectoryId,
-    known: Set<number>,
+    known: Set<DirectoryId>,
   ): Promise<void> {
     for (let after = NOTHING; ; ) {
       const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: false };

@@ -12,6 +12,7 @@ import {
 import { asTardisError, TardisError } from '../../errors/index.js';
 import {
   DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
   NO_SEAL,
   SEAL_BYTES,
   sealIn,
@@ -46,7 +47,7 @@ export interface ProvenSet {
 }
 
 export class ProvenSets {
-  private readonly kept = new Map<number, Promise<ProvenSet>>();
+  private readonly kept = new Map<SetNumber, Promise<ProvenSet>>();
   /** Messages about sets that nothing proves or that cannot be remembered. */
   readonly doubts = new Set<string>();
   /** True to treat sets that do not match their seals like sets without a seal. */
@@ -130,7 +131,7 @@ export class ProvenSets {
    * Checks the set after a remembered set that is gone, for example because it was purged. The seal of that set
    * names its predecessor, so it shows if the history was forked before it.
    */
-  private async checkSuccessor(remembered: Remembered, next: number): Promise<void> {
+  private async checkSuccessor(remembered: Remembered, next: SetNumber): Promise<void> {
     const { setSeal } = await this.proveUnremembered(next);
     if (setSeal === undefined) return;
     const { previousSet, previousSeal } = before(setSeal);
@@ -208,7 +209,7 @@ export class ProvenSets {
     set: SetNumber,
   ): Promise<{ directories: Buffer; setSeal: Buffer | undefined }> {
     const all: Buffer[] = [];
-    for (let after = 0; ; ) {
+    for (let after: DirectoryId = 0; ; ) {
       const { directories, setSeal } = await this.sealed.seals(set, after, PAGE_DIRECTORIES);
       for (const { seal } of directories) {
         if (seal.length !== DIRECTORY_SEAL_BYTES) {
@@ -238,7 +239,7 @@ export class ProvenSets {
 }
 
 /** Returns the number and the seal of the previous sealed set, as stored in a set's seal. */
-function before(setSeal: Buffer): { previousSet: number; previousSeal: Buffer } {
+function before(setSeal: Buffer): { previousSet: SetNumber; previousSeal: Buffer } {
   return {
     previousSet: setSeal.length === SET_SEAL_BYTES ? Number(setSeal.readBigUInt64LE(0)) : 0,
     previousSeal: Buffer.from(setSeal.subarray(8, 8 + SEAL_BYTES)),

@@ -153,7 +153,7 @@ class UnsealedHistory implements History {
     return [...roots].sort((one, other) => Buffer.compare(one.path, other.path));
   }
 
-  seals(set: SetNumber, after: number, limit: number): Promise<SetSeals> {
+  seals(set: SetNumber, after: DirectoryId, limit: number): Promise<SetSeals> {
     return this.sealed.seals(set, after, limit);
   }
 

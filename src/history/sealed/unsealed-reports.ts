@@ -9,7 +9,7 @@ import {
 } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import type { ClientSetting, SetNumber } from '../../model/index.js';
+import type { ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
 import type { EntryOpener } from './opened-entries.js';
 import type {
   ChangesFound,
@@ -34,7 +34,7 @@ export class UnsealedReports implements Reports {
     this.opener = opener;
   }
 
-  async rootsOfSets(): Promise<ReadonlyMap<number, readonly Buffer[]>> {
+  async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
     const { names } = this.keyring;
     const opened = new Map<string, Buffer>(); // most roots are the same in every set
     const open = (path: Buffer): Buffer => {
@@ -73,7 +73,7 @@ export class UnsealedReports implements Reports {
 
   async directoryPaths(
     set: SetNumber,
-    directories: readonly number[],
+    directories: readonly DirectoryId[],
   ): Promise<(Buffer | undefined)[]> {
     const { names } = this.keyring;
     const paths = await this.sealed.directoryPaths(set, directories);

@@ -1,4 +1,5 @@
 /** The status of the clients of a store, for tools and as fields of a message. */
+import type { SetNumber } from '../../model/index.js';
 import { isClientName } from '../../store/index.js';
 import type { Body } from '../../transport/index.js';
 import { type Coder, isParallel, odd } from './coder.js';
@@ -11,7 +12,7 @@ export interface ClientOverview {
   readonly client: string;
   readonly completeSets: number;
   /** Number of the newest complete set; 0 if there is none. */
-  readonly newestSet: number;
+  readonly newestSet: SetNumber;
   /** Time at which that set was closed, by the server's clock; 0 if there is none. */
   readonly newestAtMs: number;
   readonly protection: Protection;

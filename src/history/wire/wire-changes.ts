@@ -6,6 +6,7 @@ import {
   isForgetRequest,
   MAX_FORGET_REQUESTS,
   type SetChange,
+  type SetNumber,
 } from '../../model/index.js';
 import { isReason, type Reason, type Verdict } from '../../retention/index.js';
 import type { Body } from '../../transport/index.js';
@@ -13,7 +14,7 @@ import { asIs, type Coder, odd, refused } from './coder.js';
 
 /** A change of the marks of some sets. */
 export interface SetsChange {
-  readonly sets: readonly number[];
+  readonly sets: readonly SetNumber[];
   readonly change: SetChange;
 }
 

@@ -1,6 +1,11 @@
 /** Codecs of reports, and of settings that are stored with a client. */
 import type { EntryPlace } from '../../store/catalog/index.js';
-import { isClientConfig, isClientSetting, type ClientSetting } from '../../model/index.js';
+import {
+  type ClientSetting,
+  isClientConfig,
+  isClientSetting,
+  type SetNumber,
+} from '../../model/index.js';
 import { type Body, MAX_DIRECTORY_PATHS, MAX_PAGE_ENTRIES } from '../../transport/index.js';
 import {
   type BusyDirectory,
@@ -30,8 +35,8 @@ const BUSY_NUMBERS = 3;
 
 /** Returns the roots of as many sets, from `from` on, as fit into one message; always those of the first one. */
 export function setRootsToWire(
-  all: ReadonlyMap<number, readonly Buffer[]>,
-  from: number,
+  all: ReadonlyMap<SetNumber, readonly Buffer[]>,
+  from: SetNumber,
   most: { readonly roots: number; readonly bytes: number },
 ): Body<'setRootsAre'> {
   let bytes = 0;
@@ -62,9 +67,9 @@ export function setRootsToWire(
 /** Adds the decoded roots to `all`. Returns the set to continue from, if there are more. Throws PROTOCOL_VIOLATION. */
 export function setRootsFromWire(
   { paths, sets, roots, more }: Body<'setRootsAre'>,
-  from: number,
-  all: Map<number, Buffer[]>,
-): number | undefined {
+  from: SetNumber,
+  all: Map<SetNumber, Buffer[]>,
+): SetNumber | undefined {
   if (sets.length !== roots.length) throw odd('roots');
   if (!paths.every(isPath)) throw odd('roots');
   let last = from - 1;
@@ -162,8 +167,8 @@ export function figuresFromWire({ numbers, busiest }: Body<'figuresAre'>): Store
 
 /** Roots of sets, and the set to continue from if there are more. */
 export interface SetRoots {
-  readonly roots: ReadonlyMap<number, readonly Buffer[]>;
-  readonly next: number | undefined;
+  readonly roots: ReadonlyMap<SetNumber, readonly Buffer[]>;
+  readonly next: SetNumber | undefined;
 }
 
 /** The roots of sets from a set on; the encoder cuts them to a page. */
@@ -171,7 +176,7 @@ export const SET_ROOTS: Coder<SetRoots, Body<'setRootsAre'>, Body<'readSetRoots'
   toWire: ({ roots }, { from }) =>
     setRootsToWire(roots, from, { roots: PAGE_ITEMS, bytes: PAGE_BYTES }),
   fromWire: (told, { from }) => {
-    const roots = new Map<number, Buffer[]>();
+    const roots = new Map<SetNumber, Buffer[]>();
     return { roots, next: setRootsFromWire(told, from, roots) };
   },
 };

@@ -6,7 +6,7 @@ import type { BackupSet, History, Verdicts } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import type { PurgeRequest } from '../gc/index.js';
 import type { CheckCounts, Finding, ReadRequest } from '../check/index.js';
-import type { ForgetReport, ForgetRequest, SetChange } from '../../model/index.js';
+import type { ForgetReport, ForgetRequest, SetChange, SetNumber } from '../../model/index.js';
 import type { RetentionRules, RuleWords } from '../../retention/index.js';
 
 /** Progress of long work; `of` is undefined if the total is unknown. */
@@ -64,20 +64,20 @@ export interface Admin {
   /** Returns the listed sets, oldest first. */
   sets(): Promise<BackupSet[]>;
   /** Deletes sets. Throws NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG. */
-  drop(sets: readonly number[]): Promise<void>;
+  drop(sets: readonly SetNumber[]): Promise<void>;
   /** Throws the errors that deleting these sets would throw now. */
-  previewDrop(sets: readonly number[]): Promise<void>;
+  previewDrop(sets: readonly SetNumber[]): Promise<void>;
   /** Returns the sets that a purge would delete or keep: by these rules, or through a server by the server's. */
   previewPurge(wish: PurgeRequest): Promise<Verdicts>;
   /** Deletes the sets that a preview listed. A server decides again, and returns its result. */
-  purge(gone: readonly number[]): Promise<Verdicts | undefined>;
+  purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
   /**
    * Returns the retention rules stored with the client; `words` supply the priorities and all rules that are not
    * stored. Undefined if none are stored, or if a server applies them.
    */
   keptRules(words: RuleWords): RetentionRules | undefined;
   /** Changes marks of all these sets, or of none. Throws NO_SUCH_SET, MARKS_INVALID. */
-  mark(sets: readonly number[], wish: SetChange): Promise<void>;
+  mark(sets: readonly SetNumber[], wish: SetChange): Promise<void>;
   /** Returns the pending requests to forget paths. */
   forgets(): Promise<readonly ForgetRequest[]>;
   /** Returns the data that would be deleted if these paths were forgotten now. */

@@ -1,4 +1,5 @@
 /** A read-only view of a store as it was at a commit. Later data is hidden. */
+import type { PackNumber } from '../../model/index.js';
 import { type CommitLog, type CommitPoint, hasLog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type Backend, type ObjectWriter, packName, packNumber } from '../../store/index.js';
@@ -82,7 +83,7 @@ class BoundedLog extends BoundedBackend implements CommitLog {
     return commit > this.last ? undefined : this.log.commitObject(commit);
   }
 
-  removablePacks(): Promise<ReadonlyMap<number, number>> {
+  removablePacks(): Promise<ReadonlyMap<PackNumber, number>> {
     return this.log.removablePacks();
   }
 }

@@ -44,11 +44,11 @@ interface SeenHeader {
 }
 
 export class CommittedRanges {
-  readonly packs: number[] = [];
+  readonly packs: PackNumber[] = [];
   readonly faults: CommitFault[] = [];
   /** Ranges that the records between the previous commit and their own do not fill. */
   private uncounted: PackRange[] = [];
-  private readonly ranges = new Map<number, PackRange[]>();
+  private readonly ranges = new Map<PackNumber, PackRange[]>();
 
   /** Reads all packs that are not removed. `onRecord` gets each record of contents, committed or not. */
   static async read(
@@ -119,7 +119,7 @@ export class CommittedRanges {
    * Clips the ranges of packs before the newest image to the ends of their files: such packs may have been
    * truncated while they were emptied.
    */
-  private async clip(backend: Backend, imagePack: number): Promise<void> {
+  private async clip(backend: Backend, imagePack: PackNumber): Promise<void> {
     for (const [pack, ranges] of this.ranges) {
       if (pack >= imagePack) continue;
       const end = await backend.size(packName(pack));
@@ -135,7 +135,7 @@ export class CommittedRanges {
   }
 
   /** Numbers of the packs that commits name. */
-  get spokenOf(): number[] {
+  get spokenOf(): PackNumber[] {
     return [...this.ranges.keys()];
   }
 

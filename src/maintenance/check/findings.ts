@@ -29,7 +29,7 @@ export interface VersionFinding {
   readonly finding: 'version';
   readonly path: Buffer;
   /** Numbers of the sets that show it, ascending. */
-  readonly sets: readonly number[];
+  readonly sets: readonly SetNumber[];
   /** Number of the version in the catalog: the set in which it began. */
   readonly firstSet: SetNumber;
   readonly sizeBytes: number;
@@ -52,13 +52,13 @@ export interface HistoryFinding {
    * they began in.
    */
   readonly versions?: number | undefined;
-  readonly sets: readonly number[];
+  readonly sets: readonly SetNumber[];
 }
 
 /** Sets that may lack entries because of an earlier loss. The missing entries are unknown. */
 export interface DoubtfulFinding {
   readonly finding: 'doubtful';
-  readonly sets: readonly number[];
+  readonly sets: readonly SetNumber[];
 }
 
 /** A key record that is not as it was written. */

@@ -16,11 +16,11 @@ export interface Lost {
 }
 
 export class LostContents {
-  private readonly lost = new Map<number, Lost>();
+  private readonly lost = new Map<ContentId, Lost>();
   /** Contents that can be read although their record is damaged: a rebuild would lose them. */
-  private readonly weak = new Map<number, AuditedContent>();
+  private readonly weak = new Map<ContentId, AuditedContent>();
   /** Contents that were read successfully while they, or the contents they rest on, counted as damaged. */
-  private readonly proven = new Map<number, AuditedContent>();
+  private readonly proven = new Map<ContentId, AuditedContent>();
   private readonly audit: CatalogAudit;
   private readonly prover: ContentProver;
 
@@ -64,7 +64,7 @@ export class LostContents {
   }
 
   /** Takes contents that entries, or other contents, name and that are stored nowhere. */
-  async missing(contentIds: readonly number[]): Promise<void> {
+  async missing(contentIds: readonly ContentId[]): Promise<void> {
     for (const contentId of contentIds) {
       if (this.lost.has(contentId)) continue;
       const digest = this.audit.content(contentId)?.digest ?? Buffer.alloc(0);
@@ -74,7 +74,7 @@ export class LostContents {
   }
 
   /** Takes contents that are marked as damaged: they may have been healed, or never have been damaged. */
-  async proveMarked(contentIds: readonly number[], isWholeRecord: IsWholeRecord): Promise<void> {
+  async proveMarked(contentIds: readonly ContentId[], isWholeRecord: IsWholeRecord): Promise<void> {
     for (const contentId of contentIds) {
       const content = this.audit.content(contentId);
       if (content === undefined || this.lost.has(contentId) || this.weak.has(contentId)) continue;

@@ -2,6 +2,7 @@
  * A catalog rebuilt from the packs for the duration of a check, outside the store. The client's own catalog is
  * compared with it.
  */
+import type { SetNumber } from '../../model/index.js';
 import {
   Catalog,
   CatalogAudit,
@@ -48,7 +49,7 @@ export class Reference {
   }
 
   /** Returns what a rebuild would lose: versions that only the client's own catalog contains. */
-  lacks(audit: CatalogAudit): { versions: number; sets: number[] } {
+  lacks(audit: CatalogAudit): { versions: number; sets: SetNumber[] } {
     return audit.lackingIn(this.folder.file(FILE));
   }
 

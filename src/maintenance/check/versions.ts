@@ -7,7 +7,13 @@ import {
 } from '../../store/catalog/index.js';
 import type { NameSealer } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { type ContentId, type DirectoryId, type RootNumber, splitRoot } from '../../model/index.js';
+import {
+  type ContentId,
+  type DirectoryId,
+  type RootNumber,
+  type SetNumber,
+  splitRoot,
+} from '../../model/index.js';
 import type { VersionFinding } from './findings.js';
 
 /** A path, with the first and the last set in which it leads to an entry. */
@@ -15,8 +21,8 @@ interface Way {
   readonly path: Buffer;
   /** The root at which the path begins. */
   readonly root: RootNumber;
-  readonly from: number;
-  readonly to: number;
+  readonly from: SetNumber;
+  readonly to: SetNumber;
 }
 
 /** A directory whose paths are being found. */
@@ -36,8 +42,8 @@ const SLASH = Buffer.from('/');
 
 export class VersionNames {
   private readonly sets: readonly BackupSet[];
-  private readonly roots = new Map<number, { path: Buffer; sets: Set<number> }>();
-  private readonly known = new Map<number, readonly Way[]>();
+  private readonly roots = new Map<RootNumber, { path: Buffer; sets: Set<SetNumber> }>();
+  private readonly known = new Map<DirectoryId, readonly Way[]>();
   private readonly audit: CatalogAudit;
   private readonly names: NameSealer | undefined;
 
@@ -62,7 +68,7 @@ export class VersionNames {
   /** Yields the versions with this content that a listed set shows. */
   *of(contentId: ContentId): Generator<Omit<VersionFinding, 'finding' | 'digest' | 'why'>> {
     for (const version of this.audit.versionsOf(contentId)) {
-      const byPath = new Map<string, { path: Buffer; sets: Set<number> }>();
+      const byPath = new Map<string, { path: Buffer; sets: Set<SetNumber> }>();
       const above = version.directory;
       const isRoot = above === ROOTS_DIRECTORY;
       const ways = isRoot ? [] : (this.known.get(above) ?? this.waysTo(above));
@@ -82,7 +88,7 @@ export class VersionNames {
   }
 
   /** Returns the listed sets that show the end of a path. */
-  private setsOf({ root, from, to }: Way): number[] {
+  private setsOf({ root, from, to }: Way): SetNumber[] {
     const shown = this.roots.get(root)?.sets ?? new Set();
     return this.sets
       .map(({ set }) => set)
@@ -111,10 +117,10 @@ export class VersionNames {
    * calls. In a circle, which only a damaged catalog has, no path leads through a directory twice.
    */
   private waysTo(directory: DirectoryId): readonly Way[] {
-    const open = new Set<number>();
-    const cut = new Set<number>();
+    const open = new Set<DirectoryId>();
+    const cut = new Set<DirectoryId>();
     const stack: Step[] = [];
-    const enter = (below: number): void => {
+    const enter = (below: DirectoryId): void => {
       open.add(below);
       stack.push({ directory: below, entries: this.audit.waysTo(below), next: 0, ways: [] });
     };

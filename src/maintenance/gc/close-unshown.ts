@@ -3,7 +3,7 @@
  * and a root that returns continues from them. Each closing is written to the packs too: otherwise a rebuilt catalog
  * would show the entry again.
  */
-import type { DirectoryId } from '../../model/index.js';
+import type { DirectoryId, RootNumber } from '../../model/index.js';
 import { ROOTS_DIRECTORY, type RootUse } from '../../store/catalog/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { SetJournal } from '../../store/writer/index.js';
@@ -26,7 +26,7 @@ export async function closeUnlisted(store: StoreWriter, breathe: Breathe): Promi
 }
 
 class Closing {
-  private readonly roots: ReadonlyMap<number, RootUse>;
+  private readonly roots: ReadonlyMap<RootNumber, RootUse>;
   private readonly journal: SetJournal;
   private readonly store: StoreWriter;
   private readonly breathe: Breathe;
@@ -43,7 +43,7 @@ class Closing {
   async run(): Promise<void> {
     const { unshown } = this.store.catalog;
     for (const root of this.roots.values()) this.closeRoot(root);
-    for (let after = 0; ; ) {
+    for (let after: DirectoryId = 0; ; ) {
       const page = unshown.rootsOfDirectories(after, SLICE_ROWS);
       for (const [directory, number] of page) {
         const root = this.roots.get(number);

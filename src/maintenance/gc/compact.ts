@@ -7,7 +7,7 @@
  */
 import { applyEvent, breakDependants, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { formatBytes, type PackNumber } from '../../model/index.js';
+import { formatBytes, type PackNumber, type RecordId } from '../../model/index.js';
 import { buildEvent, packName, type StoreEvent } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Headroom } from './headroom.js';
@@ -132,7 +132,7 @@ class Compaction {
   }
 
   /** First pack whose removal needs a new image; Infinity in a shared store, whose log keeps all listings. */
-  private get imagePack(): number {
+  private get imagePack(): PackNumber {
     const { catalog, isShared } = this.store;
     return isShared ? Infinity : catalog.state.readImage().pack;
   }
@@ -153,7 +153,7 @@ class Compaction {
   }
 
   /** Writes an image. Afterwards nothing needs the listings and events of earlier packs. */
-  private async writeImage(without: ReadonlySet<number>): Promise<void> {
+  private async writeImage(without: ReadonlySet<PackNumber>): Promise<void> {
     await appendImage(this.store, without, this.options.breathe);
     for (const pack of this.left) pack.metadataBytes = 0;
   }
@@ -283,7 +283,7 @@ class Compaction {
     const { catalog } = this.store;
     const { breathe, needed } = this.options;
     const used = await measureRecords(catalog, breathe, needed);
-    for (let after = 0; ; ) {
+    for (let after: RecordId = 0; ; ) {
       const page = catalog.gc.records(after, SLICE_ROWS);
       for (const [recordId, , pack, position] of page) {
         if (!goes(pack, position) || !used.has(recordId)) continue;
@@ -299,7 +299,7 @@ class Compaction {
    * Commits the removal of packs: an image if one is needed, and the event that removes the packs. Their files
    * are deleted later.
    */
-  private async remove(packs: ReadonlySet<number>): Promise<void> {
+  private async remove(packs: ReadonlySet<PackNumber>): Promise<void> {
     const { store, options } = this;
     const removed = [...packs].sort((one, other) => one - other);
     if (removed.some((pack) => pack >= this.imagePack)) {

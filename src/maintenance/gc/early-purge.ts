@@ -4,6 +4,7 @@
  * that does not; so do sets younger than a least age. The decision is a pure function of the catalog. The caller decides again after each deletion, since only then the space
  * that it freed is certain.
  */
+import type { SetNumber } from '../../model/index.js';
 import { isOldEnough, seenMoments, type TimedSet } from '../../store/writer/index.js';
 
 export interface EarlySet extends TimedSet {
@@ -31,17 +32,17 @@ export interface EarlyPurgeOptions {
 export function setsToDeleteForSpace(
   sets: readonly EarlySet[],
   { neededBytes, nowMs, leastAgeMs }: EarlyPurgeOptions,
-): number[] {
+): SetNumber[] {
   const ordered = [...sets].sort((a, b) => a.set - b.set);
-  const newest = new Map<string, number>();
-  const newestSound = new Map<string, number>();
+  const newest = new Map<string, SetNumber>();
+  const newestSound = new Map<string, SetNumber>();
   for (const { set, state, roots, isDoubtful } of ordered) {
     if (state !== 'complete') continue;
     newest.set(roots, set);
     if (!isDoubtful) newestSound.set(roots, set);
   }
   const seen = seenMoments(ordered);
-  const chosen: number[] = [];
+  const chosen: SetNumber[] = [];
   let freedBytes = 0;
   for (const set of ordered) {
     if (freedBytes >= neededBytes) break;

@@ -11,7 +11,7 @@ import type { Breathe } from './survey.js';
  */
 export async function appendImage(
   store: StoreWriter,
-  without: ReadonlySet<number>,
+  without: ReadonlySet<PackNumber>,
   breathe: Breathe,
 ): Promise<void> {
   const image = store.counters.sequence + 1;
@@ -48,7 +48,7 @@ interface Piece {
 /** Yields the pieces of an image; only the last one has `isLast`. */
 async function* piecesOf(
   { catalog, backend, counters }: StoreWriter,
-  without: ReadonlySet<number>,
+  without: ReadonlySet<PackNumber>,
   breathe: Breathe,
 ): AsyncGenerator<Piece> {
   const gone = new Set([...without, ...catalog.gc.removedPacks()]);

@@ -3,6 +3,7 @@
  * until there is space again. early-purge.ts decides which sets may be deleted; nothing else of the client is
  * changed.
  */
+import type { SetNumber } from '../../model/index.js';
 import type { ClientDirectory, StoreEvent } from '../../store/index.js';
 import { throwIfAborted } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -28,8 +29,8 @@ export async function deleteForSpace(
   directory: ClientDirectory,
   wish: MakeRoomOptions,
   options: GcOptions,
-): Promise<number[]> {
-  const dropped: number[] = [];
+): Promise<SetNumber[]> {
+  const dropped: SetNumber[] = [];
   for (;;) {
     throwIfAborted(options.signal);
     const missingBytes = wish.belowBytes - system.files.freeBytes(directory.path);
@@ -54,9 +55,9 @@ async function dropOne(
     limits,
     neededBytes,
   }: MakeRoomOptions & GcOptions & { readonly neededBytes: number },
-): Promise<number | undefined> {
+): Promise<SetNumber | undefined> {
   const nowMs = system.clock.nowMs();
-  let chosen: number | undefined;
+  let chosen: SetNumber | undefined;
   await changeSets(system, directory, limits, (listed, catalog): StoreEvent[] => {
     const sets = listed
       .filter(({ state }) => state !== 'superseded')

@@ -6,8 +6,10 @@
 import { Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import {
   BytesBuilder,
+  type DirectoryId,
   newDirectoryRow,
   type PackNumber,
+  type RootNumber,
   RowReader,
   type SetNumber,
 } from '../../model/index.js';
@@ -66,7 +68,7 @@ function hasOrphans(system: System, { catalogPath }: ClientDirectory): boolean {
 
 class Placing {
   private readonly roots: readonly RootPlace[];
-  private readonly journals = new Map<number, SetJournal>();
+  private readonly journals = new Map<SetNumber, SetJournal>();
   private readonly store: StoreWriter;
   private readonly nowMs: number;
 
@@ -93,7 +95,7 @@ class Placing {
     const [first] = this.roots;
     if (first === undefined) return 0;
     const byNumber = new Map(this.roots.map((root) => [root.root, root]));
-    const found = new Map<RootPlace, number>();
+    const found = new Map<RootPlace, DirectoryId>();
     for (let placed = 0; ; ) {
       const orphans = catalog.history.orphans(CHECKPOINT_ENTRIES);
       if (orphans.length === 0) return placed;
@@ -113,7 +115,7 @@ class Placing {
     for (const journal of this.journals.values()) await journal.checkpoint();
   }
 
-  private makeLostAndFound(root: RootPlace): number {
+  private makeLostAndFound(root: RootPlace): DirectoryId {
     const { catalog, counters } = this.store;
     const isTaken = (name: string): boolean =>
       catalog.entries.versions(root.directory, Buffer.from(name)).length > 0;
@@ -126,7 +128,7 @@ class Placing {
   }
 
   /** Writes the entry of a directory, from the first set of its root on. */
-  private put(root: RootPlace, parent: number, name: Buffer, child: number): void {
+  private put(root: RootPlace, parent: DirectoryId, name: Buffer, child: DirectoryId): void {
     const { directories } = this.store.catalog;
     const rows = new BytesBuilder(ROW_HINT_BYTES);
     // The owner is unknown.
@@ -153,10 +155,10 @@ class Placing {
  */
 async function rootsOf(
   { catalog, backend }: StoreWriter,
-  directories: readonly number[],
-): Promise<ReadonlyMap<number, number>> {
-  const roots = new Map<number, number>();
-  const unknown = new Set<number>();
+  directories: readonly DirectoryId[],
+): Promise<ReadonlyMap<DirectoryId, RootNumber>> {
+  const roots = new Map<DirectoryId, RootNumber>();
+  const unknown = new Set<DirectoryId>();
   for (const directory of directories) {
     const root = catalog.history.rootOf(directory);
     if (root > 0) roots.set(directory, root);
@@ -192,7 +194,7 @@ async function sectionsAt(
 
 /** Returns the roots of all listed sets, each with the first set that has it. */
 function rootsIn({ sets }: Catalog): RootPlace[] {
-  const roots = new Map<number, RootPlace>();
+  const roots = new Map<RootNumber, RootPlace>();
   for (const { set } of sets.listed()) {
     for (const root of sets.rootsOf(set)) {
       if (!roots.has(root.root)) roots.set(root.root, { ...root, set });

@@ -1,5 +1,5 @@
 /** Measures how much of each pack is needed, and what a rewrite of that would write and free. */
-import type { PackNumber } from '../../model/index.js';
+import type { PackNumber, RecordId } from '../../model/index.js';
 import { hasLog, missingIn, type RecordUse } from '../../store/catalog/index.js';
 import {
   type Backend,
@@ -41,12 +41,12 @@ export interface MeasureOptions {
 /** Returns the packs that may be rewritten: those that no session and no recovery uses any more. */
 export async function measurePacks(
   store: StoreWriter,
-  used: ReadonlyMap<number, number>,
+  used: ReadonlyMap<RecordId, number>,
   { opensFrames, breathe }: MeasureOptions,
 ): Promise<PackUse[]> {
   const { gc } = store.catalog;
   const uses = await emptyUses(store);
-  for (let after = 0; ; ) {
+  for (let after: RecordId = 0; ; ) {
     const page = gc.records(after, SLICE_ROWS);
     for (const record of page) {
       const use = uses.get(record[2]);
@@ -90,13 +90,13 @@ async function emptyUses({
   catalog,
   commitPoint,
   firstOwnPack,
-}: StoreWriter): Promise<Map<number, PackUse>> {
+}: StoreWriter): Promise<Map<PackNumber, PackUse>> {
   const kept = new Set([
     ...catalog.gc.removedPacks(),
     ...catalog.gc.damagedPacks(), // their contents may prove sound
     commitPoint.pack,
   ]);
-  const uses = new Map<number, PackUse>();
+  const uses = new Map<PackNumber, PackUse>();
   for await (const [pack, sizeBytes] of sizesOf(backend)) {
     if (kept.has(pack) || pack >= firstOwnPack) continue;
     uses.set(pack, { pack, sizeBytes, neededBytes: 0, metadataBytes: 0, records: [] });
@@ -118,7 +118,7 @@ async function* sizesOf(backend: Backend): AsyncGenerator<readonly [PackNumber, 
 /** Returns how many bytes of a record must be written again. */
 export function neededOf(
   [recordId, kind, , , bytes, rawBytes]: Readonly<RecordUse>,
-  used: ReadonlyMap<number, number>,
+  used: ReadonlyMap<RecordId, number>,
   opensFrames: boolean,
 ): number {
   const usedBytes = used.get(recordId);

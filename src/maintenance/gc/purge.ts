@@ -20,7 +20,7 @@ export type PurgeRequest = Omit<RetentionOptions, 'nowMs'>;
 
 export interface PurgeReport extends Decision {
   /** Numbers of the deleted sets, or (in a preview) of those that would be deleted. */
-  readonly gone: readonly number[];
+  readonly gone: readonly SetNumber[];
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import { digestKey } from '../../model/index.js';
+import { digestKey, type PackNumber, type RecordId } from '../../model/index.js';
 import {
   type Backend,
   buildEvent,
@@ -33,7 +33,7 @@ export interface MoverOptions {
   readonly frames: FrameTools | undefined;
   readonly breathe: Breathe;
   /** Needed decoded bytes of each record, by record id. */
-  readonly used: ReadonlyMap<number, number>;
+  readonly used: ReadonlyMap<RecordId, number>;
   /** The contents that are needed, in a shared store; all known ones otherwise. */
   readonly needed: IdSet | undefined;
 }
@@ -50,10 +50,10 @@ export class RecordMover {
   private readonly remaker: FrameRepacker | undefined;
   private readonly store: StoreWriter;
   private readonly options: MoverOptions;
-  private readonly packs: ReadonlySet<number>;
+  private readonly packs: ReadonlySet<PackNumber>;
 
   /** `packs`: the packs that all records are from. */
-  constructor(store: StoreWriter, options: MoverOptions, packs: ReadonlySet<number>) {
+  constructor(store: StoreWriter, options: MoverOptions, packs: ReadonlySet<PackNumber>) {
     this.store = store;
     this.options = options;
     this.packs = packs;

@@ -7,10 +7,11 @@ import { applyContentRecord, type IdSet, type RecordUse } from '../../store/cata
 import { fetchRecord, headIn } from '../../delta/index.js';
 import {
   BytesBuilder,
-  type ContentKeys,
   contentDigest,
+  type ContentKeys,
   DIGEST_BYTES,
   digestKey,
+  type PackNumber,
   type SchemeNumber,
 } from '../../model/index.js';
 import {
@@ -69,7 +70,7 @@ export class FrameRepacker {
   private readonly gathered = new Map<number, Gathered>();
   private readonly store: StoreWriter;
   private readonly tools: FrameTools;
-  private readonly moved: ReadonlySet<number>;
+  private readonly moved: ReadonlySet<PackNumber>;
 
   private readonly wanted: IdSet | undefined;
 
@@ -77,7 +78,7 @@ export class FrameRepacker {
   constructor(
     store: StoreWriter,
     tools: FrameTools,
-    moved: ReadonlySet<number>,
+    moved: ReadonlySet<PackNumber>,
     wanted: IdSet | undefined,
   ) {
     this.store = store;

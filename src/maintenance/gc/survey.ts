@@ -2,7 +2,7 @@
  * Finds what a store still needs: contents that a version names, contents that those rest on, and the used part
  * of each record. It reads every row once, in slices. Meanwhile no set is open, so nothing changes.
  */
-import type { ContentId } from '../../model/index.js';
+import type { ContentId, RecordId } from '../../model/index.js';
 import {
   addRests,
   type Catalog,
@@ -50,10 +50,10 @@ export async function measureRecords(
   catalog: Catalog,
   breathe: Breathe,
   needed?: IdSet,
-): Promise<ReadonlyMap<number, number>> {
+): Promise<ReadonlyMap<RecordId, number>> {
   const counts = (contentId: ContentId): boolean => needed?.has(contentId) ?? true;
-  const used = new Map<number, number>();
-  for (let after = 0; ; ) {
+  const used = new Map<RecordId, number>();
+  for (let after: ContentId = 0; ; ) {
     const page = catalog.gc.contentUses(after, SLICE_ROWS);
     for (const [contentId, recordId, sizeBytes] of page) {
       if (recordId !== null && counts(contentId))

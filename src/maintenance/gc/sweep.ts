@@ -1,4 +1,5 @@
 /** Sweep: deletes versions that no set shows, then contents, records and directories that nothing names. */
+import type { ContentId, DirectoryId, RecordId } from '../../model/index.js';
 import { type EntryKey, FIRST_ENTRY, IdSet } from '../../store/catalog/index.js';
 import { buildEvent, objectName } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -69,7 +70,7 @@ export async function dropLost(store: StoreWriter, needed: IdSet, pace: Pace): P
   const rests = new IdSet();
   for (const [, rest] of gc.needs()) rests.add(rest);
   let dropped = 0;
-  for (let after = 0; ; ) {
+  for (let after: ContentId = 0; ; ) {
     const page = gc.contentUses(after, SLICE_ROWS);
     for (const [contentId, recordId] of page) {
       if (recordId !== null || needed.has(contentId) || rests.has(contentId)) continue;
@@ -100,7 +101,7 @@ async function dropContents(
     }
     await store.checkpoint();
   };
-  for (let after = 0; ; ) {
+  for (let after: ContentId = 0; ; ) {
     const page = gc.contentUses(after, SLICE_ROWS);
     for (const [contentId] of page) {
       if (needed.has(contentId)) continue;
@@ -125,7 +126,7 @@ async function dropContents(
 async function dropRecords(store: StoreWriter, pace: Pace): Promise<void> {
   const { catalog } = store;
   const used = await measureRecords(catalog, pace.breathe);
-  for (let after = 0; ; ) {
+  for (let after: RecordId = 0; ; ) {
     const page = catalog.gc.records(after, SLICE_ROWS);
     for (const [recordId] of page) if (!used.has(recordId)) catalog.gc.dropRecord(recordId);
     if (page.length < SLICE_ROWS) return;
@@ -136,7 +137,7 @@ async function dropRecords(store: StoreWriter, pace: Pace): Promise<void> {
 
 async function dropDirectories(store: StoreWriter, needed: IdSet, pace: Pace): Promise<void> {
   const { catalog } = store;
-  for (let after = 0; ; ) {
+  for (let after: DirectoryId = 0; ; ) {
     const page = catalog.gc.directories(after, SLICE_ROWS);
     for (const directory of page) {
       if (!needed.has(directory)) catalog.gc.dropDirectory(directory);

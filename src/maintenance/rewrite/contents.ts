@@ -78,9 +78,9 @@ export class ContentMover {
   /** Number of contents examined. */
   contents = 0;
   /** Old contents that cannot be read, or do not match their digest. */
-  private readonly lost = new Set<number>();
+  private readonly lost = new Set<ContentId>();
   private sinceCheckpoint = 0;
-  private lastContent = 0;
+  private lastContent: ContentId = 0;
   private readonly locator = new Locator();
   private readonly reader: RecordReader;
   private readonly streams: StreamMover;

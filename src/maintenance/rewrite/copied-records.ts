@@ -84,7 +84,7 @@ export class RecordCopier implements CopiedDigests {
   /** Copies the needed contents that the target lacks, and their signatures. Throws INTERRUPTED, DISK_FULL. */
   async copy(needed: IdSet, signal: AbortSignal, onContent: () => void): Promise<void> {
     const { history } = this.old.catalog;
-    for (let after = 0; ; ) {
+    for (let after: ContentId = 0; ; ) {
       const page = history.contents(after, PAGE_CONTENTS);
       for (const { contentId } of page) {
         throwIfAborted(signal);
@@ -95,7 +95,7 @@ export class RecordCopier implements CopiedDigests {
       if (page.length < PAGE_CONTENTS) break;
       after = page.at(-1)!.contentId;
     }
-    for (let after = 0; ; ) {
+    for (let after: ContentId = 0; ; ) {
       const page = history.signatures(after, PAGE_CONTENTS);
       for (const signature of page) {
         throwIfAborted(signal);

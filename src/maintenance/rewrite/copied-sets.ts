@@ -81,7 +81,7 @@ export async function findWanted(
 }
 
 /** Returns the index of the first number that is at least `least`; the length if there is none. */
-function indexFrom(numbers: readonly number[], least: number): number {
+function indexFrom(numbers: readonly SetNumber[], least: SetNumber): number {
   let [low, high] = [0, numbers.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
@@ -92,7 +92,7 @@ function indexFrom(numbers: readonly number[], least: number): number {
 }
 
 function* allDirectories({ history }: Catalog): Generator<DirectoryId> {
-  const ask = (after: number): number[] => history.directories(after, PAGE_DIRECTORIES);
+  const ask = (after: DirectoryId): DirectoryId[] => history.directories(after, PAGE_DIRECTORIES);
   for (const page of pages(-1, PAGE_DIRECTORIES, ask, Number)) yield* page;
 }
 
@@ -222,7 +222,8 @@ export class SealsAsTheyAre implements CopiedSeals {
   async seal(journal: SetJournal, { set }: BackupSet, roots: readonly RootRecord[]): Promise<void> {
     const { old, store } = this;
     const sealed = new Set<DirectoryId>();
-    const ask = (after: number): SealedDirectory[] => old.seals.asOf(set, after, PAGE_DIRECTORIES);
+    const ask = (after: DirectoryId): SealedDirectory[] =>
+      old.seals.asOf(set, after, PAGE_DIRECTORIES);
     const breathe = yieldRegularly();
     for (const page of pages(0, PAGE_DIRECTORIES, ask, ({ directory }) => directory)) {
       for (const { directory, seal } of page) {

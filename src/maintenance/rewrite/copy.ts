@@ -11,7 +11,7 @@ import {
   snapshotCatalog,
 } from '../../store/catalog/index.js';
 import { Opened, TardisError } from '../../errors/index.js';
-import { areSameMarks, type SetMarks, type SetNumber } from '../../model/index.js';
+import { areSameMarks, type ContentId, type SetMarks, type SetNumber } from '../../model/index.js';
 import {
   buildEvent,
   type ClientDirectory,
@@ -61,11 +61,11 @@ export interface CopyRequest {
 
 export interface CopyResult {
   /** Numbers of the sets that this run has copied. */
-  readonly sets: readonly number[];
+  readonly sets: readonly SetNumber[];
   /** Number of the newest set, if it is left for the next run since its backup has not ended. */
-  readonly leftSet: number | undefined;
+  readonly leftSet: SetNumber | undefined;
   /** Numbers of the sets that were deleted at the target. */
-  readonly deleted: readonly number[];
+  readonly deleted: readonly SetNumber[];
   readonly copiedRecords: number;
   readonly copiedBytes: number;
   /** Number of versions of files at the target whose contents are damaged or missing. */
@@ -250,7 +250,7 @@ class Run implements Disposable {
    * Returns the sets above those of the target, and the newest of those if it was not complete when it was copied
    * and is now. A newest set that is unfinished is left for the next run while a session may still be writing it.
    */
-  private missing(): { missing: readonly BackupSet[]; leftSet: number | undefined } {
+  private missing(): { missing: readonly BackupSet[]; leftSet: SetNumber | undefined } {
     const last = this.ends.store.catalog.sets.all().at(-1);
     const isPartly = (set: BackupSet): boolean =>
       set.set === last?.set && last.state !== 'complete' && set.state === 'complete';
@@ -263,10 +263,10 @@ class Run implements Disposable {
   }
 
   /** Adds contents that the target lacks although it has their entries. Returns their number. */
-  private addMissing(needed: { has(id: number): boolean; add(id: number): void }): number {
+  private addMissing(needed: { has(id: ContentId): boolean; add(id: ContentId): void }): number {
     const { contents } = this.ends.store.catalog;
     let added = 0;
-    for (let after = 0; ; ) {
+    for (let after: ContentId = 0; ; ) {
       const page = contents.missing(after, PAGE_CONTENTS);
       for (const { digest } of page) {
         const found = this.old.catalog.contents.find(digest);
@@ -310,7 +310,7 @@ class Run implements Disposable {
   }
 
   /** Deletes sets that are gone at the source, except the newest complete set and locked sets. */
-  private deleteGone(): number[] {
+  private deleteGone(): SetNumber[] {
     const theirs = new Set(this.old.catalog.sets.listed().map(({ set }) => set));
     const mine = this.ends.store.catalog.sets.listed();
     const newest = mine.findLast(({ state }) => state === 'complete')?.set ?? 0;

@@ -57,7 +57,7 @@ interface ProvenListing {
 }
 
 export class HistorySeals {
-  private readonly listings = new Map<number, ProvenListing>();
+  private readonly listings = new Map<DirectoryId, ProvenListing>();
   private readonly opener: EntryOpener;
   private readonly proven: ProvenSets | undefined;
   private readonly old: OldGeneration;
@@ -82,7 +82,7 @@ export class HistorySeals {
   }
 
   /** Forgets the proven listings of directories that a set without a seal changed. */
-  changed(directories: readonly number[]): void {
+  changed(directories: readonly DirectoryId[]): void {
     for (const directory of directories) this.listings.delete(directory);
   }
 
@@ -94,13 +94,13 @@ export class HistorySeals {
     journal: SetJournal,
     set: BackupSet,
     roots: readonly RootRecord[],
-    changed: readonly number[],
+    changed: readonly DirectoryId[],
   ): Promise<void> {
     this.changed(changed);
     const { store } = this;
     const proven = await this.proven?.of(set.set);
     const seals: Buffer[] = [];
-    const looked = new Set<number>();
+    const looked = new Set<DirectoryId>();
     for (const { directory, place, expected, isLookedAt } of this.meet(roots, proven)) {
       if (!isLookedAt) {
         journal.seal(directory, undefined); // the client did not read it in this set
@@ -128,7 +128,7 @@ export class HistorySeals {
   private meet(roots: readonly RootRecord[], proven: ProvenSet | undefined): Iterable<Met> {
     const children = childrenIn(this.store.catalog);
     const oldPlaces = new Map(proven?.roots.map(({ root, place }) => [root, place]));
-    const met = new Map<number, Met>();
+    const met = new Map<DirectoryId, Met>();
     for (const { root, directory, path } of roots) {
       const place = this.keyring.tree.rootPlace(path);
       const ways: Way[] = [{ directory, place, oldPlace: oldPlaces.get(root) ?? NOTHING }];
@@ -166,7 +166,7 @@ export class HistorySeals {
       seals,
     }: {
       readonly roots: readonly RootRecord[];
-      readonly looked: ReadonlySet<number>;
+      readonly looked: ReadonlySet<DirectoryId>;
       readonly seals: Buffer;
     },
   ): void {
@@ -234,8 +234,8 @@ export function sumOf(
 }
 
 /** Returns the open directories of the head, by their parent directory. */
-function childrenIn(catalog: Catalog): Map<number, Child[]> {
-  const children = new Map<number, Child[]>();
+function childrenIn(catalog: Catalog): Map<DirectoryId, Child[]> {
+  const children = new Map<DirectoryId, Child[]>();
   for (const [above, name, directory] of catalog.history.openDirectories()) {
     const others = children.get(above);
     if (others === undefined) children.set(above, [{ directory, name }]);

@@ -54,13 +54,13 @@ export interface CopiedDigests {
 /** Writes the seals of copied sets. */
 export interface CopiedSeals {
   /** Takes note of directories that a set without a seal changed. */
-  changed(directories: readonly number[]): void;
+  changed(directories: readonly DirectoryId[]): void;
   /** Seals a set whose entries are complete. */
   seal(
     journal: SetJournal,
     set: BackupSet,
     roots: readonly RootRecord[],
-    changed: readonly number[],
+    changed: readonly DirectoryId[],
   ): Promise<void>;
 }
 
@@ -100,7 +100,7 @@ export class CopiedHistory {
   async replayNew(
     isAlone: boolean,
     signal: AbortSignal,
-    onSet: (set: SetNumber, newest: number) => void,
+    onSet: (set: SetNumber, newest: SetNumber) => void,
   ): Promise<void> {
     const { sets } = this.old.catalog;
     const all = sets.all();
@@ -144,10 +144,10 @@ export class CopiedHistory {
   }
 
   /** Returns the directories in which an entry began or ended, by set. */
-  private changesFrom(first: number): Map<number, number[]> {
+  private changesFrom(first: SetNumber): Map<SetNumber, DirectoryId[]> {
     const { history } = this.old.catalog;
-    const changes = new Map<number, number[]>();
-    const ask = (after: number): number[] => history.directories(after, PAGE_DIRECTORIES);
+    const changes = new Map<SetNumber, DirectoryId[]>();
+    const ask = (after: DirectoryId): DirectoryId[] => history.directories(after, PAGE_DIRECTORIES);
     for (const page of pages(-1, PAGE_DIRECTORIES, ask, Number)) {
       for (const directory of page) {
         for (const set of history.changesOf(directory)) {
@@ -163,9 +163,9 @@ export class CopiedHistory {
 
   /** Replays all changes of one set. `set` is undefined if nothing else of it is known. */
   protected async replay(
-    number: number,
+    number: SetNumber,
     set: BackupSet | undefined,
-    directories: readonly number[],
+    directories: readonly DirectoryId[],
   ): Promise<void> {
     const journal = new SetJournal(this.store, number);
     const roots = set === undefined ? [] : this.openSet(journal, set);

@@ -8,7 +8,7 @@ import { Access, type History, openHistoryIn } from '../../history/index.js';
 import { Catalog, ForgettingCopy, recoverCatalog } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { Opened, TardisError } from '../../errors/index.js';
-import { type ForgetRequest, formatBytes } from '../../model/index.js';
+import { type ContentId, type ForgetRequest, formatBytes } from '../../model/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { requireSoundCatalog } from '../gc/index.js';
 import { type ClientDirectory, mediumOf, newestKeys } from '../../store/index.js';
@@ -193,7 +193,11 @@ class Run {
   }
 
   /** Opens both generations. Throws DISK_FULL if there is no space for a second one. */
-  static async open(system: System, request: RekeyRequest, verifiedUpTo = 0): Promise<Run> {
+  static async open(
+    system: System,
+    request: RekeyRequest,
+    verifiedUpTo: ContentId = 0,
+  ): Promise<Run> {
     const { generations, oldKeyring, limits, forgotten } = request;
     const { first, second } = generations;
     using opened = new Opened();
@@ -227,7 +231,7 @@ class Run {
   }
 
   /** Id of the last content of the second generation that was read and found right. */
-  get verifiedUpTo(): number {
+  get verifiedUpTo(): ContentId {
     return this.verifier.lastContent;
   }
 

@@ -42,7 +42,7 @@ export class Verifier {
   /** Number of contents that were read and found right. */
   contents = 0;
   /** Id of the last of these contents. */
-  lastContent = 0;
+  lastContent: ContentId = 0;
   private readonly locator = new Locator();
   private readonly breathe = yieldRegularly();
   private readonly reader: RecordReader;
@@ -204,7 +204,7 @@ export class Verifier {
     signal: AbortSignal,
   ): Promise<void> {
     const { catalog } = this.store;
-    const ask = (after: number): SealedDirectory[] =>
+    const ask = (after: DirectoryId): SealedDirectory[] =>
       catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
     for (const page of pages(0, PAGE_DIRECTORIES, ask, ({ directory }) => directory)) {
       for (const { directory, seal } of page) {

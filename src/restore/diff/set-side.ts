@@ -1,6 +1,6 @@
 /** A backup set as one side of a comparison. */
 import { type HistoryEntry, circleAt, noAccess } from '../../history/index.js';
-import { isEntryName, joinPath, shownRoot } from '../../model/index.js';
+import { type DirectoryId, isEntryName, joinPath, shownRoot } from '../../model/index.js';
 import { ListingsAhead, PAGE_ENTRIES } from '../index.js';
 import { badName, type ComparedSet, type Seen, type Side, type Visit } from './side.js';
 
@@ -68,7 +68,7 @@ export class SetSide implements Side {
  */
 async function* inOrder(
   listings: ListingsAhead,
-  directory: number,
+  directory: DirectoryId,
 ): AsyncGenerator<HistoryEntry, void> {
   let page = await listings.page(directory, NO_NAME);
   const isInOrder = isAscending(page);

@@ -38,7 +38,7 @@ export interface Side {
 export interface ComparedSet {
   readonly history: History;
   readonly set: SetNumber;
-  readonly other: number | undefined;
+  readonly other: SetNumber | undefined;
 }
 
 /** Returns the error for a name that is not that of an entry. */

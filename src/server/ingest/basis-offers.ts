@@ -61,7 +61,7 @@ interface Offer {
 
 export class BasisOffers {
   private readonly open = new Map<number, Offer>();
-  private readonly bySlot = new Map<number, number[]>();
+  private readonly bySlot = new Map<SlotNumber, number[]>();
   private last = 0;
   private pushedBytes = 0;
   private readonly source: SignatureSource;
@@ -150,7 +150,7 @@ export class BasisOffers {
   }
 
   /** Returns the content of an open offer. Throws PROTOCOL_VIOLATION. */
-  contentOf(basis: number): number {
+  contentOf(basis: number): ContentId {
     const offer = this.open.get(basis);
     if (offer === undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what was not offered');

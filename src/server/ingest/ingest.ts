@@ -53,7 +53,7 @@ export class Ingest {
   private readonly waiting = new WaitingRows();
   private readonly coming = new Set<string>();
   /** Roots that were present when the set began, and of which a part disappeared during the backup. */
-  private readonly lostRoots = new Set<number>();
+  private readonly lostRoots = new Set<RootNumber>();
   private isClosed = false;
   private ownersTold = 0;
   private readonly store: StoreWriter;
@@ -136,8 +136,8 @@ export class Ingest {
   /** Registers the directory of each slot. Returns HEAD_SAME, HEAD_HELD or 0 for each slot. */
   heads(head: {
     ask: boolean;
-    slots: readonly number[];
-    parents: readonly number[];
+    slots: readonly SlotNumber[];
+    parents: readonly SlotNumber[];
     rows: Buffer;
     hashes: Buffer;
   }): Uint8Array {
@@ -194,10 +194,10 @@ export class Ingest {
 
   /** Appends the records of a parcel, then writes those of its rows whose contents are stored. */
   parcel(
-    head: { slots: readonly number[]; lengths: readonly number[]; rows: Buffer },
+    head: { slots: readonly SlotNumber[]; lengths: readonly number[]; rows: Buffer },
     records: readonly Buffer[],
   ): void {
-    const known = new Map<string, number>();
+    const known = new Map<string, ContentId>();
     for (const record of records) storeContents(this.store, record, known, !this.trust.isClient);
     const rows = checkRows(head.rows, false);
     let at = 0;
@@ -223,7 +223,7 @@ export class Ingest {
     slot: SlotState,
     rows: RowReader,
     at: number,
-    known: ReadonlyMap<string, number>,
+    known: ReadonlyMap<string, ContentId>,
   ): void {
     const needsContent = rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0;
     if (needsContent !== rows.hasDigest(at)) {
@@ -273,7 +273,7 @@ export class Ingest {
   }
 
   /** Writes the rows that waited for a content, which is now stored. */
-  private release(key: string, known: ReadonlyMap<string, number>): void {
+  private release(key: string, known: ReadonlyMap<string, ContentId>): void {
     this.coming.delete(key);
     for (const { slot, row } of this.waiting.take(key)) {
       this.finalRow(slot, new RowReader(row), 0, known);
@@ -315,12 +315,12 @@ export class Ingest {
   }
 
   /** Records that a streamed content is stored. */
-  placed(digest: Buffer, ids: Map<string, number>): void {
+  placed(digest: Buffer, ids: Map<string, ContentId>): void {
     this.release(digestKey(digest), ids);
   }
 
   /** Marks directories whose last rows have been sent. Directories that are `settled` may be skipped next time. */
-  done(slots: readonly number[], settled: Buffer): void {
+  done(slots: readonly SlotNumber[], settled: Buffer): void {
     slots.forEach((slotNumber, index) => {
       const slot = this.slots.get(slotNumber);
       slot.isDone = true;

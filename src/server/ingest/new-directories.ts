@@ -18,17 +18,17 @@ interface Waiting {
 }
 
 export class NewDirectories {
-  private readonly waiting = new Map<number, Waiting>();
-  private readonly byKey = new Map<string, number>();
+  private readonly waiting = new Map<DirectoryId, Waiting>();
+  private readonly byKey = new Map<string, DirectoryId>();
   /** Directories in the catalog that contain rows, and to which no row leads yet. */
-  private readonly unplaced = new Set<number>();
+  private readonly unplaced = new Set<DirectoryId>();
   private readonly catalog: Catalog;
 
   constructor(catalog: Catalog) {
     this.catalog = catalog;
   }
 
-  find(identity: DirectoryIdentity): number | undefined {
+  find(identity: DirectoryIdentity): DirectoryId | undefined {
     return this.waiting.size === 0 ? undefined : this.byKey.get(keyOf(identity));
   }
 

@@ -89,7 +89,7 @@ export function setsBefore(
   'sealedSet' | 'seal' | 'lastEntries' | 'doubtfulUpTo' | 'lostRecords' | 'strangePacks'
 > {
   const { set: sealedSet, seal } = seals.newestSet() ?? NO_SEALED_SET;
-  const rootsOf = (one: number): string =>
+  const rootsOf = (one: SetNumber): string =>
     sets
       .rootsOf(one)
       .map(({ root }) => root)

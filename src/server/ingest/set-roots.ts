@@ -77,7 +77,7 @@ export class SetRoots {
   }
 
   /** Returns the numbers of the roots that are not protected. */
-  taken(): number[] {
+  taken(): RootNumber[] {
     return this.records
       .filter((_record, index) => this.held[index] === Held.no)
       .map(({ root }) => root);

@@ -6,6 +6,7 @@ import type { Catalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   DIRECTORY_SEAL_BYTES,
+  type RootNumber,
   SET_SEAL_BYTES,
   SKIP_SEAL_BYTES,
   type SlotNumber,
@@ -30,7 +31,7 @@ export class SetSeals {
    * Returns the seals stored beside the skip hashes of unchanged directories, concatenated; empty if there are
    * none.
    */
-  keptOf(slots: readonly number[], same: Uint8Array): Buffer {
+  keptOf(slots: readonly SlotNumber[], same: Uint8Array): Buffer {
     if (!this.catalog.seals.hasSkipSeals) return Buffer.alloc(0);
     const kept: Buffer[] = [];
     for (const [index, slot] of slots.entries()) {
@@ -44,7 +45,7 @@ export class SetSeals {
   }
 
   /** Stores the seals of directories whose listings are complete. */
-  done(slots: readonly number[], seals: Buffer): void {
+  done(slots: readonly SlotNumber[], seals: Buffer): void {
     if (seals.length === 0) return;
     this.forEach(slots, seals, (slot, seal) => {
       if (this.slots.isHeld(slot)) return;
@@ -54,7 +55,7 @@ export class SetSeals {
   }
 
   /** Stores the seals of directories that have moved but not changed. */
-  moved(slots: readonly number[], seals: Buffer): void {
+  moved(slots: readonly SlotNumber[], seals: Buffer): void {
     this.forEach(slots, seals, (slot, seal) => {
       this.slots.fresh.keepSkip(this.slots.directoryOf(slot), undefined, Buffer.from(seal));
       this.put(slot, seal);
@@ -65,7 +66,7 @@ export class SetSeals {
    * Ends the set with its seal. Directories of its roots that were not met lose their seals; directories that were
    * met unchanged keep theirs.
    */
-  close(roots: readonly number[], seal: Buffer): void {
+  close(roots: readonly RootNumber[], seal: Buffer): void {
     if (seal.length === 0) return;
     if (seal.length !== SET_SEAL_BYTES) throw wrong();
     const { seals } = this.catalog;
@@ -88,7 +89,7 @@ export class SetSeals {
   }
 
   private forEach(
-    slots: readonly number[],
+    slots: readonly SlotNumber[],
     seals: Buffer,
     visit: (slot: SlotNumber, seal: Buffer) => void,
   ): void {

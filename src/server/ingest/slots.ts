@@ -28,7 +28,7 @@ import { NewDirectories } from './new-directories.js';
 const MAX_SLOTS = 1 << 26;
 
 /** Marks the slot of a protected directory, in place of an id. */
-const HELD_DIRECTORY = 0xffff_ffff;
+const HELD_DIRECTORY: DirectoryId = 0xffff_ffff;
 
 export interface SlotState {
   readonly number: SlotNumber;
@@ -209,7 +209,7 @@ export class Slots {
     return this.states.get(number)?.isNew === true;
   }
 
-  rootOf(number: SlotNumber): number {
+  rootOf(number: SlotNumber): RootNumber {
     return this.roots[number] ?? 0;
   }
 
@@ -217,7 +217,7 @@ export class Slots {
    * Returns the lasting id of a directory: its old id if it is in the same place or was moved within its root, and
    * a new id otherwise. Called for its head and for its row in its parent, in either order.
    */
-  resolve(identity: DirectoryIdentity): number {
+  resolve(identity: DirectoryIdentity): DirectoryId {
     return this.take(identity, this.find(identity));
   }
 
@@ -225,7 +225,7 @@ export class Slots {
     return this.catalog.directories.find(identity, (id) => this.isPlaced(id));
   }
 
-  private take(identity: DirectoryIdentity, found: FoundDirectory | undefined): number {
+  private take(identity: DirectoryIdentity, found: FoundDirectory | undefined): DirectoryId {
     const { directories } = this.catalog;
     if (found === undefined) {
       const waiting = this.fresh.find(identity);

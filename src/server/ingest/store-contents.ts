@@ -1,4 +1,5 @@
 /** Stores contents that arrive with a parcel. */
+import type { ContentId } from '../../model/index.js';
 import { applyContentRecord } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -11,7 +12,7 @@ import { markOfAccount, parseRecord, readHeader, RecordKind } from '../../store/
 export function storeContents(
   store: StoreWriter,
   bytes: Buffer,
-  known: Map<string, number>,
+  known: Map<string, ContentId>,
   isOfAccount: boolean,
 ): void {
   let parsed;

@@ -5,13 +5,13 @@
  * as changed, and the skip hashes of roots that an account has backed up since are deleted. An account relies on
  * the client and on itself; contents, which it cannot replace, it accepts from other accounts too.
  */
-import type { ContentId, SetNumber } from '../../model/index.js';
+import type { ContentId, RootNumber, SetNumber } from '../../model/index.js';
 import type { Catalog } from '../../store/catalog/index.js';
 
 export class Trust {
   readonly account: string;
   /** Sets that were made by other accounts than this one. */
-  private readonly foreign: ReadonlySet<number>;
+  private readonly foreign: ReadonlySet<SetNumber>;
   private readonly catalog: Catalog;
 
   /** `account` is empty for the client itself. */
@@ -41,7 +41,7 @@ export class Trust {
   }
 
   /** Must be called when a set of these roots begins. */
-  begin(set: SetNumber, roots: readonly number[]): void {
+  begin(set: SetNumber, roots: readonly RootNumber[]): void {
     const { accounts } = this.catalog;
     for (const root of roots) accounts.distrustSkipHashes(root, this.account, set);
     if (this.isClient) return;

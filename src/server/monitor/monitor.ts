@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { asTardisError, type TardisError } from '../../errors/index.js';
+import type { SetNumber } from '../../model/index.js';
 import type { HookEvent } from '../../notify/index.js';
 import { FORMAT_FILE, listClients, openClientDirectory } from '../../store/index.js';
 import { replaceFile, type System } from '../../system/index.js';
@@ -280,7 +281,7 @@ export class Watch {
     return failed;
   }
 
-  private newestOf(client: string): number {
+  private newestOf(client: string): SetNumber {
     return this.known.get(client)?.standing?.newest?.set ?? 0;
   }
 

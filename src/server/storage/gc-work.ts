@@ -13,7 +13,7 @@ import {
   type GcReport,
 } from '../../maintenance/gc/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
-import type { ForgetRequest } from '../../model/index.js';
+import type { ForgetRequest, SetNumber } from '../../model/index.js';
 import { type ClientDirectory, newestKeys, secondGenerationPath } from '../../store/index.js';
 import type { RuleWords, Verdict } from '../../retention/index.js';
 import type { System } from '../../system/index.js';
@@ -64,9 +64,9 @@ export interface GcResult extends GcReport {
   /** The reason why due requests could not be carried out. */
   readonly forgetFailure: string | undefined;
   /** Sets deleted early because space was low. */
-  readonly early: readonly number[];
+  readonly early: readonly SetNumber[];
   /** Sets deleted by the rules. */
-  readonly purged: readonly number[];
+  readonly purged: readonly SetNumber[];
   /** Number of sets that are kept only because they are too young to delete. */
   readonly young: number;
   /** True if the rules were applied as for an account that must not delete sets. */
@@ -160,7 +160,7 @@ function dueHere(
 }
 
 interface Purged {
-  readonly gone?: readonly number[];
+  readonly gone?: readonly SetNumber[];
   readonly verdicts?: readonly Verdict[];
   readonly isClockInDoubt?: boolean;
   readonly purgeFailure?: string;

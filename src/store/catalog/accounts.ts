@@ -67,7 +67,7 @@ export class AccountTable {
   /**
    * Returns the sets made by accounts other than `account`. An empty `account` stands for the client itself.
    */
-  foreignSets(account: string): Set<number> {
+  foreignSets(account: string): Set<SetNumber> {
     return new Set(this.statements.foreign.all(account));
   }
 

@@ -2,7 +2,13 @@
  * Turns records of contents into catalog rows: the place of each content, and which of several records counts.
  */
 import { TardisError } from '../../errors/index.js';
-import { type ContentId, decodeParts, digestKey, type RecordId } from '../../model/index.js';
+import {
+  type ContentId,
+  decodeParts,
+  digestKey,
+  type PackNumber,
+  type RecordId,
+} from '../../model/index.js';
 import {
   type ContentIndex,
   type DeltaRecordIndex,
@@ -18,7 +24,7 @@ import { applyDamage } from './apply.js';
 import type { Catalog } from './catalog.js';
 import type { ContentRow } from './contents.js';
 
-const NO_PACKS: ReadonlySet<number> = new Set();
+const NO_PACKS: ReadonlySet<PackNumber> = new Set();
 const NOTHING: Buffer = Buffer.alloc(0);
 
 interface AppliedParts {
@@ -26,7 +32,7 @@ interface AppliedParts {
   /** The list of parts, for an assembly. */
   readonly body?: Buffer | undefined;
   /** Packs whose contents the record replaces. */
-  readonly moved?: ReadonlySet<number>;
+  readonly moved?: ReadonlySet<PackNumber>;
 }
 
 /**
@@ -99,7 +105,7 @@ function yields(
   catalog: Catalog,
   found: ContentRow,
   header: RecordHeader,
-  moved: ReadonlySet<number>,
+  moved: ReadonlySet<PackNumber>,
 ): boolean {
   if (!stays(catalog, found, moved)) return true;
   const wasUnproven = catalog.accounts.isUnproven(found.contentId);
@@ -111,7 +117,7 @@ function yields(
 }
 
 /** True if a content is stored outside of the packs that are moved. */
-function stays(catalog: Catalog, content: ContentRow, moved: ReadonlySet<number>): boolean {
+function stays(catalog: Catalog, content: ContentRow, moved: ReadonlySet<PackNumber>): boolean {
   if (!content.isStored || moved.size === 0) return content.isStored;
   const place = catalog.contents.stored(content.contentId);
   return place === undefined || !moved.has(place.pack);

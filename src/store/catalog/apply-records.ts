@@ -1,6 +1,6 @@
 /** Loads the content records of packs and objects into a catalog, and reports damaged ones. */
 import { TardisError } from '../../errors/index.js';
-import { digestKey } from '../../model/index.js';
+import { digestKey, type PackNumber } from '../../model/index.js';
 import {
   type Backend,
   isRecordSound,
@@ -34,7 +34,7 @@ export class ContentRecords {
   }
 
   /** Applies a record of a pack. `moved` has the packs whose contents it replaces. Throws RECORD_DAMAGED. */
-  async apply(record: PendingRecord, moved: ReadonlySet<number>): Promise<void> {
+  async apply(record: PendingRecord, moved: ReadonlySet<PackNumber>): Promise<void> {
     const { header, index, location } = record;
     const { pack, position } = location;
     const body =

@@ -4,6 +4,7 @@
  */
 import type { NewVersion } from './entries.js';
 import {
+  type ContentId,
   digestKey,
   DIRECTORY_SEAL_BYTES,
   type DirectoryId,
@@ -85,7 +86,7 @@ export function contentOfRow(
   rows: RowReader,
   at: number,
   known: KnownContents,
-): number | undefined {
+): ContentId | undefined {
   if (!rows.hasDigest(at)) return undefined;
   const digest = rows.digest(at);
   const contentId = known.get(digestKey(digest)) ?? catalog.contents.find(digest)?.contentId;

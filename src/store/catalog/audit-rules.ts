@@ -1,5 +1,5 @@
 /** Consistency rules of a catalog, and the queries that compare a catalog with one rebuilt from the packs. */
-import { RowFlag } from '../../model/index.js';
+import { RowFlag, type SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { countUnreadableSets } from './set-columns.js';
 import { isShown, type SpanRows } from './shown.js';
@@ -180,7 +180,7 @@ const SAID: Readonly<Record<string, (schema: string) => string>> = {
 export function lackingIn(
   database: SqlDatabase,
   otherPath: string,
-): { versions: number; sets: number[] } {
+): { versions: number; sets: SetNumber[] } {
   database.prepare('ATTACH ? AS other').run(otherPath);
   try {
     const said = SAID['entries']!;

@@ -138,7 +138,7 @@ export class CatalogAudit {
   }
 
   /** Returns the number of versions that another catalog lacks, and the sets in which they began. */
-  lackingIn(otherPath: string): { versions: number; sets: number[] } {
+  lackingIn(otherPath: string): { versions: number; sets: SetNumber[] } {
     return lackingIn(this.database, otherPath);
   }
 
@@ -156,7 +156,7 @@ export class CatalogAudit {
   }
 
   /** Returns the packs that have records; 0 stands for objects. */
-  packs(): number[] {
+  packs(): PackNumber[] {
     return this.ask.packs.all();
   }
 
@@ -195,12 +195,12 @@ export class CatalogAudit {
   }
 
   /** Returns contents that entries, parts or deltas need but that have no record. */
-  missingContents(): number[] {
+  missingContents(): ContentId[] {
     return this.ask.missing.all();
   }
 
   /** Returns contents that have a record but are marked as damaged. */
-  markedContents(): number[] {
+  markedContents(): ContentId[] {
     return this.ask.marked.all();
   }
 

@@ -37,7 +37,7 @@ export class BasisTable {
   }
 
   /** Returns the bases of a content and of its parts. */
-  private basesOf(contentId: ContentId): number[] {
+  private basesOf(contentId: ContentId): ContentId[] {
     return this.statements.bases.all(contentId, contentId);
   }
 
@@ -46,7 +46,7 @@ export class BasisTable {
     return this.chain(contentId, new Map(), 0);
   }
 
-  private chain(contentId: ContentId, known: Map<number, number>, depth: number): number {
+  private chain(contentId: ContentId, known: Map<ContentId, number>, depth: number): number {
     if (depth > MAX_DEPTH) return MAX_DEPTH;
     const found = known.get(contentId);
     if (found !== undefined) return found;
@@ -59,13 +59,13 @@ export class BasisTable {
   /**
    * Returns the contents that cannot be read without this one: deltas on it, and assemblies with it as a part.
    */
-  dependants(contentId: ContentId): number[] {
+  dependants(contentId: ContentId): ContentId[] {
     return this.statements.dependants.all(contentId, contentId);
   }
 
   /** True if reading a content requires the other one, or if both are the same. */
-  needs(contentId: ContentId, other: number): boolean {
-    const seen = new Set<number>();
+  needs(contentId: ContentId, other: ContentId): boolean {
+    const seen = new Set<ContentId>();
     const waiting = [contentId];
     for (;;) {
       const next = waiting.pop();

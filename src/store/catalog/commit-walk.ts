@@ -59,7 +59,7 @@ export interface WalkStart {
   readonly isThorough: boolean;
   /** The last commit that a catalog is known to have contained. Later commits were never acknowledged. */
   readonly knownCommit?: number;
-  readonly onPack?: (pack: PackNumber, lastPack: number) => void;
+  readonly onPack?: (pack: PackNumber, lastPack: PackNumber) => void;
 }
 
 /**
@@ -82,13 +82,13 @@ export class CommitWalk {
   /** The highest existing pack number. */
   lastPack = 0;
   /** Numbers of files, from the first pack of the walk on, that are not packs of this client. */
-  strangePacks: readonly number[] = [];
+  strangePacks: readonly PackNumber[] = [];
   private point: CommitPoint;
   private sequence: number;
   private waiting: Held | undefined;
   private readonly ready: PendingCommit[] = [];
   private records: PendingRecord[] = [];
-  private ranges = new Map<number, PackRange>();
+  private ranges = new Map<PackNumber, PackRange>();
   private gaps: Gap[] = [];
   /** Number of unreadable commit records since the last readable one. */
   private tornCommits = 0;
@@ -224,7 +224,7 @@ export function isWithin({ location }: PendingRecord, ranges: readonly PackRange
   );
 }
 
-function sameRanges(said: readonly PackRange[], seen: ReadonlyMap<number, PackRange>): boolean {
+function sameRanges(said: readonly PackRange[], seen: ReadonlyMap<PackNumber, PackRange>): boolean {
   if (said.length !== seen.size) return false;
   return said.every((range) => {
     const found = seen.get(range.pack);

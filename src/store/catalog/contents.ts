@@ -156,7 +156,7 @@ export class ContentTable {
     sizeBytes: number,
     recordId: RecordId | undefined,
     offset: number,
-  ): number {
+  ): ContentId {
     this.filter?.add(digest);
     const { lastInsertRowid } = this.statements.insert.run(
       digest,
@@ -173,7 +173,7 @@ export class ContentTable {
   }
 
   /** Returns up to `limit` contents without a record, by id, with ids above `after`. */
-  missing(after: number, limit: number): Pick<NamedContent, 'contentId' | 'digest'>[] {
+  missing(after: ContentId, limit: number): Pick<NamedContent, 'contentId' | 'digest'>[] {
     return this.statements.missing.all(after, limit);
   }
 

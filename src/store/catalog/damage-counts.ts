@@ -1,4 +1,5 @@
 /** Counts the contents marked as damaged. The mark has no index, so they are counted in slices. */
+import type { ContentId } from '../../model/index.js';
 import type { SqlDatabase, SqlQuery } from '../../system/index.js';
 import { NextId } from './next-id.js';
 
@@ -15,12 +16,12 @@ export class DamageCounts {
   }
 
   /** Returns the first content id at or above `from`; undefined if there is none. */
-  nextContent(from: number): number | undefined {
+  nextContent(from: ContentId): ContentId | undefined {
     return this.ids.from(from);
   }
 
   /** Returns the number of damaged contents with ids from `from` to below `upTo`. */
-  between(from: number, upTo: number): number {
+  between(from: ContentId, upTo: ContentId): number {
     return this.count.get(from, upTo)!;
   }
 }

@@ -2,6 +2,7 @@
  * Entries of a directory that differ between two sets. An entry that is valid in both is one row, and is
  * skipped.
  */
+import type { SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { AS_OF, type ListingPage, SELECT_ROW } from './entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './stored-entry.js';
@@ -36,7 +37,7 @@ export class DifferingEntries {
   }
 
   /** Returns directories as of `set`, and entries that are another row than as of `unlike`, by name. */
-  list({ directory, set, after, limit }: ListingPage, unlike: number): ScannedEntries {
+  list({ directory, set, after, limit }: ListingPage, unlike: SetNumber): ScannedEntries {
     const { scanEnd, page } = this.statements;
     const upTo = scanEnd.get(directory, after, SCAN_VERSIONS - 1);
     const end = upTo ?? NAME_MAX;

@@ -3,7 +3,7 @@ import type { DirectoryId, RootNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 /** The directory that holds the entries of the roots; their names are the root numbers. */
-export const ROOTS_DIRECTORY = 0;
+export const ROOTS_DIRECTORY: DirectoryId = 0;
 
 /** Distinguishes directories within a root. */
 export interface DirectoryIdentity {

@@ -52,7 +52,7 @@ export interface ListingPage {
    * Returns only directories, and entries that differ from those as of this set. It may be ignored; then more
    * entries are returned.
    */
-  readonly unlike?: number | undefined;
+  readonly unlike?: SetNumber | undefined;
 }
 
 const COLUMNS =

@@ -1,5 +1,5 @@
 /** Counts versions of entries, which quotas of accounts are charged for. */
-import { EntryType } from '../../model/index.js';
+import { type DirectoryId, EntryType } from '../../model/index.js';
 import type { SqlDatabase, SqlQuery } from '../../system/index.js';
 import { NextId } from './next-id.js';
 
@@ -22,12 +22,12 @@ export class EntryCounts {
   }
 
   /** Returns the first directory with entries whose id is at or above `from`; undefined if there is none. */
-  nextDirectory(from: number): number | undefined {
+  nextDirectory(from: DirectoryId): DirectoryId | undefined {
     return this.ids.from(from);
   }
 
   /** Counts the versions in directories with ids from `from` to below `upTo`. */
-  between(from: number, upTo: number): VersionCounts {
+  between(from: DirectoryId, upTo: DirectoryId): VersionCounts {
     const [all, directories] = this.count.get(EntryType.directory, from, upTo)!;
     return { all, directories };
   }

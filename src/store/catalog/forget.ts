@@ -5,6 +5,7 @@
  */
 import { asTardisError, Opened } from '../../errors/index.js';
 import {
+  type ContentId,
   type DirectoryId,
   type ForgetReport,
   type SetNumber,
@@ -111,7 +112,7 @@ class Forgetting {
   private touched: readonly Span[] = [];
   /** Sets that have the current root; only these show entries below it. */
   private having: readonly Span[] = [];
-  private readonly contents = new Set<number>();
+  private readonly contents = new Set<ContentId>();
   private readonly listed: readonly number[];
   private readonly statements;
 
@@ -141,7 +142,7 @@ class Forgetting {
   private forgetBelow(top: DirectoryId, names: readonly Buffer[], spans: readonly Span[]): void {
     let level = new Map<DirectoryId, readonly Span[]>([[top, spans]]);
     for (const name of names.slice(0, -1)) {
-      const below = new Map<number, readonly Span[]>();
+      const below = new Map<DirectoryId, readonly Span[]>();
       for (const [directory, there] of level) {
         for (const version of this.versionsOf(directory, name)) {
           if (version.childId === null) continue;
@@ -167,7 +168,7 @@ class Forgetting {
    */
   private take({ directory, name, spans }: Going): Going[] {
     if (spans.length === 0) return [];
-    const children = new Map<number, readonly Span[]>();
+    const children = new Map<DirectoryId, readonly Span[]>();
     for (const version of this.versionsOf(directory, name)) {
       const span = spanOf(version);
       const gone = intersection([span], spans);
@@ -247,7 +248,7 @@ class Forgetting {
   }
 
   /** Returns the listed sets that are locked. */
-  private lockedSets(): number[] {
+  private lockedSets(): SetNumber[] {
     const marked = this.statements.marked.all();
     return marked.filter(([, marks]) => marksIn(marks).isLocked).map(([set]) => set);
   }

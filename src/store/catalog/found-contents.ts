@@ -3,7 +3,7 @@
  * image was written may have been put back.
  */
 import { TardisError } from '../../errors/index.js';
-import { digestKey, type PackNumber } from '../../model/index.js';
+import { type ContentId, digestKey, type PackNumber } from '../../model/index.js';
 import {
   type Backend,
   isOfContents,
@@ -53,7 +53,7 @@ export class FoundContents {
   }
 
   /** Looks for missing contents in these packs and in objects, and notes where they are. */
-  async load(packs: readonly number[]): Promise<void> {
+  async load(packs: readonly PackNumber[]): Promise<void> {
     for (let pass = 0; pass < MOST_PASSES; pass += 1) {
       if (this.catalog.history.brokenVersions === 0) return;
       const before = this.found.size;
@@ -65,7 +65,7 @@ export class FoundContents {
 
   private async loadObjects(): Promise<void> {
     const { contents } = this.catalog;
-    for (let after = 0; ; ) {
+    for (let after: ContentId = 0; ; ) {
       const page = contents.missing(after, PAGE_CONTENTS);
       for (const { digest } of page) await this.loadObject(digest);
       if (page.length < PAGE_CONTENTS) return;
@@ -123,7 +123,7 @@ export async function* missingIn(
   }
 }
 
-const NO_PACKS: ReadonlySet<number> = new Set();
+const NO_PACKS: ReadonlySet<PackNumber> = new Set();
 
 /** Returns the result of `work`, or `otherwise` if it throws RECORD_DAMAGED. */
 export async function soundOr<T>(otherwise: T, work: () => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@
  * The state that a rebuild begins with: the newest image in the packs, or a sound catalog if the packs have holes. All
  * commits after it are replayed as usual. Without an image nothing was ever removed, and all commits are replayed.
  */
+import type { PackNumber } from '../../model/index.js';
 import { type Backend, type Counters, type ImageItem, readImagePiece } from '../index.js';
 import { isWithin, type PendingCommit, type PendingRecord } from './commit-walk.js';
 import { soundOr } from './found-contents.js';
@@ -14,9 +15,9 @@ export interface HistoryStart {
   readonly point: CommitPoint;
   readonly counters: Counters;
   /** Packs whose contents are needed; undefined if that is not known. */
-  readonly packs: ReadonlySet<number> | undefined;
+  readonly packs: ReadonlySet<PackNumber> | undefined;
   /** Unneeded packs and objects that are to be deleted, with the time of their removal in ms. */
-  readonly removedPacks: ReadonlyMap<number, number>;
+  readonly removedPacks: ReadonlyMap<PackNumber, number>;
   readonly removedObjects: readonly (readonly [digest: Buffer, atMs: number])[];
   /** The records of an image. */
   readonly records: readonly PendingRecord[];
@@ -29,7 +30,7 @@ export interface HistoryStart {
   pieces(): AsyncIterable<readonly ImageItem[] | undefined> | Iterable<readonly ImageItem[]>;
 }
 
-const NOTHING_REMOVED: ReadonlyMap<number, number> = new Map();
+const NOTHING_REMOVED: ReadonlyMap<PackNumber, number> = new Map();
 
 /** Returns the newest image as the start of a rebuild; undefined if there is none. */
 export function imageStart(backend: Backend, removals: Removals): HistoryStart | undefined {

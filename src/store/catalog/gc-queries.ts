@@ -69,12 +69,12 @@ export class GcTable {
     return this.statements.entryUses.all(...after, limit);
   }
 
-  contentUses(after: number, limit: number): ContentUse[] {
+  contentUses(after: ContentId, limit: number): ContentUse[] {
     return this.statements.contentUses.all(after, limit);
   }
 
   /** Returns the basis of each delta, and the parts of each assembly. */
-  needs(): IterableIterator<[contentId: ContentId, needed: number]> {
+  needs(): IterableIterator<[contentId: ContentId, needed: ContentId]> {
     return this.statements.needs.iterate();
   }
 
@@ -82,7 +82,7 @@ export class GcTable {
     return this.statements.signatures.iterate();
   }
 
-  records(after: number, limit: number): RecordUse[] {
+  records(after: RecordId, limit: number): RecordUse[] {
     return this.statements.records.all(after, limit);
   }
 
@@ -99,7 +99,7 @@ export class GcTable {
   }
 
   /** Returns packs that hold contents marked as damaged. */
-  damagedPacks(): number[] {
+  damagedPacks(): PackNumber[] {
     return this.statements.damagedPacks.all();
   }
 
@@ -108,7 +108,7 @@ export class GcTable {
   }
 
   /** Returns up to `limit` directories after `after` that are neither roots nor unplaced. */
-  directories(after: number, limit: number): number[] {
+  directories(after: DirectoryId, limit: number): DirectoryId[] {
     return this.statements.directories.all(after, limit);
   }
 
@@ -121,7 +121,7 @@ export class GcTable {
    * Records unneeded packs and objects for deletion. Contents that the catalog still has there count as
    * missing.
    */
-  remove(packs: readonly number[], objects: readonly Buffer[], nowMs: number): void {
+  remove(packs: readonly PackNumber[], objects: readonly Buffer[], nowMs: number): void {
     for (const pack of packs) this.statements.removePack.run(pack, nowMs);
     if (packs.length > 0) {
       this.statements.loseContents.run();
@@ -153,7 +153,7 @@ export class GcTable {
     this.statements.putMetadataBytes.run(pack, bytes);
   }
 
-  removedPacks(): number[] {
+  removedPacks(): PackNumber[] {
     return this.statements.removedPacks.all();
   }
 
@@ -166,7 +166,7 @@ export class GcTable {
    * Returns the packs that were removed at least `graceMs` ago. A removal more than `graceMs` in the future is
    * due to a wrong clock, and counts too.
    */
-  duePacks(nowMs: number, graceMs: number): number[] {
+  duePacks(nowMs: number, graceMs: number): PackNumber[] {
     return this.statements.duePacks.all(nowMs - graceMs, nowMs + graceMs);
   }
 

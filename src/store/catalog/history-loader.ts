@@ -31,7 +31,7 @@ interface SaidOfContents {
 }
 
 const NOTHING_KNOWN: ReadonlyMap<string, number> = new Map();
-const NO_PACKS: ReadonlySet<number> = new Set();
+const NO_PACKS: ReadonlySet<PackNumber> = new Set();
 
 export class HistoryLoader {
   damagedRecords = 0;
@@ -141,7 +141,7 @@ export class HistoryLoader {
    * Returns packs that the image does not name and that were not removed since, so that they must have been put
    * back.
    */
-  private async putBack({ point }: HistoryStart): Promise<number[]> {
+  private async putBack({ point }: HistoryStart): Promise<PackNumber[]> {
     const { removals, backend } = this;
     return (await listPacks(backend)).filter((pack) => {
       return pack < point.pack && isRemoved(removals, pack) && !removals.packs.has(pack);

@@ -6,6 +6,7 @@ import {
   type ContentId,
   type DirectoryId,
   type PackNumber,
+  type RootNumber,
   RowFlag,
   type SetNumber,
 } from '../../model/index.js';
@@ -117,17 +118,17 @@ export class HistoryTable {
   }
 
   /** Returns up to `limit` directories after `after` that ever had an entry. */
-  directories(after: number, limit: number): number[] {
+  directories(after: DirectoryId, limit: number): DirectoryId[] {
     return this.statements.directories.all(after, limit);
   }
 
   /** Returns directories with entries that no entry ever led to, because that entry was lost. */
-  orphans(limit: number): number[] {
+  orphans(limit: number): DirectoryId[] {
     return this.statements.orphans.all(limit);
   }
 
   /** Returns the sets in which versions of a directory began or ended. */
-  changesOf(directory: DirectoryId): number[] {
+  changesOf(directory: DirectoryId): SetNumber[] {
     return this.statements.changes.all(directory, directory);
   }
 
@@ -155,7 +156,7 @@ export class HistoryTable {
   }
 
   /** Returns the root of a directory; 0 if it is unknown. */
-  rootOf(directory: DirectoryId): number {
+  rootOf(directory: DirectoryId): RootNumber {
     return this.statements.rootOf.get(directory) ?? 0;
   }
 
@@ -165,17 +166,17 @@ export class HistoryTable {
   }
 
   /** Returns the names of owners recorded after one set and up to another, oldest first. */
-  ownersBetween(after: number, upTo: number): OwnerRecord[] {
+  ownersBetween(after: SetNumber, upTo: SetNumber): OwnerRecord[] {
     const rows = this.statements.owners.all(after, upTo);
     return rows.map(({ isGroup, id, name }) => ({ isGroup: isGroup === 1, id, name }));
   }
 
   /** Yields the open entries of directories: the parent, the name, and the id of the directory. */
-  openDirectories(): IterableIterator<[directory: DirectoryId, name: Buffer, child: number]> {
+  openDirectories(): IterableIterator<[directory: DirectoryId, name: Buffer, child: DirectoryId]> {
     return this.statements.children.iterate();
   }
 
-  unplaced(): number[] {
+  unplaced(): DirectoryId[] {
     return this.statements.unplaced.all();
   }
 
@@ -184,12 +185,12 @@ export class HistoryTable {
   }
 
   /** Returns up to `limit` contents with a place after `after`, in the order in which they were stored. */
-  contents(after: number, limit: number): PlacedContent[] {
+  contents(after: ContentId, limit: number): PlacedContent[] {
     return this.placed.contents.all(after, limit);
   }
 
   /** Returns contents with a signature, and the place of that. */
-  signatures(after: number, limit: number): PlacedContent[] {
+  signatures(after: ContentId, limit: number): PlacedContent[] {
     return this.placed.signatures.all(after, limit);
   }
 

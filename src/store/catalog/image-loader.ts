@@ -1,5 +1,6 @@
 /** Inserts the items of an image into an empty catalog. The caller applies the items about contents. */
 import {
+  type ContentId,
   DIRECTORY_SEAL_BYTES,
   EntryType,
   forEachRow,
@@ -28,7 +29,7 @@ export class ImageLoader {
    * Inserts an item into an empty catalog. `contentOf` returns the id of the content that a row's digest names.
    * The caller must apply the items about contents.
    */
-  load(item: ImageItem, contentOf: (rows: RowReader, at: number) => number | undefined): void {
+  load(item: ImageItem, contentOf: (rows: RowReader, at: number) => ContentId | undefined): void {
     const { inserts } = this;
     switch (item.type) {
       case 'head':
@@ -111,7 +112,7 @@ export class ImageLoader {
 
   private loadEntries(
     item: Extract<ImageItem, { type: 'entries' }>,
-    contentOf: (rows: RowReader, at: number) => number | undefined,
+    contentOf: (rows: RowReader, at: number) => ContentId | undefined,
   ): void {
     const rows = new RowReader(item.rows);
     let index = 0;

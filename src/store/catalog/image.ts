@@ -114,7 +114,7 @@ export class ImageTable {
     for (const roots of pagesOf(this.statements.roots.all())) {
       yield { type: 'roots', roots };
     }
-    for (let after = 0; ; ) {
+    for (let after: SetNumber = 0; ; ) {
       const sets = this.statements.sets.all(after, PAGE).map((row) => this.set(row));
       if (sets.length === 0) break;
       yield { type: 'sets', sets };

@@ -3,6 +3,7 @@
  * it still has the data of their listings and events.
  */
 import { TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
 import {
   buildImagePiece,
   type Counters,
@@ -22,8 +23,8 @@ export class KnownHistory implements HistoryStart {
   readonly later = [];
   readonly point: CommitPoint;
   readonly counters: Counters;
-  readonly packs: ReadonlySet<number>;
-  readonly removedPacks: ReadonlyMap<number, number>;
+  readonly packs: ReadonlySet<PackNumber>;
+  readonly removedPacks: ReadonlyMap<PackNumber, number>;
   readonly removedObjects: HistoryStart['removedObjects'];
   private readonly audit: CatalogAudit;
 

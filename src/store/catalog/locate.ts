@@ -39,7 +39,7 @@ export class Locator {
   private within(
     contents: ContentTable,
     contentId: ContentId,
-    known: Map<number, LocatedPiece[] | undefined>,
+    known: Map<ContentId, LocatedPiece[] | undefined>,
     depth: number,
   ): LocatedPiece[] | undefined {
     if (depth > MAX_DEPTH) return undefined;

@@ -26,7 +26,7 @@ export class LogWalk {
   /** 1 if a thorough walk ended at a commit object that cannot be used. */
   damagedRecords = 0;
   isMetadataLost = false;
-  readonly strangePacks: readonly number[] = [];
+  readonly strangePacks: readonly PackNumber[] = [];
   private readonly log: CommitLog;
   private point: CommitPoint;
   private readonly isThorough: boolean;

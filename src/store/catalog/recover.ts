@@ -60,9 +60,9 @@ export interface RecoveryReport {
   /** The commit of the newest image in the packs; 0 if there is none, or if no image was searched for. */
   readonly imageCommit: number;
   /** The highest pack number in use, committed or not. */
-  readonly lastPack: number;
+  readonly lastPack: PackNumber;
   /** Numbers of files that are not packs of this client, from the first replayed pack on. */
-  readonly strangePacks: readonly number[];
+  readonly strangePacks: readonly PackNumber[];
 }
 
 export interface RecoveryOptions {
@@ -76,7 +76,7 @@ export interface RecoveryOptions {
   readonly start?: HistoryStart;
   /** Aborts between two commits or packs with INTERRUPTED. */
   readonly signal?: AbortSignal;
-  readonly onProgress?: (pack: PackNumber, lastPack: number) => void;
+  readonly onProgress?: (pack: PackNumber, lastPack: PackNumber) => void;
 }
 
 interface CheckedRecords {
@@ -347,8 +347,8 @@ class Recovery {
   }
 
   /** Returns the packs whose contents the records of a commit replace. */
-  private async movedIn(ordered: readonly PendingRecord[]): Promise<ReadonlySet<number>> {
-    const packs = new Set<number>();
+  private async movedIn(ordered: readonly PendingRecord[]): Promise<ReadonlySet<PackNumber>> {
+    const packs = new Set<PackNumber>();
     for (const { header, location } of ordered) {
       if (header.kind !== RecordKind.event || header.bodyBytes > MAX_MOVED_BYTES) continue;
       try {

@@ -25,9 +25,9 @@ export interface Removals {
   /** The commit of the newest complete image. */
   readonly image: PendingCommit | undefined;
   /** Packs removed after that image, or at any time if there is no image. */
-  readonly packs: ReadonlySet<number>;
+  readonly packs: ReadonlySet<PackNumber>;
   /** The packs before that of the image that the image names; undefined if all count. */
-  readonly kept: ReadonlySet<number> | undefined;
+  readonly kept: ReadonlySet<PackNumber> | undefined;
   /** True if ends of packs were moved elsewhere and cut off after that image. */
   readonly hasCuts: boolean;
   /** True if commits are missing, or records between them, so that listings and events may be missing too. */
@@ -42,8 +42,8 @@ const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 })
 export async function findRemovals(backend: Backend): Promise<Removals> {
   const walk = walkCommits(backend, { point: NO_POINT, sequence: 0, isThorough: true });
   let image: PendingCommit | undefined;
-  let kept: ReadonlySet<number> | undefined;
-  let packs = new Set<number>();
+  let kept: ReadonlySet<PackNumber> | undefined;
+  let packs = new Set<PackNumber>();
   let hasCuts = false;
   const objects = new Map<string, number>();
   for await (const commit of walk.commits()) {
@@ -76,7 +76,7 @@ export function isRemoved({ image, packs, kept }: Removals, pack: PackNumber): b
 async function keptBy(
   backend: Backend,
   image: PendingCommit,
-): Promise<ReadonlySet<number> | undefined> {
+): Promise<ReadonlySet<PackNumber> | undefined> {
   const [first] = imagePiecesIn(image);
   if (first === undefined) return undefined;
   const piece = await soundOr(undefined, async () =>

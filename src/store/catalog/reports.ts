@@ -7,6 +7,7 @@ import {
   type DirectoryId,
   ENTRY_SEAL_BYTES,
   EntryType,
+  type RootNumber,
   SEAL_ATTRIBUTE,
   SEALED_ATTRIBUTES,
   type SetNumber,
@@ -26,7 +27,7 @@ export interface EntryPlace {
 /** Two sets to compare. Entries that only one of them shows have changed. */
 export interface SetSpan {
   /** 0 to compare with an empty set. */
-  readonly before: number;
+  readonly before: SetNumber;
   readonly set: SetNumber;
 }
 
@@ -146,46 +147,46 @@ export class ReportTable {
   }
 
   /** Returns versions that only one of two sets shows, in the directories after `directory` up to `upTo`. */
-  between(directory: DirectoryId, upTo: number, span: SetSpan, limit: number): CatalogEntry[] {
+  between(directory: DirectoryId, upTo: DirectoryId, span: SetSpan, limit: number): CatalogEntry[] {
     const rows = this.statements.between.all(directory, upTo, ...changed(span), limit);
     return rows.map(toEntry);
   }
 
   /** Returns the first directory with entries whose id is at or above `from`; undefined if there is none. */
-  nextDirectory(from: number): number | undefined {
+  nextDirectory(from: DirectoryId): DirectoryId | undefined {
     return this.ids.from(from);
   }
 
   /** Returns the place of every directory as of a set. Scans all entries. */
-  placesIn(set: SetNumber): Map<number, EntryPlace> {
+  placesIn(set: SetNumber): Map<DirectoryId, EntryPlace> {
     const rows = this.statements.openChildren.all(set, set);
     return new Map(rows.map(([child, directory, name]) => [child, { directory, name }]));
   }
 
   /** Returns the root of a directory; 0 if it is unknown. */
-  rootOf(directory: DirectoryId): number {
+  rootOf(directory: DirectoryId): RootNumber {
     return this.statements.rootOf.get(directory) ?? 0;
   }
 
   /** Returns the counts of the directories after `directory` up to `upTo`. */
-  uses(directory: DirectoryId, upTo: number): DirectoryUse[] {
+  uses(directory: DirectoryId, upTo: DirectoryId): DirectoryUse[] {
     return this.statements.uses.all(directory, upTo);
   }
 
   /**
    * Returns the contents in these directories that listed sets show, and whether a set from `recent` on does.
    */
-  shownIn(directory: DirectoryId, upTo: number, recent: number): ShownContent[] {
+  shownIn(directory: DirectoryId, upTo: DirectoryId, recent: SetNumber): ShownContent[] {
     return this.statements.shownIn.all(recent, directory, upTo);
   }
 
   /** Returns which attributes entries in these directories may have. */
-  attributeUse(directory: DirectoryId, upTo: number): AttributeUse {
+  attributeUse(directory: DirectoryId, upTo: DirectoryId): AttributeUse {
     const row = this.statements.attributes.get(directory, upTo);
     return { hasAcls: row?.[0] === 1, hasAny: row?.[1] === 1 };
   }
 
-  stored(after: number, limit: number): StoredUse[] {
+  stored(after: ContentId, limit: number): StoredUse[] {
     return this.statements.stored.all(after, limit);
   }
 
@@ -195,6 +196,6 @@ export class ReportTable {
   }
 }
 
-function changed({ before, set }: SetSpan): number[] {
+function changed({ before, set }: SetSpan): SetNumber[] {
   return [before, set, set, before, before, set];
 }

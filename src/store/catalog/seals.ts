@@ -110,19 +110,19 @@ export class SealTable {
   }
 
   /** Returns the directories of a root that have a current seal. */
-  openOf(root: RootNumber): number[] {
+  openOf(root: RootNumber): DirectoryId[] {
     return this.statements.openOf.all(root);
   }
 
   /** Returns seals as of a set, of directories after `after` below the set's roots. */
-  asOf(set: SetNumber, after: number, limit: number): SealedDirectory[] {
+  asOf(set: SetNumber, after: DirectoryId, limit: number): SealedDirectory[] {
     const found = this.statements.asOf.all(after, set, set, set, limit);
     for (const { seal } of found) sealIn(seal);
     return found;
   }
 
   /** Returns directories after `after` that have or had a seal, by number. */
-  directories(after: number, limit: number): number[] {
+  directories(after: DirectoryId, limit: number): DirectoryId[] {
     return this.statements.directories.all(after, limit);
   }
 
@@ -135,12 +135,12 @@ export class SealTable {
   }
 
   /** Returns the complete sets with a seal that show a root, rising. */
-  setsOf(root: RootNumber): number[] {
+  setsOf(root: RootNumber): SetNumber[] {
     return this.statements.setsOf.all(root);
   }
 
   /** Returns the root of a directory. */
-  rootOf(directory: DirectoryId): number | undefined {
+  rootOf(directory: DirectoryId): RootNumber | undefined {
     return this.statements.rootOf.get(directory);
   }
 

@@ -2,8 +2,8 @@
 import type { SetNumber } from '../../model/index.js';
 
 export interface Span {
-  readonly first: number;
-  readonly last: number;
+  readonly first: SetNumber;
+  readonly last: SetNumber;
 }
 
 /** Returns the sets that are in both. */
@@ -49,8 +49,8 @@ export function covered(spans: readonly Span[], set: SetNumber): boolean {
  */
 export function spansWith(listed: readonly number[], has: (set: SetNumber) => boolean): Span[] {
   const spans: Span[] = [];
-  let first: number | undefined;
-  let start = 1;
+  let first: SetNumber | undefined;
+  let start: SetNumber = 1;
   for (const set of listed) {
     if (has(set)) first ??= start;
     else {

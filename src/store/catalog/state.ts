@@ -24,7 +24,7 @@ export interface Waste {
 /** Losses of a client whose catalog was missing when a backup began; zeros if there are none. */
 export interface FoundLoss {
   /** Sets up to this one may lack entries. */
-  readonly doubtfulUpTo: number;
+  readonly doubtfulUpTo: SetNumber;
   /** Number of damaged or missing records and packs. */
   readonly records: number;
 }
@@ -101,7 +101,7 @@ export class StateTable {
    * Returns the last set that may lack entries, since a rebuild found records or packs missing; 0 if there is
    * none.
    */
-  readDoubtfulUpTo(): number {
+  readDoubtfulUpTo(): SetNumber {
     return this.read('doubtful.up_to_set');
   }
 

@@ -10,7 +10,7 @@ export interface RootUse {
   readonly root: RootNumber;
   readonly directory: DirectoryId;
   /** The newest listed set that has the root; 0 if there is none. */
-  readonly newest: number;
+  readonly newest: SetNumber;
 }
 
 export class UnlistedTable {
@@ -26,7 +26,10 @@ export class UnlistedTable {
   }
 
   /** Returns up to `limit` directories after `after`, with their roots. */
-  rootsOfDirectories(after: number, limit: number): [directory: DirectoryId, root: RootNumber][] {
+  rootsOfDirectories(
+    after: DirectoryId,
+    limit: number,
+  ): [directory: DirectoryId, root: RootNumber][] {
     return this.statements.rootsOfDirectories.all(after, limit);
   }
 

@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
 import { type Files, guardDirectory, requireNoLink, type System } from '../../system/index.js';
 import { checkClientName, isClientName } from './client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
@@ -95,7 +96,7 @@ function requirePacksFolder(files: Files, directory: string): void {
 export async function repairClientDirectory(
   system: System,
   options: OpenOptions,
-  knownPack: (directory: ClientDirectory) => Promise<number | undefined>,
+  knownPack: (directory: ClientDirectory) => Promise<PackNumber | undefined>,
 ): Promise<ClientDirectory> {
   try {
     return openClientDirectory(system, options);

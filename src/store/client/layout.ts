@@ -35,14 +35,14 @@ export function keyFileNumber(name: string): number | undefined {
 }
 
 /** Pack number that means an object outside of packs, named by its digest. */
-export const NO_PACK = 0;
+export const NO_PACK: PackNumber = 0;
 
 export function packName(pack: PackNumber): string {
   return `${PACKS_PREFIX}${pack.toString().padStart(8, '0')}.pack`;
 }
 
 /** Returns the number in a pack's name, or undefined for any other name. */
-export function packNumber(name: string): number | undefined {
+export function packNumber(name: string): PackNumber | undefined {
   const match = /^packs\/(\d{8,15})\.pack$/.exec(name);
   const number = match === null ? undefined : Number(match[1]);
   return number !== undefined && packName(number) === name ? number : undefined;

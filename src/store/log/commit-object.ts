@@ -3,6 +3,7 @@
  * at its end its commit record. It is one PUT and may come from anybody, so all of it is checked.
  */
 import { TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
 import { type CommitBody, readCommit } from '../packs/events.js';
 import { type PackHeads, readHeads, type RecordHead, recordsOf } from '../packs/heads.js';
 import { LABEL_BYTES, readLabel } from '../packs/pack-label.js';
@@ -35,8 +36,8 @@ export function parseCommitObject(bytes: Buffer, commit: number): CommitObject {
   const own = logPack(commit);
   if (readLabel(bytes)?.pack !== own) throw damaged(commit, 'has the label of another one');
   const records: CommitObject['records'][number][] = [];
-  const ranges = new Map<number, PackRange>();
-  const take = (pack: number, head: RecordHead): void => {
+  const ranges = new Map<PackNumber, PackRange>();
+  const take = (pack: PackNumber, head: RecordHead): void => {
     records.push({ ...head, location: { pack, position: head.position } });
     const range = ranges.get(pack) ?? { pack, from: head.position, to: 0, checksum: 0 };
     const checksum = addToRangeChecksum(range.checksum, head.headerBytes);
@@ -72,13 +73,13 @@ function recordAt(bytes: Buffer, at: number, commit: number): ParsedRecord {
 }
 
 /** Returns the heads of a record; none may be those of a commit object that is not older. */
-function packsIn(record: ParsedRecord, own: number): readonly PackHeads[] {
+function packsIn(record: ParsedRecord, own: PackNumber): readonly PackHeads[] {
   const packs = readHeads(record);
   if (packs.every(({ pack }) => pack < own)) return packs;
   throw new TardisError('RECORD_DAMAGED', 'a commit describes packs of a later session');
 }
 
-function isCovered({ ranges }: CommitBody, seen: ReadonlyMap<number, PackRange>): boolean {
+function isCovered({ ranges }: CommitBody, seen: ReadonlyMap<PackNumber, PackRange>): boolean {
   return (
     ranges.length === seen.size &&
     ranges.every(({ pack, from, to, checksum }) => {

@@ -5,6 +5,7 @@
  * claim: packs are named by it, so that no two sessions share a name.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
 import type { Location } from '../client/layout.js';
 import type { ObjectBody } from '../objects/index.js';
@@ -166,7 +167,7 @@ export class LogWriter implements RecordWriter {
   }
 
   /** Creates an object of this session. Throws STORE_TAKEN if it exists with other bytes. */
-  private async create(pack: number, body: ObjectBody): Promise<void> {
+  private async create(pack: PackNumber, body: ObjectBody): Promise<void> {
     const name = this.backend.fullName(pack);
     if ((await (await this.backend.objects()).putNew(name, body)) === 'created') return;
     const what = `another process has written to the client since (${name})`;
@@ -219,7 +220,7 @@ export class LogWriter implements RecordWriter {
     return this.currentOwn;
   }
 
-  private beginPack(pack: number, staged: ObjectWriter): Spool {
+  private beginPack(pack: PackNumber, staged: ObjectWriter): Spool {
     const spool = new Spool(pack, this.backend.owner(), staged);
     this.backend.setPending(pack, (position, target, bytes) => spool.read(position, target, bytes));
     return spool;

@@ -39,7 +39,7 @@ export interface ListingSection {
   /** New or changed entries, as packed rows with digests. */
   readonly rows: Buffer;
   /** The id of each directory among the rows, in their order. */
-  readonly children: readonly number[];
+  readonly children: readonly DirectoryId[];
   /** Names that were removed. */
   readonly removed: readonly Buffer[];
   /** True if the directory itself was removed, which closes all its open entries. */
@@ -68,7 +68,7 @@ export type StoreEvent =
       readonly type: 'by-account';
       readonly set: SetNumber;
       readonly account: string;
-      readonly roots: readonly number[];
+      readonly roots: readonly RootNumber[];
     }
   /** The client's configuration in a set; sealed if the client encrypts. */
   | { readonly type: 'set-configured'; readonly set: SetNumber; readonly config: string }
@@ -96,7 +96,7 @@ export type StoreEvent =
       /** Seals of directories, DIRECTORY_SEAL_BYTES each; zeros remove a directory's seal. */
       readonly type: 'seals';
       readonly set: SetNumber;
-      readonly directories: readonly number[];
+      readonly directories: readonly DirectoryId[];
       readonly seals: Buffer;
     }
   | { readonly type: 'set-sealed'; readonly set: SetNumber; readonly seal: Buffer }
@@ -104,21 +104,21 @@ export type StoreEvent =
   /** Contents that were marked as damaged and have been read whole since. */
   | { readonly type: 'sound'; readonly digests: readonly Buffer[] }
   /** Sets that were deleted. */
-  | { readonly type: 'dropped'; readonly sets: readonly number[] }
+  | { readonly type: 'dropped'; readonly sets: readonly SetNumber[] }
   /** The contents in records of this commit replace those in these packs. */
-  | { readonly type: 'moved'; readonly packs: readonly number[] }
+  | { readonly type: 'moved'; readonly packs: readonly PackNumber[] }
   /** Nothing needs the bytes of a pack from `to` on; the pack is about to be truncated there, or has been. */
   | { readonly type: 'cut'; readonly pack: PackNumber; readonly to: number }
   /** Packs and objects that nothing needs; they are about to be removed, or have been. */
   | {
       readonly type: 'removed';
-      readonly packs: readonly number[];
+      readonly packs: readonly PackNumber[];
       readonly objects: readonly Buffer[];
       /** Time by the server's clock. */
       readonly atMs: number;
     }
   /** Packs that were removed and have been deleted since, for the other machines of a bucket. */
-  | { readonly type: 'deleted'; readonly packs: readonly number[] };
+  | { readonly type: 'deleted'; readonly packs: readonly PackNumber[] };
 
 /** A note about one entry that could not be saved, or perhaps not correctly. */
 export interface SetNote {

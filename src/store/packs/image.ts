@@ -20,6 +20,7 @@ import {
   isClientSetting,
   isForgetRequest,
   isSetMarks,
+  type PackNumber,
   type RootNumber,
   type SetMarks,
   type SetNumber,
@@ -50,7 +51,7 @@ export interface ImageSet {
   readonly closedAtMs: number;
   readonly stats: Readonly<Record<string, number>>;
   /** Numbers of its roots. */
-  readonly roots: readonly number[];
+  readonly roots: readonly RootNumber[];
   /** Empty if the set has none. */
   readonly seal: Buffer;
   readonly marks: SetMarks;
@@ -72,9 +73,9 @@ export type ImageItem =
       readonly type: 'head';
       readonly counters: Counters;
       /** Existing packs that are needed, without the one that the image begins in. */
-      readonly packs: readonly number[];
+      readonly packs: readonly PackNumber[];
       /** Sets up to this one may lack entries; 0 if none do. */
-      readonly doubtfulUpTo: number;
+      readonly doubtfulUpTo: SetNumber;
     }
   /** Contents that are objects outside of packs. */
   | { readonly type: 'objects'; readonly digests: readonly Buffer[] }
@@ -106,16 +107,16 @@ export type ImageItem =
       /** One byte for each row: the flags that are valid now. */
       readonly flags: Buffer;
       /** For each row, the sets that it is valid from and to; a last set of 0 means that it is open. */
-      readonly firsts: readonly number[];
-      readonly lasts: readonly number[];
+      readonly firsts: readonly SetNumber[];
+      readonly lasts: readonly SetNumber[];
       /** For each row of a directory, the directory's id. */
-      readonly children: readonly number[];
+      readonly children: readonly DirectoryId[];
     }
   | {
       readonly type: 'seals';
-      readonly directories: readonly number[];
-      readonly firsts: readonly number[];
-      readonly lasts: readonly number[];
+      readonly directories: readonly DirectoryId[];
+      readonly firsts: readonly SetNumber[];
+      readonly lasts: readonly SetNumber[];
       readonly seals: Buffer;
     };
 

@@ -67,20 +67,20 @@ export async function hasLabel(backend: Backend, pack: PackNumber): Promise<bool
 }
 
 /** Returns the numbers of all files named like packs, ascending. Some may be no packs of this client. */
-export async function listPackFiles(backend: Backend): Promise<number[]> {
+export async function listPackFiles(backend: Backend): Promise<PackNumber[]> {
   const names = await backend.list(PACKS_PREFIX);
   return names
     .map((name) => packNumber(name))
-    .filter((pack): pack is number => pack !== undefined)
+    .filter((pack): pack is PackNumber => pack !== undefined)
     .sort((a, b) => a - b);
 }
 
 /** The files named like packs. */
 export interface PackFiles {
   /** Numbers of the packs of this client, ascending. */
-  readonly packs: readonly number[];
+  readonly packs: readonly PackNumber[];
   /** Numbers of files whose label has another number than their name, or another client. */
-  readonly strange: readonly number[];
+  readonly strange: readonly PackNumber[];
 }
 
 /**
@@ -89,8 +89,8 @@ export interface PackFiles {
  */
 export async function sortPackFiles(backend: Backend, from = 0): Promise<PackFiles> {
   const owner = backend.owner();
-  const packs: number[] = [];
-  const strange: number[] = [];
+  const packs: PackNumber[] = [];
+  const strange: PackNumber[] = [];
   for (const pack of await listPackFiles(backend)) {
     if (pack < from) continue;
     const label = await labelOf(backend, pack);
@@ -104,7 +104,7 @@ export async function sortPackFiles(backend: Backend, from = 0): Promise<PackFil
 }
 
 /** Returns the numbers of this client's packs from `from` on, ascending. */
-export async function listPacks(backend: Backend, from = 0): Promise<readonly number[]> {
+export async function listPacks(backend: Backend, from = 0): Promise<readonly PackNumber[]> {
   return (await sortPackFiles(backend, from)).packs;
 }
 
@@ -112,8 +112,11 @@ export async function listPacks(backend: Backend, from = 0): Promise<readonly nu
  * Returns the client id in the labels of the packs; undefined if no label has one. `known` is the number of a pack that
  * certainly belongs to the client. Throws FORMAT_DAMAGED if the packs are of several clients and none is known.
  */
-export async function clientOfPacks(backend: Backend, known?: number): Promise<string | undefined> {
-  const packs = new Map<string, number>();
+export async function clientOfPacks(
+  backend: Backend,
+  known?: PackNumber,
+): Promise<string | undefined> {
+  const packs = new Map<string, PackNumber>();
   for (const pack of await listPackFiles(backend)) {
     const label = await labelOf(backend, pack);
     if (label?.client === undefined || label.pack !== pack) continue;

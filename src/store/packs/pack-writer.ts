@@ -32,7 +32,7 @@ export class PackWriter implements RecordWriter {
   /** Writers with bytes that no sync has covered yet. */
   private unsynced = new Set<ObjectWriter>();
   private retired: ObjectWriter[] = [];
-  private lastPack: number;
+  private lastPack: PackNumber;
   /** End of the last commit record in the current pack. */
   private committedTo = 0;
   private appended = 0;
@@ -44,14 +44,14 @@ export class PackWriter implements RecordWriter {
   private readonly client: string | undefined;
 
   /** `lastPack` is the highest number that any pack of this client ever had. */
-  constructor(backend: Backend, lastPack: number, packBytes: number) {
+  constructor(backend: Backend, lastPack: PackNumber, packBytes: number) {
     this.backend = backend;
     this.lastPack = lastPack;
     this.packBytes = packBytes;
     this.client = backend.owner();
   }
 
-  get highestPack(): number {
+  get highestPack(): PackNumber {
     return this.lastPack;
   }
 

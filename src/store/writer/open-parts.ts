@@ -1,4 +1,5 @@
 /** Opens the parts of a client's store: the packs, and the catalog, brought up to date with the packs. */
+import type { PackNumber } from '../../model/index.js';
 import { Catalog, type CommitPoint, hasLog, recoverCatalog } from '../catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
 import {
@@ -34,9 +35,9 @@ export interface OpenedParts {
   readonly packs: RecordWriter;
   readonly counters: Counters;
   readonly point: CommitPoint;
-  readonly lastPack: number;
+  readonly lastPack: PackNumber;
   /** Numbers of files that are not packs of this client, from the pack of `point` on. */
-  readonly strangePacks: readonly number[];
+  readonly strangePacks: readonly PackNumber[];
 }
 
 /**

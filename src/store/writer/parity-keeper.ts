@@ -3,6 +3,7 @@
  * protect, because the disk is full or because it was interrupted, garbage collection protects later.
  */
 import { systemCode, TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
 import {
   type Backend,
   leavesRoom,
@@ -24,7 +25,7 @@ export interface ParityLimits {
 
 /** The data that a checkpoint has made durable. */
 interface Durable {
-  readonly ranges: readonly { readonly pack: number }[];
+  readonly ranges: readonly { readonly pack: PackNumber }[];
   readonly objects: readonly { readonly digest: Buffer }[];
   readonly point: CommitPoint;
 }
@@ -35,7 +36,7 @@ export class ParityKeeper {
   private expectedBytes = 0;
   /** Objects and packs without parity. Objects come first: a pack with parity shows that its objects have theirs. */
   private readonly objects = new Set<string>();
-  private readonly packs = new Set<number>();
+  private readonly packs = new Set<PackNumber>();
   private point: CommitPoint | undefined;
   private isOff: boolean;
   private readonly percent: number;

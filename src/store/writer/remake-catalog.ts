@@ -41,7 +41,7 @@ export interface RebuildOptions {
   readonly notesLoss?: boolean;
   /** Ends the rebuild early with INTERRUPTED; the old catalog stays. */
   readonly signal?: AbortSignal;
-  readonly onProgress?: (pack: PackNumber, lastPack: number) => void;
+  readonly onProgress?: (pack: PackNumber, lastPack: PackNumber) => void;
 }
 
 /** `knownCommit`: the last commit that the old catalog contained. A later one was never acknowledged. */

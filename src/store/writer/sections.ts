@@ -15,7 +15,7 @@ interface OpenSection {
   readonly root: RootNumber;
   readonly directory: DirectoryId;
   readonly rows: BytesBuilder;
-  readonly children: number[];
+  readonly children: DirectoryId[];
   readonly removed: Buffer[];
   closed: boolean;
 }
@@ -56,7 +56,7 @@ export class SectionCollector {
   }
 
   /** Adds a new or changed entry; the row is copied. `child` is the id of a directory entry. */
-  put(root: RootNumber, directory: DirectoryId, row: Buffer, child: number | undefined): void {
+  put(root: RootNumber, directory: DirectoryId, row: Buffer, child: DirectoryId | undefined): void {
     const section = this.section(root, directory);
     section.rows.append(row);
     if (child !== undefined) section.children.push(child);

@@ -21,8 +21,8 @@ const FIRST_SENSIBLE_MS = Date.UTC(2000, 0, 1);
  * Returns the latest time recorded of each set or of one before it, by the number of the set. A set has none
  * while only unset clocks have recorded times. Sets are given in the order of their numbers.
  */
-export function seenMoments(ordered: readonly TimedSet[]): Map<number, number> {
-  const seen = new Map<number, number>();
+export function seenMoments(ordered: readonly TimedSet[]): Map<SetNumber, number> {
+  const seen = new Map<SetNumber, number>();
   let latest: number | undefined;
   for (const { set, openedAtMs, closedAtMs } of ordered) {
     for (const moment of [openedAtMs, closedAtMs]) {

@@ -26,7 +26,7 @@ export async function dropSets(
     leastAgeMs,
   }: {
     readonly limits: StoreLimits;
-    readonly sets: readonly number[];
+    readonly sets: readonly SetNumber[];
     readonly leastAgeMs: number;
   },
 ): Promise<void> {
@@ -41,7 +41,7 @@ export async function dropSets(
 export function previewDrop(
   system: System,
   directory: ClientDirectory,
-  sets: readonly number[],
+  sets: readonly SetNumber[],
   leastAgeMs: number,
 ): void {
   const listed = Catalog.reading(system, directory.catalogPath, (catalog) => catalog.sets.listed());
@@ -51,7 +51,7 @@ export function previewDrop(
 function requireAllDroppable(
   client: string,
   listed: readonly BackupSet[],
-  sets: readonly number[],
+  sets: readonly SetNumber[],
   { leastAgeMs, nowMs }: { readonly leastAgeMs: number; readonly nowMs: number },
 ): void {
   const seen = seenMoments(listed);
@@ -71,7 +71,7 @@ export async function markSets(
   system: System,
   directory: ClientDirectory,
   limits: StoreLimits,
-  { sets, wish }: { readonly sets: readonly number[]; readonly wish: SetChange },
+  { sets, wish }: { readonly sets: readonly SetNumber[]; readonly wish: SetChange },
 ): Promise<void> {
   await changeSets(system, directory, limits, (listed) =>
     [...new Set(sets)].flatMap((set) => {

@@ -3,6 +3,7 @@
  * joins them (see ARCHITECTURE.md). A checkpoint makes the appended data durable, then a commit record that
  * covers it, then commits the catalog's transaction. So the catalog never contains more than the medium.
  */
+import type { PackNumber } from '../../model/index.js';
 import { type Catalog, type CommitPoint, hasLog } from '../catalog/index.js';
 import { isDiskFull, cleanUp } from '../../errors/index.js';
 import {
@@ -92,9 +93,9 @@ export class StoreWriter {
   /** Makes the parity of what was stored; to be called after checkpoints. */
   readonly parity: ParityKeeper;
   /** Lowest number of a pack that this writer makes. */
-  readonly firstOwnPack: number;
+  readonly firstOwnPack: PackNumber;
   /** Numbers of files behind the last commit that are not packs of this client. They are ignored. */
-  readonly strangePacks: readonly number[];
+  readonly strangePacks: readonly PackNumber[];
   /** Number of entries changed since the store was opened. */
   entriesWritten = 0;
   private isAtOdds = false;
@@ -114,8 +115,8 @@ export class StoreWriter {
     limits: StoreLimits;
     counters: Counters;
     point: CommitPoint;
-    lastPack: number;
-    strangePacks: readonly number[];
+    lastPack: PackNumber;
+    strangePacks: readonly PackNumber[];
     packs: RecordWriter;
     space: SpaceMeter | undefined;
     reserve: Reserve;

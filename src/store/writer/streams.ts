@@ -101,7 +101,7 @@ export class IncomingStream {
   }
 
   /** Id of the content that a delta is based on; 0 if it is not a delta. */
-  get basisId(): number {
+  get basisId(): ContentId {
     return this.start.basis?.contentId ?? 0;
   }
 

@@ -10,7 +10,7 @@ import {
 } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { NamePattern } from '../../excludes/index.js';
-import { displayName, lastComponent, shownRoots } from '../../model/index.js';
+import { displayName, lastComponent, type SetNumber, shownRoots } from '../../model/index.js';
 import { listedSpan } from './listed-spans.js';
 
 /** Bound on the paths that are collected for sorting; further paths are not shown. */
@@ -23,7 +23,7 @@ export interface FoundPath {
   /** Versions of the path, newest first; at least one. */
   readonly versions: readonly PathVersion[];
   /** The first complete set without the path; undefined if the path still exists. */
-  readonly goneSince: number | undefined;
+  readonly goneSince: SetNumber | undefined;
 }
 
 export interface Finding {
@@ -36,7 +36,7 @@ export interface Finding {
 interface Request {
   readonly history: History;
   /** Paths of the roots of each set. */
-  readonly roots: ReadonlyMap<number, readonly Buffer[]>;
+  readonly roots: ReadonlyMap<SetNumber, readonly Buffer[]>;
   /** The sets to search, oldest first. */
   readonly sets: readonly BackupSet[];
   readonly pattern: NamePattern;
@@ -139,7 +139,7 @@ class Finder {
       .flatMap((version) => listedSpan(version, listed) ?? []);
     const last = all.at(-1)?.lastSet ?? Infinity;
     // A set without a root above the path does not show that the path was gone.
-    const covers = (set: number): boolean =>
+    const covers = (set: SetNumber): boolean =>
       this.request.roots.get(set)?.some((root) => restBelow(root, path) !== undefined) === true;
     const without = job.findLast(
       ({ set, state }) => state === 'complete' && set > last && covers(set),

@@ -2,7 +2,7 @@
 import type { History, HistoryEntry } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { compileGlob } from '../../excludes/index.js';
-import { displayName, joinPath, shownRoot, splitPath } from '../../model/index.js';
+import { displayName, joinPath, type SetNumber, shownRoot, splitPath } from '../../model/index.js';
 
 const PAGE_ENTRIES = 1024;
 const NO_NAME = Buffer.alloc(0);
@@ -17,7 +17,7 @@ interface Found {
 /** Returns the matching paths in order. Throws NO_SUCH_PATH if nothing matches. */
 export async function matchingPaths(
   history: History,
-  set: number,
+  set: SetNumber,
   pattern: Buffer,
 ): Promise<Buffer[]> {
   const parts = splitPath(pattern);
@@ -45,7 +45,7 @@ export async function matchingPaths(
 
 async function below(
   history: History,
-  set: number,
+  set: SetNumber,
   top: Found,
   parts: readonly Buffer[],
 ): Promise<Buffer[]> {
@@ -60,7 +60,7 @@ async function below(
 
 async function within(
   history: History,
-  set: number,
+  set: SetNumber,
   { path, entry }: Found,
   part: Buffer,
 ): Promise<Found[]> {

@@ -1,6 +1,6 @@
 /** Prints the versions of a path for `lstardis`, and the sets in which it was gone. */
 import { type History, type BackupSet, type PathVersion, rootAbove } from '../../history/index.js';
-import { displayName, jsonName, lastComponent } from '../../model/index.js';
+import { displayName, jsonName, lastComponent, type SetNumber } from '../../model/index.js';
 import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
 import { listedSpan } from './listed-spans.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
@@ -12,9 +12,9 @@ import { provenGaps } from './prove-versions.js';
 /** A version to show; without an entry, the path was gone. */
 interface Shown {
   readonly entry: PathVersion['entry'] | undefined;
-  readonly firstSet: number;
+  readonly firstSet: SetNumber;
   /** Undefined if the version is still current. */
-  readonly lastSet: number | undefined;
+  readonly lastSet: SetNumber | undefined;
 }
 
 export type Which = NonNullable<View['versions']>;
@@ -83,7 +83,7 @@ async function choose(
 
 function isAt(
   { firstSet, lastSet }: Pick<PathVersion, 'firstSet' | 'lastSet'>,
-  set: number,
+  set: SetNumber,
 ): boolean {
   return set >= firstSet && set <= (lastSet ?? Infinity);
 }

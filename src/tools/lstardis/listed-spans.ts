@@ -3,11 +3,12 @@
  * complete.
  */
 import type { BackupSet } from '../../history/index.js';
+import type { SetNumber } from '../../model/index.js';
 
 interface Span {
-  readonly firstSet: number;
+  readonly firstSet: SetNumber;
   /** Undefined if the version is still current. */
-  readonly lastSet: number | undefined;
+  readonly lastSet: SetNumber | undefined;
 }
 
 /** Returns a version with its first and last listed set; undefined if no listed set (`sets`, oldest first) shows it. */

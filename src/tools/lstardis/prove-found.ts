@@ -11,6 +11,7 @@ import {
   type PathVersion,
   rootAbove,
 } from '../../history/index.js';
+import type { DirectoryId, SetNumber } from '../../model/index.js';
 import { isOfOneListing, PAGE_ENTRIES } from '../../restore/index.js';
 import type { FoundPath } from './find-names.js';
 
@@ -27,7 +28,7 @@ interface Claim {
   /** Undefined if the path must not exist. */
   readonly version: PathVersion | undefined;
   /** The first of these sets with a root above the path must show the version. */
-  readonly sets: readonly number[];
+  readonly sets: readonly SetNumber[];
   isProven: boolean;
 }
 
@@ -65,8 +66,8 @@ export async function provenFinds(
 }
 
 interface Span {
-  readonly up: readonly number[];
-  readonly down: readonly number[];
+  readonly up: readonly SetNumber[];
+  readonly down: readonly SetNumber[];
 }
 
 /**
@@ -102,7 +103,7 @@ function claimsOf(
   const claims = new Map<PathVersion | undefined, Claim[]>();
   for (const version of versions) {
     const { up, down } = spans.of(version);
-    const claim = (sets: readonly number[]): Claim => ({ path, version, sets, isProven: false });
+    const claim = (sets: readonly SetNumber[]): Claim => ({ path, version, sets, isProven: false });
     claims.set(version, [claim(up), claim(down)]);
   }
   if (goneSince !== undefined) {
@@ -115,7 +116,7 @@ function claimsOf(
 async function prove(history: History, claims: readonly Claim[]): Promise<void> {
   let left = claims;
   for (let turn = 0; left.length > 0; turn += 1) {
-    const bySet = new Map<number, Claim[]>();
+    const bySet = new Map<SetNumber, Claim[]>();
     for (const claim of left) {
       const set = claim.sets[turn];
       if (set === undefined) continue;
@@ -130,7 +131,11 @@ async function prove(history: History, claims: readonly Claim[]): Promise<void> 
 }
 
 /** Returns the claims with paths below no root of the set. */
-async function proveIn(history: History, set: number, claims: readonly Claim[]): Promise<Claim[]> {
+async function proveIn(
+  history: History,
+  set: SetNumber,
+  claims: readonly Claim[],
+): Promise<Claim[]> {
   const shown: Shown = new Map();
   const elsewhere: Claim[] = [];
   const byRoot = new Map<string, { root: Buffer; below: Below[] }>();
@@ -167,7 +172,7 @@ interface Below {
 /** Looks up paths at an entry and below it. Each directory is listed once. */
 async function look(
   history: History,
-  set: number,
+  set: SetNumber,
   {
     entry,
     wanted,
@@ -203,8 +208,8 @@ async function look(
 
 async function entriesNamed(
   history: History,
-  set: number,
-  directory: number,
+  set: SetNumber,
+  directory: DirectoryId,
   names: ReadonlyMap<string, unknown>,
 ): Promise<Map<string, HistoryEntry>> {
   const found = new Map<string, HistoryEntry>();

@@ -4,6 +4,7 @@
  */
 import type { BackupSet, History, PathVersion } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
+import type { SetNumber } from '../../model/index.js';
 import { isOfOneListing } from '../../restore/index.js';
 import { provenFinds } from './prove-found.js';
 
@@ -26,8 +27,8 @@ export async function provenVersions(
 /** Sets without the path; `lastSet` is undefined if the newest set is one of them. */
 interface Gap {
   readonly entry: unknown;
-  readonly firstSet: number;
-  readonly lastSet: number | undefined;
+  readonly firstSet: SetNumber;
+  readonly lastSet: SetNumber | undefined;
 }
 
 /** Returns what the sets do not disprove, of versions and of gaps, which have no entry; and an error for each other gap. */
@@ -58,7 +59,7 @@ export async function provenGaps<T extends Gap>(
 async function faultOf(
   history: History,
   path: Buffer,
-  set: number,
+  set: SetNumber,
 ): Promise<TardisError | undefined> {
   try {
     const found = await history.find(path, set);

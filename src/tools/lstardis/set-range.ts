@@ -2,6 +2,7 @@
 import { type BackupSet, setNamed } from '../../history/index.js';
 import { parseDate } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
+import type { SetNumber } from '../../model/index.js';
 
 export interface RangeOptions {
   readonly setRange: string | undefined;
@@ -25,7 +26,7 @@ export async function setsWithin(
   }
   if (setRange !== undefined) {
     const [first, last] = halvesOf(setRange, /^([^:]*):([^:]*)$/, '--range', 'first:last');
-    const numberOf = (word: string, open: number): number =>
+    const numberOf = (word: string, open: SetNumber): SetNumber =>
       word === '' ? open : setNamed(client, sets, word === recentSet ? undefined : word).set;
     const [from, to] = [numberOf(first, 0), numberOf(last, Infinity)];
     return sets.filter(({ set }) => set >= from && set <= to);

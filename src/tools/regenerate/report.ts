@@ -1,13 +1,13 @@
 /** Prints the result of `regenerate`. */
 import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
-import { displayName, displayText, jsonName } from '../../model/index.js';
+import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import { JSON_VERSION, say } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
 
 export interface RestoreReport {
-  readonly sets: readonly number[];
+  readonly sets: readonly SetNumber[];
   /** The sets among them with an interrupted backup. */
   readonly unfinished: readonly number[];
   readonly dryRun: boolean;

@@ -11,7 +11,7 @@ import {
   writeZip,
 } from '../../restore/index.js';
 import { systemCode, TardisError, throwIfAborted } from '../../errors/index.js';
-import { displayName, EntryType, isSparse } from '../../model/index.js';
+import { displayName, EntryType, isSparse, type SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { sparseData, SparseWriter, targetFull, temporaryName } from '../../workers/index.js';
 
@@ -31,7 +31,7 @@ export function stdoutSink(): ByteSink {
 export async function writeContent(
   system: System,
   { history, progress, signal }: StreamMeans,
-  set: number,
+  set: SetNumber,
   wanted: Buffer,
 ): Promise<void> {
   const entry = await history.find(wanted, set);

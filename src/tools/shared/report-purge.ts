@@ -1,5 +1,6 @@
 /** Formats the result of a purge: the deleted sets, the space freed, or the reason why nothing was deleted. */
 import type { Settled } from '../../client/index.js';
+import type { SetNumber } from '../../model/index.js';
 import { gcSummary } from './clear-up.js';
 import { counted } from './units.js';
 
@@ -7,8 +8,8 @@ import { counted } from './units.js';
 const MOST_RANGES = 40;
 
 /** Returns numbers of sets as `1-3, 7`. */
-export function setRanges(sets: readonly number[]): string {
-  const ranges: [number, number][] = [];
+export function setRanges(sets: readonly SetNumber[]): string {
+  const ranges: [SetNumber, SetNumber][] = [];
   for (const set of [...sets].sort((one, other) => one - other)) {
     const last = ranges.at(-1);
     if (last?.[1] === set - 1) last[1] = set;
@@ -20,7 +21,7 @@ export function setRanges(sets: readonly number[]): string {
 }
 
 /** Returns `2 backup sets of "me" purged (1-2)`. */
-export function purgedText(client: string, sets: readonly number[]): string {
+export function purgedText(client: string, sets: readonly SetNumber[]): string {
   const which = sets.length === 0 ? '' : ` (${setRanges(sets)})`;
   return `${counted(sets.length, 'backup set')} of "${client}" purged${which}`;
 }

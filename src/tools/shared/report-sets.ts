@@ -1,6 +1,6 @@
 /** Prints a list of backup sets. */
 import type { History, BackupSet } from '../../history/index.js';
-import { displayName, jsonName, shownRoots } from '../../model/index.js';
+import { displayName, jsonName, type SetNumber, shownRoots } from '../../model/index.js';
 import { JSON_VERSION, print } from './run-tool.js';
 import { formatBytes, formatCount, formatSeconds, formatTable, formatTime } from './units.js';
 import { jsonText } from './json-text.js';
@@ -37,7 +37,7 @@ export async function printSets(
 ): Promise<void> {
   const isWanted = json || long;
   const roots = isWanted ? await history.reports.rootsOfSets() : undefined;
-  const rootsOf = (set: number): Buffer[] => shownRoots(roots?.get(set) ?? []);
+  const rootsOf = (set: SetNumber): Buffer[] => shownRoots(roots?.get(set) ?? []);
   if (json) {
     const all = sets.map(({ firstName, marks: { title, ...marks }, ...set }) => ({
       ...set,

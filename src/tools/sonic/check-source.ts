@@ -6,7 +6,7 @@ import {
   type SourceFinding,
 } from '../../restore/diff/index.js';
 import type { Found, Settings } from '../../config/index.js';
-import { displayName, displayText, jsonName } from '../../model/index.js';
+import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { withReports } from '../shared/open-history.js';
 import { ProgressLine } from '../shared/progress-line.js';
@@ -18,7 +18,7 @@ import { jsonText } from '../shared/json-text.js';
 const MAX_SHOWN = 1000;
 
 export interface SourceResult extends SourceCounts {
-  readonly set: number;
+  readonly set: SetNumber;
 }
 
 /**

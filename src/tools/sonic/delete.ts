@@ -3,7 +3,7 @@ import type { BackupSet } from '../../history/index.js';
 import type { Found, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
-import { displayName } from '../../model/index.js';
+import { displayName, type SetNumber } from '../../model/index.js';
 import { openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { CLEARED_LATER, gcSummary, freeUnneeded } from '../shared/clear-up.js';
@@ -136,7 +136,7 @@ function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
 
 function printDeleted(
   { client, json }: DeleteOptions,
-  sets: readonly number[],
+  sets: readonly SetNumber[],
   report: GcReport | undefined,
 ): void {
   if (json) {

@@ -10,7 +10,7 @@ import {
 } from '../../restore/diff/index.js';
 import type { Found, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName, displayText } from '../../model/index.js';
+import { displayName, displayText, type SetNumber } from '../../model/index.js';
 import {
   absolutePath,
   byteText,
@@ -94,7 +94,7 @@ async function printDifferences(
   { compared, metadata, json }: DiffSettings,
   tell: (text: string) => void,
 ): Promise<number> {
-  const side = (set: number, other: number): SetSide => new SetSide({ history, set, other });
+  const side = (set: SetNumber, other: SetNumber): SetSide => new SetSide({ history, set, other });
   const given = compared.slice(2).map(absolutePath);
   const paths = given.length === 0 ? [Buffer.from('/')] : given;
   const contents = new Contents(system, history, false);

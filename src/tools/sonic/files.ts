@@ -8,7 +8,15 @@ import {
 } from '../../history/index.js';
 import type { Found, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName, EntryType, joinPath, jsonName, splitRoot } from '../../model/index.js';
+import {
+  type DirectoryId,
+  displayName,
+  EntryType,
+  joinPath,
+  jsonName,
+  type SetNumber,
+  splitRoot,
+} from '../../model/index.js';
 import { withReports } from '../shared/open-history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
@@ -61,10 +69,10 @@ function setsToCompare(
 class FileReport {
   private readonly counts = { added: 0, changed: 0, gone: 0 };
   private readonly bytes = { added: 0, changed: 0, gone: 0 };
-  private readonly paths = new Map<number, Buffer | undefined>();
+  private readonly paths = new Map<DirectoryId, Buffer | undefined>();
   /** Paths of roots by their numbers, which are the names of the roots' own entries. */
   private readonly roots = new Map<string, Buffer>();
-  private shownDirectory: number | undefined;
+  private shownDirectory: DirectoryId | undefined;
   private readonly history: History;
   private readonly set: BackupSet;
   private readonly before: BackupSet | undefined;
@@ -118,7 +126,7 @@ class FileReport {
     if (this.before !== undefined) await this.ask(this.before.set, gone);
   }
 
-  private async ask(set: number, directories: readonly number[]): Promise<void> {
+  private async ask(set: SetNumber, directories: readonly DirectoryId[]): Promise<void> {
     if (directories.length === 0) return;
     const paths = await this.history.reports.directoryPaths(set, directories);
     directories.forEach((directory, index) => this.paths.set(directory, paths[index]));
@@ -219,7 +227,7 @@ const LOST = Buffer.from('?');
 const DIGEST_CHARS = 64;
 
 /** Pairs the versions of a name, which follow each other. */
-function changesIn(entries: readonly HistoryEntry[], set: number): Change[] {
+function changesIn(entries: readonly HistoryEntry[], set: SetNumber): Change[] {
   const changes: Change[] = [];
   let last: HistoryEntry | undefined;
   for (const entry of entries) {

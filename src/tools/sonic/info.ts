@@ -3,7 +3,15 @@ import type { History, BackupSet, SetNote } from '../../history/index.js';
 import type { Found, Settings } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { STAMP_FIGURES } from '../../store/writer/index.js';
-import { displayName, joinPath, jsonName, shownRoot, shownRoots } from '../../model/index.js';
+import {
+  displayName,
+  joinPath,
+  jsonName,
+  type RootNumber,
+  type SetNumber,
+  shownRoot,
+  shownRoots,
+} from '../../model/index.js';
 import { withReports } from '../shared/open-history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
@@ -70,8 +78,8 @@ async function infoOf(history: History, set: BackupSet): Promise<SetInfo> {
 
 async function notesOf(
   history: History,
-  set: number,
-  roots: readonly { readonly root: number; readonly path: Buffer }[],
+  set: SetNumber,
+  roots: readonly { readonly root: RootNumber; readonly path: Buffer }[],
 ): Promise<ShownNote[]> {
   const notes = await history.notes(set);
   const directories = [...new Set(notes.map(({ directory }) => directory))];

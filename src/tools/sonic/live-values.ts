@@ -11,7 +11,7 @@ import {
   splitWords,
 } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { EntryType, joinPath } from '../../model/index.js';
+import { EntryType, joinPath, type SetNumber } from '../../model/index.js';
 import { listClients } from '../../store/index.js';
 import { absolutePath, byteText, type System, textBytes } from '../../system/index.js';
 import { chooseSet } from '../shared/choose-set.js';
@@ -205,7 +205,7 @@ interface Named {
 async function listed(
   history: History,
   path: Buffer,
-  set: number,
+  set: SetNumber,
   begun: Buffer,
 ): Promise<Named[] | undefined> {
   const entry = await history.find(path, set);
@@ -233,7 +233,7 @@ async function listed(
 }
 
 /** Returns the directories that lead to roots; above its roots a set has no other entries. */
-async function aboveRoots(history: History, path: Buffer, set: number): Promise<Named[]> {
+async function aboveRoots(history: History, path: Buffer, set: SetNumber): Promise<Named[]> {
   const names = new Map<string, Named>();
   for (const root of await history.roots(set)) {
     const [next] = restBelow(path, root.path) ?? [];

@@ -7,6 +7,7 @@ import {
   marksAfter,
   type SetChange,
   setNameFault,
+  type SetNumber,
 } from '../../model/index.js';
 import { openAdmin } from '../shared/open-admin.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
@@ -91,7 +92,7 @@ async function mark(
   }
 }
 
-function printMarked(client: string, sets: readonly number[], done: string): void {
+function printMarked(client: string, sets: readonly SetNumber[], done: string): void {
   if (sets.length === 0) return;
   print(`${counted(sets.length, 'backup set')} of "${client}" ${done}: ${sets.join(', ')}`);
 }

@@ -6,7 +6,7 @@ import type { BackupSet, Verdicts } from '../../history/index.js';
 import { type Found, parseDate, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { PurgeRequest, GcReport } from '../../maintenance/gc/index.js';
-import { displayName } from '../../model/index.js';
+import { displayName, type SetNumber } from '../../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
 import { CLEARED_LATER, gcSummary, freeUnneeded } from '../shared/clear-up.js';
 import type { Admin } from '../../maintenance/admin/index.js';
@@ -84,12 +84,12 @@ export async function purge(
   }
 }
 
-async function purged(there: Admin, gone: readonly number[]): Promise<readonly number[]> {
+async function purged(there: Admin, gone: readonly SetNumber[]): Promise<readonly SetNumber[]> {
   const told = await there.purge(gone);
   return told === undefined ? gone : goneIn(told);
 }
 
-function goneIn({ verdicts }: Verdicts): number[] {
+function goneIn({ verdicts }: Verdicts): SetNumber[] {
   return verdicts.filter(({ reasons }) => reasons.length === 0).map(({ set }) => set);
 }
 
@@ -177,7 +177,7 @@ function reasonText({ why, what, which }: Reason): string {
 
 function printPurged(
   { client, json }: PurgeOptions,
-  purgedSets: readonly number[],
+  purgedSets: readonly SetNumber[],
   report: GcReport | undefined,
 ): void {
   if (json) {

@@ -16,7 +16,7 @@ import {
   throwIfAborted,
   toWire,
 } from '../../errors/index.js';
-import { displayName, displayText } from '../../model/index.js';
+import { displayName, displayText, type SetNumber } from '../../model/index.js';
 import {
   type ClientDirectory,
   KEY_COPIES_DIRECTORY,
@@ -104,7 +104,7 @@ export async function rebuild(
 interface Settled {
   readonly isWhole: boolean;
   /** Sets that may lack entries, from this loss or an earlier one. */
-  readonly doubtful: readonly number[];
+  readonly doubtful: readonly SetNumber[];
   /** Number of directories that had lost their place and were moved to another one. */
   readonly placed: number;
   /** Versions that cannot be restored. */
@@ -176,7 +176,7 @@ async function settle(
  * Returns the sets in the new catalog that may lack entries. Sets from an earlier loss are included until they are
  * deleted.
  */
-function doubtfulSets(system: System, directory: ClientDirectory): number[] {
+function doubtfulSets(system: System, directory: ClientDirectory): SetNumber[] {
   return Catalog.reading(system, directory.catalogPath, ({ sets }) =>
     sets
       .listed()

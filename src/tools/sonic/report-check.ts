@@ -1,6 +1,6 @@
 /** Prints the findings of a check as they are found, and its result. */
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
-import { displayName, displayText, jsonName } from '../../model/index.js';
+import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import type {
   CheckResult,
   Finding,
@@ -156,8 +156,8 @@ function strayText({ file, kind, isInTheWay }: StrayFinding): string {
 }
 
 /** Returns `set 3`, or `sets 1-4, 7`. */
-function setsText(sets: readonly number[]): string {
-  const runs: [from: number, to: number][] = [];
+function setsText(sets: readonly SetNumber[]): string {
+  const runs: [from: SetNumber, to: SetNumber][] = [];
   for (const set of sets) {
     const last = runs.at(-1);
     if (last !== undefined && last[1] === set - 1) last[1] = set;

@@ -1,7 +1,7 @@
 /** A page of a directory in any order. Memory is bounded by the page, however large the directory is. */
 import type { History, HistoryEntry } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType } from '../../model/index.js';
+import { type DirectoryId, EntryType, type SetNumber } from '../../model/index.js';
 import { yieldRegularly } from '../../system/index.js';
 import { invalidRequest } from './problem.js';
 
@@ -28,7 +28,7 @@ export interface DirectoryPage {
 export async function directoryPage(
   history: History,
   directory: HistoryEntry,
-  set: number,
+  set: SetNumber,
   query: DirectoryQuery,
 ): Promise<DirectoryPage> {
   if (directory.damage !== undefined) throw directory.damage;
@@ -47,8 +47,8 @@ export async function directoryPage(
 }
 
 interface Place {
-  readonly directory: number;
-  readonly set: number;
+  readonly directory: DirectoryId;
+  readonly set: SetNumber;
 }
 
 async function byName(

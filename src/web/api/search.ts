@@ -10,7 +10,7 @@ import {
   type PlacedName,
 } from '../../history/index.js';
 import { namePattern } from '../../excludes/index.js';
-import { lastComponent, shownRoots } from '../../model/index.js';
+import { lastComponent, type SetNumber, shownRoots } from '../../model/index.js';
 import { entryJson, pathJson } from './entry-json.js';
 import { invalidRequest } from './problem.js';
 import type { Found } from './schemas.js';
@@ -116,7 +116,7 @@ async function shown(history: History, placed: readonly PlacedName<Named>[]): Pr
 async function rootsFound(
   history: History,
   { pattern: text, sets }: SearchQuery,
-  roots: ReadonlyMap<number, readonly Buffer[]>,
+  roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
 ): Promise<Found[]> {
   const pattern = namePattern(text);
   const found = new Map<string, Found>();

@@ -1,19 +1,20 @@
 /** Finds a listed set that shows a version: sets are deleted, and not every set has every root. */
 import { type History, restBelow } from '../../history/index.js';
+import type { SetNumber } from '../../model/index.js';
 
 /** The sets in which a version is valid; `lastSet` is undefined while it is current. */
 export interface SetSpan {
-  readonly firstSet: number;
-  readonly lastSet?: number | undefined;
+  readonly firstSet: SetNumber;
+  readonly lastSet?: SetNumber | undefined;
 }
 
 /** Returns a function for versions at a path or below it: the newest listed set that shows one; undefined if none does. */
 export async function setsShowing(
   history: History,
   path: Buffer,
-): Promise<(span: SetSpan) => number | undefined> {
+): Promise<(span: SetSpan) => SetNumber | undefined> {
   const roots = await history.reports.rootsOfSets();
-  const hasPath = (set: number): boolean =>
+  const hasPath = (set: SetNumber): boolean =>
     (roots.get(set) ?? []).some((root) => restBelow(root, path) !== undefined);
   const newestFirst = (await history.sets())
     .map(({ set }) => set)

@@ -1,6 +1,12 @@
 /** The part of a set that an archive has, and the names in it. */
 import { type History, noSuchPath } from '../../history/index.js';
-import { isEntryName, lastComponent, shownRoot, splitPath } from '../../model/index.js';
+import {
+  isEntryName,
+  lastComponent,
+  type SetNumber,
+  shownRoot,
+  splitPath,
+} from '../../model/index.js';
 import type { ArchiveRequest } from '../../restore/index.js';
 
 /**
@@ -10,7 +16,7 @@ import type { ArchiveRequest } from '../../restore/index.js';
  */
 export async function archiveSelection(
   history: History,
-  set: number,
+  set: SetNumber,
   paths: readonly Buffer[],
 ): Promise<Pick<ArchiveRequest, 'set' | 'paths' | 'hierarchy'>> {
   const roots = (await history.roots(set)).map(({ path }) => shownRoot(path));

@@ -1,6 +1,6 @@
 /** The names of a directory that earlier sets have and a set has not: what was deleted since. */
 import type { History } from '../../history/index.js';
-import { joinPath } from '../../model/index.js';
+import { type DirectoryId, joinPath, type SetNumber } from '../../model/index.js';
 import {
   addedRoute,
   entryAt,
@@ -22,11 +22,11 @@ const MAX_VERSIONS = 100_000;
 interface LastSeen {
   readonly name: Buffer;
   /** The newest listed set that has it. */
-  readonly lastSet: number;
+  readonly lastSet: SetNumber;
 }
 
 /** Returns the newest listed set that shows a version. */
-type SetOf = (span: SetSpan) => number | undefined;
+type SetOf = (span: SetSpan) => SetNumber | undefined;
 
 export const DELETED_ROUTE = addedRoute(
   {
@@ -64,8 +64,8 @@ export const DELETED_ROUTE = addedRoute(
 /** Returns the deleted names after a place, in the order of the catalog. */
 async function deletedNames(
   history: History,
-  from: { readonly directory: number; readonly name: Buffer },
-  { set, limit, newestSet }: { set: number; limit: number; newestSet: SetOf },
+  from: { readonly directory: DirectoryId; readonly name: Buffer },
+  { set, limit, newestSet }: { set: SetNumber; limit: number; newestSet: SetOf },
 ): Promise<{ names: LastSeen[]; next: Buffer | undefined }> {
   const names: LastSeen[] = [];
   const { directory } = from;
@@ -107,10 +107,10 @@ function byName(versions: readonly Version[]): Version[][] {
 /** Returns the last listed set before a set that has a name; undefined if the set itself has it, or none before it. */
 function deletedBefore(
   versions: readonly Version[],
-  set: number,
+  set: SetNumber,
   newestSet: SetOf,
 ): LastSeen | undefined {
-  let lastSet = 0;
+  let lastSet: SetNumber = 0;
   for (const span of versions) {
     if (span.firstSet > set) continue;
     if (span.lastSet === undefined || span.lastSet >= set) return undefined;

@@ -7,7 +7,7 @@ import {
   provenVersion,
 } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
-import { displayName, lastComponent } from '../../../model/index.js';
+import { displayName, lastComponent, type SetNumber } from '../../../model/index.js';
 import { sendContent } from '../content/send-content.js';
 import { directoryPage } from '../directory-page.js';
 import type { Door } from '../door.js';
@@ -74,7 +74,11 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
 };
 
 /** Returns the entry at a path. Throws NO_SUCH_PATH, NO_ACCESS. */
-export async function entryAt(history: History, path: Buffer, set: number): Promise<HistoryEntry> {
+export async function entryAt(
+  history: History,
+  path: Buffer,
+  set: SetNumber,
+): Promise<HistoryEntry> {
   const entry = await history.find(path, set);
   if (entry === undefined) throw await noSuchPath(history, set, path);
   return entry;

@@ -1,7 +1,7 @@
 /** Handlers of questions about many entries or sets: search, differences, space, and what a purge would delete. */
 import type { BackupSet, History, StoreFigures } from '../../../history/index.js';
 import { retentionSet } from '../../../maintenance/gc/index.js';
-import { displayName } from '../../../model/index.js';
+import { displayName, type SetNumber } from '../../../model/index.js';
 import {
   compareTrees,
   Contents,
@@ -110,7 +110,7 @@ async function rootTexts(history: History): Promise<(set: BackupSet) => string> 
 }
 
 /** Returns the newest complete set before one that has the same roots. */
-async function setBefore(history: History, to: BackupSet): Promise<number | undefined> {
+async function setBefore(history: History, to: BackupSet): Promise<SetNumber | undefined> {
   const textOf = await rootTexts(history);
   const isBefore = (one: BackupSet): boolean =>
     one.set < to.set && one.state === 'complete' && textOf(one) === textOf(to);
@@ -118,8 +118,8 @@ async function setBefore(history: History, to: BackupSet): Promise<number | unde
 }
 
 interface ChangesWanted {
-  readonly from: number;
-  readonly to: number;
+  readonly from: SetNumber;
+  readonly to: SetNumber;
   readonly path: Buffer;
   readonly skipped: number;
   readonly limit: number;
