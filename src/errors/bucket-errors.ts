@@ -68,6 +68,11 @@ export const BUCKET_ERRORS = {
     1,
     'Use a service that honours If-None-Match (docs/buckets.md has a table). If no other machine will ever write to this bucket, --single-writer allows one writer.',
   ),
+  BUCKET_CANNOT_LOCK: row(
+    'user',
+    1,
+    'Create a bucket with Object Lock at a service that has it, and use that one; or set LockDays to 0: then whoever has the access key can delete the backups (docs/buckets.md, "Locks").',
+  ),
   OBJECT_DAMAGED: row(
     'damage',
     1,
