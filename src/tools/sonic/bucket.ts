@@ -1,17 +1,15 @@
-/** Implements `sonic bucket`: examines a bucket before it is used as a store. */
-import { configInvalid, type Settings } from '../../config/index.js';
-import { displayName } from '../../model/index.js';
+/** Implements `sonic bucket`: examines a bucket before it is used as a store, and recovers or locks one that is. */
+import type { Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
 import {
   type Bucket,
   type BucketAbilities,
   type BucketPlace,
   type ObjectStore,
-  openBucket,
-  parseStorePlace,
   shownBucket,
 } from '../../store/objects/index.js';
-import { nodeSystem, processEnvironment, type System } from '../../system/index.js';
-import { authoritiesIn } from '../shared/bucket-authorities.js';
+import { nodeSystem, type System } from '../../system/index.js';
+import { type OpenedPlace, openPlace } from './bucket-place.js';
 import { jsonText } from '../shared/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 
@@ -35,38 +33,37 @@ interface Examined {
 }
 
 export async function bucket(options: Options): Promise<void> {
+  const { recoverVersions, extendLocks, previewRecover, recoverTo, recoverBefore } = options;
+  const isPart = previewRecover || recoverTo !== undefined || recoverBefore !== undefined;
+  if ((recoverVersions && extendLocks) || (isPart && !recoverVersions)) {
+    const what = '--dry-run, --to and --before belong to --recover, which goes without --extend';
+    throw new TardisError('USAGE', what);
+  }
   const system = nodeSystem();
-  const place = placeOf(options);
-  const opened = await openBucket(system, place, {
-    endpoint: options.endpoint,
-    region: options.region,
-    addressing: options.addressing,
-    authorities: options.bucketCa === undefined ? undefined : authoritiesIn(options.bucketCa),
-    isSingleWriter: options.singleWriter,
-    lockDays: options.lockDays,
-    environment: processEnvironment(),
-  });
+  const here = await openPlace(system, options, options.database);
   try {
-    const writers = await opened.writers();
-    const found = {
-      writers,
-      lockDays: options.lockDays,
-      abilities: await opened.versions.abilities(),
-      measured: await measure(opened.store, system),
-    };
-    if (options.json) printJson(place, opened, found);
-    else printText(place, opened, found);
+    if (recoverVersions) {
+      await (await import('./bucket-recover.js')).runRecover(system, options, here);
+    } else if (extendLocks) await (await import('./bucket-extend.js')).runExtend(options, here);
+    else await examine(system, options, here);
   } finally {
-    opened.store.close();
+    here.bucket.store.close();
   }
 }
 
-function placeOf({ database }: Options): BucketPlace {
-  const place = parseStorePlace(database, '-D/--database');
-  if (place.kind === 'bucket') return place;
-  throw configInvalid(
-    `-D/--database must be s3://BUCKET/PREFIX for this command, not "${displayName(database)}"`,
-  );
+async function examine(
+  system: System,
+  { lockDays, json }: Options,
+  { place, bucket: opened }: OpenedPlace,
+): Promise<void> {
+  const found = {
+    writers: await opened.writers(),
+    lockDays,
+    abilities: await opened.versions.abilities(),
+    measured: await measure(opened.store, system),
+  };
+  if (json) printJson(place, opened, found);
+  else printText(place, opened, found);
 }
 
 /** Writes, reads, lists and removes a small object. */
