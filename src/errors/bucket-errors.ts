@@ -71,11 +71,11 @@ export const BUCKET_ERRORS = {
   BUCKET_CANNOT_LOCK: row(
     'user',
     1,
-    'Create a bucket with Object Lock at a service that has it, and use that one; or set LockDays to 0: then whoever has the access key can delete the backups (docs/buckets.md, "Locks").',
+    'Create a bucket with Object Lock at a service that has it, and use that one; or set LockDays to 0: with the access key, the backups can then be deleted (docs/buckets.md, "Locks").',
   ),
   OBJECT_DAMAGED: row(
     'damage',
     1,
-    'Restore the object that is named from a copy or an older version of it: its bytes differ from those that were stored.',
+    'Restore the object that is named from a copy, or from an older version of it (sonic bucket --recover): its bytes differ from those that were stored.',
   ),
 } as const;

@@ -128,6 +128,18 @@ test('packs that were deleted since nothing needed them stay deleted', async (t)
   await isSound(t, lab, 'two');
 });
 
+test('packs stay needed if a commit that could cover them cannot be read', async (t) => {
+  const lab = await withSets(t);
+  const names = namesIn(lab);
+  const commits = names.filter((name) => name.includes('/log/'));
+  for (const name of commits) lab.server.objects.spoil(`all/${name}`, () => JUNK);
+  const thief = await thiefIn(t, lab);
+  await thief.remove(names);
+  const { stdout } = await bucket(lab, ['--recover', '--json', ...LOCKED]);
+  const { freed, hidden, lost } = JSON.parse(stdout) as Readonly<Record<string, number>>;
+  t.deepEqual([freed, lost, hidden], [0, commits.length, names.length - commits.length]);
+});
+
 test('an object that a thief stored by several requests never counts, whatever its date', async (t) => {
   const lab = await withSets(t);
   const { objects } = lab.server;

@@ -1,5 +1,6 @@
 /** Versions and locks of a real gateway, if this machine has one. */
 import test, { type ExecutionContext } from 'ava';
+import { extendLocks, recover, recoverTo } from '../../../src/maintenance/versions/index.js';
 import type { Bucket, ObjectVersion } from '../../../src/store/objects/index.js';
 import { bucketAt, type TestOptions } from '../../helpers/buckets.js';
 import { rejectedCode } from '../../helpers/codes.js';
@@ -73,6 +74,33 @@ test('keeps: a real gateway keeps versions and locks', async (t) => {
   t.truthy(await rejectedCode(versions.lockFor(oldest, DAY_MS)));
   await store.putOwn('note', X);
   t.is(await versions.lockedUntilMs({ name: 'note' }), 0);
+});
+
+test('mended: what a thief did in a real gateway is brought back, and locks are made longer', async (t) => {
+  const where = { bucket: LOCKED_BUCKET, isSingleWriter: true };
+  const bucket = await opened(t, { ...where, lockDays: 2 });
+  if (bucket === undefined) return;
+  const { store, versions, writers } = bucket;
+  await writers();
+  const names = [
+    'client.json',
+    'g1/log/0000000001',
+    'g1/packs/0000000001-0001',
+    'keys/00000002.key',
+  ];
+  const all = names.map((name) => `c/me/${name}`);
+  for (const name of all) t.is(await store.putNew(name, Buffer.from(name)), 'created');
+  for (const name of all.slice(0, 2)) await store.putOwn(name, X);
+  await store.remove(all.slice(1));
+  const { changed, hidden, lost } = await recover(versions, { isPreview: false });
+  t.deepEqual([changed, hidden, lost], [1, 3, 0]);
+  for (const name of all) t.is((await store.readWhole(name, 100))?.toString(), name);
+  t.like(await recover(versions, { isPreview: false }), { changed: 0, hidden: 0 });
+  t.like(await extendLocks(versions, { retainMs: 3 * DAY_MS }), { extended: 0, attacked: 0 });
+  t.like(await extendLocks(versions, { retainMs: 5 * DAY_MS }), { extended: 4, unlocked: 0 });
+  const other = await opened(t, { prefix: 'other' });
+  await recoverTo(versions, { isPreview: false, target: other!.store, untilMs: Infinity });
+  for (const name of all) t.is((await other!.store.readWhole(name, 100))?.toString(), name);
 });
 
 test('refused: a bucket of a real gateway without Object Lock is refused with LockDays', async (t) => {
