@@ -1,6 +1,6 @@
 /**
- * Reads from the log of a client which packs its commits cover, and which they have deleted. Of each commit object the
- * version that counts is read, so that what was done to it later does not matter.
+ * Reads from the log of a client which packs its commits cover, and which they have deleted. It reads the version of each
+ * commit object that counts, so that later changes of the object do not matter.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import {
@@ -73,7 +73,7 @@ async function factsOf(
   const own = logPack(commit);
   const deleted: number[] = [];
   for (const { header, location } of records) {
-    // Events of a very large commit are in a pack. What they delete is brought back, and can be deleted again.
+    // Events of a very large commit are in a pack. The packs that they delete are brought back, which only costs space.
     if (header.kind !== RecordKind.event || location.pack !== own) continue;
     const end = location.position + recordBytes(header);
     const event = readEvent(parseRecord(bytes.subarray(location.position, end)));

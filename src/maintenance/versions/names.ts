@@ -1,5 +1,5 @@
 /**
- * Gathers the versions of each name in a bucket. An object of a store is created once, so of its versions the oldest one
+ * Gathers the versions of each name in a bucket. An object of a store is created once, so the oldest one of its versions
  * counts: all later ones are somebody else's, or copies that were brought back.
  */
 import { CLIENTS_PREFIX, writtenOnce, type WrittenOnce } from '../../store/index.js';

@@ -104,7 +104,7 @@ test('a bucket that cannot lock objects, or ignores locks, is refused with LockD
     const { writers } = await locking(t, rules);
     const error = await t.throwsAsync(writers());
     t.like(error, { code: 'BUCKET_CANNOT_LOCK' });
-    t.regex(error!.message, reason);
+    t.regex(error.message, reason);
   }
   const { writers, store } = await locking(t);
   t.is(await writers(), 'many');
@@ -226,7 +226,7 @@ test('lists of versions that lie are refused', async (t) => {
     };
     const error = await t.throwsAsync(walk(), undefined, body);
     t.like(error, { code: 'BUCKET_ANSWER_INVALID' }, body);
-    t.regex(error!.message, reason);
+    t.regex(error.message, reason);
   }
 });
 
