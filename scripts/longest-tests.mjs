@@ -16,6 +16,7 @@ export const LONGEST = [
   'e2e/tardisfs',
   'e2e/tardis-web-page',
   'e2e/bucket-deletion',
+  'e2e/bucket-recovery',
   'maintenance/gc/shared',
   'e2e/hostile-stores',
   'e2e/accounts',

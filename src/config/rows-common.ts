@@ -126,6 +126,7 @@ export const COMMON_ROWS = {
       'sonic purge',
       'sonic forget-path',
       'sonic orphans',
+      'sonic bucket',
     ],
     flags: '--progress',
     negatable: true,

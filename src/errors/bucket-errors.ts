@@ -68,9 +68,14 @@ export const BUCKET_ERRORS = {
     1,
     'Use a service that honours If-None-Match (docs/buckets.md has a table). If no other machine will ever write to this bucket, --single-writer allows one writer.',
   ),
+  BUCKET_CANNOT_LOCK: row(
+    'user',
+    1,
+    'Create a bucket with Object Lock at a service that has it, and use that one; or set LockDays to 0: with the access key, the backups can then be deleted (docs/buckets.md, "Locks").',
+  ),
   OBJECT_DAMAGED: row(
     'damage',
     1,
-    'Restore the object that is named from a copy or an older version of it: its bytes differ from those that were stored.',
+    'Restore the object that is named from a copy, or from an older version of it (sonic bucket --recover): its bytes differ from those that were stored.',
   ),
 } as const;

@@ -122,7 +122,7 @@ export const ERROR_TABLE = Object.freeze({
   STORE_FORKED: row(
     'damage',
     1,
-    'If the service of the bucket keeps versions, restore the objects that were deleted or replaced. To continue with the present contents of the bucket, delete the cache of the store (docs/buckets.md).',
+    'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. To continue with the present contents of the bucket, delete the cache of the store (docs/buckets.md).',
   ),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
   REKEY_UNFINISHED: row(

@@ -24,7 +24,16 @@ export {
 } from './client/client-lock.js';
 export { type ClientMedium, mediumOf, withClient } from './client/medium.js';
 export { parseCommitObject } from './log/commit-object.js';
-export { isOfLog, lastPackUpTo, logPack } from './log/names.js';
+export {
+  CLIENTS_PREFIX,
+  isOfLog,
+  lastPackUpTo,
+  LOG_PREFIX,
+  logPack,
+  logPlace,
+  writtenOnce,
+  type WrittenOnce,
+} from './log/names.js';
 export {
   type BucketAccess,
   bucketAt,

@@ -86,6 +86,21 @@ test('sonic bucket refuses a store that does not arbitrate, unless there is a si
   t.regex(stdout, /Only one process at a time may write/);
 });
 
+test('sonic bucket tells whether objects are locked, and refuses a bucket that cannot do it', async (t) => {
+  const [plain, locking] = [await started(t), await started(t, { locks: 'honoured' })];
+  for (const [{ url }, args, shown, line] of [
+    [plain, [], { objectLock: 'no', versioning: 'no', lockDays: 0 }, /has no Object Lock: with/],
+    [locking, [], { objectLock: 'yes', versioning: 'yes', lockDays: 0 }, /nothing is locked/],
+    [locking, ['--lock-days', '30'], { objectLock: 'yes', lockDays: 30 }, /locked for 30 days/],
+  ] as const) {
+    const { stdout, stderr } = await examine(['--endpoint', url, ...args]);
+    t.like(JSON.parse(stdout), shown, stderr);
+    t.regex((await examineText(['--endpoint', url, ...args])).stdout, line);
+  }
+  const refused = await examineText(['--endpoint', plain.url, '--lock-days', '30']);
+  t.is(codeIn(refused), 'BUCKET_CANNOT_LOCK', refused.stderr);
+});
+
 test('sonic bucket tells what is wrong, and never shows a secret', async (t) => {
   const { url } = await started(t);
   const secret = 'a-wrong-secret-key';

@@ -14,6 +14,9 @@ const START_MS = 180_000;
 const PATIENCE_MS = 5000;
 const POLL_MS = 200;
 
+/** A bucket with Object Lock. */
+export const LOCKED_BUCKET = 'locked';
+
 export interface Gateway {
   readonly url: string;
   stop(): Promise<void>;
@@ -27,7 +30,7 @@ export function whyNoGateway(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'not root';
 }
 
-/** Starts a gateway that has an empty bucket `BUCKET` of the keys `KEYS`. It takes some 15 s. */
+/** Starts a gateway that has the empty buckets `BUCKET` and `LOCKED_BUCKET` of the keys `KEYS`. It takes some 15 s. */
 export async function startGateway(): Promise<Gateway> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-test-rgw-'));
   const stop = (): Promise<void> => stopAll(folder);
@@ -35,7 +38,8 @@ export async function startGateway(): Promise<Gateway> {
     const port = await freePort();
     await runScript(folder, port);
     const url = `http://127.0.0.1:${port}`;
-    await createBucket(url);
+    await createBucket(url, BUCKET);
+    await createBucket(url, LOCKED_BUCKET, { 'x-amz-bucket-object-lock-enabled': 'true' });
     return { url, stop };
   } catch (error) {
     await stop();
@@ -66,21 +70,22 @@ async function runScript(folder: string, port: number): Promise<void> {
   throw new Error(`the gateway did not start:\n${said}`);
 }
 
-/** Creates the bucket as soon as the gateway answers. */
-async function createBucket(url: string): Promise<void> {
+type Headers = Readonly<Record<string, string>>;
+
+/** Creates a bucket as soon as the gateway answers. */
+async function createBucket(url: string, bucket: string, headers: Headers = {}): Promise<void> {
   for (const endMs = Date.now() + START_MS; ; ) {
-    const status = await putBucket(new URL(url)).catch(() => 0); // not yet listening
+    const status = await putBucket(new URL(url), bucket, headers).catch(() => 0); // not yet listening
     if (status === 200) return;
     if (Date.now() > endMs) throw new Error(`the gateway answers ${status}`);
     await pause(POLL_MS);
   }
 }
 
-function putBucket({ hostname, port, host }: URL): Promise<number> {
-  const signed = aws4.sign(
-    { service: 's3', region: 'us-east-1', method: 'PUT', path: `/${BUCKET}`, headers: { host } },
-    KEYS,
-  );
+function putBucket({ hostname, port, host }: URL, bucket: string, extra: Headers): Promise<number> {
+  const headers = { ...extra, host };
+  const wanted = { service: 's3', region: 'us-east-1', method: 'PUT', path: `/${bucket}`, headers };
+  const signed = aws4.sign(wanted, KEYS);
   return new Promise((resolve, reject) => {
     const request = { hostname, port, method: 'PUT', path: signed.path, headers: signed.headers };
     http

@@ -1,6 +1,7 @@
 /** The objects of the bucket in memory, and the answers to requests for them. */
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { listText, versionsText } from './s3-lists.js';
 
 /** The abilities and limits of a service. */
 export interface S3Rules {
@@ -8,18 +9,24 @@ export interface S3Rules {
   readonly conditions?: 'honoured' | 'ignored' | 'unknown';
   /** Keeps the versions of an object that is replaced or deleted. */
   readonly isVersioned?: boolean;
+  /** The bucket has Object Lock, and with it versions. `ignored`: the headers of locks have no effect. */
+  readonly locks?: 'honoured' | 'ignored';
   readonly quotaBytes?: number;
   /** Names of a page of a list at most. */
   readonly pageKeys?: number;
 }
 
+/** A version of an object, or the mark of a deletion, which has no bytes. */
 interface Version {
-  readonly bytes: Buffer;
+  readonly id: string;
+  readonly bytes: Buffer | undefined;
   readonly etag: string;
-  readonly modifiedMs: number;
+  modifiedMs: number;
   readonly headers: Record<string, string>;
-  readonly retainUntilMs: number;
+  retainUntilMs: number;
 }
+
+type Stored = Version & { readonly bytes: Buffer };
 
 export class S3Answer {
   readonly status: number;
@@ -57,13 +64,16 @@ export class S3Answer {
 }
 
 export class S3Objects {
-  /** Versions of each object, the newest last; undefined is a mark that it was deleted. */
-  readonly versions = new Map<string, (Version | undefined)[]>();
+  /** Versions of each object, the newest last. */
+  readonly versions = new Map<string, Version[]>();
   private readonly rules: S3Rules;
+  private readonly nowMs: () => number;
   private ignoresNext = false;
+  private count = 0;
 
-  constructor(rules: S3Rules) {
+  constructor(rules: S3Rules, nowMs: () => number = Date.now) {
     this.rules = rules;
+    this.nowMs = nowMs;
   }
 
   /** Returns the bytes of an object as they are now. */
@@ -76,11 +86,38 @@ export class S3Objects {
     return [...this.versions.keys()].filter((key) => this.current(key) !== undefined).sort();
   }
 
+  /** Returns the versions of an object that have bytes, the newest last. */
+  versionsOf(key: string): readonly Stored[] {
+    return (this.versions.get(key) ?? []).filter(isStored);
+  }
+
   /** Changes the stored bytes, and nothing else. */
   spoil(key: string, change: (bytes: Buffer) => Buffer): void {
     const all = this.versions.get(key) ?? [];
     const last = all.at(-1);
-    if (last !== undefined) all[all.length - 1] = { ...last, bytes: change(last.bytes) };
+    if (last !== undefined && isStored(last)) {
+      all[all.length - 1] = { ...last, bytes: change(last.bytes) };
+    }
+  }
+
+  /** Lets time pass for everything that is stored: a clock that goes ahead would need requests of that time. */
+  pass(ms: number): void {
+    for (const version of [...this.versions.values()].flat()) {
+      version.modifiedMs -= ms;
+      version.retainUntilMs -= ms;
+    }
+  }
+
+  /** Completes an upload by several requests. It counts as stored when it was begun, as at Amazon. */
+  completeMultipart(key: string, bytes: Buffer, begunMs: number): void {
+    const etag = `"${md5Of(bytes).toString('hex')}-2"`;
+    const { retainUntilMs, headers } = { retainUntilMs: 0, headers: {} };
+    const made = { id: this.newId(), bytes, etag, modifiedMs: begunMs, headers, retainUntilMs };
+    const all = [...(this.versions.get(key) ?? []), made];
+    this.versions.set(
+      key,
+      all.sort((a, b) => a.modifiedMs - b.modifiedMs),
+    );
   }
 
   ignoreNextCondition(): void {
@@ -88,50 +125,57 @@ export class S3Objects {
   }
 
   put(key: string, bytes: Buffer, headers: IncomingHttpHeaders): S3Answer {
-    const { conditions = 'honoured', isVersioned = false, quotaBytes = Infinity } = this.rules;
+    const { conditions = 'honoured', quotaBytes = Infinity } = this.rules;
     const hasCondition = headers['if-none-match'] !== undefined;
     const isIgnored = conditions === 'ignored' || this.ignoresNext;
     this.ignoresNext = false;
     if (hasCondition && conditions === 'unknown') return S3Answer.error(501, 'NotImplemented');
-    const there = this.current(key);
-    if (hasCondition && !isIgnored && there !== undefined) {
+    if (hasCondition && !isIgnored && this.current(key) !== undefined) {
       return S3Answer.error(412, 'PreconditionFailed');
     }
     if (this.usedBytes() + bytes.length > quotaBytes) return S3Answer.error(403, 'QuotaExceeded');
-    const lock = headers['x-amz-object-lock-retain-until-date'];
-    const md5 = createHash('md5').update(bytes).digest();
-    const etag = `"${md5.toString('hex')}"`;
-    if (lock !== undefined && headers['content-md5'] !== md5.toString('base64')) {
-      return S3Answer.error(400, 'InvalidRequest');
-    }
+    const md5 = md5Of(bytes);
+    const retainUntilMs = this.lockIn(headers, md5);
+    if (retainUntilMs instanceof S3Answer) return retainUntilMs;
     const kept = Object.entries(headers).filter(
       ([name]) => name.startsWith('x-amz-meta-') || name === 'x-amz-storage-class',
     );
+    const etag = `"${md5.toString('hex')}"`;
     const version = {
+      id: this.newId(),
       bytes,
       etag,
-      modifiedMs: Date.now(),
+      modifiedMs: this.nowMs(),
       headers: Object.fromEntries(kept.map(([name, value]) => [name, String(value)])),
-      retainUntilMs: lock === undefined ? 0 : Date.parse(String(lock)),
+      retainUntilMs,
     };
     const before = this.versions.get(key) ?? [];
-    if (!isVersioned && isRetained(there)) return S3Answer.error(403, 'AccessDenied');
-    this.versions.set(key, isVersioned ? [...before, version] : [version]);
+    this.versions.set(key, this.isVersioned ? [...before, version] : [version]);
     return new S3Answer(200, { etag });
   }
 
-  remove(key: string): S3Answer {
+  remove(key: string, id: string | null = null): S3Answer {
     const before = this.versions.get(key) ?? [];
-    if (this.rules.isVersioned === true) {
-      if (before.length > 0) this.versions.set(key, [...before, undefined]);
-    } else if (isRetained(before.at(-1))) return S3Answer.error(403, 'AccessDenied');
-    else this.versions.delete(key);
+    if (id !== null) {
+      const wanted = before.find((version) => version.id === id);
+      if (wanted !== undefined && this.isRetained(wanted))
+        return S3Answer.error(403, 'AccessDenied');
+      this.keep(
+        key,
+        before.filter((version) => version !== wanted),
+      );
+    } else if (this.isVersioned) {
+      // Amazon makes a mark even for an object that does not exist.
+      const times = { modifiedMs: this.nowMs(), retainUntilMs: 0 };
+      const mark = { id: this.newId(), bytes: undefined, etag: '', headers: {}, ...times };
+      this.versions.set(key, [...before, mark]);
+    } else this.versions.delete(key);
     return new S3Answer(204, {});
   }
 
-  get(key: string, range: string | undefined): S3Answer {
-    const there = this.current(key);
-    if (there === undefined) return S3Answer.error(404, 'NoSuchKey');
+  get(key: string, range: string | undefined, id: string | null = null): S3Answer {
+    const there = this.wanted(key, id);
+    if (there instanceof S3Answer) return there;
     const { bytes, etag, modifiedMs } = there;
     const changed = new Date(modifiedMs).toUTCString();
     const headers = { ...there.headers, 'last-modified': changed, etag };
@@ -139,44 +183,150 @@ export class S3Objects {
     if (first === undefined) return new S3Answer(200, headers, bytes);
     const [from, to] = [Number(first), Math.min(Number(last), bytes.length - 1)];
     if (from >= bytes.length) {
-      return new S3Answer(416, { 'content-range': `bytes */${bytes.length}` });
+      return new S3Answer(416, { ...headers, 'content-range': `bytes */${bytes.length}` });
     }
     const span = { ...headers, 'content-range': `bytes ${from}-${to}/${bytes.length}` };
     return new S3Answer(206, span, bytes.subarray(from, to + 1));
   }
 
-  list(query: URLSearchParams): S3Answer {
-    const prefix = query.get('prefix') ?? '';
-    const after = query.get('start-after') ?? '';
-    const most = Math.min(Number(query.get('max-keys') ?? 1000), this.rules.pageKeys ?? 1000);
-    const all = this.keys().filter((key) => key.startsWith(prefix) && key > after);
-    const page = all.slice(0, most).map((key) => ({ key, bytes: this.current(key)!.bytes.length }));
-    const text = listText(page, all.length > most);
-    return new S3Answer(200, { 'content-type': 'application/xml' }, Buffer.from(text));
+  /** Answers a question for the lock of a version. */
+  retention(key: string, id: string | null): S3Answer {
+    if (this.rules.locks !== 'honoured') return S3Answer.error(400, 'InvalidRequest');
+    const there = this.wanted(key, id);
+    if (there instanceof S3Answer) return there;
+    if (there.retainUntilMs === 0) return S3Answer.error(404, 'NoSuchObjectLockConfiguration');
+    const until = new Date(there.retainUntilMs).toISOString();
+    return xml(
+      `<Retention xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Mode>COMPLIANCE</Mode><RetainUntilDate>${until}</RetainUntilDate></Retention>`,
+    );
   }
 
-  private current(key: string): Version | undefined {
-    return this.versions.get(key)?.at(-1);
+  /** Locks a version for longer. */
+  retain(
+    key: string,
+    id: string | null,
+    { body, headers }: { body: Buffer; headers: IncomingHttpHeaders },
+  ): S3Answer {
+    if (this.rules.locks !== 'honoured') return S3Answer.error(400, 'InvalidRequest');
+    if (headers['content-md5'] !== md5Of(body).toString('base64')) {
+      return S3Answer.error(400, 'InvalidRequest');
+    }
+    const there = this.wanted(key, id);
+    if (there instanceof S3Answer) return there;
+    const [, mode] = /<Mode>(\w+)<\/Mode>/.exec(body.toString()) ?? [];
+    const [, date = ''] = /<RetainUntilDate>([^<]+)</.exec(body.toString()) ?? [];
+    const untilMs = Date.parse(date);
+    if (mode !== 'COMPLIANCE' || !(untilMs > this.nowMs())) {
+      return S3Answer.error(400, 'MalformedXML');
+    }
+    if (this.isRetained(there) && untilMs < there.retainUntilMs) {
+      return S3Answer.error(403, 'AccessDenied');
+    }
+    there.retainUntilMs = untilMs;
+    return new S3Answer(200, {});
+  }
+
+  /** Answers a request for the bucket itself: a list, or a property. */
+  list(query: URLSearchParams): S3Answer {
+    if (query.has('object-lock')) return this.lockConfiguration();
+    if (query.has('versioning')) {
+      const status = this.isVersioned ? '<Status>Enabled</Status>' : '';
+      return xml(`<VersioningConfiguration>${status}</VersioningConfiguration>`);
+    }
+    const most = Math.min(Number(query.get('max-keys') ?? 1000), this.rules.pageKeys ?? 1000);
+    const prefix = query.get('prefix') ?? '';
+    if (query.has('versions')) return this.listVersions(query, prefix, most);
+    const after = query.get('start-after') ?? '';
+    const all = this.keys().filter((key) => key.startsWith(prefix) && key > after);
+    const page = all.slice(0, most).map((key) => ({ key, bytes: this.current(key)!.bytes.length }));
+    return xml(listText(page, all.length > most));
+  }
+
+  private listVersions(query: URLSearchParams, prefix: string, most: number): S3Answer {
+    const [key, id] = [query.get('key-marker') ?? '', query.get('version-id-marker')];
+    const all = [...this.versions.keys()]
+      .filter((one) => one.startsWith(prefix))
+      .sort()
+      .flatMap((one) => {
+        const newestFirst = this.versions.get(one)!.toReversed();
+        return newestFirst.map((version, at) => ({ key: one, version, isLatest: at === 0 }));
+      });
+    const marked = all.findIndex((one) => one.key === key && one.version.id === id);
+    const from = id === null ? all.findIndex((one) => one.key > key) : marked + 1;
+    const rest = from < 0 ? [] : all.slice(from);
+    return xml(versionsText(rest.slice(0, most), rest.length > most));
+  }
+
+  private lockConfiguration(): S3Answer {
+    if (this.rules.locks === undefined) {
+      return S3Answer.error(404, 'ObjectLockConfigurationNotFoundError');
+    }
+    return xml(
+      '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>',
+    );
+  }
+
+  /** Returns the time until which a PUT locks its object, or the answer that refuses it. */
+  private lockIn(headers: IncomingHttpHeaders, md5: Buffer): number | S3Answer {
+    const lock = headers['x-amz-object-lock-retain-until-date'];
+    const { locks } = this.rules;
+    if (lock === undefined || locks === 'ignored') return 0;
+    const mode = headers['x-amz-object-lock-mode'];
+    const given = headers['content-md5'];
+    if (locks === undefined || given === undefined) return S3Answer.error(400, 'InvalidRequest');
+    if (given !== md5.toString('base64')) return S3Answer.error(400, 'BadDigest');
+    const untilMs = Date.parse(String(lock));
+    const isSound = mode === 'COMPLIANCE' && untilMs > this.nowMs();
+    return isSound ? untilMs : S3Answer.error(400, 'InvalidArgument');
+  }
+
+  /** Returns a version, or the answer that says why there is none. */
+  private wanted(key: string, id: string | null): Stored | S3Answer {
+    if (id === null) return this.current(key) ?? S3Answer.error(404, 'NoSuchKey');
+    const found = this.versions.get(key)?.find((version) => version.id === id);
+    if (found === undefined) return S3Answer.error(404, 'NoSuchVersion');
+    return isStored(found) ? found : S3Answer.error(405, 'MethodNotAllowed');
+  }
+
+  private get isVersioned(): boolean {
+    return this.rules.isVersioned === true || this.rules.locks !== undefined;
+  }
+
+  private current(key: string): Stored | undefined {
+    const last = this.versions.get(key)?.at(-1);
+    return last !== undefined && isStored(last) ? last : undefined;
+  }
+
+  private keep(key: string, versions: Version[]): void {
+    if (versions.length > 0) this.versions.set(key, versions);
+    else this.versions.delete(key);
+  }
+
+  private newId(): string {
+    this.count += 1;
+    return this.isVersioned ? `v${this.count}.${(this.count * 7919) % 10_007}` : 'null';
+  }
+
+  private isRetained({ retainUntilMs }: Version): boolean {
+    return retainUntilMs > this.nowMs();
   }
 
   private usedBytes(): number {
     return [...this.versions.values()]
       .flat()
-      .reduce((sum, version) => sum + (version?.bytes.length ?? 0), 0);
+      .reduce((sum, version) => sum + (version.bytes?.length ?? 0), 0);
   }
 }
 
-function isRetained(version: Version | undefined): boolean {
-  return version !== undefined && version.retainUntilMs > Date.now();
+function isStored(version: Version): version is Stored {
+  return version.bytes !== undefined;
 }
 
-function listText(
-  page: readonly { readonly key: string; readonly bytes: number }[],
-  hasMore: boolean,
-): string {
-  const contents = page.map(
-    ({ key, bytes }) =>
-      `<Contents><Key>${encodeURIComponent(key)}</Key><Size>${bytes}</Size></Contents>`,
-  );
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><EncodingType>url</EncodingType><IsTruncated>${hasMore}</IsTruncated>${contents.join('')}</ListBucketResult>`;
+function md5Of(bytes: Buffer): Buffer {
+  return createHash('md5').update(bytes).digest();
+}
+
+function xml(text: string): S3Answer {
+  const document = Buffer.from(`<?xml version="1.0" encoding="UTF-8"?>\n${text}`);
+  return new S3Answer(200, { 'content-type': 'application/xml' }, document);
 }

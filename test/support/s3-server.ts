@@ -43,7 +43,7 @@ export class S3Server {
 
   private constructor(options: S3Options) {
     this.options = options;
-    this.objects = new S3Objects(options);
+    this.objects = new S3Objects(options, () => Date.now() + (options.aheadMs ?? 0));
     this.server = http.createServer((request, response) => void this.take(request, response));
   }
 
@@ -100,13 +100,19 @@ export class S3Server {
     }
     if (bucket !== (this.options.bucket ?? BUCKET)) return S3Answer.error(404, 'NoSuchBucket');
     if (key === '') return this.objects.list(query);
+    const id = query.get('versionId');
+    if (query.has('retention')) {
+      return method === 'PUT'
+        ? this.objects.retain(key, id, { body, headers })
+        : this.objects.retention(key, id);
+    }
     switch (method) {
       case 'PUT':
         return this.objects.put(key, body, headers);
       case 'DELETE':
-        return this.objects.remove(key);
+        return this.objects.remove(key, id);
       default:
-        return this.objects.get(key, headers.range);
+        return this.objects.get(key, headers.range, id);
     }
   }
 

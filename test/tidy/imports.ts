@@ -48,6 +48,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'restore/diff': [...COMMON, 'workers', 'history', 'restore'],
   'maintenance/gc': [...COMMON, 'store/catalog', 'store/writer', 'retention'],
   'maintenance/check': [...COMMON, 'store/catalog', 'store/writer'],
+  'maintenance/versions': [...COMMON, 'store/objects'],
   'maintenance/admin': [
     ...COMMON,
     'store/catalog',
@@ -119,6 +120,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'maintenance/check',
     'maintenance/admin',
     'maintenance/rewrite',
+    'maintenance/versions',
   ],
 };
 

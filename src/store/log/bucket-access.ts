@@ -12,6 +12,8 @@ export interface BucketAccess {
   readonly place: BucketPlace;
   readonly settings: BucketSettings & {
     readonly isSingleWriter?: boolean;
+    /** Days for which each new object is locked; 0 or undefined for none. */
+    readonly lockDays?: number;
     /** Time for which a request is tried again. */
     readonly patienceMs?: number;
   };

@@ -6,7 +6,13 @@
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import { isClientName } from '../client/client-name.js';
-import { keyFileName, KEYS_DIRECTORY, packNumber } from '../client/layout.js';
+import {
+  keyFileName,
+  keyFileNumber,
+  KEYS_DIRECTORY,
+  packName,
+  packNumber,
+} from '../client/layout.js';
 
 const PACKS_OF_SESSION = 1_000_000;
 /** From this index on, the packs of a session hold the store's own records. */
@@ -106,4 +112,34 @@ export function packOf(object: string): PackNumber | undefined {
   if (match === null) return undefined;
   const commit = Number(match[1] ?? match[2]);
   return commit > MAX_COMMIT ? undefined : commit * PACKS_OF_SESSION + Number(match[3] ?? 0);
+}
+
+/** An object that is created once and never replaced. */
+export interface WrittenOnce {
+  readonly client: string;
+  /** Number of a commit object or of a pack; undefined for an object of the client itself, or for one with its keys. */
+  readonly pack: PackNumber | undefined;
+  /** Number of the commit; undefined for every other object. */
+  readonly commit: number | undefined;
+}
+
+/** Returns which object of a client that is created once has a name; undefined for every other name. */
+export function writtenOnce(name: string): WrittenOnce | undefined {
+  const [prefix, client, ...parts] = name.split('/');
+  const isOfClient =
+    `${prefix}/` === CLIENTS_PREFIX && client !== undefined && isClientName(client);
+  if (!isOfClient) return undefined;
+  const [folder, ...rest] = parts;
+  const object = rest.join('/');
+  if (folder === GENERATION) return ofLog(client, object);
+  const isKeys = folder === KEYS_DIRECTORY && keyFileNumber(object) !== undefined;
+  const isClient = folder === CLIENT_OBJECT && rest.length === 0;
+  return isKeys || isClient ? { client, pack: undefined, commit: undefined } : undefined;
+}
+
+function ofLog(client: string, object: string): WrittenOnce | undefined {
+  const pack = packOf(object);
+  if (pack === undefined || objectOf(packName(pack)) !== object) return undefined;
+  const isCommit = pack % PACKS_OF_SESSION === 0;
+  return { client, pack, commit: isCommit ? pack / PACKS_OF_SESSION : undefined };
 }

@@ -7,12 +7,17 @@ import type { BucketAccess } from './bucket-access.js';
 /** A store, and the right to write to it. */
 export interface SharedStore {
   readonly store: ObjectStore;
-  /** Resolves once the store is known to arbitrate between writers. Throws BUCKET_UNSAFE. */
+  /**
+   * Resolves once the store is known to arbitrate between writers, and to lock objects if that is wanted. Throws
+   * BUCKET_UNSAFE, BUCKET_CANNOT_LOCK.
+   */
   admit(): Promise<void>;
 }
 
 /** Exists in the cache of a store that was found to arbitrate: it is not asked again. */
 const ARBITRATES_FILE = '.arbitrates';
+/** Exists in the cache of a store that arbitrates and locks objects. */
+const LOCKS_FILE = '.locks';
 
 const shared = new Map<string, Promise<SharedStore>>();
 
@@ -45,7 +50,7 @@ async function open(system: System, access: BucketAccess): Promise<SharedStore> 
   const options = { ...withBuffers(settings), environment: processEnvironment() };
   const bucket = await openBucket(system, place, options);
   const { files } = system;
-  const file = path.join(access.cache, ARBITRATES_FILE);
+  const file = path.join(access.cache, (settings.lockDays ?? 0) > 0 ? LOCKS_FILE : ARBITRATES_FILE);
   return {
     store: bucket.store,
     admit: async () => {

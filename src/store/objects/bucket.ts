@@ -5,14 +5,20 @@ import { readProfile } from './aws-files.js';
 import { CredentialChain, type Environment } from './credentials.js';
 import { type BucketSettings, endpointOf } from './endpoint.js';
 import type { ObjectStore } from './object-store.js';
+import type { ObjectVersions } from './object-versions.js';
 import { type BucketPlace, shownBucket } from './place.js';
-import { probe } from './probe.js';
+import { lockFault, probe } from './probe.js';
 import type { RequestCounts } from './s3/requests.js';
+
+/** One day of `LockDays`. */
+export const DAY_MS: number = 24 * 60 * 60 * 1000;
 
 export interface BucketOptions extends BucketSettings {
   readonly environment: Environment;
   /** True if the user promises that one process at a time writes to the bucket. */
   readonly isSingleWriter?: boolean;
+  /** Days for which each new object is locked; 0 or undefined for none. */
+  readonly lockDays?: number | undefined;
   /** Time for which a request is tried again. */
   readonly patienceMs?: number | undefined;
   /** Longest time without a byte from or to the endpoint. */
@@ -22,6 +28,7 @@ export interface BucketOptions extends BucketSettings {
 /** A bucket that was opened. Nothing was requested of it yet. */
 export interface Bucket {
   readonly store: ObjectStore;
+  readonly versions: ObjectVersions;
   /** Host and port of the endpoint. */
   readonly host: string;
   readonly region: string;
@@ -29,7 +36,8 @@ export interface Bucket {
   readonly isPathStyle: boolean;
   /**
    * Returns how many processes may write to the bucket. Call it before the first write. The bucket is asked once, by
-   * a probe. Throws BUCKET_UNSAFE with the reason if it does not arbitrate between writers and there may be several.
+   * a probe. Throws BUCKET_UNSAFE with the reason if it does not arbitrate between writers and there may be several,
+   * and BUCKET_CANNOT_LOCK if objects are to be locked and the bucket does not do it.
    */
   writers(): Promise<'many' | 'one'>;
   /** Returns the numbers of requests that were sent. */
@@ -55,29 +63,40 @@ export async function openBucket(
   place: BucketPlace,
   options: BucketOptions,
 ): Promise<Bucket> {
-  const { environment, patienceMs, idleMs } = options;
+  const { environment, patienceMs, idleMs, lockDays = 0 } = options;
   const endpoint = endpointOf(place, options, environment, readProfile(environment));
-  const [{ Requests }, { S3Store }] = await Promise.all([
+  const [{ Requests }, { S3Store }, { S3Versions }] = await Promise.all([
     import('./s3/requests.js'),
     import('./s3/s3-store.js'),
+    import('./s3/s3-versions.js'),
   ]);
   const credentials = new CredentialChain(environment, system.clock);
   const shown = shownBucket(place);
   const requests = new Requests({ system, endpoint, credentials, shown, patienceMs, idleMs });
-  const store = new S3Store(requests, place.prefix);
+  const retainMs = lockDays * DAY_MS;
+  const store = new S3Store(requests, place.prefix, retainMs);
+  const versions = new S3Versions(requests, place.prefix, retainMs);
+  const allowOne = (reason: string): void => {
+    if (options.isSingleWriter === true) return store.lookFirst();
+    const message = `${shown} at ${endpoint.url.host} cannot have several writers: ${reason}`;
+    throw new TardisError('BUCKET_UNSAFE', message);
+  };
+  const requireLocks = async (): Promise<void> => {
+    const fault = await lockFault(store, versions, system.random);
+    if (fault === undefined) return;
+    const message = `${shown} at ${endpoint.url.host} cannot lock objects: ${fault}`;
+    throw new TardisError('BUCKET_CANNOT_LOCK', message);
+  };
   let deciding: Promise<'many' | 'one'> | undefined;
   const decide = async (): Promise<'many' | 'one'> => {
     const reason = await probe(store, system.random);
-    if (reason === undefined) return 'many';
-    if (options.isSingleWriter !== true) {
-      const message = `${shown} at ${endpoint.url.host} cannot have several writers: ${reason}`;
-      throw new TardisError('BUCKET_UNSAFE', message);
-    }
-    store.lookFirst();
-    return 'one';
+    if (reason !== undefined) allowOne(reason);
+    if (retainMs > 0) await requireLocks();
+    return reason === undefined ? 'many' : 'one';
   };
   return {
     store,
+    versions,
     host: endpoint.url.host,
     region: endpoint.region,
     isPathStyle: endpoint.basePath !== '/',

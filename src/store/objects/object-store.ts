@@ -68,8 +68,11 @@ export interface ObjectSource {
 export interface PutOptions {
   /** Storage class, such as STANDARD_IA. The default is that of the bucket. */
   readonly storageClass?: string;
-  /** Time until which nobody can delete or replace this version (Object Lock, COMPLIANCE), in ms since 1970. */
-  readonly retainUntilMs?: number;
+  /**
+   * Time for which nobody can delete these bytes (Object Lock, COMPLIANCE), from now by the clock of the store; 0 for
+   * an object that is removed soon. The default is that of the store.
+   */
+  readonly retainMs?: number;
 }
 
 export interface ListedObject {

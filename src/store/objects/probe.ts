@@ -5,11 +5,18 @@
 import { TardisError } from '../../errors/index.js';
 import type { Random } from '../../system/index.js';
 import type { ObjectStore } from './object-store.js';
+import type { ObjectVersions } from './object-versions.js';
 
 /** Objects of a probe are removed at its end; those of a process that was killed stay below this prefix. */
 const PROBE_PREFIX = 'probe/';
 const RACERS = 8;
 const MAX_BYTES = 64;
+/** Objects of a probe get no lock, so that they can be removed. */
+const BRIEF = { retainMs: 0 };
+/** Time for which the object is locked that shows whether locks work. */
+const LOCK_PROBE_MS = 60_000;
+/** Locks are exact to a second. */
+const EXACT_MS = 2000;
 
 /** Returns undefined if a store arbitrates between writers, otherwise in words why not. */
 export async function probe(store: ObjectStore, random: Random): Promise<string | undefined> {
@@ -28,8 +35,9 @@ export async function probe(store: ObjectStore, random: Random): Promise<string 
 
 async function twice(store: ObjectStore, name: string): Promise<string | undefined> {
   const [first, second] = [Buffer.from('first'), Buffer.from('second')];
-  if ((await store.putNew(name, first)) !== 'created') return 'a new object was there before';
-  const again = await store.putNew(name, second);
+  if ((await store.putNew(name, first, BRIEF)) !== 'created')
+    return 'a new object was there before';
+  const again = await store.putNew(name, second, BRIEF);
   const isFirst = (await store.readWhole(name, MAX_BYTES))?.equals(first) === true;
   if (again === 'created' || !isFirst) return 'it replaces an object that must not be replaced';
   return undefined;
@@ -37,11 +45,45 @@ async function twice(store: ObjectStore, name: string): Promise<string | undefin
 
 async function race(store: ObjectStore, name: string): Promise<string | undefined> {
   const racers = Array.from({ length: RACERS }, (_, index) => Buffer.from(`racer ${index}`));
-  const results = await Promise.all(racers.map((bytes) => store.putNew(name, bytes)));
+  const results = await Promise.all(racers.map((bytes) => store.putNew(name, bytes, BRIEF)));
   const winners = racers.filter((_, index) => results[index] === 'created');
   if (winners.length !== 1) {
     return `of ${RACERS} writers of one object at once, ${winners.length} were told that it is theirs`;
   }
   const isWinner = (await store.readWhole(name, MAX_BYTES))?.equals(winners[0]!) === true;
   return isWinner ? undefined : 'an object has not the bytes of the writer who created it';
+}
+
+/**
+ * Returns undefined if a store locks new objects, otherwise in words why not. Some services ignore the headers of a
+ * lock, so an object is locked for a minute, and the store is asked for its lock.
+ */
+export async function lockFault(
+  store: ObjectStore,
+  versions: ObjectVersions,
+  random: Random,
+): Promise<string | undefined> {
+  const name = `${PROBE_PREFIX}${random.bytes(12).toString('hex')}-lock`;
+  try {
+    const leastMs = versions.nowMs() + LOCK_PROBE_MS - EXACT_MS;
+    await store.putNew(name, Buffer.from('locked'), { retainMs: LOCK_PROBE_MS });
+    const untilMs = await versions.lockedUntilMs({ name });
+    return untilMs >= leastMs
+      ? undefined
+      : 'it stores an object that is to be locked, and does not lock it';
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return `it refuses an object that is to be locked, or the question for its lock: ${error.message}`;
+  } finally {
+    // In a bucket with versions this hides the object. The answer matters more than some bytes that stay.
+    await store.remove([name]).catch(() => undefined);
+  }
+}
+
+/** True for the answer of a store that does not know locks, or of a bucket without them. */
+function isRefusal(error: unknown): error is TardisError {
+  if (!(error instanceof TardisError)) return false;
+  const { status } = error.context;
+  const isUnknown = status === 400 || status === 404 || status === 405 || status === 501;
+  return (error.code === 'BUCKET_FAILED' && isUnknown) || error.code === 'BUCKET_UNSAFE';
 }

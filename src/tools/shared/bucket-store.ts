@@ -22,6 +22,7 @@ export interface BucketChoice {
   readonly addressing: 'auto' | 'path' | 'host';
   readonly bucketCa: Buffer | undefined;
   readonly singleWriter: boolean;
+  readonly lockDays: number;
 }
 
 interface ClientChoice {
@@ -39,7 +40,7 @@ const ANSWER_PATIENCE_MS = 10_000;
 
 /** Returns how the bucket is reached that the settings name. Throws CONFIG_INVALID. */
 function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
-  const { database, endpoint, region, addressing, bucketCa, singleWriter } = settings;
+  const { database, endpoint, region, addressing, bucketCa, singleWriter, lockDays } = settings;
   const place = parseStorePlace(database, '-D/--database');
   if (place.kind !== 'bucket') throw new Error('the store is no bucket');
   const authorities = bucketCa === undefined ? undefined : authoritiesIn(bucketCa);
@@ -55,6 +56,7 @@ function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
     settings: {
       ...own,
       isSingleWriter: singleWriter,
+      lockDays,
       ...(patienceMs === undefined ? {} : { patienceMs }),
     },
   };
@@ -101,7 +103,7 @@ export function enterTarget(settings: BucketChoice): Buffer {
 
 /** Returns the arguments that name the bucket to another command of ours. */
 function argumentsOf(settings: BucketChoice): string[] {
-  const { database, endpoint, region, addressing, bucketCa, singleWriter } = settings;
+  const { database, endpoint, region, addressing, bucketCa, singleWriter, lockDays } = settings;
   return [
     '--database',
     byteText(database),
@@ -111,6 +113,7 @@ function argumentsOf(settings: BucketChoice): string[] {
     addressing,
     ...(bucketCa === undefined ? [] : ['--bucket-ca', byteText(absolutePath(bucketCa))]),
     ...(singleWriter ? ['--single-writer'] : []),
+    ...(lockDays > 0 ? ['--lock-days', String(lockDays)] : []),
   ];
 }
 

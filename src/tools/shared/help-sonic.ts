@@ -305,15 +305,26 @@ export const SETS_HELP = {
     ],
   },
   'sonic bucket': {
-    summary: 'examine a bucket (S3): access, clocks, and how many machines may write to it',
+    summary:
+      'examine a bucket (S3), bring back what was overwritten or deleted in it, make locks longer',
     examples: [
       example('sonic bucket -D s3://backups/all', 'at AWS, with the access key of the environment'),
       example(
         'sonic bucket -D s3://backups/all --endpoint https://s3.example.org',
         'at another service',
       ),
+      example(
+        'sonic bucket --recover --dry-run -D s3://backups/all',
+        'what somebody overwrote or deleted, in a bucket with versions',
+      ),
+      example(
+        'sonic bucket --extend --lock-days 60 -D s3://backups/all',
+        'give new locks of 60 days to objects whose locks end in less than 30',
+      ),
     ],
-    notes: ['It writes some small objects below PREFIX/probe/, and removes them.'],
+    notes: [
+      'Without --recover and --extend it writes some small objects below PREFIX/probe/, and removes them.',
+    ],
   },
   'sonic rebuild': {
     summary: 'rebuild the catalog of a client from its packs, and list what is lost',

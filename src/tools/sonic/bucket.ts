@@ -1,16 +1,15 @@
-/** Implements `sonic bucket`: examines a bucket before it is used as a store. */
-import { configInvalid, type Settings } from '../../config/index.js';
-import { displayName } from '../../model/index.js';
+/** Implements `sonic bucket`: examines a bucket before it is used as a store, and recovers or locks one that is. */
+import type { Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
 import {
   type Bucket,
+  type BucketAbilities,
   type BucketPlace,
   type ObjectStore,
-  openBucket,
-  parseStorePlace,
   shownBucket,
 } from '../../store/objects/index.js';
-import { nodeSystem, processEnvironment, type System } from '../../system/index.js';
-import { authoritiesIn } from '../shared/bucket-authorities.js';
+import { nodeSystem, type System } from '../../system/index.js';
+import { type OpenedPlace, openPlace } from './bucket-place.js';
 import { jsonText } from '../shared/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 
@@ -26,33 +25,45 @@ interface Measured {
   readonly clockAheadMs: number;
 }
 
+interface Examined {
+  readonly writers: 'many' | 'one';
+  readonly lockDays: number;
+  readonly abilities: BucketAbilities;
+  readonly measured: Measured;
+}
+
 export async function bucket(options: Options): Promise<void> {
+  const { recoverVersions, extendLocks, previewRecover, recoverTo, recoverBefore } = options;
+  const isPart = previewRecover || recoverTo !== undefined || recoverBefore !== undefined;
+  if ((recoverVersions && extendLocks) || (isPart && !recoverVersions)) {
+    const what = '--dry-run, --to and --before belong to --recover, which goes without --extend';
+    throw new TardisError('USAGE', what);
+  }
   const system = nodeSystem();
-  const place = placeOf(options);
-  const opened = await openBucket(system, place, {
-    endpoint: options.endpoint,
-    region: options.region,
-    addressing: options.addressing,
-    authorities: options.bucketCa === undefined ? undefined : authoritiesIn(options.bucketCa),
-    isSingleWriter: options.singleWriter,
-    environment: processEnvironment(),
-  });
+  const here = await openPlace(system, options, options.database);
   try {
-    const writers = await opened.writers();
-    const measured = await measure(opened.store, system);
-    if (options.json) printJson(place, opened, writers, measured);
-    else printText(place, opened, writers, measured);
+    if (recoverVersions) {
+      await (await import('./bucket-recover.js')).runRecover(system, options, here);
+    } else if (extendLocks) await (await import('./bucket-extend.js')).runExtend(options, here);
+    else await examine(system, options, here);
   } finally {
-    opened.store.close();
+    here.bucket.store.close();
   }
 }
 
-function placeOf({ database }: Options): BucketPlace {
-  const place = parseStorePlace(database, '-D/--database');
-  if (place.kind === 'bucket') return place;
-  throw configInvalid(
-    `-D/--database must be s3://BUCKET/PREFIX for this command, not "${displayName(database)}"`,
-  );
+async function examine(
+  system: System,
+  { lockDays, json }: Options,
+  { place, bucket: opened }: OpenedPlace,
+): Promise<void> {
+  const found = {
+    writers: await opened.writers(),
+    lockDays,
+    abilities: await opened.versions.abilities(),
+    measured: await measure(opened.store, system),
+  };
+  if (json) printJson(place, opened, found);
+  else printText(place, opened, found);
 }
 
 /** Writes, reads, lists and removes a small object. */
@@ -78,19 +89,22 @@ async function measure(store: ObjectStore, { clock, random }: System): Promise<M
   return { putMs: median(puts), getMs: median(gets), clockAheadMs };
 }
 
-function printJson(place: BucketPlace, opened: Bucket, writers: string, measured: Measured): void {
+function printJson(place: BucketPlace, opened: Bucket, found: Examined): void {
   const { host, region, isPathStyle } = opened;
+  const { writers, lockDays, abilities, measured } = found;
   const rounded = {
     putMs: Math.round(measured.putMs),
     getMs: Math.round(measured.getMs),
     clockAheadSeconds: secondsAhead(measured),
   };
   const where = { place: shownBucket(place), endpoint: host, region, isPathStyle };
-  print(jsonText({ version: JSON_VERSION, ...where, writers, ...rounded }));
+  const locks = { objectLock: abilities.locks, versioning: abilities.versions, lockDays };
+  print(jsonText({ version: JSON_VERSION, ...where, writers, ...locks, ...rounded }));
 }
 
-function printText(place: BucketPlace, opened: Bucket, writers: string, measured: Measured): void {
+function printText(place: BucketPlace, opened: Bucket, found: Examined): void {
   const { host, region, isPathStyle } = opened;
+  const { writers, measured } = found;
   const addressing = `name of the bucket in the ${isPathStyle ? 'path' : 'host'}`;
   print(`${shownBucket(place)} at ${host}, region ${region}, ${addressing}`);
   print('Objects can be created, read, listed and removed.');
@@ -99,6 +113,7 @@ function printText(place: BucketPlace, opened: Bucket, writers: string, measured
       ? 'Several machines may write: of 8 writers of one object at once, exactly one succeeded.'
       : 'Only one process at a time may write: the service does not honour If-None-Match.',
   );
+  print(lockLine(found));
   const seconds = secondsAhead(measured);
   const direction = seconds > 0 ? 'ahead of' : 'behind';
   print(
@@ -109,6 +124,14 @@ function printText(place: BucketPlace, opened: Bucket, writers: string, measured
   print(
     `A small PUT takes ${Math.round(measured.putMs)} ms, a GET ${Math.round(measured.getMs)} ms.`,
   );
+}
+
+function lockLine({ lockDays, abilities: { locks, versions } }: Examined): string {
+  if (lockDays > 0) return `New objects are locked for ${lockDays} days.`;
+  if (locks === 'yes') return 'The bucket has Object Lock; LockDays is 0, so nothing is locked.';
+  if (locks === 'unknown') return 'The access key may not ask whether the bucket has Object Lock.';
+  const kept = versions === 'yes' ? ', but it keeps versions' : '';
+  return `The bucket has no Object Lock${kept}: with the access key, the backups can be deleted.`;
 }
 
 /** Returns the difference of the clocks; 0 within what whole seconds can show. */

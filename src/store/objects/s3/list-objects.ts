@@ -1,5 +1,6 @@
 /** Lists the keys below a prefix with their sizes, by pages. The contents of a page are untrusted. */
-import { elementsIn, readXml, type XmlElement } from '../../../system/xml/index.js';
+import { elementsIn, readXml } from '../../../system/xml/index.js';
+import { decodedKey, textOf } from './list-fields.js';
 import { invalidAnswer, type Requests } from './requests.js';
 
 const MAX_PAGE_KEYS = 1000;
@@ -66,19 +67,7 @@ function readPage(body: Buffer, what: string): { keys: ListedKey[]; hasMore: boo
     const key = textOf(one, 'Key') ?? '';
     const size = textOf(one, 'Size') ?? '';
     const sizeBytes = SIZE.test(size) ? Number(size) : undefined;
-    return { key: isEncoded ? decoded(key, what) : key, sizeBytes };
+    return { key: isEncoded ? decodedKey(key, what) : key, sizeBytes };
   });
   return { keys, hasMore: textOf(root, 'IsTruncated') === 'true' };
-}
-
-function textOf(element: XmlElement, name: string): string | undefined {
-  return elementsIn(element).find((child) => child.name === name)?.text;
-}
-
-function decoded(key: string, what: string): string {
-  try {
-    return decodeURIComponent(key.replaceAll('+', ' '));
-  } catch {
-    throw invalidAnswer(what, 'the list has a name that cannot be decoded');
-  }
 }

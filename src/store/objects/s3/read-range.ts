@@ -12,6 +12,8 @@ export interface Range {
   readonly name: string;
   readonly at: number;
   readonly bytes: number;
+  /** Undefined for the current version. */
+  readonly versionId?: string;
   /** Receives the bytes; from the start again if an answer breaks off. */
   take(chunk: Buffer, at: number): void;
 }
@@ -26,12 +28,13 @@ export interface RangeRead {
 
 /** Reads at least one byte if there is one. Returns undefined if the object does not exist. */
 export async function readRange(requests: Requests, range: Range): Promise<RangeRead | undefined> {
-  const { key, name, at, bytes } = range;
+  const { key, name, at, bytes, versionId } = range;
   const what = `reading ${name}`;
   const answer = await requests.ask({
     method: 'GET',
     key,
     what,
+    ...(versionId === undefined ? {} : { query: { versionId } }),
     headers: { range: `bytes=${at}-${at + bytes - 1}` },
     sink: { maxBytes: bytes, take: (chunk, position) => range.take(chunk, position) },
     expects: [404, 416],

@@ -25,6 +25,9 @@ const TOTAL_MS = 60_000;
 /** Rate below which a request is broken off. */
 const LEAST_BYTES_PER_MS = 32;
 
+/** Largest difference of clocks with which S3 accepts a signature. */
+const MAX_SKEW_MS = 15 * 60_000;
+
 const EMPTY_SHA256 = createHash('sha256').digest('hex');
 
 export interface S3Request {
@@ -34,6 +37,8 @@ export interface S3Request {
   /** The action and its object, as errors name them. */
   readonly what: string;
   readonly query?: Readonly<Record<string, string>>;
+  /** True if the request is about a property of the object and not its bytes: its answer has no ETag. */
+  readonly isProperty?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: ObjectBody;
   /** SHA-256 of the body, in hexadecimal. */
@@ -78,6 +83,8 @@ export class Requests {
   private readonly options: RequestsOptions;
   private readonly connections: Connections;
   private readonly turns = new Turns(MAX_CONNECTIONS);
+  /** Clock of the store minus that of this machine. */
+  private aheadMs = 0;
   private readonly sent = { GET: 0, PUT: 0, HEAD: 0, DELETE: 0, LIST: 0 };
 
   constructor(options: RequestsOptions) {
@@ -87,6 +94,14 @@ export class Requests {
 
   get counts(): RequestCounts {
     return { ...this.sent };
+  }
+
+  /**
+   * Returns the time by the clock of the store, exact to a second; before the first answer, that of this machine. They
+   * differ by at most what a signature may be wrong by, whatever an answer contains.
+   */
+  storeNowMs(): number {
+    return this.options.system.clock.nowMs() + this.aheadMs;
   }
 
   get shown(): string {
@@ -154,6 +169,7 @@ export class Requests {
         ...(sink === undefined ? {} : { sink }),
       };
       const answer = await this.connections.exchange(sending);
+      this.noteClock(answer);
       if (isExpected(answer.status, expects)) return { answer: genuine(answer, request) };
       const error = errorOf(answer, about);
       // A refusal had no effect; after a failure of the store that is unknown.
@@ -164,15 +180,21 @@ export class Requests {
       return { answer: undefined, error: errorOfLoss(error, about), mayHaveHappened: wasSent };
     }
   }
+
+  private noteClock({ headers }: Answer): void {
+    const aheadMs = Date.parse(headers.date ?? '') - this.options.system.clock.nowMs();
+    if (Number.isNaN(aheadMs)) return;
+    this.aheadMs = Math.max(-MAX_SKEW_MS, Math.min(MAX_SKEW_MS, aheadMs));
+  }
 }
 
 /**
  * Returns an answer of success if an S3 interface gave it. Throws BUCKET_ANSWER_INVALID for others, such as the login
  * page of a network, whose status is 200 for anything.
  */
-function genuine(answer: Answer, { method, key, what }: S3Request): Answer {
+function genuine(answer: Answer, { method, key, what, isProperty }: S3Request): Answer {
   if (answer.status >= 300 || key === '') return answer; // a list is checked by its reader
-  const hasTag = answer.headers.etag !== undefined || method === 'DELETE';
+  const hasTag = answer.headers.etag !== undefined || method === 'DELETE' || isProperty === true;
   const isChange = method === 'PUT' || method === 'DELETE';
   if (hasTag && !(isChange && answer.body.length > 0)) return answer;
   throw invalidAnswer(what, 'this is no answer of an S3 interface');

@@ -13,6 +13,7 @@ import {
 import { type ListedKey, listObjects } from './list-objects.js';
 import { putNew } from './put-new.js';
 import { absent, CHECKSUM_HEADER, type RangeRead, readRange } from './read-range.js';
+import { lockHeaders } from './lock-headers.js';
 import { invalidAnswer, type RequestCounts, type Requests } from './requests.js';
 
 /** Objects that `remove` deletes at once. */
@@ -25,10 +26,16 @@ export class S3Store implements ObjectStore {
   private readonly before: string;
   private isConditional = true;
 
-  /** `prefix` is empty, or a name without slashes at its ends. */
-  constructor(requests: Requests, prefix: string) {
+  private readonly retainMs: number;
+
+  /**
+   * `prefix` is empty, or a name without slashes at its ends. `retainMs`: time for which new objects are locked; 0 for
+   * none.
+   */
+  constructor(requests: Requests, prefix: string, retainMs = 0) {
     this.requests = requests;
     this.before = prefix === '' ? '' : `${prefix}/`;
+    this.retainMs = retainMs;
   }
 
   /** Returns the numbers of requests that were sent. */
@@ -44,10 +51,14 @@ export class S3Store implements ObjectStore {
   async putNew(
     name: string,
     body: ObjectBody,
-    options: PutOptions = {},
+    { storageClass, retainMs = this.retainMs }: PutOptions = {},
   ): Promise<'created' | 'exists'> {
     const sha256 = checksumOf(body);
-    const headers = { [CHECKSUM_HEADER]: sha256, ...(await headersOf(body, options)) };
+    const headers = {
+      [CHECKSUM_HEADER]: sha256,
+      ...(storageClass === undefined ? {} : { 'x-amz-storage-class': storageClass }),
+      ...(retainMs === 0 ? {} : await lockHeaders(body, this.requests.storeNowMs() + retainMs)),
+    };
     const { isConditional } = this;
     return putNew(this.requests, {
       key: this.keyOf(name),
@@ -216,24 +227,4 @@ function missing(name: string): Error {
 function checksumOf(body: ObjectBody): string {
   if (!(body instanceof Uint8Array)) return Buffer.from(body.sha256).toString('hex');
   return createHash('sha256').update(body).digest('hex');
-}
-
-async function headersOf(
-  body: ObjectBody,
-  { storageClass, retainUntilMs }: PutOptions,
-): Promise<Record<string, string>> {
-  const headers: Record<string, string> = {};
-  if (storageClass !== undefined) headers['x-amz-storage-class'] = storageClass;
-  if (retainUntilMs === undefined) return headers;
-  headers['x-amz-object-lock-mode'] = 'COMPLIANCE';
-  headers['x-amz-object-lock-retain-until-date'] = new Date(retainUntilMs).toISOString();
-  headers['content-md5'] = await md5Of(body); // S3 requires it of locked objects
-  return headers;
-}
-
-async function md5Of(body: ObjectBody): Promise<string> {
-  const hash = createHash('md5');
-  if (body instanceof Uint8Array) hash.update(body);
-  else for await (const chunk of body.open()) hash.update(chunk);
-  return hash.digest('base64');
 }

@@ -1,0 +1,71 @@
+/**
+ * Makes the locks of a store longer before they end. The locks of what a store needs are made longer when less than half
+ * of `LockDays` is left; those of packs that nothing needs are left to end.
+ */
+import { throwIfAborted } from '../../errors/index.js';
+import type { ObjectVersions } from '../../store/objects/index.js';
+import { atOnce } from './at-once.js';
+import { type Judged, judged } from './judge.js';
+
+/** Versions whose locks are asked for at once. */
+const AT_ONCE = 8;
+
+export interface ExtendOptions {
+  /** Time for which an object is locked. */
+  readonly retainMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Reports the number of names that were looked at. */
+  readonly onProgress?: (names: number) => void;
+}
+
+export interface ExtendReport {
+  /** Objects that the store needs. */
+  names: number;
+  /** Locks that were made longer. */
+  extended: number;
+  /** Objects that had no lock, or one that had ended. They are among `extended`. */
+  unlocked: number;
+  /** Objects that somebody overwrote or deleted. */
+  attacked: number;
+  /** Time when the first lock of these objects ends, in ms since 1970; undefined if there is no object. */
+  firstEndMs: number | undefined;
+}
+
+/** Makes locks longer that are due. Throws INTERRUPTED and errors of a bucket. A later run goes on. */
+export async function extendLocks(
+  versions: ObjectVersions,
+  { retainMs, signal, onProgress }: ExtendOptions,
+): Promise<ExtendReport> {
+  const report: ExtendReport = {
+    names: 0,
+    extended: 0,
+    unlocked: 0,
+    attacked: 0,
+    firstEndMs: undefined,
+  };
+  const extend = async ({ oldest }: Judged): Promise<void> => {
+    const version = oldest!; // it is not strange
+    const nowMs = versions.nowMs();
+    let untilMs = await versions.lockedUntilMs(version);
+    if (untilMs < nowMs + retainMs / 2) {
+      await versions.lockFor(version, retainMs);
+      report.extended += 1;
+      if (untilMs <= nowMs) report.unlocked += 1;
+      untilMs = nowMs + retainMs;
+    }
+    report.firstEndMs = Math.min(untilMs, report.firstEndMs ?? Infinity);
+  };
+  const needed = async function* (): AsyncGenerator<Judged> {
+    for await (const found of judged(versions, { untilMs: Infinity, isStrict: false })) {
+      throwIfAborted(signal);
+      const { state } = found;
+      if (state === 'freed' || state === 'strange') continue;
+      report.names += 1;
+      if (state !== 'sound') report.attacked += 1;
+      onProgress?.(report.names);
+      yield found;
+    }
+  };
+  await atOnce(needed(), AT_ONCE, extend);
+  return report;
+}

@@ -1,0 +1,85 @@
+/** Finds out what became of each object that was created once. */
+import { asTardisError } from '../../errors/index.js';
+import { isOfLog } from '../../store/index.js';
+import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
+import { type LogFacts, readLogFacts } from './log-facts.js';
+import { type VersionedName, versionedNames } from './names.js';
+
+/**
+ * `sound`: readers get the bytes that count. `changed`: they get others. `hidden`: there is the mark of a deletion that
+ * no commit knows of. `freed`: a pack that a commit has deleted, or that no commit covers. `strange`: a name
+ * without a version that counts.
+ */
+export type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange';
+
+export interface Judged extends VersionedName {
+  readonly state: State;
+}
+
+export interface JudgeOptions {
+  /** Versions and commits that were stored later do not count. */
+  readonly untilMs: number;
+  /** True to ask the log about each pack, not only about those that readers do not get as they were. */
+  readonly isStrict: boolean;
+}
+
+/** Yields all objects of a store that are created once, with their states. */
+export async function* judged(
+  versions: ObjectVersions,
+  options: JudgeOptions,
+): AsyncGenerator<Judged> {
+  const judge = new Judge(versions, options);
+  for await (const name of versionedNames(versions)) {
+    yield { ...name, state: await judge.stateOf(name) };
+  }
+}
+
+class Judge {
+  private readonly versions: ObjectVersions;
+  private readonly options: JudgeOptions;
+  /** The log of one client: names are sorted, so its packs follow each other. */
+  private log: { readonly client: string; readonly facts: LogFacts } | undefined;
+
+  constructor(versions: ObjectVersions, options: JudgeOptions) {
+    this.versions = versions;
+    this.options = options;
+  }
+
+  async stateOf(name: VersionedName): Promise<State> {
+    const { latest, oldest } = name;
+    if (oldest === undefined || oldest.modifiedMs > this.options.untilMs) return 'strange';
+    const isSound = latest.id === oldest.id || (await this.hasBytesOf(latest, oldest));
+    if (isSound && !this.options.isStrict) return 'sound';
+    if (await this.isFreed(name)) return 'freed';
+    if (isSound) return 'sound';
+    return latest.isMark ? 'hidden' : 'changed';
+  }
+
+  /** True if two versions have equal bytes. Equal tags show that; different ones do not exclude it. */
+  private async hasBytesOf(latest: ObjectVersion, oldest: ObjectVersion): Promise<boolean> {
+    if (latest.isMark || latest.sizeBytes !== oldest.sizeBytes) return false;
+    if (latest.tag !== '' && latest.tag === oldest.tag) return true;
+    const [one, other] = [await this.checksumOf(latest), await this.checksumOf(oldest)];
+    return one !== undefined && other !== undefined && Buffer.compare(one, other) === 0;
+  }
+
+  /** Returns the checksum of the bytes of a version; undefined if they have none, or another one. */
+  private async checksumOf(version: ObjectVersion): Promise<Uint8Array | undefined> {
+    try {
+      return (await this.versions.source(version))?.sha256;
+    } catch (error) {
+      if (asTardisError(error).code !== 'OBJECT_DAMAGED') throw error;
+      return undefined; // its bytes are then not those that were stored
+    }
+  }
+
+  private async isFreed({ client, pack }: VersionedName): Promise<boolean> {
+    if (pack === undefined || isOfLog(pack)) return false;
+    if (this.log?.client !== client) {
+      const facts = await readLogFacts(this.versions, client, this.options.untilMs);
+      this.log = { client, facts };
+    }
+    const { isWhole, covered, deleted } = this.log.facts;
+    return deleted.has(pack) || (isWhole && !covered.has(pack));
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Reads from the log of a client which packs its commits cover, and which they have deleted. It reads the version of each
+ * commit object that counts, so that later changes of the object do not matter.
+ */
+import { asTardisError, TardisError } from '../../errors/index.js';
+import {
+  isOfLog,
+  LOG_PREFIX,
+  logPack,
+  logPlace,
+  parseCommitObject,
+  parseRecord,
+  readEvent,
+  recordBytes,
+  RecordKind,
+} from '../../store/index.js';
+import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
+import { versionedNames } from './names.js';
+
+/** A log that covers more packs is taken for one that cannot be read. */
+const MAX_PACKS = 8_000_000;
+const DAMAGE: ReadonlySet<string> = new Set(['RECORD_DAMAGED', 'OBJECT_DAMAGED', 'STORE_NEWER']);
+/** Largest commit object that is read. */
+const MAX_COMMIT_BYTES = 256 << 20;
+
+export interface LogFacts {
+  /** False if a commit object cannot be read: then packs may be covered that are not known to be. */
+  readonly isWhole: boolean;
+  /** Packs that a commit covers. */
+  readonly covered: ReadonlySet<number>;
+  /** Packs that were deleted since nothing needed them. */
+  readonly deleted: ReadonlySet<number>;
+}
+
+/** Reads the commits of a client that were stored at a time at the latest. */
+export async function readLogFacts(
+  versions: ObjectVersions,
+  client: string,
+  untilMs: number,
+): Promise<LogFacts> {
+  const covered = new Set<number>();
+  const deleted = new Set<number>();
+  let isWhole = true;
+  const prefix = `${logPlace(client)}${LOG_PREFIX}`;
+  for await (const { commit, oldest } of versionedNames(versions, prefix)) {
+    if (commit === undefined || oldest === undefined || oldest.modifiedMs > untilMs) continue;
+    try {
+      const facts = await factsOf(versions, oldest, commit);
+      for (const one of facts.covered) if (covered.size < MAX_PACKS) covered.add(one);
+      for (const one of facts.deleted) if (deleted.size < MAX_PACKS) deleted.add(one);
+      isWhole &&= covered.size < MAX_PACKS;
+    } catch (error) {
+      if (!DAMAGE.has(asTardisError(error).code)) throw error;
+      isWhole = false;
+    }
+  }
+  return { isWhole, covered, deleted };
+}
+
+interface CommitFacts {
+  readonly covered: readonly number[];
+  readonly deleted: readonly number[];
+}
+
+/** Reads one commit object. Throws RECORD_DAMAGED, OBJECT_DAMAGED, STORE_NEWER. */
+async function factsOf(
+  versions: ObjectVersions,
+  version: ObjectVersion,
+  commit: number,
+): Promise<CommitFacts> {
+  const bytes = await bytesOf(versions, version);
+  const { body, records } = parseCommitObject(bytes, commit);
+  const own = logPack(commit);
+  const deleted: number[] = [];
+  for (const { header, location } of records) {
+    // Events of a very large commit are in a pack. The packs that they delete are brought back, which only costs space.
+    if (header.kind !== RecordKind.event || location.pack !== own) continue;
+    const end = location.position + recordBytes(header);
+    const event = readEvent(parseRecord(bytes.subarray(location.position, end)));
+    if (event.type === 'deleted') deleted.push(...event.packs.filter((pack) => !isOfLog(pack)));
+  }
+  return { covered: body.ranges.map(({ pack }) => pack), deleted };
+}
+
+async function bytesOf(versions: ObjectVersions, version: ObjectVersion): Promise<Buffer> {
+  const { name, sizeBytes } = version;
+  const isSmall = sizeBytes <= MAX_COMMIT_BYTES;
+  const source = isSmall ? await versions.source(version) : undefined;
+  if (source === undefined) throw new TardisError('RECORD_DAMAGED', `${name} is no commit object`);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source.open()) pieces.push(piece);
+  return Buffer.concat(pieces);
+}

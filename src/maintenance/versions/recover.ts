@@ -1,0 +1,158 @@
+/**
+ * Brings back what somebody overwrote or deleted in a bucket that keeps versions. The oldest version counts of a
+ * name that is written once. Nothing is ever deleted: the bytes are written once more, and become the current version. A run
+ * may stop anywhere; the next one finds what was brought back as sound.
+ */
+import { configInvalid } from '../../config/index.js';
+import { asTardisError, throwIfAborted } from '../../errors/index.js';
+import type { ObjectSource, ObjectStore, ObjectVersions } from '../../store/objects/index.js';
+import { atOnce } from './at-once.js';
+import { type Judged, judged, type JudgeOptions } from './judge.js';
+
+/** Objects that are written at once; each has up to 40 MiB in memory. */
+const AT_ONCE = 4;
+
+export interface RecoverOptions {
+  /** True to report only. */
+  readonly isPreview: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** Reports the number of names that were looked at. */
+  readonly onProgress?: (names: number) => void;
+  /** Reports what is done about an object that readers do not get as it was, and about one that is copied. */
+  readonly onFound?: (name: string, result: Result) => void;
+}
+
+/** `lost`: the bytes that count are damaged, or were not stored by a program of this package. */
+export type Result = 'changed' | 'hidden' | 'lost' | 'strange' | 'copied';
+
+export interface RecoverReport {
+  /** Names that were looked at. */
+  names: number;
+  /** Objects that had other bytes, and were brought back. */
+  changed: number;
+  /** Objects that had the mark of a deletion, and were brought back. */
+  hidden: number;
+  /** Objects that cannot be brought back. */
+  lost: number;
+  /** Names without a version that counts: nobody's, or younger than the chosen time. */
+  strange: number;
+  /** Packs that were deleted since nothing needed them. */
+  freed: number;
+  /** Objects that the other store has, and bytes of those that this run wrote. */
+  copied: number;
+  writtenBytes: number;
+}
+
+/** Brings back all objects of a store in their place. Throws INTERRUPTED and errors of a bucket. */
+export async function recover(
+  versions: ObjectVersions,
+  options: RecoverOptions,
+): Promise<RecoverReport> {
+  const run = new Run(versions, options);
+  const all = run.names({ untilMs: Infinity, isStrict: false });
+  await atOnce(all, AT_ONCE, (found) => run.bringBack(found));
+  return run.report;
+}
+
+/**
+ * Copies all objects as they were at a time to another store. Packs that no set needed then are left out. An object that
+ * is there already stays; throws CONFIG_INVALID if it has another size or other bytes.
+ */
+export async function recoverTo(
+  versions: ObjectVersions,
+  { target, untilMs, ...options }: RecoverOptions & { target: CopyTarget; untilMs: number },
+): Promise<RecoverReport> {
+  const run = new Run(versions, options);
+  const all = run.names({ untilMs, isStrict: true });
+  await atOnce(all, AT_ONCE, (found) => run.copy(found, target));
+  return run.report;
+}
+
+/** The store to which objects are copied. */
+export type CopyTarget = Pick<ObjectStore, 'head' | 'putNew'>;
+
+class Run {
+  readonly report: RecoverReport = {
+    names: 0,
+    changed: 0,
+    hidden: 0,
+    lost: 0,
+    strange: 0,
+    freed: 0,
+    copied: 0,
+    writtenBytes: 0,
+  };
+  private readonly versions: ObjectVersions;
+  private readonly options: RecoverOptions;
+
+  constructor(versions: ObjectVersions, options: RecoverOptions) {
+    this.versions = versions;
+    this.options = options;
+  }
+
+  /** Yields the names of the store except those that need nothing, which it counts. */
+  async *names(how: JudgeOptions): AsyncGenerator<Judged> {
+    for await (const found of judged(this.versions, how)) {
+      throwIfAborted(this.options.signal);
+      this.report.names += 1;
+      this.options.onProgress?.(this.report.names);
+      const { state, name, latest } = found;
+      if (state === 'freed') this.report.freed += 1;
+      else if (state === 'strange') {
+        if (latest.isMark) continue; // nobody gets it
+        this.report.strange += 1;
+        this.options.onFound?.(name, 'strange');
+      } else yield found;
+    }
+  }
+
+  /** Makes the bytes that count the current version. */
+  async bringBack(found: Judged): Promise<void> {
+    const { name, state } = found;
+    if (state !== 'changed' && state !== 'hidden') return;
+    const { isPreview, onFound } = this.options;
+    if (!isPreview) {
+      const source = await this.sourceOf(found);
+      if (source === undefined) return;
+      await this.versions.putAgain(name, source);
+      this.report.writtenBytes += source.sizeBytes;
+    }
+    this.report[state] += 1;
+    onFound?.(name, state);
+  }
+
+  /** Creates an object in another store. */
+  async copy(found: Judged, target: CopyTarget): Promise<void> {
+    const { name, oldest } = found;
+    const { isPreview, onFound } = this.options;
+    if (!isPreview) {
+      const there = await target.head(name);
+      if (there !== undefined && there.sizeBytes !== oldest!.sizeBytes) throw other(name);
+      if (there === undefined) {
+        const source = await this.sourceOf(found);
+        if (source === undefined) return;
+        if ((await target.putNew(name, source)) === 'exists') throw other(name);
+        this.report.writtenBytes += source.sizeBytes;
+      }
+    }
+    this.report.copied += 1;
+    onFound?.(name, 'copied');
+  }
+
+  /** Returns the bytes that count; counts the object as lost if they are damaged, or not ours. */
+  private async sourceOf({ name, oldest }: Judged): Promise<ObjectSource | undefined> {
+    try {
+      const source = await this.versions.source(oldest!);
+      if (source !== undefined) return source;
+    } catch (error) {
+      if (asTardisError(error).code !== 'OBJECT_DAMAGED') throw error;
+    }
+    this.report.lost += 1;
+    this.options.onFound?.(name, 'lost');
+    return undefined;
+  }
+}
+
+function other(name: string): Error {
+  return configInvalid(`the store to copy to has another object ${name}: give an empty prefix`);
+}

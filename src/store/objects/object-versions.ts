@@ -1,0 +1,62 @@
+/**
+ * Versions of the objects of a store, and the locks that keep them (Object Lock). Names are relative to the prefix of
+ * the store, as those of `ObjectStore`. Each method may reject with an error of a bucket.
+ */
+import type { ObjectSource } from './object-store.js';
+
+export interface ObjectVersions {
+  /**
+   * Lists the versions of all objects below a prefix that is empty or ends with `/`: in the order of the names, and of
+   * each name the newest one first. Names that `isObjectKey` refuses are left out. Rejects with BUCKET_ANSWER_INVALID for
+   * a list that is not sorted, does not end, or has other names.
+   */
+  list(prefix: string): AsyncIterable<ObjectVersion>;
+  /**
+   * Returns the bytes of a version that has a checksum, each of them checked; undefined if it has none, so that it is not
+   * ours. Reading them rejects with OBJECT_DAMAGED if they differ from the checksum.
+   */
+  source(version: ObjectVersion): Promise<ObjectSource | undefined>;
+  /** Makes bytes the current version of an object, and locks it. It may be repeated. */
+  putAgain(name: string, body: ObjectSource): Promise<void>;
+  /** Returns the time until which a version is locked, in ms since 1970; 0 if it is not, or not by COMPLIANCE. */
+  lockedUntilMs(version: VersionName): Promise<number>;
+  /** Locks a version (COMPLIANCE) for a time from now by the clock of the store. Never shortens a lock. */
+  lockFor(version: ObjectVersion, retainMs: number): Promise<void>;
+  /** Returns the time by the clock of the store, exact to a second. */
+  nowMs(): number;
+  /** Returns what the bucket says of itself. */
+  abilities(): Promise<BucketAbilities>;
+}
+
+export interface VersionName {
+  readonly name: string;
+  /** Undefined for the current version. */
+  readonly id?: string;
+}
+
+export interface ObjectVersion extends VersionName {
+  readonly id: string;
+  /** True for the version that a reader without a version gets. */
+  readonly isLatest: boolean;
+  /** True for the mark of a deletion. It has no bytes. */
+  readonly isMark: boolean;
+  readonly sizeBytes: number;
+  /** Time when it was stored by the clock of the store, in ms since 1970. */
+  readonly modifiedMs: number;
+  /** Differs for different bytes; may differ for equal ones. Empty for a mark. */
+  readonly tag: string;
+}
+
+/** `unknown`: the access key may not ask, or the service does not know the question. */
+export type Ability = 'yes' | 'no' | 'unknown';
+
+export interface BucketAbilities {
+  /** True if objects of the bucket can be locked. */
+  readonly locks: Ability;
+  readonly versions: Ability;
+}
+
+/** Returns true for a version that several requests made. Programs of this package never do that. */
+export function isMultipart({ tag }: ObjectVersion): boolean {
+  return /-\d+"?$/.test(tag);
+}

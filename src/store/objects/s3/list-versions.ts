@@ -1,0 +1,130 @@
+/** Lists the versions of the keys below a prefix, by pages. The contents of a page are untrusted. */
+import { elementsIn, readXml, type XmlElement } from '../../../system/xml/index.js';
+import { decodedKey, textOf } from './list-fields.js';
+import { invalidAnswer, type Requests } from './requests.js';
+
+const MAX_PAGE_VERSIONS = 1000;
+const MAX_PAGE_BYTES = 8 << 20;
+const MAX_PAGE_DEPTH = 6;
+/** Versions of one key that are read: a list with more is taken for one that does not end. */
+const MAX_VERSIONS_OF_KEY = 100_000_000;
+const SIZE = /^\d{1,15}$/;
+const MAX_ID_CHARS = 1024;
+
+export interface ListedVersion {
+  readonly key: string;
+  readonly id: string;
+  readonly isLatest: boolean;
+  readonly isMark: boolean;
+  readonly sizeBytes: number;
+  readonly modifiedMs: number;
+  readonly tag: string;
+}
+
+/** The place in a list after which a page begins. */
+interface Place {
+  readonly key: string;
+  readonly id: string;
+}
+
+interface Page {
+  readonly versions: readonly ListedVersion[];
+  readonly next: Place | undefined;
+}
+
+/** Lists versions of keys that begin with `prefix`: keys in the order of their bytes, of each the newest version first. */
+export async function* listVersions(
+  requests: Requests,
+  prefix: string,
+): AsyncGenerator<ListedVersion> {
+  const what = `listing the versions of ${requests.shown}`;
+  let last: string | undefined;
+  let count = 0;
+  for (let from: Place | undefined; ; ) {
+    const { versions, next } = await pageFrom(requests, { prefix, from, what });
+    for (const version of versions) {
+      const { key } = version;
+      if (!key.startsWith(prefix))
+        throw invalidAnswer(what, 'the list has names of another prefix');
+      const order = last === undefined ? 1 : Buffer.compare(Buffer.from(key), Buffer.from(last));
+      if (order < 0) throw invalidAnswer(what, 'the list is not sorted');
+      count = order === 0 ? count + 1 : 1;
+      if (count > MAX_VERSIONS_OF_KEY) throw invalidAnswer(what, 'the list does not end');
+      if (version.isLatest !== (count === 1)) {
+        throw invalidAnswer(what, 'the list does not begin with the newest version of an object');
+      }
+      last = key;
+      yield version;
+    }
+    if (next === undefined) return;
+    const isSame = next.key === from?.key && next.id === from.id;
+    if (versions.length === 0 || isSame) throw invalidAnswer(what, 'the list does not end');
+    from = next;
+  }
+}
+
+async function pageFrom(
+  requests: Requests,
+  { prefix, from, what }: { prefix: string; from: Place | undefined; what: string },
+): Promise<Page> {
+  const marker = from && {
+    'key-marker': from.key,
+    ...(from.id === '' ? {} : { 'version-id-marker': from.id }),
+  };
+  const { body } = await requests.ask({
+    method: 'GET',
+    key: '',
+    what,
+    query: {
+      versions: '',
+      'encoding-type': 'url',
+      'max-keys': String(MAX_PAGE_VERSIONS),
+      prefix,
+      ...marker,
+    },
+    expects: [],
+  });
+  return readPage(body, what);
+}
+
+function readPage(body: Buffer, what: string): Page {
+  const root = readXml(body, {
+    maxBytes: MAX_PAGE_BYTES,
+    maxDepth: MAX_PAGE_DEPTH,
+    refused: (why) => invalidAnswer(what, why),
+  });
+  if (root.name !== 'ListVersionsResult') throw invalidAnswer(what, 'the answer is no list');
+  const isEncoded = textOf(root, 'EncodingType') === 'url';
+  const keyIn = (element: XmlElement, name: string): string => {
+    const key = textOf(element, name) ?? '';
+    return isEncoded ? decodedKey(key, what) : key;
+  };
+  const versions = elementsIn(root)
+    .filter(({ name }) => name === 'Version' || name === 'DeleteMarker')
+    .map((element) => versionIn(element, keyIn(element, 'Key'), what));
+  if (textOf(root, 'IsTruncated') !== 'true') return { versions, next: undefined };
+  const key = keyIn(root, 'NextKeyMarker');
+  const id = textOf(root, 'NextVersionIdMarker') ?? '';
+  if (key === '') throw invalidAnswer(what, 'the list does not say where it goes on');
+  return { versions, next: { key, id } };
+}
+
+function versionIn(element: XmlElement, key: string, what: string): ListedVersion {
+  const isMark = element.name === 'DeleteMarker';
+  const id = textOf(element, 'VersionId') ?? '';
+  const modifiedMs = Date.parse(textOf(element, 'LastModified') ?? '');
+  const size = isMark ? '0' : (textOf(element, 'Size') ?? '');
+  const isWhole = SIZE.test(size) && id !== '' && id.length <= MAX_ID_CHARS;
+  if (!isWhole || Number.isNaN(modifiedMs)) {
+    throw invalidAnswer(what, 'the list has a version without number, size or time');
+  }
+  return {
+    key,
+    id,
+    isLatest: textOf(element, 'IsLatest') === 'true',
+    isMark,
+    sizeBytes: Number(size),
+    modifiedMs,
+    tag: isMark ? '' : (textOf(element, 'ETag') ?? ''),
+  };
+}

@@ -1,0 +1,221 @@
+/** Versions and locks of the objects of a bucket (S3). */
+import { createHash } from 'node:crypto';
+import { TardisError } from '../../../errors/index.js';
+import { readXml, type XmlElement } from '../../../system/xml/index.js';
+import { isListPrefix, isObjectKey, type ObjectSource } from '../object-store.js';
+import type {
+  Ability,
+  BucketAbilities,
+  ObjectVersion,
+  ObjectVersions,
+  VersionName,
+} from '../object-versions.js';
+import { textOf } from './list-fields.js';
+import { listVersions } from './list-versions.js';
+import { lockHeaders } from './lock-headers.js';
+import { CHECKSUM_HEADER, type RangeRead, readRange } from './read-range.js';
+import { invalidAnswer, type Requests } from './requests.js';
+
+/** Bytes of a version that are read by one request. */
+const PIECE_BYTES = 8 << 20;
+/** Versions up to this size are read once and stay in memory until they are sent. */
+const HELD_BYTES = 40 << 20;
+/** A version whose bytes differ from their checksum is read again once, since a network can change bytes too. */
+const READS = 2;
+const MAX_PROPERTY_BYTES = 64 << 10;
+const MAX_PROPERTY_DEPTH = 6;
+const XML_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
+const SHOWN_ID_CHARS = 40;
+
+interface Checked {
+  readonly bytes: Buffer | undefined;
+  readonly sha256: string;
+}
+
+export class S3Versions implements ObjectVersions {
+  private readonly requests: Requests;
+  private readonly before: string;
+  private readonly retainMs: number;
+
+  /** As for `S3Store`. */
+  constructor(requests: Requests, prefix: string, retainMs: number) {
+    this.requests = requests;
+    this.before = prefix === '' ? '' : `${prefix}/`;
+    this.retainMs = retainMs;
+  }
+
+  async *list(prefix: string): AsyncGenerator<ObjectVersion> {
+    if (!isListPrefix(prefix)) throw new Error(`"${prefix}" is no prefix of a list`);
+    const { before } = this;
+    for await (const { key, ...version } of listVersions(this.requests, before + prefix)) {
+      const name = key.slice(before.length);
+      if (isObjectKey(name)) yield { name, ...version };
+    }
+  }
+
+  async source(version: ObjectVersion): Promise<ObjectSource | undefined> {
+    const { name, sizeBytes } = version;
+    for (let attempt = 1; attempt <= READS; attempt += 1) {
+      const read = await this.readAll(version);
+      if (read === undefined) return undefined;
+      const { bytes, checksum, sha256 } = read;
+      if (sha256 !== checksum) continue;
+      const open = bytes === undefined ? () => this.pieces(version) : () => once(bytes);
+      return { sizeBytes, sha256: Buffer.from(sha256, 'hex'), open };
+    }
+    const message = `version ${shownId(version)} of ${name} (${this.requests.shown}) differs from its checksum`;
+    throw new TardisError('OBJECT_DAMAGED', message, { unreadable: name });
+  }
+
+  async putAgain(name: string, body: ObjectSource): Promise<void> {
+    const sha256 = Buffer.from(body.sha256).toString('hex');
+    const { retainMs, requests } = this;
+    const lock = retainMs === 0 ? {} : await lockHeaders(body, requests.storeNowMs() + retainMs);
+    await requests.ask({
+      method: 'PUT',
+      key: this.keyOf(name),
+      what: `writing ${name} again`,
+      headers: { [CHECKSUM_HEADER]: sha256, ...lock },
+      body,
+      bodySha256: sha256,
+      expects: [],
+    });
+  }
+
+  async lockedUntilMs({ name, id }: VersionName): Promise<number> {
+    const what = `asking for the lock of ${name}`;
+    const query = { retention: '', ...(id === undefined ? {} : { versionId: id }) };
+    const key = this.keyOf(name);
+    const { requests } = this;
+    const answer = await requests.ask({
+      method: 'GET',
+      key,
+      what,
+      query,
+      isProperty: true,
+      expects: [404],
+    });
+    if (answer.status === 404) return 0;
+    const root = propertyIn(answer.body, 'Retention', what);
+    const untilMs = Date.parse(textOf(root, 'RetainUntilDate') ?? '');
+    return textOf(root, 'Mode') === 'COMPLIANCE' && !Number.isNaN(untilMs) ? untilMs : 0;
+  }
+
+  async lockFor({ name, id }: ObjectVersion, retainMs: number): Promise<void> {
+    const until = new Date(this.requests.storeNowMs() + retainMs).toISOString();
+    const text = `<Retention xmlns="${XML_NAMESPACE}"><Mode>COMPLIANCE</Mode><RetainUntilDate>${until}</RetainUntilDate></Retention>`;
+    const body = Buffer.from(text);
+    await this.requests.ask({
+      method: 'PUT',
+      key: this.keyOf(name),
+      what: `locking ${name}`,
+      query: { retention: '', versionId: id },
+      headers: { 'content-md5': createHash('md5').update(body).digest('base64') },
+      body,
+      bodySha256: createHash('sha256').update(body).digest('hex'),
+      isProperty: true,
+      expects: [],
+    });
+  }
+
+  nowMs(): number {
+    return this.requests.storeNowMs();
+  }
+
+  async abilities(): Promise<BucketAbilities> {
+    const locks = await this.ability('object-lock', 'ObjectLockConfiguration', (root) =>
+      textOf(root, 'ObjectLockEnabled'),
+    );
+    const versions = await this.ability('versioning', 'VersioningConfiguration', (root) =>
+      textOf(root, 'Status'),
+    );
+    return { locks, versions };
+  }
+
+  /** Asks the bucket for a property. A service that has none answers by an error. */
+  private async ability(
+    property: string,
+    root: string,
+    read: (element: XmlElement) => string | undefined,
+  ): Promise<Ability> {
+    const what = `asking for ${property} of the bucket`;
+    const answer = await this.requests.ask({
+      method: 'GET',
+      key: '',
+      what,
+      query: { [property]: '' },
+      isProperty: true,
+      expects: [400, 403, 404, 405, 501],
+    });
+    if (answer.status === 404) return 'no';
+    if (answer.status >= 400) return 'unknown';
+    return read(propertyIn(answer.body, root, what)) === 'Enabled' ? 'yes' : 'no';
+  }
+
+  /** Reads a version whole, and keeps its bytes if they are few. Returns undefined if it has no checksum. */
+  private async readAll(
+    version: ObjectVersion,
+  ): Promise<(Checked & { readonly checksum: string }) | undefined> {
+    const hash = createHash('sha256');
+    const kept: Buffer[] = [];
+    const isKept = version.sizeBytes <= HELD_BYTES;
+    let checksum: string | undefined;
+    for (let at = 0; at === 0 || at < version.sizeBytes; at += PIECE_BYTES) {
+      const { piece, read } = await this.piece(version, at);
+      ({ sha256: checksum } = read);
+      if (checksum === undefined) return undefined;
+      hash.update(piece);
+      if (isKept) kept.push(piece);
+    }
+    const bytes = isKept ? Buffer.concat(kept) : undefined;
+    return { bytes, checksum: checksum!, sha256: hash.digest('hex') };
+  }
+
+  private async *pieces(version: ObjectVersion): AsyncGenerator<Buffer> {
+    for (let at = 0; at < version.sizeBytes; at += PIECE_BYTES) {
+      yield (await this.piece(version, at)).piece;
+    }
+  }
+
+  private async piece(
+    version: ObjectVersion,
+    at: number,
+  ): Promise<{ piece: Buffer; read: RangeRead }> {
+    const { name, id, sizeBytes } = version;
+    const wanted = Math.min(PIECE_BYTES, sizeBytes - at);
+    const target = Buffer.alloc(Math.max(1, wanted)); // an empty range cannot be asked for
+    const range = {
+      key: this.keyOf(name),
+      name: `version ${shownId(version)} of ${name}`,
+      at,
+      bytes: target.length,
+      versionId: id,
+      take: (chunk: Buffer, position: number): void => target.set(chunk, position),
+    };
+    const read = await readRange(this.requests, range);
+    if (read?.totalBytes === sizeBytes) return { piece: target.subarray(0, wanted), read };
+    const why = read === undefined ? 'it is listed, and does not exist' : 'its size is another one';
+    throw invalidAnswer(`reading ${range.name}`, why);
+  }
+
+  private keyOf(name: string): string {
+    if (!isObjectKey(name)) throw new Error(`"${name}" is no name of an object`);
+    return this.before + name;
+  }
+}
+
+function propertyIn(body: Buffer, name: string, what: string): XmlElement {
+  const limits = { maxBytes: MAX_PROPERTY_BYTES, maxDepth: MAX_PROPERTY_DEPTH };
+  const root = readXml(body, { ...limits, refused: (why) => invalidAnswer(what, why) });
+  if (root.name === name) return root;
+  throw invalidAnswer(what, 'this is no answer of an S3 interface');
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+/** Returns the number of a version as messages show it: it is untrusted. */
+function shownId({ id }: ObjectVersion): string {
+  return id.slice(0, SHOWN_ID_CHARS).replaceAll(/[^A-Za-z0-9._-]/g, '?');
+}

@@ -1,0 +1,49 @@
+/** Implements `sonic bucket --extend`: makes locks longer before they end. */
+import type { Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { extendLocks, type ExtendReport } from '../../maintenance/versions/index.js';
+import { DAY_MS } from '../../store/objects/index.js';
+import { jsonText } from '../shared/json-text.js';
+import { donePartly } from '../shared/output.js';
+import { ProgressLine } from '../shared/progress-line.js';
+import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { counted, formatCount, formatTime } from '../shared/units.js';
+import type { OpenedPlace } from './bucket-place.js';
+
+type Options = Settings<'sonic bucket'>;
+
+export async function runExtend(
+  { lockDays, json, progress }: Options,
+  { bucket: { versions } }: OpenedPlace,
+): Promise<void> {
+  if (lockDays === 0) {
+    throw new TardisError('USAGE', '--extend needs the days of a lock: --lock-days or LockDays');
+  }
+  const signal = interruptSignal('sonic bucket --extend', 'the same command continues it');
+  let seen = 0;
+  const line = new ProgressLine(progress, () => `objects looked at: ${formatCount(seen)}`);
+  line.start();
+  let report: ExtendReport;
+  try {
+    const onProgress = (names: number): void => {
+      seen = names;
+    };
+    report = await extendLocks(versions, { retainMs: lockDays * DAY_MS, signal, onProgress });
+  } finally {
+    line.stop();
+  }
+  if (report.attacked > 0) donePartly();
+  if (json) print(jsonText({ version: JSON_VERSION, ...report }));
+  else linesOf(report).forEach(print);
+}
+
+function linesOf({ names, extended, unlocked, attacked, firstEndMs }: ExtendReport): string[] {
+  const lines = [`${counted(names, 'object')}: ${counted(extended, 'lock')} made longer.`];
+  if (unlocked > 0) lines.push(`${counted(unlocked, 'object')} had no lock until now.`);
+  if (firstEndMs !== undefined) lines.push(`The first lock ends at ${formatTime(firstEndMs)}.`);
+  if (attacked > 0) {
+    const what = `${counted(attacked, 'object')} OVERWRITTEN OR DELETED by somebody`;
+    lines.push(`${what}: run sonic bucket --recover.`);
+  }
+  return lines;
+}

@@ -1,0 +1,41 @@
+/** Opens the bucket that an option of `sonic bucket` names. */
+import { configInvalid, type Settings } from '../../config/index.js';
+import { displayName } from '../../model/index.js';
+import {
+  type Bucket,
+  type BucketPlace,
+  openBucket,
+  parseStorePlace,
+} from '../../store/objects/index.js';
+import { processEnvironment, type System } from '../../system/index.js';
+import { authoritiesIn } from '../shared/bucket-authorities.js';
+
+export interface OpenedPlace {
+  readonly place: BucketPlace;
+  readonly bucket: Bucket;
+}
+
+/** Opens a bucket with the settings of the command. Throws CONFIG_INVALID for a place that is none. */
+export async function openPlace(
+  system: System,
+  options: Settings<'sonic bucket'>,
+  given: Buffer,
+): Promise<OpenedPlace> {
+  const where = given === options.database ? '-D/--database' : '--to';
+  const place = parseStorePlace(given, where);
+  if (place.kind !== 'bucket') {
+    const shown = displayName(given);
+    throw configInvalid(`${where} must be s3://BUCKET/PREFIX for this command, not "${shown}"`);
+  }
+  const { endpoint, region, addressing, bucketCa, singleWriter, lockDays } = options;
+  const bucket = await openBucket(system, place, {
+    endpoint,
+    region,
+    addressing,
+    authorities: bucketCa === undefined ? undefined : authoritiesIn(bucketCa),
+    isSingleWriter: singleWriter,
+    lockDays,
+    environment: processEnvironment(),
+  });
+  return { place, bucket };
+}

@@ -1,0 +1,293 @@
+/** A thief with the access key of a machine overwrites, deletes and forges objects; they are brought back. */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { ServedLab, STORE } from '../helpers/bucket-lab.js';
+import { bucketAt } from '../helpers/buckets.js';
+import { codeIn } from '../helpers/codes.js';
+import { type Outcome, run } from '../helpers/commands.js';
+import { differences, look, noise } from '../helpers/tree.js';
+import type { ObjectStore } from '../../src/store/objects/index.js';
+import { BUCKET, type S3Options } from '../support/s3-server.js';
+
+const LOCK_DAYS = 30;
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const LOCKED = ['--lock-days', String(LOCK_DAYS)];
+const SETS = 3;
+const JUNK = Buffer.from('not what was stored');
+
+/** Starts machines whose bucket has three sets. Much of the first two is in no later one. */
+async function withSets(t: ExecutionContext, rules: S3Options = {}): Promise<ServedLab> {
+  const lab = await ServedLab.start(t, { locks: 'honoured', ...rules });
+  lab.grow();
+  for (let round = 1; round <= SETS; round += 1) {
+    lab.change(round);
+    fs.writeFileSync(path.join(lab.source, 'passing'), noise(`passing ${round}`, 1_500_000));
+    if (round > 1) fs.rmSync(path.join(lab.source, `new-${round - 1}`));
+    await lab.backUp('one', round === 1 ? ['--create', ...LOCKED] : LOCKED);
+  }
+  return lab;
+}
+
+/** Opens the bucket with the rights of a machine. */
+async function thiefIn(t: ExecutionContext, { server }: ServedLab): Promise<ObjectStore> {
+  const { store } = await bucketAt(server.url, { prefix: 'all' });
+  t.teardown(() => store.close());
+  return store;
+}
+
+function namesIn({ server }: ServedLab): string[] {
+  return server.objects.keys().map((key) => key.slice('all/'.length));
+}
+
+/** Returns a digest of each object, as it is now. */
+function bytesIn({ server: { objects } }: ServedLab): Record<string, string> {
+  return Object.fromEntries(objects.keys().map((key) => [key, digestOf(objects.bytesOf(key)!)]));
+}
+
+function digestOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function bucket(lab: ServedLab, args: readonly string[]): Promise<Outcome> {
+  return run('sonic', ['bucket', '-D', STORE, ...args], { env: lab.on('keeper') });
+}
+
+async function recovered(t: ExecutionContext, lab: ServedLab, args: readonly string[] = LOCKED) {
+  const { status, stdout, stderr } = await bucket(lab, ['--recover', '--json', ...args]);
+  t.is(status, 0, stdout + stderr);
+  return JSON.parse(stdout) as Readonly<Record<string, number>>;
+}
+
+async function isSound(t: ExecutionContext, lab: ServedLab, machine: string): Promise<void> {
+  t.deepEqual(await lab.restored(machine), []);
+  const check = await lab.run(machine, 'sonic', ['check', '--read-data']);
+  t.is(check.status, 0, check.stdout + check.stderr);
+}
+
+test('what a thief overwrote and deleted in a bucket is brought back, and a fresh machine restores it', async (t) => {
+  const lab = await withSets(t);
+  const thief = await thiefIn(t, lab);
+  const [before, names] = [bytesIn(lab), namesIn(lab)];
+  t.true(names.length > 8, names.join(' '));
+  for (const [at, name] of names.entries()) {
+    if (at % 3 !== 1) for (let time = 0; time <= at % 2; time += 1) await thief.putOwn(name, JUNK);
+    if (at % 3 !== 0) await thief.remove([name]);
+  }
+  t.not((await lab.run('two', 'lstardis', [])).status, 0);
+  const { changed, hidden, lost } = await recovered(t, lab);
+  t.is(changed! + hidden!, names.length);
+  t.true(changed! > 2 && hidden! > 2 && lost === 0);
+  t.deepEqual(bytesIn(lab), before);
+  await isSound(t, lab, 'three');
+  t.like(await recovered(t, lab), { changed: 0, hidden: 0 });
+  lab.change(9);
+  await lab.backUp('one', LOCKED);
+  await isSound(t, lab, 'four');
+});
+
+test('nobody deletes a version that is locked, or the bytes that were brought back', async (t) => {
+  const lab = await withSets(t);
+  const { objects } = lab.server;
+  const thief = await thiefIn(t, lab);
+  await thief.remove(namesIn(lab));
+  await recovered(t, lab);
+  for (const name of namesIn(lab)) {
+    const all = objects.versionsOf(`all/${name}`);
+    t.is(all.length, 2);
+    for (const { id } of all) t.is(objects.remove(`all/${name}`, id).status, 403, name);
+  }
+});
+
+test('a dry run of --recover shows what a thief did, and writes nothing', async (t) => {
+  const lab = await withSets(t);
+  const thief = await thiefIn(t, lab);
+  const [first, second] = namesIn(lab);
+  await thief.putOwn(first!, JUNK);
+  await thief.remove([second!]);
+  const before = bytesIn(lab);
+  const { status, stdout } = await bucket(lab, ['--recover', '--dry-run']);
+  t.is(status, 0);
+  t.true(stdout.includes(`overwritten: ${first}`) && stdout.includes(`deleted: ${second}`), stdout);
+  t.regex(stdout, /1 overwritten and 1 deleted, would be brought back/);
+  t.deepEqual(bytesIn(lab), before);
+});
+
+test('packs that were deleted since nothing needed them stay deleted', async (t) => {
+  const lab = await withSets(t);
+  await lab.succeed('one', 'sonic', ['delete', '1', '2', '--yes', ...LOCKED]);
+  const names = namesIn(lab);
+  const thief = await thiefIn(t, lab);
+  await thief.remove(names);
+  const { freed, hidden } = await recovered(t, lab);
+  t.true(freed! > 0);
+  t.is(hidden, names.length);
+  t.deepEqual(namesIn(lab), names);
+  await isSound(t, lab, 'two');
+});
+
+test('packs stay needed if a commit that could cover them cannot be read', async (t) => {
+  const lab = await withSets(t);
+  const names = namesIn(lab);
+  const commits = names.filter((name) => name.includes('/log/'));
+  for (const name of commits) lab.server.objects.spoil(`all/${name}`, () => JUNK);
+  const thief = await thiefIn(t, lab);
+  await thief.remove(names);
+  const { stdout } = await bucket(lab, ['--recover', '--json', ...LOCKED]);
+  const { freed, hidden, lost } = JSON.parse(stdout) as Readonly<Record<string, number>>;
+  t.deepEqual([freed, lost, hidden], [0, commits.length, names.length - commits.length]);
+});
+
+test('an object that a thief stored by several requests never counts, whatever its date', async (t) => {
+  const lab = await withSets(t);
+  const { objects } = lab.server;
+  const before = bytesIn(lab);
+  for (const key of objects.keys()) objects.completeMultipart(key, JUNK, Date.now() - DAY_MS);
+  objects.completeMultipart('all/c/me/g1/log/0000000099', JUNK, Date.now());
+  const thief = await thiefIn(t, lab);
+  await thief.remove(namesIn(lab).filter((name) => !name.endsWith('99')));
+  t.like(await recovered(t, lab), { strange: 1, lost: 0 });
+  before['all/c/me/g1/log/0000000099'] = digestOf(JUNK);
+  t.deepEqual(bytesIn(lab), before);
+});
+
+test('a commit that a thief has forged is left out of a copy of an earlier time', async (t) => {
+  const lab = await withSets(t);
+  const wanted = look(lab.source);
+  lab.server.objects.pass(HOUR_MS);
+  const noon = `@${Math.floor((Date.now() - HOUR_MS / 2) / 1000)}`;
+  // A thief with the rights of a machine can commit what a machine can: here the deletion of sets, and then a forgery.
+  await lab.succeed('thief', 'sonic', ['delete', '1', '2', '--yes', ...LOCKED]);
+  const thief = await thiefIn(t, lab);
+  const last = namesIn(lab)
+    .filter((name) => name.includes('/log/'))
+    .at(-1)!;
+  const next = last.replace(/\d+$/, (digits) => String(Number(digits) + 1).padStart(10, '0'));
+  t.is(await thief.putNew(next, JUNK), 'created');
+  t.is(codeIn(await lab.run('two', 'lstardis', [])), 'RECORD_DAMAGED');
+  const to = `s3://${BUCKET}/clean`;
+  const args = ['--recover', '--to', to, '--before', noon, '--json', ...LOCKED];
+  const copied = await bucket(lab, args);
+  t.is(copied.status, 0, copied.stderr);
+  const again = await bucket(lab, args);
+  t.like(JSON.parse(again.stdout), { writtenBytes: 0 });
+  const at = (machine: string) => ({ env: lab.on(machine) });
+  const place = ['-D', to, '-C', 'me'];
+  const listed = await run('lstardis', ['--json', ...place], at('fresh'));
+  t.is((JSON.parse(listed.stdout) as { sets: unknown[] }).sets.length, SETS, listed.stderr);
+  const output = lab.at('out');
+  fs.mkdirSync(output);
+  const back = await run('regenerate', [lab.source, ...place, '-o', output], at('fresh'));
+  t.is(back.status, 0, back.stderr);
+  t.deepEqual(differences(wanted, look(path.join(output, path.basename(lab.source)))), []);
+  const check = await run('sonic', ['check', '--read-data', ...place], at('fresh'));
+  t.is(check.status, 0, check.stdout + check.stderr);
+  const backUp = await run('tardis', ['--local', lab.source, ...place, ...LOCKED], at('fresh'));
+  t.is(backUp.status, 0, backUp.stderr);
+});
+
+test('a copy to a place that has other objects is refused', async (t) => {
+  const lab = await withSets(t);
+  lab.server.objects.put('clean/c/me/client.json', JUNK, {});
+  const to = (place: string) => bucket(lab, ['--recover', '--to', place]);
+  t.is(codeIn(await to(`s3://${BUCKET}/clean`)), 'CONFIG_INVALID');
+  t.is(codeIn(await to(STORE)), 'USAGE');
+  t.is(codeIn(await to('/tmp/x')), 'CONFIG_INVALID');
+  t.is(codeIn(await bucket(lab, ['--recover', '--before', '1h'])), 'USAGE');
+  t.is(codeIn(await bucket(lab, ['--dry-run'])), 'USAGE');
+});
+
+test('an interrupted recovery goes on, and a fault at any request harms nothing', async (t) => {
+  let left = Infinity;
+  const lab = await withSets(t, {
+    faultAt: ({ method }) => {
+      left -= 1;
+      return left <= 0 && method === 'PUT' ? 'drop' : undefined;
+    },
+  });
+  const [before, names] = [bytesIn(lab), namesIn(lab)];
+  const thief = await thiefIn(t, lab);
+  await thief.remove(names);
+  const { versions } = await bucketAt(lab.server.url, { prefix: 'all', patienceMs: 0 });
+  const { recover } = await import('../../src/maintenance/versions/index.js');
+  for (const requests of [2, 6, 10]) {
+    left = requests;
+    await t.throwsAsync(recover(versions, { isPreview: false }));
+  }
+  left = Infinity;
+  const stop = AbortSignal.abort();
+  const interrupted = recover(versions, { isPreview: false, signal: stop });
+  t.like(await t.throwsAsync(interrupted), { code: 'INTERRUPTED' });
+  const { hidden } = await recover(versions, { isPreview: false });
+  t.true(hidden > 0 && hidden < names.length, `${hidden} of ${names.length}`);
+  t.deepEqual(bytesIn(lab), before);
+});
+
+test('objects whose stored bytes are damaged are reported as lost, and the rest is brought back', async (t) => {
+  const lab = await withSets(t);
+  const [first] = namesIn(lab).filter((name) => name.includes('/packs/'));
+  lab.server.objects.spoil(`all/${first}`, () => Buffer.alloc(100));
+  const thief = await thiefIn(t, lab);
+  const names = namesIn(lab);
+  await thief.remove(names);
+  const { status, stdout } = await bucket(lab, ['--recover', ...LOCKED]);
+  t.is(status, 3);
+  t.true(stdout.includes(`lost: ${first}`), stdout);
+  t.is(namesIn(lab).length, names.length - 1);
+});
+
+test('locks are made longer when less than half of their time is left', async (t) => {
+  const lab = await withSets(t);
+  const { objects } = lab.server;
+  const extend = async () => {
+    const { status, stdout, stderr } = await bucket(lab, ['--extend', '--json', ...LOCKED]);
+    return { status, ...(JSON.parse(stdout || '{}') as Record<string, number>), stderr };
+  };
+  const all = namesIn(lab).length;
+  t.like(await extend(), { status: 0, names: all, extended: 0, attacked: 0 });
+  objects.pass(14 * DAY_MS);
+  t.like(await extend(), { status: 0, extended: 0 });
+  objects.pass(2 * DAY_MS);
+  await lab.succeed('one', 'sonic', ['delete', '1', '2', '--yes', ...LOCKED]);
+  const kept = namesIn(lab);
+  t.like(await extend(), { status: 0, names: kept.length, unlocked: 0, attacked: 0 });
+  t.like(await extend(), { status: 0, extended: 0 });
+  // The locks of what was deleted end, those of what is needed do not.
+  objects.pass(15 * DAY_MS);
+  for (const key of objects.versions.keys()) {
+    const [first] = objects.versionsOf(key);
+    const isNeeded = kept.includes(key.slice('all/'.length));
+    if (key.includes('/g1/'))
+      t.is(objects.remove(key, first!.id).status, isNeeded ? 403 : 204, key);
+  }
+  const thief = await thiefIn(t, lab);
+  await thief.putOwn(kept[0]!, JUNK);
+  await thief.remove([kept[1]!]);
+  t.like(await extend(), { status: 3, attacked: 2, names: kept.length });
+  objects.pass(29 * DAY_MS);
+  await recovered(t, lab);
+  await isSound(t, lab, 'two');
+  t.is(codeIn(await bucket(lab, ['--extend'])), 'USAGE');
+});
+
+test('a store without locks gets them by --extend', async (t) => {
+  const lab = await ServedLab.start(t, { locks: 'honoured' });
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  const shown = await bucket(lab, ['--extend', ...LOCKED]);
+  t.is(shown.status, 0, shown.stderr);
+  t.regex(shown.stdout, /objects had no lock until now/);
+  for (const name of namesIn(lab)) {
+    const [first] = lab.server.objects.versionsOf(`all/${name}`);
+    t.true(first!.retainUntilMs > Date.now() + 29 * DAY_MS, name);
+  }
+});
+
+test('a bucket without versions has nothing to bring back', async (t) => {
+  const lab = await ServedLab.start(t);
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  t.like(await recovered(t, lab, []), { changed: 0, hidden: 0, lost: 0 });
+});
