@@ -78,6 +78,14 @@ export const BUCKET_ROWS = {
     help: 'allow a bucket that ignores If-None-Match; at most one process may then write to it at a time',
     test: 'sonic bucket refuses a store that does not arbitrate, unless there is a single writer',
   },
+  nodeAddress: {
+    type: 'text',
+    tools: ['tardisd'],
+    flags: '--node-address <host>',
+    serverKey: 'NodeAddress',
+    help: 'with a store in a bucket: HOST or HOST:PORT at which clients reach this server, and no other one; servers of the bucket send clients there (default: name of this machine, and Port)',
+    test: 'a client is sent to the server that has its session',
+  },
   refreshSeconds: {
     type: 'seconds',
     min: 1,

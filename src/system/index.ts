@@ -47,6 +47,8 @@ export {
   hostInUrl,
   isHost,
   isLoopback,
+  singleAddresses,
+  type TcpPlace,
 } from './network.js';
 export { packageRoot, programVersion } from './package-root.js';
 export { lockPatiently } from './patience.js';
