@@ -12,6 +12,8 @@ export const LONGEST = [
   'e2e/rekey',
   'e2e/bucket',
   'e2e/bucket-store',
+  'e2e/bucket-nodes',
+  'e2e/bucket-server',
   'bench/smoke',
   'e2e/tardisfs',
   'e2e/tardis-web-page',

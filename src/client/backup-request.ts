@@ -21,6 +21,8 @@ export interface BackupRequest {
   readonly credentials?: Credentials;
   /** Undefined if TLS is not used. */
   readonly tls?: TlsOptions | undefined;
+  /** See `Reach.elsewhere`. */
+  readonly elsewhere?: ((host: string, port: number) => Address) | undefined;
   /** Name of the set; if empty, the server chooses one. */
   readonly setName: string;
   /** Marks to store with the set. */

@@ -117,7 +117,8 @@ class BackupRun {
       (what) => request.credentials?.identity?.acceptsOlder(what) === true,
     );
     const { tls, patience = NO_PATIENCE } = request;
-    const how = { address: reach, link: linkOf(request), tls, patience };
+    const { elsewhere } = request;
+    const how = { address: reach, link: linkOf(request), tls, patience, elsewhere };
     this.lifeline = new SessionConnector(system, this.server.line, how, {
       retrying: (retry) => hooks.onRetry?.(retry),
       failed: (error) => this.peer.fail(error),

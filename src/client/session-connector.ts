@@ -3,12 +3,12 @@
  * session, the retry time is over, or the session has ended.
  */
 import { asTardisError, TardisError } from '../errors/index.js';
-import type { Login } from '../transport/login/index.js';
-import type { Address, System } from '../system/index.js';
+import { type Login, placeNamedIn } from '../transport/login/index.js';
+import { type Address, describeAddress, singleAddresses, type System } from '../system/index.js';
 import {
   Backoff,
-  connect,
   type Connection,
+  connectAny,
   type Head,
   type LinkOptions,
   type Patience,
@@ -25,7 +25,17 @@ export interface Reach {
   /** Undefined if TLS is not used. */
   readonly tls: TlsOptions | undefined;
   readonly patience: Patience;
+  /**
+   * Returns the address of a server that another one has named, or throws if its connection would be less safe.
+   * Undefined if this client goes nowhere else.
+   */
+  readonly elsewhere?: ((host: string, port: number) => Address) | undefined;
 }
+
+/** Most servers one after the other that send a client on, before it waits. */
+const MAX_HOPS = 4;
+/** Longest time for a server that was named to answer: it may be the one that hangs. */
+const NAMED_MS = 5000;
 
 export interface ConnectorEvents {
   retrying(retry: Retry): void;
@@ -44,6 +54,13 @@ export class SessionConnector {
   /** Number of lost connections that were replaced. */
   replaced = 0;
   private connection: Connection | undefined;
+  /** The server that had the session last; it is tried first. */
+  private home: Address | undefined;
+  /** The server of the connection that is made now. */
+  private here: Address | undefined;
+  /** The server that another one has named for the next connection. */
+  private named: Address | undefined;
+  private hops = 0;
   private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
   private readonly over = new AbortController();
@@ -81,9 +98,15 @@ export class SessionConnector {
         const greet = (): Promise<Head<'welcome'>> => this.line.greet(connection, login);
         this.line.onLost = (reason) => this.lost(login, reason);
         const welcome = await (wasCut ? greet() : login.keepingKeys(greet));
+        this.arrived();
         return { welcome, login, connection };
       } catch (error) {
         if (this.failure !== undefined) throw this.failure;
+        if (this.isSentOn(error)) {
+          wasCut = true; // the client exists: it has a session
+          login = login.again({ isMade: false });
+          continue;
+        }
         wasCut ||= isConnected && (isCode(error, 'CONNECTION_LOST') || isCode(error, 'TIMED_OUT'));
         const { triesFirst = true } = this.reach.patience;
         if (!wasCut && !(triesFirst && Backoff.mayPassAtFirst(error))) throw error;
@@ -134,24 +157,67 @@ export class SessionConnector {
    */
   private goOn(login: Login, reason: TardisError): Promise<void> {
     return this.reconnecting.replace(reason, this.line.handledCount, async () => {
-      const connection = await this.connect();
-      const next = login.again({ isMade: true });
-      this.line.onLost = (other) => this.lost(next, other);
-      await this.line.greet(connection, next);
+      for (let isOn = false; !isOn; ) isOn = await this.resumeOnce(login);
+      this.arrived();
       this.replaced += 1;
     });
   }
 
+  /** Resumes the session over a new connection; returns false if the server has named another one. */
+  private async resumeOnce(login: Login): Promise<boolean> {
+    try {
+      const connection = await this.connect();
+      const next = login.again({ isMade: true });
+      this.line.onLost = (other) => this.lost(next, other);
+      await this.line.greet(connection, next);
+      return true;
+    } catch (error) {
+      if (this.failure === undefined && this.isSentOn(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Notes the server that has the session. */
+  private arrived(): void {
+    this.home = this.here;
+    this.hops = 0;
+  }
+
+  /** True if the next connection goes to a server that was named. Throws if that would be less safe. */
+  private isSentOn(error: unknown): boolean {
+    const { elsewhere } = this.reach;
+    const place = placeNamedIn(error);
+    if (place === undefined || elsewhere === undefined || this.hops >= MAX_HOPS) {
+      this.hops = 0; // the next attempt follows a pause
+      return false;
+    }
+    this.named = elsewhere(place.host, place.port);
+    this.hops += 1;
+    return true;
+  }
+
   private async connect(): Promise<Connection> {
     const { address, link, tls } = this.reach;
-    const connection = await connect(this.system, await address(), link, tls);
+    const { named, home } = this;
+    this.named = undefined;
+    const usual = singleAddresses(await address());
+    const places =
+      named === undefined ? [...(home === undefined ? [] : [home]), ...usual] : [named];
+    const how = named === undefined ? link : { ...link, connectMs: NAMED_MS };
+    const { connection, address: here } = await connectAny(this.system, unique(places), how, tls);
     this.connection = connection;
+    this.here = here;
     if (this.failure !== undefined) {
       connection.fail(this.failure);
       throw this.failure;
     }
     return connection;
   }
+}
+
+/** Returns addresses without those that came before. */
+function unique(addresses: readonly Address[]): Address[] {
+  return [...new Map(addresses.map((one) => [describeAddress(one), one])).values()];
 }
 
 function isCode(error: unknown, code: TardisError['code']): boolean {

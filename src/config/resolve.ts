@@ -80,7 +80,7 @@ function requireDirectory(tool: Tool, found: Layer): void {
   const database = found.get('database');
   if (!isBucket(database)) return;
   const isOn = (name: string): boolean => found.get(name)?.value === true;
-  const why = whyNoBucket(tool, isOn, found.has('localSocket'));
+  const why = whyNoBucket(tool, isOn);
   if (why === undefined) return;
   throw configInvalid(
     `${displayText(String(database!.value))} is a bucket, and ${why} (-D/--database)`,
@@ -89,7 +89,8 @@ function requireDirectory(tool: Tool, found: Layer): void {
 
 /** Reasons of commands that make no sense with a bucket. */
 const NOT_IN_BUCKETS: Readonly<Partial<Record<Tool, string>>> = {
-  'sonic create': '`tardis --local --create` creates clients in it',
+  'sonic create':
+    '`tardis --local --create` creates clients in it, and so does AllowNewHosts of a tardisd',
   'sonic setpass': 'a password without encryption protects nothing in it',
   'sonic keys': 'keys in it stay there, with a password that `sonic chpass` changes',
   'sonic account': 'it has no accounts: the access key allows everything',
@@ -101,18 +102,13 @@ const NOT_IN_BUCKETS: Readonly<Partial<Record<Tool, string>>> = {
 };
 
 /** Returns why a command cannot use a bucket; undefined if it can. */
-function whyNoBucket(
-  tool: Tool,
-  isOn: (setting: string) => boolean,
-  hasSocket: boolean,
-): string | undefined {
+function whyNoBucket(tool: Tool, isOn: (setting: string) => boolean): string | undefined {
   if (!(BUCKET_TOOLS as readonly Tool[]).includes(tool)) {
     return NOT_IN_BUCKETS[tool] ?? 'this command needs a directory';
   }
-  if (tool === 'tardis' && !isOn('local')) return 'only tardis --local backs up to one';
-  if (tool === 'sonic check' && isOn('repair')) return '--repair needs a directory';
-  const isChild = isOn('single') && hasSocket;
-  return tool === 'tardisd' && !isChild ? 'a server needs a directory' : undefined;
+  if (tool === 'tardis' && !isOn('local'))
+    return 'only tardis --local backs up to one; a tardisd on it is named with --server';
+  return tool === 'sonic check' && isOn('repair') ? '--repair needs a directory' : undefined;
 }
 
 function join(layers: readonly Layer[]): Map<string, Found> {

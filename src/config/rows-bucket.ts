@@ -129,6 +129,14 @@ export const BUCKET_ROWS = {
     help: 'make the locks longer of which less than half of --lock-days is left, except those of packs that nothing needs',
     test: 'locks are made longer when less than half of their time is left',
   },
+  nodeAddress: {
+    type: 'text',
+    tools: ['tardisd'],
+    flags: '--node-address <host>',
+    serverKey: 'NodeAddress',
+    help: 'with a store in a bucket: HOST or HOST:PORT at which clients reach this server, and no other one; servers of the bucket send clients there (default: name of this machine, and Port)',
+    test: 'a client is sent to the server that has its session',
+  },
   refreshSeconds: {
     type: 'seconds',
     min: 1,

@@ -18,7 +18,7 @@ export const CLIENT_ROWS = {
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
-    help: 'server to connect to, or the path of its unix socket. Commands that read also take the URL of a tardisremote (https://HOST:7430/); they use this setting only if it has a higher precedence than --database',
+    help: 'server to connect to, several servers of one bucket between commas (HOST or HOST:PORT), or the path of a unix socket. Commands that read also take the URL of a tardisremote (https://HOST:7430/); they use this setting only if it has a higher precedence than --database',
     test: 'the server comes from option, key and variable',
   },
   local: {

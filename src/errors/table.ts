@@ -3,6 +3,7 @@
  * to do about it. docs/errors.md is generated from it (a test keeps them equal).
  */
 import { BUCKET_ERRORS } from './bucket-errors.js';
+import { SHARED_ERRORS } from './shared-errors.js';
 import { row } from './error-row.js';
 import { WEB_ERRORS } from './web-errors.js';
 
@@ -113,16 +114,6 @@ export const ERROR_TABLE = Object.freeze({
     'environment',
     1,
     'Check owner and mode of the file that is named and of its directory, and that neither is immutable (lsattr -d).',
-  ),
-  STORE_TAKEN: row(
-    'busy',
-    11,
-    'Run the command again: another process has written to the client in the meantime, so no later data of this run was stored.',
-  ),
-  STORE_FORKED: row(
-    'damage',
-    1,
-    'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. To continue with the present contents of the bucket, delete the cache of the store (docs/buckets.md).',
   ),
   CLIENT_BUSY: row('busy', 11, 'Wait until the other session or tool has finished.'),
   REKEY_UNFINISHED: row(
@@ -377,6 +368,7 @@ export const ERROR_TABLE = Object.freeze({
   ),
   SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
   ...WEB_ERRORS,
+  ...SHARED_ERRORS,
   ...BUCKET_ERRORS,
   SOME_FILES_UNREAD: row(
     'partial',

@@ -19,11 +19,14 @@ import { mediumOf } from '../store/index.js';
 import type { ClientSession } from './client-session.js';
 import { ServerConnection } from './server-connection.js';
 import type { SessionServices } from './session-services.js';
+import { Nodes } from './nodes.js';
+import { placeOf, type SharedClients } from './shared-clients.js';
 import type { ProfilePlan } from './session-profile.js';
 import type { StorageHost } from './storage/storage-host.js';
 import type { StorageOptions } from './storage/storage-options.js';
 import { GcScheduler, type GcPlan } from './gc-scheduler.js';
 import { MetricsEndpoint } from './monitor/endpoint.js';
+import { StoreHealth } from './monitor/store-health.js';
 import { Watch, type Watched, type WatchPlan } from './monitor/monitor.js';
 
 /** A session whose client is silent for this long counts as dead; a new session of the client may end it. */
@@ -49,6 +52,8 @@ export interface DaemonOptions extends LoginOptions {
   /** Maximum number of parked sessions; beyond that, the one that has waited longest ends. */
   readonly maxParked: number;
   readonly logExceptions?: boolean;
+  /** Given if the store is a bucket that other servers and machines use too. */
+  readonly shared?: SharedClients | undefined;
   readonly storageOptions: StorageOptions;
   /** Undefined if this server does no garbage collection. */
   readonly gc?: GcPlan | undefined;
@@ -73,6 +78,8 @@ export class Daemon {
   private readonly services: SessionServices;
   private readonly gc: GcScheduler;
   private readonly watch: Watch | undefined;
+  private readonly health: StoreHealth;
+  private readonly nodes: Nodes | undefined;
   private metrics: MetricsEndpoint | undefined;
 
   private constructor(
@@ -91,7 +98,12 @@ export class Daemon {
     this.stopped = new Promise((resolve) => {
       this.settleStopped = resolve;
     });
-    this.gc = new GcScheduler(system, storage, { place: options, plan: options.gc, log });
+    const { baseDir, catalogFile, shared } = options;
+    const leftTo = shared && this.leftTo(shared);
+    const place = { baseDir, catalogFile, ...(leftTo === undefined ? {} : { leftTo }) };
+    this.gc = new GcScheduler(system, storage, { place, plan: options.gc, log });
+    this.nodes = this.joinNodes(system);
+    this.health = new StoreHealth(shared && (() => this.requireStore(shared)), system.clock, log);
     this.watch =
       options.watch &&
       new Watch(system, storage, {
@@ -105,7 +117,8 @@ export class Daemon {
       system,
       storage,
       log,
-      login: new LoginService(system, options, log),
+      nodes: this.nodes,
+      login: new LoginService(system, { ...options, ...fetchOf(options) }, log),
       quotas: new Quotas(system, storage, options, log),
       parkMs: options.single ? 0 : options.parkMs,
       incarnation: system.random.bytes(16),
@@ -164,6 +177,7 @@ export class Daemon {
     await Promise.all([...this.sessions].map((session) => session.over));
     await Promise.all([...this.byClient.values()].map((session) => session.end())); // parked ones
     await this.gc.stop();
+    await this.nodes?.close();
     await watchOver;
     await this.metrics?.close();
     await this.storage.close();
@@ -174,17 +188,60 @@ export class Daemon {
 
   private beginWatch(metrics: MetricsEndpoint | undefined): void {
     this.metrics = metrics;
-    metrics?.tell(() => this.watch!.metrics());
+    metrics?.tell({
+      metrics: () => this.watch!.metrics(),
+      health: () => this.health.look(),
+    });
     this.watch?.start();
+  }
+
+  /** Lets the other servers of a bucket know of the sessions here; undefined if there can be none. */
+  private joinNodes(system: System): Nodes | undefined {
+    const { leases, place: given } = this.options.shared ?? {};
+    const place = placeOf(this.address, given);
+    if (leases === undefined || place === undefined) return undefined;
+    const isAlive = ({ isParked, isEnding, silentMs }: ClientSession): boolean =>
+      !isParked && !isEnding && silentMs < DEAD_AFTER_MS;
+    const clients = (): string[] =>
+      [...this.byClient].filter(([, session]) => isAlive(session)).map(([client]) => client);
+    return new Nodes({ system, leases, place, clients, log: this.log });
+  }
+
+  /**
+   * Returns a function that tells why garbage collection leaves a client of a bucket to another server. Without a reason
+   * of its own, only the machine that wrote to the client last collects its garbage.
+   */
+  private leftTo(
+    shared: SharedClients,
+  ): (client: string, isRound: boolean) => Promise<string | undefined> {
+    return async (client, isRound) => {
+      const owner = await this.nodes?.ownerOf(client);
+      if (owner !== undefined) return `${owner.host}:${owner.port} has a session of the client`;
+      const isLeft = isRound && (await shared.isBehind(client));
+      return isLeft ? 'another machine has written to the client' : undefined;
+    };
+  }
+
+  /** Rejects if backups cannot begin here: the bucket is away, or it does not take this server's lease. */
+  private async requireStore(shared: SharedClients): Promise<void> {
+    await shared.requireBucket();
+    if (this.nodes?.isRenewed === false) {
+      throw new TardisError('BUCKET_FAILED', 'the lease of this server could not be renewed');
+    }
   }
 
   private watched(): Watched {
     return {
       hasSession: (client) => this.byClient.has(client),
+      bringUpToDate: async (client) => {
+        if (!this.byClient.has(client)) await this.options.shared?.refresh(client);
+      },
+      lookAtStore: () => this.health.look(),
       figures: () => ({
         sessions: this.byClient.size,
         parkedSessions: [...this.byClient.values()].filter(({ isParked }) => isParked).length,
         connections: this.sessions.size,
+        storeAnswers: this.health.answers,
       }),
     };
   }
@@ -236,8 +293,10 @@ export class Daemon {
       if (this.byClient.get(client) === other) this.byClient.delete(client);
     }
     this.byClient.set(client, session);
+    this.nodes?.changed();
     void session.over.then(() => {
       if (this.byClient.get(client) === session) this.byClient.delete(client);
+      this.nodes?.changed();
       const { wantsPurge: isPurge, mayPurge } = session;
       const settled = this.gc.sessionEnded(client, { hasGrown: true, isPurge, mayPurge });
       this.watch?.sessionEnded(client, session.outcome);
@@ -280,4 +339,9 @@ async function openMetricsEndpoint(
   const metrics = await MetricsEndpoint.open(watch.metricsAddress);
   log.info({ port: metrics.port }, 'metrics are given out');
   return metrics;
+}
+
+/** Returns how small files of clients in a bucket come here before a login: less often than strangers may ask. */
+function fetchOf({ shared }: DaemonOptions): Pick<LoginOptions, 'fetch'> {
+  return shared === undefined ? {} : { fetch: (client) => shared.look(client) };
 }

@@ -31,6 +31,8 @@ export interface GcReason {
   readonly isPurge?: boolean;
   /** True if the account that requested the purge has the right to purge. */
   readonly mayPurge?: boolean;
+  /** True if all clients are processed, and nothing has happened to this one. */
+  readonly isRound?: boolean;
 }
 
 /** The result of garbage collection for a client; undefined if nothing was due. */
@@ -40,6 +42,8 @@ export type GcOutcome = { readonly done: GcResult } | { readonly failure: string
 interface Place {
   readonly baseDir: string;
   readonly catalogFile: string;
+  /** Returns why a client in a bucket is left to another server; undefined if it is not. */
+  readonly leftTo?: (client: string, isRound: boolean) => Promise<string | undefined>;
 }
 
 /** Delay after a session, so that a client that returns at once finds its store unlocked. */
@@ -79,8 +83,8 @@ export class GcScheduler {
     this.place = place;
     this.plan = plan;
     this.log = log;
-    this.repeat(plan?.intervalMs ?? 0, {});
-    this.repeat(plan?.purgeIntervalMs ?? 0, { isPurge: true });
+    this.repeat(plan?.intervalMs ?? 0, { isRound: true });
+    this.repeat(plan?.purgeIntervalMs ?? 0, { isPurge: true, isRound: true });
   }
 
   private repeat(intervalMs: number, reason: GcReason): void {
@@ -129,7 +133,7 @@ export class GcScheduler {
 
   /** Resolves when the queue is empty. */
   async settled(): Promise<void> {
-    await this.running;
+    while (this.running !== undefined) await this.running;
   }
 
   /** Interrupts running work, and starts nothing more. */
@@ -160,8 +164,13 @@ export class GcScheduler {
     const before = [this.queue.get(client), this.waiting.get(client)];
     this.waiting.delete(client);
     this.queue.set(client, before.reduce<GcReason>(both, reason));
-    this.running ??= this.work().finally(() => {
-      this.running = undefined;
+    this.running ??= this.runQueue();
+  }
+
+  private runQueue(): Promise<void> {
+    return this.work().finally(() => {
+      // A client may have been queued after the last look at the queue.
+      this.running = this.queue.size > 0 && !this.isStopped ? this.runQueue() : undefined;
     });
   }
 
@@ -185,7 +194,7 @@ export class GcScheduler {
       isOneSession: ___,
       ...rest
     } = this.plan!;
-    const { baseDir: store, catalogFile } = this.place;
+    const { baseDir: store, catalogFile, leftTo } = this.place;
     const work: GcWork = {
       ...rest,
       early: reason.hasGrown === true ? early : undefined,
@@ -194,6 +203,8 @@ export class GcScheduler {
       forgets: this.mayForget(client),
     };
     try {
+      const other = leftTo && (await leftTo(client, reason.isRound === true));
+      if (other !== undefined) return { failure: `${other}: the rest is done later` };
       const directory = openClientDirectory(this.system, { store, client, catalogFile });
       const done = await this.storage.collectGarbage(directory, work);
       this.tell(client, done);
@@ -250,6 +261,7 @@ function both(one: GcReason, other: GcReason | undefined): GcReason {
   const purges = [one, other].filter((reason) => reason?.isPurge === true);
   return {
     hasGrown: one.hasGrown === true || other?.hasGrown === true,
+    isRound: one.isRound === true && (other === undefined || other.isRound === true),
     isPurge: purges.length > 0,
     mayPurge: purges.length > 0 && purges.every((reason) => reason?.mayPurge === true),
   };

@@ -16,6 +16,7 @@ export {
   readOnlyHandlers,
   wholeMessage,
 } from './queries/read-only.js';
+export type { SharedClients } from './shared-clients.js';
 export { PROFILES_DIRECTORY } from './session-profile.js';
 export type { GcResult, GcWork } from './storage/gc-work.js';
 export {

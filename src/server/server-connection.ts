@@ -29,6 +29,7 @@ import { isReadingQuestion } from './queries/read-only.js';
 import { purposeOf, requireNewest, requireRight, type Rights, rightsOf } from './session-rights.js';
 import type { SessionServices } from './session-services.js';
 import { toldSpace } from './limits/quotas.js';
+import { bringUpToDate, sendElsewhere, toldToClient } from './shared-clients.js';
 import { SOFTWARE } from './software.js';
 
 /** Errors of a connection after which its client may return. */
@@ -266,11 +267,13 @@ export class ServerConnection {
         `${why}; the client has none: \`sonic setpass\` on the machine of the store`,
       );
     }
+    await bringUpToDate(this.services, client, purpose);
     const directory = openClientDirectory(system, { store: baseDir, client, catalogFile });
     requireNewest(system, loginDirectory(directory.path, account), proven);
     this.isProven = isProven;
     const rights = rightsOf(system, directory.path, account);
     requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
+    if (await sendElsewhere(this.services, this.connection, { client, purpose }, proof)) return;
     if (ticket.length > 0) {
       if (this.isOver) return;
       this.session = this.resumed(hello);
@@ -387,6 +390,6 @@ export class ServerConnection {
     }
     // Discards everything after the last checkpoint, since the message may have been applied in part.
     if (!this.isUnprovenReturn) void this.session?.abandon();
-    this.connection.fail(failure);
+    this.connection.fail(this.services.shared === undefined ? failure : toldToClient(failure));
   }
 }

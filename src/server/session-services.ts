@@ -2,6 +2,8 @@
 import type { System } from '../system/index.js';
 import type { ClientSession, ClientSessionServices } from './client-session.js';
 import type { LoginService } from './login/login.js';
+import type { Nodes } from './nodes.js';
+import type { SharedClients } from './shared-clients.js';
 
 export interface SessionServices extends ClientSessionServices {
   readonly system: System;
@@ -15,6 +17,10 @@ export interface SessionServices extends ClientSessionServices {
   readonly single: boolean;
   /** True to log every refusal with its stack trace, not only bugs. */
   readonly logExceptions?: boolean;
+  /** Given if the store is a bucket that others use too. */
+  readonly shared?: SharedClients | undefined;
+  /** The other servers of the bucket; undefined if there are none. */
+  readonly nodes?: Nodes | undefined;
   /** Makes room for this session: ends a dead or parked one of the same client, or throws CLIENT_BUSY. */
   claim(session: ClientSession): Promise<void>;
   /** The backup session of a client, if it has one. */

@@ -45,7 +45,16 @@ export {
 export { JoinedReads } from './log/joined-reads.js';
 export { readClientNote, writeClientNote } from './log/client-notes.js';
 export { clientsIn, fetchClient, publishKeys, requireClientList } from './log/client-object.js';
-export { closeSharedStores, shareStore } from './log/shared-stores.js';
+export { DECOY_OBJECT } from './log/names.js';
+export { closeSharedStores, sharedStore, shareStore } from './log/shared-stores.js';
+export {
+  type Lease,
+  LEASE_MS,
+  liveLeases,
+  removeLease,
+  writeLease,
+} from './log/leases.js';
+export { requireAnswer, sharedObject } from './log/shared-object.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {
   isTokenAccount,

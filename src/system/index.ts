@@ -47,6 +47,8 @@ export {
   hostInUrl,
   isHost,
   isLoopback,
+  singleAddresses,
+  type TcpPlace,
   tlsFault,
 } from './network.js';
 export { packageRoot, programVersion } from './package-root.js';

@@ -3,7 +3,26 @@ import net from 'node:net';
 
 export type Address =
   | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+  | {
+      readonly kind: 'tcp';
+      readonly host: string;
+      readonly port: number;
+      /** Other servers of the store, which are tried in this order if this one cannot be reached. */
+      readonly others?: readonly TcpPlace[];
+    };
+
+/** A host and a port. */
+export interface TcpPlace {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Returns the addresses of one server each that an address stands for, in their order. */
+export function singleAddresses(address: Address): Address[] {
+  if (address.kind === 'unix' || address.others === undefined) return [address];
+  const { host, port, others } = address;
+  return [{ host, port }, ...others].map((place) => ({ kind: 'tcp', ...place }));
+}
 
 export interface Network {
   connect(address: Address): net.Socket;

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
-import type { Found, Settings } from '../config/index.js';
+import { type Found, isBucket, type Settings } from '../config/index.js';
 import {
   Daemon,
   type DaemonOptions,
@@ -11,7 +11,7 @@ import {
   type SideWorkFailed,
   ThreadStorageHost,
 } from '../server/index.js';
-import { checkStore } from '../store/index.js';
+import { checkStore, closeSharedStores } from '../store/index.js';
 import {
   type Address,
   isLoopback,
@@ -23,7 +23,7 @@ import { isInBackground, reportToStarter } from './shared/background.js';
 import { goToBackground } from './tardisd/background.js';
 import { daemonOptions, listenAddress, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
-import { makeStoreDirectory } from './tardisd/served-store.js';
+import { makeStoreDirectory, type ServedBucket } from './tardisd/served-store.js';
 import { printReady } from './tardisd/server-ready.js';
 import { endingSignals } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
@@ -34,6 +34,9 @@ import type { Remote } from './tardisremote/start-remote.js';
 const PARENT_FD = 3;
 /** With this many processors, none is idle during a local backup. */
 const FEW_PROCESSORS = 2;
+
+/** The options of the daemon, and what its HTTP interface needs of a bucket. */
+type ServingOptions = DaemonOptions & Pick<Partial<ServedBucket>, 'shared'>;
 
 const command = toolCommand({
   tool: 'tardisd',
@@ -57,10 +60,9 @@ async function start(
   }
 }
 
-async function serve(
-  settings: Settings<'tardisd'>,
-  found: ReadonlyMap<string, Found>,
-): Promise<void> {
+async function serve(given: Settings<'tardisd'>, found: ReadonlyMap<string, Found>): Promise<void> {
+  let settings = given;
+  let served: ServedBucket | undefined;
   process.umask(settings.umask);
   const address = listenAddress(settings);
   const log = await openLog(settings);
@@ -70,14 +72,23 @@ async function serve(
     const { localSocket } = settings;
     const certificate = localSocket === undefined ? await certificateOf(settings) : undefined; // may be readable by root only
     const system = nodeSystem(settings.umask);
-    const isStoreNew = await makeStoreDirectory(system, settings);
+    const hasBucket = isBucket(found.get('database'));
+    const isStoreNew = !hasBucket && (await makeStoreDirectory(system, settings));
     becomeUser(settings);
+    if (hasBucket) {
+      const { serveBucket } = await import('./tardisd/served-bucket.js'); // most stores are directories
+      served = await serveBucket(system, settings, found, log);
+      settings = { ...settings, database: served.database }; // its cache is that user's
+    }
     if (isStoreNew)
       log.info({ store: storePath(settings) }, 'the directory of the store was created');
     warnOfOpenDoors(settings, address, log);
     const options = { ...daemonOptions(settings, found), address, certificate };
-    await serveUntilStopped(system, settings, { options, log, isStoreNew });
+    const { shared } = served ?? {};
+    await serveUntilStopped(system, settings, { options: { ...options, shared }, log, isStoreNew });
   } finally {
+    await served?.close();
+    await closeSharedStores();
     pidFile?.remove();
   }
 }
@@ -89,7 +100,7 @@ async function serveUntilStopped(
     options,
     log,
     isStoreNew,
-  }: { readonly options: DaemonOptions; readonly log: Logger; readonly isStoreNew: boolean },
+  }: { readonly options: ServingOptions; readonly log: Logger; readonly isStoreNew: boolean },
 ): Promise<void> {
   const { baseDir, allowCreate } = options;
   // If only one session is served, its client gets the error instead.
@@ -143,7 +154,7 @@ async function serveUntilStopped(
 async function serveBeside(
   system: System,
   settings: Settings<'tardisd'>,
-  { address, certificate }: Pick<DaemonOptions, 'address' | 'certificate'>,
+  { address, certificate, shared: following }: ServingOptions,
   log: Logger,
 ): Promise<Remote | undefined> {
   if (!settings.remote || settings.single || address.kind === 'unix') return undefined;
@@ -152,7 +163,7 @@ async function serveBeside(
   const { startRemote } = await import('./tardisremote/start-remote.js'); // most servers need no HTTP
   const host = address.host === '' ? '::' : address.host;
   const remote = await startRemote(system, {
-    source: { store: storePath(settings), catalogFile, onlyClient },
+    source: { store: storePath(settings), catalogFile, onlyClient, following },
     compress,
     allowsCache,
     trustedProxies,

@@ -36,6 +36,8 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TIMED_OUT',
   'SERVER_UNREACHABLE',
   'SERVER_STOPPING',
+  'STORE_AWAY',
+  'CLIENT_ELSEWHERE',
   'CLIENT_BUSY',
   'TOO_MANY_ATTEMPTS',
 ]);
@@ -45,6 +47,7 @@ const PASSING_AT_FIRST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CONNECTION_LOST',
   'TIMED_OUT',
   'SERVER_STOPPING',
+  'CLIENT_ELSEWHERE',
 ]);
 /** Temporary causes of SERVER_UNREACHABLE: a server that is starting, a network that is coming up. */
 const PASSING_CAUSES: ReadonlySet<unknown> = new Set([

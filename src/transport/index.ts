@@ -12,7 +12,7 @@ export * from './questions.js';
 export * from './reading-messages.js';
 export * from './report-messages.js';
 export type { ClientLine, WebPlace } from './https-connection.js';
-export { channelOf, connect, connectHttps, listen } from './open.js';
+export { channelOf, connect, connectAny, connectHttps, listen } from './open.js';
 export { RateLimit } from './rate-limit.js';
 export { Reconnecting } from './reconnecting.js';
 export type { Certificate, Listener, ListenOptions, TlsOptions } from './sockets.js';

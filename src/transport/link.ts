@@ -7,6 +7,8 @@ const MIN_PING_MS = 30;
 export interface LinkOptions {
   readonly pingMs: number;
   readonly timeoutMs: number;
+  /** Longest time for making a connection; by default 30 s, or `timeoutMs` if that is shorter. */
+  readonly connectMs?: number;
   readonly compressHeads: boolean;
 }
 

@@ -287,6 +287,14 @@ export const MESSAGES = {
     },
     { beforeLogin: true },
   ),
+  /** The answer to a login, in place of the welcome, if another server of the store has a session of the client. */
+  elsewhere: ofConnection(
+    'to-client',
+    102,
+    KIB,
+    { protocol: 'uint', host: 'text', port: 'uint', proof: 'bytes' },
+    { beforeLogin: true },
+  ),
   setKeys: ofBackup(98, 'keys', 68 * KIB, { keys: 'bytes' }, { answer: 'keysSet' }),
   keysSet: toBackup(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,

@@ -1,6 +1,11 @@
 /** Loads the code of sockets when they are first used: a command that reads a store on this machine needs none. */
+import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
+import { type Address, singleAddresses, type System } from '../system/index.js';
+import type { Connection } from './connection.js';
 import type * as https from './https-connection.js';
+import type { LinkOptions } from './link.js';
 import type * as sockets from './sockets.js';
+import type { TlsOptions } from './sockets.js';
 
 /** Listens until closed, by `listen` of sockets.ts. */
 export async function listen(
@@ -10,12 +15,36 @@ export async function listen(
   return listenNow(...args);
 }
 
-/** Connects, by `connect` of sockets.ts. */
-export async function connect(
-  ...args: Parameters<typeof sockets.connect>
-): ReturnType<typeof sockets.connect> {
+/** Longest time for one of several servers to answer. */
+const ONE_OF_SEVERAL_MS = 5000;
+/** Errors of a server that cannot be reached; the next one may be. */
+const UNREACHED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['SERVER_UNREACHABLE', 'TIMED_OUT']);
+
+/** Connects, by `connect` of sockets.ts, to the first server of an address that can be reached. */
+export async function connect(...args: Parameters<typeof sockets.connect>): Promise<Connection> {
+  const [system, address, ...how] = args;
+  return (await connectAny(system, singleAddresses(address), ...how)).connection;
+}
+
+/** Connects to the first of several servers that can be reached, and returns its address. Throws the last one's error. */
+export async function connectAny(
+  system: System,
+  addresses: readonly Address[],
+  link: LinkOptions,
+  tls?: TlsOptions,
+): Promise<{ readonly connection: Connection; readonly address: Address }> {
   const { connect: connectNow } = await import('./sockets.js');
-  return connectNow(...args);
+  const hurried = { ...link, connectMs: ONE_OF_SEVERAL_MS };
+  for (const [index, address] of addresses.entries()) {
+    try {
+      const isAlone = addresses.length === 1;
+      const connection = await connectNow(system, address, isAlone ? link : hurried, tls);
+      return { connection, address };
+    } catch (error) {
+      if (index === addresses.length - 1 || !UNREACHED.has(asTardisError(error).code)) throw error;
+    }
+  }
+  throw new TardisError('INTERNAL', 'there is no server to connect to');
 }
 
 /** Connects to an HTTP interface, by `connectHttps` of https-connection.ts. */

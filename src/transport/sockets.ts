@@ -246,7 +246,7 @@ export function connect(
   });
   return new Promise((resolve, reject) => {
     // ws's own handshakeTimeout has no effect on a connection that is made by `createConnection`.
-    const patienceMs = Math.min(CONNECT_TIMEOUT_MS, link.timeoutMs);
+    const patienceMs = Math.min(link.connectMs ?? CONNECT_TIMEOUT_MS, link.timeoutMs);
     const timer = setTimeout(() => {
       const where = describeAddress(address);
       const text = `no answer from ${where} in ${patienceMs / 1000} s`;

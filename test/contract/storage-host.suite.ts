@@ -405,7 +405,7 @@ function questionsSuite(lab: Lab): void {
     t.is((await host.measure(directory, false)).files, 0);
     const standing = await host.standing(directory, true);
     t.like(standing, { completeSets: 1, newest: { set: 1 } });
-    t.true(standing.figures!.storedBytes > 0);
+    t.true(standing.figures!.storedBytes! > 0);
     t.is((await host.standing(directory, false)).figures, undefined);
     await session.handle.end();
   });

@@ -1,8 +1,11 @@
 /** A store in a bucket of a real gateway, if this machine has one. */
+import fs from 'node:fs';
 import test from 'ava';
 import { BucketLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { scratch } from '../helpers/tree.js';
+import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { pause } from '../helpers/commands.js';
+import { noise, scratch } from '../helpers/tree.js';
 import { type Gateway, startGateway, whyNoGateway } from '../support/radosgw.js';
 
 const why = whyNoGateway();
@@ -37,4 +40,40 @@ test('machines share a store in a bucket of a real gateway', async (t) => {
   await lab.backUp('two');
   t.deepEqual(await lab.restored('three'), []);
   t.is((await lab.run('three', 'sonic', ['check', '--read-data'])).status, 0);
+});
+
+test('servers on one bucket of a real gateway take over from each other', async (t) => {
+  if (gateway === undefined) {
+    t.log(`left out: no real gateway (${why})`);
+    t.pass();
+    return;
+  }
+  const lab = new BucketLab(scratch(t), gateway.url);
+  lab.grow();
+  const small = ['--config', lab.at('small.cfg')];
+  fs.writeFileSync(small[1]!, '[Pipeline]\nCheckpointSize = 1M\n');
+  const two = await startNode(t, lab, 'node-two', small);
+  const me = new FarClient(lab, 'far');
+  await me.succeed(two.clientArgs, 'tardis', ['--create', lab.source]);
+  for (const [round, signal] of (['SIGKILL', 'SIGSTOP'] as const).entries()) {
+    const one = await startNode(t, lab, `node-one-${round}`, small);
+    for (let file = 0; file < 100; file += 1) {
+      fs.writeFileSync(`${lab.source}/much-${file}`, noise(1000 * round + file, 400_000));
+    }
+    const to = ['--server', `127.0.0.1:${one.port},127.0.0.1:${two.port}`, '--insecure-tcp'];
+    const running = me.start(to, ['--timeout', '3', '--reconnect', '90', lab.source]);
+    await one.running.until('session', () => one.running.stderr.includes('"session begins"'));
+    await pause(500);
+    const wasRunning = !running.hasEnded;
+    one.running.signalGroup(signal);
+    const { status, stderr } = await running.ended;
+    t.is(status, 0, stderr);
+    t.true(wasRunning, 'the backup was struck');
+    one.running.signalGroup('SIGCONT');
+    await one.stop();
+    t.deepEqual(await me.restored(two.clientArgs), [], signal);
+    const complete = (await me.sets(two.clientArgs)).filter(({ state }) => state === 'complete');
+    t.is(complete.length, round + 2, signal);
+  }
+  await me.succeed(two.clientArgs, 'sonic', ['check', '--read-data']);
 });

@@ -28,6 +28,7 @@ import {
   InlineStorageHost,
   type StorageHost,
   type StorageOptions,
+  type SharedClients,
 } from '../../src/server/index.js';
 import { Codec, openClientDirectory } from '../../src/store/index.js';
 import { type Address, type NativeCalls, nodeSystem, type System } from '../../src/system/index.js';
@@ -120,6 +121,8 @@ export interface InlineServer {
   readonly timeoutMs?: number;
   readonly parkMs?: number;
   readonly maxParked?: number;
+  /** As over a bucket. */
+  readonly shared?: SharedClients;
 }
 
 /** Observes the messages from a server to its storage, and observes or changes the answers. */
@@ -169,6 +172,7 @@ export function startInline(
     {
       address: { kind: 'tcp', host: '127.0.0.1', port: options.port ?? 0 },
       certificate: options.certificate,
+      shared: options.shared,
       baseDir: store,
       catalogFile: 'tardis.db',
       allowCreate: true,

@@ -1,6 +1,7 @@
 /** A login through a `tardisd` whose password changes between challenge and proof. */
 import path from 'node:path';
 import test from 'ava';
+import type { SharedClients } from '../../src/server/index.js';
 import { asTardisError } from '../../src/errors/index.js';
 import { openRemoteHistory } from '../../src/history/remote/index.js';
 import { removeAccount } from '../../src/store/index.js';
@@ -40,4 +41,40 @@ test('a login counts for the key record that it began with only', async (t) => {
   // The client would refuse the new keys with the same code, but in other words.
   const refused = await t.throwsAsync(changed, { message: /the password was changed/ });
   t.is(asTardisError(refused).code, 'LOGIN_FAILED');
+});
+
+test('a password that was changed at another server counts from the next login on', async (t) => {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const tree = path.join(home, 'tree');
+  makeTree(tree, [file('one', 'first')]);
+  const system = inlineSystem();
+  const password = { password: PASSWORD };
+  await backupInline(system, place, [tree], { create: true, ...password });
+  await giveAccount(place, 'bob', ['list', 'read']);
+  const asked: string[] = [];
+  const shared: SharedClients = {
+    look: async () => undefined,
+    fetchNow: async () => void asked.push('fetch'),
+    refresh: async () => {
+      asked.push('refresh');
+      await removeAccount(system, path.join(place.store, 'me'), 'bob');
+      await giveAccount(place, 'bob', ['list', 'read']);
+    },
+    requireBucket: async () => undefined,
+    isBehind: async () => false,
+  };
+  await backupInline(system, place, [tree], { ...password, shared });
+  t.deepEqual(asked.splice(0), ['fetch']);
+  const daemon = await startInline(system, place.store, { shared });
+  t.teardown(() => daemon.stop());
+  const ask = async (): Promise<Buffer> => Buffer.from(PASSWORD);
+  const opening = openRemoteHistory(system, {
+    address: daemon.address,
+    client: 'me',
+    credentials: { password: undefined, account: 'bob', ask },
+  });
+  const refused = await t.throwsAsync(opening, { message: /the password was changed/ });
+  t.is(asTardisError(refused).code, 'LOGIN_FAILED');
+  t.deepEqual(asked, ['refresh']);
 });

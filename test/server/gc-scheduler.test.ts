@@ -30,6 +30,21 @@ const NOTHING_DONE: GcResult = {
   isClockInDoubt: false,
 };
 
+const PLAN: GcPlan = {
+  limits: SMALL_STORE.store,
+  graceMs: 0,
+  skipFile: '.tardis-skip',
+  leastFreeBytes: 0,
+  intervalMs: 0,
+  early: undefined,
+  wasteRatio: 0.5,
+  isThorough: false,
+  purge: { rules: undefined, leastAgeMs: 0 },
+  isOneSession: false,
+  purgeIntervalMs: 0,
+};
+const log = pino({ level: 'silent' });
+
 test('a purge that is requested while another run is under way gets the result of its own run', async (t) => {
   const system = inlineSystem();
   const store = path.join(scratchInMemory(t), 'store');
@@ -42,20 +57,7 @@ test('a purge that is requested while another run is under way gets the result o
       runs.push({ work, end: () => resolve({ ...NOTHING_DONE, purged }) });
     });
   const place = { baseDir: store, catalogFile: 'tardis.db' };
-  const plan: GcPlan = {
-    limits: SMALL_STORE.store,
-    graceMs: 0,
-    skipFile: '.tardis-skip',
-    leastFreeBytes: 0,
-    intervalMs: 0,
-    early: undefined,
-    wasteRatio: 0.5,
-    isThorough: false,
-    purge: { rules: undefined, leastAgeMs: 0 },
-    isOneSession: false,
-    purgeIntervalMs: 0,
-  };
-  const upkeep = new GcScheduler(system, storage, { place, plan, log: pino({ level: 'silent' }) });
+  const upkeep = new GcScheduler(system, storage, { place, plan: PLAN, log });
   const first = upkeep.sessionEnded('me', { isPurge: true, mayPurge: true });
   t.is(runs.length, 1);
   const second = upkeep.sessionEnded('me', { isPurge: true });
@@ -68,4 +70,33 @@ test('a purge that is requested while another run is under way gets the result o
   runs[1]!.end();
   t.like(await second, { done: { purged: [3] } });
   await upkeep.stop();
+});
+
+test('a client of a bucket that another server has is left to it', async (t) => {
+  const system = inlineSystem();
+  const store = path.join(scratchInMemory(t), 'store');
+  for (const client of ['theirs', 'older', 'ours'])
+    await createClientDirectory(system, { store, client });
+  const done: string[] = [];
+  const storage = new InlineStorageHost(system);
+  storage.collectGarbage = async ({ client }) => {
+    done.push(client);
+    return NOTHING_DONE;
+  };
+  const leftTo = async (client: string, isRound: boolean): Promise<string | undefined> => {
+    if (client === 'theirs') return 'another server has it';
+    return client === 'older' && isRound ? 'another machine has written to it' : undefined;
+  };
+  const place = { baseDir: store, catalogFile: 'tardis.db', leftTo };
+  const plan = { ...PLAN, purgeIntervalMs: 20 };
+  const upkeep = new GcScheduler(system, storage, { place, plan, log });
+  const purge = { isPurge: true };
+  t.like(await upkeep.sessionEnded('theirs', purge), {
+    failure: 'another server has it: the rest is done later',
+  });
+  t.like(await upkeep.sessionEnded('older', purge), { done: { isDone: true } });
+  while (!done.includes('ours')) await new Promise((resolve) => setTimeout(resolve, 5));
+  await upkeep.stop();
+  t.false(done.includes('theirs'));
+  t.is(done.filter((client) => client === 'older').length, 1);
 });

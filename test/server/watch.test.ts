@@ -55,7 +55,14 @@ function observatory(t: ExecutionContext) {
       },
       watched: {
         hasSession: (client) => busy.has(client),
-        figures: () => ({ sessions: busy.size, parkedSessions: 0, connections: 3 }),
+        figures: () => ({
+          sessions: busy.size,
+          parkedSessions: 0,
+          connections: 3,
+          storeAnswers: undefined,
+        }),
+        bringUpToDate: async () => undefined,
+        lookAtStore: async () => undefined,
       },
       log: pino({ level: 'silent' }),
     });

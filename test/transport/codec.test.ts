@@ -328,11 +328,11 @@ test('the table gives each message a number, a bound and a right of its own', (t
     const isAnswer =
       (number >= 64 && number <= 95) ||
       (number >= 128 && number % 2 === 1) ||
-      ['loginChallenge', 'tokenTaken', 'keysSet', 'basis', 'signature'].includes(name);
+      ['loginChallenge', 'tokenTaken', 'elsewhere', 'keysSet', 'basis', 'signature'].includes(name);
     t.is(direction === 'to-client', isAnswer, name);
     t.true(maxBytes <= 16 << 20, name);
     const logins = ['loginChallenge', 'loginProof', 'loginToken', 'tokenTaken'];
-    const early = ['hello', 'welcome', 'error', ...logins];
+    const early = ['hello', 'welcome', 'elsewhere', 'error', ...logins];
     t.is(beforeLogin, early.includes(name), name);
     const needsRight = direction === 'to-server' && !beforeLogin && name !== 'acknowledge';
     if (needsRight) t.not(right, undefined, name);

@@ -99,6 +99,7 @@ export class CatalogCheck {
     if (doubtful.length > 0) {
       this.checked.onFinding({ finding: 'doubtful', sets: doubtful.map(({ set }) => set) });
     }
+    if (this.checked.directory.bucket !== undefined) return; // others may have committed since: it is a cache
     const seen = { point: state.readCommitPoint(), sequence: state.readCounters().sequence };
     const { catalogPath } = this.checked.directory;
     const commits = await commitsBehind(this.checked.system, catalogPath, files, seen);

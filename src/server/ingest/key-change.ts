@@ -61,8 +61,9 @@ export async function changeKeys(
   }
   const added = { number: next.number, bytes: next.bytes };
   if (bucket !== undefined) {
-    if (before?.isEncrypting !== true || !next.hasKeys) {
-      const what = 'only a client that encrypts changes its keys, and it keeps them there';
+    if (before === undefined || !next.hasKeys) {
+      const what =
+        'a client without a password gets none, and keys stay there: create a client with a password';
       throw configInvalid(`${bucket.shown} is a bucket: ${what}`);
     }
     await publishKeys(system, { bucket, client }, added);

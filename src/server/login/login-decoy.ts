@@ -7,7 +7,14 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import { type KeyRecord, parseKeyRecord, STRETCH, stretchOf } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
-import { addKeys, dropKeys, newestKeys } from '../../store/index.js';
+import {
+  addKeys,
+  bucketAt,
+  DECOY_OBJECT,
+  dropKeys,
+  newestKeys,
+  sharedObject,
+} from '../../store/index.js';
 import { guardDirectory, requireNoLink, type System } from '../../system/index.js';
 
 /** Directory of the decoy in the store; no client's name begins with a dot. */
@@ -27,7 +34,7 @@ export interface Decoy {
 
 /**
  * Returns the decoy stored in a directory. Stores `fresh` if there is none, and returns `fresh` if it cannot be
- * stored.
+ * stored. All servers of a bucket have the decoy in it: two decoys would give an unknown name two salts.
  */
 export async function keepDecoy(
   system: System,
@@ -40,15 +47,37 @@ export async function keepDecoy(
     guardDirectory(directory, path.dirname(directory));
     if (system.files.status(directory) === undefined) system.files.makeDirectory(directory);
     const kept = newestKeys(system, directory);
-    if (kept !== undefined && !isKeyRecord(kept.bytes)) dropKeys(system, directory);
+    const agreed = await agreedBytes(system, directory, fresh, log);
+    const isOther = agreed !== undefined && kept?.bytes.equals(agreed) !== true;
+    if (kept !== undefined && (isOther || !isKeyRecord(kept.bytes))) dropKeys(system, directory);
     if (newestKeys(system, directory) === undefined) {
-      await addKeys(system, directory, { number: 1, bytes: fresh.bytes });
+      await addKeys(system, directory, { number: 1, bytes: agreed ?? fresh.bytes });
     }
     return { record: parseKeyRecord(newestKeys(system, directory)!.bytes), directory };
   } catch (error) {
     log.warn({ err: error }, 'the decoy of logins cannot be kept in the store');
     return { record: fresh, directory: undefined };
   }
+}
+
+/** Returns the decoy of the bucket that a directory belongs to; undefined without a bucket, or if it has no sound one. */
+async function agreedBytes(
+  system: System,
+  directory: string,
+  fresh: KeyRecord,
+  log: Pick<Logger, 'warn'>,
+): Promise<Buffer | undefined> {
+  const bucket = bucketAt(path.dirname(directory));
+  if (bucket === undefined) return undefined;
+  try {
+    const bytes = await sharedObject(system, bucket, DECOY_OBJECT, Buffer.from(fresh.bytes));
+    if (isKeyRecord(bytes)) return bytes;
+    log.warn({ object: DECOY_OBJECT }, 'the decoy of logins in the bucket is damaged');
+  } catch (error) {
+    const { code, message } = asTardisError(error); // a key that only reads may not create it
+    log.warn({ code, reason: message }, 'the decoy of logins is not shared with other servers');
+  }
+  return undefined;
 }
 
 /** Returns the decoy for one name. Its verifier never leaves the server, so it serves as the secret key. */

@@ -1,4 +1,4 @@
-/** HTTP endpoint for collectors of metrics: serves GET /metrics and nothing else. */
+/** HTTP endpoint for collectors of metrics and load balancers: serves GET /metrics and GET /health. */
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,6 +8,7 @@ import { loadHttp } from '../../system/index.js';
 const MAX_CONNECTIONS = 32;
 const MAX_HEAD_BYTES = 8 << 10;
 const REQUEST_TIMEOUT_MS = 10_000;
+const PLAIN = { 'content-type': 'text/plain', 'cache-control': 'no-store' } as const;
 const OPEN_METRICS = 'application/openmetrics-text';
 
 export interface EndpointAddress {
@@ -16,13 +17,23 @@ export interface EndpointAddress {
   readonly port: number;
 }
 
+/** The answers of an endpoint. */
+export interface Told {
+  /** Returns the metrics. */
+  metrics(): string;
+  /** Returns the code of the error that prevents new backups; undefined if there is none. Never rejects. */
+  health(): Promise<string | undefined>;
+}
+
+const NOTHING: Told = { metrics: () => '# EOF\n', health: async () => 'SERVER_STARTING' };
+
 export class MetricsEndpoint {
-  private text: () => string = () => '# EOF\n';
+  private told = NOTHING;
   private readonly server: Server;
 
   private constructor(server: Server) {
     this.server = server;
-    server.on('request', (request, response) => this.answer(request, response));
+    server.on('request', (request, response) => void this.answer(request, response));
   }
 
   /** Listens until closed. Throws LISTEN_FAILED. */
@@ -50,9 +61,9 @@ export class MetricsEndpoint {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** Sets the function that returns the text to serve. */
-  tell(text: () => string): void {
-    this.text = text;
+  /** Sets what is served. */
+  tell(told: Told): void {
+    this.told = told;
   }
 
   async close(): Promise<void> {
@@ -61,17 +72,23 @@ export class MetricsEndpoint {
     await closed;
   }
 
-  private answer(request: IncomingMessage, response: ServerResponse): void {
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.resume();
     const path = (request.url ?? '').split('?', 1)[0];
     const isRead = request.method === 'GET' || request.method === 'HEAD';
-    if (path !== '/metrics' || !isRead) {
-      response.writeHead(isRead ? 404 : 405, { 'content-type': 'text/plain' });
-      response.end(isRead ? 'look at /metrics\n' : 'only GET\n');
+    if ((path !== '/metrics' && path !== '/health') || !isRead) {
+      response.writeHead(isRead ? 404 : 405, PLAIN);
+      response.end(isRead ? 'look at /metrics or /health\n' : 'only GET\n');
+      return;
+    }
+    const failure = await this.told.health(); // the metrics have it, too
+    if (path === '/health') {
+      response.writeHead(failure === undefined ? 200 : 503, PLAIN);
+      response.end(failure === undefined ? 'ok\n' : `${failure}\n`);
       return;
     }
     const wantsNew = request.headers.accept?.includes(OPEN_METRICS) === true;
     const type = wantsNew ? `${OPEN_METRICS}; version=1.0.0` : 'text/plain; version=0.0.4';
-    response.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(this.text());
+    response.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(this.told.metrics());
   }
 }

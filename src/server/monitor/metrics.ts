@@ -29,6 +29,8 @@ export interface ServerFigures {
   /** Time at which clients were last examined; undefined if they were not examined yet. */
   readonly lookedAtMs: number | undefined;
   readonly freeBytes: number | undefined;
+  /** True if the bucket of the store answered; undefined for a store in a directory. */
+  readonly storeAnswers: boolean | undefined;
 }
 
 const seconds = (ms: number | undefined): number | undefined =>
@@ -46,7 +48,7 @@ function serverGauges(server: ServerFigures, clients: number): Gauge[] {
     samples: [{ value }],
     ...(unit === undefined ? {} : { unit }),
   });
-  const { startedAtMs, lookedAtMs } = server;
+  const { startedAtMs, lookedAtMs, storeAnswers } = server;
   return [
     one(
       'server_start_time_seconds',
@@ -65,6 +67,11 @@ function serverGauges(server: ServerFigures, clients: number): Gauge[] {
       'Free space on the file system of the store.',
       server.freeBytes,
       'bytes',
+    ),
+    one(
+      'store_answers',
+      '1 if the bucket of the store answered last time.',
+      storeAnswers === undefined ? undefined : Number(storeAnswers),
     ),
     one('sessions', 'Running backups.', server.sessions),
     one('parked_sessions', 'Backups that wait for a lost connection.', server.parkedSessions),

@@ -37,7 +37,11 @@ export type SessionOutcome = 'none' | 'complete' | 'failed';
 /** The state that the server provides for monitoring. */
 export interface Watched {
   hasSession(client: string): boolean;
-  figures(): Pick<ServerFigures, 'sessions' | 'parkedSessions' | 'connections'>;
+  figures(): Pick<ServerFigures, 'sessions' | 'parkedSessions' | 'connections' | 'storeAnswers'>;
+  /** Brings a client of a bucket up to date, which another server may have served. Throws errors of a bucket. */
+  bringUpToDate(client: string): Promise<void>;
+  /** Looks whether the store can be used. Never rejects. */
+  lookAtStore(): Promise<unknown>;
 }
 
 interface Place {
@@ -155,6 +159,7 @@ export class Watch {
     this.isRoundWaiting = true;
     return this.inTurn(async () => {
       this.isRoundWaiting = false;
+      await this.watched.lookAtStore();
       const clients = this.listed();
       if (clients === undefined) return;
       for (const client of clients) {
@@ -210,6 +215,7 @@ export class Watch {
     const isOld = before?.store === undefined || nowMs - before.measuredAtMs >= MEASURE_AGAIN_MS;
     const withFigures = isMeasured && (isChanged || isOld);
     try {
+      await this.watched.bringUpToDate(client);
       const { baseDir: store, catalogFile } = this.place;
       const directory = openClientDirectory(this.system, { store, client, catalogFile });
       const standing = await this.storage.standing(directory, withFigures);

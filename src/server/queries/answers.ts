@@ -13,6 +13,7 @@ import { forgetHandlers, type PurgeRights, setHandlers } from './change-handlers
 import { ReaderDeltas } from './delta-maker.js';
 import { deltaReaders } from './history-handlers.js';
 import { answerWith, readOnlyHandlers, wholeMessage } from './read-only.js';
+import { followHere, regularLook } from './shared-reading.js';
 
 export class Answers {
   private readonly handlers: Handlers;
@@ -32,13 +33,21 @@ export class Answers {
   ): Answers {
     // Access to this client was checked by the session, so the history is shown whole. No reading transaction stays
     // open, since a backup of the client may begin in this very thread.
+    followHere(system, directory);
     const history = openHistoryIn(system, directory, new Access(undefined), 0);
     const backend = mediumOf(system, directory).records();
     const deltas = new ReaderDeltas(system, history, backend);
     const jobs = new BackgroundJobs(directory, limits);
     const store = { system, directory, limits: limits.limits, rights };
+    // A pack of a bucket may be elsewhere by now; the history then learns where.
+    const objects = directory.bucket === undefined ? backend : history.objects();
+    const look = regularLook(system, directory);
     const handlers: Handlers = {
-      ...readOnlyHandlers(history, backend, () => overviewBeside(system, directory)),
+      ...readOnlyHandlers(history, objects, () => overviewBeside(system, directory)),
+      readSets: async () => {
+        await look();
+        return history.sets();
+      },
       ...deltaReaders(deltas),
       ...setHandlers(store),
       ...forgetHandlers(store, jobs),

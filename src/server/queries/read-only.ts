@@ -10,9 +10,10 @@ import {
   type Handlers,
   type History,
 } from '../../history/index.js';
-import { TardisError, toWire } from '../../errors/index.js';
+import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { type EncodedMessage, encodeMessage, type QuestionName } from '../../transport/index.js';
+import { withoutBucket } from '../shared-clients.js';
 import { entryReaders, objectReader, reportReaders, setReaders } from './history-handlers.js';
 
 /** Questions with these answers. */
@@ -73,7 +74,7 @@ export async function answerWith<N extends QuestionName>(
     const reply = handlers[name](asked.request);
     return await reply.then((value) => encodeReply(name, asked, value));
   } catch (error) {
-    const { code, message, context } = toWire(error);
+    const { code, message, context } = toWire(withoutBucket(asTardisError(error)));
     if (code === 'PROTOCOL_VIOLATION' || code === 'INTERNAL') throw error;
     const { number: question } = asked;
     return encodeMessage('questionFailed', { question, code, message, context: { ...context } });

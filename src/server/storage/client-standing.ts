@@ -16,7 +16,8 @@ export interface GoodSet {
 }
 
 export interface StoreFigures {
-  readonly storedBytes: number;
+  /** Undefined for a client in a bucket, whose packs are not here. */
+  readonly storedBytes: number | undefined;
   readonly damagedContents: number;
 }
 
@@ -45,8 +46,11 @@ export async function standingOf(
     ? await fromCatalog(system, directory.catalogPath, withFigures)
     : { newest: undefined, completeSets: 0, damagedContents: 0 };
   if (!withFigures) return { newest, completeSets, figures: undefined };
-  const { bytes } = await measureSpace(system, directory, false);
-  return { newest, completeSets, figures: { storedBytes: bytes, damagedContents } };
+  const storedBytes =
+    directory.bucket === undefined
+      ? (await measureSpace(system, directory, false)).bytes
+      : undefined;
+  return { newest, completeSets, figures: { storedBytes, damagedContents } };
 }
 
 async function fromCatalog(system: System, catalogPath: string, withDamage: boolean) {

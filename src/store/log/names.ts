@@ -24,8 +24,23 @@ export const CLIENTS_PREFIX = 'c/';
 const CLIENT_OBJECT = 'client.json';
 /** The generation of a client's log. */
 const GENERATION = 'g1';
+/** The key record that stands for unknown clients at each server of the store. */
+export const DECOY_OBJECT = 'login/decoy.key';
 export const LOG_PREFIX = 'log/';
 export const LOG_PACKS_PREFIX = 'packs/';
+
+/** Below it, each server has its lease. */
+export const LEASES_PREFIX = 'nodes/';
+
+/** Returns the name of the lease of a server. */
+export function leaseObject(node: string): string {
+  return `${LEASES_PREFIX}${node}.json`;
+}
+
+/** Returns the server whose lease an object is; undefined for another object. */
+export function nodeOf(object: string): string | undefined {
+  return /^nodes\/([0-9a-f]{32})\.json$/.exec(object)?.[1];
+}
 
 /** Returns the name of the object that makes a client. */
 export function clientObject(client: string): string {

@@ -142,6 +142,12 @@ export class Following {
     await this.fetch(client, one);
   }
 
+  /** Brings the small files of a client here, for somebody who is logged in. Throws errors of a bucket. */
+  async fetchNow(client: string): Promise<void> {
+    checkClientName(client);
+    await this.fetch(client, this.of(client));
+  }
+
   /** Ends the thread. Calls that wait for it reject with INTERRUPTED. */
   async close(): Promise<void> {
     this.isClosed = true;
@@ -162,7 +168,7 @@ export class Following {
 
   private fetch(client: string, one: Followed): Promise<void> {
     const { system, access } = this.options;
-    one.fetching ??= fetchClient(system, access, client)
+    one.fetching ??= fetchClient(system, access, client, { isEven: true })
       .then(() => {
         one.fetchedMs = this.nowMs();
       })

@@ -1,4 +1,4 @@
-export { catchUp } from './catch-up.js';
+export { catchUp, isBehind } from './catch-up.js';
 export { CACHE_UMASK, Following } from './following.js';
 export { CatalogCopies, copyCatalog, listCopies } from './catalog-copies.js';
 export { StoreWriter, type StoreLimits } from './store-writer.js';

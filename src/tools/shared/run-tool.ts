@@ -115,7 +115,7 @@ async function withStore<T extends Tool>(
 }
 
 /** Commands that have no store, or enter it as another user. */
-const ENTERING: readonly Tool[] = ['sonic bucket', 'tardisremote'];
+const ENTERING: readonly Tool[] = ['sonic bucket', 'tardisd', 'tardisremote'];
 
 async function leaveBucket(): Promise<void> {
   const { closeSharedStores } = await import('../../store/index.js');

@@ -1,7 +1,7 @@
 /** Determines the address of a server, and the use of TLS. */
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { type Address, hostInUrl, isHost, isLoopback } from '../../system/index.js';
+import { type Address, hostInUrl, isHost, isLoopback, type TcpPlace } from '../../system/index.js';
 import type { Retry, TlsOptions } from '../../transport/index.js';
 
 export interface ServerSettings {
@@ -29,35 +29,87 @@ export function retryText({ reason, waitMs }: Retry): string {
 }
 
 /**
- * Returns a unix socket if the host is an absolute path; otherwise TLS, unless an option requests plain TCP.
- * `isProven` is true if a password will authenticate the server, so that its certificate need not be valid. Throws
- * CONFIG_INVALID, INSECURE_TCP_REFUSED.
+ * Returns a unix socket if the host is an absolute path; otherwise TLS, unless an option requests plain TCP. Several
+ * hosts, each with its port if it is another one, stand between commas. `isProven` is true if a password will authenticate
+ * the server, so that its certificate need not be valid. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED.
  */
 export function serverPlace(
   host: string,
-  { port, ssl, validateCerts, insecureTcp, insecureNetwork }: ServerSettings,
+  settings: ServerSettings,
   isProven: boolean,
 ): ServerPlace {
   // A unix socket needs no TLS: the permissions of its directory limit access.
   if (host.startsWith('/')) return { address: { kind: 'unix', path: host }, tls: undefined };
-  if (HTTP.test(host)) return webPlace(host, validateCerts ?? !isProven);
-  requireHost(host);
-  if (port === 0) throw new TardisError('CONFIG_INVALID', 'the port must not be 0');
-  const address: Address = { kind: 'tcp', host, port };
+  if (HTTP.test(host)) return webPlace(host, settings.validateCerts ?? !isProven);
+  const [first, ...others] = hostsIn(host, settings.port);
+  for (const place of [first!, ...others]) {
+    requireHost(place.host);
+    requirePort(place.port);
+  }
+  const address: Address = { kind: 'tcp', ...first!, ...(others.length === 0 ? {} : { others }) };
+  return { address, tls: tlsTo([first!, ...others], settings, isProven) };
+}
+
+/**
+ * Returns the address of a server that another one has named. It is reached by TLS, or not, as that one was. Throws
+ * CONFIG_INVALID for what is no host, and INSECURE_TCP_REFUSED.
+ */
+export function placeElsewhere(
+  place: TcpPlace,
+  settings: ServerSettings,
+  isProven: boolean,
+): Address {
+  requireHost(place.host);
+  requirePort(place.port);
+  tlsTo([place], settings, isProven);
+  return { kind: 'tcp', ...place };
+}
+
+/** Most servers that are named. */
+const MAX_SERVERS = 16;
+const MAX_PORT = 65_535;
+
+/** Returns the places in a list of servers. A single one has no port of its own. */
+function hostsIn(text: string, port: number): TcpPlace[] {
+  if (!text.includes(',')) return [{ host: text, port }];
+  const parts = text.split(',').map((part) => part.trim());
+  if (parts.length > MAX_SERVERS) {
+    throw new TardisError('CONFIG_INVALID', `more than ${MAX_SERVERS} servers are named`);
+  }
+  return parts.map((part) => {
+    const [, host, digits] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(part) ?? [];
+    return host === undefined ? { host: part, port } : { host, port: Number(digits) };
+  });
+}
+
+function requirePort(port: number): void {
+  if (port > 0 && port <= MAX_PORT) return;
+  const what = port === 0 ? 'the port must not be 0' : `a port is at most ${MAX_PORT}`;
+  throw new TardisError('CONFIG_INVALID', what);
+}
+
+/** Returns how the servers are reached; undefined without TLS. Throws INSECURE_TCP_REFUSED. */
+function tlsTo(
+  places: readonly TcpPlace[],
+  { ssl, validateCerts, insecureTcp, insecureNetwork }: ServerSettings,
+  isProven: boolean,
+): TlsOptions | undefined {
   const isPlainAllowed = insecureTcp || insecureNetwork;
-  if (ssl ?? !isPlainAllowed) {
-    return { address, tls: { validate: validateCerts ?? !isProven } };
+  if (ssl ?? !isPlainAllowed) return { validate: validateCerts ?? !isProven };
+  const far = places.find(({ host }) => !isLoopback(host));
+  if (!isPlainAllowed || (far !== undefined && !insecureNetwork)) {
+    const { host, port } = far ?? places[0]!;
+    throw new TardisError(
+      'INSECURE_TCP_REFUSED',
+      `refusing plain TCP to ${hostInUrl(displayName(Buffer.from(host)))}:${port}`,
+    );
   }
-  if (!isPlainAllowed || (!isLoopback(host) && !insecureNetwork)) {
-    const where = `${hostInUrl(host)}:${port}`;
-    throw new TardisError('INSECURE_TCP_REFUSED', `refusing plain TCP to ${where}`);
-  }
-  if (!isLoopback(host)) {
+  if (far !== undefined) {
     process.stderr.write(
       'warning: the connection is plain TCP: everything sent can be read and changed on its way\n',
     );
   }
-  return { address, tls: undefined };
+  return undefined;
 }
 
 const HTTP = /^https?:\/\//i;

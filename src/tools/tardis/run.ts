@@ -31,7 +31,7 @@ import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './scan-ahead.js';
 import { SavedList } from './saved-list.js';
-import { requireNoWeb, retryText, serverPlace } from '../shared/server-address.js';
+import { placeElsewhere, requireNoWeb, retryText, serverPlace } from '../shared/server-address.js';
 import { ShownBackup } from './shown-backup.js';
 import { requireTags } from '../shared/tags.js';
 import { keyFileOf, promptFor } from '../shared/unlock.js';
@@ -170,6 +170,7 @@ async function run(
     create,
     credentials: credentialsOf(settings, password, place?.address, told.line),
     tls: place?.tls,
+    elsewhere: (host, port) => placeElsewhere({ host, port }, settings, isProven),
     setName: settings.setName,
     marks: marksOf(settings),
     config: settings.sendConfig ? runningConfig(settings, found) : undefined,

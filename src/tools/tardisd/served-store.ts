@@ -4,8 +4,19 @@ import path from 'node:path';
 import type { Settings } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
+import type { SharedClients } from '../../server/index.js';
+import type { ClientsOfBucket } from '../../web/remote/index.js';
 import { absolutePath, byteText, type System } from '../../system/index.js';
 import { giveTo, makeFor } from './server-process.js';
+
+/** A store in a bucket, as a server uses it. */
+export interface ServedBucket {
+  /** The directory of this machine that stands for it. */
+  readonly database: Buffer;
+  /** Undefined for the server of `tardis --local`, whose session fetches what it needs. */
+  readonly shared: (SharedClients & ClientsOfBucket) | undefined;
+  close(): Promise<void>;
+}
 
 /**
  * Creates the store directory if it is missing and its parent exists. The directory belongs to the user that runs

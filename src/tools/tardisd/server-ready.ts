@@ -2,7 +2,7 @@
 import os from 'node:os';
 import type { Settings } from '../../config/index.js';
 import { displayName } from '../../model/index.js';
-import { listClients } from '../../store/index.js';
+import { bucketAt, listClients, shownStore } from '../../store/index.js';
 import {
   absolutePath,
   type Address,
@@ -24,20 +24,24 @@ export function printReady(
   address: Address,
   isStoreNew: boolean,
 ): void {
-  const store = byteText(absolutePath(settings.database));
+  const directory = byteText(absolutePath(settings.database));
+  const store = shownStore(directory);
   const shown =
     address.kind === 'unix' ? address.path : `${hostInUrl(address.host)}:${address.port}`;
   if (settings.json) {
     print(jsonText({ version: JSON_VERSION, ready: shown, store, isStoreNew }));
     return;
   }
-  const [place, clients] = [shellWord(store), clientsOf(system, store)];
+  const [place, clients] = [shellWord(store), clientsOf(system, directory)];
   print(
     `Ready: ${displayName(Buffer.from(shown))}, ${kindOf(settings, address)}, store ${displayName(Buffer.from(store))}.`,
   );
   if (isStoreNew) print('The directory of the store did not exist and was created.');
   const known = clients.find((name) => name !== '');
-  if (known === undefined) {
+  if (known === undefined && bucketAt(directory) !== undefined) {
+    print('No client of the bucket was used here yet. A client creates itself with --create if');
+    print('AllowNewHosts is set; `tardis --local --create -D s3://…` creates one, too.');
+  } else if (known === undefined) {
     print(
       'There are no clients yet. Create one on this machine, in another terminal (it asks for a password):',
     );

@@ -200,7 +200,7 @@ export class Login {
   }
 
   /** Checks the welcome. Throws PROTOCOL_VERSION, ENCRYPTION_GONE, PASSWORD_NOT_SET, SERVER_NOT_PROVEN. */
-  confirm({ protocol, proof }: Head<'welcome'>): void {
+  confirm({ protocol, proof }: Pick<Head<'welcome'>, 'protocol' | 'proof'>): void {
     if (protocol !== PROTOCOL_VERSION) {
       throw new TardisError(
         'PROTOCOL_VERSION',

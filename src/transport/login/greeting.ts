@@ -1,7 +1,11 @@
 /** Greets a server over a new connection and logs in. Backups, readers and changes of keys begin with it. */
 import { fromWire, TardisError } from '../../errors/index.js';
+import { displayText } from '../../model/index.js';
+import type { TcpPlace } from '../../system/index.js';
 import { type ClientLine, decodeMessage, type Head, hungUp, type MessageName } from '../index.js';
 import type { Login, SessionPlace } from './client-login.js';
+
+const MAX_SHOWN_CHARS = 255;
 
 export interface Greeted {
   /** Takes the welcome, before any later message. An error that it throws ends the connection. */
@@ -14,7 +18,7 @@ export interface Greeted {
 
 /**
  * Sends the greeting and answers a challenge. Resolves with the welcome; rejects if the connection ends before it, with
- * the error of the server or of the login. `place` is the session to resume.
+ * the error of the server or of the login; and with CLIENT_ELSEWHERE if the server names another one. `place` is the session to resume.
  */
 export function greet(
   connection: ClientLine,
@@ -41,6 +45,12 @@ export function greet(
         greeted.welcome?.(head);
         isWelcome = true;
         resolve(head);
+      } else if (name === 'elsewhere') {
+        const { head } = decodeMessage(name, bytes);
+        login.confirm(head); // only the client's own server may send it away
+        connection.owes(false);
+        connection.leave();
+        reject(elsewhere(head));
       } else {
         const what = `the server sent "${name}" before its welcome`;
         throw new TardisError('PROTOCOL_VIOLATION', what);
@@ -50,4 +60,21 @@ export function greet(
     connection.owes(true);
     login.greet(connection, place);
   });
+}
+
+/** Places that servers have named in a message of their own; an error that a server sends names none. */
+const named = new WeakMap<object, TcpPlace>();
+
+/** Returns the place of the server that another one has named; undefined for any other error. */
+export function placeNamedIn(error: unknown): TcpPlace | undefined {
+  return error instanceof TardisError ? named.get(error) : undefined;
+}
+
+/** Returns the error for a server that names another one. The place is checked by whoever goes there. */
+function elsewhere({ host, port }: Head<'elsewhere'>): TardisError {
+  const where = displayText(`${host.slice(0, MAX_SHOWN_CHARS)}:${port}`);
+  const what = `the client has a session at another server of the store, ${where}`;
+  const error = new TardisError('CLIENT_ELSEWHERE', what);
+  named.set(error, { host, port });
+  return error;
 }

@@ -6,5 +6,5 @@ export {
   NO_CREDENTIALS,
   type SessionPlace,
 } from './client-login.js';
-export { greet, type Greeted } from './greeting.js';
+export { greet, type Greeted, placeNamedIn } from './greeting.js';
 export { greetByToken } from './token-greeting.js';

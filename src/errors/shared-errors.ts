@@ -1,0 +1,25 @@
+/** Errors of stores that several servers or machines use. */
+import { row } from './error-row.js';
+
+export const SHARED_ERRORS = {
+  STORE_TAKEN: row(
+    'busy',
+    11,
+    'Run the command again: another process has written to the client in the meantime, so no later data of this run was stored.',
+  ),
+  STORE_FORKED: row(
+    'damage',
+    1,
+    'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. To continue with the present contents of the bucket, delete the cache of the store (docs/buckets.md).',
+  ),
+  CLIENT_ELSEWHERE: row(
+    'busy',
+    11,
+    'Wait until the other server has finished with this client, or name that server (--server).',
+  ),
+  STORE_AWAY: row(
+    'environment',
+    1,
+    'Run again later: the server cannot use its store now. The log of the server has the reason.',
+  ),
+} as const;

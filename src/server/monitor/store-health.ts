@@ -1,0 +1,69 @@
+/** Tells whether the store of this server can be used now: a bucket may be away. Several questions share one look. */
+import type { Logger } from 'pino';
+import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
+import type { Clock } from '../../system/index.js';
+
+/** Time for which a look counts. */
+const FRESH_MS = 5000;
+/** Time after which a bucket that has not answered counts as away. */
+const PATIENCE_MS = 4000;
+
+export class StoreHealth {
+  private lookedMs = -Infinity;
+  private looking: Promise<ErrorCode | undefined> | undefined;
+  private failure: ErrorCode | undefined;
+  private readonly ask: (() => Promise<void>) | undefined;
+  private readonly clock: Clock;
+  private readonly log: Logger;
+
+  /** `ask` rejects if the store does not answer; undefined for a store that always does. */
+  constructor(ask: (() => Promise<void>) | undefined, clock: Clock, log: Logger) {
+    this.ask = ask;
+    this.clock = clock;
+    this.log = log;
+  }
+
+  /** True if the store answered at the last look; undefined if there is no need to look. */
+  get answers(): boolean | undefined {
+    return this.ask === undefined ? undefined : this.failure === undefined;
+  }
+
+  /** Returns the code of the error that prevents the use of the store; undefined if it can be used. Never rejects. */
+  async look(): Promise<ErrorCode | undefined> {
+    if (this.ask === undefined) return undefined;
+    if (this.clock.monotonicMs() - this.lookedMs < FRESH_MS) return this.failure;
+    this.looking ??= this.lookNow(this.ask).finally(() => {
+      this.looking = undefined;
+    });
+    return this.looking;
+  }
+
+  private async lookNow(ask: () => Promise<void>): Promise<ErrorCode | undefined> {
+    const before = this.failure;
+    try {
+      await inTime(ask());
+      this.failure = undefined;
+      if (before !== undefined) this.log.warn('the bucket answers again');
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      this.failure = code;
+      if (before === undefined) this.log.error({ code, reason: message }, 'the bucket is away');
+    }
+    this.lookedMs = this.clock.monotonicMs();
+    return this.failure;
+  }
+}
+
+/** Rejects with BUCKET_SLOW if there is no answer in time; a late failure is dropped. */
+async function inTime(answer: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const why = `the bucket has not answered for ${PATIENCE_MS / 1000} s`;
+    timer = setTimeout(() => reject(new TardisError('BUCKET_SLOW', why)), PATIENCE_MS);
+  });
+  try {
+    await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,100 @@
+/** Prepares a store in a bucket for a server, as the user that it runs as. */
+import type { Logger } from 'pino';
+import { configInvalid, type Found, type Settings } from '../../config/index.js';
+import type { SharedClients } from '../../server/index.js';
+import {
+  type BucketAccess,
+  bucketAt,
+  type Lease,
+  liveLeases,
+  openClientDirectory,
+  removeLease,
+  requireAnswer,
+  sharedStore,
+  shownStore,
+  writeLease,
+} from '../../store/index.js';
+import { Following, isBehind } from '../../store/writer/index.js';
+import { byteText, isHost, type System, type TcpPlace } from '../../system/index.js';
+import { displayName } from '../../model/index.js';
+import { enterBucket } from '../shared/bucket-store.js';
+import type { ServedBucket } from './served-store.js';
+
+/** Time for which small files that strangers caused to be fetched count. */
+const LOOK_EVERY_MS = 2000;
+/** Time for which requests before a session are tried again: somebody waits for them. Those of sessions have longer. */
+const ANSWER_PATIENCE_MS = 10_000;
+
+/**
+ * Makes this process use the bucket. A server for several clients also asks whether the bucket arbitrates between
+ * writers, so that a wrong setting is found at the start. Throws BUCKET_UNSAFE, and errors of a bucket.
+ */
+export async function serveBucket(
+  system: System,
+  settings: Settings<'tardisd'>,
+  found: ReadonlyMap<string, Found>,
+  log: Logger,
+): Promise<ServedBucket> {
+  const database = await enterBucket('tardisd', settings, found);
+  const none = { database, shared: undefined, close: async () => undefined };
+  const isChild = settings.single && settings.localSocket !== undefined;
+  const access = bucketAt(byteText(database));
+  if (isChild || access === undefined) return none;
+  const isSharedThread = settings.storageThreads === 0;
+  const impatient = { ...access.settings, patienceMs: ANSWER_PATIENCE_MS };
+  // Storage threads open stores of their own.
+  const first = await sharedStore(
+    system,
+    isSharedThread ? access : { ...access, settings: impatient },
+  );
+  await first.admit();
+  const { catalogFile } = settings;
+  const following = new Following({
+    system,
+    access,
+    catalogFile,
+    everyMs: LOOK_EVERY_MS,
+    tell: (line) => log.error(line),
+  });
+  await following.requireBucket();
+  log.info({ store: shownStore(access.cache), cache: access.cache }, 'the store is a bucket');
+  const shared = {
+    look: (client: string) => following.look(client),
+    fetchNow: (client: string) => following.fetchNow(client),
+    refresh: (client: string) => following.refresh(client),
+    keepUp: (client: string) => following.keepUp(client),
+    again: (client: string) => following.again(client),
+    requireBucket: () => requireAnswer(system, access),
+    isBehind: (client: string) =>
+      isBehind(system, openClientDirectory(system, { store: access.cache, client, catalogFile })),
+    ...(settings.singleWriter ? {} : leasesOf(system, access)),
+    place: settings.nodeAddress === undefined ? undefined : nodePlace(settings.nodeAddress),
+  };
+  return { database, shared, close: () => following.close() };
+}
+
+/** Returns the leases of a bucket, among which this process has one with a name of its own. */
+function leasesOf(system: System, access: BucketAccess): Required<Pick<SharedClients, 'leases'>> {
+  const node = system.random.bytes(NODE_BYTES).toString('hex');
+  const leases = {
+    others: () => liveLeases(system, access, node),
+    write: (lease: Omit<Lease, 'node'>) => writeLease(system, access, { ...lease, node }),
+    remove: () => removeLease(system, access, node),
+  };
+  return { leases };
+}
+
+const NODE_BYTES = 16;
+const MAX_PORT = 65_535;
+
+/** Parses HOST or HOST:PORT. Throws CONFIG_INVALID. */
+function nodePlace(text: string): Partial<TcpPlace> {
+  const [, quoted, digits] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(text) ?? [];
+  const host = quoted ?? text;
+  const port = digits === undefined ? undefined : Number(digits);
+  if (!isHost(host) || port === 0 || (port ?? 1) > MAX_PORT) {
+    const shown = displayName(Buffer.from(text));
+    throw configInvalid(`NodeAddress is HOST or HOST:PORT, not "${shown}"`);
+  }
+  return { host, ...(port === undefined ? {} : { port }) };
+}

@@ -1,0 +1,333 @@
+/** Several servers over one bucket: a client finds the one that has its session, and another one takes over. */
+import fs from 'node:fs';
+import test from 'ava';
+import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { ServedLab } from '../helpers/bucket-lab.js';
+import { codeIn } from '../helpers/codes.js';
+import { pause, poolsStayAway, type Server } from '../helpers/commands.js';
+import { seed } from '../helpers/seed.js';
+import { partOf, smallShare } from '../helpers/share.js';
+import { noise } from '../helpers/tree.js';
+import type { S3Fault } from '../support/s3-faults.js';
+import { seededRandom } from '../support/seeded-random.js';
+import type { S3Record, S3Server } from '../support/s3-server.js';
+
+poolsStayAway();
+
+/** Checkpoints so small that a backup has many. */
+const SMALL = '[Pipeline]\nCheckpointSize = 1M\n';
+const NODE = 'f'.repeat(31);
+
+/** Arguments that name several servers. */
+function toAny(...servers: readonly Server[]): string[] {
+  return ['--server', servers.map(({ port }) => `127.0.0.1:${port}`).join(','), '--insecure-tcp'];
+}
+
+/** Acts at a commit of a client: the n-th PUT into its log, counted from the moment when it is set. */
+class AtCommit {
+  private left = 0;
+  private act: (() => S3Fault | undefined) | undefined;
+
+  faultAt({ method, key }: S3Record): S3Fault | undefined {
+    if (this.act === undefined || method !== 'PUT' || !key.includes('/log/')) return undefined;
+    this.left -= 1;
+    if (this.left > 0) return undefined;
+    const { act } = this;
+    this.act = undefined;
+    return act();
+  }
+
+  set(commit: number, act: () => S3Fault | undefined): void {
+    this.left = commit;
+    this.act = act;
+  }
+
+  get isDone(): boolean {
+    return this.act === undefined;
+  }
+}
+
+async function startLab(t: Parameters<typeof startNode>[0]) {
+  const at = new AtCommit();
+  const lab = await ServedLab.start(t, { faultAt: (request) => at.faultAt(request) });
+  lab.grow();
+  const small = ['--config', lab.at('small.cfg')];
+  fs.writeFileSync(small[1]!, SMALL);
+  const [one, two] = [await startNode(t, lab, 'one', small), await startNode(t, lab, 'two', small)];
+  const me = new FarClient(lab, 'me');
+  const to = toAny(one, two);
+  await me.succeed(to, 'tardis', ['--create', lab.source]);
+  return { at, lab, one, two, me, to };
+}
+
+function growMuch(source: string, round = 0): void {
+  for (let file = 0; file < 60; file += 1) {
+    fs.writeFileSync(`${source}/much-${file}`, noise(1000 * (round + 1) + file, 200_000));
+  }
+}
+
+function startsOf({ running }: Server): number {
+  return running.stderr.split('"session begins"').length - 1;
+}
+
+test('another server goes on with a backup when the first one is killed', async (t) => {
+  const { at, lab, one, two, me, to } = await startLab(t);
+  growMuch(lab.source);
+  at.set(4, () => {
+    one.kill();
+    return 'drop, apply later';
+  });
+  const before = performance.now();
+  await me.succeed(to, 'tardis', [lab.source]);
+  t.log(`taken over in ${Math.round(performance.now() - before)} ms`);
+  t.true(at.isDone);
+  lab.server.settle();
+  t.true(startsOf(two) > 0);
+  t.deepEqual(await me.restored(two.clientArgs), []);
+  const complete = (await me.sets(two.clientArgs)).filter(({ state }) => state === 'complete');
+  t.is(complete.length, 2);
+  await me.succeed(two.clientArgs, 'sonic', ['check', '--read-data']);
+});
+
+for (const fault of [undefined, 'drop, apply later', 'hang'] as const) {
+  test(`a server that was paused (${fault ?? 'answered'}) acknowledges nothing when it wakes up`, async (t) => {
+    const { at, lab, one, two, me, to } = await startLab(t);
+    growMuch(lab.source);
+    at.set(4, () => {
+      one.running.signalGroup('SIGSTOP');
+      return fault;
+    });
+    await me.succeed(to, 'tardis', ['--timeout', '3', '--reconnect', '90', lab.source]);
+    t.true(at.isDone);
+    t.true(startsOf(two) > 0);
+    one.running.signalGroup('SIGCONT');
+    lab.server.settle();
+    await one.running.until('end of its session', () =>
+      /STORE_TAKEN|"session over"/.test(one.running.stderr.split('"session begins"').at(-1)!),
+    );
+    // The woken server serves again, and sees what the other one has stored.
+    t.deepEqual(await me.restored(one.clientArgs), []);
+    lab.change(7);
+    await me.succeed(to, 'tardis', [lab.source]);
+    t.deepEqual(await me.restored(two.clientArgs), []);
+    const complete = (await me.sets(two.clientArgs)).filter(({ state }) => state === 'complete');
+    t.is(complete.length, 3);
+    await me.succeed(two.clientArgs, 'sonic', ['check', '--read-data']);
+  });
+}
+
+/** Requests of a backup that are struck, counted from its start; it makes about as many. */
+const MOST_REQUESTS = 30;
+
+test('a backup is complete if its server is killed or paused at any request', async (t) => {
+  let left = 0;
+  let strike = (): S3Fault | undefined => undefined;
+  const lab = await ServedLab.start(t, {
+    faultAt: () => {
+      left -= 1;
+      return left === 0 ? strike() : undefined;
+    },
+  });
+  lab.grow();
+  const small = ['--config', lab.at('small.cfg')];
+  fs.writeFileSync(small[1]!, SMALL);
+  const two = await startNode(t, lab, 'two', small);
+  const me = new FarClient(lab, 'me');
+  await me.succeed(two.clientArgs, 'tardis', ['--create', lab.source]);
+  const moments = Array.from({ length: MOST_REQUESTS }, (_, at) =>
+    (['SIGKILL', 'SIGSTOP'] as const).flatMap((signal) =>
+      ([undefined, 'drop', 'drop, apply later'] as const).map((fault) => ({ at, signal, fault })),
+    ),
+  ).flat();
+  const chosen = partOf(moments, smallShare / 4, seededRandom(seed), ({ signal }) => [signal]);
+  for (const [turn, { at, signal, fault }] of chosen.entries()) {
+    const moment = `TEST_SEED=${seed}, request ${at}: ${signal}, ${fault ?? 'answered'}`;
+    const one = await startNode(t, lab, `one-${turn}`, small);
+    growMuch(lab.source, turn + 1);
+    strike = () => {
+      one.running.signalGroup(signal);
+      return fault;
+    };
+    left = at + 1;
+    const words = ['--timeout', '3', '--reconnect', '90', lab.source];
+    await me.succeed(toAny(one, two), 'tardis', words);
+    one.running.signalGroup('SIGCONT');
+    lab.server.settle();
+    await one.stop();
+    t.deepEqual(await me.restored(two.clientArgs), [], moment);
+    const complete = (await me.sets(two.clientArgs)).filter(({ state }) => state === 'complete');
+    t.is(complete.length, turn + 2, moment);
+  }
+  await me.succeed(two.clientArgs, 'sonic', ['check', '--read-data']);
+});
+
+/** Puts a lease into the bucket. */
+function putLease(
+  { objects }: S3Server,
+  number: number,
+  body: unknown,
+  modifiedMs = Date.now(),
+): void {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+  const id = String(number);
+  const version = { id, bytes, etag: `"${id}"`, modifiedMs, headers: {}, retainUntilMs: 0 };
+  objects.versions.set(`all/nodes/${NODE}${number.toString(16)}.json`, [version]);
+}
+
+function leaseAt({ port }: Server, client = 'me'): Record<string, unknown> {
+  return { version: 1, host: '127.0.0.1', port, clients: [client] };
+}
+
+test('a client is sent to the server that has its session', async (t) => {
+  const { at, lab, one, two, me } = await startLab(t);
+  const before = startsOf(one);
+  putLease(lab.server, 1, leaseAt(one));
+  await me.succeed(two.clientArgs, 'tardis', [lab.source]);
+  t.is(startsOf(one), before + 1);
+  t.is(startsOf(two), 0);
+  // Readers may stay; a change of the keys may not.
+  t.is((await me.sets(two.clientArgs)).length, 2);
+  const next = lab.at('next');
+  fs.writeFileSync(next, 'the next secret', { mode: 0o600 });
+  const change = ['chpass', '--newpassword-file', next];
+  putLease(lab.server, 1, leaseAt(one));
+  t.is(codeIn(await me.run(two.clientArgs, 'sonic', change)), 'CLIENT_ELSEWHERE');
+  const begun = startsOf(two);
+  // Another client has nothing to do with it, and neither has one of a server that is gone.
+  putLease(lab.server, 1, leaseAt(one, 'you'));
+  await me.succeed(two.clientArgs, 'tardis', [lab.source]);
+  const gone = await startNode(t, lab, 'gone');
+  await gone.stop();
+  putLease(lab.server, 1, leaseAt(gone));
+  await me.succeed(two.clientArgs, 'tardis', [lab.source]);
+  t.is(startsOf(two), begun + 2);
+  // The place that a server names is its NodeAddress.
+  const named = ['--node-address', 'localhost:7421', '--config', lab.at('small.cfg')];
+  const three = await startNode(t, lab, 'three', named);
+  growMuch(lab.source);
+  lab.server.objects.versions.delete(`all/nodes/${NODE}1.json`);
+  let lease = '';
+  at.set(3, () => {
+    const { objects } = lab.server;
+    const leases = objects.keys().filter((key) => key.startsWith('all/nodes/'));
+    lease = leases.map((key) => String(objects.bytesOf(key))).join('');
+    return undefined;
+  });
+  await me.succeed(three.clientArgs, 'tardis', [lab.source]);
+  t.like(JSON.parse(lease), { host: 'localhost', port: 7421, clients: ['me'] });
+});
+
+test('a session is known to other servers while it lasts', async (t) => {
+  const { at, lab, one, two, me } = await startLab(t);
+  growMuch(lab.source);
+  at.set(3, () => 'hang');
+  const running = me.start(one.clientArgs, [lab.source]);
+  while (!at.isDone) await pause(20);
+  const leases = (): string[] => lab.server.objects.keys().filter((key) => key.includes('nodes/'));
+  t.is(leases().length, 1);
+  const again = await me.run(two.clientArgs, 'tardis', ['--reconnect', '0', lab.source]);
+  t.is(codeIn(again), 'CLIENT_BUSY', again.stderr);
+  t.is(startsOf(two), 0);
+  running.signalGroup('SIGKILL');
+  await running.ended;
+  one.kill();
+  await one.running.ended;
+  // A server that was started again is not kept away by the lease of its predecessor.
+  const restarted = await startNode(t, lab, 'again', ['--port', String(one.port)]);
+  await me.succeed(restarted.clientArgs, 'tardis', ['--reconnect', '0', lab.source]);
+  await me.succeed(two.clientArgs, 'tardis', [lab.source]);
+  t.deepEqual(await me.restored(two.clientArgs), []);
+  await two.stop();
+  t.is(leases().length, 1, 'that of the killed server');
+});
+
+test('servers that send a client to each other are left after a few times', async (t) => {
+  const { lab, one, two, me } = await startLab(t);
+  const renew = (): void => {
+    putLease(lab.server, 1, leaseAt(one));
+    putLease(lab.server, 2, leaseAt(two));
+  };
+  renew();
+  const timer = setInterval(renew, 1000);
+  const from = lab.server.requests.length;
+  const { status, stderr } = await me.run(one.clientArgs, 'tardis', [
+    '--reconnect',
+    '2',
+    lab.source,
+  ]);
+  clearInterval(timer);
+  t.is(status, 11, stderr);
+  t.is(
+    /\[([A-Z_]+)\]/.exec(
+      stderr
+        .split('\n')
+        .filter((line) => line.includes('['))
+        .at(-1)!,
+    )![1],
+    'CLIENT_ELSEWHERE',
+  );
+  t.true(lab.server.requests.length - from < 500);
+});
+
+test('leases that are damaged, huge, of another time or of no server stop nobody', async (t) => {
+  const { lab, one, two, me } = await startLab(t);
+  const good = leaseAt(one);
+  const bad: unknown[] = [
+    Buffer.from('{"version":1,'),
+    Buffer.alloc(0),
+    Buffer.alloc(1 << 20, 0x20),
+    null,
+    [],
+    { ...good, version: 2 },
+    { ...good, host: 'a host' },
+    { ...good, host: '/run/socket' },
+    { ...good, host: 7 },
+    { ...good, port: 0 },
+    { ...good, port: 70_000 },
+    { ...good, port: '1' },
+    { ...good, clients: 'me' },
+    { ...good, clients: [['me'], { me: 1 }, '../me'] },
+    { ...good, clients: Array.from({ length: 5000 }, () => 'me') },
+  ];
+  bad.forEach((body, number) => putLease(lab.server, number, body));
+  const hourMs = 3_600_000;
+  lab.server.objects.versions.set('all/nodes/other.json', []);
+  await me.succeed(two.clientArgs, 'tardis', [lab.source]);
+  t.is(startsOf(two), 1);
+  bad.forEach((_, number) => putLease(lab.server, number, good, Date.now() + hourMs));
+  putLease(lab.server, 0, good, Date.now() - 30_000);
+  putLease(lab.server, 1, good, Date.now() - 2 * hourMs);
+  await me.succeed(two.clientArgs, 'tardis', [lab.source]);
+  t.is(startsOf(two), 2);
+  t.false(lab.server.objects.keys().includes(`all/nodes/${NODE}1.json`));
+  // The place of a lease is no way around the rules for connections.
+  putLease(lab.server, 0, { ...good, host: 'server.invalid' });
+  const refused = await me.run(two.clientArgs, 'tardis', [lab.source]);
+  t.is(codeIn(refused), 'INSECURE_TCP_REFUSED', refused.stderr);
+});
+
+test('many clients back up through three servers, of which one is killed', async (t) => {
+  const { at, lab, one, two } = await startLab(t);
+  const three = await startNode(t, lab, 'three');
+  growMuch(lab.source);
+  const all = [one, two, three];
+  const clients = Array.from({ length: 6 }, (_, number) => new FarClient(lab, `client-${number}`));
+  at.set(12, () => {
+    one.kill();
+    return 'apply, drop';
+  });
+  await Promise.all(
+    clients.map(async (client, number) => {
+      const turned = [...all.slice(number % 3), ...all.slice(0, number % 3)];
+      const to = toAny(...turned);
+      await client.succeed(to, 'tardis', ['--create', lab.source]);
+      await client.succeed(to, 'tardis', [lab.source]);
+    }),
+  );
+  t.true(at.isDone);
+  for (const client of clients) {
+    t.deepEqual(await client.restored(toAny(two, three)), [], client.name);
+    const sets = await client.sets(toAny(two, three));
+    t.is(sets.filter(({ state }) => state === 'complete').length, 2, client.name);
+  }
+});
