@@ -109,6 +109,9 @@ export interface Reports {
   clientConfig(set: SetNumber): Promise<string | undefined>;
   figures(): Promise<StoreFigures>;
   store(): Promise<StoreState>;
-  /** Returns which attributes entries of any set may have; undefined if the catalog is not on this machine. */
-  attributeUse?(): Promise<AttributeUse>;
+  /**
+   * Returns which attributes entries of any set may have, or undefined if that is not known after `limitMs`. The call is
+   * undefined if the catalog is not on this machine.
+   */
+  attributeUse?(limitMs: number): Promise<AttributeUse | undefined>;
 }

@@ -5,34 +5,47 @@
 import type { BackupSet, History } from '../history/index.js';
 import { AttributeAnswer } from '../system/index.js';
 
+/** Longest time in which all entries are looked at: about a million. Requests wait meanwhile. */
+const MAX_LOOK_MS = 100;
+
 export class AttributeUse {
   /** Answers of the addon about entries without attributes (see `AttributeAnswer`). */
   readonly answers: Uint8Array = new Uint8Array(1);
+  /** False if the kernel itself asks for ACLs, to which it takes no refusal. */
+  mayRefuse = true;
+  /** The sets whose entries were looked at last. */
+  private looked = '';
   /** Counts the looks: one that was overtaken has no effect. */
   private looks = 0;
   private readonly history: History;
-  private readonly mayRefuse: boolean;
 
-  /** `mayRefuse`: false if the kernel itself asks for ACLs, to which it takes no refusal. */
-  constructor(history: History, mayRefuse: boolean) {
+  constructor(history: History) {
     this.history = history;
-    this.mayRefuse = mayRefuse;
   }
 
-  /** Looks at all entries again. Call it before entries of other sets than before are shown. */
-  look(sets: readonly BackupSet[]): void {
+  /** False if no entry of the sets that were looked at has an ACL. */
+  get mayHaveAcls(): boolean {
+    return (this.answers[0]! & AttributeAnswer.noAcls) === 0;
+  }
+
+  /** Looks at all entries, unless that was done for these sets. Call it before entries of other sets than before are shown. */
+  async look(sets: readonly BackupSet[]): Promise<void> {
+    if (!this.mayRefuse) return;
+    const asked = JSON.stringify(sets.map(({ set, state }) => [set, state]));
+    if (asked === this.looked) return;
+    this.looked = asked;
     this.looks += 1;
     this.answers[0] = 0;
     // An unfinished set may get entries with attributes at any moment.
-    if (!this.mayRefuse || sets.some(({ state }) => state !== 'complete')) return;
-    const look = this.looks;
-    this.history.reports
-      .attributeUse?.()
-      .then(({ hasAcls, hasAny }) => {
-        if (look !== this.looks) return;
-        const acls = hasAcls ? 0 : AttributeAnswer.noAcls;
-        this.answers[0] = hasAny ? acls : acls | AttributeAnswer.none;
-      })
-      .catch(() => undefined); // the answers stay as they are where attributes may be
+    if (sets.every(({ state }) => state === 'complete')) await this.lookNow();
+  }
+
+  private async lookNow(): Promise<void> {
+    const { looks } = this;
+    const looking = this.history.reports.attributeUse?.(MAX_LOOK_MS);
+    const found = await looking?.catch(() => undefined); // reading the entries reports the error
+    if (found === undefined || looks !== this.looks) return;
+    const acls = found.hasAcls ? 0 : AttributeAnswer.noAcls;
+    this.answers[0] = found.hasAny ? acls : acls | AttributeAnswer.none;
   }
 }

@@ -7,7 +7,7 @@ import { asTardisError, type TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import type { DiskSpace, System } from '../system/index.js';
 import type { Decoder } from '../workers/index.js';
-import { AttributeUse } from './attribute-use.js';
+import type { AttributeUse } from './attribute-use.js';
 import { writeAttributes, writeNumber } from './attributes.js';
 import { attributeReply } from './attribute-reply.js';
 import { Contents, type FileTree } from './contents.js';
@@ -49,6 +49,8 @@ export interface FileSystemOptions extends GreetingOptions {
   readonly history: History;
   readonly decoder: Decoder;
   readonly kernel: Kernel;
+  /** Looks at the entries of new sets before they are shown. */
+  readonly attributeUse: AttributeUse;
   /** Name of the link to the newest complete set. */
   readonly current: string;
   /** Writes a line to the log. */
@@ -71,7 +73,6 @@ type Reply = () => Built;
 
 export class FileSystem {
   private readonly trees: Trees;
-  private readonly use: AttributeUse;
   private contents: Contents;
   private readonly cache = new PageCache();
   /** Body of a reply that is sent at once. */
@@ -92,14 +93,8 @@ export class FileSystem {
       current,
       nowMs: () => system.clock.nowMs(),
       forgetName: (name) => kernel.forgetName(ROOT_NODE, 0, Buffer.from(name)),
-      onSets: (sets) => this.use.look(sets),
+      onSets: (sets) => void options.attributeUse.look(sets), // it never fails
     });
-    this.use = new AttributeUse(history, !options.checksAcls);
-  }
-
-  /** Answers of the addon about entries without attributes (see `AttributeAnswer`). */
-  get attributeAnswers(): Uint8Array {
-    return this.use.answers;
   }
 
   /** Looks for new and deleted sets. Call it from time to time, since the kernel may know all that is asked for. */

@@ -1,4 +1,5 @@
 export { attributeBytes } from './attributes.js';
+export { AttributeUse } from './attribute-use.js';
 export { DeltaIndexes } from './delta-indexes.js';
 export { DirectoriesAhead } from './directories-ahead.js';
 export { DirectoryTable as DirectoryNumbers } from './directory-table.js';

@@ -14,7 +14,7 @@ import type { SessionServices } from './session-services.js';
 export interface SharedClients {
   /** Brings the small files of a client here, for somebody who is not logged in. How often it asks is bounded. */
   look(client: string): Promise<void>;
-  /** Does the same after the login: the keys may have changed meanwhile. */
+  /** Brings them here after the login, at once: the keys may have changed meanwhile. */
   fetchNow(client: string): Promise<void>;
   /** Brings a client and its catalog up to date. */
   refresh(client: string): Promise<void>;

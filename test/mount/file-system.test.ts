@@ -14,7 +14,7 @@ import {
   packAttributes,
   RowReader,
 } from '../../src/model/index.js';
-import { Errno, FileSystem, type Kernel, Op } from '../../src/mount/index.js';
+import { AttributeUse, Errno, FileSystem, type Kernel, Op } from '../../src/mount/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 
@@ -140,7 +140,16 @@ class Lab {
     const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });
     const history = this.history.asHistory();
-    this.files = new FileSystem({ system, history, decoder: jobs, kernel, space, ...more });
+    const attributeUse = new AttributeUse(history);
+    this.files = new FileSystem({
+      system,
+      history,
+      decoder: jobs,
+      kernel,
+      space,
+      attributeUse,
+      ...more,
+    });
   }
 
   ask(opcode: number, node: Node, body: Buffer): Promise<Buffer> {

@@ -222,11 +222,13 @@ export class LocalReports implements Reports {
     return { catalog: opened, isReplaced, space: files.space(directory.path) };
   }
 
-  async attributeUse(): Promise<AttributeUse> {
+  async attributeUse(limitMs: number): Promise<AttributeUse | undefined> {
+    const endsMs = performance.now() + limitMs;
     const breathe = yieldRegularly();
     const use = { hasAcls: false, hasAny: false };
     let first = this.catalog().reports.nextDirectory(0);
     while (first !== undefined && !use.hasAcls) {
+      if (performance.now() >= endsMs) return undefined;
       const upTo = first - 1 + COUNTED_DIRECTORIES;
       const found = this.catalog().reports.attributeUse(first - 1, upTo);
       use.hasAcls ||= found.hasAcls;

@@ -80,8 +80,8 @@ export class UnsealedReports implements Reports {
     return paths.map((path) => path && names.openPath(path));
   }
 
-  async attributeUse(): Promise<AttributeUse> {
-    return (await this.sealed.attributeUse?.()) ?? { hasAcls: true, hasAny: true };
+  async attributeUse(limitMs: number): Promise<AttributeUse | undefined> {
+    return this.sealed.attributeUse?.(limitMs);
   }
 
   settings(): Promise<readonly ClientSetting[]> {

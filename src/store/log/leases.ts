@@ -1,6 +1,6 @@
 /**
  * Leases: each server of a bucket has an object, which it overwrites while it has sessions, with its address and the
- * clients that it serves. They spare clients and servers a vain competition, and nothing more: whoever ignores them is
+ * clients that it serves. They spare clients and servers a vain competition, and nothing more: a server that ignores them is
  * stopped by the log. So a lease may be missing, late, forged or damaged. Its age is told by the clock of the store
  * alone.
  */

@@ -3,9 +3,9 @@ import fs from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
-import type { History } from '../../history/index.js';
 import { displayText } from '../../model/index.js';
 import {
+  AttributeUse,
   FileSystem,
   FuseKernel,
   type LastingHistory,
@@ -39,8 +39,6 @@ const HEAP_FLAG = '--heap-growing-percent=20';
 /** Interval at which new and deleted sets are searched for while no request does so. */
 const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
-/** Longest time for which a mount examines whether entries have ACLs: some 300,000 entries. */
-const MAX_ACLS_MS = 100;
 const MS = 1000;
 /** Longest wait for the end of a mount that is in use when it is taken away. */
 const MAX_END_MS = 1000;
@@ -67,14 +65,17 @@ export async function serveMount(
   const { history } = lasting;
   let isOver = true;
   try {
-    await history.sets(); // a store that cannot be read is not mounted
+    const sets = await history.sets(); // a store that cannot be read is not mounted
     const path = absolutePath(mountPoint);
     // For other users the kernel must check permissions; for one who may not read all, it does so as early as it can.
     const checksPermissions =
       settings.defaultPermissions || settings.allowOther || !history.access.isUnrestricted;
     // Root may read everything, so that only the keeping of ACLs remains of these checks.
     const isRoot = process.geteuid?.() === 0;
-    const checksAcls = checksPermissions || (isRoot && (await mayHaveAcls(history)));
+    const attributeUse = new AttributeUse(history);
+    if (!checksPermissions) await attributeUse.look(sets);
+    const checksAcls = checksPermissions || (isRoot && attributeUse.mayHaveAcls);
+    attributeUse.mayRefuse = !checksAcls;
     const mounted = await mountAt(system, {
       path,
       source: asksServer(found)
@@ -85,22 +86,21 @@ export async function serveMount(
       isNoExec: settings.noExec,
     });
     onReady(); // requests wait until they are answered
-    isOver = await serve({ system, settings, following, lasting, mounted, log, checksAcls });
+    isOver = await serve({
+      system,
+      settings,
+      following,
+      lasting,
+      mounted,
+      log,
+      checksAcls,
+      attributeUse,
+    });
   } finally {
     await following?.close();
     lasting.close();
   }
   if (!isOver) process.exit(0); // waiting for the kernel would keep the process
-}
-
-/** True if entries have ACLs, or if that is not known soon. */
-async function mayHaveAcls({ reports }: History): Promise<boolean> {
-  const late = new Promise<undefined>((resolve) => {
-    setTimeout(resolve, MAX_ACLS_MS, undefined).unref();
-  });
-  const looking = reports.attributeUse?.().catch(() => undefined); // reading entries reports the error
-  const use = await Promise.race([looking, late]);
-  return use?.hasAcls ?? true;
 }
 
 interface Serving {
@@ -112,6 +112,7 @@ interface Serving {
   readonly mounted: Mounted;
   readonly log: (line: string) => void;
   readonly checksAcls: boolean;
+  readonly attributeUse: AttributeUse;
 }
 
 /** Returns what decodes: threads of libuv's pool, or this thread if there shall be no others. */
@@ -122,7 +123,7 @@ async function decoderOf(system: System, threads: number): Promise<Decoder> {
 
 /** Returns false if a process still uses the mount, so that the kernel has not ended it. */
 async function serve(serving: Serving): Promise<boolean> {
-  const { system, settings, lasting, mounted, log, checksAcls } = serving;
+  const { system, settings, lasting, mounted, log, checksAcls, attributeUse } = serving;
   const { history } = lasting;
   setFlagsFromString(HEAP_FLAG);
   const kernel = new FuseKernel(system.native, mounted.fd, (errno) =>
@@ -136,6 +137,7 @@ async function serve(serving: Serving): Promise<boolean> {
     current: settings.recentSet,
     log,
     checksAcls,
+    attributeUse,
     space: () => spaceOf(system, lasting),
     onFailure: () => lasting.lookAfterFailure(),
   });
@@ -143,7 +145,7 @@ async function serve(serving: Serving): Promise<boolean> {
   let isOver = false;
   const ended = new Promise<void>((resolve) => {
     kernel.listen(
-      files.attributeAnswers,
+      attributeUse.answers,
       (memory, offset, bytes) => files.batch(memory, offset, bytes),
       () => {
         isOver = true;
