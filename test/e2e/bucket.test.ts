@@ -118,7 +118,7 @@ test('a command that needs a directory refuses a bucket', async (t) => {
   for (const [tool, ...words] of [
     ['tardis', '/tmp'],
     ['sonic', 'rekey'],
-    ['tardisd', '--insecure-tcp'],
+    ['sonic', 'account'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);
     t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
