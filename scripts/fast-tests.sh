@@ -44,6 +44,6 @@ if [ -z "${TEST_EVERY-}" ]; then
     fast="$fast !dist/test/$file.test.js"
   done
 fi
-set -f # ava expands the patterns
+set -f # the script expands the patterns
 # shellcheck disable=SC2086
-exec ava "$@" $fast
+exec node scripts/run-tests.mjs --grouped "$@" $fast

@@ -55,3 +55,6 @@ export const LONGEST = [
   'contract/radosgw-object-store',
   'store/objects/faults',
 ];
+
+/** Files of tests that change their thread, or measure the memory of the process: they have a worker each. */
+export const ALONE = [];

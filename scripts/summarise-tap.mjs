@@ -135,11 +135,16 @@ function signalGroup(signal) {
   }
 }
 
-/** The file of a test, by its title; undefined for what is no test. */
+/** The file of a test, by its title, which may begin with that of its group; undefined for what is no test. */
 function fileOf(title) {
   const parts = title.split(' › ');
-  const names = parts.map((_part, at) => `dist/test/${parts.slice(0, at + 1).join('/')}.test.js`);
-  return names.find((name) => existsSync(name));
+  const names = parts.flatMap((_first, from) =>
+    parts.slice(from).map((_last, at) => parts.slice(from, from + at + 1).join('/')),
+  );
+  return names
+    .filter((name) => !name.startsWith('groups/') && name !== '')
+    .map((name) => `dist/test/${name}.test.js`)
+    .find((name) => existsSync(name));
 }
 
 /** Runs the files of the failed tests again, if that may show that they are unsteady. Returns true if all pass. */

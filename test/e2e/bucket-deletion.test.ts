@@ -4,12 +4,15 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CLIENT, ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { Running } from '../helpers/commands.js';
+import { backupsRunHere, type Outcome, poolsStayAway, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
-import { share } from '../helpers/share.js';
+import { sweepShare } from '../helpers/share.js';
 import { look, noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import type { S3Record } from '../support/s3-server.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';
 const SETS = 3;
@@ -123,7 +126,7 @@ test('a password of a client in a bucket is changed, and every machine needs the
   await lab.sets('two', ['--password-file', old]);
   const words = ['chpass', '--password-file', old, '--newpassword-file', next];
   const both = await Promise.all(
-    ['one', 'three'].map((machine) => lab.run(machine, 'sonic', words)),
+    ['one', 'three'].map((machine) => lab.beside(machine, 'sonic', words)),
   );
   const codes = both.map((one) => (one.status === 0 ? 'done' : codeIn(one)));
   t.true(codes.includes('done'), both.map(({ stderr }) => stderr).join());
@@ -145,11 +148,11 @@ test('a password of a client in a bucket is changed, and every machine needs the
 
 test('a reader whose packs are deleted while it reads goes on with the new ones', async (t) => {
   let isReading = false;
-  let deleting: Promise<unknown> | undefined;
+  let deleting: Promise<Outcome> | undefined;
   const faultAt = ({ method, key }: S3Record): S3Fault | undefined => {
     if (!isReading || deleting !== undefined) return undefined;
     if (method !== 'GET' || !key.includes('/packs/')) return undefined;
-    deleting = lab.succeed('one', 'sonic', ['delete', '1', '2', '--yes', '--waste', '1']);
+    deleting = lab.beside('one', 'sonic', ['delete', '1', '2', '--yes', '--waste', '1']);
     return 'internal';
   };
   const lab: ServedLab = await ServedLab.start(t, { faultAt });
@@ -157,14 +160,14 @@ test('a reader whose packs are deleted while it reads goes on with the new ones'
   await lab.sets('two');
   isReading = true;
   t.deepEqual(await lab.restored('two'), []);
-  await deleting;
+  t.is((await deleting)?.status, 0);
   isReading = false;
   t.deepEqual(await lab.restored('two'), []);
 });
 
 /** More requests than one command makes. */
 const MOST_REQUESTS = 200;
-const STRIDE = Math.max(1, Math.round(0.4 / share));
+const STRIDE = Math.max(1, Math.round(0.4 / sweepShare));
 
 test('a deletion that is killed at any request loses nothing, and the next one goes on', async (t) => {
   let at = Infinity;

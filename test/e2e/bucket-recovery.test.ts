@@ -6,10 +6,13 @@ import test, { type ExecutionContext } from 'ava';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { bucketAt } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { type Outcome, run } from '../helpers/commands.js';
+import { backupsRunHere, type Outcome, poolsStayAway, run } from '../helpers/commands.js';
 import { differences, look, noise } from '../helpers/tree.js';
 import type { ObjectStore } from '../../src/store/objects/index.js';
 import { BUCKET, type S3Options } from '../support/s3-server.js';
+
+backupsRunHere();
+poolsStayAway();
 
 const LOCK_DAYS = 30;
 const DAY_MS = 86_400_000;

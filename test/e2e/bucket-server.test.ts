@@ -4,11 +4,12 @@ import test from 'ava';
 import { FarClient, SECRET, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { pause, poolsStayAway, run } from '../helpers/commands.js';
+import { backupsRunHere, pause, poolsStayAway, run } from '../helpers/commands.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 
+backupsRunHere();
 poolsStayAway();
 
 test('clients with and without encryption back up through a server over a bucket, and read it', async (t) => {

@@ -1,0 +1,63 @@
+// Runs tests with ava, several files in one worker: `node scripts/run-tests.mjs [OPTION OF AVA]... [PATTERN]...`.
+//
+// Without a pattern it runs all files. Files that take long, and those that change their thread for good, have a worker
+// each; of the others, neighbours make groups (`run-group.mjs`). Files that are named in full run alone, as with ava itself,
+// unless --grouped is given.
+import { spawn } from 'node:child_process';
+import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { ALONE, LONGEST } from './longest-tests.mjs';
+
+const TESTS = 'dist/test';
+/** Where the files of groups are; another run at the same time needs another folder. */
+const GROUPS = `${TESTS}/${process.env.TEST_GROUPS ?? 'groups'}`;
+/** Loading costs a file half a second of processor time; a worker that ends early leaves others to begin first. */
+const MAX_GROUP_FILES = 16;
+
+const words = process.argv.slice(2);
+const isPattern = (word) => /^!?dist\/test\//.test(word);
+const patterns = words.filter(isPattern);
+const options = words.filter((word) => !isPattern(word) && word !== '--grouped');
+const areGrouped =
+  words.includes('--grouped') ||
+  patterns.length === 0 ||
+  patterns.some((pattern) => pattern.includes('*'));
+
+function listed() {
+  const wanted = patterns.filter((pattern) => !pattern.startsWith('!'));
+  const left = patterns.filter((pattern) => pattern.startsWith('!')).map((word) => word.slice(1));
+  return globSync(wanted.length === 0 ? `${TESTS}/**/*.test.js` : wanted)
+    .filter((file) => !file.startsWith(`${TESTS}/groups`) && !left.includes(file))
+    .sort();
+}
+
+/** Writes the files of groups; returns the files that ava has to run. */
+function grouped(files) {
+  const lone = new Set([...LONGEST, ...ALONE].map((name) => `${TESTS}/${name}.test.js`));
+  const others = files.filter((file) => !lone.has(file));
+  const count = Math.ceil(others.length / MAX_GROUP_FILES);
+  const perGroup = Math.ceil(others.length / count);
+  rmSync(GROUPS, { recursive: true, force: true });
+  mkdirSync(GROUPS, { recursive: true });
+  const groups = Array.from({ length: count }, (_none, at) => {
+    const name = `${GROUPS}/${String(at + 1).padStart(2, '0')}.test.js`;
+    const urls = others
+      .slice(at * perGroup, (at + 1) * perGroup)
+      .map((file) => `  new URL('../${file.slice(TESTS.length + 1)}', import.meta.url).href,\n`);
+    writeFileSync(
+      name,
+      `import { runGroup } from '../../../scripts/run-group.mjs';\n\nrunGroup([\n${urls.join('')}]);\n`,
+    );
+    return name;
+  });
+  return [...files.filter((file) => lone.has(file)), ...groups];
+}
+
+const files = areGrouped ? grouped(listed()) : patterns;
+const ava = join(import.meta.dirname, '../node_modules/ava/entrypoints/cli.js');
+const child = spawn(process.execPath, [ava, ...options, ...files], { stdio: 'inherit' });
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+child.once('exit', (code, signal) => {
+  process.exitCode = code ?? (signal === null ? 1 : 128);
+});
