@@ -18,6 +18,8 @@
         "src/listing.cc",
         "src/opening.cc",
         "src/reading.cc",
+        "src/recent.cc",
+        "src/gathering.cc",
         "src/sparse.cc",
         "src/xattrs.cc",
         "src/owners.cc",

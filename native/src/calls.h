@@ -54,6 +54,9 @@ napi_value groupName(const Call& call);
 napi_value userId(const Call& call);
 napi_value groupId(const Call& call);
 
+// gathering.cc
+napi_value readFiles(const Call& call);
+
 // restoring.cc
 napi_value restoreFiles(const Call& call);
 

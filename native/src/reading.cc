@@ -1,18 +1,15 @@
 // Reads a whole file, and detects every change since it was listed and while it is read.
-#include <sys/stat.h>
+#include "reading.h"
+
 #include <sys/uio.h>
 #include <sys/xattr.h>
 
 #include "calls.h"
-#include "files.h"
 #include "flags.h"
-#include "row.h"
 #include "sha256.h"
 #include "sparse.h"
 
-namespace tardis::calls {
-
-namespace {
+namespace tardis {
 
 struct stat statOf(const Fd& fd) {
   struct stat stat;
@@ -24,8 +21,6 @@ int64_t mtimeOf(const struct stat& stat) { return nanoseconds(stat.st_mtim.tv_se
 
 int64_t ctimeOf(const struct stat& stat) { return nanoseconds(stat.st_ctim.tv_sec, stat.st_ctim.tv_nsec); }
 
-// Opens a file without waiting for the other end of a fifo and without following a link. The access time is left
-// alone if this is permitted: only the owner and root may request that.
 Fd openForReading(int directory, const char* name) {
   constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   Fd fd(retry([&] { return openat(directory, name, flags | O_NOATIME); }));
@@ -35,6 +30,28 @@ Fd openForReading(int directory, const char* name) {
   if (errno == ENXIO) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
   throw Failure{errno, "openat"};
 }
+
+bool mayHaveAttributes(const Fd& fd, const struct stat& stat) {
+  return flistxattr(fd.get(), nullptr, 0) > 0 || hasFlags(fd.get(), stat.st_dev);
+}
+
+size_t readWhole(const Fd& fd, uint8_t* target, size_t size, bool* longer) {
+  size_t got = 0;
+  for (;;) {
+    uint8_t further;
+    iovec parts[2] = {{target + got, size - got}, {&further, 1}};
+    const ssize_t bytes = retry([&] { return preadv(fd.get(), parts, 2, static_cast<off_t>(got)); });
+    if (bytes < 0) throw Failure{errno, "preadv"};
+    got += bytes;
+    *longer = got > size;
+    // A read may return less than requested before the end of a file: over 2 GiB, or on some FUSE file systems.
+    if (bytes == 0 || got >= size) return *longer ? size : got;
+  }
+}
+
+namespace calls {
+
+namespace {
 
 template <typename Value>
 bool renew(const Row& row, RowField field, Value value) {
@@ -55,23 +72,6 @@ bool renew(const Row& row, const struct stat& stat) {
   changed |= renew<int64_t>(row, kCtime, ctimeOf(stat));
   changed |= renew<uint64_t>(row, kIno, stat.st_ino);
   return changed;
-}
-
-// Reads size bytes from the start of the file and tries for one more in the same system call, which detects a
-// file that has grown. Returns the number of bytes in the target; sets *longer if there are more. Every read
-// passes an offset, since the search for holes moves the descriptor's own.
-size_t readWhole(const Fd& fd, uint8_t* target, size_t size, bool* longer) {
-  size_t got = 0;
-  for (;;) {
-    uint8_t further;
-    iovec parts[2] = {{target + got, size - got}, {&further, 1}};
-    const ssize_t bytes = retry([&] { return preadv(fd.get(), parts, 2, static_cast<off_t>(got)); });
-    if (bytes < 0) throw Failure{errno, "preadv"};
-    got += bytes;
-    *longer = got > size;
-    // A read may return less than requested before the end of a file: over 2 GiB, or on some FUSE file systems.
-    if (bytes == 0 || got >= size) return *longer ? size : got;
-  }
 }
 
 // As many extents as a file that is read whole can have with holes of one page.
@@ -123,7 +123,7 @@ napi_value readFileAt(const Call& call) {
   if (static_cast<uint64_t>(before.st_size) > kMostFileBytes) throw Failure{EOVERFLOW, "fstat"};
   row.clearFlag(kSparse);
   row.clearFlag(kMayHaveAttributes);
-  if (flistxattr(fd.get(), nullptr, 0) > 0 || hasFlags(fd.get(), before.st_dev)) row.setFlag(kMayHaveAttributes);
+  if (mayHaveAttributes(fd, before)) row.setFlag(kMayHaveAttributes);
   bool changed = renew(row, before);
   if (changed) row.setFlag(kChanged);
   const size_t size = static_cast<size_t>(before.st_size);
@@ -154,4 +154,6 @@ napi_value readFileAt(const Call& call) {
   return call.number(static_cast<double>(got));
 }
 
-}  // namespace tardis::calls
+}  // namespace calls
+
+}  // namespace tardis

@@ -30,6 +30,7 @@ export {
   SEAL_KEYS_BYTES,
   type SealingCalls,
 } from './native-sealing.js';
+export { GatherCursor } from './native-gathering.js';
 export {
   areOwn,
   type FailedAttribute,

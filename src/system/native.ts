@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import type { CompressingCalls } from './native-compressing.js';
 import type { DecodingCalls } from './native-decoding.js';
 import type { FuseCalls } from './native-fuse.js';
+import type { GatheringCalls } from './native-gathering.js';
 import type { ParityCalls } from './native-parity.js';
 import type { RsyncCalls } from './native-rsync.js';
 import type { SealingCalls } from './native-sealing.js';
@@ -61,6 +62,7 @@ export interface NativeCalls
     CompressingCalls,
     DecodingCalls,
     FuseCalls,
+    GatheringCalls,
     ParityCalls,
     RsyncCalls,
     SealingCalls {

@@ -21,6 +21,7 @@ import {
 import type { System } from '../system/index.js';
 import { memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { cipherMaker, compressContents } from './compress-job.js';
+import { ContentPlaces } from './content-places.js';
 import type {
   ContentBlock,
   Failure,
@@ -31,12 +32,15 @@ import type {
   ParcelInput,
   RecentDigests,
 } from './jobs.js';
+import { ManyReads } from './many-reads.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw, kindOfName, type RawRules } from './raw-types.js';
 import { mayHaveMore, readAttributesOf } from './read-attributes.js';
 import { nowNs, racyFromNs } from './inspect.js';
 
 const MAX_TRIES = 3;
+/** Least size of a row with a name. */
+const LEAST_ROW_BYTES = 73;
 /** Limit of the attributes of all entries of a parcel. */
 const MAX_PARCEL_ATTRIBUTE_BYTES = 64 << 20;
 
@@ -68,11 +72,10 @@ class HashParcel {
   private readonly grown: GrownFile[] = [];
   private readonly contents: Buffer;
   private readonly digests: Buffer;
-  private readonly starts: number[] = [];
-  private readonly sizes: number[] = [];
-  private readonly raw: number[] = [];
-  private readonly kinds: number[] = [];
-  private readonly schemes: number[] = [];
+  private readonly places: ContentPlaces;
+  private readonly schemes: Uint8Array;
+  /** Undefined if each file is read alone. */
+  private readonly reads: ManyReads | undefined;
   private contentAt = 0;
   private attributeBytes = 0;
   private readonly owners: OwnerNames;
@@ -101,9 +104,16 @@ class HashParcel {
     this.owners = new OwnerNames(system);
     this.rows = new RowReader(input.parcel.rows);
     const rowBytes = this.rows.rows.length;
-    this.out = new BytesBuilder(rowBytes + Math.ceil(rowBytes / 73) * DIGEST_BYTES);
+    const mostFiles = Math.ceil(rowBytes / LEAST_ROW_BYTES);
+    this.out = new BytesBuilder(rowBytes + mostFiles * DIGEST_BYTES);
     this.contents = contentBuffer(input.parcel.contentBytes, this.frames === undefined);
-    this.digests = Buffer.allocUnsafeSlow(Math.ceil(rowBytes / 73) * DIGEST_BYTES);
+    this.digests = Buffer.allocUnsafeSlow(mostFiles * DIGEST_BYTES);
+    this.places = new ContentPlaces(mostFiles);
+    this.schemes = new Uint8Array(mostFiles);
+    const { contents, digests, places, keys, rawRules } = this;
+    const isKept = this.frames !== undefined;
+    const target = { rows: this.rows.rows, contents, digests, places, keys, rawRules, isKept };
+    this.reads = ManyReads.of(system, target, recent);
   }
 
   run(): void {
@@ -117,6 +127,8 @@ class HashParcel {
       let isSizeKnown: boolean | undefined;
       try {
         while (at < end) {
+          at = this.readMany(path, directory, at, end);
+          if (at === end) break;
           const rowBytes = rows.rowBytes(at);
           const isFile = rows.type(at) === EntryType.file;
           if (isFile && rows.sizeBytes(at) === 0) isSizeKnown ??= this.reportsSizes(directory);
@@ -131,6 +143,38 @@ class HashParcel {
       }
       this.outSlots.push(slot);
       this.outEnds.push(this.out.length);
+    }
+  }
+
+  /** Reads the files that need no decision, from one row on. Returns the offset of the next row. */
+  private readMany(path: Buffer, directory: number | Error, at: number, end: number): number {
+    const { reads, rows, places, crypt, out, system } = this;
+    if (reads === undefined || typeof directory !== 'number' || reads.isAloneNext()) return at;
+    if (rows.type(at) !== EntryType.file || rows.sizeBytes(at) === 0) return at;
+    const startNs = nowNs(system);
+    const firstContent = places.count;
+    const room = out.reserve(end - at + Math.ceil((end - at) / LEAST_ROW_BYTES) * DIGEST_BYTES);
+    const { buffer, at: outOffset } = room;
+    const to = { out: buffer, outOffset };
+    const next = reads.read(directory, { from: at, end }, to, this.contentAt);
+    if (reads.files === 0) return next;
+    out.commit(reads.outOffset - outOffset);
+    const racyNs = racyFromNs(system, startNs);
+    if (reads.mayHaveChangedSince(racyNs))
+      markUnsettled(buffer, outOffset, reads.outOffset, racyNs);
+    this.contentAt = reads.contentOffset;
+    this.files += reads.files;
+    this.repeats += reads.repeats;
+    this.readBytes += reads.readBytes;
+    if (crypt !== undefined) this.chooseSchemes(crypt, path, firstContent);
+    return next;
+  }
+
+  /** Sets the schemes of contents from the `first` on, which are files of one directory. */
+  private chooseSchemes(crypt: CryptFilter, path: Buffer, first: number): void {
+    const { places, rows, schemes } = this;
+    for (let index = first; index < places.count; index += 1) {
+      schemes[index] = crypt.scheme(path, rows.name(places.rowOffsets[index]!)) ?? 0;
     }
   }
 
@@ -179,7 +223,7 @@ class HashParcel {
   private file(slot: SlotNumber, path: Buffer, directory: number, at: number): void {
     this.files += 1;
     const { rows } = this;
-    const digestAt = this.starts.length * DIGEST_BYTES;
+    const digestAt = this.places.count * DIGEST_BYTES;
     const roomBytes = rows.sizeBytes(at);
     let sizeBytes: number;
     try {
@@ -216,11 +260,15 @@ class HashParcel {
       return; // already sent: neither its bytes nor its digest are needed again
     }
     if (this.frames !== undefined) this.recent.add(digest);
-    this.starts.push(this.contentAt);
-    this.sizes.push(sizeBytes);
-    this.raw.push(isStoredRaw(rows.name(at), sizeBytes, this.rawRules) ? 1 : 0);
-    this.kinds.push(kindOfName(rows.name(at)));
-    this.schemes.push(this.crypt?.scheme(path, rows.name(at)) ?? 0);
+    const name = rows.name(at);
+    this.schemes[this.places.count] = this.crypt?.scheme(path, name) ?? 0;
+    this.places.add({
+      start: this.contentAt,
+      sizeBytes,
+      kind: kindOfName(name),
+      rowOffset: at,
+      isRaw: isStoredRaw(name, sizeBytes, this.rawRules),
+    });
     this.contentAt += sizeBytes;
   }
 
@@ -282,17 +330,18 @@ class HashParcel {
   }
 
   result(): JobResult<HashOutput> {
+    const { places } = this;
     const rows = this.out.take();
     const slots = Uint32Array.from(this.outSlots);
     const rowEnds = Uint32Array.from(this.outEnds);
     const block: ContentBlock = {
       bytes: this.contents,
       digests: this.digests,
-      starts: Uint32Array.from(this.starts),
-      sizes: Uint32Array.from(this.sizes),
-      isRaw: Uint8Array.from(this.raw),
-      kinds: Uint32Array.from(this.kinds),
-      schemes: Uint8Array.from(this.schemes),
+      starts: places.starts.slice(0, places.count),
+      sizes: places.sizes.slice(0, places.count),
+      isRaw: places.isRaw.slice(0, places.count),
+      kinds: places.kinds.slice(0, places.count),
+      schemes: this.schemes.slice(0, places.count),
     };
     const common = {
       slots,
@@ -327,5 +376,13 @@ class HashParcel {
     const compressMs = performance.now() - startMs;
     const output = { ...common, compressMs, records, recordLengths, contents: undefined };
     return { output, transfer: [...transfer, ...memoryOf(records)] };
+  }
+}
+
+/** Flags the rows of files that changed at `racyNs` or later, so that the next backup reads them again. */
+function markUnsettled(bytes: Buffer, from: number, end: number, racyNs: bigint): void {
+  const rows = new RowReader(bytes);
+  for (let at = from; at < end; at += rows.rowBytes(at)) {
+    if (rows.ctimeNs(at) >= racyNs) rows.setFlags(at, rows.flags(at) | RowFlag.unsettled);
   }
 }

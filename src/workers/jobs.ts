@@ -367,4 +367,6 @@ export interface RecentDigests {
   /** Number of digests added. */
   readonly added: number;
   readonly capacity: number;
+  /** The memory of all digests, for the addon. */
+  readonly table: Uint8Array;
 }

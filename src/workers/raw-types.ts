@@ -26,6 +26,20 @@ export function isStoredRaw(name: Buffer, sizeBytes: number, rules: RawRules | u
 }
 
 /**
+ * Returns all endings of files to store raw, each between two NUL, for the addon. An ending that no name in Latin-1 has
+ * is left out.
+ */
+export function rawEndings(rules: RawRules | undefined): Uint8Array {
+  const own = rules?.endings.filter(isInNames) ?? [];
+  return Buffer.from(`\0${[...EXTENSIONS, ...own].join('\0')}\0`, 'latin1');
+}
+
+/** True if each character is a byte that names may have. */
+function isInNames(ending: string): boolean {
+  return !ending.includes('\0') && Buffer.from(ending, 'latin1').toString('latin1') === ending;
+}
+
+/**
  * Returns a number for the kind of a file, from the ending of its name. Contents of one kind compress better together.
  * Names without an ending are one kind; collisions of endings do no harm.
  */

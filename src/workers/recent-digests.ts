@@ -1,7 +1,7 @@
 /**
  * Digests of contents that the server has or is about to receive, shared by all threads without a lock. The set may
  * forget a digest, which costs a second transfer that the server drops. It never contains a digest that was not added:
- * all 32 bytes must be equal, so a torn write matches nothing.
+ * all 32 bytes must be equal, so a torn write matches nothing. native/src/recent.cc does the same to the same memory.
  */
 import type { RecentDigests } from './jobs.js';
 
@@ -13,9 +13,11 @@ export class SharedDigests implements RecentDigests {
   private readonly words: Int32Array;
   private readonly slots: number;
   readonly buffer: SharedArrayBuffer;
+  readonly table: Uint8Array;
 
   private constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
+    this.table = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
     this.slots = (this.words.length - HEADER_WORDS) / WORDS;
   }

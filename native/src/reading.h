@@ -1,0 +1,32 @@
+// Reading of whole files, shared by the calls for one file and for many.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "files.h"
+#include "row.h"
+
+namespace tardis {
+
+// Returns the state of an open file. Throws the system's error.
+struct stat statOf(const Fd& fd);
+
+int64_t mtimeOf(const struct stat& stat);
+int64_t ctimeOf(const struct stat& stat);
+
+// Opens a file without waiting for the other end of a fifo and without following a link. The access time is left
+// alone if this is permitted: only the owner and root may request that.
+Fd openForReading(int directory, const char* name);
+
+// True if an open file may have extended attributes or inode flags, which its row lacks.
+bool mayHaveAttributes(const Fd& fd, const struct stat& stat);
+
+// Reads size bytes from the start of the file and tries for one more in the same system call, which detects a
+// file that has grown. Returns the number of bytes in the target; sets *longer if there are more. Every read
+// passes an offset, since the search for holes moves the descriptor's own.
+size_t readWhole(const Fd& fd, uint8_t* target, size_t size, bool* longer);
+
+}  // namespace tardis

@@ -1,0 +1,45 @@
+/** Where the contents of a parcel are, in the form that the addon fills: arrays of a fixed capacity in one buffer. */
+
+/** Bytes of a place: four numbers of 32 bits, and a byte. */
+const PLACE_BYTES = 17;
+
+export class ContentPlaces {
+  readonly bytes: Uint8Array;
+  count = 0;
+  readonly starts: Uint32Array;
+  readonly sizes: Uint32Array;
+  readonly kinds: Uint32Array;
+  /** Offset of each content's row in the parcel. */
+  readonly rowOffsets: Uint32Array;
+  readonly isRaw: Uint8Array;
+
+  constructor(capacity: number) {
+    const memory = new ArrayBuffer(capacity * PLACE_BYTES);
+    const numbers = (index: number): Uint32Array =>
+      new Uint32Array(memory, 4 * capacity * index, capacity);
+    this.bytes = new Uint8Array(memory);
+    [this.starts, this.sizes, this.kinds, this.rowOffsets] = [0, 1, 2, 3].map(numbers) as [
+      Uint32Array,
+      Uint32Array,
+      Uint32Array,
+      Uint32Array,
+    ];
+    this.isRaw = new Uint8Array(memory, 16 * capacity, capacity);
+  }
+
+  add(place: {
+    readonly start: number;
+    readonly sizeBytes: number;
+    readonly kind: number;
+    readonly rowOffset: number;
+    readonly isRaw: boolean;
+  }): void {
+    const index = this.count;
+    this.starts[index] = place.start;
+    this.sizes[index] = place.sizeBytes;
+    this.kinds[index] = place.kind;
+    this.rowOffsets[index] = place.rowOffset;
+    this.isRaw[index] = place.isRaw ? 1 : 0;
+    this.count += 1;
+  }
+}
