@@ -1,6 +1,6 @@
 /** Runs a restore job. If the store is remote, the job reads its records through a message port. */
 import { MessageChannel } from 'node:worker_threads';
-import type { History } from '../history/index.js';
+import type { History, ObjectReader } from '../history/index.js';
 import { type DeltaSource, LEAST_DELTA_BYTES } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { forEachRow, RowReader } from '../model/index.js';
@@ -12,7 +12,8 @@ import {
   type RestoreOutput,
   serveFarStore,
 } from '../workers/index.js';
-import { ReadAhead } from './read-ahead.js';
+import type { RestoreJob } from './plan.js';
+import { ReadAhead, type ReadRange } from './read-ahead.js';
 
 /** Returns the records of files that replace others, since a delta may be enough for these. */
 function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>): Set<number> {
@@ -31,6 +32,49 @@ function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>)
   return records;
 }
 
+/** Stored bytes of a job that are fetched before it; a job with more reads them bit by bit. */
+const MOST_FETCHED_BYTES = 4 << 20;
+
+/** True if a job needs all of its records, and nothing else: no file is kept, updated by a delta, or is in parts. */
+function needsExactly({ places }: RestoreJob['input']): boolean {
+  for (let at = 3; at < places.length; at += PLACE_NUMBERS) if (places[at] !== 0) return false;
+  return true;
+}
+
+function storedBytes({ records }: RestoreJob['input']): number {
+  return records.reduce((sum, { recordBytes }) => sum + recordBytes, 0);
+}
+
+/** Lets a store that is read by slow requests fetch together what these jobs need. */
+export function expectJobs(history: History, jobs: readonly RestoreJob[]): void {
+  if (history.directory !== undefined) return;
+  const records = jobs.flatMap(({ input }) => (needsExactly(input) ? input.records : []));
+  history
+    .objects()
+    .expect?.(records.map(({ recordBytes: bytes, ...place }) => ({ ...place, bytes })));
+}
+
+/**
+ * Returns the bytes of all records, one after the other; undefined if one cannot be read. The job then reads them one by
+ * one, and reports the files whose record is the faulty one.
+ */
+async function fetched(
+  reader: ObjectReader,
+  records: readonly ReadRange[],
+): Promise<Uint8Array | undefined> {
+  const all = Buffer.allocUnsafeSlow(records.reduce((sum, one) => sum + one.recordBytes, 0));
+  let end = 0;
+  const parts = records.map(({ object, position, recordBytes }) => {
+    const part = all.subarray(end, end + recordBytes);
+    end += recordBytes;
+    return reader.read(object, position, part, recordBytes).then(
+      (got) => got === recordBytes,
+      () => false,
+    );
+  });
+  return (await Promise.all(parts)).every(Boolean) ? all : undefined;
+}
+
 const refuse = (): Promise<never> =>
   Promise.reject(new TardisError('INTERNAL', 'this history makes no deltas'));
 const NO_DELTAS: DeltaSource = { sign: refuse, next: refuse, drop: refuse };
@@ -45,10 +89,18 @@ export async function runJobOf(
     const local = { ...job, source: { directory } };
     return (await jobs.run('restore', local)).output;
   }
+  const objects = history.objects();
+  const isFetchedFirst =
+    objects.expect !== undefined && needsExactly(job) && storedBytes(job) <= MOST_FETCHED_BYTES;
+  const stored = isFetchedFirst ? await fetched(objects, job.records) : undefined;
+  if (stored !== undefined) {
+    const near = { ...job, source: { stored } };
+    return (await jobs.run('restore', near, [stored.buffer as ArrayBuffer])).output;
+  }
   const { port1, port2 } = new MessageChannel();
   const mayUpdate = history.deltas() === undefined ? new Set<number>() : updatedRecords(job);
   const reader = new ReadAhead(
-    history.objects(),
+    objects,
     job.records.filter((_record, index) => !mayUpdate.has(index)),
     job.records.filter((_record, index) => mayUpdate.has(index)),
   );

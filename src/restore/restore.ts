@@ -19,7 +19,7 @@ import {
   type Resume,
   temporaryPrefix,
 } from './journal.js';
-import { runJobOf } from './job-source.js';
+import { expectJobs, runJobOf } from './job-source.js';
 import { FoldedNames } from './folded-names.js';
 import { OwnerMap } from './owner-map.js';
 import { LinkGroups } from './links.js';
@@ -297,6 +297,7 @@ class Restore implements WalkVisitor<Place> {
   }
 
   private async *admit(jobs: readonly RestoreJob[]): AsyncGenerator<RestoreJob> {
+    expectJobs(this.history, jobs);
     for (const job of jobs) {
       await this.inFlight.take(job.bytes);
       yield job;

@@ -1,6 +1,7 @@
 export type {
   Backend,
   MendableBackend,
+  ExpectedRange,
   ObjectReader,
   ObjectWriter,
 } from './backends/backend.js';

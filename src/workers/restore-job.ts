@@ -10,6 +10,7 @@ import { mediumOf, type ObjectReader } from '../store/index.js';
 import { type FailedAttribute, failedAttributes, OpenKind, type System } from '../system/index.js';
 import { runOf } from './block-builder.js';
 import { hasContent } from './compare-file.js';
+import { fetchedRecords } from './fetched-records.js';
 import type { JobResult } from './jobs.js';
 import { ManyFiles } from './many-files.js';
 import { NO_RECORD, PLACE_NUMBERS, RestoreHow } from './restore-types.js';
@@ -43,6 +44,12 @@ export async function restoreJob(
   } finally {
     job.close();
   }
+}
+
+function backendOf(system: System, { source, records }: RestoreInput): ObjectReader {
+  if ('directory' in source) return mediumOf(system, source.directory).records();
+  if ('stored' in source) return fetchedRecords(records, source.stored);
+  throw new TardisError('INTERNAL', 'this store is read through a port');
 }
 
 interface FileTask {
@@ -83,7 +90,7 @@ class RestoreRun {
     // Opened for one job only. At any time a pack may be replaced, and its name reused by another store.
     const { source } = input;
     this.far = 'port' in source ? new StoreProxy(source.port) : undefined;
-    this.backend = 'directory' in source ? mediumOf(system, source.directory).records() : this.far!;
+    this.backend = this.far ?? backendOf(system, input);
     this.reader = new RecordReader(this.backend, system.native, memory, input.keys);
     this.rootFd = system.native.openDirectory(Buffer.from(input.targetPath));
     this.directoryFds = new Int32Array(input.directoryEnds.length).fill(-1);

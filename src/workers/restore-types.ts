@@ -5,10 +5,14 @@ import type { WireError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import type { ClientDirectory } from '../store/index.js';
 
-/** Source of the store's objects: a client's directory, or a port whose other end reads them. */
+/**
+ * Source of the store's objects: a client's directory, a port whose other end reads them, or the bytes of all records of
+ * the job, one after the other.
+ */
 export type RestoreSource =
   | { readonly directory: ClientDirectory }
-  | { readonly port: MessagePort };
+  | { readonly port: MessagePort }
+  | { readonly stored: Uint8Array };
 
 /** Input of one restore job: records to read, and the files to write, packed for fast transfer. */
 export interface RestoreInput {

@@ -8,7 +8,7 @@ import { codeIn } from '../helpers/codes.js';
 import { pause, Running } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { differences, look, scratch, text } from '../helpers/tree.js';
+import { differences, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { S3Server } from '../support/s3-server.js';
@@ -288,4 +288,27 @@ test('a pack that vanished is looked for once, and then named', async (t) => {
   const asked = lab.server.requests.slice(from).map(({ key }) => key);
   const looks = asked.filter((key) => key === 'all/c/me/client.json').length;
   t.is(looks, 2, asked.join('\n')); // of the command's start, and of the missing pack
+});
+
+test('a damaged record of a bucket costs a restore its own files only', async (t) => {
+  const lab = await Lab.start(t);
+  const files = Array.from({ length: 60 }, (_, n) => file(`f${n}`, noise(n, 40_000)));
+  makeTree(lab.source, files);
+  await lab.backUp('one', ['--create']);
+  const { objects } = lab.server;
+  const pack = objects.keys().find((name) => name.includes('/packs/'))!;
+  objects.spoil(pack, (bytes) => {
+    bytes[bytes.length >> 1]! ^= 1;
+    return bytes;
+  });
+  const args = [lab.source, '-o', lab.at('out')];
+  const outcome = await lab.run('two', 'regenerate', args);
+  t.is(outcome.status, 3, outcome.stderr);
+  const restored = path.join(lab.at('out'), path.basename(lab.source));
+  const right = fs.readdirSync(restored).filter((name) => {
+    const content = fs.readFileSync(path.join(restored, name));
+    return content.equals(fs.readFileSync(path.join(lab.source, name)));
+  });
+  t.is(right.length, fs.readdirSync(restored).length);
+  t.true(right.length >= files.length / 2 && right.length < files.length);
 });

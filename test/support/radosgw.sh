@@ -1,9 +1,9 @@
 # Starts a small Ceph with one S3 gateway in the empty folder $D: one monitor, one object store in memory. PORT is that
-# of the gateway; the monitor takes the two after it. Creates the user with the keys $ACCESS_KEY and $SECRET_KEY.
+# of the gateway; the monitor takes the two after it, and a second gateway, which is not started, the third. Creates the user with the keys $ACCESS_KEY and $SECRET_KEY.
 set -e
 F=$(cat /proc/sys/kernel/random/uuid)
 export CEPH_CONF="$D/ceph.conf"
-mkdir -p "$D/mon" "$D/rgw" "$D/osd0"
+mkdir -p "$D/mon" "$D/rgw" "$D/rgw2" "$D/osd0"
 cat >"$CEPH_CONF" <<CONF
 [global]
 fsid=$F
@@ -32,10 +32,14 @@ memstore_device_bytes=4G
 [client.rgw]
 rgw_frontends=beast endpoint=127.0.0.1:$PORT tcp_nodelay=1
 rgw_data=$D/rgw
+[client.rgw2]
+rgw_frontends=beast endpoint=127.0.0.1:$((PORT + 3)) tcp_nodelay=1
+rgw_data=$D/rgw2
 CONF
 ceph-authtool -C "$D/keyring" --gen-key -n mon. --cap mon 'allow *'
 ceph-authtool "$D/keyring" --gen-key -n client.admin --cap mon 'allow *' --cap osd 'allow *'
 ceph-authtool "$D/keyring" --gen-key -n client.rgw --cap mon 'allow rwx' --cap osd 'allow rwx'
+ceph-authtool "$D/keyring" --gen-key -n client.rgw2 --cap mon 'allow rwx' --cap osd 'allow rwx'
 monmaptool --create --fsid "$F" --addv a "[v2:127.0.0.1:$((PORT + 1)),v1:127.0.0.1:$((PORT + 2))]" "$D/monmap"
 ceph-mon --mkfs -i a --monmap "$D/monmap" --keyring "$D/keyring"
 ceph-mon -i a

@@ -22,6 +22,16 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
+/** A gateway process, which a test may kill and pause. */
+export interface GatewayProcess {
+  readonly name: string;
+  readonly url: string;
+  /** Sends a signal. */
+  signal(name: NodeJS.Signals): void;
+  /** Starts it, and waits until it answers. */
+  start(): Promise<void>;
+}
+
 /** Returns in words why this machine cannot run a gateway; undefined if it can. */
 export function whyNoGateway(): string | undefined {
   const missing = PROGRAMS.filter((name) => spawnSync(name, ['--version']).error !== undefined);
@@ -31,7 +41,7 @@ export function whyNoGateway(): string | undefined {
 }
 
 /** Starts a gateway that has the empty buckets `BUCKET` and `LOCKED_BUCKET` of the keys `KEYS`. It takes some 15 s. */
-export async function startGateway(): Promise<Gateway> {
+export async function startGateway(): Promise<Gateway & { readonly folder: string }> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-test-rgw-'));
   const stop = (): Promise<void> => stopAll(folder);
   try {
@@ -40,11 +50,48 @@ export async function startGateway(): Promise<Gateway> {
     const url = `http://127.0.0.1:${port}`;
     await createBucket(url, BUCKET);
     await createBucket(url, LOCKED_BUCKET, { 'x-amz-bucket-object-lock-enabled': 'true' });
-    return { url, stop };
+    return { url, folder, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Starts two gateways that have one bucket. */
+export async function startTwoGateways(): Promise<{
+  readonly gateways: readonly GatewayProcess[];
+  stop(): Promise<void>;
+}> {
+  const first = await startGateway();
+  const port = Number(new URL(first.url).port);
+  const gateways = [
+    gatewayIn(first.folder, 'client.rgw', first.url),
+    gatewayIn(first.folder, 'client.rgw2', `http://127.0.0.1:${port + 3}`),
+  ];
+  const { stop } = first;
+  try {
+    await gateways[1]!.start();
+    return { gateways, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function gatewayIn(folder: string, name: string, url: string): GatewayProcess {
+  const pid = (): number =>
+    Number(fs.readFileSync(path.join(folder, `${name}.pid`), 'utf8').trim());
+  return {
+    name,
+    url,
+    signal: (signal) => void signalTo(pid(), signal),
+    start: async () => {
+      const env = { ...process.env, CEPH_CONF: path.join(folder, 'ceph.conf') };
+      const child = spawn('radosgw', ['-n', name], { env, stdio: 'ignore', timeout: START_MS });
+      await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
+      await createBucket(url, BUCKET); // which exists; the answer shows that the gateway is there
+    },
+  };
 }
 
 async function runScript(folder: string, port: number): Promise<void> {
@@ -125,7 +172,7 @@ function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Returns a port such that the two after it are probably free, too. */
+/** Returns a port such that the three after it are probably free, too. */
 async function freePort(): Promise<number> {
   const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -4,7 +4,7 @@
  * as missing, and the caller looks up its contents again.
  */
 import { systemCode } from '../../errors/index.js';
-import type { ObjectReader } from '../../store/index.js';
+import type { ExpectedRange, ObjectReader } from '../../store/index.js';
 
 /** Names of missing packs that are remembered. */
 const MAX_MISSED = 4096;
@@ -29,6 +29,10 @@ export class FollowingReader implements ObjectReader {
       if (!this.missed.has(name)) await this.catchUp(name);
       throw error;
     }
+  }
+
+  expect(ranges: readonly ExpectedRange[]): void {
+    this.reader.expect?.(ranges);
   }
 
   close(): void {

@@ -376,6 +376,7 @@ class LocalHistory implements History {
     const shared = (this.farRecords ??= mediumOf(this.system, this.place).records());
     const records: ObjectReader = {
       read: (...args) => shared.read(...args),
+      expect: (ranges) => shared.expect?.(ranges),
       close: () => undefined,
     };
     const follow = followOf(bucket);

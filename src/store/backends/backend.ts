@@ -35,8 +35,20 @@ export interface ObjectReader {
    * ENOENT if the object does not exist. `unreadableObject` returns the object's name for a failure that carries it.
    */
   read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number>;
+  /**
+   * Notes which ranges will be read soon, so that a backend with slow requests fetches them together, and nothing else.
+   * Ranges that are not read after all do no harm.
+   */
+  expect?(ranges: readonly ExpectedRange[]): void;
   /** Releases the resources that reading keeps open. */
   close(): void;
+}
+
+/** Bytes of an object that will be read. */
+export interface ExpectedRange {
+  readonly object: string;
+  readonly position: number;
+  readonly bytes: number;
 }
 
 export interface Backend extends ObjectReader {

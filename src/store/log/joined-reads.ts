@@ -1,8 +1,11 @@
 /**
  * Reads objects in few requests for readers that ask for small pieces. A piece that follows an earlier one is fetched
  * together with what comes behind it, and ranges grow while that goes on; in a long run, the next range is fetched
- * before it is asked for. Other pieces are fetched almost exactly. Fetched bytes are kept for a while: objects never change.
+ * before it is asked for. Other pieces are fetched almost exactly. If it is known which pieces will be read, neighbours
+ * of these are fetched together, and nothing else. Fetched bytes are kept for a while: objects never change.
  */
+import type { ExpectedRange } from '../backends/backend.js';
+import { ExpectedReads } from './expected-reads.js';
 
 /** Fills `target` with bytes of an object, and returns their number: fewer only at its end. */
 export type FetchRange = (
@@ -14,6 +17,8 @@ export type FetchRange = (
 
 /** A piece follows another one if it begins at most this far behind the bytes that were fetched. */
 const MOST_GAP_BYTES: number = 64 << 10;
+/** Expected pieces are fetched together if at most this many other bytes lie between them: a request costs as much. */
+const MOST_EXPECTED_GAP_BYTES: number = 256 << 10;
 /** Size of the smallest range, and of the largest one that grows. */
 const LEAST_RANGE_BYTES: number = 64 << 10;
 const MOST_RANGE_BYTES: number = 4 << 20;
@@ -27,6 +32,8 @@ interface Range {
   /** Fewer bytes than `bytes` at the end of the object. */
   readonly data: Promise<Uint8Array>;
   readonly memory: Buffer;
+  /** False if all of it is expected to be read. */
+  readonly isGuessed: boolean;
   isHere: boolean;
   /** Number of reads that wait for it; its memory is theirs until then. */
   readers: number;
@@ -37,6 +44,7 @@ export class JoinedReads {
   private ranges: Range[] = [];
   /** Memory of a large range that was forgotten; without it, V8 would collect garbage for each few ranges. */
   private spare: Buffer | undefined;
+  private readonly expected = new ExpectedReads(MOST_EXPECTED_GAP_BYTES);
   private readonly fetch: FetchRange;
 
   constructor(fetch: FetchRange) {
@@ -73,13 +81,19 @@ export class JoinedReads {
       target.set(part, done);
       done += part.length;
       if (here.length < range.bytes) break;
-      if (range.bytes >= MOST_RANGE_BYTES) this.fetchNext(range);
+      if (range.isGuessed && range.bytes >= MOST_RANGE_BYTES) this.fetchNext(range);
     }
     return done;
   }
 
+  /** Notes which ranges will be read soon. */
+  expect(ranges: readonly ExpectedRange[]): void {
+    this.expected.add(ranges);
+  }
+
   /** Forgets what was fetched. */
   clear(): void {
+    this.expected.clear();
     this.ranges = [];
     this.spare = undefined;
   }
@@ -101,14 +115,24 @@ export class JoinedReads {
   }
 
   private begin(name: string, at: number, bytes: number): Range {
-    const before = this.ranges.findLast((range) => range.name === name && isJustBefore(range, at));
-    const ahead = before === undefined ? LEAST_RANGE_BYTES : 2 * before.bytes;
+    const known = this.takeExpected(name, at, bytes);
     const most = this.nextAfter(name, at) - at;
-    const wanted = Math.min(most, Math.max(bytes, Math.min(ahead, MOST_RANGE_BYTES)));
+    const ahead = known ?? Math.min(this.guessAt(name, at), MOST_RANGE_BYTES);
+    const wanted = Math.min(most, Math.max(bytes, ahead));
     const size = this.makeRoom(wanted) ? wanted : Math.min(most, bytes);
     const memory = this.memoryOf(size);
     const data = this.fetch(name, at, memory, size).then((got) => memory.subarray(0, got));
-    const range: Range = { name, at, bytes: size, data, memory, isHere: false, readers: 0 };
+    const isGuessed = known === undefined;
+    const range: Range = {
+      name,
+      at,
+      bytes: size,
+      data,
+      memory,
+      isGuessed,
+      isHere: false,
+      readers: 0,
+    };
     this.ranges.push(range);
     data.then(
       () => {
@@ -119,6 +143,18 @@ export class JoinedReads {
       },
     );
     return range;
+  }
+
+  /** Returns how many expected bytes are fetched at a place, which are only those asked for if too much is under way. */
+  private takeExpected(name: string, at: number, bytes: number): number | undefined {
+    if (!this.expected.has(name, at)) return undefined;
+    return this.expected.take(name, at, this.makeRoom(MOST_RANGE_BYTES) ? MOST_RANGE_BYTES : bytes);
+  }
+
+  /** Returns how many bytes are worth fetching at a place of which nothing is expected. */
+  private guessAt(name: string, at: number): number {
+    const before = this.ranges.findLast((range) => range.name === name && isJustBefore(range, at));
+    return before === undefined ? LEAST_RANGE_BYTES : 2 * before.bytes;
   }
 
   private memoryOf(bytes: number): Buffer {

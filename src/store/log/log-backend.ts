@@ -4,7 +4,7 @@
  */
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
-import type { Backend, ObjectWriter } from '../backends/backend.js';
+import type { Backend, ExpectedRange, ObjectWriter } from '../backends/backend.js';
 import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { MAX_COMMIT_OBJECT_BYTES } from './commit-object.js';
@@ -69,6 +69,15 @@ export class LogBackend implements Backend {
     const { recent } = this;
     if (recent?.name === object) return recent.bytes.copy(target, 0, position, position + bytes);
     return this.joined.read(this.prefix + object, position, target, bytes);
+  }
+
+  expect(ranges: readonly ExpectedRange[]): void {
+    this.joined.expect(
+      ranges.flatMap(({ object, ...range }) => {
+        const isElsewhere = this.pending.has(object) || packNumber(object) === undefined;
+        return isElsewhere ? [] : [{ ...range, object: this.prefix + this.resolve(object) }];
+      }),
+    );
   }
 
   async size(name: string): Promise<number | undefined> {

@@ -113,3 +113,48 @@ test('memory that is used again is not that of a read which still waits', async 
   t.is(await whole, 2 * size);
   t.true(target.equals(contents.get('a')!));
 });
+
+test('pieces that are expected are fetched together, and nothing else', async (t) => {
+  const objects = new Objects();
+  const places = Array.from({ length: 100 }, (_, n) => n * 60 * KIB);
+  const far = 11 * MIB;
+  const expected = [...places, far].map((position) => ({ object: 'a', position, bytes: 40 * KIB }));
+  objects.reads.expect(expected.toReversed());
+  for (const at of [...places, far]) t.true(await objects.read(at, 40 * KIB));
+  // Two requests of at most 4 MiB for the neighbours, and one for the piece that is apart.
+  t.is(objects.asked.length, 3);
+  t.true(objects.asked.every(({ bytes }) => bytes <= 4 * MIB));
+  t.is(objects.asked.at(-1)?.bytes, 40 * KIB);
+  t.true(objects.askedBytes <= 100 * 60 * KIB + 40 * KIB);
+});
+
+test('a long piece that is expected is fetched in ranges, up to its end', async (t) => {
+  const objects = new Objects();
+  objects.reads.expect([{ object: 'a', position: 100, bytes: 9 * MIB }]);
+  for (let at = 0; at < 9 * MIB; at += 512 * KIB) t.true(await objects.read(100 + at, 512 * KIB));
+  t.deepEqual(
+    objects.asked.map(({ bytes }) => bytes),
+    [4 * MIB, 4 * MIB, MIB],
+  );
+});
+
+test('pieces that are expected are read right in any order, at once, and more than once', async (t) => {
+  const objects = new Objects();
+  const places = Array.from({ length: 60 }, (_, n) => n * 200 * KIB);
+  const pieces = places.map((position) => ({ object: 'a', position, bytes: 150 * KIB }));
+  objects.reads.expect([...pieces, ...pieces]);
+  const order = places.map((_, n) => places[(n * 7) % places.length]!);
+  const reads = [...order, ...places].map((at) => objects.read(at, 150 * KIB));
+  t.true((await Promise.all(reads)).every(Boolean));
+});
+
+test('of the pieces that are expected, the oldest are forgotten', async (t) => {
+  const objects = new Objects();
+  const many = Array.from({ length: 16_384 }, (_, n) => ({ object: 'b', position: n, bytes: 1 }));
+  objects.reads.expect([{ object: 'a', position: 0, bytes: 10 }]);
+  objects.reads.expect(many);
+  t.true(await objects.read(0, 10));
+  t.is(objects.asked.at(-1)?.bytes, 64 * KIB);
+  t.true(await objects.read(0, 1, 'b'));
+  t.is(objects.asked.at(-1)?.bytes, 16_384);
+});
