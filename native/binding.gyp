@@ -35,7 +35,9 @@
         "src/marking.cc",
         "src/parity.cc",
         "src/rsync.cc",
-        "src/fuse.cc"
+        "src/fuse.cc",
+        "src/listed-rows.cc",
+        "src/packing.cc"
       ],
       "libraries": ["-lrsync", "-lzstd"],
       "defines": ["NAPI_VERSION=8", "_FILE_OFFSET_BITS=64"],

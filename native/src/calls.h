@@ -113,6 +113,9 @@ napi_value newSession(const Call& call);
 napi_value fuseListen(const Call& call);
 napi_value fuseReply(const Call& call);
 
+// packing.cc
+napi_value packListing(const Call& call);
+
 // rsync.cc
 napi_value rsyncSignature(const Call& call);
 napi_value rsyncLoad(const Call& call);

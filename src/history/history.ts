@@ -120,6 +120,11 @@ export interface History {
   find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined>;
   /** Returns a page of a directory as of a set, sorted by name. A page has a limit of at least 1. */
   list(page: ListingPage): Promise<HistoryEntry[]>;
+  /**
+   * Returns the page that `list` returns, packed for `packListing` of the addon, or undefined if this reader may not see
+   * all of it. The value is unchecked. Undefined unless the catalog is on this machine and not encrypted.
+   */
+  listPacked?(page: ListingPage): Buffer | undefined;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]>;
   /** Returns every version that was ever at an absolute path, oldest first, as far as the reader may see it. */

@@ -17,6 +17,7 @@ import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js'
 import { greet, type GreetingOptions } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
 import { DOTS, writeDots, writeEntry } from './packing.js';
+import { PackedListings } from './packed-listings.js';
 import { PageCache } from './page-cache.js';
 import {
   ENTRY_BYTES,
@@ -90,6 +91,7 @@ export class FileSystem {
     this.trees = new Trees({
       history: () => history,
       cache: this.cache,
+      packed: new PackedListings(system.native),
       current,
       nowMs: () => system.clock.nowMs(),
       forgetName: (name) => kernel.forgetName(ROOT_NODE, 0, Buffer.from(name)),
@@ -320,7 +322,7 @@ export class FileSystem {
     const position = Math.max(0, offset - DOTS);
     return after(tree.page(place.directory, position, isPlus), (page) =>
       after(tree.dots(place.directory), (dots) => () => {
-        const at = writeDots(this.body, OUT_HEADER_BYTES, dots, offset, isPlus);
+        const at = writeDots(this.words, OUT_HEADER_BYTES, dots, offset, isPlus);
         if (page === undefined) return { bodyBytes: at };
         const left = room - (at - OUT_HEADER_BYTES);
         const from = position - page.first;

@@ -6,7 +6,11 @@ import type { PackedEntries, PackedPage, ShownEntry } from './tree.js';
 
 /** Positions 1 and 2 of a directory are `.` and `..`. */
 export const DOTS = 2;
-const DOT_NAMES = [Buffer.from('.'), Buffer.from('..')];
+/** Both names, as words in the order of bytes of the machines that this runs on. */
+const DOT_NAMES = [0x2e, 0x2e2e];
+const ENTRY_WORDS = ENTRY_BYTES >>> 2;
+/** A name of up to eight bytes, with what is before it. */
+const DOT_WORDS = (DIRENT_BYTES + 8) >>> 2;
 
 /** Writes a struct fuse_entry_out to zeros. */
 export function writeEntry(
@@ -74,27 +78,30 @@ function packEntries(
   return { packed, starts };
 }
 
-/** Writes `.` and `..` from an offset on, with room for nodes that the kernel does not take from them; returns their end. */
+/**
+ * Writes `.` and `..` from an offset on, with room for nodes that the kernel does not take from them; returns their end.
+ * `from` is a multiple of 4.
+ */
 export function writeDots(
-  target: Buffer,
+  target: Uint32Array,
   from: number,
   inodes: readonly [Inode, Inode],
   offset: number,
   isPlus: boolean,
 ): number {
-  let at = from;
+  let at = from >>> 2;
   for (let index = offset; index < DOTS; index += 1) {
-    const [inode, name] = [inodes[index]!, DOT_NAMES[index]!];
-    const dirent = at + (isPlus ? ENTRY_BYTES : 0);
-    const end = dirent + padded(DIRENT_BYTES + name.length);
+    const inode = inodes[index]!;
+    const dirent = at + (isPlus ? ENTRY_WORDS : 0);
+    const end = dirent + DOT_WORDS;
     target.fill(0, at, end);
-    target.writeUInt32LE(inode.low, dirent);
-    target.writeUInt32LE(inode.high, dirent + 4);
-    target.writeUInt32LE(index + 1, dirent + 8);
-    target.writeUInt32LE(name.length, dirent + 16);
-    target.writeUInt32LE(direntType(EntryType.directory), dirent + 20);
-    name.copy(target, dirent + DIRENT_BYTES);
+    target[dirent] = inode.low;
+    target[dirent + 1] = inode.high;
+    target[dirent + 2] = index + 1;
+    target[dirent + 4] = index + 1; // the length of the name
+    target[dirent + 5] = direntType(EntryType.directory);
+    target[dirent + 6] = DOT_NAMES[index]!;
     at = end;
   }
-  return at;
+  return at * 4;
 }

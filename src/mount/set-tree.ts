@@ -4,21 +4,27 @@
  * same entry.
  */
 import { type BackupSet, type History, type HistoryEntry } from '../history/index.js';
-import { EntryType, isSparse, joinPath } from '../model/index.js';
+import { EntryType, joinPath } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
 import type { DirectoriesAhead } from './directories-ahead.js';
 import { DirectoryTable } from './directory-table.js';
 import { inodeOf, inodeOfDirectory } from './inodes.js';
-import { MAX_ENTRIES, nodeHigh, nodeLow, placeOf } from './node-ids.js';
+import { MAX_ENTRIES, nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
+import type { ListedChild, PackedListing, PackedListings } from './packed-listings.js';
 import { type LoadedPage, PAGE_ENTRIES, type PageCache } from './page-cache.js';
+import { childrenOf, endsAfter, foundIn, storedSizes } from './page-search.js';
 import { Errno, FuseError, ROOT_NODE } from './protocol.js';
 import { entriesAround, type RootNode, rootsOf } from './roots.js';
 import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
 import { virtualDirectory } from './virtual.js';
 
 const NOTHING = Buffer.alloc(0);
+/** The place of the top directory, which is an entry of no other one. */
+const NO_PLACE = 0xffff_ffff;
 const MAX_PAGES = Math.ceil(MAX_ENTRIES / PAGE_ENTRIES);
+/** Keys of the pages of one tree. */
+const TREE_KEYS = 2 ** 26 * MAX_PAGES;
 const FOREVER_SECONDS = 0x3fff_ffff;
 /** How long the kernel may keep what it knows of a set that a backup is still writing. */
 const UNFINISHED_SECONDS = 1;
@@ -31,6 +37,7 @@ export interface SetTreeOptions {
   /** Number of the tree in node ids. */
   readonly tree: number;
   readonly cache: PageCache;
+  readonly packed: PackedListings;
   readonly ahead: DirectoriesAhead;
 }
 
@@ -75,7 +82,7 @@ export class SetTree implements Tree {
   }
 
   private entryOf(directory: number, position: number): Soon<ShownEntry> {
-    return after(this.loaded(directory, Math.floor(position / PAGE_ENTRIES)), (page) => {
+    return after(this.pageOf(directory, position), (page) => {
       const shown = page.entries[position - page.first];
       if (shown === undefined) throw new FuseError(Errno.ESTALE);
       return shown;
@@ -125,13 +132,18 @@ export class SetTree implements Tree {
   }
 
   page(directory: number, position: number, isPlus: boolean): Soon<PackedPage | undefined> {
+    const number = Math.floor(position / PAGE_ENTRIES);
+    const listing = this.listing(directory, number, isPlus);
+    if (listing !== undefined) {
+      if (position === 0) this.options.ahead.follow(this, directory);
+      return listing;
+    }
     return after(this.entryAt(directory, -1), ({ entry }) => {
       if (!this.history.access.mayRead(entry)) throw new FuseError(Errno.EACCES);
-      const number = Math.floor(position / PAGE_ENTRIES);
-      const isAfter = number > 0 && position % PAGE_ENTRIES === 0;
       const isKnown = this.boundaries.get(directory)?.[number - 1] !== undefined;
       // The page before may be the last one, and then there is no next one.
-      const before = isAfter && !isKnown ? this.loaded(directory, number - 1) : undefined;
+      const isUnknown = number > 0 && position % PAGE_ENTRIES === 0 && !isKnown;
+      const before = isUnknown ? this.loaded(directory, number - 1) : undefined;
       return after(before, (previous) => {
         if (previous?.isLast === true) return undefined;
         if (position === 0) this.options.ahead.follow(this, directory);
@@ -152,26 +164,56 @@ export class SetTree implements Tree {
 
   /** Returns the first directories after a position that a loaded page of a directory shows and that are not loaded. */
   directoriesIn(directory: number, position: number, limit: number): number[] {
-    const from = position + 1;
-    const number = Math.floor(from / PAGE_ENTRIES);
-    const page = this.options.cache.get(this.keyOf(directory, number));
-    const found: number[] = [];
-    if (page === undefined || page instanceof Promise) return found;
-    for (let at = from - page.first; at < page.entries.length && found.length < limit; at += 1) {
-      const { entry, nodeLow: low, nodeHigh: high } = page.entries[at]!;
-      if (entry.type !== EntryType.directory || (low === 0 && high === 0)) continue;
-      const child = placeOf(low, high).directory;
-      if (this.options.cache.get(this.keyOf(child, 0)) === undefined) found.push(child);
-    }
-    return found;
+    const { cache, packed } = this.options;
+    const key = this.keyOf(directory, Math.floor((position + 1) / PAGE_ENTRIES));
+    const isNew = (child: number): boolean => {
+      const first = this.keyOf(child, 0);
+      return cache.get(first) === undefined && packed.get(first) === undefined;
+    };
+    const found = packed.get(key)?.children ?? childrenOf(cache.get(key));
+    return found
+      .filter((child) => child.position > position && isNew(child.number))
+      .slice(0, limit)
+      .map(({ number }) => number);
   }
 
   /** Loads the first page of a directory, ready to be listed. */
   async prepare(directory: number): Promise<void> {
     if (this.isGone || directory >= this.table.count || this.set.state !== 'complete') return;
+    if (this.listing(directory, 0, true) !== undefined) return;
     const page = await this.loaded(directory, 0);
     page.packed ??= packPage(page.entries, page.first, this.validSeconds);
     if (page.isLast) page.packed.plus();
+  }
+
+  /** Returns a listing that the addon has packed; undefined if the page must be loaded entry by entry. */
+  private listing(directory: number, number: number, isPlus: boolean): PackedListing | undefined {
+    const { table, history, validSeconds, set } = this;
+    const { packed, tree } = this.options;
+    const isUsual = !this.isGone && this.roots !== undefined && set.state === 'complete';
+    if (!isUsual || directory >= table.count || this.rootNodes.has(directory)) return undefined;
+    const start = number === 0 ? NOTHING : this.boundaries.get(directory)?.[number - 1];
+    if (start === undefined || number >= MAX_PAGES) return undefined;
+    const key = this.keyOf(directory, number);
+    const known = packed.get(key, isPlus);
+    if (known !== undefined) return known;
+    const place = { tree, set: set.set, number: directory, id: table.id(directory), isPlus };
+    const page = { first: number * PAGE_ENTRIES, after: start, device: table.device(directory) };
+    const listed = { ...place, ...page, validSeconds };
+    const listing = packed.make(key, history, listed, (child) => this.childNode(directory, child));
+    if (listing?.isLast === false) this.note(directory, number + 1, listing.lastName);
+    return listing;
+  }
+
+  /** Returns the node of a directory without attributes; undefined if it contains itself. */
+  private childNode(directory: number, { position, id, isOnOtherDevice }: ListedChild) {
+    const { table } = this;
+    if (table.isWithin(directory, id)) return undefined;
+    const device = isOnOtherDevice ? `directory ${id}` : table.device(directory);
+    const number = table.find(directory, position) ?? table.add(directory, position, id, device);
+    const place = { tree: this.options.tree, directory: number, entry: -1 };
+    const inode = inodeOfDirectory(this.set.set, id);
+    return { number, inode, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
   }
 
   private packed(directory: number, number: number, isPlus: boolean): Soon<PackedPage> {
@@ -215,7 +257,8 @@ export class SetTree implements Tree {
     this.boundaries.clear();
     this.pinned.clear();
     this.pinnedEntries = 0;
-    this.options.cache.drop(this.keyOf(0, 0), this.keyOf(0, 0) + TREE_KEYS);
+    const from = this.keyOf(0, 0);
+    for (const kept of [this.options.cache, this.options.packed]) kept.drop(from, from + TREE_KEYS);
   }
 
   private requireKnown(directory: number): void {
@@ -290,7 +333,7 @@ export class SetTree implements Tree {
           ).slice(first, first + PAGE_ENTRIES);
     const isLast = entries.length < PAGE_ENTRIES;
     if (!isLast) this.note(directory, number + 1, entries.at(-1)!.name);
-    const stored = await this.storedSizes(entries);
+    const stored = await storedSizes(this.history, entries);
     const shown = entries.map((entry, index) => this.show(directory, first + index, entry, stored));
     const isSorted = entries.every(
       ({ name }, index) => index === 0 || Buffer.compare(entries[index - 1]!.name, name) < 0,
@@ -319,22 +362,6 @@ export class SetTree implements Tree {
       limit: PAGE_ENTRIES,
       withDigests: false,
     });
-  }
-
-  /** Returns the bytes of data of sparse files. */
-  private async storedSizes(entries: readonly HistoryEntry[]): Promise<Map<HistoryEntry, number>> {
-    const sparse = entries.filter(
-      ({ metadata, damage, contentId }) =>
-        damage === undefined && contentId !== undefined && isSparse(metadata),
-    );
-    if (sparse.length === 0) return new Map();
-    const located = await this.history.locate(sparse).catch(() => []); // reading the file reports it
-    return new Map(
-      sparse.map((entry, index) => {
-        const pieces = located[index] ?? [];
-        return [entry, pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)];
-      }),
-    );
   }
 
   private show(
@@ -370,29 +397,4 @@ export class SetTree implements Tree {
       storedBytes: stored.get(entry),
     };
   }
-}
-
-/** The place of the top directory, which is an entry of no other one. */
-const NO_PLACE = 0xffff_ffff;
-/** Keys of the pages of one tree. */
-const TREE_KEYS = 2 ** 26 * MAX_PAGES;
-
-/** Returns the entry of a name, by halving if the page is sorted. */
-function foundIn({ entries, isSorted }: LoadedPage, name: Buffer): ShownEntry | undefined {
-  if (!isSorted) return entries.find(({ entry }) => entry.name.equals(name));
-  let [low, high] = [0, entries.length - 1];
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const order = Buffer.compare(entries[middle]!.entry.name, name);
-    if (order === 0) return entries[middle];
-    if (order < 0) low = middle + 1;
-    else high = middle - 1;
-  }
-  return undefined;
-}
-
-/** True if no later page of a sorted directory has the name. */
-function endsAfter({ entries, isSorted }: LoadedPage, name: Buffer): boolean {
-  const last = entries.at(-1);
-  return isSorted && last !== undefined && Buffer.compare(last.entry.name, name) > 0;
 }

@@ -2,6 +2,7 @@
 import type { BackupSet, History } from '../history/index.js';
 import { DirectoriesAhead } from './directories-ahead.js';
 import { MAX_TREES } from './node-ids.js';
+import type { PackedListings } from './packed-listings.js';
 import type { PageCache } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
 import { SetTree } from './set-tree.js';
@@ -16,6 +17,7 @@ const MAX_IDLE_TREES = 256;
 export interface TreesOptions {
   readonly history: () => History;
   readonly cache: PageCache;
+  readonly packed: PackedListings;
   readonly current: string;
   readonly nowMs: () => number;
   /** Makes the kernel forget a name of the top level, and everything below it. */
@@ -107,9 +109,9 @@ export class Trees {
     const known = this.bySet.get(set.set);
     if (known !== undefined) return known.tree.entryAt(0, -1);
     const number = this.freeNumber();
-    const { history, cache } = this.options;
+    const { history, cache, packed } = this.options;
     const { ahead } = this;
-    const tree = new SetTree({ history, set, tree: number, cache, ahead });
+    const tree = new SetTree({ history, set, tree: number, cache, packed, ahead });
     this.trees.set(number, tree);
     this.bySet.set(set.set, { tree, number });
     return tree.entryAt(0, -1);

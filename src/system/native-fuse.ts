@@ -38,6 +38,21 @@ export interface FuseCalls {
     from: number,
     bytes: number,
   ): number;
+  /**
+   * Packs a page of a directory, as `History.listPacked` returns it, in the form of READDIRPLUS or READDIR. `place` has
+   * doubles: the set, the tree, the number and the id of the directory, the position of the first entry, the seconds for
+   * which the kernel may keep it, and 1 for READDIRPLUS. `device` is the key of its device, for hard links. `index` gets
+   * words: the number of entries, the number of directories, the offset of each entry and the end, and for each directory
+   * its index and the two halves of its id, with the highest bit set if it is on another device. Node and inode of
+   * directories stay 0. Returns the bytes in `target`; -1 if an entry needs a closer look, or if there is no room.
+   */
+  packListing(
+    rows: Uint8Array,
+    place: Uint8Array,
+    device: Uint8Array,
+    target: Uint8Array,
+    index: Uint8Array,
+  ): number;
 }
 
 /** Answers to questions for attributes of entries that have none (BARE_NODE_BIT). */

@@ -157,12 +157,9 @@ class LocalHistory implements History {
   constructor(
     system: System,
     directory: ClientDirectory,
-    {
-      catalog,
-      access,
-      sliceMs,
-    }: { readonly catalog: Catalog; readonly access: Access; readonly sliceMs: number },
+    parts: { readonly catalog: Catalog; readonly access: Access; readonly sliceMs: number },
   ) {
+    const { catalog, access, sliceMs } = parts;
     this.sliceMs = sliceMs;
     this.system = system;
     this.access = access;
@@ -172,8 +169,7 @@ class LocalHistory implements History {
     this.directory = this.isFar ? undefined : directory;
     this.catalog = catalog;
     this.finder = new PathFinder(catalog, access);
-    const far =
-      directory.bucket === undefined ? undefined : () => mediumOf(system, directory).records();
+    const far = this.isFar ? () => mediumOf(system, directory).records() : undefined;
     this.reports = new LocalReports(() => this.reading(), {
       directory,
       files: system.files,
@@ -272,6 +268,10 @@ class LocalHistory implements History {
     });
     const entries = found.map(soundOrDamaged);
     return this.access.isUnrestricted ? entries : entries.map((entry) => this.shown(entry));
+  }
+
+  listPacked(page: ListingPage): Buffer | undefined {
+    return this.access.isUnrestricted ? this.reading().entries.packedAsOf(page) : undefined;
   }
 
   private async listed(page: ListingPage): Promise<HistoryEntry[]> {

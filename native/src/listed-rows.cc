@@ -1,0 +1,51 @@
+#include "listed-rows.h"
+
+namespace tardis {
+
+namespace {
+
+constexpr uint64_t kMostNumber = (uint64_t{1} << 53) - 1;  // largest integer that JavaScript represents exactly
+
+}  // namespace
+
+bool ListedRows::begin() {
+  uint64_t count, sound;
+  if (!number(',', false, &count) || !number(';', false, &sound) || count != sound) return false;
+  left_ = static_cast<size_t>(count);
+  return true;
+}
+
+bool ListedRows::next(ListedRow* row) {
+  uint64_t nameBytes, metadataBytes;
+  if (left_ == 0 || !number(',', false, &nameBytes) || !number(',', false, &metadataBytes) ||
+      !number(',', true, &row->childId) || !number(';', true, &row->contentId) || !part(nameBytes, &row->name) ||
+      !part(metadataBytes, &row->metadata)) {
+    return false;
+  }
+  row->nameBytes = static_cast<size_t>(nameBytes);
+  row->metadataBytes = static_cast<size_t>(metadataBytes);
+  left_ -= 1;
+  return true;
+}
+
+bool ListedRows::number(char terminator, bool mayBeEmpty, uint64_t* value) {
+  const uint8_t* start = at_;
+  uint64_t sum = 0;
+  for (; at_ < end_ && *at_ >= '0' && *at_ <= '9'; ++at_) {
+    sum = sum * 10 + (*at_ - '0');
+    if (sum > kMostNumber) return false;
+  }
+  if (at_ == end_ || *at_ != static_cast<uint8_t>(terminator) || (at_ == start && !mayBeEmpty)) return false;
+  at_ += 1;
+  *value = sum;
+  return true;
+}
+
+bool ListedRows::part(uint64_t bytes, const uint8_t** start) {
+  if (bytes > static_cast<uint64_t>(end_ - at_)) return false;
+  *start = at_;
+  at_ += bytes;
+  return true;
+}
+
+}  // namespace tardis

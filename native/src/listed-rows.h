@@ -1,0 +1,42 @@
+// A page of a directory as the catalog returns it in one value (docs/mount.md, "Packed pages").
+#pragma once
+
+#include "call.h"
+
+namespace tardis {
+
+// One entry of such a page. Pointers are into the value.
+struct ListedRow {
+  const uint8_t* name;
+  size_t nameBytes;
+  const uint8_t* metadata;
+  size_t metadataBytes;
+  uint64_t childId;    // 0 if it has none
+  uint64_t contentId;  // 0 if it has none
+};
+
+// Reads the entries one after another, and trusts nothing.
+class ListedRows {
+ public:
+  explicit ListedRows(const Bytes& value) : at_(value.data), end_(value.data + value.size) {}
+
+  // Reads the head; false if it is malformed, or if a name or metadata is no blob.
+  bool begin();
+  // True if entries are left.
+  bool isLeft() const { return left_ > 0; }
+  size_t left() const { return left_; }
+  // Reads the next entry; false if it is malformed.
+  bool next(ListedRow* row);
+  // True if nothing follows the last entry.
+  bool isWhole() const { return left_ == 0 && at_ == end_; }
+
+ private:
+  bool number(char terminator, bool mayBeEmpty, uint64_t* value);
+  bool part(uint64_t bytes, const uint8_t** start);
+
+  const uint8_t* at_;
+  const uint8_t* end_;
+  size_t left_ = 0;
+};
+
+}  // namespace tardis

@@ -1,0 +1,201 @@
+/**
+ * Listings that are packed by the addon, straight from the rows of the catalog. They serve complete sets of a catalog on
+ * this machine. For all else, and for pages with an entry that is damaged, sparse or has attributes, there is none, and
+ * the entries are loaded one by one.
+ */
+import type { History } from '../history/index.js';
+import type { DirectoryId, SetNumber } from '../model/index.js';
+import type { FuseCalls } from '../system/index.js';
+import { ENTRY_BYTES } from './protocol.js';
+import type { Inode } from './attributes.js';
+import { PAGE_ENTRIES } from './page-cache.js';
+import type { PackedEntries, PackedPage } from './tree.js';
+
+/** Largest packed page: 512 entries with long names. */
+const MAX_PACKED_BYTES = 512 << 10;
+/** Bytes of listings that are kept. Once the kernel has a listing, it seldom comes back. */
+const MAX_KEPT_BYTES = 2 << 20;
+const HEAD_WORDS = 2;
+const CHILD_WORDS = 3;
+const INDEX_WORDS = HEAD_WORDS + PAGE_ENTRIES + 1 + PAGE_ENTRIES * CHILD_WORDS;
+const OTHER_DEVICE = 0x8000_0000;
+const TWO_32 = 0x1_0000_0000;
+const PLACE_NUMBERS = 7;
+const DIRENT_NAME_AT = 24;
+const NAME_BYTES_AT = 16;
+const INODE_WORD_IN_ENTRY = 10;
+
+export interface ListedDirectory {
+  readonly set: SetNumber;
+  readonly tree: number;
+  readonly number: number;
+  readonly id: DirectoryId;
+  readonly device: string;
+  /** The position and the name of the first entry; no name for the first page. */
+  readonly first: number;
+  readonly after: Buffer;
+  readonly validSeconds: number;
+  readonly isPlus: boolean;
+}
+
+/** A directory in a page. */
+export interface ListedChild {
+  readonly position: number;
+  readonly id: DirectoryId;
+  readonly isOnOtherDevice: boolean;
+}
+
+/** The node and the inode of a directory in a page. */
+export interface ChildNode {
+  readonly number: number;
+  readonly inode: Inode;
+  readonly nodeLow: number;
+  readonly nodeHigh: number;
+}
+
+/** The position of a directory in a page, and its number in the tree. */
+export interface ListedNode {
+  readonly position: number;
+  readonly number: number;
+}
+
+export interface PackedListing extends PackedPage, PackedEntries {
+  readonly isPlus: boolean;
+  readonly isLast: boolean;
+  readonly lastName: Buffer;
+  /** Directories in the page. */
+  readonly children: readonly ListedNode[];
+}
+
+export class PackedListings {
+  private readonly kept = new Map<number, PackedListing>();
+  private keptBytes = 0;
+  private readonly place = new Float64Array(PLACE_NUMBERS);
+  private readonly placeBytes = Buffer.from(this.place.buffer);
+  private readonly index = new Uint32Array(INDEX_WORDS);
+  private readonly indexBytes = Buffer.from(this.index.buffer);
+  private target: Buffer | undefined;
+  private readonly native: FuseCalls;
+
+  constructor(native: FuseCalls) {
+    this.native = native;
+  }
+
+  /** Returns a listing that is kept in the form of READDIRPLUS or READDIR; in any form without `isPlus`. */
+  get(key: number, isPlus?: boolean): PackedListing | undefined {
+    const listing = this.kept.get(key);
+    return isPlus === undefined || listing?.isPlus === isPlus ? listing : undefined;
+  }
+
+  /**
+   * Makes and keeps a listing. `nodeOf` returns the node of a directory in it, or undefined if the listing cannot be
+   * shown in this way. Returns undefined then, and if the page needs a closer look.
+   */
+  make(
+    key: number,
+    history: History,
+    directory: ListedDirectory,
+    nodeOf: (child: ListedChild) => ChildNode | undefined,
+  ): PackedListing | undefined {
+    const rows = rowsOf(history, directory);
+    if (rows === undefined) return undefined;
+    const { device } = directory;
+    this.describe(directory);
+    const target = (this.target ??= Buffer.allocUnsafeSlow(MAX_PACKED_BYTES));
+    const { native, placeBytes, indexBytes } = this;
+    const deviceBytes = Buffer.from(device, 'latin1');
+    const bytes = native.packListing(rows, placeBytes, deviceBytes, target, indexBytes);
+    if (bytes < 0 || this.index[0]! > PAGE_ENTRIES) return undefined;
+    const children = this.fillNodes(directory, target, nodeOf);
+    if (children === undefined) return undefined;
+    const listing = this.listing(directory, Buffer.from(target.subarray(0, bytes)), children);
+    this.keep(key, listing);
+    return listing;
+  }
+
+  /** Drops all listings whose keys are within a range. */
+  drop(from: number, to: number): void {
+    for (const key of this.kept.keys()) {
+      if (key >= from && key < to) this.remove(key);
+    }
+  }
+
+  private describe({ set, tree, number, id, first, validSeconds, isPlus }: ListedDirectory): void {
+    this.place.set([set, tree, number, id, first, validSeconds, isPlus ? 1 : 0]);
+  }
+
+  private fillNodes(
+    { first, isPlus }: ListedDirectory,
+    target: Buffer,
+    nodeOf: (child: ListedChild) => ChildNode | undefined,
+  ): PackedListing['children'] | undefined {
+    const { index } = this;
+    const count = index[0]!;
+    const words = new Uint32Array(target.buffer, target.byteOffset, target.length >>> 2);
+    const children: ListedNode[] = [];
+    for (let child = 0; child < index[1]!; child += 1) {
+      const at = HEAD_WORDS + count + 1 + child * CHILD_WORDS;
+      const entry = index[at]!;
+      const high = index[at + 2]!;
+      const position = first + entry;
+      const id = (high % OTHER_DEVICE) * TWO_32 + index[at + 1]!;
+      const node = nodeOf({ position, id, isOnOtherDevice: high >= OTHER_DEVICE });
+      if (node === undefined) return undefined;
+      const word = index[HEAD_WORDS + entry]! >>> 2;
+      const direntWord = isPlus ? word + (ENTRY_BYTES >>> 2) : word;
+      words[direntWord] = node.inode.low;
+      words[direntWord + 1] = node.inode.high;
+      if (isPlus) {
+        words[word] = node.nodeLow;
+        words[word + 1] = node.nodeHigh;
+        words[word + INODE_WORD_IN_ENTRY] = node.inode.low;
+        words[word + INODE_WORD_IN_ENTRY + 1] = node.inode.high;
+      }
+      children.push({ position, number: node.number });
+    }
+    return children;
+  }
+
+  private listing(
+    { first, isPlus }: ListedDirectory,
+    packed: Buffer,
+    children: PackedListing['children'],
+  ): PackedListing {
+    const count = this.index[0]!;
+    const starts = this.index.slice(HEAD_WORDS, HEAD_WORDS + count + 1);
+    const direntAt = (starts[count - 1] ?? 0) + (isPlus ? ENTRY_BYTES : 0);
+    const nameAt = direntAt + DIRENT_NAME_AT;
+    const lastName =
+      count === 0
+        ? packed
+        : packed.subarray(nameAt, nameAt + packed.readUInt32LE(direntAt + NAME_BYTES_AT));
+    const entries = { packed, starts };
+    const isLast = count < PAGE_ENTRIES;
+    const more = { isPlus, isLast, lastName, children };
+    return { first, plus: () => entries, plain: () => entries, ...entries, ...more };
+  }
+
+  private keep(key: number, listing: PackedListing): void {
+    this.remove(key);
+    this.kept.set(key, listing);
+    this.keptBytes += listing.packed.length;
+    for (const oldest of this.kept.keys()) {
+      if (this.keptBytes <= MAX_KEPT_BYTES || oldest === key) return;
+      this.remove(oldest);
+    }
+  }
+
+  private remove(key: number): void {
+    this.keptBytes -= this.kept.get(key)?.packed.length ?? 0;
+    this.kept.delete(key);
+  }
+}
+
+function rowsOf(history: History, { id, set, after }: ListedDirectory): Buffer | undefined {
+  try {
+    const page = { directory: id, set, after, limit: PAGE_ENTRIES, withDigests: false };
+    return history.listPacked?.(page);
+  } catch {
+    return undefined; // `list` reports the error
+  }
+}

@@ -1,0 +1,56 @@
+/** Looks into the page of a directory: for a name, for its directories, and for its sparse files. */
+import type { History, HistoryEntry } from '../history/index.js';
+import { EntryType, isSparse } from '../model/index.js';
+import { placeOf } from './node-ids.js';
+import type { LoadedPage } from './page-cache.js';
+import type { ListedNode } from './packed-listings.js';
+import type { ShownEntry, Soon } from './tree.js';
+
+/** Returns the entry of a name, by halving if the page is sorted. */
+export function foundIn({ entries, isSorted }: LoadedPage, name: Buffer): ShownEntry | undefined {
+  if (!isSorted) return entries.find(({ entry }) => entry.name.equals(name));
+  let [low, high] = [0, entries.length - 1];
+  while (low <= high) {
+    const middle = (low + high) >>> 1;
+    const order = Buffer.compare(entries[middle]!.entry.name, name);
+    if (order === 0) return entries[middle];
+    if (order < 0) low = middle + 1;
+    else high = middle - 1;
+  }
+  return undefined;
+}
+
+/** True if no later page of a sorted directory has the name. */
+export function endsAfter({ entries, isSorted }: LoadedPage, name: Buffer): boolean {
+  const last = entries.at(-1);
+  return isSorted && last !== undefined && Buffer.compare(last.entry.name, name) > 0;
+}
+
+/** Returns the directories of a page; none while it is not loaded. */
+export function childrenOf(page: Soon<LoadedPage> | undefined): ListedNode[] {
+  if (page === undefined || page instanceof Promise) return [];
+  return page.entries.flatMap(({ entry, nodeLow, nodeHigh }, index) => {
+    if (entry.type !== EntryType.directory || (nodeLow === 0 && nodeHigh === 0)) return [];
+    const { directory } = placeOf(nodeLow, nodeHigh);
+    return [{ position: page.first + index, number: directory }];
+  });
+}
+
+/** Returns the bytes of data of sparse files. */
+export async function storedSizes(
+  history: History,
+  entries: readonly HistoryEntry[],
+): Promise<Map<HistoryEntry, number>> {
+  const sparse = entries.filter(
+    ({ metadata, damage, contentId }) =>
+      damage === undefined && contentId !== undefined && isSparse(metadata),
+  );
+  if (sparse.length === 0) return new Map();
+  const located = await history.locate(sparse).catch(() => []); // reading the file reports it
+  return new Map(
+    sparse.map((entry, index) => {
+      const pieces = located[index] ?? [];
+      return [entry, pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)];
+    }),
+  );
+}

@@ -1,0 +1,254 @@
+/** Listings packed by the addon, beside those that are packed entry by entry, and with hostile values. */
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { History, HistoryEntry } from '../../src/history/index.js';
+import { type Entry, EntryType, RowFlag, RowReader } from '../../src/model/index.js';
+import {
+  inodeOf,
+  inodeOfDirectory,
+  type ListedDirectory,
+  MOUNT_PAGE_ENTRIES,
+  nodeHigh,
+  nodeLow,
+  PackedListings,
+  packPage,
+} from '../../src/mount/index.js';
+import { Catalog, putRow } from '../../src/store/catalog/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { type Choose, chooser } from '../helpers/random-tree.js';
+import { rowOf } from '../helpers/rows.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+
+const SET = 3;
+const DIRECTORY = 7;
+const NOTHING = Buffer.alloc(0);
+const DEVICE = 'root 1';
+const FIRST = 3 * MOUNT_PAGE_ENTRIES;
+const NUMBER = 70_000;
+const TREE = 4095;
+const SECONDS = 0x3fff_ffff;
+const TIMES = [0n, -1n, 2n ** 63n - 1n, -(2n ** 63n), 1_700_000_000_123_456_789n];
+
+const LISTED: ListedDirectory = {
+  set: SET,
+  tree: TREE,
+  number: NUMBER,
+  id: DIRECTORY,
+  device: DEVICE,
+  first: FIRST,
+  after: NOTHING,
+  validSeconds: SECONDS,
+  isPlus: true,
+};
+
+function timeFrom(choose: Choose): bigint {
+  return TIMES[choose(8)] ?? BigInt(choose(2 ** 31)) * BigInt(choose(2 ** 31));
+}
+
+/** Returns the changes that make an entry one of any kind that the addon packs. */
+function anyKind(choose: Choose): Partial<Entry> {
+  const type = [1, 1, 1, 2, 3, 4, 5, 6, 7][choose(9)] as Entry['type'];
+  const isLink = type === EntryType.symlink;
+  const isDevice = type === EntryType.characterDevice || type === EntryType.blockDevice;
+  return {
+    type,
+    permissions: choose(0o10_000),
+    uid: choose(2 ** 32),
+    gid: choose(2 ** 32),
+    linkCount: choose(4),
+    sizeBytes: type === EntryType.file ? choose(2 ** 31) * choose(2 ** 21) : choose(4),
+    mtimeNs: timeFrom(choose),
+    ctimeNs: timeFrom(choose),
+    inode: BigInt(choose(5)),
+    device: isDevice ? BigInt(choose(2 ** 32)) * 2n ** 16n : 0n,
+    linkTarget: isLink ? Buffer.alloc(1 + choose(300), 0x74) : undefined,
+    flags: choose(4) === 0 ? RowFlag.otherDevice : 0,
+  };
+}
+
+function openCatalog(t: ExecutionContext): Catalog {
+  const catalog = Catalog.openForWriting(nodeSystem(), path.join(scratchInMemory(t), 'tardis.db'));
+  t.teardown(() => catalog.close());
+  return catalog;
+}
+
+function fill(catalog: Catalog, choose: Choose, entries: number): void {
+  for (let entry = 0; entry < entries; entry += 1) {
+    const name = Buffer.from(
+      Array.from({ length: 1 + choose(entry % 9 === 0 ? 250 : 12) }, () => 1 + choose(255)),
+    );
+    const kind = anyKind(choose);
+    const isDirectory = kind.type === EntryType.directory;
+    const childId = isDirectory ? 100 + entry + choose(3) * 2 ** 33 : undefined;
+    const contentId = kind.type === EntryType.file && choose(3) > 0 ? 1 + choose(5) : undefined;
+    const version = { set: SET, directory: DIRECTORY, contentId, childId, isNew: false };
+    putRow(catalog, version, new RowReader(rowOf(name, kind)), 0);
+  }
+}
+
+/** Shows a directory under a number that follows from its position. */
+function directoryNode(position: number, id: number) {
+  const place = { tree: TREE, directory: position * 3, entry: -1 };
+  const inode = inodeOfDirectory(SET, id);
+  return { number: position * 3, inode, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+}
+
+function shown(entry: HistoryEntry, position: number) {
+  if (entry.childId !== undefined) {
+    const node = directoryNode(position, entry.childId);
+    return { entry, ...node, storedBytes: undefined };
+  }
+  const place = { tree: TREE, directory: NUMBER, entry: position };
+  const inode = inodeOf(SET, DIRECTORY, entry, DEVICE);
+  const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+  return { entry, inode, ...node, storedBytes: undefined };
+}
+
+function historyWith(listPacked: History['listPacked']): History {
+  return { listPacked } as unknown as History;
+}
+
+function make(history: History, isPlus: boolean, listings: PackedListings = newListings()) {
+  const listed = { ...LISTED, isPlus };
+  return listings.make(1, history, listed, ({ position, id }) => directoryNode(position, id));
+}
+
+function newListings(): PackedListings {
+  return new PackedListings(nodeSystem().native);
+}
+
+const PAGE = { directory: DIRECTORY, set: SET, after: NOTHING, limit: MOUNT_PAGE_ENTRIES };
+
+test('the addon packs a page of a catalog as it is packed entry by entry', (t) => {
+  const catalog = openCatalog(t);
+  const history = historyWith((page) => catalog.entries.packedAsOf(page));
+  for (const count of [0, 1, 40, 700]) {
+    for (let seed = 1; seed <= 5; seed += 1) {
+      catalog.begin();
+      fill(catalog, chooser(seed * 1000 + count), count);
+      const entries = catalog.entries.listAsOf({ ...PAGE, withDigests: false });
+      const page = packPage(
+        entries.map((entry, index) => shown(entry, FIRST + index)),
+        FIRST,
+        SECONDS,
+      );
+      for (const isPlus of [true, false]) {
+        const listing = make(history, isPlus)!;
+        const wanted = isPlus ? page.plus() : page.plain();
+        t.deepEqual(listing.starts, wanted.starts);
+        t.deepEqual(listing.packed, wanted.packed);
+        t.is(listing.isLast, entries.length < MOUNT_PAGE_ENTRIES);
+        t.deepEqual(listing.lastName, entries.at(-1)?.name ?? NOTHING);
+        const directories = entries.flatMap(({ childId }, index) =>
+          childId === undefined ? [] : [{ position: FIRST + index, number: (FIRST + index) * 3 }],
+        );
+        t.deepEqual(listing.children, directories);
+      }
+      catalog.rollback();
+    }
+  }
+});
+
+test('a page with anything unusual is left to be packed entry by entry', (t) => {
+  const catalog = openCatalog(t);
+  const history = historyWith((page) => catalog.entries.packedAsOf(page));
+  const version = { set: SET, directory: DIRECTORY, contentId: undefined, isNew: false };
+  const attributes = Buffer.from([1, 0, 1, 0, 0, 0, 0x61, 0x62]);
+  const unusual: [string, Partial<Entry>, number | undefined][] = [
+    ['attributes', { attributes }, undefined],
+    ['holes', { flags: RowFlag.sparse }, undefined],
+    ['a directory without an id', { type: EntryType.directory }, undefined],
+    ['a file with an id', {}, 5],
+    ['a link without a target', { type: EntryType.symlink, linkTarget: NOTHING }, undefined],
+    ['an unknown type', { type: 9 as Entry['type'] }, undefined],
+  ];
+  for (const [what, kind, childId] of unusual) {
+    catalog.begin();
+    for (const name of ['a', 'c']) {
+      const usual = { ...version, childId: undefined };
+      putRow(catalog, usual, new RowReader(rowOf(name)), 0);
+    }
+    t.is(make(history, true)?.starts.length, 3);
+    putRow(catalog, { ...version, childId }, new RowReader(rowOf('b', kind)), 0);
+    t.is(make(history, true), undefined, what);
+    catalog.rollback();
+  }
+});
+
+/** Returns a value as the catalog makes it. */
+function valueOf(names: readonly Buffer[]): Buffer {
+  const metadata = rowOf('a').subarray(8, 64);
+  const rows = names.map((name) =>
+    Buffer.concat([Buffer.from(`${name.length},${metadata.length},,1;`), name, metadata]),
+  );
+  return Buffer.concat([Buffer.from(`${names.length},${names.length};`), ...rows]);
+}
+
+test('names that are unsorted, twice there, empty or too long are not packed', (t) => {
+  const of = (...names: string[]): Buffer => valueOf(names.map((name) => Buffer.from(name)));
+  const packed = (value: Buffer) =>
+    make(
+      historyWith(() => value),
+      true,
+    );
+  t.not(packed(of('a', 'b')), undefined);
+  t.is(packed(of('b', 'a')), undefined);
+  t.is(packed(of('a', 'a')), undefined);
+  t.is(packed(of('', 'a')), undefined);
+  t.is(packed(of('a'.repeat(4097))), undefined);
+  const many = Array.from({ length: MOUNT_PAGE_ENTRIES + 1 }, (_, n) => `${n + 1000}`);
+  t.not(packed(of(...many.slice(1))), undefined);
+  t.is(packed(of(...many)), undefined);
+  const long = many.slice(1).map((name) => name.padEnd(4000, 'x'));
+  t.is(packed(of(...long)), undefined); // more than the memory of a page
+});
+
+test('values that are damaged in any way pack no more than they hold', (t) => {
+  const choose = chooser(11);
+  const sound = valueOf(['a', 'bb', 'ccc'].map((name) => Buffer.from(name)));
+  const listings = newListings();
+  let refused = 0;
+  for (let round = 0; round < 20_000; round += 1) {
+    const value = Buffer.from(
+      sound.subarray(0, choose(3) === 0 ? choose(sound.length) : undefined),
+    );
+    for (let change = choose(3); change >= 0 && value.length > 0; change -= 1) {
+      const digits = Buffer.from('0123456789,;-');
+      const byte = choose(2) === 0 ? digits[choose(digits.length)]! : choose(256);
+      value[choose(choose(2) === 0 ? Math.min(24, value.length) : value.length)] = byte;
+    }
+    const listing = make(
+      historyWith(() => value),
+      choose(2) === 0,
+      listings,
+    );
+    if (listing === undefined) refused += 1;
+    else t.true(listing.packed.length <= 3 * (128 + 24 + value.length));
+  }
+  t.true(refused > 5000 && refused < 20_000, `${refused}`);
+});
+
+test('an error of the catalog is left to the listing that reports it', (t) => {
+  const history = historyWith(() => {
+    throw new Error('disk I/O error');
+  });
+  t.is(make(history, true), undefined);
+});
+
+test('listings are kept within a bound, and dropped by their keys', (t) => {
+  const listings = newListings();
+  const names = Array.from({ length: 500 }, (_, n) => Buffer.from(String(n + 1000).padEnd(200)));
+  const history = historyWith(() => valueOf(names));
+  const none = () => undefined;
+  for (let key = 0; key < 30; key += 1) listings.make(key, history, LISTED, none);
+  const kept = Array.from({ length: 30 }, (_, key) => listings.get(key)?.packed.length ?? 0);
+  const bytes = kept.reduce((sum, one) => sum + one, 0);
+  t.true(bytes > 1 << 20 && bytes <= 2 << 20, `${bytes}`);
+  t.is(kept[0], 0);
+  t.true(kept[29]! > 0);
+  t.is(listings.get(29, false), undefined);
+  listings.drop(0, 30);
+  t.is(listings.get(29), undefined);
+  listings.make(29, history, LISTED, none);
+  t.not(listings.get(29, true), undefined);
+});
