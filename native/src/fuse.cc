@@ -29,16 +29,24 @@ constexpr char kAcl[] = "system.posix_acl_";
 constexpr uint8_t kNoAcls = 1;        // bits of the answers about entries without attributes
 constexpr uint8_t kNoAttributes = 2;
 constexpr size_t kMostMountData = 4096;
+constexpr size_t kEnds = 64;                // listings whose ends are known
+constexpr int kEndShift = 24;               // node ids of directories differ from this bit on
+
+// The end of a listing: the kernel asks once more for what follows it.
+struct ListingEnd {
+  uint64_t node, offset;
+};
 
 // Reads requests in the thread of JavaScript whenever the kernel has some. A thread of its own would have to wake that
 // one for each request.
 class Listener {
  public:
-  Listener(napi_env env, int fd, const Bytes& memory, const Bytes& answers)
-      : env_(env), fd_(fd), memory_(memory.data), room_(memory.size), answers_(answers.data) {}
+  Listener(napi_env env, int fd, const Bytes& memory, const Bytes& answers, const Bytes& ends)
+      : env_(env), fd_(fd), memory_(memory.data), room_(memory.size), answers_(answers.data), ends_(ends.data) {}
 
   napi_ref buffer = nullptr;
   napi_ref answers = nullptr;
+  napi_ref ends = nullptr;
   napi_ref function = nullptr;
   napi_async_context context = nullptr;
 
@@ -69,6 +77,7 @@ class Listener {
     if (napi_open_handle_scope(env_, &scope) == napi_ok) {
       napi_delete_reference(env_, buffer);
       napi_delete_reference(env_, answers);
+      napi_delete_reference(env_, ends);
       napi_delete_reference(env_, function);
       napi_async_destroy(env_, context);
       napi_close_handle_scope(env_, scope);
@@ -125,10 +134,30 @@ class Listener {
     napi_close_handle_scope(env_, scope);
   }
 
-  // Answers a question for an attribute of an entry that has none. `ls -l` asks for an ACL and a label of every file.
+  // Answers what needs no JavaScript. False if JavaScript must answer.
   bool answered(const uint8_t* request, size_t bytes) const {
     fuse_in_header in;
     memcpy(&in, request, sizeof in);
+    if (in.opcode == FUSE_READDIR || in.opcode == FUSE_READDIRPLUS) return answeredEnd(in, request, bytes);
+    return answeredAttribute(in, request, bytes);
+  }
+
+  // Answers a request for what follows the last entry of a directory: nothing.
+  bool answeredEnd(const fuse_in_header& in, const uint8_t* request, size_t bytes) const {
+    fuse_read_in read;
+    if (bytes < sizeof in + sizeof read) return false;
+    memcpy(&read, request + sizeof in, sizeof read);
+    ListingEnd end;
+    memcpy(&end, ends_ + (in.nodeid >> kEndShift) % kEnds * sizeof end, sizeof end);
+    if (end.offset == 0 || end.node != in.nodeid || end.offset != read.offset) return false;
+    fuse_out_header head = {};
+    head.unique = in.unique;
+    head.len = sizeof head;
+    return ::write(fd_, &head, sizeof head) >= 0 || errno == ENOENT;  // ENOENT: the request was interrupted
+  }
+
+  // Answers a question for an attribute of an entry that has none. `ls -l` asks for an ACL and a label of every file.
+  bool answeredAttribute(const fuse_in_header& in, const uint8_t* request, size_t bytes) const {
     if ((in.nodeid & kBareNode) == 0 || bytes < sizeof in + sizeof(fuse_getxattr_in)) return false;
     struct {
       fuse_out_header head;
@@ -162,6 +191,7 @@ class Listener {
   uint8_t* memory_;
   size_t room_;
   const uint8_t* answers_;
+  const uint8_t* ends_;
   uv_poll_t handle_ = {};
 };
 
@@ -231,15 +261,16 @@ napi_value newSession(const Call& call) {
 napi_value fuseListen(const Call& call) {
   napi_env env = call.env();
   const int fd = call.fd(0);
-  const Bytes memory = call.bytes(1), answers = call.bytes(3);
+  const Bytes memory = call.bytes(1), answers = call.bytes(3), ends = call.bytes(4);
   const int flags = fcntl(fd, F_GETFL);
-  if (memory.size < kLeastRoom || answers.size < 1) throw Failure{EINVAL, call.name()};
+  if (memory.size < kLeastRoom || answers.size < 1 || ends.size < kEnds * sizeof(ListingEnd)) throw Failure{EINVAL, call.name()};
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) throw Failure{errno, "fcntl"};
-  auto listener = std::make_unique<Listener>(env, fd, memory, answers);
+  auto listener = std::make_unique<Listener>(env, fd, memory, answers, ends);
   napi_value name = nullptr;
   if (napi_create_string_utf8(env, "fuse", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_create_reference(env, call.raw(1), 1, &listener->buffer) != napi_ok ||
       napi_create_reference(env, call.raw(3), 1, &listener->answers) != napi_ok ||
+      napi_create_reference(env, call.raw(4), 1, &listener->ends) != napi_ok ||
       napi_create_reference(env, call.raw(2), 1, &listener->function) != napi_ok ||
       napi_async_init(env, nullptr, name, &listener->context) != napi_ok || !listener.release()->start()) {
     throw Failure{ENOMEM, call.name()};

@@ -1,6 +1,7 @@
 /** Takes the entries for one reply out of a page of a directory. */
 import type { ReplyData } from './kernel.js';
-import type { PackedEntries, Tree } from './tree.js';
+import { DOTS } from './packing.js';
+import type { PackedEntries, PackedPage, Tree } from './tree.js';
 
 const NOTHING: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
 
@@ -39,4 +40,15 @@ export function plainPart(
   let end = begin;
   while (end < last && starts[end + 1]! - from <= room) end += 1;
   return { data: packed, from, bytes: starts[end]! - from };
+}
+
+/** Returns the offset at which a directory ends, if a reply has its last entry. */
+export function endAfter(
+  page: PackedPage,
+  isPlus: boolean,
+  { from, bytes }: ReplyData,
+): number | undefined {
+  if (page.isLast !== true) return undefined;
+  const { packed, starts } = isPlus ? page.plus() : page.plain();
+  return from + bytes === packed.length ? page.first + starts.length - 1 + DOTS : undefined;
 }

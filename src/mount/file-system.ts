@@ -11,7 +11,7 @@ import type { AttributeUse } from './attribute-use.js';
 import { writeAttributes, writeNumber } from './attributes.js';
 import { attributeReply } from './attribute-reply.js';
 import { Contents, type FileTree } from './contents.js';
-import { plainPart, plusPart } from './directory-parts.js';
+import { endAfter, plainPart, plusPart } from './directory-parts.js';
 import { circle, errnoOf } from './failures.js';
 import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js';
 import { greet, type GreetingOptions } from './greeting.js';
@@ -95,6 +95,7 @@ export class FileSystem {
       current,
       nowMs: () => system.clock.nowMs(),
       forgetName: (name) => kernel.forgetName(ROOT_NODE, 0, Buffer.from(name)),
+      onStale: () => kernel.forgetEnds(),
       onSets: (sets) => void options.attributeUse.look(sets), // it never fails
     });
   }
@@ -314,7 +315,7 @@ export class FileSystem {
 
   private readDirectory(request: Request, place: NodePlace): Soon<Reply> {
     if (place.entry >= 0) throw new FuseError(Errno.ENOTDIR);
-    const { bytes, bodyAt, opcode } = request;
+    const { bytes, bodyAt, opcode, nodeLow, nodeHigh } = request;
     const offset = bytes.readUInt32LE(bodyAt + 8);
     const room = Math.min(bytes.readUInt32LE(bodyAt + 16), MAX_REPLY_BYTES);
     const isPlus = opcode === Op.readdirplus;
@@ -329,6 +330,8 @@ export class FileSystem {
         const data = isPlus
           ? plusPart(tree, page.plus(), from, left)
           : plainPart(page.plain(), from, left);
+        const end = endAfter(page, isPlus, data);
+        if (end !== undefined) this.options.kernel.noteEnd(nodeLow, nodeHigh, end);
         return { bodyBytes: at, data };
       }),
     );

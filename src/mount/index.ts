@@ -1,6 +1,7 @@
 export { attributeBytes } from './attributes.js';
 export { AttributeUse } from './attribute-use.js';
 export { DeltaIndexes } from './delta-indexes.js';
+export { endAfter, plainPart } from './directory-parts.js';
 export { DirectoriesAhead } from './directories-ahead.js';
 export { DirectoryTable as DirectoryNumbers } from './directory-table.js';
 export { FileSystem, type FileSystemOptions } from './file-system.js';

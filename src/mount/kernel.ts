@@ -1,6 +1,6 @@
 /** The connection to the kernel, as the file system uses it. Tests have one of their own. */
 import fs from 'node:fs';
-import type { FuseCalls } from '../system/index.js';
+import { type FuseCalls, LISTING_ENDS, listingEndAt } from '../system/index.js';
 import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
 
 /** The number of a request, by which it is answered. */
@@ -23,6 +23,10 @@ export interface Kernel {
   fail(to: Unique, errno: number): void;
   /** Makes the kernel forget a name in a directory, and everything below it. */
   forgetName(parentLow: number, parentHigh: number, name: Buffer): void;
+  /** Notes that the listing of a directory, whose node is never another one's, ends at an offset. */
+  noteEnd(nodeLow: number, nodeHigh: number, offset: number): void;
+  /** Forgets all ends of listings. Call it when nodes become stale or free. */
+  forgetEnds(): void;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -30,10 +34,13 @@ const NOTHING = new Uint8Array(0);
 const BATCH_BYTES = 128 << 10;
 /** Length of struct fuse_notify_inval_entry_out, which the name follows. */
 const FORGET_NAME_BYTES = 16;
+const END_WORDS = 4;
 const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };
 
 /** The kernel behind a descriptor of /dev/fuse. */
 export class FuseKernel implements Kernel {
+  /** Ends of listings, each as the two halves of a node and of an offset. */
+  private readonly ends = new Uint32Array(LISTING_ENDS * END_WORDS);
   private readonly small = Buffer.alloc(OUT_HEADER_BYTES);
   private readonly native: FuseCalls;
   private readonly fd: number;
@@ -60,7 +67,18 @@ export class FuseKernel implements Kernel {
       if (bytes > 0) onBatch(memory, offset, bytes);
       if (errno !== 0) onEnd(errno);
     };
-    this.native.fuseListen(this.fd, memory, onRequests, answers);
+    this.native.fuseListen(this.fd, memory, onRequests, answers, Buffer.from(this.ends.buffer));
+  }
+
+  noteEnd(nodeLow: number, nodeHigh: number, offset: number): void {
+    const at = listingEndAt(nodeLow, nodeHigh) * END_WORDS;
+    this.ends[at] = nodeLow;
+    this.ends[at + 1] = nodeHigh;
+    this.ends[at + 2] = offset;
+  }
+
+  forgetEnds(): void {
+    this.ends.fill(0);
   }
 
   reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void {

@@ -25,6 +25,8 @@ export interface PackedEntries {
 export interface PackedPage {
   /** Position in the directory of the first entry of this page. */
   readonly first: number;
+  /** True if no entry follows, now and for ever. */
+  readonly isLast?: boolean;
   /** Entries with all that `stat` shows (struct fuse_direntplus); packed when they are first asked for. */
   plus(): PackedEntries;
   /** Entries with no more than their names (struct fuse_dirent). */

@@ -22,6 +22,8 @@ export interface TreesOptions {
   readonly nowMs: () => number;
   /** Makes the kernel forget a name of the top level, and everything below it. */
   readonly forgetName: (name: string) => void;
+  /** Called when nodes of a tree become stale, or free for another one. */
+  readonly onStale: () => void;
   /** Called before the sets that are there now are shown. */
   readonly onSets: (sets: readonly BackupSet[]) => void;
 }
@@ -74,7 +76,7 @@ export class Trees {
       const isSame = found !== undefined && (known?.tree.set.state ?? found.state) === found.state;
       if (isSame && found.name === this.titles.get(set)) continue;
       if (!isSame && known !== undefined) {
-        end(known.tree);
+        this.end(known.tree);
         this.bySet.delete(set);
         // The number stays with the dead tree, so that what is open there answers ESTALE.
       }
@@ -85,7 +87,7 @@ export class Trees {
 
   /** Ends all sets and versions, whose numbers are not valid any more, and looks for the sets again. */
   async restart(): Promise<void> {
-    for (const { tree } of this.bySet.values()) end(tree);
+    for (const { tree } of this.bySet.values()) this.end(tree);
     this.bySet.clear();
     this.versions.restart();
     for (const name of this.names.values()) this.options.forgetName(name);
@@ -127,6 +129,7 @@ export class Trees {
 
   /** Drops the trees to which the kernel has no reference. */
   dropIdle(): void {
+    this.options.onStale();
     for (const [number, tree] of this.trees) {
       if (tree.lookups > 0) continue;
       if (tree instanceof VersionsTree) tree.clear();
@@ -136,10 +139,11 @@ export class Trees {
       if (this.bySet.get(tree.set.set)?.tree === tree) this.bySet.delete(tree.set.set);
     }
   }
-}
 
-/** Ends a tree: everything in it answers ESTALE. */
-function end(tree: SetTree): void {
-  tree.isGone = true;
-  tree.clear();
+  /** Ends a tree: everything in it answers ESTALE. */
+  private end(tree: SetTree): void {
+    tree.isGone = true;
+    tree.clear();
+    this.options.onStale();
+  }
 }

@@ -15,7 +15,13 @@ export {
   type RsyncStatusNumber,
 } from './native-rsync.js';
 export type { ParityCalls } from './native-parity.js';
-export { AttributeAnswer, BARE_NODE_BIT, type FuseCalls } from './native-fuse.js';
+export {
+  AttributeAnswer,
+  BARE_NODE_BIT,
+  type FuseCalls,
+  LISTING_ENDS,
+  listingEndAt,
+} from './native-fuse.js';
 export {
   AsideOutcome,
   CONTENT_ROW_BYTES,

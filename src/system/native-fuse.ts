@@ -18,13 +18,15 @@ export interface FuseCalls {
    * `memory`, its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at
    * a multiple of 8 bytes. Its memory is reused once `onBatch` returns, so that an exception must not leave it. The
    * descriptor must stay open until the connection ends. `answers` has one byte with bits of `AttributeAnswer`, which
-   * may change at any time.
+   * may change at any time. `ends` has LISTING_ENDS ends of listings, each at `listingEndAt` of its directory: the node
+   * and the offset, in 64 bits. The addon then answers the request for what follows; an offset of 0 is none.
    */
   fuseListen(
     fd: number,
     memory: Buffer,
     onBatch: (offset: number, bytes: number, errno: number) => void,
     answers: Uint8Array,
+    ends: Uint8Array,
   ): void;
   /**
    * Writes a reply: the first bytes of `head`, then a range of `data`. Returns 0 or the errno; ENOENT means that
@@ -62,6 +64,14 @@ export const AttributeAnswer = Object.freeze({
   /** There are no attributes on this file system. */
   none: 2,
 });
+
+/** Number of ends of listings that the addon knows. */
+export const LISTING_ENDS = 64;
+
+/** Returns the index of the end of a directory's listing, by its node id in two halves. */
+export function listingEndAt(nodeLow: number, nodeHigh: number): number {
+  return (((nodeHigh << 8) | (nodeLow >>> 24)) >>> 0) % LISTING_ENDS;
+}
 
 /** Bit of the upper half of a node id: the entry has no extended attributes, which the addon then answers itself. */
 export const BARE_NODE_BIT: number = 1 << 30;

@@ -117,6 +117,7 @@ interface Node {
 class Lab {
   readonly history = new TestHistory();
   readonly forgotten: string[] = [];
+  readonly ends: number[] = [];
   private readonly waiting = new Map<number, (reply: Buffer) => void>();
   private last = 0;
   private readonly files: FileSystem;
@@ -136,6 +137,8 @@ class Lab {
         this.waiting.get(uniqueLow)!(failed);
       },
       forgetName: (_low, _high, name) => this.forgotten.push(name.toString()),
+      noteEnd: (_low, _high, offset) => this.ends.push(offset),
+      forgetEnds: () => this.ends.splice(0),
     };
     const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });

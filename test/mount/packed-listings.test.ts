@@ -4,6 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { History, HistoryEntry } from '../../src/history/index.js';
 import { type Entry, EntryType, RowFlag, RowReader } from '../../src/model/index.js';
 import {
+  endAfter,
   inodeOf,
   inodeOfDirectory,
   type ListedDirectory,
@@ -12,6 +13,7 @@ import {
   nodeLow,
   PackedListings,
   packPage,
+  plainPart,
 } from '../../src/mount/index.js';
 import { Catalog, putRow } from '../../src/store/catalog/index.js';
 import { nodeSystem } from '../../src/system/index.js';
@@ -251,4 +253,28 @@ test('listings are kept within a bound, and dropped by their keys', (t) => {
   t.is(listings.get(29), undefined);
   listings.make(29, history, LISTED, none);
   t.not(listings.get(29, true), undefined);
+});
+
+test('the end of a directory is known once its last entry is sent, and not before', (t) => {
+  const names = Array.from({ length: 40 }, (_, n) => Buffer.from(`name ${n + 10}`));
+  const page = make(
+    historyWith(() => valueOf(names)),
+    false,
+  )!;
+  for (const room of [100, 1000, 100_000]) {
+    for (let begin = 0; begin < names.length; ) {
+      const part = plainPart(page, begin, room);
+      begin = page.starts.indexOf(part.from + part.bytes);
+      const end = begin === names.length ? FIRST + names.length + 2 : undefined;
+      t.is(endAfter(page, false, part), end);
+    }
+  }
+  const { isLast, ...more } = page;
+  t.true(isLast);
+  t.is(endAfter(more, false, plainPart(page, 0, 100_000)), undefined); // more may follow
+  const empty = make(
+    historyWith(() => valueOf([])),
+    false,
+  )!;
+  t.is(endAfter(empty, false, plainPart(empty, 0, 100)), FIRST + 2);
 });
