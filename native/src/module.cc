@@ -19,7 +19,7 @@ const CallInfo kCalls[] = {
     CALL(rsyncStep), CALL(rsyncClose), CALL(modPow), CALL(keyDigests), CALL(sealBytes), CALL(openBytes),
     CALL(sealRows), CALL(checkKnown), CALL(openRows), CALL(mac), CALL(addMacs), CALL(encryptBody), CALL(decryptBody),
     CALL(zstdCompress), CALL(zstdDecompress), CALL(fuseSockets), CALL(fuseReceive), CALL(fuseMount), CALL(fuseUnmount),
-    CALL(fuseListen), CALL(newSession), CALL(fuseReply), CALL(multiplyAdd), CALL(restoreFiles), CALL(readFiles), CALL(readAside),
+    CALL(fuseListen), CALL(newSession), CALL(fuseReply), CALL(multiplyAdd), CALL(restoreFiles), CALL(readFiles), CALL(crc32), CALL(readAside),
     CALL(decodeAside),
 };
 
