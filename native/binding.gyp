@@ -10,6 +10,7 @@
         "src/flags.cc",
         "src/sha256.cc",
         "src/hashing.cc",
+        "src/checksum.cc",
         "src/compressing.cc",
         "src/decoding.cc",
         "src/entry.cc",

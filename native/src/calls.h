@@ -19,6 +19,9 @@ napi_value statAt(const Call& call);
 napi_value hashRows(const Call& call);
 napi_value sha256(const Call& call);
 
+// checksum.cc
+napi_value crc32(const Call& call);
+
 // compressing.cc
 napi_value zstdCompress(const Call& call);
 napi_value zstdDecompress(const Call& call);

@@ -20,7 +20,7 @@ const CallInfo kCalls[] = {
     CALL(sealRows), CALL(checkKnown), CALL(openRows), CALL(mac), CALL(addMacs), CALL(encryptBody), CALL(decryptBody),
     CALL(zstdCompress), CALL(zstdDecompress), CALL(fuseSockets), CALL(fuseReceive), CALL(fuseMount), CALL(fuseUnmount),
     CALL(fuseListen), CALL(newSession), CALL(fuseReply), CALL(packListing), CALL(multiplyAdd), CALL(restoreFiles),
-    CALL(readFiles), CALL(readAside), CALL(decodeAside),
+    CALL(readFiles), CALL(crc32), CALL(readAside), CALL(decodeAside),
 };
 
 #undef CALL

@@ -37,6 +37,7 @@ export {
   type SealingCalls,
 } from './native-sealing.js';
 export { GatherCursor } from './native-gathering.js';
+export { crc32 } from './crc32.js';
 export {
   areOwn,
   type FailedAttribute,

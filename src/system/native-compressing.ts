@@ -1,4 +1,4 @@
-/** The calls of the native addon for zstd. Each thread reuses contexts of its own. */
+/** The calls of the native addon for zstd and checksums. Each thread reuses contexts of its own. */
 export interface CompressingCalls {
   /**
    * Compresses `source` into `target` from `at` on; returns the compressed length. `level` is zstd's level, from
@@ -17,4 +17,9 @@ export interface CompressingCalls {
    * Throws an error with the code `EZSTD` if a frame is damaged, or if the content does not fit.
    */
   zstdDecompress(source: Uint8Array, target: Uint8Array): number;
+  /**
+   * Returns the CRC-32 of bytes that follow others with the checksum `before`; undefined if the processor has no
+   * instruction to compute it fast.
+   */
+  crc32(bytes: Uint8Array, before: number): number | undefined;
 }

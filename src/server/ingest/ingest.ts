@@ -215,6 +215,7 @@ export class Ingest {
     if (at !== rows.rows.length) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a parcel has rows of no slot');
     }
+    if (this.waiting.count + this.coming.size === 0) return; // as in a first backup
     for (const key of known.keys()) this.release(key, known);
   }
 

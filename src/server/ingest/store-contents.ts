@@ -32,6 +32,5 @@ export function storeContents(
   if (isOfAccount) markOfAccount(bytes);
   const location = store.packs.append(bytes);
   const marked = isOfAccount ? readHeader(bytes, 0)! : header;
-  const ids = applyContentRecord(store.catalog, marked, index, { location });
-  for (const [key, contentId] of ids) known.set(key, contentId);
+  applyContentRecord(store.catalog, marked, index, { location, ids: known });
 }

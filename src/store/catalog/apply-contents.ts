@@ -33,6 +33,8 @@ interface AppliedParts {
   readonly body?: Buffer | undefined;
   /** Packs whose contents the record replaces. */
   readonly moved?: ReadonlySet<PackNumber>;
+  /** Gets the ids, too; a new map by default. */
+  readonly ids?: Map<string, ContentId>;
 }
 
 /**
@@ -45,9 +47,8 @@ export function applyContentRecord(
   catalog: Catalog,
   header: RecordHeader,
   index: Buffer,
-  { location, body = NOTHING, moved = NO_PACKS }: AppliedParts,
+  { location, body = NOTHING, moved = NO_PACKS, ids = new Map<string, ContentId>() }: AppliedParts,
 ): Map<string, number> {
-  const ids = new Map<string, number>();
   const { contents, accounts } = catalog;
   const isUnproven = isOfAccount(header);
   let recordId: RecordId | undefined;
@@ -66,7 +67,7 @@ export function applyContentRecord(
   };
   if (header.kind === RecordKind.frame) {
     for (const entry of readFrameIndex(header, index)) {
-      add(Buffer.from(entry.digest), entry.sizeBytes, entry.offset);
+      add(entry.digest, entry.sizeBytes, entry.offset);
     }
     return ids;
   }

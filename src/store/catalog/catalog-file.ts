@@ -1,6 +1,5 @@
 /** The pages of a catalog's file, and of the log that SQLite keeps beside it, as bytes with their checksums. */
-import { crc32 } from 'node:zlib';
-import { readStart, type Files } from '../../system/index.js';
+import { crc32, readStart, type Files } from '../../system/index.js';
 
 const WAL_HEAD_BYTES = 32;
 const FRAME_HEAD_BYTES = 24;

@@ -2,7 +2,7 @@
  * The file of page checksums (docs/formats.md, "Sums of pages"): a sequence of blocks, so that a change is an
  * append. A block that a crash has cut short is the last one, and counts as not written.
  */
-import { crc32 } from 'node:zlib';
+import { crc32 } from '../../system/index.js';
 
 const MAGIC = Buffer.from('TDPS');
 const VERSION = 1;

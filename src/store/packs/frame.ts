@@ -1,8 +1,7 @@
 /** Builds and reads the bodies of content records: frames, whole contents, chunked streams. */
-import { crc32 } from 'node:zlib';
 import { TardisError } from '../../errors/index.js';
 import { type BytesBuilder, DIGEST_BYTES } from '../../model/index.js';
-import { BODY_TAG_BYTES } from '../../system/index.js';
+import { crc32, BODY_TAG_BYTES } from '../../system/index.js';
 import { Codec, type CodecNumber, decode, encode, encodedBound } from './codec.js';
 import {
   coveredHeader,

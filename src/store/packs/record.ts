@@ -3,10 +3,10 @@
  * the catalog can be rebuilt from records alone. Layout: docs/formats.md, "Records". Everything read here may be
  * damaged or hostile.
  */
-import { crc32 } from 'node:zlib';
 import { TardisError } from '../../errors/index.js';
 import { bufferOf, DIGEST_BYTES, isScheme, Scheme, type SchemeNumber } from '../../model/index.js';
 import { isCodec, type CodecNumber } from './codec.js';
+import { crc32 } from '../../system/index.js';
 
 export const RECORD_HEADER_BYTES = 72;
 const MAGIC = 0x3152_4454;

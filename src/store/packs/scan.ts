@@ -1,6 +1,5 @@
 /** Reads packs record by record, for recovery and rebuild. */
 import type { PackNumber } from '../../model/index.js';
-import { crc32 } from 'node:zlib';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { Backend } from '../backends/backend.js';
 import {
@@ -20,6 +19,7 @@ import {
   recordBytes,
   type RecordHeader,
 } from './record.js';
+import { crc32 } from '../../system/index.js';
 
 const READ_AHEAD_BYTES = 256 << 10;
 

@@ -2,7 +2,6 @@
  * Restores damaged blocks of a pack or an object from its parity. The healed copy takes the place of the damaged file only
  * if its own records prove it: parity, which may be damaged or hostile itself, decides nothing.
  */
-import { crc32 } from 'node:zlib';
 import type { MendableBackend, ObjectWriter } from '../backends/backend.js';
 import { parityName } from '../client/layout.js';
 import type { RecordReader } from '../packs/scan.js';
@@ -18,6 +17,7 @@ import {
 } from './parity-file.js';
 import type { Shape, Stretch } from './shape.js';
 import { isBetter, type SoundRecords, soundRecords, zeroed } from './sound-records.js';
+import { crc32 } from '../../system/index.js';
 
 /** The state of an object and its parity, before anything is done. */
 export type ParityState =

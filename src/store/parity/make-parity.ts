@@ -1,6 +1,5 @@
 /** Makes the parity file of a pack or an object. */
-import { crc32 } from 'node:zlib';
-import type { NativeCalls } from '../../system/index.js';
+import { crc32, type NativeCalls } from '../../system/index.js';
 import type { Backend } from '../backends/backend.js';
 import { parityName } from '../client/layout.js';
 import { coefficient } from './field.js';

@@ -2,11 +2,11 @@
  * Parity files: a head and a table of checksums, the blocks of parity, and head and table again, so that no single run of
  * damage takes both copies. A parity file may be hostile: a healed file is proven by its own records.
  */
-import { crc32 } from 'node:zlib';
 import { asTardisError } from '../../errors/index.js';
 import type { RecordReader } from '../packs/scan.js';
 import { unreadableObject } from '../packs/unreadable.js';
 import { MOST_PERCENT, type Shape, shapeOf, SUM_BYTES, tableBytes } from './shape.js';
+import { crc32 } from '../../system/index.js';
 
 export const HEAD_BYTES = 32;
 const MAGIC: Buffer = Buffer.from('TDP1');
