@@ -3,6 +3,7 @@ export { ContentReader } from './content-reader.js';
 export { areOneName, FoldedNames, foldsCase } from './folded-names.js';
 export { type PathFilter, pathFilter } from './filter.js';
 export { OwnerMap } from './owner-map.js';
+export { HeldFiles } from './held-files.js';
 export { type LocatedFile, planJobs } from './plan.js';
 export { type PolicyOptions, RestorePolicy } from './policy.js';
 export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';

@@ -1,7 +1,6 @@
 /** Sorts files in the order of the packs, and groups those that share records into jobs. */
 import type { HistoryEntry, ContentPiece } from '../history/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
-import { PACKS_PREFIX } from '../store/index.js';
 import {
   NO_RECORD,
   RestoreHow,
@@ -37,36 +36,6 @@ export interface LocatedFile {
   readonly file: FileToRestore;
   /** Empty for an empty file. */
   readonly pieces: readonly ContentPiece[];
-}
-
-/**
- * Distance at which a content behind the current position still counts as near: parcels are written slightly out
- * of order.
- */
-const NEAR_BYTES = 16 << 20;
-
-/** The position in the packs that a restore has reached. */
-export class PackOrder {
-  private object = '';
-  private position = 0;
-
-  advance(piece: ContentPiece | undefined): void {
-    if (piece === undefined || !isInPack(piece) || piece.object < this.object) return;
-    if (piece.object > this.object) this.position = 0;
-    this.object = piece.object;
-    this.position = Math.max(this.position, piece.position);
-  }
-
-  /** True if a content lies far behind the position; contents in objects of their own never do. */
-  isStray(piece: ContentPiece | undefined): boolean {
-    if (piece === undefined || !isInPack(piece)) return false;
-    if (piece.object !== this.object) return piece.object < this.object;
-    return piece.position + NEAR_BYTES < this.position;
-  }
-}
-
-function isInPack(piece: ContentPiece): boolean {
-  return piece.object.startsWith(PACKS_PREFIX);
 }
 
 /** Makes the rows of restored files. */

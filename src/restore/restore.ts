@@ -21,6 +21,7 @@ import {
 } from './journal.js';
 import { expectJobs, runJobOf } from './job-source.js';
 import { FoldedNames } from './folded-names.js';
+import { HeldFiles } from './held-files.js';
 import { OwnerMap } from './owner-map.js';
 import { LinkGroups } from './links.js';
 import { locateEach } from './locate-each.js';
@@ -30,20 +31,16 @@ import { missingContent, type RestoreFailure, type RestoreProgress } from './pro
 import type { RestoreMeans, RestoreRequest, RestoreResult } from './request.js';
 import { RestoreTarget, toldWhenFull } from './target.js';
 import { type OutputDirectory, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
-import {
-  type FileToRestore,
-  type LocatedFile,
-  PackOrder,
-  planJobs,
-  type RestoreJob,
-} from './plan.js';
+import { type FileToRestore, type LocatedFile, planJobs, type RestoreJob } from './plan.js';
 
-/** Number of files collected before they are sorted in the order of the packs. */
+/** Number of files that are located at once. */
 const WINDOW_FILES = 1024;
 /** Time for which the walk works before it yields to the workers. */
 const SLICE_MS = 4;
-/** Maximum number of files put aside because their contents lie far back. */
-const MAX_STRAYS = 16_384;
+/** Maximum number of located files that wait for others of their records. */
+const MAX_HELD = 16_384;
+/** Decoded bytes of the jobs in flight, for each worker, below which files leave before the rest of their records is found. */
+const HUNGRY_BYTES_PER_WORKER = 8 << 20;
 /** Decoded bytes of the jobs that wait or run, for each worker; a waiting job holds only names. */
 const JOB_BYTES_PER_WORKER = 64 << 20;
 
@@ -81,8 +78,8 @@ class Restore implements WalkVisitor<Place> {
   private readonly inFlight: Credit;
   private window: FileToRestore[] = [];
   private lastBreathMs = 0;
-  private readonly order = new PackOrder();
-  private readonly strays: LocatedFile[] = [];
+  private readonly held = new HeldFiles();
+  private readonly hungryBytes: number;
   private readonly system: System;
   private readonly history: History;
   private readonly jobs: JobRunner;
@@ -105,7 +102,9 @@ class Restore implements WalkVisitor<Place> {
     this.signal = signal;
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock), owners);
     this.links = new LinkGroups(request.hardLinks !== false);
-    this.inFlight = new Credit(Math.max(request.workers, 1) * JOB_BYTES_PER_WORKER);
+    const workers = Math.max(request.workers, 1);
+    this.inFlight = new Credit(workers * JOB_BYTES_PER_WORKER);
+    this.hungryBytes = workers * HUNGRY_BYTES_PER_WORKER;
     const { set, paths, hierarchy = false } = request;
     this.identity = { client: history.client, set, paths, hierarchy };
   }
@@ -256,29 +255,29 @@ class Restore implements WalkVisitor<Place> {
 
   private async *jobsFor(walk: TreeWalk<Place>): AsyncGenerator<RestoreJob> {
     for await (const _ of walk.run(this.signal)) {
-      if (this.window.length >= WINDOW_FILES) yield* this.flushWindow(false);
+      if (this.window.length >= WINDOW_FILES) await this.flushWindow();
+      yield* this.jobsNow();
     }
-    yield* this.flushWindow(true);
+    await this.flushWindow();
+    yield* this.admit(planJobs(this.held.take(Infinity, Infinity), this.policy));
   }
 
-  /**
-   * Yields jobs for the files of the window. A content that lies far behind what has been restored already (mostly
-   * of a copy of an earlier file) would take decoding a whole frame again. The files of such contents are put
-   * aside and restored together, in the order of the packs.
-   */
-  private async *flushWindow(isLast: boolean): AsyncGenerator<RestoreJob> {
+  /** Locates the files of the window, and holds them. */
+  private async flushWindow(): Promise<void> {
     const files = this.window;
     this.window = [];
-    const located = await this.locate(files);
-    const inOrder = located.filter((file) => {
-      const isStray = this.order.isStray(file.pieces[0]);
-      if (isStray) this.strays.push(file);
-      return !isStray;
-    });
-    for (const { pieces } of inOrder) this.order.advance(pieces[0]);
-    yield* this.admit(planJobs(inOrder, this.policy));
-    if (!isLast && this.strays.length < MAX_STRAYS) return;
-    yield* this.admit(planJobs(this.strays.splice(0), this.policy));
+    for (const file of await this.locate(files)) this.held.add(file);
+  }
+
+  /** Yields jobs for held files if the workers have little to do, or if too many files are held. */
+  private async *jobsNow(): AsyncGenerator<RestoreJob> {
+    const { held, hungryBytes, inFlight } = this;
+    const tooMany = held.count - MAX_HELD;
+    if (held.count === 0 || (tooMany <= 0 && inFlight.used >= hungryBytes)) return;
+    // A remote store is read ahead in the order of its packs, so many records of it leave together.
+    const fullBytes = this.history.isFar ? inFlight.limit : 2 * hungryBytes;
+    const most = tooMany > 0 ? MAX_HELD / 4 : 0;
+    yield* this.admit(planJobs(held.take(fullBytes - inFlight.used, most), this.policy));
   }
 
   private async locate(files: readonly FileToRestore[]): Promise<LocatedFile[]> {
