@@ -64,6 +64,24 @@ test('a restore fetches each byte once, and neighbours together', async (t) => {
   t.is(asked.filter(({ key }) => key === '').length, 0);
 });
 
+test('a restore in place of files that are there already fetches nothing of them', async (t) => {
+  const lab = await Lab.start(t);
+  const files = Array.from({ length: 40 }, (_, n) => file(`f${n}`, noise(n, 100_000)));
+  makeTree(lab.source, files);
+  await lab.backUp('one', ['--create']);
+  fs.writeFileSync(path.join(lab.source, 'f7'), 'changed since');
+  await lab.sets('two');
+  lab.asked();
+  const args = [lab.source, '-O', '-o', lab.home];
+  const { status, stderr } = await lab.run('two', 'regenerate', args);
+  t.is(status, 0, stderr);
+  t.true(fs.readFileSync(path.join(lab.source, 'f7')).equals(noise(7, 100_000)));
+  const asked = lab.asked();
+  // Of 4 MB only the record with f7 is needed, and what joined reads fetch with it.
+  const bytes = packsIn(asked, 'GET').reduce((sum, one) => sum + bytesOf(one), 0);
+  t.true(bytes <= 2 * MIB, shown(asked));
+});
+
 test('one file of a bucket is fetched in few requests, and almost alone', async (t) => {
   const lab = await Lab.start(t);
   const files = Array.from({ length: 20 }, (_, n) => file(`f${n}`, noise(n, 3 * MIB)));
