@@ -82,7 +82,7 @@ export class SetTree implements Tree {
     });
   }
 
-  /** The page and the index of an entry, for what is kept beside it. */
+  /** Returns the page of an entry, for what is kept beside the entry. */
   pageOf(directory: number, position: number): Soon<LoadedPage> {
     return this.loaded(directory, Math.floor(position / PAGE_ENTRIES));
   }
@@ -374,7 +374,7 @@ export class SetTree implements Tree {
 
 /** The place of the top directory, which is an entry of no other one. */
 const NO_PLACE = 0xffff_ffff;
-/** Keys of the pages of one tree. */
+/** Number of page keys reserved for one tree. */
 const TREE_KEYS = 2 ** 26 * MAX_PAGES;
 
 /** Returns the entry of a name, by halving if the page is sorted. */
