@@ -6,8 +6,8 @@
 
 namespace tardis {
 
-// Work on a thread of libuv's pool, with a promise of its result. Memory of JavaScript that it uses is kept until it is
-// done; the caller must not touch or transfer that memory meanwhile.
+// A task for a thread of libuv's pool; its result settles a promise. JavaScript buffers that the task uses are kept alive
+// until it has ended. The caller must not touch or transfer them before.
 class Aside {
  public:
   explicit Aside(const char* name) : name_(name) {}

@@ -12,7 +12,7 @@ namespace tardis {
 
 namespace {
 
-// Errors of file systems that libuv has no name for.
+// File system errors for which libuv has no name.
 const struct {
   int number;
   const char* code;

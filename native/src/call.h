@@ -79,7 +79,7 @@ class Call {
   const napi_value* values_;
 };
 
-// One function of the addon. Its body runs on the calling thread.
+// A function of the addon. Its body is called in the JavaScript thread.
 struct CallInfo {
   const char* name;
   napi_value (*body)(const Call& call);

@@ -25,7 +25,7 @@ constexpr unsigned kZstd = 1;
 
 enum Outcome : int { kDecoded = 0, kChanged = 1, kBroken = 2, kOtherLength = 3, kOutside = 4 };
 
-// Resolves with a number.
+// A task whose promise resolves with a number.
 class Counting : public Aside {
  public:
   using Aside::Aside;

@@ -1,5 +1,5 @@
-// The owner is set first, because changing it clears set-id bits and capabilities. Attributes are set before
-// permissions, which may forbid setting them. Times are set last.
+// Sets the metadata of restored files. The owner is set first, because changing it clears set-id bits and capabilities.
+// Attributes are set before permissions, which may forbid setting them. Times are set last.
 #include "metadata.h"
 
 #include <fcntl.h>

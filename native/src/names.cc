@@ -1,4 +1,4 @@
-// The names of a directory, sorted by their bytes.
+// Reads the names of a directory, sorted by their bytes.
 #include "names.h"
 
 #include <dirent.h>

@@ -25,7 +25,7 @@ uint8_t product(unsigned a, unsigned b) {
   return static_cast<uint8_t>(result);
 }
 
-// The products of a factor with all low and all high halves of a byte.
+// Products of a factor with each value of the low four bits of a byte, and with each value of the high four bits.
 struct Halves {
   alignas(16) uint8_t low[16];
   alignas(16) uint8_t high[16];
@@ -135,6 +135,7 @@ void addAsIs(uint8_t* target, const uint8_t* source, size_t size) {
 }  // namespace
 
 // multiplyAdd(target, targetAt, source, sourceAt, bytes, factor, isPlain)
+// Adds `factor` times a range of `source` to a range of `target`; `isPlain` avoids vector instructions.
 napi_value multiplyAdd(const Call& call) {
   static const Adder best = bestAdder();
   const size_t size = call.count(4);

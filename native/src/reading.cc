@@ -60,7 +60,7 @@ bool renew(const Row& row, RowField field, Value value) {
   return true;
 }
 
-// Updates the row to the current state of the file, except the birth time. True if anything differed.
+// Updates all of the row but the birth time from `stat`. Returns true if anything differed.
 bool renew(const Row& row, const struct stat& stat) {
   bool changed = renew<uint8_t>(row, kType, kFile);
   changed |= renew<uint16_t>(row, kPermissions, stat.st_mode & 07777);

@@ -75,7 +75,7 @@ struct Job {
   std::unique_ptr<rs_job_t, FreeJob> job;
   std::shared_ptr<Signature> signature;  // the one that is loaded, or that the delta uses
 
-  // For a job that loads a signature: limits for its header, and the input so far.
+  // For a job that loads a signature: limits for the header, and state of the input received so far.
   bool isLoader = false;
   size_t mostBlocks = 0;
   size_t mostBlockBytes = 0;
@@ -269,7 +269,7 @@ napi_value rsyncStep(const Call& call) {
     const size_t in = buffers.avail_in;
     const size_t out = buffers.avail_out;
     result = rs_job_iter(job->job.get(), &buffers);
-    // To librsync, waiting for the basis looks like a job that makes no progress.
+    // librsync takes a wait for the basis for a job without progress.
     if (job->wantedBytes > 0 && (result == RS_BLOCKED || result == RS_INTERNAL_ERROR)) break;
     if (result != RS_BLOCKED || (buffers.avail_in == in && buffers.avail_out == out)) break;
   }

@@ -50,7 +50,7 @@ std::vector<Extent> dataOf(int fd, uint64_t size, size_t most, bool* dense) {
       if (errno == EINVAL || errno == EOPNOTSUPP || errno == ENXIO) return {};
       throw Failure{errno, "lseek"};
     }
-    // Offsets that run backwards reveal nothing about the rest of the file.
+    // If offsets run backwards, the reported map cannot be trusted.
     if (static_cast<uint64_t>(from) < at || end <= from) return {};
     if (static_cast<uint64_t>(from) >= size) break;
     const uint64_t to = std::min(static_cast<uint64_t>(end), size);

@@ -42,7 +42,10 @@ export interface BackupRequest {
   readonly trustRoots?: boolean;
   /** Asks the server to purge old sets by its rules once this set is complete. */
   readonly purge?: boolean;
-  /** Waits for the server's work after the set: that server ends with this process. A purge is always awaited. */
+  /**
+   * Waits until the server has finished its work after the set. Needed if the server ends with this process. A purge is
+   * always awaited.
+   */
   readonly waits?: boolean;
   /** Sends no deltas, and replaces contents that are stored as deltas with whole ones. */
   readonly full?: boolean;
@@ -81,7 +84,7 @@ export interface BackupResult {
   readonly replacedConnections: number;
   readonly restarts: number;
   readonly peakInFlightBytes: number;
-  /** Warnings in words about a set that is complete nevertheless. */
+  /** Texts of warnings about a set that is complete. */
   readonly doubts: readonly string[];
   /** Losses of earlier sets that the server found when this backup began; undefined if there are none. */
   readonly lost?: { readonly doubtfulUpTo: SetNumber; readonly records: number };

@@ -304,7 +304,7 @@ function linkOf({ timeoutMs, compressMessages }: BackupRequest): LinkOptions {
   return { ...linkWith(timeoutMs), compressHeads: compressMessages };
 }
 
-/** Bytes that must be in flight to keep the throughput on a link with this round trip. */
+/** Returns the bytes that must be in flight to keep the throughput on a link with this round trip. */
 function longWayBytes({ roundTripMs }: Connection, { settings }: BackupRequest): number {
   const { linkBudgetBytes = 0 } = settings;
   return Math.min(linkBudgetBytes, Math.round(roundTripMs * LINK_BYTES_PER_MS));

@@ -153,7 +153,7 @@ export class ServerPeer implements BackupPeer {
     return (await this.askHeads(batch, ask)).same;
   }
 
-  /** Does the same as `heads`, and returns the seals that the server stored for unchanged directories. */
+  /** Compares as `heads` does, and returns the seals that the server stored for unchanged directories. */
   async askHeads(batch: HeadBatch, ask: boolean): Promise<HeadsAnswer> {
     const count = batch.slots.length;
     const head = {
@@ -179,7 +179,7 @@ export class ServerPeer implements BackupPeer {
     return wanted;
   }
 
-  /** Does the same as `listing`, and returns the seals that the server stored for unchanged entries. */
+  /** Compares as `listing` does, and returns the seals that the server stored for unchanged entries. */
   askListing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
     return this.question((question) => {
       const pages = [...pagesOf(rows)];

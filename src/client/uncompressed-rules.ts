@@ -10,7 +10,7 @@ const MAX_FILE_BYTES = 1 << 20;
 const MAX_ENDINGS = 4096;
 
 export interface RawRuleOptions {
-  /** For example `video/mp4`, `image/*` or `.iso`. */
+  /** Type or ending, for example `video/mp4`, `image/*` or `.iso`. */
   readonly types: readonly string[];
   /** Path of a file that contains such words. */
   readonly file: Buffer | undefined;

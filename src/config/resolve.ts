@@ -87,7 +87,7 @@ function requireDirectory(tool: Tool, found: Layer): void {
   );
 }
 
-/** Reasons of commands that make no sense with a bucket. */
+/** Reasons why commands cannot be used with a bucket. */
 const NOT_IN_BUCKETS: Readonly<Partial<Record<Tool, string>>> = {
   'sonic create':
     '`tardis --local --create` creates clients in it, and so does AllowNewHosts of a tardisd',

@@ -64,7 +64,7 @@ export interface SettingRow extends ValueSpec {
   readonly clientKey?: string;
   /** Key in the server's configuration file. */
   readonly serverKey?: string;
-  /** Key in the configuration file of tardisremote, if it is not that of the server. */
+  /** Key in the configuration file of tardisremote, if it differs from `serverKey`. */
   readonly remoteKey?: string;
   /** The key is also allowed in `[Pipeline]`, which applies to every job. */
   readonly isTuning?: true;

@@ -32,7 +32,7 @@ export const BUCKET_ROWS = {
     variable: 'TARDIS_ENDPOINT',
     clientKey: 'Endpoint',
     serverKey: 'Endpoint',
-    help: 'URL of the S3 interface (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile, or that of AWS)',
+    help: 'URL of the S3 interface (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, endpoint_url of the profile, or the endpoint of AWS for the region)',
     test: 'sonic bucket finds its endpoint and region by option, variable and key',
   },
   region: {
@@ -53,7 +53,7 @@ export const BUCKET_ROWS = {
     flags: '--addressing <where>',
     clientKey: 'Addressing',
     serverKey: 'Addressing',
-    help: 'where the name of the bucket is in its URL: path, host, or auto (host at AWS, otherwise path)',
+    help: "position of the bucket's name in the URL: path, host, or auto (host at AWS, otherwise path)",
     test: 'sonic bucket puts the name of the bucket into path or host, by --addressing',
   },
   bucketCa: {
@@ -96,7 +96,7 @@ export const BUCKET_ROWS = {
     default: false,
     tools: ['sonic bucket'],
     flags: '--recover',
-    help: 'bring back the oldest version of each object that is written once and was overwritten or deleted since',
+    help: 'bring back objects that somebody overwrote or deleted, from their oldest versions',
     test: 'what a thief overwrote and deleted in a bucket is brought back, and a fresh machine restores it',
   },
   previewRecover: {
@@ -111,7 +111,7 @@ export const BUCKET_ROWS = {
     type: 'path',
     tools: ['sonic bucket'],
     flags: '--to <place>',
-    help: 'with --recover: copy the store to s3://BUCKET/PREFIX at the same endpoint, and change nothing where it is',
+    help: 'with --recover: copy the store to s3://BUCKET/PREFIX at the same endpoint, and leave the original unchanged',
     test: 'a commit that a thief has forged is left out of a copy of an earlier time',
   },
   recoverBefore: {
@@ -126,7 +126,7 @@ export const BUCKET_ROWS = {
     default: false,
     tools: ['sonic bucket'],
     flags: '--extend',
-    help: 'make the locks longer of which less than half of --lock-days is left, except those of packs that nothing needs',
+    help: 'renew locks with less than half of --lock-days left; packs that nothing needs are left out',
     test: 'locks are made longer when less than half of their time is left',
   },
   nodeAddress: {
@@ -134,7 +134,7 @@ export const BUCKET_ROWS = {
     tools: ['tardisd'],
     flags: '--node-address <host>',
     serverKey: 'NodeAddress',
-    help: 'with a store in a bucket: HOST or HOST:PORT at which clients reach this server, and no other one; servers of the bucket send clients there (default: name of this machine, and Port)',
+    help: 'with a store in a bucket: HOST or HOST:PORT of this server alone (not of a load balancer), to which other servers of the bucket send clients (default: name of this machine, and --port)',
     test: 'a client is sent to the server that has its session',
   },
   refreshSeconds: {

@@ -7,7 +7,7 @@ export const CHECK_ROWS = {
     tools: ['sonic check'],
     flags: '--read-data [what]',
     preset: 'all',
-    help: 'also read the stored data: all of it, part n of t (n/t), or a share (5%) or amount (10G) of what was read longest ago',
+    help: 'also read stored data: all; n/t: part n of t; 5% or 10G: that much, beginning with data that was not read for longest',
     test: 'a check reads parts, shares and amounts of the data, and in turn all of it',
   },
   readDataAgeDays: {
@@ -34,7 +34,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic check'],
     flags: '--against-source',
-    help: 'also read the source again, and list files that differ from the newest complete set although their times are equal',
+    help: 'also read the source again, and list files whose contents differ from the newest complete set but whose times do not',
     test: 'a check against the source names what differs from the newest set and has not changed since',
   },
   repair: {
@@ -50,7 +50,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic rebuild'],
     flags: '--from-backup',
-    help: 'start from the newest copy of the catalog (DBBackups) and read only what was written after it; without a usable copy, read everything',
+    help: 'start from the newest copy of the catalog (the server keeps them: DBBackups) and read only what was written after it; without a usable copy, read everything',
     test: 'a catalog is rebuilt from its newest copy, and from older ones if that is damaged',
   },
   packsOnly: {
@@ -58,7 +58,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic rebuild'],
     flags: '--packs-only',
-    help: 'use only the packs, even if the catalog or a copy of it still has what damaged packs have lost',
+    help: 'use only the packs, even if the catalog or a copy of it still has entries that were lost with damaged packs',
     test: 'a rebuild with --packs-only takes nothing from the old catalog',
   },
   dbBackups: {

@@ -18,7 +18,7 @@ export const CLIENT_ROWS = {
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
-    help: 'server to connect to, several servers of one bucket between commas (HOST or HOST:PORT), or the path of a unix socket. Commands that read also take the URL of a tardisremote (https://HOST:7430/); they use this setting only if it has a higher precedence than --database',
+    help: 'server to connect to: HOST, or the path of a unix socket; for servers of one bucket HOST[:PORT],HOST[:PORT],… (readers: also the URL of a tardisremote; used instead of --database if its source has a higher precedence)',
     test: 'the server comes from option, key and variable',
   },
   local: {
@@ -28,7 +28,7 @@ export const CLIENT_ROWS = {
     flags: '--local',
     negatable: true,
     clientKey: 'Local',
-    help: 'write to a store on this machine, through a server that is started for this run; not if --server is set with a higher precedence',
+    help: 'write to a store on this machine, through a server that is started for this run; ignored if --server comes from a source of higher precedence',
     test: 'a job may have Local and a LocalServerCmd of its own',
   },
   localConfig: {
@@ -52,7 +52,7 @@ export const CLIENT_ROWS = {
     default: false,
     tools: ['tardis'],
     flags: '--create',
-    help: 'create the client first (with --local also the store); an interrupted first backup is continued',
+    help: 'create the client first (with --local also the store); after an interruption, the same command continues',
     test: 'every set shows the tree as it was, whatever changes later',
   },
   setName: {

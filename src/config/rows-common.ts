@@ -29,7 +29,7 @@ export const COMMON_ROWS = {
     serverKey: 'BaseDir',
     remoteKey: 'Database',
     repeatedTo: 'otherStores',
-    help: 'directory of the store, which holds all clients; for some commands s3://BUCKET/PREFIX',
+    help: 'directory of the store, which holds all clients, or a bucket, s3://BUCKET/PREFIX (not for all commands: docs/buckets.md)',
     test: 'the store comes from option, key, variable and system.defaults',
   },
   client: {
@@ -93,7 +93,7 @@ export const COMMON_ROWS = {
     default: [],
     tools: CLIENT_TOOLS,
     flags: '--config <file>',
-    help: 'client configuration file; may be repeated, later files take precedence',
+    help: 'client configuration file; may be repeated: later files take precedence',
     test: 'of several configuration files the later ones take precedence',
   },
   job: {
@@ -156,7 +156,7 @@ export const COMMON_ROWS = {
     flags: '--workers <n>',
     clientKey: 'Workers',
     isTuning: true,
-    help: 'worker threads that walk, hash and compress; 0: use the main thread',
+    help: 'worker threads; 0: use the main thread',
     test: 'pipeline settings reach the stages they are named for',
   },
   backup: {
@@ -190,7 +190,7 @@ export const COMMON_ROWS = {
     default: false,
     tools: TOOLS,
     flags: '--json',
-    help: 'print JSON',
+    help: 'print results as JSON (with --explain-config: the settings)',
     test: 'every tool explains its settings, as text and as JSON',
   },
   explainConfig: {

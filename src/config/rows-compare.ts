@@ -17,7 +17,7 @@ export const COMPARE_ROWS = {
     default: [],
     tools: ['tardiff'],
     flags: '-d, --date <when>',
-    help: 'compare the version in the newest complete set begun by then; may be given twice, or after -b',
+    help: 'compare the version in the newest complete set begun by then; may be given twice, or together with -b',
     test: 'versions are compared with the disk and with each other, by set and by date',
   },
   compared: {
@@ -25,7 +25,7 @@ export const COMPARE_ROWS = {
     default: [],
     tools: ['sonic diff'],
     argument: '[word...]',
-    help: 'two backup sets (numbers, names or dates in words), then paths to compare (default: all)',
+    help: 'two backup sets (numbers, names, or dates such as "3 days ago"), then paths to compare (default: all)',
     test: 'sonic diff shows the differences of two sets, in a store and through a server',
   },
   unifiedLines: {
@@ -133,7 +133,7 @@ export const COMPARE_ROWS = {
     flags: '--reduce-path [n]',
     preset: 'smart',
     isNumberOrNothing: true,
-    help: 'strip the first n directories from the path to find it in the archive; smart: as few as needed',
+    help: 'strip n leading directories of the path before it is looked up in the set; smart: the fewest with which it is found',
     test: 'a copy at another place is compared by a reduced path',
   },
 } as const satisfies SettingTable;

@@ -8,14 +8,14 @@ export const COPY_ROWS = {
     tools: ['tardis'],
     flags: '--also-to <dir>',
     clientKey: 'AlsoTo',
-    help: 'with --local: also back up to this store (a directory or s3://BUCKET/PREFIX), in which the client gets a copy; may be repeated; each -D after the first one does this too',
+    help: 'with --local: also back up to a copy of the client in this store (a directory or s3://BUCKET/PREFIX); may be repeated; a second and further -D do this too',
     test: 'a backup goes to several stores, and files are read once',
   },
   copyTo: {
     type: 'path',
     tools: ['sonic copy'],
     flags: '--to <dir>',
-    help: 'store to copy to: a directory, which is created if it does not exist, or s3://BUCKET/PREFIX',
+    help: 'target store: a directory (created if it does not exist), or s3://BUCKET/PREFIX',
     test: 'a copy shows every set as the source does, and restores the same files',
   },
   copyAs: {

@@ -9,7 +9,7 @@ export const DELTA_ROWS = {
     flags: '--full',
     negatable: true,
     clientKey: 'Full',
-    help: 'send no deltas, and replace stored deltas of saved files with whole files',
+    help: 'send whole files only, also in place of contents that are stored as deltas',
     test: 'Full sends whole files instead of deltas',
   },
   maxDeltaChain: {

@@ -7,7 +7,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--filter-file <file>',
     clientKey: 'FilterFile',
-    help: 'exclude what no line of this file accepts; a line has a kind, the word accept or reject, and a regular expression',
+    help: 'exclude what no line of this file accepts; each line: file, dir, any or path, then accept or reject, then a regular expression',
     test: 'a filter file comes from option and key, and excludes what it does not accept',
   },
   makeSampleFilterFile: {
@@ -23,7 +23,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--efilter-file, --crypt-filter-file <file>',
     clientKey: 'CryptFilterFile',
-    help: 'file that chooses how contents are encrypted: lines of #tag,algorithm, each followed by its filters',
+    help: 'file with lines "#tag,algorithm", each followed by filters that select the contents to encrypt with that algorithm',
     test: 'contents are encrypted by filter file and default, and can be restored in every way',
   },
   defaultCrypt: {
@@ -33,7 +33,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--def-crypt <algorithm>',
     clientKey: 'DefaultCrypt',
-    help: 'how to encrypt all other contents: aes, chacha, none, or auto (the best one for this processor)',
+    help: 'algorithm for contents that --efilter-file does not select: aes, chacha, none, or auto (the best one for this processor)',
     test: 'contents are encrypted by filter file and default, and can be restored in every way',
   },
 } as const satisfies SettingTable;

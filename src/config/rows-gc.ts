@@ -46,7 +46,7 @@ export const GC_ROWS = {
     tools: ['sonic delete', 'sonic purge'],
     flags: '--clear-up',
     negatable: true,
-    help: 'free at once the space that only these sets used; without it, and through a server, that is done later',
+    help: 'free the space at once (not through a server); with --no-clear-up the next garbage collection frees it',
     test: 'the space of deleted sets is freed at once, or later by sonic orphans',
   },
   removeAfterSeconds: {

@@ -84,7 +84,7 @@ export const HOOK_ROWS = {
     tools: ['tardis'],
     flags: '--url-method <method>',
     clientKey: 'UrlMethod',
-    help: 'GET sends no data; POST sends what a hook receives, as JSON',
+    help: 'method of these requests: GET without data, or POST with the data of a hook as JSON',
     test: 'web addresses are requested at start, success and failure',
   },
   urlSeconds: {

@@ -46,7 +46,7 @@ export const LISTING_ROWS = {
     default: 0,
     tools: ['lstardis'],
     flags: '--maxdepth <n>',
-    help: 'with --recurse: do not enter directories this deep; 0: no limit',
+    help: 'with --recurse: enter only n levels of directories, 1: the given directories themselves; 0: no limit',
     test: 'lstardis lists directories recursively, down to a given depth',
   },
   globs: {
@@ -61,7 +61,7 @@ export const LISTING_ROWS = {
     type: 'path', // patterns are bytes, like names
     tools: ['lstardis'],
     flags: '--find <pattern>',
-    help: 'find all versions, in all sets, of names that match a pattern (*, ?, [a-z]) or contain a word; if it has a slash, the directories above must match, too; only below the given paths, if any',
+    help: 'find names in all sets that match a pattern (*, ?, [a-z]) or contain a word, and list all their versions. A pattern with a slash is also compared with the directories above. Paths limit the search',
     test: 'names are found in all sets, the newest version first, deleted files too',
   },
   sortBy: {
@@ -70,7 +70,7 @@ export const LISTING_ROWS = {
     default: 'name',
     tools: ['lstardis'],
     flags: '--sort <by>',
-    help: 'order of entries: name, time (newest first) or size (largest first)',
+    help: 'sort entries by name, time (newest first) or size (largest first)',
     test: SHOWN,
   },
   reverse: {
@@ -152,7 +152,7 @@ export const LISTING_ROWS = {
     tools: ['lstardis'],
     flags: '-V, --versions [which]',
     preset: 'change',
-    help: 'list versions of files and directories: each one that differs (change) or has another content (checksum), one for each set (all), the newest of each day, week, month or year, only the last, or none (default: change for files, none for directories)',
+    help: 'list versions: change (one for each change), checksum (one for each content), all (one for each set), day, week, month, year (the newest of each), last, none (default: change for files, none for directories)',
     test: VERSIONS,
   },
   deletions: {
@@ -169,7 +169,7 @@ export const LISTING_ROWS = {
     default: false,
     tools: ['lstardis'],
     flags: '-O, --oneline',
-    help: 'show versions on one line with the name: the sets that have them',
+    help: 'show all versions of a path on one line: its name, and for each version the sets that have it',
     test: VERSIONS,
   },
   setRange: {

@@ -49,7 +49,7 @@ export const LOGIN_ROWS = {
     flags: '--crypt',
     negatable: true,
     clientKey: 'Crypt',
-    help: 'encrypt if a new client is created with a password (an existing client stays as it was created)',
+    help: 'encrypt a new client that has a password; no effect on an existing client',
     test: 'a client without encryption can have a password',
   },
   account: {
@@ -101,7 +101,7 @@ export const LOGIN_ROWS = {
     default: false,
     tools: CLIENT_TOOLS,
     flags: '--trust-store',
-    help: 'accept and remember a store that has other keys than this machine remembers, no longer encrypts, or is in an older state; a replaced store is then not noticed, and data that an older state lacks is lost',
+    help: 'accept a store with other keys than this machine remembers, without encryption although it had it, or in an older state; remember it from now on. A replaced store is then not detected, and data that an older state lacks is lost',
     test: 'a client that no longer encrypts is refused until the user trusts it',
   },
   keysFile: {
@@ -109,7 +109,7 @@ export const LOGIN_ROWS = {
     tools: KEYS_TOOLS,
     flags: '--keys <file>',
     clientKey: 'KeyFile',
-    help: 'file with the wrapped keys of the client, which are then not in the store; do not lose this file',
+    help: 'file with the wrapped keys, used instead of keys in the store; do not lose this file (for sonic keys: key file to write or read)',
     test: 'a client with a key file is created, backed up, listed and restored with that file',
   },
   extractKeys: {
@@ -161,7 +161,7 @@ export const LOGIN_ROWS = {
     clientKey: 'PasswordMemory',
     variable: 'TARDIS_PASSWORD_MEMORY',
     isTuning: true,
-    help: 'memory needed by each login with a new password, and by each guess at it (a power of two)',
+    help: 'memory that each login, and each attempt to guess the password, needs; applies to passwords set from now on; a power of two',
     test: 'a new password costs the memory that is set, and less on a small machine',
   },
   newPassword: {
@@ -170,7 +170,7 @@ export const LOGIN_ROWS = {
     flags: '--newpassword[=password]',
     preset: '',
     isSecret: true,
-    help: 'the new password; without one of these three options it is asked for on the terminal',
+    help: 'new password; asked for on the terminal unless --newpassword, --newpassword-file or --newpassword-prog gives it',
     test: 'a password is changed, and the old one no longer opens anything',
   },
   newPasswordFile: {
@@ -191,7 +191,7 @@ export const LOGIN_ROWS = {
     type: 'text',
     tools: REMOTE_SONIC,
     flags: '--server <host>',
-    help: 'work through the tardisd on this host (or unix socket path) instead of in the directory of the store; reports also work through a tardisremote, https://HOST:7430/',
+    help: 'work through a tardisd (host, or path of a unix socket) instead of opening the store here; reports also work through a tardisremote, https://HOST:7430/',
     test: 'sonic creates a client and changes its password through a server',
   },
   ssl: {
@@ -236,7 +236,7 @@ export const LOGIN_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--address <ip>',
     serverKey: 'Address',
-    help: 'address to listen on; any other than loopback needs SSL or --insecure-network',
+    help: 'address to listen on; any other than loopback needs --ssl or --insecure-network',
     test: 'a server listens on other addresses than loopback with TLS only',
   },
   certFile: {
@@ -261,7 +261,7 @@ export const LOGIN_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--make-certificate',
     serverKey: 'MakeCertificate',
-    help: 'create a self-signed CertFile and KeyFile if neither exists (with the openssl command)',
+    help: 'create a self-signed certificate for --certfile and --keyfile if neither exists (with the openssl command)',
     test: 'a self-signed certificate is created once, if an option asks for it',
   },
   requirePassword: {

@@ -7,7 +7,7 @@ export const MOUNT_ROWS = {
     default: [],
     tools: ['tardisfs'],
     argument: '[path...]',
-    help: 'directory to mount at, after an optional source as in /etc/fstab',
+    help: 'mount point; a first of two paths is the source, as in /etc/fstab',
     test: 'a store is mounted by a line of fstab, with its options',
   },
   mountOptions: {

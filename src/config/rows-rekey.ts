@@ -14,7 +14,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic encrypt'],
     flags: '--all',
-    help: 'no effect, since all steps always run; accepted as an option of encryptDB',
+    help: 'no effect; accepted because scripts for encryptDB give it',
     test: 'an unencrypted client is encrypted, and then lists and restores as before',
   },
   yes: {
@@ -22,7 +22,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: REKEY_TOOLS,
     flags: '--yes',
-    help: 'remove the old generation at the end without asking; needed if there is no terminal',
+    help: 'remove the old data at the end without asking; needed if there is no terminal',
     test: 'the old generation is removed only after confirmation',
   },
   verify: {
@@ -31,7 +31,7 @@ export const REKEY_ROWS = {
     tools: ANEW_TOOLS,
     flags: '--verify',
     negatable: true,
-    help: 'read all contents of the new generation before it replaces the old one',
+    help: 'read all rewritten contents before they replace the old ones',
     test: 'a new generation is verified before the switch, unless an option omits that',
   },
   acceptDamage: {

@@ -29,7 +29,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisremote'],
     flags: '--server <host[:port]>',
     remoteKey: 'Server',
-    help: 'serve the clients of the tardisd on this host (or unix socket path) instead of a store of this machine; logins need a token of an account',
+    help: 'serve the clients of the tardisd on this host (or on this unix socket) instead of a store of this machine; clients log in with tokens of accounts, not with passwords',
     test: 'tardisremote serves the clients of a tardisd to their tokens',
   },
   serverCertificate: {
@@ -37,7 +37,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisremote'],
     flags: '--server-certificate <file>',
     remoteKey: 'ServerCertificate',
-    help: 'with Server: certificate (PEM) of that tardisd, or of the authority that signed it; without it, one that this machine trusts is required',
+    help: 'with --server: certificate of that tardisd, or of its authority (PEM); by default the certificate must be trusted by this machine',
     test: 'tardisremote serves the clients of a tardisd to their tokens',
   },
   remotePidFile: {
@@ -66,7 +66,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisd'],
     flags: '--remote-port <n>',
     serverKey: 'RemotePort',
-    help: 'with Remote: TCP port for HTTP; 0 lets the system choose one',
+    help: 'with --remote: TCP port for HTTP; 0 lets the system choose one',
     test: 'a tardisd with Remote serves its store over HTTP too',
   },
   trustedProxies: {
@@ -75,7 +75,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--trusted-proxies <address>',
     serverKey: 'TrustedProxies',
-    help: 'address of a proxy, or block of addresses (10.0.0.0/8), whose X-Forwarded-For is taken as the origin of a request over HTTP; may be repeated',
+    help: 'proxy (address or block, 10.0.0.0/8) whose header X-Forwarded-For is trusted; may be repeated',
     test: 'clients behind a proxy of TrustedProxies are counted one by one',
   },
   compress: {

@@ -25,7 +25,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files', 'sonic list'],
     flags: '-l, --long',
-    help: 'show more columns: mode, owner and time of files, roots of sets',
+    help: 'show more columns: mode, owner and time of files; with sets, their roots',
     test: FILES,
   },
   fullPath: {

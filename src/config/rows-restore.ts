@@ -14,7 +14,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '-l, --last',
-    help: 'restore the newest version of each path in any complete set',
+    help: 'restore the newest version of each path, from whichever complete set has one',
     test: 'the last version of a path is restored, even if the newest set lacks the path',
   },
   all: {
@@ -22,7 +22,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '--all',
-    help: 'restore everything in the set, with whole paths',
+    help: 'restore all entries of the set, below their whole paths',
     test: 'whole paths are kept by --hierarchy and --all',
   },
   byChecksum: {
@@ -30,7 +30,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '-c, --checksum',
-    help: 'the arguments are digests of contents, as lstardis shows them',
+    help: 'the arguments are digests of contents, as lstardis -c shows them',
     test: 'contents are restored by their digests',
   },
   authenticate: {
@@ -46,7 +46,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate', 'lstardis', 'tardisfs', 'tardis-web'],
     flags: '--allow-unproven',
-    help: 'also read sets of an encrypting client that do not match their seals, for example after packs were lost; each entry is proven on its own (regenerate and lstardis end with status 3 if something is not proven)',
+    help: 'also read sets of an encrypting client that do not match their seals, such as after a loss of packs; each entry is proven on its own (regenerate and lstardis end with status 3 if an entry is not proven)',
     test: '--allow-unproven restores what a loss of packs leaves of sealed sets, with status 3',
   },
   include: {
@@ -87,7 +87,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '-H, --hierarchy',
-    help: 'keep the whole path of each PATH below the output directory',
+    help: 'restore each path below the output directory under its whole path',
     test: 'whole paths are kept by --hierarchy and --all',
   },
   toStdout: {
@@ -118,7 +118,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '-O, --overwrite [when]',
     preset: 'always',
-    help: 'replace existing files that differ: always, or only if the version in the set is newer or older; never keeps them. Without this option they stay, and are reported as errors',
+    help: 'replace existing files that differ: always; newer or older: if the version in the set is; never: keep the existing file. By default existing files stay, and are reported as errors',
     test: 'existing files that differ are replaced as --overwrite allows',
   },
   compareContents: {
@@ -126,7 +126,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate', 'tardiff'],
     flags: '--compare-contents',
-    help: 'compare the contents of existing files, not only size and times, to find those that differ',
+    help: 'compare contents of files even if size and times are equal',
     test: '--compare-contents finds a different content even if size and time are equal',
   },
   setTimes: {
@@ -144,7 +144,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '--set-perms',
     negatable: true,
-    help: 'restore permissions; otherwise those of a new file apply',
+    help: 'restore permissions; otherwise new files get the default permissions',
     test: 'times, permissions, owners and hard links are restored unless an option switches that off',
   },
   setOwner: {

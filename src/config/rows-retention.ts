@@ -5,12 +5,8 @@ const RULES = 'sonic purge keeps sets by its rules, gives the reasons, and asks 
 const SERVER_RULES =
   'a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request';
 const MOST = 1_000_000;
-/** Help text: the purges that resist a flood of sets. */
-const BY_SERVER = 'if a server purges by its schedule, or for an account without the right purge';
-
-/** Help text: the set that is kept of each period. */
-const oneOf = (period: string): string =>
-  `one set of each ${period}, for this many ${period}s: the newest (${BY_SERVER}: the oldest)`;
+/** Help text: the sets that are kept of a number of periods. */
+const newestOf = (period: string): string => `the newest set of each of the last n ${period}s`;
 
 /** Node.js timers are limited to 24.8 days. */
 const MOST_INTERVAL_SECONDS = 24 * 86_400;
@@ -43,7 +39,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--priorities <list>',
     serverKey: 'Priorities',
-    help: 'priorities, one for each entry of Formats and of KeepPeriods',
+    help: "priorities of sets, in the order of the server's Formats and of --keep-periods",
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   keepPeriods: {
@@ -52,19 +48,15 @@ export const RETENTION_ROWS = {
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
     defaultText: '0 180 30 for a server without other rules',
-    help: 'days to keep sets, one number for each entry of Priorities; it applies to sets of this priority and above, up to the next higher entry; 0: for ever',
+    help: 'days to keep sets, one number for each of --priorities: for sets from that priority up to the next higher one; 0: for ever',
     test: RULES,
   },
-  keepLast: count(
-    '--keep-last',
-    'KeepLast',
-    `this many of the newest sets (${BY_SERVER}: at most one of each day)`,
-  ),
-  keepHourly: count('--keep-hourly', 'KeepHourly', oneOf('hour')),
-  keepDaily: count('--keep-daily', 'KeepDaily', oneOf('day')),
-  keepWeekly: count('--keep-weekly', 'KeepWeekly', oneOf('week')),
-  keepMonthly: count('--keep-monthly', 'KeepMonthly', oneOf('month')),
-  keepYearly: count('--keep-yearly', 'KeepYearly', oneOf('year')),
+  keepLast: count('--keep-last', 'KeepLast', 'the newest n sets'),
+  keepHourly: count('--keep-hourly', 'KeepHourly', newestOf('hour')),
+  keepDaily: count('--keep-daily', 'KeepDaily', newestOf('day')),
+  keepWeekly: count('--keep-weekly', 'KeepWeekly', newestOf('week')),
+  keepMonthly: count('--keep-monthly', 'KeepMonthly', newestOf('month')),
+  keepYearly: count('--keep-yearly', 'KeepYearly', newestOf('year')),
   keepWithin: {
     type: 'text',
     default: '',

@@ -18,7 +18,7 @@ export const ROOT_ROWS = {
     default: 0,
     tools: ['tardis'],
     flags: '--maxdepth <n>',
-    help: 'do not enter directories this deep, whose entries stay as in the last set that read them; 0: no limit',
+    help: 'enter only n levels of directories, 1: the given directories themselves; deeper entries stay as the last set recorded them; 0: no limit',
     test: 'directories below the given depth are not entered',
   },
   basePath: {
@@ -36,7 +36,7 @@ export const ROOT_ROWS = {
     tools: ['tardis'],
     flags: '--kept-as <path>',
     clientKey: 'KeptAs',
-    help: 'store a directory under this path; given once for each directory, in their order',
+    help: 'path under which a directory is stored; give one for each directory, in their order',
     test: 'directories are stored under the paths given for them',
   },
   trustRoots: {
@@ -44,7 +44,7 @@ export const ROOT_ROWS = {
     default: false,
     tools: ['tardis'],
     flags: '--trust-roots',
-    help: 'back up a directory even if it is now empty or on another device than at the last backup; also applies to mount points below it',
+    help: 'back up directories, and mount points below them, even if they are now empty or on another device than before',
     test: 'a root that is suddenly empty keeps its entries unless --trust-roots is given',
   },
 } as const satisfies SettingTable;

@@ -56,7 +56,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     flags: '--new-hosts-at-once <n>',
     serverKey: 'NewHostsAtOnce',
-    help: 'with AllowNewHosts: accept this many new clients from one address, then one a minute',
+    help: 'with --allow-new-hosts: number of clients that one address may create at once; after that, one more each minute',
     test: 'NewHostsAtOnce limits the new clients of one address, but not of others or of a unix socket',
   },
   logFile: {
@@ -75,7 +75,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '-v, --verbose',
     serverKey: 'Verbose',
-    help: '0: errors only, 1: a summary of each session, 2 and above: more; each flag adds one',
+    help: 'amount of messages: 0 errors only, 1 also a summary of each session, 2 and above more; each -v adds one',
     test: 'Verbose chooses what is logged',
   },
   logExceptions: {
@@ -112,7 +112,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd', ...SONIC],
     flags: '--umask <mode>',
     serverKey: 'Umask',
-    help: 'permissions to remove from files and directories of the store',
+    help: 'umask for files and directories of the store',
     test: 'Umask limits the permissions of a store',
   },
   storeSkipFile: {
@@ -130,7 +130,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--daemon',
     serverKey: 'Daemon',
-    help: 'run in the background; needs PidFile',
+    help: 'run in the background; needs --pidfile',
     test: 'Daemon runs the server in the background, with a PidFile, and reports why it cannot start',
   },
   pidFile: {
@@ -155,7 +155,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--group <name>',
     serverKey: 'Group',
-    help: 'group to run as (default: the group of User)',
+    help: 'group to run as (default: the group of --user)',
     test: 'the server runs as User and Group',
   },
   storageThreads: {

@@ -14,7 +14,7 @@ export const TUNING_ROWS = {
     flags: '--budget <size>',
     clientKey: 'Budget',
     isTuning: true,
-    help: 'maximum bytes of contents in flight; the walk waits when it is reached',
+    help: 'maximum bytes of contents in flight; the walk waits at this limit',
     test: 'pipeline settings reach the stages they are named for',
   },
   linkBudgetBytes: {
@@ -173,7 +173,7 @@ export const TUNING_ROWS = {
     flags: '--change-level <n>',
     clientKey: 'ChangeLevel',
     isTuning: true,
-    help: 'compression level for what changed since the last backup, if higher than CompressLevel',
+    help: 'compression level for what changed since the last backup, if higher than --compress-level',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   changeFrameBytes: {
@@ -185,7 +185,7 @@ export const TUNING_ROWS = {
     flags: '--change-frame-size <size>',
     clientKey: 'ChangeFrameSize',
     isTuning: true,
-    help: 'maximum bytes of changes compressed together, if more than FrameSize; files up to a quarter of it share frames',
+    help: 'maximum bytes of changes compressed together, if more than --frame-size; files up to a quarter of it share frames',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   changeBytes: {
@@ -197,7 +197,7 @@ export const TUNING_ROWS = {
     flags: '--change-size <size>',
     clientKey: 'ChangeSize',
     isTuning: true,
-    help: 'compress at most this many bytes of a later backup with ChangeLevel and ChangeFrameSize, and the rest as in a first backup',
+    help: 'bytes of a later backup to compress with --change-level and --change-frame-size; the rest is compressed as in a first backup',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   compressMinBytes: {
@@ -219,7 +219,7 @@ export const TUNING_ROWS = {
     flags: '--nocompress <type>',
     clientKey: 'NoCompress',
     isTuning: true,
-    help: 'MIME types (video/mp4, image/*) or endings (.iso) to store uncompressed, besides known ones',
+    help: 'MIME types (video/mp4, image/*) or endings (.iso) to store uncompressed, in addition to the built-in list',
     test: 'files of the types in NoCompress and NoCompressFile are stored uncompressed',
   },
   noCompressFile: {
@@ -241,7 +241,7 @@ export const TUNING_ROWS = {
     flags: '--checksum-content <size>',
     clientKey: 'ChecksumContent',
     isTuning: true,
-    help: 'hash files larger than this before sending them; 0: only if a copy is likely',
+    help: 'hash files larger than this before sending them; 0: only files that the server probably has',
     test: 'a file above ChecksumContent is hashed first, and only its new parts are sent',
   },
   bandwidthLimit: {

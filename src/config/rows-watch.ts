@@ -21,7 +21,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--overdue-for <client=seconds>',
     serverKey: 'OverdueFor',
-    help: 'overdue time of single clients, as client=seconds; may be repeated',
+    help: 'overdue time of one client, in place of --overdue-after; may be repeated',
     test: 'a client is overdue after OverdueAfter or OverdueFor, with one alert',
   },
   hookOverdue: {
@@ -57,7 +57,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--metrics-port <n>',
     serverKey: 'MetricsPort',
-    help: 'serve the same metrics over HTTP at /metrics on this port; 0: any free port',
+    help: 'serve metrics over HTTP at /metrics on this port; 0: any free port',
     test: 'MetricsFile and MetricsPort publish metrics of clients and server',
   },
   metricsAddress: {
@@ -66,7 +66,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--metrics-address <ip>',
     serverKey: 'MetricsAddress',
-    help: 'address of this machine for MetricsPort; anyone who can connect to it can read names and metrics of all clients',
+    help: 'address of this machine for --metrics-port; anyone who can connect to it can read names and metrics of all clients',
     test: 'MetricsFile and MetricsPort publish metrics of clients and server',
   },
   profileSessions: {
@@ -75,7 +75,7 @@ export const WATCH_ROWS = {
     tools: ['tardisd'],
     flags: '--profile-sessions',
     serverKey: 'Profile',
-    help: 'write a profile of each session, with where its time goes, to .profiles in the store (for the tools of Chrome and editors)',
+    help: "write a CPU profile of each session to .profiles in the store, for Chrome's or an editor's tools",
     test: 'Profile writes a profile of each session, and ProfilesKept limits their number',
   },
   profilesKept: {

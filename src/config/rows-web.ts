@@ -30,7 +30,7 @@ export const WEB_ROWS = {
     tools: ['tardis-web'],
     flags: '--idle-end <seconds>',
     variable: 'TARDIS_WEB_IDLE_END',
-    help: 'end after this time without a request; 0: never',
+    help: 'seconds without a request after which the program ends; 0: never',
     test: 'tardis-web listens on its port, and ends after a time without requests',
   },
 } as const satisfies SettingTable;

@@ -40,8 +40,8 @@ export interface SealedSet {
   readonly previousSet: SetNumber;
   readonly previousSeal: Buffer;
   /**
-   * Roots of the set by their sealed paths. If `isHeld`, the client did not read the root, and its seal is not
-   * covered.
+   * Roots of the set, with sealed paths. The set's seal does not cover `seal` of a root with `isHeld`, which the client
+   * did not read.
    */
   readonly roots: readonly {
     readonly path: Buffer;

@@ -80,7 +80,7 @@ interface Shared {
   readonly records: Weighed<OpenRecord>;
   /** Buffer for encoded bytes. */
   stored: Buffer;
-  /** An evicted chunk for reuse: V8's garbage collector would leave many of them. */
+  /** An evicted chunk, reused so that garbage does not pile up. */
   spare: Buffer | undefined;
 }
 

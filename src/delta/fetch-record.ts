@@ -78,7 +78,7 @@ export async function fetchHead(source: RecordSource, record: RecordPlace): Prom
   return headIn(source, record, await fetchRecord(source.backend, record, 0, bytes));
 }
 
-/** Does the same as `fetchHead` for a record whose beginning is already in memory. */
+/** Returns the head as `fetchHead` does, for a record whose beginning is already in memory. */
 export function headIn(source: RecordSource, record: RecordPlace, bytes: Buffer): RecordHead {
   const header = headerOf(record, bytes);
   if (header.scheme === Scheme.plain) {

@@ -124,7 +124,7 @@ export class RecordReader {
     if (bytes !== sizeBytes || !found.equals(digest)) throw damagedContent();
   }
 
-  /** Does the same as `pieceBytes` without checking the digest: only the checksums are checked. */
+  /** Returns bytes as `pieceBytes` does, but checks only the checksums, not the digest. */
   async *uncheckedBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { sizeBytes, offset } = piece;
     if (await this.isWhole(record)) {

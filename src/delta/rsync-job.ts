@@ -7,7 +7,7 @@ import {
   type RsyncStatusNumber,
 } from '../system/index.js';
 
-/** The rest of `bytes` from `at` on. */
+/** Input of a step: `bytes` from `at` on. */
 interface StepInput {
   readonly bytes: Uint8Array;
   readonly at: number;

@@ -14,9 +14,9 @@ export interface Explanation {
   readonly outcome:
     | 'kept'
     | 'leftOut'
-    /** In none of the directories to back up. */
+    /** The path is in none of the directories to back up. */
     | 'outside'
-    /** Does not exist. */
+    /** The path does not exist. */
     | 'missing'
     /** Below a mount point that is not entered. */
     | 'otherDevice'

@@ -98,7 +98,10 @@ export interface Reports {
    * one.
    */
   named(page: NamedPage): Promise<NamesFound>;
-  /** Returns the paths of directories as of a set; undefined for those it does not have or the reader may not list. */
+  /**
+   * Returns the path of each directory as of a set; undefined if the set lacks the directory or the reader may not list
+   * it.
+   */
   directoryPaths(
     set: SetNumber,
     directories: readonly DirectoryId[],
@@ -110,8 +113,8 @@ export interface Reports {
   figures(): Promise<StoreFigures>;
   store(): Promise<StoreState>;
   /**
-   * Returns which attributes entries of any set may have, or undefined if that is not known after `limitMs`. The call is
-   * undefined if the catalog is not on this machine.
+   * Returns which attributes entries of any set may have, or undefined if that is not known after `limitMs`. The
+   * function is absent if the catalog is on another machine.
    */
   attributeUse?(limitMs: number): Promise<AttributeUse | undefined>;
 }

@@ -156,16 +156,16 @@ export class RowReader {
   private variableStart(at: number): number {
     return at + ROW_FIXED_BYTES + (this.hasDigest(at) ? DIGEST_BYTES : 0);
   }
-  /** A view, not a copy. */
+  /** Returns a view of the digest, not a copy. */
   digest(at: number): Buffer {
     return this.rows.subarray(at + ROW_FIXED_BYTES, at + ROW_FIXED_BYTES + DIGEST_BYTES);
   }
-  /** A view, not a copy. */
+  /** Returns a view of the name, not a copy. */
   name(at: number): Buffer {
     const start = this.variableStart(at);
     return this.rows.subarray(start, start + this.rows.readUInt16LE(at + RowOffset.nameBytes));
   }
-  /** A view, not a copy. */
+  /** Returns a view of the target, not a copy. */
   linkTarget(at: number): Buffer {
     const start = this.variableStart(at) + this.rows.readUInt16LE(at + RowOffset.nameBytes);
     return this.rows.subarray(start, start + this.rows.readUInt16LE(at + RowOffset.linkBytes));
@@ -175,7 +175,7 @@ export class RowReader {
     if ((this.flags(at) & RowFlag.hasAttributes) === 0) return undefined;
     return this.rows.subarray(this.attributesStart(at), at + this.rowBytes(at));
   }
-  /** Offset of the attributes, even if there are none. */
+  /** Returns the offset of the attributes, even if there are none. */
   private attributesStart(at: number): number {
     return (
       this.variableStart(at) +

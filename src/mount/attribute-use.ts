@@ -1,6 +1,6 @@
 /**
- * Says which extended attributes the entries of a mount have at all. Where none has an ACL, questions for one are
- * answered as by a file system without ACLs: `ls -l` then asks once, and not for each file.
+ * Determines whether any entry of a mount has extended attributes or ACLs. If none has an ACL, requests for ACLs are
+ * answered as by a file system without them. `ls -l` then sends one request, not one for each file.
  */
 import type { BackupSet, History } from '../history/index.js';
 import { AttributeAnswer } from '../system/index.js';
@@ -28,7 +28,7 @@ export class AttributeUse {
     return (this.answers[0]! & AttributeAnswer.noAcls) === 0;
   }
 
-  /** Looks at all entries, unless that was done for these sets. Call it before entries of other sets than before are shown. */
+  /** Looks at all entries, unless that was done for these sets. Call it before entries of new sets are shown. */
   async look(sets: readonly BackupSet[]): Promise<void> {
     if (!this.mayRefuse) return;
     const asked = JSON.stringify(sets.map(({ set, state }) => [set, state]));

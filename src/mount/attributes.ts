@@ -30,7 +30,7 @@ export interface Inode {
   readonly high: number;
 }
 
-/** The type of a directory entry (DT_…), which is the upper part of its mode. */
+/** Returns the type of a directory entry (DT_…), which is the upper part of its mode. */
 export function direntType(type: number): number {
   return (FORMATS[type] ?? 0) >>> 12;
 }
@@ -39,7 +39,7 @@ function isDevice(type: number): boolean {
   return type === EntryType.characterDevice || type === EntryType.blockDevice;
 }
 
-/** Bytes that `stat` shows as the size of an entry. */
+/** Returns the size of an entry that `stat` shows. */
 function shownSize(entry: HistoryEntry): number {
   if (entry.type === EntryType.directory) return DIRECTORY_BYTES;
   return entry.type === EntryType.symlink ? (entry.linkTarget?.length ?? 0) : entry.sizeBytes;

@@ -38,7 +38,7 @@ export class Contents {
     this.objects.close();
   }
 
-  /** Says whether the requests that follow are answered one by one, with none beside them. */
+  /** Set to true while no other request is waiting. */
   set isAlone(isAlone: boolean) {
     this.memory.units.isAlone = isAlone;
   }
@@ -145,7 +145,7 @@ export class Contents {
   }
 }
 
-/** An empty file has no content. */
+/** Returns the place of an empty file, which has no content; undefined if the file is not empty. */
 function withoutContent({ sizeBytes }: HistoryEntry): ContentLocation {
   return sizeBytes === 0 ? [] : undefined;
 }

@@ -6,7 +6,7 @@ import type { SetTree } from './set-tree.js';
 
 /** Directories that are loaded ahead. */
 const AHEAD_DIRECTORIES = 8;
-/** Listed directories that are remembered: a walk shows by listing a directory in one of them. */
+/** Number of listed directories that are remembered. A program that lists a subdirectory of one is walking the tree. */
 const MAX_REMEMBERED = 64;
 
 interface Wanted {

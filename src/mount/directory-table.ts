@@ -16,17 +16,17 @@ export class DirectoryTable {
   private readonly deviceKeys: string[] = [];
   private readonly deviceNumbers = new Map<string, number>();
 
-  /** Number of the directory above. */
+  /** Returns the number of the parent directory. */
   parent(directory: number): number {
     return this.parents[directory]!;
   }
 
-  /** Position of the directory in the one above. */
+  /** Returns the position of a directory in its parent. */
   place(directory: number): number {
     return this.places[directory]!;
   }
 
-  /** The id of the directory in the catalog; negative if it is in no backup. */
+  /** Returns the id of a directory in the catalog; negative if it is in no backup. */
   id(directory: number): number {
     return this.ids[directory]!;
   }

@@ -6,7 +6,7 @@ import type { History, ObjectReader, StoreState } from '../history/index.js';
 import { asTardisError } from '../errors/index.js';
 import type { DiskSpace } from '../system/index.js';
 
-/** Least time between two looks that failed requests cause. */
+/** Minimum time between two looks that failed requests cause. */
 const RETRY_MS = 2000;
 /** How long a replaced history stays open for the requests that still read it. */
 const CLOSE_AFTER_MS = 10_000;

@@ -89,7 +89,7 @@ export class SetTree implements Tree {
     });
   }
 
-  /** The page and the index of an entry, for what is kept beside it. */
+  /** Returns the page of an entry, for what is kept beside the entry. */
   pageOf(directory: number, position: number): Soon<LoadedPage> {
     return this.loaded(directory, Math.floor(position / PAGE_ENTRIES));
   }

@@ -1,4 +1,4 @@
-/** Names of the directories that no backup has: sets, days, versions. */
+/** Makes the names that only the mount has: of sets, days and versions. */
 import type { BackupSet } from '../history/index.js';
 import { isEntryName } from '../model/index.js';
 

@@ -1,6 +1,6 @@
 /**
- * The top level: `Current`, a directory for each set, and links to the sets by date. It is made again when the sets
- * change, which is looked for at most once a second, and only if somebody looks at it.
+ * The top level: `Current`, a directory for each set, and links to the sets by date. The top level
+ * is rebuilt when the sets have changed. That is checked only when the mount is used, at most once a second.
  */
 import type { BackupSet } from '../history/index.js';
 import { type EntryTypeNumber, EntryType } from '../model/index.js';
@@ -133,7 +133,7 @@ export class TopTree implements Tree {
     return number;
   }
 
-  /** A link to another target is another node, since the kernel keeps targets. */
+  /** Adds a link. A link to another target is another node, since the kernel keeps targets. */
   private addLink(folder: number, name: string, target: string, timeMs: number): void {
     const number = this.numberOf(`${folder}/${name} -> ${target}`);
     const item = { name: Buffer.from(name), type: EntryType.symlink, number, target, timeMs };
@@ -189,7 +189,7 @@ export class TopTree implements Tree {
     return item;
   }
 
-  /** A set is shown without a node: the kernel asks for it when somebody wants more than its name. */
+  /** Returns the entry of an item. A set is shown without a node: the kernel requests it when it needs more than the name. */
   private show(item: Item): ShownEntry {
     const { name, timeMs, target, number } = item;
     const entry =

@@ -41,7 +41,7 @@ export interface Tree {
   readonly validSeconds: number;
   /** Number of references that the kernel holds to nodes of this tree. */
   lookups: number;
-  /** The entry of a directory, or an entry in it (`entry` of at least 0). Throws FuseError. */
+  /** Returns the entry of a directory, or an entry in it (`entry` of at least 0). Throws FuseError. */
   entryAt(directory: number, entry: number): Soon<ShownEntry>;
   /** Returns the entry of a name, or undefined. Throws FuseError. */
   lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined>;
@@ -58,7 +58,7 @@ export interface Tree {
   pathOf(directory: number, entry: number): Promise<Buffer>;
 }
 
-/** Calls `then` with a result, at once if it is there. */
+/** Calls `then` with a result: at once if the result is known, otherwise when its promise resolves. */
 export function after<T, U>(soon: Soon<T>, then: (value: T) => Soon<U>): Soon<U> {
   return soon instanceof Promise ? soon.then(then) : then(soon);
 }

@@ -40,8 +40,8 @@ interface DecodedDigest {
 }
 
 /**
- * Decoded bytes. They may be freed in the next turn of the event loop, so that they must be used or copied before
- * anything else is awaited.
+ * Decoded bytes, which may be freed in the next turn of the event loop. Use or copy them before you await anything
+ * else.
  */
 export interface Unit {
   readonly bytes: Buffer;
@@ -81,9 +81,9 @@ export class Units {
   private readonly spare: Buffer[] = [];
   /** Number of decoding jobs that run or wait. */
   running = 0;
-  /** True while a request is answered besides which there is none. */
+  /** True while only one request is being answered. */
   isAlone = false;
-  /** Undefined if the store is far, so that looking for the next record would take a round trip. */
+  /** Looks for the next record in advance; undefined if the store is behind a server, where that would cost a round trip. */
   private readonly walk: WalkAhead | undefined;
   /** Memory for stored bytes, and true while it is in use. */
   private stored: Buffer = Buffer.alloc(0);
@@ -101,7 +101,7 @@ export class Units {
     this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, warm);
   }
 
-  /** True if the record is in chunks. */
+  /** Returns the layout of a record: its chunks, or undefined if it is in one piece. */
   layout(record: RecordPlace): Soon<Layout> {
     const key = keyOf(record);
     const known = this.records.get(key);

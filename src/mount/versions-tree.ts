@@ -1,6 +1,6 @@
 /**
- * `versions/PATH/`: a directory for each path that any set has, with one entry for each version of a file that was ever
- * there. The present entries of a directory are directories in it. Entries of versions keep their positions while the kernel has a
+ * `versions/PATH/`: the directory of a path that some set has. It has a subdirectory for each name below the path, and one
+ * entry for each version of the path if it was ever a file. Entries of versions keep their positions while the kernel has a
  * reference to this tree; they are named by the time of the first set with that version, and by that set.
  */
 import { type History, type HistoryEntry, provenVersion } from '../history/index.js';

@@ -19,7 +19,7 @@ const BASE = '/api/v1';
 const PAGE_ENTRIES = 1000;
 /** Deleted entries of a directory that are shown. */
 const MAX_DELETED = 10_000;
-/** Longest address of an archive; the paths of others are sent before it is asked for. */
+/** Maximum length of the address of an archive. For a longer one, the paths are sent to the program first. */
 const MAX_HREF_CHARS = 8000;
 /** Results of a page of a search: the first ones must come quickly. */
 const PAGE_FOUND = 200;

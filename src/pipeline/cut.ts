@@ -7,9 +7,9 @@ import { selectPages } from './large-listing.js';
 import { ParcelCutter, type Work } from './parcel.js';
 
 /**
- * The cut stage: emits parcels and large files, in the order of the compared batches, one batch at a time. Batches that
- * wait hold entries of the budget, and a parcel is emitted once the budget has its bytes. If the walk waits and nothing
- * is in flight, the cutter holds the budget, so it emits the entries it has.
+ * Emits parcels and large files in the order of the compared batches, one batch at a time. A parcel is emitted when the
+ * budget has its bytes. If the walk waits and nothing is in flight, the entries in the cutter hold the budget, so the
+ * cutter emits them.
  */
 export function cut(context: Context): OperatorFunction<CompareResult, Work> {
   return (compared) => {

@@ -30,7 +30,7 @@ export interface LargeFile {
 
 export interface Parcel {
   readonly input: ParcelInput;
-  /** Bytes taken from the budget: the size of the contents, or of the rows if that is more. */
+  /** Bytes taken from the budget: the larger of the sizes of contents and rows. */
   readonly heldBytes: number;
   readonly files: number;
   /** Slots of the directories with entries in the parcel. */

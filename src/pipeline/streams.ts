@@ -72,7 +72,7 @@ export class PartSlot {
   private readonly formBytes: number;
   private readonly isKept: boolean;
 
-  /** A kept slot stays with the part between its readings, until `leave`. */
+  /** `isKept`: keeps the slot between two readings of the part, until `leave`. */
   constructor(streams: Streams, formBytes: number, isKept: boolean) {
     this.streams = streams;
     this.formBytes = formBytes;

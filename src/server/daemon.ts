@@ -208,7 +208,7 @@ export class Daemon {
   }
 
   /**
-   * Returns a function that tells why garbage collection leaves a client of a bucket to another server. Without a reason
+   * Returns a function that returns the reason why garbage collection leaves a client of a bucket to another server. Without a reason
    * of its own, only the machine that wrote to the client last collects its garbage.
    */
   private leftTo(

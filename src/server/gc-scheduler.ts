@@ -169,7 +169,7 @@ export class GcScheduler {
 
   private runQueue(): Promise<void> {
     return this.work().finally(() => {
-      // A client may have been queued after the last look at the queue.
+      // A client may have been queued after the queue was last checked.
       this.running = this.queue.size > 0 && !this.isStopped ? this.runQueue() : undefined;
     });
   }

@@ -10,7 +10,7 @@ import type { Clock, System, TcpPlace } from '../system/index.js';
 
 /** Interval at which a lease is renewed. */
 const RENEW_MS = 5000;
-/** Time for which a look at the other leases counts. */
+/** Time for which the leases of other servers are not read again. */
 const LOOK_MS = 1000;
 /** Time for which a server has to take a connection, before its lease alone counts. */
 const PROBE_MS = 1000;

@@ -23,6 +23,6 @@ export interface SessionServices extends ClientSessionServices {
   readonly nodes?: Nodes | undefined;
   /** Makes room for this session: ends a dead or parked one of the same client, or throws CLIENT_BUSY. */
   claim(session: ClientSession): Promise<void>;
-  /** The backup session of a client, if it has one. */
+  /** Returns the backup session of a client; undefined if it has none. */
   sessionOf(client: string): ClientSession | undefined;
 }

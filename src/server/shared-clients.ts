@@ -12,7 +12,7 @@ import type { Leases } from './nodes.js';
 import type { SessionServices } from './session-services.js';
 
 export interface SharedClients {
-  /** Brings the small files of a client here, for somebody who is not logged in. How often it asks is bounded. */
+  /** Brings the small files of a client here, before a login. The rate of requests is bounded. */
   look(client: string): Promise<void>;
   /** Brings them here after the login, at once: the keys may have changed meanwhile. */
   fetchNow(client: string): Promise<void>;

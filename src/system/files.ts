@@ -73,7 +73,7 @@ export interface Files {
   /** Removes an empty directory. */
   removeDirectory(path: string): void;
   rename(from: string, to: string): void;
-  /** Bytes that this process may still use on the file system of a path. */
+  /** Returns the bytes that this process may still use on the file system of a path. */
   freeBytes(path: string): number;
   /**
    * Number of files that can still be created on the file system of a path; Infinity if it allocates inodes on

@@ -229,7 +229,7 @@ export interface NativeCalls
   flagsAt(dirFd: number, name: Buffer): number;
   /** Sets the inode flags of a file or directory that backups keep: sets those in `flags` and clears the others. */
   setFlagsAt(dirFd: number, name: Buffer, flags: number): void;
-  /** Does what `attributesAt` does before Linux 6.13: reads the attributes through /proc. */
+  /** Reads attributes through /proc, which `attributesAt` does before Linux 6.13. */
   attributesByPath(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
   /** True if new files in a directory inherit ACLs from it. */
   inheritsAcl(dirFd: number): boolean;

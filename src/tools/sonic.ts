@@ -54,6 +54,7 @@ const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
   .addCommand(works('sonic orphans', async () => (await import('./sonic/delete.js')).orphans))
   .addCommand(works('sonic rebuild', async () => (await import('./sonic/rebuild.js')).rebuild))
   .addCommand(completeCommand(), { hidden: true })
+  .helpCommand('help [command]', 'show the help of a command')
   .addHelpText('after', sonicHelpText());
 
 await runTool(command);

@@ -16,7 +16,7 @@ export interface Patience {
    * retries.
    */
   readonly forMs: number;
-  /** False if a failure of the first connection is not retried. */
+  /** False: a failure to make the first connection ends the attempt. */
   readonly triesFirst?: boolean;
   /** Milliseconds of the first delay; tests make it short. */
   readonly firstWaitMs?: number;

@@ -132,7 +132,7 @@ class HttpsConnection implements ClientLine {
     this.listener = listener;
   }
 
-  /** HTTP/2 tells the server itself what was taken. */
+  /** Does nothing: HTTP/2 itself reports to the server how many bytes were taken. */
   send<N extends MessageName>(name: N, head: Head<N>): void {
     if (name !== 'taken') this.sendEncoded(encodeMessage(name, head));
   }

@@ -108,7 +108,7 @@ export interface OwnerName {
   readonly name: Uint8Array;
 }
 
-/** An entry that could not be read: `name` in the directory of `slot` (or a root, below 0). */
+/** An entry that could not be read: `name` in the directory of `slot`. A slot below 0 is a root. */
 export interface Failure {
   readonly slot: SlotNumber;
   readonly name: Uint8Array;

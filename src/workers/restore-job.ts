@@ -365,7 +365,7 @@ function isDamage(error: unknown): boolean {
   return code === 'CONTENT_DAMAGED' || code === 'RECORD_DAMAGED';
 }
 
-/** Returns the digest of the damaged basis, if the content is a delta. */
+/** Returns the digest of the damaged basis that an error names; undefined if it names none. */
 function damagedOf(error: unknown): Buffer | undefined {
   const damaged = error instanceof TardisError ? error.context['damaged'] : undefined;
   return typeof damaged === 'string' ? Buffer.from(damaged, 'hex') : undefined;

@@ -53,7 +53,7 @@ export const RestoreHow = Object.freeze({
   inParts: 16,
 });
 
-/** In `places`: the file is empty, or in parts. */
+/** Value in `places`: the file is empty, or in parts. */
 export const NO_RECORD = 0xffff_ffff;
 export const PLACE_NUMBERS = 4;
 

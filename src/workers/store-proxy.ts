@@ -97,7 +97,7 @@ function errorOf(error: WireError | undefined, code: string | undefined): Error 
 
 const NOTHING = new Uint8Array(0);
 
-/** The answering end: serves requests from `port` until it is closed. */
+/** Serves requests from `port` until it is closed. */
 export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
   port.on('message', ({ number, ask }: ProxyRequest) => {
     answer(ask, reader, deltas).then(

@@ -1,7 +1,6 @@
 /**
- * Reads the packs of a client in a bucket. Another machine may have deleted a pack since this one's catalog was brought
- * up to date, once it had put the needed contents elsewhere. So the catalog is brought up to date before a pack counts
- * as missing, and the caller looks up its contents again.
+ * Reads the packs of a client in a bucket. Another machine may have moved the contents of a pack and deleted it. So the
+ * catalog is brought up to date before a pack counts as missing, and the caller looks its contents up again.
  */
 import { systemCode } from '../../errors/index.js';
 import type { ExpectedRange, ObjectReader } from '../../store/index.js';

@@ -1,7 +1,7 @@
 /**
  * Makes stand-ins for lost entries that led to existing directories of an encrypting client. Entries are lost if
- * packs were lost together with every catalog that had them. The reader makes the stand-ins and only shows them: a
- * store cannot make an entry that the client has not sealed.
+ * packs were lost together with every catalog that had them. Only readers make stand-ins, in memory: a store
+ * cannot make an entry that the client has not sealed.
  */
 import { entryOfParts, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import {

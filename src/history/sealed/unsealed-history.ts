@@ -67,7 +67,7 @@ class UnsealedHistory implements History {
   readonly directory: ClientDirectory | undefined;
   readonly contentKeys: ContentKeys;
   readonly reports: Reports;
-  /** A reader with the keys may read everything. */
+  /** Access to everything, since the reader has the keys. */
   readonly access = new Access(undefined);
   private readonly listed = new KeptListings();
   private readonly places = new DirectoryPlaces();

@@ -47,7 +47,7 @@ export class CatalogCheck {
     this.isUnproven = verdict.kind === 'unknown';
   }
 
-  /** Returns the catalog, which the caller closes, and reports its faults; undefined if it cannot be used at all. */
+  /** Opens the catalog and reports its faults. Returns undefined if it cannot be used; otherwise the caller closes it. */
   open(): CatalogAudit | undefined {
     const { system, directory } = this.checked;
     let audit: CatalogAudit | undefined;

@@ -44,7 +44,7 @@ export interface CheckResult extends CheckCounts {
   readonly isOpened: boolean;
   /** The error that kept the findings from being marked. */
   readonly notMarked: TardisError | undefined;
-  /** True if the next check will not have the list of what this one has read. */
+  /** True if the records that this check has read could not be remembered for the next check. */
   readonly isForgetful: boolean;
 }
 

@@ -60,7 +60,7 @@ export interface ProverOptions {
   readonly canOpen: boolean;
   /** Path of the present catalog; undefined if there is none. */
   readonly catalogPath: string | undefined;
-  /** Brings that catalog up to date; undefined if it always is. */
+  /** Brings the catalog up to date; undefined if it is always up to date. */
   readonly refresh: (() => Promise<void>) | undefined;
 }
 

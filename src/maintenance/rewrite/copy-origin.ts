@@ -43,7 +43,7 @@ export async function readOrigin(
   throw new TardisError('RECORD_DAMAGED', `${file} is damaged: remove it, and copy again`);
 }
 
-/** Records the origin, durable when it resolves. */
+/** Records the origin. The promise resolves when the data is durable. */
 export async function writeOrigin(
   system: System,
   directory: ClientDirectory,

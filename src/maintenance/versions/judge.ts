@@ -6,7 +6,7 @@ import { type LogFacts, readLogFacts } from './log-facts.js';
 import { type VersionedName, versionedNames } from './names.js';
 
 /**
- * `sound`: readers get the bytes that count. `changed`: they get others. `hidden`: there is the mark of a deletion that
+ * `sound`: readers get the bytes that count. `changed`: they get others. `hidden`: there is a delete marker that
  * no commit knows of. `freed`: a pack that a commit has deleted, or that no commit covers. `strange`: a name
  * without a version that counts.
  */

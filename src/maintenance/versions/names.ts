@@ -1,6 +1,6 @@
 /**
  * Gathers the versions of each name in a bucket. An object of a store is created once, so the oldest one of its versions
- * counts: all later ones are somebody else's, or copies that were brought back.
+ * counts: all later ones are of another writer, or copies that were brought back.
  */
 import { CLIENTS_PREFIX, writtenOnce, type WrittenOnce } from '../../store/index.js';
 import { isMultipart, type ObjectVersion, type ObjectVersions } from '../../store/objects/index.js';
@@ -8,7 +8,7 @@ import { isMultipart, type ObjectVersion, type ObjectVersions } from '../../stor
 /** The versions of one name that matter. */
 export interface VersionedName extends WrittenOnce {
   readonly name: string;
-  /** The version that readers get, or the mark of a deletion. */
+  /** The version that readers get, or a delete marker. */
   readonly latest: ObjectVersion;
   /**
    * The version that counts; undefined if there is none. Versions that several requests made never count: a service

@@ -1,5 +1,5 @@
 /**
- * Brings back what somebody overwrote or deleted in a bucket that keeps versions. The oldest version counts of a
+ * Brings back objects that somebody overwrote or deleted in a bucket that keeps versions. The oldest version counts of a
  * name that is written once. Nothing is ever deleted: the bytes are written once more, and become the current version. A run
  * may stop anywhere; the next one finds what was brought back as sound.
  */
@@ -30,7 +30,7 @@ export interface RecoverReport {
   names: number;
   /** Objects that had other bytes, and were brought back. */
   changed: number;
-  /** Objects that had the mark of a deletion, and were brought back. */
+  /** Objects that had a delete marker, and were brought back. */
   hidden: number;
   /** Objects that cannot be brought back. */
   lost: number;

@@ -46,7 +46,7 @@ function compareValues(a: Row<RowEntry>, b: Row<RowEntry>, sort: Sort): number {
   return one < other ? -1 : 1;
 }
 
-/** Directories have no size, and are before all files. */
+/** Returns the size to sort by; −1 for a directory, which sorts below every file. */
 function sizeOf({ type, sizeBytes }: RowEntry): number {
   return type === 'directory' ? -1 : sizeBytes;
 }

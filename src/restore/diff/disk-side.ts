@@ -16,7 +16,7 @@ import type { System } from '../../system/index.js';
 import { MOST_NAMES } from '../../workers/index.js';
 import type { Seen, Side, Visit } from './side.js';
 
-/** Number of rows made at a time for a larger directory, of which only the names are kept in memory. */
+/** Number of rows made at a time in a large directory, of which only the names are in memory. */
 const PAGE_NAMES = 2048;
 const MISSING = new Set(['ENOENT', 'ENOTDIR']);
 

@@ -1,7 +1,7 @@
 /**
  * Sends signatures, one at a time, while other messages are handled: stored signatures, or signatures computed from
- * a content's bytes if none is stored. A sample has only the blocks at some places. At a small part of the cost it
- * shows whether a file has anything in common with its basis.
+ * a content's bytes if none is stored. A sample is a signature of a few blocks only. It
+ * costs little, and shows whether a file has anything in common with its basis.
  */
 import { type LocatedPiece, Locator } from '../../store/catalog/index.js';
 import {

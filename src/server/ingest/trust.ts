@@ -40,7 +40,10 @@ export class Trust {
     return !this.isClient || !this.catalog.accounts.isSignatureUnproven(contentId);
   }
 
-  /** Must be called when a set of these roots begins. */
+  /**
+   * Deletes skip hashes that an account may have falsified, and records which account makes the set. Call it when a set of
+   * these roots begins.
+   */
   begin(set: SetNumber, roots: readonly RootNumber[]): void {
     const { accounts } = this.catalog;
     for (const root of roots) accounts.distrustSkipHashes(root, this.account, set);

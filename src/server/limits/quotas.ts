@@ -144,7 +144,7 @@ export class Quotas {
   }
 }
 
-/** Sets the bytes that count for a client without a session. */
+/** Replaces the bytes counted for a client that has no session by a new measurement. */
 function recount(ledger: Ledger, client: string, bytes: number): void {
   addTo(ledger.used, bytes - (ledger.counted.get(client) ?? 0));
   if (bytes === 0) ledger.counted.delete(client);

@@ -45,7 +45,7 @@ import { type Decoy, DECOY_DIRECTORY, decoyFor, keepDecoy } from './login-decoy.
 
 /** Maximum number of modular exponentiations at one time, since other work of the process needs the threads too. */
 const MAX_POWERS = 2;
-/** Least time between a greeting and its challenge; it hides whether a file had to be read. */
+/** Minimum time between a greeting and its challenge; it hides whether a file had to be read. */
 const CHALLENGE_AFTER_MS = 10;
 
 export interface LoginOptions {

@@ -20,7 +20,7 @@ import type { Channel } from '../../transport/index.js';
 
 /** Rights that a session by a token can have. */
 const READING: readonly Right[] = ['list', 'read', 'admin'];
-/** Least time of a check; it hides which files had to be read. */
+/** Minimum time of a check; it hides which files had to be read. */
 const TOKEN_AFTER_MS = 10;
 
 export interface TokenPlaces {
@@ -37,7 +37,7 @@ export interface TokenHolder {
   readonly directory: ClientDirectory;
   readonly rights: ReadonlySet<Right>;
   readonly isSealed: boolean;
-  /** Differs once rights, keys or catalog of the client are other ones. */
+  /** Text that changes with the rights, the keys and the catalog of the client. */
   readonly standing: string;
 }
 

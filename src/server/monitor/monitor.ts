@@ -65,7 +65,7 @@ interface Known {
   readonly measuredAtMs: number;
   /** Monotonic time at which this server first saw the newest complete set, or the client if it has none. */
   readonly seenAtMs: number;
-  /** Wall clock time of that set's end, or of the client's creation. */
+  /** Wall clock time at which the newest complete set ended; the client's creation if it has none. */
   readonly dateMs: number;
 }
 

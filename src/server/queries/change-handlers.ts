@@ -20,7 +20,7 @@ import type { BackgroundJobs } from '../jobs/background-jobs.js';
 /** Limits for deleting sets over the network, and the server's retention rules. */
 export interface PurgeRights {
   readonly leastAgeMs: number;
-  /** Least time between a request to forget a path and its due date. */
+  /** Minimum time between a request to forget a path and its due date. */
   readonly forgetAfterMs: number;
   readonly wishFor: (catalog: Catalog) => PurgeRequest;
 }

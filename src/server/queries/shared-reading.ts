@@ -5,7 +5,7 @@ import { catchUp, isBehind } from '../../store/writer/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 
-/** Least time between two looks of one session for new commits. */
+/** Minimum time between two looks of one session for new commits. */
 const LOOK_EVERY_MS = 30_000;
 
 /** Lets this thread bring the catalogs of a bucket up to date when a pack is missing. */

@@ -7,9 +7,9 @@ import { measureSpace } from './measure-space.js';
 
 export interface GoodSet {
   readonly set: SetNumber;
-  /** By the server's clock. */
+  /** Time by the server's clock. */
   readonly openedAtMs: number;
-  /** By the server's clock. */
+  /** Time by the server's clock. */
   readonly closedAtMs: number;
   /** Figures sent by the client, and `storedBytes`. */
   readonly counts: Readonly<Record<string, number>>;

@@ -25,7 +25,7 @@ export interface StorageOptions {
   readonly catalogCopies?: number;
   /** Sets younger than this cannot be deleted over the network. */
   readonly leastAgeMs?: number;
-  /** Least time between a request over the network to forget a path and its due date. */
+  /** Minimum time between a request over the network to forget a path and its due date. */
   readonly forgetAfterMs?: number;
   /** Settings for garbage collection at a client's request. */
   readonly freeing?: { readonly graceMs: number; readonly wasteRatio: number };

@@ -22,7 +22,7 @@ export interface ObjectWriter {
   replaceStart(bytes: Uint8Array): void;
   /** Resolves when all appended bytes are durable, and the name too if the object has one. */
   sync(): Promise<void>;
-  /** Names an object made by `stage`. Never replaces an object: throws EEXIST if the name is taken. */
+  /** Gives its name to an object made by `stage`. Never replaces an object: throws EEXIST if the name is taken. */
   publish(name: string): void;
   /** Ends writing, and discards a staged object that was not published. May be called twice. */
   close(): void;

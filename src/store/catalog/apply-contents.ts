@@ -101,7 +101,7 @@ interface Added {
   readonly isPlaced: boolean;
 }
 
-/** True if a new record becomes the place of the content. */
+/** Returns true if a new record replaces the present place of the content. */
 function yields(
   catalog: Catalog,
   found: ContentRow,

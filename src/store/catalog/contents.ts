@@ -30,9 +30,9 @@ export interface StoredContent {
   readonly pack: PackNumber;
   readonly position: number;
   readonly recordBytes: number;
-  /** Within the decoded frame. */
+  /** Offset of the content in the decoded frame. */
   readonly offset: number;
-  /** The content it is a delta on; null if it is whole. */
+  /** Basis of the delta; null if the content is stored whole. */
   readonly basisId: ContentId | null;
 }
 

@@ -11,7 +11,7 @@ export interface LocatedPiece {
   readonly object: string;
   readonly position: number;
   readonly recordBytes: number;
-  /** Within the decoded frame. */
+  /** Offset of the content in the decoded frame. */
   readonly offset: number;
   /** For a delta: the pieces of its basis. */
   readonly basis?: readonly LocatedPiece[] | undefined;

@@ -137,8 +137,8 @@ export class PageSums {
   }
 
   /**
-   * Runs `fold`, which folds the log into the file. The pages that it replaces are compared first, since what
-   * the session wrote over them includes their damage.
+   * Runs `fold`, which copies the log into the file. The pages to be replaced are compared with their checksums first: the
+   * new pages were made from them, and would hide their damage.
    */
   around(fold: () => void): void {
     const pages = this.orGivenUp(() => this.beforeFold()) ?? [];

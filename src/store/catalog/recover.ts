@@ -51,9 +51,9 @@ const NO_REMOVALS: Removals = {
 export interface RecoveryReport {
   /** Number of applied commits. */
   readonly commits: number;
-  /** Number of damaged records and missing packs and commits, whose contents are missing too. */
+  /** Number of damaged records, missing packs and missing commits. */
   readonly damagedRecords: number;
-  /** True if some of them were not contents, so that entries or whole sets may be missing. */
+  /** True if a damaged record was not a content, so that entries or whole sets may be missing. */
   readonly isMetadataLost: boolean;
   readonly counters: Counters;
   readonly point: CommitPoint;
@@ -379,7 +379,8 @@ class Recovery {
 
   /**
    * Runs `work`. If it meets a damaged record, it counts that and returns undefined, so that the other records
-   * are used. A log that is followed has no such record, or the catalogs of two machines would differ for ever.
+   * are used. When commits of a bucket are followed, damage is not tolerated: the
+   * catalogs of two machines would differ for ever.
    */
   private async tolerate<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {

@@ -144,7 +144,7 @@ export class SealTable {
     return this.statements.rootOf.get(directory);
   }
 
-  /** True if the client makes seals at all. */
+  /** True if any directory has a skip seal. */
   get hasSkipSeals(): boolean {
     this.hasSkip ||= this.statements.anySkip.get() !== undefined;
     return this.hasSkip;

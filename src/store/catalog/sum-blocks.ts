@@ -90,7 +90,7 @@ export function encodeSumBlock(kind: SumBlockKind, values: readonly number[]): B
 
 export interface ReadSums {
   readonly table: SumTable;
-  /** End of the last complete block, where the next one is appended. */
+  /** Offset after the last complete block; the next block is appended there. */
   readonly endsAt: number;
 }
 

@@ -23,7 +23,10 @@ export interface ClientFormat {
   readonly keys: NeededKeys;
 }
 
-/** Writes the format file of a client, durable when it resolves. Throws DISK_FULL, STORE_NOT_WRITABLE. */
+/**
+ * Writes the format file of a client. The promise resolves when the data is durable. Throws DISK_FULL,
+ * STORE_NOT_WRITABLE.
+ */
 export async function writeFormat(
   files: Files,
   directory: string,

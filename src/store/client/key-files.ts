@@ -141,7 +141,7 @@ export function dropKeyFolders({ files }: System, directory: string): void {
 
 /**
  * Removes the key records with numbers below `before`, durably. It is used if the owner has their keys in a file and
- * wants no others. Returns the number of records removed. Call with the client's lock held.
+ * needs no others. Returns the number of records removed. Call with the client's lock held.
  */
 export async function removeOlderKeys(
   { files }: System,

@@ -1,11 +1,11 @@
 /** How a store in a bucket is reached, and the directories on this machine that stand for such stores. */
 import type { BucketPlace, BucketSettings } from '../objects/index.js';
 
-/** Plain data that crosses threads. It has no keys: each thread finds them in the environment. */
+/** Access to a store in a bucket, as plain data that can be sent to threads. It has no access key: each thread finds it in the environment. */
 export interface BucketAccess {
   /** The store as its user names it: s3://BUCKET/PREFIX. */
   readonly shown: string;
-  /** URL of the store, which differs for different stores. */
+  /** URL of the store; unique for each store. */
   readonly address: string;
   /** Directory with what this machine keeps of the store. */
   readonly cache: string;

@@ -81,7 +81,7 @@ export function sessionPack(claim: number, index: number): PackNumber {
   return logPack(claim) + index;
 }
 
-/** Does the same for packs with records of the store's own, which need no place in a commit object. */
+/** Returns the pack number of a pack with records of the store's own, which need no place in a commit object. */
 export function ownPack(claim: number, index: number): PackNumber {
   if (FIRST_OWN_INDEX + index >= PACKS_OF_SESSION) throw tooMany();
   return logPack(claim) + FIRST_OWN_INDEX + index;

@@ -87,7 +87,7 @@ export class Spool {
     return fromLabel + this.staged.readBack(at, rest, rest.length);
   }
 
-  /** Returns the pack as one object. Nothing is appended afterwards. */
+  /** Returns the pack as one object to upload. Append nothing after this call. */
   async source(): Promise<ObjectSource> {
     const { hash = createHash('sha256') } = this;
     if (this.hash === undefined) for await (const piece of this.pieces()) hash.update(piece);

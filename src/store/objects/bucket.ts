@@ -35,8 +35,8 @@ export interface Bucket {
   /** True if the bucket's name is in the path, not in the host name. */
   readonly isPathStyle: boolean;
   /**
-   * Returns how many processes may write to the bucket. Call it before the first write. The bucket is asked once, by
-   * a probe. Throws BUCKET_UNSAFE with the reason if it does not arbitrate between writers and there may be several,
+   * Returns 'many' or 'one': how many processes may write at a time. The first call probes the bucket; make it before the
+   * first write. Throws BUCKET_UNSAFE with the reason if it does not arbitrate between writers and there may be several,
    * and BUCKET_CANNOT_LOCK if objects are to be locked and the bucket does not do it.
    */
   writers(): Promise<'many' | 'one'>;

@@ -22,7 +22,7 @@ export interface Credentials {
 
 /** Time before their end at which credentials are renewed. */
 const RENEW_BEFORE_MS = 300_000;
-/** Least time between two renewals of credentials that a store refuses or that end soon. */
+/** Minimum time between two renewals of credentials that a store refuses or that end soon. */
 const LEAST_AGE_MS = 10_000;
 
 /** Finds credentials at first use, and renews them. */

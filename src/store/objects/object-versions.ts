@@ -38,12 +38,12 @@ export interface ObjectVersion extends VersionName {
   readonly id: string;
   /** True for the version that a reader without a version gets. */
   readonly isLatest: boolean;
-  /** True for the mark of a deletion. It has no bytes. */
+  /** True for a delete marker. It has no bytes. */
   readonly isMark: boolean;
   readonly sizeBytes: number;
-  /** Time when it was stored by the clock of the store, in ms since 1970. */
+  /** Time, by the clock of the store, at which the version was stored, in ms since 1970. */
   readonly modifiedMs: number;
-  /** Differs for different bytes; may differ for equal ones. Empty for a mark. */
+  /** Tag of the bytes. Equal tags mean equal bytes; equal bytes may have different tags. Empty for a delete marker. */
   readonly tag: string;
 }
 

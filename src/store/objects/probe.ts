@@ -13,7 +13,7 @@ const RACERS = 8;
 const MAX_BYTES = 64;
 /** Objects of a probe get no lock, so that they can be removed. */
 const BRIEF = { retainMs: 0 };
-/** Time for which the object is locked that shows whether locks work. */
+/** Time for which the test object of locks is locked. */
 const LOCK_PROBE_MS = 60_000;
 /** Locks are exact to a second. */
 const EXACT_MS = 2000;

@@ -139,8 +139,7 @@ export function buildEncoded(
 }
 
 /**
- * Returns the additional data that a body in one piece is authenticated with: the covered part of the header, and the
- * index.
+ * Returns the additional data that authenticates a body in one piece: the covered header bytes, then the index.
  */
 function coveredBytes(head: Buffer): Buffer {
   return Buffer.concat([coveredHeader(head), head.subarray(RECORD_HEADER_BYTES)]);

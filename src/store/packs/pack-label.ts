@@ -20,7 +20,7 @@ const CLIENT_ID = /^[0-9a-f]{32}$/;
 
 export interface PackLabel {
   readonly pack: PackNumber;
-  /** In hexadecimal; undefined if the writer did not have it. */
+  /** Hexadecimal id; undefined if the writer did not have it. */
   readonly client: string | undefined;
 }
 
@@ -60,7 +60,7 @@ export function readLabel(bytes: Buffer): PackLabel | undefined {
 }
 
 /**
- * True if the label of a pack can be read. Otherwise nothing shows that the file is the pack that its name indicates.
+ * True if the label of a pack can be read. Without a label, the file may be another pack than its name says.
  */
 export async function hasLabel(backend: Backend, pack: PackNumber): Promise<boolean> {
   return (await labelOf(backend, pack)) !== undefined;

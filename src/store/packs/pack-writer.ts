@@ -111,7 +111,7 @@ export class PackWriter implements RecordWriter {
     this.retired.push(writer);
   }
 
-  /** The lock of the client is claim enough. */
+  /** Does nothing: the lock of the client is claim enough. */
   async claim(): Promise<undefined> {
     return undefined;
   }

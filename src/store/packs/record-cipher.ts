@@ -54,7 +54,7 @@ export interface BodyOpening {
 
 /** A stored body, and the values that decrypt it. */
 export interface SealedBody {
-  /** With its tag at its end, if it is encrypted. */
+  /** The body; if encrypted, with its tag at the end. */
   readonly body: Buffer;
   /** Undefined if the body is not encrypted. */
   readonly opening: BodyOpening | undefined;

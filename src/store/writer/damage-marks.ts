@@ -16,7 +16,7 @@ export interface SeenContent {
 /** Maximum number of digests in one event. */
 const MAX_DIGESTS = 4096;
 
-/** Marks contents as damaged. Durable when it returns. Throws CLIENT_BUSY and the errors of opening. */
+/** Marks contents as damaged. The promise resolves when the data is durable. Throws CLIENT_BUSY and the errors of opening. */
 export async function markDamaged(
   system: System,
   directory: ClientDirectory,

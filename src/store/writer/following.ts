@@ -19,7 +19,7 @@ export const CACHE_UMASK = 0o077;
 
 /** Longest time for which a request waits for news that it can do without. */
 const MAX_WAIT_MS = 2000;
-/** Least time between two checks for new commits of one client that missing packs cause. */
+/** Minimum time between two checks for new commits of one client that missing packs cause. */
 const LEAST_MS = 2000;
 /** Maximum number of clients that are remembered; strangers may ask for any name. */
 const MAX_REMEMBERED = 1024;
@@ -48,7 +48,7 @@ export interface FollowingOptions {
   readonly system: System;
   readonly access: BucketAccess;
   readonly catalogFile: string;
-  /** Least time between two checks for new commits of one client. */
+  /** Minimum time between two checks for new commits of one client. */
   readonly everyMs: number;
   /** Prints that the bucket cannot be read, and that it can be read again. */
   readonly tell: (line: string) => void;
@@ -99,7 +99,7 @@ export class Following {
     return one.running;
   }
 
-  /** Does the same, but reports a failure by `tell`, and never rejects. */
+  /** Brings a client up to date as `refresh` does, but reports a failure by `tell`, and never rejects. */
   async attempt(client: string): Promise<void> {
     try {
       await this.refresh(client);
@@ -112,8 +112,8 @@ export class Following {
   }
 
   /**
-   * Brings a client up to date if that is due. It waits a short time, and then continues in the background. For a
-   * client without a catalog here, it waits to the end, and throws as `refresh` does.
+   * Brings a client up to date if that is due. The call returns after a short time at most; the work continues in the
+   * background. If the client has no catalog here, the call waits for the end, and throws as `refresh` does.
    */
   async keepUp(client: string): Promise<void> {
     const one = this.of(client);

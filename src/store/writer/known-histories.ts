@@ -30,7 +30,10 @@ const UNPACKED = 'copy.db';
 export interface FoundHistory {
   readonly history: KnownHistory;
   readonly copy: string | undefined;
-  /** Commit point of the history, clipped to the end of what is left of its pack: the catalog may contain more. */
+  /**
+   * Commit point of the history. If its pack is cut off, the point is at the end of the pack; the catalog may then contain
+   * later data.
+   */
   readonly point: CommitPoint;
   /** Number of versions that the packs contradict. */
   readonly contradictions: number;

@@ -24,7 +24,7 @@ export async function fetchHistory(
   await catchUp(system, openClientDirectory(system, options));
 }
 
-/** Does the same for all clients of a store, and discards those that it has no more. */
+/** Brings the histories of all clients of a store here, and discards clients that the store no longer has. */
 export async function fetchHistories(
   access: BucketAccess,
   catalogFile: string | undefined,

@@ -35,7 +35,7 @@ interface ClientChoice {
 const DIGITS = 32;
 /** Commands that fetch their clients themselves, as they go, or whose server does. */
 const FETCHING: readonly Tool[] = ['tardis', 'tardisd', 'tardisfs', 'tardis-web', 'tardisremote'];
-/** Time for which `tardisremote` repeats a request, since somebody waits for its answer. */
+/** Time for which `tardisremote` repeats a request, since a requester waits for the answer. */
 const ANSWER_PATIENCE_MS = 10_000;
 
 /** Returns how the bucket is reached that the settings name. Throws CONFIG_INVALID. */

@@ -1,6 +1,6 @@
 /** Help of the commands: summaries and examples. */
 import type { Tool } from '../../config/index.js';
-import { D, example, type ToolHelp } from './help-rows.js';
+import { D, example, KEEP_NOTE, type ToolHelp } from './help-rows.js';
 
 export const COMMANDS_HELP = {
   tardis: {
@@ -49,12 +49,13 @@ export const COMMANDS_HELP = {
     ],
     notes: [
       'SIGTERM, SIGINT and SIGHUP end every session at a checkpoint; the clients can continue later.',
+      KEEP_NOTE,
     ],
   },
   tardisremote: {
     summary: 'Serves the clients of a store over HTTP, for reading.',
     about: [
-      'It serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). It has no keys, so it sends the data of an encrypting client as it is, encrypted. With --server it reads through a tardisd, to which it passes tokens on; passwords do not log in then.',
+      'It serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted. With --server, only tokens log in: they are passed on to that tardisd.',
     ],
     examples: [
       example(
@@ -64,10 +65,10 @@ export const COMMANDS_HELP = {
       example(`tardisremote ${D} --insecure-tcp`, 'for programs on this machine'),
       example(
         'tardisremote --server backup.example --server-certificate tardisd.pem --insecure-tcp',
-        'the clients of a tardisd on another machine, for tokens',
+        'serves the clients of a tardisd on another machine; log in with tokens',
       ),
     ],
-    notes: ['SIGTERM, SIGINT and SIGHUP end it.'],
+    notes: ['SIGTERM, SIGINT and SIGHUP end tardisremote.'],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;
 
@@ -75,8 +76,8 @@ export const READERS_HELP = {
   regenerate: {
     summary: 'Restores files and directories.',
     about: [
-      'Each PATH is restored as OUTPUT/its-last-component (with --hierarchy, OUTPUT/its-whole-path), and checked against its ' +
-        'digests. Existing files with the same type, size and time are kept; a file is replaced only when the new one is ' +
+      'Each PATH is restored as OUTPUT/NAME, where NAME is the last part of the path (with --hierarchy, the whole path), and ' +
+        'checked against its digests. Existing files with the same type, size and time are kept; a file is replaced only when the new one is ' +
         'complete. To continue an interrupted restore, run the same command again. Users other than root can restore only ' +
         'what the owners and permissions in the set let them read.',
       'A date without a time means the end of that day, in local time. Ages: 30min, 12h, 3d, 2w, 6mo, 1y.',
@@ -103,14 +104,14 @@ export const READERS_HELP = {
       example(`regenerate ${D} --zip letters.zip /home/me/letters`, 'a directory as a zip archive'),
     ],
     notes: [
-      'Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or client, 11 the same ' +
-        'restore is running, 12 wrong or missing password, 130 interrupted.',
+      'Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or client, 11 this ' +
+        'restore is already running, 12 wrong or missing password, 130 interrupted.',
     ],
   },
   lstardis: {
     summary: 'Lists backup sets, a directory as of a set, or all versions of a file.',
     about: [
-      'Without a path, the backup sets are listed, with -l also their roots. For a directory above the roots of a set, the roots are listed.',
+      'Without a path, the backup sets are listed, with -l also their roots. For a directory above the roots of a set, only those roots are listed.',
     ],
     examples: [
       example(`lstardis ${D} -l`, 'the backup sets and their roots'),
@@ -123,10 +124,7 @@ export const READERS_HELP = {
       example(`lstardis ${D} /home/me/letter.txt`, 'all versions of a file'),
       example(`lstardis ${D} --dates "a week ago.."`, 'the sets of the last week'),
       example(`lstardis ${D} --glob '/home/me/*.c'`, 'what matches a pattern'),
-      example(
-        `lstardis ${D} --find 'letter*.txt'`,
-        'find a file by name, whether it was deleted or not',
-      ),
+      example(`lstardis ${D} --find 'letter*.txt'`, 'finds a file by name, deleted or not'),
       example(`lstardis ${D} -V week /home/me/a.txt`, 'the newest version of each week'),
       example(`lstardis ${D} -V checksum -O /home/me/a.txt`, 'which sets have each content'),
     ],
@@ -138,9 +136,9 @@ export const READERS_HELP = {
   tardisfs: {
     summary: 'Mounts the backup sets of a client as a read-only file system.',
     about: [
-      'The mount has a directory for each set, the link Current to the newest complete one, by-date/YYYY/MM/DD with links to all of them, and versions/PATH with all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
+      'The mount has a directory for each set; Current, a link to the newest complete set; by-date/YYYY/MM/DD, links to the sets of a day; and versions/PATH, all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
       'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source as in /etc/fstab; it names a store if it begins with a slash.',
-      'Without -f the command returns once the directory is mounted, or fails. It is unmounted by fusermount3 -u, umount or SIGTERM.',
+      'Without -f, the command returns when the mount is ready or has failed. To unmount, use fusermount3 -u, umount or SIGTERM.',
     ],
     examples: [
       example(
@@ -154,7 +152,7 @@ export const READERS_HELP = {
       example(`tardisfs ${D} -f /mnt/backups`, 'in the foreground, with its log'),
     ],
     notes: [
-      'With allow_other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
+      'With --allow-other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
       'Exit status: 0 mounted (with -f: unmounted again), 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
   },
@@ -162,7 +160,7 @@ export const READERS_HELP = {
     summary: "Shows a client's backups in the browser.",
     about: [
       'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface only, to the user who starts the command. Encrypted backups are decrypted here; keys and password never leave the machine.',
-      'The address that is printed works once, for one browser. With --server, the backups are read from a server.',
+      'The printed address works once, in one browser. With --server, the backups are read from a server.',
     ],
     examples: [
       example(`tardis-web ${D}`, 'the sets of this machine in a store'),
@@ -173,15 +171,15 @@ export const READERS_HELP = {
       ),
     ],
     notes: [
-      'It ends with Ctrl-C, and after an hour without a request (--idle-end).',
+      'tardis-web ends with Ctrl-C, and after an hour without a request (--idle-end).',
       'Exit status: 0 ended, 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
   },
   tardiff: {
     summary: 'Compares versions of files and directories, with each other or with the disk.',
     about: [
-      'Without -b and -d, the newest complete set is compared with the disk; with one of them, that set; with two of them, the first set with the second. In a comparison with the disk, files that a backup leaves out are reported as new.',
-      'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are only reported to differ.',
+      'Without -b and -d, the newest complete set and the disk are compared; with one of them, that set and the disk; with two of them, the first set and the second set. In a comparison with the disk, files that a backup leaves out are reported as new.',
+      'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are reported as different, without their lines.',
     ],
     examples: [
       example(`tardiff ${D} ~/letter.txt`, 'changes since the last backup'),
@@ -201,7 +199,7 @@ export const READERS_HELP = {
       ),
     ],
     notes: [
-      'Exit status: 0 nothing differs, 1 something does, 2 failed, or something could not be compared, 10 no such store or client, 11 busy, 12 wrong or missing password, 130 interrupted.',
+      'Exit status: 0 no differences, 1 differences, 2 failed, or something could not be compared, 10 no such store or client, 11 busy, 12 wrong or missing password, 130 interrupted.',
     ],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;

@@ -16,6 +16,10 @@ export interface ToolHelp {
   readonly notes?: readonly string[];
 }
 
+/** Note on the rules of retention, for the commands that have them. */
+export const KEEP_NOTE =
+  'If a server purges by schedule, or for an account without the right `purge`, the oldest set of each period is kept, and --keep-last keeps at most one set of each day.';
+
 export const D = '-D /srv/tardis';
 export const AT = `${D} -C laptop`;
 

@@ -1,19 +1,22 @@
 /** Help of the sub-commands of sonic: summaries and examples. */
 import { KEPT_KEYS, type Tool } from '../../config/index.js';
-import { AT, D, example, type ToolHelp } from './help-rows.js';
+import { AT, D, example, KEEP_NOTE, type ToolHelp } from './help-rows.js';
 
 export const KEYS_HELP = {
   'sonic create': {
     summary: 'create a client (and the store, if it does not exist), with or without a password',
     examples: [
-      example(`sonic create ${AT} --password`, 'a client that encrypts; asks for the password'),
+      example(
+        `sonic create ${AT} --password`,
+        'creates a client that encrypts; asks for the password',
+      ),
       example(
         `sonic create ${AT} --password --no-crypt`,
-        'a client with a password that does not encrypt',
+        'creates a client with a password that does not encrypt',
       ),
       example(
         'sonic create --server backup.example.org -C laptop',
-        'through a server that allows new clients',
+        'creates a client through a server that allows new clients',
       ),
     ],
   },
@@ -23,7 +26,7 @@ export const KEYS_HELP = {
       example(`sonic setpass ${AT}`, 'asks for the password twice'),
       example(
         `sonic setpass ${AT} --password-file ~/.tardis-password`,
-        'reads it from the first line of a file',
+        'reads the password from the first line of a file',
       ),
     ],
   },
@@ -39,14 +42,14 @@ export const KEYS_HELP = {
   },
   'sonic rotate': {
     summary: 'encrypt everything stored from now on with a new key',
-    examples: [example(`sonic rotate ${AT}`, 'data stored before stays readable with the old key')],
+    examples: [example(`sonic rotate ${AT}`, 'changes the key; older data stays readable')],
   },
   'sonic rekey': {
     summary:
       'rewrite all data of an encrypting client with new keys (continues after an interruption)',
     examples: [
       example(`sonic rekey ${AT} --newpassword`, 'also sets a new password'),
-      example(`sonic rekey ${AT} --yes`, 'for scripts: asks only for the password'),
+      example(`sonic rekey ${AT} --yes`, 'asks only for the password, for scripts'),
       example(`sonic rekey ${AT} --abort`, 'discards an unfinished run'),
     ],
   },
@@ -60,16 +63,16 @@ export const KEYS_HELP = {
     summary:
       'copy a client to another store, or bring an earlier copy up to date (continues after an interruption)',
     about: [
-      'Sets keep their numbers, names, times and marks. Data of a client that encrypts is copied as it is, without its password; the copy has the same keys. Only what the copy lacks is read and written.',
+      'Sets keep their numbers, names, times and marks. Encrypted data is copied without decryption, so no password is needed; the copy has the keys of the source. Only what the copy lacks is read and written.',
     ],
     examples: [
       example(
         `sonic copy ${AT} --to /media/disk/copy`,
-        'the first time all sets, later the new ones',
+        'copies all sets the first time, later the new ones',
       ),
       example(
         `sonic copy --all ${D} --to /media/disk/copy`,
-        'all clients of the store, for a timer',
+        'copies all clients of the store, for a timer',
       ),
       example(
         `sonic copy --delete ${AT} --to /media/disk/copy`,
@@ -83,7 +86,10 @@ export const KEYS_HELP = {
   'sonic keys': {
     summary: 'write the wrapped keys of a client to a key file, back to the store, or to paper',
     examples: [
-      example(`sonic keys --extract --keys ~/laptop.keys ${AT}`, 'a copy for a safe place'),
+      example(
+        `sonic keys --extract --keys ~/laptop.keys ${AT}`,
+        'copies the keys, for a safe place',
+      ),
       example(
         `sonic keys --extract --remove --keys ~/laptop.keys ${AT}`,
         'moves the keys out of the store: without the file nothing can be read',
@@ -92,8 +98,11 @@ export const KEYS_HELP = {
         `sonic keys --insert --keys ~/laptop.keys ${AT}`,
         'puts the keys back into the store',
       ),
-      example(`sonic keys --pdf laptop-keys.pdf ${AT}`, 'as a PDF to print, with text and QR code'),
-      example(`sonic keys --qr ${AT}`, 'as a QR code on the terminal'),
+      example(
+        `sonic keys --pdf laptop-keys.pdf ${AT}`,
+        'writes a PDF to print, with text and QR code',
+      ),
+      example(`sonic keys --qr ${AT}`, 'shows a QR code on the terminal'),
     ],
   },
   'sonic account': {
@@ -112,105 +121,111 @@ export const KEYS_HELP = {
         `sonic account --add figures --token --rights list ${AT}`,
         'creates an account for a program, and prints the token for tardisremote',
       ),
-      example(`sonic account --remove phone ${AT}`, 'removes it, so that it can no longer log in'),
+      example(
+        `sonic account --remove phone ${AT}`,
+        'removes the account, so that nobody can log in with it',
+      ),
     ],
   },
 } as const satisfies Partial<Record<Tool, ToolHelp>>;
 
 /** Text that lists the settings that can be stored with a client. */
-const KEPT = `Keys: ${Object.keys(KEPT_KEYS).join(', ')}. For a key that is not set, the setting of the server applies. Through a server, an account needs the right list, and the right admin to change a setting.`;
+const KEPT = `Keys: ${Object.keys(KEPT_KEYS).join(', ')}. For a key that is not set, the setting of the server applies. Through a server, an account needs the right \`list\` to show settings, and \`admin\` to change them.`;
 
 export const SETS_HELP = {
   'sonic clients': {
     summary: 'list the clients of a store: newest set, protection, and whether it is overdue',
     about: [
-      'A client is shown as overdue if a server with OverdueAfter has reported it, or if it exceeds --overdue-after. Through a server, an account with the right admin sees the clients of its owner (.accounts).',
+      'A client is shown as overdue if a server with OverdueAfter has reported it, or if its newest set is older than --overdue-after. Through a server, an account with the right `admin` sees all clients of the same owner (.accounts).',
     ],
     examples: [
-      example(`sonic clients ${D}`, 'all clients'),
+      example(`sonic clients ${D}`, 'lists all clients'),
       example(
         `sonic clients ${D} --overdue-after 172800`,
-        'also those without a set for two days as overdue',
+        'also marks clients without a set for two days as overdue',
       ),
       example(
         'sonic clients --server backup.example.org -C laptop --account ops',
-        'the clients of the same owner, on a server',
+        'lists the clients of the same owner, on a server',
       ),
     ],
   },
   'sonic list': {
     summary: 'list the backup sets of a client',
     examples: [
-      example(`sonic list ${AT}`, 'the backup sets of a client'),
-      example(`sonic list -l ${AT}`, 'with their roots'),
+      example(`sonic list ${AT}`, 'lists the backup sets of a client'),
+      example(`sonic list -l ${AT}`, 'also shows their roots'),
     ],
   },
   'sonic files': {
     summary: 'list the files that changed in a backup set: added (+), changed (~), gone (-)',
     examples: [
-      example(`sonic files ${AT}`, 'the changes in the newest set'),
+      example(`sonic files ${AT}`, 'lists the changes in the newest set'),
       example(
         `sonic files --long --fullpath ${AT} 12`,
-        'the changes in set 12, with details and whole paths',
+        'lists the changes in set 12, with details and whole paths',
       ),
     ],
   },
   'sonic info': {
     summary: 'show all details of backup sets',
     examples: [
-      example(`sonic info ${AT} 10-12`, 'three sets'),
-      example(`sonic info --json ${AT} Current`, 'the newest complete set, for a script'),
+      example(`sonic info ${AT} 10-12`, 'shows three sets'),
+      example(`sonic info --json ${AT} Current`, 'prints the newest complete set for a script'),
     ],
   },
   'sonic stats': {
     summary: 'show how much space the store of a client uses, and how much of it is needed',
-    examples: [example(`sonic stats ${AT}`, 'the space used, and the largest files')],
+    examples: [example(`sonic stats ${AT}`, 'shows the space used, and the largest files')],
   },
   'sonic getconfig': {
     summary: 'show settings of the server that are stored with a client',
     examples: [
-      example(`sonic getconfig ${AT}`, 'all settings'),
-      example(`sonic getconfig ${AT} KeepDaily`, 'one setting'),
+      example(`sonic getconfig ${AT}`, 'shows all settings'),
+      example(`sonic getconfig ${AT} KeepDaily`, 'shows one setting'),
     ],
     about: [KEPT],
   },
   'sonic setconfig': {
     summary: 'store a server setting with a client; it then applies to this client only',
     examples: [
-      example(`sonic setconfig ${AT} KeepDaily 14`, 'keep a set of each day for 14 days'),
-      example(`sonic setconfig --remove ${AT} KeepDaily`, 'use the setting of the server again'),
+      example(`sonic setconfig ${AT} KeepDaily 14`, 'keeps a set of each day for 14 days'),
+      example(
+        `sonic setconfig --remove ${AT} KeepDaily`,
+        'makes the setting of the server apply again',
+      ),
     ],
     about: [KEPT],
   },
   'sonic upgrade': {
     summary: 'upgrade the catalog of a client to the newest version',
-    examples: [example(`sonic upgrade --dry-run ${AT}`, 'only show what would be done')],
+    examples: [example(`sonic upgrade --dry-run ${AT}`, 'only shows what would be done')],
   },
   'sonic diff': {
     summary: 'show what differs between two backup sets',
     about: [
-      'Each line begins with + for a new entry, - for a missing one, M for a different content, T for a different type, U for different metadata (with --metadata); sizes follow. Two sets of different jobs have different roots, so all entries of the first are missing, and all of the second are new.',
+      'Each line begins with + for a new entry, - for a missing one, M for a different content, T for a different type, U for different metadata (with --metadata); sizes follow. If two sets are of different jobs, their roots differ: then all entries of the first set are shown as missing, and all of the second as new.',
     ],
     examples: [
-      example(`sonic diff ${AT} 3 5`, 'all differences'),
-      example(`sonic diff ${AT} "3 days ago" Current /home/me`, 'differences below a path'),
+      example(`sonic diff ${AT} 3 5`, 'shows all differences'),
+      example(`sonic diff ${AT} "3 days ago" Current /home/me`, 'shows differences below a path'),
     ],
     notes: [
-      'Exit status: 0 done, whether anything differs or not, 3 some entries could not be compared.',
+      'Exit status: 0 done (with or without differences), 3 some entries could not be compared.',
     ],
   },
   'sonic check': {
     summary: 'check the store of a client, and list what can no longer be restored',
     examples: [
-      example(`sonic check ${AT}`, 'the catalog, and the head of every record'),
-      example(`sonic check --read-data ${AT}`, 'also all stored data'),
+      example(`sonic check ${AT}`, 'checks the catalog and the head of every record'),
+      example(`sonic check --read-data ${AT}`, 'also reads all stored data'),
       example(
         `sonic check --read-data=3/7 ${AT}`,
-        'the third of seven parts: seven runs read all data',
+        'reads the third of seven parts: seven runs read all data',
       ),
       example(
         `sonic check --read-data=20G --read-data-age 30 ${AT}`,
-        '20 GiB of the data not read for 30 days',
+        'reads 20 GiB of the data not read for 30 days',
       ),
       example(
         `sonic check --repair ${AT}`,
@@ -218,11 +233,11 @@ export const SETS_HELP = {
       ),
       example(
         `sonic check --against-source ${AT}`,
-        'also the backed-up directories: each file is read again and compared',
+        'also reads each file of the backed-up directories again, and compares it',
       ),
       example(
         'sonic check --server backup.example.org -C laptop',
-        'through a server, which has no keys and checks only checksums of encrypted data',
+        'through a server: without keys, encrypted data is only compared with its checksums',
       ),
     ],
     notes: ['Exit status: 0 no damage found, 3 damage found, 1 the check failed.'],
@@ -231,8 +246,8 @@ export const SETS_HELP = {
     summary: 'delete backup sets, and free the space that only they use',
     examples: [
       example(`sonic delete ${AT} 3 10-20`, 'deletes these sets after confirmation'),
-      example(`sonic delete ${AT} --dry-run 10-20`, 'only show which sets would be deleted'),
-      example(`sonic delete ${AT} --yes 3`, 'for scripts: does not ask'),
+      example(`sonic delete ${AT} --dry-run 10-20`, 'only shows which sets would be deleted'),
+      example(`sonic delete ${AT} --yes 3`, 'does not ask, for scripts'),
     ],
   },
   'sonic purge': {
@@ -240,7 +255,7 @@ export const SETS_HELP = {
     examples: [
       example(
         `sonic purge --keep-daily 14 --keep-monthly 12 --preview ${AT}`,
-        'only show which sets would be deleted, and why the others are kept',
+        'only shows which sets would be deleted, and why the others are kept',
       ),
       example(
         `sonic purge --keep-daily 14 --keep-monthly 12 ${AT}`,
@@ -248,91 +263,105 @@ export const SETS_HELP = {
       ),
       example(
         `sonic purge --before "1 year ago" --yes ${AT}`,
-        'for scripts: deletes sets older than a year',
+        'deletes sets older than a year without asking, for scripts',
       ),
     ],
+    notes: [KEEP_NOTE],
   },
   'sonic forget-path': {
     summary: 'delete paths from all sets permanently, after a period in which this can be undone',
     examples: [
       example(
         `sonic forget-path --preview ${AT} /home/me/secret`,
-        'only show what would be deleted',
+        'only shows what would be deleted',
       ),
       example(
         `sonic forget-path --undo-period 2d ${AT} /home/me/secret`,
-        'forgets it in two days, after confirmation',
+        'forgets a path in two days, after confirmation',
       ),
-      example(`sonic forget-path --list ${AT}`, 'the pending requests, with their numbers'),
+      example(`sonic forget-path --list ${AT}`, 'lists the pending requests, with their numbers'),
       example(`sonic forget-path --undo 1 ${AT}`, 'undoes request 1'),
       example(
         `sonic forget-path --finish ${AT}`,
-        'carries out requests that are due (needed for a client that encrypts, which gets new keys)',
+        'carries out requests that are due. Needed for a client that encrypts; the client gets new keys',
       ),
     ],
   },
   'sonic tag': {
     summary: 'add tags to backup sets, or remove them',
-    examples: [example(`sonic tag --add before-upgrade ${AT} Current`, 'the newest complete set')],
+    examples: [
+      example(
+        `sonic tag --add before-upgrade ${AT} Current`,
+        'adds a tag to the newest complete set',
+      ),
+    ],
   },
   'sonic lock': {
     summary: 'lock backup sets, so that they cannot be deleted; or unlock them',
     examples: [
-      example(`sonic lock ${AT} 3`, 'nobody can delete set 3'),
-      example(`sonic lock --unlock ${AT} 3`, 'set 3 can be deleted again'),
+      example(`sonic lock ${AT} 3`, 'locks set 3: nobody can delete it'),
+      example(`sonic lock --unlock ${AT} 3`, 'unlocks set 3: it can be deleted again'),
     ],
   },
   'sonic priority': {
     summary: 'change the priority of backup sets',
-    examples: [example(`sonic priority --to 10 ${AT} 3 10-20`, 'the sets 3 and 10 to 20')],
+    examples: [
+      example(`sonic priority --to 10 ${AT} 3 10-20`, 'gives sets 3 and 10 to 20 priority 10'),
+    ],
   },
   'sonic rename': {
     summary: 'rename a backup set',
-    examples: [example(`sonic rename --to before-upgrade ${AT} 3`, 'set 3')],
+    examples: [example(`sonic rename --to before-upgrade ${AT} 3`, 'renames set 3')],
   },
   'sonic expendable': {
     summary: 'choose backup sets that may be deleted early when space runs low',
     examples: [
-      example(`sonic expendable ${AT} 3 10-20`, 'the sets 3 and 10 to 20'),
-      example(`sonic expendable --not ${AT} 3`, 'set 3 is no longer deleted early'),
+      example(`sonic expendable ${AT} 3 10-20`, 'lets sets 3 and 10 to 20 be deleted early'),
+      example(`sonic expendable --not ${AT} 3`, 'lets set 3 no longer be deleted early'),
     ],
   },
   'sonic orphans': {
     summary: 'free all space that no backup set needs (garbage collection)',
     examples: [
       example(`sonic orphans ${AT}`, 'examines everything, whether sets were deleted or not'),
-      example('sonic orphans --server backup.example.org -C laptop', 'the server does it'),
+      example(
+        'sonic orphans --server backup.example.org -C laptop',
+        'lets the server free the space',
+      ),
     ],
   },
   'sonic bucket': {
     summary:
       'examine a bucket (S3), bring back what was overwritten or deleted in it, make locks longer',
     examples: [
-      example('sonic bucket -D s3://backups/all', 'at AWS, with the access key of the environment'),
+      example(
+        'sonic bucket -D s3://backups/all',
+        'tests a bucket at AWS, with the access key of the environment',
+      ),
       example(
         'sonic bucket -D s3://backups/all --endpoint https://s3.example.org',
-        'at another service',
+        'tests a bucket at another service',
       ),
       example(
         'sonic bucket --recover --dry-run -D s3://backups/all',
-        'what somebody overwrote or deleted, in a bucket with versions',
+        'shows objects that somebody overwrote or deleted (bucket with versions)',
       ),
       example(
         'sonic bucket --extend --lock-days 60 -D s3://backups/all',
-        'give new locks of 60 days to objects whose locks end in less than 30',
+        'gives new locks of 60 days to objects whose locks end in less than 30',
       ),
     ],
     notes: [
-      'Without --recover and --extend it writes some small objects below PREFIX/probe/, and removes them.',
+      'Without --recover and --extend, `sonic bucket` tests the bucket: it writes and removes some small objects below PREFIX/probe/.',
     ],
   },
   'sonic rebuild': {
     summary: 'rebuild the catalog of a client from its packs, and list what is lost',
     examples: [
-      example(`sonic rebuild ${AT}`, 'from all packs'),
+      example(`sonic rebuild ${AT}`, 'rebuilds the catalog from all packs'),
       example(
         `sonic rebuild --from-backup ${AT}`,
-        'from its newest copy, and what was written to the packs after it',
+        'rebuilds it from its newest copy, and what was written to the packs after it',
       ),
     ],
     notes: ['Exit status: 0 everything is intact, 3 something is damaged or missing, 1 failed.'],

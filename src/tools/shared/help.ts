@@ -34,7 +34,7 @@ export function sonicHelpText(): string {
   const lines = Object.entries(HELP)
     .filter(([tool]) => tool.startsWith('sonic '))
     .map(([, { examples }]) => `  ${examples[0]!.line}`);
-  return `\nExamples:\n${lines.join('\n')}\n\nEach command has more with --help.`;
+  return `\nExamples:\n${lines.join('\n')}\n\n\`sonic COMMAND --help\` prints the options and examples of a command.`;
 }
 
 /** Returns the text wrapped between words. */

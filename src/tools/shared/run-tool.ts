@@ -114,7 +114,7 @@ async function withStore<T extends Tool>(
   return { ...settings, database: await enterBucket(tool, chosen, found) };
 }
 
-/** Commands that have no store, or enter it as another user. */
+/** Commands that do not open a bucket as a store here: they need none, or open it later as another user. */
 const ENTERING: readonly Tool[] = ['sonic bucket', 'tardisd', 'tardisremote'];
 
 async function leaveBucket(): Promise<void> {

@@ -51,7 +51,7 @@ export function serverPlace(
 }
 
 /**
- * Returns the address of a server that another one has named. It is reached by TLS, or not, as that one was. Throws
+ * Returns the address of a server that another server has named. TLS is used if it was used with that other server. Throws
  * CONFIG_INVALID for what is no host, and INSECURE_TCP_REFUSED.
  */
 export function placeElsewhere(

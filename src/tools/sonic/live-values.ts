@@ -1,6 +1,6 @@
 /**
- * Values from a store for shell completion: clients, backup sets and their days, paths in a set. Never prompts and
- * never contacts a server. After any error the list is empty.
+ * Lists values for shell completion: clients, sets, days, paths in a set. It never prompts, never contacts a server, and
+ * returns nothing after an error.
  */
 import { type History, restBelow } from '../../history/index.js';
 import {

@@ -70,7 +70,7 @@ export function placeNamedIn(error: unknown): TcpPlace | undefined {
   return error instanceof TardisError ? named.get(error) : undefined;
 }
 
-/** Returns the error for a server that names another one. The place is checked by whoever goes there. */
+/** Returns the error for a server that names another server. Whatever connects to that place checks it. */
 function elsewhere({ host, port }: Head<'elsewhere'>): TardisError {
   const where = displayText(`${host.slice(0, MAX_SHOWN_CHARS)}:${port}`);
   const what = `the client has a session at another server of the store, ${where}`;

@@ -4,10 +4,10 @@ import { TardisError } from '../../errors/index.js';
 import { addressOf, type Requester } from './address-of.js';
 
 export interface AtOnceLimits {
-  /** For each login, and for each address (or block of addresses) without one. */
+  /** Limit for each login, and for each address (or block of addresses) without one. */
   readonly ofOne: number;
   readonly ofAll: number;
-  /** For all requests without a login, so that logins have the rest. */
+  /** Limit for all requests without a login, so that logins have the rest. */
   readonly ofStrangers: number;
   readonly retrySeconds: number;
   readonly why: string;

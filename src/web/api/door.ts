@@ -1,11 +1,11 @@
-/** A program with this API: it says who asks, and opens the histories that the answers come from. */
+/** The door of a program: identifies the requester, and opens the histories from which requests are answered. */
 import type { FastifyRequest } from 'fastify';
 import type { ClientOverview, History, ObjectReader } from '../../history/index.js';
 import type { RightName } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import type { OpenContents } from './content/open-contents.js';
 
-/** Somebody who has logged in. */
+/** A requester that has logged in. */
 export interface Visitor {
   /** The only client that may be opened; undefined for all. */
   readonly client: string | undefined;

@@ -97,7 +97,7 @@ export class HistoryPool {
     });
     const pooled: Pooled = { opening, isRetired: false, uses: 0, closing: undefined };
     this.pooled.set(key, pooled);
-    opening.catch(() => this.forget(key, pooled)); // who asked gets the error
+    opening.catch(() => this.forget(key, pooled)); // the caller gets the error
     return pooled;
   }
 

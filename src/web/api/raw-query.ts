@@ -46,7 +46,10 @@ const NUL = 0;
 const SLASH = 0x2f;
 const ROOT = Buffer.from('/');
 
-/** Returns the absolute path in a value of a query, in its one form: without repeated slashes, and without one at its end. Throws REQUEST_INVALID. */
+/**
+ * Returns the absolute path in a value of a query, normalized: no repeated slashes, no slash at the end. Throws
+ * REQUEST_INVALID.
+ */
 export function pathIn(value: string): Buffer {
   const path = Buffer.from(value, 'latin1');
   if (path[0] !== SLASH) throw invalidRequest('a path must begin with a slash');

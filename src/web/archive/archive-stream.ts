@@ -62,7 +62,7 @@ export class ArchiveStream extends Readable {
     await this.begun;
   }
 
-  /** Time for which the reader has taken nothing; 0 if no bytes wait for it. */
+  /** Time for which the reader has taken nothing; 0 if no bytes wait for the reader. */
   get waitedMs(): number {
     return this.goOn === undefined ? 0 : this.waits.sinceMarkMs;
   }
@@ -123,7 +123,7 @@ export class ArchiveStream extends Readable {
     return writeZip(system, means, { ...request, mayDeflate }, sink);
   }
 
-  /** Passes bytes on, and waits until the reader wants more. Throws INTERRUPTED if it went away. */
+  /** Passes bytes on, and waits until the reader takes more. Throws INTERRUPTED if the reader went away. */
   private async pass(bytes: Buffer): Promise<void> {
     throwIfAborted(this.ending.signal);
     this.waits.begin();

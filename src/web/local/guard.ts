@@ -30,7 +30,7 @@ function isEqual(one: string, other: string): boolean {
 export class Entrance {
   /** Shown to the user, and accepted once. */
   readonly token: string = newSecret();
-  /** For programs of the same user; it lasts as long as the door. */
+  /** Token for programs of the same user; it lasts as long as the door. */
   readonly programKey: string = newSecret();
   private readonly session = newSecret();
   private isUsed = false;

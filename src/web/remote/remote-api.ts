@@ -27,7 +27,7 @@ import { StoreDoor } from './store-door.js';
 const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 const NONE: Buffer = Buffer.alloc(0);
 
-/** Registers all routes of a server. `more` are those of other rooms. In front of a `tardisd`, only tokens log in. */
+/** Registers all routes of a server. `more`: routes from other folders, such as that of archives. In front of a `tardisd`, only tokens log in. */
 export function registerRemoteApi(
   app: WebApp,
   door: StoreDoor | ServerDoor,

@@ -1,4 +1,4 @@
-/** Sessions of those who have logged in, by their tokens: bounded, expiring, and kept only as hashes. */
+/** Keeps the sessions of logins by their tokens: bounded, expiring, and only as hashes. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../../system/index.js';
 
@@ -35,7 +35,7 @@ interface Session {
 const TOKEN_BYTES = 32;
 
 export class Sessions {
-  /** By the hash of the token, least recently used first. */
+  /** Sessions by the hash of their token, least recently used first. */
   private readonly sessions = new Map<string, Session>();
   private readonly clock: Clock;
   private readonly limits: SessionLimits;

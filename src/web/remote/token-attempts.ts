@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000;
 const MAX_ASKING = 192;
 /** Maximum number of tokens that are remembered as right. */
 const MAX_REMEMBERED = 1024;
-/** Least time of the first check of a token; it hides which files had to be read. */
+/** Minimum time of the first check of a token; it hides which files had to be read. */
 const TOKEN_AFTER_MS = 10;
 
 type Look<T> = () => T | undefined | Promise<T | undefined>;

@@ -1,4 +1,4 @@
-/** The token of a request. */
+/** Reads the token of a request. */
 import { TardisError } from '../../errors/index.js';
 
 const MAX_HEADER_CHARS = 1024;

@@ -14,7 +14,7 @@ export interface About {
   readonly what: string;
   /** Host and bucket. */
   readonly where: string;
-  /** Where the credentials come from. */
+  /** Source of the credentials. */
   readonly source: string;
   /** The time of this machine. */
   readonly nowMs: number;

@@ -49,7 +49,7 @@ export interface Answer {
   readonly takenBytes: number;
 }
 
-/** The reasons for which there is no answer. `refused` and `certificate` mean that nothing was sent. */
+/** Reason why a request has no answer. `refused` and `certificate` mean that nothing was sent. */
 export type Loss = 'refused' | 'certificate' | 'late' | 'cut' | 'too long';
 
 export class LostAnswer extends Error {

@@ -10,7 +10,7 @@ const SIZE = /^\d{1,15}$/;
 
 export interface ListedKey {
   readonly key: string;
-  /** Undefined if the store does not tell it. */
+  /** Undefined if the store does not report it. */
   readonly sizeBytes: number | undefined;
 }
 

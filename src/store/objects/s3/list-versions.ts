@@ -32,7 +32,10 @@ interface Page {
   readonly next: Place | undefined;
 }
 
-/** Lists versions of keys that begin with `prefix`: keys in the order of their bytes, of each the newest version first. */
+/**
+ * Lists the versions of all keys that begin with `prefix`, sorted by key, and for each key from the newest version to the
+ * oldest.
+ */
 export async function* listVersions(
   requests: Requests,
   prefix: string,

@@ -43,7 +43,7 @@ export class S3Store implements ObjectStore {
     return this.requests.counts;
   }
 
-  /** From now on `putNew` looks before it writes, since the store ignores conditions. Only for a single writer. */
+  /** Makes `putNew` look before it writes, since the store ignores conditions. Only for a single writer. */
   lookFirst(): void {
     this.isConditional = false;
   }

@@ -18,7 +18,10 @@ export interface ByteRange {
 
 interface Opened {
   readonly content: OpenContent;
-  /** Pieces whose digests can be compared without a key; none for the sparse form, which is not what is read. */
+  /**
+   * Pieces whose digests can be compared without a key; none for a sparse file, whose stored form differs from the bytes
+   * that are read.
+   */
   readonly pieces: readonly ContentPiece[];
 }
 

@@ -108,7 +108,10 @@ async function send(
   await sendStream(reply, bytes);
 }
 
-/** Sends parts once there is the first one: an error before it is the answer, or lets the request be answered again. */
+/**
+ * Sends parts as the answer, after the first part is ready. An error before that can still be sent as the answer, or the
+ * request can be tried again.
+ */
 export async function sendStream(
   reply: FastifyReply,
   parts: AsyncGenerator<Buffer, void>,

@@ -94,7 +94,7 @@ function figuresOf(history: History): Promise<StoreFigures> {
   if (known !== undefined && nowMs - known.atMs < FIGURES_LAST_MS) return known.figures;
   const figures = history.reports.figures();
   made.set(history, { figures, atMs: nowMs });
-  figures.catch(() => made.delete(history)); // who asked gets the error
+  figures.catch(() => made.delete(history)); // the caller gets the error
   return figures;
 }
 
