@@ -21,6 +21,8 @@ export const LONGEST = [
   'e2e/tardis-web-page',
   'e2e/bucket-deletion',
   'e2e/bucket-recovery',
+  'e2e/bucket-rewrite',
+  'maintenance/rewrite/bucket',
   'maintenance/gc/shared',
   'e2e/hostile-stores',
   'e2e/accounts',

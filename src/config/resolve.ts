@@ -96,9 +96,6 @@ const NOT_IN_BUCKETS: Readonly<Partial<Record<Tool, string>>> = {
   'sonic account': 'it has no accounts: the access key allows everything',
   'sonic upgrade': 'every command brings the catalog of a client in it up to date',
   'sonic rebuild': 'the catalog is made again from it once the cache is deleted',
-  'sonic rekey': 'a client in it is not rewritten: back up to a new one, or copy it to a directory',
-  'sonic encrypt': 'a client in it is not rewritten: back up to a new one with --crypt',
-  'sonic forget-path': 'a client in it is not rewritten: delete the sets that show the path',
 };
 
 /** Returns why a command cannot use a bucket; undefined if it can. */

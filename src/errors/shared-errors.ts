@@ -12,6 +12,11 @@ export const SHARED_ERRORS = {
     1,
     'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. To continue with the present contents of the bucket, delete the cache of the store (docs/buckets.md).',
   ),
+  CLIENT_MOVED: row(
+    'busy',
+    11,
+    'Run the command again: another machine has rewritten the client (sonic rekey, encrypt or forget-path), and the next run uses its new generation.',
+  ),
   CLIENT_ELSEWHERE: row(
     'busy',
     11,

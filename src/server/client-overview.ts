@@ -4,6 +4,7 @@ import type { ClientOverview, Protection } from '../history/index.js';
 import { parseKeyRecord } from '../crypto/index.js';
 import { asTardisError } from '../errors/index.js';
 import {
+  catalogFileOf,
   type ClientDirectory,
   listClients,
   newestKeys,
@@ -48,7 +49,7 @@ export function overviewBeside(system: System, own: ClientDirectory): Promise<Cl
   const account = accountOf(system, store, own.client, () => undefined);
   const isThere = new Set(listClients(system, store));
   const clients = (account?.targets ?? [own.client]).filter((client) => isThere.has(client));
-  return overviewOf(system, store, clients.toSorted(), path.basename(own.catalogPath));
+  return overviewOf(system, store, clients.toSorted(), catalogFileOf(own));
 }
 
 function protectionOf(system: System, directory: string): Protection {

@@ -73,8 +73,12 @@ export function withoutBucket(failure: TardisError): TardisError {
     : new TardisError('STORE_AWAY', 'the server cannot use its store now');
 }
 
-/** Returns the error that a client is told of. A client whose session another server has taken over may begin again. */
+/**
+ * Returns the error that a client is told of. A client whose session another server has taken over may begin again, and
+ * one that another machine has rewritten, too.
+ */
 export function toldToClient(failure: TardisError): TardisError {
+  if (failure.code === 'CLIENT_MOVED') return new TardisError('SESSION_GONE', failure.message);
   if (failure.code === 'STORE_TAKEN') {
     return new TardisError('SESSION_GONE', 'another server or machine goes on with this client');
   }

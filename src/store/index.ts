@@ -7,6 +7,7 @@ export type {
 } from './backends/backend.js';
 export { DirectoryBackend } from './backends/directory-backend.js';
 export {
+  catalogFileOf,
   checkStore,
   type ClientDirectory,
   clientExists,
@@ -23,10 +24,11 @@ export {
   lockClient,
   tryLock,
 } from './client/client-lock.js';
-export { type ClientMedium, mediumOf, withClient } from './client/medium.js';
+export { type ClientMedium, mediumOf, type SwitchState, withClient } from './client/medium.js';
 export { parseCommitObject } from './log/commit-object.js';
 export {
   CLIENTS_PREFIX,
+  isNextGeneration,
   isOfLog,
   lastPackUpTo,
   LOG_PREFIX,
@@ -45,7 +47,15 @@ export {
 } from './log/bucket-access.js';
 export { JoinedReads } from './log/joined-reads.js';
 export { readClientNote, writeClientNote } from './log/client-notes.js';
-export { clientsIn, fetchClient, publishKeys, requireClientList } from './log/client-object.js';
+export {
+  clientsIn,
+  fetchClient,
+  followMove,
+  publishKeys,
+  requireClientList,
+} from './log/client-object.js';
+export { movedTo, requireNotMoved } from './log/moved-object.js';
+export { unfinishedRewrites } from './log/generation-objects.js';
 export { DECOY_OBJECT } from './log/names.js';
 export { closeSharedStores, sharedStore, shareStore } from './log/shared-stores.js';
 export {

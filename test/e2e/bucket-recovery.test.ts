@@ -294,3 +294,21 @@ test('a bucket without versions has nothing to bring back', async (t) => {
   await lab.backUp('one', ['--create']);
   t.like(await recovered(t, lab, []), { changed: 0, hidden: 0, lost: 0 });
 });
+
+test('what a rewrite has removed from a bucket with locks is not brought back, and the new generation is', async (t) => {
+  const lab = await withSets(t);
+  const gone = path.join(lab.source, 'passing');
+  await lab.succeed('one', 'sonic', ['forget-path', gone, '--yes', ...LOCKED]);
+  await lab.succeed('one', 'sonic', ['forget-path', '--finish', '--now', '--yes', ...LOCKED]);
+  const names = namesIn(lab);
+  const nothing = await recovered(t, lab);
+  t.is(nothing['changed']! + nothing['hidden']! + nothing['lost']!, 0, JSON.stringify(nothing));
+  t.deepEqual(namesIn(lab), names);
+  const thief = await thiefIn(t, lab);
+  for (const name of names.filter((one) => /\/g2-|\/gen\//.test(one))) await thief.remove([name]);
+  t.not((await lab.run('two', 'lstardis', [])).status, 0);
+  const { hidden } = await recovered(t, lab);
+  t.true(hidden! >= 4, `${hidden} objects were brought back`);
+  const wanted = new Map([...look(lab.source)].filter(([name]) => name !== 'passing'));
+  t.deepEqual(await lab.restored('three', [], wanted), []);
+});

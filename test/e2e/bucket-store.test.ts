@@ -351,7 +351,6 @@ test('a first backup that is killed at any request is run again', async (t) => {
 test('commands that cannot work with a bucket say so', async (t) => {
   for (const [reason, tool, ...words] of [
     ['only tardis --local', 'tardis', '/tmp'],
-    ['a client in it is not rewritten', 'sonic', 'rekey'],
     ['it has no accounts', 'sonic', 'account'],
     ['a password without encryption', 'sonic', 'setpass'],
     ['--repair needs a directory', 'sonic', 'check', '--repair'],

@@ -117,7 +117,6 @@ test('sonic bucket tells what is wrong, and never shows a secret', async (t) => 
 test('a command that needs a directory refuses a bucket', async (t) => {
   for (const [tool, ...words] of [
     ['tardis', '/tmp'],
-    ['sonic', 'rekey'],
     ['sonic', 'account'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);

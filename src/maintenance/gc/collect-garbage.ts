@@ -98,7 +98,7 @@ export async function collectGarbage(
   const store = await StoreWriter.open(system, directory, options.limits);
   const run = new Run(system, directory, store, options);
   try {
-    requireNoSecond(system, directory);
+    await requireNoSecond(system, directory);
     mediumOf(system, directory).forgetAsking();
     await run.all();
     await run.writeImage();

@@ -39,6 +39,7 @@ export async function openTarget(
   if (bucket !== undefined) await fetchClient(system, bucket, place.client);
   const there = existing(system, place);
   if (there === undefined) return createClientDirectory(system, { ...place, ...recordOf(keys) });
+  const { generation } = there;
   await withClient(system, there, async () => {
     const known = newestKeys(system, there.path);
     const present = known && parseKeyRecord(known.bytes);
@@ -51,7 +52,7 @@ export async function openTarget(
         const what = 'the source has changed its keys more than once since the last copy';
         throw configInvalid(`${what}, and ${bucket.shown} is a bucket`);
       }
-      await publishKeys(system, { bucket, client: place.client }, added);
+      await publishKeys(system, { bucket, client: place.client, generation }, added);
     }
     await addKeys(system, there.path, added);
     if (bucket !== undefined) await removeOlderKeys(system, there.path, added.number);

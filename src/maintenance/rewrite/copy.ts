@@ -108,7 +108,7 @@ async function copyUsed(
   const store = await StoreWriter.open(system, target, request.limits);
   let result: CopyResult | undefined;
   try {
-    requireNoSecond(system, target);
+    await requireNoSecond(system, target);
     for (let round = 1; result === undefined; round += 1) {
       if (round > 1 && source.bucket !== undefined) await catchUp(system, source);
       using run = await Run.open(system, request, { source, target, store });

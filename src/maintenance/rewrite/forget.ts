@@ -66,7 +66,7 @@ async function beginHere(
   without: string,
   skipFile: string,
 ): Promise<void> {
-  let stage = generations.stage();
+  let stage = await generations.state();
   if (stage === 'switched') {
     await removeOld(generations, () => undefined);
     stage = 'none';

@@ -13,28 +13,29 @@ import {
   addKeys,
   type ClientDirectory,
   type ClientLock,
-  FORMAT_FILE,
   GENERATION_FILE,
+  isNextGeneration,
   keyFileNumber,
   KEYS_DIRECTORY,
   MAX_GENERATION_BYTES,
   mediumOf,
   newestKeys,
   readFormat,
-  secondGenerationPath,
   SUB_ACCOUNTS_DIRECTORY,
+  type SwitchState,
   tryLock,
+  unfinishedRewrites,
   writeFormat,
 } from '../../store/index.js';
 import {
   type Files,
-  guardDirectory,
   lockPatiently,
   readStart,
   replaceFile,
   type System,
   writeNew,
 } from '../../system/index.js';
+import { StoreWriter } from '../../store/writer/index.js';
 import { removeMap } from './digest-map.js';
 import { requireOwnPacks } from './own-packs.js';
 
@@ -42,6 +43,8 @@ const MARKER_VERSION = 1;
 const MAX_COPIED_BYTES = 64 << 10;
 /** Depth of accounts/NAME/keys. */
 const MAX_COPIED_DEPTH = 3;
+/** Size of packs that a commit without contents never fills. */
+const COMMIT_PACK_BYTES = 1 << 20;
 
 /** Source and keys of a second generation. */
 export interface Marker {
@@ -60,7 +63,7 @@ export class Generations {
   /** The generation that is read and backed up to. */
   readonly first: ClientDirectory;
   /** The generation beside it, at STORE/.CLIENT.next. */
-  readonly second: ClientDirectory;
+  second: ClientDirectory;
   private readonly store: string;
   private readonly system: System;
   private readonly files: Files;
@@ -74,10 +77,7 @@ export class Generations {
       const what = `${first.path} is a link: name the client by the directory it leads to`;
       throw new TardisError('USAGE', what);
     }
-    const beside = secondGenerationPath(first);
-    guardDirectory(beside, first.path);
-    const catalogPath = path.join(beside, path.basename(first.catalogPath));
-    this.second = { client: first.client, path: beside, catalogPath };
+    this.second = mediumOf(system, first).second();
   }
 
   /** Takes a lock that excludes every other run. Releasing it deletes its file. Throws CLIENT_BUSY. */
@@ -101,9 +101,34 @@ export class Generations {
 
   /** Returns how far an earlier run got. Throws RECORD_DAMAGED if a marker is invalid. */
   stage(): Stage {
-    if (this.readMarker(this.first) !== undefined) return 'switched';
-    if (this.files.status(this.second.path) === undefined) return 'none';
+    const { first, second } = this;
+    if (this.readMarker(first) !== undefined) return 'switched';
+    if (this.files.status(second.path) === undefined) return 'none';
+    if (first.bucket !== undefined) {
+      // Another command has followed the switch of a run that was killed before it exchanged the directories.
+      if (second.generation === first.generation) return 'switched';
+      if (!isNextGeneration(second.generation!, first.generation)) return 'begun';
+    }
     return this.readMarker(this.second) === undefined ? 'begun' : 'making';
+  }
+
+  /**
+   * Returns the same as `stage`, and what it means in a bucket, where a run may be given up on another machine, or its
+   * rest may be left by one.
+   */
+  async state(): Promise<Stage> {
+    const stage = this.stage();
+    const { system, first, second } = this;
+    if (first.bucket === undefined) return stage;
+    if (stage === 'none') return (await mediumOf(system, first).hasFormer()) ? 'switched' : 'none';
+    const isNoted = async (): Promise<boolean> =>
+      (await unfinishedRewrites(system, first)).includes(second.generation!);
+    return stage === 'making' && !(await isNoted()) ? 'begun' : stage;
+  }
+
+  /** True if another machine builds a second generation in the bucket, or has left one. */
+  async isBuiltElsewhere(): Promise<boolean> {
+    return (await unfinishedRewrites(this.system, this.first)).length > 0;
   }
 
   /** Returns the marker of the second generation; undefined if it has none. */
@@ -119,15 +144,29 @@ export class Generations {
   async begin(keys: Buffer | undefined, skipFile?: string, without = ''): Promise<void> {
     const { files, system, second } = this;
     await requireOwnPacks(system, this.first);
+    const medium = mediumOf(system, this.first);
     files.makeDirectory(second.path);
-    mediumOf(system, second).requireExchange();
+    medium.requireExchange(second);
     if (keys !== undefined) await addKeys(system, second.path, { number: 1, bytes: keys });
-    if (keys === undefined) await this.copySmall(FORMAT_FILE);
-    else await writeFormat(files, second.path, { clientId: this.clientId(), keys: 'encryption' });
+    await this.writeSecondFormat(keys !== undefined);
+    if (await medium.noteSecond(second)) await writeCommit(system, this.first);
     if (skipFile !== undefined) await this.copySmall(skipFile);
     await files.syncDirectory(second.path); // the marker implies that the names before it exist
     await this.writeMarker(this.markerFor(keys, without));
     await files.syncDirectory(this.store);
+  }
+
+  private async writeSecondFormat(encrypts: boolean): Promise<void> {
+    const { files, second } = this;
+    const format = readFormat(files, this.first.path);
+    if (format === undefined && !encrypts) return;
+    const { clientId = '', keys = 'none' } = format ?? {};
+    const { generation } = second;
+    await writeFormat(files, second.path, {
+      clientId,
+      keys: encrypts ? 'encryption' : keys,
+      ...(generation === undefined ? {} : { generation }),
+    });
   }
 
   /** Returns the marker of a second generation with this key record. */
@@ -188,27 +227,46 @@ export class Generations {
     return this.files.freeBytes(this.store);
   }
 
+  /** Brings the keys here that another machine may have changed. Call with the client's lock held. */
+  async refreshKeys(): Promise<void> {
+    await mediumOf(this.system, this.first).refreshKeys();
+  }
+
   /**
    * Exchanges the two generations in one step, durable when it returns. The caller holds the locks of both, or
-   * the lock of the first while no other process uses the second. Throws PACKS_STRANGE.
+   * the lock of the first while no other process uses the second. Throws PACKS_STRANGE, STORE_TAKEN.
    */
-  async exchange(): Promise<void> {
+  async exchange(state: SwitchState): Promise<void> {
     await requireOwnPacks(this.system, this.first);
-    await mediumOf(this.system, this.first).exchangeWith(this.second);
+    await mediumOf(this.system, this.first).switchTo(this.second, state);
   }
 
   /** Removes the generation at STORE/.CLIENT.next, then the marker. It may be called again after a crash. */
   async removeOld(onRemoved: () => void = () => undefined): Promise<void> {
-    removeMap(this.system, this.first.path);
-    await this.removeSecond(onRemoved);
+    const { system, files, first } = this;
+    removeMap(system, first.path);
+    const { generation } = readFormat(files, first.path) ?? {};
+    const present = generation === undefined ? first : { ...first, generation };
+    await mediumOf(system, present).removeFormer(onRemoved);
+    await this.removeDirectory(onRemoved);
     const marker = path.join(this.first.path, GENERATION_FILE);
     if (this.files.status(marker) === undefined) return;
     this.files.unlink(marker);
     await this.files.syncDirectory(this.first.path);
   }
 
-  /** Removes STORE/.CLIENT.next with everything in it. */
+  /** Removes a second generation that is not in use, with everything in it. */
   async removeSecond(onRemoved: () => void = () => undefined): Promise<void> {
+    const { system, first, second } = this;
+    const medium = mediumOf(system, first);
+    if (await medium.giveUp(second)) await writeCommit(system, first);
+    await medium.removeBuilt(second, onRemoved);
+    await this.removeDirectory(onRemoved);
+    this.second = medium.second();
+  }
+
+  /** Removes STORE/.CLIENT.next. */
+  private async removeDirectory(onRemoved: () => void): Promise<void> {
     if (this.files.status(this.second.path) === undefined) return;
     try {
       // The marker is removed first: a half-removed generation must not pass for one that is being made.
@@ -286,6 +344,15 @@ export class Generations {
     const text = JSON.stringify({ version: MARKER_VERSION, ...marker });
     await replaceFile(this.files, file, Buffer.from(`${text}\n`));
   }
+}
+
+/**
+ * Writes a commit without contents. A process that deletes data, or switches to a second generation, then finds that its
+ * next commit is taken.
+ */
+async function writeCommit(system: System, directory: ClientDirectory): Promise<void> {
+  const limits = { packBytes: COMMIT_PACK_BYTES, packContentBytes: 0, parityPercent: 0 };
+  (await StoreWriter.open(system, directory, limits)).close();
 }
 
 /** Returns the id of a key record's keys, in hexadecimal; empty if there is no record. */

@@ -7,11 +7,11 @@ import path from 'node:path';
 import { Access, type History, openHistoryIn } from '../../history/index.js';
 import { Catalog, ForgettingCopy, recoverCatalog } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { Opened, TardisError } from '../../errors/index.js';
+import { asTardisError, Opened, TardisError } from '../../errors/index.js';
 import { type ContentId, type ForgetRequest, formatBytes } from '../../model/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { requireSoundCatalog } from '../gc/index.js';
-import { type ClientDirectory, mediumOf, newestKeys } from '../../store/index.js';
+import { type ClientDirectory, mediumOf, newestKeys, type SwitchState } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { ContentMover } from './contents.js';
 import { DigestMap } from './digest-map.js';
@@ -24,6 +24,8 @@ import { Verifier } from './verify.js';
 
 /** Bytes needed besides the contents, and besides twice the catalog with its log. */
 const SPARE_BYTES = 16 << 20;
+/** Times that a rewrite copies what other machines wrote while it was about to end. */
+const MAX_ATTEMPTS = 20;
 /** New keys add 16 bytes to each record and 32 to each row; compressed data keeps its size. */
 const GROWTH_PERCENT = 5;
 
@@ -87,24 +89,43 @@ async function rekeySound(system: System, request: RekeyRequest): Promise<RekeyR
     await run.catchUp(false);
     const last = await medium.claim();
     try {
-      await recover(system, first);
-      if (request.forgotten.length > 0) {
-        // The first generation no longer changes, so the data to leave out is now final.
-        const { verifiedUpTo } = run;
-        run.abandon();
-        run = await Run.open(system, request, verifiedUpTo);
+      await generations.refreshKeys();
+      for (let attempt = 1; ; attempt += 1) {
+        const commit = await recover(system, first);
+        if (request.forgotten.length > 0 || attempt > 1) {
+          // The first generation no longer changes, so the data to leave out is now final.
+          const { verifiedUpTo } = run;
+          run.abandon();
+          run = await Run.open(system, request, verifiedUpTo);
+        }
+        const result = await run.finish();
+        const keepsKeys = request.keyring === undefined;
+        if (keepsKeys) await generations.copyKeys();
+        if (!(await isSwitched(generations, { commit, keepsKeys }, attempt))) continue;
+        // This is now the lock of the old generation, which no other process can open before it is removed.
+        await removeOld(generations, request.onProgress);
+        return result;
       }
-      const result = await run.finish();
-      if (request.keyring === undefined) await generations.copyKeys();
-      await generations.exchange();
-      // This is now the lock of the old generation, which no other process can open before it is removed.
-      await removeOld(generations, request.onProgress);
-      return result;
     } finally {
       last.release();
     }
   } finally {
     run.abandon();
+  }
+}
+
+/** Returns false if another machine has written to the client, and the rewrite may try again. */
+async function isSwitched(
+  generations: Generations,
+  state: SwitchState,
+  attempt: number,
+): Promise<boolean> {
+  try {
+    await generations.exchange(state);
+    return true;
+  } catch (error) {
+    if (asTardisError(error).code !== 'STORE_TAKEN' || attempt >= MAX_ATTEMPTS) throw error;
+    return false;
   }
 }
 
@@ -121,10 +142,10 @@ export async function removeOld(
 }
 
 /**
- * Brings the catalog of the first generation up to date with its packs, and to the newest version. Throws
- * CATALOG_DAMAGED: damage would be copied, and the evidence of it removed with the old generation.
+ * Brings the catalog of the first generation up to date with its packs, and to the newest version. Returns the number of
+ * its last commit. Throws CATALOG_DAMAGED: damage would be copied, and the evidence of it removed with the old generation.
  */
-async function recover(system: System, directory: ClientDirectory): Promise<void> {
+async function recover(system: System, directory: ClientDirectory): Promise<number> {
   const medium = mediumOf(system, directory);
   medium.clearStaged();
   await requireSoundCatalog(system, directory);
@@ -132,14 +153,15 @@ async function recover(system: System, directory: ClientDirectory): Promise<void
   const backend = medium.records();
   try {
     const isLost = catalog.state.readCommitPoint().commit === 0;
-    await recoverCatalog(catalog, backend, { checkBodies: isLost });
+    const { point } = await recoverCatalog(catalog, backend, { checkBodies: isLost });
+    catalog.close();
+    return point.commit;
   } catch (error) {
     catalog.abandon();
     throw error;
   } finally {
     backend.close();
   }
-  catalog.close();
 }
 
 /** Resources that a run holds open. */
@@ -350,7 +372,9 @@ function requireRoom(
 ): void {
   const { catalogPath, path: directory } = old.directory;
   const catalogBytes = system.files.status(catalogPath)?.sizeBytes ?? 0;
-  const contentBytes = old.catalog.history.recordBytes * (1 + GROWTH_PERCENT / 100);
+  // Contents in a bucket take no space here.
+  const storedBytes = old.directory.bucket === undefined ? old.catalog.history.recordBytes : 0;
+  const contentBytes = storedBytes * (1 + GROWTH_PERCENT / 100);
   const neededBytes = Math.ceil(contentBytes) + 4 * catalogBytes + SPARE_BYTES;
   const { leastFreeBytes = 0 } = limits;
   const spareBytes = generations.freeBytes() - leastFreeBytes;

@@ -11,6 +11,7 @@ const MOST_NAMED = 16;
 
 /** Throws PACKS_STRANGE if files lie in the place of packs that are not packs of the client. */
 export async function requireOwnPacks(system: System, directory: ClientDirectory): Promise<void> {
+  if (directory.bucket !== undefined) return; // only objects with names of the client's packs are removed there
   const medium = mediumOf(system, directory);
   const backend = medium.records();
   const found: string[] = [];

@@ -38,7 +38,13 @@ class Judge {
   private readonly versions: ObjectVersions;
   private readonly options: JudgeOptions;
   /** The log of one client: names are sorted, so its packs follow each other. */
-  private log: { readonly client: string; readonly facts: LogFacts } | undefined;
+  private log:
+    | {
+        readonly client: string;
+        readonly generation: string | undefined;
+        readonly facts: LogFacts;
+      }
+    | undefined;
 
   constructor(versions: ObjectVersions, options: JudgeOptions) {
     this.versions = versions;
@@ -73,13 +79,17 @@ class Judge {
     }
   }
 
-  private async isFreed({ client, pack }: VersionedName): Promise<boolean> {
-    if (pack === undefined || isOfLog(pack)) return false;
-    if (this.log?.client !== client) {
-      const facts = await readLogFacts(this.versions, client, this.options.untilMs);
-      this.log = { client, facts };
+  private async isFreed({ client, generation, pack, commit }: VersionedName): Promise<boolean> {
+    const isInLog = pack !== undefined && isOfLog(pack);
+    if (pack === undefined && generation === undefined) return false;
+    if (this.log?.client !== client || this.log.generation !== generation) {
+      const one = { client, generation };
+      this.log = { ...one, facts: await readLogFacts(this.versions, one, this.options.untilMs) };
     }
-    const { isWhole, covered, deleted } = this.log.facts;
+    const { isWhole, covered, deleted, movedAt } = this.log.facts;
+    // A generation ends with the name of the next one, which stays.
+    if (movedAt !== undefined) return commit !== movedAt;
+    if (pack === undefined || isInLog) return false;
     return deleted.has(pack) || (isWhole && !covered.has(pack));
   }
 }

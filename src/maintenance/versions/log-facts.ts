@@ -8,6 +8,7 @@ import {
   LOG_PREFIX,
   logPack,
   logPlace,
+  movedTo,
   parseCommitObject,
   parseRecord,
   readEvent,
@@ -30,22 +31,30 @@ export interface LogFacts {
   readonly covered: ReadonlySet<number>;
   /** Packs that were deleted since nothing needed them. */
   readonly deleted: ReadonlySet<number>;
+  /** Number of the commit in whose place the log ends, since a rewrite made another generation; undefined if it goes on. */
+  readonly movedAt: number | undefined;
 }
 
-/** Reads the commits of a client that were stored at a time at the latest. */
+/** Reads the commits of a client's generation (`undefined`: the first one) that were stored at a time at the latest. */
 export async function readLogFacts(
   versions: ObjectVersions,
-  client: string,
+  { client, generation }: { readonly client: string; readonly generation: string | undefined },
   untilMs: number,
 ): Promise<LogFacts> {
   const covered = new Set<number>();
   const deleted = new Set<number>();
   let isWhole = true;
-  const prefix = `${logPlace(client)}${LOG_PREFIX}`;
+  let movedAt: number | undefined;
+  const prefix = `${logPlace(client, generation)}${LOG_PREFIX}`;
   for await (const { commit, oldest } of versionedNames(versions, prefix)) {
     if (commit === undefined || oldest === undefined || oldest.modifiedMs > untilMs) continue;
     try {
-      const facts = await factsOf(versions, oldest, commit);
+      const bytes = await bytesOf(versions, oldest);
+      if (movedTo(bytes) !== undefined) {
+        movedAt = commit;
+        continue;
+      }
+      const facts = factsIn(bytes, commit);
       for (const one of facts.covered) if (covered.size < MAX_PACKS) covered.add(one);
       for (const one of facts.deleted) if (deleted.size < MAX_PACKS) deleted.add(one);
       isWhole &&= covered.size < MAX_PACKS;
@@ -54,7 +63,7 @@ export async function readLogFacts(
       isWhole = false;
     }
   }
-  return { isWhole, covered, deleted };
+  return { isWhole, covered, deleted, movedAt };
 }
 
 interface CommitFacts {
@@ -62,13 +71,8 @@ interface CommitFacts {
   readonly deleted: readonly number[];
 }
 
-/** Reads one commit object. Throws RECORD_DAMAGED, OBJECT_DAMAGED, STORE_NEWER. */
-async function factsOf(
-  versions: ObjectVersions,
-  version: ObjectVersion,
-  commit: number,
-): Promise<CommitFacts> {
-  const bytes = await bytesOf(versions, version);
+/** Reads one commit object. Throws RECORD_DAMAGED, STORE_NEWER. */
+function factsIn(bytes: Buffer, commit: number): CommitFacts {
   const { body, records } = parseCommitObject(bytes, commit);
   const own = logPack(commit);
   const deleted: number[] = [];
@@ -82,6 +86,7 @@ async function factsOf(
   return { covered: body.ranges.map(({ pack }) => pack), deleted };
 }
 
+/** Returns the bytes of a version. Throws RECORD_DAMAGED, OBJECT_DAMAGED. */
 async function bytesOf(versions: ObjectVersions, version: ObjectVersion): Promise<Buffer> {
   const { name, sizeBytes } = version;
   const isSmall = sizeBytes <= MAX_COMMIT_BYTES;

@@ -36,7 +36,7 @@ export function requireKeys(
  */
 export async function changeKeys(
   system: System,
-  { path, bucket, client }: ClientDirectory,
+  { path, bucket, client, generation }: ClientDirectory,
   bytes: Uint8Array,
 ): Promise<number> {
   const next = parseKeyRecord(bytes);
@@ -66,7 +66,7 @@ export async function changeKeys(
         'a client without a password gets none, and keys stay there: create a client with a password';
       throw configInvalid(`${bucket.shown} is a bucket: ${what}`);
     }
-    await publishKeys(system, { bucket, client }, added);
+    await publishKeys(system, { bucket, client, generation }, added);
   }
   await addKeys(system, path, added);
   if (bucket !== undefined) await removeOlderKeys(system, path, added.number);

@@ -1,6 +1,10 @@
 /** Lets readers of a client in a bucket see what other machines store and move, while their sessions last. */
-import path from 'node:path';
-import { type ClientDirectory, openClientDirectory, useBucket } from '../../store/index.js';
+import {
+  catalogFileOf,
+  type ClientDirectory,
+  openClientDirectory,
+  useBucket,
+} from '../../store/index.js';
 import { catchUp, isBehind } from '../../store/writer/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -9,9 +13,10 @@ import type { System } from '../../system/index.js';
 const LOOK_EVERY_MS = 30_000;
 
 /** Lets this thread bring the catalogs of a bucket up to date when a pack is missing. */
-export function followHere(system: System, { bucket, catalogPath }: ClientDirectory): void {
+export function followHere(system: System, directory: ClientDirectory): void {
+  const { bucket } = directory;
   if (bucket === undefined) return;
-  const catalogFile = path.basename(catalogPath);
+  const catalogFile = catalogFileOf(directory);
   useBucket(bucket, (client) =>
     catchUp(system, openClientDirectory(system, { store: bucket.cache, client, catalogFile })),
   );

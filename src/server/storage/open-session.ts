@@ -1,6 +1,13 @@
 /** Opens a session of either purpose, in the calling thread. */
+import path from 'node:path';
 import type { CatalogCopies } from '../../store/writer/index.js';
-import type { ClientDirectory } from '../../store/index.js';
+import {
+  catalogFileOf,
+  type ClientDirectory,
+  newestKeys,
+  openClientDirectory,
+} from '../../store/index.js';
+import { asTardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import { Purpose, type PurposeName } from '../../transport/index.js';
 import type { StorageEvents, StorageHandle, StorageOptions } from './storage-options.js';
@@ -16,8 +23,34 @@ export interface SessionRequest {
 /** Default settings for garbage collection. */
 const FREEING = { graceMs: 3_600_000, wasteRatio: 0.5 } as const;
 
-/** Opens a session. The code for readers is loaded on demand. */
+/**
+ * Opens a session. If a rewrite on another machine has put a generation with equal keys in place of the present one, the
+ * session uses that. Throws CLIENT_MOVED if it has other keys: then the login does not count.
+ */
 export async function openSession(
+  system: System,
+  request: SessionRequest,
+  events: StorageEvents,
+  copies: CatalogCopies,
+): Promise<StorageHandle> {
+  const { directory } = request;
+  const keys = newestKeys(system, directory.path);
+  try {
+    return await openOnce(system, request, events, copies);
+  } catch (error) {
+    if (asTardisError(error).code !== 'CLIENT_MOVED') throw error;
+    const present = newestKeys(system, directory.path);
+    const isSame = present === undefined ? keys === undefined : keys?.bytes.equals(present.bytes);
+    if (isSame !== true) throw error;
+    const { client, path: home } = directory;
+    const place = { store: path.dirname(home), client, catalogFile: catalogFileOf(directory) };
+    const moved = { ...request, directory: openClientDirectory(system, place) };
+    return openOnce(system, moved, events, copies);
+  }
+}
+
+/** The code for readers is loaded on demand. */
+async function openOnce(
   system: System,
   { directory, purpose, options }: SessionRequest,
   events: StorageEvents,

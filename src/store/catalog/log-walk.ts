@@ -4,7 +4,7 @@
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
-import { lastPackUpTo, logPack, parseCommitObject } from '../index.js';
+import { lastPackUpTo, logPack, parseCommitObject, requireNotMoved } from '../index.js';
 import type { PendingCommit, WalkStart } from './commit-walk.js';
 import type { CommitPoint } from './state.js';
 
@@ -43,7 +43,7 @@ export class LogWalk {
   }
 
   /**
-   * Yields the commits behind the known one. Throws STORE_FORKED, RECORD_DAMAGED, OBJECT_DAMAGED, STORE_NEWER; a
+   * Yields the commits behind the known one. Throws CLIENT_MOVED, STORE_FORKED, RECORD_DAMAGED, OBJECT_DAMAGED, STORE_NEWER; a
    * thorough walk ends at what is damaged or of another history.
    */
   async *commits(): AsyncGenerator<PendingCommit> {
@@ -68,6 +68,7 @@ export class LogWalk {
     const number = commit + 1;
     const bytes = await this.log.commitObject(number);
     if (bytes === undefined) return undefined;
+    requireNotMoved(bytes);
     const { body, records, checksum: own } = parseCommitObject(bytes, number);
     if (body.previous !== checksum) {
       const what = `commit ${number} in the bucket follows another one than this machine knows`;

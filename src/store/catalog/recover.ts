@@ -19,6 +19,7 @@ import {
   readListing,
   readRecord,
   recordBytes,
+  requireNotMoved,
   type RecordHeader,
   RecordKind,
   type Location,
@@ -219,8 +220,11 @@ class Recovery {
     const { commit, pack, position } = this.point;
     if (commit === 0) return;
     const sizeBytes = (await this.backend.size(packName(pack))) ?? 0;
-    if (sizeBytes < position && hasLog(this.backend))
+    if (sizeBytes < position && hasLog(this.backend)) {
+      const there = await this.backend.commitObject(commit);
+      if (there !== undefined) requireNotMoved(there);
       throw new TardisError('STORE_FORKED', `the bucket lacks commit ${commit}`);
+    }
     if (sizeBytes < position) {
       const what = `${packName(pack)} is shorter than its catalog says`;
       throw new TardisError('CATALOG_DAMAGED', what);

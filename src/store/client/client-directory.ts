@@ -21,6 +21,8 @@ export interface ClientDirectory {
   readonly catalogPath: string;
   /** The bucket that has the client's records; undefined if its directory has them. */
   readonly bucket?: BucketAccess;
+  /** The generation of the client in its bucket, if a rewrite has made it; undefined for the first one. */
+  readonly generation?: string;
 }
 
 interface OpenOptions {
@@ -56,7 +58,7 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
   requireStore(files, options.store);
   const directory = path.join(options.store, options.client);
   guardDirectory(directory);
-  const format = readFormat(files, directory)?.format;
+  const { format, generation } = readFormat(files, directory) ?? {};
   if (format === undefined) {
     if (holdsPacks(files, directory)) {
       throw new TardisError('FORMAT_DAMAGED', `${path.join(directory, FORMAT_FILE)} is missing`);
@@ -70,7 +72,7 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
     throw new TardisError('STORE_NEWER', `${directory} has format ${format}`, { format });
   }
   requirePacksFolder(files, directory);
-  return describe(options, directory);
+  return describe(options, directory, generation);
 }
 
 function packsFolder(directory: string): string {
@@ -205,11 +207,32 @@ export function checkStore({ files }: System, store: string, mayBeMissing: boole
   return true;
 }
 
-function describe(options: OpenOptions, directory: string): ClientDirectory {
-  const catalogPath = path.join(directory, options.catalogFile ?? CATALOG_FILE);
-  const { client, store } = options;
+function describe(
+  { client, store, catalogFile = CATALOG_FILE }: OpenOptions,
+  directory: string,
+  generation?: string,
+): ClientDirectory {
   const bucket = bucketAt(store);
-  return { client, path: directory, catalogPath, ...(bucket === undefined ? {} : { bucket }) };
+  if (bucket === undefined || generation === undefined) {
+    const catalogPath = path.join(directory, catalogFile);
+    return { client, path: directory, catalogPath, ...(bucket === undefined ? {} : { bucket }) };
+  }
+  const catalogPath = path.join(directory, catalogOf(catalogFile, generation));
+  return { client, path: directory, catalogPath, bucket, generation };
+}
+
+/**
+ * Returns the file name of the catalog of a generation. Each has a name of its own, so that a program that was paused
+ * while another one followed a rewrite never joins the catalog of one generation with the log of another.
+ */
+export function catalogOf(catalogFile: string, generation: string): string {
+  return `${generation}.${catalogFile}`;
+}
+
+/** Returns the configured file name of a client's catalog, which is that of its first generation. */
+export function catalogFileOf({ catalogPath, generation }: ClientDirectory): string {
+  const name = path.basename(catalogPath);
+  return generation === undefined ? name : name.slice(generation.length + 1);
 }
 
 /** Creates a directory and its missing parents, each durable in its parent. */

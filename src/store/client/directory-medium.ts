@@ -1,10 +1,15 @@
 /** The medium of a client whose records lie in its directory, claimed by a lock file. */
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
-import { type System, textBytes } from '../../system/index.js';
+import { guardDirectory, type System, textBytes } from '../../system/index.js';
 import type { Backend, MendableBackend } from '../backends/backend.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
-import { checkIncoming, clearIncoming, type ClientDirectory } from './client-directory.js';
+import {
+  checkIncoming,
+  clearIncoming,
+  type ClientDirectory,
+  secondGenerationPath,
+} from './client-directory.js';
 import {
   acquireClient,
   type ClientLock,
@@ -14,7 +19,7 @@ import {
 } from './client-lock.js';
 import { PackWriter } from '../packs/pack-writer.js';
 import type { RecordWriter } from '../packs/record-writer.js';
-import type { ClientMedium, WriterStart } from './medium.js';
+import type { ClientMedium, SwitchState, WriterStart } from './medium.js';
 import { type Stray, strays } from './strays.js';
 
 /** Names for a trial exchange: a file system that cannot exchange names is reported before the work, not after it. */
@@ -66,17 +71,48 @@ export class DirectoryMedium implements ClientMedium {
     return strays(this.system, this.directory.path);
   }
 
-  requireExchange(): void {
+  second(): ClientDirectory {
+    const { directory } = this;
+    const beside = secondGenerationPath(directory);
+    guardDirectory(beside, directory.path);
+    const catalogPath = path.join(beside, path.basename(directory.catalogPath));
+    return { client: directory.client, path: beside, catalogPath };
+  }
+
+  async noteSecond(_second: ClientDirectory): Promise<boolean> {
+    return false;
+  }
+
+  async refreshKeys(): Promise<void> {
+    return undefined; // they are here
+  }
+
+  async giveUp(_second: ClientDirectory): Promise<boolean> {
+    return false;
+  }
+
+  async removeBuilt(_second: ClientDirectory, _onRemoved: () => void): Promise<void> {
+    return undefined; // all of it is in its directory
+  }
+
+  async removeFormer(_onRemoved: () => void): Promise<void> {
+    return undefined;
+  }
+
+  async hasFormer(): Promise<boolean> {
+    return false;
+  }
+
+  requireExchange({ path: here }: ClientDirectory): void {
     const { files } = this.system;
-    const { path: here } = this.directory;
     for (const name of TRIAL) files.makeDirectory(path.join(here, name));
     this.exchangeNames(here, ...TRIAL);
     for (const name of TRIAL) files.removeDirectory(path.join(here, name));
   }
 
-  async exchangeWith(other: ClientDirectory): Promise<void> {
+  async switchTo(second: ClientDirectory, _state: SwitchState): Promise<void> {
     const store = path.dirname(this.directory.path);
-    this.exchangeNames(store, path.basename(this.directory.path), path.basename(other.path));
+    this.exchangeNames(store, path.basename(this.directory.path), path.basename(second.path));
     await this.system.files.syncDirectory(store);
   }
 

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type Files, readStart, replaceFile } from '../../system/index.js';
+import { isGeneration } from '../log/names.js';
 import { FORMAT_FILE } from './layout.js';
 
 export const STORE_FORMAT = 1;
@@ -21,6 +22,8 @@ export interface ClientFormat {
   readonly format: number;
   readonly clientId: string;
   readonly keys: NeededKeys;
+  /** In a bucket: the generation of the client that a rewrite has made; undefined for the first one. */
+  readonly generation?: string;
 }
 
 /**
@@ -30,9 +33,10 @@ export interface ClientFormat {
 export async function writeFormat(
   files: Files,
   directory: string,
-  { clientId, keys }: Pick<ClientFormat, 'clientId' | 'keys'>,
+  { clientId, keys, generation }: Omit<ClientFormat, 'format'>,
 ): Promise<void> {
-  const body = { format: STORE_FORMAT, clientId, keys };
+  const later = generation === undefined ? {} : { generation };
+  const body = { format: STORE_FORMAT, clientId, keys, ...later };
   const text = JSON.stringify({ ...body, sum: formatSum(body) });
   const formatPath = path.join(directory, FORMAT_FILE);
   try {
@@ -52,9 +56,11 @@ function formatSum(body: object): string {
 
 /** True if the body has the shape of this format, or belongs to another format, of which only the number is known. */
 function isFormat(body: object): body is ClientFormat {
-  const { format, clientId, keys } = body as Readonly<Record<string, unknown>>;
+  const { format, clientId, keys, generation } = body as Readonly<Record<string, unknown>>;
   if (format !== STORE_FORMAT) return typeof format === 'number';
-  return typeof clientId === 'string' && KINDS_OF_KEYS.has(keys);
+  const isPlaced =
+    generation === undefined || (typeof generation === 'string' && isGeneration(generation));
+  return typeof clientId === 'string' && KINDS_OF_KEYS.has(keys) && isPlaced;
 }
 
 /** Reads the format file; undefined if there is none. Throws STORE_NOT_READABLE, FORMAT_DAMAGED. */
@@ -69,11 +75,16 @@ export function readFormat(files: Files, directory: string): ClientFormat | unde
     if (error instanceof TardisError) throw error;
     throw new TardisError('STORE_NOT_READABLE', `cannot read ${formatPath}`, {}, error);
   }
+  return parseFormat(text, formatPath);
+}
+
+/** Reads the text of a format file. `shown` names it in errors. Throws FORMAT_DAMAGED. */
+export function parseFormat(text: string, shown: string): ClientFormat {
   try {
     const { sum, ...body } = JSON.parse(text) as { sum?: unknown };
     if (sum === formatSum(body) && isFormat(body)) return body;
   } catch (error) {
-    throw new TardisError('FORMAT_DAMAGED', `${formatPath} is damaged`, {}, error);
+    throw new TardisError('FORMAT_DAMAGED', `${shown} is damaged`, {}, error);
   }
-  throw new TardisError('FORMAT_DAMAGED', `${formatPath} is damaged`);
+  throw new TardisError('FORMAT_DAMAGED', `${shown} is damaged`);
 }

@@ -22,6 +22,14 @@ export interface WriterStart {
   readonly packBytes: number;
 }
 
+/** The state in which a rewrite leaves the generation that it has copied. */
+export interface SwitchState {
+  /** Number of the last commit that was copied. */
+  readonly commit: number;
+  /** True if the second generation has the present keys. */
+  readonly keepsKeys: boolean;
+}
+
 export interface ClientMedium {
   /** Opens the packs and large contents. The caller closes them. */
   records(): Backend;
@@ -44,10 +52,33 @@ export interface ClientMedium {
   clearStaged(): void;
   /** Yields the files and directories among the store's own files that do not belong to the store. */
   strays(): Iterable<Stray>;
-  /** Throws STORE_NOT_WRITABLE if `exchangeWith` cannot work here. The client may not be in use yet. */
-  requireExchange(): void;
-  /** Exchanges the client with another generation of it in one step, durable when it resolves. */
-  exchangeWith(other: ClientDirectory): Promise<void>;
+  /** Returns the place of a second generation, which a rewrite builds beside this one. */
+  second(): ClientDirectory;
+  /** Throws STORE_NOT_WRITABLE if a second generation, whose directory is empty, could not replace this one. */
+  requireExchange(second: ClientDirectory): void;
+  /**
+   * Notes a second generation, so that nobody deletes what is copied. True if other machines use the client: then a commit
+   * must follow, behind which they see the note.
+   */
+  noteSecond(second: ClientDirectory): Promise<boolean>;
+  /** Brings the keys here that another machine may have changed. Call with the claim held. */
+  refreshKeys(): Promise<void>;
+  /**
+   * Puts a second generation in the place of this one in one step, durable when it resolves. Throws STORE_TAKEN if
+   * another machine has written to the client: then the rewrite must copy that, and may try again.
+   */
+  switchTo(second: ClientDirectory, state: SwitchState): Promise<void>;
+  /**
+   * Makes sure that a second generation can never be switched to. Its objects may be removed (`removeBuilt`) behind a
+   * commit that follows. True if such a commit is needed.
+   */
+  giveUp(second: ClientDirectory): Promise<boolean>;
+  /** Removes the objects of a second generation that was given up, outside of its directory. */
+  removeBuilt(second: ClientDirectory, onRemoved: () => void): Promise<void>;
+  /** Removes the objects of former generations outside of their directories, after a switch. */
+  removeFormer(onRemoved: () => void): Promise<void>;
+  /** True if former generations have such objects. */
+  hasFormer(): Promise<boolean>;
 }
 
 export function mediumOf(system: System, directory: ClientDirectory): ClientMedium {

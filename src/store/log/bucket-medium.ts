@@ -3,23 +3,32 @@
  * which is a cache here, and what is not sent yet. Its lock excludes other processes of this machine; processes of other
  * machines are excluded by the log itself.
  */
+import path from 'node:path';
 import { configInvalid } from '../../config/index.js';
 import type { System } from '../../system/index.js';
 import type { Backend } from '../backends/backend.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
-import type { ClientDirectory } from '../client/client-directory.js';
+import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client-directory.js';
 import { DirectoryMedium } from '../client/directory-medium.js';
-import type { WriterStart } from '../client/medium.js';
+import { readFormat } from '../client/format-file.js';
+import { newestKeys } from '../client/key-files.js';
+import type { SwitchState, WriterStart } from '../client/medium.js';
 import { WRITER_ID_BYTES } from '../packs/heads.js';
 import type { RecordWriter } from '../packs/record-writer.js';
 import type { BucketAccess } from './bucket-access.js';
+import { clientBytes, fetchClient } from './client-object.js';
+import { GenerationObjects, unfinishedRewrites } from './generation-objects.js';
 import { LogBackend } from './log-backend.js';
 import { LogWriter } from './log-writer.js';
-import { logPlace } from './names.js';
+import { clientObject, generationAfter, logPlace } from './names.js';
 import { sharedStore } from './shared-stores.js';
+
+const GENERATION_BYTES = 8;
 
 export class BucketMedium extends DirectoryMedium {
   private readonly access: BucketAccess;
+  /** Generations whose rewrites were given up here. */
+  private givenUp: readonly string[] = [];
 
   constructor(system: System, directory: ClientDirectory, access: BucketAccess) {
     super(system, directory);
@@ -30,7 +39,7 @@ export class BucketMedium extends DirectoryMedium {
     const { system, access, directory } = this;
     const staging = new DirectoryBackend(directory.path, system.files);
     const open = async () => (await sharedStore(system, access)).store;
-    return new LogBackend(open, logPlace(directory.client), staging);
+    return new LogBackend(open, logPlace(directory.client, directory.generation), staging);
   }
 
   override mendable(): never {
@@ -43,5 +52,87 @@ export class BucketMedium extends DirectoryMedium {
     const admit = async (): Promise<void> => (await sharedStore(system, access)).admit();
     const id = system.random.bytes(WRITER_ID_BYTES);
     return new LogWriter(records, { lastCommit, packBytes, id, admit });
+  }
+
+  override second(): ClientDirectory {
+    const { system, access, directory } = this;
+    const { client, path: beside } = super.second();
+    const made = this.generationIn(beside);
+    const digits = system.random.bytes(GENERATION_BYTES).toString('hex');
+    const generation = made ?? generationAfter(directory.generation, digits);
+    const catalogPath = path.join(beside, catalogOf(catalogFileOf(directory), generation));
+    return { client, path: beside, catalogPath, bucket: access, generation };
+  }
+
+  override async noteSecond(second: ClientDirectory): Promise<boolean> {
+    const { system, access } = this;
+    await (await sharedStore(system, access)).admit();
+    await (await this.generations()).note(second.generation!);
+    return true;
+  }
+
+  override async refreshKeys(): Promise<void> {
+    await fetchClient(this.system, this.access, this.directory.client);
+  }
+
+  override async switchTo(
+    second: ClientDirectory,
+    { commit, keepsKeys }: SwitchState,
+  ): Promise<void> {
+    const { system, directory } = this;
+    const next = second.generation!;
+    const generations = await this.generations();
+    const object = clientBytes(system, second.path);
+    await generations.switchTo(next, {
+      name: clientObject(directory.client, next),
+      object,
+      commit,
+    });
+    if (keepsKeys) {
+      const number = newestKeys(system, second.path)?.number;
+      if (number !== undefined) await generations.bringLateKeys(next, number);
+    }
+    await super.switchTo(second, { commit, keepsKeys });
+  }
+
+  override async giveUp({ generation }: ClientDirectory): Promise<boolean> {
+    const { system, directory } = this;
+    const all = await unfinishedRewrites(system, directory);
+    const generations = await this.generations();
+    for (const built of new Set([...all, generation!])) await generations.removeNote(built);
+    this.givenUp = all;
+    return true;
+  }
+
+  override async removeBuilt(
+    { generation }: ClientDirectory,
+    onRemoved: () => void,
+  ): Promise<void> {
+    const generations = await this.generations();
+    for (const built of new Set([...this.givenUp, generation!])) {
+      await generations.removeBuilt(built, onRemoved);
+    }
+  }
+
+  override async removeFormer(onRemoved: () => void): Promise<void> {
+    await (await this.generations()).removeFormer(onRemoved);
+  }
+
+  override async hasFormer(): Promise<boolean> {
+    return (await this.generations()).hasFormer();
+  }
+
+  private async generations(): Promise<GenerationObjects> {
+    const { store } = await sharedStore(this.system, this.access);
+    return new GenerationObjects(store, this.directory);
+  }
+
+  /** Returns the generation whose files a directory has; undefined if it has none. */
+  private generationIn(directory: string): string | undefined {
+    try {
+      return readFormat(this.system.files, directory)?.generation;
+    } catch {
+      return undefined; // a rewrite that left a damaged file begins anew
+    }
   }
 }

@@ -5,12 +5,14 @@
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
-import { readFormat } from '../client/format-file.js';
+import { type ClientFormat, parseFormat, readFormat } from '../client/format-file.js';
+import type { ClientDirectory } from '../client/client-directory.js';
 import { newestKeys, removeOlderKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
 import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../client/layout.js';
 import type { BucketAccess } from './bucket-access.js';
-import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf } from './names.js';
+import { nextNoted, noteNext } from './generation-objects.js';
+import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf, isNextGeneration } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
 const VERSION = 1;
@@ -18,6 +20,8 @@ const MAX_BYTES: number = 256 << 10;
 const MAX_FILE_BYTES: number = 64 << 10;
 /** Key records that a client can get after its first one. */
 const MAX_LATER_KEYS = 10_000;
+/** Rewrites of a client that are followed at once. */
+const MAX_GENERATIONS = 10_000;
 /** Most levels of folders in a client's directory. */
 const MAX_DEPTH = 4;
 
@@ -31,11 +35,15 @@ export async function publishClient(
 ): Promise<boolean> {
   const shared = await sharedStore(system, access);
   await shared.admit();
-  const directory = path.join(access.cache, client);
+  const bytes = clientBytes(system, path.join(access.cache, client));
+  return (await shared.store.putNew(clientObject(client), bytes)) === 'created';
+}
+
+/** Returns the bytes of the object of a client, or of a generation of one, that was made in a directory. */
+export function clientBytes(system: System, directory: string): Buffer {
   const files: Record<string, string> = {};
   for (const [name, bytes] of filesIn(system, directory)) files[name] = bytes.toString('base64');
-  const text = JSON.stringify({ version: VERSION, files });
-  return (await shared.store.putNew(clientObject(client), Buffer.from(`${text}\n`))) === 'created';
+  return Buffer.from(`${JSON.stringify({ version: VERSION, files })}\n`);
 }
 
 /**
@@ -44,12 +52,20 @@ export async function publishClient(
  */
 export async function publishKeys(
   system: System,
-  { bucket: access, client }: { readonly bucket: BucketAccess; readonly client: string },
+  {
+    bucket: access,
+    client,
+    generation,
+  }: {
+    readonly bucket: BucketAccess;
+    readonly client: string;
+    readonly generation: string | undefined;
+  },
   { number, bytes }: { readonly number: number; readonly bytes: Uint8Array },
 ): Promise<void> {
   const shared = await sharedStore(system, access);
   await shared.admit();
-  const name = clientKeys(client, number);
+  const name = clientKeys(client, number, generation);
   if ((await shared.store.putNew(name, bytes)) === 'created') return;
   const what = `another machine has changed the keys of "${client}" since (${name})`;
   throw new TardisError('STORE_TAKEN', what, { object: name });
@@ -57,7 +73,7 @@ export async function publishKeys(
 
 /**
  * Brings the small files of a client to this machine. Files here of a client that the bucket no longer has, or
- * of another client with its name, are deleted. With `isEven`, a name without a client takes as many requests as a
+ * of another client with its name, are deleted. With `isEven`, a name without a client takes as much time as a
  * client whose password was never changed. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
  */
 export async function fetchClient(
@@ -67,9 +83,44 @@ export async function fetchClient(
   { isEven = false }: { readonly isEven?: boolean } = {},
 ): Promise<void> {
   const { store } = await sharedStore(system, access);
-  const bytes = await store.readWhole(clientObject(client), MAX_BYTES);
-  if (isEven && bytes === undefined) await store.readWhole(clientKeys(client, 2), MAX_FILE_BYTES);
-  const files = bytes && (await withNewestKeys(store, client, parse(bytes, client)));
+  const here = formatHere(system, path.join(access.cache, client));
+  const generation = here?.generation;
+  const known =
+    generation === undefined ? undefined : await generationFiles(store, client, generation);
+  // The log tells a machine with a catalog that the client was rewritten; another one asks for the newest generation.
+  const follows = here === undefined || generation !== undefined;
+  const files = known ?? (await newestFiles(store, client, { follows, isEven }));
+  await install(system, access, client, files);
+}
+
+/**
+ * Brings the small files of the generation that follows a client's generation to this machine. Deletes what it has of the
+ * earlier one. Throws RECORD_DAMAGED if `next` cannot be its name, FORMAT_DAMAGED, and errors of a bucket.
+ */
+export async function followMove(
+  system: System,
+  { client, generation, bucket: access }: Omit<ClientDirectory, 'path' | 'catalogPath'>,
+  next: string,
+): Promise<void> {
+  if (access === undefined || !isNextGeneration(next, generation)) {
+    throw new TardisError('RECORD_DAMAGED', `the log of "${client}" ends with a wrong generation`);
+  }
+  const { store } = await sharedStore(system, access);
+  await noteNext(store, client, { generation, next });
+  // The next generation may itself be a former one, of which little is left.
+  const files =
+    (await generationFiles(store, client, next)) ??
+    (await newestFiles(store, client, { follows: true, isEven: false }));
+  await install(system, access, client, files);
+}
+
+/** Makes the directory on this machine have exactly these files of a client, and what belongs to them. */
+async function install(
+  system: System,
+  access: BucketAccess,
+  client: string,
+  files: ClientFiles | undefined,
+): Promise<void> {
   const directory = path.join(access.cache, client);
   if (isAsHere(system, directory, files)) return;
   if (!isSameClient(system, directory, files)) discard(system, access, client);
@@ -82,10 +133,69 @@ export async function fetchClient(
   for (const [name, content] of files) {
     await replaceFile(system.files, path.join(directory, name), content, { isSecret: true });
   }
-  readFormat(system.files, directory); // throws if the object has a damaged one
   const newest = [...files.keys()].find(isKeyFile);
   if (newest !== undefined)
     await removeOlderKeys(system, directory, keyFileNumber(path.basename(newest))!);
+}
+
+/** Returns the format file on this machine; undefined if there is none, or a damaged one. */
+function formatHere({ files }: System, directory: string): ClientFormat | undefined {
+  try {
+    return readFormat(files, directory);
+  } catch {
+    return undefined; // it is fetched again
+  }
+}
+
+/** Returns the files of the newest generation that is noted, or (without `follows`) of the first one. */
+async function newestFiles(
+  store: ObjectStore,
+  client: string,
+  { follows, isEven }: { readonly follows: boolean; readonly isEven: boolean },
+): Promise<ClientFiles | undefined> {
+  const bytes = await store.readWhole(clientObject(client), MAX_BYTES);
+  const next = follows || (isEven && bytes === undefined) ? nextNoted(store, client) : undefined;
+  if (bytes === undefined) {
+    if (isEven) await Promise.all([next, store.readWhole(clientKeys(client, 2), MAX_FILE_BYTES)]);
+    return undefined;
+  }
+  const [first, noted] = await Promise.all([filesOf(store, client, bytes), next]);
+  if (noted === undefined) return first;
+  let newest = noted;
+  for (let made = 0; made < MAX_GENERATIONS; made += 1) {
+    const later = await nextNoted(store, client, newest);
+    if (later === undefined) break;
+    newest = later;
+  }
+  const files = await generationFiles(store, client, newest);
+  if (files !== undefined) return files;
+  const what = `the object of the client "${client}" is missing (generation ${newest})`;
+  throw new TardisError('FORMAT_DAMAGED', what);
+}
+
+async function generationFiles(
+  store: ObjectStore,
+  client: string,
+  generation: string,
+): Promise<ClientFiles | undefined> {
+  const bytes = await store.readWhole(clientObject(client, generation), MAX_BYTES);
+  return bytes && filesOf(store, client, bytes, generation);
+}
+
+/** Returns the files in the object of a client or generation, with its newest key record. Throws FORMAT_DAMAGED. */
+async function filesOf(
+  store: ObjectStore,
+  client: string,
+  bytes: Buffer,
+  generation?: string,
+): Promise<ClientFiles> {
+  const files = parse(bytes, client);
+  const shown = `the format file of the client "${client}"`;
+  const format = parseFormat(files.get(FORMAT_FILE)!.toString('utf8'), shown);
+  if (format.generation !== generation) {
+    throw new TardisError('FORMAT_DAMAGED', `${shown} is that of another generation`);
+  }
+  return withNewestKeys(store, client, files, generation);
 }
 
 /** Returns the files with the newest key record in place of the first one. A client made without keys has none. */
@@ -93,13 +203,14 @@ async function withNewestKeys(
   store: ObjectStore,
   client: string,
   files: ClientFiles,
+  generation: string | undefined,
 ): Promise<ClientFiles> {
   const first = [...files.keys()].find(isKeyFile);
   if (first === undefined) return files;
   const number = keyFileNumber(path.basename(first))!;
   let newest: readonly [string, Buffer] = [first, files.get(first)!];
   for (let next = number + 1; next <= number + MAX_LATER_KEYS; next += 1) {
-    const bytes = await store.readWhole(clientKeys(client, next), MAX_FILE_BYTES);
+    const bytes = await store.readWhole(clientKeys(client, next, generation), MAX_FILE_BYTES);
     if (bytes === undefined) break;
     newest = [path.join(KEYS_DIRECTORY, keyFileName(next)), bytes];
   }

@@ -22,8 +22,12 @@ const MAX_COMMIT: number = Math.floor(Number.MAX_SAFE_INTEGER / PACKS_OF_SESSION
 /** Below it, each client has a place of its own. */
 export const CLIENTS_PREFIX = 'c/';
 const CLIENT_OBJECT = 'client.json';
-/** The generation of a client's log. */
-const GENERATION = 'g1';
+/** The first generation of a client's log. A rewrite makes later ones (`sonic rekey`). */
+const FIRST_GENERATION = 'g1';
+const LATER_GENERATION = /^g([1-9]\d{0,3})-[0-9a-f]{16}$/;
+const MAX_GENERATION = 9999;
+/** Random digits in the name of a generation, so that no two rewrites share a name. */
+const GENERATION_DIGITS = 16;
 /** The key record that stands for unknown clients at each server of the store. */
 export const DECOY_OBJECT = 'login/decoy.key';
 export const LOG_PREFIX = 'log/';
@@ -42,9 +46,71 @@ export function nodeOf(object: string): string | undefined {
   return /^nodes\/([0-9a-f]{32})\.json$/.exec(object)?.[1];
 }
 
-/** Returns the name of the object that makes a client. */
-export function clientObject(client: string): string {
-  return `${CLIENTS_PREFIX}${client}/${CLIENT_OBJECT}`;
+/** True for the name of a generation that a rewrite has made. */
+export function isGeneration(name: string): boolean {
+  return generationNumber(name) > 1;
+}
+
+/** Returns the number of a generation (`undefined`: the first one); 0 for a name that is none. */
+export function generationNumber(name: string = FIRST_GENERATION): number {
+  if (name === FIRST_GENERATION) return 1;
+  const number = Number(LATER_GENERATION.exec(name)?.[1] ?? 0);
+  return number > 1 ? number : 0;
+}
+
+/** Returns a name for the generation after one (`undefined`: the first one). `digits`: random ones, in hexadecimal. */
+export function generationAfter(before: string | undefined, digits: string): string {
+  const number = generationNumber(before) + 1;
+  if (number > MAX_GENERATION)
+    throw new TardisError('INTERNAL', 'the client has no generations left');
+  return `g${number}-${digits.slice(0, GENERATION_DIGITS)}`;
+}
+
+/** True if one generation is the next one after another (`undefined`: the first one). */
+export function isNextGeneration(name: string, before: string | undefined): boolean {
+  return generationNumber(name) === generationNumber(before) + 1;
+}
+
+/** True for two names of one generation (`undefined`: the first one). */
+export function isSameGeneration(
+  one: string = FIRST_GENERATION,
+  other: string = FIRST_GENERATION,
+): boolean {
+  return one === other;
+}
+
+/** Returns the name of the object that names the generation after one. Its bytes are that name. */
+export function generationObject(client: string, before: string | undefined): string {
+  const number = generationNumber(before) + 1;
+  return `${CLIENTS_PREFIX}${client}/gen/${number.toString().padStart(4, '0')}.json`;
+}
+
+/** Returns the prefix of all objects of a client. */
+export function clientPrefix(client: string): string {
+  return `${CLIENTS_PREFIX}${client}/`;
+}
+
+/** Returns the generation that an object of a client belongs to; undefined for another object. */
+export function generationOf(client: string, object: string): string | undefined {
+  const [folder] = object.slice(clientPrefix(client).length).split('/', 1);
+  return object.startsWith(clientPrefix(client)) && generationNumber(folder ?? '') > 0
+    ? folder
+    : undefined;
+}
+
+/** Below it, each rewrite of a generation has a note while it is not complete. */
+export function rewritesPrefix(client: string, generation: string | undefined): string {
+  return `${logPlace(client, generation)}rewrites/`;
+}
+
+/** Returns the folder of a generation's client object and keys, with a slash at its end. */
+function homeOf(client: string, generation: string | undefined): string {
+  return generation === undefined ? clientPrefix(client) : logPlace(client, generation);
+}
+
+/** Returns the name of the object that makes a client, or a later generation of it. */
+export function clientObject(client: string, generation?: string): string {
+  return `${homeOf(client, generation)}${CLIENT_OBJECT}`;
 }
 
 /** Returns the name of a note of a client. */
@@ -53,8 +119,8 @@ export function clientNote(client: string, name: string): string {
 }
 
 /** Returns the name of the object of a key record that a client got after it was made. */
-export function clientKeys(client: string, number: number): string {
-  return `${CLIENTS_PREFIX}${client}/${KEYS_DIRECTORY}/${keyFileName(number)}`;
+export function clientKeys(client: string, number: number, generation?: string): string {
+  return `${homeOf(client, generation)}${KEYS_DIRECTORY}/${keyFileName(number)}`;
 }
 
 /** Returns the client that an object makes; undefined for another object. */
@@ -64,9 +130,9 @@ export function clientOf(object: string): string | undefined {
   return isOfClient && client !== undefined && isClientName(client) ? client : undefined;
 }
 
-/** Returns the prefix of a client's log and packs. */
-export function logPlace(client: string): string {
-  return `${CLIENTS_PREFIX}${client}/${GENERATION}/`;
+/** Returns the prefix of the log and packs of a client's generation (`undefined`: the first one). */
+export function logPlace(client: string, generation: string = FIRST_GENERATION): string {
+  return `${CLIENTS_PREFIX}${client}/${generation}/`;
 }
 
 /** Returns the pack number of a commit object. */
@@ -132,6 +198,8 @@ export function packOf(object: string): PackNumber | undefined {
 /** An object that is created once and never replaced. */
 export interface WrittenOnce {
   readonly client: string;
+  /** The generation, unless it is the first one, or the object is none of a generation. */
+  readonly generation: string | undefined;
   /** Number of a commit object or of a pack; undefined for an object of the client itself, or for one with its keys. */
   readonly pack: PackNumber | undefined;
   /** Number of the commit; undefined for every other object. */
@@ -145,16 +213,31 @@ export function writtenOnce(name: string): WrittenOnce | undefined {
     `${prefix}/` === CLIENTS_PREFIX && client !== undefined && isClientName(client);
   if (!isOfClient) return undefined;
   const [folder, ...rest] = parts;
-  const object = rest.join('/');
-  if (folder === GENERATION) return ofLog(client, object);
-  const isKeys = folder === KEYS_DIRECTORY && keyFileNumber(object) !== undefined;
-  const isClient = folder === CLIENT_OBJECT && rest.length === 0;
-  return isKeys || isClient ? { client, pack: undefined, commit: undefined } : undefined;
+  const generation = generationNumber(folder ?? '') > 1 ? folder : undefined;
+  if (generation !== undefined && isOfMaking(rest)) {
+    return { client, generation, pack: undefined, commit: undefined };
+  }
+  if (generationNumber(folder ?? '') > 0) return ofLog(client, generation, rest.join('/'));
+  const isPointer = folder === 'gen' && /^\d{4}\.json$/.test(rest.join('/'));
+  return isPointer || isOfMaking(parts)
+    ? { client, generation: undefined, pack: undefined, commit: undefined }
+    : undefined;
 }
 
-function ofLog(client: string, object: string): WrittenOnce | undefined {
+/** True for the object that makes a client or a generation, and for one with its keys. */
+function isOfMaking([folder, ...rest]: readonly string[]): boolean {
+  const isKeys = folder === KEYS_DIRECTORY && keyFileNumber(rest.join('/')) !== undefined;
+  return isKeys || (folder === CLIENT_OBJECT && rest.length === 0);
+}
+
+function ofLog(
+  client: string,
+  generation: string | undefined,
+  object: string,
+): WrittenOnce | undefined {
   const pack = packOf(object);
   if (pack === undefined || objectOf(packName(pack)) !== object) return undefined;
   const isCommit = pack % PACKS_OF_SESSION === 0;
-  return { client, pack, commit: isCommit ? pack / PACKS_OF_SESSION : undefined };
+  const commit = isCommit ? pack / PACKS_OF_SESSION : undefined;
+  return { client, generation, pack, commit };
 }

@@ -1,16 +1,59 @@
 /** Brings this machine's catalog of a client in a bucket up to date, for readers. */
+import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
-import { type ClientDirectory, logPack, mediumOf, packName } from '../index.js';
+import {
+  catalogFileOf,
+  type ClientDirectory,
+  followMove,
+  logPack,
+  mediumOf,
+  openClientDirectory,
+  packName,
+} from '../index.js';
 import type { System } from '../../system/index.js';
 import { Catalog } from '../catalog/index.js';
 import { openParts } from './open-parts.js';
 
+/** Rewrites that are followed at once: somebody may have written names of generations without end. */
+const MAX_FOLLOWED = 1000;
+
 /**
  * Applies the commits that the catalog lacks, and makes the catalog if there is none. Writes nothing to the bucket. If
  * another process of this machine writes to the client, that process keeps the catalog up to date. Throws CLIENT_BUSY
- * if it has made no catalog yet, and errors of a bucket.
+ * if it has made no catalog yet, and errors of a bucket. If a rewrite has put another generation in place of this one, that
+ * one is brought here.
  */
 export async function catchUp(system: System, directory: ClientDirectory): Promise<void> {
+  let present = directory;
+  for (let followed = 0; ; followed += 1) {
+    try {
+      await catchUpOnce(system, present);
+      return;
+    } catch (error) {
+      if (!(await isFollowed(system, present, error)) || followed >= MAX_FOLLOWED) throw error;
+      const { client, path: home } = directory;
+      const catalogFile = catalogFileOf(directory);
+      present = openClientDirectory(system, { store: path.dirname(home), client, catalogFile });
+    }
+  }
+}
+
+/**
+ * Brings the small files of the next generation here if a rewrite has put it in place of this one; opening the client
+ * again then opens it. False for every other error.
+ */
+export async function isFollowed(
+  system: System,
+  directory: ClientDirectory,
+  error: unknown,
+): Promise<boolean> {
+  const { code, context } = asTardisError(error);
+  if (code !== 'CLIENT_MOVED' || typeof context.generation !== 'string') return false;
+  await followMove(system, directory, context.generation);
+  return true;
+}
+
+async function catchUpOnce(system: System, directory: ClientDirectory): Promise<void> {
   const isThere = (): boolean => system.files.status(directory.catalogPath) !== undefined;
   const lock = await mediumOf(system, directory)
     .claim({ asks: false })

@@ -8,6 +8,7 @@ import {
   MAX_GENERATION_BYTES,
   secondGenerationPath,
   tryLock,
+  unfinishedRewrites,
 } from '../index.js';
 import { type Files, readStart, type System } from '../../system/index.js';
 
@@ -15,15 +16,24 @@ import { type Files, readStart, type System } from '../../system/index.js';
  * Throws CLIENT_BUSY while a run writes a second generation of the client, REKEY_UNFINISHED if an unfinished
  * one is left. A second generation is made from the first, set by set.
  */
-export function requireNoSecond(system: System, directory: ClientDirectory): void {
+export async function requireNoSecond(system: System, directory: ClientDirectory): Promise<void> {
   const { files } = system;
   const second = secondGenerationPath(directory);
-  if (files.status(second) === undefined) return;
+  if (files.status(second) === undefined) return requireNoRewrites(system, directory);
   const { client } = directory;
   if (isBeingMade(system, second)) {
     throw new TardisError('CLIENT_BUSY', `"${client}" is being written anew (sonic rekey)`);
   }
   throw unfinishedRekey(system, directory);
+}
+
+/** Throws REKEY_UNFINISHED if another machine writes a second generation in the bucket, or has left one. */
+async function requireNoRewrites(system: System, directory: ClientDirectory): Promise<void> {
+  if ((await unfinishedRewrites(system, directory)).length === 0) return;
+  const what = `another machine writes "${directory.client}" anew, or has begun to`;
+  const ways =
+    'the command there goes on with it, `sonic rekey --abort` gives it up on any machine';
+  throw new TardisError('REKEY_UNFINISHED', `${what}: ${ways}`);
 }
 
 /** Returns the error for a second generation that no run is writing. */

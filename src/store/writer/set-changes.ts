@@ -94,7 +94,7 @@ export async function changeSets(
 ): Promise<void> {
   const store = await StoreWriter.open(system, directory, limits);
   try {
-    requireNoSecond(system, directory);
+    await requireNoSecond(system, directory);
     const events = eventsOf(store.catalog.sets.listed(), store.catalog);
     for (const event of events) {
       store.appendOwn(buildEvent(store.nextSequence(), event));

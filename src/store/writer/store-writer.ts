@@ -21,6 +21,7 @@ import {
   type RecordWriter,
 } from '../index.js';
 import type { System } from '../../system/index.js';
+import { isFollowed } from './catch-up.js';
 import { ParityKeeper, type ParityLimits } from './parity-keeper.js';
 import { openParts } from './open-parts.js';
 import { Reserve, type ReserveLimits } from './reserve.js';
@@ -178,6 +179,7 @@ export class StoreWriter {
       } finally {
         lock.release();
       }
+      await isFollowed(system, directory, told); // the next command finds the new generation
       throw told;
     }
   }

@@ -169,7 +169,7 @@ async function run(
   { tool, options, requests, keysFor }: Rewrite,
 ): Promise<number> {
   const { client } = options;
-  const stage = generations.stage();
+  const stage = await generations.state();
   if (stage === 'switched') {
     await withRekeyProgress(system, options.progress, (onProgress) =>
       removeOld(generations, onProgress),
@@ -228,7 +228,7 @@ async function giveUp(options: Options, generations: Generations): Promise<numbe
       `the new generation of "${client}" is already in use: run this without --abort to finish`,
     );
   }
-  if (stage === 'none') {
+  if (stage === 'none' && !(await generations.isBuiltElsewhere())) {
     throw new TardisError('USAGE', `the client "${client}" has no unfinished generation`);
   }
   await generations.removeSecond();

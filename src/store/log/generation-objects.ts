@@ -1,0 +1,237 @@
+/**
+ * Objects of a client's generations in a bucket. A rewrite builds a generation beside the one that is in use, with a
+ * note that keeps other machines from deleting what it reads. The object that ends the log of the former generation puts
+ * the new one in its place (moved-object.ts).
+ */
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import type { ClientDirectory } from '../client/client-directory.js';
+import type { ObjectStore } from '../objects/index.js';
+import { buildMoved, movedTo } from './moved-object.js';
+import {
+  clientKeys,
+  clientPrefix,
+  commitName,
+  generationNumber,
+  generationObject,
+  generationOf,
+  isGeneration,
+  isNextGeneration,
+  isSameGeneration,
+  logPlace,
+  rewritesPrefix,
+} from './names.js';
+import { sharedStore } from './shared-stores.js';
+
+const MAX_NAME_BYTES = 64;
+const MAX_KEYS_BYTES = 64 << 10;
+/** Notes of rewrites that are looked at. */
+const MAX_NOTES = 1000;
+/** Names that are removed with one call. */
+const AT_ONCE = 100;
+/** Rewrites of a client that are followed at once. */
+const MAX_GENERATIONS = 10_000;
+/** Changes of a password that can come while a rewrite ends. */
+const MAX_LATE_KEYS = 100;
+
+/** Returns the generation that is noted to follow one (`undefined`: the first one). Throws FORMAT_DAMAGED. */
+export async function nextNoted(
+  store: ObjectStore,
+  client: string,
+  before?: string,
+): Promise<string | undefined> {
+  const name = generationObject(client, before);
+  const next = (await store.readWhole(name, MAX_NAME_BYTES))?.toString('utf8');
+  if (next === undefined || isNextGeneration(next, before)) return next;
+  throw new TardisError('FORMAT_DAMAGED', `the object ${name} is damaged`);
+}
+
+/**
+ * Notes which generation follows one, for machines that have no catalog. A key that may only read notes nothing. Throws
+ * FORMAT_DAMAGED if another one is noted.
+ */
+export async function noteNext(
+  store: ObjectStore,
+  client: string,
+  { generation, next }: { readonly generation: string | undefined; readonly next: string },
+): Promise<void> {
+  const name = generationObject(client, generation);
+  let noted = await nextNoted(store, client, generation);
+  try {
+    noted ??= (await store.putNew(name, Buffer.from(next))) === 'created' ? next : '';
+  } catch (error) {
+    if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
+    return;
+  }
+  if (noted === next) return;
+  const what = `the object ${name} names another generation than the log`;
+  throw new TardisError('FORMAT_DAMAGED', what);
+}
+
+/** Returns the generations that rewrites of a client build, or have left unfinished. */
+export async function unfinishedRewrites(
+  system: System,
+  { client, generation, bucket }: ClientDirectory,
+): Promise<string[]> {
+  if (bucket === undefined) return [];
+  const { store } = await sharedStore(system, bucket);
+  const prefix = rewritesPrefix(client, generation);
+  const found: string[] = [];
+  for await (const name of store.list(prefix)) {
+    const built = name.slice(prefix.length);
+    if (isGeneration(built)) found.push(built);
+    if (found.length >= MAX_NOTES) break;
+  }
+  return found;
+}
+
+/** One client, and the generation that is in use. */
+export class GenerationObjects {
+  private readonly store: ObjectStore;
+  private readonly client: string;
+  private readonly present: string | undefined;
+
+  constructor(store: ObjectStore, { client, generation }: ClientDirectory) {
+    this.store = store;
+    this.client = client;
+    this.present = generation;
+  }
+
+  /** Notes that a rewrite builds a generation from the present one. */
+  async note(next: string): Promise<void> {
+    await this.store.putOwn(this.noteOf(next), Buffer.from('{}\n'));
+  }
+
+  /** Removes the note of a rewrite, which then cannot switch to what it builds. */
+  async removeNote(next: string): Promise<void> {
+    await this.store.remove([this.noteOf(next)]);
+  }
+
+  /**
+   * Ends the log behind a commit, and puts the next generation in place of the present one. `object`: the bytes of the
+   * object that makes it. Throws STORE_TAKEN if another machine has written to the client since, REKEY_UNFINISHED if the
+   * rewrite was given up on another machine.
+   */
+  async switchTo(
+    next: string,
+    { name, object, commit }: { name: string; object: Buffer; commit: number },
+  ): Promise<void> {
+    const { store, client, present } = this;
+    if ((await store.head(this.noteOf(next))) === undefined) {
+      const what = `this rewrite of "${client}" was given up on another machine`;
+      throw new TardisError('REKEY_UNFINISHED', `${what}: remove the rest of it with --abort`);
+    }
+    if ((await store.putNew(name, object)) === 'exists') {
+      const there = await store.readWhole(name, MAX_KEYS_BYTES * 4);
+      if (there?.equals(object) !== true) throw taken(client, name);
+    }
+    const last = logPlace(client, present) + commitName(commit + 1);
+    if ((await store.putNew(last, buildMoved(next))) === 'exists') {
+      const there = await store.readWhole(last, MAX_KEYS_BYTES).catch(() => undefined); // a commit, which is larger
+      if (there === undefined || movedTo(there) !== next) throw taken(client, last);
+    }
+    await noteNext(store, client, { generation: present, next });
+  }
+
+  /** Copies the key records that were added behind a number while a rewrite with the present keys ended. */
+  async bringLateKeys(next: string, number: number): Promise<void> {
+    const { store, client, present } = this;
+    for (let late = number + 1; late <= number + MAX_LATE_KEYS; late += 1) {
+      const bytes = await store.readWhole(clientKeys(client, late, present), MAX_KEYS_BYTES);
+      if (bytes === undefined) return;
+      await store.putNew(clientKeys(client, late, next), bytes);
+    }
+  }
+
+  /** Removes all objects of a generation that was never in use. */
+  async removeBuilt(built: string, onRemoved: () => void): Promise<void> {
+    const names: string[] = [];
+    for await (const name of this.store.list(logPlace(this.client, built))) {
+      names.push(name);
+      if (names.length >= AT_ONCE) await this.remove(names.splice(0), onRemoved);
+    }
+    await this.remove(names, onRemoved);
+  }
+
+  /**
+   * Removes what is left of former generations, and of others that were built from them: after the switch, no machine can
+   * use them. Commits are replaced by the name of the next generation: a number of a log is never free again. It may be called again
+   * after a kill.
+   */
+  async removeFormer(onRemoved: () => void): Promise<void> {
+    const { store, client, present } = this;
+    const following = await this.following();
+    const removed: string[] = [];
+    for await (const { name, sizeBytes } of store.listSized(clientPrefix(client))) {
+      const generation = generationOf(client, name) ?? keysOfFirst(client, name);
+      if (generation === undefined || isSameGeneration(generation, present)) continue;
+      if (generationNumber(generation) > generationNumber(present)) continue; // it is being built
+      const next = following.get(generation);
+      if (next === undefined || !name.startsWith(`${logPlace(client, generation)}log/`)) {
+        removed.push(name);
+      } else if (sizeBytes !== buildMoved(next).length) {
+        await store.putOwn(name, buildMoved(next));
+        onRemoved();
+      }
+      if (removed.length >= AT_ONCE) await this.remove(removed.splice(0), onRemoved);
+    }
+    await this.remove(removed, onRemoved);
+  }
+
+  /** True if the generation before the present one has still commits or packs. */
+  async hasFormer(): Promise<boolean> {
+    const { store, client, present } = this;
+    if (present === undefined) return false;
+    const following = await this.following();
+    for (const [former, next] of following) {
+      if (next !== present) continue;
+      for await (const { name, sizeBytes } of store.listSized(logPlace(client, former))) {
+        if (!name.includes('/log/') || sizeBytes !== buildMoved(next).length) return true;
+      }
+    }
+    return false;
+  }
+
+  /** Returns the generations that were in use, each with the next one. */
+  private async following(): Promise<ReadonlyMap<string, string>> {
+    const found = new Map<string, string>();
+    let before: string | undefined;
+    for (
+      let made = 0;
+      !isSameGeneration(before, this.present) && made < MAX_GENERATIONS;
+      made += 1
+    ) {
+      const next = await nextNoted(this.store, this.client, before);
+      if (next === undefined) throw lacking(this.client);
+      found.set(before ?? 'g1', next);
+      before = next;
+    }
+    if (!isSameGeneration(before, this.present)) throw lacking(this.client);
+    return found;
+  }
+
+  private async remove(names: readonly string[], onRemoved: () => void): Promise<void> {
+    if (names.length === 0) return;
+    await this.store.remove(names);
+    for (const _ of names) onRemoved();
+  }
+
+  private noteOf(next: string): string {
+    return rewritesPrefix(this.client, this.present) + next;
+  }
+}
+
+/** Returns the first generation for the name of one of its key records, which lie beside its log. */
+function keysOfFirst(client: string, name: string): string | undefined {
+  return name.startsWith(`${clientPrefix(client)}keys/`) ? 'g1' : undefined;
+}
+
+function taken(client: string, name: string): TardisError {
+  const what = `another machine has written to "${client}" since (${name})`;
+  return new TardisError('STORE_TAKEN', what, { object: name });
+}
+
+function lacking(client: string): TardisError {
+  const what = `the notes about the generations of "${client}" do not lead to the present one`;
+  return new TardisError('FORMAT_DAMAGED', what);
+}

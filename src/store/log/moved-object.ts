@@ -1,0 +1,40 @@
+/**
+ * The object that ends the log of a generation: it stands in the place of a commit, and names the next generation. As
+ * each number of the log can be taken once, no commit follows it. Afterwards it replaces the earlier commits, too, so that
+ * a machine that knows only some of them finds the next generation, and nothing of their contents remains.
+ */
+import { TardisError } from '../../errors/index.js';
+import { isGeneration } from './names.js';
+
+const VERSION = 1;
+/** Every commit object is larger. */
+const MAX_BYTES = 96;
+const BRACE = 0x7b;
+
+/** Returns the bytes of an object that names the next generation. */
+export function buildMoved(generation: string): Buffer {
+  return Buffer.from(`${JSON.stringify({ version: VERSION, moved: generation })}\n`);
+}
+
+/** Returns the generation that an object of a log names; undefined for every other object. */
+export function movedTo(bytes: Buffer): string | undefined {
+  if (bytes.length > MAX_BYTES || bytes[0] !== BRACE) return undefined;
+  try {
+    const { version, moved } = JSON.parse(bytes.toString('utf8')) as Readonly<
+      Record<string, unknown>
+    >;
+    return version === VERSION && typeof moved === 'string' && isGeneration(moved)
+      ? moved
+      : undefined;
+  } catch {
+    return undefined; // the reader of commit objects reports the damage
+  }
+}
+
+/** Throws CLIENT_MOVED if an object of a log names the next generation. */
+export function requireNotMoved(bytes: Buffer): void {
+  const generation = movedTo(bytes);
+  if (generation === undefined) return;
+  const what = 'another machine has rewritten the client';
+  throw new TardisError('CLIENT_MOVED', what, { generation });
+}
