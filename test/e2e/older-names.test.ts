@@ -84,6 +84,6 @@ test('who lacks the right to list is told that changing settings takes it, too',
   t.regex(stderr, /right "list", which every session takes that reads or changes sets/);
   t.regex(
     await succeed('sonic', ['setconfig', '--help']),
-    /the\s+right\s+list,\s+and\s+the\s+right\s+admin\s+to\s+change/,
+    /the\s+right\s+`list`\s+to\s+show\s+settings,\s+and\s+`admin`\s+to\s+change/,
   );
 });

@@ -6,26 +6,26 @@ export const COMMANDS_HELP = {
   tardis: {
     summary: 'Backs up directories and files to a tardis store.',
     examples: [
-      example(`tardis ${D} --local --create ~`, 'first backup of your home directory'),
-      example(`tardis ${D} --local ~`, 'every later backup'),
-      example(`tardis ${D} --local ~/docs ~/notes.txt`, 'a directory and a single file'),
+      example(`tardis ${D} --local --create ~`, 'makes the first backup of your home directory'),
+      example(`tardis ${D} --local ~`, 'makes every later backup'),
+      example(`tardis ${D} --local ~/docs ~/notes.txt`, 'backs up a directory and a single file'),
       example(
         'tardis --server backup.example.org --password-file ~/.tardis-password /etc /home',
-        'to a server, over TLS and with a password',
+        'backs up to a server, over TLS and with a password',
       ),
       example(
         'tardis --config ~/.tardis.cfg --job laptop',
-        'with the settings in section [laptop] of the file',
+        'uses the settings in section [laptop] of the file',
       ),
-      example(`tardis ${D} --local -x '*.o' --skip-caches ~`, 'without object files and caches'),
+      example(`tardis ${D} --local -x '*.o' --skip-caches ~`, 'leaves out object files and caches'),
       example(
         `tardis ${D} --local --filter-file ~/.tardis-filter ~`,
-        'only what the filter file accepts',
+        'backs up only what the filter file accepts',
       ),
-      example("tardis --dry-run -vv -x '*.o' ~", 'only show what would be saved and left out'),
+      example("tardis --dry-run -vv -x '*.o' ~", 'only shows what would be saved and left out'),
       example(
         "tardis --explain ~/a/b.o -x '*.o' ~",
-        'show which rule includes or excludes a file, without a server',
+        'shows which rule includes or excludes a file, without a server',
       ),
     ],
     notes: [
@@ -37,14 +37,14 @@ export const COMMANDS_HELP = {
   tardisd: {
     summary: 'Serves a tardis store to clients.',
     examples: [
-      example(`tardisd ${D} --port 7420 --insecure-tcp`, 'for clients on this machine'),
+      example(`tardisd ${D} --port 7420 --insecure-tcp`, 'serves clients on this machine'),
       example(
         `tardisd ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`,
-        'for a network, with a certificate that is created if it does not exist',
+        'serves a network, with a certificate that is created if it does not exist',
       ),
       example(
         'tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock',
-        'with a configuration file, on a unix socket',
+        'uses a configuration file, and listens on a unix socket',
       ),
     ],
     notes: [
@@ -60,9 +60,9 @@ export const COMMANDS_HELP = {
     examples: [
       example(
         `tardisremote ${D} --ssl --certfile cert.pem --keyfile key.pem --make-certificate`,
-        'for a network, with a certificate that is created if it does not exist',
+        'serves a network, with a certificate that is created if it does not exist',
       ),
-      example(`tardisremote ${D} --insecure-tcp`, 'for programs on this machine'),
+      example(`tardisremote ${D} --insecure-tcp`, 'serves programs on this machine'),
       example(
         'tardisremote --server backup.example --server-certificate tardisd.pem --insecure-tcp',
         'serves the clients of a tardisd on another machine; log in with tokens',
@@ -85,23 +85,29 @@ export const READERS_HELP = {
     examples: [
       example(
         `regenerate ${D} -o /tmp/back /home/me/letters`,
-        'a directory from the newest set, as /tmp/back/letters',
+        'restores a directory from the newest set, as /tmp/back/letters',
       ),
-      example(`regenerate ${D} -b 3 /etc/fstab`, 'a file from set 3, into the current directory'),
+      example(
+        `regenerate ${D} -b 3 /etc/fstab`,
+        'restores a file from set 3, into the current directory',
+      ),
       example(
         `regenerate ${D} -d "3 days ago" --overwrite=newer -o /home/me /home/me/letters`,
-        'to its original place, replacing files of which the set has a newer version',
+        'restores to the original place, and replaces files of which the set has a newer version',
       ),
       example(
         `regenerate ${D} --include '*.c' --dry-run /home/me/src`,
-        'only show what would be restored',
+        'only shows what would be restored',
       ),
-      example(`regenerate ${D} --stdout /etc/fstab | less`, 'one file to a pipe'),
+      example(`regenerate ${D} --stdout /etc/fstab | less`, 'writes one file to a pipe'),
       example(
         `regenerate ${D} --all --tar - | zstd > all.tar.zst`,
-        'the whole set as a tar archive',
+        'writes the whole set as a tar archive',
       ),
-      example(`regenerate ${D} --zip letters.zip /home/me/letters`, 'a directory as a zip archive'),
+      example(
+        `regenerate ${D} --zip letters.zip /home/me/letters`,
+        'writes a directory as a zip archive',
+      ),
     ],
     notes: [
       'Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or client, 11 this ' +
@@ -114,19 +120,22 @@ export const READERS_HELP = {
       'Without a path, the backup sets are listed, with -l also their roots. For a directory above the roots of a set, only those roots are listed.',
     ],
     examples: [
-      example(`lstardis ${D} -l`, 'the backup sets and their roots'),
-      example(`lstardis ${D} -l /home/me`, 'a directory as of the newest set'),
-      example(`lstardis ${D} -b 3 /home/me`, 'the same directory as of set 3'),
+      example(`lstardis ${D} -l`, 'lists the backup sets and their roots'),
+      example(`lstardis ${D} -l /home/me`, 'lists a directory as of the newest set'),
+      example(`lstardis ${D} -b 3 /home/me`, 'lists the same directory as of set 3'),
       example(
         `lstardis ${D} -d yesterday /home/me`,
-        'the same directory as it was yesterday evening',
+        'lists the same directory as it was yesterday evening',
       ),
-      example(`lstardis ${D} /home/me/letter.txt`, 'all versions of a file'),
-      example(`lstardis ${D} --dates "a week ago.."`, 'the sets of the last week'),
-      example(`lstardis ${D} --glob '/home/me/*.c'`, 'what matches a pattern'),
+      example(`lstardis ${D} /home/me/letter.txt`, 'lists all versions of a file'),
+      example(`lstardis ${D} --dates "a week ago.."`, 'lists the sets of the last week'),
+      example(`lstardis ${D} --glob '/home/me/*.c'`, 'lists the paths that match a pattern'),
       example(`lstardis ${D} --find 'letter*.txt'`, 'finds a file by name, deleted or not'),
-      example(`lstardis ${D} -V week /home/me/a.txt`, 'the newest version of each week'),
-      example(`lstardis ${D} -V checksum -O /home/me/a.txt`, 'which sets have each content'),
+      example(`lstardis ${D} -V week /home/me/a.txt`, 'lists the newest version of each week'),
+      example(
+        `lstardis ${D} -V checksum -O /home/me/a.txt`,
+        'lists the sets that have each content',
+      ),
     ],
     notes: [
       'Users other than root see only what the owners and permissions in the set allow.',
@@ -143,13 +152,13 @@ export const READERS_HELP = {
     examples: [
       example(
         'tardisfs -o database=/srv/tardis,client=laptop /mnt/laptop',
-        'the sets of a client in a store on this machine',
+        'mounts the sets of a client in a store on this machine',
       ),
       example(
         'tardisfs -o server=backup.example.org,pwfile=/root/.tardis-password /mnt/backups',
-        "this machine's sets on a server",
+        "mounts this machine's sets on a server",
       ),
-      example(`tardisfs ${D} -f /mnt/backups`, 'in the foreground, with its log'),
+      example(`tardisfs ${D} -f /mnt/backups`, 'stays in the foreground, and prints its log'),
     ],
     notes: [
       'With --allow-other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
@@ -163,11 +172,11 @@ export const READERS_HELP = {
       'The printed address works once, in one browser. With --server, the backups are read from a server.',
     ],
     examples: [
-      example(`tardis-web ${D}`, 'the sets of this machine in a store'),
-      example('tardis-web --server backup.example.org', "this machine's sets on a server"),
+      example(`tardis-web ${D}`, 'shows the sets of this machine in a store'),
+      example('tardis-web --server backup.example.org', "shows this machine's sets on a server"),
       example(
         `tardis-web ${D} -C laptop --no-browser`,
-        'another client; the address is only printed',
+        'shows another client; the address is only printed',
       ),
     ],
     notes: [
@@ -182,20 +191,20 @@ export const READERS_HELP = {
       'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are reported as different, without their lines.',
     ],
     examples: [
-      example(`tardiff ${D} ~/letter.txt`, 'changes since the last backup'),
-      example(`tardiff ${D} -d "3 days ago" ~/letter.txt`, 'changes since three days ago'),
-      example(`tardiff ${D} -b 3 -b 5 /etc/fstab`, 'changes between two sets'),
+      example(`tardiff ${D} ~/letter.txt`, 'shows changes since the last backup'),
+      example(`tardiff ${D} -d "3 days ago" ~/letter.txt`, 'shows changes since three days ago'),
+      example(`tardiff ${D} -b 3 -b 5 /etc/fstab`, 'shows changes between two sets'),
       example(
         `tardiff ${D} -r --list -b 3 -d yesterday /etc`,
-        'only the names of files that differ',
+        'lists only the names of files that differ',
       ),
       example(
         'tardiff --server backup.example.org -r -M /etc',
-        'also owners, permissions and times',
+        'also compares owners, permissions and times',
       ),
       example(
         `tardiff ${D} --reduce-path /mnt/old/home/me`,
-        'with a disk that is mounted elsewhere',
+        'compares with a disk that is mounted elsewhere',
       ),
     ],
     notes: [
