@@ -13,6 +13,8 @@ export const LONGEST = [
   'e2e/bucket',
   'e2e/bucket-store',
   'e2e/bucket-nodes',
+  'e2e/bucket-crowd',
+  'store/log/schedules',
   'e2e/bucket-server',
   'bench/smoke',
   'e2e/tardisfs',
