@@ -77,7 +77,7 @@ test('a restore in place of files that are there already fetches nothing of them
   t.is(status, 0, stderr);
   t.true(fs.readFileSync(path.join(lab.source, 'f7')).equals(noise(7, 100_000)));
   const asked = lab.asked();
-  // Of 4 MB only the record with f7 is needed, and what joined reads fetch with it.
+  // The record with f7 is needed of 4 MB, and joined reads fetch some of what follows.
   const bytes = packsIn(asked, 'GET').reduce((sum, one) => sum + bytesOf(one), 0);
   t.true(bytes <= 2 * MIB, shown(asked));
 });
