@@ -60,5 +60,8 @@ export const LONGEST = [
   'store/objects/faults',
 ];
 
-/** Files of tests that change their thread, or measure the memory of the process: they have a worker each. */
-export const ALONE = [];
+/**
+ * Files of tests that have a worker each for another reason: they change their thread, measure the memory of the process, or
+ * do not pass beside others. The refusal of too many questions does not reach `hostile-readers` in a group.
+ */
+export const ALONE = ['e2e/hostile-readers'];

@@ -6,11 +6,32 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { scratch } from '../helpers/scratch.js';
+import { seed } from '../helpers/seed.js';
+import { partOf, share } from '../helpers/share.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
 const TIMEOUT_MS = 240_000;
 const WITHOUT_PEERS = ['--without', 'restic', '--without', 'borg'];
+/** Each question starts commands for about four seconds of processor time; a run asks some, which TEST_SEED chooses. */
+const QUESTIONS: readonly string[] = [
+  'what a server far away costs is answered',
+  'what deltas cost is answered',
+  'how costs grow is answered',
+  'how large the store of releases becomes is answered',
+  'how fast a mount is read is answered',
+  'releases come from a git repository',
+  'what the web doors cost is answered',
+  'backups are compared with the limits of the machine',
+];
+const asked = new Set(partOf(QUESTIONS, 3 * share, seededRandom(seed)));
 const RELEASES = ['--releases', ...WITHOUT_PEERS];
+
+/** Declares the test of a question, if this run asks it. */
+function testAsked(title: string, body: (t: ExecutionContext) => Promise<void>): void {
+  if (!QUESTIONS.includes(title)) throw new Error(`no such question: ${title}`);
+  if (asked.has(title)) test(title, body);
+}
 
 /** Runs the benchmark for one question; returns its output, its figures, and the names of its plots. */
 async function ask(
@@ -33,7 +54,7 @@ async function ask(
   return { said, figures, plots: fs.readdirSync(plots).sort() };
 }
 
-test('what a server far away costs is answered', async (t) => {
+testAsked('what a server far away costs is answered', async (t) => {
   const { said, figures, plots } = await ask(t, '--delay', '20', '--files', '60');
   t.regex(said, /^first .*\nunchanged /m);
   const { lines } = figures as { lines: { kind: string; nearMs: number; farMs: number }[] };
@@ -47,7 +68,7 @@ test('what a server far away costs is answered', async (t) => {
   t.deepEqual(plots, ['far.svg']);
 });
 
-test('what deltas cost is answered', async (t) => {
+testAsked('what deltas cost is answered', async (t) => {
   const { said, figures, plots } = await ask(t, '--delta', '2');
   t.regex(said, /^sent \/ rdiff delta .*\nstored /m);
   const { sentBytes, rdiffBytes } = figures as Record<string, readonly number[]>;
@@ -55,14 +76,14 @@ test('what deltas cost is answered', async (t) => {
   t.deepEqual(plots, ['delta.svg']);
 });
 
-test('how costs grow is answered', async (t) => {
+testAsked('how costs grow is answered', async (t) => {
   const { said, figures, plots } = await ask(t, '--growth', '--sizes', '100,200', '--no-memory');
   t.regex(said, /one directory +unchanged +200/);
   t.is((figures as unknown[]).length, 8);
   t.deepEqual(plots, ['growth-time.svg']);
 });
 
-test('how large the store of releases becomes is answered', async (t) => {
+testAsked('how large the store of releases becomes is answered', async (t) => {
   const { said, figures, plots } = await ask(t, ...RELEASES, '--files', '60', '--count', '3');
   t.regex(said, /^3 releases: generated edits/m);
   const [line] = figures as { subject: string; storeBytes: number[]; wallMs: number[][] }[];
@@ -81,7 +102,7 @@ interface MountFigures {
   readonly memory: readonly number[];
 }
 
-test('how fast a mount is read is answered', async (t) => {
+testAsked('how fast a mount is read is answered', async (t) => {
   if (process.geteuid?.() !== 0 || !fs.existsSync('/dev/fuse')) {
     t.log('nothing can be mounted here');
     t.pass();
@@ -102,7 +123,7 @@ test('how fast a mount is read is answered', async (t) => {
   t.deepEqual(plots, ['mount.svg']);
 });
 
-test('releases come from a git repository', async (t) => {
+testAsked('releases come from a git repository', async (t) => {
   const repository = scratch(t);
   const git = (...args: string[]): void => {
     execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], {
@@ -120,7 +141,7 @@ test('releases come from a git repository', async (t) => {
   t.regex(said, /^3 releases: v1\.0\.0 to v1\.2\.0 of .*; the last one: 1 files/m);
 });
 
-test('what the web doors cost is answered', async (t) => {
+testAsked('what the web doors cost is answered', async (t) => {
   const { said, figures } = await ask(t, '--web', '--mib', '2', '--files', '60');
   t.regex(said, /^zip .* MB\/s/m);
   const { zipBytes, pageMs, serverPeakBytes } = figures as Record<string, number>;
@@ -132,7 +153,7 @@ interface Compared {
   readonly failures: readonly unknown[];
 }
 
-test('backups are compared with the limits of the machine', async (t) => {
+testAsked('backups are compared with the limits of the machine', async (t) => {
   const [work, json] = [scratch(t), path.join(scratch(t), 'figures.json')];
   const options = ['--files', '60', '--runs', '1', '--no-memory', '--without', 'restic'];
   const all = [MAIN, ...options, '--work', work, '--json', json];

@@ -110,7 +110,10 @@ async function freed(
   return told;
 }
 
-for (const { name, password = false, script } of partOf(WAYS, share, seededRandom(seed))) {
+/** In each run one disk of the four; each takes twenty seconds of processor time. */
+const chosen = new Set(partOf([...WAYS.map(({ name }) => name), BTRFS], share, seededRandom(seed)));
+
+for (const { name, password = false, script } of WAYS.filter((way) => chosen.has(way.name))) {
   testExt4?.(`a disk of 360 MB without a free byte is freed by ${name}`, async (t) => {
     t.timeout(300_000);
     await freed(t, { mkfs: EXT4, script, password });
@@ -118,20 +121,22 @@ for (const { name, password = false, script } of partOf(WAYS, share, seededRando
 }
 
 /** btrfs counts freed space only after a write to disk, and frees nothing if a file is truncated. */
-testBtrfs?.(
-  'a btrfs without a free byte keeps the reserve where one set is too little to go, and is freed by sonic delete',
-  async (t) => {
-    t.timeout(300_000);
-    const script = `echo "older $(figure olderBytes)"
+if (chosen.has(BTRFS)) {
+  testBtrfs?.(
+    'a btrfs without a free byte keeps the reserve where one set is too little to go, and is freed by sonic delete',
+    async (t) => {
+      t.timeout(300_000);
+      const script = `echo "older $(figure olderBytes)"
       echo "reserve $(stat -c %s disk/store/me/reserve)"
       if sonic delete --yes 1 >&2; then one=0; else one=$?; fi; echo "one $one"
       sync; echo "left $(( $(df -B1 --output=avail disk | tail -1) + $(stat -c %s disk/store/me/reserve) ))"
       sonic delete --yes 2-$((newest - 1))`;
-    const told = await freed(t, { mkfs: BTRFS, script, password: false });
-    t.is(told('reserve'), 16 << 20);
-    t.true(
-      told('one') === 0 || told('left') > 12e6,
-      `${told('one')}, ${told('left')} bytes are left`,
-    );
-  },
-);
+      const told = await freed(t, { mkfs: BTRFS, script, password: false });
+      t.is(told('reserve'), 16 << 20);
+      t.true(
+        told('one') === 0 || told('left') > 12e6,
+        `${told('one')}, ${told('left')} bytes are left`,
+      );
+    },
+  );
+}
