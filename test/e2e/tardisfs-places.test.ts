@@ -13,6 +13,7 @@ poolsStayAway();
 
 const NOBODY = 65_534;
 const SETUID = 0o4000;
+const FSTAB_GENERATOR = '/usr/lib/systemd/system-generators/systemd-fstab-generator';
 
 /** Runs a program as an ordinary user among the mounts. */
 function asNobody(lab: Lab, words: readonly string[], env: Readonly<Record<string, string>> = {}) {
@@ -65,6 +66,40 @@ test.serial(
       t.is(asNobody(lab, ['cat', shown]).stdout, 'content');
       t.is(lab.inside('umount', point).status, 0);
     }
+    t.true(await lab.ended());
+  }),
+);
+
+test.serial(
+  'systemd makes a mount and an automount of a line of fstab, and mounts with what they say',
+  mounted(async (lab, t) => {
+    if (!fs.existsSync(FSTAB_GENERATOR)) throw new LeftOut('there is no systemd');
+    makeTree(lab.source, [file('a', 'content')]);
+    await lab.save();
+    const units = lab.mounts.directory('units');
+    const table = path.join(lab.home, 'fstab');
+    const automount = 'noauto,x-systemd.automount,x-systemd.idle-timeout=600,_netdev';
+    const line = `${lab.store} ${lab.point} fuse.tardisfs ${automount},allow_other,client=me 0 0`;
+    fs.writeFileSync(table, `${line}\n`);
+    const env = { ...process.env, SYSTEMD_FSTAB: table };
+    const made = spawnSync(FSTAB_GENERATOR, [units, units, units], { env, encoding: 'utf8' });
+    t.is(made.status, 0, made.stderr);
+    const names = fs.readdirSync(units).filter((name) => /\.(auto)?mount$/.test(name));
+    t.deepEqual(names.map((name) => path.extname(name)).sort(), ['.automount', '.mount']);
+    const files = names.map((name) => path.join(units, name));
+    const verified = spawnSync('systemd-analyze', ['verify', ...files], { encoding: 'utf8' });
+    t.is(verified.status, 0, verified.stderr);
+    const unit = fs.readFileSync(files.find((name) => name.endsWith('.mount'))!, 'utf8');
+    const value = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(unit)![1]!;
+    lab.mounts.run('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
+    lab.mounts.run('ln', '-s', path.join(BIN, 'tardisfs'), '/usr/local/sbin/tardisfs');
+    const [what, where] = [value('What'), value('Where')];
+    const words = [what, where, '-t', value('Type'), '-o', value('Options')]; // as systemd does
+    const { status, stderr } = lab.inside('mount', ...words);
+    if (status !== 0 && stderr.includes('mount.fuse')) throw new LeftOut(stderr);
+    t.is(status, 0, stderr);
+    t.is(fs.readFileSync(lab.view('Current', lab.source, 'a'), 'utf8'), 'content');
+    t.is(lab.inside('umount', where).status, 0); // after the idle time
     t.true(await lab.ended());
   }),
 );
