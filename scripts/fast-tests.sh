@@ -13,7 +13,7 @@ long='client/mutated-answers contract/radosgw-object-store crypto/key-file crypt
   pipeline/backpressure pipeline/backup pipeline/large-directory pipeline/signatures restore/diff/differences
   restore/many-files retention/year server/background-jobs server/login server/mutated-messages server/tickets
   server/token-session store/catalog/crash store/catalog/page-sums store/catalog/schema store/catalog/upgrades
-  store/frames store/log/bucket store/objects/faults store/parity/parity store/writer/catalog-copies
+  store/frames store/bucket/bucket store/objects/faults store/parity/parity store/writer/catalog-copies
   store/writer/kept-settings store/writer/races store/writer/reserve system/native-listing tools/completions
   tools/sheet-words transport/codec transport/connection transport/mutated-frames web/api/answer-end web/api/reports
   web/api/routes web/archive/archive web/dav/dav web/doors web/lied-versions web/local/server web/remote/access

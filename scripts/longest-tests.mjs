@@ -14,7 +14,7 @@ export const LONGEST = [
   'e2e/bucket-store',
   'e2e/bucket-nodes',
   'e2e/bucket-crowd',
-  'store/log/schedules',
+  'store/bucket/schedules',
   'e2e/bucket-server',
   'bench/smoke',
   'e2e/tardisfs',

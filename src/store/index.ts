@@ -25,7 +25,7 @@ export {
   tryLock,
 } from './client/client-lock.js';
 export { type ClientMedium, mediumOf, type SwitchState, withClient } from './client/medium.js';
-export { parseCommitObject } from './log/commit-object.js';
+export { parseCommitObject } from './bucket/commit-object.js';
 export {
   CLIENTS_PREFIX,
   isNextGeneration,
@@ -36,7 +36,7 @@ export {
   logPlace,
   writtenOnce,
   type WrittenOnce,
-} from './log/names.js';
+} from './bucket/names.js';
 export {
   type BucketAccess,
   bucketAt,
@@ -44,28 +44,28 @@ export {
   followOf,
   shownStore,
   useBucket,
-} from './log/bucket-access.js';
-export { JoinedReads } from './log/joined-reads.js';
-export { readClientNote, writeClientNote } from './log/client-notes.js';
+} from './bucket/bucket-access.js';
+export { JoinedReads } from './bucket/joined-reads.js';
+export { readClientNote, writeClientNote } from './bucket/client-notes.js';
 export {
   clientsIn,
   fetchClient,
   followMove,
   publishKeys,
   requireClientList,
-} from './log/client-object.js';
-export { movedTo, requireNotMoved } from './log/moved-object.js';
-export { unfinishedRewrites } from './log/generation-objects.js';
-export { DECOY_OBJECT } from './log/names.js';
-export { closeSharedStores, sharedStore, shareStore } from './log/shared-stores.js';
+} from './bucket/client-object.js';
+export { movedTo, requireNotMoved } from './bucket/moved-object.js';
+export { unfinishedRewrites } from './bucket/generation-objects.js';
+export { DECOY_OBJECT } from './bucket/names.js';
+export { closeSharedStores, sharedStore, shareStore } from './bucket/shared-stores.js';
 export {
   type Lease,
   LEASE_MS,
   liveLeases,
   removeLease,
   writeLease,
-} from './log/leases.js';
-export { requireAnswer, sharedObject } from './log/shared-object.js';
+} from './bucket/leases.js';
+export { requireAnswer, sharedObject } from './bucket/shared-object.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {
   isTokenAccount,

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import test from 'ava';
-import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
+import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
 import { isClientDirectory, openClientDirectory } from '../../src/store/index.js';
 import { ARRIVED, byChance } from '../support/simulated-disk.js';
 import { nodeSystem, type System } from '../../src/system/index.js';

@@ -214,7 +214,7 @@ test('an interrupted recovery goes on, and a fault at any request harms nothing'
   const thief = await thiefIn(t, lab);
   await thief.remove(names);
   const { versions } = await bucketAt(lab.server.url, { prefix: 'all', patienceMs: 0 });
-  const { recover } = await import('../../src/maintenance/versions/index.js');
+  const { recover } = await import('../../src/maintenance/bucket-versions/index.js');
   for (const requests of [2, 6, 10]) {
     left = requests;
     await t.throwsAsync(recover(versions, { isPreview: false }));

@@ -11,7 +11,7 @@ import test, { type ExecutionContext } from 'ava';
 import { changePassword, newKeyRecord, parseKeyRecord } from '../../src/crypto/index.js';
 import { fromWire } from '../../src/errors/index.js';
 import { markDamaged } from '../../src/store/writer/index.js';
-import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
+import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
 import { changeKeys, type StorageOptions } from '../../src/server/index.js';
 import { addKeys, newestKeys, openClientDirectory } from '../../src/store/index.js';
 import { type FaultMode, faultySystem } from '../support/faults.js';

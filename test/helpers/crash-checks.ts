@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Catalog } from '../../src/store/catalog/index.js';
 import { StoreWriter } from '../../src/store/writer/index.js';
-import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
+import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
 import { isClientDirectory, openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import type { Crash, Ground } from './crash-runs.js';

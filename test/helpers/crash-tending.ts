@@ -10,7 +10,7 @@ import {
   parseKeyRecord,
   unlockKeyRecord,
 } from '../../src/crypto/index.js';
-import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
+import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
 import { changeKeys } from '../../src/server/index.js';
 import { newestKeys, openClientDirectory, withClient } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';

@@ -22,7 +22,7 @@ import {
 import type { ExcludeOptions } from '../../src/excludes/index.js';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
-import { rebuildCatalog } from '../../src/maintenance/gc/index.js';
+import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
 import {
   Daemon,
   InlineStorageHost,

@@ -48,7 +48,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'restore/diff': [...COMMON, 'workers', 'history', 'restore'],
   'maintenance/gc': [...COMMON, 'store/catalog', 'store/writer', 'retention'],
   'maintenance/check': [...COMMON, 'store/catalog', 'store/writer'],
-  'maintenance/versions': [...COMMON, 'store/objects'],
+  'maintenance/rebuild': [...COMMON, 'store/catalog', 'store/writer'],
+  'maintenance/bucket-versions': [...COMMON, 'store/objects'],
   'maintenance/admin': [
     ...COMMON,
     'store/catalog',
@@ -118,9 +119,10 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'server',
     'maintenance/gc',
     'maintenance/check',
+    'maintenance/rebuild',
     'maintenance/admin',
     'maintenance/rewrite',
-    'maintenance/versions',
+    'maintenance/bucket-versions',
   ],
 };
 

@@ -7,7 +7,6 @@ export {
 export { type EarlySet, setsToDeleteForSpace } from './early-purge.js';
 export { Headroom } from './headroom.js';
 export { type MakeRoomOptions, deleteForSpace } from './make-room.js';
-export { LOST_AND_FOUND, placeOrphans } from './orphans.js';
 export {
   previewPurgeOf,
   purgeByRules,
@@ -15,7 +14,6 @@ export {
   type PurgeRequest,
   retentionSet,
 } from './purge.js';
-export { rebuildCatalog } from './rebuild.js';
 export type { FrameTools } from './repack.js';
 export { requireSoundCatalog, requireSoundUnlocked } from './sound-catalog.js';
 export { writeMissingImage, writeImageIfRoom } from './wanted-image.js';

@@ -10,8 +10,8 @@ import { checkClientName, isClientName } from './client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
 import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from './format-file.js';
 import { addKeys, dropKeys, neededBy, newestKeys } from './key-files.js';
-import { type BucketAccess, bucketAt, shownStore } from '../log/bucket-access.js';
-import { publishClient } from '../log/client-object.js';
+import { type BucketAccess, bucketAt, shownStore } from '../bucket/bucket-access.js';
+import { publishClient } from '../bucket/client-object.js';
 import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from './layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
 

@@ -8,7 +8,7 @@ import type { PackNumber } from '../../model/index.js';
 import type { Backend, MendableBackend } from '../backends/backend.js';
 import type { ClientDirectory } from './client-directory.js';
 import type { ClientLock } from './client-lock.js';
-import { BucketMedium } from '../log/bucket-medium.js';
+import { BucketMedium } from '../bucket/bucket-medium.js';
 import { DirectoryMedium } from './directory-medium.js';
 import type { RecordWriter } from '../packs/record-writer.js';
 import type { Stray } from './strays.js';

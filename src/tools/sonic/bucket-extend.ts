@@ -1,7 +1,7 @@
 /** Implements `sonic bucket --extend`: makes locks longer before they end. */
 import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { extendLocks, type ExtendReport } from '../../maintenance/versions/index.js';
+import { extendLocks, type ExtendReport } from '../../maintenance/bucket-versions/index.js';
 import { DAY_MS } from '../../store/objects/index.js';
 import { jsonText } from '../shared/json-text.js';
 import { donePartly } from '../shared/output.js';

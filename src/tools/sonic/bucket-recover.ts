@@ -6,7 +6,7 @@ import {
   type RecoverReport,
   recoverTo,
   type Result,
-} from '../../maintenance/versions/index.js';
+} from '../../maintenance/bucket-versions/index.js';
 import { shownBucket } from '../../store/objects/index.js';
 import type { System } from '../../system/index.js';
 import { jsonText } from '../shared/json-text.js';

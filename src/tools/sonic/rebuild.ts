@@ -2,12 +2,8 @@
 import path from 'node:path';
 import { Catalog, holdsSeals, isCatalogLost } from '../../store/catalog/index.js';
 import type { Found, Settings } from '../../config/index.js';
-import {
-  LOST_AND_FOUND,
-  placeOrphans,
-  rebuildCatalog,
-  writeMissingImage,
-} from '../../maintenance/gc/index.js';
+import { writeMissingImage } from '../../maintenance/gc/index.js';
+import { LOST_AND_FOUND, placeOrphans, rebuildCatalog } from '../../maintenance/rebuild/index.js';
 import { packOfCatalog, type RebuildReport } from '../../store/writer/index.js';
 import {
   asTardisError,

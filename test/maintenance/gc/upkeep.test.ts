@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { asTardisError } from '../../../src/errors/index.js';
-import { rebuildCatalog } from '../../../src/maintenance/gc/index.js';
+import { rebuildCatalog } from '../../../src/maintenance/rebuild/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';

@@ -1,6 +1,6 @@
 /** Versions and locks of a real gateway, if this machine has one. */
 import test, { type ExecutionContext } from 'ava';
-import { extendLocks, recover, recoverTo } from '../../../src/maintenance/versions/index.js';
+import { extendLocks, recover, recoverTo } from '../../../src/maintenance/bucket-versions/index.js';
 import type { Bucket, ObjectVersion } from '../../../src/store/objects/index.js';
 import { bucketAt, type TestOptions } from '../../helpers/buckets.js';
 import { rejectedCode } from '../../helpers/codes.js';

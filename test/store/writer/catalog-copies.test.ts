@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CatalogCopies, copyCatalog, listCopies } from '../../../src/store/writer/index.js';
-import { rebuildCatalog } from '../../../src/maintenance/gc/index.js';
+import { rebuildCatalog } from '../../../src/maintenance/rebuild/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import {

@@ -4,7 +4,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { LOST_AND_FOUND, placeOrphans, rebuildCatalog } from '../../../src/maintenance/gc/index.js';
+import {
+  LOST_AND_FOUND,
+  placeOrphans,
+  rebuildCatalog,
+} from '../../../src/maintenance/rebuild/index.js';
 import { repairClientDirectory } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { seededRandom } from '../../support/seeded-random.js';

@@ -4,7 +4,7 @@ import {
   atOnce,
   type VersionedName,
   versionedNames,
-} from '../../../src/maintenance/versions/index.js';
+} from '../../../src/maintenance/bucket-versions/index.js';
 import type { ObjectVersion, ObjectVersions } from '../../../src/store/objects/index.js';
 
 const LOG = 'c/me/g1/log/0000000001';

@@ -1,0 +1,2 @@
+export { LOST_AND_FOUND, placeOrphans } from './orphans.js';
+export { rebuildCatalog } from './rebuild.js';
