@@ -95,7 +95,6 @@ const NOT_IN_BUCKETS: Readonly<Partial<Record<Tool, string>>> = {
   'sonic keys': 'keys in it stay there, with a password that `sonic chpass` changes',
   'sonic account': 'it has no accounts: the access key allows everything',
   'sonic upgrade': 'every command brings the catalog of a client in it up to date',
-  'sonic rebuild': 'the catalog is made again from it once the cache is deleted',
 };
 
 /** Returns why a command cannot use a bucket; undefined if it can. */
@@ -105,7 +104,7 @@ function whyNoBucket(tool: Tool, isOn: (setting: string) => boolean): string | u
   }
   if (tool === 'tardis' && !isOn('local'))
     return 'only tardis --local backs up to one; a tardisd on it is named with --server';
-  return tool === 'sonic check' && isOn('repair') ? '--repair needs a directory' : undefined;
+  return undefined;
 }
 
 function join(layers: readonly Layer[]): Map<string, Found> {

@@ -22,6 +22,7 @@ export const BUCKET_TOOLS = [
   'sonic encrypt',
   'sonic forget-path',
   'sonic setconfig',
+  'sonic rebuild',
   ...MARKING,
   ...REPORTING,
   'sonic bucket',

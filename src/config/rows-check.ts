@@ -42,7 +42,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic check'],
     flags: '--repair',
-    help: 'first read all stored data, restore what is damaged from parity, and make parity where it is missing',
+    help: 'first read all stored data, restore what is damaged from parity, and make parity where it is missing; in a bucket, mark what is damaged',
     test: 'a check with --repair restores damaged bytes from parity, and reports what it cannot restore',
   },
   fromBackup: {
@@ -58,7 +58,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic rebuild'],
     flags: '--packs-only',
-    help: 'use only the packs, even if the catalog or a copy of it still has entries that were lost with damaged packs',
+    help: 'use only the packs, even if the catalog or a copy of it still has entries that were lost with damaged packs; in a bucket, use only its commits',
     test: 'a rebuild with --packs-only takes nothing from the old catalog',
   },
   dbBackups: {

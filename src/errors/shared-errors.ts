@@ -10,7 +10,7 @@ export const SHARED_ERRORS = {
   STORE_FORKED: row(
     'damage',
     1,
-    'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. To continue with the present contents of the bucket, delete the cache of the store (docs/buckets.md).',
+    'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. Otherwise run `sonic rebuild`, which uses what this machine still knows; with --packs-only it goes on with the present contents of the bucket (docs/buckets.md).',
   ),
   CLIENT_MOVED: row(
     'busy',

@@ -316,7 +316,7 @@ export const ERROR_TABLE = Object.freeze({
   RECORD_DAMAGED: row(
     'damage',
     1,
-    'Run `sonic check --read-data`: it lists what is lost, and the next backup sends it again.',
+    'Run `sonic check --read-data`: it lists what is lost, and the next backup sends it again. If a commit of a bucket is damaged, run `sonic rebuild`.',
   ),
   CONTENT_DAMAGED: row(
     'damage',

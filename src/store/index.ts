@@ -25,7 +25,7 @@ export {
   tryLock,
 } from './client/client-lock.js';
 export { type ClientMedium, mediumOf, type SwitchState, withClient } from './client/medium.js';
-export { parseCommitObject } from './bucket/commit-object.js';
+export { type CommitObject, parseCommitObject } from './bucket/commit-object.js';
 export {
   CLIENTS_PREFIX,
   isNextGeneration,
@@ -54,6 +54,7 @@ export {
   publishKeys,
   requireClientList,
 } from './bucket/client-object.js';
+export { Salvage } from './bucket/salvage.js';
 export { movedTo, requireNotMoved } from './bucket/moved-object.js';
 export { unfinishedRewrites } from './bucket/generation-objects.js';
 export { DECOY_OBJECT } from './bucket/names.js';
@@ -176,7 +177,14 @@ export {
   type ImageSet,
   readImagePiece,
 } from './packs/image.js';
-export { buildLabel, hasLabel, LABEL_BYTES, listPacks, sortPackFiles } from './packs/pack-label.js';
+export {
+  buildLabel,
+  hasLabel,
+  LABEL_BYTES,
+  listPacks,
+  readLabel,
+  sortPackFiles,
+} from './packs/pack-label.js';
 export { PackWriter } from './packs/pack-writer.js';
 export {
   changed as changedRecord,

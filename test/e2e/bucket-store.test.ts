@@ -353,7 +353,6 @@ test('commands that cannot work with a bucket say so', async (t) => {
     ['only tardis --local', 'tardis', '/tmp'],
     ['it has no accounts', 'sonic', 'account'],
     ['a password without encryption', 'sonic', 'setpass'],
-    ['--repair needs a directory', 'sonic', 'check', '--repair'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', STORE]);
     t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);

@@ -48,7 +48,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'restore/diff': [...COMMON, 'workers', 'history', 'restore'],
   'maintenance/gc': [...COMMON, 'store/catalog', 'store/writer', 'retention'],
   'maintenance/check': [...COMMON, 'store/catalog', 'store/writer'],
-  'maintenance/rebuild': [...COMMON, 'store/catalog', 'store/writer'],
+  'maintenance/rebuild': [...COMMON, 'store/catalog', 'store/writer', 'maintenance/rewrite'],
   'maintenance/bucket-versions': [...COMMON, 'store/objects'],
   'maintenance/admin': [
     ...COMMON,

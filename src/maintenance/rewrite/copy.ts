@@ -229,9 +229,7 @@ class Run implements Disposable {
     if (isFirst) sets.bringSettings();
     await sets.copy(wanted, signal, (count) => onProgress('sets', count, missing.length));
     if (leftSet === undefined) sets.copyFlags();
-    const { state } = store.catalog;
-    const doubtful = Math.max(state.readDoubtfulUpTo(), old.catalog.state.readDoubtfulUpTo());
-    if (doubtful > 0) state.writeDoubtfulUpTo(doubtful);
+    sets.bringDoubt();
     this.bringMarks();
     const deleted = request.deletes ? this.deleteGone() : [];
     await store.checkpoint();

@@ -360,6 +360,15 @@ export class CopiedHistory {
     }
   }
 
+  /** Copies the doubt about sets that may lack entries. A log must have it, for the catalogs of other machines. */
+  bringDoubt(upToSet: SetNumber = this.old.catalog.state.readDoubtfulUpTo()): void {
+    const { store } = this;
+    if (upToSet <= store.catalog.state.readDoubtfulUpTo()) return;
+    const event = { type: 'doubtful', upToSet } as const;
+    store.appendOwn(buildEvent(store.nextSequence(), event));
+    applyEvent(store.catalog, event);
+  }
+
   /** Copies the flags that a later backup has set on unchanged versions: which files must be read again. */
   copyFlags(): void {
     const { old, store } = this;

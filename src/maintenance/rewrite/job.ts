@@ -277,7 +277,7 @@ class Run {
 
   /** Copies the rest, with the client's lock held. Afterwards the second generation is complete and closed. */
   async finish(): Promise<RekeyResult> {
-    const { system, request, old, store, map, history, verifier } = this;
+    const { system, request, store, map, history, verifier } = this;
     const { generations, signal, onProgress } = request;
     this.requireSame();
     await this.catchUp(true);
@@ -286,7 +286,7 @@ class Run {
     // Deleted sets were copied with all their data. The next garbage collection removes it.
     store.catalog.state.writeWaste({ versions: true, contents: true });
     history.copyFlags();
-    store.catalog.state.writeDoubtfulUpTo(old.catalog.state.readDoubtfulUpTo());
+    history.bringDoubt();
     this.copyCounters();
     await store.checkpoint();
     await store.parity.protectAll();

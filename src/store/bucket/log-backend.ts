@@ -9,7 +9,15 @@ import { packName, packNumber, PACKS_PREFIX } from '../client/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { MAX_COMMIT_OBJECT_BYTES } from './commit-object.js';
 import { JoinedReads } from './joined-reads.js';
-import { commitName, isOfLog, LOG_PACKS_PREFIX, LOG_PREFIX, objectOf, packOf } from './names.js';
+import {
+  commitName,
+  commitOf,
+  isOfLog,
+  LOG_PACKS_PREFIX,
+  LOG_PREFIX,
+  objectOf,
+  packOf,
+} from './names.js';
 
 /** Reads bytes that are not in the store yet, and returns their number. */
 export type PendingBytes = (position: number, target: Uint8Array, bytes: number) => number;
@@ -95,6 +103,17 @@ export class LogBackend implements Backend {
       }
     }
     return found.sort();
+  }
+
+  /** Returns the numbers of all commit objects that a list shows, ascending. */
+  async commitNumbers(): Promise<readonly number[]> {
+    const store = await this.open();
+    const found: number[] = [];
+    for await (const name of store.list(this.prefix + LOG_PREFIX)) {
+      const commit = commitOf(name.slice(this.prefix.length));
+      if (commit !== undefined) found.push(commit);
+    }
+    return found.sort((one, other) => one - other);
   }
 
   /** Returns the sizes of all packs that may be deleted, whether a commit covers them or not. */

@@ -195,6 +195,12 @@ export function packOf(object: string): PackNumber | undefined {
   return commit > MAX_COMMIT ? undefined : commit * PACKS_OF_SESSION + Number(match[3] ?? 0);
 }
 
+/** Returns the number of a commit object; undefined if the name of the object is not that of one. */
+export function commitOf(object: string): number | undefined {
+  const pack = packOf(object);
+  return pack === undefined || pack % PACKS_OF_SESSION > 0 ? undefined : pack / PACKS_OF_SESSION;
+}
+
 /** An object that is created once and never replaced. */
 export interface WrittenOnce {
   readonly client: string;

@@ -205,11 +205,23 @@ export function applyEvent(
     case 'deleted':
       for (const pack of event.packs) catalog.gc.forgetPack(pack);
       return;
-    case 'sound':
-      for (const digest of event.digests) {
-        if (!unsound.has(digestKey(digest))) applySound(catalog, digest);
-      }
+    case 'doubtful':
+      catalog.state.raiseDoubtfulUpTo(event.upToSet);
       return;
+    case 'sound':
+      applySounds(catalog, event.digests, unsound);
+      return;
+  }
+}
+
+/** Unmarks contents, except those in `unsound`. */
+function applySounds(
+  catalog: Catalog,
+  digests: readonly Buffer[],
+  unsound: ReadonlySet<string>,
+): void {
+  for (const digest of digests) {
+    if (!unsound.has(digestKey(digest))) applySound(catalog, digest);
   }
 }
 

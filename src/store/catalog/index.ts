@@ -19,6 +19,8 @@ export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from 
 export { shapeOf } from './shape.js';
 export { CATALOG_VERSION, newestVersion } from './versions.js';
 export { type CommitLog, hasLog } from './log-walk.js';
+export { type ListedLog, type LostCommit, SalvageWalk } from './salvage-walk.js';
+export { ContentRecords } from './apply-records.js';
 export { recoverCatalog, type RecoveryOptions, type RecoveryReport } from './recover.js';
 export type { BackupSet, SetState } from './sets.js';
 export type { AttributeUse, EntryPlace, SetSpan } from './reports.js';
@@ -45,5 +47,5 @@ export { holdsSeals, sealedWithoutKeys } from './sealed.js';
 export { pagesDamaged } from './page-errors.js';
 export { PageSums } from './page-sums.js';
 export { snapshotCatalog } from './snapshot.js';
-export { missingIn } from './found-contents.js';
+export { FoundContents, missingIn } from './found-contents.js';
 export { findRemovals, isRemoved, type Removals } from './removals.js';

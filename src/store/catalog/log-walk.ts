@@ -8,7 +8,12 @@ import { lastPackUpTo, logPack, parseCommitObject, requireNotMoved } from '../in
 import type { PendingCommit, WalkStart } from './commit-walk.js';
 import type { CommitPoint } from './state.js';
 
-const DAMAGE: ReadonlySet<string> = new Set(['RECORD_DAMAGED', 'OBJECT_DAMAGED', 'STORE_FORKED']);
+/** Errors of a commit object that cannot be used. */
+export const LOG_DAMAGE: ReadonlySet<string> = new Set([
+  'RECORD_DAMAGED',
+  'OBJECT_DAMAGED',
+  'STORE_FORKED',
+]);
 
 /** The part of a backend that has a log. */
 export interface CommitLog {
@@ -57,7 +62,7 @@ export class LogWalk {
     try {
       return await this.commitAfter(this.point);
     } catch (error) {
-      if (!this.isThorough || !DAMAGE.has(asTardisError(error).code)) throw error;
+      if (!this.isThorough || !LOG_DAMAGE.has(asTardisError(error).code)) throw error;
       this.damagedRecords += 1;
       this.isMetadataLost = true;
       return undefined;

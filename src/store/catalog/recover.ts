@@ -33,6 +33,7 @@ import { hasLog } from './log-walk.js';
 import { type HistoryStart, imageStart } from './from-image.js';
 import { HistoryLoader, noteImage } from './history-loader.js';
 import { findRemovals, type Removals } from './removals.js';
+import type { SalvageWalk } from './salvage-walk.js';
 import type { CommitPoint } from './state.js';
 import { walkCommits } from './walk-commits.js';
 
@@ -75,6 +76,8 @@ export interface RecoveryOptions {
   readonly knownCommit?: number;
   /** For a rebuild: the history to begin with, in place of the newest image. */
   readonly start?: HistoryStart;
+  /** For a rebuild: a walk of the log that goes on behind what is lost. The catalog ends where it begins. */
+  readonly walk?: SalvageWalk;
   /** Aborts between two commits or packs with INTERRUPTED. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (pack: PackNumber, lastPack: PackNumber) => void;
@@ -126,18 +129,20 @@ class Recovery {
   }
 
   async run(): Promise<RecoveryReport> {
-    await this.requirePoint();
+    if (this.options.walk === undefined) await this.requirePoint();
     const { checkBodies, knownCommit, onProgress } = this.options;
     throwIfAborted(this.options.signal);
-    if (checkBodies) this.removals = await findRemovals(this.backend);
+    const isSalvage = this.options.walk !== undefined; // a log has no images
+    if (checkBodies && !isSalvage) this.removals = await findRemovals(this.backend);
     if (this.point.commit === 0) await this.beginWithHistory();
-    const walk = walkCommits(this.backend, {
-      point: this.point,
-      sequence: this.counters.sequence,
-      isThorough: checkBodies,
-      ...(knownCommit === undefined ? {} : { knownCommit }),
-      ...(onProgress === undefined ? {} : { onPack: onProgress }),
-    });
+    const start = { point: this.point, sequence: this.counters.sequence, isThorough: checkBodies };
+    const walk =
+      this.options.walk ??
+      walkCommits(this.backend, {
+        ...start,
+        ...(knownCommit === undefined ? {} : { knownCommit }),
+        ...(onProgress === undefined ? {} : { onPack: onProgress }),
+      });
     for await (const commit of walk.commits()) await this.take(commit);
     this.takeFound();
     this.damagedRecords += walk.damagedRecords + (this.history?.lackingRecords ?? 0);
@@ -147,16 +152,10 @@ class Recovery {
     }
     this.isMetadataLost ||= walk.isMetadataLost;
     const { commits, damagedRecords, isMetadataLost, counters, point } = this;
-    return {
-      commits,
-      damagedRecords,
-      isMetadataLost,
-      counters,
-      point,
-      imageCommit: this.removals.image?.body.commit ?? 0,
-      lastPack: walk.lastPack,
-      strangePacks: walk.strangePacks,
-    };
+    const { lastPack, strangePacks } = walk;
+    const found = { commits, damagedRecords, isMetadataLost, counters, point };
+    const imageCommit = this.removals.image?.body.commit ?? 0;
+    return { ...found, imageCommit, lastPack, strangePacks };
   }
 
   /** Fills an empty catalog from the history that a rebuild begins with, if there is one. */

@@ -105,6 +105,11 @@ export class StateTable {
     return this.read('doubtful.up_to_set');
   }
 
+  /** Marks sets up to this one as doubtful, beside those that already are. */
+  raiseDoubtfulUpTo(set: SetNumber): void {
+    if (set > this.readDoubtfulUpTo()) this.writeDoubtfulUpTo(set);
+  }
+
   writeDoubtfulUpTo(set: SetNumber): void {
     this.writeOne.run('doubtful.up_to_set', set);
   }

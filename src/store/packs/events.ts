@@ -118,7 +118,9 @@ export type StoreEvent =
       readonly atMs: number;
     }
   /** Packs that were removed and have been deleted since, for the other machines of a bucket. */
-  | { readonly type: 'deleted'; readonly packs: readonly PackNumber[] };
+  | { readonly type: 'deleted'; readonly packs: readonly PackNumber[] }
+  /** Sets up to this one may lack entries: a rebuild has found a part of the log lost. */
+  | { readonly type: 'doubtful'; readonly upToSet: SetNumber };
 
 /** A note about one entry that could not be saved, or perhaps not correctly. */
 export interface SetNote {
@@ -304,6 +306,7 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
     isListOf(event['objects'], isDigest) &&
     Number.isSafeInteger(event['atMs']),
   deleted: (event) => isListOf(event['packs'], isId),
+  doubtful: (event) => isId(event['upToSet']),
 };
 
 /** True if an untrusted value is a root. */

@@ -141,9 +141,23 @@ const CHECK_BYTES = 256 << 10;
 
 /**
  * Reads a record's index and body piece by piece; true if they match their checksums. A chunked body has one checksum
- * for each chunk.
+ * for each chunk. False if the pack is gone.
  */
 export async function isRecordSound(
+  backend: RecordReader,
+  name: string,
+  position: number,
+  header: RecordHeader,
+): Promise<boolean> {
+  try {
+    return await matchesChecksums(backend, name, position, header);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return false;
+  }
+}
+
+async function matchesChecksums(
   backend: RecordReader,
   name: string,
   position: number,

@@ -1,4 +1,4 @@
-export { catchUp, isBehind } from './catch-up.js';
+export { catchUp, isBehind, isFollowed } from './catch-up.js';
 export { CACHE_UMASK, Following } from './following.js';
 export { CatalogCopies, copyCatalog, listCopies } from './catalog-copies.js';
 export { StoreWriter, type StoreLimits } from './store-writer.js';
@@ -14,7 +14,7 @@ export {
 export { formatsFor, ownRulesFor, rulesFor } from './client-rules.js';
 export { packOfCatalog } from './known-histories.js';
 export { type RebuildOptions, type RebuildReport, remakeCatalog } from './remake-catalog.js';
-export { removeDatabase } from './replace-catalog.js';
+export { removeDatabase, replaceCatalog } from './replace-catalog.js';
 export { Reserve } from './reserve.js';
 export { NOTHING_RECEIVED, reserveFor, storedSizes } from './reserve-size.js';
 export { requireNoSecond, unfinishedRekey } from './second-generation.js';

@@ -34,7 +34,14 @@ interface ClientChoice {
 
 const DIGITS = 32;
 /** Commands that fetch their clients themselves, as they go, or whose server does. */
-const FETCHING: readonly Tool[] = ['tardis', 'tardisd', 'tardisfs', 'tardis-web', 'tardisremote'];
+const FETCHING: readonly Tool[] = [
+  'tardis',
+  'tardisd',
+  'tardisfs',
+  'tardis-web',
+  'tardisremote',
+  'sonic rebuild',
+];
 /** Time for which `tardisremote` repeats a request, since a requester waits for the answer. */
 const ANSWER_PATIENCE_MS = 10_000;
 

@@ -45,7 +45,7 @@ export async function lookAtParity(
     readonly interrupted: () => AbortSignal;
   },
 ): Promise<ParityReport | undefined> {
-  if (!repair) return parityIfReadable(system, directory);
+  if (!repair || directory.bucket !== undefined) return parityIfReadable(system, directory);
   const result = await repairClient(system, directory, {
     percent,
     signal: progress.interrupted(),

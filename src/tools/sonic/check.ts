@@ -2,8 +2,8 @@
 import { configInvalid, type Found, parseSize, type Settings } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { TardisError, toWire } from '../../errors/index.js';
-import { openClientDirectory } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import { bucketAt, openClientDirectory } from '../../store/index.js';
+import { byteText, type System } from '../../system/index.js';
 import {
   checkClient,
   type CheckOptions,
@@ -48,6 +48,10 @@ const DAY_MS = 86_400_000;
 /** Phrase for a check that was interrupted. */
 const SO_FAR = 'what was found so far is reported';
 
+/** The end of a repair in a bucket. */
+const MARKS_ONLY =
+  'A bucket has no parity: what is damaged or missing was marked, and the next backup sends again what the source still has.';
+
 const STEPS: Readonly<Record<CheckStep, string>> = {
   catalog: 'checking the catalog',
   packs: 'comparing the catalog with the packs',
@@ -56,7 +60,11 @@ const STEPS: Readonly<Record<CheckStep, string>> = {
 };
 
 export async function check(options: Options, found: ReadonlyMap<string, Found>): Promise<number> {
-  const data = readDataOf(options.readData);
+  const isMarkingOnly = options.repair && bucketAt(byteText(options.database)) !== undefined;
+  if (isMarkingOnly && !options.mark) {
+    throw configInvalid('in a bucket, --repair marks what is damaged: it cannot have --no-mark');
+  }
+  const data = readDataOf(options.readData ?? (isMarkingOnly ? 'all' : undefined));
   const system = storeSystem(options.umask);
   const wish = {
     read: { data, leastAgeMs: options.readDataAgeDays * DAY_MS },
@@ -76,7 +84,8 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   if (options.json) printJson(options, result, elapsedMs, { source, parity });
   else {
     printText(options, result, elapsedMs, { data, hasKeys, shown: teller });
-    if (parity !== undefined) parityLines(parity).forEach(print);
+    if (isMarkingOnly) print(MARKS_ONLY);
+    else if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
   }
   const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;

@@ -14,6 +14,7 @@ import {
 } from '../../errors/index.js';
 import { displayName, displayText, type SetNumber } from '../../model/index.js';
 import {
+  bucketAt,
   type ClientDirectory,
   KEY_COPIES_DIRECTORY,
   KEYS_DIRECTORY,
@@ -24,7 +25,7 @@ import {
   stateOfKeys,
   withClient,
 } from '../../store/index.js';
-import { type System, textBytes } from '../../system/index.js';
+import { byteText, type System, textBytes } from '../../system/index.js';
 import {
   checkClient,
   type CheckResult,
@@ -54,6 +55,11 @@ export async function rebuild(
   found: ReadonlyMap<string, Found>,
 ): Promise<number> {
   const { client, fromBackup, packsOnly } = options;
+  const bucket = bucketAt(byteText(options.database));
+  if (bucket !== undefined) {
+    const { rebuildThere } = await import('./rebuild-bucket.js'); // most stores are directories
+    return rebuildThere(bucket, options, found);
+  }
   if (fromBackup && packsOnly) {
     throw new TardisError('USAGE', '--from-backup and --packs-only cannot be used together');
   }

@@ -1,0 +1,157 @@
+/**
+ * Rebuilds a client in a bucket. If all commits are whole, only this machine's catalog is made again. Otherwise what is left
+ * is copied into a new generation, which takes the place of the damaged one in one request; other machines follow it.
+ */
+import path from 'node:path';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { holdsSeals, type LostCommit } from '../../store/catalog/index.js';
+import {
+  catalogFileOf,
+  type ClientDirectory,
+  followMove,
+  hasEncryptingKeys,
+  mediumOf,
+  openClientDirectory,
+  readFormat,
+  Salvage,
+} from '../../store/index.js';
+import {
+  catchUp,
+  isFollowed,
+  removeDatabase,
+  replaceCatalog,
+  type StoreLimits,
+} from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
+import { copyWhole } from '../rewrite/index.js';
+import { type LogCatalog, makeLogCatalog, type SalvagedLog } from './log-catalog.js';
+
+/** Times that a rebuild begins again because other machines have written to the client. */
+const MAX_ATTEMPTS = 20;
+
+export interface BucketRebuildOptions {
+  readonly packsOnly: boolean;
+  readonly limits: StoreLimits;
+  readonly signal: AbortSignal;
+  /** Called for each content that is copied into a new generation. */
+  readonly onProgress: (done: number, of: number) => void;
+}
+
+export interface BucketRebuild {
+  /** The client, perhaps in a new generation. */
+  readonly directory: ClientDirectory;
+  /** Number of commits that were read. */
+  readonly commits: number;
+  /** Commits that are damaged or missing, in the order of their numbers. */
+  readonly lost: readonly LostCommit[];
+  /** True if entries or whole sets may be missing. */
+  readonly isMetadataLost: boolean;
+  /** True if the catalog of this machine had what the bucket lacks. */
+  readonly knowsMore: boolean;
+  /** True if what is left is in a new generation now. */
+  readonly isNewGeneration: boolean;
+}
+
+/**
+ * Throws CLIENT_BUSY, STORE_FORKED, STORE_NEWER, INTERRUPTED, DISK_FULL, and errors of a bucket; STORE_TAKEN if other machines
+ * wrote to the client again and again.
+ */
+export async function rebuildInBucket(
+  system: System,
+  directory: ClientDirectory,
+  options: BucketRebuildOptions,
+): Promise<BucketRebuild> {
+  let present = directory;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await rebuildOnce(system, present, options);
+    } catch (error) {
+      if (attempt >= MAX_ATTEMPTS) throw error;
+      if (await isFollowed(system, present, error)) present = opened(system, present);
+      else if (asTardisError(error).code !== 'STORE_TAKEN') throw error;
+    }
+  }
+}
+
+async function rebuildOnce(
+  system: System,
+  directory: ClientDirectory,
+  options: BucketRebuildOptions,
+): Promise<BucketRebuild> {
+  const medium = mediumOf(system, directory);
+  const lock = await medium.claim();
+  let found: LogCatalog;
+  let next: string | undefined;
+  try {
+    medium.clearStaged();
+    const log = medium.records() as SalvagedLog;
+    try {
+      found = await makeLogCatalog(system, directory, log, options);
+      if (found.isWhole) await replaceCatalog(system, found.file, directory.catalogPath, undefined);
+      else next = await moveOn(system, directory, found, options);
+    } finally {
+      log.close();
+      removeDatabase(system, `${directory.catalogPath}.new`);
+    }
+  } finally {
+    lock.release();
+  }
+  const { commits, lost, isMetadataLost, knowsMore, isWhole } = found;
+  if (next !== undefined) await followMove(system, directory, next);
+  const present = opened(system, directory);
+  await catchUp(system, present);
+  // An earlier run may have been killed before it removed them.
+  const after = mediumOf(system, present);
+  if (await after.hasFormer()) await after.removeFormer(() => undefined);
+  const report = { commits, lost, isMetadataLost, knowsMore, isNewGeneration: !isWhole };
+  return { ...report, directory: present };
+}
+
+/** Copies what is left into a new generation, switches to it, and returns its name. */
+async function moveOn(
+  system: System,
+  directory: ClientDirectory,
+  { file, last, lost, isMetadataLost, counters }: LogCatalog,
+  { limits, signal, onProgress }: BucketRebuildOptions,
+): Promise<string> {
+  const salvage = await Salvage.begin(system, directory);
+  try {
+    await copyWhole(system, {
+      source: directory,
+      catalogPath: file,
+      isEncrypting: isEncrypting(system, directory, file),
+      target: salvage.second,
+      doubtfulUpTo: isMetadataLost ? counters.set : 0,
+      limits,
+      signal,
+      onProgress,
+    });
+    const missing = lost.filter(({ why }) => why === 'missing').map(({ commit }) => commit);
+    await salvage.switchFrom({ last, missing });
+    return salvage.second.generation!;
+  } catch (error) {
+    const isTaken = asTardisError(error).code === 'STORE_TAKEN';
+    if (!isTaken && !(await salvage.isOvertaken(last))) throw error;
+    await salvage.discard();
+    const what = `another machine has written to "${directory.client}" since`;
+    throw new TardisError('STORE_TAKEN', what, {}, error);
+  } finally {
+    salvage.close();
+  }
+}
+
+/** True if any trace shows that the client encrypts: then its records are copied without a look at their contents. */
+function isEncrypting(system: System, directory: ClientDirectory, catalogPath: string): boolean {
+  const { keys } = readFormat(system.files, directory.path) ?? {};
+  return (
+    keys === 'encryption' ||
+    hasEncryptingKeys(system, directory.path) ||
+    holdsSeals(system, catalogPath)
+  );
+}
+
+function opened(system: System, directory: ClientDirectory): ClientDirectory {
+  const { client, path: home } = directory;
+  const catalogFile = catalogFileOf(directory);
+  return openClientDirectory(system, { store: path.dirname(home), client, catalogFile });
+}

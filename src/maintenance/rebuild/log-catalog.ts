@@ -1,0 +1,211 @@
+/**
+ * Makes the catalog of a client in a bucket again from all commits that are left. If the log has holes, the catalog that
+ * this machine has fills them, if it is sound and of the same history.
+ */
+import {
+  applyFound,
+  breakDependants,
+  Catalog,
+  comparePages,
+  ContentRecords,
+  FoundContents,
+  KnownHistory,
+  type ListedLog,
+  type LostCommit,
+  recoverCatalog,
+  type RecoveryReport,
+  SalvageWalk,
+  snapshotCatalog,
+} from '../../store/catalog/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  type Counters,
+  parseCommitObject,
+} from '../../store/index.js';
+import { removeDatabase } from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
+
+/** A catalog of all that is left of a log. */
+export interface LogCatalog {
+  /** A file that the caller uses or removes. */
+  readonly file: string;
+  readonly commits: number;
+  /** Commits without a usable object, by number. */
+  readonly lost: readonly LostCommit[];
+  /** True if entries or whole sets may be missing. */
+  readonly isMetadataLost: boolean;
+  /** True if the log has holes, or ends too early, and this machine's catalog had what it lacks. */
+  readonly knowsMore: boolean;
+  /** True if the log alone makes this catalog on every machine. */
+  readonly isWhole: boolean;
+  /** The highest number that a commit is known to have had. */
+  readonly last: number;
+  readonly counters: Counters;
+}
+
+export interface LogCatalogOptions {
+  /** True to use only the log, even if this machine's catalog has more. */
+  readonly packsOnly: boolean;
+  readonly signal: AbortSignal;
+}
+
+export type SalvagedLog = Backend & ListedLog;
+
+interface Replayed extends RecoveryReport {
+  readonly walk: SalvageWalk;
+}
+
+/** Throws CLIENT_MOVED, STORE_FORKED if this machine's catalog is of another history, STORE_NEWER, INTERRUPTED. */
+export async function makeLogCatalog(
+  system: System,
+  { catalogPath }: ClientDirectory,
+  log: SalvagedLog,
+  options: LogCatalogOptions,
+): Promise<LogCatalog> {
+  const file = `${catalogPath}.new`;
+  removeDatabase(system, file);
+  const told = await replay(system, file, log, options.signal);
+  using known = options.packsOnly ? undefined : await openKnown(system, catalogPath);
+  const fit = known === undefined ? undefined : await fitOf(known.history, told, log, file);
+  if (known !== undefined && fit === undefined) {
+    const what = 'the bucket has other commits than this machine knows';
+    throw new TardisError('STORE_FORKED', `${what}: --packs-only goes on with those in the bucket`);
+  }
+  const knownCommit = known?.history.point.commit ?? 0;
+  const last = Math.max(told.walk.lastCommit, knownCommit);
+  const { lost } = told.walk;
+  const isShort = knownCommit > told.point.commit;
+  const isHelpful = isShort || (lost[0]?.commit ?? 0) <= knownCommit;
+  const found = { file, commits: told.commits, lost: [...lost, ...behind(told.walk, last)], last };
+  if (!told.isMetadataLost && !isShort) {
+    return { ...found, ...told, lost, isWhole: true, knowsMore: false };
+  }
+  let best = told;
+  if (known !== undefined && isHelpful) {
+    removeDatabase(system, file);
+    snapshotCatalog(system, catalogPath, file);
+    best = await replay(system, file, log, options.signal);
+  }
+  await findContents(system, file, log);
+  return {
+    ...found,
+    isMetadataLost: best.isMetadataLost || (fit ?? 0) > 0,
+    knowsMore: best !== told,
+    isWhole: false,
+    counters: best.counters,
+  };
+}
+
+/** Returns the commits that only this machine knows. */
+function behind({ lastCommit }: SalvageWalk, last: number): LostCommit[] {
+  const lost: LostCommit[] = [];
+  for (let commit = lastCommit + 1; commit <= last; commit += 1) {
+    lost.push({ commit, why: 'missing' });
+  }
+  return lost;
+}
+
+/** Applies all commits behind the last one that a catalog has; it may be empty. */
+async function replay(
+  system: System,
+  file: string,
+  log: SalvagedLog,
+  signal: AbortSignal,
+): Promise<Replayed> {
+  const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
+  try {
+    const walk = new SalvageWalk(log, catalog.state.readCommitPoint());
+    // The contents are read when they are copied or checked.
+    const options = { checkBodies: true, onlyMetadata: true, walk, signal };
+    const report = await recoverCatalog(catalog, log, options);
+    catalog.begin();
+    catalog.directories.forgetSkipHashes();
+    catalog.state.write(report.counters, report.point);
+    catalog.state.writeWaste({ versions: true, contents: true });
+    catalog.commit();
+    catalog.close();
+    return { ...report, walk };
+  } catch (error) {
+    catalog.abandon();
+    throw error;
+  }
+}
+
+/** Looks for missing contents in all packs, even those that no commit covers any more. */
+async function findContents(system: System, file: string, log: SalvagedLog): Promise<void> {
+  const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
+  try {
+    catalog.begin();
+    const contents = new ContentRecords(catalog, log, true, () => undefined);
+    const found = new FoundContents(catalog, log, contents, new Map());
+    await found.load([...(await log.removablePacks()).keys()]);
+    for (const digest of found.digests) applyFound(catalog, digest);
+    breakDependants(catalog);
+    catalog.commit();
+    catalog.close();
+  } catch (error) {
+    catalog.abandon();
+    throw error;
+  }
+}
+
+interface Known extends Disposable {
+  readonly history: KnownHistory;
+}
+
+/** Opens the catalog that this machine has; undefined if there is none, or it is damaged. Throws CATALOG_NEWER. */
+async function openKnown(system: System, catalogPath: string): Promise<Known | undefined> {
+  if (system.files.status(catalogPath) === undefined) return undefined;
+  try {
+    if ((await comparePages(system, catalogPath, false)).kind === 'damaged') return undefined;
+    const history = KnownHistory.open(system, catalogPath);
+    if (history.point.commit > 0) return { history, [Symbol.dispose]: () => history.close() };
+    history.close();
+  } catch (error) {
+    const { code } = asTardisError(error);
+    if (code !== 'CATALOG_DAMAGED' && code !== 'RECORD_DAMAGED') throw error;
+  }
+  return undefined;
+}
+
+/**
+ * Returns how many versions in a catalog are contradicted by the log; undefined if one of the two has a history that the
+ * other lacks.
+ */
+async function fitOf(
+  history: KnownHistory,
+  told: Replayed,
+  log: SalvagedLog,
+  toldPath: string,
+): Promise<number | undefined> {
+  const { point } = history;
+  // Somebody has written commits in the place of lost ones: they would be left out.
+  if (told.walk.strays.length > 0) return undefined;
+  const own = await whole(log, point.commit);
+  if (own !== undefined && own.checksum !== point.checksum) return undefined;
+  const next = await whole(log, point.commit + 1);
+  if (next !== undefined && next.body.previous !== point.checksum) return undefined;
+  const [first] = told.walk.lost;
+  const isWholeUpTo = first === undefined ? !told.isMetadataLost : first.commit > point.commit;
+  if (own !== undefined && isWholeUpTo) return 0;
+  const names = ['set', 'root', 'directory', 'sequence'] as const;
+  const isBehind = names.some((name) => told.counters[name] > history.counters[name]);
+  const isAtEnd = told.point.commit <= point.commit;
+  return isAtEnd && isBehind ? undefined : history.contradictionsTo(toldPath);
+}
+
+async function whole(
+  log: SalvagedLog,
+  commit: number,
+): Promise<ReturnType<typeof parseCommitObject> | undefined> {
+  try {
+    const bytes = await log.commitObject(commit);
+    return bytes && parseCommitObject(bytes, commit);
+  } catch (error) {
+    const { code } = asTardisError(error);
+    if (code !== 'RECORD_DAMAGED' && code !== 'OBJECT_DAMAGED') throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Copies all that a catalog has of a client into a new generation, with records, sets and seals as they are. A rebuild uses
+ * it for a damaged log. Contents that cannot be read are missing in the copy, and the next backup sends them.
+ */
+import type { ClientDirectory } from '../../store/index.js';
+import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import type { SetNumber } from '../../model/index.js';
+import type { System } from '../../system/index.js';
+import { RecordCopier } from './copied-records.js';
+import { CopiedSets, findWanted, SealsAsTheyAre } from './copied-sets.js';
+import { NewKeys } from './new-keys.js';
+import { OldGeneration } from './old-generation.js';
+
+export interface WholeCopy {
+  readonly source: ClientDirectory;
+  /** A catalog of the source. */
+  readonly catalogPath: string;
+  /** True if the client encrypts, so that no digest can be checked. */
+  readonly isEncrypting: boolean;
+  /** A generation without a commit. */
+  readonly target: ClientDirectory;
+  /** Sets up to this one may lack entries; 0 if none may. */
+  readonly doubtfulUpTo: SetNumber;
+  readonly limits: StoreLimits;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, of: number) => void;
+}
+
+/** Throws CATALOG_DAMAGED, INTERRUPTED, DISK_FULL, and errors of a bucket. */
+export async function copyWhole(system: System, request: WholeCopy): Promise<void> {
+  const { source, catalogPath, target, limits } = request;
+  const store = await StoreWriter.open(system, target, limits);
+  try {
+    const old = new OldGeneration(system, source, undefined, catalogPath);
+    try {
+      await copyFrom(system, request, old, store);
+    } finally {
+      old.close();
+    }
+    store.close();
+  } catch (error) {
+    throw store.closeAfterFailure(error);
+  }
+}
+
+async function copyFrom(
+  system: System,
+  { isEncrypting, doubtfulUpTo, signal, onProgress }: WholeCopy,
+  old: OldGeneration,
+  store: StoreWriter,
+): Promise<void> {
+  const { counters } = store;
+  const known = old.catalog.state.readCounters();
+  counters.set = Math.max(counters.set, known.set);
+  counters.root = Math.max(counters.root, known.root);
+  counters.directory = Math.max(counters.directory, known.directory);
+  const wanted = await findWanted(old, old.catalog.sets.listed(), signal);
+  const copier = new RecordCopier(system.native, old, store, isEncrypting);
+  let done = 0;
+  await copier.copy(wanted.needed, signal, () => onProgress((done += 1), wanted.neededCount));
+  const keys = new NewKeys(system.native, undefined);
+  const seals = new SealsAsTheyAre(old, store);
+  const sets = new CopiedSets(old, store, { keys, contents: copier, seals });
+  sets.bringSettings();
+  await sets.copy(wanted, signal, () => undefined);
+  sets.bringForgets([]);
+  sets.copyFlags();
+  sets.bringDoubt(Math.max(doubtfulUpTo, old.catalog.state.readDoubtfulUpTo()));
+  await store.checkpoint();
+}

@@ -1,0 +1,128 @@
+/**
+ * A generation that a rebuild makes from what is left of a damaged log. It takes the place of the present one by the
+ * object that ends the log. Before that, each number without a commit gets an object that no reader accepts, so that no
+ * machine that knows only the commits before it writes there any more.
+ */
+import path from 'node:path';
+import { TardisError } from '../../errors/index.js';
+import { guardDirectory, type System } from '../../system/index.js';
+import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client-directory.js';
+import { readFormat, writeFormat } from '../client/format-file.js';
+import { addKeys, newestKeys } from '../client/key-files.js';
+import type { ObjectStore } from '../objects/index.js';
+import { clientBytes } from './client-object.js';
+import { GenerationObjects } from './generation-objects.js';
+import { movedTo } from './moved-object.js';
+import { clientObject, commitName, generationAfter, logPlace } from './names.js';
+import { sharedStore } from './shared-stores.js';
+
+const GENERATION_BYTES = 8;
+const MAX_DEPTH = 4;
+/** An object in the place of a lost commit. It is shorter than every commit object. */
+const LOST: Buffer = Buffer.from('{"version":1,"lost":true}\n');
+const MAX_MOVED_BYTES = 96;
+
+export class Salvage {
+  /** The generation that is built. */
+  readonly second: ClientDirectory;
+  private readonly system: System;
+  private readonly first: ClientDirectory;
+  private readonly store: ObjectStore;
+  private readonly objects: GenerationObjects;
+
+  private constructor(
+    system: System,
+    {
+      first,
+      second,
+      store,
+    }: { first: ClientDirectory; second: ClientDirectory; store: ObjectStore },
+  ) {
+    this.system = system;
+    this.first = first;
+    this.second = second;
+    this.store = store;
+    this.objects = new GenerationObjects(store, first);
+  }
+
+  /** Begins a generation with the present keys, and removes the rest of an earlier run from this machine. */
+  static async begin(system: System, first: ClientDirectory): Promise<Salvage> {
+    const { files, random } = system;
+    const { client, bucket } = first;
+    if (bucket === undefined) throw new Error('the client is in no bucket');
+    const shared = await sharedStore(system, bucket);
+    await shared.admit();
+    const place = path.join(path.dirname(first.path), `.${client}.rebuilt`);
+    guardDirectory(place, first.path);
+    if (files.status(place) !== undefined) removeFolder(system, place, 1);
+    const digits = random.bytes(GENERATION_BYTES).toString('hex');
+    const generation = generationAfter(first.generation, digits);
+    const catalogPath = path.join(place, catalogOf(catalogFileOf(first), generation));
+    const second = { client, path: place, catalogPath, bucket, generation };
+    files.makeDirectory(place);
+    const { clientId, keys } = readFormat(files, first.path)!;
+    const newest = newestKeys(system, first.path);
+    if (newest !== undefined) await addKeys(system, place, newest);
+    await writeFormat(files, place, { clientId, keys, generation });
+    const salvage = new Salvage(system, { first, second, store: shared.store });
+    await salvage.objects.note(generation);
+    return salvage;
+  }
+
+  /**
+   * Ends the present log behind its last object, and puts the new generation in its place. Throws STORE_TAKEN if another
+   * machine has written to the client since.
+   */
+  async switchFrom({
+    last,
+    missing,
+  }: {
+    readonly last: number;
+    readonly missing: readonly number[];
+  }): Promise<void> {
+    const { system, store, first, second, objects } = this;
+    const { client, generation } = second;
+    for (const commit of missing) {
+      const name = logPlace(client, first.generation) + commitName(commit);
+      if ((await store.putNew(name, LOST)) === 'created') continue;
+      const what = `another machine has written to "${client}" since (${name})`;
+      throw new TardisError('STORE_TAKEN', what, { object: name });
+    }
+    const object = clientBytes(system, second.path);
+    const name = clientObject(client, generation);
+    await objects.switchTo(generation!, { name, object, commit: last });
+    const number = newestKeys(system, second.path)?.number;
+    if (number !== undefined) await objects.bringLateKeys(generation!, number);
+  }
+
+  /** True if the present log ends with the name of another generation. */
+  async isOvertaken(last: number): Promise<boolean> {
+    const { store, first } = this;
+    const name = logPlace(first.client, first.generation) + commitName(last + 1);
+    const end = await store.readWhole(name, MAX_MOVED_BYTES).catch(() => undefined); // a commit, which is larger
+    return end !== undefined && movedTo(end) !== undefined;
+  }
+
+  /** Removes the objects of the new generation, which cannot be switched to any more since another object ends the log. */
+  async discard(): Promise<void> {
+    await this.objects.removeNote(this.second.generation!);
+    await this.objects.removeBuilt(this.second.generation!, () => undefined);
+  }
+
+  /** Removes what this machine has of the new generation beside the client's directory. */
+  close(): void {
+    const { system, second } = this;
+    if (system.files.status(second.path) !== undefined) removeFolder(system, second.path, 1);
+  }
+}
+
+function removeFolder(system: System, folder: string, depth: number): void {
+  const { files } = system;
+  for (const name of files.list(folder)) {
+    const file = path.join(folder, name);
+    const isFolder = !files.isLink(file) && files.status(file)?.isDirectory === true;
+    if (isFolder && depth < MAX_DEPTH) removeFolder(system, file, depth + 1);
+    else files.unlink(file);
+  }
+  files.removeDirectory(folder);
+}

@@ -1,0 +1,140 @@
+/**
+ * Reads the commits of a log in which some are damaged, lost, or do not follow the ones before them. It uses every commit
+ * object that is whole, in the order of their numbers, and records which numbers have none.
+ */
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { PackNumber } from '../../model/index.js';
+import {
+  type CommitObject,
+  lastPackUpTo,
+  logPack,
+  parseCommitObject,
+  readLabel,
+  requireNotMoved,
+} from '../index.js';
+import type { PendingCommit } from './commit-walk.js';
+import { type CommitLog, LOG_DAMAGE } from './log-walk.js';
+import type { CommitPoint } from './state.js';
+
+/** Most commits that may be missing in all. An object with a number far behind the last commit is none of ours. */
+export const MAX_LOST_COMMITS = 10_000;
+
+const DAMAGED = 'damaged';
+
+/** A log whose objects can be listed. */
+export interface ListedLog extends CommitLog {
+  /** Returns the numbers of all commit objects, ascending. */
+  commitNumbers(): Promise<readonly number[]>;
+  /** Returns the id of the client whose log it is; undefined if it is not known. */
+  owner(): string | undefined;
+}
+
+/** A commit that cannot be used. */
+export interface LostCommit {
+  readonly commit: number;
+  readonly why: 'damaged' | 'missing';
+}
+
+export class SalvageWalk {
+  damagedRecords = 0;
+  isMetadataLost = false;
+  readonly strangePacks: readonly PackNumber[] = [];
+  /** Rising by number. */
+  readonly lost: LostCommit[] = [];
+  /** Commits that are whole, but follow another one than the one before them. */
+  readonly strays: number[] = [];
+  /** The highest number that an object of the log has. */
+  lastCommit: number;
+  private readonly log: ListedLog;
+  private point: CommitPoint;
+
+  /** `point`: the last known commit, which may be lost itself; zeros if there is none. */
+  constructor(log: ListedLog, point: CommitPoint) {
+    this.log = log;
+    this.point = point;
+    this.lastCommit = point.commit;
+  }
+
+  get lastPack(): PackNumber {
+    return lastPackUpTo(this.lastCommit);
+  }
+
+  /**
+   * Yields the commits behind the known one. Throws CLIENT_MOVED, STORE_NEWER; RECORD_DAMAGED if more commits are missing
+   * than a rebuild can close.
+   */
+  async *commits(): AsyncGenerator<PendingCommit> {
+    for await (const number of this.numbers()) {
+      const commit = await this.commit(number);
+      if (commit === undefined) continue;
+      this.point = commit.point;
+      yield commit;
+    }
+  }
+
+  /** Yields all numbers up to the last object. A list may lack objects, so each number is tried. */
+  private async *numbers(): AsyncGenerator<number> {
+    for (const listed of await this.log.commitNumbers()) {
+      if (listed - this.lastCommit + this.lost.length > MAX_LOST_COMMITS) {
+        const what = `more than ${MAX_LOST_COMMITS} commits are missing before commit ${listed}`;
+        throw new TardisError('RECORD_DAMAGED', `${what}: bring them back, or remove that object`);
+      }
+      while (this.lastCommit < listed) yield (this.lastCommit += 1);
+    }
+    while ((await this.read(this.lastCommit + 1)) !== undefined) yield (this.lastCommit += 1);
+  }
+
+  private async commit(number: number): Promise<PendingCommit | undefined> {
+    let bytes = await this.read(number);
+    if (bytes === undefined) return this.lose(number, 'missing');
+    if (bytes === DAMAGED) bytes = await this.read(number); // the fault may be on the way
+    const found = Buffer.isBuffer(bytes) ? this.parse(bytes, number) : undefined;
+    if (found === undefined) return this.lose(number, 'damaged');
+    const { body, records, checksum, sizeBytes } = found;
+    const { commit, checksum: previous } = this.point;
+    const follows = commit + 1 === number && body.previous === previous;
+    if (commit + 1 === number && !follows) {
+      // One of the two is of another state of the store.
+      this.strays.push(number);
+      this.damagedRecords += 1;
+      this.isMetadataLost = true;
+    }
+    const point = { commit: number, pack: logPack(number), position: sizeBytes, checksum };
+    const state = { gaps: 0, matches: true, isLast: false, isDurable: true };
+    return { body, records, point, follows, ...state };
+  }
+
+  /** Returns a commit object; undefined if there is none of this number. */
+  private async read(number: number): Promise<Buffer | typeof DAMAGED | undefined> {
+    try {
+      return await this.log.commitObject(number);
+    } catch (error) {
+      if (!LOG_DAMAGE.has(asTardisError(error).code)) throw error;
+      return DAMAGED;
+    }
+  }
+
+  /** Returns the parts of a commit object; undefined if it is damaged, or of another client. */
+  private parse(
+    bytes: Buffer,
+    number: number,
+  ): (CommitObject & { readonly sizeBytes: number }) | undefined {
+    requireNotMoved(bytes);
+    try {
+      const found = parseCommitObject(bytes, number);
+      const [owner, client] = [this.log.owner(), readLabel(bytes)?.client];
+      const isOther = owner !== undefined && client !== undefined && client !== owner;
+      return isOther ? undefined : { ...found, sizeBytes: bytes.length };
+    } catch (error) {
+      if (!LOG_DAMAGE.has(asTardisError(error).code)) throw error;
+      return undefined;
+    }
+  }
+
+  private lose(commit: number, why: LostCommit['why']): undefined {
+    this.lost.push({ commit, why });
+    this.damagedRecords += 1;
+    this.isMetadataLost = true;
+    return undefined;
+  }
+}

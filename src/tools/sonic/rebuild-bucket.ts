@@ -1,0 +1,141 @@
+/** Implements `sonic rebuild` of a client in a bucket. */
+import { configInvalid, type Found, type Settings } from '../../config/index.js';
+import { displayText } from '../../model/index.js';
+import { checkClient, type CheckResult, type Finding } from '../../maintenance/check/index.js';
+import {
+  type BucketRebuild,
+  LOST_AND_FOUND,
+  placeOrphans,
+  rebuildInBucket,
+} from '../../maintenance/rebuild/index.js';
+import { Catalog } from '../../store/catalog/index.js';
+import {
+  type BucketAccess,
+  type ClientDirectory,
+  fetchClient,
+  openClientDirectory,
+} from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import { jsonText } from '../shared/json-text.js';
+import { clientPlace, storeLimits, storeSystem } from '../shared/local-store.js';
+import { compareShown } from '../shared/older-store.js';
+import { ProgressLine } from '../shared/progress-line.js';
+import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
+import { counted, formatBytes } from '../shared/units.js';
+import { hasPassword, mayEncrypt, refuseInClear, unlockClient } from '../shared/unlock.js';
+import { jsonOf, textOf } from './report-check.js';
+
+type Options = Settings<'sonic rebuild'>;
+
+/** Exit status if something is damaged or lost. */
+const FOUND_STATUS = 3;
+/** Lost commits that are named one by one. */
+const MAX_NAMED = 20;
+
+export async function rebuildThere(
+  access: BucketAccess,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+): Promise<number> {
+  if (options.fromBackup) {
+    throw configInvalid(
+      `${access.shown} is a bucket, without copies of the catalog (--from-backup)`,
+    );
+  }
+  const system = storeSystem(options.umask);
+  await fetchClient(system, access, options.client);
+  const before = openClientDirectory(system, clientPlace(options));
+  refuseInClear(system, options);
+  let shown = 'reading commits';
+  const line = new ProgressLine(options.progress, () => shown);
+  const signal = interruptSignal('sonic rebuild', 'nothing was changed yet');
+  const findings: Finding[] = [];
+  line.start();
+  try {
+    const report = await rebuildInBucket(system, before, {
+      packsOnly: options.packsOnly,
+      limits: storeLimits(),
+      signal,
+      onProgress: (done, of) => {
+        shown = `copying contents: ${done} of ${of}`;
+      },
+    });
+    const { directory } = report;
+    compareShown(system, options); // only now, since the catalog that shows the seals may have been lost
+    const isEncrypted = mayEncrypt(system, clientPlace(options));
+    const isDoubtful = report.isMetadataLost || doubtfulUpTo(system, directory) > 0;
+    // For an encrypting client no orphan is moved: readers reject a place that the client has not sealed.
+    const isPlaced = !isEncrypted && isDoubtful;
+    const placed = isPlaced ? await placeOrphans(system, directory, storeLimits()) : 0;
+    const unlocking = { ...options, account: undefined };
+    const keyring = hasPassword(found) ? await unlockClient(system, unlocking, found) : undefined;
+    const checked = await checkClient(system, directory, {
+      read: { data: { kind: 'all' }, leastAgeMs: 0 },
+      keyring,
+      isEncrypted,
+      mark: true,
+      limits: storeLimits(),
+      signal,
+      onFinding: (finding) => findings.push(finding),
+      onStep: () => undefined,
+      onRead: (done, of) => {
+        shown = `checking contents: ${formatBytes(done)} of ${formatBytes(of)}`;
+      },
+    });
+    line.stop();
+    const told = { report, placed, checked, findings };
+    if (options.json) printJson(options.client, told);
+    else printText(options.client, told);
+    return report.lost.length + findings.length === 0 && !report.isMetadataLost ? 0 : FOUND_STATUS;
+  } finally {
+    line.stop();
+  }
+}
+
+interface Told {
+  readonly report: BucketRebuild;
+  /** Number of directories that had lost their place and were moved to another one. */
+  readonly placed: number;
+  readonly checked: CheckResult;
+  readonly findings: readonly Finding[];
+}
+
+function doubtfulUpTo(system: System, { catalogPath }: ClientDirectory): number {
+  return Catalog.reading(system, catalogPath, ({ state }) => state.readDoubtfulUpTo());
+}
+
+function printJson(client: string, { report, placed, checked, findings }: Told): void {
+  const { commits, lost, isMetadataLost, knowsMore, isNewGeneration } = report;
+  const { marked, cleared } = checked;
+  const told = { client, commits, lostCommits: lost, isDoubtful: isMetadataLost, knowsMore };
+  const done = { isNewGeneration, placed, marked, cleared, findings: findings.map(jsonOf) };
+  print(jsonText({ version: JSON_VERSION, ...told, ...done }));
+}
+
+function printText(client: string, { report, placed, checked, findings }: Told): void {
+  const { commits, lost, isMetadataLost, knowsMore, isNewGeneration } = report;
+  print(`The catalog of "${client}" was rebuilt from ${counted(commits, 'commit')}.`);
+  for (const { commit, why } of lost.slice(0, MAX_NAMED)) print(`commit ${commit}: ${why}`);
+  if (lost.length > MAX_NAMED) print(`… and ${lost.length - MAX_NAMED} more; --json lists all.`);
+  if (knowsMore) print('The catalog of this machine was intact, and had what these commits said.');
+  for (const finding of findings) print(displayText(textOf(finding)));
+  if (isMetadataLost) print('Sets made so far may lack entries.');
+  if (isNewGeneration) {
+    print('What is left is in a new generation of the client, which other machines find.');
+  }
+  if (placed > 0) {
+    const what = counted(placed, 'directory', 'directories');
+    print(
+      `${what} whose parents are lost: moved to ${LOST_AND_FOUND} of their roots, in all sets.`,
+    );
+  }
+  const { lostVersions, marked, notMarked } = checked;
+  if (lostVersions > 0 || marked > 0) {
+    print(`${counted(lostVersions, 'version')} of files cannot be restored.`);
+    print('The next backup sends again what the source still has. A bucket has no parity.');
+  }
+  if (notMarked !== undefined) {
+    const why = `${displayText(notMarked.code)}: ${displayText(notMarked.message)}`;
+    print(`The damage could not be marked (${why}). Run the rebuild again.`);
+  }
+}

@@ -1,0 +1,98 @@
+/** Caches, packs and commits of a bucket are damaged or lost, and `sonic rebuild` and `sonic check --repair` mend it. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { ServedLab } from '../helpers/bucket-lab.js';
+import { codeIn } from '../helpers/codes.js';
+import { backupsRunHere, poolsStayAway } from '../helpers/commands.js';
+
+backupsRunHere();
+poolsStayAway();
+
+const SECRET = 'gravel-Otter9-lamp';
+const SETS = 3;
+
+function namesOf({ server }: ServedLab, part: RegExp): string[] {
+  return server.objects.keys().filter((name) => part.test(name));
+}
+
+/** Changes a byte in the middle of an object. */
+function damage({ server }: ServedLab, name: string): void {
+  server.objects.spoil(name, (bytes) => {
+    const changed = Buffer.from(bytes);
+    changed[changed.length >> 1]! ^= 0xff;
+    return changed;
+  });
+}
+
+async function withSets(lab: ServedLab, args: readonly string[]): Promise<void> {
+  lab.grow();
+  for (let round = 1; round <= SETS; round += 1) {
+    lab.change(round);
+    await lab.backUp('one', round === 1 ? ['--create', ...args] : args);
+  }
+}
+
+for (const kind of ['plain', 'encrypting'] as const) {
+  test(`a ${kind} client in a bucket is rebuilt after losses of each kind`, async (t) => {
+    const lab = await ServedLab.start(t);
+    fs.writeFileSync(lab.at('secret'), SECRET, { mode: 0o600 });
+    const args = kind === 'plain' ? [] : ['--password-file', lab.at('secret')];
+    await withSets(lab, args);
+    const rebuild = (machine: string) => lab.run(machine, 'sonic', ['rebuild', ...args]);
+    const check = (machine: string, ...how: string[]) =>
+      lab.run(machine, 'sonic', ['check', ...how, ...args]);
+
+    const caches = lab.at('one-cache/tardis/buckets');
+    const catalog = path.join(caches, fs.readdirSync(caches)[0]!, 'me', 'tardis.db');
+    const keys = lab.server.objects.keys();
+    fs.writeFileSync(catalog, Buffer.alloc(100_000, 7));
+    const whole = await rebuild('one');
+    t.is(whole.status, 0, whole.stdout + whole.stderr);
+    t.regex(whole.stdout, /^The catalog of "me" was rebuilt from \d+ commits\.\n$/);
+    t.deepEqual(lab.server.objects.keys(), keys);
+    t.deepEqual(await lab.restored('one', args), []);
+
+    for (const [mend, machine] of [
+      [() => rebuild('two'), 'two'],
+      [() => check('three', '--repair'), 'three'],
+    ] as const) {
+      const [first, last] = [namesOf(lab, /\/packs\//)[0]!, namesOf(lab, /\/packs\//).at(-1)!];
+      damage(lab, first);
+      lab.server.objects.remove(last);
+      const told = await mend();
+      t.is(told.status, 3, told.stdout + told.stderr);
+      t.regex(told.stdout, /A bucket has no parity/);
+      t.regex(told.stdout, /versions? of files cannot be restored/);
+      await lab.backUp('one', args);
+      t.deepEqual(await lab.restored(machine, args), []);
+      const after = await check(`${machine}-fresh`, '--read-data');
+      t.notRegex(after.stdout, /lost:.*large/);
+    }
+
+    const hole = namesOf(lab, /\/log\/0000000003$/)[0]!;
+    lab.server.objects.versions.delete(hole);
+    damage(lab, namesOf(lab, /\/log\/0000000004$/)[0]!);
+    const mended = await rebuild('one');
+    t.is(mended.status, 3, mended.stdout + mended.stderr);
+    t.regex(mended.stdout, /commit 3: missing\ncommit 4: damaged\nThe catalog of this machine/);
+    t.regex(mended.stdout, /in a new generation of the client/);
+    await lab.backUp('two', args);
+    t.deepEqual(await lab.restored('four', args), []);
+    t.true((await lab.sets('five', args)).length > SETS);
+    const again = await rebuild('four');
+    t.notRegex(again.stdout, /commit \d+:|new generation/);
+  });
+}
+
+test('options of a rebuild that a bucket does not have are refused', async (t) => {
+  const lab = await ServedLab.start(t);
+  await withSets(lab, []);
+  for (const words of [
+    ['rebuild', '--from-backup'],
+    ['check', '--repair', '--no-mark'],
+  ]) {
+    const refused = await lab.run('one', 'sonic', words);
+    t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
+  }
+});

@@ -1,0 +1,382 @@
+/**
+ * A client in a bucket is rebuilt: commits are damaged, deleted, swapped or repeated, requests fail, the process ends, and
+ * two machines rebuild at once. Every set that can be kept is kept, on every machine. TEST_SEED and TEST_SHARE choose the
+ * requests that fail.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { asTardisError, TardisError } from '../../../src/errors/index.js';
+import {
+  type BucketRebuild,
+  LOST_AND_FOUND,
+  placeOrphans,
+  rebuildInBucket,
+} from '../../../src/maintenance/rebuild/index.js';
+import { Catalog } from '../../../src/store/catalog/index.js';
+import {
+  type BucketAccess,
+  type ClientDirectory,
+  createClientDirectory,
+  fetchClient,
+  openClientDirectory,
+  shareStore,
+  useBucket,
+} from '../../../src/store/index.js';
+import { catchUp } from '../../../src/store/writer/index.js';
+import { backUpFrom, restoreFrom } from '../../helpers/bucket-machines.js';
+import { rejectedCode } from '../../helpers/codes.js';
+import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
+import { memoryFolder } from '../../helpers/scratch.js';
+import { seed } from '../../helpers/seed.js';
+import { share } from '../../helpers/share.js';
+import { differences, look, noise, removeScratch } from '../../helpers/tree.js';
+import {
+  type BeforeRequest,
+  MemoryObjectStore,
+  type Objects,
+} from '../../support/memory-object-store.js';
+
+const CLIENT = 'me';
+const LIMITS = SMALL_STORE.store;
+const SETS = 3;
+const STORAGE = {
+  ...SMALL_STORE,
+  checkpoint: { bytes: 64 << 20, entries: 100_000, intervalMs: 3_600_000 },
+};
+
+const home = fs.mkdtempSync(path.join(memoryFolder(), 'tardis-rebuilds-'));
+test.after.always(() => removeScratch(home));
+const system = inlineSystem();
+let names = 0;
+
+function freshPath(name: string): string {
+  names += 1;
+  return path.join(home, `${name}-${names}`);
+}
+
+/** A machine with a cache of its own. */
+class Machine {
+  readonly access: BucketAccess;
+
+  constructor(objects: Objects, before?: BeforeRequest, like?: Machine) {
+    const cache = freshPath('machine');
+    const where = { shown: 's3://test', address: `http://test/${cache}`, cache };
+    this.access = { ...where, place: { bucket: 'test', prefix: '' }, settings: {} };
+    fs.mkdirSync(cache);
+    if (like !== undefined) fs.cpSync(like.access.cache, cache, { recursive: true });
+    const store = new MemoryObjectStore(objects, before);
+    shareStore(cache, Promise.resolve({ store, admit: async () => undefined }));
+    useBucket(this.access);
+  }
+
+  async open(): Promise<ClientDirectory> {
+    await fetchClient(system, this.access, CLIENT);
+    await catchUp(system, this.present());
+    return this.present();
+  }
+
+  present(): ClientDirectory {
+    return openClientDirectory(system, { store: this.access.cache, client: CLIENT });
+  }
+
+  async rebuild(packsOnly = false): Promise<BucketRebuild> {
+    await fetchClient(system, this.access, CLIENT);
+    const signal = new AbortController().signal;
+    const options = { packsOnly, limits: LIMITS, signal, onProgress: () => undefined };
+    return rebuildInBucket(system, this.present(), options);
+  }
+}
+
+interface Start {
+  readonly objects: Objects;
+  readonly writer: Machine;
+  readonly source: string;
+}
+
+async function begin(): Promise<Start> {
+  const objects: Objects = new Map();
+  const writer = new Machine(objects);
+  await createClientDirectory(system, { store: writer.access.cache, client: CLIENT });
+  const source = freshPath('tree');
+  for (let round = 1; round <= SETS; round += 1) {
+    const folder = path.join(source, `folder-${round}`);
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(path.join(folder, 'small'), noise(`small ${round}`, 3000));
+    fs.writeFileSync(path.join(source, `large-${round}`), noise(`large ${round}`, 1_500_000));
+    await backUpFrom(writer.present(), source, { storage: STORAGE });
+  }
+  return { objects, writer, source };
+}
+
+const starting = begin();
+
+function commitsIn(objects: Objects): string[] {
+  return [...objects.keys()].filter((name) => name.startsWith('c/me/g1/log/')).sort();
+}
+
+/** Returns the commits that have the listings of sets, oldest set first. */
+function listingCommits(objects: Objects): string[] {
+  return commitsIn(objects).filter((name) => objects.get(name)!.bytes.includes('set-opened'));
+}
+
+function damage(objects: Objects, name: string): void {
+  const stored = objects.get(name)!;
+  const bytes = Buffer.from(stored.bytes);
+  bytes[200]! ^= 0xff;
+  objects.set(name, { ...stored, bytes });
+}
+
+/** Returns how the newest set on a machine, or another one, differs from the source. */
+async function lacks(machine: Machine, source: string, set?: string): Promise<string[]> {
+  const output = freshPath('out');
+  const wanted = set === undefined ? {} : { set };
+  await restoreFrom(await machine.open(), { source, output, ...wanted });
+  const found = differences(look(source), look(path.join(output, path.basename(source))));
+  removeScratch(output);
+  return found;
+}
+
+async function setsOn(
+  machine: Machine,
+): Promise<readonly { readonly set: number; readonly isDoubtful: boolean }[]> {
+  const { catalogPath } = await machine.open();
+  return Catalog.reading(system, catalogPath, ({ sets }) =>
+    sets.listed().map(({ set, isDoubtful }) => ({ set, isDoubtful })),
+  );
+}
+
+/**
+ * Checks that every machine has all sets without a doubt, and that the next backup of any machine brings contents that were
+ * in a lost commit.
+ */
+async function isAsBefore(t: ExecutionContext, start: Start, objects: Objects, what: string) {
+  const fresh = new Machine(objects);
+  const whole = [1, 2, 3].map((set) => ({ set, isDoubtful: false }));
+  t.deepEqual(await setsOn(fresh), whole, what);
+  const other = new Machine(objects, undefined, start.writer);
+  await backUpFrom(await other.open(), start.source, { storage: STORAGE });
+  t.deepEqual((await setsOn(fresh)).at(-1), { set: SETS + 1, isDoubtful: false }, what);
+  t.deepEqual(await lacks(fresh, start.source), [], what);
+  for (const { access } of [fresh, other]) removeScratch(access.cache);
+}
+
+test('a lost or damaged catalog is made again from the commits, and nothing is written', async (t) => {
+  const start = await starting;
+  const objects: Objects = new Map(start.objects);
+  const machine = new Machine(objects, undefined, start.writer);
+  const { catalogPath } = machine.present();
+  for (const spoil of [
+    () => fs.rmSync(catalogPath),
+    () => fs.writeFileSync(catalogPath, noise('no catalog', 100_000)),
+    () => undefined,
+  ]) {
+    spoil();
+    const { lost, isMetadataLost, isNewGeneration } = await machine.rebuild();
+    t.deepEqual([lost, isMetadataLost, isNewGeneration], [[], false, false]);
+    t.deepEqual([...objects.keys()], [...start.objects.keys()]);
+    t.deepEqual(await lacks(machine, start.source), []);
+  }
+  await isAsBefore(t, start, objects, 'at the end');
+});
+
+test('a machine with an intact catalog replaces any commit that is damaged, lost, swapped or repeated', async (t) => {
+  const start = await starting;
+  const commits = commitsIn(start.objects);
+  const swap = (objects: Objects, name: string): void => {
+    const other = commits[(commits.indexOf(name) + 1) % commits.length]!;
+    const [one, two] = [objects.get(name)!, objects.get(other)!];
+    objects.set(name, two).set(other, one);
+  };
+  const repeat = (objects: Objects, name: string): void => {
+    objects.set(name, objects.get(commits[0] === name ? commits[1]! : commits[0]!)!);
+  };
+  const cut = (objects: Objects, name: string): void => {
+    for (const later of commits) if (later >= name) objects.delete(later);
+  };
+  const lose = (objects: Objects, name: string): unknown => objects.delete(name);
+  for (const hurt of [damage, lose, swap, repeat, cut]) {
+    for (const name of commits) {
+      const objects: Objects = new Map(start.objects);
+      hurt(objects, name);
+      const what = `${hurt.name} ${name}`;
+      const machine = new Machine(objects, undefined, start.writer);
+      const { lost, isMetadataLost, knowsMore, isNewGeneration } = await machine.rebuild();
+      t.true(lost.length > 0, what);
+      t.deepEqual([isMetadataLost, knowsMore, isNewGeneration], [false, true, true], what);
+      await isAsBefore(t, start, objects, what);
+      removeScratch(machine.access.cache);
+    }
+  }
+});
+
+test('without a catalog, what is left of the sets is kept, and marked as doubtful on every machine', async (t) => {
+  const start = await starting;
+  for (const [index, name] of listingCommits(start.objects).entries()) {
+    for (const hurt of [damage, (all: Objects, one: string) => all.delete(one)]) {
+      const isEnd = name === commitsIn(start.objects).at(-1);
+      if (hurt !== damage && isEnd) continue; // nothing shows that it existed
+      const objects: Objects = new Map(start.objects);
+      hurt(objects, name);
+      const what = `commit of set ${index + 1}`;
+      const machine = new Machine(objects);
+      if (hurt === damage) t.is(await rejectedCode(machine.open()), 'RECORD_DAMAGED', what);
+      const { lost, isMetadataLost, isNewGeneration } = await machine.rebuild();
+      t.deepEqual([lost.length, isMetadataLost, isNewGeneration], [1, true, true], what);
+      await placeOrphans(system, machine.present(), LIMITS);
+      const left = await setsOn(new Machine(objects));
+      t.deepEqual(
+        left.map(({ set }) => set),
+        [1, 2, 3].filter((set) => set !== index + 1),
+        what,
+      );
+      t.true(
+        left.every(({ isDoubtful }) => isDoubtful),
+        what,
+      );
+      const other = new Machine(objects, undefined, start.writer);
+      await backUpFrom(await other.open(), start.source, { storage: STORAGE });
+      const fresh = new Machine(objects);
+      t.is((await setsOn(fresh)).at(-1)?.isDoubtful, false, what);
+      const missing = (await lacks(fresh, start.source)).filter(
+        (line) => !line.includes(LOST_AND_FOUND),
+      );
+      t.deepEqual(missing, [], what);
+    }
+  }
+});
+
+test('a machine whose catalog is of another history than the bucket changes nothing, unless it may', async (t) => {
+  const start = await starting;
+  const objects: Objects = new Map(start.objects);
+  for (const name of commitsIn(objects).slice(2)) objects.delete(name);
+  const thief = new Machine(objects);
+  await backUpFrom(await thief.open(), start.source, { storage: STORAGE });
+  const before = new Map(objects);
+  const machine = new Machine(objects, undefined, start.writer);
+  t.is(await rejectedCode(machine.rebuild()), 'STORE_FORKED');
+  t.deepEqual([...objects.keys()], [...before.keys()]);
+  const { lost } = await machine.rebuild(true);
+  t.deepEqual(lost, []);
+  t.deepEqual(await lacks(machine, start.source), []);
+});
+
+test('an object with a number far behind the last commit is refused', async (t) => {
+  const start = await starting;
+  const objects: Objects = new Map(start.objects);
+  objects.set('c/me/g1/log/0000099999', objects.get('c/me/g1/log/0000000001')!);
+  t.is(await rejectedCode(new Machine(objects).rebuild()), 'RECORD_DAMAGED');
+});
+
+test('two machines that rebuild at once keep everything', async (t) => {
+  const start = await starting;
+  const name = commitsIn(start.objects)[2]!;
+  const objects: Objects = new Map(start.objects);
+  objects.delete(name);
+  const second = new Machine(objects, undefined, start.writer);
+  let inner: Promise<BucketRebuild> | undefined;
+  const first = new Machine(
+    objects,
+    async (kind, put) => {
+      if (kind === 'put' && put.endsWith('/client.json')) await (inner ??= second.rebuild());
+    },
+    start.writer,
+  );
+  const { isNewGeneration } = await first.rebuild();
+  t.false(isNewGeneration); // the other one was faster
+  t.true((await inner!).isNewGeneration);
+  await isAsBefore(t, start, objects, 'at the end');
+});
+
+test('a backup that is stored while a client is rebuilt is kept', async (t) => {
+  const start = await starting;
+  const objects: Objects = new Map(start.objects);
+  objects.delete(commitsIn(objects)[1]!);
+  const other = new Machine(objects, undefined, start.writer);
+  let written = false;
+  const machine = new Machine(
+    objects,
+    async (kind, name) => {
+      if (written || kind !== 'put' || !name.endsWith('/client.json')) return;
+      written = true;
+      await backUpFrom(other.present(), start.source, { storage: STORAGE });
+    },
+    start.writer,
+  );
+  const { isNewGeneration } = await machine.rebuild();
+  t.true(isNewGeneration && written);
+  const sets = await setsOn(new Machine(objects));
+  t.deepEqual(sets.at(-1), { set: SETS + 1, isDoubtful: false });
+  await backUpFrom(await other.open(), start.source, { storage: STORAGE });
+  t.deepEqual(await lacks(new Machine(objects), start.source), []);
+});
+
+test('a machine that knows only the commits before a hole follows, and what it wrote into the hole is not left out', async (t) => {
+  const start = await starting;
+  const commits = commitsIn(start.objects);
+  const few: Objects = new Map(start.objects);
+  for (const name of commits.slice(2)) few.delete(name);
+  const early = new Machine(few);
+  await early.open();
+  const objects: Objects = new Map(start.objects);
+  objects.delete(commits[2]!);
+  const hurt = new Map(objects);
+  await new Machine(objects, undefined, start.writer).rebuild();
+  t.regex((await new Machine(objects, undefined, early).open()).generation ?? '', /^g2-/);
+  const late = new Machine(hurt, undefined, early);
+  let written = false;
+  const writer = new Machine(
+    hurt,
+    async (kind, name) => {
+      if (written || kind !== 'put' || !name.startsWith('c/me/g1/log/')) return;
+      written = true;
+      await backUpFrom(late.present(), start.source, { storage: STORAGE });
+    },
+    start.writer,
+  );
+  t.is(await rejectedCode(writer.rebuild()), 'STORE_FORKED');
+  t.true(written);
+  t.false([...hurt.keys()].some((name) => name.includes('/gen/')));
+  const { isMetadataLost } = await writer.rebuild(true);
+  t.true(isMetadataLost);
+  t.true((await setsOn(new Machine(hurt))).every(({ isDoubtful }) => isDoubtful));
+});
+
+/** More requests than a rebuild makes here. */
+const MOST_REQUESTS = 600;
+const STRIDE = Math.max(1, Math.round(6 / share));
+
+for (const [at, trouble] of ['refused', 'applied', 'once', 'end', 'end, applied'].entries()) {
+  test(`a rebuild whose requests are ${trouble} at any point loses nothing, and is completed`, async (t) => {
+    const start = await starting;
+    const hole = commitsIn(start.objects)[2]!;
+    for (let number = 1 + ((seed + at) % STRIDE); number < MOST_REQUESTS; number += STRIDE) {
+      const objects: Objects = new Map(start.objects);
+      objects.delete(hole);
+      let count = 0;
+      const strike: BeforeRequest = (_kind, _name, apply) => {
+        count += 1;
+        const isEnd = trouble.startsWith('end') || trouble === 'applied';
+        if (!(isEnd ? count >= number : count === number)) return;
+        if (trouble.endsWith('applied') && count === number) apply();
+        throw new TardisError('SERVER_UNREACHABLE', 'a fault of this test');
+      };
+      const struck = new Machine(objects, strike, start.writer);
+      const failure = await struck.rebuild().then(
+        () => undefined,
+        (error: unknown) => asTardisError(error),
+      );
+      const what = `${trouble} at request ${number}`;
+      if (count < number) {
+        t.log(`${count} requests`);
+        return;
+      }
+      if (failure !== undefined) t.is(failure.code, 'SERVER_UNREACHABLE', what);
+      const next = new Machine(objects, undefined, number % 2 === 0 ? struck : start.writer);
+      await next.rebuild();
+      await isAsBefore(t, start, objects, what);
+      for (const { access } of [struck, next]) removeScratch(access.cache);
+    }
+    t.fail('a rebuild makes more requests');
+  });
+}
