@@ -45,5 +45,6 @@ export { holdsSeals, sealedWithoutKeys } from './sealed.js';
 export { pagesDamaged } from './page-errors.js';
 export { PageSums } from './page-sums.js';
 export { snapshotCatalog } from './snapshot.js';
+export { requireFitting } from './fetched-catalog.js';
 export { missingIn } from './found-contents.js';
 export { findRemovals, isRemoved, type Removals } from './removals.js';

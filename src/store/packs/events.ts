@@ -28,6 +28,7 @@ import { Codec, decode, encode, encodedBound } from './codec.js';
 import type { PackRange } from './record-writer.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
 import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
+import { isSnapshotFacts, type SnapshotFacts } from './snapshot-facts.js';
 
 const packr = plainPackr();
 
@@ -118,7 +119,9 @@ export type StoreEvent =
       readonly atMs: number;
     }
   /** Packs that were removed and have been deleted since, for the other machines of a bucket. */
-  | { readonly type: 'deleted'; readonly packs: readonly PackNumber[] };
+  | { readonly type: 'deleted'; readonly packs: readonly PackNumber[] }
+  /** A copy of the catalog as of the commit before is in the bucket. */
+  | ({ readonly type: 'snapshot' } & SnapshotFacts);
 
 /** A note about one entry that could not be saved, or perhaps not correctly. */
 export interface SetNote {
@@ -304,6 +307,7 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
     isListOf(event['objects'], isDigest) &&
     Number.isSafeInteger(event['atMs']),
   deleted: (event) => isListOf(event['packs'], isId),
+  snapshot: isSnapshotFacts,
 };
 
 /** True if an untrusted value is a root. */
