@@ -55,6 +55,11 @@ export {
   requireClientList,
 } from './bucket/client-object.js';
 export { Salvage } from './bucket/salvage.js';
+export {
+  type NamedSnapshot,
+  type SnapshotObjects,
+  snapshotsOf,
+} from './bucket/snapshot-objects.js';
 export { movedTo, requireNotMoved } from './bucket/moved-object.js';
 export { unfinishedRewrites } from './bucket/generation-objects.js';
 export { DECOY_OBJECT } from './bucket/names.js';
@@ -126,6 +131,11 @@ export {
   requireNoAccounts,
   stateOfKeys,
 } from './client/sub-accounts.js';
+export {
+  SNAPSHOT_PIECE_BYTES,
+  type SnapshotFacts,
+  snapshotPieces,
+} from './packs/snapshot-facts.js';
 export {
   Codec,
   type CodecName,

@@ -79,9 +79,12 @@ class Judge {
     }
   }
 
-  private async isFreed({ client, generation, pack, commit }: VersionedName): Promise<boolean> {
+  private async isFreed(name: VersionedName): Promise<boolean> {
+    const { client, generation, pack, commit, isSnapshot = false } = name;
     const isInLog = pack !== undefined && isOfLog(pack);
-    if (pack === undefined && generation === undefined) return false;
+    // The log has all that a deleted copy of the catalog had.
+    if (isSnapshot && name.latest.isMark) return true;
+    if (pack === undefined && generation === undefined && !isSnapshot) return false;
     if (this.log?.client !== client || this.log.generation !== generation) {
       const one = { client, generation };
       this.log = { ...one, facts: await readLogFacts(this.versions, one, this.options.untilMs) };

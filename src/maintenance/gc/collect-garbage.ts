@@ -19,7 +19,12 @@ import {
   withClient,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import { removeDatabase, StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import {
+  makeSnapshot,
+  removeDatabase,
+  StoreWriter,
+  type StoreLimits,
+} from '../../store/writer/index.js';
 import { listCopies } from '../../store/writer/index.js';
 import { closeUnlisted } from './close-unshown.js';
 import { compact } from './compact.js';
@@ -103,6 +108,7 @@ export async function collectGarbage(
     await run.all();
     await run.writeImage();
     await run.protect();
+    await makeSnapshot(system, directory, store); // the next session tries again
     store.close();
     return { ...run.report, isDone: true };
   } catch (error) {

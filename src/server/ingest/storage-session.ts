@@ -24,6 +24,7 @@ import {
   StoreWriter,
   SpaceMeter,
   stampFigures,
+  makeSnapshot,
 } from '../../store/writer/index.js';
 import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import { IncomingContents } from './incoming-contents.js';
@@ -161,6 +162,7 @@ export class StorageSession implements StorageHandle {
       else await this.ingest.checkpoint();
       await writeImageIfRoom(this.store);
       await this.store.parity.protectAll();
+      await this.copyToBucket();
       this.room.settle();
       this.store.close();
     } catch (error) {
@@ -168,6 +170,11 @@ export class StorageSession implements StorageHandle {
       this.release();
       throw this.failure;
     }
+  }
+
+  private async copyToBucket(): Promise<void> {
+    const failure = await makeSnapshot(this.system, this.directory, this.store);
+    if (failure !== undefined) this.copies.report(this.directory.client, failure);
   }
 
   /** Ends the session at once and discards what no checkpoint covered. */

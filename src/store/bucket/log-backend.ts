@@ -30,7 +30,8 @@ type Staging = Pick<Backend, 'stage' | 'owner' | 'close'>;
 
 export class LogBackend implements Backend {
   private readonly open: OpenObjects;
-  private readonly prefix: string;
+  /** Name of the client's place in the store, with a slash at its end. */
+  readonly prefix: string;
   private readonly staging: Staging;
   private readonly pending = new Map<string, PendingBytes>();
   private readonly joined = new JoinedReads(async (name, position, target, bytes) =>
@@ -39,7 +40,6 @@ export class LogBackend implements Backend {
   /** The commit object that was read last: recovery reads its records one by one. */
   private recent: { name: string; bytes: Buffer } | undefined;
 
-  /** `prefix`: name of the client's place in the store, with a slash at its end. */
   constructor(open: OpenObjects, prefix: string, staging: Staging) {
     this.open = open;
     this.prefix = prefix;
@@ -49,6 +49,7 @@ export class LogBackend implements Backend {
   /** Returns a commit object; undefined if there is none of this number. */
   async commitObject(commit: number): Promise<Buffer | undefined> {
     const name = commitName(commit);
+    if (this.recent?.name === name) return this.recent.bytes; // it is never replaced while the log is in use
     const store = await this.open();
     const bytes = await store.readWhole(this.prefix + name, MAX_COMMIT_OBJECT_BYTES);
     this.recent = bytes && { name, bytes };

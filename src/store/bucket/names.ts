@@ -32,6 +32,8 @@ const GENERATION_DIGITS = 16;
 export const DECOY_OBJECT = 'login/decoy.key';
 export const LOG_PREFIX = 'log/';
 export const LOG_PACKS_PREFIX = 'packs/';
+/** Below it, copies of the catalog are. */
+export const SNAPSHOTS_PREFIX = 'snap/';
 
 /** Below it, each server has its lease. */
 export const LEASES_PREFIX = 'nodes/';
@@ -201,6 +203,24 @@ export function commitOf(object: string): number | undefined {
   return pack === undefined || pack % PACKS_OF_SESSION > 0 ? undefined : pack / PACKS_OF_SESSION;
 }
 
+/** A copy of the catalog in the bucket: its last commit, and random digits, so that no two have one name. */
+export interface SnapshotPlace {
+  readonly commit: number;
+  readonly id: string;
+}
+
+/** Returns the name of a piece (from 0) of a copy of the catalog. */
+export function snapshotPiece({ commit, id }: SnapshotPlace, piece: number): string {
+  const [slot, number] = [commit.toString().padStart(10, '0'), piece.toString().padStart(4, '0')];
+  return `${SNAPSHOTS_PREFIX}${slot}-${id}/${number}`;
+}
+
+/** Returns the copy of the catalog that an object is a piece of; undefined for another object. */
+export function snapshotOf(object: string): SnapshotPlace | undefined {
+  const match = /^snap\/(\d{10})-([0-9a-f]{16})\/\d{4}$/.exec(object);
+  return match === null ? undefined : { commit: Number(match[1]), id: match[2]! };
+}
+
 /** An object that is created once and never replaced. */
 export interface WrittenOnce {
   readonly client: string;
@@ -210,6 +230,8 @@ export interface WrittenOnce {
   readonly pack: PackNumber | undefined;
   /** Number of the commit; undefined for every other object. */
   readonly commit: number | undefined;
+  /** True for a piece of a copy of the catalog, which nobody misses. */
+  readonly isSnapshot?: boolean;
 }
 
 /** Returns which object of a client that is created once has a name; undefined for every other name. */
@@ -241,6 +263,9 @@ function ofLog(
   generation: string | undefined,
   object: string,
 ): WrittenOnce | undefined {
+  if (snapshotOf(object) !== undefined) {
+    return { client, generation, pack: undefined, commit: undefined, isSnapshot: true };
+  }
   const pack = packOf(object);
   if (pack === undefined || objectOf(packName(pack)) !== object) return undefined;
   const isCommit = pack % PACKS_OF_SESSION === 0;

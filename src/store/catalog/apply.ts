@@ -154,9 +154,7 @@ export function applyEvent(
       for (const root of event.roots) catalog.sets.addRoot(event.set, root);
       return;
     case 'by-account':
-      for (const root of event.roots) {
-        catalog.accounts.addSet({ set: event.set, root, account: event.account });
-      }
+      addAccountSets(catalog, event);
       return;
     case 'set-marked':
       catalog.sets.mark(event.set, event.marks);
@@ -208,6 +206,9 @@ export function applyEvent(
     case 'doubtful':
       catalog.state.raiseDoubtfulUpTo(event.upToSet);
       return;
+    case 'snapshot':
+      catalog.state.writeSnapshot(event);
+      return;
     case 'sound':
       applySounds(catalog, event.digests, unsound);
       return;
@@ -223,6 +224,13 @@ function applySounds(
   for (const digest of digests) {
     if (!unsound.has(digestKey(digest))) applySound(catalog, digest);
   }
+}
+
+function addAccountSets(
+  { accounts }: Catalog,
+  { set, roots, account }: Extract<StoreEvent, { type: 'by-account' }>,
+): void {
+  for (const root of roots) accounts.addSet({ set, root, account });
 }
 
 function dropSets({ sets, seals, state }: Catalog, dropped: readonly SetNumber[]): void {

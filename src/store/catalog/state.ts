@@ -42,6 +42,14 @@ export interface ImagePoint {
   readonly bytes: number;
 }
 
+/** The newest copy of the catalog that the log names. */
+export interface SnapshotPoint {
+  /** The last commit in it; 0 if there is none. */
+  readonly commit: number;
+  /** Bytes of the catalog that were in use. */
+  readonly usedBytes: number;
+}
+
 /** True if a number is in use that is above its counter. */
 const BEHIND = `SELECT
   (SELECT coalesce(max(set_number), 0) FROM backup_sets) > ? OR
@@ -158,6 +166,15 @@ export class StateTable {
     this.writeOne.run('image.pack', pack);
     this.writeOne.run('image.position', position);
     this.writeOne.run('image.bytes', bytes);
+  }
+
+  readSnapshot(): SnapshotPoint {
+    return { commit: this.read('snapshot.commit'), usedBytes: this.read('snapshot.used_bytes') };
+  }
+
+  writeSnapshot({ commit, usedBytes }: SnapshotPoint): void {
+    this.writeOne.run('snapshot.commit', commit);
+    this.writeOne.run('snapshot.used_bytes', usedBytes);
   }
 
   write(counters: Counters, point: CommitPoint): void {

@@ -28,6 +28,7 @@ import { Codec, decode, encode, encodedBound } from './codec.js';
 import type { PackRange } from './record-writer.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
 import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
+import { isSnapshotFacts, type SnapshotFacts } from './snapshot-facts.js';
 
 const packr = plainPackr();
 
@@ -120,7 +121,9 @@ export type StoreEvent =
   /** Packs that were removed and have been deleted since, for the other machines of a bucket. */
   | { readonly type: 'deleted'; readonly packs: readonly PackNumber[] }
   /** Sets up to this one may lack entries: a rebuild has found a part of the log lost. */
-  | { readonly type: 'doubtful'; readonly upToSet: SetNumber };
+  | { readonly type: 'doubtful'; readonly upToSet: SetNumber }
+  /** A copy of the catalog as of the commit before is in the bucket. */
+  | ({ readonly type: 'snapshot' } & SnapshotFacts);
 
 /** A note about one entry that could not be saved, or perhaps not correctly. */
 export interface SetNote {
@@ -307,6 +310,7 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
     Number.isSafeInteger(event['atMs']),
   deleted: (event) => isListOf(event['packs'], isId),
   doubtful: (event) => isId(event['upToSet']),
+  snapshot: isSnapshotFacts,
 };
 
 /** True if an untrusted value is a root. */

@@ -79,6 +79,11 @@ export class CatalogCopies {
     this.making.set(directory.path, work);
   }
 
+  /** Reports that a copy elsewhere failed. */
+  report(client: string, error: TardisError): void {
+    this.onFailure(client, error);
+  }
+
   /** Resolves when no copy is in flight. */
   async finished(): Promise<void> {
     await Promise.all(this.making.values());

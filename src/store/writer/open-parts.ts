@@ -14,6 +14,7 @@ import type { System } from '../../system/index.js';
 import { listCopies } from './catalog-copies.js';
 import { remakeCatalog } from './remake-catalog.js';
 import { removeDatabase } from './replace-catalog.js';
+import { takeSnapshot } from './take-snapshot.js';
 
 /** Options for opening a catalog. */
 interface CatalogLimits {
@@ -28,6 +29,19 @@ interface PartsLimits extends CatalogLimits {
   /** Size in bytes at which a pack is closed. */
   readonly packBytes: number;
 }
+
+/** Where the catalog of a client in a bucket comes from. */
+interface Origin {
+  /** True if a machine without a catalog may begin with a copy in the bucket. */
+  mayBeCopy: boolean;
+  /** True if it did. */
+  isCopy: boolean;
+}
+
+/** Errors that a wrong copy of the catalog may cause when commits are applied to it. */
+const DOUBTFUL: ReadonlySet<string> = new Set(['STORE_FORKED', 'RECORD_DAMAGED', 'INTERNAL']);
+/** A damaged catalog, then a wrong copy, then the log alone. */
+const MOST_TRIES = 3;
 
 export interface OpenedParts {
   readonly catalog: Catalog;
@@ -66,13 +80,18 @@ export async function openParts(
   directory: ClientDirectory,
   limits: PartsLimits,
 ): Promise<OpenedParts> {
-  try {
-    return await openOnce(system, directory, limits);
-  } catch (error) {
-    if (directory.bucket === undefined || asTardisError(error).code !== 'CATALOG_DAMAGED')
-      throw error;
-    removeDatabase(system, directory.catalogPath);
-    return openOnce(system, directory, limits);
+  const origin: Origin = { mayBeCopy: directory.bucket !== undefined, isCopy: false };
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await openOnce(system, directory, limits, origin);
+    } catch (error) {
+      const { code } = asTardisError(error);
+      const isWrong = code === 'CATALOG_DAMAGED' || (origin.isCopy && DOUBTFUL.has(code));
+      if (directory.bucket === undefined || !isWrong || tries === MOST_TRIES) throw error;
+      removeDatabase(system, directory.catalogPath);
+      origin.mayBeCopy = !origin.isCopy;
+      origin.isCopy = false;
+    }
   }
 }
 
@@ -80,13 +99,14 @@ async function openOnce(
   system: System,
   directory: ClientDirectory,
   limits: PartsLimits,
+  origin: Origin,
 ): Promise<OpenedParts> {
   await endJournal(system, directory);
   let catalog = openCatalog(system, directory, limits);
   const medium = mediumOf(system, directory);
   const backend = medium.records();
   try {
-    const isUnwritten = !catalog.state.isWritten();
+    let isUnwritten = !catalog.state.isWritten();
     // A log makes a lost catalog again as it brings any catalog up to date.
     const isLost = isUnwritten && !hasLog(backend);
     if (isLost && (await isOfSomething(system, directory, backend))) {
@@ -94,6 +114,12 @@ async function openOnce(
       removeDatabase(system, directory.catalogPath);
       await remakeCatalog(system, directory, { notesLoss: true });
       catalog = openCatalog(system, directory, limits);
+    }
+    if (isUnwritten && origin.mayBeCopy) {
+      catalog.close();
+      origin.isCopy = await takeSnapshot(system, directory, backend);
+      catalog = openCatalog(system, directory, limits);
+      isUnwritten = !catalog.state.isWritten();
     }
     const report = await recoverCatalog(catalog, backend, { checkBodies: false });
     const { counters, point, lastPack } = report;

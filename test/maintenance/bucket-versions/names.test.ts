@@ -62,6 +62,7 @@ test('only names that are written once are looked at', async (t) => {
     LOG,
     'c/me/g1/packs/0000000001-0001',
     'c/me/g1/packs/0000000001-500000',
+    'c/me/g1/snap/0000000012-0123456789abcdef/0000',
     'c/me/keys/00000002.key',
   ];
   const bad = [
@@ -71,6 +72,9 @@ test('only names that are written once are looked at', async (t) => {
     'c/me/g1/log/0000000001/x',
     'c/me/g1/packs/0000000001-00001',
     'c/me/g1/packs/0000000001-0000',
+    'c/me/g1/snap/0000000012-0123456789abcdef/1',
+    'c/me/g1/snap/0000000012-0123456789ABCDEF/0000',
+    'c/me/g1/snap/0000000012/0000',
     'c/me/g2/log/0000000001',
     'c/me/keys/2.key',
     'c/me/keys/00000002.key/x',

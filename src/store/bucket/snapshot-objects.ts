@@ -1,0 +1,130 @@
+/**
+ * Copies of the catalog in a bucket, in pieces. A copy counts only if the commit that follows its last one names it, with
+ * the SHA-256 of each piece.
+ */
+import { createHash } from 'node:crypto';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { Backend } from '../backends/backend.js';
+import { type CommitBody, readEvent } from '../packs/events.js';
+import { parseRecord, recordBytes, RecordKind } from '../packs/record.js';
+import type { SnapshotFacts } from '../packs/snapshot-facts.js';
+import { parseCommitObject } from './commit-object.js';
+import { LogBackend } from './log-backend.js';
+import { movedTo } from './moved-object.js';
+import {
+  commitName,
+  logPack,
+  snapshotOf,
+  type SnapshotPlace,
+  snapshotPiece,
+  SNAPSHOTS_PREFIX,
+} from './names.js';
+
+/** Names of pieces that are looked at; if there are more, no copy is used. */
+const MAX_NAMES = 20_000;
+/** Names that are removed with one call. */
+const AT_ONCE = 100;
+
+/** A copy that the log names. */
+export interface NamedSnapshot {
+  readonly facts: SnapshotFacts;
+  /** The commit that names it. */
+  readonly body: CommitBody;
+}
+
+/** Returns the copies of the catalog of a client in a bucket; undefined for another store. */
+export function snapshotsOf(backend: Backend): SnapshotObjects | undefined {
+  return backend instanceof LogBackend ? new SnapshotObjects(backend) : undefined;
+}
+
+export class SnapshotObjects {
+  private readonly backend: LogBackend;
+
+  constructor(backend: LogBackend) {
+    this.backend = backend;
+  }
+
+  /** True if the log has a first commit, so that there may be copies. Takes one request. */
+  async mayExist(): Promise<boolean> {
+    const first = await this.backend.commitObject(1);
+    return first !== undefined && movedTo(first) === undefined;
+  }
+
+  /** Returns the copies that have pieces, the newest first. */
+  async listed(): Promise<readonly SnapshotPlace[]> {
+    const found = new Map<string, SnapshotPlace>();
+    let names = 0;
+    for await (const object of this.names()) {
+      names += 1;
+      if (names > MAX_NAMES) return [];
+      const place = snapshotOf(object);
+      if (place !== undefined) found.set(`${place.commit}-${place.id}`, place);
+    }
+    return [...found.values()].sort((one, other) => other.commit - one.commit);
+  }
+
+  /**
+   * Returns what the log says about a copy; undefined if it does not name it, or if the commit object of its last commit
+   * has not this size in bytes. Throws RECORD_DAMAGED, STORE_NEWER, OBJECT_DAMAGED.
+   */
+  async named({ commit, id }: SnapshotPlace): Promise<NamedSnapshot | undefined> {
+    const bytes = await this.backend.commitObject(commit + 1);
+    if (bytes === undefined || movedTo(bytes) !== undefined) return undefined;
+    const { body, records } = parseCommitObject(bytes, commit + 1);
+    for (const { header, location } of records) {
+      if (header.kind !== RecordKind.event || location.pack !== logPack(commit + 1)) continue;
+      const end = location.position + recordBytes(header);
+      const event = readEvent(parseRecord(bytes.subarray(location.position, end)));
+      const isIt = event.type === 'snapshot' && event.commit === commit && event.id === id;
+      if (isIt) return { facts: event, body };
+    }
+    return undefined;
+  }
+
+  /** Returns the size of a commit object; undefined if there is none. */
+  async commitBytes(commit: number): Promise<number | undefined> {
+    const { backend } = this;
+    return (await (await backend.objects()).head(backend.prefix + commitName(commit)))?.sizeBytes;
+  }
+
+  /** Creates a piece, and returns the SHA-256 of its bytes. */
+  async create(place: SnapshotPlace, piece: number, bytes: Buffer): Promise<Buffer> {
+    const name = this.backend.prefix + snapshotPiece(place, piece);
+    if ((await (await this.backend.objects()).putNew(name, bytes)) === 'created')
+      return sha256(bytes);
+    throw new TardisError('STORE_TAKEN', `another process has created ${name}`, { object: name });
+  }
+
+  /** Reads a piece. Throws OBJECT_DAMAGED if it is missing, or has other bytes than the log says. */
+  async read(facts: SnapshotFacts, piece: number, maxBytes: number): Promise<Buffer> {
+    const name = this.backend.prefix + snapshotPiece(facts, piece);
+    const bytes = await (await this.backend.objects()).readWhole(name, maxBytes);
+    if (bytes !== undefined && facts.pieces[piece]?.equals(sha256(bytes)) === true) return bytes;
+    throw new TardisError('OBJECT_DAMAGED', `${name} is not what the log says`, { object: name });
+  }
+
+  /** Removes copies that end before a commit. A key that may not remove leaves them. */
+  async removeBefore(commit: number): Promise<void> {
+    const { backend } = this;
+    const old: string[] = [];
+    for await (const object of this.names()) {
+      const place = snapshotOf(object);
+      if (place !== undefined && place.commit < commit) old.push(backend.prefix + object);
+    }
+    try {
+      while (old.length > 0) await (await backend.objects()).remove(old.splice(0, AT_ONCE));
+    } catch (error) {
+      if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
+    }
+  }
+
+  private async *names(): AsyncGenerator<string> {
+    const { prefix } = this.backend;
+    const store = await this.backend.objects();
+    for await (const name of store.list(prefix + SNAPSHOTS_PREFIX)) yield name.slice(prefix.length);
+  }
+}
+
+function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}

@@ -1,0 +1,75 @@
+/** Examines a catalog that came from a bucket, before it is used: its bytes may be anybody's. */
+import { TardisError } from '../../errors/index.js';
+import type { SqlDatabase, System } from '../../system/index.js';
+import type { Counters } from '../index.js';
+import { type CommitPoint, StateTable } from './state.js';
+import { newestVersion, versionOf } from './versions.js';
+
+/** All that SQLite reads of a schema, in an order of its own. */
+const SCHEMA = `SELECT type || char(10) || name || char(10) || tbl_name || char(10) || coalesce(sql, '')
+  FROM sqlite_schema ORDER BY 1`;
+
+/**
+ * Throws CATALOG_DAMAGED unless a file is a catalog of the newest version, with exactly the tables and indexes of a new one,
+ * that ends at a commit of the log. `empty`: a new catalog. `counters`: those of the next commit. It leaves the file without
+ * a log beside it.
+ */
+export function requireFitting(
+  system: System,
+  file: string,
+  {
+    empty,
+    point,
+    counters,
+  }: { readonly empty: string; readonly point: CommitPoint; readonly counters: Counters },
+): void {
+  const database = system.openDatabase(file, { readonly: false });
+  try {
+    database.pragma('trusted_schema = OFF');
+    database.pragma('cell_size_check = ON');
+    if (versionOf(database) !== newestVersion(system)) throw other('its version');
+    if (schemaOf(database) !== schemaAt(system, empty)) throw other('its tables');
+    if (database.query('PRAGMA quick_check(1)', 'text').get() !== 'ok') throw other('its pages');
+    const state = new StateTable(database);
+    const there = state.readCommitPoint();
+    const isAtPoint =
+      there.commit === point.commit &&
+      there.pack === point.pack &&
+      there.position === point.position &&
+      there.checksum === point.checksum;
+    if (!isAtPoint) throw other('its last commit');
+    if (state.areCountersBehind() || !isBefore(state.readCounters(), counters)) {
+      throw other('its numbers');
+    }
+    database.pragma('journal_mode = TRUNCATE');
+  } finally {
+    database.close();
+  }
+}
+
+/** True if a commit that adds no set, root or directory can lead from some counters to others. */
+function isBefore(before: Counters, after: Counters): boolean {
+  return (
+    before.set === after.set &&
+    before.root === after.root &&
+    before.directory === after.directory &&
+    before.sequence < after.sequence
+  );
+}
+
+function schemaOf(database: SqlDatabase): string {
+  return database.query(SCHEMA, 'text').all().join('\n');
+}
+
+function schemaAt(system: System, file: string): string {
+  const database = system.openDatabase(file, { readonly: true });
+  try {
+    return schemaOf(database);
+  } finally {
+    database.close();
+  }
+}
+
+function other(what: string): TardisError {
+  return new TardisError('CATALOG_DAMAGED', `a copy of the catalog does not fit the log: ${what}`);
+}

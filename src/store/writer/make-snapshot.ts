@@ -1,0 +1,118 @@
+/**
+ * Makes a copy of the catalog in a bucket, so that a machine without a catalog need not read all commits. The next commit
+ * names it, by the same session: nobody else can create that commit then. All of it is optional, and no session fails by it.
+ */
+import { asTardisError, type TardisError } from '../../errors/index.js';
+import {
+  buildEvent,
+  type ClientDirectory,
+  type SnapshotFacts,
+  type SnapshotObjects,
+  snapshotPieces,
+  snapshotsOf,
+  type StoreEvent,
+} from '../index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
+import { applyEvent, comparePages, pagesDamaged } from '../catalog/index.js';
+import { packPiece, pieceOf } from './snapshot-pieces.js';
+import type { StoreWriter } from './store-writer.js';
+
+/** A smaller catalog has no copies: about 6,000 entries, whose commits are read in a moment. */
+const LEAST_BYTES = 512 << 10;
+/** Commits after which a new copy is made. */
+const MOST_COMMITS = 64;
+/** A catalog that has grown by one part of so many gets a new copy. */
+const GROWN_PARTS = 20;
+/** From this size on, it is `LARGE_GROWN_PARTS` (about 5 million entries). */
+const LARGE_BYTES = 512 << 20;
+const LARGE_GROWN_PARTS = 50;
+/** Pieces that are sent at once. */
+const MOST_SENDING = 2;
+const ID_BYTES = 8;
+
+/**
+ * Makes a copy if enough has changed since the newest one; to be called at the end of a session, behind its last checkpoint.
+ * Returns the error if that fails. Everything else that the session stored is durable then, too.
+ */
+export async function makeSnapshot(
+  system: System,
+  directory: ClientDirectory,
+  store: StoreWriter,
+): Promise<TardisError | undefined> {
+  const snapshots = snapshotsOf(store.backend);
+  if (snapshots === undefined || !isDue(store)) return undefined;
+  try {
+    const before = store.catalog.state.readSnapshot();
+    const facts = await send(system, directory, store, snapshots);
+    if (facts === undefined) return undefined;
+    const event: StoreEvent = { type: 'snapshot', ...facts };
+    store.appendOwn(buildEvent(store.nextSequence(), event));
+    applyEvent(store.catalog, event);
+    await store.checkpoint();
+    await snapshots.removeBefore(before.commit);
+    return undefined;
+  } catch (error) {
+    return asTardisError(error, 'copying the catalog to the bucket');
+  }
+}
+
+function isDue({ catalog, commitPoint, isWhole, packs }: StoreWriter): boolean {
+  if (!isWhole || packs.uncommittedBytes > 0) return false;
+  if (catalog.state.readCommitPoint().commit !== commitPoint.commit) return false;
+  const { usedBytes } = catalog;
+  if (usedBytes < LEAST_BYTES) return false;
+  const last = catalog.state.readSnapshot();
+  const parts = usedBytes < LARGE_BYTES ? GROWN_PARTS : LARGE_GROWN_PARTS;
+  return (
+    last.commit === 0 ||
+    commitPoint.commit - last.commit >= MOST_COMMITS ||
+    Math.abs(usedBytes - last.usedBytes) * parts > last.usedBytes
+  );
+}
+
+/**
+ * Sends the catalog's file, and returns the facts about the copy. Undefined if the file is not the whole catalog, since
+ * somebody reads it, or if it is too large. Throws CATALOG_DAMAGED, and errors of a bucket.
+ */
+async function send(
+  system: System,
+  { catalogPath }: ClientDirectory,
+  { catalog, commitPoint: { commit } }: StoreWriter,
+  snapshots: SnapshotObjects,
+): Promise<SnapshotFacts | undefined> {
+  const { files, random } = system;
+  catalog.rollback(); // nothing has changed since the checkpoint, and a transaction prevents folding
+  try {
+    if (!catalog.foldWholly()) return undefined;
+    const verdict = await comparePages(system, catalogPath, true);
+    if (verdict.kind === 'damaged') throw pagesDamaged(catalogPath, verdict.pages);
+    if (verdict.kind !== 'right') return undefined;
+    const sizeBytes = files.status(catalogPath)!.sizeBytes;
+    const count = snapshotPieces(sizeBytes);
+    if (count === undefined) return undefined;
+    const place = { commit, id: random.bytes(ID_BYTES).toString('hex') };
+    const breathe = yieldRegularly();
+    const pieces: Buffer[] = [];
+    const fd = files.open(catalogPath, 'read');
+    try {
+      for (let index = 0; index < count; index += MOST_SENDING) {
+        const some = Array.from({ length: Math.min(MOST_SENDING, count - index) }, async (_, n) => {
+          const bytes = await packPiece(files, pieceOf(fd, index + n, sizeBytes), breathe);
+          return snapshots.create(place, index + n, bytes);
+        });
+        pieces.push(...(await settled(some)));
+      }
+    } finally {
+      files.close(fd);
+    }
+    return { ...place, sizeBytes, usedBytes: catalog.usedBytes, pieces };
+  } finally {
+    catalog.begin();
+  }
+}
+
+/** Returns the results of all, when none of them is under way any more. Throws the first error. */
+async function settled<T>(works: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(works);
+  return Promise.all(works);
+}

@@ -1,0 +1,75 @@
+/**
+ * Pieces of a copy of the catalog in a bucket (docs/formats.md, "Copies in a bucket"). Each is a row of frames, so that neither
+ * end compresses much at once.
+ */
+import { TardisError } from '../../errors/index.js';
+import { Codec, decode, encode, encodedBound, SNAPSHOT_PIECE_BYTES } from '../index.js';
+import type { Files } from '../../system/index.js';
+
+/** Bytes of the catalog in each frame but the last one. */
+const FRAME_BYTES = 1 << 20;
+const HEAD_BYTES = 4;
+const LEVEL = 1;
+const MAX_FRAMES: number = SNAPSHOT_PIECE_BYTES / FRAME_BYTES;
+/** Largest object with a piece. */
+export const MAX_STORED_BYTES: number =
+  MAX_FRAMES * (HEAD_BYTES + encodedBound(Codec.zstd, FRAME_BYTES));
+
+/** A part of a file. */
+export interface PieceOfFile {
+  readonly fd: number;
+  readonly at: number;
+  readonly sizeBytes: number;
+}
+
+/** Returns piece `index` of a file of a size. */
+export function pieceOf(fd: number, index: number, fileBytes: number): PieceOfFile {
+  const at = index * SNAPSHOT_PIECE_BYTES;
+  return { fd, at, sizeBytes: Math.min(SNAPSHOT_PIECE_BYTES, fileBytes - at) };
+}
+
+/** Reads and compresses a piece. Throws CATALOG_DAMAGED if the file ends within it. */
+export async function packPiece(
+  files: Files,
+  { fd, at, sizeBytes }: PieceOfFile,
+  breathe: () => Promise<void> | undefined,
+): Promise<Buffer> {
+  const raw = Buffer.allocUnsafe(Math.min(FRAME_BYTES, sizeBytes));
+  const frames: Buffer[] = [];
+  for (let done = 0; done < sizeBytes; done += FRAME_BYTES) {
+    const part = raw.subarray(0, Math.min(FRAME_BYTES, sizeBytes - done));
+    if (files.read(fd, part, 0, part.length, at + done) < part.length) {
+      throw new TardisError('CATALOG_DAMAGED', 'the catalog became shorter while it was read');
+    }
+    const frame = Buffer.allocUnsafe(HEAD_BYTES + encodedBound(Codec.zstd, part.length));
+    const bytes = encode(Codec.zstd, LEVEL, part, frame, HEAD_BYTES);
+    frame.writeUInt32LE(bytes, 0);
+    frames.push(Buffer.from(frame.subarray(0, HEAD_BYTES + bytes)));
+    await breathe();
+  }
+  return Buffer.concat(frames);
+}
+
+/** Decompresses a piece into its place in a file. Throws RECORD_DAMAGED if it is not exactly this piece. */
+export function unpackPiece(
+  files: Files,
+  stored: Buffer,
+  { fd, at, sizeBytes }: PieceOfFile,
+): void {
+  const raw = Buffer.allocUnsafe(Math.min(FRAME_BYTES, sizeBytes));
+  let from = 0;
+  for (let done = 0; done < sizeBytes; done += FRAME_BYTES) {
+    const part = raw.subarray(0, Math.min(FRAME_BYTES, sizeBytes - done));
+    const bytes = from + HEAD_BYTES <= stored.length ? stored.readUInt32LE(from) : Infinity;
+    from += HEAD_BYTES;
+    if (from + bytes > stored.length) throw notWhole();
+    decode(Codec.zstd, stored.subarray(from, from + bytes), part);
+    files.write(fd, part, at + done);
+    from += bytes;
+  }
+  if (from !== stored.length) throw notWhole();
+}
+
+function notWhole(): TardisError {
+  return new TardisError('RECORD_DAMAGED', 'a piece of a copy of the catalog is not whole');
+}

@@ -1,0 +1,105 @@
+/**
+ * Makes the catalog of a machine that has none from a copy in the bucket. Anybody with the access key may have written the
+ * copy, so it is used only if the log names it and it fits the log; otherwise all commits are read.
+ */
+import path from 'node:path';
+import { TardisError } from '../../errors/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  logPack,
+  type NamedSnapshot,
+  type SnapshotObjects,
+  snapshotPieces,
+  snapshotsOf,
+} from '../index.js';
+import type { Files, System } from '../../system/index.js';
+import { requireFitting } from '../catalog/index.js';
+import { removeDatabase, replaceCatalog } from './replace-catalog.js';
+import { MAX_STORED_BYTES, pieceOf, unpackPiece } from './snapshot-pieces.js';
+
+/** Copies that are tried, the newest first. */
+const MOST_TRIED = 3;
+/** Pieces that are fetched at once. */
+const MOST_FETCHING = 4;
+/** The copy in the client's directory until it is the catalog. */
+const FETCHED_FILE = 'catalog.fetched';
+
+/**
+ * Puts the newest copy that can be used in the place of the catalog, which is empty and not open. False if there is none; then
+ * the catalog may be missing. Call with the claim held. Never throws: the log has everything, and whoever reads it meets the error.
+ */
+export async function takeSnapshot(
+  system: System,
+  directory: ClientDirectory,
+  backend: Backend,
+): Promise<boolean> {
+  const snapshots = snapshotsOf(backend);
+  if (snapshots === undefined) return false;
+  try {
+    if (!(await snapshots.mayExist())) return false;
+    for (const place of (await snapshots.listed()).slice(0, MOST_TRIED)) {
+      if (await isTaken(system, directory, snapshots, () => snapshots.named(place))) return true;
+    }
+  } catch {
+    // Without a list, or without room for the copy, the log is read.
+  }
+  return false;
+}
+
+/** Fetches a copy, and puts it in the place of the catalog. False if it cannot be used. */
+async function isTaken(
+  system: System,
+  { path: home, catalogPath }: ClientDirectory,
+  snapshots: SnapshotObjects,
+  find: () => Promise<NamedSnapshot | undefined>,
+): Promise<boolean> {
+  const fresh = path.join(home, FETCHED_FILE);
+  try {
+    removeDatabase(system, fresh);
+    const named = await find();
+    if (named === undefined) return false;
+    const { facts, body } = named;
+    const [position] = await Promise.all([
+      snapshots.commitBytes(facts.commit),
+      fetch(system.files, snapshots, named, fresh),
+    ]);
+    if (position === undefined) return false;
+    const { commit } = facts;
+    const point = { commit, pack: logPack(commit), position, checksum: body.previous };
+    requireFitting(system, fresh, { empty: catalogPath, point, counters: body.counters });
+    await replaceCatalog(system, fresh, catalogPath, undefined);
+    return true;
+  } catch {
+    return false; // it is damaged, was removed meanwhile, or does not fit: an older copy or the log is read
+  } finally {
+    removeDatabase(system, fresh);
+  }
+}
+
+/** Writes all pieces of a copy to a new file. Throws OBJECT_DAMAGED, RECORD_DAMAGED, and errors of a bucket. */
+async function fetch(
+  files: Files,
+  snapshots: SnapshotObjects,
+  { facts }: NamedSnapshot,
+  target: string,
+): Promise<void> {
+  const count = snapshotPieces(facts.sizeBytes) ?? 0;
+  const fd = files.open(target, 'create');
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next; index < count; index = next) {
+      next += 1;
+      const bytes = await snapshots.read(facts, index, MAX_STORED_BYTES);
+      unpackPiece(files, bytes, pieceOf(fd, index, facts.sizeBytes));
+    }
+  };
+  try {
+    const results = await Promise.allSettled(Array.from({ length: MOST_FETCHING }, work));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    if (count === 0) throw new TardisError('RECORD_DAMAGED', 'a copy of the catalog is empty');
+    await files.sync(fd);
+  } finally {
+    files.close(fd);
+  }
+}
