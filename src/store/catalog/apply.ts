@@ -150,8 +150,7 @@ export function applyEvent(
 ): void {
   switch (event.type) {
     case 'set-opened':
-      catalog.sets.open(event.set, event.name, event.openedAtMs, event.clientTimeMs);
-      for (const root of event.roots) catalog.sets.addRoot(event.set, root);
+      openSet(catalog, event);
       return;
     case 'by-account':
       addAccountSets(catalog, event);
@@ -213,6 +212,11 @@ export function applyEvent(
       applySounds(catalog, event.digests, unsound);
       return;
   }
+}
+
+function openSet({ sets }: Catalog, opened: Extract<StoreEvent, { type: 'set-opened' }>): void {
+  sets.open(opened.set, opened.name, opened.openedAtMs, opened.clientTimeMs);
+  for (const root of opened.roots) sets.addRoot(opened.set, root);
 }
 
 /** Unmarks contents, except those in `unsound`. */
