@@ -6,10 +6,10 @@ import { CLIENT, ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, poolsStayAway, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
-import { sweepShare } from '../helpers/share.js';
-import { look, noise } from '../helpers/tree.js';
+import { share, sweepShare } from '../helpers/share.js';
+import { look, makeScratch, noise, removeScratch } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
-import type { S3Record } from '../support/s3-server.js';
+import type { S3Options, S3Record } from '../support/s3-server.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -26,6 +26,22 @@ async function withSets(lab: ServedLab, args: readonly string[] = []): Promise<v
     if (round > 1) fs.rmSync(path.join(lab.source, `new-${round - 1}`));
     await lab.backUp('one', round === 1 ? ['--create', ...args] : args);
   }
+}
+
+const home = makeScratch();
+let making: Promise<ServedLab> | undefined;
+test.after.always(async () => {
+  (await making)?.server.close();
+  removeScratch(home);
+});
+
+/** Starts machines whose bucket has a copy of three sets, which are backed up once. No test may change the tree. */
+async function likeSets(t: ExecutionContext, options: S3Options = {}): Promise<ServedLab> {
+  making ??= ServedLab.startIn(home).then(async (model) => {
+    await withSets(model);
+    return model;
+  });
+  return ServedLab.like(t, await making, options);
 }
 
 function packsOf({ server }: ServedLab): string[] {
@@ -97,8 +113,7 @@ test('an encrypted client in a bucket deletes sets with its password', async (t)
 });
 
 test('marks and settings of a client in a bucket are changed on any machine', async (t) => {
-  const lab = await ServedLab.start(t);
-  await withSets(lab);
+  const lab = await likeSets(t);
   await lab.succeed('two', 'sonic', ['tag', '--add', 'good', '2']);
   await lab.succeed('one', 'sonic', ['lock', '1']);
   await lab.succeed('three', 'sonic', ['priority', '--to', '7', '3']);
@@ -155,8 +170,7 @@ test('a reader whose packs are deleted while it reads goes on with the new ones'
     deleting = lab.beside('one', 'sonic', ['delete', '1', '2', '--yes', '--waste', '1']);
     return 'internal';
   };
-  const lab: ServedLab = await ServedLab.start(t, { faultAt });
-  await withSets(lab);
+  const lab: ServedLab = await likeSets(t, { faultAt });
   await lab.sets('two');
   isReading = true;
   t.deepEqual(await lab.restored('two'), []);
@@ -167,7 +181,7 @@ test('a reader whose packs are deleted while it reads goes on with the new ones'
 
 /** More requests than one command makes. */
 const MOST_REQUESTS = 200;
-const STRIDE = Math.max(1, Math.round(0.4 / sweepShare));
+const STRIDE = share < 1 ? Math.round(0.8 / sweepShare) : 1;
 
 test('a deletion that is killed at any request loses nothing, and the next one goes on', async (t) => {
   let at = Infinity;
@@ -179,8 +193,9 @@ test('a deletion that is killed at any request loses nothing, and the next one g
     running?.signalGroup('SIGKILL');
     return faults[number % faults.length];
   };
-  const lab = await ServedLab.start(t, { faultAt });
-  await withSets(lab);
+  const lab = await likeSets(t, { faultAt });
+  await lab.sets('one');
+  lab.teach('one', 'one');
   const kept = new Map(lab.server.objects.versions);
   const wanted = look(lab.source);
   for (let number = seed % STRIDE; number < MOST_REQUESTS; number += STRIDE) {

@@ -4,14 +4,15 @@ import test from 'ava';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { pause, poolsStayAway, type Server } from '../helpers/commands.js';
+import { commandsRunHere, pause, poolsStayAway, type Server } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
-import { partOf, smallShare } from '../helpers/share.js';
+import { partOf, share, smallShare } from '../helpers/share.js';
 import { noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { seededRandom } from '../support/seeded-random.js';
 import type { S3Record, S3Server } from '../support/s3-server.js';
 
+commandsRunHere();
 poolsStayAway();
 
 /** Checkpoints so small that a backup has many. */
@@ -89,7 +90,10 @@ test('another server goes on with a backup when the first one is killed', async 
   await me.succeed(two.clientArgs, 'sonic', ['check', '--read-data']);
 });
 
-for (const fault of [undefined, 'drop, apply later', 'hang'] as const) {
+/** The faults of the request at which a server is paused. A run takes one, which TEST_SEED chooses. */
+const WHEN_PAUSED = [undefined, 'drop, apply later', 'hang'] as const;
+
+for (const fault of partOf(WHEN_PAUSED, share, seededRandom(seed))) {
   test(`a server that was paused (${fault ?? 'answered'}) acknowledges nothing when it wakes up`, async (t) => {
     const { at, lab, one, two, me, to } = await startLab(t);
     growMuch(lab.source);
@@ -139,7 +143,7 @@ test('a backup is complete if its server is killed or paused at any request', as
       ([undefined, 'drop', 'drop, apply later'] as const).map((fault) => ({ at, signal, fault })),
     ),
   ).flat();
-  const chosen = partOf(moments, smallShare / 4, seededRandom(seed), ({ signal }) => [signal]);
+  const chosen = partOf(moments, smallShare / 8, seededRandom(seed), ({ signal }) => [signal]);
   for (const [turn, { at, signal, fault }] of chosen.entries()) {
     const moment = `TEST_SEED=${seed}, request ${at}: ${signal}, ${fault ?? 'answered'}`;
     const one = await startNode(t, lab, `one-${turn}`, small);
@@ -178,7 +182,8 @@ function leaseAt({ port }: Server, client = 'me'): Record<string, unknown> {
   return { version: 1, host: '127.0.0.1', port, clients: [client] };
 }
 
-test('a client is sent to the server that has its session', async (t) => {
+// A lease counts for some seconds: other tests would take the places of commands meanwhile.
+test.serial('a client is sent to the server that has its session', async (t) => {
   const { at, lab, one, two, me } = await startLab(t);
   const before = startsOf(one);
   putLease(lab.server, 1, leaseAt(one));
@@ -217,7 +222,7 @@ test('a client is sent to the server that has its session', async (t) => {
   t.like(JSON.parse(lease), { host: 'localhost', port: 7421, clients: ['me'] });
 });
 
-test('a session is known to other servers while it lasts', async (t) => {
+test.serial('a session is known to other servers while it lasts', async (t) => {
   const { at, lab, one, two, me } = await startLab(t);
   growMuch(lab.source);
   at.set(3, () => 'hang');
@@ -269,42 +274,45 @@ test('servers that send a client to each other are left after a few times', asyn
   t.true(lab.server.requests.length - from < 500);
 });
 
-test('leases that are damaged, huge, of another time or of no server stop nobody', async (t) => {
-  const { lab, one, two, me } = await startLab(t);
-  const good = leaseAt(one);
-  const bad: unknown[] = [
-    Buffer.from('{"version":1,'),
-    Buffer.alloc(0),
-    Buffer.alloc(1 << 20, 0x20),
-    null,
-    [],
-    { ...good, version: 2 },
-    { ...good, host: 'a host' },
-    { ...good, host: '/run/socket' },
-    { ...good, host: 7 },
-    { ...good, port: 0 },
-    { ...good, port: 70_000 },
-    { ...good, port: '1' },
-    { ...good, clients: 'me' },
-    { ...good, clients: [['me'], { me: 1 }, '../me'] },
-    { ...good, clients: Array.from({ length: 5000 }, () => 'me') },
-  ];
-  bad.forEach((body, number) => putLease(lab.server, number, body));
-  const hourMs = 3_600_000;
-  lab.server.objects.versions.set('all/nodes/other.json', []);
-  await me.succeed(two.clientArgs, 'tardis', [lab.source]);
-  t.is(startsOf(two), 1);
-  bad.forEach((_, number) => putLease(lab.server, number, good, Date.now() + hourMs));
-  putLease(lab.server, 0, good, Date.now() - 30_000);
-  putLease(lab.server, 1, good, Date.now() - 2 * hourMs);
-  await me.succeed(two.clientArgs, 'tardis', [lab.source]);
-  t.is(startsOf(two), 2);
-  t.false(lab.server.objects.keys().includes(`all/nodes/${NODE}1.json`));
-  // The place of a lease is no way around the rules for connections.
-  putLease(lab.server, 0, { ...good, host: 'server.invalid' });
-  const refused = await me.run(two.clientArgs, 'tardis', [lab.source]);
-  t.is(codeIn(refused), 'INSECURE_TCP_REFUSED', refused.stderr);
-});
+test.serial(
+  'leases that are damaged, huge, of another time or of no server stop nobody',
+  async (t) => {
+    const { lab, one, two, me } = await startLab(t);
+    const good = leaseAt(one);
+    const bad: unknown[] = [
+      Buffer.from('{"version":1,'),
+      Buffer.alloc(0),
+      Buffer.alloc(1 << 20, 0x20),
+      null,
+      [],
+      { ...good, version: 2 },
+      { ...good, host: 'a host' },
+      { ...good, host: '/run/socket' },
+      { ...good, host: 7 },
+      { ...good, port: 0 },
+      { ...good, port: 70_000 },
+      { ...good, port: '1' },
+      { ...good, clients: 'me' },
+      { ...good, clients: [['me'], { me: 1 }, '../me'] },
+      { ...good, clients: Array.from({ length: 5000 }, () => 'me') },
+    ];
+    bad.forEach((body, number) => putLease(lab.server, number, body));
+    const hourMs = 3_600_000;
+    lab.server.objects.versions.set('all/nodes/other.json', []);
+    await me.succeed(two.clientArgs, 'tardis', [lab.source]);
+    t.is(startsOf(two), 1);
+    bad.forEach((_, number) => putLease(lab.server, number, good, Date.now() + hourMs));
+    putLease(lab.server, 0, good, Date.now() - 30_000);
+    putLease(lab.server, 1, good, Date.now() - 2 * hourMs);
+    await me.succeed(two.clientArgs, 'tardis', [lab.source]);
+    t.is(startsOf(two), 2);
+    t.false(lab.server.objects.keys().includes(`all/nodes/${NODE}1.json`));
+    // The place of a lease is no way around the rules for connections.
+    putLease(lab.server, 0, { ...good, host: 'server.invalid' });
+    const refused = await me.run(two.clientArgs, 'tardis', [lab.source]);
+    t.is(codeIn(refused), 'INSECURE_TCP_REFUSED', refused.stderr);
+  },
+);
 
 test('many clients back up through three servers, of which one is killed', async (t) => {
   const { at, lab, one, two } = await startLab(t);

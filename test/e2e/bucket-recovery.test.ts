@@ -7,7 +7,7 @@ import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { bucketAt } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, poolsStayAway, run } from '../helpers/commands.js';
-import { differences, look, noise } from '../helpers/tree.js';
+import { differences, look, makeScratch, noise, removeScratch } from '../helpers/tree.js';
 import type { ObjectStore } from '../../src/store/objects/index.js';
 import { BUCKET, type S3Options } from '../support/s3-server.js';
 
@@ -21,9 +21,8 @@ const LOCKED = ['--lock-days', String(LOCK_DAYS)];
 const SETS = 3;
 const JUNK = Buffer.from('not what was stored');
 
-/** Starts machines whose bucket has three sets. Much of the first two is in no later one. */
-async function withSets(t: ExecutionContext, rules: S3Options = {}): Promise<ServedLab> {
-  const lab = await ServedLab.start(t, { locks: 'honoured', ...rules });
+/** Backs up three sets. Much of the first two is in no later one. */
+async function backUpSets(lab: ServedLab): Promise<ServedLab> {
   lab.grow();
   for (let round = 1; round <= SETS; round += 1) {
     lab.change(round);
@@ -32,6 +31,19 @@ async function withSets(t: ExecutionContext, rules: S3Options = {}): Promise<Ser
     await lab.backUp('one', round === 1 ? ['--create', ...LOCKED] : LOCKED);
   }
   return lab;
+}
+
+const home = makeScratch();
+let making: Promise<ServedLab> | undefined;
+test.after.always(async () => {
+  (await making)?.server.close();
+  removeScratch(home);
+});
+
+/** Starts machines whose bucket has a copy of three sets, which are backed up once. No test may change the tree. */
+async function withSets(t: ExecutionContext, rules: S3Options = {}): Promise<ServedLab> {
+  making ??= ServedLab.startIn(home, { locks: 'honoured' }).then(backUpSets);
+  return ServedLab.like(t, await making, { locks: 'honoured', ...rules });
 }
 
 /** Opens the bucket with the rights of a machine. */
@@ -71,7 +83,7 @@ async function isSound(t: ExecutionContext, lab: ServedLab, machine: string): Pr
 }
 
 test('what a thief overwrote and deleted in a bucket is brought back, and a fresh machine restores it', async (t) => {
-  const lab = await withSets(t);
+  const lab = await backUpSets(await ServedLab.start(t, { locks: 'honoured' }));
   const thief = await thiefIn(t, lab);
   const [before, names] = [bytesIn(lab), namesIn(lab)];
   t.true(names.length > 8, names.join(' '));

@@ -1,12 +1,13 @@
 /** A store in a bucket: one machine backs up, and any machine reads. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { commandsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
-import { partOf, share } from '../helpers/share.js';
+import { partOf, sweepShare } from '../helpers/share.js';
 import { differences, look, noise } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 import type { S3Fault } from '../support/s3-faults.js';
@@ -234,12 +235,16 @@ interface Moment {
   readonly fault: S3Fault;
 }
 
+/** The sweeps through the requests of a backup. */
+const SWEEPS = ['killed', 'faulty', 'first'] as const;
+
 /**
- * Returns some requests of a backup, each with a fault, which TEST_SEED chooses. Among them is each fault, and a request
- * of each kind, which its method and the name of its object without numbers tell.
+ * Returns some requests of a backup, each with a fault, which TEST_SEED chooses. Among them is each fault. A request of each
+ * kind, which its method and the name of its object without numbers tell, is in one of the sweeps; the seed chooses in which.
  */
 function momentsIn(
   t: ExecutionContext,
+  sweep: (typeof SWEEPS)[number],
   requests: readonly S3Record[],
   faults: readonly S3Fault[],
 ): Moment[] {
@@ -248,7 +253,11 @@ function momentsIn(
     const kind = `${method} ${key.replaceAll(/[0-9a-f]{6,}|\d+/g, '#')}`;
     return faults.map((fault) => ({ number, fault, kind }));
   });
-  return partOf(all, share, random, ({ kind, fault }) => [kind, fault]);
+  const hasTurn = (kind: string): boolean =>
+    (seed + crc32(kind)) % SWEEPS.length === SWEEPS.indexOf(sweep);
+  return partOf(all, sweepShare, random, ({ kind, fault }) =>
+    hasTurn(kind) ? [kind, fault] : [fault],
+  );
 }
 
 /** A lab whose server meets the request of a moment with its fault, after the running backup was killed if it is to be. */
@@ -306,15 +315,22 @@ for (const isKilled of [true, false]) {
     await lab.backUp('one', ['--create']);
     lab.change(MOST_REQUESTS);
     const requests = await struck.requestsOf(() => lab.backUp('one'));
-    for (const [turn, moment] of momentsIn(t, requests, faults).entries()) {
+    for (const [turn, moment] of momentsIn(
+      t,
+      isKilled ? 'killed' : 'faulty',
+      requests,
+      faults,
+    ).entries()) {
       lab.change(turn);
       await struck.strike(t, moment, async () => {
-        const running = new Running('tardis', ['--local', lab.source, ...CLIENT], {
-          env: lab.on('one'),
-        });
-        if (isKilled) struck.running = running;
-        const { status, stderr } = await running.ended;
-        if (!isKilled) t.is(status, 0, `${told(moment)}: ${stderr}`);
+        const words = ['--local', lab.source];
+        if (isKilled) {
+          struck.running = new Running('tardis', [...words, ...CLIENT], { env: lab.on('one') });
+          await struck.running.ended;
+          return;
+        }
+        const { status, stderr } = await lab.run('one', 'tardis', words);
+        t.is(status, 0, `${told(moment)}: ${stderr}`);
       });
       lab.server.settle();
       if (isKilled) await lab.backUp('one');
@@ -334,7 +350,7 @@ test('a first backup that is killed at any request is run again', async (t) => {
   };
   empty('counted');
   const requests = await struck.requestsOf(() => lab.succeed('counted', 'tardis', words));
-  for (const [turn, moment] of momentsIn(t, requests, ['drop', 'apply, drop']).entries()) {
+  for (const [turn, moment] of momentsIn(t, 'first', requests, ['drop', 'apply, drop']).entries()) {
     const [one, fresh] = [`one-${turn}`, `fresh-${turn}`];
     empty(one);
     await struck.strike(t, moment, async () => {

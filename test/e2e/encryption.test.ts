@@ -82,7 +82,7 @@ async function listed({ place }: Place): Promise<{ name: string }[]> {
 }
 
 test('what was encrypted comes back, as of any set, and after a rebuild', async (t) => {
-  const { place, source, at, store } = made(t, 'a password of the tests', IN_PARTS);
+  const { place, source, at, store } = made(t, 'a password of the tests');
   await backup([...place, '--local', '--create', source]);
   const before = look(source);
   const second = await backup([...place, '--local', source]);
@@ -128,8 +128,8 @@ test('listings of encrypted names are in order, in large directories too', async
   t.deepEqual(differences(look(many), look(path.join(at('out'), 'many'))), []);
 });
 
-test('a large encrypted file that changes a little sends a little', async (t) => {
-  const { place, source, at } = made(t, 'a password of the tests', IN_PARTS);
+test('a large encrypted file that changes a little sends a little, and comes back after a rebuild', async (t) => {
+  const { place, source, at, store } = made(t, 'a password of the tests', IN_PARTS);
   const parts = path.join(source, 'parts');
   await backup([...place, '--local', '--create', source]);
   for (const [round, position] of [70_000, 64 * MIB + 5000, 12].entries()) {
@@ -141,8 +141,14 @@ test('a large encrypted file that changes a little sends a little', async (t) =>
     // The signature is sent with the delta: 20 bytes for each 2 KiB.
     t.true(progress.sentBytes < 100_000, `${progress.sentBytes}`);
   }
-  await succeed('regenerate', [...place, '-o', at('out'), source]);
-  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+  const restore = async (name: string): Promise<string[]> => {
+    await succeed('regenerate', [...place, '-o', at(name), source]);
+    return differences(look(source), look(path.join(at(name), 'tree')));
+  };
+  t.deepEqual(await restore('newest'), []);
+  fs.rmSync(path.join(store, 'me', 'tardis.db'));
+  await succeed('sonic', ['rebuild', '-D', store, '-C', 'me']);
+  t.deepEqual(await restore('rebuilt'), []);
 });
 
 test('an encrypting client backs up to a server, and reads from it', async (t) => {

@@ -45,13 +45,13 @@ import { share, sweepShare } from '../helpers/share.js';
 const random = seededRandom(seed);
 /** The operations hit by each kind of trouble: fewer of those that are frequent and change nothing. */
 const STRIDES = {
-  stride: Math.max(1, Math.round(1 / sweepShare)),
+  stride: share < 1 ? Math.round(2 / sweepShare) : 1,
   frequent: /^(sql\.(run|get|all|iterate)|files\.(status|read)|native\.sha256)$/,
-  frequentStride: Math.max(1, Math.round(8 / sweepShare)),
+  frequentStride: share < 1 ? Math.round(24 / sweepShare) : Math.max(1, Math.round(8 / share)),
   rareFirst: 2,
 };
 /** One in so many stores is also rebuilt from its packs: each rebuilt set is restored again. */
-const REBUILT_EVERY = share < 1 ? 3 : 1;
+const REBUILT_EVERY = share < 1 ? 4 : 1;
 
 const home = makeScratch();
 test.after.always(() => removeScratch(home));

@@ -1,12 +1,14 @@
 /** kill -9 of client or server at random moments; see test/helpers/thrash.ts. */
 import test from 'ava';
-import { commandsRunHere } from '../helpers/commands.js';
+import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { thrash } from '../helpers/thrash.js';
 import { scratch } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
-import { smallShare } from '../helpers/share.js';
+import { share, smallShare } from '../helpers/share.js';
 
 commandsRunHere();
+// Backups have a pool of threads for every second seed, and for all seeds in a soak run.
+if (share < 1 && seed % 2 === 0) poolsStayAway();
 
 const ROUNDS = Math.round(120 * smallShare);
 

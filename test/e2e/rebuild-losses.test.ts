@@ -14,7 +14,10 @@ import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { copyOf, lived, type Lived } from '../helpers/lived-store.js';
 import { PASSWORD } from '../helpers/rekeys.js';
 import { scratchInMemory } from '../helpers/scratch.js';
+import { seed } from '../helpers/seed.js';
+import { partOf, share } from '../helpers/share.js';
 import { dir, file, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
 
@@ -75,6 +78,10 @@ const LOSSES: Readonly<Record<string, (place: Place, pack: string) => void>> = {
   },
 };
 
+const random = seededRandom(seed);
+/** The share of the packs that are lost in turn: each costs a second, and TEST_SEED chooses which. */
+const LOST_SHARE = 4 * share;
+
 for (const kind of KINDS) {
   test.serial(
     `a rebuild loses nothing that the catalog knew, whichever pack is lost: ${kind}`,
@@ -83,28 +90,27 @@ for (const kind of KINDS) {
       const home = await lived(t, kind === 'encrypting');
       const packs = packsOf(home.place);
       t.true(packs.length >= 3);
-      for (const [what, lose] of Object.entries(LOSSES)) {
-        for (const pack of packs) {
-          const place = copyOf(home.place, 'damaged');
-          lose(place, pack);
-          const title = `${pack} ${what}`;
-          const before = await contentsOf(place, home.keyring);
-          const rebuilt = await run('sonic', ['rebuild', ...words(place, home), '--json']);
-          const after = await contentsOf(place, home.keyring);
-          // If the pack is truncated, the missing part may contain nothing that is needed and stored nowhere else.
-          const isLost = what === 'gone' || [...after.values()].includes('lost');
-          if (isLost) t.is(rebuilt.status, PARTLY, `${title}: ${rebuilt.stderr}`);
-          else t.true([0, PARTLY].includes(rebuilt.status!), `${title}: ${rebuilt.stderr}`);
-          t.deepEqual(worseThan(before, after), [], title);
-          t.deepEqual(wrongIn(home.right, after), [], title);
-          t.deepEqual([...after.keys()], [...home.right.keys()], `${title}: names`);
-          t.deepEqual(keptOf(place), ['tardis.db.before-rebuild-1'], title);
-          // The first rebuild has written its result to the packs. A second one without the catalog gives the same
-          // result.
-          removeCatalogs(place);
-          await run('sonic', ['rebuild', ...words(place, home)]);
-          t.deepEqual(await contentsOf(place, home.keyring), after, `${title}: second rebuild`);
-        }
+      const all = Object.keys(LOSSES).flatMap((what) => packs.map((pack) => ({ what, pack })));
+      for (const { what, pack } of partOf(all, LOST_SHARE, random, (one) => [one.what])) {
+        const place = copyOf(home.place, 'damaged');
+        LOSSES[what]!(place, pack);
+        const title = `TEST_SEED=${seed}: ${pack} ${what}`;
+        const before = await contentsOf(place, home.keyring);
+        const rebuilt = await run('sonic', ['rebuild', ...words(place, home), '--json']);
+        const after = await contentsOf(place, home.keyring);
+        // If the pack is truncated, the missing part may contain nothing that is needed and stored nowhere else.
+        const isLost = what === 'gone' || [...after.values()].includes('lost');
+        if (isLost) t.is(rebuilt.status, PARTLY, `${title}: ${rebuilt.stderr}`);
+        else t.true([0, PARTLY].includes(rebuilt.status!), `${title}: ${rebuilt.stderr}`);
+        t.deepEqual(worseThan(before, after), [], title);
+        t.deepEqual(wrongIn(home.right, after), [], title);
+        t.deepEqual([...after.keys()], [...home.right.keys()], `${title}: names`);
+        t.deepEqual(keptOf(place), ['tardis.db.before-rebuild-1'], title);
+        // The first rebuild has written its result to the packs. A second one without the catalog gives the same
+        // result.
+        removeCatalogs(place);
+        await run('sonic', ['rebuild', ...words(place, home)]);
+        t.deepEqual(await contentsOf(place, home.keyring), after, `${title}: second rebuild`);
       }
     },
   );
@@ -114,7 +120,7 @@ for (const kind of KINDS) {
     async (t) => {
       t.timeout(BUSY_ENDS_MS * 2);
       const home = await lived(t, kind === 'encrypting');
-      for (const pack of packsOf(home.place)) {
+      for (const pack of partOf(packsOf(home.place), LOST_SHARE, random)) {
         const place = copyOf(home.place, 'damaged');
         await leaveCopyOnly(place);
         LOSSES['gone']!(place, pack);

@@ -17,10 +17,10 @@ export class BucketLab {
   private readonly url: string;
 
   /** `url`: the endpoint of the bucket. */
-  constructor(home: string, url: string) {
+  constructor(home: string, url: string, source = path.join(home, 'tree')) {
     this.home = home;
     this.url = url;
-    this.source = this.at('tree');
+    this.source = source;
   }
 
   at(name: string): string {
@@ -96,8 +96,8 @@ export class BucketLab {
 export class ServedLab extends BucketLab {
   readonly server: S3Server;
 
-  private constructor(home: string, server: S3Server) {
-    super(home, server.url);
+  private constructor(home: string, server: S3Server, source?: string) {
+    super(home, server.url, source);
     this.server = server;
   }
 
@@ -105,5 +105,24 @@ export class ServedLab extends BucketLab {
     const server = await S3Server.start(options);
     t.teardown(() => server.close());
     return new ServedLab(scratch(t), server);
+  }
+
+  /** Starts a lab for the tests of a file, which removes `home` at its end. */
+  static async startIn(home: string, options: S3Options = {}): Promise<ServedLab> {
+    return new ServedLab(home, await S3Server.start(options));
+  }
+
+  /**
+   * Starts a lab with a copy of another one's bucket, and with its tree, which this lab must not change. Its machines know nothing yet.
+   */
+  static async like(
+    t: ExecutionContext,
+    model: ServedLab,
+    options: S3Options = {},
+  ): Promise<ServedLab> {
+    const server = await S3Server.start(options);
+    t.teardown(() => server.close());
+    server.objects.copyFrom(model.server.objects);
+    return new ServedLab(scratch(t), server, model.source);
   }
 }

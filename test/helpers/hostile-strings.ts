@@ -327,7 +327,7 @@ export function isFileName(name: Buffer): boolean {
 
 const ENOUGH = 500;
 /** The shares of the names of which each costs a session: a few are of each kind that is written by hand. */
-const WRITTEN_SHARE = Math.min(1, 10 * sweepShare);
+const WRITTEN_SHARE = Math.min(1, 5 * sweepShare);
 const COMBINED_SHARE = Math.min(1, 2 * sweepShare);
 
 /** Matches characters that a terminal interprets. */

@@ -76,6 +76,15 @@ export class S3Objects {
     this.nowMs = nowMs;
   }
 
+  /** Stores copies of all versions of another bucket, with their ids and times. */
+  copyFrom(other: S3Objects): void {
+    for (const [key, all] of other.versions) {
+      const copies = all.map((one) => ({ ...one, bytes: one.bytes && Buffer.from(one.bytes) }));
+      this.versions.set(key, copies);
+    }
+    this.count = other.count;
+  }
+
   /** Returns the bytes of an object as they are now. */
   bytesOf(key: string): Buffer | undefined {
     return this.current(key)?.bytes;
