@@ -14,6 +14,7 @@ import {
   type LostCommit,
   recoverCatalog,
   type RecoveryReport,
+  ROOTS_DIRECTORY,
   SalvageWalk,
   snapshotCatalog,
 } from '../../store/catalog/index.js';
@@ -26,6 +27,10 @@ import {
 } from '../../store/index.js';
 import { removeDatabase } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
+import { rootsOf } from './orphans.js';
+
+/** Orphans whose roots are looked up; later ones are placed below the first root. */
+const MAX_ORPHANS = 1_000_000;
 
 /** A catalog of all that is left of a log. */
 export interface LogCatalog {
@@ -89,6 +94,7 @@ export async function makeLogCatalog(
     best = await replay(system, file, log, options.signal);
   }
   await findContents(system, file, log);
+  if (best.isMetadataLost) await findRoots(system, file, log);
   return {
     ...found,
     isMetadataLost: best.isMetadataLost || (fit ?? 0) > 0,
@@ -143,6 +149,27 @@ async function findContents(system: System, file: string, log: SalvagedLog): Pro
     await found.load([...(await log.removablePacks()).keys()]);
     for (const digest of found.digests) applyFound(catalog, digest);
     breakDependants(catalog);
+    catalog.commit();
+    catalog.close();
+  } catch (error) {
+    catalog.abandon();
+    throw error;
+  }
+}
+
+/** Records the roots of orphans, so that each is placed below its own: their listings are copied without their path. */
+async function findRoots(system: System, file: string, log: SalvagedLog): Promise<void> {
+  const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
+  try {
+    const orphans = catalog.history.orphans(MAX_ORPHANS);
+    const roots = await rootsOf({ catalog, backend: log }, orphans);
+    catalog.begin();
+    for (const [directory, root] of roots) {
+      if (catalog.directories.exists(directory)) continue;
+      const name = Buffer.from(`directory-${directory}`);
+      const place = { root, parent: ROOTS_DIRECTORY, name, inode: 0n, birthTimeNs: 0n };
+      catalog.directories.add(directory, place);
+    }
     catalog.commit();
     catalog.close();
   } catch (error) {

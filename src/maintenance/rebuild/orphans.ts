@@ -3,7 +3,7 @@
  * led to them. Each gets a place in `lost+found` below its own root, by listings like those of a session, so that
  * it can be listed and restored. The next backup closes that place again.
  */
-import { Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { Catalog, hasLog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import {
   BytesBuilder,
   type DirectoryId,
@@ -17,6 +17,7 @@ import { asTardisError } from '../../errors/index.js';
 import {
   type Backend,
   type ClientDirectory,
+  isOfLog,
   type ListingSection,
   listPacks,
   packName,
@@ -153,8 +154,8 @@ class Placing {
  * Returns the numbers of the roots of directories. A catalog knows only those of directories that an entry led to,
  * so the others are looked up in the listings in the packs.
  */
-async function rootsOf(
-  { catalog, backend }: StoreWriter,
+export async function rootsOf(
+  { catalog, backend }: Pick<StoreWriter, 'catalog' | 'backend'>,
   directories: readonly DirectoryId[],
 ): Promise<ReadonlyMap<DirectoryId, RootNumber>> {
   const roots = new Map<DirectoryId, RootNumber>();
@@ -166,6 +167,7 @@ async function rootsOf(
   }
   if (unknown.size === 0) return roots;
   for (const pack of await listPacks(backend)) {
+    if (hasLog(backend) && !isOfLog(pack)) continue; // it has contents only
     for await (const { header, position } of scanPack(backend, pack, 0)) {
       if (header.kind !== RecordKind.listing) continue;
       for (const { directory, root } of await sectionsAt(backend, pack, position, header)) {

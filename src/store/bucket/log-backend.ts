@@ -90,6 +90,7 @@ export class LogBackend implements Backend {
   }
 
   async size(name: string): Promise<number | undefined> {
+    if (packNumber(name) === undefined) return undefined; // large contents are packs, too
     return (await (await this.open()).head(this.prefix + this.resolve(name)))?.sizeBytes;
   }
 

@@ -16,14 +16,16 @@ import {
 import { Catalog } from '../../../src/store/catalog/index.js';
 import {
   type BucketAccess,
+  buildEvent,
   type ClientDirectory,
   createClientDirectory,
   fetchClient,
   openClientDirectory,
+  parseCommitObject,
   shareStore,
   useBucket,
 } from '../../../src/store/index.js';
-import { catchUp } from '../../../src/store/writer/index.js';
+import { catchUp, StoreWriter } from '../../../src/store/writer/index.js';
 import { backUpFrom, restoreFrom } from '../../helpers/bucket-machines.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
@@ -117,7 +119,11 @@ function commitsIn(objects: Objects): string[] {
 
 /** Returns the commits that have the listings of sets, oldest set first. */
 function listingCommits(objects: Objects): string[] {
-  return commitsIn(objects).filter((name) => objects.get(name)!.bytes.includes('set-opened'));
+  return commitsIn(objects).filter((name) => isListing(objects, name));
+}
+
+function isListing(objects: Objects, name: string): boolean {
+  return objects.get(name)!.bytes.includes('set-opened');
 }
 
 function damage(objects: Objects, name: string): void {
@@ -266,6 +272,81 @@ test('an object with a number far behind the last commit is refused', async (t) 
   const objects: Objects = new Map(start.objects);
   objects.set('c/me/g1/log/0000099999', objects.get('c/me/g1/log/0000000001')!);
   t.is(await rejectedCode(new Machine(objects).rebuild()), 'RECORD_DAMAGED');
+});
+
+test('a directory whose parent is lost is placed below its own root', async (t) => {
+  const objects: Objects = new Map();
+  const writer = new Machine(objects);
+  await createClientDirectory(system, { store: writer.access.cache, client: CLIENT });
+  const [first, second] = [freshPath('first'), freshPath('second')];
+  const deep = path.join(second, 'middle', 'deep');
+  for (const folder of [first, deep]) fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(path.join(first, 'file'), noise('first', 2000));
+  fs.writeFileSync(path.join(deep, 'early'), noise('early', 2000));
+  await backUpFrom(writer.present(), first, { storage: STORAGE });
+  await backUpFrom(writer.present(), second, { storage: STORAGE });
+  const lost = listingCommits(objects).at(-1)!;
+  fs.writeFileSync(path.join(deep, 'late'), noise('late', 2000));
+  await backUpFrom(writer.present(), second, { storage: STORAGE });
+  damage(objects, lost);
+  const machine = new Machine(objects);
+  const { isMetadataLost, directory } = await machine.rebuild();
+  t.true(isMetadataLost);
+  t.true((await placeOrphans(system, directory, LIMITS)) > 0);
+  const output = freshPath('out');
+  t.deepEqual(await restoreFrom(await new Machine(objects).open(), { source: second, output }), []);
+  const found = fs.readdirSync(output, { recursive: true, encoding: 'utf8' });
+  t.true(
+    found.some((name) => name.includes(LOST_AND_FOUND) && name.endsWith('late')),
+    found.join(),
+  );
+});
+
+test('contents in packs are found without the commit that covers them', async (t) => {
+  const objects: Objects = new Map();
+  const writer = new Machine(objects);
+  await createClientDirectory(system, { store: writer.access.cache, client: CLIENT });
+  const source = freshPath('large');
+  fs.mkdirSync(source);
+  for (const name of ['one', 'two', 'three', 'four']) {
+    fs.writeFileSync(path.join(source, name), noise(name, 1_500_000));
+  }
+  const storage = { ...STORAGE, checkpoint: { ...STORAGE.checkpoint, bytes: 1 << 20 } };
+  await backUpFrom(writer.present(), source, { storage });
+  const commits = commitsIn(objects);
+  const ofPacks = commits.filter((name, index) => {
+    const { body } = parseCommitObject(objects.get(name)!.bytes, index + 1);
+    return index < commits.length - 1 && body.ranges.length > 1 && !isListing(objects, name);
+  });
+  t.true(ofPacks.length > 0);
+  for (const name of ofPacks) {
+    const left: Objects = new Map(objects);
+    left.delete(name);
+    const machine = new Machine(left);
+    t.is((await machine.rebuild()).lost.length, 1);
+    // The commit may have had the entry of a file, too.
+    const output = freshPath('out');
+    const fresh = await new Machine(left).open();
+    t.deepEqual(await restoreFrom(fresh, { source, output }), [], name);
+    t.true(fs.readdirSync(path.join(output, path.basename(source))).length >= 3, name);
+  }
+});
+
+test('a writer that sleeps while a rebuild closes a hole writes nothing any more', async (t) => {
+  const start = await starting;
+  const objects: Objects = new Map(start.objects);
+  const sleeper = new Machine(objects, undefined, start.writer);
+  const store = await StoreWriter.open(system, sleeper.present(), LIMITS);
+  const claimed = commitsIn(objects).length;
+  const other = new Machine(objects, undefined, start.writer);
+  await backUpFrom(await other.open(), start.source, { storage: STORAGE });
+  objects.delete(commitsIn(objects)[claimed]!);
+  await other.rebuild();
+  const kept = [...objects.keys()];
+  store.appendOwn(buildEvent(store.nextSequence(), { type: 'forget-withdrawn', id: 1 }));
+  t.is(await rejectedCode(store.checkpoint()), 'STORE_TAKEN');
+  store.abandon();
+  t.deepEqual([...objects.keys()], kept);
 });
 
 test('two machines that rebuild at once keep everything', async (t) => {
