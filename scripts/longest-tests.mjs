@@ -20,6 +20,8 @@ export const LONGEST = [
   'e2e/tardis-web-page',
   'e2e/bucket-deletion',
   'e2e/bucket-recovery',
+  'e2e/bucket-snapshots',
+  'store/bucket/snapshots',
   'e2e/bucket-rewrite',
   'maintenance/rewrite/bucket',
   'maintenance/gc/shared',

@@ -7,7 +7,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { asTardisError, TardisError } from '../../../src/errors/index.js';
-import { type ClientDirectory, mediumOf } from '../../../src/store/index.js';
+import {
+  type ClientDirectory,
+  logPack,
+  mediumOf,
+  parseCommitObject,
+} from '../../../src/store/index.js';
 import {
   catchUp,
   changeSetting,
@@ -171,7 +176,7 @@ test('a session makes a copy after 64 commits, and the last two are kept', async
 });
 
 /** Damages of a copy, and lies about it. */
-const DAMAGES: Readonly<Record<string, (lab: Lab, piece: string) => void>> = {
+const DAMAGES: Readonly<Record<string, (lab: Lab, piece: string) => void | Promise<void>>> = {
   'is missing': ({ objects }, piece) => void objects.delete(piece),
   'has other bytes': ({ objects }, piece) => change(objects, piece, (bytes) => flip(bytes, 1000)),
   'is cut off': ({ objects }, piece) => change(objects, piece, (bytes) => bytes.subarray(0, -1)),
@@ -185,6 +190,28 @@ const DAMAGES: Readonly<Record<string, (lab: Lab, piece: string) => void>> = {
     objects.set(piece.replace(/snap\/\d{10}/, 'snap/0000000003'), objects.get(piece)!);
     objects.set(piece.replace(/snap\/\d{10}/, 'snap/9999999999'), objects.get(piece)!);
     objects.delete(piece);
+  },
+  'has other rows': async ({ objects, first }, piece) => {
+    const copy = `${first.catalogPath}.copy`;
+    fs.copyFileSync(first.catalogPath, copy);
+    const database = system.openDatabase(copy, { readonly: false });
+    database.exec('UPDATE entries SET size_bytes = size_bytes + 1');
+    // The copy ends one commit before the catalog.
+    const [slot, before] = [slotOf(piece), objects.get(commitObject(slotOf(piece)))!.bytes];
+    const { checksum } = parseCommitObject(before, slot);
+    const put = database.prepare('UPDATE state SET value = ? WHERE key = ?');
+    put.run(slot, 'commit.number');
+    put.run(logPack(slot), 'commit.pack');
+    put.run(before.length, 'commit.position');
+    put.run(checksum, 'commit.checksum');
+    database.exec("UPDATE state SET value = value - 2 WHERE key = 'counter.sequence'");
+    database.close();
+    const fd = fs.openSync(copy, 'r');
+    const place = pieceOf(fd, 0, fs.fstatSync(fd).size);
+    const bytes = await packPiece(system.files, place, () => undefined);
+    fs.closeSync(fd);
+    fs.unlinkSync(copy);
+    change(objects, piece, () => bytes);
   },
   'ends at a commit that is missing': ({ objects }, piece) => {
     objects.delete(commitObject(slotOf(piece)));
@@ -222,7 +249,7 @@ test('a copy that is damaged, missing or misplaced is not used: the log is read'
   const [piece] = pieces(lab);
   for (const [what, damage] of Object.entries(DAMAGES)) {
     lab.objects = new Map(objects);
-    damage(lab, piece!);
+    await damage(lab, piece!);
     const [found, wanted] = [await outcome(cold(lab)), await outcome(inLog(lab))];
     t.is(found, wanted, what);
   }
@@ -265,7 +292,8 @@ test('a forged copy that a commit names is not used if it does not fit the log',
     const forger = lab.on(undefined, first);
     const slot = await forgeSnapshot(forger, sql);
     const { commits, facts } = await cold(lab);
-    t.true(commits.includes(slot), `${what}: an older copy is used`);
+    const isOlder = commits.includes(slot) && !commits.includes(2);
+    t.true(isOlder, `${what}: an older copy is used: ${commits.join()}`);
     t.is(facts, await inLog(lab), what);
   }
   lab.objects = new Map(objects);
