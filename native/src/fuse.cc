@@ -1,5 +1,6 @@
 // Mounts by the kernel's own FUSE protocol: /dev/fuse, requests in batches, and replies. No library is needed.
 #include <linux/fuse.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -31,22 +32,41 @@ constexpr uint8_t kNoAttributes = 2;
 constexpr size_t kMostMountData = 4096;
 constexpr size_t kEnds = 64;                // listings whose ends are known
 constexpr int kEndShift = 24;               // node ids of directories differ from this bit on
+constexpr size_t kReadyPages = 64;          // replies that are ready before they are asked for
+constexpr size_t kReadyBytes = 16 * 1024;   // of each of them
+constexpr uint32_t kReady = 1, kSent = 2;   // states of them; 0 is none
+constexpr uint64_t kPollNs = 100'000;       // polls for so long after a ready reply, since a walk asks again soon
+constexpr uint64_t kTurnNs = 1'000'000;     // other work of the process gets its turn after that
 
 // The end of a listing: the kernel asks once more for what follows it.
 struct ListingEnd {
   uint64_t node, offset;
 };
 
+// A reply to READDIRPLUS from the begin of a directory to its end, which lies beside this table.
+struct ReadyPage {
+  uint64_t node;
+  uint32_t bytes, state;
+  uint64_t end;
+};
+
 // Reads requests in the thread of JavaScript whenever the kernel has some. A thread of its own would have to wake that
 // one for each request.
 class Listener {
  public:
-  Listener(napi_env env, int fd, const Bytes& memory, const Bytes& answers, const Bytes& ends)
-      : env_(env), fd_(fd), memory_(memory.data), room_(memory.size), answers_(answers.data), ends_(ends.data) {}
+  Listener(napi_env env, int fd, const Bytes& memory, const Bytes& answers, const Bytes& ends, const Bytes& ready)
+      : env_(env),
+        fd_(fd),
+        memory_(memory.data),
+        room_(memory.size),
+        answers_(answers.data),
+        ends_(ends.data),
+        ready_(ready.data) {}
 
   napi_ref buffer = nullptr;
   napi_ref answers = nullptr;
   napi_ref ends = nullptr;
+  napi_ref ready = nullptr;
   napi_ref function = nullptr;
   napi_async_context context = nullptr;
 
@@ -57,7 +77,8 @@ class Listener {
       finish();
       return false;
     }
-    handle_.data = this;
+    uv_idle_init(loop, &idle_);
+    handle_.data = idle_.data = this;
     if (uv_poll_start(&handle_, UV_READABLE, onReady) == 0) return true;
     close();
     return false;
@@ -66,8 +87,11 @@ class Listener {
  private:
   static void onReady(uv_poll_t* handle, int status, int) { static_cast<Listener*>(handle->data)->serve(status); }
 
+  static void onIdle(uv_idle_t* handle) { static_cast<Listener*>(handle->data)->serve(0); }
+
   void close() {
     uv_poll_stop(&handle_);
+    uv_close(reinterpret_cast<uv_handle_t*>(&idle_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
              [](uv_handle_t* handle) { static_cast<Listener*>(handle->data)->finish(); });
   }
@@ -78,6 +102,7 @@ class Listener {
       napi_delete_reference(env_, buffer);
       napi_delete_reference(env_, answers);
       napi_delete_reference(env_, ends);
+      napi_delete_reference(env_, ready);
       napi_delete_reference(env_, function);
       napi_async_destroy(env_, context);
       napi_close_handle_scope(env_, scope);
@@ -85,17 +110,29 @@ class Listener {
     delete this;
   }
 
-  // Answers what is waiting. The next request often comes while the last ones are answered.
+  // Answers what is waiting. The next request often comes while the last ones are answered, or soon after a reply that was
+  // ready. Meanwhile JavaScript makes the next ones ready, one at a time. If time runs out, the loop comes back at once.
   void serve(int status) {
-    for (int batches = 0; batches < kMostBatches; ++batches) {
+    const uint64_t startNs = uv_hrtime();
+    for (int batches = 0;;) {
       size_t bytes = 0;
       int error = fill(&bytes);
-      if (bytes == 0 && error == 0 && status >= 0) return;
-      if (bytes == 0 && error == 0) error = EBADF;
+      const bool isNothing = bytes == 0 && error == 0;
+      if (isNothing && status < 0) error = EBADF;
       if (error != 0) close();
-      deliver(bytes, error);
+      if (error != 0 || bytes > 0 || sent_ > 0 || hasWork_) deliver(bytes, error);
+      else if (uv_hrtime() - repliedNs_ < kPollNs) sched_yield();
+      else break;
       if (error != 0) return;
+      if (bytes > 0) ++batches;
+      if (batches < kMostBatches && uv_hrtime() - startNs < kTurnNs) continue;
+      if (hasWork_ || uv_hrtime() - repliedNs_ < kPollNs) {
+        uv_idle_start(&idle_, onIdle);
+        return;
+      }
+      break;
     }
+    uv_idle_stop(&idle_);
   }
 
   // Reads the requests that are waiting and that JavaScript must answer, within the bounds. Returns an error number that
@@ -117,29 +154,63 @@ class Listener {
     return 0;
   }
 
-  // Passes a batch to JavaScript: its offset in the memory, its bytes, and the error that ended the connection.
+  // Passes a batch to JavaScript, or nothing if it has other work: the offset in the memory, the bytes, and the error that
+  // ended the connection.
   void deliver(size_t bytes, int error) {
+    sent_ = 0;
+    hasWork_ = false;
     napi_handle_scope scope;
     if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
-    napi_value receiver, callback, numbers[3];
+    napi_value receiver, callback, numbers[3], result = nullptr;
     if (napi_get_global(env_, &receiver) == napi_ok &&
         napi_get_reference_value(env_, function, &callback) == napi_ok &&
         napi_create_double(env_, 0, &numbers[0]) == napi_ok &&
         napi_create_double(env_, static_cast<double>(bytes), &numbers[1]) == napi_ok &&
-        napi_create_int32(env_, error, &numbers[2]) == napi_ok &&
-        napi_make_callback(env_, context, receiver, callback, 3, numbers, nullptr) == napi_pending_exception) {
+        napi_create_int32(env_, error, &numbers[2]) == napi_ok) {
+      const napi_status status = napi_make_callback(env_, context, receiver, callback, 3, numbers, &result);
       napi_value thrown;
-      if (napi_get_and_clear_last_exception(env_, &thrown) == napi_ok) napi_fatal_exception(env_, thrown);
+      if (status == napi_ok) {
+        napi_get_value_bool(env_, result, &hasWork_);  // false if it is no truth value
+      } else if (status == napi_pending_exception && napi_get_and_clear_last_exception(env_, &thrown) == napi_ok) {
+        napi_fatal_exception(env_, thrown);
+      }
     }
     napi_close_handle_scope(env_, scope);
   }
 
   // Answers what needs no JavaScript. False if JavaScript must answer.
-  bool answered(const uint8_t* request, size_t bytes) const {
+  bool answered(const uint8_t* request, size_t bytes) {
     fuse_in_header in;
     memcpy(&in, request, sizeof in);
+    if (in.opcode == FUSE_READDIRPLUS && answeredReady(in, request, bytes)) return true;
     if (in.opcode == FUSE_READDIR || in.opcode == FUSE_READDIRPLUS) return answeredEnd(in, request, bytes);
     return answeredAttribute(in, request, bytes);
+  }
+
+  // Answers a request for a directory whose reply is ready. JavaScript counts the references when it sees that it was sent.
+  bool answeredReady(const fuse_in_header& in, const uint8_t* request, size_t bytes) {
+    fuse_read_in read;
+    if (bytes < sizeof in + sizeof read) return false;
+    memcpy(&read, request + sizeof in, sizeof read);
+    const size_t at = (in.nodeid >> kEndShift) % kReadyPages;
+    ReadyPage page;
+    memcpy(&page, ready_ + at * sizeof page, sizeof page);
+    if (page.state != kReady || page.node != in.nodeid || read.offset != 0) return false;
+    if (page.bytes < sizeof(fuse_out_header) || page.bytes > kReadyBytes) return false;
+    if (page.bytes - sizeof(fuse_out_header) > read.size) return false;
+    uint8_t* const reply = ready_ + kReadyPages * sizeof page + at * kReadyBytes;
+    fuse_out_header head = {};
+    head.unique = in.unique;
+    head.len = page.bytes;
+    memcpy(reply, &head, sizeof head);
+    if (::write(fd_, reply, page.bytes) < 0) return errno == ENOENT;  // the request was interrupted
+    page.state = kSent;
+    memcpy(ready_ + at * sizeof page, &page, sizeof page);
+    const ListingEnd end = {page.node, page.end};
+    memcpy(ends_ + (page.node >> kEndShift) % kEnds * sizeof end, &end, sizeof end);
+    sent_ += 1;
+    repliedNs_ = uv_hrtime();
+    return true;
   }
 
   // Answers a request for what follows the last entry of a directory: nothing.
@@ -191,8 +262,13 @@ class Listener {
   uint8_t* memory_;
   size_t room_;
   const uint8_t* answers_;
-  const uint8_t* ends_;
+  uint8_t* ends_;
+  uint8_t* ready_;
+  size_t sent_ = 0;          // ready replies since JavaScript was called
+  bool hasWork_ = false;     // JavaScript can make more replies ready
+  uint64_t repliedNs_ = 0;   // when the last ready reply was sent
   uv_poll_t handle_ = {};
+  uv_idle_t idle_ = {};
 };
 
 }  // namespace
@@ -261,16 +337,20 @@ napi_value newSession(const Call& call) {
 napi_value fuseListen(const Call& call) {
   napi_env env = call.env();
   const int fd = call.fd(0);
-  const Bytes memory = call.bytes(1), answers = call.bytes(3), ends = call.bytes(4);
+  const Bytes memory = call.bytes(1), answers = call.bytes(3), ends = call.bytes(4), ready = call.bytes(5);
   const int flags = fcntl(fd, F_GETFL);
-  if (memory.size < kLeastRoom || answers.size < 1 || ends.size < kEnds * sizeof(ListingEnd)) throw Failure{EINVAL, call.name()};
+  if (memory.size < kLeastRoom || answers.size < 1 || ends.size < kEnds * sizeof(ListingEnd) ||
+      ready.size < kReadyPages * (sizeof(ReadyPage) + kReadyBytes)) {
+    throw Failure{EINVAL, call.name()};
+  }
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) throw Failure{errno, "fcntl"};
-  auto listener = std::make_unique<Listener>(env, fd, memory, answers, ends);
+  auto listener = std::make_unique<Listener>(env, fd, memory, answers, ends, ready);
   napi_value name = nullptr;
   if (napi_create_string_utf8(env, "fuse", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_create_reference(env, call.raw(1), 1, &listener->buffer) != napi_ok ||
       napi_create_reference(env, call.raw(3), 1, &listener->answers) != napi_ok ||
       napi_create_reference(env, call.raw(4), 1, &listener->ends) != napi_ok ||
+      napi_create_reference(env, call.raw(5), 1, &listener->ready) != napi_ok ||
       napi_create_reference(env, call.raw(2), 1, &listener->function) != napi_ok ||
       napi_async_init(env, nullptr, name, &listener->context) != napi_ok || !listener.release()->start()) {
     throw Failure{ENOMEM, call.name()};

@@ -2,6 +2,7 @@
  * Loads the directories that a walk lists next, while the walking program works on the one before: its subdirectories,
  * then those beside it.
  */
+import { MAX_DIRECTORIES } from './node-ids.js';
 import type { SetTree } from './set-tree.js';
 
 /** Directories that are loaded ahead. */
@@ -15,9 +16,10 @@ interface Wanted {
 }
 
 export class DirectoriesAhead {
-  private readonly listed = new Set<string>();
+  private readonly listed = new Set<number>();
   private wanted: Wanted[] = [];
-  private isRunning = false;
+  private isLoading = false;
+  private isWaiting = false;
 
   /** Notes that a directory is listed. */
   follow(tree: SetTree, directory: number): void {
@@ -30,34 +32,55 @@ export class DirectoriesAhead {
     this.wanted = [...next, ...beside]
       .slice(0, AHEAD_DIRECTORIES)
       .map((found) => ({ tree, directory: found }));
-    this.run();
   }
 
-  private remember(key: string): void {
+  private remember(key: number): void {
     this.listed.delete(key);
     this.listed.add(key);
     const [oldest] = this.listed;
     if (this.listed.size > MAX_REMEMBERED) this.listed.delete(oldest!);
   }
 
-  /** Loads one directory in each turn of the event loop, so that requests wait for one at most. */
-  private run(): void {
-    if (this.isRunning) return;
-    const next = this.wanted.shift();
-    if (next === undefined) return;
-    this.isRunning = true;
+  /** True if a directory can be loaded now. */
+  get hasStep(): boolean {
+    return !this.isLoading && this.wanted.length > 0;
+  }
+
+  /** Loads one directory, so that requests wait for one at most. Returns true if another one can be loaded at once. */
+  step(): boolean {
+    if (!this.hasStep) return false;
+    const { tree, directory } = this.wanted.shift()!;
+    try {
+      const loading = tree.prepare(directory);
+      if (loading instanceof Promise) this.wait(loading);
+    } catch {
+      // The request that lists it gets the error.
+    }
+    return this.hasStep;
+  }
+
+  /** Loads what is wanted in turns of the event loop. Call it when no batch of requests is going on. */
+  goOn(): void {
+    if (this.isWaiting || !this.hasStep) return;
+    this.isWaiting = true;
     setImmediate(() => {
-      next.tree
-        .prepare(next.directory)
-        .catch(() => undefined) // the request that lists it gets the error
-        .finally(() => {
-          this.isRunning = false;
-          this.run();
-        });
+      this.isWaiting = false;
+      this.step();
+      this.goOn();
     });
+  }
+
+  private wait(loading: Promise<void>): void {
+    this.isLoading = true;
+    loading
+      .catch(() => undefined) // the request that lists it gets the error
+      .finally(() => {
+        this.isLoading = false;
+        this.goOn();
+      });
   }
 }
 
-function keyOf(tree: SetTree, directory: number): string {
-  return `${tree.number}/${directory}`;
+function keyOf(tree: SetTree, directory: number): number {
+  return tree.number * (MAX_DIRECTORIES + 1) + directory;
 }

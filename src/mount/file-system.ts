@@ -2,19 +2,16 @@
  * Answers the kernel's requests. It knows no binding: requests come in batches, and replies go to a `Kernel`. Requests
  * for data in memory are answered at once, and all others in any order, as the data is read.
  */
-import type { History } from '../history/index.js';
 import { asTardisError, type TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import type { DiskSpace, System } from '../system/index.js';
-import type { Decoder } from '../workers/index.js';
-import type { AttributeUse } from './attribute-use.js';
 import { writeAttributes, writeNumber } from './attributes.js';
 import { attributeReply } from './attribute-reply.js';
 import { Contents, type FileTree } from './contents.js';
 import { endAfter, plainPart, plusPart } from './directory-parts.js';
 import { circle, errnoOf } from './failures.js';
-import { type Kernel, type ReplyData, type Unique, uniqueOf } from './kernel.js';
-import { greet, type GreetingOptions } from './greeting.js';
+import { type ReplyData, type Unique, uniqueOf } from './kernel.js';
+import type { FileSystemOptions } from './file-system-options.js';
+import { greet } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
 import { DOTS, writeDots, writeEntry } from './packing.js';
 import { PackedListings } from './packed-listings.js';
@@ -44,23 +41,6 @@ const MAX_BODY_BYTES = 4096;
 const SEEK_DATA = 3;
 /** How long a request goes on after a signal to its process. */
 const INTERRUPT_MS = 2000;
-
-export interface FileSystemOptions extends GreetingOptions {
-  readonly system: System;
-  readonly history: History;
-  readonly decoder: Decoder;
-  readonly kernel: Kernel;
-  /** Looks at the entries of new sets before they are shown. */
-  readonly attributeUse: AttributeUse;
-  /** Name of the link to the newest complete set. */
-  readonly current: string;
-  /** Writes a line to the log. */
-  readonly log: (line: string) => void;
-  /** Returns the size of the file system that has the store. */
-  readonly space: () => DiskSpace;
-  /** Called after a request failed because of the store. */
-  readonly onFailure?: () => void;
-}
 
 /** A reply in the body that all requests share. */
 interface Built {
@@ -92,6 +72,7 @@ export class FileSystem {
       history: () => history,
       cache: this.cache,
       packed: new PackedListings(system.native),
+      ready: kernel.ready,
       current,
       nowMs: () => system.clock.nowMs(),
       forgetName: (name) => kernel.forgetName(ROOT_NODE, 0, Buffer.from(name)),
@@ -112,9 +93,17 @@ export class FileSystem {
     await this.trees.restart();
   }
 
-  batch(memory: Buffer, offset: number, bytes: number): void {
+  /**
+   * Answers a batch of requests; an empty one is for directories to be loaded ahead. Returns true if there are more of them,
+   * for which an empty batch shall follow.
+   */
+  batch(memory: Buffer, offset: number, bytes: number): boolean {
+    const { ahead } = this.trees;
+    this.options.kernel.ready.count();
+    if (bytes === 0) return ahead.step();
     this.contents.isAlone = this.pending === 0 && isOneRequest(memory, offset, bytes);
     forEachRequest(memory, offset, bytes, (request) => this.request(request));
+    return ahead.hasStep;
   }
 
   close(): void {
@@ -162,6 +151,7 @@ export class FileSystem {
       .catch((error: unknown) => this.fail(to, place, error))
       .finally(() => {
         this.pending -= 1;
+        this.trees.ahead.goOn();
       });
   }
 

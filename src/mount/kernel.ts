@@ -1,6 +1,7 @@
 /** The connection to the kernel, as the file system uses it. Tests have one of their own. */
 import fs from 'node:fs';
 import { type FuseCalls, LISTING_ENDS, listingEndAt } from '../system/index.js';
+import { ReadyPages } from './ready-pages.js';
 import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
 
 /** The number of a request, by which it is answered. */
@@ -25,7 +26,9 @@ export interface Kernel {
   forgetName(parentLow: number, parentHigh: number, name: Buffer): void;
   /** Notes that the listing of a directory, whose node is never another one's, ends at an offset. */
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void;
-  /** Forgets all ends of listings. Call it when nodes become stale or free. */
+  /** Replies that are sent when they are asked for. */
+  readonly ready: ReadyPages;
+  /** Forgets all ends of listings, and ready replies. Call it when nodes become stale or free. */
   forgetEnds(): void;
 }
 
@@ -41,6 +44,7 @@ const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };
 export class FuseKernel implements Kernel {
   /** Ends of listings, each as the two halves of a node and of an offset. */
   private readonly ends = new Uint32Array(LISTING_ENDS * END_WORDS);
+  readonly ready: ReadyPages = new ReadyPages();
   private readonly small = Buffer.alloc(OUT_HEADER_BYTES);
   private readonly native: FuseCalls;
   private readonly fd: number;
@@ -54,20 +58,23 @@ export class FuseKernel implements Kernel {
   }
 
   /**
-   * Passes each batch to `onBatch`, and calls `onEnd` when the connection ends. `answers` are those for entries without
-   * attributes (see `AttributeAnswer`).
+   * Passes each batch to `onBatch`, and calls `onEnd` when the connection ends. A batch is also empty: see `fuseListen`.
+   * `answers` are those for entries without attributes (see `AttributeAnswer`).
    */
   listen(
     answers: Uint8Array,
-    onBatch: (memory: Buffer, offset: number, bytes: number) => void,
+    onBatch: (memory: Buffer, offset: number, bytes: number) => boolean,
     onEnd: (errno: number) => void,
   ): void {
     const memory = Buffer.allocUnsafeSlow(BATCH_BYTES);
-    const onRequests = (offset: number, bytes: number, errno: number): void => {
-      if (bytes > 0) onBatch(memory, offset, bytes);
+    const onRequests = (offset: number, bytes: number, errno: number): boolean => {
+      const hasMore = onBatch(memory, offset, bytes);
       if (errno !== 0) onEnd(errno);
+      return hasMore;
     };
-    this.native.fuseListen(this.fd, memory, onRequests, answers, Buffer.from(this.ends.buffer));
+    const { ends, ready } = this;
+    const endBytes = Buffer.from(ends.buffer);
+    this.native.fuseListen(this.fd, memory, onRequests, answers, endBytes, ready.memory);
   }
 
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void {
@@ -79,6 +86,7 @@ export class FuseKernel implements Kernel {
 
   forgetEnds(): void {
     this.ends.fill(0);
+    this.ready.drop();
   }
 
   reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void {

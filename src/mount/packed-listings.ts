@@ -24,6 +24,8 @@ const PLACE_NUMBERS = 7;
 const DIRENT_NAME_AT = 24;
 const NAME_BYTES_AT = 16;
 const INODE_WORD_IN_ENTRY = 10;
+/** Directories that were packed into a room and whose own directories are remembered. */
+const MAX_NOTED = 1024;
 
 export interface ListedDirectory {
   readonly set: SetNumber;
@@ -59,6 +61,20 @@ export interface ListedNode {
   readonly number: number;
 }
 
+/** Memory for a page, also as words. */
+export interface Room {
+  readonly bytes: Buffer;
+  readonly words: Uint32Array;
+}
+
+/** A page that was packed into a room. */
+export interface RoomListing {
+  readonly bytes: number;
+  readonly entries: number;
+  readonly isLast: boolean;
+  readonly children: readonly ListedNode[];
+}
+
 export interface PackedListing extends PackedPage, PackedEntries {
   readonly isPlus: boolean;
   readonly isLast: boolean;
@@ -74,7 +90,11 @@ export class PackedListings {
   private readonly placeBytes = Buffer.from(this.place.buffer);
   private readonly index = new Uint32Array(INDEX_WORDS);
   private readonly indexBytes = Buffer.from(this.index.buffer);
-  private target: Buffer | undefined;
+  /** By the keys of pages that were packed into a room: their directories. */
+  private readonly noted = new Map<number, readonly ListedNode[]>();
+  private target: Room | undefined;
+  private device = '';
+  private deviceBytes: Buffer = Buffer.alloc(0);
   private readonly native: FuseCalls;
 
   constructor(native: FuseCalls) {
@@ -97,41 +117,78 @@ export class PackedListings {
     directory: ListedDirectory,
     nodeOf: (child: ListedChild) => ChildNode | undefined,
   ): PackedListing | undefined {
-    const rows = rowsOf(history, directory);
-    if (rows === undefined) return undefined;
-    const { device } = directory;
-    this.describe(directory);
-    const target = (this.target ??= Buffer.allocUnsafeSlow(MAX_PACKED_BYTES));
-    const { native, placeBytes, indexBytes } = this;
-    const deviceBytes = Buffer.from(device, 'latin1');
-    const bytes = native.packListing(rows, placeBytes, deviceBytes, target, indexBytes);
-    if (bytes < 0 || this.index[0]! > PAGE_ENTRIES) return undefined;
-    const children = this.fillNodes(directory, target, nodeOf);
-    if (children === undefined) return undefined;
-    const listing = this.listing(directory, Buffer.from(target.subarray(0, bytes)), children);
+    const target = (this.target ??= roomOf(Buffer.allocUnsafeSlow(MAX_PACKED_BYTES)));
+    const made = this.pack(target, history, directory, nodeOf);
+    if (made === undefined) return undefined;
+    const packed = Buffer.from(target.bytes.subarray(0, made.bytes));
+    const listing = this.listing(directory, packed, made.children);
     this.keep(key, listing);
     return listing;
   }
 
+  /** Packs a listing into a room; undefined as from `make`, and if the room is too small. Nothing is kept. */
+  pack(
+    room: Room,
+    history: History,
+    directory: ListedDirectory,
+    nodeOf: (child: ListedChild) => ChildNode | undefined,
+  ): RoomListing | undefined {
+    const rows = rowsOf(history, directory);
+    if (rows === undefined) return undefined;
+    const { native, placeBytes, indexBytes, index } = this;
+    this.describe(directory);
+    const { deviceBytes } = this;
+    const bytes = native.packListing(rows, placeBytes, deviceBytes, room.bytes, indexBytes);
+    const entries = index[0]!;
+    if (bytes < 0 || entries > PAGE_ENTRIES) return undefined;
+    const children = this.fillNodes(directory, room.words, nodeOf);
+    if (children === undefined) return undefined;
+    return { bytes, entries, isLast: entries < PAGE_ENTRIES, children };
+  }
+
+  /** Remembers the directories of a page that is not kept. */
+  note(key: number, children: readonly ListedNode[]): void {
+    this.noted.set(key, children);
+    const [oldest] = this.noted.keys();
+    if (this.noted.size > MAX_NOTED) this.noted.delete(oldest!);
+  }
+
+  /** Returns the directories of a page that was packed; undefined if it was not, or long ago. */
+  childrenIn(key: number): readonly ListedNode[] | undefined {
+    return this.noted.get(key) ?? this.kept.get(key)?.children;
+  }
+
   /** Drops all listings whose keys are within a range. */
   drop(from: number, to: number): void {
+    for (const key of this.noted.keys()) {
+      if (key >= from && key < to) this.noted.delete(key);
+    }
     for (const key of this.kept.keys()) {
       if (key >= from && key < to) this.remove(key);
     }
   }
 
-  private describe({ set, tree, number, id, first, validSeconds, isPlus }: ListedDirectory): void {
-    this.place.set([set, tree, number, id, first, validSeconds, isPlus ? 1 : 0]);
+  private describe(listed: ListedDirectory): void {
+    const { place } = this;
+    place[0] = listed.set;
+    place[1] = listed.tree;
+    place[2] = listed.number;
+    place[3] = listed.id;
+    place[4] = listed.first;
+    place[5] = listed.validSeconds;
+    place[6] = listed.isPlus ? 1 : 0;
+    if (listed.device === this.device) return;
+    this.device = listed.device;
+    this.deviceBytes = Buffer.from(listed.device, 'latin1');
   }
 
   private fillNodes(
     { first, isPlus }: ListedDirectory,
-    target: Buffer,
+    words: Uint32Array,
     nodeOf: (child: ListedChild) => ChildNode | undefined,
   ): PackedListing['children'] | undefined {
     const { index } = this;
     const count = index[0]!;
-    const words = new Uint32Array(target.buffer, target.byteOffset, target.length >>> 2);
     const children: ListedNode[] = [];
     for (let child = 0; child < index[1]!; child += 1) {
       const at = HEAD_WORDS + count + 1 + child * CHILD_WORDS;
@@ -189,6 +246,11 @@ export class PackedListings {
     this.keptBytes -= this.kept.get(key)?.packed.length ?? 0;
     this.kept.delete(key);
   }
+}
+
+/** Returns a room of some memory, which begins at a multiple of 4. */
+export function roomOf(bytes: Buffer): Room {
+  return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2) };
 }
 
 function rowsOf(history: History, { id, set, after }: ListedDirectory): Buffer | undefined {

@@ -6,16 +6,18 @@
 import { type BackupSet, type History, type HistoryEntry } from '../history/index.js';
 import { EntryType, joinPath } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
-import type { DirectoriesAhead } from './directories-ahead.js';
 import { DirectoryTable } from './directory-table.js';
 import { inodeOf, inodeOfDirectory } from './inodes.js';
 import { MAX_ENTRIES, nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
-import type { ListedChild, PackedListing, PackedListings } from './packed-listings.js';
-import { type LoadedPage, PAGE_ENTRIES, type PageCache } from './page-cache.js';
+import type { ListedChild, ListedDirectory, PackedListing } from './packed-listings.js';
+import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
+import { PinnedPages } from './pinned-pages.js';
+import { PageStarts } from './page-starts.js';
 import { childrenOf, endsAfter, foundIn, storedSizes } from './page-search.js';
 import { Errno, FuseError, ROOT_NODE } from './protocol.js';
 import { entriesAround, type RootNode, rootsOf } from './roots.js';
+import type { SetTreeOptions } from './set-tree-options.js';
 import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
 import { virtualDirectory } from './virtual.js';
 
@@ -28,18 +30,6 @@ const TREE_KEYS = 2 ** 26 * MAX_PAGES;
 const FOREVER_SECONDS = 0x3fff_ffff;
 /** How long the kernel may keep what it knows of a set that a backup is still writing. */
 const UNFINISHED_SECONDS = 1;
-/** Largest number of entries of an unfinished set that are kept: its positions hold only while they are. */
-const MAX_PINNED_ENTRIES = 256 * 1024;
-
-export interface SetTreeOptions {
-  readonly history: () => History;
-  readonly set: BackupSet;
-  /** Number of the tree in node ids. */
-  readonly tree: number;
-  readonly cache: PageCache;
-  readonly packed: PackedListings;
-  readonly ahead: DirectoriesAhead;
-}
 
 export class SetTree implements Tree {
   readonly set: BackupSet;
@@ -52,11 +42,8 @@ export class SetTree implements Tree {
   private table = new DirectoryTable();
   /** Directories that are roots or above roots. */
   private readonly rootNodes = new Map<number, RootNode>();
-  /** The first names of the pages after the first one, of directories that have some. */
-  private readonly boundaries = new Map<number, Buffer[]>();
-  /** Pages of an unfinished set, which are never dropped. */
-  private readonly pinned = new Map<number, LoadedPage>();
-  private pinnedEntries = 0;
+  private readonly starts = new PageStarts();
+  private readonly pinned = new PinnedPages();
   private readonly options: SetTreeOptions;
 
   constructor(options: SetTreeOptions) {
@@ -97,7 +84,7 @@ export class SetTree implements Tree {
   lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined> {
     return after(this.entryAt(directory, -1), ({ entry }) => {
       if (!this.history.access.maySearch(entry)) throw new FuseError(Errno.EACCES);
-      const number = this.pageFor(directory, name);
+      const number = this.starts.pageFor(directory, name);
       return after(this.loaded(directory, number), (page) => {
         const found = foundIn(page, name);
         if (found !== undefined || page.isLast) return found;
@@ -122,15 +109,6 @@ export class SetTree implements Tree {
     return undefined;
   }
 
-  /** Returns the last known page that begins at or before a name. */
-  private pageFor(directory: number, name: Buffer): number {
-    const names = this.boundaries.get(directory);
-    if (names === undefined) return 0;
-    let number = 0;
-    while (number < names.length && Buffer.compare(names[number]!, name) < 0) number += 1;
-    return number;
-  }
-
   page(directory: number, position: number, isPlus: boolean): Soon<PackedPage | undefined> {
     const number = Math.floor(position / PAGE_ENTRIES);
     const listing = this.listing(directory, number, isPlus);
@@ -140,7 +118,7 @@ export class SetTree implements Tree {
     }
     return after(this.entryAt(directory, -1), ({ entry }) => {
       if (!this.history.access.mayRead(entry)) throw new FuseError(Errno.EACCES);
-      const isKnown = this.boundaries.get(directory)?.[number - 1] !== undefined;
+      const isKnown = this.starts.of(directory, number) !== undefined;
       // The page before may be the last one, and then there is no next one.
       const isUnknown = number > 0 && position % PAGE_ENTRIES === 0 && !isKnown;
       const before = isUnknown ? this.loaded(directory, number - 1) : undefined;
@@ -166,43 +144,77 @@ export class SetTree implements Tree {
   directoriesIn(directory: number, position: number, limit: number): number[] {
     const { cache, packed } = this.options;
     const key = this.keyOf(directory, Math.floor((position + 1) / PAGE_ENTRIES));
-    const isNew = (child: number): boolean => {
-      const first = this.keyOf(child, 0);
-      return cache.get(first) === undefined && packed.get(first) === undefined;
-    };
-    const found = packed.get(key)?.children ?? childrenOf(cache.get(key));
-    return found
-      .filter((child) => child.position > position && isNew(child.number))
-      .slice(0, limit)
-      .map(({ number }) => number);
+    const found: number[] = [];
+    for (const child of packed.childrenIn(key) ?? childrenOf(cache.get(key))) {
+      if (found.length === limit) break;
+      const first = this.keyOf(child.number, 0);
+      const isNew = packed.childrenIn(first) === undefined && cache.get(first) === undefined;
+      if (child.position > position && isNew) found.push(child.number);
+    }
+    return found;
   }
 
-  /** Loads the first page of a directory, ready to be listed. */
-  async prepare(directory: number): Promise<void> {
+  /** Notes that a directory was listed. */
+  wasListed(directory: number): void {
+    this.options.ahead.follow(this, directory);
+  }
+
+  /** Loads the first page of a directory, ready to be sent by the addon if it is of the usual form. */
+  prepare(directory: number): Soon<void> {
     if (this.isGone || directory >= this.table.count || this.set.state !== 'complete') return;
-    if (this.listing(directory, 0, true) !== undefined) return;
-    const page = await this.loaded(directory, 0);
-    page.packed ??= packPage(page.entries, page.first, this.validSeconds);
-    if (page.isLast) page.packed.plus();
+    if (this.makeReady(directory) || this.listing(directory, 0, true) !== undefined) return;
+    return after(this.loaded(directory, 0), (page) => {
+      page.packed ??= packPage(page.entries, page.first, this.validSeconds);
+      if (page.isLast) page.packed.plus();
+    });
+  }
+
+  /** Returns false if the listing of a directory is none that is sent by the addon. */
+  private makeReady(directory: number): boolean {
+    const { tree, ready, packed } = this.options;
+    const key = this.keyOf(directory, 0);
+    const listed = this.listed(directory, 0, true);
+    const dots = listed === undefined ? undefined : this.dots(directory);
+    if (listed === undefined || dots === undefined || dots instanceof Promise) return false;
+    const place = { tree, directory, entry: -1 };
+    // Most directories have no attributes, as this node says. One that has some is asked for by another node.
+    const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+    const room = ready.room(node.nodeLow, node.nodeHigh);
+    if (room === undefined) return false;
+    const made = packed.pack(room, this.history, listed, (child) =>
+      this.childNode(directory, child),
+    );
+    if (made?.isLast !== true) return false;
+    packed.note(key, made.children);
+    ready.offer({ tree: this, directory, dots, ...node }, made);
+    return true;
   }
 
   /** Returns a listing that the addon has packed; undefined if the page must be loaded entry by entry. */
   private listing(directory: number, number: number, isPlus: boolean): PackedListing | undefined {
-    const { table, history, validSeconds, set } = this;
-    const { packed, tree } = this.options;
-    const isUsual = !this.isGone && this.roots !== undefined && set.state === 'complete';
-    if (!isUsual || directory >= table.count || this.rootNodes.has(directory)) return undefined;
-    const start = number === 0 ? NOTHING : this.boundaries.get(directory)?.[number - 1];
-    if (start === undefined || number >= MAX_PAGES) return undefined;
+    const listed = this.listed(directory, number, isPlus);
+    if (listed === undefined) return undefined;
+    const { packed } = this.options;
     const key = this.keyOf(directory, number);
     const known = packed.get(key, isPlus);
     if (known !== undefined) return known;
-    const place = { tree, set: set.set, number: directory, id: table.id(directory), isPlus };
-    const page = { first: number * PAGE_ENTRIES, after: start, device: table.device(directory) };
-    const listed = { ...place, ...page, validSeconds };
+    const { history } = this;
     const listing = packed.make(key, history, listed, (child) => this.childNode(directory, child));
-    if (listing?.isLast === false) this.note(directory, number + 1, listing.lastName);
+    if (listing?.isLast === false) this.starts.note(directory, number + 1, listing.lastName);
     return listing;
+  }
+
+  /** Returns what the addon needs to pack a page; undefined if it must be loaded entry by entry. */
+  private listed(directory: number, number: number, isPlus: boolean): ListedDirectory | undefined {
+    const { table, validSeconds } = this;
+    const { state, set } = this.set;
+    const isUsual = !this.isGone && this.roots !== undefined && state === 'complete';
+    if (!isUsual || directory >= table.count || this.rootNodes.has(directory)) return undefined;
+    const start = this.starts.of(directory, number);
+    if (start === undefined || number >= MAX_PAGES) return undefined;
+    const { tree } = this.options;
+    const page = { first: number * PAGE_ENTRIES, after: start, device: table.device(directory) };
+    return { tree, set, number: directory, id: table.id(directory), isPlus, ...page, validSeconds };
   }
 
   /** Returns the node of a directory without attributes; undefined if it contains itself. */
@@ -223,7 +235,7 @@ export class SetTree implements Tree {
       cache.listing(key, isPlus) ??
       after(this.loaded(directory, number), (page) => {
         page.packed ??= packPage(page.entries, page.first, this.validSeconds);
-        const isPinned = this.pinned.has(key);
+        const isPinned = this.pinned.get(key) !== undefined;
         // A large directory keeps no more than its listing: its entries would fill the memory.
         return page.isLast || isPinned ? page.packed : cache.keepListing(key, page.packed, isPlus);
       })
@@ -254,9 +266,8 @@ export class SetTree implements Tree {
     this.table = new DirectoryTable();
     this.roots = undefined;
     this.rootNodes.clear();
-    this.boundaries.clear();
+    this.starts.clear();
     this.pinned.clear();
-    this.pinnedEntries = 0;
     const from = this.keyOf(0, 0);
     for (const kept of [this.options.cache, this.options.packed]) kept.drop(from, from + TREE_KEYS);
   }
@@ -308,16 +319,9 @@ export class SetTree implements Tree {
     const known = this.pinned.get(key) ?? this.options.cache.get(key);
     if (known !== undefined) return known;
     return this.options.cache.load(key, this.load(directory, number)).then((page) => {
-      this.pin(key, page);
+      if (this.set.state !== 'complete') this.pinned.pin(key, page);
       return page;
     });
-  }
-
-  private pin(key: number, page: LoadedPage): void {
-    if (this.set.state === 'complete' || this.pinned.has(key)) return;
-    this.pinnedEntries += page.entries.length;
-    if (this.pinnedEntries > MAX_PINNED_ENTRIES) throw new FuseError(Errno.ENOMEM);
-    this.pinned.set(key, page);
   }
 
   private async load(directory: number, number: number): Promise<LoadedPage> {
@@ -332,7 +336,7 @@ export class SetTree implements Tree {
             await entriesAround(this.history, this.set, { id: this.table.id(directory), node })
           ).slice(first, first + PAGE_ENTRIES);
     const isLast = entries.length < PAGE_ENTRIES;
-    if (!isLast) this.note(directory, number + 1, entries.at(-1)!.name);
+    if (!isLast) this.starts.note(directory, number + 1, entries.at(-1)!.name);
     const stored = await storedSizes(this.history, entries);
     const shown = entries.map((entry, index) => this.show(directory, first + index, entry, stored));
     const isSorted = entries.every(
@@ -341,20 +345,14 @@ export class SetTree implements Tree {
     return { first, entries: shown, isLast, isSorted, packed: undefined, contents: [] };
   }
 
-  private note(directory: number, number: number, name: Buffer): void {
-    const names = this.boundaries.get(directory) ?? [];
-    this.boundaries.set(directory, names);
-    names[number - 1] ??= name;
-  }
-
   /** Lists a page. The page before it must be read first, if it was never read. */
   private async list(directory: number, number: number): Promise<HistoryEntry[]> {
     if (number >= MAX_PAGES) throw new FuseError(Errno.ENOMEM);
-    for (let known = (this.boundaries.get(directory) ?? []).length; known < number; known += 1) {
+    for (let known = this.starts.firstUnknown(directory) - 1; known < number; known += 1) {
       const { isLast } = await this.loaded(directory, known);
       if (isLast) return [];
     }
-    const start = number === 0 ? NOTHING : this.boundaries.get(directory)![number - 1]!;
+    const start = this.starts.of(directory, number)!;
     return this.history.list({
       directory: this.table.id(directory),
       set: this.set.set,

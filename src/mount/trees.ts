@@ -5,6 +5,7 @@ import { MAX_TREES } from './node-ids.js';
 import type { PackedListings } from './packed-listings.js';
 import type { PageCache } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
+import type { ReadyPages } from './ready-pages.js';
 import { SetTree } from './set-tree.js';
 import type { ShownSet } from './shown-names.js';
 import { TopTree } from './top-tree.js';
@@ -18,6 +19,7 @@ export interface TreesOptions {
   readonly history: () => History;
   readonly cache: PageCache;
   readonly packed: PackedListings;
+  readonly ready: ReadyPages;
   readonly current: string;
   readonly nowMs: () => number;
   /** Makes the kernel forget a name of the top level, and everything below it. */
@@ -31,7 +33,7 @@ export interface TreesOptions {
 export class Trees {
   readonly top: TopTree;
   private readonly versions: VersionsTree;
-  private readonly ahead = new DirectoriesAhead();
+  readonly ahead = new DirectoriesAhead();
   private readonly trees = new Map<number, Tree>();
   private readonly bySet = new Map<number, { tree: SetTree; number: number }>();
   /** Names of the top level, by the sets that they show. */
@@ -111,9 +113,9 @@ export class Trees {
     const known = this.bySet.get(set.set);
     if (known !== undefined) return known.tree.entryAt(0, -1);
     const number = this.freeNumber();
-    const { history, cache, packed } = this.options;
+    const { history, cache, packed, ready } = this.options;
     const { ahead } = this;
-    const tree = new SetTree({ history, set, tree: number, cache, packed, ahead });
+    const tree = new SetTree({ history, set, tree: number, cache, packed, ready, ahead });
     this.trees.set(number, tree);
     this.bySet.set(set.set, { tree, number });
     return tree.entryAt(0, -1);

@@ -19,6 +19,9 @@ export {
   AttributeAnswer,
   BARE_NODE_BIT,
   type FuseCalls,
+  READY_BYTES,
+  READY_PAGES,
+  readyPageAt,
   LISTING_ENDS,
   listingEndAt,
 } from './native-fuse.js';

@@ -20,13 +20,20 @@ export interface FuseCalls {
    * descriptor must stay open until the connection ends. `answers` has one byte with bits of `AttributeAnswer`, which
    * may change at any time. `ends` has LISTING_ENDS ends of listings, each at `listingEndAt` of its directory: the node
    * and the offset, in 64 bits. The addon then answers the request for what follows; an offset of 0 is none.
+   *
+   * `ready` has READY_PAGES replies to READDIRPLUS from the begin of a directory, each at `readyPageAt` of it. First a table:
+   * the node (64 bits), the bytes of the reply, a state (1: ready, 2: sent; 32 bits each), and the offset of the end of the
+   * directory. Then the replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when it
+   * is asked for, notes the end, and calls `onBatch` with no bytes. It also does so while `onBatch` returns true, between
+   * requests: then there is more to make ready.
    */
   fuseListen(
     fd: number,
     memory: Buffer,
-    onBatch: (offset: number, bytes: number, errno: number) => void,
+    onBatch: (offset: number, bytes: number, errno: number) => boolean,
     answers: Uint8Array,
     ends: Uint8Array,
+    ready: Uint8Array,
   ): void;
   /**
    * Writes a reply: the first bytes of `head`, then a range of `data`. Returns 0 or the errno; ENOENT means that
@@ -64,6 +71,15 @@ export const AttributeAnswer = Object.freeze({
   /** There are no attributes on this file system. */
   none: 2,
 });
+
+/** Number of replies that may be ready before the kernel asks, and the room of each. */
+export const READY_PAGES = 64;
+export const READY_BYTES: number = 16 << 10;
+
+/** Returns the index of the ready reply about a directory, by its node id in two halves. */
+export function readyPageAt(nodeLow: number, nodeHigh: number): number {
+  return (((nodeHigh << 8) | (nodeLow >>> 24)) >>> 0) % READY_PAGES;
+}
 
 /** Number of ends of listings that the addon knows. */
 export const LISTING_ENDS = 64;

@@ -24,9 +24,11 @@ class TestTree {
     return inside.filter((one) => isAfter(one) && !this.prepared.includes(one)).slice(0, limit);
   }
 
-  async prepare(directory: number): Promise<void> {
+  prepare(directory: number): undefined | Promise<void> {
     this.prepared.push(directory);
     if (directory === 3) throw new Error('damaged');
+    if (directory === 4) return Promise.reject(new Error('damaged, as it is seen later'));
+    return directory % 2 === 0 ? Promise.resolve() : undefined;
   }
 }
 
@@ -34,6 +36,7 @@ async function preparedAfter(...listed: readonly number[]): Promise<number[]> {
   const tree = new TestTree();
   const ahead = new DirectoriesAhead();
   for (const directory of listed) ahead.follow(tree as unknown as SetTree, directory);
+  ahead.goOn();
   for (let turns = 0; turns < 2 * CHILDREN; turns += 1) await new Promise(setImmediate);
   return tree.prepared;
 }
@@ -41,6 +44,21 @@ async function preparedAfter(...listed: readonly number[]): Promise<number[]> {
 test('a walk gets what is in a directory, and then what is beside it', async (t) => {
   t.deepEqual(await preparedAfter(0, 1), [21, 2, 3, 4, 5, 6, 7, 8], 'one that fails ends nothing');
   t.deepEqual(await preparedAfter(0, 18), [38, 19, 20]);
+});
+
+test('directories are loaded one in a step, until one must be waited for', (t) => {
+  const tree = new TestTree();
+  const ahead = new DirectoriesAhead();
+  for (const directory of [0, 2]) ahead.follow(tree as unknown as SetTree, directory);
+  t.true(ahead.hasStep);
+  t.false(ahead.step(), 'of directory 22');
+  t.deepEqual(tree.prepared, [22]);
+  t.false(ahead.step(), 'it is still waited for');
+  t.deepEqual(tree.prepared, [22]);
+  const next = new DirectoriesAhead();
+  for (const directory of [0, 1]) next.follow(tree as unknown as SetTree, directory);
+  t.true(next.step(), 'of directory 21, which is loaded at once');
+  t.deepEqual(tree.prepared, [22, 21]);
 });
 
 test('what is no walk gets nothing ahead', async (t) => {

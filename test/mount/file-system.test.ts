@@ -14,7 +14,14 @@ import {
   packAttributes,
   RowReader,
 } from '../../src/model/index.js';
-import { AttributeUse, Errno, FileSystem, type Kernel, Op } from '../../src/mount/index.js';
+import {
+  AttributeUse,
+  Errno,
+  FileSystem,
+  type Kernel,
+  Op,
+  ReadyPages,
+} from '../../src/mount/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 
@@ -139,6 +146,7 @@ class Lab {
       forgetName: (_low, _high, name) => this.forgotten.push(name.toString()),
       noteEnd: (_low, _high, offset) => this.ends.push(offset),
       forgetEnds: () => this.ends.splice(0),
+      ready: new ReadyPages(),
     };
     const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });

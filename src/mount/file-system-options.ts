@@ -1,0 +1,24 @@
+/** Parts and settings of the file system of a mount. */
+import type { History } from '../history/index.js';
+import type { DiskSpace, System } from '../system/index.js';
+import type { Decoder } from '../workers/index.js';
+import type { AttributeUse } from './attribute-use.js';
+import type { GreetingOptions } from './greeting.js';
+import type { Kernel } from './kernel.js';
+
+export interface FileSystemOptions extends GreetingOptions {
+  readonly system: System;
+  readonly history: History;
+  readonly decoder: Decoder;
+  readonly kernel: Kernel;
+  /** Looks at the entries of new sets before they are shown. */
+  readonly attributeUse: AttributeUse;
+  /** Name of the link to the newest complete set. */
+  readonly current: string;
+  /** Writes a line to the log. */
+  readonly log: (line: string) => void;
+  /** Returns the size of the file system that has the store. */
+  readonly space: () => DiskSpace;
+  /** Called after a request failed because of the store. */
+  readonly onFailure?: () => void;
+}

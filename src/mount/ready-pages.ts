@@ -1,0 +1,101 @@
+/**
+ * Replies to READDIRPLUS that are ready before the kernel asks. They lie in memory that the addon shares, which sends them
+ * by itself. The references that the kernel gets are counted once a reply was sent.
+ */
+import { READY_BYTES, READY_PAGES, readyPageAt } from '../system/index.js';
+import type { Inode } from './attributes.js';
+import { type Room, roomOf } from './packed-listings.js';
+import { DOTS, writeDots } from './packing.js';
+import { DIRENT_BYTES, ENTRY_BYTES, OUT_HEADER_BYTES } from './protocol.js';
+
+const PAGE_WORDS = 6;
+const REPLIES_AT = READY_PAGES * PAGE_WORDS * 4;
+/** Offset of the entries in a reply: after the header, `.` and `..`. */
+const ENTRIES_AT = OUT_HEADER_BYTES + DOTS * (ENTRY_BYTES + DIRENT_BYTES + 8);
+const STATE_WORD = 3;
+const READY = 1;
+const SENT = 2;
+
+/** A tree with a directory that is listed. */
+export interface ListedTree {
+  lookups: number;
+  /** Notes that a reply with the whole directory was sent. */
+  wasListed(directory: number): void;
+}
+
+/** The directory of a page, and its node. */
+export interface ReadyPlace {
+  readonly tree: ListedTree;
+  readonly directory: number;
+  readonly nodeLow: number;
+  readonly nodeHigh: number;
+  /** Inodes for `.` and `..`. */
+  readonly dots: readonly [Inode, Inode];
+}
+
+interface Offered {
+  readonly tree: ListedTree;
+  readonly directory: number;
+  readonly lookups: number;
+}
+
+export class ReadyPages {
+  /** The table of `fuseListen`, and the replies behind it. */
+  readonly memory: Buffer = Buffer.from(new ArrayBuffer(REPLIES_AT + READY_PAGES * READY_BYTES));
+  private readonly words = new Uint32Array(this.memory.buffer);
+  private readonly rooms: Room[] = [];
+  private readonly offered: (Offered | undefined)[] = [];
+
+  /** Returns the room for the entries of a reply, which drops a reply that was there; undefined if none is free. */
+  room(nodeLow: number, nodeHigh: number): Room | undefined {
+    const { words, memory, rooms } = this;
+    const index = readyPageAt(nodeLow, nodeHigh);
+    const state = index * PAGE_WORDS + STATE_WORD;
+    if (words[state] === SENT) return undefined; // its references are not counted yet
+    words[state] = 0;
+    const at = REPLIES_AT + index * READY_BYTES;
+    return (rooms[index] ??= roomOf(memory.subarray(at + ENTRIES_AT, at + READY_BYTES)));
+  }
+
+  /** Makes a reply ready whose entries, of which each is a reference, are in its room. */
+  offer(place: ReadyPlace, { bytes, entries }: { bytes: number; entries: number }): void {
+    const { words } = this;
+    const { tree, directory, nodeLow, nodeHigh, dots } = place;
+    const index = readyPageAt(nodeLow, nodeHigh);
+    const word = index * PAGE_WORDS;
+    if (words[word + STATE_WORD] !== 0) return;
+    writeDots(words, REPLIES_AT + index * READY_BYTES + OUT_HEADER_BYTES, dots, 0, true);
+    this.offered[index] = { tree, directory, lookups: entries };
+    words[word] = nodeLow;
+    words[word + 1] = nodeHigh;
+    words[word + 2] = ENTRIES_AT + bytes;
+    words[word + 4] = entries + DOTS; // the offset at which the directory ends
+    words[word + 5] = 0;
+    words[word + STATE_WORD] = READY;
+  }
+
+  /** Counts the references in replies that were sent. Call it before anything else when requests come. */
+  count(): void {
+    const { words, offered } = this;
+    for (let index = 0; index < READY_PAGES; index += 1) {
+      const word = index * PAGE_WORDS + STATE_WORD;
+      if (words[word] !== SENT) continue;
+      words[word] = 0;
+      const { tree, directory, lookups } = offered[index]!;
+      offered[index] = undefined;
+      tree.lookups += lookups;
+      tree.wasListed(directory);
+    }
+  }
+
+  /** Drops the replies that were not sent. Call it when nodes become stale or free. */
+  drop(): void {
+    const { words, offered } = this;
+    for (let index = 0; index < READY_PAGES; index += 1) {
+      const word = index * PAGE_WORDS + STATE_WORD;
+      if (words[word] !== READY) continue;
+      words[word] = 0;
+      offered[index] = undefined;
+    }
+  }
+}

@@ -1,0 +1,180 @@
+/** Replies that the addon sends by itself: over a socket in place of /dev/fuse, beside a model of the references. */
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+import test, { type ExecutionContext } from 'ava';
+import {
+  FuseKernel,
+  type ListedTree,
+  Op,
+  placeOfNode,
+  type ReadyPages,
+} from '../../src/mount/index.js';
+import { nodeSystem, READY_BYTES, READY_PAGES } from '../../src/system/index.js';
+import { chooser } from '../helpers/random-tree.js';
+
+const read = promisify(fs.read);
+const HEAD_BYTES = 16;
+const ENTRY_BYTES = 160;
+const DOTS_BYTES = 2 * ENTRY_BYTES;
+const REQUEST_BYTES = 80;
+const ROOM = READY_BYTES - HEAD_BYTES - DOTS_BYTES;
+const DOTS = [
+  { low: 20, high: 0 },
+  { low: 21, high: 0 },
+] as const;
+
+class CountedTree implements ListedTree {
+  lookups = 0;
+  readonly lists: number[] = [];
+
+  wasListed(directory: number): void {
+    this.lists.push(directory);
+  }
+}
+
+/** The node of a directory, in two halves. */
+function nodeOf(directory: number): { low: number; high: number } {
+  return { low: (directory << 24) >>> 0, high: (1 << 18) | (directory >>> 8) };
+}
+
+/** The addon at one end of a socket, and the requests of a kernel at the other one. */
+class Lab {
+  readonly ready: ReadyPages;
+  /** Directories of which JavaScript got the request. */
+  readonly asked: number[] = [];
+  readonly tree = new CountedTree();
+  private readonly kernel: FuseKernel;
+  private readonly far: number;
+
+  constructor(t: ExecutionContext) {
+    const { native } = nodeSystem();
+    const sockets = native.fuseSockets();
+    const near = sockets.readInt32LE(0);
+    this.far = sockets.readInt32LE(4);
+    this.kernel = new FuseKernel(native, near, (errno) => t.fail(String(errno)));
+    this.ready = this.kernel.ready;
+    const ended = new Promise((resolve) => {
+      this.kernel.listen(new Uint8Array(1), (...batch) => this.batch(...batch), resolve);
+    });
+    t.teardown(async () => {
+      this.kernel.fail({ uniqueLow: 0, uniqueHigh: 0 }, 11);
+      native.close(this.far); // with something unread, so that the other end gets an error
+      await ended;
+      native.close(near);
+    });
+  }
+
+  /** Answers EAGAIN to what the addon did not answer. */
+  private batch(memory: Buffer, offset: number, bytes: number): boolean {
+    this.ready.count();
+    if (bytes === 0) return false;
+    const [uniqueLow, uniqueHigh] = [memory.readUInt32LE(offset + 8), 0];
+    const [low, high] = [memory.readUInt32LE(offset + 16), memory.readUInt32LE(offset + 20)];
+    this.asked.push(placeOfNode(low, high).directory);
+    this.kernel.fail({ uniqueLow, uniqueHigh }, 11);
+    return false;
+  }
+
+  offer(directory: number, entries: number): void {
+    const { low: nodeLow, high: nodeHigh } = nodeOf(directory);
+    const room = this.ready.room(nodeLow, nodeHigh)!;
+    room.bytes.fill(directory, 0, entries * ENTRY_BYTES);
+    const place = { tree: this.tree, directory, nodeLow, nodeHigh, dots: DOTS };
+    this.ready.offer(place, { bytes: entries * ENTRY_BYTES, entries });
+  }
+
+  /** Returns the bytes of the answer; undefined if JavaScript got the request. */
+  async list(directory: number, offset = 0, roomBytes = READY_BYTES): Promise<Buffer | undefined> {
+    const request = Buffer.alloc(REQUEST_BYTES);
+    request.writeUInt32LE(REQUEST_BYTES, 0);
+    request.writeUInt32LE(Op.readdirplus, 4);
+    request.writeUInt32LE(directory + 1, 8);
+    request.writeUInt32LE(nodeOf(directory).low, 16);
+    request.writeUInt32LE(nodeOf(directory).high, 20);
+    request.writeUInt32LE(offset, 48);
+    request.writeUInt32LE(roomBytes, 56);
+    fs.writeSync(this.far, request);
+    const reply = Buffer.alloc(2 * READY_BYTES);
+    const { bytesRead } = await read(this.far, reply, 0, reply.length, null);
+    if (reply.readUInt32LE(0) !== bytesRead || reply.readUInt32LE(8) !== directory + 1) {
+      throw new Error('no reply to this request');
+    }
+    return reply.readInt32LE(4) === 0 ? reply.subarray(HEAD_BYTES, bytesRead) : undefined;
+  }
+}
+
+test('a reply that is ready is sent once, and then the end of the directory', async (t) => {
+  const lab = new Lab(t);
+  lab.offer(5, 3);
+  const reply = await lab.list(5);
+  t.is(reply?.length, DOTS_BYTES + 3 * ENTRY_BYTES);
+  t.true(reply!.subarray(DOTS_BYTES).every((byte) => byte === 5));
+  t.is(reply!.readUInt32LE(128), DOTS[0].low, 'the inode of `.`');
+  t.is((await lab.list(5, 5))?.length, 0);
+  t.is(lab.tree.lookups, 3);
+  t.deepEqual(lab.tree.lists, [5]);
+  t.deepEqual(lab.asked, []);
+  t.is(await lab.list(5), undefined);
+  t.deepEqual(lab.asked, [5]);
+  t.is(lab.tree.lookups, 3);
+});
+
+test('JavaScript answers if it is another node, another offset, or no room', async (t) => {
+  const lab = new Lab(t);
+  lab.offer(5, 3);
+  t.is(await lab.list(5 + READY_PAGES), undefined, 'the place in the table is the same');
+  t.is(await lab.list(5, 1), undefined);
+  t.is(await lab.list(5, 0, DOTS_BYTES + 3 * ENTRY_BYTES - 1), undefined);
+  t.is(lab.tree.lookups, 0);
+  t.truthy(await lab.list(5, 0, DOTS_BYTES + 3 * ENTRY_BYTES));
+  lab.offer(6, 1);
+  lab.ready.drop();
+  t.is(await lab.list(6), undefined);
+  t.is(lab.tree.lookups, 3);
+});
+
+test('a table with lengths that cannot be sends nothing', async (t) => {
+  const lab = new Lab(t);
+  const words = new Uint32Array(lab.ready.memory.buffer);
+  for (const bytes of [0, HEAD_BYTES - 1, READY_BYTES + 1, 0xffff_ffff]) {
+    lab.offer(5, 3);
+    words[5 * 6 + 2] = bytes;
+    t.is(await lab.list(5, 0, 0xffff_ffff), undefined, String(bytes));
+  }
+  t.is(lab.tree.lookups, 0);
+});
+
+test('the references of random walks are those in the replies that were sent', async (t) => {
+  const lab = new Lab(t);
+  const choose = chooser(20);
+  /** Entries of the replies that are ready, by directory. */
+  const ready = new Map<number, number>();
+  let [lookups, sent] = [0, 0];
+  for (let step = 0; step < 3000; step += 1) {
+    const directory = choose(3 * READY_PAGES);
+    const act = choose(40);
+    if (act === 0) {
+      lab.ready.drop();
+      ready.clear();
+    } else if (act < 20) {
+      const entries = choose(Math.floor(ROOM / ENTRY_BYTES) + 1);
+      for (const other of ready.keys()) {
+        if (other % READY_PAGES === directory % READY_PAGES) ready.delete(other);
+      }
+      lab.offer(directory, entries);
+      ready.set(directory, entries);
+    } else {
+      const entries = ready.get(directory);
+      const reply = await lab.list(directory);
+      t.is(reply?.length, entries === undefined ? undefined : DOTS_BYTES + entries * ENTRY_BYTES);
+      ready.delete(directory);
+      lookups += entries ?? 0;
+      sent += entries === undefined ? 0 : 1;
+      if (act === 39) lab.tree.lookups -= lookups; // the kernel forgets all of them
+      if (act === 39) lookups = 0;
+    }
+    if (lab.tree.lookups !== lookups) t.is(lab.tree.lookups, lookups, `step ${step}`);
+  }
+  t.true(sent > 100);
+  t.is(lab.tree.lists.length, sent);
+});
