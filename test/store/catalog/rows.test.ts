@@ -4,8 +4,15 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ReadMemory } from '../../../src/maintenance/check/read-memory.js';
 import { DigestMap } from '../../../src/maintenance/rewrite/digest-map.js';
-import { Catalog, CatalogAudit, ForgettingCopy } from '../../../src/store/catalog/index.js';
-import { nodeSystem, type RowShape } from '../../../src/system/index.js';
+import {
+  Catalog,
+  CatalogAudit,
+  type CommitPoint,
+  ForgettingCopy,
+  requireFitting,
+} from '../../../src/store/catalog/index.js';
+import type { Counters } from '../../../src/store/index.js';
+import { nodeSystem, type RowShape, type System } from '../../../src/system/index.js';
 import {
   fillTables,
   rowFaults,
@@ -45,10 +52,22 @@ function prepareAll(t: ExecutionContext, onQuery: (query: SeenQuery) => void): v
   audit.contradictionsTo(file);
   audit.close();
   ForgettingCopy.make(system, file, []).close();
+  const { counters, point } = endOf(plain, empty);
+  t.throws(() => requireFitting(system, file, { empty, point, counters }), {
+    code: 'CATALOG_DAMAGED',
+  });
   DigestMap.open(system, folder).close();
   const memory = ReadMemory.open(system, folder);
   memory.keepOnly(new Set());
   memory.close();
+}
+
+/** Returns the end of the log that a catalog has. */
+function endOf(system: System, file: string): { counters: Counters; point: CommitPoint } {
+  return Catalog.reading(system, file, ({ state }) => ({
+    counters: state.readCounters(),
+    point: state.readCommitPoint(),
+  }));
 }
 
 /** Calls all that prepares queries, then closes the catalog. */
