@@ -90,6 +90,8 @@ test('another server goes on with a backup when the first one is killed', async 
   await me.succeed(two.clientArgs, 'sonic', ['check', '--read-data']);
 });
 
+/** A server that looked for leases looks again after this time (LOOK_MS of src/server/nodes.ts). */
+const LOOKS_AGAIN_MS = 1010;
 /** The faults of the request at which a server is paused. A run takes one, which TEST_SEED chooses. */
 const WHEN_PAUSED = [undefined, 'drop, apply later', 'hang'] as const;
 
@@ -304,11 +306,13 @@ test.serial(
     bad.forEach((_, number) => putLease(lab.server, number, good, Date.now() + hourMs));
     putLease(lab.server, 0, good, Date.now() - 30_000);
     putLease(lab.server, 1, good, Date.now() - 2 * hourMs);
+    await pause(LOOKS_AGAIN_MS);
     await me.succeed(two.clientArgs, 'tardis', [lab.source]);
     t.is(startsOf(two), 2);
     t.false(lab.server.objects.keys().includes(`all/nodes/${NODE}1.json`));
     // The place of a lease is no way around the rules for connections.
     putLease(lab.server, 0, { ...good, host: 'server.invalid' });
+    await pause(LOOKS_AGAIN_MS);
     const refused = await me.run(two.clientArgs, 'tardis', [lab.source]);
     t.is(codeIn(refused), 'INSECURE_TCP_REFUSED', refused.stderr);
   },
