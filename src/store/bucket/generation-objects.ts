@@ -58,7 +58,11 @@ export async function noteNext(
   const name = generationObject(client, generation);
   let noted = await nextNoted(store, client, generation);
   try {
-    noted ??= (await store.putNew(name, Buffer.from(next))) === 'created' ? next : '';
+    if (noted === undefined) {
+      await store.putNew(name, Buffer.from(next));
+      // Another machine may have noted it meanwhile.
+      noted = await nextNoted(store, client, generation);
+    }
   } catch (error) {
     if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
     return;
