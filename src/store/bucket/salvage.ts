@@ -95,12 +95,13 @@ export class Salvage {
     if (number !== undefined) await objects.bringLateKeys(generation!, number);
   }
 
-  /** True if the present log ends with the name of another generation. */
+  /** True if the present log ends with the name of another generation than the new one, which must stay if it is named. */
   async isOvertaken(last: number): Promise<boolean> {
     const { store, first } = this;
     const name = logPlace(first.client, first.generation) + commitName(last + 1);
     const end = await store.readWhole(name, MAX_MOVED_BYTES).catch(() => undefined); // a commit, which is larger
-    return end !== undefined && movedTo(end) !== undefined;
+    const next = end && movedTo(end);
+    return next !== undefined && next !== this.second.generation;
   }
 
   /** Removes the objects of the new generation, which cannot be switched to any more since another object ends the log. */
