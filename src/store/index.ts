@@ -16,6 +16,7 @@ export {
   isClientDirectory,
   listClients,
   openClientDirectory,
+  reopenClient,
   repairClientDirectory,
   secondGenerationPath,
 } from './client/client-directory.js';

@@ -2,16 +2,14 @@
  * Rebuilds a client in a bucket. If all commits are whole, only this machine's catalog is made again. Otherwise what is left
  * is copied into a new generation, which takes the place of the damaged one in one request; other machines follow it.
  */
-import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { holdsSeals, type LostCommit } from '../../store/catalog/index.js';
 import {
-  catalogFileOf,
   type ClientDirectory,
   followMove,
   hasEncryptingKeys,
   mediumOf,
-  openClientDirectory,
+  reopenClient,
   readFormat,
   Salvage,
 } from '../../store/index.js';
@@ -67,7 +65,7 @@ export async function rebuildInBucket(
       return await rebuildOnce(system, present, options);
     } catch (error) {
       if (attempt >= MAX_ATTEMPTS) throw error;
-      if (await isFollowed(system, present, error)) present = opened(system, present);
+      if (await isFollowed(system, present, error)) present = reopenClient(system, present);
       else if (asTardisError(error).code !== 'STORE_TAKEN') throw error;
     }
   }
@@ -98,7 +96,7 @@ async function rebuildOnce(
   }
   const { commits, lost, isMetadataLost, knowsMore, isWhole } = found;
   if (next !== undefined) await followMove(system, directory, next);
-  const present = opened(system, directory);
+  const present = reopenClient(system, directory);
   await catchUp(system, present);
   // An earlier run may have been killed before it removed them.
   const after = mediumOf(system, present);
@@ -148,10 +146,4 @@ function isEncrypting(system: System, directory: ClientDirectory, catalogPath: s
     hasEncryptingKeys(system, directory.path) ||
     holdsSeals(system, catalogPath)
   );
-}
-
-function opened(system: System, directory: ClientDirectory): ClientDirectory {
-  const { client, path: home } = directory;
-  const catalogFile = catalogFileOf(directory);
-  return openClientDirectory(system, { store: path.dirname(home), client, catalogFile });
 }

@@ -113,8 +113,8 @@ export class Generations {
   }
 
   /**
-   * Returns the same as `stage`, and what it means in a bucket, where a run may be given up on another machine, or its
-   * rest may be left by one.
+   * Returns the stage as `stage` does. In a bucket it also looks for a run that was given up on another machine, and for
+   * objects that a run there has left.
    */
   async state(): Promise<Stage> {
     const stage = this.stage();

@@ -1,5 +1,4 @@
 /** Garbage collection of a client by a server, which can open the frames of unencrypted clients only. */
-import path from 'node:path';
 import { Catalog } from '../../store/catalog/index.js';
 import { runJobThread } from '../jobs/background-jobs.js';
 import { parseKeyRecord } from '../../crypto/index.js';
@@ -16,10 +15,9 @@ import {
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { ForgetRequest, SetNumber } from '../../model/index.js';
 import {
-  catalogFileOf,
   type ClientDirectory,
   newestKeys,
-  openClientDirectory,
+  reopenClient,
   secondGenerationPath,
 } from '../../store/index.js';
 import type { RuleWords, Verdict } from '../../retention/index.js';
@@ -100,7 +98,7 @@ export async function collectGarbageHere(
   const { early: wish, purge, limits, graceMs, wasteRatio, isThorough } = work;
   const options = { limits, graceMs, wasteRatio, isThorough, frames, signal };
   const forgot = isEncrypted ? NOTHING_FORGOTTEN : await forgetDue(system, directory, work, signal);
-  const present = forgot.forgotten > 0 ? reopened(system, directory) : directory;
+  const present = forgot.forgotten > 0 ? reopenClient(system, directory) : directory;
   const report = purge && (await followRules(system, present, work, purge));
   const early = wish === undefined ? [] : await deleteForSpace(system, present, wish, options);
   const done = await collectGarbage(system, present, options);
@@ -108,13 +106,6 @@ export async function collectGarbageHere(
   const young = verdicts.filter(isOnlyYoung).length;
   const isCautious = purge?.resistsFloods === true;
   return { ...done, ...forgot, early, purged, young, isCautious, isClockInDoubt, purgeFailure };
-}
-
-/** Opens a client again, whose generation in a bucket may have changed. */
-function reopened(system: System, directory: ClientDirectory): ClientDirectory {
-  const { client, path: home } = directory;
-  const catalogFile = catalogFileOf(directory);
-  return openClientDirectory(system, { store: path.dirname(home), client, catalogFile });
 }
 
 function isOnlyYoung({ reasons }: Verdict): boolean {

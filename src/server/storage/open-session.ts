@@ -1,12 +1,6 @@
 /** Opens a session of either purpose, in the calling thread. */
-import path from 'node:path';
 import type { CatalogCopies } from '../../store/writer/index.js';
-import {
-  catalogFileOf,
-  type ClientDirectory,
-  newestKeys,
-  openClientDirectory,
-} from '../../store/index.js';
+import { type ClientDirectory, newestKeys, reopenClient } from '../../store/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import { Purpose, type PurposeName } from '../../transport/index.js';
@@ -42,9 +36,7 @@ export async function openSession(
     const present = newestKeys(system, directory.path);
     const isSame = present === undefined ? keys === undefined : keys?.bytes.equals(present.bytes);
     if (isSame !== true) throw error;
-    const { client, path: home } = directory;
-    const place = { store: path.dirname(home), client, catalogFile: catalogFileOf(directory) };
-    const moved = { ...request, directory: openClientDirectory(system, place) };
+    const moved = { ...request, directory: reopenClient(system, directory) };
     return openOnce(system, moved, events, copies);
   }
 }

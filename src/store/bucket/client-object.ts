@@ -13,6 +13,7 @@ import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../clie
 import type { BucketAccess } from './bucket-access.js';
 import { nextNoted, noteNext } from './generation-objects.js';
 import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf, isNextGeneration } from './names.js';
+import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 
 const VERSION = 1;
@@ -23,7 +24,6 @@ const MAX_LATER_KEYS = 10_000;
 /** Rewrites of a client that are followed at once. */
 const MAX_GENERATIONS = 10_000;
 /** Most levels of folders in a client's directory. */
-const MAX_DEPTH = 4;
 
 type ClientFiles = ReadonlyMap<string, Buffer>;
 
@@ -307,14 +307,5 @@ function discard({ files, random }: System, { cache }: BucketAccess, client: str
   if (files.status(directory) === undefined) return;
   const aside = path.join(cache, `.${random.bytes(8).toString('hex')}`);
   files.rename(directory, aside);
-  const remove = (folder: string, depth: number): void => {
-    for (const name of files.list(folder)) {
-      const file = path.join(folder, name);
-      const isFolder = !files.isLink(file) && files.status(file)?.isDirectory === true;
-      if (isFolder && depth < MAX_DEPTH) remove(file, depth + 1);
-      else files.unlink(file);
-    }
-    files.removeDirectory(folder);
-  };
-  remove(aside, 1);
+  removeFolder(files, aside);
 }

@@ -59,9 +59,8 @@ export async function noteNext(
   let noted = await nextNoted(store, client, generation);
   try {
     if (noted === undefined) {
-      await store.putNew(name, Buffer.from(next));
-      // Another machine may have noted it meanwhile.
-      noted = await nextNoted(store, client, generation);
+      const isNoted = (await store.putNew(name, Buffer.from(next))) === 'created';
+      noted = isNoted ? next : await nextNoted(store, client, generation);
     }
   } catch (error) {
     if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;

@@ -14,10 +14,10 @@ import { clientBytes } from './client-object.js';
 import { GenerationObjects } from './generation-objects.js';
 import { movedTo } from './moved-object.js';
 import { clientObject, commitName, generationAfter, logPlace } from './names.js';
+import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 
 const GENERATION_BYTES = 8;
-const MAX_DEPTH = 4;
 /** An object in the place of a lost commit. It is shorter than every commit object. */
 const LOST: Buffer = Buffer.from('{"version":1,"lost":true}\n');
 const MAX_MOVED_BYTES = 96;
@@ -54,7 +54,7 @@ export class Salvage {
     await shared.admit();
     const place = path.join(path.dirname(first.path), `.${client}.rebuilt`);
     guardDirectory(place, first.path);
-    if (files.status(place) !== undefined) removeFolder(system, place, 1);
+    if (files.status(place) !== undefined) removeFolder(files, place);
     const digits = random.bytes(GENERATION_BYTES).toString('hex');
     const generation = generationAfter(first.generation, digits);
     const catalogPath = path.join(place, catalogOf(catalogFileOf(first), generation));
@@ -113,17 +113,6 @@ export class Salvage {
   /** Removes what this machine has of the new generation beside the client's directory. */
   close(): void {
     const { system, second } = this;
-    if (system.files.status(second.path) !== undefined) removeFolder(system, second.path, 1);
+    if (system.files.status(second.path) !== undefined) removeFolder(system.files, second.path);
   }
-}
-
-function removeFolder(system: System, folder: string, depth: number): void {
-  const { files } = system;
-  for (const name of files.list(folder)) {
-    const file = path.join(folder, name);
-    const isFolder = !files.isLink(file) && files.status(file)?.isDirectory === true;
-    if (isFolder && depth < MAX_DEPTH) removeFolder(system, file, depth + 1);
-    else files.unlink(file);
-  }
-  files.removeDirectory(folder);
 }

@@ -235,6 +235,13 @@ export function catalogFileOf({ catalogPath, generation }: ClientDirectory): str
   return generation === undefined ? name : name.slice(generation.length + 1);
 }
 
+/** Opens a client again, whose generation in a bucket may have changed. Throws the errors of `openClientDirectory`. */
+export function reopenClient(system: System, directory: ClientDirectory): ClientDirectory {
+  const { client, path: home } = directory;
+  const catalogFile = catalogFileOf(directory);
+  return openClientDirectory(system, { store: path.dirname(home), client, catalogFile });
+}
+
 /** Creates a directory and its missing parents, each durable in its parent. */
 async function makeIfMissing(files: Files, directory: string): Promise<void> {
   const status = files.status(directory);

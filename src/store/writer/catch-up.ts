@@ -1,13 +1,11 @@
 /** Brings this machine's catalog of a client in a bucket up to date, for readers. */
-import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
 import {
-  catalogFileOf,
   type ClientDirectory,
   followMove,
   logPack,
   mediumOf,
-  openClientDirectory,
+  reopenClient,
   packName,
 } from '../index.js';
 import type { System } from '../../system/index.js';
@@ -31,9 +29,7 @@ export async function catchUp(system: System, directory: ClientDirectory): Promi
       return;
     } catch (error) {
       if (!(await isFollowed(system, present, error)) || followed >= MAX_FOLLOWED) throw error;
-      const { client, path: home } = directory;
-      const catalogFile = catalogFileOf(directory);
-      present = openClientDirectory(system, { store: path.dirname(home), client, catalogFile });
+      present = reopenClient(system, directory);
     }
   }
 }
