@@ -81,13 +81,18 @@ async function beginHere(
   await generations.begin(undefined, skipFile, without);
 }
 
-/** Finishes a run that was killed after the switch: removes the old generation. */
-export async function finishSwitched(system: System, directory: ClientDirectory): Promise<void> {
+/**
+ * Finishes a run that was killed after the switch, here or at another machine of a bucket: removes the old generation. False
+ * if there is none. Throws CLIENT_BUSY.
+ */
+export async function finishSwitched(system: System, directory: ClientDirectory): Promise<boolean> {
   const generations = new Generations(system, directory);
-  if (generations.stage() !== 'switched') return;
+  if ((await generations.state()) !== 'switched') return false;
   const lock = await generations.lock();
   try {
-    if (generations.stage() === 'switched') await removeOld(generations, () => undefined);
+    if ((await generations.state()) !== 'switched') return false;
+    await removeOld(generations, () => undefined);
+    return true;
   } finally {
     lock.release();
   }

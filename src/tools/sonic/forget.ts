@@ -12,7 +12,7 @@ import {
   requireRequests,
 } from '../../store/writer/index.js';
 import { displayName, type ForgetReport, type ForgetRequest, jsonName } from '../../model/index.js';
-import { forgetHere } from '../../maintenance/rewrite/index.js';
+import { finishSwitched, forgetHere } from '../../maintenance/rewrite/index.js';
 import { spanOf } from '../../retention/index.js';
 import { newestKeys, openClientDirectory } from '../../store/index.js';
 import { absolutePath, type System } from '../../system/index.js';
@@ -210,7 +210,11 @@ async function finish(options: Options, found: Sources, system: System): Promise
   const all = forgetRequestsOf(system, directory);
   const due = forgetNow ? all : dueForgets(all, system.clock.nowMs());
   if (due.length === 0) {
+    const isTrial = options.previewForget || options.rehearse;
+    // The requests that an earlier run carried out are gone, but not what it had no time to remove.
+    const isRest = !isTrial && (await finishSwitched(system, directory));
     if (json) print(jsonText({ version: JSON_VERSION, client, forgotten: 0 }));
+    else if (isRest) print(`The rest of the old data of "${client}" was removed.`);
     else print(`No requests for "${client}" are due.`);
     return 0;
   }
