@@ -146,6 +146,7 @@ test('a backup is complete if its server is killed or paused at any request', as
     ),
   ).flat();
   const chosen = partOf(moments, smallShare / 8, seededRandom(seed), ({ signal }) => [signal]);
+  let sets = 1;
   for (const [turn, { at, signal, fault }] of chosen.entries()) {
     const moment = `TEST_SEED=${seed}, request ${at}: ${signal}, ${fault ?? 'answered'}`;
     const one = await startNode(t, lab, `one-${turn}`, small);
@@ -162,7 +163,9 @@ test('a backup is complete if its server is killed or paused at any request', as
     await one.stop();
     t.deepEqual(await me.restored(two.clientArgs), [], moment);
     const complete = (await me.sets(two.clientArgs)).filter(({ state }) => state === 'complete');
-    t.is(complete.length, turn + 2, moment);
+    // A server that was struck after its last commit had no time to tell: the next server makes one more set.
+    t.true([1, 2].includes(complete.length - sets), moment);
+    sets = complete.length;
   }
   await me.succeed(two.clientArgs, 'sonic', ['check', '--read-data']);
 });
@@ -202,10 +205,12 @@ test.serial('a client is sent to the server that has its session', async (t) => 
   const begun = startsOf(two);
   // Another client has nothing to do with it, and neither has one of a server that is gone.
   putLease(lab.server, 1, leaseAt(one, 'you'));
+  await pause(LOOKS_AGAIN_MS);
   await me.succeed(two.clientArgs, 'tardis', [lab.source]);
   const gone = await startNode(t, lab, 'gone');
   await gone.stop();
   putLease(lab.server, 1, leaseAt(gone));
+  await pause(LOOKS_AGAIN_MS);
   await me.succeed(two.clientArgs, 'tardis', [lab.source]);
   t.is(startsOf(two), begun + 2);
   // The place that a server names is its NodeAddress.
@@ -213,6 +218,7 @@ test.serial('a client is sent to the server that has its session', async (t) => 
   const three = await startNode(t, lab, 'three', named);
   growMuch(lab.source);
   lab.server.objects.versions.delete(`all/nodes/${NODE}1.json`);
+  await pause(LOOKS_AGAIN_MS);
   let lease = '';
   at.set(3, () => {
     const { objects } = lab.server;
