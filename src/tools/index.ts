@@ -14,6 +14,7 @@ export { sheetWords } from './sonic/sheet-words.js';
 export { mountWords } from './tardisfs/mount-words.js';
 export { printError, toolCommand } from './shared/run-tool.js';
 export { daemonOptions, listenAddress } from './tardisd/daemon-options.js';
+export { serveBucket } from './tardisd/served-bucket.js';
 export { requireNode } from './shared/node-version.js';
 export { counted, formatCount, formatSeconds, formatTable, formatTime } from './shared/units.js';
 export { serverPlace } from './shared/server-address.js';

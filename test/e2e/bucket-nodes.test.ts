@@ -4,7 +4,7 @@ import test from 'ava';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { commandsRunHere, pause, poolsStayAway, type Server } from '../helpers/commands.js';
+import { backupsRunHere, pause, poolsStayAway, type Server } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share, smallShare } from '../helpers/share.js';
 import { noise } from '../helpers/tree.js';
@@ -12,7 +12,7 @@ import type { S3Fault } from '../support/s3-faults.js';
 import { seededRandom } from '../support/seeded-random.js';
 import type { S3Record, S3Server } from '../support/s3-server.js';
 
-commandsRunHere();
+backupsRunHere();
 poolsStayAway();
 
 /** Checkpoints so small that a backup has many. */

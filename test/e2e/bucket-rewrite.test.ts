@@ -4,14 +4,14 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CLIENT, ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { commandsRunHere, poolsStayAway, Running } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 import { look, noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import type { S3Record } from '../support/s3-server.js';
 
-commandsRunHere();
+backupsRunHere();
 poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';

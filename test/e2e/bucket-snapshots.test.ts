@@ -6,7 +6,7 @@ import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { startsIn } from '../helpers/bucket-machines.js';
 import { bucketAt } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { commandsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
 import { forgeSnapshot } from '../helpers/forged-snapshots.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
@@ -15,7 +15,7 @@ import { S3_FAULTS, type S3Fault } from '../support/s3-faults.js';
 import { type S3Options, type S3Record } from '../support/s3-server.js';
 import { seededRandom } from '../support/seeded-random.js';
 
-commandsRunHere();
+backupsRunHere();
 poolsStayAway();
 
 const random = seededRandom(seed);

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { commandsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, rest, run, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, sweepShare } from '../helpers/share.js';
 import { differences, look, noise } from '../helpers/tree.js';
@@ -13,7 +13,7 @@ import { seededRandom } from '../support/seeded-random.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import type { S3Record } from '../support/s3-server.js';
 
-commandsRunHere();
+backupsRunHere();
 poolsStayAway();
 
 const random = seededRandom(seed);

@@ -8,7 +8,7 @@ import {
   type LocalServerOptions,
   startLocalServer as startProcess,
 } from '../../src/client/index.js';
-import { type Resolved, resolveSettings, type SettingName } from '../../src/config/index.js';
+import { isBucket, type Resolved, resolveSettings, type SettingName } from '../../src/config/index.js';
 import { asTardisError, fromWire } from '../../src/errors/index.js';
 import { Daemon, InlineStorageHost } from '../../src/server/index.js';
 import {
@@ -17,14 +17,14 @@ import {
   nodeSystem,
   removeSocketFolder,
 } from '../../src/system/index.js';
-import { daemonOptions, listenAddress, printError } from '../../src/tools/index.js';
+import { daemonOptions, listenAddress, printError, serveBucket } from '../../src/tools/index.js';
 
 const LEVELS = ['error', 'info', 'debug', 'trace'];
 
-/** Starts the server. A command that the test has set is a process, and so is the server of a bucket. */
+/** Starts the server. A command that the test has set is a process. */
 export function startLocalServer(options: LocalServerOptions): LocalServer {
   const isOurs = options.command.at(-1)?.endsWith('/tardisd.js') === true;
-  if (!isOurs || options.bucketWords !== undefined) return startProcess(options);
+  if (!isOurs) return startProcess(options);
   const { socket } = makeSocketFolder();
   const starting = start(options, socket);
   const ready = starting.then(() => undefined, refuse);
@@ -41,8 +41,27 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   };
 }
 
+/** The settings of a server that the words for a bucket give. */
+const BUCKET_SETTINGS = new Map<string, SettingName>([
+  ['--database', 'database'],
+  ['--endpoint', 'endpoint'],
+  ['--region', 'region'],
+  ['--addressing', 'addressing'],
+  ['--bucket-ca', 'bucketCa'],
+  ['--single-writer', 'singleWriter'],
+  ['--lock-days', 'lockDays'],
+]);
+
+function settingsIn(words: readonly string[]): (readonly [SettingName, string])[] {
+  return words.flatMap((word, at) => {
+    const name = BUCKET_SETTINGS.get(word);
+    if (name === undefined) return [];
+    return [[name, name === 'singleWriter' ? 'true' : words[at + 1]!] as const];
+  });
+}
+
 async function start(
-  { store, configFile, profile }: LocalServerOptions,
+  { store, configFile, profile, bucketWords = [] }: LocalServerOptions,
   socket: string,
 ): Promise<Daemon> {
   const given: readonly (readonly [SettingName, string | undefined])[] = [
@@ -51,6 +70,7 @@ async function start(
     ['profile', profile],
     ['single', 'true'],
     ['localSocket', socket],
+    ...settingsIn(bucketWords),
   ];
   const commandLine = new Map<string, readonly string[]>(
     given.flatMap(([name, value]) => (value === undefined ? [] : [[name, [value]] as const])),
@@ -59,14 +79,18 @@ async function start(
   return serve(resolveSettings('tardisd', { commandLine, environment }));
 }
 
-function serve({ settings, found }: Resolved<'tardisd'>): Promise<Daemon> {
-  const system = nodeSystem(settings.umask);
+async function serve({ settings: given, found }: Resolved<'tardisd'>): Promise<Daemon> {
+  const system = nodeSystem(given.umask);
+  const level = LEVELS[Math.min(given.verbose, LEVELS.length - 1)]!;
+  const log = pino({ level, base: null }, { write: (line) => void process.stderr.write(line) });
+  const { database } = isBucket(found.get('database'))
+    ? await serveBucket(system, given, found, log)
+    : given;
+  const settings = { ...given, database };
   const options = {
     ...daemonOptions(settings, found),
     address: listenAddress(settings),
   };
-  const level = LEVELS[Math.min(settings.verbose, LEVELS.length - 1)]!;
-  const log = pino({ level, base: null }, { write: (line) => void process.stderr.write(line) });
   const storage = new InlineStorageHost(system, (client, { code, message }, what) =>
     log.warn({ client, code, reason: message }, `no ${what} was made`),
   );
