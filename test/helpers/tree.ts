@@ -261,11 +261,29 @@ function typeOf(stat: fs.BigIntStats): string {
 const EXTENT_BYTES = 16;
 const MOST_EXTENTS = 4096;
 
+/** Digests of files that take long to read, by all that a change of the file would change. */
+const digests = new Map<string, string>();
+const LONG_BYTES = 1n << 20n;
+/** A change within this time after another one may leave the time of the change as it is. */
+const SAME_TIME_NS = 1_000_000_000n;
+
+/** Returns a digest of a file, which is read once while it does not change. */
+function digestOf(full: Buffer, stat: fs.BigIntStats): string {
+  const nowNs = BigInt(Date.now()) * 1_000_000n;
+  if (stat.size < LONG_BYTES || nowNs - stat.ctimeNs < SAME_TIME_NS) return readDigest(full, stat);
+  const { dev, ino, size, blocks, mtimeNs, ctimeNs } = stat;
+  const key = [dev, ino, size, blocks, mtimeNs, ctimeNs].join(' ');
+  const digest = digests.get(key) ?? readDigest(full, stat);
+  digests.set(key, digest);
+  return digest;
+}
+
 /**
  * Returns a digest of a file. For a file with holes it covers positions and bytes of its data, so that no hole is
  * read.
  */
-function digestOf(full: Buffer, stat: fs.BigIntStats): string {
+function readDigest(full: Buffer, stat: fs.BigIntStats): string {
+  if (stat.blocks === 0n && stat.size > LONG_BYTES) return `a hole of ${stat.size} bytes`;
   const hash = createHash('sha256');
   const fd = fs.openSync(full, 'r');
   try {
