@@ -287,7 +287,7 @@ test('a catalog of a newer version is not touched', async (t) => {
   await refused(t, 'tardis', [...own, '--local', source], wanted);
   await refused(t, 'lstardis', own, wanted);
   await refused(t, 'regenerate', [...own, '-o', path.join(top, 'out'), source], wanted);
-  t.deepEqual(fs.readFileSync(catalog), before);
+  t.true(fs.readFileSync(catalog).equals(before));
 });
 
 test('a store of a newer format is not touched', async (t) => {

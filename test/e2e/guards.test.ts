@@ -472,10 +472,8 @@ for (const [what, spoil] of [
       t.true(fs.existsSync(path.join(store, client, told.keptCatalog)));
       const out = path.join(lab.home, 'out');
       t.is((await run('regenerate', [...place, '-o', out, lab.source])).status, 3);
-      t.deepEqual(
-        fs.readFileSync(path.join(out, 'tree', 'a', 'in an object')),
-        fs.readFileSync(lab.at('a', 'in an object')),
-      );
+      const restored = fs.readFileSync(path.join(out, 'tree', 'a', 'in an object'));
+      t.true(restored.equals(fs.readFileSync(lab.at('a', 'in an object'))));
       await succeed('sonic', ['rebuild', ...place]).catch(() => undefined);
       const again = await lab.backup();
       t.true(again.set > 1, 'a number was given twice');

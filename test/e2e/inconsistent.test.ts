@@ -47,7 +47,7 @@ test('a file that gives other bytes than its size is saved with what it gives, a
   await succeed('regenerate', [...place, '-o', out, ...folders]);
   for (const [index, name] of files.entries()) {
     const restored = path.join(out, path.basename(path.dirname(name)), path.basename(name));
-    t.deepEqual(fs.readFileSync(restored), contents[index], name);
+    t.true(fs.readFileSync(restored).equals(contents[index]!), name);
   }
 });
 

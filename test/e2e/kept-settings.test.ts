@@ -135,7 +135,7 @@ test('a catalog of the newest version is not upgraded, whatever AllowSchemaUpgra
   }
   const [told] = jsonLines(await succeed('sonic', ['upgrade', ...place, '--json']));
   t.like(told, { client: 'me', from: CATALOG_VERSION, to: CATALOG_VERSION, upgraded: false });
-  t.deepEqual(fs.readFileSync(catalog), before);
+  t.true(fs.readFileSync(catalog).equals(before));
   fs.rmSync(catalog);
   t.regex((await run('sonic', ['upgrade', ...place])).stderr, /is missing.*CATALOG_DAMAGED/);
   const fresh = ['-D', store, '-C', 'fresh'];

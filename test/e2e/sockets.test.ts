@@ -119,7 +119,7 @@ test('every tool reaches a server by the path of its unix socket', async (t) => 
   await succeed('lstardis', [...own, '-l', source]);
   await succeed('tardiff', [...own, large]);
   await succeed('regenerate', [...own, '-o', path.join(home, 'out'), large]);
-  t.deepEqual(fs.readFileSync(path.join(home, 'out', 'large')), fs.readFileSync(large));
+  t.true(fs.readFileSync(path.join(home, 'out', 'large')).equals(fs.readFileSync(large)));
   await succeed('sonic', ['info', ...own]);
   await succeed('sonic', ['create', '--server', socket, '-C', 'third']);
   // The path may come from a configuration file too. TLS does not apply to a unix socket.

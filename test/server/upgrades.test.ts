@@ -54,7 +54,7 @@ test('a server without AllowSchemaUpgrades leaves an older catalog unchanged, an
     to: NEWEST,
     isDone: false,
   });
-  t.deepEqual(fs.readFileSync(catalogPath), before);
+  t.true(fs.readFileSync(catalogPath).equals(before));
   t.like(await upgradeCatalog(later, directory, limits, false), { to: NEWEST, isDone: true });
   t.is(catalogVersion(later, catalogPath), NEWEST);
   t.deepEqual(await toldBy(place, later), told);

@@ -21,7 +21,7 @@ test('a written file has the bytes and metadata of its row, also before 1970', (
     t.is(stat.mtimeNs, mtimeNs);
     t.is(stat.atimeNs, mtimeNs);
     t.is(stat.mode & 0o7777n, BigInt(permissions));
-    t.deepEqual(fs.readFileSync(file), content.subarray(10, 99_010));
+    t.true(fs.readFileSync(file).equals(content.subarray(10, 99_010)));
   });
   native.writeFileAt(fd, Buffer.from('empty'), Buffer.alloc(0), 0, 0, rowLike(), 0, 0);
   t.is(fs.readFileSync(path.join(folder, 'empty')).length, 0);

@@ -89,7 +89,7 @@ test('a copy is what the tools of its format unpack', async (t) => {
   await backup();
   const { status, stdout } = spawnSync('zstd', ['-dc', path.join(home, names()[0]!)]);
   if (status === null) t.pass('there is no zstd here');
-  else t.deepEqual(stdout, fs.readFileSync(path.join(home, 'tardis.db')));
+  else t.true(stdout.equals(fs.readFileSync(path.join(home, 'tardis.db'))));
 });
 
 test('a catalog is rebuilt from its newest copy, and from older ones if that is damaged', async (t) => {

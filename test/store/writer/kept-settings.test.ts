@@ -145,7 +145,7 @@ test('a key that nobody knows, and a value that it cannot have, are refused', as
     t.is(await rejectedCode(set(key, value)), 'CONFIG_INVALID', `${key} ${value?.slice(0, 20)}`);
   }
   t.deepEqual(told(place).settings, []);
-  t.deepEqual(fs.readFileSync(path.join(place.store, 'me', 'tardis.db')), before);
+  t.true(fs.readFileSync(path.join(place.store, 'me', 'tardis.db')).equals(before));
 });
 
 /** Returns the number of versions after the first that are stored as deltas. */

@@ -68,7 +68,7 @@ test('a reserve grows in steps up to its limit, and keeps the bytes that it has'
   t.is(fs.statSync(at).size, 512 * KIB);
   reserve.cover(513 * KIB);
   t.is(fs.statSync(at).size, 768 * KIB, 'by half at least');
-  t.deepEqual(fs.readFileSync(at).subarray(0, before.length), before);
+  t.true(fs.readFileSync(at).subarray(0, before.length).equals(before));
   reserve.cover(100 * MIB);
   t.is(fs.statSync(at).size, 3 * MIB);
   const { ino } = fs.statSync(at);
