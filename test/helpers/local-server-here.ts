@@ -8,7 +8,12 @@ import {
   type LocalServerOptions,
   startLocalServer as startProcess,
 } from '../../src/client/index.js';
-import { isBucket, type Resolved, resolveSettings, type SettingName } from '../../src/config/index.js';
+import {
+  isBucket,
+  type Resolved,
+  resolveSettings,
+  type SettingName,
+} from '../../src/config/index.js';
 import { asTardisError, fromWire } from '../../src/errors/index.js';
 import { Daemon, InlineStorageHost } from '../../src/server/index.js';
 import {
