@@ -8,6 +8,9 @@ import test from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { run, Running } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
+import { seed } from '../helpers/seed.js';
+import { partOf, share } from '../helpers/share.js';
+import { seededRandom } from '../support/seeded-random.js';
 
 /** Nothing listens there: the address is of no machine (RFC 5737). */
 const NO_ADDRESS = '192.0.2.1';
@@ -39,10 +42,12 @@ test('native code that is cut short is reported by each command, and never ends 
     .filter((file) => NATIVE.test(file) && !file.includes('musl'));
   t.true(files.length > 2, files.join(' '));
   const refused = new Set<string>();
+  const random = seededRandom(seed);
   for (const file of files) {
     const full = path.join(program, file);
     const bytes = fs.readFileSync(full);
-    for (const keptBytes of [1000, bytes.length >> 1, bytes.length - 100]) {
+    const lengths = [1000, bytes.length >> 1, bytes.length - 100];
+    for (const keptBytes of partOf(lengths, share, random)) {
       fs.writeFileSync(full, bytes.subarray(0, keptBytes));
       fs.writeFileSync(path.join(source, 'file'), `${file} ${keptBytes} `.repeat(100)); // so that the backup has something to send
       for (const { status, signal, stderr } of [
