@@ -4,9 +4,10 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
-import { run, poolsStayAway } from '../helpers/commands.js';
+import { backupsRunHere, run, poolsStayAway } from '../helpers/commands.js';
 import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const home = makeScratch();

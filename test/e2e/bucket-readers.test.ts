@@ -5,13 +5,15 @@ import test, { type ExecutionContext } from 'ava';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { pause, Running } from '../helpers/commands.js';
+import { backupsRunHere, pause, Running } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { differences, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { S3Server } from '../support/s3-server.js';
+
+backupsRunHere();
 
 const SECRET = 'gravel-Otter9-lamp';
 const POLL_MS = 50;

@@ -3,11 +3,19 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { type Outcome, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
+import {
+  backupsRunHere,
+  type Outcome,
+  run,
+  Running,
+  succeed,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const LARGE_BYTES = 128 << 20;

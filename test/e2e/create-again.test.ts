@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
+  backupsRunHere,
   listedSets,
   run,
   Running,
@@ -18,6 +19,7 @@ import { partOf, share } from '../helpers/share.js';
 import { addTo, dir, file, look, noise } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;

@@ -176,28 +176,25 @@ async function cutBackup(
   return link.cuts;
 }
 
-test.serial(
-  'random cuts: what is stored is what an uncut link would have stored',
-  async (t) => {
-    t.timeout(CUTS * 6000);
-    t.log(`seed ${seed}`);
-    const all = await scenarios();
-    for (const { scenario, told, bytes } of all) {
-      t.log(`${scenario.name}: ${told.length} lines, ${bytes['to-server']} bytes there`);
-    }
-    const wanted = { cuts: 0, resent: 0, rounds: 0 };
-    for (let round = 0; wanted.cuts < CUTS; round += 1) {
-      // The first rounds use each scenario once, so that none is left out.
-      const one = all[round % all.length]!;
-      const count = 1 + ((seed + round) % MOST_CUTS);
-      const fates = randomFates(seed + round, count, one.bytes);
-      const what = `round ${round}, ${one.scenario.name}, seed ${seed}: ${JSON.stringify(fates)}`;
-      wanted.cuts += await cutBackup(t, one, fates, what);
-      wanted.rounds += 1;
-    }
-    t.log(`${wanted.cuts} cuts in ${wanted.rounds} backups`);
-  },
-);
+test.serial('random cuts: what is stored is what an uncut link would have stored', async (t) => {
+  t.timeout(CUTS * 6000);
+  t.log(`seed ${seed}`);
+  const all = await scenarios();
+  for (const { scenario, told, bytes } of all) {
+    t.log(`${scenario.name}: ${told.length} lines, ${bytes['to-server']} bytes there`);
+  }
+  const wanted = { cuts: 0, resent: 0, rounds: 0 };
+  for (let round = 0; wanted.cuts < CUTS; round += 1) {
+    // The first rounds use each scenario once, so that none is left out.
+    const one = all[round % all.length]!;
+    const count = 1 + ((seed + round) % MOST_CUTS);
+    const fates = randomFates(seed + round, count, one.bytes);
+    const what = `round ${round}, ${one.scenario.name}, seed ${seed}: ${JSON.stringify(fates)}`;
+    wanted.cuts += await cutBackup(t, one, fates, what);
+    wanted.rounds += 1;
+  }
+  t.log(`${wanted.cuts} cuts in ${wanted.rounds} backups`);
+});
 
 test.serial('a cut at every step of the greeting and the login, and at the very end', async (t) => {
   t.timeout(600_000);

@@ -6,6 +6,7 @@ import { type RawData, WebSocketServer } from 'ws';
 import { Proxy } from '../../bench/proxy.js';
 import { encodeMessage, MESSAGES, PROTOCOL_VERSION } from '../../src/transport/index.js';
 import {
+  backupsRunHere,
   backup,
   run,
   Running,
@@ -16,6 +17,7 @@ import {
 } from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;

@@ -1,11 +1,19 @@
 /** A first connection that fails is retried like a lost one, if a retry may help. */
 import net from 'node:net';
 import test from 'ava';
-import { run, Running, Server, succeed, poolsStayAway } from '../helpers/commands.js';
+import {
+  backupsRunHere,
+  run,
+  Running,
+  Server,
+  succeed,
+  poolsStayAway,
+} from '../helpers/commands.js';
 import { codeIn } from '../helpers/codes.js';
 import { lab } from '../helpers/settings.js';
 import { look } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const PASSWORD = '--password=of this test';

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
+  backupsRunHere,
   type BackupReport,
   listedSets,
   run,
@@ -14,6 +15,7 @@ import {
 import { type Lab, lab } from '../helpers/settings.js';
 import { differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const KIB = 1 << 10;
@@ -213,7 +215,7 @@ test('clients of one account share what is left, also at once', async (t) => {
     return tree;
   });
   const ends = await Promise.all(
-    clients.map((name, at) => run('tardis', [...o.to(name), trees[at]!])),
+    clients.map((name, at) => run('tardis', [...o.to(name), trees[at]!], { isProcess: true })),
   );
   const failed = ends.filter(({ status }) => status !== 0);
   t.true(failed.length >= 2, '9 MiB do not fit');

@@ -10,7 +10,7 @@ import type { PolicyOptions } from '../../src/restore/index.js';
 import { faultySystem, KilledError } from '../support/faults.js';
 import type { NativeCalls, System } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
-import { backup, pause, run, Running, succeed } from '../helpers/commands.js';
+import { backupsRunHere, backup, pause, run, Running, succeed } from '../helpers/commands.js';
 import { Ledger, Plan, watchOnly } from '../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
 import {
@@ -28,6 +28,8 @@ import {
 } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 const random = seededRandom(seed);

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
+  backupsRunHere,
   backup,
   listedSets,
   pause,
@@ -15,6 +16,7 @@ import {
 import { Link } from '../helpers/link.js';
 import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;

@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
+  backupsRunHere,
   BIN,
   cleanEnvironment,
   listedSets,
@@ -16,6 +17,8 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 interface Place {
   readonly home: string;

@@ -2,9 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { run, succeed, poolsStayAway } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed, poolsStayAway } from '../helpers/commands.js';
 import { dir, file, isRoot, makeTree, scratch } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 const NOBODY = 65_534;
