@@ -3,9 +3,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BucketLab } from '../helpers/bucket-lab.js';
-import { rest } from '../helpers/commands.js';
+import { backupsRunHere, rest } from '../helpers/commands.js';
 import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
 import { type S3Record, S3Server } from '../support/s3-server.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 

@@ -4,9 +4,11 @@ import test from 'ava';
 import { BucketLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
-import { pause } from '../helpers/commands.js';
+import { backupsRunHere, pause } from '../helpers/commands.js';
 import { noise, scratch } from '../helpers/tree.js';
 import { type Gateway, startGateway, whyNoGateway } from '../support/radosgw.js';
+
+backupsRunHere();
 
 const why = whyNoGateway();
 let gateway: Gateway | undefined;
