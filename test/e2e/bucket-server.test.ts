@@ -198,3 +198,33 @@ test('a backup through a server goes on after another machine has written to its
   t.true(server.running.stderr.includes('STORE_TAKEN'));
   t.deepEqual(await me.restored(to), []);
 });
+
+test('a path is forgotten in the bucket by a server when its request is due', async (t) => {
+  const lab = await ServedLab.start(t);
+  lab.grow();
+  const config = lab.at('node.cfg');
+  fs.writeFileSync(config, '[Tardis]\nForgetAfter = 1\nLeastAge = 1\nUpkeepInterval = 0.3\n');
+  const server = await startNode(t, lab, 'node', ['--config', config]);
+  const to = server.clientArgs;
+  const me = new FarClient(lab, 'me');
+  await me.succeed(to, 'tardis', ['--create', '--no-crypt', lab.source]);
+  const secret = `${lab.source}/docs/secret`;
+  fs.writeFileSync(secret, noise('secret', 50_000));
+  await me.succeed(to, 'tardis', [lab.source]);
+  const wish = ['forget-path', '--yes', '--undo-period', '0d', secret];
+  const own = ['--password-file', lab.at('me.secret')];
+  await lab.succeed('laptop', 'sonic', [...wish, ...own]);
+  fs.rmSync(secret);
+  // The server takes up a client again that another machine has changed, once it has had a session here.
+  await me.succeed(to, 'tardis', [lab.source]);
+  await server.running.until('paths that were forgotten', () =>
+    server.running.stderr.includes('paths were forgotten'),
+  );
+  const ofFirst = lab.server.objects.keys().filter((key) => key.includes('/g1/packs/'));
+  t.deepEqual(ofFirst, [], 'the bytes are gone');
+  t.deepEqual(await me.restored(to), []);
+  t.notRegex(await me.succeed(to, 'lstardis', ['-a', `${lab.source}/docs`]), /secret/);
+  await lab.succeed('laptop', 'sonic', ['check', '--read-data', ...own]);
+  await me.succeed(to, 'tardis', [lab.source]);
+  t.deepEqual(await me.restored(to), []);
+});
