@@ -5,6 +5,7 @@
 import { registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import path from 'node:path';
+import { rememberPasswords } from './known-passwords.js';
 
 export type ToolHere = 'tardis' | 'sonic' | 'regenerate' | 'lstardis' | 'tardiff';
 
@@ -63,6 +64,8 @@ registerHooks({
     };
   },
 });
+
+rememberPasswords();
 
 /** Replaces `process.umask`, which a test's thread may not call; new files keep the umask of the process. */
 function allowUmask(): void {

@@ -11,7 +11,8 @@ const PIXELS = 4;
 /** Returns the lines of text in a PDF whose fonts use one byte per character. */
 export function textOfPdf(pdf: Buffer): string[] {
   const source = pdf.toString('latin1');
-  return [...source.matchAll(/stream\r?\n([^]*?)\r?\nendstream/g)].flatMap(([, body]) => {
+  // A stream that ends with a carriage return ends with a byte of its own.
+  return [...source.matchAll(/stream\n([^]*?)\nendstream/g)].flatMap(([, body]) => {
     let content: string;
     try {
       content = inflateSync(Buffer.from(body!, 'latin1')).toString('latin1');
