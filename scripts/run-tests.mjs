@@ -2,12 +2,14 @@
 //
 // Without a pattern it runs all files. Files that take long, and those that change their thread for good, have a worker
 // each; of the others, neighbours make groups (`run-group.mjs`). Files that are named in full run alone, as with ava itself,
-// unless --grouped is given.
+// unless --grouped is given. At its end a run of groups prints which files took longest; if TEST_TIMES names a file for the times,
+// the caller does that.
 import { spawn } from 'node:child_process';
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { ALONE, LONGEST } from './longest-tests.mjs';
+import { newTimes, slowestLines } from './test-times.mjs';
 
 const TESTS = 'dist/test';
 /** Where the files of groups are; another run at the same time needs another folder. */
@@ -56,8 +58,16 @@ function grouped(files) {
 
 const files = areGrouped ? grouped(listed()) : patterns;
 const ava = join(import.meta.dirname, '../node_modules/ava/entrypoints/cli.js');
-const child = spawn(process.execPath, [ava, ...options, ...files], { stdio: 'inherit' });
+const own = areGrouped && process.env.TEST_TIMES === undefined ? newTimes() : undefined;
+const child = spawn(process.execPath, [ava, ...options, ...files], {
+  stdio: 'inherit',
+  env: own === undefined ? process.env : { ...process.env, TEST_TIMES: own.times },
+});
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
 child.once('exit', (code, signal) => {
+  if (own !== undefined) {
+    for (const line of slowestLines(own.times)) console.error(line);
+    own.remove();
+  }
   process.exitCode = code ?? (signal === null ? 1 : 128);
 });

@@ -10,18 +10,16 @@
 //
 //   node scripts/summarise-tap.mjs [--again=N] npx ava --tap
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { newTimes, slowestLines } from './test-times.mjs';
 
 const RESULT = /^(not )?ok \d+(?: - )?(.*)$/;
 /** A directive at the end of a result: the test was not run, or only planned. */
 const NOT_RUN = new RegExp(`# (?:SKIP|${'TO'}DO)\\b`, 'i');
 const PROGRESS_EVERY = 50;
 const SILENCE_MS = 120_000;
-const SLOWEST_SHOWN = 25;
 const MAX_OUTPUT_BYTES = 64 << 20;
 const DEFAULT_LIMIT_MIN = 80;
 /** Time for failed files in any case. */
@@ -96,35 +94,12 @@ function readLine(line) {
 const limitMin = Number(process.env.TARDIS_TEST_LIMIT_MIN ?? DEFAULT_LIMIT_MIN);
 if (!(limitMin > 0)) throw new Error('TARDIS_TEST_LIMIT_MIN must be a number of minutes');
 
-const notes = mkdtempSync(join(tmpdir(), 'tardis-test-times-'));
-const times = join(notes, 'times');
+const { times, remove: removeTimes } = newTimes();
 const child = spawn(program, args, {
   stdio: ['ignore', 'pipe', 'inherit'],
   detached: true,
   env: { ...process.env, TEST_TIMES: times },
 });
-
-/** Prints the files of tests that took longest; several ran at once. */
-function tellSlowest() {
-  let text;
-  try {
-    text = readFileSync(times, 'utf8');
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error;
-    return; // the command notes no times
-  }
-  const rows = text
-    .trim()
-    .split('\n')
-    .map((line) => line.split(' '))
-    .toSorted(([a], [b]) => Number(b) - Number(a));
-  const seconds = rows.reduce((sum, [one]) => sum + Number(one), 0);
-  console.log(
-    `\n${rows.length} files of tests took ${(seconds / 60).toFixed(1)} min; the longest, in seconds, and what their threads computed:`,
-  );
-  for (const [one, computed, file] of rows.slice(0, SLOWEST_SHOWN))
-    console.log(`${one.padStart(7)} ${computed.padStart(7)}  ${file}`);
-}
 
 /** Sends a signal to the command and to all it has started in its group. */
 function signalGroup(signal) {
@@ -202,8 +177,8 @@ clearInterval(silence);
 
 if (how !== '' && failed === 0) fail(`${[program, ...args].join(' ')}: ${how}`);
 else if (passed === 0 && failed === 0) fail('no test ran');
-tellSlowest();
-rmSync(notes, { recursive: true });
+console.log(['', ...slowestLines(times)].join('\n'));
+removeTimes();
 if (passAgain()) {
   for (const title of failures) console.log(`UNSTEADY  ${title}`);
   passed += failed;
