@@ -8,6 +8,8 @@ export const BUCKET_TOOLS = [
   'tardisd',
   'tardisremote',
   ...READERS,
+  'sonic account',
+  'sonic create',
   'sonic list',
   'sonic check',
   'sonic clients',

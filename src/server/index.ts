@@ -5,6 +5,7 @@ export { changeKeys } from './ingest/key-change.js';
 export { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './login/accounts.js';
+export { lookForToken } from './login/token-login.js';
 export { readCertificate } from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
 export { ALERTS_FILE } from './monitor/alerts.js';
@@ -16,7 +17,8 @@ export {
   readOnlyHandlers,
   wholeMessage,
 } from './queries/read-only.js';
-export type { SharedClients } from './shared-clients.js';
+export { watchLogin } from './session-rights.js';
+export { lookAt, type SharedClients } from './shared-clients.js';
 export { PROFILES_DIRECTORY } from './session-profile.js';
 export type { GcResult, GcWork } from './storage/gc-work.js';
 export {

@@ -46,6 +46,7 @@ export {
   shownStore,
   useBucket,
 } from './bucket/bucket-access.js';
+export { fetchAccounts } from './bucket/account-objects.js';
 export { JoinedReads } from './bucket/joined-reads.js';
 export { readClientNote, writeClientNote } from './bucket/client-notes.js';
 export {
@@ -75,6 +76,7 @@ export {
 export { requireAnswer, sharedObject } from './bucket/shared-object.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {
+  addTokenAccount,
   isTokenAccount,
   isTokenOf,
   listTokenAccounts,
@@ -122,7 +124,7 @@ export {
   accountFaults,
   isAccount,
   listAccounts,
-  loginDirectory,
+  loginKeys,
   mendAllKeys,
   parseRights,
   putAccount,

@@ -55,6 +55,8 @@ test('a password that was changed at another server counts from the next login o
   const asked: string[] = [];
   const shared: SharedClients = {
     look: async () => undefined,
+    lookAccounts: async () => undefined,
+    fetchAccounts: async () => undefined,
     fetchNow: async () => void asked.push('fetch'),
     refresh: async () => {
       asked.push('refresh');

@@ -60,6 +60,8 @@ export async function serveBucket(
   log.info({ store: shownStore(access.cache), cache: access.cache }, 'the store is a bucket');
   const shared = {
     look: (client: string) => following.look(client),
+    lookAccounts: (client: string) => following.lookAccounts(client),
+    fetchAccounts: (client: string) => following.fetchAccounts(client),
     fetchNow: (client: string) => following.fetchNow(client),
     refresh: (client: string) => following.refresh(client),
     keepUp: (client: string) => following.keepUp(client),
