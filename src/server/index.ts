@@ -4,7 +4,13 @@ export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
 export { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
-export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './login/accounts.js';
+export { type Admission, Quotas } from './limits/quotas.js';
+export {
+  accountOf,
+  ACCOUNTS_DIRECTORY,
+  MAX_ACCOUNT_BYTES,
+  parseAccount,
+} from './login/accounts.js';
 export { lookForToken } from './login/token-login.js';
 export { readCertificate } from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';

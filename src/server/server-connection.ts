@@ -23,7 +23,7 @@ import {
   Purpose,
 } from '../transport/index.js';
 import { ClientSession, type SessionOwner } from './client-session.js';
-import type { PendingLogin } from './login/login.js';
+import type { Challenged } from './login/challenged.js';
 import { checkToken, requireUnchanged, type TokenHolder } from './login/token-login.js';
 import { isReadingQuestion } from './queries/read-only.js';
 import {
@@ -45,14 +45,6 @@ const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIME
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const MAX_EARLY_MESSAGES = 64;
 const MAX_EARLY_BYTES = 64 << 10;
-
-/** A client that received a challenge, and the bytes that its proof covers. */
-interface Challenged {
-  readonly login: PendingLogin;
-  readonly hello: Head<'hello'>;
-  readonly greeting: Buffer;
-  readonly challenge: Buffer;
-}
 
 export class ServerConnection {
   /**
@@ -262,7 +254,7 @@ export class ServerConnection {
    */
   private async open(hello: Head<'hello'>, proof: Buffer, proven: Buffer): Promise<void> {
     const { client, account, ticket } = hello;
-    const { system, baseDir, catalogFile } = this.services;
+    const { system, baseDir, catalogFile, shared } = this.services;
     this.connection.admit();
     const purpose = purposeOf(hello.purpose);
     const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
@@ -279,6 +271,7 @@ export class ServerConnection {
     requireNewest(system, own, proven);
     this.isProven = isProven;
     const rights = rightsOf(system, directory.path, account);
+    if (rights.has('admin')) await shared?.fetchAccountFiles(); // they say which clients belong together
     requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
     if (await sendElsewhere(this.services, this.connection, { client, purpose }, proof)) return;
     if (ticket.length > 0) {
@@ -342,6 +335,7 @@ export class ServerConnection {
     this.watchEvery(async () => {
       await shared?.fetchAccounts(client);
       this.rights &&= rightsOf(system, path, account);
+      if (this.rights?.has('admin') === true) await shared?.fetchAccountFiles();
     });
   }
 

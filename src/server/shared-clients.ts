@@ -18,7 +18,13 @@ export interface SharedClients {
   lookAccounts(client: string): Promise<void>;
   /** Brings the accounts of a client here, for somebody who is logged in, unless that was done in the last two seconds. */
   fetchAccounts(client: string): Promise<void>;
-  /** Brings them here after the login, at once: the keys may have changed meanwhile. */
+  /** Brings the files of accounts that own clients here, unless that was done in the last two seconds. */
+  fetchAccountFiles(): Promise<void>;
+  /** Returns the bytes of a client in the bucket, with all that others have committed. */
+  usedBytes(client: string): Promise<number>;
+  /** Lets the next `usedBytes` look again. */
+  forgetUsed(client: string): void;
+  /** Brings the small files of a client here after its login, at once: the keys may have changed meanwhile. */
   fetchNow(client: string): Promise<void>;
   /** Brings a client and its catalog up to date. */
   refresh(client: string): Promise<void>;

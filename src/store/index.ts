@@ -46,7 +46,15 @@ export {
   shownStore,
   useBucket,
 } from './bucket/bucket-access.js';
+export {
+  accountFilesHere,
+  type AccountFiles,
+  fetchAccountFiles,
+  MAX_ACCOUNT_FILES,
+  putAccountFiles,
+} from './bucket/account-files.js';
 export { fetchAccounts } from './bucket/account-objects.js';
+export { UsedSpace } from './bucket/used-space.js';
 export { JoinedReads } from './bucket/joined-reads.js';
 export { readClientNote, writeClientNote } from './bucket/client-notes.js';
 export {

@@ -57,6 +57,9 @@ test('a password that was changed at another server counts from the next login o
     look: async () => undefined,
     lookAccounts: async () => undefined,
     fetchAccounts: async () => undefined,
+    fetchAccountFiles: async () => undefined,
+    usedBytes: async () => 0,
+    forgetUsed: () => undefined,
     fetchNow: async () => void asked.push('fetch'),
     refresh: async () => {
       asked.push('refresh');

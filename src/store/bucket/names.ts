@@ -39,6 +39,9 @@ export const SNAPSHOTS_PREFIX = 'snap/';
 /** Below it, each server has its lease. */
 export const LEASES_PREFIX = 'nodes/';
 
+/** Prefix of the files of accounts that own clients. */
+export const ACCOUNT_FILES_PREFIX = 'accounts/';
+
 const CHAINED = /^(\d{10})\.json$/;
 
 /** Returns the prefix of the lists of a client's accounts. */

@@ -7,6 +7,7 @@ import {
   type BucketAccess,
   checkClientName,
   type ClientDirectory,
+  fetchAccountFiles,
   fetchAccounts,
   fetchClient,
   openClientDirectory,
@@ -83,6 +84,8 @@ export class Following {
   private looks: number = LOOKS.most;
   private refilledMs: number;
   private lastTold = '';
+  /** The last look for files of accounts, if it has not failed, and the time at which it began. */
+  private files: { readonly atMs: number; readonly looking: Promise<void> } | undefined;
   private isClosed = false;
   private readonly options: FollowingOptions;
 
@@ -173,6 +176,22 @@ export class Following {
     one.accountsMs = this.nowMs();
     looking.catch(() => {
       if (one.accounts === looking) one.accounts = undefined; // the callers get the error
+    });
+    return looking;
+  }
+
+  /**
+   * Fetches the files of accounts that own clients, unless a look for them has begun a moment ago. Throws ACCOUNTS_DAMAGED and
+   * errors of a bucket.
+   */
+  fetchAccountFiles(): Promise<void> {
+    const atMs = this.nowMs();
+    if (this.files !== undefined && atMs - this.files.atMs < ACCOUNTS_MS) return this.files.looking;
+    const { system, access } = this.options;
+    const looking = fetchAccountFiles(system, access);
+    this.files = { atMs, looking };
+    looking.catch(() => {
+      if (this.files?.looking === looking) this.files = undefined; // the callers get the error
     });
     return looking;
   }

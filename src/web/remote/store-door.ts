@@ -47,6 +47,8 @@ export interface ClientsOfBucket {
   lookAccounts(client: string): Promise<void>;
   /** Fetches the accounts of a client, for somebody who is logged in. */
   fetchAccounts(client: string): Promise<void>;
+  /** Fetches the files of accounts that own clients. */
+  fetchAccountFiles(): Promise<void>;
   /** Brings a client up to date if that is due. */
   keepUp(client: string): Promise<void>;
   /** Brings a client up to date after an object was missing. */
@@ -203,6 +205,7 @@ export class StoreDoor implements Door {
     const { store, catalogFile, following } = this.options;
     await following?.keepUp(client);
     if (!rights.has('admin')) return overviewOf(system, store, [client], catalogFile);
+    await following?.fetchAccountFiles();
     const all = await overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
     return all.filter((one) => this.serves(one.client));
   }

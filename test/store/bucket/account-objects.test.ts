@@ -88,7 +88,10 @@ test('one name is given once, and an account that is gone is not changed back in
   const lab = await labOf(t);
   const [one, two] = [await joined(lab), await joined(lab)];
   const both = await Promise.all([one, two].map((machine) => rejectedCode(give(machine, 'bot'))));
-  t.deepEqual(new Set(both), new Set(['USAGE', undefined]));
+  t.deepEqual(
+    both.filter((code) => code !== undefined),
+    ['USAGE'],
+  );
   await two.look();
   await removeAccount(system, one.directory, 'bot');
   const stale = putAccount(system, two.directory, { name: 'bot', rights: ['admin'] }, undefined);
