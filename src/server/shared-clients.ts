@@ -59,12 +59,12 @@ export async function bringUpToDate(
 
 /** Brings here what a login needs before anybody is logged in. */
 export async function lookAt(
-  { look, lookAccounts }: Pick<SharedClients, 'look' | 'lookAccounts'>,
+  shared: Pick<SharedClients, 'look' | 'lookAccounts'>,
   client: string,
   account: string,
 ): Promise<void> {
-  await look(client);
-  if (account !== '') await lookAccounts(client);
+  await shared.look(client);
+  if (account !== '') await shared.lookAccounts(client);
 }
 
 interface LoggedIn {

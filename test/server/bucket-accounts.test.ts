@@ -20,7 +20,7 @@ import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/hi
 import { inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
 import { openGateway, startOverTls, type TlsServer } from '../helpers/web-gateway.js';
-import { startWeb } from '../helpers/web-server.js';
+import { openThroughWeb, startWeb } from '../helpers/web-server.js';
 import type { Objects } from '../support/memory-object-store.js';
 
 const test = anyTest as TestFn<undefined>;
@@ -154,6 +154,33 @@ test('a token opens a client of a bucket at tardisremote, until it is taken, and
   served.isAway = false;
   await until('a return', async () => (await statusOf(door, token)) === 200);
   await removeAccount(system, home(), 'remote');
+  await until('an account that is gone', async () => (await statusOf(door, token)) === 401);
+});
+
+test('an account opens a client of a bucket at tardisremote by its password, until it is taken', async (t) => {
+  await giveAccount({ store: writer.cache, client: CLIENT }, 'web', ['list', 'read']);
+  const served = new Served(t);
+  const door = await startWeb(lab.home, served.access.cache, { following: served.following });
+  t.teardown(() => door.close());
+  const begin = door.door.beginSession.bind(door.door);
+  let token = '';
+  door.door.beginSession = async (proven) => {
+    const begun = await begin(proven);
+    ({ token } = begun);
+    return begun;
+  };
+  const open = (account: string) => openThroughWeb(door, CLIENT, { account });
+  t.is(asTardisError(await t.throwsAsync(open('nobody'))).code, 'LOGIN_FAILED');
+  const history = await open('web');
+  t.true((await history.sets()).length > 0);
+  history.close();
+  t.is(await statusOf(door, token), 200);
+  served.isAway = true;
+  await until('503 while the bucket is away', async () => (await statusOf(door, token)) === 503);
+  served.isAway = false;
+  // The session has not ended meanwhile.
+  await until('a return', async () => (await statusOf(door, token)) === 200);
+  await removeAccount(system, home(), 'web');
   await until('an account that is gone', async () => (await statusOf(door, token)) === 401);
 });
 
