@@ -1,9 +1,10 @@
 /** Accounts of a client in a bucket, with passwords and tokens: made on one machine, used at every server, and taken. */
 import fs from 'node:fs';
+import https from 'node:https';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
-import { ServedLab } from '../helpers/bucket-lab.js';
+import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import {
   commandsRunHere,
@@ -12,6 +13,7 @@ import {
   pause,
   poolsStayAway,
   run,
+  Running,
 } from '../helpers/commands.js';
 import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
@@ -113,3 +115,47 @@ function asAccount(lab: ServedLab) {
     ...more: string[]
   ): Promise<Outcome> => run(tool, [...more, ...to, ...words, name], { env });
 }
+
+/** Returns the status of a request with a token. */
+function statusOf(url: string, token: string): Promise<number> {
+  const headers = { authorization: `Bearer ${token}` };
+  const options = { headers, rejectUnauthorized: false };
+  return new Promise((resolve, reject) => {
+    const request = https.get(`${url}api/v1/clients/me/sets`, options, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode ?? 0);
+    });
+    request.on('error', reject);
+  });
+}
+
+test('a token that is made on one machine logs in to a tardisremote on the bucket, until it is removed', async (t) => {
+  const { lab, account, goAway } = await labOf(t);
+  const made = await account('laptop', '--add', 'bot', '--rights', 'list', '--token', '--json');
+  const { token } = jsonLines<{ token: string }>(made.stdout)[0]!;
+  for (const key of lab.server.objects.keys()) {
+    t.false(lab.server.objects.bytesOf(key)!.includes(token.split('/')[2]!), key);
+  }
+  const words = ['-D', STORE, '--port', '0', '--address', '127.0.0.1', '--json', '--ssl'];
+  const files = [
+    '--certfile',
+    lab.at('cert.pem'),
+    '--keyfile',
+    lab.at('key.pem'),
+    '--make-certificate',
+  ];
+  const remote = new Running('tardisremote', [...words, ...files], { env: lab.on('web') });
+  t.teardown(() => remote.signalGroup('SIGKILL'));
+  await remote.until('its line', () => remote.stdout.includes('\n'));
+  const { ready } = JSON.parse(remote.stdout) as { ready: string };
+  t.is(await statusOf(ready, token), 200);
+  t.is(await statusOf(ready, `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`), 401);
+  goAway(true);
+  await until('503', async () => (await statusOf(ready, token)) === 503);
+  goAway(false);
+  await until('200', async () => (await statusOf(ready, token)) === 200);
+  t.is((await account('desk', '--remove', 'bot')).status, 0);
+  await until('401', async () => (await statusOf(ready, token)) === 401);
+  remote.signal('SIGTERM');
+  t.is((await remote.ended).status, 0);
+});

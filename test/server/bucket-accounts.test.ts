@@ -191,6 +191,10 @@ test('a token opens a client of a bucket at a tardisd, until it is taken', async
   t.teardown(() => gateway.close());
   t.is(await statusOf(gateway, token), 200);
   t.is(await statusOf(gateway, token.replace(/A$/, 'B')), 401);
+  served.isAway = true;
+  await until('503 while the bucket is away', async () => (await statusOf(gateway, token)) === 503);
+  served.isAway = false;
+  await until('a return', async () => (await statusOf(gateway, token)) === 200);
   await removeAccount(system, home(), 'gate');
   await until('an account that is gone', async () => (await statusOf(gateway, token)) === 401);
 });

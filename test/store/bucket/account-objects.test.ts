@@ -13,7 +13,7 @@ import {
 } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { type AccountMachine, accountMachine, createMe } from '../../helpers/bucket-accounts.js';
-import { rejectedCode } from '../../helpers/codes.js';
+import { codeOf, rejectedCode } from '../../helpers/codes.js';
 import {
   type BeforeRequest,
   MemoryObjectStore,
@@ -227,21 +227,37 @@ test('accounts of an earlier client with that name, and of other keys, do not co
   }
 });
 
-test('a change whose request fails is made, or not made; and a repeated one finds out', async (t) => {
+test('a change of which any request fails is made or not made, and a repeated one finds out', async (t) => {
   const lab = await labOf(t);
-  const refuse = new Error('the request failed');
+  const failure = new Error('the request failed');
   for (const isApplied of [false, true]) {
-    const name = `bot-${isApplied}`;
-    let isFailing = true;
-    const machine = await joined(lab, (kind, _object, apply) => {
-      if (kind !== 'put' || !isFailing) return;
-      isFailing = false;
-      if (isApplied) apply();
-      throw refuse;
-    });
-    await t.throwsAsync(give(machine, name), { is: refuse });
-    t.is(await rejectedCode(give(machine, name)), isApplied ? 'USAGE' : undefined);
-    t.true(names(await joined(lab)).includes(name));
+    for (let at = 0; ; at += 1) {
+      const name = `bot-${isApplied}-${at}`;
+      let left = Infinity;
+      let isStruck = false;
+      const machine = await joined(lab, (_kind, _object, apply) => {
+        left -= 1;
+        if (left >= 0) return;
+        [left, isStruck] = [Infinity, true];
+        if (isApplied) apply();
+        throw failure;
+      });
+      left = at;
+      const first = await give(machine, name).then(
+        () => 'made',
+        (error: unknown) => (error === failure ? 'failed' : codeOf(error)),
+      );
+      left = Infinity;
+      t.is(first, isStruck ? 'failed' : 'made');
+      const isThere = names(await joined(lab)).includes(name);
+      if (!isStruck) {
+        t.true(isThere && at >= 3, `${at} requests`);
+        break;
+      }
+      t.is(await rejectedCode(give(machine, name)), isThere ? 'USAGE' : undefined, name);
+      t.true(names(await joined(lab)).includes(name));
+      t.true(mayEnter(machine, name));
+    }
   }
 });
 
