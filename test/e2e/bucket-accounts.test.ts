@@ -103,6 +103,16 @@ test('an account that is made on one machine is used at every server, as far as 
   t.is(done.status, 0, done.stderr);
   const left = await account('desk', '--json', '--trust-store');
   t.deepEqual(jsonLines<{ accounts: unknown }>(left.stdout)[0]!.accounts, [], left.stderr);
+  // A list that nobody can use is named by a check, and keeps accounts out, not the owner.
+  const list = 'all/c/me/accounts/0000000005.json';
+  lab.server.objects.put(list, Buffer.from('{}'), {});
+  const check = await lab.run('laptop', 'sonic', ['check', ...words]);
+  t.is(check.status, 3, check.stdout);
+  t.regex(check.stdout, /^unreadable: the object c\/me\/accounts\/0000000005.json /m);
+  t.is(codeIn(await account('laptop', '--add', 'later', '--rights', 'list')), 'ACCOUNTS_DAMAGED');
+  t.is((await lab.run('laptop', 'lstardis', words)).status, 0);
+  lab.server.objects.remove(list);
+  t.is((await lab.run('laptop', 'sonic', ['check', ...words])).status, 0);
 });
 
 function asAccount(lab: ServedLab) {

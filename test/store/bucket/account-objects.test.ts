@@ -136,6 +136,7 @@ test('a removed token does not come back where it was seen removed, whatever is 
   await give(one, 'bot');
   const given = lab.objects.get(nameOf(1))!;
   await removeAccount(system, one.directory, 'bot');
+  const taken = lab.objects.get(nameOf(2))!;
   const two = await joined(lab);
   t.false(mayEnter(two, 'bot'));
   lab.objects.delete(nameOf(2));
@@ -149,6 +150,14 @@ test('a removed token does not come back where it was seen removed, whatever is 
   lab.objects.delete(nameOf(3));
   lab.objects.set(nameOf(2), given);
   t.is(await rejectedCode(give(two, 'other')), 'ACCOUNTS_DAMAGED', 'replaced');
+  lab.objects.set(nameOf(2), taken);
+  const { accounts } = (JSON.parse(given.bytes.toString()) as { body: { accounts: object } }).body;
+  forge(lab.objects, nameOf(2), (body) => ({ ...body, accounts }));
+  t.is(
+    await rejectedCode(give(two, 'other')),
+    'ACCOUNTS_DAMAGED',
+    'replaced by one with its number',
+  );
   await two.look();
   t.false(mayEnter(two, 'bot'));
   // Another history, which a machine begins that knows nothing.
@@ -190,7 +199,9 @@ test('objects that are not ours open no door', async (t) => {
     t.is(await rejectedCode(fresh.look()), 'ACCOUNTS_DAMAGED', what);
     t.false(mayEnter(fresh, 'bot'), what);
   }
+  const wrongNumber = original.bytes.toString().replace('"number":1', '"number":2');
   for (const [what, text] of [
+    ['another number', wrongNumber],
     ['no JSON', '{"version":1'],
     ['null', 'null'],
     ['number', '{"version":1,"number":2,"previous":"","body":{}}'],
