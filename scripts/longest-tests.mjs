@@ -15,6 +15,7 @@ export const LONGEST = [
   'e2e/bucket-crowd',
   'store/bucket/schedules',
   'e2e/bucket-server',
+  'e2e/bucket-accounts',
   'bench/smoke',
   'e2e/tardisfs',
   'e2e/tardis-web-page',

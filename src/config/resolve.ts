@@ -89,11 +89,8 @@ function requireDirectory(tool: Tool, found: Layer): void {
 
 /** Reasons why commands cannot be used with a bucket. */
 const NOT_IN_BUCKETS: Readonly<Partial<Record<Tool, string>>> = {
-  'sonic create':
-    '`tardis --local --create` creates clients in it, and so does AllowNewHosts of a tardisd',
   'sonic setpass': 'a password without encryption protects nothing in it',
   'sonic keys': 'keys in it stay there, with a password that `sonic chpass` changes',
-  'sonic account': 'it has no accounts: the access key allows everything',
   'sonic upgrade': 'every command brings the catalog of a client in it up to date',
 };
 

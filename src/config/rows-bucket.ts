@@ -8,6 +8,8 @@ export const BUCKET_TOOLS = [
   'tardisd',
   'tardisremote',
   ...READERS,
+  'sonic account',
+  'sonic create',
   'sonic list',
   'sonic check',
   'sonic clients',
@@ -132,6 +134,13 @@ export const BUCKET_ROWS = {
     flags: '--extend',
     help: 'renew locks with less than half of --lock-days left; packs that nothing needs are left out',
     test: 'locks are made longer when less than half of their time is left',
+  },
+  accountFiles: {
+    type: 'path',
+    tools: ['sonic bucket'],
+    flags: '--accounts <dir>',
+    help: 'make the account files of a directory (owned clients, quotas) those of the store, in place of all it had',
+    test: 'a quota covers the clients of an account at all servers of a bucket',
   },
   nodeAddress: {
     type: 'text',

@@ -12,6 +12,11 @@ export const SHARED_ERRORS = {
     1,
     'If the bucket keeps versions, bring back what was deleted or replaced: sonic bucket --recover. Otherwise run `sonic rebuild`, which uses what this machine still knows; with --packs-only it goes on with the present contents of the bucket (docs/buckets.md).',
   ),
+  ACCOUNTS_DAMAGED: row(
+    'damage',
+    1,
+    'Bring the object back that the message names (sonic bucket --recover). If that is impossible, delete it: then the list before it counts, with what was taken from accounts since. If lists were lost that this machine knows, delete the cache (docs/buckets.md, "Accounts").',
+  ),
   CLIENT_MOVED: row(
     'busy',
     11,

@@ -20,7 +20,7 @@ import type { ClientSession } from './client-session.js';
 import { ServerConnection } from './server-connection.js';
 import type { SessionServices } from './session-services.js';
 import { Nodes } from './nodes.js';
-import { placeOf, type SharedClients } from './shared-clients.js';
+import { lookAt, placeOf, type SharedClients } from './shared-clients.js';
 import type { ProfilePlan } from './session-profile.js';
 import type { StorageHost } from './storage/storage-host.js';
 import type { StorageOptions } from './storage/storage-options.js';
@@ -343,5 +343,7 @@ async function openMetricsEndpoint(
 
 /** Returns how small files of clients in a bucket come here before a login: less often than strangers may ask. */
 function fetchOf({ shared }: DaemonOptions): Pick<LoginOptions, 'fetch'> {
-  return shared === undefined ? {} : { fetch: (client) => shared.look(client) };
+  return shared === undefined
+    ? {}
+    : { fetch: (client, account) => lookAt(shared, client, account) };
 }

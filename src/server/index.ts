@@ -4,7 +4,14 @@ export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
 export { UnacknowledgedAnswers } from './unacknowledged-answers.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
-export { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from './login/accounts.js';
+export { type Admission, Quotas } from './limits/quotas.js';
+export {
+  accountOf,
+  ACCOUNTS_DIRECTORY,
+  MAX_ACCOUNT_BYTES,
+  parseAccount,
+} from './login/accounts.js';
+export { lookForToken } from './login/token-login.js';
 export { readCertificate } from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
 export { ALERTS_FILE } from './monitor/alerts.js';
@@ -16,7 +23,8 @@ export {
   readOnlyHandlers,
   wholeMessage,
 } from './queries/read-only.js';
-export type { SharedClients } from './shared-clients.js';
+export { watchLogin } from './session-rights.js';
+export { lookAt, type SharedClients } from './shared-clients.js';
 export { PROFILES_DIRECTORY } from './session-profile.js';
 export type { GcResult, GcWork } from './storage/gc-work.js';
 export {

@@ -11,7 +11,7 @@
  */
 import { Catalog } from '../store/catalog/index.js';
 import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
-import { type ClientDirectory, loginDirectory, openClientDirectory } from '../store/index.js';
+import { type ClientDirectory, openClientDirectory } from '../store/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -23,10 +23,17 @@ import {
   Purpose,
 } from '../transport/index.js';
 import { ClientSession, type SessionOwner } from './client-session.js';
-import type { PendingLogin } from './login/login.js';
+import type { Challenged } from './login/challenged.js';
 import { checkToken, requireUnchanged, type TokenHolder } from './login/token-login.js';
 import { isReadingQuestion } from './queries/read-only.js';
-import { purposeOf, requireNewest, requireRight, type Rights, rightsOf } from './session-rights.js';
+import {
+  purposeOf,
+  requireNewest,
+  requireRight,
+  type Rights,
+  rightsOf,
+  watchLogin,
+} from './session-rights.js';
 import type { SessionServices } from './session-services.js';
 import { toldSpace } from './limits/quotas.js';
 import { bringUpToDate, sendElsewhere, toldToClient } from './shared-clients.js';
@@ -38,16 +45,6 @@ const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIME
 const NO_BYTES: Buffer = Buffer.alloc(0);
 const MAX_EARLY_MESSAGES = 64;
 const MAX_EARLY_BYTES = 64 << 10;
-/** Interval for reading the rights of a sub-account again; a revoked right ends in open connections too. */
-const RIGHTS_CHECK_MS = 2000;
-
-/** A client that received a challenge, and the bytes that its proof covers. */
-interface Challenged {
-  readonly login: PendingLogin;
-  readonly hello: Head<'hello'>;
-  readonly greeting: Buffer;
-  readonly challenge: Buffer;
-}
 
 export class ServerConnection {
   /**
@@ -59,7 +56,7 @@ export class ServerConnection {
   private early: { name: MessageName; bytes: Buffer }[] | undefined;
   private earlyBytes = 0;
   private rights: Rights | undefined;
-  private rightsCheck: NodeJS.Timeout | undefined;
+  private stopWatch: () => void = () => undefined;
   private isGreeted = false;
   /** True once the client has returned the ticket from our welcome. */
   private isMet = false;
@@ -103,7 +100,7 @@ export class ServerConnection {
     this.isOver = true;
     this.challenged?.login.abandon();
     await this.opening;
-    clearInterval(this.rightsCheck);
+    this.stopWatch();
     const isCut = reason !== undefined && CUT.has(reason.code);
     this.session?.lost(this, isCut || this.isUnprovenReturn);
     const goesOn = this.session?.isEnding === false;
@@ -207,7 +204,8 @@ export class ServerConnection {
     const owner = { client, account, purpose: Purpose.read, mayPurge: false };
     await this.begin(owner, first.directory);
     if (this.isOver) return;
-    requireUnchanged(services, first); // opening took time
+    await requireUnchanged(services, first); // opening took time
+    if (this.isOver) return;
     this.watchEvery(() => requireUnchanged(services, first));
     this.holder = first;
     services.log.info({ client, account }, 'session by a token begins');
@@ -256,7 +254,7 @@ export class ServerConnection {
    */
   private async open(hello: Head<'hello'>, proof: Buffer, proven: Buffer): Promise<void> {
     const { client, account, ticket } = hello;
-    const { system, baseDir, catalogFile } = this.services;
+    const { system, baseDir, catalogFile, shared } = this.services;
     this.connection.admit();
     const purpose = purposeOf(hello.purpose);
     const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
@@ -267,11 +265,13 @@ export class ServerConnection {
         `${why}; the client has none: \`sonic setpass\` on the machine of the store`,
       );
     }
-    await bringUpToDate(this.services, client, purpose);
+    await bringUpToDate(this.services, { client, account, purpose });
     const directory = openClientDirectory(system, { store: baseDir, client, catalogFile });
-    requireNewest(system, loginDirectory(directory.path, account), proven);
+    const own = { directory: directory.path, account };
+    requireNewest(system, own, proven);
     this.isProven = isProven;
     const rights = rightsOf(system, directory.path, account);
+    if (rights.has('admin')) await shared?.fetchAccountFiles(); // they say which clients belong together
     requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
     if (await sendElsewhere(this.services, this.connection, { client, purpose }, proof)) return;
     if (ticket.length > 0) {
@@ -283,9 +283,9 @@ export class ServerConnection {
       await this.begin({ client, account, purpose, mayPurge }, directory);
       if (this.isOver) return;
     }
-    if (account !== '') this.watchRights(directory.path, account);
+    if (account !== '') this.watchRights(directory, account);
     // Opening took time, and a welcome with other keys would be read as a forgery.
-    const keys = requireNewest(system, loginDirectory(directory.path, account), proven);
+    const keys = requireNewest(system, own, proven);
     this.welcome(rights, proof, keys);
   }
 
@@ -330,22 +330,20 @@ export class ServerConnection {
     throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);
   }
 
-  private watchRights(client: string, account: string): void {
-    this.watchEvery(() => {
-      this.rights &&= rightsOf(this.services.system, client, account);
+  private watchRights({ client, path }: ClientDirectory, account: string): void {
+    const { shared, system } = this.services;
+    this.watchEvery(async () => {
+      await shared?.fetchAccounts(client);
+      this.rights &&= rightsOf(system, path, account);
+      if (this.rights?.has('admin') === true) await shared?.fetchAccountFiles();
     });
   }
 
   /** Looks again and again; an error of `look` ends the connection. */
-  private watchEvery(look: () => void): void {
-    this.rightsCheck = setInterval(() => {
-      try {
-        look();
-      } catch (error) {
-        this.refuse(error);
-      }
-    }, RIGHTS_CHECK_MS);
-    this.rightsCheck.unref();
+  private watchEvery(look: () => Promise<void>): void {
+    this.stopWatch = watchLogin(look, (error) => {
+      if (!this.isOver) this.refuse(error); // a session that is parked stays
+    });
   }
 
   private welcome(rights: Rights, proof: Buffer, keys: Buffer): void {

@@ -1,7 +1,7 @@
 /** The rights of a session, its purpose, and the key record that its login proved. */
 import { TardisError } from '../errors/index.js';
 import type { Right } from '../model/index.js';
-import { newestKeys, readRights } from '../store/index.js';
+import { loginKeys, readRights } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { Purpose, type PurposeName } from '../transport/index.js';
 
@@ -12,9 +12,19 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Rights of the owner of a client: adding and reading, but not deleting. */
 const DEFAULT_RIGHTS: Rights = new Set(['add', 'read', 'list', 'keys']);
 
+/** A client, by its directory, and the account that logs in; empty for the owner. */
+export interface LoginOf {
+  readonly directory: string;
+  readonly account: string;
+}
+
 /** Returns the newest key record of a login. Throws LOGIN_FAILED if another one was proven. */
-export function requireNewest(system: System, directory: string, proven: Buffer): Buffer {
-  const keys = newestKeys(system, directory)?.bytes ?? NO_BYTES;
+export function requireNewest(
+  system: System,
+  { directory, account }: LoginOf,
+  proven: Buffer,
+): Buffer {
+  const keys = loginKeys(system, directory, account)?.bytes ?? NO_BYTES;
   if (keys.equals(proven)) return keys;
   throw new TardisError('LOGIN_FAILED', 'the password was changed');
 }
@@ -30,6 +40,36 @@ export function requireRight(rights: Rights, right: Right, account: string): voi
   const who = account === '' ? 'this session' : `the account "${account}"`;
   const more = right === 'list' ? ', which every session takes that reads or changes sets' : '';
   throw new TardisError('NOT_PERMITTED', `${who} does not have the right "${right}"${more}`);
+}
+
+/** Interval for looking whether a login still holds, and the longest time that a look may take. */
+const LOOKS = Object.freeze({ everyMs: 2000, longestMs: 15_000 });
+
+/**
+ * Looks every two seconds whether a login still holds. An error of `look` ends the session by `refuse`, and so does a look
+ * that takes too long. Returns a function that ends it.
+ */
+export function watchLogin(
+  look: () => Promise<void>,
+  refuse: (error: unknown) => void,
+  { everyMs, longestMs }: { readonly everyMs: number; readonly longestMs: number } = LOOKS,
+): () => void {
+  let sinceMs: number | undefined;
+  const timer = setInterval(() => {
+    const nowMs = performance.now();
+    if (sinceMs !== undefined) {
+      if (nowMs - sinceMs < longestMs) return;
+      refuse(new TardisError('STORE_AWAY', 'the server cannot read the accounts of its store now'));
+      return;
+    }
+    sinceMs = nowMs;
+    look().then(
+      () => (sinceMs = undefined),
+      (error: unknown) => refuse(error),
+    );
+  }, everyMs);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 export function purposeOf(text: string): PurposeName {

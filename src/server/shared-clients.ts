@@ -14,7 +14,17 @@ import type { SessionServices } from './session-services.js';
 export interface SharedClients {
   /** Brings the small files of a client here, before a login. The rate of requests is bounded. */
   look(client: string): Promise<void>;
-  /** Brings them here after the login, at once: the keys may have changed meanwhile. */
+  /** Brings the accounts of a client here, before a login. The rate of requests is bounded. */
+  lookAccounts(client: string): Promise<void>;
+  /** Brings the accounts of a client here, for somebody who is logged in, unless that was done in the last two seconds. */
+  fetchAccounts(client: string): Promise<void>;
+  /** Brings the files of accounts that own clients here, unless that was done in the last two seconds. */
+  fetchAccountFiles(): Promise<void>;
+  /** Returns the bytes of a client in the bucket, with all that others have committed. */
+  usedBytes(client: string): Promise<number>;
+  /** Lets the next `usedBytes` look again. */
+  forgetUsed(client: string): void;
+  /** Brings the small files of a client here after its login, at once: the keys may have changed meanwhile. */
   fetchNow(client: string): Promise<void>;
   /** Brings a client and its catalog up to date. */
   refresh(client: string): Promise<void>;
@@ -40,11 +50,28 @@ export function placeOf(address: Address, given: Partial<TcpPlace> = {}): TcpPla
 /** Brings a client that has logged in to this machine. A session that runs here has its newest catalog already. */
 export async function bringUpToDate(
   { shared, sessionOf }: Pick<SessionServices, 'shared' | 'sessionOf'>,
-  client: string,
-  purpose: PurposeName,
+  { client, account, purpose }: LoggedIn,
 ): Promise<void> {
   if (purpose === Purpose.backup || sessionOf(client) !== undefined) await shared?.fetchNow(client);
   else await shared?.refresh(client);
+  if (account !== '') await shared?.fetchAccounts(client);
+}
+
+/** Brings here what a login needs before anybody is logged in. */
+export async function lookAt(
+  shared: Pick<SharedClients, 'look' | 'lookAccounts'>,
+  client: string,
+  account: string,
+): Promise<void> {
+  await shared.look(client);
+  if (account !== '') await shared.lookAccounts(client);
+}
+
+interface LoggedIn {
+  readonly client: string;
+  /** Empty for the owner. */
+  readonly account: string;
+  readonly purpose: PurposeName;
 }
 
 /**

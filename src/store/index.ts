@@ -46,6 +46,15 @@ export {
   shownStore,
   useBucket,
 } from './bucket/bucket-access.js';
+export {
+  accountFilesHere,
+  type AccountFiles,
+  fetchAccountFiles,
+  MAX_ACCOUNT_FILES,
+  putAccountFiles,
+} from './bucket/account-files.js';
+export { fetchAccounts } from './bucket/account-objects.js';
+export { UsedSpace } from './bucket/used-space.js';
 export { JoinedReads } from './bucket/joined-reads.js';
 export { readClientNote, writeClientNote } from './bucket/client-notes.js';
 export {
@@ -75,6 +84,7 @@ export {
 export { requireAnswer, sharedObject } from './bucket/shared-object.js';
 export { checkClientName, isClientName } from './client/client-name.js';
 export {
+  addTokenAccount,
   isTokenAccount,
   isTokenOf,
   listTokenAccounts,
@@ -122,7 +132,7 @@ export {
   accountFaults,
   isAccount,
   listAccounts,
-  loginDirectory,
+  loginKeys,
   mendAllKeys,
   parseRights,
   putAccount,

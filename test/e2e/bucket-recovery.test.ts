@@ -84,6 +84,10 @@ async function isSound(t: ExecutionContext, lab: ServedLab, machine: string): Pr
 
 test('what a thief overwrote and deleted in a bucket is brought back, and a fresh machine restores it', async (t) => {
   const lab = await backUpSets(await ServedLab.start(t, { locks: 'honoured' }));
+  const account = (machine: string, ...words: string[]): Promise<string> =>
+    lab.succeed(machine, 'sonic', ['account', ...words, ...LOCKED]);
+  await account('one', '--add', 'bot', '--rights', 'list', '--token');
+  await account('one', '--remove', 'bot');
   const thief = await thiefIn(t, lab);
   const [before, names] = [bytesIn(lab), namesIn(lab)];
   t.true(names.length > 8, names.join(' '));
@@ -97,6 +101,7 @@ test('what a thief overwrote and deleted in a bucket is brought back, and a fres
   t.true(changed! > 2 && hidden! > 2 && lost === 0);
   t.deepEqual(bytesIn(lab), before);
   await isSound(t, lab, 'three');
+  t.regex(await account('three'), /has no other accounts/);
   t.like(await recovered(t, lab), { changed: 0, hidden: 0 });
   lab.change(9);
   await lab.backUp('one', LOCKED);

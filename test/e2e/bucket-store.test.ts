@@ -364,10 +364,27 @@ test('a first backup that is killed at any request is run again', async (t) => {
   }
 });
 
+test('a client that sonic creates in a bucket is there for every machine, and is created once', async (t) => {
+  const lab = await ServedLab.start(t);
+  lab.grow();
+  const secret = lab.at('secret');
+  fs.writeFileSync(secret, 'a secret of four words', { mode: 0o600 });
+  const given = ['--password-file', secret];
+  await lab.succeed('one', 'sonic', ['create', ...given]);
+  t.is(codeIn(await lab.run('two', 'sonic', ['create', ...given])), 'CLIENT_EXISTS');
+  t.is(codeIn(await lab.run('one', 'sonic', ['create', ...given])), 'CLIENT_EXISTS');
+  await lab.backUp('two', given);
+  t.deepEqual(await lab.restored('three', given), []);
+  // The cache of a machine keeps no client from being created that somebody has removed.
+  for (const key of lab.server.objects.keys()) {
+    if (key.includes('/c/me/')) lab.server.objects.remove(key);
+  }
+  await lab.succeed('one', 'sonic', ['create', ...given, '--trust-store']);
+});
+
 test('commands that cannot work with a bucket say so', async (t) => {
   for (const [reason, tool, ...words] of [
     ['only tardis --local', 'tardis', '/tmp'],
-    ['it has no accounts', 'sonic', 'account'],
     ['a password without encryption', 'sonic', 'setpass'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', STORE]);

@@ -117,7 +117,7 @@ test('sonic bucket tells what is wrong, and never shows a secret', async (t) => 
 test('a command that needs a directory refuses a bucket', async (t) => {
   for (const [tool, ...words] of [
     ['tardis', '/tmp'],
-    ['sonic', 'account'],
+    ['sonic', 'keys'],
   ] as const) {
     const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);
     t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);

@@ -51,17 +51,24 @@ export interface TlsServerOptions {
   readonly wrapHost?: InlineServer['wrapHost'];
   /** The server whose certificate this one has; it makes one of its own without. */
   readonly like?: TlsServer;
+  /** Given if the store is a bucket. */
+  readonly shared?: InlineServer['shared'];
 }
 
 /** Starts a server of a store. The files of its certificate are put into `home`. */
 export async function startOverTls(
   home: string,
   store: string,
-  { port = 0, wrapHost, like }: TlsServerOptions = {},
+  { port = 0, wrapHost, like, shared }: TlsServerOptions = {},
 ): Promise<TlsServer> {
   const certificate = like?.certificate ?? (await certificateIn(home, `tardisd-${(made += 1)}`));
   const wrapped = wrapHost === undefined ? {} : { wrapHost };
-  const daemon = await startInline(inlineSystem(), store, { port, certificate, ...wrapped });
+  const daemon = await startInline(inlineSystem(), store, {
+    port,
+    certificate,
+    shared,
+    ...wrapped,
+  });
   const tls = { validate: true, trusted: certificate.cert } as const;
   return { certificate, address: daemon.address, tls, stop: () => daemon.stop() };
 }

@@ -55,6 +55,11 @@ test('a password that was changed at another server counts from the next login o
   const asked: string[] = [];
   const shared: SharedClients = {
     look: async () => undefined,
+    lookAccounts: async () => undefined,
+    fetchAccounts: async () => undefined,
+    fetchAccountFiles: async () => undefined,
+    usedBytes: async () => 0,
+    forgetUsed: () => undefined,
     fetchNow: async () => void asked.push('fetch'),
     refresh: async () => {
       asked.push('refresh');

@@ -89,7 +89,7 @@ class Check {
     const beside = new ClientFiles(checked);
     if (!isUnused) await catalog.comparePages();
     await beside.checkKeys();
-    beside.checkAccounts();
+    await beside.checkAccounts();
     const own = isUnused ? undefined : catalog.open();
     if (own !== undefined) this.keep(own);
     const point = own?.catalog.state.readCommitPoint();

@@ -1,9 +1,11 @@
 /** Checks what a client has beside its catalog and its records: keys, accounts, and files that do not belong there. */
 import path from 'node:path';
+import { asTardisError } from '../../errors/index.js';
 import { holdsSeals } from '../../store/catalog/index.js';
 import {
   accountFaults,
   type Backend,
+  fetchAccounts,
   hasEncryptingKeys,
   KEY_COPIES_DIRECTORY,
   KEYS_DIRECTORY,
@@ -38,12 +40,32 @@ export class ClientFiles {
     for (const account of lost) this.reportKeys(path.join(account, KEYS_DIRECTORY), 'lost');
   }
 
-  /** Reports accounts whose rights cannot be determined. */
-  checkAccounts(): void {
+  /** Reports accounts whose rights cannot be determined, and in a bucket a list of accounts that is damaged. */
+  async checkAccounts(): Promise<void> {
+    const { system, directory } = this.checked;
+    const { bucket, client } = directory;
+    if (bucket !== undefined) {
+      await fetchAccounts(system, bucket, client).catch((error: unknown) =>
+        this.damagedList(error),
+      );
+    }
     for (const fault of accountFaults(this.checked.system, this.checked.directory.path)) {
       this.checked.counts.damagedAccounts += 1;
       this.checked.onFinding({ finding: 'account', ...fault });
     }
+  }
+
+  /** Reports a list of accounts that nobody can use. Throws every other error. */
+  private damagedList(error: unknown): void {
+    const { code, message, context } = asTardisError(error);
+    if (code !== 'ACCOUNTS_DAMAGED') throw error;
+    const file = typeof context.object === 'string' ? context.object : '';
+    this.checked.counts.unreadableFiles += 1;
+    this.checked.onFinding({
+      finding: 'unreadable',
+      file,
+      why: `${message} (docs/buckets.md, "Accounts")`,
+    });
   }
 
   /** Reports files that are not the packs that their names say, and files that do not belong in the store. */

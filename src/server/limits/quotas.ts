@@ -1,11 +1,13 @@
 /**
  * Space used by the accounts of this server, measured when a session begins and updated by the sessions themselves.
  * A client without a session is measured again when its catalog has changed. For a client with a session, the
- * space is its last measurement plus the bytes that the session has added.
+ * space is its last measurement plus the bytes that the session has added. In a bucket other servers add to an account,
+ * too: while a session runs here, the other clients of its account are measured again and again.
  */
 import path from 'node:path';
 import type { Logger } from 'pino';
-import type { ClientDirectory } from '../../store/index.js';
+import { asTardisError, BUCKET_ERRORS } from '../../errors/index.js';
+import { bucketAt, type ClientDirectory, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { type Account, accountOf } from '../login/accounts.js';
 import {
@@ -17,11 +19,27 @@ import {
 } from '../../store/writer/index.js';
 import { type SpaceTaken } from '../storage/measure-space.js';
 import { type StorageHost } from '../storage/storage-host.js';
+import type { SharedClients } from '../shared-clients.js';
+
+/** Interval for measuring what other servers of a bucket have added. */
+const OTHERS_MS = 30_000;
+/** Clients that are measured at once. */
+const AT_ONCE = 8;
 
 export interface QuotaOptions {
   readonly baseDir: string;
   readonly catalogFile: string;
+  /** Given if the store is a bucket. */
+  readonly shared?: SharedSpace | undefined;
+  /** Milliseconds between two measurements of what other servers have added. */
+  readonly othersMs?: number;
 }
+
+/** Measures clients in a bucket. */
+export type SharedSpace = Pick<
+  SharedClients,
+  'fetchAccountFiles' | 'usedBytes' | 'forgetUsed' | 'refresh'
+>;
 
 /** A session's share in the quota of its account. */
 export interface Admission {
@@ -39,6 +57,10 @@ interface Ledger {
   /** Bytes in `used` for each client; for a client with a session, without the bytes that the session has added. */
   readonly counted: Map<string, number>;
   readonly active: Set<string>;
+  /** The account as its last session has found it. */
+  account: Account | undefined;
+  /** True if a measurement of other clients is due or under way. */
+  isLooking: boolean;
   /** Resolves when the previous session has begun, since sessions begin one at a time. */
   turn: Promise<unknown>;
 }
@@ -51,6 +73,8 @@ interface Measured extends SpaceTaken {
 export class Quotas {
   private readonly ledgers = new Map<string, Ledger>();
   private readonly measured = new Map<string, Measured>();
+  private timer: NodeJS.Timeout | undefined;
+  private isFailing = false;
   private readonly system: System;
   private readonly storage: StorageHost;
   private readonly options: QuotaOptions;
@@ -65,9 +89,13 @@ export class Quotas {
 
   /**
    * Measures the space used by a client's account, before a session that may add data. Returns undefined without a
-   * quota. Throws CONFIG_INVALID for the client's own account, and errors of measuring.
+   * quota, and for a session of a user who has the access key of the bucket. Throws CONFIG_INVALID for the client's own
+   * account, and errors of measuring.
    */
   async admit(client: string): Promise<Admission | undefined> {
+    const { baseDir, shared } = this.options;
+    if (bucketAt(baseDir) !== undefined && shared === undefined) return undefined;
+    await shared?.fetchAccountFiles();
     const account = accountOf(this.system, this.options.baseDir, client, (fault) =>
       this.log.error({ code: fault.code, reason: fault.message }, 'an account cannot be used'),
     );
@@ -82,47 +110,119 @@ export class Quotas {
     let ledger = this.ledgers.get(name);
     if (ledger === undefined) {
       const used = sharedCount();
-      ledger = { used, counted: new Map(), active: new Set(), turn: Promise.resolve() };
+      const turn = Promise.resolve();
+      ledger = {
+        used,
+        counted: new Map(),
+        active: new Set(),
+        account: undefined,
+        isLooking: false,
+        turn,
+      };
       this.ledgers.set(name, ledger);
     }
     return ledger;
   }
 
   private async begin(account: Account, ledger: Ledger, client: string): Promise<Admission> {
-    const { targets, perFileBytes, perDirectoryBytes } = account;
-    for (const gone of [...ledger.counted.keys()].filter((name) => !targets.includes(name))) {
-      if (!ledger.active.has(gone)) recount(ledger, gone, 0);
-    }
-    recount(ledger, ELSEWHERE, account.usedElsewhereBytes);
-    const withEntries = perFileBytes > 0 || perDirectoryBytes > 0;
-    for (const target of targets) {
-      if (ledger.active.has(target)) continue;
-      const { bytes, files, directories } = await this.measure(target, withEntries);
-      // A session of the target may have ended meanwhile, but none can have begun.
-      recount(ledger, target, bytes + files * perFileBytes + directories * perDirectoryBytes);
-    }
+    ledger.account = account;
+    await this.recountIdle(account, ledger);
     ledger.active.add(client);
+    this.watchOthers();
     const added = sharedCount();
-    const { name, quotaBytes } = account;
+    const { name, quotaBytes, perFileBytes, perDirectoryBytes } = account;
     const { used } = ledger;
     return {
       grant: { account: name, quotaBytes, perFileBytes, perDirectoryBytes, used, added },
       release: () => {
         ledger.active.delete(client);
         this.measured.delete(client);
+        this.options.shared?.forgetUsed(client);
         ledger.counted.set(client, (ledger.counted.get(client) ?? 0) + Number(added[0]));
       },
     };
   }
 
+  /** Counts the clients of an account that have no session here. Throws errors of measuring. */
+  private async recountIdle(account: Account, ledger: Ledger): Promise<void> {
+    const { targets, perFileBytes, perDirectoryBytes } = account;
+    for (const gone of [...ledger.counted.keys()].filter((name) => !targets.includes(name))) {
+      if (!ledger.active.has(gone)) recount(ledger, gone, 0);
+    }
+    recount(ledger, ELSEWHERE, account.usedElsewhereBytes);
+    const withEntries = perFileBytes > 0 || perDirectoryBytes > 0;
+    const atOnce = this.options.shared === undefined ? 1 : AT_ONCE;
+    for (let from = 0; from < targets.length; from += atOnce) {
+      const part = targets.slice(from, from + atOnce).filter((name) => !ledger.active.has(name));
+      const taken = await Promise.all(part.map((target) => this.measure(target, withEntries)));
+      taken.forEach(({ bytes, files, directories }, index) => {
+        // A session of the target may have ended meanwhile, but none can have begun.
+        const entryBytes = files * perFileBytes + directories * perDirectoryBytes;
+        recount(ledger, part[index]!, bytes + entryBytes);
+      });
+    }
+  }
+
+  /** Measures what other servers of a bucket add, while there are sessions here. */
+  private watchOthers(): void {
+    const { shared, othersMs = OTHERS_MS } = this.options;
+    if (shared === undefined || this.timer !== undefined) return;
+    this.timer = setInterval(() => {
+      const busy = [...this.ledgers.values()].filter(({ active }) => active.size > 0);
+      if (busy.length === 0) {
+        clearInterval(this.timer);
+        this.timer = undefined;
+        return;
+      }
+      for (const ledger of busy) {
+        if (ledger.isLooking) continue;
+        ledger.isLooking = true;
+        ledger.turn = ledger.turn.then(() => this.recountOthers(ledger));
+      }
+    }, othersMs);
+    this.timer.unref();
+  }
+
+  /** Counts as `recountIdle` does, but never rejects: while the bucket is away, no session of another server adds to it. */
+  private async recountOthers(ledger: Ledger): Promise<void> {
+    const { account, active } = ledger;
+    try {
+      if (account !== undefined && active.size > 0) await this.recountIdle(account, ledger);
+      this.isFailing = false;
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (!this.isFailing) this.log.error({ code, reason: message }, 'an account is not measured');
+      this.isFailing = true;
+    } finally {
+      ledger.isLooking = false;
+    }
+  }
+
   private async measure(client: string, withEntries: boolean): Promise<SpaceTaken> {
-    const { baseDir, catalogFile } = this.options;
-    const directory: ClientDirectory = {
-      client,
-      path: path.join(baseDir, client),
-      catalogPath: path.join(baseDir, client, catalogFile),
-    };
-    const status = this.system.files.status(directory.catalogPath);
+    const { baseDir: store, catalogFile, shared } = this.options;
+    if (shared === undefined) {
+      const home = path.join(store, client);
+      const directory = { client, path: home, catalogPath: path.join(home, catalogFile) };
+      return this.measureHere(directory, withEntries);
+    }
+    const bytes = await shared.usedBytes(client);
+    const none = { bytes, files: 0, directories: 0 };
+    if (!withEntries || bytes === 0) return none;
+    try {
+      await shared.refresh(client);
+      const directory = openClientDirectory(this.system, { store, client, catalogFile });
+      return { ...(await this.measureHere(directory, true)), bytes };
+    } catch (error) {
+      const { code } = asTardisError(error);
+      if (Object.hasOwn(BUCKET_ERRORS, code)) throw error;
+      this.log.error({ client, err: error }, 'its entries cannot be counted');
+      return none;
+    }
+  }
+
+  private async measureHere(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
+    const { client, catalogPath } = directory;
+    const status = this.system.files.status(catalogPath);
     const stamp =
       status && `${status.identity} ${status.sizeBytes} ${status.mtimeMs} ${withEntries}`;
     const known = this.measured.get(client);

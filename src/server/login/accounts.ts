@@ -1,21 +1,23 @@
 /**
  * Accounts: the clients that each account owns, and the space that they may use together. Each account is a text
  * file in the store, `.accounts/NAME`, with one `Key: value` a line, written by the server's operator. The files
- * are read again for each session, so that a change takes effect without a restart.
+ * are read again for each session, so that a change takes effect without a restart. In a bucket, one object has the texts of
+ * all of them (src/store/bucket/account-files.ts); here they are as this machine has fetched them.
  */
 import path from 'node:path';
 import { configInvalid, parseSize } from '../../config/index.js';
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { isClientName } from '../../store/index.js';
+import { accountFilesHere, isClientName, MAX_ACCOUNT_FILES } from '../../store/index.js';
 import { readStart, type System } from '../../system/index.js';
 
 /** Directory in the store; no client's name begins with a dot. */
 export const ACCOUNTS_DIRECTORY = '.accounts';
-const MAX_ACCOUNTS = 256;
-const MAX_ACCOUNT_BYTES = 16 << 10;
+export const MAX_ACCOUNT_BYTES: number = 16 << 10;
 const MAX_TARGETS = 256;
 const MAX_SHOWN_BYTES = 80;
+
+export type FaultHandler = (fault: TardisError) => void;
 
 export interface Account {
   readonly name: string;
@@ -148,13 +150,10 @@ export function accountOf(
   system: System,
   store: string,
   client: string,
-  onFault: (fault: TardisError) => void,
+  onFault: FaultHandler,
 ): Account | undefined {
-  const owners: ParsedAccount[] = [];
-  for (const name of accountNames(system, store)) {
-    const parsed = readAccount(system, store, name, onFault);
-    if (parsed?.account.targets.includes(client) === true) owners.push(parsed);
-  }
+  const all = accountsIn(system, store, onFault);
+  const owners = all.filter(({ account }) => account.targets.includes(client));
   const [owner, second] = owners;
   if (owner?.fault !== undefined) throw owner.fault;
   if (owner !== undefined && second !== undefined) {
@@ -168,6 +167,19 @@ export function accountOf(
   return owner?.account;
 }
 
+/** Returns all accounts that can be read, with their faults. Throws CONFIG_INVALID, ACCOUNTS_DAMAGED. */
+function accountsIn(system: System, store: string, onFault: FaultHandler): ParsedAccount[] {
+  const shared = accountFilesHere(system, store);
+  if (shared === undefined) {
+    return accountNames(system, store).flatMap(
+      (name) => readAccount(system, store, name, onFault) ?? [],
+    );
+  }
+  const all = [...shared].map(([name, text]) => parseAccount(name, text));
+  for (const { fault } of all) if (fault !== undefined) onFault(fault);
+  return all;
+}
+
 function accountNames({ files }: System, store: string): string[] {
   const directory = path.join(store, ACCOUNTS_DIRECTORY);
   let names: string[];
@@ -178,8 +190,8 @@ function accountNames({ files }: System, store: string): string[] {
   } catch (error) {
     throw configInvalid(`the accounts in ${ACCOUNTS_DIRECTORY} cannot be read`, error);
   }
-  if (names.length > MAX_ACCOUNTS) {
-    throw configInvalid(`${ACCOUNTS_DIRECTORY} has more than ${MAX_ACCOUNTS} accounts`);
+  if (names.length > MAX_ACCOUNT_FILES) {
+    throw configInvalid(`${ACCOUNTS_DIRECTORY} has more than ${MAX_ACCOUNT_FILES} accounts`);
   }
   return names.sort();
 }
@@ -188,7 +200,7 @@ function readAccount(
   { files }: System,
   store: string,
   name: string,
-  onFault: (fault: TardisError) => void,
+  onFault: FaultHandler,
 ): ParsedAccount | undefined {
   const file = path.join(store, ACCOUNTS_DIRECTORY, name);
   let bytes: Buffer;

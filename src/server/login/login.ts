@@ -18,6 +18,7 @@ import {
 import { holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import {
+  accountDirectory,
   checkClientName,
   clientExists,
   bucketAt,
@@ -26,7 +27,7 @@ import {
   hasKeys,
   isAccount,
   isClientDirectory,
-  loginDirectory,
+  loginKeys,
   newestKeys,
   openClientDirectory,
 } from '../../store/index.js';
@@ -41,6 +42,7 @@ import {
   DEFAULT_ATTEMPTS,
 } from '../limits/attempts.js';
 import { isBegunClient } from './begun-client.js';
+import { fetchForLogin } from './fetch-login.js';
 import { type Decoy, DECOY_DIRECTORY, decoyFor, keepDecoy } from './login-decoy.js';
 
 /** Maximum number of modular exponentiations at one time, since other work of the process needs the threads too. */
@@ -61,8 +63,11 @@ export interface LoginOptions {
   readonly skipFile?: string;
   readonly attempts?: AttemptLimits;
   readonly challengeAfterMs?: number;
-  /** Brings the small files of a client in a bucket to this machine; the default asks the bucket each time. */
-  readonly fetch?: (client: string) => Promise<void>;
+  /**
+   * Brings the small files of a client in a bucket, and for an account those of its accounts, to this machine; the default
+   * asks the bucket each time.
+   */
+  readonly fetch?: (client: string, account: string) => Promise<void>;
 }
 
 type State = 'open' | 'unknown' | 'keys';
@@ -143,11 +148,11 @@ export class LoginService {
       throw new TardisError('NO_SUCH_CLIENT', `this server serves "${onlyClient}" only`);
     }
     const who = { client, account };
-    const own = loginDirectory(path.join(this.options.baseDir, client), account);
+    if (account !== '') accountDirectory(client, account); // throws for a bad name
     if (hello.create && account !== '') {
       throw new TardisError('PROTOCOL_VIOLATION', 'an account is of a client that is there');
     }
-    await this.fetch(client);
+    await fetchForLogin(this.system, this.options, who);
     const address = addressGroup(channel.peerAddress || undefined);
     const isLimited = channel.kind !== 'unix';
     const isRepeated =
@@ -159,12 +164,12 @@ export class LoginService {
     const attempt = await this.attempts.begin(client, address);
     try {
       if (channel.kind === 'unix' && account === '') {
-        const found = this.exact(who, this.look(own, state, undefined));
+        const found = this.exact(who, this.look(who, state, undefined));
         const asked = { attempt, found, isRepeated, isExact: true };
         return await this.challenge(who, address, found.record, asked);
       }
       const decoy = await this.openDecoy();
-      const found = unguarded(() => this.look(own, state, decoy.directory));
+      const found = unguarded(() => this.look(who, state, decoy.directory));
       const substitute = decoyFor(who, decoy);
       const record = found.kind === 'keys' ? found.record : substitute;
       const asked = { attempt, found, isRepeated, isExact: false };
@@ -221,13 +226,6 @@ export class LoginService {
     }
   }
 
-  private async fetch(client: string): Promise<void> {
-    const { fetch, baseDir } = this.options;
-    const bucket = bucketAt(baseDir);
-    if (bucket === undefined) return;
-    await (fetch === undefined ? fetchClient(this.system, bucket, client) : fetch(client));
-  }
-
   /** See isBegunClient. The catalog of a client in a bucket may lack what another machine has stored. */
   private async isBegun(place: Place, hasPassword: boolean): Promise<boolean> {
     const bucket = bucketAt(place.store);
@@ -262,9 +260,13 @@ export class LoginService {
   }
 
   /** Reads a key record in any case: if the client has none, that of the decoy, by the same calls. */
-  private look(own: string, state: State, decoyDirectory: string | undefined): Found {
+  private look({ client, account }: Who, state: State, decoyDirectory: string | undefined): Found {
+    const own = path.join(this.options.baseDir, client);
     try {
-      const keys = newestKeys(this.system, state === 'keys' ? own : (decoyDirectory ?? own));
+      const keys =
+        state === 'keys' || decoyDirectory === undefined
+          ? loginKeys(this.system, own, account)
+          : newestKeys(this.system, decoyDirectory);
       const record = keys === undefined ? undefined : parseKeyRecord(keys.bytes);
       if (record !== undefined && record.number !== keys?.number) {
         throw new TardisError('KEYS_DAMAGED', 'a key record has the name of another one');

@@ -29,6 +29,16 @@ export interface TokenPlaces {
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */
   readonly onlyClient: string | undefined;
+  /** Given if the store is a bucket. */
+  readonly shared?: BucketAccounts | undefined;
+}
+
+/** Brings here what a token needs of a store in a bucket. */
+export interface BucketAccounts {
+  look(client: string): Promise<void>;
+  lookAccounts(client: string): Promise<void>;
+  fetchAccounts(client: string): Promise<void>;
+  refresh(client: string): Promise<void>;
 }
 
 /** An account that has shown its token, and what its session depends on. */
@@ -56,18 +66,46 @@ export async function checkToken(
   const { clock } = places.system;
   const startMs = clock.monotonicMs();
   const parts = parseToken(token);
-  const isRight = parts !== undefined && isTokenHere(places, parts);
+  const isRight = parts !== undefined && (await isTokenNow(places, parts));
   const waitMs = startMs + TOKEN_AFTER_MS - clock.monotonicMs();
   if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.ceil(waitMs)));
   if (!isRight) throw wrongToken();
+  await places.shared?.refresh(parts.client);
   return holderOf(places, parts);
+}
+
+async function isTokenNow(places: TokenPlaces, parts: TokenParts): Promise<boolean> {
+  const { shared } = places;
+  if (shared !== undefined) await lookForToken(shared, parts.client, isTokenHere(places, parts));
+  return isTokenHere(places, parts);
+}
+
+/**
+ * Brings the accounts of a client in a bucket here, to check a token. Only for a token that was right at the last look
+ * (`isKnown`), the number of looks has no bound: a stranger cannot have it.
+ */
+export async function lookForToken(
+  shared: Omit<BucketAccounts, 'refresh'>,
+  client: string,
+  isKnown: boolean,
+): Promise<void> {
+  if (isKnown) {
+    await shared.fetchAccounts(client);
+    return;
+  }
+  await shared.look(client);
+  await shared.lookAccounts(client);
 }
 
 /**
  * Throws CONNECTION_LOST if rights, keys or catalog of the client are other ones by now, which a new login has, and
  * NOT_LOGGED_IN if the token holds no longer.
  */
-export function requireUnchanged(places: TokenPlaces, { parts, standing }: TokenHolder): void {
+export async function requireUnchanged(
+  places: TokenPlaces,
+  { parts, standing }: TokenHolder,
+): Promise<void> {
+  await places.shared?.fetchAccounts(parts.client);
   if (holderOf(places, parts).standing === standing) return;
   throw new TardisError('CONNECTION_LOST', 'the account or its client was changed: log in again');
 }

@@ -12,6 +12,7 @@ import {
   KEYS_DIRECTORY,
   packName,
   packNumber,
+  SUB_ACCOUNTS_DIRECTORY,
 } from '../client/layout.js';
 
 const PACKS_OF_SESSION = 1_000_000;
@@ -37,6 +38,28 @@ export const SNAPSHOTS_PREFIX = 'snap/';
 
 /** Below it, each server has its lease. */
 export const LEASES_PREFIX = 'nodes/';
+
+/** Prefix of the files of accounts that own clients. */
+export const ACCOUNT_FILES_PREFIX = 'accounts/';
+
+const CHAINED = /^(\d{10})\.json$/;
+
+/** Returns the prefix of the lists of a client's accounts. */
+export function accountsPrefix(client: string): string {
+  return `${CLIENTS_PREFIX}${client}/${SUB_ACCOUNTS_DIRECTORY}/`;
+}
+
+/** Returns the name of a numbered object, each of which replaces the one before it. */
+export function chainedObject(prefix: string, number: number): string {
+  return `${prefix}${number.toString().padStart(10, '0')}.json`;
+}
+
+/** Returns the number in the name of such an object; undefined for another name. */
+export function chainedNumber(prefix: string, object: string): number | undefined {
+  const match = object.startsWith(prefix) ? CHAINED.exec(object.slice(prefix.length)) : null;
+  const number = Number(match?.[1] ?? 0);
+  return number > 0 ? number : undefined;
+}
 
 /** Returns the name of the lease of a server. */
 export function leaseObject(node: string): string {
@@ -247,7 +270,8 @@ export function writtenOnce(name: string): WrittenOnce | undefined {
   }
   if (generationNumber(folder ?? '') > 0) return ofLog(client, generation, rest.join('/'));
   const isPointer = folder === 'gen' && /^\d{4}\.json$/.test(rest.join('/'));
-  return isPointer || isOfMaking(parts)
+  const isList = chainedNumber(accountsPrefix(client), name) !== undefined;
+  return isPointer || isList || isOfMaking(parts)
     ? { client, generation: undefined, pack: undefined, commit: undefined }
     : undefined;
 }

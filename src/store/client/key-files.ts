@@ -13,9 +13,11 @@ import { KEY_COPIES_DIRECTORY, KEYS_DIRECTORY, keyFileName, keyFileNumber } from
 const MAX_KEY_FILE_BYTES = 64 << 10;
 /** Largest number of key records. Without a limit a hostile session could fill the disk with them. */
 const MAX_KEY_FILES = 1024;
-/** Offsets in a key record (whether it encrypts; its number), and the length of the checksum at its end. */
+/** Offsets in a key record (whether it encrypts; its number; the id of its keys), and the length of the checksum at its end. */
 const ENCRYPTS_AT = 11;
 const NUMBER_AT = 12;
+const KEYSET_AT = 16;
+const KEYSET_END = 32;
 const CRC_BYTES = 4;
 
 export interface StoredKeys {
@@ -65,6 +67,12 @@ export function lostKeys({ files }: Pick<System, 'files'>, directory: string): N
 export function neededBy(keys: StoredKeys | undefined): NeededKeys {
   if (keys === undefined) return 'none';
   return keys.bytes[ENCRYPTS_AT] === 0 ? 'password' : 'encryption';
+}
+
+/** Returns the id of the keys of a client, in hexadecimal; empty if it has no password. Throws KEYS_LOST. */
+export function keysetAt(system: Pick<System, 'files'>, directory: string): string {
+  const bytes = newestKeys(system, directory)?.bytes;
+  return bytes?.subarray(KEYSET_AT, KEYSET_END).toString('hex') ?? '';
 }
 
 /** True if a client has a key record that encrypts. */

@@ -19,6 +19,8 @@ export const MAX_GENERATION_BYTES = 64 << 10;
 export const KEY_COPIES_DIRECTORY = 'packs/keys';
 /** Contains a directory for each sub-account. */
 export const SUB_ACCOUNTS_DIRECTORY = 'accounts';
+/** Has the accounts of clients in a bucket, as this machine knows them, beside the clients of the cache. */
+export const KNOWN_ACCOUNTS_DIRECTORY = '.sub-accounts';
 export const RIGHTS_FILE = 'rights';
 /** The hash of the token by which an account logs in. */
 export const TOKEN_FILE = 'token';

@@ -1,12 +1,14 @@
 /**
  * Sub-accounts of a client, stored as files in its directory. `accounts/NAME/` contains `rights`, one line of words,
  * and `keys/`, with the account's own key records for the client's keys. Only the operator of the store's machine
- * writes them.
+ * writes them. In a bucket, one object has all accounts of a client (src/store/bucket/account-objects.ts); here they are
+ * as this machine has fetched them.
  */
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
+import { accountsHere, changeAccounts, MAX_ACCOUNTS } from '../bucket/account-objects.js';
 import { isClientName, shownName } from './client-name.js';
 import {
   addKeys,
@@ -21,11 +23,10 @@ import {
   neededBy,
   newestKeys,
   noteNeededKeys,
+  type StoredKeys,
 } from './key-files.js';
 import { KEY_COPIES_DIRECTORY, RIGHTS_FILE, SUB_ACCOUNTS_DIRECTORY, TOKEN_FILE } from './layout.js';
 
-/** Largest number of accounts of one client. */
-const MAX_ACCOUNTS = 1000;
 const MAX_RIGHTS_BYTES = 256;
 
 export interface SubAccount {
@@ -41,9 +42,21 @@ export function accountDirectory(client: string, name: string): string {
   return path.join(client, SUB_ACCOUNTS_DIRECTORY, name);
 }
 
-/** Returns the directory of the key records of a client, or of one of its sub-accounts. Throws ACCOUNT_INVALID. */
-export function loginDirectory(client: string, account: string | undefined): string {
-  return account === undefined || account === '' ? client : accountDirectory(client, account);
+/**
+ * Returns the newest key record of a client (without an account), or of one of its accounts. Throws ACCOUNT_INVALID for a
+ * bad name, and the errors of `newestKeys`.
+ */
+export function loginKeys(
+  system: System,
+  client: string,
+  account: string | undefined,
+): StoredKeys | undefined {
+  if (account === undefined || account === '') return newestKeys(system, client);
+  const own = accountDirectory(client, account);
+  const shared = accountsHere(system, client);
+  if (shared === undefined) return newestKeys(system, own);
+  const bytes = shared.get(account)?.keys;
+  return bytes && { number: 1, bytes };
 }
 
 /** Throws NO_SUCH_ACCOUNT if the account does not exist, ACCOUNT_INVALID for a bad name. */
@@ -69,8 +82,15 @@ export function parseRights(words: readonly string[]): RightName[] {
  * Reads the rights of an account. Throws NO_SUCH_ACCOUNT; ACCOUNT_INVALID if the file is malformed, which means that
  * the account has no rights.
  */
-export function readRights({ files }: System, client: string, name: string): RightName[] {
+export function readRights(system: System, client: string, name: string): RightName[] {
+  const { files } = system;
   const file = path.join(accountDirectory(client, name), RIGHTS_FILE);
+  const shared = accountsHere(system, client);
+  if (shared !== undefined) {
+    const account = shared.get(name);
+    if (account === undefined) throw noSuchAccount(name);
+    return [...account.rights];
+  }
   const bytes = readStart(files, file, MAX_RIGHTS_BYTES + 1);
   if (bytes === undefined) throw noSuchAccount(name);
   if (bytes.length > MAX_RIGHTS_BYTES) {
@@ -87,6 +107,8 @@ export function readRights({ files }: System, client: string, name: string): Rig
 /** True if a login by this account is possible. An account whose creation was interrupted has no rights file yet. */
 export function isAccount(system: System, client: string, name: string): boolean {
   const directory = accountDirectory(client, name);
+  const shared = accountsHere(system, client);
+  if (shared !== undefined) return shared.get(name)?.keys !== undefined;
   const hasRights = system.files.status(path.join(directory, RIGHTS_FILE)) !== undefined;
   return hasRights && hasKeys(system, directory);
 }
@@ -112,6 +134,8 @@ export function listAccounts(system: System, client: string): SubAccount[] {
 
 /** Returns the names of all accounts that have a directory, sorted. Throws NOT_PERMITTED if there are too many. */
 function accountNames(system: System, client: string): string[] {
+  const shared = accountsHere(system, client);
+  if (shared !== undefined) return [...shared.keys()].toSorted();
   const folder = path.join(client, SUB_ACCOUNTS_DIRECTORY);
   if (system.files.status(folder) === undefined) return [];
   const names = system.files.list(folder).filter(isClientName).toSorted();
@@ -129,8 +153,9 @@ export interface AccountFault {
   readonly state: 'senseless' | 'gone';
 }
 
-/** Returns the faulty accounts. Throws NOT_PERMITTED if there are too many accounts. */
+/** Returns the faulty accounts; a list in a bucket has none. Throws NOT_PERMITTED if there are too many accounts. */
 export function accountFaults(system: System, client: string): AccountFault[] {
+  if (accountsHere(system, client) !== undefined) return [];
   return accountNames(system, client).flatMap((account): AccountFault[] => {
     if (!hasKeys(system, accountDirectory(client, account))) return [];
     if (!isAccount(system, client, account)) return [{ account, state: 'gone' }];
@@ -162,6 +187,10 @@ export async function putAccount(
 ): Promise<void> {
   const { files } = system;
   const directory = accountDirectory(client, name);
+  if (accountsHere(system, client) !== undefined) {
+    await putInBucket(system, client, { name, rights }, keys);
+    return;
+  }
   const folder = path.dirname(directory);
   try {
     if (files.status(folder) === undefined) files.makeDirectory(folder);
@@ -179,10 +208,37 @@ export async function putAccount(
   }
 }
 
+async function putInBucket(
+  system: System,
+  client: string,
+  { name, rights }: SubAccount,
+  keys: Buffer | undefined,
+): Promise<void> {
+  await changeAccounts(system, client, (accounts) => {
+    const there = accounts.get(name);
+    if (keys === undefined && there === undefined) throw noSuchAccount(name);
+    if (keys !== undefined && there !== undefined) throw accountExists(name);
+    return new Map(accounts).set(name, { ...there, rights, ...(keys && { keys }) });
+  });
+}
+
+/** Returns the error for a new account with the name of another one. */
+export function accountExists(name: string): TardisError {
+  return new TardisError('USAGE', `the client already has an account "${name}"`);
+}
+
 /** Removes an account. It cannot log in any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT. */
 export async function removeAccount(system: System, client: string, name: string): Promise<void> {
   const { files } = system;
   const directory = accountDirectory(client, name);
+  if (accountsHere(system, client) !== undefined) {
+    await changeAccounts(system, client, (accounts) => {
+      const left = new Map(accounts);
+      if (!left.delete(name)) throw noSuchAccount(name);
+      return left;
+    });
+    return;
+  }
   const token = path.join(directory, TOKEN_FILE);
   const hasToken = files.status(token) !== undefined;
   if (!hasToken) requireAccount(system, client, name);
@@ -260,6 +316,7 @@ function below(directory: string, fault: KeyFault): KeyFault {
 
 /** Returns the directories with key records, relative to the client's: its own, and those of its accounts. */
 function keyDirectories(system: System, client: string): string[] {
+  if (accountsHere(system, client) !== undefined) return [''];
   const accounts = listAccounts(system, client);
   return ['', ...accounts.map(({ name }) => path.join(SUB_ACCOUNTS_DIRECTORY, name))];
 }

@@ -7,9 +7,17 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
+import { accountsHere, changeAccounts } from '../bucket/account-objects.js';
 import { isClientName } from './client-name.js';
 import { SUB_ACCOUNTS_DIRECTORY, TOKEN_FILE } from './layout.js';
-import { accountDirectory, isAccount, readRights, type SubAccount } from './sub-accounts.js';
+import {
+  accountDirectory,
+  accountExists,
+  isAccount,
+  putAccount,
+  readRights,
+  type SubAccount,
+} from './sub-accounts.js';
 
 const MAX_TOKEN_BYTES = 256;
 const LINE = /^sha256 ([0-9a-f]{64})\n$/;
@@ -38,11 +46,18 @@ export function tokenHash(secret: string): Buffer {
 /** True if the account logs in by a token. */
 export function isTokenAccount(system: System, client: string, name: string): boolean {
   const file = path.join(accountDirectory(client, name), TOKEN_FILE);
+  const shared = accountsHere(system, client);
+  if (shared !== undefined) return shared.get(name)?.token !== undefined;
   return system.files.status(file)?.isFile === true;
 }
 
 /** Returns the accounts that log in by a token, sorted by name. An account without valid rights has none. */
 export function listTokenAccounts(system: System, client: string): SubAccount[] {
+  const shared = accountsHere(system, client);
+  if (shared !== undefined) {
+    const names = [...shared.keys()].filter((name) => shared.get(name)!.token !== undefined);
+    return names.toSorted().map((name) => ({ name, rights: shared.get(name)!.rights }));
+  }
   const folder = path.join(client, SUB_ACCOUNTS_DIRECTORY);
   if (system.files.status(folder) === undefined) return [];
   return system.files
@@ -64,10 +79,16 @@ function rightsOrNone(system: System, client: string, name: string): SubAccount[
 
 /** True if a secret is that of the account. For an account without a token another file is read, by the same calls. */
 export function isTokenOf(
-  { files }: System,
+  system: System,
   client: string,
   { account, secret }: TokenParts,
 ): boolean {
+  const { files } = system;
+  const shared = accountsHere(system, client);
+  if (shared !== undefined) {
+    const stored = shared.get(account)?.token;
+    return timingSafeEqual(stored ?? NO_HASH, tokenHash(secret)) && stored !== undefined;
+  }
   const file = path.join(accountDirectory(client, account), TOKEN_FILE);
   const isThere = files.status(file) !== undefined;
   const read = readStart(files, isThere ? file : process.execPath, MAX_TOKEN_BYTES);
@@ -75,6 +96,25 @@ export function isTokenOf(
   const [, hex] = (isThere && LINE.exec(text)) || [];
   const known = hex === undefined ? NO_HASH : Buffer.from(hex, 'hex');
   return timingSafeEqual(known, tokenHash(secret)) && hex !== undefined;
+}
+
+/** Creates an account with a token, durable when it resolves. Throws USAGE if the account exists. */
+export async function addTokenAccount(
+  system: System,
+  client: string,
+  { name, rights }: SubAccount,
+  hash: Buffer,
+): Promise<void> {
+  if (accountsHere(system, client) !== undefined) {
+    await changeAccounts(system, client, (accounts) => {
+      if (accounts.has(name)) throw accountExists(name);
+      return new Map(accounts).set(name, { rights, token: hash });
+    });
+    return;
+  }
+  if (isTokenAccount(system, client, name)) throw accountExists(name);
+  await putToken(system, client, name, hash);
+  await putAccount(system, client, { name, rights }, undefined);
 }
 
 /**

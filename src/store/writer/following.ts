@@ -7,6 +7,8 @@ import {
   type BucketAccess,
   checkClientName,
   type ClientDirectory,
+  fetchAccountFiles,
+  fetchAccounts,
   fetchClient,
   openClientDirectory,
   requireClientList,
@@ -65,7 +67,14 @@ interface Followed {
   lookedMs: number;
   /** Time at which the last transfer of small files ended. */
   fetchedMs: number;
+  /** The last look for accounts, if it has not failed. */
+  accounts: Promise<void> | undefined;
+  /** Time at which that look began. */
+  accountsMs: number;
 }
+
+/** Time for which a look for accounts counts: a change is seen within twice this time. */
+const ACCOUNTS_MS = 2000;
 
 export class Following {
   private readonly followed = new Map<string, Followed>();
@@ -75,6 +84,8 @@ export class Following {
   private looks: number = LOOKS.most;
   private refilledMs: number;
   private lastTold = '';
+  /** The last look for files of accounts, if it has not failed, and the time at which it began. */
+  private files: { readonly atMs: number; readonly looking: Promise<void> } | undefined;
   private isClosed = false;
   private readonly options: FollowingOptions;
 
@@ -142,6 +153,54 @@ export class Following {
     await this.fetch(client, one);
   }
 
+  /**
+   * Fetches the accounts of a client, for a request that is not logged in. Fetches nothing if many names were requested a
+   * moment ago. Throws ACCOUNTS_DAMAGED and errors of a bucket.
+   */
+  async lookAccounts(client: string): Promise<void> {
+    checkClientName(client);
+    if (this.hasNewAccounts(client) || this.mayLook()) await this.fetchAccounts(client);
+  }
+
+  /**
+   * Fetches the accounts of a client, for somebody who is logged in, unless a look for them has begun a moment ago. Throws
+   * ACCOUNTS_DAMAGED and errors of a bucket.
+   */
+  fetchAccounts(client: string): Promise<void> {
+    checkClientName(client);
+    const one = this.of(client);
+    if (one.accounts !== undefined && this.hasNewAccounts(client)) return one.accounts;
+    const { system, access } = this.options;
+    const looking = fetchAccounts(system, access, client);
+    one.accounts = looking;
+    one.accountsMs = this.nowMs();
+    looking.catch(() => {
+      if (one.accounts === looking) one.accounts = undefined; // the callers get the error
+    });
+    return looking;
+  }
+
+  /**
+   * Fetches the files of accounts that own clients, unless a look for them has begun a moment ago. Throws ACCOUNTS_DAMAGED and
+   * errors of a bucket.
+   */
+  fetchAccountFiles(): Promise<void> {
+    const atMs = this.nowMs();
+    if (this.files !== undefined && atMs - this.files.atMs < ACCOUNTS_MS) return this.files.looking;
+    const { system, access } = this.options;
+    const looking = fetchAccountFiles(system, access);
+    this.files = { atMs, looking };
+    looking.catch(() => {
+      if (this.files?.looking === looking) this.files = undefined; // the callers get the error
+    });
+    return looking;
+  }
+
+  private hasNewAccounts(client: string): boolean {
+    const one = this.followed.get(client);
+    return one?.accounts !== undefined && this.nowMs() - one.accountsMs < ACCOUNTS_MS;
+  }
+
   /** Brings the small files of a client here, for somebody who is logged in. Throws errors of a bucket. */
   async fetchNow(client: string): Promise<void> {
     checkClientName(client);
@@ -202,8 +261,9 @@ export class Following {
       if (this.followed.size < MAX_REMEMBERED) break;
       if (running === undefined && fetching === undefined) this.followed.delete(name);
     }
-    const never = { lookedMs: -Infinity, fetchedMs: -Infinity };
-    const one: Followed = { running: undefined, fetching: undefined, ...never };
+    const never = { lookedMs: -Infinity, fetchedMs: -Infinity, accountsMs: -Infinity };
+    const none = { running: undefined, fetching: undefined, accounts: undefined };
+    const one: Followed = { ...none, ...never };
     this.followed.set(client, one);
     return one;
   }

@@ -41,6 +41,7 @@ const FETCHING: readonly Tool[] = [
   'tardis-web',
   'tardisremote',
   'sonic rebuild',
+  'sonic create',
 ];
 /** Time for which `tardisremote` repeats a request, since a requester waits for the answer. */
 const ANSWER_PATIENCE_MS = 10_000;

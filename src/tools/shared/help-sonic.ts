@@ -332,7 +332,7 @@ export const SETS_HELP = {
   },
   'sonic bucket': {
     summary:
-      'examine a bucket (S3), bring back what was overwritten or deleted in it, make locks longer',
+      'examine a bucket (S3), bring back what was overwritten or deleted in it, make locks longer, set quotas',
     examples: [
       example(
         'sonic bucket -D s3://backups/all',
@@ -350,9 +350,13 @@ export const SETS_HELP = {
         'sonic bucket --extend --lock-days 60 -D s3://backups/all',
         'gives new locks of 60 days to objects whose locks end in less than 30',
       ),
+      example(
+        'sonic bucket --accounts /etc/tardis/accounts -D s3://backups/all',
+        'gives the store the accounts, with their quotas, that the files of a directory describe',
+      ),
     ],
     notes: [
-      'Without --recover and --extend, `sonic bucket` tests the bucket: it writes and removes some small objects below PREFIX/probe/.',
+      'Without --recover, --extend and --accounts, `sonic bucket` tests the bucket: it writes and removes some small objects below PREFIX/probe/.',
     ],
   },
   'sonic rebuild': {

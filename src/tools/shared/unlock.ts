@@ -15,7 +15,13 @@ import {
 import { holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
 import type { Found } from '../../config/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { loginDirectory, newestKeys, openClientDirectory, readRights } from '../../store/index.js';
+import {
+  bucketAt,
+  fetchAccounts,
+  loginKeys,
+  openClientDirectory,
+  readRights,
+} from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { identityAt, type IdentitySettings } from './identity.js';
 import { type PasswordSettings, requirePassword } from './password.js';
@@ -50,7 +56,7 @@ export function keysOf(
 ): KeyRecord | undefined {
   const { path, catalogPath, client } = openClientDirectory(system, place);
   if (account !== undefined) readRights(system, path, account);
-  const keys = newestKeys(system, loginDirectory(path, account));
+  const keys = loginKeys(system, path, account);
   const record = keys === undefined ? undefined : parseKeyRecord(keys.bytes);
   if (record?.isEncrypting !== true && holdsSeals(system, catalogPath)) {
     throw sealedWithoutKeys(client);
@@ -130,6 +136,7 @@ export async function unlockClient(
   found: ReadonlyMap<string, Found>,
 ): Promise<Keyring | undefined> {
   const { client, account } = settings;
+  if (account !== undefined) await bringAccounts(system, settings);
   const { record, isOfFileOnly } = wholeRecordOf(system, settings);
   if (record === undefined) {
     if (hasPassword(found)) throw passwordNotSet(client);
@@ -145,6 +152,13 @@ export async function unlockClient(
     rememberOpened(settings, record, keys, options);
   if (!record.isEncrypting) return undefined;
   return keyringOf(system.native, record, keys);
+}
+
+/** Brings the accounts of a client in a bucket to this machine. Throws errors of a bucket. */
+export async function bringAccounts(system: System, settings: PlaceSettings): Promise<void> {
+  const { store, client } = clientPlace(settings);
+  const bucket = bucketAt(store);
+  if (bucket !== undefined) await fetchAccounts(system, bucket, client);
 }
 
 /**

@@ -1,15 +1,8 @@
 /** Implements `sonic account --add NAME --token`: an account for programs, which logs in by a token. */
 import { randomBytes } from 'node:crypto';
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
-import {
-  isTokenAccount,
-  openClientDirectory,
-  putAccount,
-  putToken,
-  tokenHash,
-} from '../../store/index.js';
+import { addTokenAccount, openClientDirectory, tokenHash } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { jsonText } from '../shared/json-text.js';
 import { clientPlace } from '../shared/local-store.js';
@@ -26,12 +19,8 @@ export async function addToken(
 ): Promise<void> {
   const { client, json } = options;
   const { path: directory } = openClientDirectory(system, clientPlace(options));
-  if (isTokenAccount(system, directory, name)) {
-    throw new TardisError('USAGE', `the client "${client}" already has an account "${name}"`);
-  }
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
-  await putToken(system, directory, name, tokenHash(secret));
-  await putAccount(system, directory, { name, rights }, undefined);
+  await addTokenAccount(system, directory, { name, rights }, tokenHash(secret));
   const token = `${client}/${name}/${secret}`;
   if (json) {
     print(jsonText({ version: JSON_VERSION, client, account: name, rights, token }));

@@ -12,6 +12,7 @@ import {
   isTokenAccount,
   listAccounts,
   listTokenAccounts,
+  mediumOf,
   openClientDirectory,
   parseRights,
   putAccount,
@@ -26,7 +27,7 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { addToken } from './account-tokens.js';
 import { newPassword, requireOne, printResult } from './passwords.js';
 import { formatTable } from '../shared/units.js';
-import { keysOf, keysOfKnown, checkShown, promptFor } from '../shared/unlock.js';
+import { bringAccounts, keysOf, keysOfKnown, checkShown, promptFor } from '../shared/unlock.js';
 import { clientPlace, storeSystem } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -48,6 +49,7 @@ export async function account(options: Options, found: ReadonlyMap<string, Found
   const system = storeSystem(options.umask);
   const { path: client } = openClientDirectory(system, clientPlace(options));
   compareShown(system, options);
+  await bringAccounts(system, options);
   const [name] = names;
   if (name === undefined) {
     list(options, system, client);
@@ -111,6 +113,7 @@ async function add(
   const directory = openClientDirectory(system, clientPlace(options));
   // Under the lock no other account is added, and no rewrite replaces the client.
   await withClient(system, directory, async () => {
+    await mediumOf(system, directory).refreshKeys();
     requireSameKeys(owner, keysOf(system, clientPlace(options)), client);
     if (isAccount(system, directory.path, name)) {
       throw new TardisError('USAGE', `the client "${client}" already has an account "${name}"`);

@@ -34,15 +34,21 @@ interface Examined {
 
 export async function bucket(options: Options): Promise<void> {
   const { recoverVersions, extendLocks, previewRecover, recoverTo, recoverBefore } = options;
+  const { accountFiles } = options;
   const isPart = previewRecover || recoverTo !== undefined || recoverBefore !== undefined;
   if ((recoverVersions && extendLocks) || (isPart && !recoverVersions)) {
     const what = '--dry-run, --to and --before belong to --recover, which goes without --extend';
     throw new TardisError('USAGE', what);
   }
+  if (accountFiles !== undefined && (recoverVersions || extendLocks)) {
+    throw new TardisError('USAGE', '--accounts goes without --recover and --extend');
+  }
   const system = nodeSystem();
   const here = await openPlace(system, options, options.database);
   try {
-    if (recoverVersions) {
+    if (accountFiles !== undefined) {
+      await (await import('./bucket-accounts.js')).runAccounts(system, options, here);
+    } else if (recoverVersions) {
       await (await import('./bucket-recover.js')).runRecover(system, options, here);
     } else if (extendLocks) await (await import('./bucket-extend.js')).runExtend(options, here);
     else await examine(system, options, here);

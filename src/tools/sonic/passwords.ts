@@ -20,8 +20,10 @@ import { TardisError } from '../../errors/index.js';
 import { checkKeysOfNew } from '../../transport/login/index.js';
 import { changeKeys } from '../../server/index.js';
 import {
+  bucketAt,
   type ClientDirectory,
   createClientDirectory,
+  fetchClient,
   lostKeys,
   openClientDirectory,
   withClient,
@@ -64,6 +66,9 @@ export async function create(options: Settings<'sonic create'>, found: Sources):
   }
   const keyFile = keyFileOf(options);
   checkKeysOfNew({ password, encrypts: crypt, keyFile });
+  const { store } = clientPlace(options);
+  const bucket = bucketAt(store);
+  if (bucket !== undefined) await fetchClient(system, bucket, client); // another machine may have made it
   const made =
     password &&
     (await newKeyRecord(system.native.modPow, password, crypt, stretchFor(options))).record;
@@ -73,11 +78,12 @@ export async function create(options: Settings<'sonic create'>, found: Sources):
       skipFile: options.storeSkipFile,
       ...(keys === undefined ? {} : { keys: keys.bytes }),
     });
-  const { path } =
+  const { path: directory } =
     keyFile === undefined || made === undefined
       ? await make(made)
       : await withNewKeys(keyFile, client, made, () => make(withoutKeys(made)));
   if (made !== undefined) identityAt(options, undefined).made(made);
+  const path = bucket === undefined ? directory : bucket.shown;
   printResult(
     options.json,
     newPassword(password, options),

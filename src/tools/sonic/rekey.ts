@@ -32,7 +32,7 @@ import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../shared/units.js';
 import { identityAt, type IdentitySettings } from '../shared/identity.js';
-import { keysOf, rememberOpened, promptFor } from '../shared/unlock.js';
+import { bringAccounts, keysOf, rememberOpened, promptFor } from '../shared/unlock.js';
 import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -186,7 +186,7 @@ async function run(
   const keys = await keysFor(system, generations);
   // Only after the keys: if keys and format file are missing, all packs look foreign.
   await requireOwnPacks(system, generations.first);
-  confirm(options, system, generations);
+  await confirm(options, system, generations);
   if (stage !== 'making')
     await begin(generations, keys.record, options.storeSkipFile, requestsDigest(requests));
   const keyring = openKeyring(system, { record: keys.record, keys: keys.masters });
@@ -242,8 +242,10 @@ async function giveUp(options: Options, generations: Generations): Promise<numbe
 }
 
 /** Prompts before the rewrite. Throws CONFIRMATION_NEEDED. */
-function confirm({ yes, client }: Options, system: System, { first }: Generations): void {
+async function confirm(options: Options, system: System, { first }: Generations): Promise<void> {
+  const { yes, client } = options;
   if (yes) return;
+  await bringAccounts(system, options);
   const accounts = listAccounts(system, first.path).map(({ name }) => name);
   const gone =
     accounts.length === 0 ? '' : ` Its accounts (${accounts.join(', ')}) will not be kept.`;

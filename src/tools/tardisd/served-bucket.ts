@@ -12,6 +12,7 @@ import {
   requireAnswer,
   sharedStore,
   shownStore,
+  UsedSpace,
   writeLease,
 } from '../../store/index.js';
 import { Following, isBehind } from '../../store/writer/index.js';
@@ -58,8 +59,14 @@ export async function serveBucket(
   });
   await following.requireBucket();
   log.info({ store: shownStore(access.cache), cache: access.cache }, 'the store is a bucket');
+  const used = new UsedSpace(system, access);
   const shared = {
     look: (client: string) => following.look(client),
+    lookAccounts: (client: string) => following.lookAccounts(client),
+    fetchAccounts: (client: string) => following.fetchAccounts(client),
+    fetchAccountFiles: () => following.fetchAccountFiles(),
+    usedBytes: (client: string) => used.of(client),
+    forgetUsed: (client: string) => used.forget(client),
     fetchNow: (client: string) => following.fetchNow(client),
     refresh: (client: string) => following.refresh(client),
     keepUp: (client: string) => following.keepUp(client),

@@ -50,7 +50,7 @@ function loginRoutes(door: StoreDoor): AddedRoute[] {
     addedRoute(REMOTE_ROUTES.loginProof, async ({ body, request }) => {
       const channel = await channelOfRequest(request);
       const proven = await logins.prove(body.login, bytesIn(body.proof), channel);
-      const { rights, ...session } = door.beginSession(proven);
+      const { rights, ...session } = await door.beginSession(proven);
       return { ...session, rights: [...rights], welcome: welcomeOf(proven) };
     }),
     addedRoute(REMOTE_ROUTES.logout, async ({ request }) => {

@@ -9,12 +9,17 @@ import type { FastifyRequest } from 'fastify';
 import { Access, type ClientOverview, openHistoryIn } from '../../history/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
-import { LoginService, overviewBeside, overviewOf } from '../../server/index.js';
+import {
+  lookAt,
+  lookForToken,
+  LoginService,
+  overviewBeside,
+  overviewOf,
+} from '../../server/index.js';
 import {
   hasEncryptingKeys,
   isTokenOf,
-  loginDirectory,
-  newestKeys,
+  loginKeys,
   openClientDirectory,
   parseToken,
   readRights,
@@ -38,6 +43,12 @@ const MAX_REMEMBERED = 1024;
 export interface ClientsOfBucket {
   /** Fetches the small files of a client, for a request that is not logged in. */
   look(client: string): Promise<void>;
+  /** Fetches the accounts of a client, for a request that is not logged in. */
+  lookAccounts(client: string): Promise<void>;
+  /** Fetches the accounts of a client, for somebody who is logged in. */
+  fetchAccounts(client: string): Promise<void>;
+  /** Fetches the files of accounts that own clients. */
+  fetchAccountFiles(): Promise<void>;
   /** Brings a client up to date if that is due. */
   keepUp(client: string): Promise<void>;
   /** Brings a client up to date after an object was missing. */
@@ -92,7 +103,9 @@ export class StoreDoor implements Door {
         newHostsAtOnce: 1,
         onlyClient,
         requirePassword: true,
-        ...(following === undefined ? {} : { fetch: (client) => following.look(client) }),
+        ...(following === undefined
+          ? {}
+          : { fetch: (client, account) => lookAt(following, client, account) }),
       },
       log,
     );
@@ -101,7 +114,7 @@ export class StoreDoor implements Door {
 
   async authenticate(request: FastifyRequest): Promise<Visitor> {
     const token = tokenIn(request.headers.authorization);
-    const known = this.bySession(token);
+    const known = await this.bySession(token);
     if (known !== undefined) return known;
     const visitor = await this.attempts.check(token, addressOf(request), () =>
       this.byLongToken(token),
@@ -110,9 +123,10 @@ export class StoreDoor implements Door {
     return visitor;
   }
 
-  private bySession(token: string): Visitor | undefined {
+  private async bySession(token: string): Promise<Visitor | undefined> {
     const login = this.sessions.find(token);
     if (login === undefined) return undefined;
+    await this.fetchAccountsOf(login); // while the bucket is away, the session is not over
     try {
       return { client: login.client, account: login.account, rights: this.rightsOf(login) };
     } catch (error) {
@@ -121,13 +135,20 @@ export class StoreDoor implements Door {
     }
   }
 
-  private byLongToken(text: string): Visitor | undefined {
+  /** Brings the accounts of a login in a bucket here. Throws errors of a bucket. */
+  private async fetchAccountsOf({ client, account }: Pick<LoginOf, 'client' | 'account'>) {
+    if (account !== '') await this.options.following?.fetchAccounts(client);
+  }
+
+  private async byLongToken(text: string): Promise<Visitor | undefined> {
     const parts = parseToken(text);
     if (parts === undefined) return undefined;
     const { client, account } = parts;
-    const directory = path.join(this.options.store, client);
-    const isRight = unguarded(() => isTokenOf(this.system, directory, parts));
-    if (!isRight || !this.serves(client)) return undefined;
+    const { store, following } = this.options;
+    const directory = path.join(store, client);
+    const isTokenHere = (): boolean => unguarded(() => isTokenOf(this.system, directory, parts));
+    if (following !== undefined) await lookForToken(following, client, isTokenHere());
+    if (!isTokenHere() || !this.serves(client)) return undefined;
     try {
       openClientDirectory(this.system, this.placeOf(client));
       return { client, account, rights: new Set(readRights(this.system, directory, account)) };
@@ -140,11 +161,12 @@ export class StoreDoor implements Door {
    * Begins the session of a proven login. Throws NOT_PERMITTED without the right to list, LOGIN_FAILED if the password
    * was changed since the login began, and NO_SUCH_ACCOUNT.
    */
-  beginSession({
+  async beginSession({
     client,
     account,
     keys,
-  }: Proven): ReturnType<Sessions['begin']> & { readonly rights: ReadonlySet<RightName> } {
+  }: Proven): Promise<ReturnType<Sessions['begin']> & { rights: ReadonlySet<RightName> }> {
+    await this.fetchAccountsOf({ client, account });
     const login: LoginOf = { client, account, keysHash: hashOf(keys) };
     const rights = this.readRightsOf(login);
     if (!rights.has('list')) {
@@ -170,7 +192,7 @@ export class StoreDoor implements Door {
   private readRightsOf({ client, account, keysHash }: LoginOf): ReadonlySet<RightName> {
     const { system } = this;
     const { path: directory } = openClientDirectory(system, this.placeOf(client));
-    const keys = newestKeys(system, loginDirectory(directory, account));
+    const keys = loginKeys(system, directory, account);
     if (keys === undefined || hashOf(keys.bytes) !== keysHash) {
       throw new TardisError('LOGIN_FAILED', 'the password was changed');
     }
@@ -183,6 +205,7 @@ export class StoreDoor implements Door {
     const { store, catalogFile, following } = this.options;
     await following?.keepUp(client);
     if (!rights.has('admin')) return overviewOf(system, store, [client], catalogFile);
+    await following?.fetchAccountFiles();
     const all = await overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
     return all.filter((one) => this.serves(one.client));
   }

@@ -168,3 +168,22 @@ test('strangers who ask for many names cause few requests', async (t) => {
   for (const name of names) await following.look(name);
   t.true(lab.asked.length >= 60 && lab.asked.length < 200, String(lab.asked.length));
 });
+
+test('strangers who ask for accounts cause few requests, and somebody who is logged in has one look in a while', async (t) => {
+  const lab = await Lab.make(t);
+  const following = lab.following(HOUR_MS);
+  await following.look(CLIENT);
+  lab.asked.length = 0;
+  await Promise.all(Array.from({ length: 50 }, () => following.fetchAccounts(CLIENT)));
+  t.deepEqual(lab.asked, ['read accounts/0000000001.json']);
+  for (let index = 0; index < 2000; index += 1) await following.lookAccounts(`name-${index}`);
+  t.true(lab.asked.length >= 60 && lab.asked.length < 200, String(lab.asked.length));
+  lab.before = async () => {
+    throw new TardisError('BUCKET_UNREACHABLE', 'away');
+  };
+  // A look that has failed does not count as one.
+  const late = lab.following(HOUR_MS);
+  for (let tries = 0; tries < 3; tries += 1) {
+    t.is(await rejectedCode(late.fetchAccounts(CLIENT)), 'BUCKET_UNREACHABLE');
+  }
+});

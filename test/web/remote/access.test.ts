@@ -114,8 +114,8 @@ test.serial('the session of a removed account does not come back with its name',
   const { door } = server;
   const begin = door.beginSession.bind(door);
   let token = '';
-  door.beginSession = (proven) => {
-    const begun = begin(proven);
+  door.beginSession = async (proven) => {
+    const begun = await begin(proven);
     ({ token } = begun);
     return begun;
   };

@@ -1,0 +1,20 @@
+/** Brings what a login needs of a client in a bucket to this machine. */
+import { bucketAt, fetchAccounts, fetchClient } from '../../store/index.js';
+import type { System } from '../../system/index.js';
+import type { LoginOptions } from './login.js';
+
+/** Fetches the small files of a client, and for an account those of its accounts. Throws errors of a bucket. */
+export async function fetchForLogin(
+  system: System,
+  { fetch, baseDir }: Pick<LoginOptions, 'fetch' | 'baseDir'>,
+  { client, account }: { readonly client: string; readonly account: string },
+): Promise<void> {
+  const bucket = bucketAt(baseDir);
+  if (bucket === undefined) return;
+  if (fetch !== undefined) {
+    await fetch(client, account);
+    return;
+  }
+  await fetchClient(system, bucket, client);
+  if (account !== '') await fetchAccounts(system, bucket, client);
+}

@@ -1,0 +1,104 @@
+/**
+ * The files of accounts that own clients, of a store in a bucket: one object has them all, and each change makes the next
+ * one (record-chain.ts). A machine keeps the newest that it has seen, and never goes back to an earlier one.
+ */
+import path from 'node:path';
+import { TardisError } from '../../errors/index.js';
+import { readStart, type System, writeNew } from '../../system/index.js';
+import { isClientName } from '../client/client-name.js';
+import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
+import type { ObjectStore } from '../objects/index.js';
+import { type BucketAccess, bucketAt } from './bucket-access.js';
+import { ACCOUNT_FILES_PREFIX, chainedObject } from './names.js';
+import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
+import { sharedStore } from './shared-stores.js';
+
+export const MAX_ACCOUNT_FILES = 256;
+const MAX_BYTES: number = 16 << 20;
+/** The file in the cache; no client has this name. */
+const KNOWN_FILE = '.store.json';
+const MAX_TRIES = 20;
+const ID_BYTES = 8;
+
+/** Texts of the files, by the names of the accounts. */
+export type AccountFiles = ReadonlyMap<string, string>;
+
+const NO_FILES: AccountFiles = new Map();
+
+/**
+ * Returns the files of a store in a bucket, as this machine knows them; undefined for a store in a directory. Throws
+ * ACCOUNTS_DAMAGED.
+ */
+export function accountFilesHere(system: System, store: string): AccountFiles | undefined {
+  if (bucketAt(store) === undefined) return undefined;
+  const known = knownHere(system, store);
+  return known === undefined ? NO_FILES : filesIn(known);
+}
+
+/** Brings the files of a store to this machine, with one request if nothing has changed. Throws ACCOUNTS_DAMAGED. */
+export async function fetchAccountFiles(system: System, access: BucketAccess): Promise<void> {
+  const { store } = await sharedStore(system, access);
+  const known = knownHere(system, access.cache);
+  const newest = await chainOf(store).follow(known);
+  if (newest === undefined || newest.number === known?.number) return;
+  filesIn(newest);
+  const { files, random } = system;
+  const folder = path.join(access.cache, KNOWN_ACCOUNTS_DIRECTORY);
+  if (files.status(folder) === undefined) files.makeDirectory(folder, true);
+  if ((knownHere(system, access.cache)?.number ?? 0) >= newest.number) return; // another request was faster
+  const fresh = path.join(folder, `${KNOWN_FILE}.${random.bytes(ID_BYTES).toString('hex')}`);
+  await writeNew(files, fresh, newest.bytes, { isSecret: true });
+  files.rename(fresh, path.join(folder, KNOWN_FILE));
+}
+
+/**
+ * Makes these files those of a store, in place of all that it had. Returns false if it has them already. Throws
+ * ACCOUNTS_DAMAGED, NOT_PERMITTED, STORE_TAKEN.
+ */
+export async function putAccountFiles(
+  system: Pick<System, 'random'>,
+  store: ObjectStore,
+  wanted: AccountFiles,
+): Promise<boolean> {
+  const chain = chainOf(store);
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const before = await chain.newest(undefined);
+    if (isSame(wanted, before === undefined ? NO_FILES : filesIn(before))) return false;
+    const body = { files: Object.fromEntries(wanted) };
+    if ((await chain.append(before, body, system)) !== undefined) return true;
+  }
+  throw new TardisError('STORE_TAKEN', 'other machines change the accounts of the store');
+}
+
+function isSame(one: AccountFiles, other: AccountFiles): boolean {
+  return one.size === other.size && [...one].every(([name, text]) => other.get(name) === text);
+}
+
+function chainOf(store: ObjectStore): RecordChain {
+  return new RecordChain(store, { prefix: ACCOUNT_FILES_PREFIX, maxBytes: MAX_BYTES });
+}
+
+function knownHere({ files }: System, cache: string): ChainRecord | undefined {
+  const file = path.join(cache, KNOWN_ACCOUNTS_DIRECTORY, KNOWN_FILE);
+  const bytes = readStart(files, file, MAX_BYTES + 1);
+  if (bytes === undefined) return undefined;
+  try {
+    return parseChained(bytes, KNOWN_FILE);
+  } catch {
+    return undefined; // fetching it again reports what is wrong with the object
+  }
+}
+
+/** Returns the files in an object. Anybody with the access key may have put anything there. Throws ACCOUNTS_DAMAGED. */
+function filesIn({ number, body }: ChainRecord): AccountFiles {
+  const name = chainedObject(ACCOUNT_FILES_PREFIX, number);
+  const { files } = body;
+  if (typeof files !== 'object' || files === null) throw damaged(name, 'has a wrong shape');
+  const entries = Object.entries(files as Readonly<Record<string, unknown>>);
+  if (entries.length > MAX_ACCOUNT_FILES) throw damaged(name, 'has too many accounts');
+  const read = entries.map(([account, text]): [string, string] => {
+    if (isClientName(account) && typeof text === 'string') return [account, text];
+    throw damaged(name, 'has an account of a wrong shape');
+  });
+  return new Map(read);
+}

@@ -1,0 +1,223 @@
+/**
+ * The accounts of clients in a bucket. One object has all accounts of a client, and each change makes the next one
+ * (record-chain.ts). A machine keeps the newest that it has seen, and never goes back to an earlier one. The list
+ * belongs to one client and its keys: it does not count for another client with that name, or after the keys were replaced.
+ */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { TardisError } from '../../errors/index.js';
+import { type RightName, RIGHTS } from '../../model/index.js';
+import { readStart, type System, writeNew } from '../../system/index.js';
+import { isClientName } from '../client/client-name.js';
+import { readFormat } from '../client/format-file.js';
+import { keysetAt } from '../client/key-files.js';
+import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
+import { type BucketAccess, bucketAt } from './bucket-access.js';
+import { accountsPrefix, chainedObject } from './names.js';
+import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
+import { sharedStore } from './shared-stores.js';
+
+/** Largest number of accounts of one client. */
+export const MAX_ACCOUNTS = 1000;
+const MAX_BYTES: number = 4 << 20;
+const MAX_KEY_BYTES: number = 64 << 10;
+/** Changes by other machines after which one begins again. */
+const MAX_TRIES = 20;
+/** Lists that are kept parsed. */
+const MAX_PARSED = 64;
+const ID_BYTES = 8;
+
+export interface AccountEntry {
+  readonly rights: readonly RightName[];
+  /** Key record of the account's password; undefined for one with a token. */
+  readonly keys?: Buffer;
+  /** SHA-256 of the secret of its token. */
+  readonly token?: Buffer;
+}
+
+export type AccountEntries = ReadonlyMap<string, AccountEntry>;
+
+/** The content of an object, and the client that it is made for. */
+interface AccountList {
+  readonly client: string;
+  readonly clientId: string;
+  /** Id of the client's keys, in hexadecimal; empty if it has no password. */
+  readonly keyset: string;
+  readonly accounts: AccountEntries;
+}
+
+/** A client in a bucket, and its directory in the cache. */
+interface Home {
+  readonly system: System;
+  readonly client: string;
+  readonly directory: string;
+}
+
+interface Known {
+  readonly record: ChainRecord;
+  readonly list: AccountList;
+}
+
+const NO_ACCOUNTS: AccountEntries = new Map();
+const parsed = new Map<string, Known>();
+
+/**
+ * Returns the accounts of a client, as this machine knows them; undefined for a client that lies in a directory. Throws
+ * ACCOUNTS_DAMAGED, KEYS_LOST.
+ */
+export function accountsHere(system: System, directory: string): AccountEntries | undefined {
+  if (bucketAt(path.dirname(directory)) === undefined) return undefined;
+  const home = { system, client: path.basename(directory), directory };
+  const known = knownHere(home);
+  return known !== undefined && isOfKeys(home, known.list) ? known.list.accounts : NO_ACCOUNTS;
+}
+
+/** Brings the accounts of a client to this machine, with one request if none has changed. Throws ACCOUNTS_DAMAGED. */
+export async function fetchAccounts(
+  system: System,
+  access: BucketAccess,
+  client: string,
+): Promise<void> {
+  const home = { system, client, directory: path.join(access.cache, client) };
+  const known = knownHere(home)?.record;
+  const newest = await (await chainOf(home, access)).follow(known);
+  if (newest !== undefined && newest.number !== known?.number) await keep(home, access, newest);
+}
+
+/**
+ * Changes the accounts of a client in its bucket. `change` gets the present ones, and is called again if another machine was
+ * faster. Durable when it resolves. Throws what `change` throws, STORE_TAKEN, ACCOUNTS_DAMAGED.
+ */
+export async function changeAccounts(
+  system: System,
+  directory: string,
+  change: (accounts: AccountEntries) => AccountEntries,
+): Promise<void> {
+  const access = bucketAt(path.dirname(directory));
+  if (access === undefined) throw new Error('the client is in no bucket');
+  await (await sharedStore(system, access)).admit();
+  const home = { system, client: path.basename(directory), directory };
+  const chain = await chainOf(home, access);
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const before = await chain.newest(knownHere(home)?.record);
+    if (before !== undefined) await keep(home, access, before);
+    const accounts = change(accountsHere(system, directory) ?? NO_ACCOUNTS);
+    if (accounts.size > MAX_ACCOUNTS) {
+      const what = `the client "${home.client}" has ${MAX_ACCOUNTS} accounts already`;
+      throw new TardisError('NOT_PERMITTED', what);
+    }
+    const made = await chain.append(before, bodyOf(home, accounts), system);
+    if (made === undefined) continue;
+    await keep(home, access, made);
+    return;
+  }
+  throw new TardisError('STORE_TAKEN', `other machines change the accounts of "${home.client}"`);
+}
+
+async function chainOf({ system, client }: Home, access: BucketAccess): Promise<RecordChain> {
+  const { store } = await sharedStore(system, access);
+  return new RecordChain(store, { prefix: accountsPrefix(client), maxBytes: MAX_BYTES });
+}
+
+function fileOf({ client, directory }: Home): string {
+  return path.join(path.dirname(directory), KNOWN_ACCOUNTS_DIRECTORY, `${client}.json`);
+}
+
+/** Returns the newest list that this machine has seen of this client; undefined if it has seen none. */
+function knownHere(home: Home): Known | undefined {
+  const { files } = home.system;
+  const bytes = readStart(files, fileOf(home), MAX_BYTES + 1);
+  if (bytes === undefined) return undefined;
+  const known = parsedOnce(home.client, bytes);
+  // That of an earlier client with this name has nothing to do with this one.
+  return known?.list.clientId === clientIdOf(home) ? known : undefined;
+}
+
+/** Returns the content of the file on this machine; undefined if it is damaged: then it is fetched again. */
+function parsedOnce(client: string, bytes: Buffer): Known | undefined {
+  const key = `${client} ${createHash('sha256').update(bytes).digest('hex')}`;
+  const there = parsed.get(key);
+  if (there !== undefined) return there;
+  let known: Known;
+  try {
+    const record = parseChained(bytes, KNOWN_ACCOUNTS_DIRECTORY);
+    known = { record, list: listIn(record, client) };
+  } catch {
+    return undefined; // fetching it reports what is wrong with the object
+  }
+  const [oldest] = parsed.keys();
+  if (parsed.size >= MAX_PARSED) parsed.delete(oldest!);
+  parsed.set(key, known);
+  return known;
+}
+
+/** Keeps a list on this machine. Throws ACCOUNTS_DAMAGED if it has none of this client. */
+async function keep(home: Home, access: BucketAccess, record: ChainRecord): Promise<void> {
+  listIn(record, home.client);
+  const { files } = home.system;
+  if (files.status(home.directory) === undefined) return; // there is no such client
+  const folder = path.join(access.cache, KNOWN_ACCOUNTS_DIRECTORY);
+  if (files.status(folder) === undefined) files.makeDirectory(folder, true);
+  if ((knownHere(home)?.record.number ?? 0) >= record.number) return; // another request was faster
+  const fresh = `${fileOf(home)}.${home.system.random.bytes(ID_BYTES).toString('hex')}`;
+  await writeNew(files, fresh, record.bytes, { isSecret: true });
+  files.rename(fresh, fileOf(home));
+}
+
+function clientIdOf({ system, directory }: Home): string | undefined {
+  return readFormat(system.files, directory)?.clientId;
+}
+
+function isOfKeys({ system, directory }: Home, { keyset }: AccountList): boolean {
+  return keyset === keysetAt(system, directory);
+}
+
+function bodyOf(home: Home, accounts: AccountEntries): ChainRecord['body'] {
+  const { system, client, directory } = home;
+  const entries = [...accounts].map(([name, { rights, keys, token }]) => [
+    name,
+    {
+      rights,
+      ...(keys === undefined ? {} : { keys: keys.toString('base64') }),
+      ...(token === undefined ? {} : { token: token.toString('hex') }),
+    },
+  ]);
+  const clientId = clientIdOf(home);
+  const keyset = keysetAt(system, directory);
+  return { client, clientId, keyset, accounts: Object.fromEntries(entries) as unknown };
+}
+
+/** Returns the list in an object. Anybody with the access key may have put anything there. Throws ACCOUNTS_DAMAGED. */
+function listIn({ number, body }: ChainRecord, client: string): AccountList {
+  const name = chainedObject(accountsPrefix(client), number);
+  const { client: of, clientId, keyset, accounts } = body;
+  if (of !== client) throw damaged(name, 'is that of another client');
+  const isOfClient = typeof clientId === 'string' && typeof keyset === 'string';
+  if (!isOfClient || typeof accounts !== 'object' || accounts === null) {
+    throw damaged(name, 'has a wrong shape');
+  }
+  const entries = Object.entries(accounts as Readonly<Record<string, unknown>>);
+  if (entries.length > MAX_ACCOUNTS) throw damaged(name, 'has too many accounts');
+  const read = entries.map(([account, value]): [string, AccountEntry] => {
+    const entry = isClientName(account) ? entryIn(value) : undefined;
+    if (entry === undefined) throw damaged(name, 'has an account of a wrong shape');
+    return [account, entry];
+  });
+  return { client, clientId, keyset, accounts: new Map(read) };
+}
+
+function entryIn(value: unknown): AccountEntry | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { rights, keys, token } = value as Readonly<Record<string, unknown>>;
+  if (!Array.isArray(rights)) return undefined;
+  const known = RIGHTS.filter((right) => rights.includes(right));
+  if (known.length !== rights.length) return undefined;
+  if (keys === undefined) {
+    const isToken = typeof token === 'string' && /^[0-9a-f]{64}$/.test(token);
+    return isToken ? { rights: known, token: Buffer.from(token, 'hex') } : undefined;
+  }
+  const isKeys = typeof keys === 'string' && keys !== '' && keys.length <= MAX_KEY_BYTES;
+  return isKeys && token === undefined
+    ? { rights: known, keys: Buffer.from(keys, 'base64') }
+    : undefined;
+}

@@ -1,0 +1,158 @@
+/**
+ * Numbered objects, of which the newest one counts: small facts that several machines change and all of them read. A
+ * change creates the next number, so of two changes at once one wins, and the other one begins again. No object is
+ * replaced or removed. Each names the one before it by its SHA-256, so a machine that knows one notices if another history
+ * was put in its place.
+ */
+import { createHash } from 'node:crypto';
+import { TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import type { ObjectStore } from '../objects/index.js';
+import { chainedNumber, chainedObject } from './names.js';
+
+const VERSION = 1;
+const MAX_NUMBER = 9_999_999_999;
+/** Objects that are read one after another; beyond it, a list finds the newest one. */
+const MAX_STEPS = 32;
+/** Most objects that a list of them has. */
+const MAX_LISTED = 1_000_000;
+const ID_BYTES = 8;
+
+export interface ChainRecord {
+  readonly number: number;
+  readonly bytes: Buffer;
+  /** SHA-256 of the object before it, in hexadecimal; empty for the first one. */
+  readonly previous: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+interface ChainPlace {
+  /** Prefix of the names of the objects. */
+  readonly prefix: string;
+  readonly maxBytes: number;
+}
+
+/** Parses an object. `name` names it in errors. Throws ACCOUNTS_DAMAGED, STORE_NEWER. */
+export function parseChained(bytes: Buffer, name: string): ChainRecord {
+  let parsed: Readonly<Record<string, unknown>> | null;
+  try {
+    parsed = JSON.parse(bytes.toString('utf8')) as typeof parsed;
+  } catch (error) {
+    throw damaged(name, 'is no JSON', error);
+  }
+  const { version, number, previous, body } = parsed ?? {};
+  if (typeof version === 'number' && version > VERSION) {
+    throw new TardisError('STORE_NEWER', `the object ${name} has version ${version}`);
+  }
+  const isNumbered = Number.isInteger(number) && Number(number) > 0 && Number(number) <= MAX_NUMBER;
+  const isChained = typeof previous === 'string' && /^(?:[0-9a-f]{64})?$/.test(previous);
+  if (version !== VERSION || !isNumbered || !isChained || typeof body !== 'object' || !body) {
+    throw damaged(name, 'has a wrong shape');
+  }
+  return { number: Number(number), bytes, previous, body: body as ChainRecord['body'] };
+}
+
+export function damaged(name: string, what: string, cause?: unknown): TardisError {
+  return new TardisError('ACCOUNTS_DAMAGED', `the object ${name} ${what}`, { object: name }, cause);
+}
+
+export class RecordChain {
+  private readonly store: ObjectStore;
+  private readonly place: ChainPlace;
+
+  constructor(store: ObjectStore, place: ChainPlace) {
+    this.store = store;
+    this.place = place;
+  }
+
+  /**
+   * Returns the newest object after one that is known; `known` itself if there is none. Takes one request if nothing is
+   * new. Throws ACCOUNTS_DAMAGED, also if the objects after it belong to another history.
+   */
+  async follow(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
+    let at = known;
+    for (let steps = 0; steps < MAX_STEPS; steps += 1) {
+      const next = await this.read((at?.number ?? 0) + 1);
+      if (next === undefined) return at;
+      if (at === undefined) {
+        at = await this.listed(next); // most of the earlier ones are of no use
+        continue;
+      }
+      if (next.previous !== hashOf(at.bytes)) {
+        throw damaged(this.nameOf(next.number), 'does not follow the one before it');
+      }
+      at = next;
+    }
+    return this.listed(at);
+  }
+
+  /**
+   * Returns the newest object, for a change. Throws ACCOUNTS_DAMAGED if the one that is known is gone, or is another one.
+   */
+  async newest(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
+    if (known !== undefined) {
+      const there = await this.read(known.number);
+      const name = this.nameOf(known.number);
+      if (there === undefined) throw damaged(name, 'is gone, which this machine knows');
+      if (!there.bytes.equals(known.bytes)) throw damaged(name, 'was replaced');
+      return this.follow(known);
+    }
+    // A lost first object must not hide the later ones.
+    return this.follow(await this.listed(undefined));
+  }
+
+  /** Creates the object after one. Returns undefined if another machine has created it. */
+  async append(
+    before: ChainRecord | undefined,
+    body: ChainRecord['body'],
+    { random }: Pick<System, 'random'>,
+  ): Promise<ChainRecord | undefined> {
+    const number = (before?.number ?? 0) + 1;
+    const previous = before === undefined ? '' : hashOf(before.bytes);
+    const id = random.bytes(ID_BYTES).toString('hex'); // no two writers have equal bytes
+    const text = JSON.stringify({ version: VERSION, number, previous, id, body });
+    const bytes = Buffer.from(`${text}\n`);
+    if (bytes.length > this.place.maxBytes) {
+      throw new TardisError(
+        'NOT_PERMITTED',
+        `the object has more than ${this.place.maxBytes} bytes`,
+      );
+    }
+    const made = await this.store.putNew(this.nameOf(number), bytes);
+    return made === 'created' ? { number, bytes, previous, body } : undefined;
+  }
+
+  private async read(number: number): Promise<ChainRecord | undefined> {
+    const name = this.nameOf(number);
+    const bytes = await this.store.readWhole(name, this.place.maxBytes);
+    if (bytes === undefined) return undefined;
+    const record = parseChained(bytes, name);
+    if (record.number !== number) throw damaged(name, 'has the number of another one');
+    return record;
+  }
+
+  /** Returns the newest object that a list has, or `at` if it has no later one. Throws ACCOUNTS_DAMAGED. */
+  private async listed(at: ChainRecord | undefined): Promise<ChainRecord | undefined> {
+    const { prefix } = this.place;
+    const from = at?.number ?? 0;
+    let [highest, listed] = [from, 0];
+    for await (const name of this.store.list(prefix, this.nameOf(from))) {
+      highest = Math.max(highest, chainedNumber(prefix, name) ?? 0);
+      listed += 1;
+      if (listed > MAX_LISTED) throw damaged(name, 'is one of too many');
+    }
+    if (highest === from) return at;
+    const newest = await this.read(highest);
+    if (newest === undefined)
+      throw damaged(this.nameOf(highest), 'is in a list, and cannot be read');
+    return newest;
+  }
+
+  private nameOf(number: number): string {
+    return chainedObject(this.place.prefix, number);
+  }
+}
+
+function hashOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,75 @@
+/** Implements `sonic bucket --accounts DIR`: the files of accounts that own clients, and their quotas, for a store in a bucket. */
+import path from 'node:path';
+import { configInvalid, type Settings } from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { displayName } from '../../model/index.js';
+import { MAX_ACCOUNT_BYTES, parseAccount } from '../../server/index.js';
+import { isClientName, MAX_ACCOUNT_FILES, putAccountFiles } from '../../store/index.js';
+import { absolutePath, byteText, readStart, type System } from '../../system/index.js';
+import { jsonText } from '../shared/json-text.js';
+import { JSON_VERSION, print } from '../shared/run-tool.js';
+import { formatBytes, formatTable } from '../shared/units.js';
+import type { OpenedPlace } from './bucket-place.js';
+
+/** Makes the files of a directory those of the store, in place of all it had. Throws CONFIG_INVALID for a mistake in one. */
+export async function runAccounts(
+  system: System,
+  { accountFiles, json }: Settings<'sonic bucket'>,
+  { bucket }: OpenedPlace,
+): Promise<void> {
+  const files = filesIn(system, byteText(absolutePath(accountFiles!)));
+  const accounts = [...files].map(([name, text]) => {
+    const { account, fault } = parseAccount(name, text);
+    if (fault !== undefined) throw fault;
+    return account;
+  });
+  const owners = new Map<string, string>();
+  for (const { name, targets } of accounts) {
+    for (const target of targets) {
+      const other = owners.get(target);
+      if (other !== undefined) {
+        throw configInvalid(`the client "${target}" is in two accounts: ${other}, ${name}`);
+      }
+      owners.set(target, name);
+    }
+  }
+  await bucket.writers();
+  const isChanged = await putAccountFiles(system, bucket.store, files);
+  const shown = accounts.map(({ name, quotaBytes, targets }) => ({ name, quotaBytes, targets }));
+  if (json) {
+    print(jsonText({ version: JSON_VERSION, isChanged, accounts: shown }));
+    return;
+  }
+  print(
+    isChanged
+      ? 'These are the accounts of the store now:'
+      : 'The store has these accounts already:',
+  );
+  const rows = shown.map(({ name, quotaBytes, targets }) => [
+    name,
+    quotaBytes === 0 ? 'no quota' : formatBytes(quotaBytes),
+    targets.join(' '),
+  ]);
+  print(rows.length === 0 ? 'none' : formatTable(rows, []));
+}
+
+/** Returns the texts of the files with names of accounts; others are an editor's copies, or unrelated. */
+function filesIn({ files }: System, directory: string): Map<string, string> {
+  const shown = displayName(Buffer.from(directory, 'latin1'));
+  if (files.status(directory)?.isDirectory !== true) {
+    throw configInvalid(`there is no directory ${shown} with files of accounts`);
+  }
+  const names = files.list(directory).filter(isClientName).toSorted();
+  if (names.length > MAX_ACCOUNT_FILES) {
+    throw configInvalid(`${shown} has more than ${MAX_ACCOUNT_FILES} accounts`);
+  }
+  const texts = names.map((name): [string, string] => {
+    const bytes = readStart(files, path.join(directory, name), MAX_ACCOUNT_BYTES + 1);
+    if (bytes === undefined) throw new TardisError('CONFIG_INVALID', `${name} is gone`);
+    if (bytes.length > MAX_ACCOUNT_BYTES) {
+      throw configInvalid(`the file of "${name}" has more than ${MAX_ACCOUNT_BYTES >> 10} KiB`);
+    }
+    return [name, bytes.toString('utf8')];
+  });
+  return new Map(texts);
+}
