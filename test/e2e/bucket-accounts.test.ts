@@ -7,7 +7,7 @@ import { FarClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import {
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   type Outcome,
   pause,
@@ -18,7 +18,7 @@ import {
 import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 
-commandsRunHere();
+backupsRunHere();
 poolsStayAway();
 
 const OWN_PASSWORD = 'the words of the account';

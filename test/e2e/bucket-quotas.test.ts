@@ -6,15 +6,16 @@ import { FarClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import {
-  commandsRunHere,
+  backupsRunHere,
   jsonLines,
   type Outcome,
   poolsStayAway,
+  rest,
   run,
 } from '../helpers/commands.js';
 import { noise } from '../helpers/tree.js';
 
-commandsRunHere();
+backupsRunHere();
 poolsStayAway();
 
 const MIB = 1 << 20;
@@ -92,6 +93,7 @@ test('a quota covers the clients of an account at all servers of a bucket', asyn
 
   // Both servers count alike, and a larger quota lets the backup go on.
   await give('SpaceQuota: 60M\nSpacePerFile: 1M\nTargets: me you\n');
+  await rest(); // a server looks for accounts every two seconds
   const later = reportOf(t, await you.run(one.clientArgs, 'tardis', ['--json', other]));
   t.is(later.quotaBytes, 60 * MIB);
   const wanted = listedBytes('me') + listedBytes('you') + 6 * MIB; // six files
@@ -99,6 +101,7 @@ test('a quota covers the clients of an account at all servers of a bucket', asyn
   // A machine with the access key is under no quota.
   await give('SpaceQuota: 1K\nTargets: me you\n');
   await lab.backUp('laptop', ['--password-file', lab.at('me.secret')]);
+  await rest();
   t.is(codeIn(await me.run(one.clientArgs, 'tardis', [lab.source])), 'QUOTA_EXCEEDED');
   // Accounts that nobody can read open no door, and restores go on.
   const newest = lab.server.objects
@@ -107,11 +110,13 @@ test('a quota covers the clients of an account at all servers of a bucket', asyn
     .at(-1)!;
   const next = newest.replace(/\d{10}/, (digits) => String(Number(digits) + 1).padStart(10, '0'));
   lab.server.objects.put(next, Buffer.from('{}'), {});
+  await rest();
   t.is(codeIn(await me.run(two.clientArgs, 'tardis', [lab.source])), 'ACCOUNTS_DAMAGED');
   t.deepEqual(await me.restored(two.clientArgs), []);
   lab.server.objects.remove(next);
   fs.rmSync(path.join(folder, 'office'));
   t.like(jsonLines((await putFiles()).stdout)[0], { accounts: [] });
+  await rest();
   const free = reportOf(t, await me.run(two.clientArgs, 'tardis', ['--json', lab.source]));
   t.is(free.quotaBytes, undefined);
 });
