@@ -30,7 +30,7 @@ export const COPY_ROWS = {
     default: false,
     tools: ['sonic copy'],
     flags: '--all',
-    help: 'copy all clients of the store; one that fails does not stop the others',
+    help: 'copy all clients of the store; one that fails does not stop the others; not with --server, where each client has its own login',
     test: 'a client is copied under another name, and all clients with --all',
   },
   copyDeletes: {

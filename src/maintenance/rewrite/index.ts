@@ -5,7 +5,20 @@ export {
   type CopyResult,
   type CopyStep,
 } from './copy.js';
+export {
+  type CopySource,
+  localSource,
+  type SnapshotFacts,
+  takeSnapshot,
+} from './copy-source.js';
 export type { ClientPlace } from './copy-target.js';
+export {
+  type CopyFeed,
+  type CopyOffer,
+  FarSource,
+  keysSumOf,
+  OFFER_PIECE_BYTES,
+} from './far-source.js';
 export { finishSwitched, forgetHere, type ForgetOptions, requestsDigest } from './forget.js';
 export { Generations, type Marker, type Stage } from './generations.js';
 export { copyWhole, type WholeCopy } from './whole-copy.js';
