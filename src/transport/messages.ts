@@ -337,8 +337,8 @@ export function isBackupAnswer(name: MessageName): name is BackupAnswer {
   return part === 'backup' && direction === 'to-client';
 }
 
-/** Purposes of a session: to add a set, or to read the client's history. */
-export const Purpose = Object.freeze({ backup: 'backup', read: 'read' });
+/** Purposes of a session: to add a set, to read the client's history, or to copy another store's client here. */
+export const Purpose = Object.freeze({ backup: 'backup', read: 'read', copy: 'copy' });
 export type PurposeName = (typeof Purpose)[keyof typeof Purpose];
 
 /** Maximum number of user and group names that a session may send; the longest name is `MAX_OWNER_NAME_BYTES`. */

@@ -5,7 +5,6 @@ import test from 'ava';
 import { openRemoteCopy } from '../../src/history/remote/index.js';
 import type { CopyFeed } from '../../src/maintenance/rewrite/index.js';
 import { TardisError } from '../../src/errors/index.js';
-import { Codec, encode, encodedBound } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { copyFromServer, type CopyOptions } from '../helpers/copied-history.js';
@@ -15,6 +14,7 @@ import { type Look, lookAt } from '../helpers/damage-look.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
 import { machine } from '../helpers/history-in-bucket.js';
 import { inlineSystem, type Place, startInline } from '../helpers/inline.js';
+import { changed, LIES, lying } from '../helpers/lied-catalogs.js';
 import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
@@ -171,95 +171,16 @@ for (const isEncrypting of [false, true]) {
   );
 }
 
-/** Returns a feed whose catalog is the file that `change` leaves. */
-async function withCatalog(
-  feed: CopyFeed,
-  folder: string,
-  change: (file: string) => void,
-): Promise<CopyFeed> {
-  const offer = await feed.open();
-  const file = path.join(folder, 'lie.db');
-  fs.copyFileSync(path.join(labOf(false).place.store, 'me', 'tardis.db'), file);
-  change(file);
-  const bytes = fs.readFileSync(file);
-  return {
-    ...feed,
-    open: async () => ({ ...offer, catalogBytes: bytes.length }),
-    piece: async () => packed(bytes),
-  };
-}
-
-/** Returns a catalog of less than 4 MiB as one piece. */
-function packed(bytes: Buffer): Buffer {
-  const frames: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += 1 << 20) {
-    const raw = bytes.subarray(at, at + (1 << 20));
-    const frame = Buffer.alloc(4 + encodedBound(Codec.zstd, raw.length));
-    const length = encode(Codec.zstd, 1, raw, frame, 4);
-    frame.writeUInt32LE(length);
-    frames.push(frame.subarray(0, 4 + length));
-  }
-  return Buffer.concat(frames);
-}
-
-function changed(sql: string): (file: string) => void {
-  return (file) => {
-    const database = system.openDatabase(file, { readonly: false });
-    database.exec(sql);
-    database.pragma('journal_mode = DELETE');
-    database.close();
-  };
-}
-
-const LIES: Readonly<Record<string, readonly [string, (file: string) => void]>> = {
-  'a trigger': [
-    'CATALOG_DAMAGED',
-    changed('CREATE TRIGGER bad AFTER INSERT ON entries BEGIN DELETE FROM entries; END'),
-  ],
-  'a view in place of a table': [
-    'CATALOG_DAMAGED',
-    changed('ALTER TABLE set_notes RENAME TO x; CREATE VIEW set_notes AS SELECT * FROM x'),
-  ],
-  'another version': ['CATALOG_NEWER', changed('PRAGMA user_version = 999')],
-  'an earlier version': ['CATALOG_OLDER', changed('PRAGMA user_version = 0')],
-  'values of another type': ['CATALOG_DAMAGED', changed("UPDATE backup_sets SET name = x'00ff'")],
-  'counters that are behind': [
-    'CATALOG_DAMAGED',
-    changed("INSERT INTO roots VALUES (1000000000, x'2f', 1, '')"),
-  ],
-  'an older state than the copy': [
-    'COPY_DIFFERS',
-    changed(
-      "DELETE FROM set_roots WHERE set_number = 7; DELETE FROM backup_sets WHERE set_number = 7; UPDATE state SET value = 6 WHERE key = 'counter.set'",
-    ),
-  ],
-  'another history than the copy': [
-    'COPY_DIFFERS',
-    changed('UPDATE backup_sets SET opened_at_ms = opened_at_ms + 1 WHERE set_number = 2'),
-  ],
-  'no database': ['CATALOG_DAMAGED', (file) => fs.writeFileSync(file, Buffer.alloc(8192, 7))],
-  'half a database': ['CATALOG_DAMAGED', (file) => fs.truncateSync(file, 20_480)],
-};
-
-/** Returns options with which the first catalog of the server is another one. */
-function lying(folder: string, change: (file: string) => void): CopyOptions {
-  let lie: Promise<CopyFeed> | undefined;
-  return {
-    wrap: (feed) => ({
-      ...feed,
-      open: async () => (await (lie ??= withCatalog(feed, folder, change))).open(),
-      piece: async (...given) => (await lie!).piece(...given),
-    }),
-  };
-}
-
 for (const [what, [code, change]] of Object.entries(LIES)) {
   test.serial(`a catalog with ${what} is refused, and the copy stays as it was`, async (t) => {
     const home = scratchInMemory(t);
     const place = { store: path.join(home, 'copy'), client: 'me' };
     await copied(labOf(false), place);
     const before = await lookAt(place, undefined);
-    t.is(await rejectedCode(copied(labOf(false), place, lying(home, change))), code);
+    t.is(
+      await rejectedCode(copied(labOf(false), place, lying(labOf(false).place, home, change))),
+      code,
+    );
     t.deepEqual(await lookAt(place, undefined), before);
   });
 }
@@ -270,7 +191,9 @@ test.serial('an entry with a path for a name is refused when its set is copied',
   const change = changed(
     "UPDATE entries SET name = CAST('../up' AS BLOB) WHERE name = CAST('empty' AS BLOB)",
   );
-  const code = await rejectedCode(copied(labOf(false), place, lying(home, change)));
+  const code = await rejectedCode(
+    copied(labOf(false), place, lying(labOf(false).place, home, change)),
+  );
   t.is(code, 'CATALOG_DAMAGED');
 });
 

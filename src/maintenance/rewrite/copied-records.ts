@@ -202,6 +202,7 @@ export class RecordCopier implements CopiedDigests {
     const bytes = Buffer.allocUnsafe(place.recordBytes);
     const parsed = parseRecord(await fetchRecord(this.backend, place, 0, bytes));
     if (!this.isEncrypting) this.proveWhole(place, bytes, parsed);
+    this.store.space?.take(bytes.length);
     const location = this.store.packs.append(bytes);
     this.apply(parsed.header, Buffer.from(parsed.index), location, Buffer.from(parsed.body));
   }
@@ -239,6 +240,7 @@ export class RecordCopier implements CopiedDigests {
     const index = Buffer.allocUnsafe(header.indexBytes);
     await fetchRecord(backend, place, RECORD_HEADER_BYTES, index);
     if (digestsOf(header, index).some((one) => !one.equals(digest))) throw damaged(place);
+    store.space?.take(place.recordBytes);
     let location: Location;
     if (place.recordBytes > store.limits.packContentBytes) {
       const writer = store.backend.stage();

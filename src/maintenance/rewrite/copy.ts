@@ -7,7 +7,12 @@ import { applyEvent, type BackupSet } from '../../store/catalog/index.js';
 import { Opened } from '../../errors/index.js';
 import { areSameMarks, type ContentId, type SetMarks, type SetNumber } from '../../model/index.js';
 import { buildEvent, type ClientDirectory, type StoreEvent } from '../../store/index.js';
-import { requireNoSecond, type StoreLimits, StoreWriter } from '../../store/writer/index.js';
+import {
+  requireNoSecond,
+  type SpaceMeter,
+  type StoreLimits,
+  StoreWriter,
+} from '../../store/writer/index.js';
 import { PrivateFolder, type System } from '../../system/index.js';
 import { collectGarbage } from '../gc/index.js';
 import { RecordCopier } from './copied-records.js';
@@ -29,14 +34,17 @@ export type CopyProgress = (step: CopyStep, done: number, of: number | undefined
 
 export interface CopyRequest {
   readonly source: CopySource;
-  readonly target: ClientPlace;
   readonly limits: StoreLimits;
   /** True to delete sets at the target that were deleted at the source, and to unlock those that were unlocked. */
   readonly deletes: boolean;
+  /** True to leave the marks of sets that the target has as they are. */
+  readonly keepsMarks?: boolean;
   /** A pack of the target is rewritten after deletions if at least this share of it is unneeded. */
   readonly wasteRatio: number;
   readonly signal: AbortSignal;
   readonly onProgress: CopyProgress;
+  /** Counts what the copy takes; undefined if nothing limits it. */
+  readonly space?: SpaceMeter | undefined;
 }
 
 export interface CopyResult {
@@ -58,9 +66,20 @@ export interface CopyResult {
  * Brings the target up to date with the source. Throws COPY_DIFFERS if the target has another history, CLIENT_BUSY
  * if another process uses the target, CATALOG_DAMAGED, DISK_FULL, INTERRUPTED.
  */
-export async function copyClient(system: System, request: CopyRequest): Promise<CopyResult> {
+export async function copyClient(
+  system: System,
+  request: CopyRequest & { readonly target: ClientPlace },
+): Promise<CopyResult> {
+  return copyInto(system, request, await openTarget(system, request.source.keys(), request.target));
+}
+
+/** Copies as `copyClient` does, to a client that exists and has the keys of the source. */
+export async function copyInto(
+  system: System,
+  request: CopyRequest,
+  target: ClientDirectory,
+): Promise<CopyResult> {
   const { source } = request;
-  const target = await openTarget(system, source.keys(), request.target);
   if (await source.isUnused()) return NOTHING;
   try {
     return await copyUsed(system, request, target);
@@ -84,7 +103,7 @@ async function copyUsed(
   request: CopyRequest,
   target: ClientDirectory,
 ): Promise<CopyResult> {
-  const store = await StoreWriter.open(system, target, request.limits);
+  const store = await StoreWriter.open(system, target, request.limits, request.space);
   let result: CopyResult | undefined;
   try {
     await requireNoSecond(system, target);
@@ -194,10 +213,14 @@ class Run implements Disposable {
     const seals = new SealsAsTheyAre(old, store);
     const sets = new CopiedSets(old, store, { keys, contents: copier, seals });
     if (isFirst) sets.bringSettings();
-    await sets.copy(wanted, signal, (count) => onProgress('sets', count, missing.length));
+    this.settle();
+    await sets.copy(wanted, signal, (count) => {
+      onProgress('sets', count, missing.length);
+      this.settle();
+    });
     if (leftSet === undefined) sets.copyFlags();
     sets.bringDoubt();
-    this.bringMarks();
+    if (request.keepsMarks !== true) this.bringMarks();
     const deleted = request.deletes ? this.deleteGone() : [];
     await store.checkpoint();
     return {
@@ -242,6 +265,13 @@ class Run implements Disposable {
       if (page.length < PAGE_CONTENTS) return added;
       after = page.at(-1)!.contentId;
     }
+  }
+
+  /** Counts what was written. Throws QUOTA_EXCEEDED if it is too much. */
+  private settle(): void {
+    const { space, packs, parity } = this.ends.store;
+    space?.settle(packs.appendedBytes + parity.bytes);
+    space?.requireRoom();
   }
 
   /** Copies the counters, so that a backup to the target assigns no number twice. */

@@ -45,6 +45,12 @@ export interface CopyFeed {
 
 const CATALOG_FILE = 'far.db';
 
+export interface FarOptions {
+  readonly onPiece?: (done: number, of: number) => void;
+  /** A larger catalog is refused. */
+  readonly maxCatalogBytes?: number;
+}
+
 export class FarSource implements CopySource {
   readonly isEncrypting: boolean;
   private readonly record: KeyRecord | undefined;
@@ -53,19 +59,14 @@ export class FarSource implements CopySource {
   private readonly system: System;
   private readonly feed: CopyFeed;
   private readonly signal: AbortSignal;
-  private readonly onPiece: (done: number, of: number) => void;
+  private readonly options: FarOptions;
 
   /** Throws KEYS_DAMAGED. */
-  constructor(
-    system: System,
-    feed: CopyFeed,
-    signal: AbortSignal,
-    onPiece: (done: number, of: number) => void,
-  ) {
+  constructor(system: System, feed: CopyFeed, signal: AbortSignal, options: FarOptions = {}) {
     this.system = system;
     this.feed = feed;
     this.signal = signal;
-    this.onPiece = onPiece;
+    this.options = options;
     this.record = feed.keys && parseKeyRecord(feed.keys);
     this.isEncrypting = this.record?.isEncrypting === true;
   }
@@ -116,8 +117,9 @@ export class FarSource implements CopySource {
   private async open(): Promise<CopyOffer> {
     const offer = await this.feed.open();
     const { clientId, catalogBytes, keysSum } = offer;
-    if (!CLIENT_ID.test(clientId) || catalogBytes > MAX_CATALOG_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server offers a copy that cannot be');
+    const { maxCatalogBytes = MAX_CATALOG_BYTES } = this.options;
+    if (!CLIENT_ID.test(clientId) || catalogBytes > maxCatalogBytes) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a client is offered that cannot be copied');
     }
     if (this.feed.keys !== undefined && !keysSumOf(this.feed.keys).equals(keysSum)) {
       throw new TardisError('LOGIN_FAILED', 'the keys were changed since the login');
@@ -139,7 +141,7 @@ export class FarSource implements CopySource {
         const stored = await this.feed.piece(offer, index);
         unpackPiece(files, stored, { fd, at, sizeBytes });
         done += 1;
-        this.onPiece(done, count);
+        this.options.onPiece?.(done, count);
       }
     };
     try {

@@ -1,5 +1,6 @@
 export {
   copyClient,
+  copyInto,
   type CopyProgress,
   type CopyRequest,
   type CopyResult,
@@ -20,6 +21,7 @@ export {
   OFFER_PIECE_BYTES,
 } from './far-source.js';
 export { finishSwitched, forgetHere, type ForgetOptions, requestsDigest } from './forget.js';
+export { localFeed } from './local-feed.js';
 export { Generations, type Marker, type Stage } from './generations.js';
 export { copyWhole, type WholeCopy } from './whole-copy.js';
 export { requireOwnPacks } from './own-packs.js';

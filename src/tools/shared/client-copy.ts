@@ -79,7 +79,9 @@ export async function copyTo(
   const work = (onProgress: CopyProgress): Promise<CopyResult> => {
     const onPiece = (done: number, of: number): void => onProgress('catalog', done, of);
     const source: CopySource =
-      feed === undefined ? localSource(system, here) : new FarSource(system, feed, signal, onPiece);
+      feed === undefined
+        ? localSource(system, here)
+        : new FarSource(system, feed, signal, { onPiece });
     return copyClient(system, {
       source,
       target,
@@ -90,7 +92,16 @@ export async function copyTo(
       onProgress,
     });
   };
-  return withStepProgress(system, choice.progress, STEPS, work);
+  return withCopyProgress(system, choice.progress, work);
+}
+
+/** Runs a copy with a progress line. `isWanted` undefined shows it only on a terminal. */
+export function withCopyProgress(
+  system: System,
+  isWanted: boolean | undefined,
+  work: (onProgress: CopyProgress) => Promise<CopyResult>,
+): Promise<CopyResult> {
+  return withStepProgress(system, isWanted, STEPS, work);
 }
 
 /** Throws USAGE if the source and the target are one directory. */

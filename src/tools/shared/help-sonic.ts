@@ -82,6 +82,10 @@ export const KEYS_HELP = {
         'sonic copy --server HOST -C NAME --password-file FILE --to /media/disk/copy',
         'copies a client from a tardisd, with its login',
       ),
+      example(
+        `sonic copy ${AT} --to-server HOST --password-file FILE --create`,
+        'copies to a tardisd with AcceptCopies; later runs without --create',
+      ),
     ],
     notes: [
       'Exit status: 0 done, 3 contents are damaged or missing in the copy, 1 failed, 11 the copy is in use.',
