@@ -50,9 +50,9 @@ export const CLIENT_ROWS = {
   create: {
     type: 'bool',
     default: false,
-    tools: ['tardis'],
+    tools: ['tardis', 'sonic copy'],
     flags: '--create',
-    help: 'create the client first (with --local also the store); after an interruption, the same command continues',
+    help: 'create the client first (with --local also the store; for sonic copy: at --to-server); after an interruption, the same command continues',
     test: 'every set shows the tree as it was, whatever changes later',
   },
   setName: {

@@ -73,7 +73,7 @@ export const COMMON_ROWS = {
     min: 0,
     max: 604_800,
     default: 600,
-    tools: ['tardis', ...READERS, 'sonic diff'],
+    tools: ['tardis', ...READERS, 'sonic diff', 'sonic copy'],
     flags: '--reconnect <seconds>',
     clientKey: 'Reconnect',
     help: 'seconds to keep trying to connect, at the start or when a connection is lost; 0: do not retry',

@@ -18,6 +18,13 @@ export const COPY_ROWS = {
     help: 'target store: a directory (created if it does not exist), or s3://BUCKET/PREFIX',
     test: 'a copy shows every set as the source does, and restores the same files',
   },
+  copyToServer: {
+    type: 'text',
+    tools: ['sonic copy'],
+    flags: '--to-server <host[:port]>',
+    help: 'copy to the store of this tardisd (or unix socket), which must accept copies; the login is that of the client, with its password',
+    test: 'a client is copied to a server that accepts copies, from a store and from another server',
+  },
   copyAs: {
     type: 'text',
     tools: ['sonic copy'],
@@ -30,7 +37,7 @@ export const COPY_ROWS = {
     default: false,
     tools: ['sonic copy'],
     flags: '--all',
-    help: 'copy all clients of the store; one that fails does not stop the others',
+    help: 'copy all clients of the store; one that fails does not stop the others; not with --server, where each client has its own login',
     test: 'a client is copied under another name, and all clients with --all',
   },
   copyDeletes: {

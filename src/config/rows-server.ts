@@ -95,6 +95,15 @@ export const SERVER_ROWS = {
     help: 'store the settings of the client with each set, if the client sends them',
     test: 'the settings of a client are sent, stored with the set, and shown, unless either end switches that off',
   },
+  acceptCopies: {
+    type: 'bool',
+    default: false,
+    tools: ['tardisd'],
+    flags: '--accept-copies',
+    serverKey: 'AcceptCopies',
+    help: 'let owners copy their clients to this server (sonic copy --to-server); such sets have the names, times and marks that the owner sends, by which rules delete old sets',
+    test: 'a client is copied to a server that accepts copies, from a store and from another server',
+  },
   allowUpgrades: {
     type: 'bool',
     default: true,

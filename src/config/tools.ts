@@ -60,11 +60,12 @@ export const CLIENT_TOOLS = ['tardis', ...USER_TOOLS] as const;
 export const TOOLS = ['tardis', 'tardisd', 'tardisremote', ...USER_TOOLS] as const;
 export type Tool = (typeof TOOLS)[number];
 
-/** Commands of sonic that show or change sets of a client, in a store or through a server. */
+/** Commands of sonic that show, change or copy sets of a client, in a store or through a server. */
 const SET_TOOLS = [
   'sonic clients',
   'sonic list',
   'sonic check',
+  'sonic copy',
   'sonic delete',
   'sonic purge',
   'sonic forget-path',

@@ -130,7 +130,7 @@ export class ClientSession implements SessionOwner {
   private async openStorage(directory: ClientDirectory): Promise<void> {
     const { storage, storageOptions, quotas } = this.services;
     try {
-      if (this.isBackup) this.space = await quotas.admit(this.client);
+      if (this.purpose !== Purpose.read) this.space = await quotas.admit(this.client);
       const options = {
         ...storageOptions,
         space: this.space?.grant,

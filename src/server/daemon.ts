@@ -52,6 +52,8 @@ export interface DaemonOptions extends LoginOptions {
   /** Maximum number of parked sessions; beyond that, the one that has waited longest ends. */
   readonly maxParked: number;
   readonly logExceptions?: boolean;
+  /** True if owners may copy their clients from other stores to this server; they choose the times of their sets. */
+  readonly acceptCopies?: boolean;
   /** Given if the store is a bucket that other servers and machines use too. */
   readonly shared?: SharedClients | undefined;
   readonly storageOptions: StorageOptions;

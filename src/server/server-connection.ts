@@ -28,6 +28,7 @@ import { checkToken, requireUnchanged, type TokenHolder } from './login/token-lo
 import { isReadingQuestion } from './queries/read-only.js';
 import {
   purposeOf,
+  requireFitting,
   requireNewest,
   requireRight,
   type Rights,
@@ -171,9 +172,7 @@ export class ServerConnection {
   private greet(bytes: Buffer): void {
     const { head } = decodeMessage('hello', bytes);
     this.beginGreeting(head.protocol);
-    if (head.create && purposeOf(head.purpose) !== Purpose.backup) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
-    }
+    requireFitting(this.services, head, this.connection.channel);
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }
 
@@ -258,8 +257,8 @@ export class ServerConnection {
     this.connection.admit();
     const purpose = purposeOf(hello.purpose);
     const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
-    if (purpose === Purpose.read && !isProven) {
-      const why = 'over a network only who has a password may read';
+    if (purpose !== Purpose.backup && !isProven) {
+      const why = 'over a network only who has a password may read or copy';
       throw new TardisError(
         'NOT_PERMITTED',
         `${why}; the client has none: \`sonic setpass\` on the machine of the store`,
@@ -272,7 +271,7 @@ export class ServerConnection {
     this.isProven = isProven;
     const rights = rightsOf(system, directory.path, account);
     if (rights.has('admin')) await shared?.fetchAccountFiles(); // they say which clients belong together
-    requireRight(rights, purpose === Purpose.backup ? 'add' : 'list', account);
+    requireRight(rights, purpose === Purpose.read ? 'list' : 'add', account);
     if (await sendElsewhere(this.services, this.connection, { client, purpose }, proof)) return;
     if (ticket.length > 0) {
       if (this.isOver) return;
@@ -298,7 +297,7 @@ export class ServerConnection {
 
   private async begin(owner: SessionOwner, directory: ClientDirectory): Promise<void> {
     const session = new ClientSession(owner, this, this.services);
-    if (owner.purpose === Purpose.backup) await this.services.claim(session);
+    if (owner.purpose !== Purpose.read) await this.services.claim(session);
     this.session = session;
     await session.open(directory);
   }

@@ -3,7 +3,7 @@ import { TardisError } from '../errors/index.js';
 import type { Right } from '../model/index.js';
 import { loginKeys, readRights } from '../store/index.js';
 import type { System } from '../system/index.js';
-import { Purpose, type PurposeName } from '../transport/index.js';
+import { type Channel, type Head, Purpose, type PurposeName } from '../transport/index.js';
 
 export type Rights = ReadonlySet<Right>;
 
@@ -73,6 +73,33 @@ export function watchLogin(
 }
 
 export function purposeOf(text: string): PurposeName {
-  if (text === Purpose.backup || text === Purpose.read) return text;
+  const purpose = Object.values(Purpose).find((one) => one === text);
+  if (purpose !== undefined) return purpose;
   throw new TardisError('PROTOCOL_VIOLATION', 'a session of an unknown purpose');
+}
+
+/**
+ * Checks the purpose of a greeting, before a client is created. Throws NOT_PERMITTED if the server takes no copies, or not
+ * this one; PROTOCOL_VIOLATION.
+ */
+export function requireFitting(
+  { acceptCopies }: { readonly acceptCopies?: boolean },
+  { create, keys, account, purpose: text }: Head<'hello'>,
+  { kind }: Channel,
+): void {
+  const purpose = purposeOf(text);
+  if (create && purpose === Purpose.read) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
+  }
+  if (purpose !== Purpose.copy) return;
+  if (acceptCopies !== true) {
+    throw new TardisError('NOT_PERMITTED', 'this server takes no copies (AcceptCopies)');
+  }
+  if (account !== '') {
+    throw new TardisError('NOT_PERMITTED', 'only the owner of a client copies it to a server');
+  }
+  if (create && keys.length === 0 && kind !== 'unix') {
+    const what = 'over a network a client is copied to a server only with a password';
+    throw new TardisError('NOT_PERMITTED', what);
+  }
 }

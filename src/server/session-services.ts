@@ -13,6 +13,8 @@ export interface SessionServices extends ClientSessionServices {
   readonly onlyClient: string | undefined;
   readonly login: LoginService;
   readonly incarnation: Buffer;
+  /** True if owners may copy their clients from other stores to this server. */
+  readonly acceptCopies?: boolean;
   /** True if the server serves this session only. */
   readonly single: boolean;
   /** True to log every refusal with its stack trace, not only bugs. */

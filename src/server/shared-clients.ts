@@ -52,7 +52,7 @@ export async function bringUpToDate(
   { shared, sessionOf }: Pick<SessionServices, 'shared' | 'sessionOf'>,
   { client, account, purpose }: LoggedIn,
 ): Promise<void> {
-  if (purpose === Purpose.backup || sessionOf(client) !== undefined) await shared?.fetchNow(client);
+  if (purpose !== Purpose.read || sessionOf(client) !== undefined) await shared?.fetchNow(client);
   else await shared?.refresh(client);
   if (account !== '') await shared?.fetchAccounts(client);
 }
@@ -84,7 +84,7 @@ export async function sendElsewhere(
   { client, purpose }: { readonly client: string; readonly purpose: PurposeName },
   proof: Buffer,
 ): Promise<boolean> {
-  const isFree = purpose !== Purpose.backup || sessionOf(client) !== undefined;
+  const isFree = purpose === Purpose.read || sessionOf(client) !== undefined;
   const owner = isFree ? undefined : await nodes?.ownerOf(client);
   if (owner === undefined) return false;
   connection.send('elsewhere', { protocol: PROTOCOL_VERSION, ...owner, proof });

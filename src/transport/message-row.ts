@@ -3,8 +3,8 @@ import type { Right } from '../model/index.js';
 
 export type Direction = 'to-server' | 'to-client';
 
-/** The part of either end that a message belongs to: the connection itself, a backup, or a reader's session. */
-export type Part = 'connection' | 'backup' | 'reading';
+/** The part of either end that a message belongs to: the connection itself, a backup, a reader's session, or a copy. */
+export type Part = 'connection' | 'backup' | 'reading' | 'copying';
 
 /** The values of each plain kind of field. */
 export interface PlainValues {
@@ -160,6 +160,27 @@ export function toBackup<const F extends Fields>(
 ): Row<'backup', 'to-client', F, object> {
   const place = { part: 'backup', direction: 'to-client', right: undefined } as const;
   return row<'backup', 'to-client', F, object>(place, number, maxBytes, fields, {});
+}
+
+/** Returns a row for a message of a copy to its server. */
+export function ofCopy<const F extends Fields, const M extends More = object>(
+  number: number,
+  maxBytes: number,
+  fields: F,
+  more: M = {} as M,
+): Row<'copying', 'to-server', F, M> {
+  const place = { part: 'copying', direction: 'to-server', right: 'add' } as const;
+  return row<'copying', 'to-server', F, M>(place, number, maxBytes, fields, more);
+}
+
+/** Returns a row for a message of the server to a copy. */
+export function toCopy<const F extends Fields>(
+  number: number,
+  maxBytes: number,
+  fields: F,
+): Row<'copying', 'to-client', F, object> {
+  const place = { part: 'copying', direction: 'to-client', right: undefined } as const;
+  return row<'copying', 'to-client', F, object>(place, number, maxBytes, fields, {});
 }
 
 /** The number that a question and its answer share, chosen by the reader. */

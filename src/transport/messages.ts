@@ -4,9 +4,10 @@
  * and docs/protocol.md all follow this table (a test compares the document). Numbers are never reused.
  *
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
- * 112–127 signatures and deltas, 128–143 changes of sets, 144–175 reports and kept settings.
+ * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–175 copies.
  */
 import type { SlotNumber } from '../model/index.js';
+import { COPY_MESSAGES } from './copy-messages.js';
 import {
   KIB,
   type MessageRow,
@@ -299,6 +300,7 @@ export const MESSAGES = {
   keysSet: toBackup(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,
   ...REPORT_MESSAGES,
+  ...COPY_MESSAGES,
 } as const satisfies Record<string, MessageRow>;
 
 export type MessageName = keyof typeof MESSAGES;
@@ -335,8 +337,8 @@ export function isBackupAnswer(name: MessageName): name is BackupAnswer {
   return part === 'backup' && direction === 'to-client';
 }
 
-/** Purposes of a session: to add a set, or to read the client's history. */
-export const Purpose = Object.freeze({ backup: 'backup', read: 'read' });
+/** Purposes of a session: to add a set, to read the client's history, or to copy another store's client here. */
+export const Purpose = Object.freeze({ backup: 'backup', read: 'read', copy: 'copy' });
 export type PurposeName = (typeof Purpose)[keyof typeof Purpose];
 
 /** Maximum number of user and group names that a session may send; the longest name is `MAX_OWNER_NAME_BYTES`. */

@@ -1,3 +1,4 @@
+import { openCopied } from '../helpers/copied-history.js';
 import { openInBucket } from '../helpers/history-in-bucket.js';
 import { openHere, openThere } from '../helpers/history-lab.js';
 import { openByWeb } from '../helpers/web-server.js';
@@ -8,4 +9,5 @@ historySuite(false, {
   remote: openThere,
   'remote by HTTPS': openByWeb,
   'in a bucket': openInBucket,
+  'copied from a remote server': openCopied,
 });

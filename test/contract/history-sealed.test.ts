@@ -1,3 +1,4 @@
+import { openCopied } from '../helpers/copied-history.js';
 import { openInBucket } from '../helpers/history-in-bucket.js';
 import { openHere, openThere } from '../helpers/history-lab.js';
 import { openByWeb } from '../helpers/web-server.js';
@@ -8,4 +9,5 @@ historySuite(true, {
   'sealed, remote': openThere,
   'sealed, remote by HTTPS': openByWeb,
   'sealed, in a bucket': openInBucket,
+  'sealed, copied from a remote server': openCopied,
 });

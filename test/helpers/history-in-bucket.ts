@@ -1,7 +1,7 @@
 /** Opens a copy of a history that lies in a bucket, as a machine does that has only the bucket. */
 import path from 'node:path';
 import type { History } from '../../src/history/index.js';
-import { copyClient } from '../../src/maintenance/rewrite/index.js';
+import { copyClient, localSource } from '../../src/maintenance/rewrite/index.js';
 import {
   type BucketAccess,
   fetchClient,
@@ -46,7 +46,7 @@ export async function openInBucket(lab: HistoryLab, client: string): Promise<His
   const objects: Objects = new Map();
   const [writer, reader] = [machine(lab.home, objects), machine(lab.home, objects)];
   await copyClient(system, {
-    source: { store: lab.place.store, client, catalogFile: CATALOG },
+    source: localSource(system, { store: lab.place.store, client, catalogFile: CATALOG }),
     target: { store: writer.cache, client, catalogFile: CATALOG },
     limits: SMALL_STORE.store,
     deletes: false,

@@ -121,6 +121,7 @@ export interface InlineServer {
   readonly timeoutMs?: number;
   readonly parkMs?: number;
   readonly maxParked?: number;
+  readonly acceptCopies?: boolean;
   /** As over a bucket. */
   readonly shared?: SharedClients;
 }
@@ -185,6 +186,7 @@ export function startInline(
       single: false,
       parkMs: options.parkMs ?? 600_000,
       maxParked: options.maxParked ?? 16,
+      acceptCopies: options.acceptCopies ?? false,
       storageOptions: options.storage ?? SMALL_STORE,
       // A test makes many logins from one address.
       attempts: { pair: MANY_ATTEMPTS, address: MANY_ATTEMPTS },

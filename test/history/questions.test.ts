@@ -181,3 +181,14 @@ test('the state of a store comes back as it is, and blocks that cannot be are re
     t.throws(() => decodeReply('readStore', { number: 3, request: undefined }, answer), VIOLATION);
   }
 });
+
+test('a snapshot that is offered and the pieces of its catalog come back as they are', (t) => {
+  const offer = { offer: 7, clientId: 'ab', endedUpTo: 3, commit: 9, catalogBytes: 2 ** 40 };
+  for (const keysSum of [DIGEST, Buffer.alloc(0)]) {
+    t.deepEqual(passed('openCopy', undefined, { ...offer, keysSum }).reply, { ...offer, keysSum });
+  }
+  t.throws(answering('openCopy', undefined, { ...offer, keysSum: Buffer.alloc(7) }), VIOLATION);
+  const piece = passed('readCatalog', { offer: 7, piece: 2 }, Buffer.from('piece'));
+  t.like(piece.request, { offer: 7, piece: 2 });
+  t.is(piece.reply.toString(), 'piece');
+});

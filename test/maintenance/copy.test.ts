@@ -7,6 +7,7 @@ import {
   copyClient,
   type CopyProgress,
   type CopyResult,
+  localSource,
 } from '../../src/maintenance/rewrite/index.js';
 import { Catalog } from '../../src/store/catalog/index.js';
 import { lockClient, openClientDirectory } from '../../src/store/index.js';
@@ -47,7 +48,7 @@ function copied(
 ): Promise<CopyResult> {
   const place = { client: 'me', catalogFile: 'tardis.db' };
   return copyClient(on, {
-    source: { ...place, store: path.join(home, 'store') },
+    source: localSource(on, { ...place, store: path.join(home, 'store') }),
     target: { ...place, store: path.join(home, 'copy') },
     limits: { packBytes: MIB, packContentBytes: MIB },
     deletes: false,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { openRemoteHistory } from '../../src/history/remote/index.js';
-import { copyClient } from '../../src/maintenance/rewrite/index.js';
+import { copyClient, localSource } from '../../src/maintenance/rewrite/index.js';
 import {
   addTokenAccount,
   type BucketAccess,
@@ -40,7 +40,11 @@ test.before(async () => {
   lab = await makeHistoryLab(false);
   writer = machine(lab.home, objects);
   await copyClient(system, {
-    source: { store: lab.place.store, client: CLIENT, catalogFile: CATALOG },
+    source: localSource(system, {
+      store: lab.place.store,
+      client: CLIENT,
+      catalogFile: CATALOG,
+    }),
     target: { store: writer.cache, client: CLIENT, catalogFile: CATALOG },
     limits: SMALL_STORE.store,
     deletes: false,

@@ -41,6 +41,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'delta',
     'maintenance/check',
     'maintenance/admin',
+    'maintenance/rewrite',
   ],
   client: [...COMMON, 'excludes', 'workers', 'pipeline', 'transport/login'],
   restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'history'],

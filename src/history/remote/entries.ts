@@ -46,6 +46,11 @@ export class PasswordEntry implements Entry {
     this.login.refused(reason);
   }
 
+  /** The newest key record of the login, as the server has it; empty if there is none. */
+  get record(): Buffer {
+    return this.welcome!.keys;
+  }
+
   /** Returns the keys of the client; undefined if it does not encrypt. Throws the errors of `Login.keyring`. */
   keyring(): Keyring | undefined {
     return this.login.keyring(this.welcome!);

@@ -110,12 +110,12 @@ export class RemotePeer {
   static async open(
     system: System,
     place: RemotePlace,
-  ): Promise<{ peer: RemotePeer; keyring: Keyring | undefined }> {
+  ): Promise<{ peer: RemotePeer; keyring: Keyring | undefined; record: Buffer }> {
     const entry = await PasswordEntry.prepare(system, place);
     const peer = new RemotePeer(system, place, entry);
     await peer.connectFirst();
     try {
-      return { peer, keyring: entry.keyring() };
+      return { peer, keyring: entry.keyring(), record: entry.record };
     } catch (error) {
       peer.fail(asTardisError(error));
       throw error;

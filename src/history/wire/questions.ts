@@ -16,6 +16,7 @@ import {
 } from '../../transport/index.js';
 import { CLIENTS } from './client-overview.js';
 import { asIs, type Coded, type Coder, NOTHING } from './coder.js';
+import { CATALOG_PIECE, OFFER } from './wire-copy.js';
 import {
   DELTA,
   DELTA_PART,
@@ -87,6 +88,8 @@ export const QUESTIONS = {
   readFigures: coded('readFigures', NOTHING, FIGURES),
   readStore: coded('readStore', NOTHING, STORE),
   readClients: coded('readClients', NOTHING, CLIENTS),
+  openCopy: coded('openCopy', NOTHING, OFFER),
+  readCatalog: coded('readCatalog', asIs<'readCatalog'>(), CATALOG_PIECE),
 } satisfies { readonly [N in QuestionName]: Coded<N, unknown, unknown> };
 
 /** The value that a question carries, and the one that its answer carries. */

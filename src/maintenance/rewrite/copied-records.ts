@@ -26,7 +26,6 @@ import {
   Scheme,
 } from '../../model/index.js';
 import {
-  type Backend,
   decode,
   isRecordSound,
   type Location,
@@ -47,7 +46,7 @@ import type { StoreWriter } from '../../store/writer/index.js';
 import type { NativeCalls } from '../../system/index.js';
 import { damaged, entriesOf, isDamage, type Placed, placeOf, tooLarge } from './contents.js';
 import type { CopiedDigests } from './history.js';
-import type { OldGeneration } from './old-generation.js';
+import type { OldRecords, OldStore } from './old-generation.js';
 
 /** Bytes between two checkpoints. */
 const CHECKPOINT_BYTES = 64 << 20;
@@ -65,14 +64,14 @@ export class RecordCopier implements CopiedDigests {
   private sinceCheckpoint = 0;
   private readonly locator = new Locator();
   private readonly reader: RecordReader;
-  private readonly backend: Backend;
+  private readonly backend: OldRecords;
   private readonly native: NativeCalls;
-  private readonly old: OldGeneration;
+  private readonly old: OldStore;
   private readonly store: StoreWriter;
   private readonly isEncrypting: boolean;
 
   /** `isEncrypting`: true if the client encrypts, so that no digest can be checked. */
-  constructor(native: NativeCalls, old: OldGeneration, store: StoreWriter, isEncrypting: boolean) {
+  constructor(native: NativeCalls, old: OldStore, store: StoreWriter, isEncrypting: boolean) {
     this.native = native;
     this.old = old;
     this.backend = old.backend;
@@ -167,6 +166,7 @@ export class RecordCopier implements CopiedDigests {
       await this.copyWhole(place);
       return;
     }
+    await this.hold(place);
     if (this.isEncrypting) await this.requireSound(place, header);
     else await this.prove(contentId, place);
     await this.copyChunked(place, header, stored.digest);
@@ -178,6 +178,10 @@ export class RecordCopier implements CopiedDigests {
     if (header === undefined || recordBytes(header) !== place.recordBytes) throw damaged(place);
     if (!this.isEncrypting && header.scheme !== Scheme.plain) throw damaged(place);
     return header;
+  }
+
+  private async hold({ object, position, recordBytes: bytes }: RecordPlace): Promise<void> {
+    await this.backend.hold?.({ object, position, bytes });
   }
 
   private async requireSound(place: RecordPlace, header: RecordHeader): Promise<void> {
@@ -198,6 +202,7 @@ export class RecordCopier implements CopiedDigests {
     const bytes = Buffer.allocUnsafe(place.recordBytes);
     const parsed = parseRecord(await fetchRecord(this.backend, place, 0, bytes));
     if (!this.isEncrypting) this.proveWhole(place, bytes, parsed);
+    this.store.space?.take(bytes.length);
     const location = this.store.packs.append(bytes);
     this.apply(parsed.header, Buffer.from(parsed.index), location, Buffer.from(parsed.body));
   }
@@ -235,6 +240,7 @@ export class RecordCopier implements CopiedDigests {
     const index = Buffer.allocUnsafe(header.indexBytes);
     await fetchRecord(backend, place, RECORD_HEADER_BYTES, index);
     if (digestsOf(header, index).some((one) => !one.equals(digest))) throw damaged(place);
+    store.space?.take(place.recordBytes);
     let location: Location;
     if (place.recordBytes > store.limits.packContentBytes) {
       const writer = store.backend.stage();
@@ -267,6 +273,7 @@ export class RecordCopier implements CopiedDigests {
       const header = await this.headOf(place);
       const isSignature = header.kind === RecordKind.signature;
       if (!isSignature || (header.flags & RECORD_CHUNKED) === 0) return;
+      await this.hold(place);
       await this.requireSound(place, header);
       await this.copyChunked(place, header, signature.digest);
     } catch (error) {

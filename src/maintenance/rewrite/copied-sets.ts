@@ -28,7 +28,7 @@ import type { RootRecord } from '../../store/index.js';
 import type { SetJournal, StoreWriter } from '../../store/writer/index.js';
 import { yieldRegularly } from '../../system/index.js';
 import { type CopiedSeals, CopiedHistory } from './history.js';
-import type { OldGeneration } from './old-generation.js';
+import type { OldStore } from './old-generation.js';
 import { pages } from './pages.js';
 
 const PAGE_ENTRIES = 2048;
@@ -54,7 +54,7 @@ export interface WantedSets {
 
 /** Finds what these sets, which rise by number, need from the source. Throws INTERRUPTED. */
 export async function findWanted(
-  { catalog }: OldGeneration,
+  { catalog }: OldStore,
   sets: readonly BackupSet[],
   signal: AbortSignal,
 ): Promise<WantedSets> {
@@ -210,7 +210,7 @@ export class SealsAsTheyAre implements CopiedSeals {
   private readonly old: Catalog;
   private readonly store: StoreWriter;
 
-  constructor({ catalog }: OldGeneration, store: StoreWriter) {
+  constructor({ catalog }: OldStore, store: StoreWriter) {
     this.old = catalog;
     this.store = store;
   }

@@ -25,16 +25,15 @@ export interface ClientPlace {
 }
 
 /**
- * Opens the client at the target, and creates it (and the store) if it does not exist. A newer key record of the
- * source, such as one for a changed password, is added. Throws COPY_DIFFERS if the two have different keys.
+ * Opens the client at the target, and creates it (and the store) if it does not exist. `record` is the newest key record
+ * of the source; if it is newer than that of the target, for example for a changed password, it is added. Throws COPY_DIFFERS if the two have different keys.
  */
 export async function openTarget(
   system: System,
-  source: ClientDirectory,
+  record: Buffer | undefined,
   place: ClientPlace,
 ): Promise<ClientDirectory> {
-  const stored = newestKeys(system, source.path);
-  const keys = stored && parseKeyRecord(stored.bytes);
+  const keys = record && parseKeyRecord(record);
   const bucket = bucketAt(place.store);
   if (bucket !== undefined) await fetchClient(system, bucket, place.client);
   const there = existing(system, place);

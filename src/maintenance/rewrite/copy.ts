@@ -3,60 +3,48 @@
  * that the target has is not copied again, so a run may be killed at any point, and the next run continues. The source is
  * only read; sessions and garbage collection may use it meanwhile.
  */
-import {
-  applyEvent,
-  type BackupSet,
-  Catalog,
-  isUnusedClient,
-  snapshotCatalog,
-} from '../../store/catalog/index.js';
-import { Opened, TardisError } from '../../errors/index.js';
+import { applyEvent, type BackupSet } from '../../store/catalog/index.js';
+import { Opened } from '../../errors/index.js';
 import { areSameMarks, type ContentId, type SetMarks, type SetNumber } from '../../model/index.js';
+import { buildEvent, type ClientDirectory, type StoreEvent } from '../../store/index.js';
 import {
-  buildEvent,
-  type ClientDirectory,
-  type ClientLock,
-  hasEncryptingKeys,
-  lockClient,
-  openClientDirectory,
-  readFormat,
-  type StoreEvent,
-} from '../../store/index.js';
-import {
-  catchUp,
   requireNoSecond,
+  type SpaceMeter,
   type StoreLimits,
   StoreWriter,
 } from '../../store/writer/index.js';
-import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
-import { collectGarbage, requireSoundUnlocked } from '../gc/index.js';
+import { PrivateFolder, type System } from '../../system/index.js';
+import { collectGarbage } from '../gc/index.js';
 import { RecordCopier } from './copied-records.js';
 import { CopiedSets, findWanted, SealsAsTheyAre } from './copied-sets.js';
 import { readOrigin, requireSameHistory, writeOrigin } from './copy-origin.js';
+import type { CopySource, TakenSource } from './copy-source.js';
 import { type ClientPlace, openTarget } from './copy-target.js';
 import { NewKeys } from './new-keys.js';
-import { OldGeneration } from './old-generation.js';
+import type { OldStore } from './old-generation.js';
 
-const SNAPSHOT_FILE = 'copy.db';
 /** Maximum number of times that a copy begins again because garbage collection or a rebuild has moved its source. */
 const MAX_ROUNDS = 5;
 const PAGE_CONTENTS = 512;
 
-export type CopyStep = 'contents' | 'sets' | 'remove';
+export type CopyStep = 'catalog' | 'contents' | 'sets' | 'remove';
 
 /** Reports how far a run is; `of` is undefined if the total is unknown. */
 export type CopyProgress = (step: CopyStep, done: number, of: number | undefined) => void;
 
 export interface CopyRequest {
-  readonly source: ClientPlace;
-  readonly target: ClientPlace;
+  readonly source: CopySource;
   readonly limits: StoreLimits;
   /** True to delete sets at the target that were deleted at the source, and to unlock those that were unlocked. */
   readonly deletes: boolean;
+  /** True to leave the marks of sets that the target has as they are. */
+  readonly keepsMarks?: boolean;
   /** A pack of the target is rewritten after deletions if at least this share of it is unneeded. */
   readonly wasteRatio: number;
   readonly signal: AbortSignal;
   readonly onProgress: CopyProgress;
+  /** Counts what the copy takes; undefined if nothing limits it. */
+  readonly space?: SpaceMeter | undefined;
 }
 
 export interface CopyResult {
@@ -78,14 +66,25 @@ export interface CopyResult {
  * Brings the target up to date with the source. Throws COPY_DIFFERS if the target has another history, CLIENT_BUSY
  * if another process uses the target, CATALOG_DAMAGED, DISK_FULL, INTERRUPTED.
  */
-export async function copyClient(system: System, request: CopyRequest): Promise<CopyResult> {
-  const source = openClientDirectory(system, request.source);
-  const target = await openTarget(system, source, request.target);
-  if (isUnusedClient(system, source.catalogPath)) return NOTHING;
+export async function copyClient(
+  system: System,
+  request: CopyRequest & { readonly target: ClientPlace },
+): Promise<CopyResult> {
+  return copyInto(system, request, await openTarget(system, request.source.keys(), request.target));
+}
+
+/** Copies as `copyClient` does, to a client that exists and has the keys of the source. */
+export async function copyInto(
+  system: System,
+  request: CopyRequest,
+  target: ClientDirectory,
+): Promise<CopyResult> {
+  const { source } = request;
+  if (await source.isUnused()) return NOTHING;
   try {
-    return await copyUsed(system, request, source, target);
+    return await copyUsed(system, request, target);
   } catch (error) {
-    throw Catalog.explainedAt(system, source.catalogPath, error);
+    throw source.explain(error);
   }
 }
 
@@ -102,16 +101,14 @@ const NOTHING: CopyResult = {
 async function copyUsed(
   system: System,
   request: CopyRequest,
-  source: ClientDirectory,
   target: ClientDirectory,
 ): Promise<CopyResult> {
-  const store = await StoreWriter.open(system, target, request.limits);
+  const store = await StoreWriter.open(system, target, request.limits, request.space);
   let result: CopyResult | undefined;
   try {
     await requireNoSecond(system, target);
     for (let round = 1; result === undefined; round += 1) {
-      if (round > 1 && source.bucket !== undefined) await catchUp(system, source);
-      using run = await Run.open(system, request, { source, target, store });
+      using run = await Run.open(system, request, { target, store }, round > 1);
       result = await run.all(round === MAX_ROUNDS);
     }
     store.close();
@@ -140,7 +137,6 @@ async function freeDeleted(
 }
 
 interface Ends {
-  readonly source: ClientDirectory;
   readonly target: ClientDirectory;
   readonly store: StoreWriter;
 }
@@ -151,45 +147,36 @@ class Run implements Disposable {
   private readonly request: CopyRequest;
   private readonly ends: Ends;
   private readonly opened: Opened;
-  private readonly old: OldGeneration;
-  /** No session writes to the source's sets up to this one any more. */
-  private readonly endedUpTo: SetNumber;
+  private readonly taken: TakenSource;
+  private readonly old: OldStore;
 
   private constructor(
     system: System,
     request: CopyRequest,
     ends: Ends,
-    {
-      opened,
-      old,
-      endedUpTo,
-    }: {
-      readonly opened: Opened;
-      readonly old: OldGeneration;
-      readonly endedUpTo: SetNumber;
-    },
+    { opened, taken }: { readonly opened: Opened; readonly taken: TakenSource },
   ) {
     this.system = system;
     this.request = request;
     this.ends = ends;
     this.opened = opened;
-    this.old = old;
-    this.endedUpTo = endedUpTo;
+    this.taken = taken;
+    this.old = taken.old;
   }
 
-  /** Throws CATALOG_DAMAGED: damage would be copied. */
-  static async open(system: System, request: CopyRequest, ends: Ends): Promise<Run> {
-    const { source } = ends;
-    await requireSoundUnlocked(system, source, yieldRegularly());
+  /** `isAgain`: true if an earlier round met records that were moved. Throws CATALOG_DAMAGED: damage would be copied. */
+  static async open(
+    system: System,
+    request: CopyRequest,
+    ends: Ends,
+    isAgain: boolean,
+  ): Promise<Run> {
     using opened = new Opened();
     const folder = opened.add(new PrivateFolder(system), (one) => one.remove());
     try {
-      const file = folder.file(SNAPSHOT_FILE);
-      const endedUpTo = newestEnded(system, source);
-      snapshotCatalog(system, source.catalogPath, file);
-      const generation = new OldGeneration(system, source, undefined, file);
-      const old = opened.add(generation, (one) => one.close());
-      return new Run(system, request, ends, { opened: opened.move(), old, endedUpTo });
+      const taken = await request.source.take(folder, isAgain);
+      opened.add(taken.old, (one) => one.close());
+      return new Run(system, request, ends, { opened: opened.move(), taken });
     } catch (error) {
       throw folder.explain(error);
     }
@@ -201,9 +188,9 @@ class Run implements Disposable {
    */
   async all(isLast: boolean): Promise<CopyResult | undefined> {
     const { system, old, ends, request } = this;
-    const { store, source, target } = ends;
-    const { signal, onProgress } = request;
-    const sourceId = readFormat(system.files, source.path)?.clientId ?? '';
+    const { store, target } = ends;
+    const { signal, onProgress, source } = request;
+    const sourceId = this.taken.clientId;
     const origin = await readOrigin(system, target);
     requireSameHistory({ source: old.catalog, sourceId, target: store.catalog, origin });
     const { missing, leftSet } = this.missing();
@@ -217,20 +204,23 @@ class Run implements Disposable {
     const wanted = await findWanted(old, missing, signal);
     const { needed } = wanted;
     const all = wanted.neededCount + this.addMissing(needed);
-    const isEncrypting = hasEncryptingKeys(system, source.path);
-    const copier = new RecordCopier(system.native, old, store, isEncrypting);
+    const copier = new RecordCopier(system.native, old, store, source.isEncrypting);
     let done = 0;
     onProgress('contents', done, undefined);
     await copier.copy(needed, signal, () => onProgress('contents', (done += 1), all));
-    if (copier.hasLost && !isLast && this.isStale()) return undefined;
+    if (copier.hasLost && !isLast && (await this.taken.isStale())) return undefined;
     const keys = new NewKeys(system.native, undefined);
     const seals = new SealsAsTheyAre(old, store);
     const sets = new CopiedSets(old, store, { keys, contents: copier, seals });
     if (isFirst) sets.bringSettings();
-    await sets.copy(wanted, signal, (count) => onProgress('sets', count, missing.length));
+    this.settle();
+    await sets.copy(wanted, signal, (count) => {
+      onProgress('sets', count, missing.length);
+      this.settle();
+    });
     if (leftSet === undefined) sets.copyFlags();
     sets.bringDoubt();
-    this.bringMarks();
+    if (request.keepsMarks !== true) this.bringMarks();
     const deleted = request.deletes ? this.deleteGone() : [];
     await store.checkpoint();
     return {
@@ -256,7 +246,7 @@ class Run implements Disposable {
       .listed()
       .filter((set) => set.set > (last?.set ?? 0) || isPartly(set));
     const newest = missing.at(-1);
-    const isOpen = newest?.state === 'unfinished' && newest.set > this.endedUpTo;
+    const isOpen = newest?.state === 'unfinished' && newest.set > this.taken.endedUpTo;
     return { leftSet: isOpen ? missing.pop()?.set : undefined, missing };
   }
 
@@ -277,14 +267,11 @@ class Run implements Disposable {
     }
   }
 
-  /** True if the source has changed since the snapshot. */
-  private isStale(): boolean {
-    const { old, ends, system } = this;
-    if (!old.isCurrent) return true;
-    const { commit } = old.catalog.state.readCommitPoint();
-    return Catalog.reading(system, ends.source.catalogPath, ({ state }) => {
-      return state.readCommitPoint().commit !== commit;
-    });
+  /** Counts what was written. Throws QUOTA_EXCEEDED if it is too much. */
+  private settle(): void {
+    const { space, packs, parity } = this.ends.store;
+    space?.settle(packs.appendedBytes + parity.bytes);
+    space?.requireRoom();
   }
 
   /** Copies the counters, so that a backup to the target assigns no number twice. */
@@ -329,28 +316,3 @@ class Run implements Disposable {
     this.opened[Symbol.dispose]();
   }
 }
-
-/**
- * Returns the number of the newest set if no session has the source open, since no later session continues a set. 0 if
- * the source is in use, or cannot be locked because it cannot be written.
- */
-function newestEnded(system: System, source: ClientDirectory): SetNumber {
-  let lock: ClientLock;
-  try {
-    lock = lockClient(system, source);
-  } catch (error) {
-    if (error instanceof TardisError && LOCK_REFUSED.has(error.code)) return 0;
-    throw error;
-  }
-  try {
-    return Catalog.reading(system, source.catalogPath, ({ sets }) => sets.all().at(-1)?.set ?? 0);
-  } finally {
-    lock.release();
-  }
-}
-
-const LOCK_REFUSED: ReadonlySet<string> = new Set([
-  'CLIENT_BUSY',
-  'STORE_NOT_WRITABLE',
-  'STORE_NOT_READABLE',
-]);

@@ -32,7 +32,7 @@ import { type StoreWriter, defaultSetName, SetJournal } from '../../store/writer
 import { buildEvent, type RootRecord } from '../../store/index.js';
 import { yieldRegularly } from '../../system/index.js';
 import type { NewKeys } from './new-keys.js';
-import type { OldGeneration } from './old-generation.js';
+import type { OldStore } from './old-generation.js';
 import { pages } from './pages.js';
 
 const PAGE_ENTRIES = 2048;
@@ -66,7 +66,7 @@ export interface CopiedSeals {
 
 export class CopiedHistory {
   protected readonly breathe = yieldRegularly();
-  protected readonly old: OldGeneration;
+  protected readonly old: OldStore;
   protected readonly store: StoreWriter;
   /** Undefined if the new generation has no seals. */
   private readonly seals: CopiedSeals | undefined;
@@ -74,7 +74,7 @@ export class CopiedHistory {
   private readonly contents: CopiedDigests;
 
   constructor(
-    old: OldGeneration,
+    old: OldStore,
     store: StoreWriter,
     {
       keys,

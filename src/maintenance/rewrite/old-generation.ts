@@ -1,5 +1,5 @@
 /**
- * The generation that is being rewritten: reads its catalog and objects as they are, with its keys if it has
+ * The client that is being rewritten or copied: reads its catalog and objects as they are, with its keys if it has
  * some.
  */
 import type { DirectoryId } from '../../model/index.js';
@@ -8,52 +8,44 @@ import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import type { RecordSource } from '../../delta/index.js';
 import {
-  type Backend,
   type ClientDirectory,
+  type ExpectedRange,
   mediumOf,
+  type ObjectReader,
   type OwnerRecord,
 } from '../../store/index.js';
 import type { Files, System } from '../../system/index.js';
 
-export class OldGeneration {
-  readonly directory: ClientDirectory;
+/** The records of a client that is read. */
+export interface OldRecords extends ObjectReader {
+  /** Notes that a record will be read more than once, so that slow reads need not be repeated. */
+  hold?(record: ExpectedRange): Promise<void>;
+}
+
+export class OldStore {
   readonly catalog: Catalog;
-  /** Undefined if the generation does not encrypt. */
+  /** Undefined if the client does not encrypt. */
   readonly keyring: Keyring | undefined;
   readonly source: RecordSource;
-  readonly backend: Backend;
-  private readonly catalogIdentity: string | undefined;
-  private readonly files: Files;
+  readonly backend: OldRecords;
   private readonly opener: EntryOpener | undefined;
 
-  /** `catalogPath`: a catalog with less in it, to use instead of its own. Throws CATALOG_*. */
+  /** The store closes `backend`. Throws CATALOG_*. */
   constructor(
     system: System,
-    directory: ClientDirectory,
+    backend: OldRecords,
     keyring: Keyring | undefined,
-    catalogPath: string = directory.catalogPath,
+    catalogPath: string,
   ) {
-    const { native, files } = system;
-    this.directory = directory;
+    const { native } = system;
     this.keyring = keyring;
     this.opener = keyring && new EntryOpener(keyring, native);
-    this.backend = mediumOf(system, directory).records();
-    this.source = { backend: this.backend, native, keys: keyring?.contents };
-    this.files = files;
-    this.catalogIdentity = this.identity(); // first: a rebuild may replace the catalog meanwhile
+    this.backend = backend;
+    this.source = { backend, native, keys: keyring?.contents };
     this.catalog = Catalog.openForReading(system, catalogPath);
   }
 
-  /** False if a rebuild has replaced the catalog that is being read. */
-  get isCurrent(): boolean {
-    return this.identity() === this.catalogIdentity;
-  }
-
-  private identity(): string | undefined {
-    return this.files.status(this.directory.catalogPath)?.identity;
-  }
-
-  /** Opens entries of this generation in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
+  /** Opens entries of this store in place, and adds their seals to `sum`. Throws NOT_AUTHENTIC. */
   open(entries: readonly CatalogEntry[], sum = new SealSum()): void {
     this.opener?.open(entries, sum);
   }
@@ -87,4 +79,35 @@ export class OldGeneration {
       this.catalog.close();
     }
   }
+}
+
+/** A store whose generation lies in a directory of this machine. */
+export class OldGeneration extends OldStore {
+  readonly directory: ClientDirectory;
+  private readonly catalogIdentity: string | undefined;
+  private readonly files: Files;
+
+  /** `catalogPath`: a catalog with less in it, to use instead of its own. Throws CATALOG_*. */
+  constructor(
+    system: System,
+    directory: ClientDirectory,
+    keyring: Keyring | undefined,
+    catalogPath: string = directory.catalogPath,
+  ) {
+    const { files } = system;
+    const identity = identityOf(files, directory); // first: a rebuild may replace the catalog meanwhile
+    super(system, mediumOf(system, directory).records(), keyring, catalogPath);
+    this.directory = directory;
+    this.files = files;
+    this.catalogIdentity = identity;
+  }
+
+  /** False if a rebuild has replaced the catalog that is being read. */
+  get isCurrent(): boolean {
+    return identityOf(this.files, this.directory) === this.catalogIdentity;
+  }
+}
+
+function identityOf(files: Files, { catalogPath }: ClientDirectory): string | undefined {
+  return files.status(catalogPath)?.identity;
 }

@@ -8,6 +8,7 @@ import type { ForgetReport } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { Reply, Request } from '../../history/index.js';
 import type { ReadData } from '../../maintenance/check/index.js';
+import type { SnapshotFacts } from '../../maintenance/rewrite/index.js';
 import { Thread } from '../../system/index.js';
 import type {
   FromJob,
@@ -94,12 +95,22 @@ export class BackgroundJobs {
 
   /** Returns the figures of what would be removed with these paths. Throws CATALOG_DAMAGED, DISK_FULL. */
   async previewForget(paths: readonly Buffer[]): Promise<ForgetReport> {
-    const { limits, umask } = this.limits;
-    const work = { kind: 'preview', paths } as const;
-    const task = { directory: this.directory, limits, umask, work };
-    const result = await runJobThread(task, this.closing.signal);
-    if (result.kind !== 'preview') throw new TardisError('INTERNAL', 'a job did other work');
+    const result = await this.result({ kind: 'preview', paths });
+    if (result.kind !== 'preview') throw otherWork();
     return result.report;
+  }
+
+  /** Copies the catalog to a file in a private folder. Throws CATALOG_DAMAGED, CLIENT_BUSY, DISK_FULL. */
+  async snapshot(file: string): Promise<SnapshotFacts> {
+    const result = await this.result({ kind: 'snapshot', file });
+    if (result.kind !== 'snapshot') throw otherWork();
+    return result.facts;
+  }
+
+  private result(work: JobWork): Promise<JobResult> {
+    const { limits, umask } = this.limits;
+    const task = { directory: this.directory, limits, umask, work };
+    return runJobThread(task, this.closing.signal);
   }
 
   /** Interrupts running jobs. */
@@ -116,6 +127,10 @@ export class BackgroundJobs {
     this.job = new Job({ directory: this.directory, limits, umask, work });
     return this.job;
   }
+}
+
+function otherWork(): TardisError {
+  return new TardisError('INTERNAL', 'a job did other work');
 }
 
 async function told(job: Job): Promise<Reply<'askWork'>> {

@@ -4,7 +4,7 @@ import { parseKeyRecord } from '../../crypto/index.js';
 import { toWire } from '../../errors/index.js';
 import { collectGarbage } from '../../maintenance/gc/index.js';
 import { previewForget } from '../../store/writer/index.js';
-import { forgetHere } from '../../maintenance/rewrite/index.js';
+import { forgetHere, takeSnapshot } from '../../maintenance/rewrite/index.js';
 import { guardClient, newestKeys } from '../../store/index.js';
 import { bufferOf } from '../../model/index.js';
 import { nodeSystem, threadEnd } from '../../system/index.js';
@@ -64,6 +64,9 @@ async function run(): Promise<JobResult> {
         }),
     });
     return { kind: 'free', ...report };
+  }
+  if (work.kind === 'snapshot') {
+    return { kind: 'snapshot', facts: await takeSnapshot(system, directory, work.file) };
   }
   if (work.kind === 'preview') {
     const report = previewForget(system, directory, work.paths.map(bufferOf));

@@ -4,6 +4,7 @@ import type { StoreLimits } from '../../store/writer/index.js';
 import type { ForgetReport, ForgetRequest } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { ReadRequest } from '../../maintenance/check/index.js';
+import type { SnapshotFacts } from '../../maintenance/rewrite/index.js';
 import type { Channel } from '../../system/index.js';
 import type { Body } from '../../transport/index.js';
 
@@ -12,6 +13,8 @@ export type JobWork =
   | { readonly kind: 'check'; readonly read: ReadRequest; readonly mark: boolean }
   /** Runs garbage collection, even if nothing indicates that there is garbage. */
   | { readonly kind: 'free'; readonly graceMs: number; readonly wasteRatio: number }
+  /** Copies the catalog to a file in a private folder, for a copy of the client. */
+  | { readonly kind: 'snapshot'; readonly file: string }
   /** Computes what would be removed with these paths. */
   | { readonly kind: 'preview'; readonly paths: readonly Uint8Array[] }
   /** Rewrites a client, which does not encrypt, without the paths that are due. */
@@ -37,6 +40,7 @@ export type ToldResult = NonNullable<News['result']>;
 export type JobResult =
   | ToldResult
   | { readonly kind: 'preview'; readonly report: ForgetReport }
+  | { readonly kind: 'snapshot'; readonly facts: SnapshotFacts }
   | { readonly kind: 'forget' };
 
 /** Data with which the thread is started. */

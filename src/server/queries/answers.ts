@@ -11,6 +11,7 @@ import { overviewBeside } from '../client-overview.js';
 import { BackgroundJobs, type JobLimits } from '../jobs/background-jobs.js';
 import { forgetHandlers, type PurgeRights, setHandlers } from './change-handlers.js';
 import { ReaderDeltas } from './delta-maker.js';
+import { CopyOffers } from './copy-offers.js';
 import { deltaReaders } from './history-handlers.js';
 import { answerWith, readOnlyHandlers, wholeMessage } from './read-only.js';
 import { followHere, regularLook } from './shared-reading.js';
@@ -42,6 +43,7 @@ export class Answers {
     // A pack of a bucket may be elsewhere by now; the history then learns where.
     const objects = directory.bucket === undefined ? backend : history.objects();
     const look = regularLook(system, directory);
+    const copies = new CopyOffers(system, directory, jobs);
     const handlers: Handlers = {
       ...readOnlyHandlers(history, objects, () => overviewBeside(system, directory)),
       readSets: async () => {
@@ -51,11 +53,13 @@ export class Answers {
       ...deltaReaders(deltas),
       ...setHandlers(store),
       ...forgetHandlers(store, jobs),
+      ...copies.handlers(),
       checkStore: (wish) => jobs.check(wish),
       freeUnneeded: () => jobs.free(),
       askWork: () => jobs.news(),
     };
     return new Answers(handlers, async () => {
+      copies.close();
       const closing = [deltas.close(), jobs.close()];
       backend.close();
       history.close();

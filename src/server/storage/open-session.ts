@@ -1,4 +1,4 @@
-/** Opens a session of either purpose, in the calling thread. */
+/** Opens a session of any purpose, in the calling thread. */
 import type { CatalogCopies } from '../../store/writer/index.js';
 import { type ClientDirectory, newestKeys, reopenClient } from '../../store/index.js';
 import { asTardisError } from '../../errors/index.js';
@@ -41,7 +41,7 @@ export async function openSession(
   }
 }
 
-/** The code for readers is loaded on demand. */
+/** The code for readers and copies is loaded on demand. */
 async function openOnce(
   system: System,
   { directory, purpose, options }: SessionRequest,
@@ -50,6 +50,10 @@ async function openOnce(
 ): Promise<StorageHandle> {
   if (purpose === Purpose.backup) {
     return StorageSession.open(system, directory, options, { events, copies });
+  }
+  if (purpose === Purpose.copy) {
+    const { CopySession } = await import('../ingest/copy-session.js');
+    return new CopySession(system, directory, options, events);
   }
   const { ReadingSession } = await import('../queries/reading-session.js');
   const { store, leastAgeMs = 0, forgetAfterMs = 0, rules, mayPurge = false } = options;

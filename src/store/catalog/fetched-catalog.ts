@@ -1,9 +1,11 @@
-/** Examines a catalog that came from a bucket, before it is used: its bytes may be anybody's. */
+/** Examines a catalog that came from a bucket or a server, before it is used: its bytes may be anybody's. */
 import { TardisError } from '../../errors/index.js';
 import type { SqlDatabase, System } from '../../system/index.js';
 import type { Counters } from '../index.js';
 import { type CommitPoint, StateTable } from './state.js';
+import { openEmpty } from './open.js';
 import { newestVersion, versionOf } from './versions.js';
+import { wrongColumns } from './wrong-values.js';
 
 /** All that SQLite reads of a schema, in an order of its own. */
 const SCHEMA = `SELECT type || char(10) || name || char(10) || tbl_name || char(10) || coalesce(sql, '')
@@ -25,11 +27,10 @@ export function requireFitting(
 ): void {
   const database = system.openDatabase(file, { readonly: false });
   try {
-    database.pragma('trusted_schema = OFF');
-    database.pragma('cell_size_check = ON');
+    beCareful(database);
     if (versionOf(database) !== newestVersion(system)) throw other('its version');
-    if (schemaOf(database) !== schemaAt(system, empty)) throw other('its tables');
-    if (database.query('PRAGMA quick_check(1)', 'text').get() !== 'ok') throw other('its pages');
+    const fault = shapeFault(database, schemaAt(system, empty));
+    if (fault !== undefined) throw other(fault);
     const state = new StateTable(database);
     const there = state.readCommitPoint();
     const isAtPoint =
@@ -45,6 +46,48 @@ export function requireFitting(
   } finally {
     database.close();
   }
+}
+
+/**
+ * Throws CATALOG_DAMAGED unless a file is a sound catalog of the newest version, with exactly the tables and indexes of a
+ * new one and values of the right types; CATALOG_OLDER or CATALOG_NEWER for another version. It leaves the file without a log beside it.
+ */
+export function requireForeign(system: System, file: string): void {
+  const database = system.openDatabase(file, { readonly: false });
+  try {
+    beCareful(database);
+    const [version, newest] = [versionOf(database), newestVersion(system)];
+    if (version !== newest) {
+      const what = `the catalog at the server has version ${version}, this software reads ${newest}`;
+      throw new TardisError(version < newest ? 'CATALOG_OLDER' : 'CATALOG_NEWER', what);
+    }
+    const empty = openEmpty(system);
+    const schema = schemaOf(empty);
+    empty.close();
+    const fault =
+      shapeFault(database, schema) ??
+      (new StateTable(database).areCountersBehind() ? 'its numbers' : undefined) ??
+      (wrongColumns(database).length > 0 ? 'its values' : undefined);
+    if (fault !== undefined) {
+      throw new TardisError('CATALOG_DAMAGED', `the catalog from the server is damaged: ${fault}`);
+    }
+    database.pragma('journal_mode = TRUNCATE');
+  } finally {
+    database.close();
+  }
+}
+
+/** Protects this process from a crafted file. */
+function beCareful(database: SqlDatabase): void {
+  database.pragma('trusted_schema = OFF');
+  database.pragma('cell_size_check = ON');
+}
+
+/** Returns the part of a file that does not fit a schema, or is damaged; undefined if there is none. */
+function shapeFault(database: SqlDatabase, schema: string): string | undefined {
+  if (schemaOf(database) !== schema) return 'its tables';
+  const isWhole = database.query('PRAGMA quick_check(1)', 'text').get() === 'ok';
+  return isWhole ? undefined : 'its pages';
 }
 
 /** True if a commit that adds no set, root or directory can lead from some counters to others. */

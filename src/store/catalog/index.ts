@@ -48,5 +48,5 @@ export { pagesDamaged } from './page-errors.js';
 export { PageSums } from './page-sums.js';
 export { snapshotCatalog } from './snapshot.js';
 export { FoundContents, missingIn } from './found-contents.js';
-export { requireFitting } from './fetched-catalog.js';
+export { requireFitting, requireForeign } from './fetched-catalog.js';
 export { findRemovals, isRemoved, type Removals } from './removals.js';

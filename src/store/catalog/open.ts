@@ -219,7 +219,7 @@ function isWithoutTables(system: System, catalogPath: string): boolean {
 }
 
 /** Opens a temporary catalog without sets, which is deleted on closing. */
-function openEmpty(system: System): SqlDatabase {
+export function openEmpty(system: System): SqlDatabase {
   const folder = new PrivateFolder(system);
   try {
     const file = folder.file('none.db');

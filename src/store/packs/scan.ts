@@ -1,7 +1,7 @@
 /** Reads packs record by record, for recovery and rebuild. */
 import type { PackNumber } from '../../model/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
-import type { Backend } from '../backends/backend.js';
+import type { Backend, ObjectReader } from '../backends/backend.js';
 import {
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
@@ -144,7 +144,7 @@ const CHECK_BYTES = 256 << 10;
  * for each chunk. False if the pack is gone.
  */
 export async function isRecordSound(
-  backend: RecordReader,
+  backend: Pick<ObjectReader, 'read'>,
   name: string,
   position: number,
   header: RecordHeader,
@@ -158,7 +158,7 @@ export async function isRecordSound(
 }
 
 async function matchesChecksums(
-  backend: RecordReader,
+  backend: Pick<ObjectReader, 'read'>,
   name: string,
   position: number,
   header: RecordHeader,
@@ -197,7 +197,7 @@ function tryReadChunkHeader(bytes: Buffer): ChunkHeader | undefined {
 
 /** Returns the CRC-32 of a range; undefined if the file ends within it. */
 async function checksumOf(
-  backend: RecordReader,
+  backend: Pick<ObjectReader, 'read'>,
   name: string,
   from: number,
   to: number,

@@ -2,7 +2,15 @@
 import path from 'node:path';
 import { isBucketText } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { copyClient, type CopyProgress, type CopyResult } from '../../maintenance/rewrite/index.js';
+import {
+  copyClient,
+  type CopyFeed,
+  type CopyProgress,
+  type CopyResult,
+  type CopySource,
+  FarSource,
+  localSource,
+} from '../../maintenance/rewrite/index.js';
 import { displayText } from '../../model/index.js';
 import { isClientDirectory } from '../../store/index.js';
 import { byteText, realPathOf, type System, textBytes } from '../../system/index.js';
@@ -13,6 +21,7 @@ import { counted, formatBytes } from './units.js';
 import { refuseInClear } from './unlock.js';
 
 const STEPS = {
+  catalog: 'fetching the catalog in pieces:',
   contents: 'copying contents',
   sets: 'copying sets:',
   remove: 'freeing the space of deleted sets',
@@ -43,24 +52,37 @@ export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Pro
   return enterTarget({ ...choice, database: copyTo });
 }
 
+/** A client to copy, and its target. */
+export interface CopyOrder extends WantedCopy {
+  readonly to: Buffer;
+  readonly signal: AbortSignal;
+  /** The client on a server; undefined if it is in the store of the choice. */
+  readonly feed?: CopyFeed;
+}
+
 /**
- * Brings a client in the store `to` up to date with that of the store of the choice. Throws USAGE if both are one
- * directory, ENCRYPTION_GONE, and the errors of `copyClient`.
+ * Brings a client in the store `to` up to date with that of the store of the choice, or of a server. Throws USAGE if both
+ * are one directory, ENCRYPTION_GONE, and the errors of `copyClient`.
  */
 export async function copyTo(
   system: System,
   choice: CopyChoice,
-  { client, as, to, signal }: WantedCopy & { readonly to: Buffer; readonly signal: AbortSignal },
+  { client, as, to, signal, feed }: CopyOrder,
 ): Promise<CopyResult> {
-  const source = clientPlace({ ...choice, client });
   const target = clientPlace({ ...choice, database: to, client: as });
-  requireOther(source, target);
+  const here = clientPlace({ ...choice, client });
+  if (feed === undefined) requireOther(here, target);
   // A copy may be older than what this machine has seen.
   if (isClientDirectory(system, path.join(target.store, as))) {
     refuseInClear(system, { ...choice, database: to, client: as });
   }
-  const work = (onProgress: CopyProgress): Promise<CopyResult> =>
-    copyClient(system, {
+  const work = (onProgress: CopyProgress): Promise<CopyResult> => {
+    const onPiece = (done: number, of: number): void => onProgress('catalog', done, of);
+    const source: CopySource =
+      feed === undefined
+        ? localSource(system, here)
+        : new FarSource(system, feed, signal, { onPiece });
+    return copyClient(system, {
       source,
       target,
       limits: storeLimits(),
@@ -69,7 +91,17 @@ export async function copyTo(
       signal,
       onProgress,
     });
-  return withStepProgress(system, choice.progress, STEPS, work);
+  };
+  return withCopyProgress(system, choice.progress, work);
+}
+
+/** Runs a copy with a progress line. `isWanted` undefined shows it only on a terminal. */
+export function withCopyProgress(
+  system: System,
+  isWanted: boolean | undefined,
+  work: (onProgress: CopyProgress) => Promise<CopyResult>,
+): Promise<CopyResult> {
+  return withStepProgress(system, isWanted, STEPS, work);
 }
 
 /** Throws USAGE if the source and the target are one directory. */

@@ -63,7 +63,7 @@ export const KEYS_HELP = {
     summary:
       'copy a client to another store, or bring an earlier copy up to date (continues after an interruption)',
     about: [
-      'Sets keep their numbers, names, times and marks. Encrypted data is copied without decryption, so no password is needed; the copy has the keys of the source. Only what the copy lacks is read and written.',
+      'Sets keep their numbers, names, times and marks. Encrypted data is copied without decryption, so a store that is opened here needs no password; a server needs the login of the client. The copy has the keys of the source. Only what the copy lacks is read and written.',
     ],
     examples: [
       example(
@@ -77,6 +77,14 @@ export const KEYS_HELP = {
       example(
         `sonic copy --delete ${AT} --to /media/disk/copy`,
         'also deletes in the copy what was deleted at the source',
+      ),
+      example(
+        'sonic copy --server HOST -C NAME --password-file FILE --to /media/disk/copy',
+        'copies a client from a tardisd, with its login',
+      ),
+      example(
+        `sonic copy ${AT} --to-server HOST --password-file FILE --create`,
+        'copies to a tardisd with AcceptCopies; later runs without --create',
       ),
     ],
     notes: [

@@ -1,56 +1,188 @@
-/** Implements `sonic copy`: copies clients to another store, and brings earlier copies up to date. */
-import { isBucketText, type Settings } from '../../config/index.js';
+/** Implements `sonic copy`: copies clients of a store or of a server to another store, and brings earlier copies up to date. */
+import { type Found, isBucketText, type Settings } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
-import type { CopyResult } from '../../maintenance/rewrite/index.js';
+import type { RemotePlace } from '../../history/remote/index.js';
+import { type CopyFeed, type CopyResult, localFeed } from '../../maintenance/rewrite/index.js';
 import { displayText } from '../../model/index.js';
 import { closeSharedStores, listClients } from '../../store/index.js';
-import { byteText } from '../../system/index.js';
-import { copyLines, copyTo, enterCopyTarget, type WantedCopy } from '../shared/client-copy.js';
+import { byteText, type System } from '../../system/index.js';
+import {
+  copyLines,
+  copyTo,
+  enterCopyTarget,
+  type WantedCopy,
+  withCopyProgress,
+} from '../shared/client-copy.js';
 import { jsonText } from '../shared/json-text.js';
 import { clientPlace, storeSystem } from '../shared/local-store.js';
+import { warnOlder } from '../shared/open-history.js';
 import { compareShown } from '../shared/older-store.js';
 import { donePartly } from '../shared/output.js';
 import { sayAbove } from '../shared/progress-line.js';
+import { requireNoWeb, retryText } from '../shared/server-address.js';
+import { remotePlace } from '../shared/server-login.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 
 type Options = Settings<'sonic copy'>;
 
+type Sources = ReadonlyMap<string, Found>;
+
 /** The result of one client, for --json. */
 type Shown = WantedCopy & (CopyResult | { readonly error: ReturnType<typeof toWire> });
 
-export async function copy(options: Options): Promise<number> {
-  const { copyTo: to, client, copyAs, allClients, json } = options;
-  if (to === undefined) throw new TardisError('USAGE', 'give the store to copy to: --to DIR');
-  if (allClients && copyAs !== undefined) {
-    throw new TardisError('USAGE', '--as names one client: it cannot be used with --all');
-  }
+export async function copy(options: Options, found: Sources): Promise<number> {
+  requireWords(options);
   const system = storeSystem(options.umask);
+  const signal = interruptSignal('sonic copy', 'the same command continues it');
+  const work: Work = { system, options, found, signal };
+  const { copyTo: to, copyToServer: toServer, throughServer } = options;
+  const target = to && (await enterCopyTarget(options, to));
+  const copyOne: CopyOne = (wanted, feed) =>
+    target === undefined
+      ? copyOut(work, { ...wanted, host: toServer!, feed })
+      : copyTo(system, options, { ...wanted, to: target, signal, ...(feed && { feed }) });
+  const shown =
+    throughServer === undefined
+      ? await copyHere(work, copyOne)
+      : await copyThere(work, throughServer, copyOne);
+  if (to !== undefined && isBucketText(byteText(to))) await closeSharedStores();
+  if (options.json) {
+    print(jsonText({ version: JSON_VERSION, to: shownTarget(options), clients: shown.results }));
+  }
+  return shown.status;
+}
+
+interface Work {
+  readonly system: System;
+  readonly options: Options;
+  readonly found: Sources;
+  readonly signal: AbortSignal;
+}
+
+type CopyOne = (wanted: WantedCopy, feed?: CopyFeed) => Promise<CopyResult>;
+
+interface Results {
+  readonly results: readonly Shown[];
+  readonly status: number;
+}
+
+/** Throws USAGE for options that exclude each other. */
+function requireWords(options: Options): void {
+  const { copyTo: to, copyToServer: toServer, copyAs, allClients, throughServer } = options;
+  const refuse = (what: string): never => {
+    throw new TardisError('USAGE', what);
+  };
+  if (to === undefined && toServer === undefined) {
+    refuse('give the store to copy to: --to DIR, or --to-server HOST');
+  }
+  if (to !== undefined && toServer !== undefined) refuse('give --to or --to-server, not both');
+  if (allClients && copyAs !== undefined) {
+    refuse('--as names one client: it cannot be used with --all');
+  }
+  if (allClients && (throughServer ?? toServer) !== undefined) {
+    refuse('each client of a server has a login of its own: name one with -C, not --all');
+  }
+  if (options.create && toServer === undefined) {
+    refuse('--create is for --to-server; a client in a directory or a bucket is created anyway');
+  }
+  if (options.copyDeletes && toServer !== undefined) {
+    refuse('a server deletes sets by its own rules: run `sonic purge --server`, without --delete');
+  }
+}
+
+/** Returns the target as its user names it. */
+function shownTarget({ copyTo: to, copyToServer: toServer }: Options): string {
+  return to === undefined ? toServer! : byteText(to);
+}
+
+/** Copies a client to a server; from another server if there is a feed. */
+async function copyOut(
+  { system, options, found, signal }: Work,
+  { client, as, host, feed }: WantedCopy & { host: string; feed: CopyFeed | undefined },
+): Promise<CopyResult> {
+  requireNoWeb(host);
+  const [, name, port] = HOST_AND_PORT.exec(host) ?? [];
+  const settings = {
+    ...options,
+    client: as,
+    account: undefined,
+    ...(name === undefined ? {} : { port: Number(port) }),
+  };
+  const place = await remotePlace(name ?? host, settings, found);
+  const { copyToServer } = await import('../../history/remote/index.js'); // most runs need no connection
+  const own =
+    feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;
+  try {
+    return await withCopyProgress(system, options.progress, (onProgress) =>
+      copyToServer(
+        system,
+        { ...place, ...retrying(options) },
+        { feed: feed ?? own!, create: options.create, signal, onProgress },
+      ),
+    );
+  } finally {
+    own?.close();
+  }
+}
+
+const HOST_AND_PORT = /^([^/:,]+|\[[^\]]+\]):(\d{1,5})$/;
+
+function retrying({ reconnectSeconds }: Options): Pick<RemotePlace, 'patience' | 'onRetry'> {
+  return {
+    patience: { forMs: reconnectSeconds * 1000 },
+    onRetry: (retry) => sayAbove(retryText(retry)),
+  };
+}
+
+/** Copies one client, or all, of a store that this machine opens. One of several that fails does not stop the others. */
+async function copyHere({ system, options }: Work, copyOne: CopyOne): Promise<Results> {
+  const { client, copyAs, allClients } = options;
   const { store } = clientPlace(options);
   const clients: WantedCopy[] = allClients
     ? listClients(system, store).map((name) => ({ client: name, as: name }))
     : [{ client, as: copyAs ?? client }];
-  const isBucket = isBucketText(byteText(to));
-  const target = await enterCopyTarget(options, to);
-  const signal = interruptSignal('sonic copy', 'the same command continues it');
-  const shown: Shown[] = [];
+  const results: Shown[] = [];
   let status = 0;
   for (const wanted of clients) {
     try {
       compareShown(system, { ...options, client: wanted.client });
-      const result = await copyTo(system, options, { ...wanted, to: target, signal });
-      if (result.lostVersions > 0) donePartly();
-      if (!json) copyLines(wanted, byteText(to), result).forEach(print);
-      shown.push({ ...wanted, ...result });
+      results.push(told(options, wanted, await copyOne(wanted)));
     } catch (error) {
       const failure = asTardisError(error, `copying the client "${wanted.client}"`);
       if (!allClients || failure.code === 'INTERRUPTED' || failure.code === 'INTERNAL') throw error;
       const text = displayText(failure.message);
       sayAbove(`the client "${wanted.client}" was not copied: ${text} [${failure.code}]`);
-      shown.push({ ...wanted, error: toWire(failure) });
+      results.push({ ...wanted, error: toWire(failure) });
       status = Math.max(status, failure.row.exitStatus);
     }
   }
-  if (isBucket) await closeSharedStores();
-  if (json) print(jsonText({ version: JSON_VERSION, to: byteText(to), clients: shown }));
-  return status;
+  return { results, status };
+}
+
+/** Copies a client of a server. */
+async function copyThere(
+  { system, options, found }: Work,
+  host: string,
+  copyOne: CopyOne,
+): Promise<Results> {
+  const { client, copyAs } = options;
+  requireNoWeb(host);
+  const place = await remotePlace(host, options, found);
+  const { openRemoteCopy } = await import('../../history/remote/index.js'); // most runs need no connection
+  const { feed, history } = await openRemoteCopy(system, { ...place, ...retrying(options) });
+  try {
+    history.acceptOlder?.(warnOlder);
+    await history.sets(); // compares the newest seals with this machine's memory
+    const wanted = { client, as: copyAs ?? client };
+    return { results: [told(options, wanted, await copyOne(wanted, feed))], status: 0 };
+  } finally {
+    history.close();
+  }
+}
+
+/** Prints the result of a client, unless all are printed at the end. */
+function told(options: Options, wanted: WantedCopy, result: CopyResult): Shown {
+  if (result.lostVersions > 0) donePartly();
+  if (!options.json) copyLines(wanted, shownTarget(options), result).forEach(print);
+  return { ...wanted, ...result };
 }

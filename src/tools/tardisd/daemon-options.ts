@@ -60,6 +60,7 @@ export function daemonOptions(
     parkMs: settings.parkSeconds * 1000,
     maxParked: settings.maxParked,
     logExceptions: settings.logExceptions,
+    acceptCopies: settings.acceptCopies,
     skipFile: isInBucket ? undefined : settings.storeSkipFile,
     watch: watchPlan(settings),
     profiles: profilePlan(settings),

@@ -10,6 +10,8 @@ import {
   type KeyRecord,
   keyringOf,
   type MadeKeyRecord,
+  type ModPow,
+  newAccountRecord,
   rememberKeyRecord,
   newKeyRecord,
   openKeyRecord,
@@ -55,6 +57,8 @@ export interface Credentials {
   readonly keyFile?: KeyFile | undefined;
   /** True if the key file is to receive the keys from the store. It then need not have them yet, or exist. */
   readonly fillsKeyFile?: boolean;
+  /** Key record of a client of which the new one is a copy: it gets the same keys, under the same password. */
+  readonly copied?: KeyRecord | undefined;
   /** This machine's memory of the client; undefined to compare nothing. */
   readonly identity?: KnownClient | undefined;
 }
@@ -120,7 +124,6 @@ export class Login {
     const { password, keyFile } = credentials;
     const isNew = target.create && password !== undefined;
     const { modPow } = system.native;
-    const encrypts = credentials.encrypts !== false;
     if (target.create) {
       checkKeysOfNew(credentials);
       // This must be checked before the client is created.
@@ -128,9 +131,7 @@ export class Login {
     } else if (credentials.fillsKeyFile !== true) {
       keyFile?.read(); // fails before the user is prompted
     }
-    const made = isNew
-      ? await newKeyRecord(modPow, password, encrypts, credentials.stretch)
-      : undefined;
+    const made = isNew ? await firstRecord(modPow, password, credentials) : undefined;
     return new Login(system, target, credentials, made);
   }
 
@@ -290,6 +291,17 @@ export class Login {
     this.stretched = like;
     return this.secrets;
   }
+}
+
+/** Makes the first key record of a new client. Throws LOGIN_FAILED if the password is not that of the copied one. */
+function firstRecord(
+  modPow: ModPow,
+  password: Buffer,
+  { copied, encrypts, stretch }: Credentials,
+): Promise<MadeKeyRecord> {
+  if (copied === undefined) return newKeyRecord(modPow, password, encrypts !== false, stretch);
+  const parameters = stretch ?? copied.parameters;
+  return newAccountRecord(modPow, copied, password, { password, parameters });
 }
 
 /** Checks the options for a new client. Throws USAGE, PASSWORD_NEEDED if it has a key file but no keys for it. */

@@ -1,0 +1,178 @@
+/** Copies a client to a server, which asks this machine for a snapshot of its catalog and for its records. */
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { parseKeyRecord } from '../../crypto/index.js';
+import type { CopyFeed, CopyProgress, CopyResult } from '../../maintenance/rewrite/index.js';
+import type { System } from '../../system/index.js';
+import {
+  Backoff,
+  type ClientLine,
+  connect,
+  decodeMessage,
+  DEFAULT_LINK,
+  encodeMessage,
+  type Head,
+  MAX_READ_BYTES,
+  type MessageName,
+  NO_PATIENCE,
+  Purpose,
+} from '../../transport/index.js';
+import { greet, Login, NO_CREDENTIALS } from '../../transport/login/index.js';
+import type { RemotePlace } from './remote-peer.js';
+
+/** Maximum number of questions of the server that are answered at one time. */
+const MAX_ASKED = 24;
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+export interface CopyToServer {
+  readonly feed: CopyFeed;
+  /** True to create the client at the server, with the keys of the source. */
+  readonly create: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress: CopyProgress;
+}
+
+/**
+ * Copies a client to a server. A lost connection is replaced for as long as the place says: the copy then goes on. Throws
+ * COPY_DIFFERS, NOT_PERMITTED, LOGIN_FAILED, CLIENT_EXISTS, QUOTA_EXCEEDED, …, and errors of reading the source.
+ */
+export async function copyToServer(
+  system: System,
+  place: RemotePlace,
+  order: CopyToServer,
+): Promise<CopyResult> {
+  const { credentials = NO_CREDENTIALS, client } = place;
+  const record = order.feed.keys && parseKeyRecord(order.feed.keys);
+  const target = { client, create: order.create, purpose: Purpose.copy };
+  const keyed = { ...credentials, encrypts: record?.isEncrypting === true, copied: record };
+  const backoff = new Backoff(system, place.patience ?? NO_PATIENCE, order.signal);
+  let login = await Login.prepare(system, target, keyed);
+  for (;;) {
+    const session = new CopyingSession(
+      order,
+      record?.isEncrypting === true ? record.keysetId : NO_BYTES,
+    );
+    try {
+      return await session.run(system, place, login);
+    } catch (error) {
+      if (session.failure !== undefined) throw session.failure;
+      if (order.signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
+      await backoff.wait(error, (retry) => place.onRetry?.(retry));
+      login = login.again({ isMade: session.isMet });
+    }
+  }
+}
+
+class CopyingSession {
+  /** The error of reading the source, or of a server that asks for what it may not. The server does not know it. */
+  failure: TardisError | undefined;
+  /** True if the server has let us in, so that the client exists. */
+  isMet = false;
+  private asked = 0;
+  private readonly order: CopyToServer;
+  private readonly keyset: Buffer;
+
+  constructor(order: CopyToServer, keyset: Buffer) {
+    this.order = order;
+    this.keyset = keyset;
+  }
+
+  /** Connects, logs in, and answers the server until it has the copy. */
+  async run(system: System, place: RemotePlace, login: Login): Promise<CopyResult> {
+    const { signal } = this.order;
+    const connection = await connect(system, place.address, place.link ?? DEFAULT_LINK, place.tls);
+    const stop = (): void => connection.leave();
+    signal.addEventListener('abort', stop);
+    try {
+      return await new Promise<CopyResult>((resolve, reject) => {
+        const greeted = {
+          hear: (name: MessageName, bytes: Buffer) => this.hear(connection, name, bytes, resolve),
+          lost: reject,
+        };
+        greet(connection, login, greeted)
+          .then((welcome) => {
+            this.isMet = true;
+            login.keyring(welcome); // compares the keys with this machine's memory
+            connection.send('copyStart', { keyset: this.keyset });
+          })
+          .catch(reject);
+      });
+    } finally {
+      signal.removeEventListener('abort', stop);
+      connection.leave();
+    }
+  }
+
+  private hear(
+    connection: ClientLine,
+    name: MessageName,
+    bytes: Buffer,
+    done: (result: CopyResult) => void,
+  ): void {
+    if (name === 'copyAsk') {
+      this.asked += 1;
+      if (this.asked > MAX_ASKED) {
+        this.failure ??= new TardisError(
+          'PROTOCOL_VIOLATION',
+          'the server asks for too much at once',
+        );
+        throw this.failure;
+      }
+      void this.answer(connection, decodeMessage(name, bytes).head);
+    } else if (name === 'copyProgress') {
+      const { step, done: count, of } = decodeMessage(name, bytes).head;
+      this.order.onProgress(step, count, of);
+    } else if (name === 'copyDone') {
+      done({ ...decodeMessage(name, bytes).head, deleted: [] } as CopyResult);
+    } else {
+      const what = `the server sent "${name}" where it has no place`;
+      throw new TardisError('PROTOCOL_VIOLATION', what);
+    }
+  }
+
+  private async answer(connection: ClientLine, asked: Head<'copyAsk'>): Promise<void> {
+    try {
+      connection.sendEncoded(encodeMessage('copyTold', ...(await this.told(asked))));
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (code !== 'NO_SUCH_REQUEST') this.failure ??= asTardisError(error);
+      const head = { ...NOTHING_TOLD, question: asked.question, code, message };
+      connection.sendEncoded(encodeMessage('copyTold', head, NO_BYTES));
+    } finally {
+      this.asked -= 1;
+    }
+  }
+
+  private async told(asked: Head<'copyAsk'>): Promise<[Head<'copyTold'>, Buffer]> {
+    const { question, what, offer, piece, object, position, bytes } = asked;
+    const { feed } = this.order;
+    const head = { ...NOTHING_TOLD, question };
+    if (what === 'open') {
+      const { keysSum: _, ...offered } = await feed.open();
+      return [{ ...head, ...offered }, NO_BYTES];
+    }
+    if (what === 'piece') return [head, await feed.piece(offer, piece)];
+    if (bytes > MAX_READ_BYTES) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server asks for too many bytes');
+    }
+    const target = Buffer.allocUnsafe(bytes);
+    try {
+      const got = await feed.objects.read(object, position, target, bytes);
+      return [{ ...head, exists: true }, target.subarray(0, got)];
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error;
+      return [head, NO_BYTES];
+    }
+  }
+}
+
+const NOTHING_TOLD: Head<'copyTold'> = {
+  question: 0,
+  code: '',
+  message: '',
+  exists: false,
+  offer: 0,
+  clientId: '',
+  endedUpTo: 0,
+  commit: 0,
+  catalogBytes: 0,
+};

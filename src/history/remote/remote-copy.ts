@@ -1,0 +1,58 @@
+/** A client on a server as the source of a copy. */
+import type { History } from '../index.js';
+import { parseKeyRecord } from '../../crypto/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { CopyFeed, CopyOffer } from '../../maintenance/rewrite/index.js';
+import type { System } from '../../system/index.js';
+import { Backoff, NO_PATIENCE } from '../../transport/index.js';
+import { historyOf } from './remote-history.js';
+import { RemotePeer, type RemotePlace } from './remote-peer.js';
+
+export interface RemoteCopy {
+  readonly feed: CopyFeed;
+  /** The history of the same session. Closing it closes the session. */
+  readonly history: History;
+}
+
+/**
+ * Logs in and opens a client for copying. Throws LOGIN_FAILED, NO_SUCH_CLIENT, SERVER_UNREACHABLE, …; NOT_PERMITTED for an
+ * account of a client that encrypts: the copy gets the client's own key record, which only its owner may have.
+ */
+export async function openRemoteCopy(system: System, place: RemotePlace): Promise<RemoteCopy> {
+  const { peer, keyring, record } = await RemotePeer.open(system, place);
+  const history = historyOf(system, place.client, peer, keyring);
+  try {
+    const feed: CopyFeed = {
+      keys: keysOf(record, place.credentials?.account),
+      open: () => offerOf(system, peer, place),
+      piece: (offer, index) => peer.ask('readCatalog', { offer, piece: index }),
+      objects: history.objects(),
+    };
+    return { feed, history };
+  } catch (error) {
+    history.close();
+    throw error;
+  }
+}
+
+/** Requests a snapshot. A server that is busy is asked again, for as long as for a lost connection. */
+async function offerOf(system: System, peer: RemotePeer, place: RemotePlace): Promise<CopyOffer> {
+  const backoff = new Backoff(system, place.patience ?? NO_PATIENCE, undefined);
+  for (;;) {
+    try {
+      return await peer.ask('openCopy', undefined);
+    } catch (error) {
+      if (asTardisError(error).code !== 'CLIENT_BUSY') throw error;
+      await backoff.wait(error, (retry) => place.onRetry?.(retry));
+    }
+  }
+}
+
+/** Returns the key record with which the copy is made. */
+function keysOf(record: Buffer, account: string | undefined): Buffer | undefined {
+  if (record.length === 0) return undefined;
+  if (account === undefined) return record;
+  if (!parseKeyRecord(record).isEncrypting) return undefined;
+  const what = `the account "${account}" has no key record for a copy of a client that encrypts`;
+  throw new TardisError('NOT_PERMITTED', `${what}: log in with the client's own password`);
+}

@@ -1,0 +1,125 @@
+/** The client that a copy is made from: its key record, and snapshots of its catalog with the records that belong to them. */
+import { Catalog, isUnusedClient, snapshotCatalog } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { SetNumber } from '../../model/index.js';
+import {
+  type ClientDirectory,
+  type ClientLock,
+  hasEncryptingKeys,
+  lockClient,
+  newestKeys,
+  openClientDirectory,
+  readFormat,
+} from '../../store/index.js';
+import { catchUp } from '../../store/writer/index.js';
+import { type PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
+import { requireSoundUnlocked } from '../gc/index.js';
+import type { ClientPlace } from './copy-target.js';
+import { OldGeneration, type OldStore } from './old-generation.js';
+
+export interface CopySource {
+  /** True if the client encrypts, so that no digest can be checked. */
+  readonly isEncrypting: boolean;
+  /** Returns the newest key record; undefined if the client has no password. Throws KEYS_DAMAGED, KEYS_LOST. */
+  keys(): Buffer | undefined;
+  /** True if there is no backup yet. */
+  isUnused(): Promise<boolean>;
+  /**
+   * Takes a snapshot of the catalog into the folder. With `isAgain`, records of an earlier one were moved since. The
+   * caller closes the store. Throws CATALOG_DAMAGED, CLIENT_BUSY, TEMPORARY_FULL.
+   */
+  take(folder: PrivateFolder, isAgain: boolean): Promise<TakenSource>;
+  /** Returns the error to throw for one that a copy of this source met. */
+  explain(error: unknown): unknown;
+}
+
+/** A snapshot of a source. */
+export interface TakenSource {
+  readonly old: OldStore;
+  /** The id in the source's `format.json`. */
+  readonly clientId: string;
+  /** No session writes to the sets up to this one any more. */
+  readonly endedUpTo: SetNumber;
+  /** True if the source has changed since the snapshot, so that records may have been moved. */
+  isStale(): Promise<boolean>;
+}
+
+/** The state of a client at a snapshot of its catalog. */
+export interface SnapshotFacts {
+  readonly clientId: string;
+  readonly endedUpTo: SetNumber;
+  /** Number of the last commit in it. */
+  readonly commit: number;
+}
+
+const SNAPSHOT_FILE = 'copy.db';
+
+/** Returns a client in a directory or a bucket as the source of a copy. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, … */
+export function localSource(system: System, place: ClientPlace): CopySource {
+  const directory = openClientDirectory(system, place);
+  const { catalogPath } = directory;
+  const take: CopySource['take'] = async (folder, isAgain) => {
+    if (isAgain && directory.bucket !== undefined) await catchUp(system, directory);
+    const file = folder.file(SNAPSHOT_FILE);
+    const { clientId, endedUpTo } = await takeSnapshot(system, directory, file);
+    const old = new OldGeneration(system, directory, undefined, file);
+    const isStale = async (): Promise<boolean> => {
+      if (!old.isCurrent) return true;
+      const { commit } = old.catalog.state.readCommitPoint();
+      return commitOf(system, catalogPath) !== commit;
+    };
+    return { old, clientId, endedUpTo, isStale };
+  };
+  return {
+    isEncrypting: hasEncryptingKeys(system, directory.path),
+    keys: () => newestKeys(system, directory.path)?.bytes,
+    isUnused: async () => isUnusedClient(system, catalogPath),
+    take,
+    explain: (error) => Catalog.explainedAt(system, catalogPath, error),
+  };
+}
+
+/**
+ * Copies the catalog of a client to a file, which must not exist and whose folder must belong to the caller alone. Throws
+ * CATALOG_DAMAGED, since damage would be copied; CLIENT_BUSY, DISK_FULL.
+ */
+export async function takeSnapshot(
+  system: System,
+  source: ClientDirectory,
+  file: string,
+): Promise<SnapshotFacts> {
+  await requireSoundUnlocked(system, source, yieldRegularly());
+  const endedUpTo = newestEnded(system, source);
+  snapshotCatalog(system, source.catalogPath, file);
+  const clientId = readFormat(system.files, source.path)?.clientId ?? '';
+  return { clientId, endedUpTo, commit: commitOf(system, file) };
+}
+
+function commitOf(system: System, catalogPath: string): number {
+  return Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
+}
+
+/**
+ * Returns the number of the newest set if no session has the source open, since no later session continues a set. 0 if
+ * the source is in use, or cannot be locked because it cannot be written.
+ */
+function newestEnded(system: System, source: ClientDirectory): SetNumber {
+  let lock: ClientLock;
+  try {
+    lock = lockClient(system, source);
+  } catch (error) {
+    if (error instanceof TardisError && LOCK_REFUSED.has(error.code)) return 0;
+    throw error;
+  }
+  try {
+    return Catalog.reading(system, source.catalogPath, ({ sets }) => sets.all().at(-1)?.set ?? 0);
+  } finally {
+    lock.release();
+  }
+}
+
+const LOCK_REFUSED: ReadonlySet<string> = new Set([
+  'CLIENT_BUSY',
+  'STORE_NOT_WRITABLE',
+  'STORE_NOT_READABLE',
+]);

@@ -1,0 +1,161 @@
+/**
+ * A client on another machine as the source of a copy. Its catalog is fetched whole and examined; its records are fetched
+ * where the catalog says that they are. All of it is from a peer, which may lie.
+ */
+import { createHash } from 'node:crypto';
+import { requireForeign } from '../../store/catalog/index.js';
+import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
+import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
+import type { ObjectReader } from '../../store/index.js';
+import { unpackPiece } from '../../store/writer/index.js';
+import type { PrivateFolder, System } from '../../system/index.js';
+import type { CopySource, SnapshotFacts, TakenSource } from './copy-source.js';
+import { FarRecords } from './far-records.js';
+import { OldStore } from './old-generation.js';
+
+/** Bytes of a catalog in each piece but the last one. */
+export const OFFER_PIECE_BYTES: number = 4 << 20;
+/** Largest catalog that is fetched: about ten thousand million entries. */
+const MAX_CATALOG_BYTES: number = 2 ** 41;
+/** Pieces that are requested at once. */
+const MOST_FETCHING = 3;
+/** Maximum number of snapshots that are begun, since the peer drops one if the connection is lost. */
+const MAX_OFFERS = 8;
+
+/** A snapshot that the peer keeps for a while. */
+export interface CopyOffer extends SnapshotFacts {
+  /** The peer's number for it. */
+  readonly offer: number;
+  /** Size of the catalog; 0 if there is no backup yet. */
+  readonly catalogBytes: number;
+  /** SHA-256 of the newest key record of the client itself; empty if it has none. */
+  readonly keysSum: Buffer;
+}
+
+/** The client as its machine serves it. */
+export interface CopyFeed {
+  /** The newest key record of the client itself; undefined if it has none. */
+  readonly keys: Buffer | undefined;
+  /** Requests a snapshot. Throws CLIENT_BUSY, CATALOG_DAMAGED, NOT_PERMITTED, … */
+  open(): Promise<CopyOffer>;
+  /** Returns a piece of its catalog, compressed. Throws NO_SUCH_REQUEST if the peer has dropped the snapshot. */
+  piece(offer: number, index: number): Promise<Buffer>;
+  readonly objects: ObjectReader;
+}
+
+const CATALOG_FILE = 'far.db';
+
+export interface FarOptions {
+  readonly onPiece?: (done: number, of: number) => void;
+  /** A larger catalog is refused. */
+  readonly maxCatalogBytes?: number;
+}
+
+export class FarSource implements CopySource {
+  readonly isEncrypting: boolean;
+  private readonly record: KeyRecord | undefined;
+  /** A snapshot that was requested and not used yet. */
+  private offered: CopyOffer | undefined;
+  private readonly system: System;
+  private readonly feed: CopyFeed;
+  private readonly signal: AbortSignal;
+  private readonly options: FarOptions;
+
+  /** Throws KEYS_DAMAGED. */
+  constructor(system: System, feed: CopyFeed, signal: AbortSignal, options: FarOptions = {}) {
+    this.system = system;
+    this.feed = feed;
+    this.signal = signal;
+    this.options = options;
+    this.record = feed.keys && parseKeyRecord(feed.keys);
+    this.isEncrypting = this.record?.isEncrypting === true;
+  }
+
+  keys(): Buffer | undefined {
+    return this.feed.keys;
+  }
+
+  async isUnused(): Promise<boolean> {
+    this.offered ??= await this.open();
+    return this.offered.catalogBytes === 0;
+  }
+
+  async take(folder: PrivateFolder): Promise<TakenSource> {
+    const file = folder.file(CATALOG_FILE);
+    const { clientId, endedUpTo, commit } = await this.fetched(file);
+    requireForeign(this.system, file);
+    const records = new FarRecords(this.system.files, this.feed.objects, folder);
+    const old = new OldStore(this.system, records, undefined, file);
+    const isStale = async (): Promise<boolean> => {
+      this.offered = await this.open();
+      return this.offered.commit !== commit;
+    };
+    return { old, clientId, endedUpTo, isStale };
+  }
+
+  explain(error: unknown): unknown {
+    return error;
+  }
+
+  /** Fetches the catalog of a snapshot to a file. */
+  private async fetched(file: string): Promise<CopyOffer> {
+    for (let offers = 1; ; offers += 1) {
+      const offer = this.offered ?? (await this.open());
+      this.offered = undefined;
+      try {
+        await this.fetch(offer, file);
+        return offer;
+      } catch (error) {
+        if (this.system.files.status(file) !== undefined) this.system.files.unlink(file);
+        const { code } = asTardisError(error);
+        if (code !== 'NO_SUCH_REQUEST' || offers === MAX_OFFERS) throw error;
+      }
+    }
+  }
+
+  /** Requests a snapshot. Throws LOGIN_FAILED if the keys were changed since the login. */
+  private async open(): Promise<CopyOffer> {
+    const offer = await this.feed.open();
+    const { clientId, catalogBytes, keysSum } = offer;
+    const { maxCatalogBytes = MAX_CATALOG_BYTES } = this.options;
+    if (!CLIENT_ID.test(clientId) || catalogBytes > maxCatalogBytes) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a client is offered that cannot be copied');
+    }
+    if (this.feed.keys !== undefined && !keysSumOf(this.feed.keys).equals(keysSum)) {
+      throw new TardisError('LOGIN_FAILED', 'the keys were changed since the login');
+    }
+    return offer;
+  }
+
+  private async fetch({ offer, catalogBytes }: CopyOffer, file: string): Promise<void> {
+    const { files } = this.system;
+    const count = Math.ceil(catalogBytes / OFFER_PIECE_BYTES);
+    const fd = files.open(file, 'create');
+    let [next, done] = [0, 0];
+    const work = async (): Promise<void> => {
+      for (let index = next; index < count; index = next) {
+        throwIfAborted(this.signal);
+        next += 1;
+        const at = index * OFFER_PIECE_BYTES;
+        const sizeBytes = Math.min(OFFER_PIECE_BYTES, catalogBytes - at);
+        const stored = await this.feed.piece(offer, index);
+        unpackPiece(files, stored, { fd, at, sizeBytes });
+        done += 1;
+        this.options.onPiece?.(done, count);
+      }
+    };
+    try {
+      const results = await Promise.allSettled(Array.from({ length: MOST_FETCHING }, work));
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+    } finally {
+      files.close(fd);
+    }
+  }
+}
+
+/** Returns the checksum by which both ends compare a key record. */
+export function keysSumOf(record: Uint8Array): Buffer {
+  return createHash('sha256').update(record).digest();
+}
+
+const CLIENT_ID = /^[0-9a-f]{32}$/;

@@ -1,0 +1,125 @@
+/** A client of this machine, served to a server that copies it. */
+import { isUnusedClient } from '../../store/catalog/index.js';
+import { TardisError } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  isObjectName,
+  mediumOf,
+  newestKeys,
+  type ObjectReader,
+  openClientDirectory,
+  readFormat,
+} from '../../store/index.js';
+import { catchUp, packPiece } from '../../store/writer/index.js';
+import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
+import { takeSnapshot } from './copy-source.js';
+import type { ClientPlace } from './copy-target.js';
+import { type CopyFeed, type CopyOffer, keysSumOf, OFFER_PIECE_BYTES } from './far-source.js';
+
+const CATALOG_FILE = 'catalog.db';
+
+/** Opens a client in a directory or a bucket. The caller closes the feed. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, … */
+export function localFeed(system: System, place: ClientPlace): CopyFeed & { close(): void } {
+  const feed = new LocalFeed(system, openClientDirectory(system, place));
+  return {
+    keys: feed.keys,
+    objects: feed.objects,
+    open: () => feed.open(),
+    piece: (offer, index) => feed.piece(offer, index),
+    close: () => feed.close(),
+  };
+}
+
+class LocalFeed {
+  readonly keys: Buffer | undefined;
+  readonly objects: ObjectReader;
+  private offer = 0;
+  private isClosed = false;
+  private waiting = 0;
+  private turn: Promise<unknown> = Promise.resolve();
+  private folder: PrivateFolder | undefined;
+  private kept: { readonly fd: number; readonly sizeBytes: number } | undefined;
+  private readonly system: System;
+  private readonly directory: ClientDirectory;
+
+  constructor(system: System, directory: ClientDirectory) {
+    this.system = system;
+    this.directory = directory;
+    this.keys = newestKeys(system, directory.path)?.bytes;
+    const records = mediumOf(system, directory).records();
+    this.objects = {
+      read: async (name, ...range) => {
+        if (isObjectName(name)) return records.read(name, ...range);
+        throw new TardisError('PROTOCOL_VIOLATION', 'the server asks for what is no object');
+      },
+      close: () => records.close(),
+    };
+  }
+
+  open(): Promise<CopyOffer> {
+    return this.inTurn(() => this.take());
+  }
+
+  piece(offer: number, index: number): Promise<Buffer> {
+    return this.inTurn(() => this.pieceOf(offer, index));
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.objects.close();
+    if (this.waiting === 0) this.drop();
+  }
+
+  /** Runs one work after the other, whatever the server asks: a file that is read must not be closed meanwhile. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.waiting += 1;
+    const done = this.turn.then(work).finally(() => {
+      this.waiting -= 1;
+      if (this.isClosed && this.waiting === 0) this.drop();
+    });
+    this.turn = done.catch(() => undefined); // the caller handles the error
+    return done;
+  }
+
+  private async take(): Promise<CopyOffer> {
+    const { system, directory, keys } = this;
+    if (this.isClosed) throw new TardisError('CONNECTION_LOST', 'the copy is over');
+    this.drop();
+    this.offer += 1;
+    const { offer } = this;
+    if (offer > 1 && directory.bucket !== undefined) await catchUp(system, directory);
+    const keysSum = keys === undefined ? Buffer.alloc(0) : keysSumOf(keys);
+    if (isUnusedClient(system, directory.catalogPath)) {
+      const clientId = readFormat(system.files, directory.path)?.clientId ?? '';
+      return { offer, clientId, endedUpTo: 0, commit: 0, catalogBytes: 0, keysSum };
+    }
+    const folder = new PrivateFolder(system);
+    this.folder = folder;
+    try {
+      const file = folder.file(CATALOG_FILE);
+      const facts = await takeSnapshot(system, directory, file);
+      const catalogBytes = system.files.status(file)?.sizeBytes ?? 0;
+      this.kept = { fd: system.files.open(file, 'read'), sizeBytes: catalogBytes };
+      return { ...facts, offer, catalogBytes, keysSum };
+    } catch (error) {
+      throw folder.explain(error);
+    }
+  }
+
+  private async pieceOf(offer: number, index: number): Promise<Buffer> {
+    const { kept } = this;
+    const at = index * OFFER_PIECE_BYTES;
+    if (offer !== this.offer || kept === undefined || at >= kept.sizeBytes) {
+      throw new TardisError('NO_SUCH_REQUEST', 'there is no such piece of a snapshot');
+    }
+    const sizeBytes = Math.min(OFFER_PIECE_BYTES, kept.sizeBytes - at);
+    return packPiece(this.system.files, { fd: kept.fd, at, sizeBytes }, yieldRegularly());
+  }
+
+  private drop(): void {
+    if (this.kept !== undefined) this.system.files.close(this.kept.fd);
+    this.kept = undefined;
+    this.folder?.remove();
+    this.folder = undefined;
+  }
+}

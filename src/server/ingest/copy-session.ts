@@ -1,0 +1,267 @@
+/**
+ * One session that copies a client from its peer. The copy asks the peer for a snapshot of the catalog and for bytes of
+ * objects, and writes as `sonic copy` does; each set is durable before the next one. Nothing that the peer says is
+ * believed, and the peer is asked for no more than is read at once.
+ */
+import { asTardisError, TardisError } from '../../errors/index.js';
+import { parseKeyRecord } from '../../crypto/index.js';
+import {
+  copyInto,
+  type CopyFeed,
+  type CopyResult,
+  type CopyStep,
+  FarSource,
+  keysSumOf,
+} from '../../maintenance/rewrite/index.js';
+import { type ClientDirectory, newestKeys } from '../../store/index.js';
+import { SpaceMeter } from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
+import {
+  type Body,
+  decodeMessage,
+  encodeMessage,
+  type Head,
+  type MessageName,
+  MAX_READ_BYTES,
+} from '../../transport/index.js';
+import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
+
+/** Maximum number of copies at one time in a thread. */
+const MAX_COPIES = 2;
+/** Largest catalog that is taken from a peer: it is examined in this thread, and needs room for temporary files. */
+const MAX_CATALOG_BYTES: number = 2 ** 31;
+/** Time for the next answer of the peer. */
+const ANSWER_MS = 300_000;
+/** Minimum time between two messages about the progress of a step. */
+const TELL_EVERY_MS = 250;
+
+type Told = Body<'copyTold'>;
+type Asked = Head<'copyAsk'>;
+
+interface Waiting {
+  readonly asked: Asked;
+  readonly resolve: (told: Told) => void;
+  readonly reject: (error: Error) => void;
+}
+
+const NOTHING: Asked = {
+  question: 0,
+  what: 'open',
+  offer: 0,
+  piece: 0,
+  object: '',
+  position: 0,
+  bytes: 0,
+};
+
+let copies = 0;
+
+export class CopySession implements StorageHandle {
+  private readonly waiting = new Map<number, Waiting>();
+  private readonly stopping = new AbortController();
+  private lastQuestion = 0;
+  private running: Promise<void> | undefined;
+  private isOver = false;
+  private timer: NodeJS.Timeout | undefined;
+  private told: { readonly step: CopyStep; readonly atMs: number } | undefined;
+  private readonly system: System;
+  private readonly directory: ClientDirectory;
+  private readonly options: StorageOptions;
+  private readonly events: StorageEvents;
+
+  constructor(
+    system: System,
+    directory: ClientDirectory,
+    options: StorageOptions,
+    events: StorageEvents,
+  ) {
+    this.system = system;
+    this.directory = directory;
+    this.options = options;
+    this.events = events;
+  }
+
+  post(name: MessageName, bytes: Buffer): void {
+    if (this.isOver) return;
+    try {
+      if (name === 'copyTold') this.hear(bytes);
+      else if (name === 'copyStart' && this.running === undefined) this.start(bytes);
+      else throw new TardisError('PROTOCOL_VIOLATION', `"${name}" has no place in a copy`);
+      this.events.answer(undefined, bytes.length);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Does nothing: a copy makes its own checkpoints. */
+  checkpoint(): void {}
+
+  /** Ends the copy, and keeps what its checkpoints cover. */
+  async end(): Promise<void> {
+    this.stop(new TardisError('CONNECTION_LOST', 'the peer has left'));
+    await this.running;
+  }
+
+  abandon(): Promise<void> {
+    return this.end();
+  }
+
+  private start(bytes: Buffer): void {
+    const { keyset } = decodeMessage('copyStart', bytes).head;
+    if (copies >= MAX_COPIES) {
+      throw new TardisError('CLIENT_BUSY', 'the server makes as many copies as it can');
+    }
+    copies += 1;
+    this.running = this.run(keyset)
+      .then(({ sets, leftSet, ...result }) => {
+        const { copiedRecords, copiedBytes, lostVersions, allSets } = result;
+        const counts = { copiedRecords, copiedBytes, lostVersions, allSets };
+        this.send('copyDone', { sets: [...sets], leftSet, ...counts });
+      })
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        copies -= 1;
+      });
+  }
+
+  private run(keyset: Buffer): Promise<CopyResult> {
+    const { system, directory, options } = this;
+    const keys = newestKeys(system, directory.path)?.bytes;
+    const record = keys && parseKeyRecord(keys);
+    const own = record?.isEncrypting === true ? record.keysetId : NO_BYTES;
+    if (!own.equals(keyset)) {
+      const what = 'the client at the server has other keys than the source, or none';
+      return Promise.reject(new TardisError('COPY_DIFFERS', what));
+    }
+    const { signal } = this.stopping;
+    const tell = (step: CopyStep, done: number, of: number | undefined): void =>
+      this.tell(step, done, of);
+    const source = new FarSource(system, this.feed(keys), signal, {
+      onPiece: (done, of) => tell('catalog', done, of),
+      maxCatalogBytes: MAX_CATALOG_BYTES,
+    });
+    const request = {
+      source,
+      limits: options.store,
+      // The owner has no right to delete sets of a backup, nor to change their marks, which can have them deleted.
+      deletes: false,
+      keepsMarks: true,
+      wasteRatio: 1,
+      signal,
+      onProgress: tell,
+      space: options.space && new SpaceMeter(options.space),
+    };
+    return copyInto(system, request, directory);
+  }
+
+  /** Returns the peer's client as a source. */
+  private feed(keys: Buffer | undefined): CopyFeed {
+    const keysSum = keys === undefined ? NO_BYTES : keysSumOf(keys);
+    return {
+      keys,
+      open: async () => {
+        const { offer, clientId, endedUpTo, commit, catalogBytes } = await this.ask({
+          what: 'open',
+        });
+        return { offer, clientId, endedUpTo, commit, catalogBytes, keysSum };
+      },
+      piece: async (offer, piece) => (await this.ask({ what: 'piece', offer, piece })).attachment,
+      objects: {
+        read: async (object, position, target, bytes) => {
+          const parts: Promise<number>[] = [];
+          for (let from = 0; from < bytes; from += MAX_READ_BYTES) {
+            const part = target.subarray(from, Math.min(bytes, from + MAX_READ_BYTES));
+            parts.push(this.read(object, position + from, part));
+          }
+          return (await Promise.all(parts)).reduce((sum, got) => sum + got, 0);
+        },
+        close: () => undefined,
+      },
+    };
+  }
+
+  private async read(object: string, position: number, target: Uint8Array): Promise<number> {
+    const asked = { what: 'object', object, position, bytes: target.length } as const;
+    const { exists, attachment } = await this.ask(asked);
+    if (!exists) {
+      throw Object.assign(new Error(`ENOENT: ${object}`), { code: 'ENOENT', syscall: 'read' });
+    }
+    target.set(attachment);
+    return attachment.length;
+  }
+
+  private ask(wish: Partial<Asked> & Pick<Asked, 'what'>): Promise<Told> {
+    this.lastQuestion += 1;
+    const asked = { ...NOTHING, ...wish, question: this.lastQuestion };
+    return new Promise((resolve, reject) => {
+      if (this.isOver || this.stopping.signal.aborted) {
+        reject(new TardisError('CONNECTION_LOST', 'the peer has left'));
+        return;
+      }
+      if (this.waiting.size === 0) this.expectAnswer();
+      this.waiting.set(asked.question, { asked, resolve, reject });
+      this.send('copyAsk', asked);
+    });
+  }
+
+  /** Begins the time for the next answer. */
+  private expectAnswer(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.fail(new TardisError('TIMED_OUT', 'the peer does not answer a question of the copy'));
+    }, ANSWER_MS);
+    this.timer.unref();
+  }
+
+  private hear(bytes: Buffer): void {
+    const { head, attachment } = decodeMessage('copyTold', bytes);
+    const waiting = this.waiting.get(head.question);
+    if (waiting === undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'an answer to no question of the copy');
+    }
+    const { asked, resolve, reject } = waiting;
+    if (asked.what === 'object' && attachment.length > asked.bytes) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'more bytes than were asked for');
+    }
+    this.waiting.delete(head.question);
+    if (this.waiting.size > 0) this.expectAnswer();
+    else clearTimeout(this.timer);
+    if (head.code === '') resolve({ ...head, attachment });
+    // The peer knows its own error; here only one of them changes anything.
+    else if (head.code === 'NO_SUCH_REQUEST') reject(new TardisError('NO_SUCH_REQUEST', 'gone'));
+    else reject(new TardisError('INTERRUPTED', 'the peer cannot read the client that it offers'));
+  }
+
+  private tell(step: CopyStep, done: number, of: number | undefined): void {
+    const atMs = this.system.clock.monotonicMs();
+    if (this.told?.step === step && atMs - this.told.atMs < TELL_EVERY_MS) return;
+    this.told = { step, atMs };
+    this.send('copyProgress', { step, done, ...(of === undefined ? {} : { of }) });
+  }
+
+  private send<N extends 'copyAsk' | 'copyProgress' | 'copyDone'>(
+    name: N,
+    head: Parameters<typeof encodeMessage<N>>[1],
+  ): void {
+    if (!this.isOver) this.events.answer(encodeMessage(name, head).head, 0);
+  }
+
+  /** Ends the session; the failure is reported when the store is closed. */
+  private fail(error: unknown): void {
+    if (this.isOver) return;
+    const failure = asTardisError(error);
+    this.stop(failure);
+    const closed = this.running ?? Promise.resolve();
+    void closed.then(() => this.events.failed(failure));
+  }
+
+  private stop(reason: TardisError): void {
+    this.isOver = true;
+    this.stopping.abort();
+    clearTimeout(this.timer);
+    for (const { reject } of this.waiting.values()) reject(reason);
+    this.waiting.clear();
+  }
+}
+
+const NO_BYTES: Buffer = Buffer.alloc(0);

@@ -1,0 +1,156 @@
+/**
+ * The snapshot of a client's catalog from which a reader copies the client. A session has at most one, in a temporary
+ * file, which is removed when its last piece was read.
+ */
+import type { Handlers } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import { keysSumOf, OFFER_PIECE_BYTES, takeSnapshot } from '../../maintenance/rewrite/index.js';
+import { type ClientDirectory, newestKeys, readFormat } from '../../store/index.js';
+import { isUnusedClient } from '../../store/catalog/index.js';
+import { packPiece } from '../../store/writer/index.js';
+import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
+import type { BackgroundJobs } from '../jobs/background-jobs.js';
+
+/** Maximum number of snapshots at one time in a thread, since each takes space for temporary files. */
+const MAX_OFFERS = 4;
+/** A snapshot that nobody has read from for this time makes room for another one. */
+const IDLE_MS = 60_000;
+/** A larger catalog is copied in a thread of its own, which costs more than copying a small one. */
+const LARGE_BYTES: number = 8 << 20;
+const CATALOG_FILE = 'catalog.db';
+/** Numbers of snapshots have this many random bytes, so that a later session does not take one for its own. */
+const NUMBER_BYTES = 6;
+
+interface Offer {
+  readonly number: number;
+  readonly folder: PrivateFolder;
+  readonly fd: number;
+  readonly sizeBytes: number;
+  readonly pieces: number;
+  /** Pieces that were not read yet. */
+  readonly unread: Set<number>;
+  usedMs: number;
+  /** True while a piece is read, so that its file stays open. */
+  isRead: boolean;
+}
+
+/** The snapshots of all sessions of this thread. */
+const offers = new Set<Offer>();
+/** Number of snapshots that are being made. */
+let making = 0;
+
+export class CopyOffers {
+  private offer: Offer | undefined;
+  private readonly system: System;
+  private readonly directory: ClientDirectory;
+  private readonly jobs: BackgroundJobs;
+
+  constructor(system: System, directory: ClientDirectory, jobs: BackgroundJobs) {
+    this.system = system;
+    this.directory = directory;
+    this.jobs = jobs;
+  }
+
+  handlers(): Pick<Handlers, 'openCopy' | 'readCatalog'> {
+    return {
+      openCopy: () => this.open(),
+      readCatalog: ({ offer, piece }) => this.piece(offer, piece),
+    };
+  }
+
+  /** Removes the snapshot. */
+  close(): void {
+    if (this.offer !== undefined) drop(this.system, this.offer);
+  }
+
+  /** Makes a snapshot. Throws CLIENT_BUSY, CATALOG_DAMAGED, TEMPORARY_FULL. */
+  private async open(): ReturnType<Handlers['openCopy']> {
+    const { system, directory, jobs } = this;
+    if (this.offer !== undefined) drop(system, this.offer);
+    const number = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
+    if (isUnusedClient(system, directory.catalogPath)) {
+      const clientId = readFormat(system.files, directory.path)?.clientId ?? '';
+      return {
+        offer: number,
+        clientId,
+        endedUpTo: 0,
+        commit: 0,
+        keysSum: this.keysSum(),
+        catalogBytes: 0,
+      };
+    }
+    makeRoom(system);
+    making += 1;
+    const folder = new PrivateFolder(system);
+    try {
+      const file = folder.file(CATALOG_FILE);
+      const catalogBytes = system.files.status(directory.catalogPath)?.sizeBytes ?? 0;
+      const facts =
+        catalogBytes > LARGE_BYTES
+          ? await jobs.snapshot(file)
+          : await takeSnapshot(system, directory, file);
+      const keysSum = this.keysSum(); // last: new keys must not go with an older record
+      const fd = system.files.open(file, 'read');
+      const sizeBytes = system.files.status(file)?.sizeBytes ?? 0;
+      const pieces = Math.ceil(sizeBytes / OFFER_PIECE_BYTES);
+      const unread = new Set(Array.from({ length: pieces }, (_, index) => index));
+      const usedMs = system.clock.monotonicMs();
+      this.offer = { number, folder, fd, sizeBytes, pieces, unread, usedMs, isRead: false };
+      offers.add(this.offer);
+      return { offer: number, ...facts, keysSum, catalogBytes: sizeBytes };
+    } catch (error) {
+      folder.remove();
+      throw folder.explain(error);
+    } finally {
+      making -= 1;
+    }
+  }
+
+  /** Returns the checksum of the client's own key record, with which a copy is made. */
+  private keysSum(): Buffer {
+    const keys = newestKeys(this.system, this.directory.path);
+    return keys === undefined ? Buffer.alloc(0) : keysSumOf(keys.bytes);
+  }
+
+  /** Returns a piece. Throws NO_SUCH_REQUEST if the snapshot was removed, PROTOCOL_VIOLATION. */
+  private async piece(number: number, index: number): Promise<Buffer> {
+    const { system, offer } = this;
+    if (offer?.number !== number || !offers.has(offer)) {
+      throw new TardisError('NO_SUCH_REQUEST', 'the snapshot of the catalog was removed');
+    }
+    if (index >= offer.pieces) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a catalog has no such piece');
+    }
+    const at = index * OFFER_PIECE_BYTES;
+    const sizeBytes = Math.min(OFFER_PIECE_BYTES, offer.sizeBytes - at);
+    offer.isRead = true;
+    try {
+      const place = { fd: offer.fd, at, sizeBytes };
+      return await packPiece(system.files, place, yieldRegularly());
+    } finally {
+      offer.isRead = false;
+      offer.usedMs = system.clock.monotonicMs();
+      offer.unread.delete(index);
+      if (offer.unread.size === 0) drop(system, offer);
+    }
+  }
+}
+
+/** Makes room for one more snapshot. Throws CLIENT_BUSY if all are in use. */
+function makeRoom(system: System): void {
+  const dueMs = system.clock.monotonicMs() - IDLE_MS;
+  while (offers.size + making >= MAX_OFFERS) {
+    const idle = [...offers].find(({ usedMs, isRead }) => usedMs <= dueMs && !isRead);
+    if (idle === undefined) {
+      throw new TardisError('CLIENT_BUSY', 'the server serves as many copies as it can');
+    }
+    drop(system, idle);
+  }
+}
+
+/** Removes a snapshot, unless it was removed already. */
+function drop({ files }: System, offer: Offer): void {
+  if (!offers.delete(offer)) return;
+  files.close(offer.fd);
+  offer.folder.remove();
+}

@@ -1,0 +1,71 @@
+/**
+ * Rows of the message table for copies: a reader copies a client of the server from a snapshot of its catalog; and a
+ * server copies a client that its peer offers, by asking the peer.
+ */
+import { answers, asks, KIB, maybe, MIB, ofCopy, toCopy, words } from './message-row.js';
+
+export const COPY_MESSAGES = {
+  /** Requests a snapshot of the catalog. It takes the place of an earlier one of the session. */
+  openCopy: asks(166, 'read', KIB, {}, { answer: 'copyOffered' }),
+  copyOffered: answers(167, 8 * KIB, {
+    /** The server's number for the snapshot. */
+    offer: 'uint',
+    /** The id of the client in its `format.json`. */
+    clientId: 'line',
+    /** No session writes to the sets up to this one any more. */
+    endedUpTo: 'uint',
+    /** Number of the last commit in the snapshot. */
+    commit: 'uint',
+    /** SHA-256 of the newest key record of the client; empty if it has none. */
+    keysSum: 'bytes',
+    /** Size of the catalog; 0 if there is no backup yet. */
+    catalogBytes: 'uint',
+  }),
+  /** Requests a piece of that catalog, by its index. */
+  readCatalog: asks(168, 'read', KIB, { offer: 'uint', piece: 'uint' }, { answer: 'catalogIs' }),
+  /** The attachment is the piece, as a row of compressed frames. */
+  catalogIs: answers(169, 5 * MIB, {}, { hasAttachment: true }),
+  /** Offers a client. `keyset` is the id of its keys if it encrypts; otherwise empty. */
+  copyStart: ofCopy(170, KIB, { keyset: 'bytes' }, { answer: 'copyDone' }),
+  /** Requests a snapshot (`open`), a piece of its catalog, or bytes of an object. Other fields are 0 or empty. */
+  copyAsk: toCopy(171, KIB, {
+    question: 'uint',
+    what: words('open', 'piece', 'object'),
+    offer: 'uint',
+    piece: 'uint',
+    object: 'text',
+    position: 'uint',
+    bytes: 'uint',
+  }),
+  /** Answers `copyAsk`: with an error if `code` is not empty, or with the fields of what was requested. */
+  copyTold: ofCopy(
+    172,
+    5 * MIB,
+    {
+      question: 'uint',
+      code: 'text',
+      message: 'text',
+      exists: 'bool',
+      offer: 'uint',
+      clientId: 'line',
+      endedUpTo: 'uint',
+      commit: 'uint',
+      catalogBytes: 'uint',
+    },
+    { hasAttachment: true },
+  ),
+  copyProgress: toCopy(173, KIB, {
+    step: words('catalog', 'contents', 'sets', 'remove'),
+    done: 'uint',
+    of: maybe('uint'),
+  }),
+  /** The copy is complete and durable. */
+  copyDone: toCopy(175, 16 * MIB, {
+    sets: 'uints',
+    leftSet: maybe('uint'),
+    copiedRecords: 'uint',
+    copiedBytes: 'uint',
+    lostVersions: 'uint',
+    allSets: 'uint',
+  }),
+};

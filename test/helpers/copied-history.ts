@@ -1,0 +1,98 @@
+/** Copies a client of a lab from its server to another store, in this process. */
+import path from 'node:path';
+import type { History } from '../../src/history/index.js';
+import { copyToServer, openRemoteCopy, type RemotePlace } from '../../src/history/remote/index.js';
+import {
+  copyClient,
+  type CopyFeed,
+  type CopyProgress,
+  type CopyResult,
+  FarSource,
+  localFeed,
+} from '../../src/maintenance/rewrite/index.js';
+import type { System } from '../../src/system/index.js';
+import { type HistoryLab, openHere } from './history-lab.js';
+import { inlineSystem, type Place, SMALL_STORE } from './inline.js';
+import { LIGHT } from './light.js';
+import { PASSWORD } from './rekeys.js';
+
+export interface CopyOptions {
+  readonly system?: System;
+  readonly onProgress?: CopyProgress;
+  readonly deletes?: boolean;
+  readonly signal?: AbortSignal;
+  readonly account?: string;
+  /** Changes the feed. */
+  readonly wrap?: (feed: CopyFeed) => CopyFeed;
+  readonly patience?: RemotePlace['patience'];
+}
+
+/** Copies the client at an address to a store. Throws the errors of `openRemoteCopy` and `copyClient`. */
+export async function copyFromServer(
+  address: RemotePlace['address'],
+  { client, store }: Place,
+  options: CopyOptions = {},
+): Promise<CopyResult> {
+  const { system = inlineSystem(), onProgress = () => undefined, account, patience } = options;
+  const { deletes = false, signal = new AbortController().signal, wrap = (feed) => feed } = options;
+  const password = Buffer.from(PASSWORD);
+  const credentials = { password, account, ask: async () => password };
+  const place = { address, client, credentials, ...(patience && { patience }) };
+  const { feed, history } = await openRemoteCopy(system, place);
+  try {
+    const onPiece = (done: number, of: number): void => onProgress('catalog', done, of);
+    return await copyClient(system, {
+      source: new FarSource(system, wrap(feed), signal, { onPiece }),
+      target: { store, client, catalogFile: 'tardis.db' },
+      limits: SMALL_STORE.store,
+      deletes,
+      wasteRatio: 1,
+      signal,
+      onProgress,
+    });
+  } finally {
+    history.close();
+  }
+}
+
+/** A client of a store, or of a server, that is copied to a server. */
+export interface CopyOut {
+  /** The store with the client; undefined if it is on the server at `from`. */
+  readonly place?: Place;
+  readonly from?: RemotePlace['address'];
+  readonly to: RemotePlace['address'];
+  readonly as?: string;
+}
+
+/** Copies a client to a server. Throws the errors of `copyToServer`. */
+export async function copyOut(
+  { place, from, to, as = 'me' }: CopyOut,
+  options: CopyOptions & { readonly create?: boolean; readonly password?: string } = {},
+): Promise<CopyResult> {
+  const { system = inlineSystem(), onProgress = () => undefined, account, patience } = options;
+  const { signal = new AbortController().signal, wrap = (feed) => feed, create = false } = options;
+  const password = Buffer.from(options.password ?? PASSWORD);
+  const credentials = { password, ask: async () => password, stretch: LIGHT };
+  const far =
+    from === undefined
+      ? undefined
+      : await openRemoteCopy(system, { address: from, client: 'me', credentials });
+  const own =
+    place === undefined ? undefined : localFeed(system, { ...place, catalogFile: 'tardis.db' });
+  try {
+    const target = { address: to, client: as, credentials: { ...credentials, account } };
+    const feed = wrap(own ?? far!.feed);
+    const order = { feed, create, signal, onProgress };
+    return await copyToServer(system, { ...target, ...(patience && { patience }) }, order);
+  } finally {
+    own?.close();
+    far?.history.close();
+  }
+}
+
+/** Copies the client of a lab from its server to a directory, and opens the copy. */
+export async function openCopied(lab: HistoryLab, client: string): Promise<History> {
+  const place = { store: path.join(lab.home, 'copied'), client };
+  await copyFromServer(lab.daemon.address, place);
+  return openHere({ ...lab, place }, client);
+}
