@@ -22,7 +22,7 @@ import {
   Op,
   ReadyPages,
 } from '../../src/mount/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { nodeSystem, READY_LINKS_BYTES } from '../../src/system/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 
 const ROOT = { low: 1, high: 0 };
@@ -147,6 +147,7 @@ class Lab {
       noteEnd: (_low, _high, offset) => this.ends.push(offset),
       forgetEnds: () => this.ends.splice(0),
       ready: new ReadyPages(),
+      links: Buffer.alloc(READY_LINKS_BYTES),
     };
     const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });
