@@ -125,6 +125,7 @@ class Lab {
   readonly history = new TestHistory();
   readonly forgotten: string[] = [];
   readonly ends: number[] = [];
+  readonly ready = new ReadyPages();
   private readonly waiting = new Map<number, (reply: Buffer) => void>();
   private last = 0;
   private readonly files: FileSystem;
@@ -146,7 +147,7 @@ class Lab {
       forgetName: (_low, _high, name) => this.forgotten.push(name.toString()),
       noteEnd: (_low, _high, offset) => this.ends.push(offset),
       forgetEnds: () => this.ends.splice(0),
-      ready: new ReadyPages(),
+      ready: this.ready,
       links: Buffer.alloc(READY_LINKS_BYTES),
     };
     const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
@@ -303,4 +304,23 @@ test('a new set appears, and in a deleted one everything is stale', async (t) =>
   t.true(lab.forgotten.includes('first'));
   const stale = await lab.ask(Op.lookup, inside, Buffer.from('f00001\0'));
   t.is(stale.readInt32LE(0), -Errno.ESTALE);
+});
+
+test('a tree is not dropped before the references in replies that were sent are counted', async (t) => {
+  const lab = new Lab(t);
+  const node = await lab.walk('first', 'root');
+  const listed = { lookups: 0, wasListed: () => undefined };
+  const dots = [node, node] as const;
+  const place = { tree: listed, directory: 1, nodeLow: node.low, nodeHigh: node.high, dots };
+  lab.ready.room();
+  lab.ready.offer(place, { bytes: 0, entries: 7 });
+  const one = Buffer.alloc(8);
+  one.writeBigUInt64LE(2n); // the set and its root
+  void lab.ask(Op.forget, node, one);
+  const state = 12;
+  lab.ready.memory.writeUInt32LE(2, state); // the addon has sent it since
+  await new Promise(setImmediate);
+  t.is(listed.lookups, 7);
+  const stale = await lab.ask(Op.getattr, node, Buffer.alloc(16));
+  t.is(stale.readInt32LE(0), -Errno.ESTALE, 'a tree without references is dropped');
 });
