@@ -12,7 +12,7 @@ import type {
   ListedNode,
   PackedListing,
 } from './packed-listings.js';
-import { PAGE_ENTRIES } from './page-cache.js';
+import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
 import { childrenOf } from './page-search.js';
 import type { PageStarts } from './page-starts.js';
 import { ROOT_NODE } from './protocol.js';
@@ -166,6 +166,13 @@ export class SetListings {
     if (packed.childrenIn(key) === undefined) packed.note(key, []);
   }
 
+  /** Remembers the directories of a page that was loaded entry by entry. */
+  noteLoaded(directory: number, page: LoadedPage): void {
+    const { packed, owner } = this.options;
+    const key = owner.keyOf(directory, Math.floor(page.first / PAGE_ENTRIES));
+    packed.note(key, childrenOf(page));
+  }
+
   /**
    * Returns at most `limit` unread directories among the next `window` ones in the order of a walk, which lists each
    * directory before what is in it.
@@ -197,20 +204,17 @@ export class SetListings {
   }
 
   private isRead(directory: number): boolean {
-    const { packed, cache, owner } = this.options;
-    const key = owner.keyOf(directory, 0);
-    return packed.childrenIn(key) !== undefined || cache.get(key) !== undefined;
+    const { packed, owner } = this.options;
+    return packed.childrenIn(owner.keyOf(directory, 0)) !== undefined;
   }
 
   /** Returns the directories in the page that has the position after one. */
   private childrenIn(directory: number, position: number): readonly ListedNode[] {
-    const { packed, cache, owner } = this.options;
+    const { packed, owner } = this.options;
     const key = owner.keyOf(directory, Math.floor((position + 1) / PAGE_ENTRIES));
     const noted = packed.childrenIn(key);
-    if (noted !== undefined && noted.length > 0) {
-      if (position >= 0) packed.note(key, noted); // a walk comes back to it
-      return noted;
-    }
-    return childrenOf(cache.get(key));
+    if (noted === undefined) return [];
+    if (position >= 0) packed.note(key, noted); // a walk comes back to it
+    return noted;
   }
 }

@@ -283,7 +283,9 @@ export class SetTree implements Tree {
     const isSorted = entries.every(
       ({ name }, index) => index === 0 || Buffer.compare(entries[index - 1]!.name, name) < 0,
     );
-    return { first, entries: shown, isLast, isSorted, packed: undefined, contents: [] };
+    const page = { first, entries: shown, isLast, isSorted, packed: undefined, contents: [] };
+    this.listings.noteLoaded(directory, page);
+    return page;
   }
 
   /** Lists a page. The page before it must be read first, if it was never read. */
