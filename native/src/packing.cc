@@ -20,7 +20,7 @@ constexpr size_t kFrom = kType;
 constexpr size_t kMetadataBytes = kRdev - kFrom;
 constexpr size_t kDeviceBytes = kRowFixedBytes - kRdev;
 constexpr size_t kMostLinkBytes = 2 * (4096 + 16);
-constexpr size_t kMostShownName = 4096;
+constexpr size_t kMostShownName = 1024;  // of which the kernel takes no longer ones
 constexpr uint64_t kBareNode = uint64_t{1} << 62;
 constexpr uint64_t kTreeShift = 50;
 constexpr uint64_t kDirectoryShift = 24;
@@ -173,11 +173,18 @@ class Packer {
     return order > 0 || (order == 0 && row.nameBytes > before.nameBytes);
   }
 
+  // False for a name that no file can have. The kernel would refuse the whole page.
+  static bool isName(const ListedRow& row) {
+    const bool isDots = row.nameBytes <= 2 && row.name[0] == '.' && row.name[row.nameBytes - 1] == '.';
+    return row.nameBytes <= kMostShownName && !isDots && memchr(row.name, '/', row.nameBytes) == nullptr &&
+           memchr(row.name, 0, row.nameBytes) == nullptr;
+  }
+
   bool add(const ListedRow& row) {
     const Metadata metadata(row);
     const size_t direntAt = place_.isPlus != 0 ? sizeof(fuse_entry_out) : 0;
     const size_t bytes = FUSE_DIRENT_ALIGN(direntAt + FUSE_NAME_OFFSET + row.nameBytes);
-    if (row.nameBytes > kMostShownName || bytes > target_.size - at_ || !metadata.isUsual()) return false;
+    if (!isName(row) || bytes > target_.size - at_ || !metadata.isUsual()) return false;
     if ((metadata.type() == kDirectory) != (row.childId != 0)) return false;
     uint8_t* const start = target_.data + at_;
     memset(start, 0, bytes);

@@ -18,6 +18,7 @@ import { Errno, FuseError } from './protocol.js';
 import { entriesAround, type RootNode, rootsOf } from './roots.js';
 import { SetListings, type UnreadDirectories } from './set-listings.js';
 import type { SetTreeOptions } from './set-tree-options.js';
+import { namedEntry } from './shown-entries.js';
 import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
 import { virtualDirectory } from './virtual.js';
 
@@ -270,14 +271,15 @@ export class SetTree implements Tree {
     this.requireKnown(directory);
     const node = this.rootNodes.get(directory);
     const first = number * PAGE_ENTRIES;
-    const entries =
+    const listed =
       node === undefined
         ? await this.list(directory, number)
         : (
             await entriesAround(this.history, this.set, { id: this.table.id(directory), node })
           ).slice(first, first + PAGE_ENTRIES);
-    const isLast = entries.length < PAGE_ENTRIES;
-    if (!isLast) this.starts.note(directory, number + 1, entries.at(-1)!.name);
+    const isLast = listed.length < PAGE_ENTRIES;
+    if (!isLast) this.starts.note(directory, number + 1, listed.at(-1)!.name);
+    const entries = listed.map(namedEntry);
     const stored = await storedSizes(this.history, entries);
     const shown = entries.map((entry, index) => this.show(directory, first + index, entry, stored));
     const isSorted = entries.every(

@@ -78,7 +78,7 @@ function openCatalog(t: ExecutionContext): Catalog {
 function fill(catalog: Catalog, choose: Choose, entries: number, directory = DIRECTORY): void {
   for (let entry = 0; entry < entries; entry += 1) {
     const name = Buffer.from(
-      Array.from({ length: 1 + choose(entry % 9 === 0 ? 250 : 12) }, () => 1 + choose(255)),
+      Array.from({ length: 1 + choose(entry % 9 === 0 ? 250 : 12) }, () => 0x30 + choose(208)),
     );
     const kind = anyKind(choose);
     const isDirectory = kind.type === EntryType.directory;
@@ -255,7 +255,7 @@ test('the targets of links are noted by their nodes, as far as there is room for
   catalog.rollback();
 });
 
-test('names that are unsorted, twice there, empty or too long are not packed', (t) => {
+test('names that are unsorted, twice there, too long, or that no file has are not packed', (t) => {
   const of = (...names: string[]): Buffer => valueOf(names.map((name) => Buffer.from(name)));
   const packed = (value: Buffer) =>
     make(
@@ -266,11 +266,14 @@ test('names that are unsorted, twice there, empty or too long are not packed', (
   t.is(packed(of('b', 'a')), undefined);
   t.is(packed(of('a', 'a')), undefined);
   t.is(packed(of('', 'a')), undefined);
-  t.is(packed(of('a'.repeat(4097))), undefined);
+  t.is(packed(of('a'.repeat(1025))), undefined);
+  for (const name of ['.', '..', 'a/b', 'a\0b']) t.is(packed(of(name)), undefined, name);
+  for (const name of ['...', '.a', 'a.', 'a'.repeat(1024)])
+    t.not(packed(of(name)), undefined, name);
   const many = Array.from({ length: MOUNT_PAGE_ENTRIES + 1 }, (_, n) => `${n + 1000}`);
   t.not(packed(of(...many.slice(1))), undefined);
   t.is(packed(of(...many)), undefined);
-  const long = many.slice(1).map((name) => name.padEnd(4000, 'x'));
+  const long = many.slice(1).map((name) => name.padEnd(1000, 'x'));
   t.is(packed(of(...long)), undefined); // more than the memory of a page
 });
 
