@@ -1,15 +1,14 @@
-// Mounts by the kernel's own FUSE protocol: /dev/fuse, requests in batches, and replies. No library is needed.
+// Speaks the kernel's own FUSE protocol: requests in batches, and replies. No library is needed.
 #include <linux/fuse.h>
 #include <sched.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -31,7 +30,6 @@ constexpr char kLabel[] = "security.selinux";
 constexpr char kAcl[] = "system.posix_acl_";
 constexpr uint8_t kNoAcls = 1;        // bits of the answers about entries without attributes
 constexpr uint8_t kNoAttributes = 2;
-constexpr size_t kMostMountData = 4096;
 constexpr size_t kKept = 6, kFunction = 1;  // arguments of `fuseListen` that must not be freed, and one of them
 constexpr size_t kEnds = 64;                // listings whose ends are known
 constexpr int kEndShift = 24;               // node ids of directories differ from this bit on
@@ -72,6 +70,20 @@ class Listener {
   std::vector<napi_ref> references;  // to the memory, the function, and what is shared
   napi_async_context context = nullptr;
 
+  // Returns the listener of a descriptor in this thread, or null.
+  static Listener* of(int fd) {
+    const auto found = std::find_if(all_.begin(), all_.end(), [fd](const Listener* one) { return one->fd_ == fd; });
+    return found == all_.end() ? nullptr : *found;
+  }
+
+  // Answers what is ready, between pieces of work that JavaScript does. Keeps the other requests for the next batch.
+  void answerReady() {
+    if (isBatchRead_ || isOver_) return;
+    keptError_ = fill(&keptBytes_);
+    if (keptError_ != 0) isOver_ = true;
+    if (keptBytes_ > 0 || keptError_ != 0) uv_idle_start(&idle_, onIdle);
+  }
+
   // Returns false if the loop does not take the descriptor; then `close` frees the listener.
   bool start() {
     uv_loop_t* loop = nullptr;
@@ -81,6 +93,7 @@ class Listener {
     }
     uv_idle_init(loop, &idle_);
     handle_.data = idle_.data = this;
+    all_.push_back(this);
     if (uv_poll_start(&handle_, UV_READABLE, onReady) == 0) return true;
     close();
     return false;
@@ -91,6 +104,7 @@ class Listener {
   static void onIdle(uv_idle_t* handle) { static_cast<Listener*>(handle->data)->serve(0); }
 
   void close() {
+    all_.erase(std::remove(all_.begin(), all_.end(), this), all_.end());
     uv_poll_stop(&handle_);
     uv_close(reinterpret_cast<uv_handle_t*>(&idle_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
@@ -112,8 +126,9 @@ class Listener {
   void serve(int status) {
     const uint64_t startNs = uv_hrtime();
     for (int batches = 0;;) {
-      size_t bytes = 0;
-      int error = fill(&bytes);
+      size_t bytes = std::exchange(keptBytes_, 0);
+      int error = std::exchange(keptError_, 0);
+      if (error == 0) error = fill(&bytes);
       const bool isNothing = bytes == 0 && error == 0;
       if (isNothing && status < 0) error = EBADF;
       if (error != 0) close();
@@ -169,6 +184,7 @@ class Listener {
   void deliver(size_t bytes, int error) {
     sent_ = 0;
     hasWork_ = false;
+    isBatchRead_ = bytes > 0;
     napi_handle_scope scope;
     if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
     napi_value receiver, callback, numbers[3], result = nullptr;
@@ -186,6 +202,7 @@ class Listener {
       }
     }
     napi_close_handle_scope(env_, scope);
+    isBatchRead_ = false;
   }
 
   // Answers what needs no JavaScript. False if JavaScript must answer.
@@ -293,68 +310,22 @@ class Listener {
   bool hasWork_ = false;     // JavaScript can make more replies ready
   uint64_t repliedNs_ = 0;   // when the last ready reply was sent
   uint64_t restsUntilNs_ = 0;
+  size_t keptBytes_ = 0;     // requests in the memory that JavaScript has not got
+  int keptError_ = 0;        // what ended the connection after them
+  bool isBatchRead_ = false; // JavaScript reads the memory
+  bool isOver_ = false;
+  static thread_local std::vector<Listener*> all_;
   uv_poll_t handle_ = {};
   uv_idle_t idle_ = {};
 };
 
+thread_local std::vector<Listener*> Listener::all_;
+
 }  // namespace
 
-// Returns two connected sockets, as two numbers of 32 bits.
-napi_value fuseSockets(const Call& call) {
-  int fds[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) throw Failure{errno, "socketpair"};
-  return call.buffer(fds, sizeof fds);
-}
-
-// Returns the descriptor that was sent through a socket.
-napi_value fuseReceive(const Call& call) {
-  const int socket = call.fd(0);
-  char byte;
-  iovec part = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  if (retry([&] { return recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); }) < 0) {
-    throw Failure{errno, "recvmsg"};
-  }
-  const cmsghdr* head = CMSG_FIRSTHDR(&message);
-  if (head == nullptr || head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(int))) {
-    throw Failure{EPROTO, "recvmsg"};
-  }
-  int fd;
-  memcpy(&fd, CMSG_DATA(head), sizeof fd);
-  return call.number(fd);
-}
-
-// Opens /dev/fuse and mounts it. Needs the privilege to mount.
-napi_value fuseMount(const Call& call) {
-  const std::string path = call.path(0), source = call.path(1), options = call.path(2);
-  const int fd = static_cast<int>(retry([] { return ::open("/dev/fuse", O_RDWR | O_CLOEXEC); }));
-  if (fd < 0) throw Failure{errno, "open"};
-  const std::string data = "fd=" + std::to_string(fd) + "," + options;
-  const unsigned long flags = call.bits(3) | MS_RDONLY;
-  if (data.size() >= kMostMountData || mount(source.c_str(), path.c_str(), "fuse.tardisfs", flags, data.c_str()) != 0) {
-    const int number = data.size() >= kMostMountData ? E2BIG : errno;
-    ::close(fd);
-    throw Failure{number, "mount"};
-  }
-  return call.number(fd);
-}
-
-// Unmounts a path; with `isLazy` also one that is in use.
-napi_value fuseUnmount(const Call& call) {
-  const std::string path = call.path(0);
-  const int flags = UMOUNT_NOFOLLOW | (call.truth(1) ? MNT_DETACH : 0);
-  if (umount2(path.c_str(), flags) != 0) throw Failure{errno, "umount"};
-  return call.nothing();
-}
-
-// Makes this process the leader of a new session. Does nothing if it already leads its group.
-napi_value newSession(const Call& call) {
-  if (setsid() < 0 && errno != EPERM) throw Failure{errno, "setsid"};
+// Answers the requests of a listener that are ready, while JavaScript makes others ready. Does nothing without a listener.
+napi_value fuseAnswer(const Call& call) {
+  if (Listener* const listener = Listener::of(call.fd(0))) listener->answerReady();
   return call.nothing();
 }
 

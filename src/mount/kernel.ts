@@ -77,6 +77,7 @@ export class FuseKernel implements Kernel {
     };
     const { ends, ready, links } = this;
     const endBytes = Buffer.from(ends.buffer);
+    ready.answer = () => this.native.fuseAnswer(this.fd);
     this.native.fuseListen(this.fd, memory, onRequests, answers, endBytes, ready.memory, links);
   }
 

@@ -50,6 +50,8 @@ export class ReadyPages {
   private readonly words = new Uint32Array(this.memory.buffer);
   private readonly rooms: ReadyRoom[] = [];
   private readonly offered: (Offered | undefined)[] = [];
+  /** Answers what is asked for meanwhile, between pieces of work. */
+  answer: () => void = () => undefined;
   /** Index of the oldest reply, whose room is taken next. */
   private next = 0;
 

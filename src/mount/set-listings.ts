@@ -94,6 +94,7 @@ export class SetListings {
             after: NOTHING,
             limit: READY_ENTRIES,
           });
+    this.options.ready.answer();
     listed.forEach((one, index) => {
       const page = pages[index];
       const { number: directory } = one;
@@ -108,6 +109,7 @@ export class SetListings {
       }
       packed.note(owner.keyOf(directory, 0), made.children);
       this.offer(directory, made);
+      this.options.ready.answer();
     });
     return left;
   }

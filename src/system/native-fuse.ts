@@ -37,6 +37,11 @@ export interface FuseCalls {
     links: Uint8Array,
   ): void;
   /**
+   * Answers the requests of a listener that are ready, while JavaScript makes others ready. The rest comes with the next
+   * batch. Does nothing within a batch that has requests, and without a listener.
+   */
+  fuseAnswer(fd: number): void;
+  /**
    * Writes a reply: the first bytes of `head`, then a range of `data`. Returns 0 or the errno; ENOENT means that
    * the request was abandoned.
    */

@@ -1,5 +1,6 @@
 /** Replies that the addon sends by itself: over a socket in place of /dev/fuse, beside a model of the references. */
 import fs from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import {
@@ -16,6 +17,8 @@ const read = promisify(fs.read);
 const HEAD_BYTES = 16;
 const ENTRY_BYTES = 160;
 const DOTS_BYTES = 2 * ENTRY_BYTES;
+/** Turns of the event loop within which a batch comes. */
+const TURNS = 1000;
 const HEADER_BYTES = 40;
 const REQUEST_BYTES = 80;
 const ROOM = READY_BYTES - HEAD_BYTES - DOTS_BYTES;
@@ -45,6 +48,8 @@ class Lab {
   /** Directories of which JavaScript got the request. */
   readonly asked: number[] = [];
   readonly tree = new CountedTree();
+  /** Called with each batch, before it is read. */
+  onBatch: () => void = () => undefined;
   private readonly kernel: FuseKernel;
   private readonly far: number;
 
@@ -71,6 +76,7 @@ class Lab {
   private batch(memory: Buffer, offset: number, bytes: number): boolean {
     this.ready.count();
     if (bytes === 0) return false;
+    this.onBatch();
     const [uniqueLow, uniqueHigh] = [memory.readUInt32LE(offset + 8), 0];
     const [low, high] = [memory.readUInt32LE(offset + 16), memory.readUInt32LE(offset + 20)];
     this.asked.push(placeOfNode(low, high).directory);
@@ -108,18 +114,33 @@ class Lab {
     directory: number,
     request: Buffer,
   ): Promise<Buffer | undefined> {
-    request.writeUInt32LE(request.length, 0);
-    request.writeUInt32LE(opcode, 4);
-    request.writeUInt32LE(directory + 1, 8);
-    request.writeUInt32LE(nodeOf(directory).low, 16);
-    request.writeUInt32LE(nodeOf(directory).high, 20);
-    fs.writeSync(this.far, request);
+    this.write(opcode, directory, request);
     const reply = Buffer.alloc(2 * READY_BYTES);
     const { bytesRead } = await read(this.far, reply, 0, reply.length, null);
     if (reply.readUInt32LE(0) !== bytesRead || reply.readUInt32LE(8) !== directory + 1) {
       throw new Error('no reply to this request');
     }
     return reply.readInt32LE(4) === 0 ? reply.subarray(HEAD_BYTES, bytesRead) : undefined;
+  }
+
+  write(opcode: number, directory: number, request: Buffer = Buffer.alloc(REQUEST_BYTES)): void {
+    request.writeUInt32LE(request.length, 0);
+    request.writeUInt32LE(opcode, 4);
+    request.writeUInt32LE(directory + 1, 8);
+    request.writeUInt32LE(nodeOf(directory).low, 16);
+    request.writeUInt32LE(nodeOf(directory).high, 20);
+    fs.writeSync(this.far, request);
+  }
+
+  /** Returns the directories of the replies that are there. */
+  repliedNow(): number[] {
+    const replies = Buffer.alloc(2 * READY_BYTES);
+    const bytes = fs.readSync(this.far, replies);
+    const found: number[] = [];
+    for (let at = 0; at < bytes; at += replies.readUInt32LE(at)) {
+      found.push(replies.readUInt32LE(at + 8) - 1);
+    }
+    return found;
   }
 }
 
@@ -242,4 +263,35 @@ test('the target of a link that was packed is returned for its node only', async
   t.is(await lab.readLink(5 + 256), undefined, 'the place in the table is the same');
   lab.forget();
   t.is(await lab.readLink(5), undefined);
+});
+
+test('between pieces of work what is ready is sent, and the rest comes with the next batch', async (t) => {
+  const lab = new Lab(t);
+  const bytes = Buffer.alloc(REQUEST_BYTES);
+  bytes.writeUInt32LE(READY_BYTES, 56);
+  for (const directory of [5, 6]) lab.offer(directory, 1);
+  for (const directory of [5, 7, 6]) {
+    lab.write(Op.readdirplus, directory, bytes);
+    lab.ready.answer();
+  }
+  t.deepEqual(lab.repliedNow(), [5, 6], 'in this turn of the event loop');
+  t.deepEqual(lab.asked, []);
+  for (let turn = 0; turn < TURNS && lab.asked.length < 1; turn += 1) await nextTurn();
+  t.deepEqual(lab.asked, [7]);
+  t.is(lab.tree.lookups, 2);
+  t.deepEqual(lab.repliedNow(), [7]);
+});
+
+test('a batch that JavaScript reads is not overwritten', async (t) => {
+  const lab = new Lab(t);
+  let isFirst = true;
+  lab.onBatch = () => {
+    if (isFirst) lab.write(Op.readdirplus, 6);
+    isFirst = false;
+    lab.ready.answer();
+  };
+  lab.write(Op.readdirplus, 5);
+  for (let turn = 0; turn < TURNS && lab.asked.length < 2; turn += 1) await nextTurn();
+  t.deepEqual(lab.asked, [5, 6]);
+  t.deepEqual(lab.repliedNow(), [5, 6]);
 });
