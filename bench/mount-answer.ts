@@ -11,6 +11,9 @@ export type MountLine = Readonly<Record<Reading, number[]>> & {
   /** Seconds of an archive of the small files, and of a restore of the large one, without a mount. */
   readonly archive: number[];
   readonly restore: number[];
+  /** Seconds of a mount of a catalog with very many entries, and of `ls` of the many names in it. */
+  readonly filledMount: number[];
+  readonly filledNames: number[];
 };
 
 const OURS = 'tardis';
@@ -40,6 +43,12 @@ export function mountAnswer(
         ({ subject, archive, restore }) =>
           `${subject}: regenerate --tar ${shown(median(archive))} s, restore ${shown(median(restore))} s`,
       ),
+      ...ours
+        .filter(({ filledNames }) => filledNames.length > 0)
+        .map(
+          ({ subject, filledMount, filledNames }) =>
+            `${subject}: in the filled catalog mount ${shown(median(filledMount))} s, ls ${shown(median(filledNames))} s`,
+        ),
       'ls -lR, tar and the other first readings are cold: each in a mount of its own',
     ],
     figures: lines,
@@ -92,5 +101,11 @@ function verdictsOf(line: MountLine, source: MountLine, smallBytes: number): Ver
     ),
     verdict('MB of memory', 150, Math.max(...line.memory)),
     verdict('s to mount', 0.4, median(line.mount)),
+    ...(line.filledNames.length === 0
+      ? []
+      : [
+          verdict('ls of many names in a filled catalog: s', 0.5, median(line.filledNames)),
+          verdict('s to mount a filled catalog', 0.4, median(line.filledMount)),
+        ]),
   ];
 }

@@ -7,6 +7,7 @@ import { sizeOfTree } from './change.js';
 import { ContentMaker } from './content.js';
 import { treeLine } from './make-tree.js';
 import { measure } from './measure.js';
+import { fillCatalog } from './large-catalog.js';
 import { mountAnswer, type MountLine } from './mount-answer.js';
 import { PARTS, type Reading, READINGS, Readings } from './mount-readings.js';
 import { Mounted } from './mounted.js';
@@ -17,7 +18,7 @@ import { borg } from './subjects/borg.js';
 import { chooseSubjects } from './subjects/choose.js';
 import { restic } from './subjects/restic.js';
 import type { Mounting, Subject } from './subjects/subject.js';
-import { tardis } from './subjects/tardis.js';
+import { TARDIS_CLIENT, tardis } from './subjects/tardis.js';
 import { planTree, writeFully, writeTree } from './tree.js';
 import { verifyRestored } from './verify.js';
 import type { Workplace } from './workplace.js';
@@ -62,16 +63,22 @@ export async function mount(
       say(`round ${round + 1}/${options.runs}: ${line.subject}: ${toldOf(line)}`);
     }
   }
+  const plain = subjects.findIndex(({ name }) => name === OURS);
+  if (plain >= 0) {
+    const asked = new Asked(workplace, { at, round: options.runs, options }, lines[plain + 1]!);
+    await asked.filled(subjects[plain]!, options, say);
+  }
   const size = sizeOfTree(join(workplace.tree, PARTS.files));
-  const { names, largeMib } = options.mount;
-  const about = `${treeLine(size)}; ${names} names; ${largeMib} MiB; medians of ${options.runs}`;
+  const { names, largeMib, entries } = options.mount;
+  const about = `${treeLine(size)}; ${names} names; ${largeMib} MiB; filled catalog: ${entries} entries; medians of ${options.runs}`;
   const notes = subjects.map(({ name, about: how }) => `${name}: ${how}; ${versions[name] ?? ''}`);
   return mountAnswer(lines, { about, notes, smallBytes: size.bytes });
 }
 
 function emptyLine(subject: string): MountLine {
   const none = Object.fromEntries(READINGS.map((reading) => [reading, []]));
-  return { subject, archive: [], restore: [], ...(none as unknown as Record<Reading, number[]>) };
+  const more = { archive: [], restore: [], filledMount: [], filledNames: [] };
+  return { subject, ...more, ...(none as unknown as Record<Reading, number[]>) };
 }
 
 function toldOf(line: MountLine): string {
@@ -215,12 +222,30 @@ class Asked {
     await this.#in(mounting, async (_readings, shown) => verifyRestored(tree, shown, log));
   }
 
+  /** Fills the catalog, and lists the many names in mounts of it. */
+  async filled(
+    subject: Subject,
+    { runs, mount: { entries } }: MountQuestion,
+    say: Say,
+  ): Promise<void> {
+    const mounting = subject.mount?.(this.#at);
+    if (mounting === undefined) return;
+    say(`${subject.name}: filling the catalog to ${entries} entries`);
+    const { store } = this.#workplace.place(subject.name);
+    fillCatalog(join(store, TARDIS_CLIENT, 'tardis.db'), entries);
+    const { filledMount, filledNames } = this.#line;
+    const step: Step = async (readings) => {
+      filledNames.push((await readings.names()) / 1000);
+    };
+    for (let run = 0; run < runs; run++) await this.#in(mounting, step, filledMount);
+  }
+
   /** Mounts afresh for a step; returns the largest memory of the mount. */
-  async #in(mounting: Mounting, step: Step): Promise<number> {
+  async #in(mounting: Mounting, step: Step, tookS: number[] = this.#line.mount): Promise<number> {
     const log = join(this.#workplace.root, 'mount-output');
     const mounted = await Mounted.start(mounting, { at: this.#at, log });
     try {
-      this.#line.mount.push(mounted.tookMs / 1000);
+      tookS.push(mounted.tookMs / 1000);
       await step(this.#readings(mounted.tree), mounted.tree);
       return mounted.residentBytes;
     } finally {

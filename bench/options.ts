@@ -68,11 +68,22 @@ export interface MountOptions {
   readonly names: number;
   /** Size of the large file. */
   readonly largeMib: number;
+  /** Number of entries of the catalog that is mounted at the end. */
+  readonly entries: number;
   /** Milliseconds of reading at random. */
   readonly readMs: number;
 }
 
+/** Sizes of a mount as words of the command line. */
+interface MountWords {
+  readonly names?: string;
+  readonly large?: string;
+  readonly entries?: string;
+}
+
 const READ_MS = 3000;
+const ENTRIES = 500_000;
+const QUICK_ENTRIES = 5000;
 const QUICK_READ_MS = 200;
 /** Files of the tree for `--web`, unless others are given. */
 const WEB_FILES = 2000;
@@ -93,6 +104,7 @@ another question, beside restic and borg
   --mount          how fast a mount is read, also beside the source: 8,000 files (80000 is meant)
   --names N        a directory of N names in it (10000; 100000 is meant)
   --large MIB      a file of MIB mebibytes in it (256; 4096 is meant)
+  --entries N      and a catalog filled to N entries (500000; 10000000 is meant, which takes 2 GB more)
 questions about this tool alone
   --delay MS       what a server costs whose answers take a round trip of MS milliseconds, by a proxy
   --growth         how time and memory grow: 10,000, 100,000 and 1,000,000 small files, in a tree and in one directory
@@ -270,6 +282,7 @@ function parse(argv: readonly string[]) {
         mount: { type: 'boolean' },
         names: { type: 'string' },
         large: { type: 'string' },
+        entries: { type: 'string' },
         tags: { type: 'string' },
         count: { type: 'string' },
         plots: { type: 'string' },
@@ -338,18 +351,19 @@ function releasesOf(
 
 function mountOf(
   isAsked: boolean,
-  { names, large }: { readonly names?: string; readonly large?: string },
+  { names, large, entries }: MountWords,
   quick: boolean,
 ): MountOptions | undefined {
   if (!isAsked) {
-    if (names !== undefined || large !== undefined) {
-      throw new UsageError('--names and --large belong to --mount');
+    if (names !== undefined || large !== undefined || entries !== undefined) {
+      throw new UsageError('--names, --large and --entries belong to --mount');
     }
     return undefined;
   }
   return {
     names: integer('names', names, 10_000, 1, 10_000_000),
     largeMib: integer('large', large, 256, 2, 1 << 20),
+    entries: integer('entries', entries, quick ? QUICK_ENTRIES : ENTRIES, 1, 100_000_000),
     readMs: quick ? QUICK_READ_MS : READ_MS,
   };
 }

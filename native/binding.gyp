@@ -37,6 +37,7 @@
         "src/parity.cc",
         "src/rsync.cc",
         "src/fuse.cc",
+        "src/mounting.cc",
         "src/listed-rows.cc",
         "src/packing.cc"
       ],

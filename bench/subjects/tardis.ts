@@ -3,7 +3,8 @@ import type { Command } from '../measure.js';
 import type { SmallMachine } from '../small-machine.js';
 import { bytesBelow, confinedTo, type Place, type Subject } from './subject.js';
 
-const CLIENT = 'bench';
+/** The client in its store. */
+export const TARDIS_CLIENT = 'bench';
 
 /** The settings with which tardis itself is run. */
 export interface TardisOptions {
@@ -31,7 +32,7 @@ export function tardis(
   };
   const isEncrypted = passwordFile !== undefined;
   const password = isEncrypted ? ['-F', passwordFile] : [];
-  const client = ['-D', place.store, '-C', CLIENT, ...password];
+  const client = ['-D', place.store, '-C', TARDIS_CLIENT, ...password];
   const history = [...client, ...profile];
   const create = isEncrypted ? ['--create', ...LOGIN] : ['--create'];
   const backup = [
@@ -55,7 +56,8 @@ export function tardis(
     restore: () => run('regenerate', ...history, '-o', place.out, place.tree),
     restoredTree: () => join(place.out, basename(place.tree)),
     // The reserve is excluded: it is free space kept back, of the same size for any tree.
-    storeBytes: () => bytesBelow(place.store) - bytesBelow(join(place.store, CLIENT, 'reserve')),
+    storeBytes: () =>
+      bytesBelow(place.store) - bytesBelow(join(place.store, TARDIS_CLIENT, 'reserve')),
     mount: (at) => ({
       command: run('tardisfs', '--foreground', ...client, at),
       shownTree: join(at, 'Current', place.tree),

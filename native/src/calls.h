@@ -107,13 +107,16 @@ napi_value flock(const Call& call);
 napi_value unlock(const Call& call);
 napi_value syncfs(const Call& call);
 
-// fuse.cc
+// mounting.cc
 napi_value fuseSockets(const Call& call);
 napi_value fuseReceive(const Call& call);
 napi_value fuseMount(const Call& call);
 napi_value fuseUnmount(const Call& call);
 napi_value newSession(const Call& call);
+
+// fuse.cc
 napi_value fuseListen(const Call& call);
+napi_value fuseAnswer(const Call& call);
 napi_value fuseReply(const Call& call);
 
 // packing.cc

@@ -1,20 +1,21 @@
-// Mounts by the kernel's own FUSE protocol: /dev/fuse, requests in batches, and replies. No library is needed.
+// Speaks the kernel's own FUSE protocol: requests in batches, and replies. No library is needed.
 #include <linux/fuse.h>
 #include <sched.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
-#include <string>
+#include <utility>
+#include <vector>
 
 #include <fcntl.h>
 
 #include "calls.h"
 #include "files.h"
+#include "ready-links.h"
 
 namespace tardis::calls {
 
@@ -29,13 +30,16 @@ constexpr char kLabel[] = "security.selinux";
 constexpr char kAcl[] = "system.posix_acl_";
 constexpr uint8_t kNoAcls = 1;        // bits of the answers about entries without attributes
 constexpr uint8_t kNoAttributes = 2;
-constexpr size_t kMostMountData = 4096;
+constexpr size_t kKept = 6, kFunction = 1;  // arguments of `fuseListen` that must not be freed, and one of them
 constexpr size_t kEnds = 64;                // listings whose ends are known
 constexpr int kEndShift = 24;               // node ids of directories differ from this bit on
 constexpr size_t kReadyPages = 64;          // replies that are ready before they are asked for
 constexpr size_t kReadyBytes = 16 * 1024;   // of each of them
 constexpr uint32_t kReady = 1, kSent = 2;   // states of them; 0 is none
+constexpr size_t kSentBeforeMore = 8;       // ready replies are sent before JavaScript makes more
 constexpr uint64_t kPollNs = 100'000;       // polls for so long after a ready reply, since a walk asks again soon
+constexpr uint64_t kBusyNs = 50'000;        // other work has the processor if yielding it takes longer than this
+constexpr uint64_t kRestNs = 20'000'000;    // no polling for so long after that
 constexpr uint64_t kTurnNs = 1'000'000;     // other work of the process gets its turn after that
 
 // The end of a listing: the kernel asks once more for what follows it.
@@ -50,25 +54,35 @@ struct ReadyPage {
   uint64_t end;
 };
 
+// Memory that the addon and JavaScript share: answers about entries without attributes, ends of listings, replies that are
+// ready, and targets of links.
+struct Shared {
+  uint8_t *answers, *ends, *ready, *links;
+};
+
 // Reads requests in the thread of JavaScript whenever the kernel has some. A thread of its own would have to wake that
 // one for each request.
 class Listener {
  public:
-  Listener(napi_env env, int fd, const Bytes& memory, const Bytes& answers, const Bytes& ends, const Bytes& ready)
-      : env_(env),
-        fd_(fd),
-        memory_(memory.data),
-        room_(memory.size),
-        answers_(answers.data),
-        ends_(ends.data),
-        ready_(ready.data) {}
+  Listener(napi_env env, int fd, const Bytes& memory, const Shared& shared)
+      : env_(env), fd_(fd), memory_(memory.data), room_(memory.size), shared_(shared) {}
 
-  napi_ref buffer = nullptr;
-  napi_ref answers = nullptr;
-  napi_ref ends = nullptr;
-  napi_ref ready = nullptr;
-  napi_ref function = nullptr;
+  std::vector<napi_ref> references;  // to the memory, the function, and what is shared
   napi_async_context context = nullptr;
+
+  // Returns the listener of a descriptor in this thread, or null.
+  static Listener* of(int fd) {
+    const auto found = std::find_if(all_.begin(), all_.end(), [fd](const Listener* one) { return one->fd_ == fd; });
+    return found == all_.end() ? nullptr : *found;
+  }
+
+  // Answers what is ready, between pieces of work that JavaScript does. Keeps the other requests for the next batch.
+  void answerReady() {
+    if (isBatchRead_ || isOver_) return;
+    keptError_ = fill(&keptBytes_);
+    if (keptError_ != 0) isOver_ = true;
+    if (keptBytes_ > 0 || keptError_ != 0) uv_idle_start(&idle_, onIdle);
+  }
 
   // Returns false if the loop does not take the descriptor; then `close` frees the listener.
   bool start() {
@@ -79,6 +93,7 @@ class Listener {
     }
     uv_idle_init(loop, &idle_);
     handle_.data = idle_.data = this;
+    all_.push_back(this);
     if (uv_poll_start(&handle_, UV_READABLE, onReady) == 0) return true;
     close();
     return false;
@@ -86,10 +101,10 @@ class Listener {
 
  private:
   static void onReady(uv_poll_t* handle, int status, int) { static_cast<Listener*>(handle->data)->serve(status); }
-
   static void onIdle(uv_idle_t* handle) { static_cast<Listener*>(handle->data)->serve(0); }
 
   void close() {
+    all_.erase(std::remove(all_.begin(), all_.end(), this), all_.end());
     uv_poll_stop(&handle_);
     uv_close(reinterpret_cast<uv_handle_t*>(&idle_), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
@@ -99,11 +114,7 @@ class Listener {
   void finish() {
     napi_handle_scope scope;
     if (napi_open_handle_scope(env_, &scope) == napi_ok) {
-      napi_delete_reference(env_, buffer);
-      napi_delete_reference(env_, answers);
-      napi_delete_reference(env_, ends);
-      napi_delete_reference(env_, ready);
-      napi_delete_reference(env_, function);
+      for (napi_ref reference : references) napi_delete_reference(env_, reference);
       napi_async_destroy(env_, context);
       napi_close_handle_scope(env_, scope);
     }
@@ -111,28 +122,42 @@ class Listener {
   }
 
   // Answers what is waiting. The next request often comes while the last ones are answered, or soon after a reply that was
-  // ready. Meanwhile JavaScript makes the next ones ready, one at a time. If time runs out, the loop comes back at once.
+  // ready. Meanwhile JavaScript makes the next ones ready, a few at a time. If time runs out, the loop comes back at once.
   void serve(int status) {
     const uint64_t startNs = uv_hrtime();
     for (int batches = 0;;) {
-      size_t bytes = 0;
-      int error = fill(&bytes);
+      size_t bytes = std::exchange(keptBytes_, 0);
+      int error = std::exchange(keptError_, 0);
+      if (error == 0) error = fill(&bytes);
       const bool isNothing = bytes == 0 && error == 0;
       if (isNothing && status < 0) error = EBADF;
       if (error != 0) close();
-      if (error != 0 || bytes > 0 || sent_ > 0 || hasWork_) deliver(bytes, error);
-      else if (uv_hrtime() - repliedNs_ < kPollNs) sched_yield();
+      if (error != 0 || bytes > 0 || sent_ >= kSentBeforeMore || hasWork_) deliver(bytes, error);
+      else if (mayPoll()) yield();
       else break;
       if (error != 0) return;
       if (bytes > 0) ++batches;
       if (batches < kMostBatches && uv_hrtime() - startNs < kTurnNs) continue;
-      if (hasWork_ || uv_hrtime() - repliedNs_ < kPollNs) {
+      if (hasWork_ || mayPoll()) {
         uv_idle_start(&idle_, onIdle);
         return;
       }
       break;
     }
     uv_idle_stop(&idle_);
+  }
+
+  // True soon after a reply that was ready. On a busy machine polling takes the processor from the walk that it waits for.
+  bool mayPoll() const {
+    const uint64_t nowNs = uv_hrtime();
+    return nowNs - repliedNs_ < kPollNs && nowNs >= restsUntilNs_;
+  }
+
+  void yield() {
+    const uint64_t beforeNs = uv_hrtime();
+    sched_yield();
+    const uint64_t nowNs = uv_hrtime();
+    if (nowNs - beforeNs > kBusyNs) restsUntilNs_ = nowNs + kRestNs;
   }
 
   // Reads the requests that are waiting and that JavaScript must answer, within the bounds. Returns an error number that
@@ -159,11 +184,12 @@ class Listener {
   void deliver(size_t bytes, int error) {
     sent_ = 0;
     hasWork_ = false;
+    isBatchRead_ = bytes > 0;
     napi_handle_scope scope;
     if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
     napi_value receiver, callback, numbers[3], result = nullptr;
     if (napi_get_global(env_, &receiver) == napi_ok &&
-        napi_get_reference_value(env_, function, &callback) == napi_ok &&
+        napi_get_reference_value(env_, references[kFunction], &callback) == napi_ok &&
         napi_create_double(env_, 0, &numbers[0]) == napi_ok &&
         napi_create_double(env_, static_cast<double>(bytes), &numbers[1]) == napi_ok &&
         napi_create_int32(env_, error, &numbers[2]) == napi_ok) {
@@ -176,6 +202,7 @@ class Listener {
       }
     }
     napi_close_handle_scope(env_, scope);
+    isBatchRead_ = false;
   }
 
   // Answers what needs no JavaScript. False if JavaScript must answer.
@@ -184,7 +211,20 @@ class Listener {
     memcpy(&in, request, sizeof in);
     if (in.opcode == FUSE_READDIRPLUS && answeredReady(in, request, bytes)) return true;
     if (in.opcode == FUSE_READDIR || in.opcode == FUSE_READDIRPLUS) return answeredEnd(in, request, bytes);
+    if (in.opcode == FUSE_READLINK) return answeredLink(in);
     return answeredAttribute(in, request, bytes);
+  }
+
+  // Answers for a symbolic link that was packed lately.
+  bool answeredLink(const fuse_in_header& in) const {
+    ReadyLink link;
+    memcpy(&link, shared_.links + readyLinkAt(in.nodeid), sizeof link);
+    if (in.nodeid == 0 || link.node != in.nodeid || link.bytes > kMostLinkTarget) return false;
+    fuse_out_header head = {};
+    head.unique = in.unique;
+    head.len = static_cast<uint32_t>(sizeof head + link.bytes);
+    const iovec parts[2] = {{&head, sizeof head}, {link.target, link.bytes}};
+    return ::writev(fd_, parts, 2) >= 0 || errno == ENOENT;  // ENOENT: the request was interrupted
   }
 
   // Answers a request for a directory whose reply is ready. JavaScript counts the references when it sees that it was sent.
@@ -192,22 +232,26 @@ class Listener {
     fuse_read_in read;
     if (bytes < sizeof in + sizeof read) return false;
     memcpy(&read, request + sizeof in, sizeof read);
-    const size_t at = (in.nodeid >> kEndShift) % kReadyPages;
+    if (read.offset != 0) return false;
     ReadyPage page;
-    memcpy(&page, ready_ + at * sizeof page, sizeof page);
-    if (page.state != kReady || page.node != in.nodeid || read.offset != 0) return false;
+    size_t at = 0;
+    for (;; ++at) {
+      if (at == kReadyPages) return false;
+      memcpy(&page, shared_.ready + at * sizeof page, sizeof page);
+      if (page.node == in.nodeid && page.state == kReady) break;
+    }
     if (page.bytes < sizeof(fuse_out_header) || page.bytes > kReadyBytes) return false;
     if (page.bytes - sizeof(fuse_out_header) > read.size) return false;
-    uint8_t* const reply = ready_ + kReadyPages * sizeof page + at * kReadyBytes;
+    uint8_t* const reply = shared_.ready + kReadyPages * sizeof page + at * kReadyBytes;
     fuse_out_header head = {};
     head.unique = in.unique;
     head.len = page.bytes;
     memcpy(reply, &head, sizeof head);
     if (::write(fd_, reply, page.bytes) < 0) return errno == ENOENT;  // the request was interrupted
     page.state = kSent;
-    memcpy(ready_ + at * sizeof page, &page, sizeof page);
+    memcpy(shared_.ready + at * sizeof page, &page, sizeof page);
     const ListingEnd end = {page.node, page.end};
-    memcpy(ends_ + (page.node >> kEndShift) % kEnds * sizeof end, &end, sizeof end);
+    memcpy(shared_.ends + (page.node >> kEndShift) % kEnds * sizeof end, &end, sizeof end);
     sent_ += 1;
     repliedNs_ = uv_hrtime();
     return true;
@@ -219,7 +263,7 @@ class Listener {
     if (bytes < sizeof in + sizeof read) return false;
     memcpy(&read, request + sizeof in, sizeof read);
     ListingEnd end;
-    memcpy(&end, ends_ + (in.nodeid >> kEndShift) % kEnds * sizeof end, sizeof end);
+    memcpy(&end, shared_.ends + (in.nodeid >> kEndShift) % kEnds * sizeof end, sizeof end);
     if (end.offset == 0 || end.node != in.nodeid || end.offset != read.offset) return false;
     fuse_out_header head = {};
     head.unique = in.unique;
@@ -241,10 +285,10 @@ class Listener {
       const size_t nameBytes = bytes - nameAt;
       const bool isLabel = nameBytes >= sizeof kLabel && memcmp(request + nameAt, kLabel, sizeof kLabel) == 0;
       const bool isAcl = nameBytes >= sizeof kAcl && memcmp(request + nameAt, kAcl, sizeof kAcl - 1) == 0;
-      const bool isRefused = isLabel || (isAcl && (*answers_ & kNoAcls) != 0);
+      const bool isRefused = isLabel || (isAcl && (*shared_.answers & kNoAcls) != 0);
       out.head.error = isRefused ? -EOPNOTSUPP : -ENODATA;
       out.head.len = sizeof out.head;
-    } else if (in.opcode == FUSE_LISTXATTR && (*answers_ & kNoAttributes) != 0) {
+    } else if (in.opcode == FUSE_LISTXATTR && (*shared_.answers & kNoAttributes) != 0) {
       out.head.error = -EOPNOTSUPP;
       out.head.len = sizeof out.head;
     } else if (in.opcode == FUSE_LISTXATTR) {
@@ -261,74 +305,27 @@ class Listener {
   int fd_;
   uint8_t* memory_;
   size_t room_;
-  const uint8_t* answers_;
-  uint8_t* ends_;
-  uint8_t* ready_;
+  Shared shared_;
   size_t sent_ = 0;          // ready replies since JavaScript was called
   bool hasWork_ = false;     // JavaScript can make more replies ready
   uint64_t repliedNs_ = 0;   // when the last ready reply was sent
+  uint64_t restsUntilNs_ = 0;
+  size_t keptBytes_ = 0;     // requests in the memory that JavaScript has not got
+  int keptError_ = 0;        // what ended the connection after them
+  bool isBatchRead_ = false; // JavaScript reads the memory
+  bool isOver_ = false;
+  static thread_local std::vector<Listener*> all_;
   uv_poll_t handle_ = {};
   uv_idle_t idle_ = {};
 };
 
+thread_local std::vector<Listener*> Listener::all_;
+
 }  // namespace
 
-// Returns two connected sockets, as two numbers of 32 bits.
-napi_value fuseSockets(const Call& call) {
-  int fds[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) throw Failure{errno, "socketpair"};
-  return call.buffer(fds, sizeof fds);
-}
-
-// Returns the descriptor that was sent through a socket.
-napi_value fuseReceive(const Call& call) {
-  const int socket = call.fd(0);
-  char byte;
-  iovec part = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  if (retry([&] { return recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); }) < 0) {
-    throw Failure{errno, "recvmsg"};
-  }
-  const cmsghdr* head = CMSG_FIRSTHDR(&message);
-  if (head == nullptr || head->cmsg_type != SCM_RIGHTS || head->cmsg_len != CMSG_LEN(sizeof(int))) {
-    throw Failure{EPROTO, "recvmsg"};
-  }
-  int fd;
-  memcpy(&fd, CMSG_DATA(head), sizeof fd);
-  return call.number(fd);
-}
-
-// Opens /dev/fuse and mounts it. Needs the privilege to mount.
-napi_value fuseMount(const Call& call) {
-  const std::string path = call.path(0), source = call.path(1), options = call.path(2);
-  const int fd = static_cast<int>(retry([] { return ::open("/dev/fuse", O_RDWR | O_CLOEXEC); }));
-  if (fd < 0) throw Failure{errno, "open"};
-  const std::string data = "fd=" + std::to_string(fd) + "," + options;
-  const unsigned long flags = call.bits(3) | MS_RDONLY;
-  if (data.size() >= kMostMountData || mount(source.c_str(), path.c_str(), "fuse.tardisfs", flags, data.c_str()) != 0) {
-    const int number = data.size() >= kMostMountData ? E2BIG : errno;
-    ::close(fd);
-    throw Failure{number, "mount"};
-  }
-  return call.number(fd);
-}
-
-// Unmounts a path; with `isLazy` also one that is in use.
-napi_value fuseUnmount(const Call& call) {
-  const std::string path = call.path(0);
-  const int flags = UMOUNT_NOFOLLOW | (call.truth(1) ? MNT_DETACH : 0);
-  if (umount2(path.c_str(), flags) != 0) throw Failure{errno, "umount"};
-  return call.nothing();
-}
-
-// Makes this process the leader of a new session. Does nothing if it already leads its group.
-napi_value newSession(const Call& call) {
-  if (setsid() < 0 && errno != EPERM) throw Failure{errno, "setsid"};
+// Answers the requests of a listener that are ready, while JavaScript makes others ready. Does nothing without a listener.
+napi_value fuseAnswer(const Call& call) {
+  if (Listener* const listener = Listener::of(call.fd(0))) listener->answerReady();
   return call.nothing();
 }
 
@@ -338,20 +335,21 @@ napi_value fuseListen(const Call& call) {
   napi_env env = call.env();
   const int fd = call.fd(0);
   const Bytes memory = call.bytes(1), answers = call.bytes(3), ends = call.bytes(4), ready = call.bytes(5);
+  const Bytes links = call.bytes(6);
   const int flags = fcntl(fd, F_GETFL);
   if (memory.size < kLeastRoom || answers.size < 1 || ends.size < kEnds * sizeof(ListingEnd) ||
-      ready.size < kReadyPages * (sizeof(ReadyPage) + kReadyBytes)) {
+      ready.size < kReadyPages * (sizeof(ReadyPage) + kReadyBytes) || links.size < kReadyLinksBytes) {
     throw Failure{EINVAL, call.name()};
   }
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) throw Failure{errno, "fcntl"};
-  auto listener = std::make_unique<Listener>(env, fd, memory, answers, ends, ready);
+  const Shared shared = {answers.data, ends.data, ready.data, links.data};
+  auto listener = std::make_unique<Listener>(env, fd, memory, shared);
+  for (size_t kept = 1; kept <= kKept; ++kept) {
+    napi_ref& reference = listener->references.emplace_back(nullptr);
+    if (napi_create_reference(env, call.raw(kept), 1, &reference) != napi_ok) throw Failure{ENOMEM, call.name()};
+  }
   napi_value name = nullptr;
   if (napi_create_string_utf8(env, "fuse", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_create_reference(env, call.raw(1), 1, &listener->buffer) != napi_ok ||
-      napi_create_reference(env, call.raw(3), 1, &listener->answers) != napi_ok ||
-      napi_create_reference(env, call.raw(4), 1, &listener->ends) != napi_ok ||
-      napi_create_reference(env, call.raw(5), 1, &listener->ready) != napi_ok ||
-      napi_create_reference(env, call.raw(2), 1, &listener->function) != napi_ok ||
       napi_async_init(env, nullptr, name, &listener->context) != napi_ok || !listener.release()->start()) {
     throw Failure{ENOMEM, call.name()};
   }

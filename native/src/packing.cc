@@ -8,6 +8,7 @@
 
 #include "calls.h"
 #include "listed-rows.h"
+#include "ready-links.h"
 #include "row.h"
 
 namespace tardis::calls {
@@ -19,7 +20,7 @@ constexpr size_t kFrom = kType;
 constexpr size_t kMetadataBytes = kRdev - kFrom;
 constexpr size_t kDeviceBytes = kRowFixedBytes - kRdev;
 constexpr size_t kMostLinkBytes = 2 * (4096 + 16);
-constexpr size_t kMostShownName = 4096;
+constexpr size_t kMostShownName = 1024;  // of which the kernel takes no longer ones
 constexpr uint64_t kBareNode = uint64_t{1} << 62;
 constexpr uint64_t kTreeShift = 50;
 constexpr uint64_t kDirectoryShift = 24;
@@ -33,7 +34,7 @@ constexpr size_t kChildWords = 3;
 
 // The page that is packed, as JavaScript describes it: numbers in doubles, in this order.
 struct Place {
-  double set, tree, directory, directoryId, first, validSeconds, isPlus;
+  double set, tree, directory, directoryId, first, validSeconds, isPlus, from, bytes;
 };
 
 // Mixes bytes into an inode number, as src/mount/inodes.ts does.
@@ -145,8 +146,8 @@ class Metadata {
 
 class Packer {
  public:
-  Packer(const Place& place, const Bytes& device, const Bytes& target, const Bytes& index)
-      : place_(place), device_(device), target_(target), index_(index) {}
+  Packer(const Place& place, const Bytes& device, const Bytes& target, const Bytes& index, const Bytes& links)
+      : place_(place), device_(device), target_(target), index_(index), links_(links) {}
 
   // Packs all entries; false if the page is not of the usual form, or has no room.
   bool pack(ListedRows* rows) {
@@ -172,16 +173,23 @@ class Packer {
     return order > 0 || (order == 0 && row.nameBytes > before.nameBytes);
   }
 
+  // False for a name that no file can have. The kernel would refuse the whole page.
+  static bool isName(const ListedRow& row) {
+    const bool isDots = row.nameBytes <= 2 && row.name[0] == '.' && row.name[row.nameBytes - 1] == '.';
+    return row.nameBytes <= kMostShownName && !isDots && memchr(row.name, '/', row.nameBytes) == nullptr &&
+           memchr(row.name, 0, row.nameBytes) == nullptr;
+  }
+
   bool add(const ListedRow& row) {
     const Metadata metadata(row);
     const size_t direntAt = place_.isPlus != 0 ? sizeof(fuse_entry_out) : 0;
     const size_t bytes = FUSE_DIRENT_ALIGN(direntAt + FUSE_NAME_OFFSET + row.nameBytes);
-    if (row.nameBytes > kMostShownName || bytes > target_.size - at_ || !metadata.isUsual()) return false;
+    if (!isName(row) || bytes > target_.size - at_ || !metadata.isUsual()) return false;
     if ((metadata.type() == kDirectory) != (row.childId != 0)) return false;
     uint8_t* const start = target_.data + at_;
     memset(start, 0, bytes);
     const uint64_t inode = row.childId != 0 ? 0 : inodeOf(row, metadata);
-    if (place_.isPlus != 0) writeEntry(start, metadata, inode);
+    if (place_.isPlus != 0) writeEntry(start, row, metadata, inode);
     fuse_dirent dirent = {};
     dirent.ino = inode;
     dirent.off = static_cast<uint64_t>(place_.first) + count_ + 1 + kDots;
@@ -196,12 +204,15 @@ class Packer {
     return true;
   }
 
-  void writeEntry(uint8_t* start, const Metadata& metadata, uint64_t inode) const {
+  void writeEntry(uint8_t* start, const ListedRow& row, const Metadata& metadata, uint64_t inode) const {
     fuse_entry_out entry = {};
     if (metadata.type() != kDirectory) {
       entry.nodeid = (static_cast<uint64_t>(place_.tree) << kTreeShift) |
                      (static_cast<uint64_t>(place_.directory) << kDirectoryShift) |
                      (static_cast<uint64_t>(place_.first) + count_ + 1) | kBareNode;
+    }
+    if (metadata.type() == kSymlink) {
+      noteLink(links_, entry.nodeid, row.metadata + kMetadataBytes, row.metadataBytes - kMetadataBytes);
     }
     entry.entry_valid = entry.attr_valid = static_cast<uint64_t>(place_.validSeconds);
     entry.attr.ino = inode;
@@ -245,6 +256,7 @@ class Packer {
   const Bytes& device_;
   const Bytes& target_;
   const Bytes& index_;
+  const Bytes& links_;
   std::string key_;
   size_t at_ = 0;
   size_t childAt_ = 0;
@@ -254,17 +266,22 @@ class Packer {
 
 }  // namespace
 
-// Packs a page into a buffer; its places go to an index. Returns its bytes, or -1 if it is not of the usual form.
+// Packs a page into a buffer; its places go to an index, and targets of links to their table. Returns its bytes, or -1 if it
+// is not of the usual form.
 napi_value packListing(const Call& call) {
-  ListedRows rows(call.bytes(0));
-  const Bytes numbers = call.bytes(1), device = call.bytes(2), target = call.bytes(3), index = call.bytes(4);
+  const Bytes pages = call.bytes(0), numbers = call.bytes(1), device = call.bytes(2), target = call.bytes(3);
+  const Bytes index = call.bytes(4), links = call.bytes(5);
   Place place;
   memcpy(&place, numbers.range(0, sizeof place, call.name()), sizeof place);
   index.range(0, kHeadWords * sizeof(uint32_t), call.name());
-  for (const double number : {place.set, place.tree, place.directory, place.directoryId, place.first, place.validSeconds}) {
+  links.range(0, kReadyLinksBytes, call.name());
+  for (const double number : {place.set, place.tree, place.directory, place.directoryId, place.first, place.validSeconds,
+                              place.from, place.bytes}) {
     if (!(number >= 0 && number < 9007199254740992.0)) throw Failure{EINVAL, call.name(), nullptr, "no number of a page"};
   }
-  Packer packer(place, device, target, index);
+  const size_t bytes = static_cast<size_t>(place.bytes);
+  ListedRows rows({pages.range(static_cast<size_t>(place.from), bytes, call.name()), bytes});
+  Packer packer(place, device, target, index, links);
   return call.number(packer.pack(&rows) ? static_cast<double>(packer.bytes()) : -1);
 }
 

@@ -7,6 +7,7 @@ import type {
   CatalogEntry,
   ListingPage,
   LocatedPiece,
+  PackedPages,
   SealedDirectory,
 } from '../store/catalog/index.js';
 import type { DeltaSource } from '../delta/index.js';
@@ -121,10 +122,11 @@ export interface History {
   /** Returns a page of a directory as of a set, sorted by name. A page has a limit of at least 1. */
   list(page: ListingPage): Promise<HistoryEntry[]>;
   /**
-   * Returns the page that `list` returns, packed for `packListing` of the addon, or undefined if this reader may not see
-   * all of it. The value is unchecked. Undefined unless the catalog is on this machine and not encrypted.
+   * Returns the pages that `list` returns of some directories, each packed for `packListing` of the addon, with its length
+   * in decimal and `;` before it; undefined if this reader may not see all of them. The value is unchecked. Undefined
+   * unless the catalog is on this machine and not encrypted.
    */
-  listPacked?(page: ListingPage): Buffer | undefined;
+  listPacked?(pages: PackedPages): Buffer | undefined;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]>;
   /** Returns every version that was ever at an absolute path, oldest first, as far as the reader may see it. */

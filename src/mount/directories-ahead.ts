@@ -5,61 +5,69 @@
 import { MAX_DIRECTORIES } from './node-ids.js';
 import type { SetTree } from './set-tree.js';
 
-/** Directories that are loaded ahead. */
-const AHEAD_DIRECTORIES = 8;
+/** Directories ahead of a walk that are loaded. */
+const WINDOW = 32;
+/** Directories that are loaded at once. */
+const AT_ONCE = 8;
+/** Fewer of them wait for more, unless the walk is as near as this. */
+const NEAR = 12;
 /** Number of listed directories that are remembered. A program that lists a subdirectory of one is walking the tree. */
-const MAX_REMEMBERED = 64;
+const MAX_REMEMBERED = 1024;
 
-interface Wanted {
+interface Walk {
   readonly tree: SetTree;
   readonly directory: number;
 }
 
 export class DirectoriesAhead {
   private readonly listed = new Set<number>();
-  private wanted: Wanted[] = [];
+  /** The directory that a walk listed last; undefined once enough is loaded. */
+  private walk: Walk | undefined;
   private isLoading = false;
   private isWaiting = false;
 
   /** Notes that a directory is listed. */
   follow(tree: SetTree, directory: number): void {
     const parent = tree.parentOf(directory);
-    const isWalk = directory !== parent && this.listed.has(keyOf(tree, parent));
+    const parentKey = keyOf(tree, parent);
+    const isWalk = directory !== parent && this.listed.has(parentKey);
+    if (isWalk) this.remember(parentKey); // the walk comes back to it
     this.remember(keyOf(tree, directory));
-    if (!isWalk) return;
-    const next = tree.directoriesIn(directory, -1, AHEAD_DIRECTORIES);
-    const beside = tree.directoriesIn(parent, tree.placeOf(directory), AHEAD_DIRECTORIES);
-    this.wanted = [...next, ...beside]
-      .slice(0, AHEAD_DIRECTORIES)
-      .map((found) => ({ tree, directory: found }));
+    if (isWalk) this.walk = { tree, directory };
   }
 
   private remember(key: number): void {
     this.listed.delete(key);
     this.listed.add(key);
+    if (this.listed.size <= MAX_REMEMBERED) return;
     const [oldest] = this.listed;
-    if (this.listed.size > MAX_REMEMBERED) this.listed.delete(oldest!);
+    this.listed.delete(oldest!);
   }
 
-  /** True if a directory can be loaded now. */
+  /** True if directories may be left that can be loaded now. */
   get hasStep(): boolean {
-    return !this.isLoading && this.wanted.length > 0;
+    return !this.isLoading && this.walk !== undefined;
   }
 
-  /** Loads one directory, so that requests wait for one at most. Returns true if another one can be loaded at once. */
+  /** Loads a few directories, so that requests wait for no more. Returns true if there may be others. */
   step(): boolean {
-    if (!this.hasStep) return false;
-    const { tree, directory } = this.wanted.shift()!;
+    if (this.isLoading || this.walk === undefined) return false;
+    const { tree, directory } = this.walk;
+    const { directories, distance } = tree.unreadAfter(directory, WINDOW, AT_ONCE);
+    if (directories.length === 0 || (directories.length < AT_ONCE && distance >= NEAR)) {
+      this.walk = undefined;
+      return false;
+    }
     try {
-      const loading = tree.prepare(directory);
-      if (loading instanceof Promise) this.wait(loading);
+      const loading = tree.prepare(directories);
+      if (loading !== undefined) this.wait(loading);
     } catch {
-      // The request that lists it gets the error.
+      this.walk = undefined; // the request that lists a directory gets its error
     }
     return this.hasStep;
   }
 
-  /** Loads what is wanted in turns of the event loop. Call it when no batch of requests is going on. */
+  /** Loads directories in turns of the event loop. Call it when no batch of requests is going on. */
   goOn(): void {
     if (this.isWaiting || !this.hasStep) return;
     this.isWaiting = true;

@@ -16,6 +16,18 @@ export class DirectoryTable {
   private readonly deviceKeys: string[] = [];
   private readonly deviceNumbers = new Map<string, number>();
 
+  /** Forgets all directories. */
+  clear(): void {
+    this.count = 0;
+    this.parents = new Uint32Array(FIRST_ROOM);
+    this.places = new Uint32Array(FIRST_ROOM);
+    this.ids = new Float64Array(FIRST_ROOM);
+    this.devices = new Uint32Array(FIRST_ROOM);
+    this.buckets = new Uint32Array(FIRST_ROOM * 2).fill(NONE);
+    this.deviceKeys.length = 0;
+    this.deviceNumbers.clear();
+  }
+
   /** Returns the number of the parent directory. */
   parent(directory: number): number {
     return this.parents[directory]!;

@@ -71,7 +71,7 @@ export class FileSystem {
     this.trees = new Trees({
       history: () => history,
       cache: this.cache,
-      packed: new PackedListings(system.native),
+      packed: new PackedListings(system.native, kernel.links),
       ready: kernel.ready,
       current,
       nowMs: () => system.clock.nowMs(),

@@ -1,6 +1,6 @@
 /** The connection to the kernel, as the file system uses it. Tests have one of their own. */
 import fs from 'node:fs';
-import { type FuseCalls, LISTING_ENDS, listingEndAt } from '../system/index.js';
+import { type FuseCalls, LISTING_ENDS, listingEndAt, READY_LINKS_BYTES } from '../system/index.js';
 import { ReadyPages } from './ready-pages.js';
 import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
 
@@ -28,7 +28,9 @@ export interface Kernel {
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void;
   /** Replies that are sent when they are asked for. */
   readonly ready: ReadyPages;
-  /** Forgets all ends of listings, and ready replies. Call it when nodes become stale or free. */
+  /** Targets of links, as `packListing` notes them. */
+  readonly links: Buffer;
+  /** Forgets all ends of listings, links and ready replies. Call it when nodes become stale or free. */
   forgetEnds(): void;
 }
 
@@ -45,6 +47,7 @@ export class FuseKernel implements Kernel {
   /** Ends of listings, each as the two halves of a node and of an offset. */
   private readonly ends = new Uint32Array(LISTING_ENDS * END_WORDS);
   readonly ready: ReadyPages = new ReadyPages();
+  readonly links: Buffer = Buffer.from(new ArrayBuffer(READY_LINKS_BYTES));
   private readonly small = Buffer.alloc(OUT_HEADER_BYTES);
   private readonly native: FuseCalls;
   private readonly fd: number;
@@ -72,9 +75,10 @@ export class FuseKernel implements Kernel {
       if (errno !== 0) onEnd(errno);
       return hasMore;
     };
-    const { ends, ready } = this;
+    const { ends, ready, links } = this;
     const endBytes = Buffer.from(ends.buffer);
-    this.native.fuseListen(this.fd, memory, onRequests, answers, endBytes, ready.memory);
+    ready.answer = () => this.native.fuseAnswer(this.fd);
+    this.native.fuseListen(this.fd, memory, onRequests, answers, endBytes, ready.memory, links);
   }
 
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void {
@@ -86,6 +90,7 @@ export class FuseKernel implements Kernel {
 
   forgetEnds(): void {
     this.ends.fill(0);
+    this.links.fill(0);
     this.ready.drop();
   }
 

@@ -5,9 +5,10 @@
  */
 import type { History } from '../history/index.js';
 import type { DirectoryId, SetNumber } from '../model/index.js';
-import type { FuseCalls } from '../system/index.js';
+import { type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ENTRY_BYTES } from './protocol.js';
 import type { Inode } from './attributes.js';
+import { type FetchedPage, fetchPages } from './fetched-pages.js';
 import { PAGE_ENTRIES } from './page-cache.js';
 import type { PackedEntries, PackedPage } from './tree.js';
 
@@ -20,12 +21,12 @@ const CHILD_WORDS = 3;
 const INDEX_WORDS = HEAD_WORDS + PAGE_ENTRIES + 1 + PAGE_ENTRIES * CHILD_WORDS;
 const OTHER_DEVICE = 0x8000_0000;
 const TWO_32 = 0x1_0000_0000;
-const PLACE_NUMBERS = 7;
+const PLACE_NUMBERS = 9;
 const DIRENT_NAME_AT = 24;
 const NAME_BYTES_AT = 16;
 const INODE_WORD_IN_ENTRY = 10;
-/** Directories that were packed into a room and whose own directories are remembered. */
-const MAX_NOTED = 1024;
+/** Pages whose directories are remembered. */
+const MAX_NOTED = 4096;
 
 export interface ListedDirectory {
   readonly set: SetNumber;
@@ -71,7 +72,6 @@ export interface Room {
 export interface RoomListing {
   readonly bytes: number;
   readonly entries: number;
-  readonly isLast: boolean;
   readonly children: readonly ListedNode[];
 }
 
@@ -83,6 +83,8 @@ export interface PackedListing extends PackedPage, PackedEntries {
   readonly children: readonly ListedNode[];
 }
 
+type NodeOf = (child: ListedChild) => ChildNode | undefined;
+
 export class PackedListings {
   private readonly kept = new Map<number, PackedListing>();
   private keptBytes = 0;
@@ -90,15 +92,18 @@ export class PackedListings {
   private readonly placeBytes = Buffer.from(this.place.buffer);
   private readonly index = new Uint32Array(INDEX_WORDS);
   private readonly indexBytes = Buffer.from(this.index.buffer);
-  /** By the keys of pages that were packed into a room: their directories. */
+  /** By the keys of pages: their directories. */
   private readonly noted = new Map<number, readonly ListedNode[]>();
   private target: Room | undefined;
   private device = '';
   private deviceBytes: Buffer = Buffer.alloc(0);
   private readonly native: FuseCalls;
+  private readonly links: Uint8Array;
 
-  constructor(native: FuseCalls) {
+  /** `links` is the table of links that are packed (see `fuseListen`). */
+  constructor(native: FuseCalls, links: Uint8Array = new Uint8Array(READY_LINKS_BYTES)) {
     this.native = native;
+    this.links = links;
   }
 
   /** Returns a listing that is kept in the form of READDIRPLUS or READDIR; in any form without `isPlus`. */
@@ -115,13 +120,17 @@ export class PackedListings {
     key: number,
     history: History,
     directory: ListedDirectory,
-    nodeOf: (child: ListedChild) => ChildNode | undefined,
+    nodeOf: NodeOf,
   ): PackedListing | undefined {
+    const { id, set, after } = directory;
+    const [page] = fetchPages(history, { directories: [id], set, after, limit: PAGE_ENTRIES });
+    if (page === undefined) return undefined;
     const target = (this.target ??= roomOf(Buffer.allocUnsafeSlow(MAX_PACKED_BYTES)));
-    const made = this.pack(target, history, directory, nodeOf);
+    const made = this.pack(target, page, directory, nodeOf);
     if (made === undefined) return undefined;
     const packed = Buffer.from(target.bytes.subarray(0, made.bytes));
     const listing = this.listing(directory, packed, made.children);
+    this.note(key, made.children);
     this.keep(key, listing);
     return listing;
   }
@@ -129,33 +138,38 @@ export class PackedListings {
   /** Packs a listing into a room; undefined as from `make`, and if the room is too small. Nothing is kept. */
   pack(
     room: Room,
-    history: History,
+    page: FetchedPage,
     directory: ListedDirectory,
-    nodeOf: (child: ListedChild) => ChildNode | undefined,
+    nodeOf: NodeOf,
   ): RoomListing | undefined {
-    const rows = rowsOf(history, directory);
-    if (rows === undefined) return undefined;
-    const { native, placeBytes, indexBytes, index } = this;
-    this.describe(directory);
-    const { deviceBytes } = this;
-    const bytes = native.packListing(rows, placeBytes, deviceBytes, room.bytes, indexBytes);
+    const { native, placeBytes, indexBytes, index, links } = this;
+    this.describe(directory, page);
+    const bytes = native.packListing(
+      page.value,
+      placeBytes,
+      this.deviceBytes,
+      room.bytes,
+      indexBytes,
+      links,
+    );
     const entries = index[0]!;
     if (bytes < 0 || entries > PAGE_ENTRIES) return undefined;
     const children = this.fillNodes(directory, room.words, nodeOf);
-    if (children === undefined) return undefined;
-    return { bytes, entries, isLast: entries < PAGE_ENTRIES, children };
+    return children === undefined ? undefined : { bytes, entries, children };
   }
 
-  /** Remembers the directories of a page that is not kept. */
+  /** Remembers the directories of a page. */
   note(key: number, children: readonly ListedNode[]): void {
+    this.noted.delete(key);
     this.noted.set(key, children);
+    if (this.noted.size <= MAX_NOTED) return;
     const [oldest] = this.noted.keys();
-    if (this.noted.size > MAX_NOTED) this.noted.delete(oldest!);
+    this.noted.delete(oldest!);
   }
 
   /** Returns the directories of a page that was packed; undefined if it was not, or long ago. */
   childrenIn(key: number): readonly ListedNode[] | undefined {
-    return this.noted.get(key) ?? this.kept.get(key)?.children;
+    return this.noted.get(key);
   }
 
   /** Drops all listings whose keys are within a range. */
@@ -168,7 +182,7 @@ export class PackedListings {
     }
   }
 
-  private describe(listed: ListedDirectory): void {
+  private describe(listed: ListedDirectory, { from, bytes }: FetchedPage): void {
     const { place } = this;
     place[0] = listed.set;
     place[1] = listed.tree;
@@ -177,6 +191,8 @@ export class PackedListings {
     place[4] = listed.first;
     place[5] = listed.validSeconds;
     place[6] = listed.isPlus ? 1 : 0;
+    place[7] = from;
+    place[8] = bytes;
     if (listed.device === this.device) return;
     this.device = listed.device;
     this.deviceBytes = Buffer.from(listed.device, 'latin1');
@@ -185,7 +201,7 @@ export class PackedListings {
   private fillNodes(
     { first, isPlus }: ListedDirectory,
     words: Uint32Array,
-    nodeOf: (child: ListedChild) => ChildNode | undefined,
+    nodeOf: NodeOf,
   ): PackedListing['children'] | undefined {
     const { index } = this;
     const count = index[0]!;
@@ -251,13 +267,4 @@ export class PackedListings {
 /** Returns a room of some memory, which begins at a multiple of 4. */
 export function roomOf(bytes: Buffer): Room {
   return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2) };
-}
-
-function rowsOf(history: History, { id, set, after }: ListedDirectory): Buffer | undefined {
-  try {
-    const page = { directory: id, set, after, limit: PAGE_ENTRIES, withDigests: false };
-    return history.listPacked?.(page);
-  } catch {
-    return undefined; // `list` reports the error
-  }
 }

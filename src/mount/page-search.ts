@@ -4,7 +4,7 @@ import { EntryType, isSparse } from '../model/index.js';
 import { placeOf } from './node-ids.js';
 import type { LoadedPage } from './page-cache.js';
 import type { ListedNode } from './packed-listings.js';
-import type { ShownEntry, Soon } from './tree.js';
+import type { ShownEntry } from './tree.js';
 
 /** Returns the entry of a name, by halving if the page is sorted. */
 export function foundIn({ entries, isSorted }: LoadedPage, name: Buffer): ShownEntry | undefined {
@@ -26,9 +26,8 @@ export function endsAfter({ entries, isSorted }: LoadedPage, name: Buffer): bool
   return isSorted && last !== undefined && Buffer.compare(last.entry.name, name) > 0;
 }
 
-/** Returns the directories of a page; none while it is not loaded. */
-export function childrenOf(page: Soon<LoadedPage> | undefined): ListedNode[] {
-  if (page === undefined || page instanceof Promise) return [];
+/** Returns the directories of a page. */
+export function childrenOf(page: LoadedPage): ListedNode[] {
   return page.entries.flatMap(({ entry, nodeLow, nodeHigh }, index) => {
     if (entry.type !== EntryType.directory || (nodeLow === 0 && nodeHigh === 0)) return [];
     const { directory } = placeOf(nodeLow, nodeHigh);

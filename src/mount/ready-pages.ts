@@ -2,7 +2,7 @@
  * Replies to READDIRPLUS that are ready before the kernel asks. They lie in memory that the addon shares, which sends them
  * by itself. The references that the kernel gets are counted once a reply was sent.
  */
-import { READY_BYTES, READY_PAGES, readyPageAt } from '../system/index.js';
+import { READY_BYTES, READY_PAGES } from '../system/index.js';
 import type { Inode } from './attributes.js';
 import { type Room, roomOf } from './packed-listings.js';
 import { DOTS, writeDots } from './packing.js';
@@ -33,6 +33,11 @@ export interface ReadyPlace {
   readonly dots: readonly [Inode, Inode];
 }
 
+/** Room for the entries of a reply, and its index in the table. */
+export interface ReadyRoom extends Room {
+  readonly index: number;
+}
+
 interface Offered {
   readonly tree: ListedTree;
   readonly directory: number;
@@ -43,27 +48,31 @@ export class ReadyPages {
   /** The table of `fuseListen`, and the replies behind it. */
   readonly memory: Buffer = Buffer.from(new ArrayBuffer(REPLIES_AT + READY_PAGES * READY_BYTES));
   private readonly words = new Uint32Array(this.memory.buffer);
-  private readonly rooms: Room[] = [];
+  private readonly rooms: ReadyRoom[] = [];
   private readonly offered: (Offered | undefined)[] = [];
+  /** Answers what is asked for meanwhile, between pieces of work. */
+  answer: () => void = () => undefined;
+  /** Index of the oldest reply, whose room is taken next. */
+  private next = 0;
 
-  /** Returns the room for the entries of a reply, which drops a reply that was there; undefined if none is free. */
-  room(nodeLow: number, nodeHigh: number): Room | undefined {
-    const { words, memory, rooms } = this;
-    const index = readyPageAt(nodeLow, nodeHigh);
+  /** Returns the next room, which drops the oldest reply; undefined if that was sent and is not counted yet. */
+  room(): ReadyRoom | undefined {
+    const { words, memory, rooms, next: index } = this;
     const state = index * PAGE_WORDS + STATE_WORD;
-    if (words[state] === SENT) return undefined; // its references are not counted yet
+    if (words[state] === SENT) return undefined;
     words[state] = 0;
     const at = REPLIES_AT + index * READY_BYTES;
-    return (rooms[index] ??= roomOf(memory.subarray(at + ENTRIES_AT, at + READY_BYTES)));
+    return (rooms[index] ??= {
+      ...roomOf(memory.subarray(at + ENTRIES_AT, at + READY_BYTES)),
+      index,
+    });
   }
 
-  /** Makes a reply ready whose entries, of which each is a reference, are in its room. */
+  /** Makes a reply ready whose entries, of which each is a reference, are in the room that was returned last. */
   offer(place: ReadyPlace, { bytes, entries }: { bytes: number; entries: number }): void {
-    const { words } = this;
+    const { words, next: index } = this;
     const { tree, directory, nodeLow, nodeHigh, dots } = place;
-    const index = readyPageAt(nodeLow, nodeHigh);
     const word = index * PAGE_WORDS;
-    if (words[word + STATE_WORD] !== 0) return;
     writeDots(words, REPLIES_AT + index * READY_BYTES + OUT_HEADER_BYTES, dots, 0, true);
     this.offered[index] = { tree, directory, lookups: entries };
     words[word] = nodeLow;
@@ -72,6 +81,7 @@ export class ReadyPages {
     words[word + 4] = entries + DOTS; // the offset at which the directory ends
     words[word + 5] = 0;
     words[word + STATE_WORD] = READY;
+    this.next = (index + 1) % READY_PAGES;
   }
 
   /** Counts the references in replies that were sent. Call it before anything else when requests come. */

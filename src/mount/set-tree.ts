@@ -10,14 +10,15 @@ import { DirectoryTable } from './directory-table.js';
 import { inodeOf, inodeOfDirectory } from './inodes.js';
 import { MAX_ENTRIES, nodeHigh, nodeLow } from './node-ids.js';
 import { packPage } from './packing.js';
-import type { ListedChild, ListedDirectory, PackedListing } from './packed-listings.js';
 import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
 import { PinnedPages } from './pinned-pages.js';
 import { PageStarts } from './page-starts.js';
-import { childrenOf, endsAfter, foundIn, storedSizes } from './page-search.js';
-import { Errno, FuseError, ROOT_NODE } from './protocol.js';
+import { endsAfter, foundIn, storedSizes } from './page-search.js';
+import { Errno, FuseError } from './protocol.js';
 import { entriesAround, type RootNode, rootsOf } from './roots.js';
+import { SetListings, type UnreadDirectories } from './set-listings.js';
 import type { SetTreeOptions } from './set-tree-options.js';
+import { namedEntry } from './shown-entries.js';
 import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from './tree.js';
 import { virtualDirectory } from './virtual.js';
 
@@ -39,17 +40,21 @@ export class SetTree implements Tree {
   isGone = false;
   private roots: RootNode | undefined;
   private loadingRoots: Promise<RootNode> | undefined;
-  private table = new DirectoryTable();
+  private readonly table = new DirectoryTable();
   /** Directories that are roots or above roots. */
   private readonly rootNodes = new Map<number, RootNode>();
   private readonly starts = new PageStarts();
   private readonly pinned = new PinnedPages();
+  private readonly listings: SetListings;
   private readonly options: SetTreeOptions;
 
   constructor(options: SetTreeOptions) {
     this.options = options;
     this.set = options.set;
     this.validSeconds = options.set.state === 'complete' ? FOREVER_SECONDS : UNFINISHED_SECONDS;
+    const { table, starts, rootNodes } = this;
+    const isAroundRoots = (directory: number): boolean => rootNodes.has(directory);
+    this.listings = new SetListings({ ...options, owner: this, table, starts, isAroundRoots });
   }
 
   /** Number of the tree in node ids. */
@@ -111,7 +116,7 @@ export class SetTree implements Tree {
 
   page(directory: number, position: number, isPlus: boolean): Soon<PackedPage | undefined> {
     const number = Math.floor(position / PAGE_ENTRIES);
-    const listing = this.listing(directory, number, isPlus);
+    const listing = this.listings.listing(directory, number, isPlus);
     if (listing !== undefined) {
       if (position === 0) this.options.ahead.follow(this, directory);
       return listing;
@@ -140,18 +145,9 @@ export class SetTree implements Tree {
     return this.table.place(directory);
   }
 
-  /** Returns the first directories after a position that a loaded page of a directory shows and that are not loaded. */
-  directoriesIn(directory: number, position: number, limit: number): number[] {
-    const { cache, packed } = this.options;
-    const key = this.keyOf(directory, Math.floor((position + 1) / PAGE_ENTRIES));
-    const found: number[] = [];
-    for (const child of packed.childrenIn(key) ?? childrenOf(cache.get(key))) {
-      if (found.length === limit) break;
-      const first = this.keyOf(child.number, 0);
-      const isNew = packed.childrenIn(first) === undefined && cache.get(first) === undefined;
-      if (child.position > position && isNew) found.push(child.number);
-    }
-    return found;
+  /** Returns directories that a walk lists soon after one and that are not loaded (see SetListings). */
+  unreadAfter(directory: number, window: number, limit: number): UnreadDirectories {
+    return this.listings.unreadAfter(directory, window, limit);
   }
 
   /** Notes that a directory was listed. */
@@ -159,73 +155,21 @@ export class SetTree implements Tree {
     this.options.ahead.follow(this, directory);
   }
 
-  /** Loads the first page of a directory, ready to be sent by the addon if it is of the usual form. */
-  prepare(directory: number): Soon<void> {
-    if (this.isGone || directory >= this.table.count || this.set.state !== 'complete') return;
-    if (this.makeReady(directory) || this.listing(directory, 0, true) !== undefined) return;
-    return after(this.loaded(directory, 0), (page) => {
-      page.packed ??= packPage(page.entries, page.first, this.validSeconds);
-      if (page.isLast) page.packed.plus();
-    });
-  }
-
-  /** Returns false if the listing of a directory is none that is sent by the addon. */
-  private makeReady(directory: number): boolean {
-    const { tree, ready, packed } = this.options;
-    const key = this.keyOf(directory, 0);
-    const listed = this.listed(directory, 0, true);
-    const dots = listed === undefined ? undefined : this.dots(directory);
-    if (listed === undefined || dots === undefined || dots instanceof Promise) return false;
-    const place = { tree, directory, entry: -1 };
-    // Most directories have no attributes, as this node says. One that has some is asked for by another node.
-    const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
-    const room = ready.room(node.nodeLow, node.nodeHigh);
-    if (room === undefined) return false;
-    const made = packed.pack(room, this.history, listed, (child) =>
-      this.childNode(directory, child),
-    );
-    if (made?.isLast !== true) return false;
-    packed.note(key, made.children);
-    ready.offer({ tree: this, directory, dots, ...node }, made);
-    return true;
-  }
-
-  /** Returns a listing that the addon has packed; undefined if the page must be loaded entry by entry. */
-  private listing(directory: number, number: number, isPlus: boolean): PackedListing | undefined {
-    const listed = this.listed(directory, number, isPlus);
-    if (listed === undefined) return undefined;
-    const { packed } = this.options;
-    const key = this.keyOf(directory, number);
-    const known = packed.get(key, isPlus);
-    if (known !== undefined) return known;
-    const { history } = this;
-    const listing = packed.make(key, history, listed, (child) => this.childNode(directory, child));
-    if (listing?.isLast === false) this.starts.note(directory, number + 1, listing.lastName);
-    return listing;
-  }
-
-  /** Returns what the addon needs to pack a page; undefined if it must be loaded entry by entry. */
-  private listed(directory: number, number: number, isPlus: boolean): ListedDirectory | undefined {
-    const { table, validSeconds } = this;
-    const { state, set } = this.set;
-    const isUsual = !this.isGone && this.roots !== undefined && state === 'complete';
-    if (!isUsual || directory >= table.count || this.rootNodes.has(directory)) return undefined;
-    const start = this.starts.of(directory, number);
-    if (start === undefined || number >= MAX_PAGES) return undefined;
-    const { tree } = this.options;
-    const page = { first: number * PAGE_ENTRIES, after: start, device: table.device(directory) };
-    return { tree, set, number: directory, id: table.id(directory), isPlus, ...page, validSeconds };
-  }
-
-  /** Returns the node of a directory without attributes; undefined if it contains itself. */
-  private childNode(directory: number, { position, id, isOnOtherDevice }: ListedChild) {
-    const { table } = this;
-    if (table.isWithin(directory, id)) return undefined;
-    const device = isOnOtherDevice ? `directory ${id}` : table.device(directory);
-    const number = table.find(directory, position) ?? table.add(directory, position, id, device);
-    const place = { tree: this.options.tree, directory: number, entry: -1 };
-    const inode = inodeOfDirectory(this.set.set, id);
-    return { number, inode, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+  /** Loads the first pages of directories, ready to be sent by the addon if they are of the usual form. */
+  prepare(directories: readonly number[]): Soon<void> {
+    if (this.isGone || this.set.state !== 'complete') return;
+    const loading: Promise<unknown>[] = [];
+    for (const directory of this.listings.makeReady(directories)) {
+      if (directory >= this.table.count) continue;
+      this.listings.noteOther(directory);
+      if (this.listings.listing(directory, 0, true) !== undefined) continue;
+      const packed = after(this.loaded(directory, 0), (page) => {
+        page.packed ??= packPage(page.entries, page.first, this.validSeconds);
+        if (page.isLast) page.packed.plus();
+      });
+      if (packed instanceof Promise) loading.push(packed);
+    }
+    if (loading.length > 0) return Promise.allSettled(loading).then(() => undefined);
   }
 
   private packed(directory: number, number: number, isPlus: boolean): Soon<PackedPage> {
@@ -245,10 +189,7 @@ export class SetTree implements Tree {
   dots(directory: number): Soon<readonly [ShownEntry['inode'], ShownEntry['inode']]> {
     return after(this.ready(), () => {
       this.requireKnown(directory);
-      const { set } = this.set;
-      const own = inodeOfDirectory(set, this.table.id(directory));
-      if (directory === 0) return [own, { low: ROOT_NODE, high: 0 }] as const;
-      return [own, inodeOfDirectory(set, this.table.id(this.table.parent(directory)))] as const;
+      return this.listings.dots(directory);
     });
   }
 
@@ -263,7 +204,7 @@ export class SetTree implements Tree {
 
   /** Forgets all numbers, once the kernel has no reference left. */
   clear(): void {
-    this.table = new DirectoryTable();
+    this.table.clear();
     this.roots = undefined;
     this.rootNodes.clear();
     this.starts.clear();
@@ -309,7 +250,8 @@ export class SetTree implements Tree {
     };
   }
 
-  private keyOf(directory: number, number: number): number {
+  /** Key of a page of a directory. */
+  keyOf(directory: number, number: number): number {
     return this.options.tree * TREE_KEYS + directory * MAX_PAGES + number;
   }
 
@@ -329,20 +271,23 @@ export class SetTree implements Tree {
     this.requireKnown(directory);
     const node = this.rootNodes.get(directory);
     const first = number * PAGE_ENTRIES;
-    const entries =
+    const listed =
       node === undefined
         ? await this.list(directory, number)
         : (
             await entriesAround(this.history, this.set, { id: this.table.id(directory), node })
           ).slice(first, first + PAGE_ENTRIES);
-    const isLast = entries.length < PAGE_ENTRIES;
-    if (!isLast) this.starts.note(directory, number + 1, entries.at(-1)!.name);
+    const isLast = listed.length < PAGE_ENTRIES;
+    if (!isLast) this.starts.note(directory, number + 1, listed.at(-1)!.name);
+    const entries = listed.map(namedEntry);
     const stored = await storedSizes(this.history, entries);
     const shown = entries.map((entry, index) => this.show(directory, first + index, entry, stored));
     const isSorted = entries.every(
       ({ name }, index) => index === 0 || Buffer.compare(entries[index - 1]!.name, name) < 0,
     );
-    return { first, entries: shown, isLast, isSorted, packed: undefined, contents: [] };
+    const page = { first, entries: shown, isLast, isSorted, packed: undefined, contents: [] };
+    this.listings.noteLoaded(directory, page);
+    return page;
   }
 
   /** Lists a page. The page before it must be read first, if it was never read. */

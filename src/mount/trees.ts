@@ -131,6 +131,7 @@ export class Trees {
 
   /** Drops the trees to which the kernel has no reference. */
   dropIdle(): void {
+    this.options.ready.count(); // a tree has the references of replies that were sent
     this.options.onStale();
     for (const [number, tree] of this.trees) {
       if (tree.lookups > 0) continue;

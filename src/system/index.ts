@@ -21,7 +21,7 @@ export {
   type FuseCalls,
   READY_BYTES,
   READY_PAGES,
-  readyPageAt,
+  READY_LINKS_BYTES,
   LISTING_ENDS,
   listingEndAt,
 } from './native-fuse.js';

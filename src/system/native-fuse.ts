@@ -21,11 +21,11 @@ export interface FuseCalls {
    * may change at any time. `ends` has LISTING_ENDS ends of listings, each at `listingEndAt` of its directory: the node
    * and the offset, in 64 bits. The addon then answers the request for what follows; an offset of 0 is none.
    *
-   * `ready` has READY_PAGES replies to READDIRPLUS from the begin of a directory, each at `readyPageAt` of it. First a table:
-   * the node (64 bits), the bytes of the reply, a state (1: ready, 2: sent; 32 bits each), and the offset of the end of the
-   * directory. Then the replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when it
-   * is asked for, notes the end, and calls `onBatch` with no bytes. It also does so while `onBatch` returns true, between
-   * requests: then there is more to make ready.
+   * `ready` has READY_PAGES replies to READDIRPLUS from the begin of a directory. First a table: the node (64 bits), the
+   * bytes of the reply, a state (1: ready, 2: sent; 32 bits each), and the offset of the end of the directory. Then the
+   * replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when it is asked for, and
+   * notes the end. After some of them it calls `onBatch` with no bytes. It also does so while `onBatch` returns true, between
+   * requests: then there is more to make ready. `links` is the table of `packListing`, from which READLINK is answered.
    */
   fuseListen(
     fd: number,
@@ -34,7 +34,13 @@ export interface FuseCalls {
     answers: Uint8Array,
     ends: Uint8Array,
     ready: Uint8Array,
+    links: Uint8Array,
   ): void;
+  /**
+   * Answers the requests of a listener that are ready, while JavaScript makes others ready. The rest comes with the next
+   * batch. Does nothing within a batch that has requests, and without a listener.
+   */
+  fuseAnswer(fd: number): void;
   /**
    * Writes a reply: the first bytes of `head`, then a range of `data`. Returns 0 or the errno; ENOENT means that
    * the request was abandoned.
@@ -50,17 +56,20 @@ export interface FuseCalls {
   /**
    * Packs a page of a directory, as `History.listPacked` returns it, in the form of READDIRPLUS or READDIR. `place` has
    * doubles: the set, the tree, the number and the id of the directory, the position of the first entry, the seconds for
-   * which the kernel may keep it, and 1 for READDIRPLUS. `device` is the key of its device, for hard links. `index` gets
-   * words: the number of entries, the number of directories, the offset of each entry and the end, and for each directory
-   * its index and the two halves of its id, with the highest bit set if it is on another device. Node and inode of
-   * directories stay 0. Returns the bytes in `target`; -1 if an entry needs a closer look, or if there is no room.
+   * which the kernel may keep it, 1 for READDIRPLUS, and the offset and the bytes of the page in `pages`. `device` is the key
+   * of its device, for hard links. `index` gets words: the number of entries, the number of directories, the offset of each
+   * entry and the end, and for each directory its index and the two halves of its id, with the highest bit set if it is on
+   * another device. Node and inode of directories stay 0. `links` of READY_LINKS_BYTES gets the targets of symbolic links by
+   * their nodes, as far as there is room. Returns the bytes in `target`; -1 if an entry needs a closer look, or if there is
+   * no room.
    */
   packListing(
-    rows: Uint8Array,
+    pages: Uint8Array,
     place: Uint8Array,
     device: Uint8Array,
     target: Uint8Array,
     index: Uint8Array,
+    links: Uint8Array,
   ): number;
 }
 
@@ -76,10 +85,8 @@ export const AttributeAnswer = Object.freeze({
 export const READY_PAGES = 64;
 export const READY_BYTES: number = 16 << 10;
 
-/** Returns the index of the ready reply about a directory, by its node id in two halves. */
-export function readyPageAt(nodeLow: number, nodeHigh: number): number {
-  return (((nodeHigh << 8) | (nodeLow >>> 24)) >>> 0) % READY_PAGES;
-}
+/** Length of the table of links that were packed lately. */
+export const READY_LINKS_BYTES: number = 256 * 256;
 
 /** Number of ends of listings that the addon knows. */
 export const LISTING_ENDS = 64;

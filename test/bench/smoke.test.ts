@@ -100,6 +100,7 @@ interface MountFigures {
   readonly random: readonly number[];
   readonly deltas: readonly number[];
   readonly memory: readonly number[];
+  readonly filledNames: readonly number[];
 }
 
 testAsked('how fast a mount is read is answered', async (t) => {
@@ -108,9 +109,10 @@ testAsked('how fast a mount is read is answered', async (t) => {
     t.pass();
     return;
   }
-  const sizes = ['--files', '60', '--names', '100', '--large', '2'];
+  const sizes = ['--files', '60', '--names', '100', '--large', '2', '--entries', '300'];
   const { said, figures, plots } = await ask(t, '--mount', '--quick', ...WITHOUT_PEERS, ...sizes);
   t.regex(said, / tardis-encrypted: s to mount /);
+  t.regex(said, / tardis: ls of many names in a filled catalog: s /);
   const lines = figures as MountFigures[];
   t.deepEqual(
     lines.map(({ subject }) => subject),
@@ -120,6 +122,10 @@ testAsked('how fast a mount is read is answered', async (t) => {
   for (const { list, random, deltas, memory } of ours) {
     for (const [value = 0] of [list, random, deltas, memory]) t.true(value > 0);
   }
+  t.deepEqual(
+    ours.map(({ filledNames }) => filledNames.length),
+    [1, 0],
+  );
   t.deepEqual(plots, ['mount.svg']);
 });
 

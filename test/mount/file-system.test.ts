@@ -1,5 +1,5 @@
 /** The file system by its requests and replies, with a kernel and a history of the test. */
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import {
   Access,
   type BackupSet,
@@ -22,7 +22,7 @@ import {
   Op,
   ReadyPages,
 } from '../../src/mount/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { nodeSystem, READY_LINKS_BYTES } from '../../src/system/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 
 const ROOT = { low: 1, high: 0 };
@@ -87,6 +87,7 @@ class TestHistory {
       entryOf(2, 'h-link', EntryType.symlink, { linkTarget: Buffer.from('f00001') }),
       entryOf(2, 'i-attributes', EntryType.file, { attributes }),
       entryOf(2, 'j-loop', EntryType.directory, { childId: 2 }),
+      ...NO_NAMES.map((name) => entryOf(2, name, EntryType.file)),
     ];
   }
 
@@ -115,6 +116,10 @@ class TestHistory {
   }
 }
 
+/** Names that no file can have, after all others, and those under which they are shown. */
+const NO_NAMES = ['k/../x', 'l\0m', `n${'o'.repeat(1024)}`];
+const SHOWN_NAMES = ['k?..?x', 'l?m', `n${'o'.repeat(199)}`];
+
 interface Node {
   readonly low: number;
   readonly high: number;
@@ -125,11 +130,13 @@ class Lab {
   readonly history = new TestHistory();
   readonly forgotten: string[] = [];
   readonly ends: number[] = [];
+  readonly ready = new ReadyPages();
+  readonly logged: string[] = [];
   private readonly waiting = new Map<number, (reply: Buffer) => void>();
   private last = 0;
   private readonly files: FileSystem;
 
-  constructor(t: ExecutionContext) {
+  constructor() {
     const system = nodeSystem();
     const jobs = new InlineJobs(system);
     const kernel: Kernel = {
@@ -146,9 +153,14 @@ class Lab {
       forgetName: (_low, _high, name) => this.forgotten.push(name.toString()),
       noteEnd: (_low, _high, offset) => this.ends.push(offset),
       forgetEnds: () => this.ends.splice(0),
-      ready: new ReadyPages(),
+      ready: this.ready,
+      links: Buffer.alloc(READY_LINKS_BYTES),
     };
-    const more = { current: 'Current', checksAcls: false, log: (line: string) => t.log(line) };
+    const more = {
+      current: 'Current',
+      checksAcls: false,
+      log: (line: string) => this.logged.push(line),
+    };
     const space = () => ({ blocks: 10, freeBlocks: 5, availableBlocks: 4, blockBytes: 4096 });
     const history = this.history.asHistory();
     const attributeUse = new AttributeUse(history);
@@ -219,7 +231,7 @@ class Lab {
 }
 
 test('a directory is read in any pieces, from any offset, with and without attributes', async (t) => {
-  const lab = new Lab(t);
+  const lab = new Lab();
   const root = await lab.walk('first', 'root');
   const wanted = [
     '.',
@@ -229,6 +241,7 @@ test('a directory is read in any pieces, from any offset, with and without attri
     'h-link',
     'i-attributes',
     'j-loop',
+    ...SHOWN_NAMES,
   ];
   for (const opcode of [Op.readdir, Op.readdirplus]) {
     for (const bytes of [512, 4096, 65_536]) {
@@ -241,7 +254,7 @@ test('a directory is read in any pieces, from any offset, with and without attri
 });
 
 test('names are found, and those that are not are remembered as missing', async (t) => {
-  const lab = new Lab(t);
+  const lab = new Lab();
   const root = await lab.walk('first', 'root');
   const one = await lab.lookup(root, 'f04321');
   t.deepEqual(await lab.lookup(root, 'f04321'), one);
@@ -254,13 +267,13 @@ test('names are found, and those that are not are remembered as missing', async 
 });
 
 test('a directory that leads back to one above it is shown without attributes', async (t) => {
-  const lab = new Lab(t);
+  const lab = new Lab();
   const root = await lab.walk('first', 'root');
   await t.throwsAsync(lab.lookup(root, 'j-loop'), { message: String(-Errno.EIO) });
 });
 
 test('attributes are listed and read, and a room that is too small is refused', async (t) => {
-  const lab = new Lab(t);
+  const lab = new Lab();
   const root = await lab.walk('first', 'root');
   const node = await lab.lookup(root, 'i-attributes');
   const sized = (bytes: number, name = ''): Buffer => {
@@ -279,7 +292,7 @@ test('attributes are listed and read, and a room that is too small is refused', 
 });
 
 test('what would change something is refused, and unknown requests are left to the kernel', async (t) => {
-  const lab = new Lab(t);
+  const lab = new Lab();
   const root = await lab.walk('first', 'root');
   for (const opcode of [Op.mkdir, Op.unlink, Op.write, Op.setattr, Op.create, Op.setxattr]) {
     t.is((await lab.ask(opcode, root, Buffer.alloc(16))).readInt32LE(0), -Errno.EROFS);
@@ -290,7 +303,7 @@ test('what would change something is refused, and unknown requests are left to t
 });
 
 test('a new set appears, and in a deleted one everything is stale', async (t) => {
-  const lab = new Lab(t);
+  const lab = new Lab();
   const inside = await lab.walk('first', 'root');
   lab.history.sets = [setOf(1, 'first'), setOf(2, 'second')];
   await new Promise((resolve) => setTimeout(resolve, 1100));
@@ -302,4 +315,35 @@ test('a new set appears, and in a deleted one everything is stale', async (t) =>
   t.true(lab.forgotten.includes('first'));
   const stale = await lab.ask(Op.lookup, inside, Buffer.from('f00001\0'));
   t.is(stale.readInt32LE(0), -Errno.ESTALE);
+});
+
+test('a tree is not dropped before the references in replies that were sent are counted', async (t) => {
+  const lab = new Lab();
+  const node = await lab.walk('first', 'root');
+  const listed = { lookups: 0, wasListed: () => undefined };
+  const dots = [node, node] as const;
+  const place = { tree: listed, directory: 1, nodeLow: node.low, nodeHigh: node.high, dots };
+  lab.ready.room();
+  lab.ready.offer(place, { bytes: 0, entries: 7 });
+  const one = Buffer.alloc(8);
+  one.writeBigUInt64LE(2n); // the set and its root
+  void lab.ask(Op.forget, node, one);
+  const state = 12;
+  lab.ready.memory.writeUInt32LE(2, state); // the addon has sent it since
+  await new Promise(setImmediate);
+  t.is(listed.lookups, 7);
+  const stale = await lab.ask(Op.getattr, node, Buffer.alloc(16));
+  t.is(stale.readInt32LE(0), -Errno.ESTALE, 'a tree without references is dropped');
+});
+
+test('a name that no file can have is an entry that cannot be read, and the log names its directory', async (t) => {
+  const lab = new Lab();
+  const root = await lab.walk('first', 'root');
+  for (const name of SHOWN_NAMES) {
+    await t.throwsAsync(lab.lookup(root, name), { message: String(-Errno.EIO) }, name);
+  }
+  await new Promise(setImmediate);
+  t.is(lab.logged.length, SHOWN_NAMES.length);
+  t.regex(lab.logged[0]!, /^\/first\/root: .* name is none: k\/\.\.\/x \[CATALOG_DAMAGED\]$/);
+  t.truthy(await lab.lookup(root, 'f00001'));
 });

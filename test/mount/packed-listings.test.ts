@@ -5,6 +5,7 @@ import type { History, HistoryEntry } from '../../src/history/index.js';
 import { type Entry, EntryType, RowFlag, RowReader } from '../../src/model/index.js';
 import {
   endAfter,
+  fetchPages,
   inodeOf,
   inodeOfDirectory,
   type ListedDirectory,
@@ -16,7 +17,7 @@ import {
   plainPart,
 } from '../../src/mount/index.js';
 import { Catalog, putRow } from '../../src/store/catalog/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { nodeSystem, READY_LINKS_BYTES } from '../../src/system/index.js';
 import { type Choose, chooser } from '../helpers/random-tree.js';
 import { rowOf } from '../helpers/rows.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -74,16 +75,16 @@ function openCatalog(t: ExecutionContext): Catalog {
   return catalog;
 }
 
-function fill(catalog: Catalog, choose: Choose, entries: number): void {
+function fill(catalog: Catalog, choose: Choose, entries: number, directory = DIRECTORY): void {
   for (let entry = 0; entry < entries; entry += 1) {
     const name = Buffer.from(
-      Array.from({ length: 1 + choose(entry % 9 === 0 ? 250 : 12) }, () => 1 + choose(255)),
+      Array.from({ length: 1 + choose(entry % 9 === 0 ? 250 : 12) }, () => 0x30 + choose(208)),
     );
     const kind = anyKind(choose);
     const isDirectory = kind.type === EntryType.directory;
     const childId = isDirectory ? 100 + entry + choose(3) * 2 ** 33 : undefined;
     const contentId = kind.type === EntryType.file && choose(3) > 0 ? 1 + choose(5) : undefined;
-    const version = { set: SET, directory: DIRECTORY, contentId, childId, isNew: false };
+    const version = { set: SET, directory, contentId, childId, isNew: false };
     putRow(catalog, version, new RowReader(rowOf(name, kind)), 0);
   }
 }
@@ -177,16 +178,84 @@ test('a page with anything unusual is left to be packed entry by entry', (t) => 
   }
 });
 
-/** Returns a value as the catalog makes it. */
+/** Returns a value with one page, as the catalog makes it. */
 function valueOf(names: readonly Buffer[]): Buffer {
   const metadata = rowOf('a').subarray(8, 64);
   const rows = names.map((name) =>
     Buffer.concat([Buffer.from(`${name.length},${metadata.length},,1;`), name, metadata]),
   );
-  return Buffer.concat([Buffer.from(`${names.length},${names.length};`), ...rows]);
+  const page = Buffer.concat([Buffer.from(`${names.length},${names.length};`), ...rows]);
+  return Buffer.concat([Buffer.from(`${page.length};`), page]);
 }
 
-test('names that are unsorted, twice there, empty or too long are not packed', (t) => {
+test('one value has the pages of several directories, each as it is alone', (t) => {
+  const catalog = openCatalog(t);
+  catalog.begin();
+  const choose = chooser(5);
+  for (const directory of [3, 4, 6]) fill(catalog, choose, 5 * directory, directory);
+  const history = historyWith((pages) => catalog.entries.packedAsOf(pages));
+  const wanted = { set: SET, after: NOTHING, limit: 20 };
+  const fetched = (directories: number[]): Buffer[] =>
+    fetchPages(history, { ...wanted, directories }).map(({ value, from, bytes }) =>
+      value.subarray(from, from + bytes),
+    );
+  const all = [4, 3, 5, 6];
+  t.deepEqual(
+    fetched(all),
+    all.flatMap((directory) => fetched([directory])),
+  );
+  t.is(fetched(all)[2]!.toString(), '0,0;');
+  t.true(fetched(all)[3]!.toString().startsWith('20,20;'));
+  catalog.rollback();
+});
+
+test('a value with lengths that do not fit has no pages', (t) => {
+  const wanted = { directories: [1, 2], set: SET, after: NOTHING, limit: 20 };
+  const count = (value: string | undefined): number =>
+    fetchPages(
+      historyWith(() => (value === undefined ? value : Buffer.from(value))),
+      wanted,
+    ).length;
+  t.is(count('4;0,0;4;0,0;'), 2);
+  const malformed = ['', '4;0,0;', '4;0,0;5;0,0;', '4;0,0;4;0,0;0;', '4;0,0;4', '-4;0,0;4;0,0;'];
+  for (const value of [...malformed, '4;0,0;9999999999999999999;0,0;', undefined]) {
+    t.is(count(value), 0, value);
+  }
+});
+
+test('the targets of links are noted by their nodes, as far as there is room for them', (t) => {
+  const catalog = openCatalog(t);
+  const history = historyWith((pages) => catalog.entries.packedAsOf(pages));
+  const version = { directory: DIRECTORY, contentId: undefined, childId: undefined, isNew: false };
+  catalog.begin();
+  const lengths = [1, 100, 244, 245, 4000];
+  for (const length of lengths) {
+    const linkTarget = Buffer.alloc(length, 0x61 + (length % 20));
+    const row = rowOf(`link ${String(length).padStart(4)}`, {
+      type: EntryType.symlink,
+      linkTarget,
+    });
+    putRow(catalog, { ...version, set: SET }, new RowReader(row), 0);
+  }
+  const links = Buffer.alloc(READY_LINKS_BYTES);
+  for (const isPlus of [false, true]) {
+    t.not(make(history, isPlus, new PackedListings(nodeSystem().native, links)), undefined);
+    const found = new Map<bigint, Buffer>();
+    for (let at = 0; at < links.length; at += 256) {
+      const bytes = links.readUInt32LE(at + 8);
+      if (bytes > 0) found.set(links.readBigUInt64LE(at), links.subarray(at + 12, at + 12 + bytes));
+    }
+    const noted = lengths.slice(0, isPlus ? 3 : 0).map((length, index) => {
+      const place = { tree: TREE, directory: NUMBER, entry: FIRST + index };
+      const node = (BigInt(nodeHigh(place, true)) << 32n) | BigInt(nodeLow(place));
+      return [node, Buffer.alloc(length, 0x61 + (length % 20))] as const;
+    });
+    t.deepEqual(found, new Map(noted));
+  }
+  catalog.rollback();
+});
+
+test('names that are unsorted, twice there, too long, or that no file has are not packed', (t) => {
   const of = (...names: string[]): Buffer => valueOf(names.map((name) => Buffer.from(name)));
   const packed = (value: Buffer) =>
     make(
@@ -197,11 +266,14 @@ test('names that are unsorted, twice there, empty or too long are not packed', (
   t.is(packed(of('b', 'a')), undefined);
   t.is(packed(of('a', 'a')), undefined);
   t.is(packed(of('', 'a')), undefined);
-  t.is(packed(of('a'.repeat(4097))), undefined);
+  t.is(packed(of('a'.repeat(1025))), undefined);
+  for (const name of ['.', '..', 'a/b', 'a\0b']) t.is(packed(of(name)), undefined, name);
+  for (const name of ['...', '.a', 'a.', 'a'.repeat(1024)])
+    t.not(packed(of(name)), undefined, name);
   const many = Array.from({ length: MOUNT_PAGE_ENTRIES + 1 }, (_, n) => `${n + 1000}`);
   t.not(packed(of(...many.slice(1))), undefined);
   t.is(packed(of(...many)), undefined);
-  const long = many.slice(1).map((name) => name.padEnd(4000, 'x'));
+  const long = many.slice(1).map((name) => name.padEnd(1000, 'x'));
   t.is(packed(of(...long)), undefined); // more than the memory of a page
 });
 

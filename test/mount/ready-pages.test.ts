@@ -1,5 +1,6 @@
 /** Replies that the addon sends by itself: over a socket in place of /dev/fuse, beside a model of the references. */
 import fs from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import {
@@ -16,6 +17,9 @@ const read = promisify(fs.read);
 const HEAD_BYTES = 16;
 const ENTRY_BYTES = 160;
 const DOTS_BYTES = 2 * ENTRY_BYTES;
+/** Turns of the event loop within which a batch comes. */
+const TURNS = 1000;
+const HEADER_BYTES = 40;
 const REQUEST_BYTES = 80;
 const ROOM = READY_BYTES - HEAD_BYTES - DOTS_BYTES;
 const DOTS = [
@@ -40,9 +44,12 @@ function nodeOf(directory: number): { low: number; high: number } {
 /** The addon at one end of a socket, and the requests of a kernel at the other one. */
 class Lab {
   readonly ready: ReadyPages;
+  readonly links: Buffer;
   /** Directories of which JavaScript got the request. */
   readonly asked: number[] = [];
   readonly tree = new CountedTree();
+  /** Called with each batch, before it is read. */
+  onBatch: () => void = () => undefined;
   private readonly kernel: FuseKernel;
   private readonly far: number;
 
@@ -53,6 +60,7 @@ class Lab {
     this.far = sockets.readInt32LE(4);
     this.kernel = new FuseKernel(native, near, (errno) => t.fail(String(errno)));
     this.ready = this.kernel.ready;
+    this.links = this.kernel.links;
     const ended = new Promise((resolve) => {
       this.kernel.listen(new Uint8Array(1), (...batch) => this.batch(...batch), resolve);
     });
@@ -68,6 +76,7 @@ class Lab {
   private batch(memory: Buffer, offset: number, bytes: number): boolean {
     this.ready.count();
     if (bytes === 0) return false;
+    this.onBatch();
     const [uniqueLow, uniqueHigh] = [memory.readUInt32LE(offset + 8), 0];
     const [low, high] = [memory.readUInt32LE(offset + 16), memory.readUInt32LE(offset + 20)];
     this.asked.push(placeOfNode(low, high).directory);
@@ -77,29 +86,61 @@ class Lab {
 
   offer(directory: number, entries: number): void {
     const { low: nodeLow, high: nodeHigh } = nodeOf(directory);
-    const room = this.ready.room(nodeLow, nodeHigh)!;
+    this.ready.count();
+    const room = this.ready.room()!;
     room.bytes.fill(directory, 0, entries * ENTRY_BYTES);
     const place = { tree: this.tree, directory, nodeLow, nodeHigh, dots: DOTS };
     this.ready.offer(place, { bytes: entries * ENTRY_BYTES, entries });
   }
 
   /** Returns the bytes of the answer; undefined if JavaScript got the request. */
-  async list(directory: number, offset = 0, roomBytes = READY_BYTES): Promise<Buffer | undefined> {
+  list(directory: number, offset = 0, roomBytes = READY_BYTES): Promise<Buffer | undefined> {
     const request = Buffer.alloc(REQUEST_BYTES);
-    request.writeUInt32LE(REQUEST_BYTES, 0);
-    request.writeUInt32LE(Op.readdirplus, 4);
-    request.writeUInt32LE(directory + 1, 8);
-    request.writeUInt32LE(nodeOf(directory).low, 16);
-    request.writeUInt32LE(nodeOf(directory).high, 20);
     request.writeUInt32LE(offset, 48);
     request.writeUInt32LE(roomBytes, 56);
-    fs.writeSync(this.far, request);
+    return this.ask(Op.readdirplus, directory, request);
+  }
+
+  readLink(directory: number): Promise<Buffer | undefined> {
+    return this.ask(Op.readlink, directory, Buffer.alloc(HEADER_BYTES));
+  }
+
+  forget(): void {
+    this.kernel.forgetEnds();
+  }
+
+  private async ask(
+    opcode: number,
+    directory: number,
+    request: Buffer,
+  ): Promise<Buffer | undefined> {
+    this.write(opcode, directory, request);
     const reply = Buffer.alloc(2 * READY_BYTES);
     const { bytesRead } = await read(this.far, reply, 0, reply.length, null);
     if (reply.readUInt32LE(0) !== bytesRead || reply.readUInt32LE(8) !== directory + 1) {
       throw new Error('no reply to this request');
     }
     return reply.readInt32LE(4) === 0 ? reply.subarray(HEAD_BYTES, bytesRead) : undefined;
+  }
+
+  write(opcode: number, directory: number, request: Buffer = Buffer.alloc(REQUEST_BYTES)): void {
+    request.writeUInt32LE(request.length, 0);
+    request.writeUInt32LE(opcode, 4);
+    request.writeUInt32LE(directory + 1, 8);
+    request.writeUInt32LE(nodeOf(directory).low, 16);
+    request.writeUInt32LE(nodeOf(directory).high, 20);
+    fs.writeSync(this.far, request);
+  }
+
+  /** Returns the directories of the replies that are there. */
+  repliedNow(): number[] {
+    const replies = Buffer.alloc(2 * READY_BYTES);
+    const bytes = fs.readSync(this.far, replies);
+    const found: number[] = [];
+    for (let at = 0; at < bytes; at += replies.readUInt32LE(at)) {
+      found.push(replies.readUInt32LE(at + 8) - 1);
+    }
+    return found;
   }
 }
 
@@ -111,6 +152,7 @@ test('a reply that is ready is sent once, and then the end of the directory', as
   t.true(reply!.subarray(DOTS_BYTES).every((byte) => byte === 5));
   t.is(reply!.readUInt32LE(128), DOTS[0].low, 'the inode of `.`');
   t.is((await lab.list(5, 5))?.length, 0);
+  lab.ready.count();
   t.is(lab.tree.lookups, 3);
   t.deepEqual(lab.tree.lists, [5]);
   t.deepEqual(lab.asked, []);
@@ -122,11 +164,12 @@ test('a reply that is ready is sent once, and then the end of the directory', as
 test('JavaScript answers if it is another node, another offset, or no room', async (t) => {
   const lab = new Lab(t);
   lab.offer(5, 3);
-  t.is(await lab.list(5 + READY_PAGES), undefined, 'the place in the table is the same');
+  t.is(await lab.list(6), undefined);
   t.is(await lab.list(5, 1), undefined);
   t.is(await lab.list(5, 0, DOTS_BYTES + 3 * ENTRY_BYTES - 1), undefined);
   t.is(lab.tree.lookups, 0);
   t.truthy(await lab.list(5, 0, DOTS_BYTES + 3 * ENTRY_BYTES));
+  lab.ready.count();
   lab.offer(6, 1);
   lab.ready.drop();
   t.is(await lab.list(6), undefined);
@@ -136,9 +179,9 @@ test('JavaScript answers if it is another node, another offset, or no room', asy
 test('a table with lengths that cannot be sends nothing', async (t) => {
   const lab = new Lab(t);
   const words = new Uint32Array(lab.ready.memory.buffer);
-  for (const bytes of [0, HEAD_BYTES - 1, READY_BYTES + 1, 0xffff_ffff]) {
+  for (const [index, bytes] of [0, HEAD_BYTES - 1, READY_BYTES + 1, 0xffff_ffff].entries()) {
     lab.offer(5, 3);
-    words[5 * 6 + 2] = bytes;
+    words[index * 6 + 2] = bytes;
     t.is(await lab.list(5, 0, 0xffff_ffff), undefined, String(bytes));
   }
   t.is(lab.tree.lookups, 0);
@@ -149,6 +192,8 @@ test('the references of random walks are those in the replies that were sent', a
   const choose = chooser(20);
   /** Entries of the replies that are ready, by directory. */
   const ready = new Map<number, number>();
+  /** The directories whose replies were made ready last. */
+  const order: number[] = [];
   let [lookups, sent] = [0, 0];
   for (let step = 0; step < 3000; step += 1) {
     const directory = choose(3 * READY_PAGES);
@@ -157,12 +202,13 @@ test('the references of random walks are those in the replies that were sent', a
       lab.ready.drop();
       ready.clear();
     } else if (act < 20) {
+      if (ready.has(directory)) continue;
       const entries = choose(Math.floor(ROOM / ENTRY_BYTES) + 1);
-      for (const other of ready.keys()) {
-        if (other % READY_PAGES === directory % READY_PAGES) ready.delete(other);
-      }
       lab.offer(directory, entries);
       ready.set(directory, entries);
+      order.push(directory);
+      const oldest = order.length > READY_PAGES ? order.shift()! : undefined;
+      if (oldest !== undefined && !order.includes(oldest)) ready.delete(oldest);
     } else {
       const entries = ready.get(directory);
       const reply = await lab.list(directory);
@@ -173,8 +219,79 @@ test('the references of random walks are those in the replies that were sent', a
       if (act === 39) lab.tree.lookups -= lookups; // the kernel forgets all of them
       if (act === 39) lookups = 0;
     }
+    lab.ready.count();
     if (lab.tree.lookups !== lookups) t.is(lab.tree.lookups, lookups, `step ${step}`);
   }
   t.true(sent > 100);
   t.is(lab.tree.lists.length, sent);
+});
+
+test('after some replies JavaScript counts them and can make more', async (t) => {
+  const lab = new Lab(t);
+  for (let directory = 1; directory <= 20; directory += 1) lab.offer(directory, 1);
+  for (let directory = 1; directory <= 20; directory += 1) t.truthy(await lab.list(directory));
+  t.is(lab.tree.lookups, 16);
+  lab.ready.count();
+  t.is(lab.tree.lookups, 20);
+});
+
+test('a room with a reply that was sent and is not counted is not used again', async (t) => {
+  const lab = new Lab(t);
+  for (let directory = 1; directory <= READY_PAGES; directory += 1) lab.offer(directory, 1);
+  t.truthy(await lab.list(1));
+  t.is(lab.ready.room(), undefined);
+  lab.ready.count();
+  t.truthy(lab.ready.room());
+  t.is(lab.tree.lookups, 1);
+});
+
+test('the target of a link that was packed is returned for its node only', async (t) => {
+  const lab = new Lab(t);
+  const { low, high } = nodeOf(5);
+  const at = ((BigInt(high) << 8n) | BigInt(low >>> 24)) * 37n;
+  const place = Number((at + BigInt(low) + (BigInt(high) << 32n)) % 256n) * 256;
+  lab.links.writeUInt32LE(low, place);
+  lab.links.writeUInt32LE(high, place + 4);
+  for (const bytes of [0, 9, 244]) {
+    lab.links.writeUInt32LE(bytes, place + 8);
+    lab.links.fill(0x74, place + 12, place + 12 + bytes);
+    t.deepEqual(await lab.readLink(5), Buffer.alloc(bytes, 0x74));
+  }
+  lab.links.writeUInt32LE(245, place + 8);
+  t.is(await lab.readLink(5), undefined, 'a length that cannot be');
+  lab.links.writeUInt32LE(9, place + 8);
+  t.is(await lab.readLink(5 + 256), undefined, 'the place in the table is the same');
+  lab.forget();
+  t.is(await lab.readLink(5), undefined);
+});
+
+test('between pieces of work what is ready is sent, and the rest comes with the next batch', async (t) => {
+  const lab = new Lab(t);
+  const bytes = Buffer.alloc(REQUEST_BYTES);
+  bytes.writeUInt32LE(READY_BYTES, 56);
+  for (const directory of [5, 6]) lab.offer(directory, 1);
+  for (const directory of [5, 7, 6]) {
+    lab.write(Op.readdirplus, directory, bytes);
+    lab.ready.answer();
+  }
+  t.deepEqual(lab.repliedNow(), [5, 6], 'in this turn of the event loop');
+  t.deepEqual(lab.asked, []);
+  for (let turn = 0; turn < TURNS && lab.asked.length < 1; turn += 1) await nextTurn();
+  t.deepEqual(lab.asked, [7]);
+  t.is(lab.tree.lookups, 2);
+  t.deepEqual(lab.repliedNow(), [7]);
+});
+
+test('a batch that JavaScript reads is not overwritten', async (t) => {
+  const lab = new Lab(t);
+  let isFirst = true;
+  lab.onBatch = () => {
+    if (isFirst) lab.write(Op.readdirplus, 6);
+    isFirst = false;
+    lab.ready.answer();
+  };
+  lab.write(Op.readdirplus, 5);
+  for (let turn = 0; turn < TURNS && lab.asked.length < 2; turn += 1) await nextTurn();
+  t.deepEqual(lab.asked, [5, 6]);
+  t.deepEqual(lab.repliedNow(), [5, 6]);
 });

@@ -4,6 +4,7 @@ import {
   type BackupSet,
   type ListingPage,
   Locator,
+  type PackedPages,
   ROOTS_DIRECTORY,
   damagedEntry,
 } from '../../store/catalog/index.js';
@@ -270,8 +271,8 @@ class LocalHistory implements History {
     return this.access.isUnrestricted ? entries : entries.map((entry) => this.shown(entry));
   }
 
-  listPacked(page: ListingPage): Buffer | undefined {
-    return this.access.isUnrestricted ? this.reading().entries.packedAsOf(page) : undefined;
+  listPacked(pages: PackedPages): Buffer | undefined {
+    return this.access.isUnrestricted ? this.reading().entries.packedAsOf(pages) : undefined;
   }
 
   private async listed(page: ListingPage): Promise<HistoryEntry[]> {

@@ -13,7 +13,7 @@ export {
   entryOfParts,
   openInPlace,
 } from './stored-entry.js';
-export type { HeadRow, ListingPage, RowTargets } from './entries.js';
+export type { HeadRow, ListingPage, PackedPages, RowTargets } from './entries.js';
 export { type AfterVersion, FIRST_VERSION, HistoryTable, type PlacedContent } from './history.js';
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
 export { shapeOf } from './shape.js';

@@ -1,0 +1,222 @@
+/** Listings of the directories of one set that the addon has packed, and those that a walk asks for next. */
+import type { BackupSet, History } from '../history/index.js';
+import type { DirectoryTable } from './directory-table.js';
+import { fetchPages } from './fetched-pages.js';
+import { type Inode } from './attributes.js';
+import { inodeOfDirectory } from './inodes.js';
+import { nodeHigh, nodeLow } from './node-ids.js';
+import type {
+  ChildNode,
+  ListedChild,
+  ListedDirectory,
+  ListedNode,
+  PackedListing,
+} from './packed-listings.js';
+import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
+import { childrenOf } from './page-search.js';
+import type { PageStarts } from './page-starts.js';
+import { ROOT_NODE } from './protocol.js';
+import type { ListedTree } from './ready-pages.js';
+import type { SetTreeOptions } from './set-tree-options.js';
+
+const NOTHING = Buffer.alloc(0);
+/** More entries than a ready reply has room for. */
+const READY_ENTRIES = 101;
+
+/** The tree whose directories are listed. */
+export interface ListedSet extends ListedTree {
+  readonly set: BackupSet;
+  readonly validSeconds: number;
+  readonly isGone: boolean;
+  /** Key of a page of a directory. */
+  keyOf(directory: number, page: number): number;
+}
+
+export interface SetListingsOptions extends SetTreeOptions {
+  readonly owner: ListedSet;
+  readonly table: DirectoryTable;
+  readonly starts: PageStarts;
+  /** True if a directory is a root or above a root. */
+  readonly isAroundRoots: (directory: number) => boolean;
+}
+
+/** Unread directories among those that a walk lists next. */
+export interface UnreadDirectories {
+  readonly directories: readonly number[];
+  /** The number of directories that come before the first one. */
+  readonly distance: number;
+}
+
+export class SetListings {
+  private readonly options: SetListingsOptions;
+
+  constructor(options: SetListingsOptions) {
+    this.options = options;
+  }
+
+  private get history(): History {
+    return this.options.history();
+  }
+
+  /** Returns the listing of a page; undefined if the page must be loaded entry by entry. */
+  listing(directory: number, number: number, isPlus: boolean): PackedListing | undefined {
+    const { packed, starts, owner } = this.options;
+    const start = starts.of(directory, number);
+    const listed = start === undefined ? undefined : this.listed(directory, number, start, isPlus);
+    if (listed === undefined) return undefined;
+    const key = owner.keyOf(directory, number);
+    const known = packed.get(key, isPlus);
+    if (known !== undefined) return known;
+    const { history } = this;
+    const listing = packed.make(key, history, listed, (child) => this.childNode(directory, child));
+    if (listing?.isLast === false) starts.note(directory, number + 1, listing.lastName);
+    return listing;
+  }
+
+  /**
+   * Makes the replies about directories ready, as far as they are of the usual form. Returns the other ones, which must be
+   * loaded in another way.
+   */
+  makeReady(directories: readonly number[]): number[] {
+    const { packed, owner } = this.options;
+    const [listed, left]: [ListedDirectory[], number[]] = [[], []];
+    for (const directory of directories) {
+      const known = this.listed(directory, 0, NOTHING, true);
+      if (known === undefined) left.push(directory);
+      else listed.push(known);
+    }
+    const pages =
+      listed.length === 0
+        ? []
+        : fetchPages(this.history, {
+            directories: listed.map(({ id }) => id),
+            set: owner.set.set,
+            after: NOTHING,
+            limit: READY_ENTRIES,
+          });
+    this.options.ready.answer();
+    listed.forEach((one, index) => {
+      const page = pages[index];
+      const { number: directory } = one;
+      const room = page === undefined ? undefined : this.options.ready.room();
+      const made =
+        page === undefined || room === undefined
+          ? undefined
+          : packed.pack(room, page, one, (child) => this.childNode(directory, child));
+      if (made === undefined || made.entries >= READY_ENTRIES) {
+        left.push(directory);
+        return;
+      }
+      packed.note(owner.keyOf(directory, 0), made.children);
+      this.offer(directory, made);
+      this.options.ready.answer();
+    });
+    return left;
+  }
+
+  private offer(directory: number, made: { bytes: number; entries: number }): void {
+    const { tree, ready, owner } = this.options;
+    const place = { tree, directory, entry: -1 };
+    // Most directories have no attributes, as this node says. One that has some is asked for by another node.
+    const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+    ready.offer({ tree: owner, directory, dots: this.dots(directory), ...node }, made);
+  }
+
+  /** Returns the inode numbers of a directory and the one above it. */
+  dots(directory: number): readonly [Inode, Inode] {
+    const { owner, table } = this.options;
+    const { set } = owner.set;
+    const own = inodeOfDirectory(set, table.id(directory));
+    if (directory === 0) return [own, { low: ROOT_NODE, high: 0 }];
+    return [own, inodeOfDirectory(set, table.id(table.parent(directory)))];
+  }
+
+  /** Returns what the addon needs to pack a page; undefined if it must be loaded entry by entry. */
+  private listed(
+    directory: number,
+    number: number,
+    start: Buffer,
+    isPlus: boolean,
+  ): ListedDirectory | undefined {
+    const { tree, owner, table } = this.options;
+    const { validSeconds } = owner;
+    const { state, set } = owner.set;
+    const isUsual = !owner.isGone && state === 'complete' && directory < table.count;
+    if (!isUsual || this.options.isAroundRoots(directory)) return undefined;
+    const page = { first: number * PAGE_ENTRIES, after: start, device: table.device(directory) };
+    return { tree, set, number: directory, id: table.id(directory), isPlus, ...page, validSeconds };
+  }
+
+  /** Returns the node of a directory without attributes; undefined if it contains itself. */
+  private childNode(
+    directory: number,
+    { position, id, isOnOtherDevice }: ListedChild,
+  ): ChildNode | undefined {
+    const { table, tree, owner } = this.options;
+    if (table.isWithin(directory, id)) return undefined;
+    const device = isOnOtherDevice ? `directory ${id}` : table.device(directory);
+    const number = table.find(directory, position) ?? table.add(directory, position, id, device);
+    const place = { tree, directory: number, entry: -1 };
+    const inode = inodeOfDirectory(owner.set.set, id);
+    return { number, inode, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+  }
+
+  /** Remembers that a directory is loaded in another way, so that it counts as read. */
+  noteOther(directory: number): void {
+    const { packed, owner } = this.options;
+    const key = owner.keyOf(directory, 0);
+    if (packed.childrenIn(key) === undefined) packed.note(key, []);
+  }
+
+  /** Remembers the directories of a page that was loaded entry by entry. */
+  noteLoaded(directory: number, page: LoadedPage): void {
+    const { packed, owner } = this.options;
+    const key = owner.keyOf(directory, Math.floor(page.first / PAGE_ENTRIES));
+    packed.note(key, childrenOf(page));
+  }
+
+  /**
+   * Returns at most `limit` unread directories among the next `window` ones in the order of a walk, which lists each
+   * directory before what is in it.
+   */
+  unreadAfter(directory: number, window: number, limit: number): UnreadDirectories {
+    const { table } = this.options;
+    const directories: number[] = [];
+    let distance = window;
+    let visited = 0;
+    const visit = (parent: number, after: number): void => {
+      for (const { number, position } of this.childrenIn(parent, after)) {
+        if (position <= after) continue;
+        if (visited === window || directories.length === limit) return;
+        if (!this.isRead(number)) {
+          distance = Math.min(distance, visited);
+          directories.push(number);
+        }
+        visited += 1;
+        visit(number, -1);
+      }
+    };
+    if (directory >= table.count) return { directories, distance };
+    visit(directory, -1);
+    for (let at = directory; at !== 0; at = table.parent(at)) {
+      if (visited === window || directories.length === limit) break;
+      visit(table.parent(at), table.place(at));
+    }
+    return { directories, distance };
+  }
+
+  private isRead(directory: number): boolean {
+    const { packed, owner } = this.options;
+    return packed.childrenIn(owner.keyOf(directory, 0)) !== undefined;
+  }
+
+  /** Returns the directories in the page that has the position after one. */
+  private childrenIn(directory: number, position: number): readonly ListedNode[] {
+    const { packed, owner } = this.options;
+    const key = owner.keyOf(directory, Math.floor((position + 1) / PAGE_ENTRIES));
+    const noted = packed.childrenIn(key);
+    if (noted === undefined) return [];
+    if (position >= 0) packed.note(key, noted); // a walk comes back to it
+    return noted;
+  }
+}
