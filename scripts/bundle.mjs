@@ -122,7 +122,7 @@ const bundles = ENTRIES.map((entries) =>
     entryPoints: entries,
     entryNames: '[name]', // flat: threads are started by a URL beside the file that starts them
     outdir: MODULES,
-    chunkNames: 'chunk-[hash]',
+    chunkNames: 'c-[hash]', // short, since each use of another chunk has it
     bundle: true,
     metafile: true,
     splitting: true,
@@ -159,6 +159,7 @@ await build({
   outdir: BUNDLE,
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
+  platform: 'neutral', // without the list of names for Node.js's own loader
   define: { 'import.meta.url': '__url' },
   supported: { 'dynamic-import': false },
   logOverride: { 'duplicate-object-key': 'silent' }, // in a package
