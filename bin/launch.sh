@@ -90,7 +90,7 @@ if [ "$profile" = pi ]; then
   export MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-65536}"
 fi
 
-# Node keeps the compiled form of our files in the cache of the user, which saves a sixth of a start. It would run what it finds there,
+# The compiled form of our files is kept in the cache of the user, which saves a third of a start (src/system/compiled-code.ts). It would run what it finds there,
 # so each directory has to belong to this user: with sudo, HOME may be that of another one.
 cache=${XDG_CACHE_HOME:-${HOME-}/.cache}
 case ${NODE_COMPILE_CACHE-none}${HOME:+$cache} in

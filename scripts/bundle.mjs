@@ -1,10 +1,15 @@
 /**
- * Joins the modules of each command and thread into one file in dist/bundle. Node spends a fifth of a
+ * Joins the modules of each command and thread into a few scripts in dist/bundle. Node spends a fifth of a
  * second on finding and opening some two hundred small files, which is longer than a backup takes in
  * which nothing changed. Native packages, and piscina (which starts a file of its own), stay outside.
+ *
+ * A program is an entry, NAME.js, which loads NAME.cjs and further scripts as it needs them, with the compiled code of
+ * earlier runs (src/system/compiled-code.ts).
  * dist/bundle/packages.json lists the packages of npm that are inside, each with the files that it is in.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -52,9 +57,43 @@ const pdfFonts = {
   },
 };
 
-/** The module that refuses truncated native code, as a file of its own beside the bundles. */
+/** Lets ws load TLS at its first use, which takes 10 ms: a local server needs none. */
+const lateTls = {
+  name: 'late-tls',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^(?:https|tls)$/ }, ({ path: name, importer }) =>
+      /\/node_modules\/ws\//.test(importer) ? { path: name, namespace: 'late' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'late' }, ({ path: name }) => ({
+      contents: `for (const name of ['connect', 'request'])
+        Object.defineProperty(exports, name, { get: () => process.getBuiltinModule('node:${name}')[name] });`,
+    }));
+  },
+};
+
+/** An import of a default name, of a namespace, or of names in braces, as esbuild prints it. */
+const IMPORT =
+  /(?<![\w$.])import(?: (?<name>[\w$]+) |\*as (?<space>[\w$]+) |\{(?<names>[\w$, ]+)\})from"(?<module>[\w:/]+)";/g;
+
+/**
+ * Returns a module that takes the modules of Node.js by `require`. esbuild's own translation copies each of their names at each start, and
+ * calls a function for each use: 5 ms of a start. Places in a line stay, for the source map.
+ */
+function withoutImports(text) {
+  return text.replace(IMPORT, (found, ...rest) => {
+    const { name, space, names, module } = rest.at(-1);
+    if (!isBuiltin(module)) return found;
+    const target = name ?? space ?? `{${names.replaceAll(' as ', ':')}}`;
+    return `const ${target}=require("${module}");`.padEnd(found.length);
+  });
+}
+
+/** Where the scripts are ES modules, for a moment. */
+const MODULES = 'dist/modules';
+const BUNDLE = 'dist/bundle';
+
+/** The module that refuses truncated native code, as a script of its own, which each entry loads first. */
 const GUARD = 'whole-addons.js';
-const GUARD_IMPORT = `import './${GUARD}';`;
 const guardOutside = {
   name: 'guard-outside',
   setup({ onResolve }) {
@@ -66,70 +105,86 @@ const guardOutside = {
  * One by one: a chunk that several share holds all that any of them needs of the folders it is made of, so that a
  * thread would load WebSockets. That took 6 to 12 % longer to start, and 2 to 4 MB more.
  */
+const COMMON = {
+  // A quarter less to read at each start. Names stay, for the stack of a bug; the source maps have its lines.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  platform: 'node',
+  target: 'node22',
+  sourcemap: true,
+  sourcesContent: false, // they are in the package
+  logLevel: 'warning',
+};
+
 const bundles = ENTRIES.map((entries) =>
   build({
+    ...COMMON,
     entryPoints: entries,
     entryNames: '[name]', // flat: threads are started by a URL beside the file that starts them
-    outdir: 'dist/bundle',
-    chunkNames: 'chunk-[hash]',
+    outdir: MODULES,
+    chunkNames: 'c-[hash]', // short, since each use of another chunk has it
     bundle: true,
-    // A quarter less to read at each start. Names stay, for the stack of a bug; the source maps have its lines.
-    minifyWhitespace: true,
-    minifySyntax: true,
     metafile: true,
     splitting: true,
-    platform: 'node',
-    target: 'node22',
     format: 'esm',
-    sourcemap: true,
-    sourcesContent: false, // they are in the package
-    logLevel: 'warning',
     // The package's ES modules, so that only the operators in use are taken.
     alias: {
       rxjs: fileURLToPath(new URL('../node_modules/rxjs/dist/esm/index.js', import.meta.url)),
     },
-    plugins: [pdfFonts, guardOutside],
-    external: [
-      'better-sqlite3',
-      'bufferutil',
-      'msgpackr-extract',
-      'piscina',
-      'snappy',
-      'utf-8-validate',
-    ],
-    // Chunks are not evaluated in the order of the modules that they are made of, and a package may load native code at
-    // once: so each entry begins with the guard. Packages in the older module format call `require` for Node's own modules.
-    banner: {
-      js: `${GUARD_IMPORT} import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`,
-    },
+    plugins: [pdfFonts, lateTls, guardOutside],
+    external: ['better-sqlite3', 'bufferutil', 'piscina', 'snappy', 'utf-8-validate'],
   }),
 );
-
 bundles.push(
   build({
+    ...COMMON,
     entryPoints: ['src/system/whole-addons.ts'],
-    outfile: `dist/bundle/${GUARD}`,
-    minifyWhitespace: true,
-    minifySyntax: true,
+    outfile: `${MODULES}/${GUARD}`,
     metafile: true,
-    platform: 'node',
-    target: 'node22',
     format: 'esm',
-    sourcemap: true,
-    sourcesContent: false,
   }),
 );
+rmSync(MODULES, { recursive: true, force: true });
+const made = (await Promise.all(bundles)).map(({ metafile }) => metafile);
+
+// V8 keeps the compiled functions of scripts, but not those of modules.
+const modules = readdirSync(MODULES).filter((name) => name.endsWith('.js'));
+for (const file of modules.map((name) => `${MODULES}/${name}`))
+  writeFileSync(file, withoutImports(readFileSync(file, 'utf8')));
+// Their default exports are what they say, not all that they export, as those of Node.js's older modules are.
+writeFileSync(`${MODULES}/package.json`, '{ "type": "commonjs" }\n');
+await build({
+  ...COMMON,
+  entryPoints: modules.map((name) => `${MODULES}/${name}`),
+  outdir: BUNDLE,
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  platform: 'neutral', // without the list of names for Node.js's own loader
+  define: { 'import.meta.url': '__url' },
+  supported: { 'dynamic-import': false },
+  logOverride: { 'duplicate-object-key': 'silent' }, // in a package
+});
+rmSync(MODULES, { recursive: true });
+const loading = await build({
+  ...COMMON,
+  stdin: {
+    contents:
+      "import { loadProgram } from './src/system/compiled-code.js'; export default loadProgram(import.meta.url).default;",
+    resolveDir: '.',
+  },
+  sourcemap: false,
+  bundle: true,
+  write: false,
+  format: 'esm',
+});
+const entries = ENTRIES.flat().map((entry) => `${path.basename(entry, '.ts')}.js`);
+for (const entry of entries) writeFileSync(`${BUNDLE}/${entry}`, loading.outputFiles[0].contents);
 
 // Chunks of earlier builds have other names.
-const made = (await Promise.all(bundles)).map(({ metafile }) => metafile);
-const current = new Set(made.flatMap(({ outputs }) => Object.keys(outputs)));
-// An entry evaluates the guard before its chunks, which do without: resolving it in each of them takes 6 ms of a start.
-for (const file of current) {
-  if (!/\/chunk-[^/]+\.js$/.test(file)) continue;
-  writeFileSync(file, readFileSync(file, 'utf8').replace(GUARD_IMPORT, ''));
-}
-for (const file of readdirSync('dist/bundle')) {
-  if (!current.has(`dist/bundle/${file}`)) rmSync(`dist/bundle/${file}`, { recursive: true });
+const scripts = modules.map((name) => name.replace(/js$/, 'cjs'));
+const current = new Set([...entries, ...scripts.flatMap((name) => [name, `${name}.map`])]);
+for (const file of readdirSync(BUNDLE)) {
+  if (!current.has(file)) rmSync(`${BUNDLE}/${file}`, { recursive: true });
 }
 
 /** The folder of the package that a file of node_modules belongs to. */
@@ -139,7 +194,7 @@ for (const [output, { inputs }] of made.flatMap(({ outputs }) => Object.entries(
   for (const [file, { bytesInOutput }] of Object.entries(inputs)) {
     const [place] = PACKAGE.exec(file) ?? [];
     if (place !== undefined && bytesInOutput > 0)
-      (inside[place] ??= new Set()).add(output.slice('dist/bundle/'.length));
+      (inside[place] ??= new Set()).add(path.basename(output).replace(/js$/, 'cjs'));
   }
 }
 const listed = Object.keys(inside)

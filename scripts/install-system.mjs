@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const TOOLS = fs.readdirSync(path.join(ROOT, 'bin')).filter((name) => !name.includes('.'));
 /** Packages that are not in the bundles, and those that are needed only to install them. */
-const RUNTIME = ['better-sqlite3', 'piscina', 'snappy', 'msgpackr-extract'];
+const RUNTIME = ['better-sqlite3', 'piscina', 'snappy'];
 const INSTALL_TIME = new Set(['prebuild-install', 'node-addon-api', 'node-gyp']);
 /** Files of packages to copy: code, and what their licences require beside it. */
 const WANTED = /(?:\.(?:js|cjs|mjs|json|node)|(?:^|\/)(?:LICEN[CS]E|NOTICE|COPYING)[^/]*)$/i;
@@ -136,7 +136,7 @@ function planProgram(put, read, copyAll) {
     put(path.join(home, 'bin', file), read(path.join('bin', file)), mode);
   }
   for (const file of fs.readdirSync(path.join(ROOT, bundle)).sort()) {
-    const isWanted = file.endsWith('.js') || file === 'flags';
+    const isWanted = /\.c?js$/.test(file) || file === 'flags';
     if (isWanted) put(path.join(home, bundle, file), read(path.join(bundle, file)));
   }
   copyAll(path.join(bundle, 'page'), path.join(home, bundle, 'page')); // what tardis-web sends

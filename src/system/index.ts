@@ -90,4 +90,4 @@ export {
   SOCKET_FOLDER_ARGUMENTS,
 } from './temporary.js';
 export { type Channel, Thread, threadEnd } from './thread.js';
-export { loadHttp, loadHttp2, loadHttps } from './web.js';
+export { loadHttp, loadHttp2, loadHttps, loadTls } from './web.js';

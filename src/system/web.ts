@@ -10,6 +10,10 @@ export function loadHttps(): typeof import('node:https') {
   return process.getBuiltinModule('node:https');
 }
 
+export function loadTls(): typeof import('node:tls') {
+  return process.getBuiltinModule('node:tls');
+}
+
 export function loadHttp2(): typeof import('node:http2') {
   return process.getBuiltinModule('node:http2');
 }

@@ -304,4 +304,4 @@ async function rootsBelow(
   return entries;
 }
 
-await runTool(command);
+export default runTool(command);

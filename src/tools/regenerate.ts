@@ -337,4 +337,4 @@ const command = toolCommand({
   isWork: true,
   run: restore,
 });
-await runTool(command);
+export default runTool(command);

@@ -57,4 +57,4 @@ const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
   .helpCommand('help [command]', 'show the help of a command')
   .addHelpText('after', sonicHelpText());
 
-await runTool(command);
+export default runTool(command);

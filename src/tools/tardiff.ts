@@ -252,4 +252,4 @@ const command = toolCommand({
   run: compare,
 });
 statusIsAnswer(FAILED);
-await runTool(command);
+export default runTool(command);

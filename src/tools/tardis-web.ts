@@ -125,4 +125,4 @@ async function overviewOfOne(history: History): Promise<ClientOverview> {
 }
 
 const command = toolCommand({ tool: 'tardis-web', isWork: true, run: serve });
-await runTool(command);
+export default runTool(command);

@@ -143,4 +143,4 @@ function withoutConfig(command: readonly string[] | undefined): readonly string[
   return command?.at(-1) === '--config' ? command.slice(0, -1) : command;
 }
 
-await runTool(command);
+export default runTool(command);

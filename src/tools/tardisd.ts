@@ -225,4 +225,4 @@ function isPipe(fd: number): boolean {
   }
 }
 
-await runTool(command);
+export default runTool(command);

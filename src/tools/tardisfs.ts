@@ -103,4 +103,4 @@ function withPassword(
   };
 }
 
-await runTool(command, mountWords);
+export default runTool(command, mountWords);

@@ -132,4 +132,4 @@ function printReady(
   else print(`Ready: ${url}api/v1/docs describes the interface.`);
 }
 
-await runTool(command);
+export default runTool(command);

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import type http from 'node:http';
 import net from 'node:net';
-import tls from 'node:tls';
+import type tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import { TardisError } from '../errors/index.js';
 import {
@@ -13,6 +13,7 @@ import {
   hostInUrl,
   loadHttp,
   loadHttps,
+  loadTls,
   type System,
   tlsFault,
 } from '../system/index.js';
@@ -137,12 +138,17 @@ function strangersConnection(
 /** Returns what a login over a socket is bound to. */
 export function channelOf(socket: net.Socket): Channel {
   const peerAddress = socket.remoteAddress ?? '';
-  if (!(socket instanceof tls.TLSSocket)) {
+  if (!isTls(socket)) {
     const kind = peerAddress === '' ? 'unix' : 'tcp';
     return { kind, keyingMaterial: Buffer.alloc(0), peerAddress };
   }
   const keyingMaterial = socket.exportKeyingMaterial(KEYING_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
   return { kind: 'tls', keyingMaterial, peerAddress };
+}
+
+/** True for a socket over TLS, whose module is loaded with the first one. */
+function isTls(socket: net.Socket): socket is tls.TLSSocket {
+  return 'encrypted' in socket && socket instanceof loadTls().TLSSocket;
 }
 
 /** Removes a unix socket on which no process listens: a killed server left it. */
@@ -280,7 +286,7 @@ export function dial(
   const socket = system.network.connect(address);
   if (wish === undefined || address.kind === 'unix') return socket;
   const host = address.host.replace(/^\[(.*)\]$/, '$1');
-  return tls.connect({
+  return loadTls().connect({
     socket,
     host,
     ...(net.isIP(host) === 0 ? { servername: host } : {}),
@@ -297,7 +303,7 @@ function trusting(trusted: Buffer): tls.ConnectionOptions {
   return {
     ca: trusted,
     checkServerIdentity: (host, certificate) =>
-      certificate.raw.equals(known) ? undefined : tls.checkServerIdentity(host, certificate),
+      certificate.raw.equals(known) ? undefined : loadTls().checkServerIdentity(host, certificate),
   };
 }
 

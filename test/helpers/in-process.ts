@@ -170,7 +170,8 @@ async function runAlone(
   process.stdout.write = stdout.write;
   process.stderr.write = stderr.write;
   try {
-    await import(`${pathToFileURL(path.join(TOOLS, `${tool}.js`)).href}?run=${runs}`);
+    const url = `${pathToFileURL(path.join(TOOLS, `${tool}.js`)).href}?run=${runs}`;
+    await ((await import(url)) as { default: Promise<void> }).default;
     const status = Number(process.exitCode ?? 0);
     const told = { stdout: stdout.text, stderr: stderr.text };
     const failure = codeIn({ ...told, stderr: withoutWarnings(told.stderr) });

@@ -77,10 +77,11 @@ function packagesOf(map: string, folder: string): string[] {
 export function npmPackagesIn(home: string): string[] {
   const bundle = path.join(home, BUNDLE);
   const places = new Set<string>();
-  for (const name of fs.readdirSync(bundle).filter((file) => file.endsWith('.js'))) {
+  for (const name of fs.readdirSync(bundle).filter((file) => /\.c?js$/.test(file))) {
     const [packed, built] = [path.join(bundle, name), path.join(BUNDLE, name)];
     if (!fs.readFileSync(packed).equals(fs.readFileSync(built)))
       throw new Error(`${packed} is not the checkout's`);
+    if (!fs.existsSync(`${built}.map`)) continue; // an entry, which has only our code
     for (const place of packagesOf(`${built}.map`, BUNDLE)) places.add(place);
   }
   if (fs.existsSync(path.join(bundle, 'page/page.js')))

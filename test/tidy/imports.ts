@@ -129,15 +129,14 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Files beside an index that tests may import, because they are too low-level for the index to export. */
 const OPEN_TO_TESTS =
-  /^src\/(system\/(native[^/]*|rows)|maintenance\/(check\/read-memory|rewrite\/digest-map))\.js$/;
+  /^src\/(system\/(compiled-code|native[^/]*|rows)|maintenance\/(check\/read-memory|rewrite\/digest-map))\.js$/;
 
 /**
  * Imports of single files past an index. The command `tardis` needs two files before it starts its local server; the
- * rest of those folders is loaded while the server starts. The first is a guard that must come before a library. The
- * page needs the types of the API, whose other files are no code for a browser.
+ * rest of those folders is loaded while the server starts. The page needs the types of the API, whose other files are no
+ * code for a browser.
  */
 const SINGLE_FILES = new Set([
-  'src/system/msgpack/index.ts src/system/whole-addons.js',
   'src/tools/tardis.ts src/client/local-server.js',
   'src/tools/tardis.ts src/store/client/client-name.js',
   'src/page/api.ts src/web/api/schemas.js',

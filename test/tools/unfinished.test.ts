@@ -2,15 +2,28 @@
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
 
-test('a process that ends before its work is done says so, with status 1', (t) => {
+function run(program: string): { status: number | null; stderr: string } {
   const module = new URL('../../src/tools/shared/unfinished.js', import.meta.url).href;
-  const program = `
+  const text = `
     import { reportUnfinished } from '${module}';
-    reportUnfinished((error) => { console.error(error.code); process.exitCode = 1; });
-    await new Promise(() => undefined);`;
-  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-    encoding: 'utf8',
-  });
+    const done = reportUnfinished((error) => { console.error(error.code); process.exitCode = 1; });
+    ${program}`;
+  return spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' });
+}
+
+test('a process that ends before its work is done says so, with status 1', (t) => {
+  const { status, stderr } = run('void new Promise(() => undefined).then(done);');
   t.is(status, 1);
   t.regex(stderr, /INTERNAL/);
+});
+
+test('a process whose work is done, or that ends at once with a status of its own, says nothing', (t) => {
+  for (const [program, expected] of [
+    ['done();', 0],
+    ['process.exit(7);', 7],
+  ] as const) {
+    const { status, stderr } = run(program);
+    t.is(status, expected);
+    t.is(stderr, '');
+  }
 });

@@ -20,5 +20,7 @@ async function answer(): Promise<CatchUpAnswer> {
   }
 }
 
-channel.send(await answer());
-channel.close();
+void answer().then((answered) => {
+  channel.send(answered);
+  channel.close();
+});

@@ -219,7 +219,7 @@ export async function runTool(
   let words: string[] = [];
   keepHangupIgnored();
   onExposedSecret((text) => sayAbove(`${command.name()}: warning: ${text}`));
-  reportUnfinished((error) => {
+  const done = reportUnfinished((error) => {
     process.exitCode = printError(command.name(), error, wantsJson);
   });
   configureOutput(command);
@@ -236,6 +236,7 @@ export async function runTool(
     const failure = meant === undefined ? error : new TardisError('USAGE', meant);
     process.exitCode = printError(command.name(), failure, wantsJson);
   }
+  done();
 }
 
 /** Throws commander's error if help on an unknown command is asked for. Commander would show the general help. */

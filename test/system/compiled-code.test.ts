@@ -1,0 +1,112 @@
+/** Scripts of a program, and the compiled code that is kept of them. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { Program } from '../../src/system/compiled-code.js';
+import { scratch } from '../helpers/scratch.js';
+
+interface Place {
+  readonly folder: string;
+  readonly code: string;
+}
+
+function placeOf(t: ExecutionContext, scripts: Record<string, string>): Place {
+  const folder = scratch(t);
+  for (const [name, text] of Object.entries(scripts)) write(folder, name, text);
+  return { folder, code: path.join(folder, 'cache', 'program') };
+}
+
+const write = (folder: string, name: string, text: string): void =>
+  fs.writeFileSync(path.join(folder, `${name}.cjs`), text);
+
+/** Loads `main`, calls its function `answer`, and keeps the compiled code. */
+function run({ folder, code }: Place): unknown {
+  const program = new Program(folder, code);
+  const { answer } = program.load('./main.js') as { answer(): unknown };
+  const answered = answer();
+  program.save();
+  return answered;
+}
+
+const codeOf = ({ code }: Place): Buffer => fs.readFileSync(path.join(code, 'main'));
+const writesOf = (place: Place): number => codeOf(place).readUInt32LE(0);
+
+test('scripts load each other once, modules of Node.js, and packages, and know their place', (t) => {
+  const place = placeOf(t, {
+    main: `"use strict";
+      const other = require('./other.js');
+      exports.answer = () => [other.count(), require('./other.js').count(), other.place, require('node:path').sep,
+        typeof require('better-sqlite3')];`,
+    other: 'let n = 0; exports.count = () => ++n; exports.place = __url;',
+  });
+  const { folder } = place;
+  const program = new Program(folder, undefined);
+  fs.symlinkSync(path.resolve('node_modules'), path.join(folder, 'node_modules'));
+  const { answer } = program.load('./main.js') as { answer(): unknown[] };
+  t.deepEqual(answer(), [1, 2, `file://${folder}/other.js`, '/', 'function']);
+  program.save();
+  t.false(fs.existsSync(place.code));
+});
+
+test('functions that a run has compiled are in the code of the next ones', (t) => {
+  const long = Array.from({ length: 200 }, (_, n) => `if (n === ${n}) return ${n} * 3;`).join('');
+  const place = placeOf(t, { main: `function many(n) {${long}} exports.answer = () => many(7);` });
+  const program = new Program(place.folder, place.code);
+  program.load('./main.js');
+  program.save();
+  const before = codeOf(place).length;
+  t.is(run(place), 21);
+  t.true(codeOf(place).length > before + 1000, 'the function that was called is in it');
+});
+
+test('the code of a program is written by a few runs, then only read', (t) => {
+  const place = placeOf(t, { main: 'exports.answer = () => 5;' });
+  for (const writes of [1, 2, 3, 4, 4, 4]) {
+    t.is(run(place), 5);
+    t.is(writesOf(place), writes);
+  }
+});
+
+test('the code of another script of the same length is not used', (t) => {
+  const place = placeOf(t, { main: 'exports.answer = () => "old";' });
+  t.is(run(place), 'old');
+  write(place.folder, 'main', 'exports.answer = () => "new";');
+  t.is(run(place), 'new');
+  t.is(writesOf(place), 1);
+});
+
+test('the code of scripts that are gone is deleted', (t) => {
+  const place = placeOf(t, {
+    main: 'exports.answer = () => require("./other.js").five;',
+    other: 'exports.five = 5;',
+  });
+  t.is(run(place), 5);
+  t.deepEqual(fs.readdirSync(place.code).sort(), ['main', 'other']);
+  write(place.folder, 'main', 'exports.answer = () => 6;');
+  fs.rmSync(path.join(place.folder, 'other.cjs'));
+  t.is(run(place), 6);
+  t.deepEqual(fs.readdirSync(place.code), ['main']);
+});
+
+test('damaged code is not used: each byte changed, and each length', (t) => {
+  const place = placeOf(t, { main: 'exports.answer = () => 5;' });
+  run(place);
+  const whole = codeOf(place);
+  const file = path.join(place.code, 'main');
+  for (let at = 4; at < whole.length; at += 7) {
+    const changed = Buffer.from(whole);
+    changed[at]! ^= 0x10;
+    for (const bytes of [changed, whole.subarray(0, at)]) {
+      fs.writeFileSync(file, bytes);
+      t.is(run(place), 5);
+      t.is(writesOf(place), 1, `byte ${at}`);
+    }
+  }
+});
+
+test('code that cannot be written, or read, is no failure', (t) => {
+  const place = placeOf(t, { main: 'exports.answer = () => 5;' });
+  fs.writeFileSync(path.join(place.folder, 'cache'), 'a file where the folder should be');
+  t.is(run(place), 5);
+  t.is(run(place), 5);
+});
