@@ -27,6 +27,7 @@ import type { Challenged } from './login/challenged.js';
 import { checkToken, requireUnchanged, type TokenHolder } from './login/token-login.js';
 import { isReadingQuestion } from './queries/read-only.js';
 import {
+  type LoginOf,
   purposeOf,
   requireNewest,
   requireRight,
@@ -283,7 +284,7 @@ export class ServerConnection {
       await this.begin({ client, account, purpose, mayPurge }, directory);
       if (this.isOver) return;
     }
-    if (account !== '') this.watchRights(directory, account);
+    if (account !== '') this.watchAccount(client, own, proven);
     // Opening took time, and a welcome with other keys would be read as a forgery.
     const keys = requireNewest(system, own, proven);
     this.welcome(rights, proof, keys);
@@ -330,11 +331,13 @@ export class ServerConnection {
     throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);
   }
 
-  private watchRights({ client, path }: ClientDirectory, account: string): void {
+  /** Follows the rights of an account. Another account with its name, made meanwhile, does not keep the session. */
+  private watchAccount(client: string, own: LoginOf, proven: Buffer): void {
     const { shared, system } = this.services;
     this.watchEvery(async () => {
       await shared?.fetchAccounts(client);
-      this.rights &&= rightsOf(system, path, account);
+      this.rights &&= rightsOf(system, own.directory, own.account);
+      requireNewest(system, own, proven);
       if (this.rights?.has('admin') === true) await shared?.fetchAccountFiles();
     });
   }
