@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import { accountOf, type Admission, InlineStorageHost, Quotas } from '../../src/server/index.js';
-import { fetchAccountFiles, putAccountFiles } from '../../src/store/index.js';
+import { fetchAccountFiles, putAccountFiles, sharedStore } from '../../src/store/index.js';
 import { SpaceMeter, valueOf } from '../../src/store/writer/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { accountMachine, createMe } from '../helpers/bucket-accounts.js';
@@ -137,4 +137,36 @@ test('accounts of a bucket are those of its newest object, and a damaged one adm
     const fresh = accountMachine(t, store);
     t.is(await rejectedCode(fetchAccountFiles(system, fresh.access)), 'ACCOUNTS_DAMAGED');
   }
+});
+
+test('a server that knows no accounts finds them although the first object is lost', async (t) => {
+  const { store, objects } = await serverOf(t, 'SpaceQuota: 1K\nTargets: me\n');
+  await putAccountFiles(system, store, new Map([['home', 'SpaceQuota: 1K\nTargets: me\n']]));
+  objects.delete('accounts/0000000001.json');
+  const { access } = accountMachine(t, store);
+  await fetchAccountFiles(system, access);
+  t.is(accountOf(system, access.cache, 'me', () => undefined)?.name, 'home');
+});
+
+test('entries of a client count as they were while its catalog is not brought up to date', async (t) => {
+  const { bytes, machine } = await serverOf(t, 'Targets: me\n');
+  await putAccountFiles(
+    system,
+    (await sharedStore(system, machine.access)).store,
+    new Map([['office', 'SpaceQuota: 1000\nSpacePerFile: 10\nTargets: me you\n']]),
+  );
+  bytes.set('me', 100);
+  const storage = new InlineStorageHost(system);
+  storage.measure = async () => ({ bytes: 1, files: 5, directories: 2 });
+  const shared = {
+    fetchAccountFiles: () => fetchAccountFiles(system, machine.access),
+    usedBytes: async (client: string) => bytes.get(client) ?? 0,
+    forgetUsed: () => undefined,
+    refresh: () => Promise.reject(new TardisError('CLIENT_BUSY', 'its garbage is collected')),
+  };
+  const options = { baseDir: machine.access.cache, catalogFile: 'tardis.db', shared };
+  const quotas = new Quotas(system, storage, options, pino({ level: 'silent' }));
+  const admission = (await quotas.admit('you'))!;
+  t.is(valueOf(admission.grant.used), 150);
+  admission.release();
 });

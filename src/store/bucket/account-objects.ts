@@ -7,12 +7,13 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
-import { readStart, type System, writeNew } from '../../system/index.js';
+import { readStart, type System } from '../../system/index.js';
 import { isClientName } from '../client/client-name.js';
 import { readFormat } from '../client/format-file.js';
 import { keysetAt } from '../client/key-files.js';
 import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
 import { type BucketAccess, bucketAt } from './bucket-access.js';
+import { keepRecord, keptFile } from './kept-records.js';
 import { accountsPrefix, chainedObject } from './names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
 import { sharedStore } from './shared-stores.js';
@@ -25,7 +26,6 @@ const MAX_KEY_BYTES: number = 64 << 10;
 const MAX_TRIES = 20;
 /** Lists that are kept parsed. */
 const MAX_PARSED = 64;
-const ID_BYTES = 8;
 
 export interface AccountEntry {
   readonly rights: readonly RightName[];
@@ -81,7 +81,7 @@ export async function fetchAccounts(
   const home = { system, client, directory: path.join(access.cache, client) };
   const known = knownHere(home)?.record;
   const newest = await (await chainOf(home, access)).follow(known);
-  if (newest !== undefined && newest.number !== known?.number) await keep(home, access, newest);
+  if (newest !== undefined && newest.number !== known?.number) await keep(home, newest);
 }
 
 /**
@@ -100,7 +100,7 @@ export async function changeAccounts(
   const chain = await chainOf(home, access);
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const before = await chain.newest(knownHere(home)?.record);
-    if (before !== undefined) await keep(home, access, before);
+    if (before !== undefined) await keep(home, before);
     const accounts = change(accountsHere(system, directory) ?? NO_ACCOUNTS);
     if (accounts.size > MAX_ACCOUNTS) {
       const what = `the client "${home.client}" has ${MAX_ACCOUNTS} accounts already`;
@@ -108,7 +108,7 @@ export async function changeAccounts(
     }
     const made = await chain.append(before, bodyOf(home, accounts), system);
     if (made === undefined) continue;
-    await keep(home, access, made);
+    await keep(home, made);
     return;
   }
   throw new TardisError('STORE_TAKEN', `other machines change the accounts of "${home.client}"`);
@@ -120,7 +120,7 @@ async function chainOf({ system, client }: Home, access: BucketAccess): Promise<
 }
 
 function fileOf({ client, directory }: Home): string {
-  return path.join(path.dirname(directory), KNOWN_ACCOUNTS_DIRECTORY, `${client}.json`);
+  return keptFile(path.dirname(directory), client);
 }
 
 /** Returns the newest list that this machine has seen of this client; undefined if it has seen none. */
@@ -152,16 +152,11 @@ function parsedOnce(client: string, bytes: Buffer): Known | undefined {
 }
 
 /** Keeps a list on this machine. Throws ACCOUNTS_DAMAGED if it has none of this client. */
-async function keep(home: Home, access: BucketAccess, record: ChainRecord): Promise<void> {
+async function keep(home: Home, record: ChainRecord): Promise<void> {
   listIn(record, home.client);
-  const { files } = home.system;
-  if (files.status(home.directory) === undefined) return; // there is no such client
-  const folder = path.join(access.cache, KNOWN_ACCOUNTS_DIRECTORY);
-  if (files.status(folder) === undefined) files.makeDirectory(folder, true);
-  if ((knownHere(home)?.record.number ?? 0) >= record.number) return; // another request was faster
-  const fresh = `${fileOf(home)}.${home.system.random.bytes(ID_BYTES).toString('hex')}`;
-  await writeNew(files, fresh, record.bytes, { isSecret: true });
-  files.rename(fresh, fileOf(home));
+  const { system, directory } = home;
+  if (system.files.status(directory) === undefined) return; // there is no such client
+  await keepRecord(system, fileOf(home), record, () => knownHere(home)?.record.number);
 }
 
 function clientIdOf({ system, directory }: Home): string | undefined {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   addTokenAccount,
+  fetchAccounts,
   isTokenOf,
   listTokenAccounts,
   putAccount,
@@ -298,4 +299,27 @@ test('a list of accounts is an object that is created once', (t) => {
   ]) {
     t.is(writtenOnce(other), undefined, other);
   }
+});
+
+test('a look that took long does not bring an earlier list back over a later one', async (t) => {
+  const lab = await labOf(t);
+  const [one, two] = [await joined(lab), await joined(lab)];
+  await give(one, 'bot');
+  await two.look();
+  await give(one, 'other');
+  await removeAccount(system, one.directory, 'bot');
+  const last = lab.objects.get(nameOf(3))!;
+  lab.objects.delete(nameOf(3));
+  const folder = path.join(two.access.cache, '.sub-accounts');
+  // Another process has the third list while this one writes the second.
+  const random = {
+    ...system.random,
+    bytes: (count: number): Buffer => {
+      fs.writeFileSync(path.join(folder, 'me.json'), last.bytes);
+      return system.random.bytes(count);
+    },
+  };
+  await fetchAccounts({ ...system, random }, two.access, 'me');
+  t.deepEqual(names(two), ['other']);
+  t.deepEqual(fs.readdirSync(folder), ['me.json'], 'and nothing else is left');
 });
