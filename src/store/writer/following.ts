@@ -2,7 +2,13 @@
  * Keeps what this machine has of clients in a bucket up to date while a program reads them: their small files, and
  * their catalogs. Commits are applied in a thread of their own, so that requests are answered meanwhile.
  */
-import { asTardisError, fromWire, TardisError, type WireError } from '../../errors/index.js';
+import {
+  asTardisError,
+  BUCKET_ERRORS,
+  fromWire,
+  TardisError,
+  type WireError,
+} from '../../errors/index.js';
 import {
   type BucketAccess,
   checkClientName,
@@ -84,6 +90,7 @@ export class Following {
   private looks: number = LOOKS.most;
   private refilledMs: number;
   private lastTold = '';
+  private lastToldAccounts = '';
   /** The last look for files of accounts, if it has not failed, and the time at which it began. */
   private files: { readonly atMs: number; readonly looking: Promise<void> } | undefined;
   private isClosed = false;
@@ -155,11 +162,21 @@ export class Following {
 
   /**
    * Fetches the accounts of a client, for a request that is not logged in. Fetches nothing if many names were requested a
-   * moment ago. Throws ACCOUNTS_DAMAGED and errors of a bucket.
+   * moment ago. A list that cannot be used is only printed: the error would reveal that there is such a client, and a
+   * login ends with it later. Throws errors of a bucket.
    */
   async lookAccounts(client: string): Promise<void> {
     checkClientName(client);
-    if (this.hasNewAccounts(client) || this.mayLook()) await this.fetchAccounts(client);
+    if (!this.hasNewAccounts(client) && !this.mayLook()) return;
+    try {
+      await this.fetchAccounts(client);
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (Object.hasOwn(BUCKET_ERRORS, code)) throw error;
+      const line = `the accounts of "${client}" cannot be used: ${message} [${code}]`;
+      if (line !== this.lastToldAccounts) this.options.tell(line);
+      this.lastToldAccounts = line;
+    }
   }
 
   /**
