@@ -154,10 +154,11 @@ export class Following {
    */
   async look(client: string): Promise<void> {
     checkClientName(client);
-    const one = this.of(client);
-    const isNew = this.nowMs() - one.fetchedMs < this.options.everyMs;
-    if (isNew || (one.fetching === undefined && !this.mayLook())) return;
-    await this.fetch(client, one);
+    const known = this.followed.get(client);
+    const isNew = known !== undefined && this.nowMs() - known.fetchedMs < this.options.everyMs;
+    // Without a look nothing is remembered: many names would push out those that are in use.
+    if (isNew || (known?.fetching === undefined && !this.mayLook())) return;
+    await this.fetch(client, this.of(client));
   }
 
   /**

@@ -157,6 +157,16 @@ test('strangers who ask for many names cause few requests', async (t) => {
   t.true(lab.asked.length >= 60 && lab.asked.length < 200, String(lab.asked.length));
 });
 
+test('strangers who ask for many names push out no client that is in use', async (t) => {
+  const lab = await Lab.make(t);
+  const following = lab.following(HOUR_MS);
+  await following.keepUp(CLIENT);
+  for (let index = 0; index < 2000; index += 1) await following.look(`name-${index}`);
+  lab.asked.length = 0;
+  await following.keepUp(CLIENT);
+  t.deepEqual(lab.asked, []);
+});
+
 test('strangers who ask for accounts cause few requests, and somebody who is logged in has one look in a while', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(HOUR_MS);
