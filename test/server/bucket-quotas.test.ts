@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import { accountOf, type Admission, InlineStorageHost, Quotas } from '../../src/server/index.js';
-import { fetchAccountFiles, putAccountFiles, sharedStore } from '../../src/store/index.js';
+import { fetchAccountFiles, putAccountFiles } from '../../src/store/index.js';
 import { SpaceMeter, valueOf } from '../../src/store/writer/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { accountMachine, createMe } from '../helpers/bucket-accounts.js';
@@ -148,16 +148,11 @@ test('a server that knows no accounts finds them although the first object is lo
   t.is(accountOf(system, access.cache, 'me', () => undefined)?.name, 'home');
 });
 
-test('entries of a client count as they were while its catalog is not brought up to date', async (t) => {
-  const { bytes, machine } = await serverOf(t, 'Targets: me\n');
-  await putAccountFiles(
-    system,
-    (await sharedStore(system, machine.access)).store,
-    new Map([['office', 'SpaceQuota: 1000\nSpacePerFile: 10\nTargets: me you\n']]),
-  );
-  bytes.set('me', 100);
+/** Returns a server whose catalogs have this many files, and cannot be brought up to date. */
+async function serverWithFiles(t: ExecutionContext, text: string, files: number) {
+  const { bytes, machine } = await serverOf(t, text);
   const storage = new InlineStorageHost(system);
-  storage.measure = async () => ({ bytes: 1, files: 5, directories: 2 });
+  storage.measure = async () => ({ bytes: 1, files, directories: 2 });
   const shared = {
     fetchAccountFiles: () => fetchAccountFiles(system, machine.access),
     usedBytes: async (client: string) => bytes.get(client) ?? 0,
@@ -165,8 +160,26 @@ test('entries of a client count as they were while its catalog is not brought up
     refresh: () => Promise.reject(new TardisError('CLIENT_BUSY', 'its garbage is collected')),
   };
   const options = { baseDir: machine.access.cache, catalogFile: 'tardis.db', shared };
-  const quotas = new Quotas(system, storage, options, pino({ level: 'silent' }));
+  return { bytes, quotas: new Quotas(system, storage, options, pino({ level: 'silent' })) };
+}
+
+test('entries of a client count as they were while its catalog is not brought up to date', async (t) => {
+  const text = 'SpaceQuota: 1000\nSpacePerFile: 10\nTargets: me you\n';
+  const { bytes, quotas } = await serverWithFiles(t, text, 5);
+  bytes.set('me', 100);
   const admission = (await quotas.admit('you'))!;
   t.is(valueOf(admission.grant.used), 150);
+  admission.release();
+});
+
+test('costs of entries that are too large for a count use up the quota', async (t) => {
+  const text = 'SpaceQuota: 1000\nSpacePerFile: 8191T\nTargets: me you\n';
+  const { bytes, quotas } = await serverWithFiles(t, text, 1500);
+  bytes.set('me', 100);
+  const admission = (await quotas.admit('you'))!;
+  t.is(
+    thrownCode(() => new SpaceMeter(admission.grant).take(1)),
+    'QUOTA_EXCEEDED',
+  );
   admission.release();
 });

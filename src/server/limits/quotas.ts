@@ -260,8 +260,12 @@ export class Quotas {
   }
 }
 
-/** Replaces the bytes counted for a client that has no session by a new measurement. */
-function recount(ledger: Ledger, client: string, bytes: number): void {
+/**
+ * Replaces the bytes counted for a client that has no session by a new measurement. The count has 64 bits: sums that are
+ * too large for it, with a huge SpacePerFile, would begin again at a negative number.
+ */
+function recount(ledger: Ledger, client: string, measuredBytes: number): void {
+  const bytes = Math.min(measuredBytes, Number.MAX_SAFE_INTEGER);
   addTo(ledger.used, bytes - (ledger.counted.get(client) ?? 0));
   if (bytes === 0) ledger.counted.delete(client);
   else ledger.counted.set(client, bytes);
