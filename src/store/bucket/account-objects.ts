@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
 import { readStart, type System } from '../../system/index.js';
 import { isClientName } from '../client/client-name.js';
@@ -63,7 +63,7 @@ const parsed = new Map<string, Known>();
 
 /**
  * Returns the accounts of a client, as this machine knows them; undefined for a client that lies in a directory. Throws
- * ACCOUNTS_DAMAGED, KEYS_LOST.
+ * ACCOUNTS_DAMAGED.
  */
 export function accountsHere(system: System, directory: string): AccountEntries | undefined {
   if (bucketAt(path.dirname(directory)) === undefined) return undefined;
@@ -163,8 +163,14 @@ function clientIdOf({ system, directory }: Home): string | undefined {
   return readFormat(system.files, directory)?.clientId;
 }
 
+/** True if a list belongs to the present keys of its client. No list does if these are lost: a token is answered as a wrong one. */
 function isOfKeys({ system, directory }: Home, { keyset }: AccountList): boolean {
-  return keyset === keysetAt(system, directory);
+  try {
+    return keyset === keysetAt(system, directory);
+  } catch (error) {
+    if (asTardisError(error).code !== 'KEYS_LOST') throw error;
+    return false;
+  }
 }
 
 function bodyOf(home: Home, accounts: AccountEntries): ChainRecord['body'] {

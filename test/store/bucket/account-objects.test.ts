@@ -31,11 +31,11 @@ interface Lab {
   machine(before?: BeforeRequest): AccountMachine;
 }
 
-async function labOf(t: ExecutionContext): Promise<Lab> {
+async function labOf(t: ExecutionContext, keys?: Buffer): Promise<Lab> {
   const objects: Objects = new Map();
   const machine = (before?: BeforeRequest): AccountMachine =>
     accountMachine(t, new MemoryObjectStore(objects, before));
-  await createMe(machine());
+  await createMe(machine(), keys);
   return { objects, machine };
 }
 
@@ -237,6 +237,17 @@ test('accounts of an earlier client with that name, and of other keys, do not co
     await give(fresh, 'later');
     t.deepEqual(names(await joined(other)), ['later'], what);
   }
+});
+
+test('no account enters a client whose keys are lost, and no change replaces its list', async (t) => {
+  const lab = await labOf(t, Buffer.alloc(64, 1));
+  const machine = await joined(lab);
+  await give(machine, 'bot');
+  t.true(mayEnter(machine, 'bot'));
+  fs.rmSync(path.join(machine.directory, 'keys'), { recursive: true });
+  t.false(mayEnter(machine, 'bot'));
+  t.is(await rejectedCode(give(machine, 'later')), 'KEYS_LOST');
+  t.false(lab.objects.has(nameOf(2)));
 });
 
 test('a change of which any request fails is made or not made, and a repeated one finds out', async (t) => {
