@@ -13,6 +13,7 @@ import { readFormat } from '../client/format-file.js';
 import { keysetAt } from '../client/key-files.js';
 import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
 import { type BucketAccess, bucketAt } from './bucket-access.js';
+import { fetchClient } from './client-object.js';
 import { keepRecord, keptFile } from './kept-records.js';
 import { accountsPrefix, chainedObject } from './names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
@@ -100,7 +101,13 @@ export async function changeAccounts(
   const chain = await chainOf(home, access);
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const before = await chain.newest(knownHere(home)?.record);
-    if (before !== undefined) await keep(home, before);
+    if (before !== undefined) {
+      await keep(home, before);
+      // It may be that of later keys than this machine has; a list for former ones would void its accounts.
+      if (!isPresent(home, listIn(before, home.client))) {
+        await fetchClient(system, access, home.client);
+      }
+    }
     const accounts = change(accountsHere(system, directory) ?? NO_ACCOUNTS);
     if (accounts.size > MAX_ACCOUNTS) {
       const what = `the client "${home.client}" has ${MAX_ACCOUNTS} accounts already`;
@@ -163,6 +170,11 @@ function clientIdOf({ system, directory }: Home): string | undefined {
   return readFormat(system.files, directory)?.clientId;
 }
 
+/** True if a list belongs to the client and the keys that this machine has. */
+function isPresent(home: Home, list: AccountList): boolean {
+  return list.clientId === clientIdOf(home) && isOfKeys(home, list);
+}
+
 /** True if a list belongs to the present keys of its client. No list does if these are lost: a token is answered as a wrong one. */
 function isOfKeys({ system, directory }: Home, { keyset }: AccountList): boolean {
   try {
@@ -184,6 +196,9 @@ function bodyOf(home: Home, accounts: AccountEntries): ChainRecord['body'] {
     },
   ]);
   const clientId = clientIdOf(home);
+  if (clientId === undefined) {
+    throw new TardisError('NO_SUCH_CLIENT', `there is no client "${client}" any more`);
+  }
   const keyset = keysetAt(system, directory);
   return { client, clientId, keyset, accounts: Object.fromEntries(entries) as unknown };
 }
