@@ -280,7 +280,7 @@ export class ServerConnection {
       this.session = this.resumed(hello);
       this.isReturn = true;
     } else {
-      const mayPurge = rights.has('purge') || this.isOwnChild;
+      const mayPurge = this.mayPurge(rights);
       await this.begin({ client, account, purpose, mayPurge }, directory);
       if (this.isOver) return;
     }
@@ -290,11 +290,10 @@ export class ServerConnection {
     this.welcome(rights, proof, keys);
   }
 
-  /**
-   * True for the server of `tardis --local`: a process that opens its socket can access the files of the store too.
-   */
-  private get isOwnChild(): boolean {
-    return this.services.single && this.connection.channel.kind === 'unix';
+  /** True with the right, and at `tardis --local`: a process that opens its socket can access the files of the store too. */
+  private mayPurge(rights: Rights): boolean {
+    const isOwnChild = this.services.single && this.connection.channel.kind === 'unix';
+    return isOwnChild || rights.has('purge');
   }
 
   private async begin(owner: SessionOwner, directory: ClientDirectory): Promise<void> {
@@ -338,6 +337,9 @@ export class ServerConnection {
       await shared?.fetchAccounts(client);
       this.rights &&= rightsOf(system, own.directory, own.account);
       requireNewest(system, own, proven);
+      if (this.session?.mayPurge === true && this.rights && !this.mayPurge(this.rights)) {
+        throw new TardisError('SESSION_GONE', 'the right "purge" was taken: begin again without');
+      }
       if (this.rights?.has('admin') === true) await shared?.fetchAccountFiles();
     });
   }

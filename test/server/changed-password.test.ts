@@ -1,10 +1,12 @@
 /** A login through a `tardisd` whose password changes between challenge and proof. */
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { SharedClients } from '../../src/server/index.js';
 import { asTardisError } from '../../src/errors/index.js';
+import type { History } from '../../src/history/index.js';
 import { openRemoteHistory } from '../../src/history/remote/index.js';
-import { removeAccount } from '../../src/store/index.js';
+import type { RightName } from '../../src/model/index.js';
+import { putAccount, removeAccount } from '../../src/store/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { pause } from '../helpers/commands.js';
 import { backupInline, inlineSystem, startInline } from '../helpers/inline.js';
@@ -94,7 +96,8 @@ test('a password that was changed at another server counts from the next login o
   t.deepEqual(asked, ['refresh']);
 });
 
-test('a session ends when its account was taken and given again between two looks', async (t) => {
+/** A client with the account bob, and a session of it at a server whose looks for accounts do something. */
+async function sessionOfBob(t: ExecutionContext, rights: RightName[], atLook: () => Promise<void>) {
   const home = scratch(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   makeTree(path.join(home, 'tree'), [file('one', 'first')]);
@@ -103,18 +106,8 @@ test('a session ends when its account was taken and given again between two look
     create: true,
     password: PASSWORD,
   });
-  await giveAccount(place, 'bob', ['list', 'read']);
-  const state = { isGivenAgain: false, looks: 0 };
-  const shared: SharedClients = {
-    ...NOTHING_SHARED,
-    fetchAccounts: async () => {
-      state.looks += 1;
-      if (!state.isGivenAgain) return;
-      state.isGivenAgain = false;
-      await removeAccount(system, path.join(place.store, 'me'), 'bob');
-      await giveAccount(place, 'bob', ['list', 'read']);
-    },
-  };
+  await giveAccount(place, 'bob', rights);
+  const shared: SharedClients = { ...NOTHING_SHARED, fetchAccounts: atLook };
   const daemon = await startInline(system, place.store, { shared });
   t.teardown(() => daemon.stop());
   const ask = async (): Promise<Buffer> => Buffer.from(PASSWORD);
@@ -123,17 +116,40 @@ test('a session ends when its account was taken and given again between two look
     client: 'me',
     credentials: { password: undefined, account: 'bob', ask },
   });
-  const looksUntil = async (wanted: number): Promise<void> => {
-    for (let polls = 0; state.looks < wanted && polls < MOST_POLLS; polls += 1) await pause(50);
-  };
-  await looksUntil(state.looks + 2);
-  t.true((await history.sets()).length > 0, 'looks alone end nothing');
-  state.isGivenAgain = true;
+  t.teardown(() => history.close());
+  return { system, place, directory: path.join(place.store, 'me'), history };
+}
+
+async function codeAtEnd(history: Pick<History, 'sets'>): Promise<string | undefined> {
   let code: string | undefined;
   for (let polls = 0; code === undefined && polls < MOST_POLLS; polls += 1) {
     code = await rejectedCode(history.sets());
     await pause(50);
   }
-  history.close();
-  t.is(code, 'LOGIN_FAILED');
+  return code;
+}
+
+test('a session ends when its account was taken and given again between two looks', async (t) => {
+  const state = { looks: 0, atLook: async (): Promise<void> => undefined };
+  const { system, place, directory, history } = await sessionOfBob(t, ['list', 'read'], () => {
+    state.looks += 1;
+    return state.atLook();
+  });
+  const wanted = state.looks + 2;
+  for (let polls = 0; state.looks < wanted && polls < MOST_POLLS; polls += 1) await pause(50);
+  t.true((await history.sets()).length > 0, 'looks alone end nothing');
+  state.atLook = async () => {
+    state.atLook = async () => undefined;
+    await removeAccount(system, directory, 'bob');
+    await giveAccount(place, 'bob', ['list', 'read']);
+  };
+  t.is(await codeAtEnd(history), 'LOGIN_FAILED');
+});
+
+test('a session that may purge ends when that right is taken', async (t) => {
+  const rights: RightName[] = ['list', 'read', 'purge'];
+  const { system, directory, history } = await sessionOfBob(t, rights, async () => undefined);
+  t.true((await history.sets()).length > 0);
+  await putAccount(system, directory, { name: 'bob', rights: ['list', 'read'] }, undefined);
+  t.is(await codeAtEnd(history), 'SESSION_GONE');
 });
