@@ -29,6 +29,8 @@ export const CACHE_UMASK = 0o077;
 const MAX_WAIT_MS = 2000;
 /** Minimum time between two checks for new commits of one client that missing packs cause. */
 const LEAST_MS = 2000;
+/** Time for which a look for accounts counts: a change is seen within twice this time. */
+const ACCOUNTS_MS = 2000;
 /** Maximum number of clients that are remembered; strangers may ask for any name. */
 const MAX_REMEMBERED = 1024;
 /** Looks for names that strangers may cause at once, and the time after which one more is allowed. */
@@ -78,9 +80,6 @@ interface Followed {
   /** Time at which that look began. */
   accountsMs: number;
 }
-
-/** Time for which a look for accounts counts: a change is seen within twice this time. */
-const ACCOUNTS_MS = 2000;
 
 export class Following {
   private readonly followed = new Map<string, Followed>();
