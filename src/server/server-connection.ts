@@ -27,6 +27,7 @@ import type { Challenged } from './login/challenged.js';
 import { checkToken, requireUnchanged, type TokenHolder } from './login/token-login.js';
 import { isReadingQuestion } from './queries/read-only.js';
 import {
+  type LoginOf,
   purposeOf,
   requireFitting,
   requireNewest,
@@ -278,21 +279,20 @@ export class ServerConnection {
       this.session = this.resumed(hello);
       this.isReturn = true;
     } else {
-      const mayPurge = rights.has('purge') || this.isOwnChild;
+      const mayPurge = this.mayPurge(rights);
       await this.begin({ client, account, purpose, mayPurge }, directory);
       if (this.isOver) return;
     }
-    if (account !== '') this.watchRights(directory, account);
+    if (account !== '') this.watchAccount(client, own, proven);
     // Opening took time, and a welcome with other keys would be read as a forgery.
     const keys = requireNewest(system, own, proven);
     this.welcome(rights, proof, keys);
   }
 
-  /**
-   * True for the server of `tardis --local`: a process that opens its socket can access the files of the store too.
-   */
-  private get isOwnChild(): boolean {
-    return this.services.single && this.connection.channel.kind === 'unix';
+  /** True with the right, and at `tardis --local`: a process that opens its socket can access the files of the store too. */
+  private mayPurge(rights: Rights): boolean {
+    const isOwnChild = this.services.single && this.connection.channel.kind === 'unix';
+    return isOwnChild || rights.has('purge');
   }
 
   private async begin(owner: SessionOwner, directory: ClientDirectory): Promise<void> {
@@ -329,11 +329,16 @@ export class ServerConnection {
     throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);
   }
 
-  private watchRights({ client, path }: ClientDirectory, account: string): void {
+  /** Follows the rights of an account. Another account with its name, made meanwhile, does not keep the session. */
+  private watchAccount(client: string, own: LoginOf, proven: Buffer): void {
     const { shared, system } = this.services;
     this.watchEvery(async () => {
       await shared?.fetchAccounts(client);
-      this.rights &&= rightsOf(system, path, account);
+      this.rights &&= rightsOf(system, own.directory, own.account);
+      requireNewest(system, own, proven);
+      if (this.session?.mayPurge === true && this.rights && !this.mayPurge(this.rights)) {
+        throw new TardisError('SESSION_GONE', 'the right "purge" was taken: begin again without');
+      }
       if (this.rights?.has('admin') === true) await shared?.fetchAccountFiles();
     });
   }

@@ -55,17 +55,21 @@ export function watchLogin(
   { everyMs, longestMs }: { readonly everyMs: number; readonly longestMs: number } = LOOKS,
 ): () => void {
   let sinceMs: number | undefined;
+  const end = (error: unknown): void => {
+    clearInterval(timer); // ending a session takes time, and once is enough
+    refuse(error);
+  };
   const timer = setInterval(() => {
     const nowMs = performance.now();
     if (sinceMs !== undefined) {
       if (nowMs - sinceMs < longestMs) return;
-      refuse(new TardisError('STORE_AWAY', 'the server cannot read the accounts of its store now'));
+      end(new TardisError('STORE_AWAY', 'the server cannot read the accounts of its store now'));
       return;
     }
     sinceMs = nowMs;
     look().then(
       () => (sinceMs = undefined),
-      (error: unknown) => refuse(error),
+      (error: unknown) => end(error),
     );
   }, everyMs);
   timer.unref();

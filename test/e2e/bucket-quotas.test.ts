@@ -9,8 +9,8 @@ import {
   backupsRunHere,
   jsonLines,
   type Outcome,
+  pause,
   poolsStayAway,
-  rest,
   run,
 } from '../helpers/commands.js';
 import { noise } from '../helpers/tree.js';
@@ -21,6 +21,8 @@ poolsStayAway();
 const MIB = 1 << 20;
 /** Records of the server's own, and heads, that a session counts otherwise than a list of the bucket. */
 const SLACK_BYTES = 64 << 10;
+/** Time after which no server goes by an earlier look at the accounts. */
+const LOOK_MS = 2001;
 
 interface Report {
   readonly quotaBytes?: number;
@@ -93,15 +95,15 @@ test('a quota covers the clients of an account at all servers of a bucket', asyn
 
   // Both servers count alike, and a larger quota lets the backup go on.
   await give('SpaceQuota: 60M\nSpacePerFile: 1M\nTargets: me you\n');
-  await rest(); // a server looks for accounts every two seconds
+  await pause(LOOK_MS);
   const later = reportOf(t, await you.run(one.clientArgs, 'tardis', ['--json', other]));
   t.is(later.quotaBytes, 60 * MIB);
   const wanted = listedBytes('me') + listedBytes('you') + 6 * MIB; // six files
   t.true(Math.abs(later.usedBytes - wanted) < SLACK_BYTES, `${later.usedBytes} ${wanted}`);
   // A machine with the access key is under no quota.
   await give('SpaceQuota: 1K\nTargets: me you\n');
+  await pause(LOOK_MS);
   await lab.backUp('laptop', ['--password-file', lab.at('me.secret')]);
-  await rest();
   t.is(codeIn(await me.run(one.clientArgs, 'tardis', [lab.source])), 'QUOTA_EXCEEDED');
   // Accounts that nobody can read open no door, and restores go on.
   const newest = lab.server.objects
@@ -110,13 +112,11 @@ test('a quota covers the clients of an account at all servers of a bucket', asyn
     .at(-1)!;
   const next = newest.replace(/\d{10}/, (digits) => String(Number(digits) + 1).padStart(10, '0'));
   lab.server.objects.put(next, Buffer.from('{}'), {});
-  await rest();
   t.is(codeIn(await me.run(two.clientArgs, 'tardis', [lab.source])), 'ACCOUNTS_DAMAGED');
   t.deepEqual(await me.restored(two.clientArgs), []);
   lab.server.objects.remove(next);
   fs.rmSync(path.join(folder, 'office'));
   t.like(jsonLines((await putFiles()).stdout)[0], { accounts: [] });
-  await rest();
   const free = reportOf(t, await me.run(two.clientArgs, 'tardis', ['--json', lab.source]));
   t.is(free.quotaBytes, undefined);
 });

@@ -124,6 +124,7 @@ export interface InlineServer {
   readonly acceptCopies?: boolean;
   /** As over a bucket. */
   readonly shared?: SharedClients;
+  readonly onlyClient?: string;
 }
 
 /** Observes the messages from a server to its storage, and observes or changes the answers. */
@@ -178,7 +179,7 @@ export function startInline(
       catalogFile: 'tardis.db',
       allowCreate: true,
       newHostsAtOnce: 1_000_000,
-      onlyClient: undefined,
+      onlyClient: options.onlyClient,
       requirePassword: false,
       loginTimeoutMs: 60_000,
       creditBytes: options.creditBytes ?? 17 << 20,

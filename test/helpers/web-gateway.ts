@@ -53,13 +53,14 @@ export interface TlsServerOptions {
   readonly like?: TlsServer;
   /** Given if the store is a bucket. */
   readonly shared?: InlineServer['shared'];
+  readonly onlyClient?: string | undefined;
 }
 
 /** Starts a server of a store. The files of its certificate are put into `home`. */
 export async function startOverTls(
   home: string,
   store: string,
-  { port = 0, wrapHost, like, shared }: TlsServerOptions = {},
+  { port = 0, wrapHost, like, shared, onlyClient }: TlsServerOptions = {},
 ): Promise<TlsServer> {
   const certificate = like?.certificate ?? (await certificateIn(home, `tardisd-${(made += 1)}`));
   const wrapped = wrapHost === undefined ? {} : { wrapHost };
@@ -67,6 +68,7 @@ export async function startOverTls(
     port,
     certificate,
     shared,
+    onlyClient,
     ...wrapped,
   });
   const tls = { validate: true, trusted: certificate.cert } as const;

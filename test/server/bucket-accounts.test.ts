@@ -14,6 +14,7 @@ import {
   tokenHash,
 } from '../../src/store/index.js';
 import { catchUp, Following, isBehind } from '../../src/store/writer/index.js';
+import { rejectedCode } from '../helpers/codes.js';
 import { pause } from '../helpers/commands.js';
 import { machine } from '../helpers/history-in-bucket.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
@@ -83,7 +84,7 @@ class Served {
     t.teardown(() => this.following.close());
   }
 
-  async daemon(t: ExecutionContext): Promise<TlsServer> {
+  async daemon(t: ExecutionContext, onlyClient?: string): Promise<TlsServer> {
     const { following, access } = this;
     const shared = {
       look: (client: string) => following.look(client),
@@ -101,7 +102,7 @@ class Served {
           openClientDirectory(system, { store: access.cache, client, catalogFile: CATALOG }),
         ),
     };
-    const server = await startOverTls(lab.home, access.cache, { shared });
+    const server = await startOverTls(lab.home, access.cache, { shared, onlyClient });
     t.teardown(() => server.stop());
     return server;
   }
@@ -203,20 +204,57 @@ test('a token opens a client of a bucket at a tardisd, until it is taken', async
   await until('an account that is gone', async () => (await statusOf(gateway, token)) === 401);
 });
 
+function openAs({ address, tls }: TlsServer, account: string) {
+  const ask = () => Promise.resolve(Buffer.from(PASSWORD));
+  const credentials = { password: undefined, account, ask };
+  return openRemoteHistory(system, { address, tls, client: CLIENT, credentials });
+}
+
+test.serial(
+  'a list of accounts that is damaged lets nobody in, and strangers learn nothing of it',
+  async (t) => {
+    await giveAccount({ store: writer.cache, client: CLIENT }, 'cat', ['list', 'read']);
+    const token = await giveToken('script');
+    const served = new Served(t);
+    const server = await served.daemon(t);
+    const gateway = await openGateway(server);
+    t.teardown(() => gateway.close());
+    const door = await startWeb(lab.home, served.access.cache, { following: served.following });
+    t.teardown(() => door.close());
+    (await openAs(server, 'cat')).close();
+    const codeFor = async (account: string) => rejectedCode(openAs(server, account));
+    const lists = [...objects.keys()].filter((name) => name.startsWith('c/me/accounts/'));
+    const next = `c/me/accounts/${String(lists.length + 1).padStart(10, '0')}.json`;
+    objects.set(next, { bytes: Buffer.from('no list'), modifiedMs: 0 });
+    try {
+      await until('a damaged list', async () => (await codeFor('cat')) === 'ACCOUNTS_DAMAGED');
+      t.is(await codeFor('nobody'), 'LOGIN_FAILED');
+      const wrong = token.replace(/A$/, 'B');
+      for (const web of [gateway, door]) {
+        t.deepEqual([await statusOf(web, wrong), await statusOf(web, token)], [401, 500]);
+      }
+    } finally {
+      objects.delete(next);
+    }
+  },
+);
+
+test.serial('tokens for clients that are not served cause no requests', async (t) => {
+  const served = new Served(t);
+  const gateway = await openGateway(await served.daemon(t, 'other'));
+  t.teardown(() => gateway.close());
+  const more = { following: served.following, onlyClient: 'other' };
+  const door = await startWeb(lab.home, served.access.cache, more);
+  t.teardown(() => door.close());
+  const token = await giveToken('only');
+  for (const web of [gateway, door]) t.is(await statusOf(web, token), 401);
+  t.is(served.asked, 0);
+});
+
 test('sessions of accounts end when the account is taken, and while the bucket is away', async (t) => {
   const served = new Served(t);
   const server = await served.daemon(t);
-  const open = (account: string) =>
-    openRemoteHistory(system, {
-      address: server.address,
-      tls: server.tls,
-      client: CLIENT,
-      credentials: {
-        password: undefined,
-        account,
-        ask: () => Promise.resolve(Buffer.from(PASSWORD)),
-      },
-    });
+  const open = (account: string) => openAs(server, account);
   const codeAtEnd = async (history: Awaited<ReturnType<typeof open>>): Promise<string> => {
     let code = '';
     await until('the end of a session', async () => {

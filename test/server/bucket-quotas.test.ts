@@ -138,3 +138,48 @@ test('accounts of a bucket are those of its newest object, and a damaged one adm
     t.is(await rejectedCode(fetchAccountFiles(system, fresh.access)), 'ACCOUNTS_DAMAGED');
   }
 });
+
+test('a server that knows no accounts finds them although the first object is lost', async (t) => {
+  const { store, objects } = await serverOf(t, 'SpaceQuota: 1K\nTargets: me\n');
+  await putAccountFiles(system, store, new Map([['home', 'SpaceQuota: 1K\nTargets: me\n']]));
+  objects.delete('accounts/0000000001.json');
+  const { access } = accountMachine(t, store);
+  await fetchAccountFiles(system, access);
+  t.is(accountOf(system, access.cache, 'me', () => undefined)?.name, 'home');
+});
+
+/** Returns a server whose catalogs have this many files, and cannot be brought up to date. */
+async function serverWithFiles(t: ExecutionContext, text: string, files: number) {
+  const { bytes, machine } = await serverOf(t, text);
+  const storage = new InlineStorageHost(system);
+  storage.measure = async () => ({ bytes: 1, files, directories: 2 });
+  const shared = {
+    fetchAccountFiles: () => fetchAccountFiles(system, machine.access),
+    usedBytes: async (client: string) => bytes.get(client) ?? 0,
+    forgetUsed: () => undefined,
+    refresh: () => Promise.reject(new TardisError('CLIENT_BUSY', 'its garbage is collected')),
+  };
+  const options = { baseDir: machine.access.cache, catalogFile: 'tardis.db', shared };
+  return { bytes, quotas: new Quotas(system, storage, options, pino({ level: 'silent' })) };
+}
+
+test('entries of a client count as they were while its catalog is not brought up to date', async (t) => {
+  const text = 'SpaceQuota: 1000\nSpacePerFile: 10\nTargets: me you\n';
+  const { bytes, quotas } = await serverWithFiles(t, text, 5);
+  bytes.set('me', 100);
+  const admission = (await quotas.admit('you'))!;
+  t.is(valueOf(admission.grant.used), 150);
+  admission.release();
+});
+
+test('costs of entries that are too large for a count use up the quota', async (t) => {
+  const text = 'SpaceQuota: 1000\nSpacePerFile: 8191T\nTargets: me you\n';
+  const { bytes, quotas } = await serverWithFiles(t, text, 1500);
+  bytes.set('me', 100);
+  const admission = (await quotas.admit('you'))!;
+  t.is(
+    thrownCode(() => new SpaceMeter(admission.grant).take(1)),
+    'QUOTA_EXCEEDED',
+  );
+  admission.release();
+});

@@ -1,13 +1,32 @@
 /** A login through a `tardisd` whose password changes between challenge and proof. */
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { SharedClients } from '../../src/server/index.js';
 import { asTardisError } from '../../src/errors/index.js';
+import type { History } from '../../src/history/index.js';
 import { openRemoteHistory } from '../../src/history/remote/index.js';
-import { removeAccount } from '../../src/store/index.js';
+import type { RightName } from '../../src/model/index.js';
+import { putAccount, removeAccount } from '../../src/store/index.js';
+import { rejectedCode } from '../helpers/codes.js';
+import { pause } from '../helpers/commands.js';
 import { backupInline, inlineSystem, startInline } from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
 import { file, makeTree, scratch } from '../helpers/tree.js';
+
+const MOST_POLLS = 400;
+
+const NOTHING_SHARED: SharedClients = {
+  look: async () => undefined,
+  lookAccounts: async () => undefined,
+  fetchAccounts: async () => undefined,
+  fetchAccountFiles: async () => undefined,
+  usedBytes: async () => 0,
+  forgetUsed: () => undefined,
+  fetchNow: async () => undefined,
+  refresh: async () => undefined,
+  requireBucket: async () => undefined,
+  isBehind: async () => false,
+};
 
 test('a login counts for the key record that it began with only', async (t) => {
   const home = scratch(t);
@@ -54,20 +73,13 @@ test('a password that was changed at another server counts from the next login o
   await giveAccount(place, 'bob', ['list', 'read']);
   const asked: string[] = [];
   const shared: SharedClients = {
-    look: async () => undefined,
-    lookAccounts: async () => undefined,
-    fetchAccounts: async () => undefined,
-    fetchAccountFiles: async () => undefined,
-    usedBytes: async () => 0,
-    forgetUsed: () => undefined,
+    ...NOTHING_SHARED,
     fetchNow: async () => void asked.push('fetch'),
     refresh: async () => {
       asked.push('refresh');
       await removeAccount(system, path.join(place.store, 'me'), 'bob');
       await giveAccount(place, 'bob', ['list', 'read']);
     },
-    requireBucket: async () => undefined,
-    isBehind: async () => false,
   };
   await backupInline(system, place, [tree], { ...password, shared });
   t.deepEqual(asked.splice(0), ['fetch']);
@@ -82,4 +94,62 @@ test('a password that was changed at another server counts from the next login o
   const refused = await t.throwsAsync(opening, { message: /the password was changed/ });
   t.is(asTardisError(refused).code, 'LOGIN_FAILED');
   t.deepEqual(asked, ['refresh']);
+});
+
+/** A client with the account bob, and a session of it at a server whose looks for accounts do something. */
+async function sessionOfBob(t: ExecutionContext, rights: RightName[], atLook: () => Promise<void>) {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  makeTree(path.join(home, 'tree'), [file('one', 'first')]);
+  const system = inlineSystem();
+  await backupInline(system, place, [path.join(home, 'tree')], {
+    create: true,
+    password: PASSWORD,
+  });
+  await giveAccount(place, 'bob', rights);
+  const shared: SharedClients = { ...NOTHING_SHARED, fetchAccounts: atLook };
+  const daemon = await startInline(system, place.store, { shared });
+  t.teardown(() => daemon.stop());
+  const ask = async (): Promise<Buffer> => Buffer.from(PASSWORD);
+  const history = await openRemoteHistory(system, {
+    address: daemon.address,
+    client: 'me',
+    credentials: { password: undefined, account: 'bob', ask },
+  });
+  t.teardown(() => history.close());
+  return { system, place, directory: path.join(place.store, 'me'), history };
+}
+
+async function codeAtEnd(history: Pick<History, 'sets'>): Promise<string | undefined> {
+  let code: string | undefined;
+  for (let polls = 0; code === undefined && polls < MOST_POLLS; polls += 1) {
+    code = await rejectedCode(history.sets());
+    await pause(50);
+  }
+  return code;
+}
+
+test('a session ends when its account was taken and given again between two looks', async (t) => {
+  const state = { looks: 0, atLook: async (): Promise<void> => undefined };
+  const { system, place, directory, history } = await sessionOfBob(t, ['list', 'read'], () => {
+    state.looks += 1;
+    return state.atLook();
+  });
+  const wanted = state.looks + 2;
+  for (let polls = 0; state.looks < wanted && polls < MOST_POLLS; polls += 1) await pause(50);
+  t.true((await history.sets()).length > 0, 'looks alone end nothing');
+  state.atLook = async () => {
+    state.atLook = async () => undefined;
+    await removeAccount(system, directory, 'bob');
+    await giveAccount(place, 'bob', ['list', 'read']);
+  };
+  t.is(await codeAtEnd(history), 'LOGIN_FAILED');
+});
+
+test('a session that may purge ends when that right is taken', async (t) => {
+  const rights: RightName[] = ['list', 'read', 'purge'];
+  const { system, directory, history } = await sessionOfBob(t, rights, async () => undefined);
+  t.true((await history.sets()).length > 0);
+  await putAccount(system, directory, { name: 'bob', rights: ['list', 'read'] }, undefined);
+  t.is(await codeAtEnd(history), 'SESSION_GONE');
 });

@@ -2,7 +2,9 @@
 import test from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { watchLogin } from '../../src/server/index.js';
+import { pause } from '../helpers/commands.js';
 
+const MOST_POLLS = 2000;
 const TIMES = { everyMs: 5, longestMs: 50 };
 
 /** Returns the code with which the watch ends a session whose looks are these. */
@@ -38,4 +40,18 @@ test('a look without an end ends the session, and no second one begins meanwhile
     return count === 1 ? Promise.resolve() : new Promise(() => undefined);
   });
   t.deepEqual([code, looks], ['STORE_AWAY', 2]);
+});
+
+test('a session is ended once, although ending it takes time', async (t) => {
+  const ends: string[] = [];
+  const watch = (look: () => Promise<void>) =>
+    watchLogin(look, (error) => ends.push(asTardisError(error).code), { everyMs: 1, longestMs: 5 });
+  const stops = [
+    watch(() => new Promise(() => undefined)),
+    watch(() => Promise.reject(new TardisError('NO_SUCH_ACCOUNT', 'it is gone'))),
+  ];
+  for (let polls = 0; ends.length < 2 && polls < MOST_POLLS; polls += 1) await pause(5);
+  await pause(50);
+  for (const stop of stops) stop();
+  t.deepEqual(ends, ['NO_SUCH_ACCOUNT', 'STORE_AWAY']);
 });

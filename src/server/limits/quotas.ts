@@ -208,15 +208,31 @@ export class Quotas {
     const bytes = await shared.usedBytes(client);
     const none = { bytes, files: 0, directories: 0 };
     if (!withEntries || bytes === 0) return none;
+    const directory = await this.broughtHere(client, shared);
+    if (directory === undefined) return none;
+    return { ...(await this.measureHere(directory, true)), bytes };
+  }
+
+  /**
+   * Brings the catalog of a client in a bucket up to date. If that fails, for example while its garbage is collected, the
+   * catalog that is here counts; returns undefined if there is none. Throws errors of a bucket.
+   */
+  private async broughtHere(
+    client: string,
+    shared: SharedSpace,
+  ): Promise<ClientDirectory | undefined> {
+    const { baseDir: store, catalogFile } = this.options;
     try {
       await shared.refresh(client);
-      const directory = openClientDirectory(this.system, { store, client, catalogFile });
-      return { ...(await this.measureHere(directory, true)), bytes };
     } catch (error) {
-      const { code } = asTardisError(error);
-      if (Object.hasOwn(BUCKET_ERRORS, code)) throw error;
+      if (Object.hasOwn(BUCKET_ERRORS, asTardisError(error).code)) throw error;
+      this.log.error({ client, err: error }, 'its entries count as they were');
+    }
+    try {
+      return openClientDirectory(this.system, { store, client, catalogFile });
+    } catch (error) {
       this.log.error({ client, err: error }, 'its entries cannot be counted');
-      return none;
+      return undefined;
     }
   }
 
@@ -244,8 +260,12 @@ export class Quotas {
   }
 }
 
-/** Replaces the bytes counted for a client that has no session by a new measurement. */
-function recount(ledger: Ledger, client: string, bytes: number): void {
+/**
+ * Replaces the bytes counted for a client that has no session by a new measurement. The count has 64 bits: sums that are
+ * too large for it, with a huge SpacePerFile, would begin again at a negative number.
+ */
+function recount(ledger: Ledger, client: string, measuredBytes: number): void {
+  const bytes = Math.min(measuredBytes, Number.MAX_SAFE_INTEGER);
   addTo(ledger.used, bytes - (ledger.counted.get(client) ?? 0));
   if (bytes === 0) ledger.counted.delete(client);
   else ledger.counted.set(client, bytes);

@@ -75,7 +75,9 @@ export async function checkToken(
 }
 
 async function isTokenNow(places: TokenPlaces, parts: TokenParts): Promise<boolean> {
-  const { shared } = places;
+  const { shared, onlyClient } = places;
+  // Names that are not served must not use up the looks for the one that is.
+  if (onlyClient !== undefined && onlyClient !== parts.client) return false;
   if (shared !== undefined) await lookForToken(shared, parts.client, isTokenHere(places, parts));
   return isTokenHere(places, parts);
 }
@@ -123,9 +125,8 @@ function holderOf(places: TokenPlaces, parts: TokenParts): TokenHolder {
   return { parts, directory, rights: new Set(rights), isSealed, standing };
 }
 
-function isTokenHere({ system, baseDir, onlyClient }: TokenPlaces, parts: TokenParts): boolean {
-  const isRight = unguarded(() => isTokenOf(system, path.join(baseDir, parts.client), parts));
-  return isRight && (onlyClient === undefined || onlyClient === parts.client);
+function isTokenHere({ system, baseDir }: TokenPlaces, parts: TokenParts): boolean {
+  return unguarded(() => isTokenOf(system, path.join(baseDir, parts.client), parts));
 }
 
 function wrongToken(): TardisError {

@@ -2,23 +2,21 @@
  * The files of accounts that own clients, of a store in a bucket: one object has them all, and each change makes the next
  * one (record-chain.ts). A machine keeps the newest that it has seen, and never goes back to an earlier one.
  */
-import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
-import { readStart, type System, writeNew } from '../../system/index.js';
+import { readStart, type System } from '../../system/index.js';
 import { isClientName } from '../client/client-name.js';
-import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { type BucketAccess, bucketAt } from './bucket-access.js';
+import { keepRecord, keptFile } from './kept-records.js';
 import { ACCOUNT_FILES_PREFIX, chainedObject } from './names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
 import { sharedStore } from './shared-stores.js';
 
 export const MAX_ACCOUNT_FILES = 256;
 const MAX_BYTES: number = 16 << 20;
-/** The file in the cache; no client has this name. */
-const KNOWN_FILE = '.store.json';
+/** Name of the record in the cache; no client has this name. */
+const KNOWN_NAME = '.store';
 const MAX_TRIES = 20;
-const ID_BYTES = 8;
 
 /** Texts of the files, by the names of the accounts. */
 export type AccountFiles = ReadonlyMap<string, string>;
@@ -35,20 +33,19 @@ export function accountFilesHere(system: System, store: string): AccountFiles | 
   return known === undefined ? NO_FILES : filesIn(known);
 }
 
-/** Brings the files of a store to this machine, with one request if nothing has changed. Throws ACCOUNTS_DAMAGED. */
+/**
+ * Brings the files of a store to this machine, with one request if nothing has changed. As long as this machine knows of
+ * none, a list is made too: a lost first object would free all clients of their quotas. Throws ACCOUNTS_DAMAGED.
+ */
 export async function fetchAccountFiles(system: System, access: BucketAccess): Promise<void> {
   const { store } = await sharedStore(system, access);
   const known = knownHere(system, access.cache);
-  const newest = await chainOf(store).follow(known);
+  const chain = chainOf(store);
+  const newest = await (known === undefined ? chain.newest(known) : chain.follow(known));
   if (newest === undefined || newest.number === known?.number) return;
   filesIn(newest);
-  const { files, random } = system;
-  const folder = path.join(access.cache, KNOWN_ACCOUNTS_DIRECTORY);
-  if (files.status(folder) === undefined) files.makeDirectory(folder, true);
-  if ((knownHere(system, access.cache)?.number ?? 0) >= newest.number) return; // another request was faster
-  const fresh = path.join(folder, `${KNOWN_FILE}.${random.bytes(ID_BYTES).toString('hex')}`);
-  await writeNew(files, fresh, newest.bytes, { isSecret: true });
-  files.rename(fresh, path.join(folder, KNOWN_FILE));
+  const file = keptFile(access.cache, KNOWN_NAME);
+  await keepRecord(system, file, newest, () => knownHere(system, access.cache)?.number);
 }
 
 /**
@@ -79,11 +76,10 @@ function chainOf(store: ObjectStore): RecordChain {
 }
 
 function knownHere({ files }: System, cache: string): ChainRecord | undefined {
-  const file = path.join(cache, KNOWN_ACCOUNTS_DIRECTORY, KNOWN_FILE);
-  const bytes = readStart(files, file, MAX_BYTES + 1);
+  const bytes = readStart(files, keptFile(cache, KNOWN_NAME), MAX_BYTES + 1);
   if (bytes === undefined) return undefined;
   try {
-    return parseChained(bytes, KNOWN_FILE);
+    return parseChained(bytes, KNOWN_NAME);
   } catch {
     return undefined; // fetching it again reports what is wrong with the object
   }

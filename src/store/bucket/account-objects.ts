@@ -5,14 +5,16 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
-import { readStart, type System, writeNew } from '../../system/index.js';
+import { readStart, type System } from '../../system/index.js';
 import { isClientName } from '../client/client-name.js';
 import { readFormat } from '../client/format-file.js';
 import { keysetAt } from '../client/key-files.js';
 import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
 import { type BucketAccess, bucketAt } from './bucket-access.js';
+import { fetchClient } from './client-object.js';
+import { keepRecord, keptFile } from './kept-records.js';
 import { accountsPrefix, chainedObject } from './names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
 import { sharedStore } from './shared-stores.js';
@@ -25,7 +27,6 @@ const MAX_KEY_BYTES: number = 64 << 10;
 const MAX_TRIES = 20;
 /** Lists that are kept parsed. */
 const MAX_PARSED = 64;
-const ID_BYTES = 8;
 
 export interface AccountEntry {
   readonly rights: readonly RightName[];
@@ -63,7 +64,7 @@ const parsed = new Map<string, Known>();
 
 /**
  * Returns the accounts of a client, as this machine knows them; undefined for a client that lies in a directory. Throws
- * ACCOUNTS_DAMAGED, KEYS_LOST.
+ * ACCOUNTS_DAMAGED.
  */
 export function accountsHere(system: System, directory: string): AccountEntries | undefined {
   if (bucketAt(path.dirname(directory)) === undefined) return undefined;
@@ -81,7 +82,7 @@ export async function fetchAccounts(
   const home = { system, client, directory: path.join(access.cache, client) };
   const known = knownHere(home)?.record;
   const newest = await (await chainOf(home, access)).follow(known);
-  if (newest !== undefined && newest.number !== known?.number) await keep(home, access, newest);
+  if (newest !== undefined && newest.number !== known?.number) await keep(home, newest);
 }
 
 /**
@@ -100,7 +101,13 @@ export async function changeAccounts(
   const chain = await chainOf(home, access);
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const before = await chain.newest(knownHere(home)?.record);
-    if (before !== undefined) await keep(home, access, before);
+    if (before !== undefined) {
+      await keep(home, before);
+      // It may be that of later keys than this machine has; a list for former ones would void its accounts.
+      if (!isPresent(home, listIn(before, home.client))) {
+        await fetchClient(system, access, home.client);
+      }
+    }
     const accounts = change(accountsHere(system, directory) ?? NO_ACCOUNTS);
     if (accounts.size > MAX_ACCOUNTS) {
       const what = `the client "${home.client}" has ${MAX_ACCOUNTS} accounts already`;
@@ -108,7 +115,7 @@ export async function changeAccounts(
     }
     const made = await chain.append(before, bodyOf(home, accounts), system);
     if (made === undefined) continue;
-    await keep(home, access, made);
+    await keep(home, made);
     return;
   }
   throw new TardisError('STORE_TAKEN', `other machines change the accounts of "${home.client}"`);
@@ -120,7 +127,7 @@ async function chainOf({ system, client }: Home, access: BucketAccess): Promise<
 }
 
 function fileOf({ client, directory }: Home): string {
-  return path.join(path.dirname(directory), KNOWN_ACCOUNTS_DIRECTORY, `${client}.json`);
+  return keptFile(path.dirname(directory), client);
 }
 
 /** Returns the newest list that this machine has seen of this client; undefined if it has seen none. */
@@ -152,24 +159,30 @@ function parsedOnce(client: string, bytes: Buffer): Known | undefined {
 }
 
 /** Keeps a list on this machine. Throws ACCOUNTS_DAMAGED if it has none of this client. */
-async function keep(home: Home, access: BucketAccess, record: ChainRecord): Promise<void> {
+async function keep(home: Home, record: ChainRecord): Promise<void> {
   listIn(record, home.client);
-  const { files } = home.system;
-  if (files.status(home.directory) === undefined) return; // there is no such client
-  const folder = path.join(access.cache, KNOWN_ACCOUNTS_DIRECTORY);
-  if (files.status(folder) === undefined) files.makeDirectory(folder, true);
-  if ((knownHere(home)?.record.number ?? 0) >= record.number) return; // another request was faster
-  const fresh = `${fileOf(home)}.${home.system.random.bytes(ID_BYTES).toString('hex')}`;
-  await writeNew(files, fresh, record.bytes, { isSecret: true });
-  files.rename(fresh, fileOf(home));
+  const { system, directory } = home;
+  if (system.files.status(directory) === undefined) return; // there is no such client
+  await keepRecord(system, fileOf(home), record, () => knownHere(home)?.record.number);
 }
 
 function clientIdOf({ system, directory }: Home): string | undefined {
   return readFormat(system.files, directory)?.clientId;
 }
 
+/** True if a list belongs to the client and the keys that this machine has. */
+function isPresent(home: Home, list: AccountList): boolean {
+  return list.clientId === clientIdOf(home) && isOfKeys(home, list);
+}
+
+/** True if a list belongs to the present keys of its client. No list does if these are lost: a token is answered as a wrong one. */
 function isOfKeys({ system, directory }: Home, { keyset }: AccountList): boolean {
-  return keyset === keysetAt(system, directory);
+  try {
+    return keyset === keysetAt(system, directory);
+  } catch (error) {
+    if (asTardisError(error).code !== 'KEYS_LOST') throw error;
+    return false;
+  }
 }
 
 function bodyOf(home: Home, accounts: AccountEntries): ChainRecord['body'] {
@@ -183,6 +196,9 @@ function bodyOf(home: Home, accounts: AccountEntries): ChainRecord['body'] {
     },
   ]);
   const clientId = clientIdOf(home);
+  if (clientId === undefined) {
+    throw new TardisError('NO_SUCH_CLIENT', `there is no client "${client}" any more`);
+  }
   const keyset = keysetAt(system, directory);
   return { client, clientId, keyset, accounts: Object.fromEntries(entries) as unknown };
 }

@@ -1,8 +1,7 @@
 /**
- * The bytes that clients take in a bucket. A list of all objects of a client counts until its log goes on, for which one
- * request asks, since packs are
- * stored and removed only beside commits. Copies of the catalog are not counted, and neither is a generation that a rewrite
- * builds, or has left.
+ * The bytes that clients take in a bucket. A list of all objects of a client counts until its log goes on, which one
+ * request finds out: packs are stored and removed only beside commits. Copies of the catalog are not counted, and neither
+ * is a generation that a rewrite builds, or has left.
  */
 import type { System } from '../../system/index.js';
 import type { ObjectStore } from '../objects/index.js';

@@ -2,7 +2,13 @@
  * Keeps what this machine has of clients in a bucket up to date while a program reads them: their small files, and
  * their catalogs. Commits are applied in a thread of their own, so that requests are answered meanwhile.
  */
-import { asTardisError, fromWire, TardisError, type WireError } from '../../errors/index.js';
+import {
+  asTardisError,
+  BUCKET_ERRORS,
+  fromWire,
+  TardisError,
+  type WireError,
+} from '../../errors/index.js';
 import {
   type BucketAccess,
   checkClientName,
@@ -23,6 +29,8 @@ export const CACHE_UMASK = 0o077;
 const MAX_WAIT_MS = 2000;
 /** Minimum time between two checks for new commits of one client that missing packs cause. */
 const LEAST_MS = 2000;
+/** Time for which a look for accounts counts: a change is seen within twice this time. */
+const ACCOUNTS_MS = 2000;
 /** Maximum number of clients that are remembered; strangers may ask for any name. */
 const MAX_REMEMBERED = 1024;
 /** Looks for names that strangers may cause at once, and the time after which one more is allowed. */
@@ -73,9 +81,6 @@ interface Followed {
   accountsMs: number;
 }
 
-/** Time for which a look for accounts counts: a change is seen within twice this time. */
-const ACCOUNTS_MS = 2000;
-
 export class Following {
   private readonly followed = new Map<string, Followed>();
   /** Ends when the thread that was started last has ended: there is one at a time. */
@@ -84,6 +89,7 @@ export class Following {
   private looks: number = LOOKS.most;
   private refilledMs: number;
   private lastTold = '';
+  private lastToldAccounts = '';
   /** The last look for files of accounts, if it has not failed, and the time at which it began. */
   private files: { readonly atMs: number; readonly looking: Promise<void> } | undefined;
   private isClosed = false;
@@ -147,19 +153,30 @@ export class Following {
    */
   async look(client: string): Promise<void> {
     checkClientName(client);
-    const one = this.of(client);
-    const isNew = this.nowMs() - one.fetchedMs < this.options.everyMs;
-    if (isNew || (one.fetching === undefined && !this.mayLook())) return;
-    await this.fetch(client, one);
+    const known = this.followed.get(client);
+    const isNew = known !== undefined && this.nowMs() - known.fetchedMs < this.options.everyMs;
+    // Without a look nothing is remembered: many names would push out those that are in use.
+    if (isNew || (known?.fetching === undefined && !this.mayLook())) return;
+    await this.fetch(client, this.of(client));
   }
 
   /**
    * Fetches the accounts of a client, for a request that is not logged in. Fetches nothing if many names were requested a
-   * moment ago. Throws ACCOUNTS_DAMAGED and errors of a bucket.
+   * moment ago. A list that cannot be used is only printed: the error would reveal that there is such a client, and a
+   * login ends with it later. Throws errors of a bucket.
    */
   async lookAccounts(client: string): Promise<void> {
     checkClientName(client);
-    if (this.hasNewAccounts(client) || this.mayLook()) await this.fetchAccounts(client);
+    if (!this.hasNewAccounts(client) && !this.mayLook()) return;
+    try {
+      await this.fetchAccounts(client);
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (Object.hasOwn(BUCKET_ERRORS, code)) throw error;
+      const line = `the accounts of "${client}" cannot be used: ${message} [${code}]`;
+      if (line !== this.lastToldAccounts) this.options.tell(line);
+      this.lastToldAccounts = line;
+    }
   }
 
   /**

@@ -142,13 +142,14 @@ export class StoreDoor implements Door {
 
   private async byLongToken(text: string): Promise<Visitor | undefined> {
     const parts = parseToken(text);
-    if (parts === undefined) return undefined;
+    // Names that are not served must not use up the looks for the one that is.
+    if (parts === undefined || !this.serves(parts.client)) return undefined;
     const { client, account } = parts;
     const { store, following } = this.options;
     const directory = path.join(store, client);
     const isTokenHere = (): boolean => unguarded(() => isTokenOf(this.system, directory, parts));
     if (following !== undefined) await lookForToken(following, client, isTokenHere());
-    if (!isTokenHere() || !this.serves(client)) return undefined;
+    if (!isTokenHere()) return undefined;
     try {
       openClientDirectory(this.system, this.placeOf(client));
       return { client, account, rights: new Set(readRights(this.system, directory, account)) };

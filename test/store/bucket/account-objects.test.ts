@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import {
   addTokenAccount,
+  fetchAccounts,
   isTokenOf,
   listTokenAccounts,
   putAccount,
@@ -30,11 +31,11 @@ interface Lab {
   machine(before?: BeforeRequest): AccountMachine;
 }
 
-async function labOf(t: ExecutionContext): Promise<Lab> {
+async function labOf(t: ExecutionContext, keys?: Buffer): Promise<Lab> {
   const objects: Objects = new Map();
   const machine = (before?: BeforeRequest): AccountMachine =>
     accountMachine(t, new MemoryObjectStore(objects, before));
-  await createMe(machine());
+  await createMe(machine(), keys);
   return { objects, machine };
 }
 
@@ -238,6 +239,36 @@ test('accounts of an earlier client with that name, and of other keys, do not co
   }
 });
 
+test('a machine with an earlier client of that name voids no account of the present one', async (t) => {
+  const lab = await labOf(t);
+  const [late, early] = [await joined(lab), await joined(lab)];
+  await give(early, 'former');
+  const lists = [...lab.objects].filter(([name]) => name.startsWith(PLACE));
+  lab.objects.clear();
+  for (const [name, stored] of lists) lab.objects.set(name, stored);
+  const again = lab.machine();
+  await createMe(again);
+  await give(again, 'new');
+  await give(late, 'later');
+  t.deepEqual(names(await joined(lab)), ['later', 'new']);
+  lab.objects.delete('c/me/client.json');
+  fs.rmSync(late.directory, { recursive: true });
+  const { size } = lab.objects;
+  t.is(await rejectedCode(give(late, 'none')), 'NO_SUCH_CLIENT');
+  t.is(lab.objects.size, size, 'no list without a client is made');
+});
+
+test('no account enters a client whose keys are lost here, and a change brings them back first', async (t) => {
+  const lab = await labOf(t, Buffer.alloc(64, 1));
+  const machine = await joined(lab);
+  await give(machine, 'bot');
+  t.true(mayEnter(machine, 'bot'));
+  fs.rmSync(path.join(machine.directory, 'keys'), { recursive: true });
+  t.false(mayEnter(machine, 'bot'));
+  await give(machine, 'later');
+  t.deepEqual(names(await joined(lab)), ['bot', 'later']);
+});
+
 test('a change of which any request fails is made or not made, and a repeated one finds out', async (t) => {
   const lab = await labOf(t);
   const failure = new Error('the request failed');
@@ -298,4 +329,27 @@ test('a list of accounts is an object that is created once', (t) => {
   ]) {
     t.is(writtenOnce(other), undefined, other);
   }
+});
+
+test('a look that took long does not bring an earlier list back over a later one', async (t) => {
+  const lab = await labOf(t);
+  const [one, two] = [await joined(lab), await joined(lab)];
+  await give(one, 'bot');
+  await two.look();
+  await give(one, 'other');
+  await removeAccount(system, one.directory, 'bot');
+  const last = lab.objects.get(nameOf(3))!;
+  lab.objects.delete(nameOf(3));
+  const folder = path.join(two.access.cache, '.sub-accounts');
+  // Another process has the third list while this one writes the second.
+  const random = {
+    ...system.random,
+    bytes: (count: number): Buffer => {
+      fs.writeFileSync(path.join(folder, 'me.json'), last.bytes);
+      return system.random.bytes(count);
+    },
+  };
+  await fetchAccounts({ ...system, random }, two.access, 'me');
+  t.deepEqual(names(two), ['other']);
+  t.deepEqual(fs.readdirSync(folder), ['me.json'], 'and nothing else is left');
 });

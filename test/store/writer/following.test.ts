@@ -27,10 +27,11 @@ class Lab {
   private readonly writer;
   private readonly reader;
 
+  readonly objects: Objects = new Map();
+
   private constructor(home: string) {
-    const objects: Objects = new Map();
-    this.writer = machine(home, objects);
-    this.reader = machine(home, objects, async (kind, name) => {
+    this.writer = machine(home, this.objects);
+    this.reader = machine(home, this.objects, async (kind, name) => {
       this.asked.push(`${kind} ${name.slice(name.indexOf('/', 2) + 1)}`);
       await this.before();
     });
@@ -169,6 +170,16 @@ test('strangers who ask for many names cause few requests', async (t) => {
   t.true(lab.asked.length >= 60 && lab.asked.length < 200, String(lab.asked.length));
 });
 
+test('strangers who ask for many names push out no client that is in use', async (t) => {
+  const lab = await Lab.make(t);
+  const following = lab.following(HOUR_MS);
+  await following.keepUp(CLIENT);
+  for (let index = 0; index < 2000; index += 1) await following.look(`name-${index}`);
+  lab.asked.length = 0;
+  await following.keepUp(CLIENT);
+  t.deepEqual(lab.asked, []);
+});
+
 test('strangers who ask for accounts cause few requests, and somebody who is logged in has one look in a while', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(HOUR_MS);
@@ -186,4 +197,22 @@ test('strangers who ask for accounts cause few requests, and somebody who is log
   for (let tries = 0; tries < 3; tries += 1) {
     t.is(await rejectedCode(late.fetchAccounts(CLIENT)), 'BUCKET_UNREACHABLE');
   }
+});
+
+test('a list of accounts that is damaged is told to the operator, and not to strangers', async (t) => {
+  const lab = await Lab.make(t);
+  lab.objects.set('c/me/accounts/0000000001.json', {
+    bytes: Buffer.from('no list'),
+    modifiedMs: 0,
+  });
+  const following = lab.following(HOUR_MS);
+  await following.look(CLIENT);
+  for (let round = 0; round < 3; round += 1) await following.lookAccounts(CLIENT);
+  t.is(lab.told.length, 1);
+  t.regex(lab.told[0]!, /accounts of "me" cannot be used: .* is no JSON \[ACCOUNTS_DAMAGED\]/);
+  t.is(await rejectedCode(following.fetchAccounts(CLIENT)), 'ACCOUNTS_DAMAGED');
+  lab.before = async () => {
+    throw new TardisError('BUCKET_UNREACHABLE', 'away');
+  };
+  t.is(await rejectedCode(following.lookAccounts(CLIENT)), 'BUCKET_UNREACHABLE');
 });

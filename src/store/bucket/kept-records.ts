@@ -1,0 +1,32 @@
+/** The newest records of chains (record-chain.ts) that this machine has seen, each in a file of the cache. */
+import path from 'node:path';
+import { type System, writeNew } from '../../system/index.js';
+import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
+import type { ChainRecord } from './record-chain.js';
+
+const ID_BYTES = 8;
+
+/** Returns the file in a cache that has the newest record with a name. */
+export function keptFile(cache: string, name: string): string {
+  return path.join(cache, KNOWN_ACCOUNTS_DIRECTORY, `${name}.json`);
+}
+
+/**
+ * Makes a record the content of its file. `keptNumber` returns the number of the one there; it is asked right before the
+ * file is replaced, so that a request that took long does not bring an earlier record back.
+ */
+export async function keepRecord(
+  { files, random }: System,
+  file: string,
+  { number, bytes }: ChainRecord,
+  keptNumber: () => number | undefined,
+): Promise<void> {
+  const isNewer = (): boolean => number > (keptNumber() ?? 0);
+  if (!isNewer()) return;
+  const folder = path.dirname(file);
+  if (files.status(folder) === undefined) files.makeDirectory(folder, true);
+  const fresh = `${file}.${random.bytes(ID_BYTES).toString('hex')}`;
+  await writeNew(files, fresh, bytes, { isSecret: true });
+  if (isNewer()) files.rename(fresh, file);
+  else files.unlink(fresh);
+}
