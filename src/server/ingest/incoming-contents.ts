@@ -121,7 +121,7 @@ export class IncomingContents {
   /** Stores a signature, if its content is stored and has none. */
   async endSignature(ingest: Ingest, head: Head<'signatureEnd'>): Promise<void> {
     if (head.digest.length !== DIGEST_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a signature is of no digest');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a signature lacks its digest');
     }
     const stream = this.ending(head.stream, [RecordKind.signature]);
     if (head.rawBytes > MAX_SIGNATURE_BYTES) {
@@ -150,7 +150,7 @@ export class IncomingContents {
     const { bases, contents } = this.store.catalog;
     const itself = contents.find(head.digest)?.contentId;
     if (itself !== undefined && bases.needs(stream.basisId, itself)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what is made from it');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a delta refers to a content that depends on it');
     }
     const finished = stream.finish(head);
     const location = await this.store.placeStaged(finished);

@@ -147,7 +147,7 @@ export class Ingest {
       head.parents.length === count &&
       head.hashes.length === count * DIGEST_BYTES &&
       countRows(rows) === count;
-    if (!isWhole) throw new TardisError('PROTOCOL_VIOLATION', 'heads do not add up');
+    if (!isWhole) throw new TardisError('PROTOCOL_VIOLATION', 'lists of heads differ in length');
     const same = new Uint8Array(count);
     let at = 0;
     for (let index = 0; index < count; index += 1) {
@@ -353,7 +353,7 @@ export class Ingest {
   addOwner(owner: OwnerRecord): void {
     this.ownersTold += 1;
     if (this.ownersTold > MAX_OWNERS) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'owners do not add up');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a set has too many owners');
     }
     this.journal.addOwner(owner);
   }
