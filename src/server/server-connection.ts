@@ -26,7 +26,7 @@ import { ClientSession, type SessionOwner } from './client-session.js';
 import type { PendingLogin } from './login/login.js';
 import { checkToken, requireUnchanged, type TokenHolder } from './login/token-login.js';
 import { isReadingQuestion } from './queries/read-only.js';
-import { purposeOf, requireNewest, requireRight, type Rights, rightsOf } from './session-rights.js';
+import { requireNewest, requireRight, type Rights, rightsOf } from './session-rights.js';
 import type { SessionServices } from './session-services.js';
 import { toldSpace } from './limits/quotas.js';
 import { bringUpToDate, sendElsewhere, toldToClient } from './shared-clients.js';
@@ -174,7 +174,7 @@ export class ServerConnection {
   private greet(bytes: Buffer): void {
     const { head } = decodeMessage('hello', bytes);
     this.beginGreeting(head.protocol);
-    if (head.create && purposeOf(head.purpose) !== Purpose.backup) {
+    if (head.create && head.purpose !== Purpose.backup) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
     }
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
@@ -255,10 +255,9 @@ export class ServerConnection {
    * the newest any more: who changes a password locks the old one out from then on.
    */
   private async open(hello: Head<'hello'>, proof: Buffer, proven: Buffer): Promise<void> {
-    const { client, account, ticket } = hello;
+    const { client, account, purpose, ticket } = hello;
     const { system, baseDir, catalogFile } = this.services;
     this.connection.admit();
-    const purpose = purposeOf(hello.purpose);
     const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
     if (purpose === Purpose.read && !isProven) {
       const why = 'over a network only who has a password may read';

@@ -1,9 +1,8 @@
-/** The rights of a session, its purpose, and the key record that its login proved. */
+/** The rights of a session, and the key record that its login proved. */
 import { TardisError } from '../errors/index.js';
 import type { Right } from '../model/index.js';
 import { newestKeys, readRights } from '../store/index.js';
 import type { System } from '../system/index.js';
-import { Purpose, type PurposeName } from '../transport/index.js';
 
 export type Rights = ReadonlySet<Right>;
 
@@ -30,9 +29,4 @@ export function requireRight(rights: Rights, right: Right, account: string): voi
   const who = account === '' ? 'this session' : `the account "${account}"`;
   const more = right === 'list' ? ', which every session takes that reads or changes sets' : '';
   throw new TardisError('NOT_PERMITTED', `${who} does not have the right "${right}"${more}`);
-}
-
-export function purposeOf(text: string): PurposeName {
-  if (text === Purpose.backup || text === Purpose.read) return text;
-  throw new TardisError('PROTOCOL_VIOLATION', 'a session of an unknown purpose');
 }

@@ -6,15 +6,17 @@
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
  * 112–127 signatures and deltas, 128–143 changes of sets, 144–175 reports and kept settings.
  */
-import type { SlotNumber } from '../model/index.js';
+import { NOTE_KINDS, type SlotNumber } from '../model/index.js';
 import {
   KIB,
+  listOf,
   type MessageRow,
   MIB,
   ofBackup,
   ofConnection,
   toBackup,
   type ValuesOf,
+  words,
 } from './message-row.js';
 import { READING_MESSAGES } from './reading-messages.js';
 import { REPORT_MESSAGES } from './report-messages.js';
@@ -33,7 +35,7 @@ export const MESSAGES = {
       client: 'text',
       account: 'text',
       create: 'bool',
-      purpose: 'text',
+      purpose: words('backup', 'read'),
       keys: 'bytes',
       ticket: 'bytes',
       upTo: 'uint',
@@ -107,7 +109,7 @@ export const MESSAGES = {
   notes: ofBackup(20, 'add', 4 * MIB, {
     slots: 'ints',
     names: 'byteses',
-    whats: 'texts',
+    whats: listOf({ words: NOTE_KINDS }),
     reasons: 'texts',
   }),
   ask: ofBackup(

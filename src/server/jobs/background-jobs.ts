@@ -125,7 +125,7 @@ async function told(job: Job): Promise<Reply<'askWork'>> {
 }
 
 /** Throws PROTOCOL_VIOLATION. */
-function dataOf(kind: string, amount: number, of: number): ReadData {
+function dataOf(kind: Request<'checkStore'>['data'], amount: number, of: number): ReadData {
   if (kind === 'none' || kind === 'all') return { kind };
   if (kind === 'part' && amount >= 1 && amount <= of) return { kind, part: amount, of };
   if (kind === 'bytes' && amount >= 1) return { kind, bytes: amount };
