@@ -175,7 +175,7 @@ export class ServerConnection {
     const { head } = decodeMessage('hello', bytes);
     this.beginGreeting(head.protocol);
     if (head.create && head.purpose !== Purpose.backup) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a reader cannot create a client');
     }
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }

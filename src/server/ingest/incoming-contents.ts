@@ -165,7 +165,7 @@ export class IncomingContents {
   private ending(number: number, kinds: readonly RecordKindNumber[]): IncomingStream {
     const stream = this.get(number);
     if (kinds.includes(stream.kind)) return stream;
-    throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends as something else');
+    throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends as another kind than it began');
   }
 
   abort(stream: number): void {
@@ -185,7 +185,7 @@ export class IncomingContents {
       (head.isKeyed || partsDigest(parts).equals(head.digest)) &&
       head.digest.length === DIGEST_BYTES &&
       parts.every((part) => ingest.isStored(part.digest));
-    if (!isTrue) throw new TardisError('PROTOCOL_VIOLATION', 'a list of parts is wrong');
+    if (!isTrue) throw new TardisError('PROTOCOL_VIOLATION', 'invalid list of parts');
     if (ingest.isStored(head.digest)) return;
     const digest = Buffer.from(head.digest);
     const index = writeContentIndex({ digest, sizeBytes, fileSizeBytes: sizeBytes, chunkBytes: 0 });

@@ -117,10 +117,10 @@ function addRoot(
 ): { record: RootRecord; held: HeldReason } {
   const { path, rows, at, isTrusted } = given;
   if (path[0] !== 0x2f || path.includes(0)) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a root is no absolute path');
+    throw new TardisError('PROTOCOL_VIOLATION', 'the path of a root is not absolute');
   }
   if (rows.type(at) !== EntryType.directory) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a root is no directory');
+    throw new TardisError('PROTOCOL_VIOLATION', 'a root is not a directory');
   }
   const { catalog } = store;
   const found = catalog.sets.findRoot(path);
