@@ -29,7 +29,7 @@ interface Line {
 }
 
 /**
- * Measures if the cost of a file, in time and in memory, stays the same for any number of files. The files are
+ * Measures whether the cost of a file, in time and in memory, stays the same for any number of files. The files are
  * small, so that any cost that grows with their number shows.
  */
 export async function growth(

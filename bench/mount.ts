@@ -285,7 +285,7 @@ class Asked {
     this.#line.sequential.push((await readings.sequential()) / 1000);
   }
 
-  /** Measures what reads the same without a mount. */
+  /** Measures the same reading without a mount. */
   async #withoutMount(subject: Subject): Promise<void> {
     const { tree, log } = this.#workplace;
     const read = (part: keyof typeof PARTS) => subject.reading?.(join(tree, PARTS[part]));

@@ -30,7 +30,7 @@ export interface Line extends Figures {
   readonly storeRatio: Ratio | undefined;
 }
 
-/** Computes all rows that were measured at least once. */
+/** Returns a line for each row that was measured at least once. */
 export function linesOf(table: FigureTable): Line[] {
   return table
     .rows()

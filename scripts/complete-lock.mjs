@@ -48,7 +48,7 @@ for (const [place, entry] of Object.entries(lock.packages)) {
   }
 }
 
-/** The hash of a package by the registry; undefined where the registry does not have it. */
+/** Returns the registry's hash of a package; undefined if it has none. */
 async function integrityOf(name, version) {
   const question = ['view', '--json', `${name}@${version}`, 'dist.integrity'];
   try {

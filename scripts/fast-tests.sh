@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the unit and contract tests: those that start no command and take about a second. Arguments go to ava. `npm run test:fast`
-# sets up before. TEST_FOLDERS names the folders of tests to run in place of all. TEST_EVERY=10 runs one file in ten of each
+# Runs the unit and contract tests: those that start no command and compute for at most about a second and a half. Arguments go
+# to ava. `npm run test:fast` sets up before. TEST_FOLDERS names the folders of tests to run in place of all. TEST_EVERY=10 runs one file in ten of each
 # folder, and at least one; TEST_SEED chooses which.
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."

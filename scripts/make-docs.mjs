@@ -148,7 +148,9 @@ function toolsShown(tools) {
   return [...others, isWhole ? 'sonic' : `sonic ${commands.join(' / ')}`].join(', ');
 }
 
-function optionShown({ flags, negatable, argument }) {
+function optionShown({ flags, negatable, argument, shownArguments, tools }) {
+  const shown = tools.length === 1 ? shownArguments?.[tools[0]] : undefined;
+  if (shown !== undefined) return code(shown.replaceAll(/[<>.]/g, '').toUpperCase());
   if (argument !== undefined) return code(argument.replaceAll(/[[\]<>.]/g, '').toUpperCase());
   if (flags === undefined) return '';
   const long = /--[a-z-]+/.exec(flags)[0];

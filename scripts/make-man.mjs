@@ -71,8 +71,8 @@ function settingText(row, tool) {
 }
 
 function argumentsOf(tool) {
-  return rowsOf(tool).flatMap(([, { argument }]) =>
-    argument === undefined ? [] : [roff(argument)],
+  return rowsOf(tool).flatMap(([, { argument, shownArguments }]) =>
+    argument === undefined ? [] : [roff(shownArguments?.[tool] ?? argument)],
   );
 }
 

@@ -138,7 +138,7 @@ class Listener {
       if (error != 0) return;
       if (bytes > 0) ++batches;
       if (batches < kMostBatches && uv_hrtime() - startNs < kTurnNs) continue;
-      // What JavaScript kept for the next batch is with the kernel no more, so the loop would not come back for it.
+      // The kernel does not announce requests again that were read and are kept for the next batch.
       if (hasWork_ || keptBytes_ > 0 || keptError_ != 0 || mayPoll()) {
         uv_idle_start(&idle_, onIdle);
         return;

@@ -26,12 +26,6 @@ export interface SenderOptions {
   readonly rateLimit?: RateLimit | undefined;
   /** Called with the bytes of messages that are durable by now. */
   readonly onDurable?: (bytes: number) => void;
-  /** Timer for tests, which do not run in real time. */
-  readonly after?: (ms: number, call: () => void) => void;
-}
-
-function afterTime(ms: number, call: () => void): void {
-  setTimeout(call, ms).unref(); // the connection keeps the process alive
 }
 
 export class Sender {
@@ -167,11 +161,10 @@ export class Sender {
     const waitMs = this.options.rateLimit?.waitMs() ?? 0;
     if (waitMs === 0) return false;
     this.isHeldBack = true;
-    const { after = afterTime } = this.options;
-    after(waitMs, () => {
+    setTimeout(() => {
       this.isHeldBack = false;
       this.pump();
-    });
+    }, waitMs).unref(); // the connection keeps the process alive
     return true;
   }
 }

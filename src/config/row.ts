@@ -58,6 +58,8 @@ export interface SettingRow extends ValueSpec {
   readonly negatable?: true;
   /** Takes the arguments that are not options: `<path...>`, or `[path...]` if they are optional. */
   readonly argument?: string;
+  /** The arguments as help and manuals of a tool show them, if `argument` is less exact. */
+  readonly shownArguments?: Readonly<Partial<Record<Tool, string>>>;
   /** Environment variable, which is also the key in system.defaults. */
   readonly variable?: `TARDIS_${string}`;
   /** Key in the client's configuration file. */

@@ -7,7 +7,7 @@ export const CHECK_ROWS = {
     tools: ['sonic check'],
     flags: '--read-data [what]',
     preset: 'all',
-    help: 'also read stored data: all; n/t: part n of t; 5% or 10G: that much, beginning with data that was not read for longest',
+    help: 'also read stored data: all; n/t: part n of t; 5% or 10G: that much, least recently read data first',
     test: 'a check reads parts, shares and amounts of the data, and in turn all of it',
   },
   readDataAgeDays: {

@@ -18,7 +18,7 @@ export const CLIENT_ROWS = {
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
-    help: 'server to connect to: HOST, or the path of a unix socket; for servers of one bucket HOST[:PORT],HOST[:PORT],… (readers: also the URL of a tardisremote; used instead of --database if its source has a higher precedence)',
+    help: 'server to connect to: HOST, or the path of a unix socket; for servers of one bucket HOST[:PORT],HOST[:PORT],…; for readers also the URL of a tardisremote. If readers have both --server and --database, the command line wins over configuration files, and those over variables; from one source, --database wins',
     test: 'the server comes from option, key and variable',
   },
   local: {

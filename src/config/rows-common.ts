@@ -29,7 +29,7 @@ export const COMMON_ROWS = {
     serverKey: 'BaseDir',
     remoteKey: 'Database',
     repeatedTo: 'otherStores',
-    help: 'directory of the store, which holds all clients, or a bucket, s3://BUCKET/PREFIX (not for all commands: docs/buckets.md)',
+    help: 'store: a directory, or a bucket s3://BUCKET/PREFIX (docs/buckets.md lists the commands that take one)',
     test: 'the store comes from option, key, variable and system.defaults',
   },
   client: {

@@ -25,6 +25,7 @@ export const COMPARE_ROWS = {
     default: [],
     tools: ['sonic diff'],
     argument: '[word...]',
+    shownArguments: { 'sonic diff': '<set> <set> [path...]' },
     help: 'two backup sets (numbers, names, or dates such as "3 days ago"), then paths to compare (default: all)',
     test: 'sonic diff shows the differences of two sets, in a store and through a server',
   },

@@ -42,7 +42,8 @@ export const MARK_ROWS = {
     default: [],
     tools: MARKING,
     argument: '[set...]',
-    help: 'numbers or names of backup sets, or first-last',
+    shownArguments: { 'sonic rename': '<set>' },
+    help: 'numbers or names of backup sets, or first-last; sonic rename takes one set',
     test: CHANGED,
   },
   addTags: {

@@ -14,7 +14,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic encrypt'],
     flags: '--all',
-    help: 'no effect; accepted because scripts for encryptDB give it',
+    help: 'no effect; accepted for scripts written for encryptDB',
     test: 'an unencrypted client is encrypted, and then lists and restores as before',
   },
   yes: {

@@ -25,7 +25,7 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files', 'sonic list'],
     flags: '-l, --long',
-    help: 'show more columns: mode, owner and time of files; with sets, their roots',
+    help: 'show more: mode, owner and time of each file (sonic files), the roots of each set (sonic list)',
     test: FILES,
   },
   fullPath: {
@@ -81,7 +81,8 @@ export const REPORT_ROWS = {
     default: [],
     tools: ['sonic setconfig'],
     argument: '[word...]',
-    help: 'the key and its value',
+    shownArguments: { 'sonic setconfig': '<key> [value]' },
+    help: 'key of the setting, and its value (none with --remove)',
     test: KEPT,
   },
   removeSetting: {

@@ -30,7 +30,7 @@ export const RETENTION_ROWS = {
     default: ['Monthly-%Y-%m', 'Weekly-%G-W%V', 'Daily-%Y-%m-%d'],
     tools: ['tardisd'],
     serverKey: 'Formats',
-    help: 'names for sets that the client gives no name, as strftime formats separated by commas or blanks; the first name that is free is used',
+    help: 'names of sets that the client does not name: strftime formats, separated by commas or blanks. A set gets the first name that no other set has',
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   priorities: {
@@ -39,7 +39,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--priorities <list>',
     serverKey: 'Priorities',
-    help: "priorities of sets, in the order of the server's Formats and of --keep-periods",
+    help: 'priorities, one for each of the Formats of the server (a set named by it gets this priority), and one for each number of --keep-periods',
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   keepPeriods: {
@@ -48,7 +48,7 @@ export const RETENTION_ROWS = {
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
     defaultText: '0 180 30 for a server without other rules',
-    help: 'days to keep sets, one number for each of --priorities: for sets from that priority up to the next higher one; 0: for ever',
+    help: 'days to keep sets, one number for each of --priorities. It applies to sets of that priority or more, up to the next higher one of the list; 0: for ever',
     test: RULES,
   },
   keepLast: count('--keep-last', 'KeepLast', 'the newest n sets'),

@@ -237,7 +237,7 @@ export class ServerConnection {
   private async prove(bytes: Buffer): Promise<void> {
     const { challenged } = this;
     if (challenged === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a proof that nobody asked for');
+      throw new TardisError('PROTOCOL_VIOLATION', 'unexpected login proof');
     }
     this.challenged = undefined;
     const { login, hello, greeting, challenge } = challenged;
@@ -307,7 +307,7 @@ export class ServerConnection {
     const session = this.services.sessionOf(client);
     const isSame = session?.account === account && session.purpose === purpose;
     if (session === undefined || !isSame || !session.accepts(ticket)) {
-      throw new TardisError('SESSION_GONE', 'there is no session to go on with');
+      throw new TardisError('SESSION_GONE', 'there is no session to resume');
     }
     session.resume(this, ticket, upTo);
     return session;

@@ -99,8 +99,6 @@ export interface NativeCalls
    * be a regular one. An empty path returns a duplicate of `rootFd`, whatever the kind.
    */
   openBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
-  /** Opens a path component by component. `openBeneath` does so on systems without openat2. */
-  walkBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
   /**
    * Closes a descriptor that a call of the addon opened. (In a worker thread Node warns if `fs.closeSync` closes
    * a descriptor that Node did not open itself.)
@@ -229,8 +227,6 @@ export interface NativeCalls
   flagsAt(dirFd: number, name: Buffer): number;
   /** Sets the inode flags of a file or directory that backups keep: sets those in `flags` and clears the others. */
   setFlagsAt(dirFd: number, name: Buffer, flags: number): void;
-  /** Reads attributes through /proc, which `attributesAt` does before Linux 6.13. */
-  attributesByPath(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
   /** True if new files in a directory inherit ACLs from it. */
   inheritsAcl(dirFd: number): boolean;
   /**

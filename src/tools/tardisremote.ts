@@ -79,7 +79,7 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
   }
 }
 
-/** Returns the settings with a directory that stands for the store, if the store is a bucket. Throws STORE_NOT_WRITABLE. */
+/** If the store is a bucket, replaces `database` by its local cache directory. Throws STORE_NOT_WRITABLE. */
 async function entered(settings: RemoteSettings, found: FoundSettings): Promise<RemoteSettings> {
   if (settings.readServer !== undefined || !isBucket(found.get('database'))) return settings;
   const { enterBucket } = await import('./shared/bucket-store.js'); // most stores are directories

@@ -216,7 +216,7 @@ export class Connection {
     if (this.isOver || this.failure !== undefined) return;
     if (this.owesSinceMs !== undefined) this.owesSinceMs = this.lastHeardMs;
     try {
-      if (!isBinary) throw new TardisError('PROTOCOL_VIOLATION', 'a message is text');
+      if (!isBinary) throw new TardisError('PROTOCOL_VIOLATION', 'a message is text, not binary');
       const name = peekMessage(data, this.options.receives);
       if (name === 'error') {
         this.failure = this.explained(fromWire(decodeMessage('error', data).head));

@@ -6,10 +6,11 @@
  * Ranges: 1–15 session, 16–47 backup, 48–63 reading, 64–79 answers to backups, 80–95 to readers, 96–111 login,
  * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–175 copies.
  */
-import type { SlotNumber } from '../model/index.js';
+import { NOTE_KINDS, type SlotNumber } from '../model/index.js';
 import { COPY_MESSAGES } from './copy-messages.js';
 import {
   KIB,
+  listOf,
   type MessageRow,
   MIB,
   ofBackup,
@@ -108,7 +109,7 @@ export const MESSAGES = {
   notes: ofBackup(20, 'add', 4 * MIB, {
     slots: 'ints',
     names: 'byteses',
-    whats: 'texts',
+    whats: listOf({ words: NOTE_KINDS }),
     reasons: 'texts',
   }),
   ask: ofBackup(

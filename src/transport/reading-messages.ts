@@ -182,7 +182,7 @@ export const READING_MESSAGES = {
     'read',
     KIB,
     {
-      data: 'text',
+      data: words('none', 'all', 'part', 'bytes', 'percent'),
       amount: 'uint',
       of: 'uint',
       /** Contents that were read within this time are not read again. */

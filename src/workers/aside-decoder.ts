@@ -63,7 +63,7 @@ export class AsideDecoder implements Decoder {
     });
   }
 
-  /** Passes the place of a record that is done to the one that waits longest. */
+  /** Gives the freed place to the request that has waited longest. */
   private pass(): void {
     const next = this.waiting.shift();
     if (next === undefined) this.running -= 1;

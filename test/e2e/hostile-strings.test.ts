@@ -11,7 +11,7 @@ import { WebSocket } from 'ws';
 import { resolveSettings } from '../../src/config/index.js';
 import { KeyFileText, newKeyRecord } from '../../src/crypto/index.js';
 import { isErrorCode, TardisError } from '../../src/errors/index.js';
-import { EntryType, setNameFault } from '../../src/model/index.js';
+import { EntryType, type NoteKind, setNameFault } from '../../src/model/index.js';
 import { Daemon, InlineStorageHost } from '../../src/server/index.js';
 import { byteText } from '../../src/system/index.js';
 import {
@@ -127,7 +127,12 @@ test('names of clients in greetings', async (t) => {
     tally.add(told);
     const isLong = name.length > LONGEST_PURPOSE;
     if (isGood || (index % PURPOSES_EVERY !== 0 && !isLong)) return;
-    const purpose = withBytes('hello', (text) => ({ ...head, client: 'me', purpose: text }), name);
+    const hello = { ...head, client: 'me' };
+    const purpose = withBytes(
+      'hello',
+      (text) => ({ ...hello, purpose: text as PurposeName }),
+      name,
+    );
     tally.add(`purpose: ${await answerTo(purpose)}`);
     if (name.length === 0) return; // an empty name means the owner
     const account = withBytes('hello', (text) => ({ ...head, create: false, account: text }), name);
@@ -362,7 +367,7 @@ const FIELDS: readonly [what: string, isFirst: boolean, make: (bytes: Buffer) =>
     'name in a note',
     false,
     (bytes) => {
-      const note = { slots: [0], names: [bytes], whats: ['vanished'], reasons: ['x'] };
+      const note = { slots: [0], names: [bytes], whats: ['vanished' as const], reasons: ['x'] };
       return encodeMessage('notes', note).head;
     },
   ],
@@ -371,14 +376,14 @@ const FIELDS: readonly [what: string, isFirst: boolean, make: (bytes: Buffer) =>
     false,
     (bytes) => {
       const note = { slots: [0], names: [Buffer.from('x')], reasons: ['x'] };
-      return withBytes('notes', (what) => ({ ...note, whats: [what] }), bytes);
+      return withBytes('notes', (what) => ({ ...note, whats: [what as NoteKind] }), bytes);
     },
   ],
   [
     'reason of a note',
     false,
     (bytes) => {
-      const note = { slots: [0], names: [Buffer.from('x')], whats: ['vanished'] };
+      const note = { slots: [0], names: [Buffer.from('x')], whats: ['vanished' as const] };
       return withBytes('notes', (reason) => ({ ...note, reasons: [reason] }), bytes);
     },
   ],

@@ -15,9 +15,10 @@ import {
   RowReader,
 } from '../../src/model/index.js';
 import { createFallback } from './native-reference.js';
-import { loadNative } from '../../src/system/native.js';
+import { loadNative, type NativeCalls } from '../../src/system/native.js';
+import type { NativeForms } from '../support/native-forms.js';
 
-export const native = loadNative();
+export const native = loadNative() as NativeCalls & NativeForms;
 export const fallback = createFallback();
 export const isRoot = process.getuid?.() === 0;
 export const NATIVE_URL = new URL('../../src/system/native.js', import.meta.url).href;

@@ -12,6 +12,7 @@ import {
   type EncodedMessage,
   type MessageName,
   PROTOCOL_VERSION,
+  Purpose,
 } from '../../src/transport/index.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
 import { giveToken, startOverTls, type TlsServer } from '../helpers/web-gateway.js';
@@ -23,7 +24,7 @@ const HELLO = {
   client: 'me',
   account: '',
   create: false,
-  purpose: 'read',
+  purpose: Purpose.read,
   keys: Buffer.alloc(0),
   ticket: Buffer.alloc(0),
   upTo: 0,

@@ -169,7 +169,7 @@ function rowIn(rows: Uint8Array, rowOffset: number): Buffer {
   return Buffer.from(bytes.subarray(rowOffset, rowOffset + bytes.readUInt32LE(rowOffset)));
 }
 
-type Opening = 'openDirectory' | 'openBeneath' | 'walkBeneath' | 'close';
+type Opening = 'openDirectory' | 'openBeneath' | 'close';
 
 function opening(
   native: NativeCalls,
@@ -192,7 +192,6 @@ function opening(
       return fd;
     },
     openBeneath: (fd, below, kind) => beneath(fd, below, native.openBeneath(fd, below, kind)),
-    walkBeneath: (fd, below, kind) => beneath(fd, below, native.walkBeneath(fd, below, kind)),
     close: (fd) => {
       open.delete(fd);
       native.close(fd);

@@ -63,10 +63,10 @@ export function isPath(path: Buffer): boolean {
 
 /** Returns the error for an invalid question; it ends the session. */
 export function refused(what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `a question asks with ${what} that cannot be`);
+  return new TardisError('PROTOCOL_VIOLATION', `invalid question: ${what}`);
 }
 
 /** Returns the error for an answer that contradicts itself or its question. */
 export function odd(what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `the ${what} in an answer do not add up`);
+  return new TardisError('PROTOCOL_VIOLATION', `invalid answer: ${what}`);
 }

@@ -34,7 +34,7 @@ export interface RecoverReport {
   hidden: number;
   /** Objects that cannot be brought back. */
   lost: number;
-  /** Names without a version that counts: nobody's, or younger than the chosen time. */
+  /** Names without a version of ours, or with none before the chosen time. */
   strange: number;
   /** Packs that were deleted since nothing needed them. */
   freed: number;

@@ -26,7 +26,10 @@ import { Verifier } from './verify.js';
 const SPARE_BYTES = 16 << 20;
 /** Times that a rewrite copies what other machines wrote while it was about to end. */
 const MAX_ATTEMPTS = 20;
-/** New keys add 16 bytes to each record and 32 to each row; compressed data keeps its size. */
+/**
+ * Growth of the stored data by new keys, in percent, for the estimate of space. Keys add 16 bytes to each record and 32 to
+ * each row; compressed data keeps its size.
+ */
 const GROWTH_PERCENT = 5;
 
 export type RekeyStep = 'contents' | 'sets' | 'verify' | 'compare' | 'remove';

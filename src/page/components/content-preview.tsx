@@ -1,4 +1,4 @@
-/** Shows the content of a file: an image, or text. Nothing of it is interpreted as a page. */
+/** Shows an image or text. The content is never interpreted as HTML. */
 import { useEffect, useState } from 'preact/hooks';
 import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';

@@ -1,4 +1,4 @@
-/** The keys of the page. */
+/** Shows the keyboard shortcuts. */
 import { t } from '../language.js';
 import type { TextKey } from '../strings.js';
 import { Dialog } from './dialog.js';

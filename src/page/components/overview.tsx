@@ -114,7 +114,7 @@ function ClientRow({ client, standing }: ClientProps) {
   );
 }
 
-/** Nothing is said of a client of which nobody knows when it should have made a backup. */
+/** Shows whether a client is on time. Shows no alert for a client without a schedule. */
 function StandingMark({ client: { isOverdue, fault }, standing }: ClientProps) {
   if (fault !== undefined) {
     return (

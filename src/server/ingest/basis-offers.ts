@@ -140,7 +140,7 @@ export class BasisOffers {
   /** Handles a client's request for an offer's signature, or the return of an offer. Throws PROTOCOL_VIOLATION. */
   wish({ basis, wish }: Head<'basisWish'>): void {
     if (!Object.values<number>(BasisWish).includes(wish)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'an unknown wish');
+      throw new TardisError('PROTOCOL_VIOLATION', 'unknown wish for a basis');
     }
     const offer = this.open.get(basis);
     // The offer may have ended with its directory while the message was in flight.
@@ -153,7 +153,7 @@ export class BasisOffers {
   contentOf(basis: number): ContentId {
     const offer = this.open.get(basis);
     if (offer === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what was not offered');
+      throw new TardisError('PROTOCOL_VIOLATION', 'the basis of a delta was not offered');
     }
     return offer.contentId;
   }

@@ -121,7 +121,7 @@ export class IncomingContents {
   /** Stores a signature, if its content is stored and has none. */
   async endSignature(ingest: Ingest, head: Head<'signatureEnd'>): Promise<void> {
     if (head.digest.length !== DIGEST_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a signature is of no digest');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a signature lacks its digest');
     }
     const stream = this.ending(head.stream, [RecordKind.signature]);
     if (head.rawBytes > MAX_SIGNATURE_BYTES) {
@@ -150,7 +150,7 @@ export class IncomingContents {
     const { bases, contents } = this.store.catalog;
     const itself = contents.find(head.digest)?.contentId;
     if (itself !== undefined && bases.needs(stream.basisId, itself)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what is made from it');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a delta refers to a content that depends on it');
     }
     const finished = stream.finish(head);
     const location = await this.store.placeStaged(finished);
@@ -165,7 +165,7 @@ export class IncomingContents {
   private ending(number: number, kinds: readonly RecordKindNumber[]): IncomingStream {
     const stream = this.get(number);
     if (kinds.includes(stream.kind)) return stream;
-    throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends as something else');
+    throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends as another kind than it began');
   }
 
   abort(stream: number): void {
@@ -185,7 +185,7 @@ export class IncomingContents {
       (head.isKeyed || partsDigest(parts).equals(head.digest)) &&
       head.digest.length === DIGEST_BYTES &&
       parts.every((part) => ingest.isStored(part.digest));
-    if (!isTrue) throw new TardisError('PROTOCOL_VIOLATION', 'a list of parts is wrong');
+    if (!isTrue) throw new TardisError('PROTOCOL_VIOLATION', 'invalid list of parts');
     if (ingest.isStored(head.digest)) return;
     const digest = Buffer.from(head.digest);
     const index = writeContentIndex({ digest, sizeBytes, fileSizeBytes: sizeBytes, chunkBytes: 0 });

@@ -147,7 +147,7 @@ export class Ingest {
       head.parents.length === count &&
       head.hashes.length === count * DIGEST_BYTES &&
       countRows(rows) === count;
-    if (!isWhole) throw new TardisError('PROTOCOL_VIOLATION', 'heads do not add up');
+    if (!isWhole) throw new TardisError('PROTOCOL_VIOLATION', 'lists of heads differ in length');
     const same = new Uint8Array(count);
     let at = 0;
     for (let index = 0; index < count; index += 1) {
@@ -213,7 +213,7 @@ export class Ingest {
       if (at !== end) throw new TardisError('PROTOCOL_VIOLATION', 'a parcel cuts through a row');
     }
     if (at !== rows.rows.length) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a parcel has rows of no slot');
+      throw new TardisError('PROTOCOL_VIOLATION', 'rows in a parcel belong to no slot');
     }
     if (this.waiting.count + this.coming.size === 0) return; // as in a first backup
     for (const key of known.keys()) this.release(key, known);
@@ -231,7 +231,7 @@ export class Ingest {
       throw new TardisError('PROTOCOL_VIOLATION', 'a final row without its digest');
     }
     if ((rows.flags(at) & RowFlag.unreadable) !== 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a final row of what could not be read');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a final row of an unreadable entry');
     }
     let contentId: ContentId | undefined;
     if (needsContent) {
@@ -288,7 +288,7 @@ export class Ingest {
    */
   ask(digests: Buffer, promise: boolean): Uint8Array {
     if (digests.length % DIGEST_BYTES !== 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a question has half a digest');
+      throw new TardisError('PROTOCOL_VIOLATION', 'the last digest is cut off');
     }
     const verdicts = new Uint8Array(digests.length / DIGEST_BYTES);
     for (let index = 0; index < verdicts.length; index += 1) {
@@ -353,7 +353,7 @@ export class Ingest {
   addOwner(owner: OwnerRecord): void {
     this.ownersTold += 1;
     if (this.ownersTold > MAX_OWNERS) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'owners do not add up');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a set has too many owners');
     }
     this.journal.addOwner(owner);
   }

@@ -8,7 +8,7 @@ import type { Ingest } from './ingest.js';
 /** Stores notes on files that could not be saved, or not reliably. Throws PROTOCOL_VIOLATION. */
 export function takeNotes(ingest: Ingest, { slots, names, whats, reasons }: Head<'notes'>): void {
   if (names.length !== slots.length || whats.length !== slots.length) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'notes do not add up');
+    throw new TardisError('PROTOCOL_VIOLATION', 'slots, names and whats of notes differ in length');
   }
   for (const [index, slot] of slots.entries()) {
     ingest.note(slot, names[index]!, whats[index]!, reasons[index] ?? '');
@@ -18,11 +18,11 @@ export function takeNotes(ingest: Ingest, { slots, names, whats, reasons }: Head
 /** Stores names of users and groups that own entries. Throws PROTOCOL_VIOLATION. */
 export function takeOwners(ingest: Ingest, { groups, ids, names }: Head<'owners'>): void {
   if (groups.length !== ids.length || names.length !== ids.length) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'owners do not add up');
+    throw new TardisError('PROTOCOL_VIOLATION', 'groups, ids and names of owners differ in length');
   }
   for (const [index, id] of ids.entries()) {
     const owner = { isGroup: groups[index] === 1, id, name: Buffer.from(names[index]!) };
-    if (!isOwner(owner)) throw new TardisError('PROTOCOL_VIOLATION', 'an owner makes no sense');
+    if (!isOwner(owner)) throw new TardisError('PROTOCOL_VIOLATION', 'invalid owner');
     ingest.addOwner(owner);
   }
 }

@@ -69,7 +69,7 @@ function hasRoots(roots: readonly RootRecord[], paths: readonly Buffer[]): boole
 function marksIn({ priority, expendable, tags }: Head<'openSet'>): SetMarks {
   const marks = changedMarks(NO_MARKS, { priority, isExpendable: expendable, addTags: tags });
   if (marks === undefined) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a set is to have marks that none can have');
+    throw new TardisError('PROTOCOL_VIOLATION', 'invalid marks');
   }
   return marks;
 }

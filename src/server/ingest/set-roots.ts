@@ -48,7 +48,10 @@ export class SetRoots {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set needs one row for each of its roots');
     }
     if (devices.length !== count || empties.length !== count) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a set tells not enough of its roots');
+      throw new TardisError(
+        'PROTOCOL_VIOLATION',
+        'paths, devices and empties of roots differ in length',
+      );
     }
     let at = 0;
     const roots = paths.map((path, index) => {
@@ -72,7 +75,9 @@ export class SetRoots {
   /** Returns the root for a parent slot below 0; -1 is the first root. */
   at(parent: SlotNumber): RootRecord {
     const root = this.records[-1 - parent];
-    if (root === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a slot of no root');
+    if (root === undefined) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'the slot belongs to no root');
+    }
     return root;
   }
 
@@ -112,10 +117,10 @@ function addRoot(
 ): { record: RootRecord; held: HeldReason } {
   const { path, rows, at, isTrusted } = given;
   if (path[0] !== 0x2f || path.includes(0)) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a root is no absolute path');
+    throw new TardisError('PROTOCOL_VIOLATION', 'the path of a root is not absolute');
   }
   if (rows.type(at) !== EntryType.directory) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a root is no directory');
+    throw new TardisError('PROTOCOL_VIOLATION', 'a root is not a directory');
   }
   const { catalog } = store;
   const found = catalog.sets.findRoot(path);

@@ -68,7 +68,7 @@ export class SetSeals {
    */
   close(roots: readonly RootNumber[], seal: Buffer): void {
     if (seal.length === 0) return;
-    if (seal.length !== SET_SEAL_BYTES) throw wrong();
+    if (seal.length !== SET_SEAL_BYTES) throw invalid('the seal of a set has a wrong length');
     const { seals } = this.catalog;
     const met = this.slots.met();
     for (const root of roots) {
@@ -93,7 +93,9 @@ export class SetSeals {
     seals: Buffer,
     visit: (slot: SlotNumber, seal: Buffer) => void,
   ): void {
-    if (seals.length !== slots.length * SKIP_SEAL_BYTES) throw wrong();
+    if (seals.length !== slots.length * SKIP_SEAL_BYTES) {
+      throw invalid('slots and seals differ in number');
+    }
     for (const [index, slot] of slots.entries()) {
       visit(slot, seals.subarray(index * SKIP_SEAL_BYTES, (index + 1) * SKIP_SEAL_BYTES));
     }
@@ -104,6 +106,6 @@ function placeAndListing(seal: Buffer): Buffer {
   return Buffer.from(seal.subarray(0, DIRECTORY_SEAL_BYTES));
 }
 
-function wrong(): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', 'seals do not add up');
+function invalid(message: string): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', message);
 }

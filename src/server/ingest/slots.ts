@@ -100,7 +100,9 @@ export class Slots {
       throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
     }
     if (rows.type(at) !== EntryType.directory) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a slot is no directory', { slot: number });
+      throw new TardisError('PROTOCOL_VIOLATION', 'the entry of a slot is not a directory', {
+        slot: number,
+      });
     }
     const { root, parent } = place;
     let { directory } = place;
@@ -181,7 +183,7 @@ export class Slots {
   get(number: SlotNumber): SlotState {
     const state = this.states.get(number);
     if (state === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a message names no open slot', {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a message refers to no open slot', {
         slot: number,
       });
     }
@@ -191,7 +193,7 @@ export class Slots {
   directoryOf(number: SlotNumber): DirectoryId {
     const directory = this.directories[number] ?? 0;
     if (directory === 0 || directory === HELD_DIRECTORY) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a message names no slot', { slot: number });
+      throw new TardisError('PROTOCOL_VIOLATION', 'a message refers to no slot', { slot: number });
     }
     return directory;
   }

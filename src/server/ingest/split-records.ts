@@ -24,7 +24,7 @@ export function splitRecords(attachment: Buffer, lengths: readonly number[]): Bu
     at += bytes;
   }
   if (at !== attachment.length) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a parcel has bytes of no record');
+    throw new TardisError('PROTOCOL_VIOLATION', 'bytes in a parcel belong to no record');
   }
   return records;
 }

@@ -88,7 +88,7 @@ export class BackgroundJobs {
   /** Returns the news of the job. Throws NO_SUCH_REQUEST if there is none, and the error of the job. */
   async news(): Promise<Reply<'askWork'>> {
     if (this.job === undefined) {
-      throw new TardisError('NO_SUCH_REQUEST', 'nothing is under way any more: ask for it again');
+      throw new TardisError('NO_SUCH_REQUEST', 'no job is under way; start it again');
     }
     return told(this.job);
   }
@@ -121,7 +121,7 @@ export class BackgroundJobs {
 
   private begin(work: JobWork): Job {
     if (this.job?.isOver === false) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'one work at a time is done for a reader');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a reader may run one job at a time');
     }
     const { limits, umask } = this.limits;
     this.job = new Job({ directory: this.directory, limits, umask, work });
@@ -140,14 +140,14 @@ async function told(job: Job): Promise<Reply<'askWork'>> {
 }
 
 /** Throws PROTOCOL_VIOLATION. */
-function dataOf(kind: string, amount: number, of: number): ReadData {
+function dataOf(kind: Request<'checkStore'>['data'], amount: number, of: number): ReadData {
   if (kind === 'none' || kind === 'all') return { kind };
   if (kind === 'part' && amount >= 1 && amount <= of) return { kind, part: amount, of };
   if (kind === 'bytes' && amount >= 1) return { kind, bytes: amount };
   // Percentages are sent in thousandths, since the fields are integers.
   if (kind === 'percent' && amount >= 1 && amount <= 100_000)
     return { kind, percent: amount / 1000 };
-  throw new TardisError('PROTOCOL_VIOLATION', 'a check asks for what cannot be read');
+  throw new TardisError('PROTOCOL_VIOLATION', 'invalid amount of data to check');
 }
 
 interface News {

@@ -150,7 +150,7 @@ export class LoginService {
     const who = { client, account };
     if (account !== '') accountDirectory(client, account); // throws for a bad name
     if (hello.create && account !== '') {
-      throw new TardisError('PROTOCOL_VIOLATION', 'an account is of a client that is there');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a client can be created, not an account');
     }
     await fetchForLogin(this.system, this.options, who);
     const address = addressGroup(channel.peerAddress || undefined);
@@ -203,7 +203,7 @@ export class LoginService {
       throw new TardisError('PASSWORD_NEEDED', 'this server requires a password of each client');
     }
     if (keys.length > 0 && parseKeyRecord(keys).number !== 1) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the keys of a new client are not its first');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a new client must send its first key record');
     }
     const place = { store: baseDir, client, catalogFile };
     if (isClientDirectory(this.system, path.join(baseDir, client))) {

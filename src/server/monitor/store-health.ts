@@ -1,9 +1,9 @@
-/** Tells whether the store of this server can be used now: a bucket may be away. Several questions share one look. */
+/** Checks that the store of this server can be used now: a bucket may be away. Callers within FRESH_MS share one check. */
 import type { Logger } from 'pino';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
 import type { Clock } from '../../system/index.js';
 
-/** Time for which a look counts. */
+/** Time for which the result of a check is used. */
 const FRESH_MS = 5000;
 /** Time after which a bucket that has not answered counts as away. */
 const PATIENCE_MS = 4000;

@@ -75,7 +75,7 @@ export class ReaderDeltas {
   async next(number: number, digest: Buffer, isFirst: boolean): Promise<MadePart> {
     const signature = this.signatures.get(number);
     if (signature === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a delta on what has no signature');
+      throw new TardisError('PROTOCOL_VIOLATION', 'a delta needs the signature of its basis first');
     }
     if (isFirst) {
       await signature.running?.return(undefined);

@@ -1,6 +1,6 @@
 /**
- * Runs storage sessions in threads of their own, so that a slow disk never stalls the event loop of the sockets, or
- * in the calling thread for tests. Both kinds return the same handle.
+ * Runs storage sessions: in threads of their own, so that a slow disk never stalls the event loop of the sockets, or in
+ * the calling thread, for a server of one backup on a small machine. Both kinds return the same handle.
  */
 import { fromWire, TardisError, type WireError } from '../../errors/index.js';
 import { CatalogCopies } from '../../store/writer/index.js';
@@ -120,7 +120,7 @@ export class InlineStorageHost implements StorageHost {
 
 /** Data with which a storage thread is started. */
 export interface StorageThreadData {
-  /** Permissions that files created by the thread do not get. */
+  /** The umask of the thread. */
   readonly umask: number;
   readonly profiles?: ProfilePlan | undefined;
 }

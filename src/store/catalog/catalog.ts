@@ -26,6 +26,7 @@ import type { PageSums } from './page-sums.js';
 import { SealTable } from './seals.js';
 import { SetTable } from './sets.js';
 import { NamedEntries } from './named-entries.js';
+import { foldWal, pragmaNumber } from './pragmas.js';
 import { ReportTable } from './reports.js';
 import { ClientSettings } from './settings.js';
 import { SignatureTable } from './signatures.js';
@@ -37,12 +38,6 @@ import { ImageLoader } from './image-loader.js';
 import { ImageTable } from './image.js';
 
 /** SQLite's report of a fold: frames in the log, and those that are in the file. */
-interface WalState {
-  readonly busy: number;
-  readonly log: number;
-  readonly checkpointed: number;
-}
-
 export class Catalog {
   readonly sets: SetTable;
   readonly directories: DirectoryTable;
@@ -288,25 +283,25 @@ export class Catalog {
 
   /** Folds the write-ahead log into the file. Must be called between transactions. */
   foldLog(): void {
-    this.folding(() => this.database.pragma('wal_checkpoint(PASSIVE)'));
+    this.folding(() => {
+      foldWal(this.database);
+    });
   }
 
   /** Folds the log as `foldLog` does. False if a part of it stays, since somebody reads the catalog. */
   foldWholly(): boolean {
     let isWhole = false;
     this.folding(() => {
-      const [row] = this.database.pragma('wal_checkpoint(PASSIVE)') as readonly WalState[];
-      isWhole = row?.busy === 0 && row.log === row.checkpointed;
+      isWhole = foldWal(this.database);
     });
     return isWhole;
   }
 
   /** Bytes of the file that are in use. */
   get usedBytes(): number {
-    const [pages, free, pageBytes] = ['page_count', 'freelist_count', 'page_size'].map(
-      (name) => this.database.pragma(name, { simple: true }) as number,
-    );
-    return (pages! - free!) * pageBytes!;
+    const usedPages =
+      pragmaNumber(this.database, 'page_count') - pragmaNumber(this.database, 'freelist_count');
+    return usedPages * pragmaNumber(this.database, 'page_size');
   }
 
   /**

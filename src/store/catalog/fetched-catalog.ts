@@ -1,4 +1,4 @@
-/** Examines a catalog that came from a bucket or a server, before it is used: its bytes may be anybody's. */
+/** Checks a catalog that came from a bucket or a server before use, since its bytes are untrusted. */
 import { TardisError } from '../../errors/index.js';
 import type { SqlDatabase, System } from '../../system/index.js';
 import type { Counters } from '../index.js';

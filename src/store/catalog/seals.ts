@@ -121,7 +121,7 @@ export class SealTable {
     return found;
   }
 
-  /** Returns directories after `after` that have or had a seal, by number. */
+  /** Returns up to `limit` directories with ids above `after` that have or had a seal, in order of id. */
   directories(after: DirectoryId, limit: number): DirectoryId[] {
     return this.statements.directories.all(after, limit);
   }

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TardisError } from '../../errors/index.js';
 import type { CatalogStep, SqlDatabase, System } from '../../system/index.js';
+import { pragmaNumber } from './pragmas.js';
 import { NO_TABLES, requireShape } from './shape.js';
 
 /** The version that `schema/tardis.sql` makes. It is in PRAGMA user_version; an empty database has version 0. */
@@ -30,7 +31,7 @@ export function newestVersion(system: System): number {
 }
 
 export function versionOf(database: SqlDatabase): number {
-  return database.pragma('user_version', { simple: true }) as number;
+  return pragmaNumber(database, 'user_version');
 }
 
 /** Returns the shape of a version; undefined if there is no such version. */

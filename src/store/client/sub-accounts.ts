@@ -267,7 +267,7 @@ function makeCopyFolder({ files }: System, directory: string): void {
 
 /** State of the key records of a client and its accounts. */
 export interface KeysState {
-  /** Files that differ from the newest key record and can be restored from the other place. */
+  /** Files that differ from the newest key record and can be restored from their copy. */
   readonly faults: readonly KeyFault[];
   /**
    * Directories whose newest key record is intact nowhere, relative to the client's; an empty string is the client's

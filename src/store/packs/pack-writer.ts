@@ -51,10 +51,6 @@ export class PackWriter implements RecordWriter {
     this.client = backend.owner();
   }
 
-  get highestPack(): PackNumber {
-    return this.lastPack;
-  }
-
   get appendedBytes(): number {
     return this.appended;
   }

@@ -89,7 +89,7 @@ export class SetJournal {
   /** Stores the configuration of the client as the client sent it. Throws PROTOCOL_VIOLATION the second time. */
   configure(config: string): void {
     if (this.isConfigured)
-      throw new TardisError('PROTOCOL_VIOLATION', 'a set has one configuration');
+      throw new TardisError('PROTOCOL_VIOLATION', 'the set has a configuration already');
     this.isConfigured = true;
     this.store.catalog.settings.putConfig(this.set, config);
     this.appendEvent({ type: 'set-configured', set: this.set, config });
@@ -99,7 +99,7 @@ export class SetJournal {
   addNote(note: SetNote): void {
     const isNamed = note.name.length === 0 || isEntryName(note.name);
     if (!isNoteKind(note.what) || !isNamed) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a note that makes no sense');
+      throw new TardisError('PROTOCOL_VIOLATION', 'invalid note');
     }
     this.store.catalog.sets.addNote(this.set, note);
     this.notes.push(note);

@@ -27,7 +27,7 @@ const FETCHED_FILE = 'catalog.fetched';
 
 /**
  * Puts the newest copy that can be used in the place of the catalog, which is empty and not open. False if there is none; then
- * the catalog may be missing. Call with the claim held. Never throws: the log has everything, and whoever reads it meets the error.
+ * the catalog may be missing. Call with the claim held. Never throws: the log has everything, and reading it reports the error.
  */
 export async function takeSnapshot(
   system: System,

@@ -8,7 +8,7 @@ import { jsonText } from '../shared/json-text.js';
 
 export interface RestoreReport {
   readonly sets: readonly SetNumber[];
-  /** The sets among them with an interrupted backup. */
+  /** Those of `sets` whose backup was interrupted. */
   readonly unfinished: readonly number[];
   readonly dryRun: boolean;
   readonly resumed: boolean;

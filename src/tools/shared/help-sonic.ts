@@ -324,8 +324,8 @@ export const SETS_HELP = {
   'sonic expendable': {
     summary: 'choose backup sets that may be deleted early when space runs low',
     examples: [
-      example(`sonic expendable ${AT} 3 10-20`, 'lets sets 3 and 10 to 20 be deleted early'),
-      example(`sonic expendable --not ${AT} 3`, 'lets set 3 no longer be deleted early'),
+      example(`sonic expendable ${AT} 3 10-20`, 'allows sets 3 and 10 to 20 to be deleted early'),
+      example(`sonic expendable --not ${AT} 3`, 'protects set 3 from early deletion again'),
     ],
   },
   'sonic orphans': {

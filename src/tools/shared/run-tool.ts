@@ -61,7 +61,7 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
   const { tool } = spec;
   const command = describeTool(new ToolCommand(), tool.split(' ').at(-1)!, HELP[tool].summary);
   for (const [name, row] of rowsOf(tool)) {
-    if (row.argument !== undefined) command.argument(row.argument, helpOf(row));
+    if (row.argument !== undefined) addArgument(command, tool, row);
     if (row.flags !== undefined) addFlags(command, name, row);
   }
   command.addHelpText('after', helpText(HELP[tool]));
@@ -140,6 +140,17 @@ export function describeTool(command: Command, name: string, summary: string): C
     .configureHelp(helpLayout(command))
     .showHelpAfterError(false)
     .exitOverride();
+}
+
+/** Adds the arguments that are not options. Help shows them as `shownArguments` has them. */
+function addArgument(command: Command, tool: Tool, row: SettingRow): void {
+  const argument = command.createArgument(row.argument!, helpOf(row));
+  const shown = row.shownArguments?.[tool];
+  if (shown !== undefined) {
+    argument.name = () => shown;
+    command.usage(`[options] ${shown}`);
+  }
+  command.addArgument(argument);
 }
 
 /** Adds an option that collects its values as texts; the table of settings parses them later. */

@@ -22,7 +22,7 @@ interface Kept {
 export class Selections {
   private readonly kept = new Map<string, Kept>();
 
-  /** Returns the id of kept paths. */
+  /** Keeps paths for later requests, and returns the id of the selection. */
   keep(client: string, paths: readonly Buffer[]): string {
     const id = randomUUID();
     const [oldest] = this.kept.keys();

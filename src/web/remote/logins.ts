@@ -133,7 +133,7 @@ function helloIn(greeting: Buffer): Head<'hello'> {
     );
   }
   if (head.create || head.purpose !== Purpose.read || head.ticket.length > 0) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'over HTTP a login is for reading');
+    throw new TardisError('PROTOCOL_VIOLATION', 'a login over HTTP is for reading only');
   }
   return head;
 }
