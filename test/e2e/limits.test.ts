@@ -133,6 +133,15 @@ function hasLock(tmp: string, name: string): boolean {
   return fs.existsSync(path.join(tmp, name, 'lock'));
 }
 
+function isStopped({ pid }: Running): boolean {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.charAt(stat.lastIndexOf(')') + 2) === 'T';
+  } catch {
+    return false; // it has ended
+  }
+}
+
 /** Starts a check, and sends it a signal while it has copies in TMPDIR. */
 async function struck(at: Ground, tmp: string, signal: NodeJS.Signals): Promise<Running> {
   const env = { TMPDIR: tmp, XDG_STATE_HOME: path.join(at.home, 'state') };
@@ -144,7 +153,12 @@ async function struck(at: Ground, tmp: string, signal: NodeJS.Signals): Promise<
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     check.signalGroup(signal);
+    // Until the signal takes effect, the check may remove its copies.
+    while (!state.hasEnded && !isStopped(check)) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
     if (copiesIn(tmp).length > 0) return check;
+    check.signalGroup('SIGCONT');
     await check.ended;
   }
   throw new Error('no check could be struck');

@@ -1,7 +1,7 @@
 /** Runs the commands of README line by line, as a newcomer types them. */
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { run, Running, type Tool } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
@@ -26,6 +26,14 @@ function lines(): { words: string[]; comment: string }[] {
     });
 }
 
+/** Starts a server at a free place, and returns its port. */
+async function listening(t: ExecutionContext, args: readonly string[]): Promise<string> {
+  const server = new Running('tardisd', [...args, '--port', '0', '--address', '127.0.0.1']);
+  t.teardown(() => server.signalGroup('SIGKILL'));
+  await server.until('its lines', () => /--port \d+/.test(server.stdout));
+  return /--port (\d+)/.exec(server.stdout)![1]!;
+}
+
 test('the commands of README work one after the other', async (t) => {
   const { at, written } = lab(t);
   const home = at('home');
@@ -47,16 +55,15 @@ test('the commands of README work one after the other', async (t) => {
       .replace(/^\/(backup|tmp\b|media\b)/, (_, name: string) => at(name))
       .replace(/^([ck]\.pem)$/, (name) => at(name));
   let isAsked = false;
-  let port: string | undefined;
+  const ports = new Map<string, string>();
   const all = lines();
   t.true(all.length > LEAST_LINES);
   for (const { words, comment } of all) {
     const [tool, ...args] = words.map(put) as [Tool, ...string[]];
     if (tool === 'tardisd') {
-      const server = new Running(tool, [...args, '--port', '0', '--address', '127.0.0.1']);
-      t.teardown(() => server.signalGroup('SIGKILL'));
-      await server.until('its lines', () => /--port \d+/.test(server.stdout));
-      port = /--port (\d+)/.exec(server.stdout)![1]!;
+      ports.set('HOST', await listening(t, args));
+      const other = args.map((word) => (word === at('backup') ? at('other') : word));
+      ports.set('OTHER', await listening(t, [...other, '--accept-copies', '--allow-new-hosts']));
       continue;
     }
     if (tool === 'tardis-web') {
@@ -72,7 +79,9 @@ test('the commands of README work one after the other', async (t) => {
     const typed = isAsked && !needsNone && !/^(-F|--password-file)$/m.test(args.join('\n'));
     const given = args.flatMap((word) => {
       if (word === '-P') return ['--password-file', passwordFile];
-      return word === 'HOST' ? ['127.0.0.1', '--port', port!] : [word];
+      const port = ports.get(word);
+      if (port === undefined) return [word];
+      return word === 'HOST' ? ['127.0.0.1', '--port', port] : [`127.0.0.1:${port}`];
     });
     if (typed) given.push('--password-file', passwordFile);
     if (args.includes('encrypt')) given.push('--yes');

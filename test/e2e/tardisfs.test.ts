@@ -70,6 +70,29 @@ test.serial(
 );
 
 test.serial(
+  'a walk of many directories of a client that encrypts comes to its end',
+  mounted(async (lab, t) => {
+    const folders = Array.from({ length: 30 }, (_, one) => {
+      const inner = Array.from({ length: 20 }, (_none, two) =>
+        dir(`inner ${two}`, [file('letter', `${one} ${two}`)]),
+      );
+      return dir(`folder ${one}`, [...inner, file('list', `${one}`)]);
+    });
+    makeTree(lab.source, folders);
+    const password = path.join(lab.home, 'password');
+    fs.writeFileSync(password, 'secret\n', { mode: 0o600 });
+    await lab.save(['--password-file', password]);
+    await lab.mountStore(`,pwfile=${password}`);
+    const walk = ['rsync', '-anHAXic', '--delete', `${lab.source}/`, `${lab.shown}/`];
+    const { status, stdout } = lab.inside('timeout', '60', ...walk); // a lost answer would stop this thread
+    t.is(status, 0);
+    t.is(stdout, '');
+    t.is(lab.inside('umount', lab.point).status, 0);
+    t.true(await lab.ended());
+  }),
+);
+
+test.serial(
   'a client that encrypts is mounted through tardisremote, by the URL of its interface',
   mounted(async (lab, t) => {
     makeTree(lab.source, everything());
