@@ -72,9 +72,10 @@ test.serial(
 test.serial(
   'a walk of many directories of a client that encrypts comes to its end',
   mounted(async (lab, t) => {
-    const folders = Array.from({ length: 30 }, (_, one) => {
-      const inner = Array.from({ length: 20 }, (_none, two) =>
-        dir(`inner ${two}`, [file('letter', `${one} ${two}`)]),
+    const letters = Array.from({ length: 20 }, (_, at) => file(`letter ${at}`, `${at % 3}`));
+    const folders = Array.from({ length: 20 }, (_, one) => {
+      const inner = Array.from({ length: 15 }, (_none, two) =>
+        dir(`inner ${two}`, two % 3 === 0 ? [dir('empty')] : letters),
       );
       return dir(`folder ${one}`, [...inner, file('list', `${one}`)]);
     });
