@@ -95,10 +95,12 @@ const limitMin = Number(process.env.TARDIS_TEST_LIMIT_MIN ?? DEFAULT_LIMIT_MIN);
 if (!(limitMin > 0)) throw new Error('TARDIS_TEST_LIMIT_MIN must be a number of minutes');
 
 const { times, remove: removeTimes } = newTimes();
+const env = { ...process.env, TEST_TIMES: times };
+delete env.TARDIS_TEST_LIMIT_MIN; // the commands that tests run refuse variables that they do not know
 const child = spawn(program, args, {
   stdio: ['ignore', 'pipe', 'inherit'],
   detached: true,
-  env: { ...process.env, TEST_TIMES: times },
+  env,
 });
 
 /** Sends a signal to the command and to all it has started in its group. */
