@@ -12,7 +12,7 @@ long='client/mutated-answers contract/radosgw-object-store crypto/key-file crypt
   excludes/explain excludes/git history/changes history/later-seals mount/file-system mount/labels
   pipeline/backpressure pipeline/backup pipeline/large-directory pipeline/signatures restore/diff/differences
   restore/many-files retention/year server/background-jobs server/login server/mutated-messages server/tickets
-  server/token-session store/bucket/bucket store/bucket/schedules store/bucket/snapshots store/catalog/crash
+  server/bucket-accounts server/token-session store/bucket/account-objects store/bucket/bucket store/bucket/schedules store/bucket/snapshots store/catalog/crash
   store/catalog/page-sums store/catalog/recover store/catalog/schema store/catalog/upgrades store/frames
   store/objects/faults store/objects/radosgw-locks store/parity/parity store/writer/catalog-copies
   store/writer/kept-settings store/writer/races store/writer/reserve system/native-listing tools/completions
