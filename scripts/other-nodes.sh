@@ -20,7 +20,7 @@ sh scripts/with-node.sh npm ci --prefix runtime/others --include=optional --igno
 TEST_FOLDERS='client contract crypto delta history mount pipeline restore server store system transport workers'
 TEST_EVERY=$(awk -v share="${TEST_SHARE:-0.1}" 'BEGIN { print share < 1 ? int(1 / share + 0.5) : 1 }')
 TEST_SEED=${TEST_SEED:-$$}
-TEST_TIMES=/dev/null # how long they take is printed by no part of a run
+TEST_TIMES=/dev/null # the times of its files are not printed
 export TEST_FOLDERS TEST_EVERY TEST_SEED TEST_TIMES
 
 for major in 22 26; do

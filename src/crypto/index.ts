@@ -10,6 +10,7 @@ export {
   splitSkipSeal,
   TreeSealer,
 } from './tree-sealer.js';
+export { encryptingKeyset } from './encrypting-keyset.js';
 export {
   type Challenge,
   ClientLogin,

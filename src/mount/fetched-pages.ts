@@ -1,16 +1,10 @@
 /** Pages of directories as the catalog packs them: several in one value, each with its length before it. */
 import type { History } from '../history/index.js';
-import type { DirectoryId, SetNumber } from '../model/index.js';
 
 const DIGIT_0 = 0x30;
 const SEMICOLON = 0x3b;
 
-export interface WantedPages {
-  readonly directories: readonly DirectoryId[];
-  readonly set: SetNumber;
-  readonly after: Buffer;
-  readonly limit: number;
-}
+type WantedPages = Parameters<NonNullable<History['listPacked']>>[0];
 
 /** A page for `packListing`: a range of a value. */
 export interface FetchedPage {

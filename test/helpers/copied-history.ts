@@ -55,6 +55,23 @@ export async function copyFromServer(
   }
 }
 
+/** Changes a bit of every second answer about an object. */
+export function spoilt(feed: CopyFeed): CopyFeed {
+  let reads = 0;
+  return {
+    ...feed,
+    objects: {
+      ...feed.objects,
+      read: async (name, position, target, bytes) => {
+        const got = await feed.objects.read(name, position, target, bytes);
+        reads += 1;
+        if (reads % 2 === 0) target[Math.floor(got / 2)]! ^= 1;
+        return got;
+      },
+    },
+  };
+}
+
 /** A client of a store, or of a server, that is copied to a server. */
 export interface CopyOut {
   /** The store with the client; undefined if it is on the server at `from`. */

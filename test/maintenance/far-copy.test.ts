@@ -7,7 +7,7 @@ import type { CopyFeed } from '../../src/maintenance/rewrite/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { copyFromServer, type CopyOptions } from '../helpers/copied-history.js';
+import { copyFromServer, type CopyOptions, spoilt } from '../helpers/copied-history.js';
 import { cutRelay } from '../helpers/cut-relay.js';
 import { checkInline, keyringOfPlace } from '../helpers/damage.js';
 import { type Look, lookAt } from '../helpers/damage-look.js';
@@ -145,20 +145,7 @@ for (const isEncrypting of [false, true]) {
     async (t) => {
       const { lab, look } = labs.get(isEncrypting)!;
       const place = { store: path.join(scratchInMemory(t), 'copy'), client: 'me' };
-      let reads = 0;
-      const wrap = (feed: CopyFeed): CopyFeed => ({
-        ...feed,
-        objects: {
-          ...feed.objects,
-          read: async (name, position, target, bytes) => {
-            const got = await feed.objects.read(name, position, target, bytes);
-            reads += 1;
-            if (reads % 2 === 0) target[Math.floor(got / 2)]! ^= 1;
-            return got;
-          },
-        },
-      });
-      const { lostVersions } = await copied(lab, place, { wrap });
+      const { lostVersions } = await copied(lab, place, { wrap: spoilt });
       t.true(lostVersions > 0);
       const there = await lookAt(place, lab.keyring);
       const wrong = [...there.entries].filter(

@@ -1,6 +1,6 @@
 /** Copies a client to a server, which asks this machine for a snapshot of its catalog and for its records. */
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
-import { parseKeyRecord } from '../../crypto/index.js';
+import { encryptingKeyset, parseKeyRecord } from '../../crypto/index.js';
 import type { CopyFeed, CopyProgress, CopyResult } from '../../maintenance/rewrite/index.js';
 import type { System } from '../../system/index.js';
 import {
@@ -47,10 +47,7 @@ export async function copyToServer(
   const backoff = new Backoff(system, place.patience ?? NO_PATIENCE, order.signal);
   let login = await Login.prepare(system, target, keyed);
   for (;;) {
-    const session = new CopyingSession(
-      order,
-      record?.isEncrypting === true ? record.keysetId : NO_BYTES,
-    );
+    const session = new CopyingSession(order, encryptingKeyset(record));
     try {
       return await session.run(system, place, login);
     } catch (error) {

@@ -7,6 +7,7 @@ import {
   type ContentLocation,
   type FoundContent,
   type ObjectReader,
+  objectsInPieces,
   odd,
   type PathVersion,
   type RootRecord,
@@ -22,7 +23,7 @@ import type { DeltaSource } from '../../delta/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { bufferOf, type DirectoryId, type SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
-import { MAX_LOCATED, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
+import { MAX_LOCATED, MAX_PAGE_ENTRIES } from '../../transport/index.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 import { RemoteReports } from './remote-reports.js';
 
@@ -141,17 +142,11 @@ class RemoteHistory implements History {
   }
 
   objects(): ObjectReader {
-    return {
-      read: async (object, position, target, bytes) => {
-        const asked: Promise<number>[] = [];
-        for (let from = 0; from < bytes; from += MAX_READ_BYTES) {
-          const length = Math.min(MAX_READ_BYTES, bytes - from);
-          asked.push(this.readPiece(object, position + from, target.subarray(from, from + length)));
-        }
-        return (await Promise.all(asked)).reduce((sum, got) => sum + got, 0);
-      },
-      close: () => undefined, // the connection belongs to the history
-    };
+    return objectsInPieces(async (piece) => {
+      const found = await this.peer.ask('readObject', piece);
+      this.fetchedBytes += found?.length ?? 0;
+      return found;
+    });
   }
 
   deltas(): DeltaSource | undefined {
@@ -184,16 +179,6 @@ class RemoteHistory implements History {
         await peer.ask('dropSignature', { signature }, generation);
       },
     };
-  }
-
-  private async readPiece(object: string, position: number, target: Uint8Array): Promise<number> {
-    const found = await this.peer.ask('readObject', { object, position, bytes: target.length });
-    if (found === undefined) {
-      throw Object.assign(new Error(`ENOENT: ${object}`), { code: 'ENOENT', syscall: 'read' });
-    }
-    this.fetchedBytes += found.length;
-    target.set(found);
-    return found.length;
   }
 
   close(): void {

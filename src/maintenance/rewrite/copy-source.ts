@@ -52,6 +52,16 @@ export interface SnapshotFacts {
   readonly commit: number;
 }
 
+/** Returns the facts of a client without a backup, of which no snapshot is made; undefined if it has one. */
+export function factsOfUnused(
+  system: System,
+  { path: home, catalogPath }: ClientDirectory,
+): SnapshotFacts | undefined {
+  if (!isUnusedClient(system, catalogPath)) return undefined;
+  const clientId = readFormat(system.files, home)?.clientId ?? '';
+  return { clientId, endedUpTo: 0, commit: 0 };
+}
+
 const SNAPSHOT_FILE = 'copy.db';
 
 /** Returns a client in a directory or a bucket as the source of a copy. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, … */

@@ -136,10 +136,8 @@ export class FarSource implements CopySource {
       for (let index = next; index < count; index = next) {
         throwIfAborted(this.signal);
         next += 1;
-        const at = index * OFFER_PIECE_BYTES;
-        const sizeBytes = Math.min(OFFER_PIECE_BYTES, catalogBytes - at);
         const stored = await this.feed.piece(offer, index);
-        unpackPiece(files, stored, { fd, at, sizeBytes });
+        unpackPiece(files, stored, { fd, ...pieceAt(index, catalogBytes) });
         done += 1;
         this.options.onPiece?.(done, count);
       }
@@ -153,9 +151,16 @@ export class FarSource implements CopySource {
   }
 }
 
-/** Returns the checksum by which both ends compare a key record. */
-export function keysSumOf(record: Uint8Array): Buffer {
+/** Returns the checksum by which both ends compare a key record; empty for a client that has none. */
+export function keysSumOf(record: Uint8Array | undefined): Buffer {
+  if (record === undefined) return Buffer.alloc(0);
   return createHash('sha256').update(record).digest();
+}
+
+/** Returns the range of a piece of a catalog. */
+export function pieceAt(index: number, catalogBytes: number): { at: number; sizeBytes: number } {
+  const at = index * OFFER_PIECE_BYTES;
+  return { at, sizeBytes: Math.min(OFFER_PIECE_BYTES, catalogBytes - at) };
 }
 
 const CLIENT_ID = /^[0-9a-f]{32}$/;

@@ -7,6 +7,7 @@ export {
   type CopyStep,
 } from './copy.js';
 export {
+  factsOfUnused,
   type CopySource,
   localSource,
   type SnapshotFacts,
@@ -19,6 +20,7 @@ export {
   FarSource,
   keysSumOf,
   OFFER_PIECE_BYTES,
+  pieceAt,
 } from './far-source.js';
 export { finishSwitched, forgetHere, type ForgetOptions, requestsDigest } from './forget.js';
 export { localFeed } from './local-feed.js';

@@ -1,5 +1,4 @@
 /** A client of this machine, served to a server that copies it. */
-import { isUnusedClient } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   type ClientDirectory,
@@ -8,13 +7,12 @@ import {
   newestKeys,
   type ObjectReader,
   openClientDirectory,
-  readFormat,
 } from '../../store/index.js';
 import { catchUp, packPiece } from '../../store/writer/index.js';
 import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
-import { takeSnapshot } from './copy-source.js';
+import { factsOfUnused, takeSnapshot } from './copy-source.js';
 import type { ClientPlace } from './copy-target.js';
-import { type CopyFeed, type CopyOffer, keysSumOf, OFFER_PIECE_BYTES } from './far-source.js';
+import { type CopyFeed, type CopyOffer, keysSumOf, pieceAt } from './far-source.js';
 
 const CATALOG_FILE = 'catalog.db';
 
@@ -88,11 +86,9 @@ class LocalFeed {
     this.offer += 1;
     const { offer } = this;
     if (offer > 1 && directory.bucket !== undefined) await catchUp(system, directory);
-    const keysSum = keys === undefined ? Buffer.alloc(0) : keysSumOf(keys);
-    if (isUnusedClient(system, directory.catalogPath)) {
-      const clientId = readFormat(system.files, directory.path)?.clientId ?? '';
-      return { offer, clientId, endedUpTo: 0, commit: 0, catalogBytes: 0, keysSum };
-    }
+    const keysSum = keysSumOf(keys);
+    const unused = factsOfUnused(system, directory);
+    if (unused !== undefined) return { ...unused, offer, catalogBytes: 0, keysSum };
     const folder = new PrivateFolder(system);
     this.folder = folder;
     try {
@@ -108,12 +104,11 @@ class LocalFeed {
 
   private async pieceOf(offer: number, index: number): Promise<Buffer> {
     const { kept } = this;
-    const at = index * OFFER_PIECE_BYTES;
-    if (offer !== this.offer || kept === undefined || at >= kept.sizeBytes) {
+    const piece = pieceAt(index, kept?.sizeBytes ?? 0);
+    if (offer !== this.offer || kept === undefined || piece.sizeBytes <= 0) {
       throw new TardisError('NO_SUCH_REQUEST', 'there is no such piece of a snapshot');
     }
-    const sizeBytes = Math.min(OFFER_PIECE_BYTES, kept.sizeBytes - at);
-    return packPiece(this.system.files, { fd: kept.fd, at, sizeBytes }, yieldRegularly());
+    return packPiece(this.system.files, { fd: kept.fd, ...piece }, yieldRegularly());
   }
 
   private drop(): void {

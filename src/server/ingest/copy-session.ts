@@ -4,7 +4,7 @@
  * believed, and the peer is asked for no more than is read at once.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { parseKeyRecord } from '../../crypto/index.js';
+import { encryptingKeyset, parseKeyRecord } from '../../crypto/index.js';
 import {
   copyInto,
   type CopyFeed,
@@ -13,6 +13,7 @@ import {
   FarSource,
   keysSumOf,
 } from '../../maintenance/rewrite/index.js';
+import { objectsInPieces } from '../../history/index.js';
 import { type ClientDirectory, newestKeys } from '../../store/index.js';
 import { SpaceMeter } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
@@ -22,7 +23,6 @@ import {
   encodeMessage,
   type Head,
   type MessageName,
-  MAX_READ_BYTES,
 } from '../../transport/index.js';
 import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
 
@@ -127,9 +127,7 @@ export class CopySession implements StorageHandle {
   private run(keyset: Buffer): Promise<CopyResult> {
     const { system, directory, options } = this;
     const keys = newestKeys(system, directory.path)?.bytes;
-    const record = keys && parseKeyRecord(keys);
-    const own = record?.isEncrypting === true ? record.keysetId : NO_BYTES;
-    if (!own.equals(keyset)) {
+    if (!encryptingKeyset(keys && parseKeyRecord(keys)).equals(keyset)) {
       const what = 'the client at the server has other keys than the source, or none';
       return Promise.reject(new TardisError('COPY_DIFFERS', what));
     }
@@ -156,7 +154,7 @@ export class CopySession implements StorageHandle {
 
   /** Returns the peer's client as a source. */
   private feed(keys: Buffer | undefined): CopyFeed {
-    const keysSum = keys === undefined ? NO_BYTES : keysSumOf(keys);
+    const keysSum = keysSumOf(keys);
     return {
       keys,
       open: async () => {
@@ -166,28 +164,11 @@ export class CopySession implements StorageHandle {
         return { offer, clientId, endedUpTo, commit, catalogBytes, keysSum };
       },
       piece: async (offer, piece) => (await this.ask({ what: 'piece', offer, piece })).attachment,
-      objects: {
-        read: async (object, position, target, bytes) => {
-          const parts: Promise<number>[] = [];
-          for (let from = 0; from < bytes; from += MAX_READ_BYTES) {
-            const part = target.subarray(from, Math.min(bytes, from + MAX_READ_BYTES));
-            parts.push(this.read(object, position + from, part));
-          }
-          return (await Promise.all(parts)).reduce((sum, got) => sum + got, 0);
-        },
-        close: () => undefined,
-      },
+      objects: objectsInPieces(async (piece) => {
+        const { exists, attachment } = await this.ask({ what: 'object', ...piece });
+        return exists ? attachment : undefined;
+      }),
     };
-  }
-
-  private async read(object: string, position: number, target: Uint8Array): Promise<number> {
-    const asked = { what: 'object', object, position, bytes: target.length } as const;
-    const { exists, attachment } = await this.ask(asked);
-    if (!exists) {
-      throw Object.assign(new Error(`ENOENT: ${object}`), { code: 'ENOENT', syscall: 'read' });
-    }
-    target.set(attachment);
-    return attachment.length;
   }
 
   private ask(wish: Partial<Asked> & Pick<Asked, 'what'>): Promise<Told> {
@@ -263,5 +244,3 @@ export class CopySession implements StorageHandle {
     this.waiting.clear();
   }
 }
-
-const NO_BYTES: Buffer = Buffer.alloc(0);

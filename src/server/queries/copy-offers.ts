@@ -4,9 +4,14 @@
  */
 import type { Handlers } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { keysSumOf, OFFER_PIECE_BYTES, takeSnapshot } from '../../maintenance/rewrite/index.js';
-import { type ClientDirectory, newestKeys, readFormat } from '../../store/index.js';
-import { isUnusedClient } from '../../store/catalog/index.js';
+import {
+  factsOfUnused,
+  keysSumOf,
+  OFFER_PIECE_BYTES,
+  pieceAt,
+  takeSnapshot,
+} from '../../maintenance/rewrite/index.js';
+import { type ClientDirectory, newestKeys } from '../../store/index.js';
 import { packPiece } from '../../store/writer/index.js';
 import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
 import type { BackgroundJobs } from '../jobs/background-jobs.js';
@@ -68,16 +73,9 @@ export class CopyOffers {
     const { system, directory, jobs } = this;
     if (this.offer !== undefined) drop(system, this.offer);
     const number = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
-    if (isUnusedClient(system, directory.catalogPath)) {
-      const clientId = readFormat(system.files, directory.path)?.clientId ?? '';
-      return {
-        offer: number,
-        clientId,
-        endedUpTo: 0,
-        commit: 0,
-        keysSum: this.keysSum(),
-        catalogBytes: 0,
-      };
+    const unused = factsOfUnused(system, directory);
+    if (unused !== undefined) {
+      return { ...unused, offer: number, keysSum: this.keysSum(), catalogBytes: 0 };
     }
     makeRoom(system);
     making += 1;
@@ -108,8 +106,7 @@ export class CopyOffers {
 
   /** Returns the checksum of the client's own key record, with which a copy is made. */
   private keysSum(): Buffer {
-    const keys = newestKeys(this.system, this.directory.path);
-    return keys === undefined ? Buffer.alloc(0) : keysSumOf(keys.bytes);
+    return keysSumOf(newestKeys(this.system, this.directory.path)?.bytes);
   }
 
   /** Returns a piece. Throws NO_SUCH_REQUEST if the snapshot was removed, PROTOCOL_VIOLATION. */
@@ -121,11 +118,9 @@ export class CopyOffers {
     if (index >= offer.pieces) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a catalog has no such piece');
     }
-    const at = index * OFFER_PIECE_BYTES;
-    const sizeBytes = Math.min(OFFER_PIECE_BYTES, offer.sizeBytes - at);
     offer.isRead = true;
     try {
-      const place = { fd: offer.fd, at, sizeBytes };
+      const place = { fd: offer.fd, ...pieceAt(index, offer.sizeBytes) };
       return await packPiece(system.files, place, yieldRegularly());
     } finally {
       offer.isRead = false;

@@ -77,9 +77,15 @@ function hostsIn(text: string, port: number): TcpPlace[] {
     throw new TardisError('CONFIG_INVALID', `more than ${MAX_SERVERS} servers are named`);
   }
   return parts.map((part) => {
-    const [, host, digits] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(part) ?? [];
-    return host === undefined ? { host: part, port } : { host, port: Number(digits) };
+    const place = hostAndPort(part);
+    return { host: place.host, port: place.port ?? port };
   });
+}
+
+/** Parses HOST or HOST:PORT. An IPv6 address with a port is in brackets. */
+export function hostAndPort(text: string): { host: string; port: number | undefined } {
+  const [, host, digits] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(text) ?? [];
+  return host === undefined ? { host: text, port: undefined } : { host, port: Number(digits) };
 }
 
 function requirePort(port: number): void {

@@ -19,7 +19,7 @@ import { warnOlder } from '../shared/open-history.js';
 import { compareShown } from '../shared/older-store.js';
 import { donePartly } from '../shared/output.js';
 import { sayAbove } from '../shared/progress-line.js';
-import { requireNoWeb, retryText } from '../shared/server-address.js';
+import { hostAndPort, requireNoWeb, retryText } from '../shared/server-address.js';
 import { remotePlace } from '../shared/server-login.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 
@@ -101,14 +101,10 @@ async function copyOut(
   { client, as, host, feed }: WantedCopy & { host: string; feed: CopyFeed | undefined },
 ): Promise<CopyResult> {
   requireNoWeb(host);
-  const [, name, port] = HOST_AND_PORT.exec(host) ?? [];
-  const settings = {
-    ...options,
-    client: as,
-    account: undefined,
-    ...(name === undefined ? {} : { port: Number(port) }),
-  };
-  const place = await remotePlace(name ?? host, settings, found);
+  const isSingle = !/[/,]/.test(host); // a path, or a list, in which each has its own port
+  const { host: name, port = options.port } = isSingle ? hostAndPort(host) : { host };
+  const settings = { ...options, client: as, account: undefined, port };
+  const place = await remotePlace(name, settings, found);
   const { copyToServer } = await import('../../history/remote/index.js'); // most runs need no connection
   const own =
     feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;
@@ -124,8 +120,6 @@ async function copyOut(
     own?.close();
   }
 }
-
-const HOST_AND_PORT = /^([^/:,]+|\[[^\]]+\]):(\d{1,5})$/;
 
 function retrying({ reconnectSeconds }: Options): Pick<RemotePlace, 'patience' | 'onRetry'> {
   return {

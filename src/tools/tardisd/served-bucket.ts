@@ -19,6 +19,7 @@ import { Following, isBehind } from '../../store/writer/index.js';
 import { byteText, isHost, type System, type TcpPlace } from '../../system/index.js';
 import { displayName } from '../../model/index.js';
 import { enterBucket } from '../shared/bucket-store.js';
+import { hostAndPort } from '../shared/server-address.js';
 import type { ServedBucket } from './served-store.js';
 
 /** Time for which small files that strangers caused to be fetched count. */
@@ -96,9 +97,7 @@ const MAX_PORT = 65_535;
 
 /** Parses HOST or HOST:PORT. Throws CONFIG_INVALID. */
 function nodePlace(text: string): Partial<TcpPlace> {
-  const [, quoted, digits] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(text) ?? [];
-  const host = quoted ?? text;
-  const port = digits === undefined ? undefined : Number(digits);
+  const { host, port } = hostAndPort(text);
   if (!isHost(host) || port === 0 || (port ?? 1) > MAX_PORT) {
     const shown = displayName(Buffer.from(text));
     throw configInvalid(`NodeAddress is HOST or HOST:PORT, not "${shown}"`);

@@ -1,0 +1,39 @@
+/** Objects of a store that is read through a peer, in pieces of the size that a message may have. */
+import type { ObjectReader } from '../../store/index.js';
+import { MAX_READ_BYTES } from '../../transport/index.js';
+
+/** A piece of an object. */
+export interface ObjectPiece {
+  readonly object: string;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** Returns a reader that requests the pieces of a range at once. `request` resolves with undefined if there is no such object. */
+export function objectsInPieces(
+  request: (piece: ObjectPiece) => Promise<Uint8Array | undefined>,
+): ObjectReader {
+  const readPiece = async (piece: ObjectPiece, target: Uint8Array): Promise<number> => {
+    const found = await request(piece);
+    if (found === undefined) {
+      throw Object.assign(new Error(`ENOENT: ${piece.object}`), {
+        code: 'ENOENT',
+        syscall: 'read',
+      });
+    }
+    target.set(found);
+    return found.length;
+  };
+  return {
+    read: async (object, position, target, bytes) => {
+      const asked: Promise<number>[] = [];
+      for (let from = 0; from < bytes; from += MAX_READ_BYTES) {
+        const length = Math.min(MAX_READ_BYTES, bytes - from);
+        const piece = { object, position: position + from, bytes: length };
+        asked.push(readPiece(piece, target.subarray(from, from + length)));
+      }
+      return (await Promise.all(asked)).reduce((sum, got) => sum + got, 0);
+    },
+    close: () => undefined, // the connection belongs to its owner
+  };
+}
