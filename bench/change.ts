@@ -3,7 +3,7 @@ import { ContentMaker } from './content.js';
 import { Random } from './random.js';
 import { writeFully } from './tree.js';
 
-/** Bytes of a file that are read to tell text from binary. */
+/** Bytes of a file that are read to distinguish text from binary. */
 const PEEK_BYTES = 4096;
 
 /** Counts and sizes of a tree. */

@@ -85,7 +85,7 @@ async function compare(
   return failures.length === 0 && (!options.check || verdicts.every((verdict) => verdict.met));
 }
 
-/** Throws unless files in memory can be forgotten, and the work place is on a disk, if a cold disk is asked for. */
+/** Throws unless files in memory can be forgotten, and the work place is on a disk, if a cold disk is requested. */
 function requireColdDisk({ disk }: Options, { inMemory, root }: Workplace): void {
   if (!disk) {
     return;

@@ -35,7 +35,7 @@ export interface Options {
   readonly sync: boolean;
   /** Measure the cost of parity. */
   readonly parity: boolean;
-  /** Look for the settings that this machine wants. */
+  /** Look for the best settings of this machine. */
   readonly tune: boolean;
   /** Forget all files that are in memory before each command. */
   readonly disk: boolean;
@@ -113,7 +113,7 @@ questions about this tool alone
   --encryption     what encryption costs: a client without a password, one with, and one that encrypts
   --sync           what it costs that all is on the disk before it is called saved (--work: on a disk, by default here)
   --parity         what parity costs in time and bytes
-  --tune           which settings of [Pipeline] this machine wants, and what the profile auto lacks (3 rounds)
+  --tune           the best settings of [Pipeline] of this machine, and what the profile auto lacks (3 rounds)
   --sets N         what questions about N sets of a tree cost, and deleting most of them (400 and --files 1000000 are meant)
   --web            what the web doors cost: a directory, a range, a zip archive, 200 readers, a backup beside them
                    (--mib 1024 --files 1000000 is meant; 64 and 2000 if not given)

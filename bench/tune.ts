@@ -46,7 +46,7 @@ export function settingsToTry(processors: number): Setting[] {
 }
 
 /**
- * Tries the concurrencies and sizes of the pipeline by first backups, and returns those that this machine wants. Each
+ * Tries the concurrencies and sizes of the pipeline by first backups, and returns the best ones for this machine. Each
  * value is tried alone beside the profile `auto`, and then the best ones together.
  */
 export async function tune(

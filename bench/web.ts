@@ -36,7 +36,7 @@ const SEARCH_LIMIT = 10_000;
 /** A pattern that few names match: 3,439 of a million. All names are looked at. */
 const RARE = '*777*';
 const QUESTIONS_EACH = 5;
-/** The directory whose first page is asked for has this many of the files, and at least one. */
+/** The directory whose first page is requested has this many of the files, and at least one. */
 const WIDE_SHARE = 0.01;
 
 /** The bounds; a zip has at least 0.6 of the speed of a restore. */
@@ -130,7 +130,7 @@ export async function web(
   }
 }
 
-/** Requests an archive of a server that was asked nothing else, so that its memory is that of the archive. */
+/** Requests an archive of a server that got no other request, so that its memory is that of the archive. */
 async function zip(
   store: string,
   url: string,
@@ -274,7 +274,7 @@ async function askMany(server: Server, url: string): Promise<number[]> {
   return times;
 }
 
-/** Lets many readers ask until `stop`. Each asks once a second, as people do. */
+/** Lets many readers send requests until `stop`, each one a second, as people do. */
 function askUntil(server: Server, url: string): { stop(): Promise<void> } {
   const over = new AbortController();
   const reader = async (): Promise<void> => {

@@ -35,7 +35,7 @@ function packaged(places, arch) {
   return { name, version, purl: debPurl({ name, version, arch: debian }), copyright: text };
 }
 
-/** The name of the file tells name and version: librsync.so.2.3.2. */
+/** The name of the file contains name and version: librsync.so.2.3.2. */
 function plain(place) {
   const [name, version] = path.basename(fs.realpathSync(place)).split('.so.');
   return { name, version, purl: `pkg:generic/${name}@${version}`, copyright: '' };

@@ -22,7 +22,10 @@ const textsOf = (folder) =>
     .sort()
     .map((file) => fs.readFileSync(path.join(folder, file), 'utf8').trim());
 
-/** Returns the licence of a package of npm: as its package.json says, else by its licence file. Throws a PackageError without either. */
+/**
+ * Returns the licence of a package of npm: by its package.json, else by its licence file. Throws a PackageError without
+ * either.
+ */
 export function licenceOf(folder) {
   const { name, license } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
   if (license !== undefined) return license.type ?? license;

@@ -1,8 +1,8 @@
 /**
- * The package for `npm install -g`: no dependency, no script, and for one kind of processor. Modules that are joined into bundles are
- * there already; what stays outside of them, SQLite among it, lies beside them. npm asks before it runs scripts of
- * packages, and takes every package that could be compiled for one with a script; so that none is asked for, npm sees
- * this one package only.
+ * The package for `npm install -g`: no dependency, no script, and for one kind of processor. Modules that are joined
+ * into bundles are there already; what stays outside of them, SQLite among it, lies beside them. npm prompts before it
+ * runs scripts of packages, and takes every package that could be compiled for one with a script; so that none is
+ * needed, npm sees this one package only.
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * Lists of contents in the CycloneDX format: one of each package, with exactly what is inside of it, and one of all that the
  * build takes from the lock files. Equal contents give equal bytes. (`npm sbom` gives each list a random number and the time of
- * day, knows nothing of Node.js and of libraries, and cannot tell what is inside a bundle from what only builds it.)
+ * day, knows nothing of Node.js and of libraries, and cannot distinguish what a bundle contains from what only builds it.)
  *
  * A component has where it is inside (`evidence`), its licence, and a hash: that of npm's archive from the lock file, else of the
  * file inside, or of the source that it is compiled from.

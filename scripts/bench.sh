@@ -36,7 +36,7 @@ if [ -n "$missing" ]; then
     { $as_root apt-get update >&2 && $as_root apt-get install -y $missing >&2; }
 fi
 
-# A stamp tells whether the build is up to date: the compiler rewrites only what differs, and a type check alone already
+# The file .built shows whether the build is up to date: the compiler rewrites only what differs, and a type check alone already
 # renews its notes, so that the age of neither would do.
 stamp=dist/bench/.built
 if [ ! -e dist/bench/main.js ]; then

@@ -38,7 +38,7 @@ function compiler(options, more = {}) {
 function requireLibraries() {
   const result = compiler(['-x', 'c++', '-fsyntax-only', '-'], { input: USES_LIBRARIES });
   const isCompiler = compiler(['--version'], { stdio: 'ignore' }).status === 0;
-  if (result.status === 0 || !isCompiler) return; // without a compiler the build says so
+  if (result.status === 0 || !isCompiler) return; // without a compiler the build reports that
   fail(
     'librsync 2.2 or newer is missing (the library that deltas are made with), or libzstd 1.4 or newer',
     'on Debian and Ubuntu: apt-get install librsync-dev libzstd-dev; then run `npm run build:native`',

@@ -151,7 +151,7 @@ const made = (await Promise.all(bundles)).map(({ metafile }) => metafile);
 const modules = readdirSync(MODULES).filter((name) => name.endsWith('.js'));
 for (const file of modules.map((name) => `${MODULES}/${name}`))
   writeFileSync(file, withoutImports(readFileSync(file, 'utf8')));
-// Their default exports are what they say, not all that they export, as those of Node.js's older modules are.
+// Their default exports are declared, not all that they export, as those of Node.js's older modules are.
 writeFileSync(`${MODULES}/package.json`, '{ "type": "commonjs" }\n');
 await build({
   ...COMMON,

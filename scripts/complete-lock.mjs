@@ -1,6 +1,6 @@
 // Adds to package-lock.json the optional packages for other systems that npm left out of it because
-// the registry it asked does not have them; `npm ci` refuses a lock file without them. Run it after
-// `npm install`, where npm ci says `Missing: ... from lock file`. They are never fetched on a system
+// its registry does not have them; `npm ci` refuses a lock file without them. Run it after
+// `npm install`, where npm ci prints `Missing: ... from lock file`. They are never fetched on a system
 // they are not for, so that name and version will do.
 //
 // It also adds the hash (`integrity`) of each package that lacks one, as the registry gives it, so that `npm ci` refuses a

@@ -1,6 +1,6 @@
 /**
  * Puts the built program into the system, or takes it away: `npm run install:system`, `npm run uninstall:system`. It
- * asks nothing, says each file, and keeps configuration files that somebody has changed.
+ * has no prompts, prints each file, and keeps configuration files that somebody has changed.
  *
  *   PREFIX      where programs go; /usr/local by default
  *   SYSCONFDIR  where configuration goes; /etc by default. The programs read /etc/tardis: change it for packages only

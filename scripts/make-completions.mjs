@@ -25,7 +25,7 @@ function argumentKind({ argument }) {
   return argument.includes('directory') ? 'dirs' : 'files';
 }
 
-/** An option: its names, what it says, and what follows it (undefined: nothing does). */
+/** An option: its names, its help, and what follows it (undefined: nothing does). */
 function optionsOf(tool) {
   return rowsOf(tool).flatMap(([name, row]) => {
     if (row.flags === undefined) return [];

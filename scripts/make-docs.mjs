@@ -1,5 +1,5 @@
-// Writes the parts of docs/ that say what a table of the program says: `node scripts/make-docs.mjs` (after a build), or with --check
-// tells which files differ. A test does the same in memory.
+// Writes the parts of docs/ that are made from a table of the program: `node scripts/make-docs.mjs` (after a build), or with --check
+// prints which files differ. A test does the same in memory.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -136,7 +136,7 @@ function defaultShown({ default: given, defaultText, ...row }) {
   return value === '' ? '' : code(value);
 }
 
-/** The tools of a row, in the order of all of them; of sonic's commands the prefix is told once. */
+/** The tools of a row, in the order of all of them; of sonic's commands the prefix is written once. */
 function toolsShown(tools) {
   if (TOOLS.every((tool) => tools.includes(tool))) return 'all';
   const shown = TOOLS.filter((tool) => tools.includes(tool));

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { realpathSync, writeFileSync } from 'node:fs';
 
-/** Flags of the profile `pi`. bin/launch.sh says what each is for. */
+/** Flags of the profile `pi`. bin/launch.sh has the purpose of each. */
 const WANTED = [
   '--max-semi-space-size=1',
   '--single-threaded',

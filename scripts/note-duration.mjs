@@ -21,7 +21,7 @@ export function noteFile(name) {
   };
 }
 
-/** Returns the seconds of processor time of this thread since; `-` if this Node.js cannot tell. */
+/** Returns the seconds of processor time of this thread since; `-` if this Node.js cannot measure it. */
 function computedSince(before) {
   if (before === undefined) return '-';
   const { user, system } = process.threadCpuUsage(before);

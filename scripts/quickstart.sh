@@ -90,7 +90,7 @@ trap 'clean_up; exit 143' TERM
 store=$place/store
 out=$place/restored
 mkdir "$out"
-# As a shell wants it written: in quotes where that matters.
+# Returns a word as a shell reads it: in quotes where that matters.
 quoted() { # TEXT
   case $1 in
   *[!A-Za-z0-9_./,:@%+=-]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
@@ -111,7 +111,7 @@ show() { # FILE LINES
   [ "$total" -le "$2" ] || echo "  … and $((total - $2)) more lines"
 }
 # Runs a command with its output in a log; `seconds` is what it took. Status 3 means done, but some
-# files could not be read or restored: the comparison tells which.
+# files could not be read or restored: the comparison shows which.
 incomplete=no
 timed() { # LOG COMMAND...
   log=$1

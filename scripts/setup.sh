@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a checkout ready to run and to test: `npm run setup`; `npm test` and `npm run quickstart`
-# begin with it. Does only what is not done yet and says why; prints `ready` when all is there.
+# begin with it. Does only what is not done yet and prints why; prints `ready` when all is there.
 set -eu
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -20,7 +20,7 @@ command -v node >/dev/null 2>&1 ||
   fail 'Node.js is not installed. Install Node.js with npm, from your distribution or nodejs.org.'
 command -v npm >/dev/null 2>&1 || fail 'npm is not installed. It comes with Node.js.'
 
-# Old syntax, so that an old node can tell. The range is that of package.json, which npm enforces too.
+# Old syntax, so that an old node can run it. The range is that of package.json, which npm enforces too.
 fits() { # NODE
   "$1" -e '
     var range = JSON.parse(require("fs").readFileSync("package.json", "utf8")).engines.node;
@@ -197,7 +197,7 @@ if [ -n "$lacking" ] && ! install_lacking; then
   say "missing:$lacking; tests that compare with them will fail; $advice"
 fi
 
-# File systems that tests mount, which only root can. Tried once: without them those tests say that they are left out.
+# File systems that tests mount, which only root can. Tried once: without them those tests log that they are left out.
 file_systems='mount xfsprogs btrfs-progs f2fs-tools erofs-utils squashfs-tools dosfstools ntfs-3g fuse3 libfuse3-dev'
 file_systems_stamp=dist/.tardis-file-systems
 lacks_file_systems() {
@@ -236,7 +236,7 @@ if is_addon_stale; then
   say 'building the native addon (system calls that Node.js lacks)'
   touch dist/.addon-began
   node scripts/build-native.mjs </dev/null || fail 'the addon could not be built; see above'
-  # make may find nothing to do for a newer source; it must not be asked again each time.
+  # make may find nothing to do for a newer source; it must not run again each time.
   touch -r dist/.addon-began $addon $extension
 fi
 

@@ -1,4 +1,4 @@
-// Runs a command that prints test results as TAP, shows the failed ones with what is told about them,
+// Runs a command that prints test results as TAP, shows the failed ones with their details,
 // and ends with the line `N passed, N failed`. Fails when a test failed, none ran, or the command did.
 //
 // The command runs in a process group of its own. When it has ended, or has taken longer than
@@ -24,7 +24,7 @@ const MAX_OUTPUT_BYTES = 64 << 20;
 const DEFAULT_LIMIT_MIN = 80;
 /** Time for failed files in any case. */
 const LEAST_AGAIN_MIN = 1;
-/** How long the command may take to end when it is asked to, and its output to end after it. */
+/** How long the command may take to end after a signal, and its output to end after it. */
 const END_GRACE_MS = 15_000;
 
 const words = process.argv.slice(2);
@@ -189,5 +189,5 @@ if (passAgain()) {
 console.log('');
 if (notRun > 0) console.log(`${notRun} not run`);
 console.log(`${passed} passed, ${failed} failed`);
-// Whatever still holds the pipe: all is said.
+// Something may still hold the pipe, but the output is complete.
 process.exit(failed === 0 ? 0 : 1);

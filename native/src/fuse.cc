@@ -33,16 +33,16 @@ constexpr uint8_t kNoAttributes = 2;
 constexpr size_t kKept = 6, kFunction = 1;  // arguments of `fuseListen` that must not be freed, and one of them
 constexpr size_t kEnds = 64;                // listings whose ends are known
 constexpr int kEndShift = 24;               // node ids of directories differ from this bit on
-constexpr size_t kReadyPages = 64;          // replies that are ready before they are asked for
+constexpr size_t kReadyPages = 64;          // replies that are ready before their requests
 constexpr size_t kReadyBytes = 16 * 1024;   // of each of them
 constexpr uint32_t kReady = 1, kSent = 2;   // states of them; 0 is none
 constexpr size_t kSentBeforeMore = 8;       // ready replies are sent before JavaScript makes more
-constexpr uint64_t kPollNs = 100'000;       // polls for so long after a ready reply, since a walk asks again soon
+constexpr uint64_t kPollNs = 100'000;       // polls for so long after a ready reply, since a walk soon sends another request
 constexpr uint64_t kBusyNs = 50'000;        // other work has the processor if yielding it takes longer than this
 constexpr uint64_t kRestNs = 20'000'000;    // no polling for so long after that
 constexpr uint64_t kTurnNs = 1'000'000;     // other work of the process gets its turn after that
 
-// The end of a listing: the kernel asks once more for what follows it.
+// The end of a listing: the kernel sends one more request for what follows it.
 struct ListingEnd {
   uint64_t node, offset;
 };
@@ -272,7 +272,7 @@ class Listener {
     return ::write(fd_, &head, sizeof head) >= 0 || errno == ENOENT;  // ENOENT: the request was interrupted
   }
 
-  // Answers a question for an attribute of an entry that has none. `ls -l` asks for an ACL and a label of every file.
+  // Answers a question for an attribute of an entry that has none. `ls -l` requests an ACL and a label of every file.
   bool answeredAttribute(const fuse_in_header& in, const uint8_t* request, size_t bytes) const {
     if ((in.nodeid & kBareNode) == 0 || bytes < sizeof in + sizeof(fuse_getxattr_in)) return false;
     struct {
@@ -281,7 +281,7 @@ class Listener {
     } out = {};
     out.head.unique = in.unique;
     if (in.opcode == FUSE_GETXATTR) {
-      // `ls` asks no more for labels and ACLs where there are none, and the kernel keeps no answer about labels.
+      // `ls` requests no more labels and ACLs where there are none, and the kernel keeps no answer about labels.
       const size_t nameAt = sizeof in + sizeof(fuse_getxattr_in);
       const size_t nameBytes = bytes - nameAt;
       const bool isLabel = nameBytes >= sizeof kLabel && memcmp(request + nameAt, kLabel, sizeof kLabel) == 0;

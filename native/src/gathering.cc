@@ -74,7 +74,7 @@ bool isAmong(const Bytes& ending, const Bytes& endings) {
   return memmem(endings.data, endings.size, wanted, ending.size + 2) != nullptr;
 }
 
-// True if the row says what the system says, but for the birth time.
+// True if the row has the values of the system, but for the birth time.
 bool isAsListed(const Row& row, const struct stat& stat) {
   return row.get<uint16_t>(kPermissions) == (stat.st_mode & 07777) && row.get<uint32_t>(kUid) == stat.st_uid &&
          row.get<uint32_t>(kGid) == stat.st_gid && row.get<uint32_t>(kNlink) == static_cast<uint32_t>(stat.st_nlink) &&
@@ -140,7 +140,7 @@ class Gathering {
     return true;
   }
 
-  // Reads a file that is as its row says, before and after. False if it is not, or has holes or attributes.
+  // Reads a file that matches its row, before and after. False if it is not, or has holes or attributes.
   bool wasRead(const Row& row, uint8_t* target, size_t size) const {
     Name name;
     takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, call_);

@@ -177,7 +177,7 @@ rs_result copyFromBasis(void* opaque, rs_long_t position, size_t* bytes, void**)
 void loadDone(const Call& call, Job* job) {
   checkWhole(call, job);
   job->job.reset();
-  const std::lock_guard<std::mutex> hold(job->signature->indexing);  // under which another thread asks for it
+  const std::lock_guard<std::mutex> hold(job->signature->indexing);  // under which another thread requests it
   job->signature->isLoaded = true;
 }
 

@@ -40,7 +40,7 @@ export interface BackupRequest {
   readonly keptAs?: readonly Buffer[];
   /** Accepts the roots as they are, even if they are suddenly empty. */
   readonly trustRoots?: boolean;
-  /** Asks the server to purge old sets by its rules once this set is complete. */
+  /** Requests that the server purge old sets by its rules once this set is complete. */
   readonly purge?: boolean;
   /**
    * Waits until the server has finished its work after the set. Needed if the server ends with this process. A purge is

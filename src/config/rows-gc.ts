@@ -21,7 +21,7 @@ export const GC_ROWS = {
     default: false,
     tools: ['sonic delete', 'sonic purge', 'sonic forget-path'],
     flags: '--yes',
-    help: 'delete without asking; needed if there is no terminal',
+    help: 'delete without a prompt; needed if there is no terminal',
     test: 'sets are deleted by number, name and range, after confirmation',
   },
   rehearse: {

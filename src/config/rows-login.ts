@@ -21,7 +21,7 @@ export const LOGIN_ROWS = {
     preset: '',
     isSecret: true,
     clientKey: 'Password',
-    help: 'password of the client; without a value it is asked for on the terminal; with --password=… every user of the machine can see it',
+    help: 'password of the client; without a value, a prompt on the terminal reads it; with --password=… every user of the machine can see it',
     test: 'a password comes from option, terminal, file, program and keys',
   },
   passwordFile: {
@@ -170,7 +170,7 @@ export const LOGIN_ROWS = {
     flags: '--newpassword[=password]',
     preset: '',
     isSecret: true,
-    help: 'new password; asked for on the terminal unless --newpassword, --newpassword-file or --newpassword-prog gives it',
+    help: 'new password; read by a prompt on the terminal unless --newpassword, --newpassword-file or --newpassword-prog gives it',
     test: 'a password is changed, and the old one no longer opens anything',
   },
   newPasswordFile: {

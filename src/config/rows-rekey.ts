@@ -22,7 +22,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: REKEY_TOOLS,
     flags: '--yes',
-    help: 'remove the old data at the end without asking; needed if there is no terminal',
+    help: 'remove the old data at the end without a prompt; needed if there is no terminal',
     test: 'the old generation is removed only after confirmation',
   },
   verify: {

@@ -14,7 +14,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '-l, --last',
-    help: 'restore the newest version of each path, from whichever complete set has one',
+    help: 'restore each path from the newest complete set that has it',
     test: 'the last version of a path is restored, even if the newest set lacks the path',
   },
   all: {

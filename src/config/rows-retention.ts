@@ -124,7 +124,7 @@ export const RETENTION_ROWS = {
     flags: '--purge',
     negatable: true,
     clientKey: 'Purge',
-    help: 'after the backup, ask the server to purge old sets by its rules',
+    help: 'after the backup, let the server purge old sets by its rules',
     test: SERVER_RULES,
   },
 } as const satisfies SettingTable;

@@ -56,7 +56,7 @@ export const BUCKET_ERRORS = {
   BUCKET_OUTCOME_UNKNOWN: row(
     'environment',
     1,
-    'Run again: the endpoint did not say whether it stored the object. Nothing that was acknowledged is lost.',
+    'Run again: the endpoint did not report whether it stored the object. Nothing that was acknowledged is lost.',
   ),
   BUCKET_ANSWER_INVALID: row(
     'protocol',

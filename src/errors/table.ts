@@ -205,7 +205,7 @@ export const ERROR_TABLE = Object.freeze({
   PASSWORD_NEEDED: row(
     'user',
     12,
-    'Give the password with --password-file (TARDIS_PASSWORD_FILE) or --password-prog, or use -P to be asked on the terminal; every user of the machine can see --password=….',
+    'Give the password with --password-file (TARDIS_PASSWORD_FILE) or --password-prog, or use -P for a prompt on the terminal; every user of the machine can see --password=….',
   ),
   PASSWORD_NOT_SET: row(
     'user',

@@ -19,7 +19,7 @@ export async function contentsAsFiles(
   nowMs: number,
 ): Promise<{ history: History; names: string[] }> {
   if (!history.access.isUnrestricted) {
-    throw new TardisError('NO_ACCESS', 'only root may ask for contents by their digests');
+    throw new TardisError('NO_ACCESS', 'only root may request contents by their digests');
   }
   const files = new Map<string, HistoryEntry>();
   for (const text of digests) {

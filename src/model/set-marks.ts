@@ -6,7 +6,7 @@ import { setNameFault } from './set-name.js';
 export interface SetMarks {
   /** The name that the set got later; empty if it has its original name. */
   readonly title: string;
-  /** Sets of higher priority are kept longer, if retention rules say so. */
+  /** Sets of higher priority are kept longer, if retention rules use priorities. */
   readonly priority: number;
   /** The set cannot be deleted. */
   readonly isLocked: boolean;

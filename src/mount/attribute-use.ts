@@ -11,7 +11,7 @@ const MAX_LOOK_MS = 100;
 export class AttributeUse {
   /** Answers of the addon about entries without attributes (see `AttributeAnswer`). */
   readonly answers: Uint8Array = new Uint8Array(1);
-  /** False if the kernel itself asks for ACLs, to which it takes no refusal. */
+  /** False if the kernel itself requests ACLs, since it accepts no refusal. */
   mayRefuse = true;
   /** The sets whose entries were looked at last. */
   private looked = '';

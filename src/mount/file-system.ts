@@ -81,7 +81,9 @@ export class FileSystem {
     });
   }
 
-  /** Looks for new and deleted sets. Call it from time to time, since the kernel may know all that is asked for. */
+  /**
+   * Looks for new and deleted sets. Call it from time to time, since the kernel may answer all requests from its cache.
+   */
   async refresh(): Promise<void> {
     await this.trees.top.refresh();
   }
@@ -211,7 +213,7 @@ export class FileSystem {
       case Op.destroy:
         return () => ({ bodyBytes: OUT_HEADER_BYTES });
       default:
-        // Without opens, locks and the like the kernel goes on by itself, and asks no more.
+        // Without opens, locks and the like the kernel goes on by itself, and sends no further requests.
         throw new FuseError(WRITING.has(opcode) ? Errno.EROFS : Errno.ENOSYS);
     }
   }

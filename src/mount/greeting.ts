@@ -47,7 +47,7 @@ export function greet(request: Request, body: Buffer, { checksAcls }: GreetingOp
   body.fill(0, at, at + REPLY_BYTES);
   body.writeUInt32LE(FUSE_MAJOR, at);
   body.writeUInt32LE(FUSE_MINOR, at + 4);
-  if (major > FUSE_MAJOR) return at + REPLY_BYTES; // the kernel then asks again, in our version
+  if (major > FUSE_MAJOR) return at + REPLY_BYTES; // the kernel then greets again, in our version
   body.writeUInt32LE(MAX_READ_AHEAD_BYTES, at + 8);
   body.writeUInt32LE((offered & wanted) >>> 0, at + 12);
   body.writeUInt16LE(MAX_BACKGROUND, at + 16);

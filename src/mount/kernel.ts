@@ -26,7 +26,7 @@ export interface Kernel {
   forgetName(parentLow: number, parentHigh: number, name: Buffer): void;
   /** Notes that the listing of a directory, whose node is never another one's, ends at an offset. */
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void;
-  /** Replies that are sent when they are asked for. */
+  /** Replies that are ready before their requests. */
   readonly ready: ReadyPages;
   /** Targets of links, as `packListing` notes them. */
   readonly links: Buffer;

@@ -1,8 +1,8 @@
 /**
- * Node ids describe their nodes, so that no table of nodes is needed: the tree (12 bits), the directory's number
- * in that tree (26), and the position of the entry in the directory (24; 0 is the directory itself, and n + 1 its
- * n-th entry). A further bit says that the entry has no attributes (BARE_NODE_BIT). Ids are used in two halves,
- * since JavaScript has no fast integers of 64 bits.
+ * Node ids describe their nodes, so that no table of nodes is needed: the tree (12 bits), the directory's number in
+ * that tree (26), and the position of the entry in the directory (24; 0 is the directory itself, and n + 1 its n-th
+ * entry). A further bit shows that the entry has no attributes (BARE_NODE_BIT). Ids are used in two halves, since
+ * JavaScript has no fast integers of 64 bits.
  */
 import { BARE_NODE_BIT } from '../system/index.js';
 import { ROOT_NODE } from './protocol.js';

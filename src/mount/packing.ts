@@ -1,4 +1,4 @@
-/** Packs what the kernel is told about entries: single ones, and pages of directories. */
+/** Packs entries for the kernel: single ones, and pages of directories. */
 import { EntryType } from '../model/index.js';
 import { direntType, type Inode, writeAttributes } from './attributes.js';
 import { ATTRIBUTE_BYTES, DIRENT_BYTES, ENTRY_BYTES } from './protocol.js';

@@ -1,4 +1,4 @@
-/** Begins of the pages of directories: each begins after the last name of the page before. */
+/** The names at which pages of directories begin: each page begins after the last name of the page before. */
 const NOTHING = Buffer.alloc(0);
 
 export class PageStarts {
@@ -10,7 +10,7 @@ export class PageStarts {
     return page === 0 ? NOTHING : this.names.get(directory)?.[page - 1];
   }
 
-  /** Returns the number of the first page whose begin is not known. */
+  /** Returns the number of the first page whose beginning is not known. */
   firstUnknown(directory: number): number {
     return (this.names.get(directory)?.length ?? 0) + 1;
   }

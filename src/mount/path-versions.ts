@@ -12,7 +12,7 @@ export interface ShownVersion {
   readonly set: BackupSet;
 }
 
-/** Returns the versions of what is no directory at a path, oldest first. `provenVersion` proves each. */
+/** Returns the versions that a path had as anything but a directory, oldest first. `provenVersion` proves each. */
 export async function versionsAt(history: History, path: Buffer): Promise<ShownVersion[]> {
   const versions = await history.versions(path);
   const sets = new Map((await history.sets()).map((set) => [set.set, set]));

@@ -1,6 +1,6 @@
 /**
- * Replies to READDIRPLUS that are ready before the kernel asks. They lie in memory that the addon shares, which sends them
- * by itself. The references that the kernel gets are counted once a reply was sent.
+ * Replies to READDIRPLUS that are ready before their requests. They lie in memory that the addon shares, which sends
+ * them by itself. The references that the kernel gets are counted once a reply was sent.
  */
 import { READY_BYTES, READY_PAGES } from '../system/index.js';
 import type { Inode } from './attributes.js';
@@ -50,7 +50,7 @@ export class ReadyPages {
   private readonly words = new Uint32Array(this.memory.buffer);
   private readonly rooms: ReadyRoom[] = [];
   private readonly offered: (Offered | undefined)[] = [];
-  /** Answers what is asked for meanwhile, between pieces of work. */
+  /** Answers requests that come meanwhile, between pieces of work. */
   answer: () => void = () => undefined;
   /** Index of the oldest reply, whose room is taken next. */
   private next = 0;

@@ -1,4 +1,4 @@
-/** Listings of the directories of one set that the addon has packed, and those that a walk asks for next. */
+/** Listings of the directories of one set that the addon has packed, and those that a walk needs next. */
 import type { BackupSet, History } from '../history/index.js';
 import type { DirectoryTable } from './directory-table.js';
 import { fetchPages } from './fetched-pages.js';
@@ -117,7 +117,7 @@ export class SetListings {
   private offer(directory: number, made: { bytes: number; entries: number }): void {
     const { tree, ready, owner } = this.options;
     const place = { tree, directory, entry: -1 };
-    // Most directories have no attributes, as this node says. One that has some is asked for by another node.
+    // Most directories have no attributes, which this node shows. One that has some is requested by another node.
     const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
     ready.offer({ tree: owner, directory, dots: this.dots(directory), ...node }, made);
   }

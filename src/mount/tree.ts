@@ -27,7 +27,7 @@ export interface PackedPage {
   readonly first: number;
   /** True if no entry follows, now and for ever. */
   readonly isLast?: boolean;
-  /** Entries with all that `stat` shows (struct fuse_direntplus); packed when they are first asked for. */
+  /** Entries with all that `stat` shows (struct fuse_direntplus); packed when they are first requested. */
   plus(): PackedEntries;
   /** Entries with no more than their names (struct fuse_dirent). */
   plain(): PackedEntries;
@@ -37,7 +37,7 @@ export interface PackedPage {
 export type Soon<T> = T | Promise<T>;
 
 export interface Tree {
-  /** Number of seconds for which the kernel may keep what it was told. */
+  /** Number of seconds for which the kernel may keep an answer. */
   readonly validSeconds: number;
   /** Number of references that the kernel holds to nodes of this tree. */
   lookups: number;

@@ -91,7 +91,7 @@ export class VersionsTree implements Tree {
     const directories = names.map((name) => ({
       entry: virtualDirectory(name, this.options.changedMs()),
       inode: inodeOfPath(joinPath(this.node(directory).path, name)),
-      // Without a node the kernel asks for it when somebody wants more than its name.
+      // Without a node, the kernel requests the entry when it needs more than the name.
       nodeLow: 0,
       nodeHigh: 0,
       storedBytes: undefined,

@@ -1,4 +1,4 @@
-/** Asks the program that served the page. Addresses are relative, so that no other host is ever asked. */
+/** Sends requests to the program that served the page. Addresses are relative, so that no other host gets one. */
 import type {
   BackupSet,
   Change,

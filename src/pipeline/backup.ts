@@ -4,9 +4,9 @@
  *   walk ▸ compare ▸ cut ┬▸ hash ▸ compress ▸ encrypt ▸ send             parcels of files
  *                        └▸ hash ▸ delta ▸ compress ▸ encrypt ▸ send     large files, part by part
  *
- * Each stage is an operator in a file of its name, which says what it emits and what bounds its queue. counters.ts has
- * the names and concurrencies of all stages, context.ts what they share. Items are batches of directories, parcels of
- * files, and large files; no small file is an item of its own.
+ * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. counters.ts
+ * has the names and concurrencies of all stages, context.ts what they share. Items are batches of directories, parcels
+ * of files, and large files; no small file is an item of its own.
  *
  * The budget is the backpressure that RxJS lacks. The walk takes entries from it before it emits them, the cut stage
  * takes the bytes of a parcel, and a part of a large file takes its window of chunks. All return when the server has
@@ -45,7 +45,7 @@ export function backup(context: Context): Observable<never> {
   const parcels = work.pipe(
     onlyParcels(),
     hash(context, encryption), // in a first backup, this job compresses and encrypts too
-    compress(context, encryption), // asks first which contents the server needs
+    compress(context, encryption), // first queries which contents the server needs
     send(context),
   );
 

@@ -99,7 +99,10 @@ async function selectOf(context: Context, batch: WalkOutput): Promise<CompareRes
   return { changed: await Promise.all(changed), sameItems, heldInVain };
 }
 
-/** Selects the entries to send of a directory whose listing differs. The server is asked about them if it has others. */
+/**
+ * Selects the entries to send of a directory whose listing differs. Queries the server about them if it has stored
+ * entries of the directory.
+ */
 async function select(
   { mounts }: Context,
   directory: Pick<ComparedDirectory, 'slot' | 'items' | 'isSettled'>,

@@ -19,9 +19,9 @@ export interface ReadyParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
 export const NO_RECORDS = { records: undefined, recordLengths: [] };
 
 /**
- * The compress stage, with encrypt in the same job: asks which contents the server needs, and makes their records. It
- * works on `compressConcurrency` parcels at once; those that wait hold bytes of the budget. A parcel that left the hash
- * stage with records passes.
+ * The compress stage, with encrypt in the same job: queries which contents the server needs, and makes their records.
+ * It works on `compressConcurrency` parcels at once; those that wait hold bytes of the budget. A parcel that left the
+ * hash stage with records passes.
  */
 export function compress(
   context: Context,

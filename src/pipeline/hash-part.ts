@@ -7,8 +7,8 @@ import type { Part } from './large-file.js';
 import { readPart } from './read-part.js';
 
 /**
- * The hash stage for parts: reads and hashes a part that the server may have, and asks. Other parts pass; they are
- * hashed while they are sent. Parts that wait for a slot of `context.streams` hold nothing.
+ * The hash stage for parts: reads and hashes a part that the server may have, and queries the server. Other parts pass;
+ * they are hashed while they are sent. Parts that wait for a slot of `context.streams` hold nothing.
  */
 export function hashPart(context: Context): OperatorFunction<Part, Part> {
   return mergeMap(async (part) => {

@@ -54,7 +54,7 @@ export class Report {
 
   /**
    * Returns a function that reports a parcel's entries when its hash job is done. Create it before the job, since the
-   * job takes the paths away. Nothing is copied if the caller wants no report.
+   * job takes the paths away. Nothing is copied if the caller needs no report.
    */
   savedOf({ paths, pathEnds }: ParcelInput): (output: HashOutput) => void {
     const { onSaved } = this.hooks;

@@ -48,7 +48,7 @@ export interface ArchiveItem {
   readonly entry: HistoryEntry;
 }
 
-/** A format of archives. Each call returns when what it wrote may be followed by other entries. */
+/** A format of archives. Each call returns when other entries may follow. */
 export interface ArchiveFormat {
   readonly name: string;
   /** True if the bytes of the current file are being written, so that the file cannot be omitted any more. */
@@ -322,7 +322,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.progress.files += 1;
   }
 
-  /** Throws an error that ends the archive: damage, if the request says so. */
+  /** Throws an error that ends the archive. Damage does, if the archive must be complete. */
   private endAt(path: Buffer, error: WireError | Error): void {
     if (this.request.endsAtDamage !== true) return;
     const { code, message } = toWire(error);

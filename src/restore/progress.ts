@@ -42,7 +42,7 @@ export interface RestoreFailure {
 export function missingContent(): WireError {
   return {
     code: 'CONTENT_DAMAGED',
-    message: 'its content is not in the store, or not where the catalog says',
+    message: 'its content is not in the store, or not at its place in the catalog',
     context: {},
   };
 }

@@ -1,10 +1,9 @@
 /**
- * Computes ages of sets that are correct although the server's clock may have been wrong: set back, ahead, or
- * at 1970. Sets are ordered by their numbers. Each complete set gets a stamp with its counted time, which is
- * monotonic and derived from the stamp of the set before it. Counted time advances by the time that has
- * passed by the clock, unless the clock has jumped (or nothing was backed up for very long). So no set is
- * ever taken to be older than it is. A **stretch** is a run of sets between two such breaks. For some days
- * after a break it is unknown which side of it is right: the clock is in doubt.
+ * Computes ages of sets that are correct although the server's clock may have been wrong: set back, ahead, or at 1970.
+ * Sets are ordered by their numbers. Each complete set gets a monotonic age: its counted time, which follows from that
+ * of the set before it. Counted time advances by the time that has passed by the clock, unless the clock has jumped (or
+ * nothing was backed up for very long). So no set is ever taken to be older than it is. A **stretch** is a run of sets
+ * between two such breaks. For some days after a break it is unknown which side of it is right: the clock is in doubt.
  */
 import type { SetNumber } from '../model/index.js';
 
@@ -57,7 +56,7 @@ const RECENT_SETS = 16;
 /** Time after a break from which the new times are trusted. */
 const SETTLED_MS = 14 * DAY_MS;
 
-/** Returns the stamp of a set that follows these complete sets, which are in the order of their numbers. */
+/** Returns the monotonic age of a set that follows these complete sets, which are in the order of their numbers. */
 export function stampOf(before: readonly TimedSet[], openedAtMs: number): ClockStamp {
   return stampAfter(stamped(before), openedAtMs);
 }
@@ -91,14 +90,14 @@ export function stretchesOf<S extends TimedSet>(complete: readonly S[]): Stretch
 }
 
 /**
- * Returns the counted time at the beginning of each set, with or without a stamp; sets are in the order of
+ * Returns the counted time at the beginning of each set, with or without a monotonic age; sets are in the order of
  * their numbers.
  */
 export function countedTimes(sets: readonly TimedSet[]): number[] {
   return stampsOf(sets).map(({ countedMs }) => countedMs);
 }
 
-/** A set with a stamp: its own, or one computed now. */
+/** A set with a monotonic age: its own, or one computed now. */
 interface Stamped {
   readonly openedAtMs: number;
   readonly stamp: ClockStamp;
@@ -129,8 +128,8 @@ function timePassed(before: readonly Stamped[], nowMs: number): number | undefin
 }
 
 /**
- * Returns the longest gap that is not taken for a jump: a multiple of the usual gap between backups. Each set tells
- * its own gap, because the sets between those that are left may have been deleted.
+ * Returns the longest gap that is not taken for a jump: a multiple of the usual gap between backups. Each set has its
+ * own gap, because sets between those that are left may have been deleted.
  */
 function longestGap(sets: readonly Stamped[]): number {
   const gaps = sets.slice(-RECENT_SETS).map(({ stamp }) => stamp.gapMs);
@@ -139,7 +138,7 @@ function longestGap(sets: readonly Stamped[]): number {
   return Math.min(MOST_GAP_MS, Math.max(LEAST_GAP_MS, USUAL_GAPS * usualMs));
 }
 
-/** Computes the stamps of sets without one. */
+/** Computes the monotonic ages of sets without one. */
 function stamped(sets: readonly TimedSet[]): Stamped[] {
   const placed: Stamped[] = [];
   for (const { openedAtMs, stamp } of sets) {

@@ -1,6 +1,6 @@
 /**
- * The servers of one bucket. Each says by its lease which clients have a session there, so that a client that comes to
- * another one is sent on. All of this is politeness: if two servers serve one client, the log decides, and the slower
+ * The servers of one bucket. The lease of each lists the clients with a session there, so that another server sends
+ * such a client on. Safety does not depend on this: if two servers serve one client, the log decides, and the slower
  * one has acknowledged nothing.
  */
 import type { Logger } from 'pino';
@@ -52,7 +52,7 @@ export class Nodes {
     this.timer.unref();
   }
 
-  /** True if the other servers have been told of the sessions here. */
+  /** True if the stored lease has the present sessions. */
   get isRenewed(): boolean {
     if (this.parts.clients().length === 0) return true;
     return this.clock.monotonicMs() - this.renewedMs < LEASE_MS;

@@ -249,8 +249,8 @@ export class ServerConnection {
 
   /**
    * Opens or resumes the session of a client after its login. The limits for unauthenticated peers no longer apply.
-   * `proven` is the key record whose password was proven, empty if none was asked for. Throws LOGIN_FAILED if it is not
-   * the newest any more: who changes a password locks the old one out from then on.
+   * `proven` is the key record whose password was proven, empty if none was required. Throws LOGIN_FAILED if it is not
+   * the newest any more: a change of the password locks the old one out.
    */
   private async open(hello: Head<'hello'>, proof: Buffer, proven: Buffer): Promise<void> {
     const { client, account, ticket } = hello;
@@ -259,7 +259,7 @@ export class ServerConnection {
     const purpose = purposeOf(hello.purpose);
     const isProven = proof.length > 0 || this.connection.channel.kind === 'unix';
     if (purpose !== Purpose.backup && !isProven) {
-      const why = 'over a network only who has a password may read or copy';
+      const why = 'over a network, reading and copying need a password';
       throw new TardisError(
         'NOT_PERMITTED',
         `${why}; the client has none: \`sonic setpass\` on the machine of the store`,
@@ -271,7 +271,7 @@ export class ServerConnection {
     requireNewest(system, own, proven);
     this.isProven = isProven;
     const rights = rightsOf(system, directory.path, account);
-    if (rights.has('admin')) await shared?.fetchAccountFiles(); // they say which clients belong together
+    if (rights.has('admin')) await shared?.fetchAccountFiles(); // they list the clients that belong together
     requireRight(rights, purpose === Purpose.read ? 'list' : 'add', account);
     if (await sendElsewhere(this.services, this.connection, { client, purpose }, proof)) return;
     if (ticket.length > 0) {

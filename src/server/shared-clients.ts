@@ -101,7 +101,7 @@ export function withoutBucket(failure: TardisError): TardisError {
 }
 
 /**
- * Returns the error that a client is told of. A client whose session another server has taken over may begin again, and
+ * Returns the error that is sent to a client. A client whose session another server has taken over may begin again, and
  * one that another machine has rewritten, too.
  */
 export function toldToClient(failure: TardisError): TardisError {

@@ -23,7 +23,7 @@ export interface FuseCalls {
    *
    * `ready` has READY_PAGES replies to READDIRPLUS from the begin of a directory. First a table: the node (64 bits), the
    * bytes of the reply, a state (1: ready, 2: sent; 32 bits each), and the offset of the end of the directory. Then the
-   * replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when it is asked for, and
+   * replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when its request comes, and
    * notes the end. After some of them it calls `onBatch` with no bytes. It also does so while `onBatch` returns true, between
    * requests: then there is more to make ready. `links` is the table of `packListing`, from which READLINK is answered.
    */
@@ -81,7 +81,7 @@ export const AttributeAnswer = Object.freeze({
   none: 2,
 });
 
-/** Number of replies that may be ready before the kernel asks, and the room of each. */
+/** Number of replies that may be ready before their requests, and the room of each. */
 export const READY_PAGES = 64;
 export const READY_BYTES: number = 16 << 10;
 

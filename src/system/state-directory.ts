@@ -65,7 +65,7 @@ function readPlain(fd: number): string {
 
 const STATE = 'what this machine remembers of a client in';
 const STATE_RISK =
-  'who changes it can hide that a store was swapped or put back; set XDG_STATE_HOME to a directory elsewhere';
+  'anyone who changes it can hide that a store was swapped or put back; set XDG_STATE_HOME to a directory elsewhere';
 
 /**
  * Replaces a state file, readable by its owner only, durably. The temporary file has a random name, so that no

@@ -1,6 +1,6 @@
 /**
  * Questions of readers and their answers as messages. A question and its answer carry one number, which the reader
- * chooses; the table says which message answers which question.
+ * chooses; the table has the answer to each question.
  */
 import { decodeMessage, type EncodedMessage, encodeMessage } from './codec.js';
 import type { MessageRow } from './message-row.js';

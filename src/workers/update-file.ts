@@ -132,7 +132,7 @@ export class FileUpdate {
       yield bytes;
     }
     if (!hash.digest().equals(digest)) {
-      throw new TardisError('CONTENT_DAMAGED', 'the bytes are not what their digest says');
+      throw new TardisError('CONTENT_DAMAGED', 'the bytes do not match their digest');
     }
   }
 

@@ -13,7 +13,7 @@ import { seededRandom } from '../support/seeded-random.js';
 const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url));
 const TIMEOUT_MS = 240_000;
 const WITHOUT_PEERS = ['--without', 'restic', '--without', 'borg'];
-/** Each question starts commands for about four seconds of processor time; a run asks some, which TEST_SEED chooses. */
+/** Each question starts commands for about four seconds of processor time; a run has some, which TEST_SEED chooses. */
 const QUESTIONS: readonly string[] = [
   'what a server far away costs is answered',
   'what deltas cost is answered',
@@ -27,7 +27,7 @@ const QUESTIONS: readonly string[] = [
 const asked = new Set(partOf(QUESTIONS, 3 * share, seededRandom(seed)));
 const RELEASES = ['--releases', ...WITHOUT_PEERS];
 
-/** Declares the test of a question, if this run asks it. */
+/** Declares the test of a question, if this run has it. */
 function testAsked(title: string, body: (t: ExecutionContext) => Promise<void>): void {
   if (!QUESTIONS.includes(title)) throw new Error(`no such question: ${title}`);
   if (asked.has(title)) test(title, body);

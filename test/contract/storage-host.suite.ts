@@ -74,7 +74,7 @@ async function record(home: string): Promise<Recorded> {
   return { messages, answers };
 }
 
-/** One session, with everything that it said. */
+/** One session, with everything that it reported. */
 class Session {
   readonly answers: Buffer[] = [];
   readonly failures: TardisError[] = [];

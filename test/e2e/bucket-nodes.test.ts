@@ -163,7 +163,7 @@ test('a backup is complete if its server is killed or paused at any request', as
     await one.stop();
     t.deepEqual(await me.restored(two.clientArgs), [], moment);
     const complete = (await me.sets(two.clientArgs)).filter(({ state }) => state === 'complete');
-    // A server that was struck after its last commit had no time to tell: the next server makes one more set.
+    // A server that was struck after its last commit had no time to report it: the next server makes one more set.
     t.true([1, 2].includes(complete.length - sets), moment);
     sets = complete.length;
   }

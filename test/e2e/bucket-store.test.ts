@@ -239,8 +239,9 @@ interface Moment {
 const SWEEPS = ['killed', 'faulty', 'first'] as const;
 
 /**
- * Returns some requests of a backup, each with a fault, which TEST_SEED chooses. Among them is each fault. A request of each
- * kind, which its method and the name of its object without numbers tell, is in one of the sweeps; the seed chooses in which.
+ * Returns some requests of a backup, each with a fault, which TEST_SEED chooses. Among them is each fault. A request of
+ * each kind, which follows from its method and the name of its object without numbers, is in one of the sweeps; the
+ * seed chooses in which.
  */
 function momentsIn(
   t: ExecutionContext,

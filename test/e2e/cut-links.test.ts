@@ -156,7 +156,7 @@ function beforeOpened(fates: readonly Fate[]): number {
   return first === -1 ? fates.length : first;
 }
 
-/** Runs one backup whose links are cut as the fates say, and checks it. Returns the number of cuts. */
+/** Runs one backup whose links are cut according to the fates, and checks it. Returns the number of cuts. */
 async function cutBackup(
   t: ExecutionContext,
   { scenario, told, bytes }: Uncut,

@@ -32,7 +32,7 @@ interface Place {
   readonly place: readonly string[];
 }
 
-/** Makes a tree, and names a store for it. The file `parts` is large enough for parts only if a test says so. */
+/** Makes a tree, and names a store for it. The file `parts` is large enough for parts only if a test requests that. */
 function made(t: ExecutionContext, password?: string, partsBytes = 3 * MIB): Place {
   const home = scratch(t);
   const at = (name: string): string => path.join(home, name);

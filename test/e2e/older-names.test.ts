@@ -1,4 +1,4 @@
-/** Settings and options of older releases: each works, or the error message says what to write instead. */
+/** Settings and options of older releases: each works, or the error message names the replacement. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';

@@ -120,7 +120,7 @@ test('a bare -P asks and takes no word: what follows is backed up, and only what
   for (const args of [[`-P${SECRET}`], ['-Pl'], [`-lP${SECRET}`]]) {
     const refused = await run('lstardis', [...place, ...args]);
     t.is(codeIn(refused), 'USAGE', args.join(' '));
-    t.regex(refused.stderr, /-P takes no value and asks for it/);
+    t.regex(refused.stderr, /-P takes no value and prompts for it/);
     t.false(refused.stderr.includes(SECRET));
   }
   const changed = ['chpass', ...place, `--password=${SECRET}`, '--newpassword', OTHER];

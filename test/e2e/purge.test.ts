@@ -75,9 +75,9 @@ test('sets are deleted by number, name and range, after confirmation', async (t)
   }
   await succeed('sonic', ['rename', '--to', 'set-5', ...place, '3']);
   const two = await run('sonic', ['delete', ...place, 'set-5', '--yes']);
-  t.regex(two.stderr, /several backup sets have this name: say which of 3, 5 \[USAGE\]/);
+  t.regex(two.stderr, /several backup sets have this name: give one of 3, 5 \[USAGE\]/);
   const read = await run('lstardis', [...place, '-b', 'set-5']);
-  t.regex(read.stderr, /say which of 3, 5 \[USAGE\]/);
+  t.regex(read.stderr, /give one of 3, 5 \[USAGE\]/);
   t.deepEqual(await numbers(), [1, 3, 5, 8]);
   await restores(t, lab);
 });

@@ -84,7 +84,7 @@ async function refused(t: ExecutionContext, args: readonly string[]): Promise<Re
 const SETTLE_TRIES = 300;
 const SETTLE_PAUSE_MS = 20;
 
-/** Returns the bytes as soon as they are those that a backup told: the server may write beyond its last message. */
+/** Returns the bytes as soon as they are those that a backup reported: the server may write beyond its last message. */
 async function settled(bytes: () => number, told: number | undefined): Promise<number | undefined> {
   for (let tries = 0; tries < SETTLE_TRIES && bytes() !== told; tries += 1)
     await pause(SETTLE_PAUSE_MS);

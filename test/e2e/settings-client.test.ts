@@ -70,7 +70,7 @@ test('a job may have Local and a LocalServerCmd of its own', async (t) => {
   t.false(fs.existsSync(at('was here')));
   const args = ['--config', config, '--job', 'home', '--no-local', '--no-ssl'];
   t.regex((await run('tardis', args)).stderr, /INSECURE_TCP_REFUSED/);
-  // A server that the command line names is meant, whatever the file says; a variable counts less than the file.
+  // A server that the command line names is used, whatever the file has; a variable counts less than the file.
   const named = ['--config', config, '--job', 'home', '--no-ssl'];
   const elsewhere = await run('tardis', [...named, '--server', '192.0.2.1']);
   t.regex(elsewhere.stderr, /192\.0\.2\.1.*INSECURE_TCP_REFUSED/);

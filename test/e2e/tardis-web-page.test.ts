@@ -1,4 +1,4 @@
-/** The page of tardis-web in a real Chromium. Without one, each test says that it is left out. */
+/** The page of tardis-web in a real Chromium. Without one, each test logs that it is left out. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';

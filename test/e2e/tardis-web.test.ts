@@ -1,4 +1,4 @@
-/** The door of tardis-web, asked by hand-made requests: what it refuses, what it sends, and when it ends. */
+/** The door of tardis-web, tested by hand-made requests: what it refuses, what it sends, and when it ends. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';

@@ -1,4 +1,7 @@
-/** Real mounts of backup sets, in a mount namespace of the test. Without root or FUSE the tests say that they are left out. */
+/**
+ * Real mounts of backup sets, in a mount namespace of the test. Without root or FUSE the tests log that they are left
+ * out.
+ */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -54,7 +57,7 @@ test.serial(
     fs.writeFileSync(wrong, 'guess\n');
     const refused = await lab.mount(`database=${lab.store},client=me,pwfile=${wrong}`);
     t.is(refused.status, 12);
-    t.is(refused.stderr.split('LOGIN_FAILED').length, 2); // it is said once
+    t.is(refused.stderr.split('LOGIN_FAILED').length, 2); // it is printed once
     t.is((await lab.mount(`database=${lab.store},client=me`)).status, 12);
     t.deepEqual(fs.readdirSync(lab.view()), []);
 

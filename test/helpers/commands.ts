@@ -32,7 +32,7 @@ export interface CommandOptions {
   readonly uid?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** True for a command whose process the test needs, whatever the file says. */
+  /** True for a command whose process the test needs, also if the file runs backups here. */
   readonly isProcess?: true;
   /** The id of a process whose mounts the command sees in place of its own. */
   readonly mountsOf?: number | undefined;

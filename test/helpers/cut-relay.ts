@@ -1,4 +1,4 @@
-/** Passes bytes on between a client and a server, and cuts the connection when the client asks something. */
+/** Passes bytes on between a client and a server, and cuts the connection when the client sends a question. */
 import net, { type AddressInfo } from 'node:net';
 import type { ExecutionContext } from 'ava';
 

@@ -22,7 +22,10 @@ function hindranceOf(mkfs: string): string | undefined {
   }
 }
 
-/** Returns the function that makes serial tests; undefined, and a test that says why, if no image can be mounted here. */
+/**
+ * Returns the function that makes serial tests; undefined, and a test that logs the reason, if no image can be mounted
+ * here.
+ */
 export function testOn(test: TestFn, mkfs: string): TestFn['serial'] | undefined {
   const hindrance = hindranceOf(mkfs);
   if (hindrance === undefined) return test.serial;

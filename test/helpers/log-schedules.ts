@@ -154,7 +154,7 @@ class Schedule {
     this.start();
   }
 
-  /** Returns the bucket as a writer reaches it: each request is sent again as the contract of stores says. */
+  /** Returns the bucket as a writer reaches it: each request is sent again according to the contract of stores. */
   private storeOf(writer: number): ObjectStore {
     const plain = new MemoryObjectStore(this.objects);
     const send = async (isWrite: boolean, apply: () => void): Promise<boolean> =>

@@ -153,7 +153,7 @@ class Maker {
   }
 }
 
-/** Returns a tree of about as many entries as are asked for. */
+/** Returns a tree of about as many entries as are requested. */
 export function randomTree(choose: Choose, entries: number): TreeNode[] {
   return new Maker(choose).fill(entries, []);
 }

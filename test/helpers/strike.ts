@@ -100,7 +100,7 @@ export async function strike<T>(
   const what = `${trouble.name} at operation ${at}, ${hit} (seed ${seed})`;
   if (trouble.dies !== true) {
     if (error !== undefined) t.truthy((error as { code?: string }).code, `${what}: no code`);
-    // A close that failed has closed nothing, as far as the ledger can tell.
+    // A close that failed has closed nothing, as far as the ledger can show.
     if (hit?.endsWith('.close') !== true) t.deepEqual(ledger.open, [], `${what}: still open`);
   }
   t.is(ledger.strayCloses, 0, `${what}: closed twice`);

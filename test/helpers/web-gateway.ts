@@ -47,7 +47,7 @@ let made = 0;
 
 export interface TlsServerOptions {
   readonly port?: number;
-  /** Wraps the storage, to change what the server says. */
+  /** Wraps the storage, to change the answers of the server. */
   readonly wrapHost?: InlineServer['wrapHost'];
   /** The server whose certificate this one has; it makes one of its own without. */
   readonly like?: TlsServer;

@@ -1,4 +1,4 @@
-/** An API over the history lab's store, asked without a socket. */
+/** An API over the history lab's store, used without a socket. */
 import type { ClientOverview, History } from '../../src/history/index.js';
 import type { RightName } from '../../src/model/index.js';
 import { TardisError } from '../../src/errors/index.js';

@@ -357,7 +357,7 @@ test.serial('a server that asks for other files, or for too much, gets nothing',
     open: () => new Promise(() => undefined),
   });
   const copying = copyOut({ place: lab.place, to: daemon.address }, { create: true, wrap });
-  await t.throwsAsync(copying, { message: /asks for too much at once/ });
+  await t.throwsAsync(copying, { message: /requests too much at once/ });
 });
 
 test.serial('a copy keeps to the quota of its account', async (t) => {

@@ -43,7 +43,7 @@ test.after.always(async () => {
 const copied = (lab: HistoryLab, to: Place, options?: CopyOptions) =>
   copyFromServer(lab.daemon.address, to, options);
 
-/** Returns a feed that fails when it is asked for the last of so many things, and counts them. */
+/** Returns a feed that fails at a given number of requests, and counts them. */
 function failingAt(at: number, counted: { asked: number }): (feed: CopyFeed) => CopyFeed {
   const step = (): void => {
     counted.asked += 1;

@@ -16,7 +16,7 @@ test(
       const { stderr } = lab.inside('getfattr', '-n', name, path.join(lab.shown, 'plain'));
       return stderr.trim().replace(/^.*: /s, '');
     };
-    // `ls -l` then asks for the label of no other file.
+    // `ls -l` then requests the label of no other file.
     t.is(askFor('security.selinux'), 'Operation not supported');
     t.is(askFor('security.selinux2'), 'No such attribute');
     t.is(askFor('user.none'), 'No such attribute');

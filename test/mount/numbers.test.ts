@@ -1,4 +1,4 @@
-/** Node ids, attributes and the table of directories: what the kernel is told in numbers. */
+/** Node ids, attributes and the table of directories: the numbers that the kernel gets. */
 import test from 'ava';
 import type { HistoryEntry } from '../../src/history/index.js';
 import { encodeRow, EntryType, metadataOf, RowReader } from '../../src/model/index.js';

@@ -1,4 +1,4 @@
-/** Listings of a set that a walk asks for next: their order, and the replies that are made ready. */
+/** Listings of a set that a walk needs next: their order, and the replies that are made ready. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { BackupSet, History } from '../../src/history/index.js';

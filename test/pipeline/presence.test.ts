@@ -10,7 +10,7 @@ import { scratch } from '../helpers/scratch.js';
 
 const GONE_ROOT: Place = { slot: -1, name: Buffer.from('root'), path: Buffer.from('/gone') };
 
-/** Returns the places after one of them went away, and the failures that were told. */
+/** Returns the places after one of them went away, and the failures that were reported. */
 function afterLoss(): { places: LostPlaces; told: Failure[] } {
   const told: Failure[] = [];
   let lost: readonly Place[] = [GONE_ROOT];

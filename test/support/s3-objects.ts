@@ -289,7 +289,7 @@ export class S3Objects {
     return isSound ? untilMs : S3Answer.error(400, 'InvalidArgument');
   }
 
-  /** Returns a version, or the answer that says why there is none. */
+  /** Returns a version, or the answer with the reason why there is none. */
   private wanted(key: string, id: string | null): Stored | S3Answer {
     if (id === null) return this.current(key) ?? S3Answer.error(404, 'NoSuchKey');
     const found = this.versions.get(key)?.find((version) => version.id === id);

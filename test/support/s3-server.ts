@@ -1,6 +1,6 @@
 /**
  * A bucket in memory that speaks S3, in this process. It can fail, hang, lie or forget at any request (s3-faults.ts),
- * and records what it was asked.
+ * and records the requests.
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -69,7 +69,7 @@ export class S3Server {
 
   private async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
-    if (body === undefined) return; // the client broke off: nothing was asked
+    if (body === undefined) return; // the client broke off: there was no request
     const url = new URL(request.url ?? '/', 'http://x');
     const [, bucket = '', ...rest] = url.pathname
       .split('/')

@@ -4,7 +4,7 @@ import { withoutCommentsAndTexts } from './blank.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
 import { forbiddenImports, MAY_IMPORT, webImports } from './imports.js';
-import { oddOpenings, oddSentences } from './words.js';
+import { oddOpenings, oddSentences, oldWords } from './words.js';
 
 test('the arrows between folders make no circle', (t) => {
   const isFree = (folder: string, seen: readonly string[]): boolean =>
@@ -128,4 +128,16 @@ test('a sentence of a document that begins with a private turn is found', (t) =>
   t.is(oddSentences('f', 'Lost? What is there now?').length, 0);
   t.is(oddSentences('f', 'It prints what is left.').length, 0);
   t.is(oddSentences('f', '```\nWhat is left\n```\n').length, 0);
+});
+
+test('an old word is found in comments, not in code, texts and names', (t) => {
+  t.deepEqual(oldWords('f', 'a();\n/** Returns what the peer was told. */'), [
+    'f:2: /** Returns what the peer was told. */',
+  ]);
+  t.is(oldWords('f', ' * The page says why.').length, 1);
+  t.is(oldWords('f', '# Asks for a password.').length, 1);
+  t.is(oldWords('f', 'a(); // it tells the server').length, 1);
+  t.is(oldWords('f', '/** Calls `tell` with each page. */').length, 0);
+  t.is(oldWords('f', "const told = 'it says so';").length, 0);
+  t.is(oldWords('f', '// A machine with little memory (1 GiB, say).').length, 0);
 });

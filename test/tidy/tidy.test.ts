@@ -8,12 +8,15 @@ import { withoutCommentsAndTexts } from './blank.js';
 import { forbiddenImports, webImports } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { longFunctions } from './functions.js';
-import { oddOpenings, oddSentences } from './words.js';
+import { oddOpenings, oddSentences, oldWords } from './words.js';
 
 const MAX_SOURCE_LINES = 400;
 const MAX_TEST_LINES = 600;
 const MAX_FUNCTION_LINES = 70;
 const MAX_FILE_BYTES = 256 * 1024;
+
+/** Files whose subject is the words that others must not have. */
+const ABOUT_WORDS = new Set(['test/tidy/words.ts', 'test/tidy/rules.test.ts']);
 
 const files = filesOfHouse();
 const typescript = files.filter((file) => /\.tsx?$/.test(file));
@@ -98,6 +101,14 @@ test('comments say first what a thing does or returns', (t) => {
     .filter((file) => places.test(file))
     .flatMap((file) => oddOpenings(file, read(file)));
   expectNone(t, found, 'Begin with a verb or a plain noun (CONTRIBUTING.md):');
+});
+
+test('comments use the words of the field', (t) => {
+  const places = /^(src|test|bench|native|scripts|packaging|system)\/|^schema\/tardis\.sql$/;
+  const found = textFiles
+    .filter((file) => places.test(file) && !ABOUT_WORDS.has(file))
+    .flatMap((file) => oldWords(file, read(file)));
+  expectNone(t, found, 'Programs report, send, print, request and need (CONTRIBUTING.md):');
 });
 
 test('sentences of documents begin with their subject', (t) => {

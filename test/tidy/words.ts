@@ -30,3 +30,19 @@ export function oddSentences(file: string, text: string): string[] {
   );
   return linesMatching(file, outsideOfCode, ODD_SENTENCE);
 }
+
+/** Words of comments that have a plain one: programs report, send, print, request and need; people are users or peers. */
+const OLD_WORD_IN_COMMENT =
+  /\b(?:told|untold|tells?|telling|said|says|saying|asked|asks|wants|whoever|upkeep|tending|remakes?|remade|remaking|episodes?)\b/i;
+
+/** Matches the text of a comment: of a line of a block, or after `//`, `--` or `#`. */
+const COMMENT = /^\s*(?:\/\*\*|\*|\/\/|--|#) (.*)|[\s;{}(),](?:\/\/|--) (.*)$/;
+
+/** Returns `file:line: text` of each comment with a word that has a plain one. Names in backquotes do not count. */
+export function oldWords(file: string, text: string): string[] {
+  return text.split('\n').flatMap((line, index) => {
+    const [, whole, behind = ''] = COMMENT.exec(line) ?? [];
+    const comment = (whole ?? behind).replaceAll(/`[^`]*`/g, '');
+    return OLD_WORD_IN_COMMENT.test(comment) ? [`${file}:${index + 1}: ${line.trim()}`] : [];
+  });
+}

@@ -81,7 +81,7 @@ async function read(
   return outcomes;
 }
 
-/** Returns what an output says, without bytes behind the contents, and the time that it took. */
+/** Returns the fields of an output, without bytes behind the contents, and the time that it took. */
 function told({ contents, compressMs: _, ...output }: HashOutput): unknown {
   if (contents === undefined) return output;
   const { bytes, digests, starts, sizes } = contents;

@@ -331,7 +331,7 @@ export class LocalReports implements Reports {
   }
 }
 
-/** Sizes that are asked of a bucket at once. */
+/** Number of sizes that are requested of a bucket at once. */
 const ASKED_AT_ONCE = 16;
 
 /** Returns the number and size of the packs in a bucket. */

@@ -27,7 +27,7 @@ export function setNamed(
 function onlyOne(named: readonly BackupSet[]): BackupSet | undefined {
   if (named.length <= 1) return named[0];
   const numbers = named.map(({ set }) => set).join(', ');
-  throw new TardisError('USAGE', `several backup sets have this name: say which of ${numbers}`);
+  throw new TardisError('USAGE', `several backup sets have this name: give one of ${numbers}`);
 }
 
 /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET. */

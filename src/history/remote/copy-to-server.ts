@@ -1,4 +1,4 @@
-/** Copies a client to a server, which asks this machine for a snapshot of its catalog and for its records. */
+/** Copies a client to a server, which requests a snapshot of the catalog and records from this machine. */
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { encryptingKeyset, parseKeyRecord } from '../../crypto/index.js';
 import type { CopyFeed, CopyProgress, CopyResult } from '../../maintenance/rewrite/index.js';
@@ -32,8 +32,8 @@ export interface CopyToServer {
 }
 
 /**
- * Copies a client to a server. A lost connection is replaced for as long as the place says: the copy then goes on. Throws
- * COPY_DIFFERS, NOT_PERMITTED, LOGIN_FAILED, CLIENT_EXISTS, QUOTA_EXCEEDED, …, and errors of reading the source.
+ * Copies a client to a server. A lost connection is replaced until the retry time is over, and the copy continues.
+ * Throws COPY_DIFFERS, NOT_PERMITTED, LOGIN_FAILED, CLIENT_EXISTS, QUOTA_EXCEEDED, …, and errors of reading the source.
  */
 export async function copyToServer(
   system: System,
@@ -60,7 +60,7 @@ export async function copyToServer(
 }
 
 class CopyingSession {
-  /** The error of reading the source, or of a server that asks for what it may not. The server does not know it. */
+  /** The error of reading the source, or of a forbidden request of the server. The server does not know it. */
   failure: TardisError | undefined;
   /** True if the server has let us in, so that the client exists. */
   isMet = false;
@@ -110,7 +110,7 @@ class CopyingSession {
       if (this.asked > MAX_ASKED) {
         this.failure ??= new TardisError(
           'PROTOCOL_VIOLATION',
-          'the server asks for too much at once',
+          'the server requests too much at once',
         );
         throw this.failure;
       }
@@ -149,7 +149,7 @@ class CopyingSession {
     }
     if (what === 'piece') return [head, await feed.piece(offer, piece)];
     if (bytes > MAX_READ_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server asks for too many bytes');
+      throw new TardisError('PROTOCOL_VIOLATION', 'the server requests too many bytes');
     }
     const target = Buffer.allocUnsafe(bytes);
     try {

@@ -35,7 +35,7 @@ export async function openRemoteCopy(system: System, place: RemotePlace): Promis
   }
 }
 
-/** Requests a snapshot. A server that is busy is asked again, for as long as for a lost connection. */
+/** Requests a snapshot. If the server is busy, requests it again until the retry time is over. */
 async function offerOf(system: System, peer: RemotePeer, place: RemotePlace): Promise<CopyOffer> {
   const backoff = new Backoff(system, place.patience ?? NO_PATIENCE, undefined);
   for (;;) {

@@ -82,7 +82,7 @@ export class RemotePeer {
   generation = 0;
   private waiting: Waiting[] = [];
   private lastQuestion = 0;
-  /** Identifies the catalog of the first connection, if the place says to keep it. */
+  /** Identifies the catalog of the first connection, if the place requires it. */
   private catalog: string | undefined;
   private untoldBytes = 0;
   private answered = 0;

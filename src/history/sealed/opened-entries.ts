@@ -133,7 +133,7 @@ export class EntryOpener {
 }
 
 export function otherContent(): TardisError {
-  return new TardisError('NOT_AUTHENTIC', 'the store has another content than an entry says');
+  return new TardisError('NOT_AUTHENTIC', 'the content in the store is not that of its entry');
 }
 
 function copyOf(sum: SealSum): SealSum {

@@ -1,6 +1,6 @@
 /**
  * The codec of every question that a reader may ask, and of its answer. The types of requests and replies follow from
- * this table: the client asks with them, and the server has one handler for each question. The code does not compile if a
+ * this table: the client sends them, and the server has one handler for each question. The code does not compile if a
  * question of the message table has no codec here, or a codec has no question.
  */
 import { TardisError } from '../../errors/index.js';

@@ -7,7 +7,7 @@ import type { ObjectVersions } from '../../store/objects/index.js';
 import { atOnce } from './at-once.js';
 import { type Judged, judged } from './judge.js';
 
-/** Versions whose locks are asked for at once. */
+/** Number of versions whose locks are requested at once. */
 const AT_ONCE = 8;
 
 export interface ExtendOptions {

@@ -1,4 +1,4 @@
-/** Finds out what became of each object that was created once. */
+/** Determines the state of each object that is created once. */
 import { asTardisError } from '../../errors/index.js';
 import { isOfLog } from '../../store/index.js';
 import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
@@ -19,7 +19,7 @@ export interface Judged extends VersionedName {
 export interface JudgeOptions {
   /** Versions and commits that were stored later do not count. */
   readonly untilMs: number;
-  /** True to ask the log about each pack, not only about those that readers do not get as they were. */
+  /** True to look up each pack in the log, not only packs that were changed or hidden. */
   readonly isStrict: boolean;
 }
 

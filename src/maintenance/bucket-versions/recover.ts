@@ -1,7 +1,7 @@
 /**
- * Brings back objects that somebody overwrote or deleted in a bucket that keeps versions. The oldest version counts of a
- * name that is written once. Nothing is ever deleted: the bytes are written once more, and become the current version. A run
- * may stop anywhere; the next one finds what was brought back as sound.
+ * Brings back objects that somebody overwrote or deleted in a bucket that keeps versions. For a name that is written
+ * once, the oldest version counts. Nothing is ever deleted: the bytes are written once more, and become the current
+ * version. A run may stop anywhere; the next one finds what was brought back as sound.
  */
 import { configInvalid } from '../../config/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';

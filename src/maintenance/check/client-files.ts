@@ -68,7 +68,7 @@ export class ClientFiles {
     });
   }
 
-  /** Reports files that are not the packs that their names say, and files that do not belong in the store. */
+  /** Reports packs under a wrong name, and files that do not belong in the store. */
   async checkStrays(files: Backend): Promise<void> {
     const { system, directory, onFinding, counts } = this.checked;
     const medium = mediumOf(system, directory);

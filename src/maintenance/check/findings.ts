@@ -83,7 +83,7 @@ export interface AccountFinding {
   readonly state: 'senseless' | 'gone';
 }
 
-/** A file in the place of packs that contains another pack than its name says, or a pack of another client. */
+/** A file in the place of packs that contains a pack with another number than in its name, or of another client. */
 export interface PackFinding extends StrangePack {
   readonly finding: 'pack';
   /** Name of the client that the label names, if the tool that prints the finding can find it. */

@@ -182,7 +182,7 @@ export class ContentProver {
     const found = contentDigest(this.system.native, this.options.keys, partsDigest(parts));
     if (!found.equals(digest)) throw damage('its parts are not those that its digest covers');
     if (!encodeParts(parts).equals(encodeParts(listed))) {
-      throw damage('its parts are other ones than the catalog says');
+      throw damage('its parts are not those in the catalog');
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Examines all records of a store, by the catalog and by the packs: whether each is where the catalog says. The
+ * Examines all records of a store, by the catalog and by the packs: whether each is at its place in the catalog. The
  * bytes of the records to be read are checked, too.
  */
 import type { PackNumber } from '../../model/index.js';

@@ -173,7 +173,7 @@ class Run {
     const catalogBytes = (): number => system.files.status(directory.catalogPath)?.sizeBytes ?? 0;
     const { graceMs, limits } = options;
     const { leastFreeBytes = 0, reserveBytes = 0 } = limits;
-    // The disk of this machine says nothing about the space of a shared store.
+    // The disk of this machine shows nothing about the space of a shared store.
     const { wantedFreeBytes = leastFreeBytes + reserveBytes } = store.isShared
       ? { wantedFreeBytes: 0 }
       : options;
@@ -301,8 +301,8 @@ class Run {
   }
 
   /**
-   * Deletes packs of a shared store, several at once, and tells other machines. A pack stays that has contents which
-   * the sets lack: the commit that removed it was wrong.
+   * Deletes packs of a shared store, several at once, and records that for other machines. A pack stays that has
+   * contents which the sets lack: the commit that removed it was wrong.
    */
   private async deleteShared(due: readonly PackNumber[]): Promise<void> {
     const { store } = this;

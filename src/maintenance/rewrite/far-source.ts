@@ -1,6 +1,6 @@
 /**
- * A client on another machine as the source of a copy. Its catalog is fetched whole and examined; its records are fetched
- * where the catalog says that they are. All of it is from a peer, which may lie.
+ * A client on another machine as the source of a copy. Its catalog is fetched whole and examined; its records are
+ * fetched from their places in the catalog. All of it is from a peer, which may lie.
  */
 import { createHash } from 'node:crypto';
 import { requireForeign } from '../../store/catalog/index.js';

@@ -364,7 +364,7 @@ function requireAsked({ forgets }: Catalog, forgotten: readonly ForgetRequest[])
     ),
   );
   if (isAsked) return;
-  const what = 'what is to be forgotten was taken back, or asked for anew, meanwhile';
+  const what = 'requests to forget were withdrawn or replaced meanwhile';
   throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
 }
 

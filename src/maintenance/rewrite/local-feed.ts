@@ -48,7 +48,10 @@ class LocalFeed {
     this.objects = {
       read: async (name, ...range) => {
         if (isObjectName(name)) return records.read(name, ...range);
-        throw new TardisError('PROTOCOL_VIOLATION', 'the server asks for what is no object');
+        throw new TardisError(
+          'PROTOCOL_VIOLATION',
+          'the server requests something that is not an object',
+        );
       },
       close: () => records.close(),
     };
@@ -68,7 +71,7 @@ class LocalFeed {
     if (this.waiting === 0) this.drop();
   }
 
-  /** Runs one work after the other, whatever the server asks: a file that is read must not be closed meanwhile. */
+  /** Runs one work after the other, whatever the server requests: a file that is read must not be closed meanwhile. */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.waiting += 1;
     const done = this.turn.then(work).finally(() => {

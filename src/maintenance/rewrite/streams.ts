@@ -195,7 +195,7 @@ export class StreamMover {
     const { native, old, keys } = this;
     const found = contentDigest(native, old.keyring?.contents, Buffer.from(hash));
     if (!found.equals(digest)) {
-      throw new TardisError('CONTENT_DAMAGED', 'the bytes are not what their digest says');
+      throw new TardisError('CONTENT_DAMAGED', 'the bytes do not match their digest');
     }
     return keys.digest(hash);
   }

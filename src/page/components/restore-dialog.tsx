@@ -1,4 +1,4 @@
-/** Asks where to and how, previews, restores on this machine, and shows the progress and the result. */
+/** Lets the user choose target and options, previews, restores on this machine, and shows progress and result. */
 import { useEffect, useState } from 'preact/hooks';
 import { api, type ApiError, type RestoreState, type RestoreWish } from '../api.js';
 import { asApiError } from '../hooks.js';
@@ -163,7 +163,7 @@ function Policies({ overwrite, setOverwrite, isRunning }: PoliciesProps) {
   );
 }
 
-/** Starts a restore and asks for its state until it ends. */
+/** Starts a restore, and requests its state until it ends. */
 function useRestore() {
   const [state, setState] = useState<RestoreState>();
   const [error, setError] = useState<ApiError>();

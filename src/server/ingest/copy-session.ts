@@ -1,7 +1,7 @@
 /**
- * One session that copies a client from its peer. The copy asks the peer for a snapshot of the catalog and for bytes of
- * objects, and writes as `sonic copy` does; each set is durable before the next one. Nothing that the peer says is
- * believed, and the peer is asked for no more than is read at once.
+ * One session that copies a client from its peer. The copy requests a snapshot of the catalog from the peer, and bytes
+ * of objects, and writes as `sonic copy` does; each set is durable before the next one. Everything from the peer is
+ * checked, and no more is requested than is read at once.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { encryptingKeyset, parseKeyRecord } from '../../crypto/index.js';
@@ -202,7 +202,7 @@ export class CopySession implements StorageHandle {
     }
     const { asked, resolve, reject } = waiting;
     if (asked.what === 'object' && attachment.length > asked.bytes) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'more bytes than were asked for');
+      throw new TardisError('PROTOCOL_VIOLATION', 'more bytes than were requested');
     }
     this.waiting.delete(head.question);
     if (this.waiting.size > 0) this.expectAnswer();

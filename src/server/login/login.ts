@@ -64,8 +64,8 @@ export interface LoginOptions {
   readonly attempts?: AttemptLimits;
   readonly challengeAfterMs?: number;
   /**
-   * Brings the small files of a client in a bucket, and for an account those of its accounts, to this machine; the default
-   * asks the bucket each time.
+   * Brings the small files of a client in a bucket, and for an account those of its accounts, to this machine; the
+   * default looks into the bucket each time.
    */
   readonly fetch?: (client: string, account: string) => Promise<void>;
 }

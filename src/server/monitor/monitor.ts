@@ -49,7 +49,7 @@ interface Place {
   readonly catalogFile: string;
 }
 
-/** The store to watch, the plan, and the server that is asked and that logs. */
+/** The store to watch, the plan, and the server, which has the state and the log. */
 export interface WatchParts {
   readonly place: Place;
   readonly plan: WatchPlan;

@@ -57,7 +57,7 @@ export class Notices {
       timeoutMs: this.settings.hookTimeoutMs,
       variables: hookVariables(event),
       signal: this.interruption.signal,
-      onLine: (line) => this.log.info({ client, hook, line }, 'a hook says'),
+      onLine: (line) => this.log.info({ client, hook, line }, 'a hook printed'),
     });
     if (why !== undefined) this.log.error({ client, hook, reason: why }, 'a hook has failed');
   }
@@ -65,7 +65,7 @@ export class Notices {
   private async mail(subject: string, lines: readonly string[], dateMs: number): Promise<void> {
     if (this.settings.mailTo.length === 0) return;
     const why = await sendMail(this.settings, { subject, lines, dateMs });
-    if (why !== undefined) this.log.error({ reason: why }, 'nobody was told by mail');
+    if (why !== undefined) this.log.error({ reason: why }, 'no mail was sent');
   }
 }
 

@@ -86,8 +86,11 @@ export function wholeMessage({ head, attachment }: EncodedMessage): Buffer {
   return attachment === undefined ? head : Buffer.concat([head, attachment]);
 }
 
-/** Returns the name of a question that may be asked here. Throws PROTOCOL_VIOLATION. */
+/** Returns the name of a question that has an answer here. Throws PROTOCOL_VIOLATION. */
 export function readingQuestion(name: string): ReadingQuestion {
   if (isReadingQuestion(name)) return name;
-  throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no question that can be asked here`);
+  throw new TardisError(
+    'PROTOCOL_VIOLATION',
+    `"${name}" is not a question that has an answer here`,
+  );
 }

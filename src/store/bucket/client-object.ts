@@ -87,7 +87,7 @@ export async function fetchClient(
   const generation = here?.generation;
   const known =
     generation === undefined ? undefined : await generationFiles(store, client, generation);
-  // The log tells a machine with a catalog that the client was rewritten; another one asks for the newest generation.
+  // The log shows a machine with a catalog that the client was rewritten; another one looks up the newest generation.
   const follows = here === undefined || generation !== undefined;
   const files = known ?? (await newestFiles(store, client, { follows, isEven }));
   await install(system, access, client, files);

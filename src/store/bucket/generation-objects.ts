@@ -181,7 +181,7 @@ export class GenerationObjects {
     await this.remove(removed, onRemoved);
   }
 
-  /** True if the generation before the present one has still commits or packs. */
+  /** True if the generation before the present one still has commits or packs. */
   async hasFormer(): Promise<boolean> {
     const { store, client, present } = this;
     if (present === undefined) return false;

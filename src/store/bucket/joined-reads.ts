@@ -1,7 +1,7 @@
 /**
- * Reads objects in few requests for readers that ask for small pieces. A piece that follows an earlier one is fetched
+ * Reads objects in few requests for readers that request small pieces. A piece that follows an earlier one is fetched
  * together with what comes behind it, and ranges grow while that goes on; in a long run, the next range is fetched
- * before it is asked for. Other pieces are fetched almost exactly. If it is known which pieces will be read, neighbours
+ * before it is requested. Other pieces are fetched almost exactly. If it is known which pieces will be read, neighbours
  * of these are fetched together, and nothing else. Fetched bytes are kept for a while: objects never change.
  */
 import type { ExpectedRange } from '../backends/backend.js';
@@ -145,7 +145,9 @@ export class JoinedReads {
     return range;
   }
 
-  /** Returns how many expected bytes are fetched at a place, which are only those asked for if too much is under way. */
+  /**
+   * Returns how many expected bytes are fetched at a place, which are only the requested ones if too much is under way.
+   */
   private takeExpected(name: string, at: number, bytes: number): number | undefined {
     if (!this.expected.has(name, at)) return undefined;
     return this.expected.take(name, at, this.makeRoom(MOST_RANGE_BYTES) ? MOST_RANGE_BYTES : bytes);

@@ -12,8 +12,8 @@ export function keptFile(cache: string, name: string): string {
 }
 
 /**
- * Makes a record the content of its file. `keptNumber` returns the number of the one there; it is asked right before the
- * file is replaced, so that a request that took long does not bring an earlier record back.
+ * Makes a record the content of its file. `keptNumber` returns the number of the one there; it is called right before
+ * the file is replaced, so that a request that took long does not bring an earlier record back.
  */
 export async function keepRecord(
   { files, random }: System,

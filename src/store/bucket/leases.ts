@@ -1,8 +1,7 @@
 /**
  * Leases: each server of a bucket has an object, which it overwrites while it has sessions, with its address and the
- * clients that it serves. They spare clients and servers a vain competition, and nothing more: a server that ignores them is
- * stopped by the log. So a lease may be missing, late, forged or damaged. Its age is told by the clock of the store
- * alone.
+ * clients that it serves. They only avoid useless competition: a server that ignores them is stopped by the log. So a
+ * lease may be missing, late, forged or damaged. Its age is measured by the clock of the store alone.
  */
 import { asTardisError } from '../../errors/index.js';
 import { isHost, type System } from '../../system/index.js';

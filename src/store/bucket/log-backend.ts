@@ -150,7 +150,7 @@ export class LogBackend implements Backend {
     throw notHere(`truncating ${name}`);
   }
 
-  /** Removes a pack. Throws RECORD_DAMAGED for a part of the log, which no sound commit asks for. */
+  /** Removes a pack. Throws RECORD_DAMAGED for a part of the log, which no sound commit requests. */
   async remove(name: string): Promise<void> {
     const pack = packNumber(name);
     if (pack === undefined) throw notHere(`removing ${name}`);

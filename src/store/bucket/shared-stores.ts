@@ -14,7 +14,7 @@ export interface SharedStore {
   admit(): Promise<void>;
 }
 
-/** Exists in the cache of a store that was found to arbitrate: it is not asked again. */
+/** Exists in the cache of a store that was found to arbitrate: it is not probed again. */
 const ARBITRATES_FILE = '.arbitrates';
 /** Exists in the cache of a store that arbitrates and locks objects. */
 const LOCKS_FILE = '.locks';

@@ -64,8 +64,8 @@ export class SnapshotObjects {
   }
 
   /**
-   * Returns what the log says about a copy; undefined if it does not name it, or if the commit object of its last commit
-   * has not this size in bytes. Throws RECORD_DAMAGED, STORE_NEWER, OBJECT_DAMAGED.
+   * Returns the facts that the log has about a copy; undefined if it does not name it, or if the commit object of its
+   * last commit has not this size in bytes. Throws RECORD_DAMAGED, STORE_NEWER, OBJECT_DAMAGED.
    */
   async named({ commit, id }: SnapshotPlace): Promise<NamedSnapshot | undefined> {
     const bytes = await this.backend.commitObject(commit + 1);
@@ -95,12 +95,14 @@ export class SnapshotObjects {
     throw new TardisError('STORE_TAKEN', `another process has created ${name}`, { object: name });
   }
 
-  /** Reads a piece. Throws OBJECT_DAMAGED if it is missing, or has other bytes than the log says. */
+  /** Reads a piece. Throws OBJECT_DAMAGED if it is missing, or has other bytes than the log records. */
   async read(facts: SnapshotFacts, piece: number, maxBytes: number): Promise<Buffer> {
     const name = this.backend.prefix + snapshotPiece(facts, piece);
     const bytes = await (await this.backend.objects()).readWhole(name, maxBytes);
     if (bytes !== undefined && facts.pieces[piece]?.equals(sha256(bytes)) === true) return bytes;
-    throw new TardisError('OBJECT_DAMAGED', `${name} is not what the log says`, { object: name });
+    throw new TardisError('OBJECT_DAMAGED', `${name} is not what the log records`, {
+      object: name,
+    });
   }
 
   /** Removes copies that end before a commit. A key that may not remove leaves them. */

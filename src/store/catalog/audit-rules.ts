@@ -207,7 +207,7 @@ export function differencesIn(database: SqlDatabase, otherPath: string): Inconsi
       const count = (one: string, two: string): number =>
         database.query(`SELECT count(*) FROM (${one} EXCEPT ${two})`, 'integer').get()!;
       const rows = Math.max(count(here, there), count(there, here));
-      return rows === 0 ? [] : [{ what: `${table}: other than the packs say`, rows }];
+      return rows === 0 ? [] : [{ what: `${table}: differs from the packs`, rows }];
     });
   } finally {
     database.exec('DETACH other');

@@ -225,7 +225,7 @@ class Recovery {
       throw new TardisError('STORE_FORKED', `the bucket lacks commit ${commit}`);
     }
     if (sizeBytes < position) {
-      const what = `${packName(pack)} is shorter than its catalog says`;
+      const what = `${packName(pack)} is shorter than in its catalog`;
       throw new TardisError('CATALOG_DAMAGED', what);
     }
     if (this.catalog.state.areCountersBehind()) {

@@ -1,6 +1,6 @@
 /**
- * Asks the service of a container or of a virtual machine for credentials. Both wait only a moment, since most machines
- * have neither.
+ * Requests credentials from the service of a container or of a virtual machine. Both wait only a moment, since most
+ * machines have neither.
  */
 import { isLoopback, readSmallFile, textBytes } from '../../system/index.js';
 import type { Credentials, Environment } from './credentials.js';
@@ -57,7 +57,7 @@ function mayAsk(url: URL): boolean {
   );
 }
 
-/** Asks the service of a virtual machine, by its second version, which needs a token first. */
+/** Requests them from a virtual machine's service, by its second version, which needs a token first. */
 async function fromMachine(host: string): Promise<Credentials | string> {
   const nothing = 'this machine has no service that gives one';
   if (!URL.canParse(host)) return nothing;

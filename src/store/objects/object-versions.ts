@@ -24,7 +24,7 @@ export interface ObjectVersions {
   lockFor(version: ObjectVersion, retainMs: number): Promise<void>;
   /** Returns the time by the clock of the store, exact to a second. */
   nowMs(): number;
-  /** Returns what the bucket says of itself. */
+  /** Returns the abilities that the bucket reports. */
   abilities(): Promise<BucketAbilities>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Finds out whether a store arbitrates between writers: whether of several `putNew` of one name exactly one gets
- * `created`. Some services ignore the condition, others do not know it, so the very bucket is asked.
+ * `created`. Some services ignore the condition, others do not know it, so the bucket itself is tested.
  */
 import { TardisError } from '../../errors/index.js';
 import type { Random } from '../../system/index.js';
@@ -48,15 +48,15 @@ async function race(store: ObjectStore, name: string): Promise<string | undefine
   const results = await Promise.all(racers.map((bytes) => store.putNew(name, bytes, BRIEF)));
   const winners = racers.filter((_, index) => results[index] === 'created');
   if (winners.length !== 1) {
-    return `of ${RACERS} writers of one object at once, ${winners.length} were told that it is theirs`;
+    return `of ${RACERS} writers of one object at once, ${winners.length} got the answer that it is theirs`;
   }
   const isWinner = (await store.readWhole(name, MAX_BYTES))?.equals(winners[0]!) === true;
-  return isWinner ? undefined : 'an object has not the bytes of the writer who created it';
+  return isWinner ? undefined : 'an object does not have the bytes of the writer that created it';
 }
 
 /**
  * Returns undefined if a store locks new objects, otherwise in words why not. Some services ignore the headers of a
- * lock, so an object is locked for a minute, and the store is asked for its lock.
+ * lock, so an object is locked for a minute, and its lock is read back.
  */
 export async function lockFault(
   store: ObjectStore,

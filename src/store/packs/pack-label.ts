@@ -59,9 +59,7 @@ export function readLabel(bytes: Buffer): PackLabel | undefined {
   return { pack: number, client: isKnown ? client : undefined };
 }
 
-/**
- * True if the label of a pack can be read. Without a label, the file may be another pack than its name says.
- */
+/** True if the label of a pack can be read. Without a label, the file may be another pack than its name shows. */
 export async function hasLabel(backend: Backend, pack: PackNumber): Promise<boolean> {
   return (await labelOf(backend, pack)) !== undefined;
 }

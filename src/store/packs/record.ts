@@ -247,7 +247,7 @@ export function parseRecord(bytes: Uint8Array): ParsedRecord {
   const header = readHeader(buffer, 0);
   if (header === undefined) throw new TardisError('RECORD_DAMAGED', 'a record has no valid header');
   if (recordBytes(header) !== buffer.length) {
-    throw new TardisError('RECORD_DAMAGED', 'a record has another length than its header says');
+    throw new TardisError('RECORD_DAMAGED', 'a record does not have the length in its header');
   }
   if (crc32(buffer.subarray(RECORD_HEADER_BYTES)) !== header.bodyChecksum) {
     throw new TardisError('RECORD_DAMAGED', 'a record does not match its checksum');

@@ -202,7 +202,7 @@ class Remaking {
 }
 
 /**
- * Throws CATALOG_DAMAGED unless a copy can be continued: its last commit is where it says, and no commits are
+ * Throws CATALOG_DAMAGED unless a copy can be continued: its last commit is at the recorded place, and no commits are
  * missing. Its skip hashes are dropped, since they are not trusted.
  */
 async function requireFitting(catalog: Catalog, backend: Backend): Promise<void> {
@@ -211,7 +211,7 @@ async function requireFitting(catalog: Catalog, backend: Backend): Promise<void>
   if (!(await hasCommit(backend, point))) {
     throw new TardisError(
       'CATALOG_DAMAGED',
-      `the packs have no commit ${point.commit} where the copy says`,
+      `the packs have no commit ${point.commit} where the copy has it`,
     );
   }
   // Listings and events between the copy and an image may be gone.

@@ -70,7 +70,7 @@ function isBeingMade(system: System, second: string): boolean {
   return lock === undefined;
 }
 
-/** True if a marker says that paths are left out. False for an invalid marker, which the run itself reports. */
+/** True if a marker records that paths are left out. False for an invalid marker, which the run itself reports. */
 function isWithoutSome(files: Files, marker: string): boolean {
   const text = readStart(files, marker, MAX_GENERATION_BYTES)?.toString('utf8');
   return text !== undefined && /"without":"[0-9a-f]/.test(text);

@@ -8,7 +8,7 @@ export const KEYS_HELP = {
     examples: [
       example(
         `sonic create ${AT} --password`,
-        'creates a client that encrypts; asks for the password',
+        'creates a client that encrypts; prompts for the password',
       ),
       example(
         `sonic create ${AT} --password --no-crypt`,
@@ -23,7 +23,7 @@ export const KEYS_HELP = {
   'sonic setpass': {
     summary: 'set a password for a client that has none (stored data is not changed)',
     examples: [
-      example(`sonic setpass ${AT}`, 'asks for the password twice'),
+      example(`sonic setpass ${AT}`, 'prompts for the password twice'),
       example(
         `sonic setpass ${AT} --password-file ~/.tardis-password`,
         'reads the password from the first line of a file',
@@ -33,7 +33,7 @@ export const KEYS_HELP = {
   'sonic chpass': {
     summary: 'change the password of a client (only the keys are rewritten)',
     examples: [
-      example(`sonic chpass ${AT}`, 'asks for the old and the new password'),
+      example(`sonic chpass ${AT}`, 'prompts for the old and the new password'),
       example(
         'sonic chpass --server backup.example.org -C laptop',
         'changes the password of a client on a server',
@@ -49,14 +49,14 @@ export const KEYS_HELP = {
       'rewrite all data of an encrypting client with new keys (continues after an interruption)',
     examples: [
       example(`sonic rekey ${AT} --newpassword`, 'also sets a new password'),
-      example(`sonic rekey ${AT} --yes`, 'asks only for the password, for scripts'),
+      example(`sonic rekey ${AT} --yes`, 'prompts only for the password, for scripts'),
       example(`sonic rekey ${AT} --abort`, 'discards an unfinished run'),
     ],
   },
   'sonic encrypt': {
     summary: 'encrypt all data of a client that does not encrypt (continues after an interruption)',
     examples: [
-      example(`sonic encrypt ${AT} --password`, 'encrypts all sets; asks for the password'),
+      example(`sonic encrypt ${AT} --password`, 'encrypts all sets; prompts for the password'),
     ],
   },
   'sonic copy': {
@@ -255,7 +255,7 @@ export const SETS_HELP = {
     examples: [
       example(`sonic delete ${AT} 3 10-20`, 'deletes these sets after confirmation'),
       example(`sonic delete ${AT} --dry-run 10-20`, 'only shows which sets would be deleted'),
-      example(`sonic delete ${AT} --yes 3`, 'does not ask, for scripts'),
+      example(`sonic delete ${AT} --yes 3`, 'without a prompt, for scripts'),
     ],
   },
   'sonic purge': {
@@ -271,7 +271,7 @@ export const SETS_HELP = {
       ),
       example(
         `sonic purge --before "1 year ago" --yes ${AT}`,
-        'deletes sets older than a year without asking, for scripts',
+        'deletes sets older than a year without a prompt, for scripts',
       ),
     ],
     notes: [KEEP_NOTE],

@@ -77,7 +77,7 @@ function isTaken(option: Option, attached: string, next: string | undefined): bo
   if (taking === 'attached' && attached !== '') {
     throw new TardisError(
       'USAGE',
-      `${option.short} takes no value and asks for it on the terminal; to give a value, use ${option.long}=…`,
+      `${option.short} takes no value and prompts for it on the terminal; to give a value, use ${option.long}=…`,
     );
   }
   if (attached !== '') return true;

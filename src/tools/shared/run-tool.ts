@@ -250,7 +250,7 @@ export async function runTool(
   done();
 }
 
-/** Throws commander's error if help on an unknown command is asked for. Commander would show the general help. */
+/** Throws commander's error if help on an unknown command is requested. Commander would show the general help. */
 function requireHelpThere(command: Command, [first, asked]: readonly string[]): void {
   if (first !== 'help' || asked === undefined || command.commands.length === 0) return;
   if (command.commands.some((sub) => sub.name() === asked) || /^(help$|-)/.test(asked)) return;

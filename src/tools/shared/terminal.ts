@@ -30,7 +30,7 @@ export async function askSecret(
   if (fd === undefined) {
     throw new TardisError(
       'PASSWORD_NEEDED',
-      'a password is needed, and there is no terminal to ask on',
+      'a password is needed, and there is no terminal for a prompt',
     );
   }
   const input = new tty.ReadStream(fd);

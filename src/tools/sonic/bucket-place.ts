@@ -15,7 +15,7 @@ export interface OpenedPlace {
   readonly bucket: Bucket;
 }
 
-/** Opens a bucket with the settings of the command. Throws CONFIG_INVALID for a place that is none. */
+/** Opens a bucket with the settings of the command. Throws CONFIG_INVALID for a place that is not a bucket. */
 export async function openPlace(
   system: System,
   options: Settings<'sonic bucket'>,

@@ -135,7 +135,7 @@ function printText(place: BucketPlace, opened: Bucket, found: Examined): void {
 function lockLine({ lockDays, abilities: { locks, versions } }: Examined): string {
   if (lockDays > 0) return `New objects are locked for ${lockDays} days.`;
   if (locks === 'yes') return 'The bucket has Object Lock; LockDays is 0, so nothing is locked.';
-  if (locks === 'unknown') return 'The access key may not ask whether the bucket has Object Lock.';
+  if (locks === 'unknown') return 'The access key may not read whether the bucket has Object Lock.';
   const kept = versions === 'yes' ? ', but it keeps versions' : '';
   return `The bucket has no Object Lock${kept}: with the access key, the backups can be deleted.`;
 }

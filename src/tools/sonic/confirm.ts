@@ -17,7 +17,7 @@ export function setText({ set, name, openedAtMs }: BackupSet): string {
 export function requireYes(question: string, would: string): void {
   const answer = askYes(question);
   if (answer === true) return;
-  const why = answer === undefined ? 'there is no terminal to ask on' : 'this was not confirmed';
+  const why = answer === undefined ? 'there is no terminal for a prompt' : 'this was not confirmed';
   throw new TardisError('CONFIRMATION_NEEDED', `${would}, but ${why}; nothing was done`);
 }
 

@@ -117,7 +117,8 @@ function printText(client: string, { report, placed, checked, findings }: Told):
   print(`The catalog of "${client}" was rebuilt from ${counted(commits, 'commit')}.`);
   for (const { commit, why } of lost.slice(0, MAX_NAMED)) print(`commit ${commit}: ${why}`);
   if (lost.length > MAX_NAMED) print(`… and ${lost.length - MAX_NAMED} more; --json lists all.`);
-  if (knowsMore) print('The catalog of this machine was intact, and had what these commits said.');
+  if (knowsMore)
+    print('The catalog of this machine was intact, and had the facts of these commits.');
   for (const finding of findings) print(displayText(textOf(finding)));
   if (isMetadataLost) print('Sets made so far may lack entries.');
   if (isNewGeneration) {

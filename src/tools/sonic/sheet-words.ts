@@ -57,7 +57,7 @@ export function sheetWords(place: SheetPlace, { keysetId }: KeyRecord): SheetWor
       },
       {
         text:
-          '2. List the backups and restore the newest one. Each command asks for the password. The first one prints the key id of ' +
+          '2. List the backups and restore the newest one. Each command prompts for the password. The first one prints the key id of ' +
           'the store: compare it with the key id above. A different key id means a different store. If a command ends with KEY_FILE_DIFFERS or KEY_FILE_INVALID, the store may have newer keys: omit --keys.',
         commands: [
           ...wrapped(['lstardis', ...way, ...tail]),

@@ -28,7 +28,7 @@ const LOOK_EVERY_MS = 2000;
 const ANSWER_PATIENCE_MS = 10_000;
 
 /**
- * Makes this process use the bucket. A server for several clients also asks whether the bucket arbitrates between
+ * Makes this process use the bucket. A server for several clients also tests whether the bucket arbitrates between
  * writers, so that a wrong setting is found at the start. Throws BUCKET_UNSAFE, and errors of a bucket.
  */
 export async function serveBucket(

@@ -43,7 +43,7 @@ export function printReady(
     print('AllowNewHosts is set; `tardis --local --create -D s3://…` creates one, too.');
   } else if (known === undefined) {
     print(
-      'There are no clients yet. Create one on this machine, in another terminal (it asks for a password):',
+      'There are no clients yet. Create one on this machine, in another terminal (it prompts for a password):',
     );
     print(`  sonic create -D ${place} -C NAME --password`);
   } else print(`\`sonic clients -D ${place}\` lists its clients.`);

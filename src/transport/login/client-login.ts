@@ -81,7 +81,7 @@ const NO_SESSION: SessionPlace = Object.freeze({ ticket: Buffer.alloc(0), upTo: 
 /** Credentials of a caller that has no password and cannot prompt a user. */
 export const NO_CREDENTIALS: Credentials = Object.freeze({
   password: undefined,
-  ask: () => Promise.reject(new TardisError('PASSWORD_NEEDED', 'the server asks for a password')),
+  ask: () => Promise.reject(new TardisError('PASSWORD_NEEDED', 'the server requires a password')),
 });
 
 const SOFTWARE = `tardis-pipeline ${programVersion()}`;
@@ -214,7 +214,7 @@ export class Login {
       this.credentials.identity?.requirePlain();
       throw new TardisError(
         'PASSWORD_NOT_SET',
-        `the server did not ask for the password: the client "${this.target.client}" has none, or this is not your server`,
+        `the server did not require the password: the client "${this.target.client}" has none, or this is not your server`,
       );
     }
   }
@@ -321,7 +321,7 @@ export function checkKeysOfNew({ password, encrypts, keyFile }: Omit<Credentials
 function withoutRecord(client: string): TardisError {
   return new TardisError(
     'NOT_AUTHENTIC',
-    `the server asked for the password of "${client}" and left its key record out`,
+    `the server required the password of "${client}" and left its key record out`,
   );
 }
 
@@ -330,5 +330,5 @@ function isOfSameKeys(one: KeyRecord, other: KeyRecord): boolean {
 }
 
 function unexpected(): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', 'the server asks for a login twice');
+  return new TardisError('PROTOCOL_VIOLATION', 'the server requires a login twice');
 }

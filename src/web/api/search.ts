@@ -63,7 +63,7 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
     const { literal, isMatch } = pattern;
     const page = await history.reports.named({ after: place, literal, isMatch });
     const newest = newestOf(page.versions);
-    // A page of the store is asked for again if it has more: the names that it is sorted by may be sealed.
+    // A page of the store is requested again if it has more: the names that it is sorted by may be sealed.
     const end: number = place.skipped + limit - found.length;
     const placed = await places.place(newest.slice(place.skipped, end));
     found.push(

@@ -56,7 +56,7 @@ const WEB_LIMITS: WebLimits = Object.freeze({
   maxConnections: 4096,
 });
 
-/** Maximum number of bytes of a request's body, unless its route says otherwise. */
+/** Maximum number of bytes of a request's body, unless its route has another limit. */
 const MAX_BODY_BYTES: number = 64 << 10;
 const MAX_PARAMETER_CHARS = 1024;
 /** Time within which a whole request must have come. */
@@ -244,10 +244,10 @@ function sendProblem(reply: FastifyReply, error: TardisError, status?: number): 
   return reply.send(JSON.stringify(problem));
 }
 
-/** Statuses of the framework that tell a program more than 400: body or address too long, type of the body. */
+/** Statuses of the framework that are more exact than 400: body or address too long, type of the body. */
 const PRECISE = new Set([413, 414, 415]);
 
-/** Returns the status of an error of the framework; undefined if the status of its code says as much. */
+/** Returns the status of an error of the framework; undefined if the status of its code is as exact. */
 function statusOf(error: unknown): number | undefined {
   const { statusCode, code }: Partial<FastifyError> = Object(error);
   if (code?.startsWith('FST_') !== true || statusCode === undefined) return undefined;

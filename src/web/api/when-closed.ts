@@ -9,7 +9,7 @@ const ends = new WeakMap<object, (() => void)[]>();
  * since the event comes only once.
  */
 export function whenClosed({ raw }: Pick<FastifyReply, 'raw'>, end: () => void): void {
-  // The answer of HTTP/2 does not tell; its stream does.
+  // The answer of HTTP/2 does not show it; its stream does.
   const isOver = raw.destroyed || ('stream' in raw && isDestroyed(raw.stream));
   if (isOver) {
     end();

@@ -9,7 +9,7 @@ export interface LeasedRequest {
   readonly visitor: Visitor;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** Throws if a visitor may not ask this. */
+  /** Throws if a visitor lacks the right to the request. */
   readonly permit: (visitor: Visitor) => void;
 }
 

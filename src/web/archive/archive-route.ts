@@ -90,7 +90,7 @@ export function archiveRoute({ onError, selections }: ArchiveRouteOptions): Adde
       stream = new ArchiveStream(archive.options);
       await sendArchive(asked, archive, stream, onError);
     } catch (error) {
-      leave(); // it may be asked for again
+      leave(); // it may be requested again
       throw error;
     }
   });

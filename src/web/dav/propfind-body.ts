@@ -34,12 +34,12 @@ export function propertiesIn(body: Buffer): WantedProperties {
     if (name === 'propname') return { kind: 'names' };
     if (name === 'prop') return { kind: 'some', names: namesIn(child, inner) };
   }
-  throw refused('the body asks for no properties');
+  throw refused('the body requests no properties');
 }
 
 function namesIn(prop: XmlElement, scope: Scope): PropertyName[] {
   const names = elementsIn(prop).map((child) => nameOf(child, scopeOf(child, scope)));
-  if (names.length > MAX_PROPERTIES) throw refused('the body asks for too many properties');
+  if (names.length > MAX_PROPERTIES) throw refused('the body requests too many properties');
   return names;
 }
 

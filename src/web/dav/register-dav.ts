@@ -85,7 +85,7 @@ async function refuseWriting(_: FastifyRequest, reply: FastifyReply): Promise<vo
     .send('Backups are read-only: nothing is changed.\n');
 }
 
-/** Returns who asks. Programs that only know Basic send a token as the password. */
+/** Returns the authenticated visitor. Programs that only know Basic send a token as the password. */
 async function visitorOf(door: Door, request: FastifyRequest): Promise<Visitor> {
   const [, credentials] = /^Basic ([\w+/=-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
   if (credentials !== undefined) {

@@ -1,4 +1,4 @@
-/** Restores in place: one at a time, with progress that can be asked for while it runs. */
+/** Restores in place: one at a time, with progress that can be read while it runs. */
 import { randomUUID } from 'node:crypto';
 import type { History } from '../../history/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';

@@ -111,7 +111,7 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
     await close();
     throw error;
   });
-  // Cookies do not tell ports apart: a name of its own keeps them from other servers of this machine.
+  // Cookies do not distinguish ports: a name of its own keeps them from other servers of this machine.
   const host = `t${randomBytes(LABEL_BYTES).toString('hex')}.localhost:${port}`;
   for (const name of [host, `localhost:${port}`, `${LOOPBACK}:${port}`]) hosts.add(name);
   return {
@@ -139,7 +139,7 @@ function addEntrance(app: WebApp, entrance: Entrance): void {
     const { token } = request.query as { token?: string | string[] };
     const session = typeof token === 'string' ? entrance.enter(token) : undefined;
     void reply.headers({ ...PAGE_GUARDS, 'cache-control': 'no-store' });
-    // The page says what to do if nobody is logged in.
+    // The page shows what to do if nobody is logged in.
     if (session !== undefined) {
       void reply.setCookie(COOKIE, session, { path: '/', httpOnly: true, sameSite: 'strict' });
     }
@@ -176,7 +176,7 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
   };
 }
 
-/** Ends when nothing has been asked for some time and no restore runs. */
+/** Resolves when no request has come for the idle time and no restore runs. */
 class Activity {
   readonly ended: Promise<void>;
   private lastMs = performance.now();

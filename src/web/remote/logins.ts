@@ -61,7 +61,7 @@ export class Logins {
       if (login === undefined) {
         throw new TardisError(
           'NOT_PERMITTED',
-          'over a network only who has a password may read; the client has none: `sonic setpass` on the machine of the store',
+          'over a network, reading needs a password; the client has none: `sonic setpass` on the machine of the store',
         );
       }
       const { head: challenge } = encodeMessage('loginChallenge', login.challenge);

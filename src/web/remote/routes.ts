@@ -49,7 +49,7 @@ export const REMOTE_ROUTES = {
     path: '/clients/{client}/ask',
     right: 'login',
     summary:
-      'Takes one question of a reader (docs/protocol.md) and returns its answer, as the tools ask with --server https://…; the login needs the right of the question.',
+      'Takes one question of a reader (docs/protocol.md) and returns its answer, as the tools send it with --server https://…; the login needs the right of the question.',
     takes: QUESTION_TYPE,
     sends: QUESTION_TYPE,
   },

@@ -170,7 +170,7 @@ test('keys that end are renewed, and those that a store refuses are asked for ag
   t.teardown(() => store.close());
   const granted = (): number => machine.asked.filter((one) => one === role).length;
   await store.putOwn('nodes/a', Buffer.from('1'));
-  const first = granted(); // a service that answers late is asked again
+  const first = granted(); // a service that answers late gets the request again
   await store.putOwn('nodes/a', Buffer.from('2'));
   t.is(granted(), first);
   elapsedMs = 750_000; // less than five minutes before their end

@@ -24,7 +24,7 @@ async function serve(
   return { app, port: (app.server.address() as AddressInfo).port };
 }
 
-/** Connects, and asks for a route if one is given. */
+/** Connects, and requests a route if one is given. */
 async function connected(
   t: ExecutionContext,
   port: number,

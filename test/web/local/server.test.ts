@@ -1,4 +1,4 @@
-/** The user's own door over an encrypting client: it keeps nothing in the browser's files, and tells of doubts. */
+/** The user's own door over an encrypting client: it keeps nothing in the browser's files, and reports doubts. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';

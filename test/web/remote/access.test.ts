@@ -41,7 +41,7 @@ async function giveToken(client: string, rights: readonly RightName[]): Promise<
   return `${client}/script/${SECRET}`;
 }
 
-/** Asks for a route with a token. Returns the status and the body. */
+/** Requests a route with a token. Returns the status and the body. */
 async function get(
   { app }: WebServer,
   route: string,

@@ -155,7 +155,7 @@ test.serial('a question is answered only with its right, and only if it reads', 
   const ask = async (name: MessageName, rights: readonly RightName[]) => {
     await putToken(system, directory, 'script', tokenHash(secret));
     await putAccount(system, directory, { name: 'script', rights }, undefined);
-    // An empty head: it can be told which question it is, and it cannot be decoded.
+    // An empty head: the question is recognized, and cannot be decoded.
     const payload = Buffer.from([MESSAGES[name].number, 0, 0, 0, 0, 0, 0, 0]);
     const headers = {
       authorization: `Bearer me/script/${secret}`,

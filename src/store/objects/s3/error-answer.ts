@@ -72,7 +72,7 @@ const LOSSES: Readonly<Record<Loss, ErrorCode>> = {
   'too long': 'BUCKET_ANSWER_INVALID',
 };
 
-/** Some services report a full bucket as AccessDenied, and say so in the message only. */
+/** Some services report a full bucket as AccessDenied, with the cause in the message only. */
 const FULL = /\b(?:quota|cap|storage limit)\b.*\bexceeded\b/i;
 
 /** Errors that may be gone when the request is sent again. */
@@ -147,7 +147,7 @@ function fieldsIn(body: Buffer): Map<string, string> {
     if (root.name !== 'Error') return new Map();
     return new Map(elementsIn(root).map((element) => [element.name, element.text.trim()]));
   } catch (error) {
-    if (error instanceof NoError) return new Map(); // the status says enough
+    if (error instanceof NoError) return new Map(); // the status is enough
     throw error;
   }
 }

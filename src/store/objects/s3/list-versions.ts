@@ -108,7 +108,7 @@ function readPage(body: Buffer, what: string): Page {
   if (textOf(root, 'IsTruncated') !== 'true') return { versions, next: undefined };
   const key = keyIn(root, 'NextKeyMarker');
   const id = textOf(root, 'NextVersionIdMarker') ?? '';
-  if (key === '') throw invalidAnswer(what, 'the list does not say where it goes on');
+  if (key === '') throw invalidAnswer(what, 'the list does not show where it goes on');
   return { versions, next: { key, id } };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Creates an object by a conditional PUT, and finds out what became of requests without an answer. Objects are
- * written once, so an object that has our bytes is ours, and one that has others will keep them.
+ * Creates an object by a conditional PUT, and determines the result of requests without an answer. Objects are written
+ * once, so an object that has our bytes is ours, and one that has others will keep them.
  */
 import { createHash } from 'node:crypto';
 import { asTardisError, TardisError } from '../../../errors/index.js';
@@ -97,7 +97,7 @@ async function lastLook(
   object: NewObject,
   reason: unknown,
 ): Promise<'created' | 'exists'> {
-  const found = await compare(requests, object).catch(() => undefined); // `reason` says what is wrong
+  const found = await compare(requests, object).catch(() => undefined); // `reason` describes the fault
   if (found !== undefined) return found;
   const { code, message } = asTardisError(reason);
   throw new TardisError('BUCKET_OUTCOME_UNKNOWN', message, { cause: code }, reason);
@@ -105,7 +105,7 @@ async function lastLook(
 
 function undecided({ name }: NewObject, status: number): TardisError {
   const why = status === 412 ? 'it exists, and has no bytes' : 'another request is being executed';
-  return invalidAnswer(`creating ${name}`, `the store says that ${why}`);
+  return invalidAnswer(`creating ${name}`, `the store reports that ${why}`);
 }
 
 function unsafe({ name }: NewObject): TardisError {

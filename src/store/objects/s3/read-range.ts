@@ -68,7 +68,7 @@ function rangeIn(answer: Answer, what: string): { from: number; totalBytes: numb
   const [, from, to, total] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(text) ?? [];
   const length = Number(to) - Number(from) + 1;
   if (from === undefined || length !== answer.takenBytes || Number(to) >= Number(total)) {
-    throw invalidAnswer(what, 'the answer does not say which range it is');
+    throw invalidAnswer(what, 'the answer does not show which range it is');
   }
   return { from: Number(from), totalBytes: Number(total) };
 }

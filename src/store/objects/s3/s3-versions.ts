@@ -83,7 +83,7 @@ export class S3Versions implements ObjectVersions {
   }
 
   async lockedUntilMs({ name, id }: VersionName): Promise<number> {
-    const what = `asking for the lock of ${name}`;
+    const what = `reading the lock of ${name}`;
     const query = { retention: '', ...(id === undefined ? {} : { versionId: id }) };
     const key = this.keyOf(name);
     const { requests } = this;
@@ -132,13 +132,13 @@ export class S3Versions implements ObjectVersions {
     return { locks, versions };
   }
 
-  /** Asks the bucket for a property. A service that has none answers by an error. */
+  /** Requests a property of the bucket. A service that has none answers by an error. */
   private async ability(
     property: string,
     root: string,
     read: (element: XmlElement) => string | undefined,
   ): Promise<Ability> {
-    const what = `asking for ${property} of the bucket`;
+    const what = `reading ${property} of the bucket`;
     const answer = await this.requests.ask({
       method: 'GET',
       key: '',
@@ -183,7 +183,7 @@ export class S3Versions implements ObjectVersions {
   ): Promise<{ piece: Buffer; read: RangeRead }> {
     const { name, id, sizeBytes } = version;
     const wanted = Math.min(PIECE_BYTES, sizeBytes - at);
-    const target = Buffer.alloc(Math.max(1, wanted)); // an empty range cannot be asked for
+    const target = Buffer.alloc(Math.max(1, wanted)); // an empty range cannot be requested
     const range = {
       key: this.keyOf(name),
       name: `version ${shownId(version)} of ${name}`,

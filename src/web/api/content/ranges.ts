@@ -7,8 +7,8 @@ const MAX_HEADER_CHARS = 1024;
 const SPEC = /^(?:(\d{1,16})-(\d{0,16})|-(\d{1,16}))$/;
 
 /**
- * Returns the ranges of a file that a header asks for, in its order; `unsatisfiable` if none lies in the file. Returns
- * undefined if the header is to be ignored: it is malformed, in another unit, has too many ranges, or asks for more
+ * Returns the ranges of a file that a header requests, in its order; `unsatisfiable` if none lies in the file. Returns
+ * undefined if the header is to be ignored: it is malformed, in another unit, has too many ranges, or requests more
  * than the whole file.
  */
 export function rangesIn(
