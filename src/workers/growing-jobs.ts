@@ -19,6 +19,7 @@ export class GrowingJobs implements JobRunner {
   /** The pool, once its first thread runs. */
   private pool: JobPool | undefined;
   private busyMs = 0;
+  private isGrowing = false;
   private isClosed = false;
   private readonly system: System;
   private readonly options: PoolOptions;
@@ -41,7 +42,7 @@ export class GrowingJobs implements JobRunner {
     if (this.pool !== undefined) return this.pool.run(name, input, transfer);
     const done = await this.inline.run(name, input, transfer);
     this.busyMs += done.busyMs;
-    if (this.busyMs >= ENOUGH_WORK_MS) this.startSoon();
+    if (this.busyMs >= ENOUGH_WORK_MS) this.growSoon();
     return done;
   }
 
@@ -70,9 +71,10 @@ export class GrowingJobs implements JobRunner {
     await pool?.close();
   }
 
-  /** Starts the pool; jobs stay in this thread until it runs. */
-  private startSoon(): void {
-    if (this.starting !== undefined || this.isClosed) return;
+  /** Moves jobs to the pool, and starts it if no large file has; jobs stay in this thread until it runs. */
+  private growSoon(): void {
+    if (this.isGrowing || this.isClosed) return;
+    this.isGrowing = true;
     this.start()
       .then(async (pool) => {
         await pool.ready();

@@ -1,6 +1,7 @@
 /** Tests of the interface `Admin` in src/maintenance/admin/admin.ts, for every implementation. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { History } from '../../src/history/index.js';
 import { openRemoteAdmin } from '../../src/history/remote/index.js';
 import { type Admin, localAdmin } from '../../src/maintenance/admin/index.js';
 import { rulesOf } from '../../src/retention/index.js';
@@ -12,68 +13,119 @@ import {
   makeHistoryLab,
   openHere,
   openThere,
+  readerOf,
   removeHistoryLab,
 } from '../helpers/history-lab.js';
-import { SMALL_STORE } from '../helpers/inline.js';
+import { type Place, SMALL_STORE } from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
+import { checkSuite, freeingSuite } from './admin-work.suite.js';
 
-export type OpenAdmin = (lab: HistoryLab) => Promise<Admin>;
-
-/** Opens the store on this machine. */
-export async function adminHere(lab: HistoryLab): Promise<Admin> {
-  const system = nodeSystem();
-  const sets = async () => {
-    const history = await openHere(lab, 'me');
-    try {
-      return await history.sets();
-    } finally {
-      history.close();
-    }
-  };
-  const directory = openClientDirectory(system, lab.place);
-  return localAdmin(system, { directory, limits: SMALL_STORE.store, keyring: lab.keyring, sets });
+/** One way to change a client. */
+export interface AdminWay {
+  /** Prepares the lab, once; before `open`. */
+  readonly prepare?: (lab: HistoryLab) => Promise<void>;
+  readonly open: (lab: HistoryLab) => Promise<Admin>;
+  /** Opens the client for reading, as another program does. */
+  readonly read: (lab: HistoryLab) => Promise<History>;
+  /** True if a server does the work. */
+  readonly isThroughServer: boolean;
+  readonly isInBucket?: boolean;
 }
 
+/** Opens the store on this machine. */
+export const HERE: AdminWay = {
+  open: async (lab) => adminAt(lab, lab.place),
+  read: (lab) => openThere(lab, 'me'),
+  isThroughServer: false,
+};
+
 /** Opens the store through its server, as an account that has the rights for it. */
-export async function adminThere(lab: HistoryLab): Promise<Admin> {
-  await giveAccount(lab.place, 'changer', ['list', 'purge', 'admin']);
-  const password = Buffer.from(PASSWORD);
-  const credentials = { password, ask: async () => password, account: 'changer' };
-  const { address } = lab.daemon;
-  return openRemoteAdmin(nodeSystem(), { address, client: 'me', credentials });
+export const THERE: AdminWay = {
+  prepare: (lab) => giveAccount(lab.place, 'changer', ['list', 'read', 'purge', 'admin']),
+  open: async (lab) => {
+    const password = Buffer.from(PASSWORD);
+    const credentials = { password, ask: async () => password, account: 'changer' };
+    const { address } = lab.daemon;
+    return openRemoteAdmin(nodeSystem(), { address, client: 'me', credentials });
+  },
+  read: (lab) => openHere(lab, 'me'),
+  isThroughServer: true,
+};
+
+/** Opens a client in a store of this machine, with the keys of the lab. */
+export function adminAt({ keyring }: HistoryLab, place: Place): Admin {
+  const system = nodeSystem();
+  return localAdmin(system, {
+    directory: openClientDirectory(system, place),
+    limits: SMALL_STORE.store,
+    keyring,
+    isEncrypted: () => keyring !== undefined,
+    openHistory: () => readerOf({ place, keyring }, place.client),
+  });
+}
+
+/** Parameters of each test of the suite. */
+export interface Means {
+  readonly admin: Admin;
+  readonly lab: HistoryLab;
+  readonly isEncrypting: boolean;
+  readonly isThroughServer: boolean;
+  readonly isInBucket: boolean;
+  /** Opens another one, or another reader. The suite closes it. */
+  readonly openOther: () => Promise<Admin>;
+  readonly read: () => Promise<History>;
 }
 
 /** Declares the tests, which change one store one after the other. */
-export function adminSuite(isEncrypting: boolean, open: OpenAdmin): void {
+export function adminSuite(isEncrypting: boolean, way: AdminWay): void {
   let lab: HistoryLab;
   let admin: Admin;
   test.before(async () => {
     lab = await makeHistoryLab(isEncrypting);
-    admin = await open(lab);
+    await way.prepare?.(lab);
+    admin = await way.open(lab);
   });
   test.after.always(async () => {
     admin.close();
     await removeHistoryLab(lab);
   });
-  const change = (
-    title: string,
-    work: (t: ExecutionContext, admin: Admin, lab: HistoryLab) => Promise<void>,
-  ): void => test.serial(title, (t) => work(t, admin, lab));
+  const change: Change = (title, work) =>
+    test.serial(title, async (t) => {
+      const opened: { close(): void }[] = [];
+      const kept = async <T extends { close(): void }>(opening: Promise<T>): Promise<T> => {
+        const one = await opening;
+        opened.push(one);
+        return one;
+      };
+      await work(t, {
+        admin,
+        lab,
+        isEncrypting,
+        isThroughServer: way.isThroughServer,
+        isInBucket: way.isInBucket ?? false,
+        openOther: () => kept(way.open(lab)),
+        read: () => kept(way.read(lab)),
+      });
+      for (const one of opened) one.close();
+    });
   marksSuite(change);
   forgettingSuite(change);
   settingsSuite(change);
+  checkSuite(change);
   dropSuite(change);
+  freeingSuite(change);
 }
 
-type Change = (
+/** Declares one test. */
+export type Change = (
   title: string,
-  work: (t: ExecutionContext, admin: Admin, lab: HistoryLab) => Promise<void>,
+  work: (t: ExecutionContext, means: Means) => Promise<void>,
 ) => void;
 
 function marksSuite(change: Change): void {
   change(
     'marks change on all named sets, and are read back in the clear',
-    async (t, admin, lab) => {
+    async (t, { admin, read }) => {
       await admin.mark([1, 3], { addTags: ['täx', 'old'], title: undefined });
       await admin.mark([3], { removeTags: ['old'], title: 'a title', priority: 5 });
       const sets = await admin.sets();
@@ -81,23 +133,24 @@ function marksSuite(change: Change): void {
       t.deepEqual([...marks(1).tags].sort(), ['old', 'täx']);
       t.deepEqual([...marks(3).tags], ['täx']);
       t.like(marks(3), { title: 'a title', priority: 5 });
-      const reader = await openThere(lab, 'me');
-      t.is((await reader.findSet('a title')).set, 3, 'every reader sees the same');
-      reader.close();
+      t.is((await (await read()).findSet('a title')).set, 3, 'every reader sees the same');
     },
   );
 
-  change('marks of sets that there are not are refused, and nothing changes', async (t, admin) => {
-    const before = await admin.sets();
-    for (const sets of [[99], [1, 4], [0]]) {
-      t.is(await rejectedCode(admin.mark(sets, { isLocked: true })), 'NO_SUCH_SET');
-    }
-    t.deepEqual(await admin.sets(), before);
-  });
+  change(
+    'marks of sets that there are not are refused, and nothing changes',
+    async (t, { admin }) => {
+      const before = await admin.sets();
+      for (const sets of [[99], [1, 4], [0]]) {
+        t.is(await rejectedCode(admin.mark(sets, { isLocked: true })), 'NO_SUCH_SET');
+      }
+      t.deepEqual(await admin.sets(), before);
+    },
+  );
 }
 
 function forgettingSuite(change: Change): void {
-  change('paths to forget are asked for, listed and withdrawn', async (t, admin, lab) => {
+  change('paths to forget are asked for, listed and withdrawn', async (t, { admin, lab }) => {
     const path1 = Buffer.from(path.join(lab.source, 'many'));
     const report = await admin.previewForget([Buffer.from(`${lab.source}/none`)]);
     t.like(report, { versions: 0, rootsBelow: 0 });
@@ -120,11 +173,10 @@ function forgettingSuite(change: Change): void {
 function settingsSuite(change: Change): void {
   change(
     'settings are stored, replaced and removed; wrong ones are refused',
-    async (t, admin, lab) => {
+    async (t, { admin, read }) => {
       const kept = async () => {
-        const history = await openHere(lab, 'me');
+        const history = await read();
         const settings = await history.reports.settings();
-        history.close();
         return Object.fromEntries(settings.map(({ key, value }) => [key, value]));
       };
       await admin.changeSetting('KeepWeekly', '3');
@@ -141,7 +193,7 @@ function settingsSuite(change: Change): void {
 }
 
 function dropSuite(change: Change): void {
-  change('a preview of a purge names each set, and changes nothing', async (t, admin) => {
+  change('a preview of a purge names each set, and changes nothing', async (t, { admin }) => {
     const rules = rulesOf({
       priorities: [],
       keepPeriods: undefined,
@@ -174,7 +226,7 @@ function dropSuite(change: Change): void {
 
   change(
     'sets that are needed, locked or unknown are not deleted, and their preview says so',
-    async (t, admin) => {
+    async (t, { admin }) => {
       const before = await admin.sets();
       for (const [sets, code] of [
         [[99], 'NO_SUCH_SET'],
@@ -190,7 +242,7 @@ function dropSuite(change: Change): void {
     },
   );
 
-  change('a preview of a deletion deletes nothing, and the deletion does', async (t, admin) => {
+  change('a preview of a deletion deletes nothing, and the deletion does', async (t, { admin }) => {
     const numbers = async () => (await admin.sets()).map(({ set }) => set);
     const before = await numbers();
     await admin.previewDrop([1, 3]);

@@ -1,6 +1,7 @@
 import { openCopied } from '../helpers/copied-history.js';
 import { openInBucket } from '../helpers/history-in-bucket.js';
 import { openHere, openThere } from '../helpers/history-lab.js';
+import { openByToken } from '../helpers/token-history.js';
 import { openByWeb } from '../helpers/web-server.js';
 import { historySuite } from './history.suite.js';
 
@@ -8,6 +9,7 @@ historySuite(false, {
   local: openHere,
   remote: openThere,
   'remote by HTTPS': openByWeb,
+  'by a token': openByToken,
   'in a bucket': openInBucket,
   'copied from a remote server': openCopied,
 });

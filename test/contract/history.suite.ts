@@ -71,8 +71,9 @@ function openingSuite(
 ): void {
   test(`${way}: a client that does not exist cannot be opened`, async (t) => {
     const code = await rejectedCode(open(lab(), 'nobody'));
-    // A server shows a stranger no difference between a wrong password and no client.
-    t.is(code, way.includes('remote') ? 'LOGIN_FAILED' : 'NO_SUCH_CLIENT');
+    // A server shows a stranger no difference between a wrong password or token and no client.
+    const refused = way.includes('token') ? 'NOT_LOGGED_IN' : 'LOGIN_FAILED';
+    t.is(code, /remote|token/.test(way) ? refused : 'NO_SUCH_CLIENT');
   });
 
   test(`${way}: an unfinished set is in doubt once it was asked for, if sets have seals`, async (t) => {

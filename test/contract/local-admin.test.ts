@@ -1,3 +1,3 @@
-import { adminHere, adminSuite } from './admin.suite.js';
+import { adminSuite, HERE } from './admin.suite.js';
 
-adminSuite(false, adminHere);
+adminSuite(false, HERE);

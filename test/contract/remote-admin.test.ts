@@ -1,3 +1,3 @@
-import { adminSuite, adminThere } from './admin.suite.js';
+import { adminSuite, THERE } from './admin.suite.js';
 
-adminSuite(false, adminThere);
+adminSuite(false, THERE);

@@ -42,9 +42,17 @@ export function machine(home: string, objects: Objects, before?: BeforeRequest):
 
 /** Copies the client of a lab to a bucket, and opens it on another machine. */
 export async function openInBucket(lab: HistoryLab, client: string): Promise<History> {
+  return readInBucket(lab, client, (await copiedToBucket(lab, client)).objects);
+}
+
+/** Copies the client of a lab to a bucket. Returns its objects, and the machine that has written them. */
+export async function copiedToBucket(
+  lab: HistoryLab,
+  client: string,
+): Promise<{ readonly objects: Objects; readonly writer: BucketAccess }> {
   const system = inlineSystem();
   const objects: Objects = new Map();
-  const [writer, reader] = [machine(lab.home, objects), machine(lab.home, objects)];
+  const writer = machine(lab.home, objects);
   await copyClient(system, {
     source: localSource(system, { store: lab.place.store, client, catalogFile: CATALOG }),
     target: { store: writer.cache, client, catalogFile: CATALOG },
@@ -54,6 +62,17 @@ export async function openInBucket(lab: HistoryLab, client: string): Promise<His
     signal: new AbortController().signal,
     onProgress: () => undefined,
   });
+  return { objects, writer };
+}
+
+/** Opens a client in a bucket on a machine that has only the bucket. */
+export async function readInBucket(
+  lab: HistoryLab,
+  client: string,
+  objects: Objects,
+): Promise<History> {
+  const system = inlineSystem();
+  const reader = machine(lab.home, objects);
   await fetchClient(system, reader, client);
   await catchUp(system, openClientDirectory(system, { store: reader.cache, client }));
   return openHere({ ...lab, place: { store: reader.cache, client } }, client);

@@ -214,6 +214,11 @@ export async function removeHistoryLab(lab: HistoryLab): Promise<void> {
 
 /** Opens the store itself, with the client's keys if it encrypts. */
 export async function openHere(lab: HistoryLab, client: string): Promise<History> {
+  return readerOf(lab, client);
+}
+
+/** Returns a reader of the store itself, with the client's keys if it encrypts. */
+export function readerOf(lab: Pick<HistoryLab, 'place' | 'keyring'>, client: string): History {
   const system = nodeSystem();
   const { store } = lab.place;
   const local = openLocalHistory(system, { store, client, access: new Access(undefined) });

@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { asTardisError, TardisError } from '../../src/errors/index.js';
-import { openRemoteAdmin, type RemoteAdmin } from '../../src/history/remote/index.js';
+import { openRemoteAdmin } from '../../src/history/remote/index.js';
+import type { Admin } from '../../src/maintenance/admin/index.js';
 import type { Finding } from '../../src/maintenance/check/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { codeOf, rejectedCode } from '../helpers/codes.js';
@@ -27,7 +28,7 @@ async function lab(t: ExecutionContext) {
   t.teardown(() => daemon.stop());
   const password = Buffer.from(PASSWORD);
   const credentials = { password, ask: async () => password };
-  const open = async (): Promise<RemoteAdmin> => {
+  const open = async (): Promise<Admin> => {
     const there = await openRemoteAdmin(nodeSystem(), {
       address: daemon.address,
       client: 'me',
@@ -55,12 +56,12 @@ test.serial('checks return their results, one after the other', async (t) => {
   const { open } = await lab(t);
   const there = await open();
   const told = hooks();
-  const result = await there.far.check(ALL, told);
+  const result = await there.check(ALL, told);
   t.true(result.records > 0);
   t.deepEqual(told.findings, []);
   t.is(result.omitted, 0);
   const none = { ...ALL, read: { data: { kind: 'none' }, leastAgeMs: 0 } } as const;
-  t.true((await there.far.check(none, hooks())).records > 0);
+  t.true((await there.check(none, hooks())).records > 0);
   t.is((await there.sets()).length, 1, 'the session goes on');
 });
 
@@ -70,7 +71,7 @@ test.serial('findings of a damaged store come one by one, before the result', as
     fs.truncateSync(path.join(place.store, place.client, name), 1000);
   }
   const told = hooks();
-  const result = await (await open()).far.check(ALL, told);
+  const result = await (await open()).check(ALL, told);
   t.true(told.findings.some(({ finding }) => finding === 'version'));
   t.is(result.omitted, 0);
 });
@@ -82,23 +83,23 @@ test.serial('an error of the work has its code, and the next work is done', asyn
     ...ALL,
     read: { data: { kind: 'percent', percent: 0.0001 }, leastAgeMs: 0 },
   } as const;
-  t.is(await rejectedCode((await open()).far.check(wish, hooks())), 'PROTOCOL_VIOLATION');
+  t.is(await rejectedCode((await open()).check(wish, hooks())), 'PROTOCOL_VIOLATION');
   t.is(
-    await rejectedCode((await open()).far.free(hooks())),
+    await rejectedCode((await open()).freeUnneeded({ wasteRatio: 0.5 }, hooks())),
     'NOT_PERMITTED',
     'it has no right to purge',
   );
-  t.true((await there.far.check(ALL, hooks())).records > 0);
+  t.true((await there.check(ALL, hooks())).records > 0);
 });
 
 test.serial('one work at a time for a reader, and two for all of them', async (t) => {
   const { open } = await lab(t);
   const readers = await Promise.all([open(), open(), open()]);
   const outcomes = await Promise.all(
-    readers.map((there) => there.far.check(ALL, hooks()).then(() => 'done', codeOf)),
+    readers.map((there) => there.check(ALL, hooks()).then(() => 'done', codeOf)),
   );
   t.deepEqual(outcomes.toSorted(), ['CLIENT_BUSY', 'done', 'done']);
-  t.true((await readers[0].far.check(ALL, hooks())).records > 0, 'there is room again');
+  t.true((await readers[0].check(ALL, hooks())).records > 0, 'there is room again');
 });
 
 test.serial('work that nobody waits for any more is ended', async (t) => {
@@ -107,7 +108,7 @@ test.serial('work that nobody waits for any more is ended', async (t) => {
   const stop = new AbortController();
   const { result, threads } = await threadsOf(async () => {
     stop.abort();
-    return rejectedCode(there.far.check(ALL, hooks(stop.signal)));
+    return rejectedCode(there.check(ALL, hooks(stop.signal)));
   });
   t.is(result, 'INTERRUPTED');
   t.is(threads.length, 1);
@@ -117,19 +118,19 @@ test.serial('work that nobody waits for any more is ended', async (t) => {
   });
   there.close();
   await ended;
-  t.true((await (await open()).far.check(ALL, hooks())).records > 0);
+  t.true((await (await open()).check(ALL, hooks())).records > 0);
 });
 
 test.serial('a thread that dies fails its work with a code, and the session goes on', async (t) => {
   const { open } = await lab(t);
   const there = await open();
   const { result: error } = await threadsOf(async (threads) => {
-    const running = there.far.check(ALL, hooks()).catch((reason: unknown) => reason);
+    const running = there.check(ALL, hooks()).catch((reason: unknown) => reason);
     while (threads.length === 0) await new Promise(setImmediate);
     await threads[0]!.terminate();
     return running;
   });
   t.true(error instanceof TardisError);
   t.is(asTardisError(error).code, 'INTERNAL');
-  t.true((await (await open()).far.check(ALL, hooks())).records > 0);
+  t.true((await (await open()).check(ALL, hooks())).records > 0);
 });

@@ -158,6 +158,34 @@ const WEB_MODULES: readonly (readonly [modules: RegExp, rooms: readonly string[]
   [/^(?:fastify|@fastify\/.+)$/, ['web']],
 ];
 
+/** Rooms that commands use by a `History` and an `Admin`, except for their types. */
+const UNDER_ADMIN =
+  /^src\/(?:store\/(?:catalog|writer)|maintenance\/(?:gc|check|rebuild|rewrite))\//;
+
+/**
+ * Files of src/tools that use these rooms themselves. Those of `shared` open a history or an `Admin`, or compare a store
+ * with this machine's memory before. The others replace the catalog, or all data of a client.
+ */
+const MAY_PASS_ADMIN: ReadonlySet<string> = new Set([
+  'src/tools/shared/bucket-history.ts',
+  'src/tools/shared/client-copy.ts',
+  'src/tools/shared/explain-bug.ts',
+  'src/tools/shared/follow-bucket.ts',
+  'src/tools/shared/older-store.ts',
+  'src/tools/shared/open-history.ts',
+  'src/tools/shared/unlock.ts',
+  'src/tools/sonic/copy.ts',
+  'src/tools/sonic/forget.ts',
+  'src/tools/sonic/rebuild-bucket.ts',
+  'src/tools/sonic/rebuild.ts',
+  'src/tools/sonic/rekey.ts',
+  'src/tools/sonic/upgrade.ts',
+  'src/tools/tardisd/served-bucket.ts',
+  // Constants and checks of values.
+  'src/tools/sonic/config.ts',
+  'src/tools/sonic/info.ts',
+]);
+
 const VALUE_IMPORT = /^[ \t]*(?:import|export)\b(?!\s+type\b)[^'"]*?\bfrom\s*['"]([^'"]+)['"]/gm;
 const OTHER_IMPORT = /(?<!\btypeof )\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
 
@@ -170,12 +198,37 @@ export function webImports(file: string, text: string): string[] {
       ([modules, rooms]) =>
         modules.test(specifier) && !rooms.some((one) => `${room}/`.startsWith(`${one}/`)),
     );
+  return valueImports(text).flatMap(({ specifier, line }) =>
+    isForbidden(specifier) ? [`${file}:${line}: ${specifier}`] : [],
+  );
+}
+
+/** Returns the modules that a file loads, now or later; not those of which it needs only types. */
+function valueImports(text: string): { readonly specifier: string; readonly line: number }[] {
   return [VALUE_IMPORT, OTHER_IMPORT].flatMap((pattern) =>
-    [...text.matchAll(pattern)].flatMap((match) => {
-      if (!isForbidden(match[1]!)) return [];
-      const line = text.slice(0, match.index + match[0].length).split('\n').length;
-      return [`${file}:${line}: ${match[1]}`];
-    }),
+    [...text.matchAll(pattern)].map((match) => ({
+      specifier: match[1]!,
+      line: text.slice(0, match.index + match[0].length).split('\n').length,
+    })),
+  );
+}
+
+/** Returns `file:line: module` of each import by which a command would work on a store past `History` and `Admin`. */
+export function importsPastAdmin(file: string, text: string): string[] {
+  if (!file.startsWith('src/tools/') || MAY_PASS_ADMIN.has(file)) return [];
+  return valueImports(text).flatMap(({ specifier, line }) => {
+    const target = path.posix.join(path.posix.dirname(file), specifier);
+    return UNDER_ADMIN.test(target) ? [`${file}:${line}: ${target}`] : [];
+  });
+}
+
+/** Returns the files that may work on a store past `Admin`, but do not. */
+export function idlePermissions(read: (file: string) => string): string[] {
+  return [...MAY_PASS_ADMIN].filter(
+    (file) =>
+      !valueImports(read(file)).some(({ specifier }) =>
+        UNDER_ADMIN.test(path.posix.join(path.posix.dirname(file), specifier)),
+      ),
   );
 }
 

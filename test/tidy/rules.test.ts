@@ -3,7 +3,7 @@ import test from 'ava';
 import { withoutCommentsAndTexts } from './blank.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
-import { forbiddenImports, MAY_IMPORT, webImports } from './imports.js';
+import { forbiddenImports, importsPastAdmin, MAY_IMPORT, webImports } from './imports.js';
 import { oddOpenings, oddSentences, oldWords } from './words.js';
 
 test('the arrows between folders make no circle', (t) => {
@@ -34,6 +34,17 @@ test('an import against the arrows or past an index is found', (t) => {
   t.deepEqual(forbiddenImports('src/client/a.ts', "\nimport '../server/index.js';"), [
     'src/client/a.ts:2: client must not import server',
   ]);
+});
+
+test('an import of a command past history and admin is found, one of types is not', (t) => {
+  const found = (text: string): string[] => importsPastAdmin('src/tools/sonic/a.ts', text);
+  t.deepEqual(found("\nimport { Catalog } from '../../store/catalog/index.js';"), [
+    'src/tools/sonic/a.ts:2: src/store/catalog/index.js',
+  ]);
+  t.is(found("await import('../../maintenance/check/index.js');").length, 1);
+  t.is(found("import { type A, b } from '../../maintenance/gc/index.js';").length, 1);
+  t.is(found("import type { A } from '../../store/writer/index.js';").length, 0);
+  t.is(found("import { openClientDirectory } from '../../store/index.js';").length, 0);
 });
 
 test('an import of the web is found where commands would load it, one of types is not', (t) => {

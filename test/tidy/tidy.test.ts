@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { allRows } from '../../src/config/index.js';
 import { withoutCommentsAndTexts } from './blank.js';
-import { forbiddenImports, webImports } from './imports.js';
+import { forbiddenImports, idlePermissions, importsPastAdmin, webImports } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { longFunctions } from './functions.js';
 import { oddOpenings, oddSentences, oldWords } from './words.js';
@@ -54,6 +54,12 @@ test('imports point one way, and go through the index of a folder', (t) => {
 test('commands start without the modules of the web', (t) => {
   const found = sources.flatMap((file) => webImports(file, read(file)));
   expectNone(t, found, 'Load it at first use (src/system/web.ts), or import its types only:');
+});
+
+test('commands read by a history, and change by an admin', (t) => {
+  const found = sources.flatMap((file) => importsPastAdmin(file, read(file)));
+  expectNone(t, found, 'Use History or Admin, and add to them what they lack:');
+  expectNone(t, idlePermissions(read), 'Remove it from MAY_PASS_ADMIN (test/tidy/imports.ts):');
 });
 
 test('no source file is too long', (t) => {

@@ -1,7 +1,7 @@
 /** A few jobs run in the calling thread; threads are started for many, and for a large file. */
 import fs from 'node:fs';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 import type { NativeCalls, System } from '../../src/system/index.js';
 import { type JobRunner, openJobs, type WalkOutput } from '../../src/workers/index.js';
@@ -11,7 +11,7 @@ import { noise } from '../helpers/tree.js';
 import { scratch } from '../helpers/scratch.js';
 
 const BUSY_MS = 40;
-const ENOUGH_MS = 60_000;
+const ENOUGH_MS = 20_000;
 
 /** Returns a system that counts the directories that are listed in this thread, each of which takes BUSY_MS. */
 function slowSystem(): { system: System; listed: () => number } {
@@ -65,10 +65,23 @@ test('the first jobs run in the calling thread, later ones in a pool, with equal
   t.pass();
 });
 
-test('a large file is read by a thread from the start', async (t) => {
+/** Walks a folder until a walk happens in another thread. Fails after a while. */
+async function walkUntilPool(t: ExecutionContext, jobs: JobRunner, listed: () => number) {
+  const folder = scratch(t);
+  fs.writeFileSync(path.join(folder, 'a'), 'a');
+  const begunMs = performance.now();
+  for (;;) {
+    const before = listed();
+    await walk(jobs, folder);
+    if (listed() === before) return t.pass();
+    if (performance.now() - begunMs > ENOUGH_MS) return t.fail('no pool was started');
+  }
+}
+
+test('a large file is read by a thread from the start, and later jobs move to threads as ever', async (t) => {
   const folder = scratch(t);
   fs.writeFileSync(path.join(folder, 'large'), noise(1, 1 << 20));
-  const { system } = slowSystem();
+  const { system, listed } = slowSystem();
   const jobs = await openJobs(system, { threads: 1, recentDigests: 1024, mayBeFew: true });
   t.teardown(() => jobs.close());
   const { native } = systemWith();
@@ -85,6 +98,7 @@ test('a large file is read by a thread from the start', async (t) => {
   const done = await jobs.runRange(input, 2, async (chunk) => void (bytes += chunk.length));
   t.true(bytes >= 1 << 20);
   t.true(done.busyMs >= 0);
+  await walkUntilPool(t, jobs, listed);
 });
 
 test('runners that had nothing or little to do end', async (t) => {

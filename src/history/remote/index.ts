@@ -1,4 +1,4 @@
-export { openRemoteAdmin, type RemoteAdmin } from './remote-admin.js';
+export { openRemoteAdmin } from './remote-admin.js';
 export { copyToServer } from './copy-to-server.js';
 export { openRemoteCopy, type RemoteCopy } from './remote-copy.js';
 export { remoteClients } from './remote-clients.js';

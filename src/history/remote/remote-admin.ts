@@ -1,4 +1,5 @@
 /** Changes of a client on a server, for accounts with the rights to make them. */
+import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { odd } from '../index.js';
 import { type Admin, sealedAdmin } from '../../maintenance/admin/index.js';
@@ -6,24 +7,15 @@ import type { System } from '../../system/index.js';
 import { historyOf } from './remote-history.js';
 import { RemotePeer, type RemotePlace } from './remote-peer.js';
 
-/** An `Admin` of a client on a server, which also does long work. */
-export type RemoteAdmin = Admin & { readonly far: NonNullable<Admin['far']> };
-
 /** Logs in and opens a client for changes. Throws LOGIN_FAILED, NO_SUCH_CLIENT, SERVER_UNREACHABLE, … */
-export async function openRemoteAdmin(system: System, place: RemotePlace): Promise<RemoteAdmin> {
+export async function openRemoteAdmin(system: System, place: RemotePlace): Promise<Admin> {
   const { peer, keyring } = await RemotePeer.open(system, place);
   const history = historyOf(system, place.client, peer, keyring);
-  const far: RemoteAdmin['far'] = {
-    history,
-    // The code that decodes findings is loaded only if a check is requested.
-    check: async (wish, hooks) => (await import('./remote-work.js')).checkThere(peer, wish, hooks),
-    free: async (hooks) => (await import('./remote-work.js')).freeThere(peer, hooks),
-  };
   const drop = (sets: readonly SetNumber[], preview: boolean): Promise<void> =>
     peer.ask('dropSets', { sets: [...sets], preview });
-  const admin: RemoteAdmin = {
+  const admin: Admin = {
     keyring,
-    far,
+    acceptOlder: (tell) => history.acceptOlder?.(tell),
     sets: () => history.sets(),
     drop: (sets) => drop(sets, false),
     previewDrop: (sets) => drop(sets, true),
@@ -46,7 +38,24 @@ export async function openRemoteAdmin(system: System, place: RemotePlace): Promi
       await peer.ask('withdrawForgets', { ids: [...ids] });
     },
     changeSetting: (key, value) => peer.ask('changeSetting', { key, value }),
+    // The code that decodes findings is loaded only if work is requested.
+    check: async (wish, hooks) =>
+      (await import('./remote-work.js')).checkThere({ peer, history, keyring }, wish, hooks),
+    freeDeleted: async () => undefined, // the server does so by itself
+    freeUnneeded: async (_wish, hooks) => (await import('./remote-work.js')).freeThere(peer, hooks),
+    markDamaged: async () => {
+      throw notThere('marking damage');
+    },
+    parity: async () => undefined,
+    repair: async () => {
+      throw notThere('a repair');
+    },
     close: () => history.close(),
   };
-  return keyring === undefined ? admin : { ...sealedAdmin(admin, keyring), far };
+  return keyring === undefined ? admin : sealedAdmin(admin, keyring);
+}
+
+function notThere(what: string): TardisError {
+  const where = "run it on the server's machine, or let the server check the store";
+  return new TardisError('CAPABILITY_MISSING', `${what} works on the store itself: ${where}`);
 }

@@ -1,22 +1,56 @@
 /** Background jobs on a client's store that its server runs on request, followed to their end. */
-import { throwIfAborted } from '../../errors/index.js';
-import type { FarCheck, FarFreed, WorkHooks } from '../../maintenance/admin/index.js';
-import type { Finding, ReadData, ReadRequest } from '../../maintenance/check/index.js';
-import { odd, type Reply } from '../index.js';
+import type { Keyring } from '../../crypto/index.js';
+import { TardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  type Admin,
+  brokenSets,
+  type CheckHooks,
+  type CheckOutcome,
+  type CheckWish,
+  type WorkHooks,
+} from '../../maintenance/admin/index.js';
+import type { Finding, ReadData } from '../../maintenance/check/index.js';
+import { type History, odd, type Reply } from '../index.js';
 import type { RemotePeer } from './remote-peer.js';
 
-/** Checks the store on the server. Throws NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED, and the errors of a check. */
+/** A client on a server, for long work. */
+interface Place {
+  readonly peer: RemotePeer;
+  readonly history: History;
+  readonly keyring: Keyring | undefined;
+}
+
+/**
+ * Lets the server check, which has no keys. Names are decrypted, and sets compared with their seals, here. Throws
+ * NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED, and the errors of a check.
+ */
 export async function checkThere(
-  peer: RemotePeer,
-  { read: { data, leastAgeMs }, mark }: { readonly read: ReadRequest; readonly mark: boolean },
-  hooks: WorkHooks & { readonly onFinding: (finding: Finding) => void },
-): Promise<FarCheck> {
+  { peer, history, keyring }: Place,
+  { read: { data, leastAgeMs }, mark }: CheckWish,
+  hooks: CheckHooks,
+): Promise<CheckOutcome> {
   const wish = { data: data.kind, ...amountOf(data), leastAgeMs, mark };
   const begun = await peer.ask('checkStore', wish);
-  const { result, omitted } = await follow(peer, begun, hooks, hooks.onFinding);
+  const { result, omitted } = await follow(peer, begun, hooks, (finding) =>
+    hooks.onFinding(openedFinding(finding, keyring)),
+  );
   if (result.kind !== 'check') throw odd('results of a job');
   const { kind: _, notMarked, ...counts } = result;
-  return { ...counts, notMarked, omitted };
+  const withAll = data.kind !== 'none';
+  const seals = keyring === undefined ? [] : await brokenSets(history, withAll, hooks.signal);
+  seals.forEach(hooks.onFinding);
+  return { ...counts, notMarked, omitted, unprovenSets: seals.length };
+}
+
+/** Decrypts the path of a finding. A path that the client did not seal is shown as it is. */
+function openedFinding(finding: Finding, keyring: Keyring | undefined): Finding {
+  if (finding.finding !== 'version' || keyring === undefined) return finding;
+  try {
+    return { ...finding, path: keyring.names.openPath(finding.path) };
+  } catch (error) {
+    if (error instanceof TardisError) return finding;
+    throw error;
+  }
 }
 
 /** Returns the amount of data to read, as fields of a message. */
@@ -34,7 +68,10 @@ function amountOf(data: ReadData): { amount: number; of: number } {
 }
 
 /** Runs garbage collection on the server. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST, INTERRUPTED. */
-export async function freeThere(peer: RemotePeer, hooks: WorkHooks): Promise<FarFreed> {
+export async function freeThere(
+  peer: RemotePeer,
+  hooks: WorkHooks,
+): ReturnType<Admin['freeUnneeded']> {
   const begun = await peer.ask('freeUnneeded', undefined);
   const { result } = await follow(peer, begun, hooks, () => undefined);
   if (result.kind !== 'free') throw odd('results of a job');

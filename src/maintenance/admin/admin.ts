@@ -1,11 +1,19 @@
 /**
- * The interface for changing what is stored of a client: sets, their marks, paths to forget, and settings. Every tool
- * that changes these uses it, on a store on this machine or through a server. Texts and paths are in the clear.
+ * The interface for changing what is stored of a client: sets, their marks, paths to forget, and settings; and for long
+ * work on the whole of it: a check and garbage collection. Every tool that does these uses it, on a store on this machine
+ * or through a server. Texts and paths are in the clear.
  */
-import type { BackupSet, History, Verdicts } from '../../history/index.js';
+import type { BackupSet, Verdicts } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import type { PurgeRequest } from '../gc/index.js';
-import type { CheckCounts, Finding, ReadRequest } from '../check/index.js';
+import type { GcReport, PurgeRequest } from '../gc/index.js';
+import type {
+  CheckCounts,
+  Finding,
+  ParitySummary,
+  ReadRequest,
+  RepairOptions,
+  RepairResult,
+} from '../check/index.js';
 import type { ForgetReport, ForgetRequest, SetChange, SetNumber } from '../../model/index.js';
 import type { RetentionRules, RuleWords } from '../../retention/index.js';
 
@@ -17,50 +25,50 @@ export interface WorkProgress {
 }
 
 export interface WorkHooks {
+  /** Interrupts the work. Through a server, closing the `Admin` then ends the work, and nothing else may follow. */
   readonly signal: AbortSignal;
   readonly onProgress: (progress: WorkProgress) => void;
 }
 
-/** The result of a check where the store is. */
-export interface FarCheck extends CheckCounts {
+export interface CheckWish {
+  readonly read: ReadRequest;
+  /** True to mark damaged contents, and to clear the marks of sound ones. */
+  readonly mark: boolean;
+}
+
+export interface CheckHooks extends WorkHooks {
+  /** Paths are in the clear if the keys are known. */
+  readonly onFinding: (finding: Finding) => void;
+}
+
+/** The result of a check. */
+export interface CheckOutcome extends CheckCounts {
   /** False if encrypted data was only compared with checksums. */
   readonly isOpened: boolean;
+  /** True if the records that this check has read could not be remembered for the next check. */
   readonly isForgetful: boolean;
   /** The error that prevented marking what was found; undefined if there was none. */
   readonly notMarked: { readonly code: string; readonly message: string } | undefined;
-  /** Number of findings that were not sent, since there were too many. */
+  /** Number of findings that a server did not send, since there were too many. */
   readonly omitted: number;
+  /** Number of sets that do not fit their seals; 0 without the keys. */
+  readonly unprovenSets: number;
 }
 
-/** The result of garbage collection where the store is. */
-export interface FarFreed {
-  readonly isDone: boolean;
-  readonly contents: number;
-  readonly packs: number;
-  readonly freedBytes: number;
-  readonly deletedFiles: number;
-  readonly deletedBytes: number;
-}
-
-/** Long work that a server does on the store that it has. */
-export interface FarWork {
-  /** The history of the session. Closing it ends the session. */
-  readonly history: History;
-  /** Checks the store. Throws NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED. */
-  check(
-    wish: { readonly read: ReadRequest; readonly mark: boolean },
-    hooks: WorkHooks & { readonly onFinding: (finding: Finding) => void },
-  ): Promise<FarCheck>;
-  /** Runs garbage collection. Throws NOT_PERMITTED, CLIENT_BUSY, CONNECTION_LOST, INTERRUPTED. */
-  free(hooks: WorkHooks): Promise<FarFreed>;
+export interface FreeWish {
+  /** A pack is rewritten if at least this share of it is unneeded. A server uses its own. */
+  readonly wasteRatio: number;
 }
 
 /** Every change may throw CLIENT_BUSY; through a server also NOT_PERMITTED and CONNECTION_LOST. */
 export interface Admin {
   /** Undefined if nothing is encrypted, or if the keys are not available here. */
   readonly keyring: Keyring | undefined;
-  /** Present if the store is on a server, which does long work itself. */
-  readonly far: FarWork | undefined;
+  /**
+   * Accepts a store that is older than this machine has seen. `tell` receives a description of what is missing. Without
+   * it, `sets` throws STORE_ROLLED_BACK.
+   */
+  acceptOlder(tell: (what: string) => void): void;
   /** Returns the listed sets, oldest first. */
   sets(): Promise<BackupSet[]>;
   /** Deletes sets. Throws NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG. */
@@ -88,5 +96,29 @@ export interface Admin {
   withdrawForget(ids: readonly number[]): Promise<void>;
   /** Changes a setting stored with the client; `value` undefined removes it. Throws CONFIG_INVALID. */
   changeSetting(key: string, value: string | undefined): Promise<void>;
+  /**
+   * Checks the store, and compares sets with their seals if the keys are known. Throws INTERRUPTED and the errors of a
+   * check; through a server also NOT_PERMITTED and CONNECTION_LOST.
+   */
+  check(wish: CheckWish, hooks: CheckHooks): Promise<CheckOutcome>;
+  /**
+   * Frees the space that deleted sets used, if there are any. Returns undefined through a server, which does so by
+   * itself. Throws INTERRUPTED, CATALOG_DAMAGED.
+   */
+  freeDeleted(wish: FreeWish, hooks: WorkHooks): Promise<GcReport | undefined>;
+  /** Looks through the whole client for space to free. Throws INTERRUPTED, CATALOG_DAMAGED. */
+  freeUnneeded(wish: FreeWish, hooks: WorkHooks): Promise<GcReport>;
+  /**
+   * Marks contents as damaged, so that the next backup sends them again. Throws CAPABILITY_MISSING through a server,
+   * which marks only what its own checks find.
+   */
+  markDamaged(digests: readonly Buffer[]): Promise<void>;
+  /** Returns what parity protects; undefined through a server. */
+  parity(): Promise<ParitySummary | undefined>;
+  /**
+   * Restores damaged files of the store from their parity, and makes parity that is missing. Throws INTERRUPTED, and
+   * CAPABILITY_MISSING through a server.
+   */
+  repair(options: RepairOptions): Promise<RepairResult>;
   close(): void;
 }

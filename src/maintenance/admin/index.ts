@@ -1,3 +1,12 @@
-export type { Admin, FarCheck, FarFreed, FarWork, WorkHooks, WorkProgress } from './admin.js';
+export type {
+  Admin,
+  CheckHooks,
+  CheckOutcome,
+  CheckWish,
+  FreeWish,
+  WorkHooks,
+  WorkProgress,
+} from './admin.js';
+export { brokenSets } from './broken-sets.js';
 export { localAdmin, type LocalAdminOptions } from './local-admin.js';
 export { sealedAdmin } from './sealed-admin.js';

@@ -1,5 +1,6 @@
 /** Changes of a client in a store on this machine. */
-import type { BackupSet } from '../../history/index.js';
+import { Opened } from '../../errors/index.js';
+import type { BackupSet, History } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { Catalog } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
@@ -8,6 +9,7 @@ import {
   changeSetting,
   dropSets,
   forgetRequestsOf,
+  markDamaged,
   markSets,
   ownRulesFor,
   previewDrop,
@@ -16,27 +18,32 @@ import {
   withdrawForget,
 } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
-import { previewPurgeOf } from '../gc/index.js';
-import type { Admin } from './admin.js';
+import { collectGarbage, type GcReport, previewPurgeOf } from '../gc/index.js';
+import type { Admin, FreeWish, WorkHooks } from './admin.js';
 import { sealedAdmin } from './sealed-admin.js';
 
 export interface LocalAdminOptions {
   readonly directory: ClientDirectory;
   readonly limits: StoreLimits;
-  /** The client's keys; undefined if it does not encrypt. */
+  /** The client's keys; undefined if it does not encrypt, or for a check without them. */
   readonly keyring: Keyring | undefined;
-  /** Returns the listed sets, opened and compared with this machine's memory. */
-  readonly sets: () => Promise<BackupSet[]>;
+  /** True if the client encrypts, or may do so because its key record is damaged. */
+  readonly isEncrypted: () => boolean;
+  /** Free bytes without which no backup begins. With less, unneeded files are deleted at once. */
+  readonly wantedFreeBytes?: number;
+  /** Opens the client for reading, with the keys. */
+  readonly openHistory: () => History;
 }
 
-export function localAdmin(
-  system: System,
-  { directory, limits, keyring, sets }: LocalAdminOptions,
-): Admin {
+export function localAdmin(system: System, client: LocalAdminOptions): Admin {
+  const { directory, limits, keyring } = client;
+  let acceptOlder: ((what: string) => void) | undefined;
   const admin: Admin = {
     keyring,
-    far: undefined,
-    sets,
+    acceptOlder: (tell) => {
+      acceptOlder = tell;
+    },
+    sets: () => setsOf(client, acceptOlder),
     drop: (gone) => dropSets(system, directory, { limits, sets: gone, leastAgeMs: 0 }),
     previewDrop: async (gone) => previewDrop(system, directory, gone, 0),
     previewPurge: async (wish) => previewPurgeOf(system, directory, () => wish),
@@ -52,7 +59,46 @@ export function localAdmin(
     askToForget: (paths, undoMs) => askToForget(system, directory, { limits, paths, undoMs }),
     withdrawForget: (ids) => withdrawForget(system, directory, limits, ids),
     changeSetting: (key, value) => changeSetting(system, directory, limits, { text: key, value }),
+    // Most runs need neither a check nor a repair.
+    check: async (wish, hooks) =>
+      (await import('./local-check.js')).checkHere(system, client, wish, hooks),
+    freeDeleted: (wish, hooks) => free(system, client, { ...wish, isThorough: false }, hooks),
+    freeUnneeded: (wish, hooks) => free(system, client, { ...wish, isThorough: true }, hooks),
+    markDamaged: (digests) => markDamaged(system, directory, limits, digests),
+    parity: async () => (await import('../check/index.js')).parityOf(system, directory),
+    repair: async (options) =>
+      (await import('../check/index.js')).repairClient(system, directory, options),
     close: () => undefined,
   };
   return keyring === undefined ? admin : sealedAdmin(admin, keyring);
+}
+
+/** Returns the listed sets. The history is closed at once: a reader of the catalog would block writers in this thread. */
+async function setsOf(
+  { openHistory }: LocalAdminOptions,
+  acceptOlder: ((what: string) => void) | undefined,
+): Promise<BackupSet[]> {
+  using opened = new Opened();
+  const history = opened.add(openHistory(), (one) => one.close());
+  if (acceptOlder !== undefined) history.acceptOlder?.(acceptOlder);
+  return await history.sets();
+}
+
+/** Collects garbage. `isThorough` scans the whole client, even if nothing indicates that space can be freed. */
+function free(
+  system: System,
+  { directory, limits, keyring, wantedFreeBytes }: LocalAdminOptions,
+  wish: FreeWish & { readonly isThorough: boolean },
+  { signal, onProgress }: WorkHooks,
+): Promise<GcReport> {
+  return collectGarbage(system, directory, {
+    ...wish,
+    limits,
+    graceMs: 0, // a reader that misses a file looks it up again
+    ...(wantedFreeBytes === undefined ? {} : { wantedFreeBytes }),
+    frames: { native: system.native, keys: keyring?.contents },
+    signal,
+    onProgress: (step, done, of) =>
+      onProgress(of === undefined ? { step, done } : { step, done, of }),
+  });
 }

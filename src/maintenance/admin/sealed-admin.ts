@@ -3,7 +3,10 @@ import type { Keyring } from '../../crypto/index.js';
 import type { ForgetRequest, SetChange } from '../../model/index.js';
 import type { Admin } from './admin.js';
 
-/** Returns an object that seals what it passes to `admin`. The sets of `admin` are opened by their history. */
+/**
+ * Returns an object that seals what it passes to `admin`. The sets of `admin` are opened by their history, and the paths
+ * of findings by the check itself.
+ */
 export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
   const { names } = keyring;
   const text = (words: string): string => names.text(words);
@@ -12,7 +15,7 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
     requests.map((request) => ({ ...request, path: names.openPath(request.path) }));
   return {
     keyring,
-    far: admin.far,
+    acceptOlder: (tell) => admin.acceptOlder(tell),
     sets: () => admin.sets(),
     drop: (sets) => admin.drop(sets),
     previewDrop: (sets) => admin.previewDrop(sets),
@@ -26,6 +29,12 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
     askToForget: async (all, undoMs) => opened(await admin.askToForget(paths(all), undoMs)),
     withdrawForget: (ids) => admin.withdrawForget(ids),
     changeSetting: (key, value) => admin.changeSetting(key, value),
+    check: (wish, hooks) => admin.check(wish, hooks),
+    freeDeleted: (wish, hooks) => admin.freeDeleted(wish, hooks),
+    freeUnneeded: (wish, hooks) => admin.freeUnneeded(wish, hooks),
+    markDamaged: (digests) => admin.markDamaged(digests),
+    parity: () => admin.parity(),
+    repair: (options) => admin.repair(options),
     close: () => admin.close(),
   };
 }

@@ -3,4 +3,9 @@ export * from './findings.js';
 export type { ReadData, ReadRequest } from './read-plan.js';
 export { VersionNames } from './versions.js';
 export { parityOf, type ParitySummary } from './parity-summary.js';
-export { repairClient, type RepairFinding, type RepairResult } from './repair.js';
+export {
+  repairClient,
+  type RepairFinding,
+  type RepairOptions,
+  type RepairResult,
+} from './repair.js';

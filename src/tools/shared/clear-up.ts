@@ -1,66 +1,68 @@
 /** Garbage collection for the commands that delete sets. */
-import { defaultOf } from '../../config/index.js';
-import type { Keyring } from '../../crypto/index.js';
-import { collectGarbage, type GcReport, type GcStep } from '../../maintenance/gc/index.js';
-import { openClientDirectory } from '../../store/index.js';
+import type { Admin, WorkHooks } from '../../maintenance/admin/index.js';
+import type { GcReport, GcStep } from '../../maintenance/gc/index.js';
 import type { System } from '../../system/index.js';
-import { ProgressLine } from './progress-line.js';
-import { TimeLeft } from './time-left.js';
-import { counted, formatBytes, formatCount } from './units.js';
-import { clientPlace, storeLimits } from './local-store.js';
+import { withStepProgress } from './step-progress.js';
+import { counted, formatBytes } from './units.js';
 
-type ClearUpSettings = Parameters<typeof clientPlace>[0] & {
+interface ClearUpSettings {
   readonly wastePercent: number;
   readonly progress: boolean | undefined;
-};
+}
 
 /** Phrase for a garbage collection that was interrupted. */
 export const CLEARED_LATER = 'the rest is left for the next garbage collection (sonic orphans)';
 
-const STEPS: Readonly<Record<GcStep, string>> = {
+const STEPS: Readonly<Record<GcStep | 'other', string>> = {
   versions: 'looking for versions that no set uses',
   contents: 'looking for unneeded contents',
   packs: 'rewriting packs',
   files: 'deleting files',
+  other: 'freeing space',
 };
 
-/**
- * Deletes contents and files that no set needs. `isThorough` scans the whole client, even if nothing indicates that
- * space can be freed. Throws INTERRUPTED.
- */
-export async function freeUnneeded(
+/** Frees the space of deleted sets. Returns undefined if a server does so by itself. Throws INTERRUPTED. */
+export function freeDeleted(
   system: System,
+  there: Admin,
   options: ClearUpSettings,
-  keyring: Keyring | undefined,
-  { isThorough, signal }: { readonly isThorough: boolean; readonly signal: AbortSignal },
+  signal: AbortSignal,
+): Promise<GcReport | undefined> {
+  return withProgress(system, options, signal, (hooks) =>
+    there.freeDeleted(wishOf(options), hooks),
+  );
+}
+
+/** Looks through the whole client for space to free. Throws INTERRUPTED. */
+export function freeUnneeded(
+  system: System,
+  there: Admin,
+  options: ClearUpSettings,
+  signal: AbortSignal,
 ): Promise<GcReport> {
-  let shown = '';
-  const line = new ProgressLine(options.progress, () => shown);
-  const timeLeft = new TimeLeft(() => system.clock.monotonicMs());
-  let at: GcStep | undefined;
-  line.start();
-  try {
-    return await collectGarbage(system, openClientDirectory(system, clientPlace(options)), {
-      limits: storeLimits(),
-      graceMs: 0, // a reader that misses a file looks it up again
-      wantedFreeBytes: defaultOf('leastFreeBytes') + defaultOf('reserveBytes'),
-      wasteRatio: options.wastePercent / 100,
-      frames: { native: system.native, keys: keyring?.contents },
-      isThorough,
+  return withProgress(system, options, signal, (hooks) =>
+    there.freeUnneeded(wishOf(options), hooks),
+  );
+}
+
+/** Runs garbage collection with a progress line. A server may name steps that are unknown here. */
+function withProgress<T>(
+  system: System,
+  { progress }: ClearUpSettings,
+  signal: AbortSignal,
+  work: (hooks: WorkHooks) => Promise<T>,
+): Promise<T> {
+  return withStepProgress(system, progress, STEPS, (report) =>
+    work({
       signal,
-      onProgress: (step, done, of) => {
-        const isNew = step !== at;
-        at = step;
-        if (isNew) timeLeft.restart();
-        shown = STEPS[step];
-        if (done > 0 || of !== undefined) shown += `: ${formatCount(done)}`;
-        if (of !== undefined) shown += ` of ${formatCount(of)}${timeLeft.text(done, of)}`;
-        if (isNew) line.refresh();
-      },
-    });
-  } finally {
-    line.stop();
-  }
+      onProgress: ({ step, done, of }) =>
+        report(Object.hasOwn(STEPS, step) ? (step as GcStep) : 'other', done, of),
+    }),
+  );
+}
+
+function wishOf({ wastePercent }: ClearUpSettings): Parameters<Admin['freeUnneeded']>[0] {
+  return { wasteRatio: wastePercent / 100 };
 }
 
 export function gcSummary({

@@ -45,8 +45,8 @@ export function identityAt(
  * store.
  */
 export function trustOlder(
-  history: History,
-  { trustStore }: Pick<IdentitySettings, 'trustStore'>,
+  history: Pick<History, 'acceptOlder'>,
+  { trustStore = false }: Partial<Pick<IdentitySettings, 'trustStore'>>,
 ): void {
   if (!trustStore) return;
   history.acceptOlder?.((what) => sayAbove(`${displayText(what)}; its present state is accepted`));

@@ -1,10 +1,8 @@
 /** Records damage that a restore has found. */
 import { asTardisError } from '../../errors/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
-import { openClientDirectory } from '../../store/index.js';
-import { markDamaged } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
-import { clientPlace, storeLimits } from './local-store.js';
+import type { clientPlace } from './local-store.js';
 
 /** Marks damaged contents in the store of this machine, so that the next backup sends them again. */
 export async function noteDamage(
@@ -20,8 +18,8 @@ export async function noteDamage(
     return;
   }
   try {
-    const directory = openClientDirectory(system, clientPlace(settings));
-    await markDamaged(system, directory, storeLimits(), digests);
+    const { adminHere } = await import('./open-admin.js'); // most runs find no damage
+    await adminHere(system, settings, undefined).markDamaged(digests); // which needs no keys
     tell('the damage was marked; the next backup sends the contents again');
   } catch (error) {
     const { code } = asTardisError(error);

@@ -1,15 +1,15 @@
-/** Opens a client for changes of its sets, marks, paths and settings: in a store on this machine, or through a server. */
-import type { Found } from '../../config/index.js';
-import type { RemoteAdmin } from '../../history/remote/index.js';
+/** Opens a client for changes and for work on the whole of it: in a store on this machine, or through a server. */
+import { defaultOf, type Found } from '../../config/index.js';
+import type { Keyring } from '../../crypto/index.js';
 import { type Admin, localAdmin } from '../../maintenance/admin/index.js';
 import { openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { trustOlder } from './identity.js';
 import { clientPlace, storeLimits } from './local-store.js';
-import { openUnlocked } from './open-history.js';
+import { openUnlocked, warnOlder } from './open-history.js';
 import { requireNoWeb } from './server-address.js';
 import { remotePlace, type ServerLoginSettings } from './server-login.js';
-import { unlockClient } from './unlock.js';
+import { mayEncrypt, unlockClient } from './unlock.js';
 
 export type AdminSettings = ServerLoginSettings &
   Parameters<typeof clientPlace>[0] & { readonly throughServer: string | undefined };
@@ -21,36 +21,55 @@ export function openAdmin(system: System, settings: AdminSettings, found: Source
   const { throughServer: host } = settings;
   return host === undefined
     ? openHere(system, settings, found)
-    : openAdminThere(system, host, settings, found);
+    : openThere(system, host, settings, found);
 }
 
 async function openHere(system: System, settings: AdminSettings, found: Sources): Promise<Admin> {
-  const place = clientPlace(settings);
-  const directory = openClientDirectory(system, place);
-  const keyring = await unlockClient(system, settings, found);
-  const sets: Admin['sets'] = async () => {
-    const history = openUnlocked(system, place, keyring);
-    trustOlder(history, settings);
-    try {
-      return await history.sets();
-    } finally {
-      history.close(); // a reader of the catalog would block our writes
-    }
-  };
-  return localAdmin(system, { directory, limits: storeLimits(), keyring, sets });
+  openClientDirectory(system, clientPlace(settings)); // fails before the prompt for a password
+  return adminHere(system, settings, await unlockClient(system, settings, found));
 }
 
-/** Opens a client on a server, which also does long work. Throws the errors of logging in. */
-export async function openAdminThere(
+/** Opens a client in a store on this machine with keys that are known, or without them. Throws NO_SUCH_CLIENT, … */
+export function adminHere(
+  system: System,
+  settings: Parameters<typeof clientPlace>[0] & Partial<Pick<AdminSettings, 'trustStore'>>,
+  keyring: Keyring | undefined,
+): Admin {
+  const place = clientPlace(settings);
+  return localAdmin(system, {
+    directory: openClientDirectory(system, place),
+    limits: storeLimits(),
+    keyring,
+    isEncrypted: () => mayEncrypt(system, place),
+    wantedFreeBytes: defaultOf('leastFreeBytes') + defaultOf('reserveBytes'),
+    openHistory: () => {
+      const history = openUnlocked(system, place, keyring);
+      trustOlder(history, settings);
+      return history;
+    },
+  });
+}
+
+/** Opens a client on a server. Throws the errors of logging in. */
+async function openThere(
   system: System,
   host: string,
   settings: ServerLoginSettings,
   found: Sources,
-): Promise<RemoteAdmin> {
+): Promise<Admin> {
   requireNoWeb(host);
   const place = await remotePlace(host, settings, found);
   const { openRemoteAdmin } = await import('../../history/remote/index.js'); // most runs need no connection
   const admin = await openRemoteAdmin(system, place);
-  trustOlder(admin.far.history, settings);
+  trustOlder(admin, settings);
   return admin;
+}
+
+/**
+ * Compares the sets with this machine's memory, for work on the whole of a client. Warns of a store that was rolled
+ * back; the run then ends with status 3.
+ */
+export async function compareWithKnown(there: Admin): Promise<void> {
+  there.acceptOlder(warnOlder);
+  await there.sets();
 }

@@ -2,15 +2,8 @@
 import { configInvalid } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
-import {
-  parityOf,
-  type ParitySummary,
-  repairClient,
-  type RepairFinding,
-  type RepairResult,
-} from '../../maintenance/check/index.js';
-import type { ClientDirectory } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import type { Admin } from '../../maintenance/admin/index.js';
+import type { ParitySummary, RepairFinding, RepairResult } from '../../maintenance/check/index.js';
 import type { ProgressLine } from '../shared/progress-line.js';
 import { jsonText } from '../shared/json-text.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
@@ -34,10 +27,12 @@ export function refuseFarRepair(isWanted: boolean): void {
   throw configInvalid("--repair works on the store itself: run it on the server's machine");
 }
 
-/** Repairs a client if that is wanted, and returns what parity protects. Throws CLIENT_BUSY, INTERRUPTED. */
+/**
+ * Repairs a client if that is wanted, and returns what parity protects; undefined through a server. Throws CLIENT_BUSY,
+ * INTERRUPTED.
+ */
 export async function lookAtParity(
-  system: System,
-  directory: ClientDirectory,
+  there: Admin,
   { repair, parityPercent: percent, json }: RepairWish,
   progress: {
     readonly line: ProgressLine;
@@ -45,8 +40,8 @@ export async function lookAtParity(
     readonly interrupted: () => AbortSignal;
   },
 ): Promise<ParityReport | undefined> {
-  if (!repair || directory.bucket !== undefined) return parityIfReadable(system, directory);
-  const result = await repairClient(system, directory, {
+  if (!repair) return parityIfReadable(there);
+  const result = await there.repair({
     percent,
     signal: progress.interrupted(),
     onProgress: progress.read,
@@ -56,16 +51,14 @@ export async function lookAtParity(
       print(displayText(textOf(finding)));
     },
   });
-  return { ...(await parityOf(system, directory)), repair: result };
+  const summary = await there.parity();
+  return summary && { ...summary, repair: result };
 }
 
 /** Returns undefined if the directories cannot be listed: the check itself reports what cannot be read. */
-async function parityIfReadable(
-  system: System,
-  directory: ClientDirectory,
-): Promise<ParityReport | undefined> {
+async function parityIfReadable(there: Admin): Promise<ParityReport | undefined> {
   try {
-    return await parityOf(system, directory);
+    return await there.parity();
   } catch (error) {
     if (systemCode(error) === undefined && !(error instanceof TardisError)) throw error;
     return undefined;

@@ -1,44 +1,23 @@
 /** Implements `sonic check`: checks the store of a client, and names the versions of files that cannot be restored. */
 import { configInvalid, type Found, parseSize, type Settings } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { TardisError, toWire } from '../../errors/index.js';
-import { bucketAt, openClientDirectory } from '../../store/index.js';
+import { bucketAt } from '../../store/index.js';
 import { byteText, type System } from '../../system/index.js';
-import {
-  checkClient,
-  type CheckOptions,
-  type CheckStep,
-  type Finding,
-  type ReadData,
-  type SealFinding,
-} from '../../maintenance/check/index.js';
-import { brokenSets, sealFindings } from './check-seals.js';
+import type { Admin, CheckOutcome, CheckWish } from '../../maintenance/admin/index.js';
+import type { CheckStep, Finding, ReadData } from '../../maintenance/check/index.js';
 import { lookAtParity, parityLines, type ParityReport, refuseFarRepair } from './check-parity.js';
 import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
 import { compareShown, warnIfOlder } from '../shared/older-store.js';
-import { openAdminThere } from '../shared/open-admin.js';
-import { warnOlder } from '../shared/open-history.js';
+import { adminHere, compareWithKnown, openAdmin } from '../shared/open-admin.js';
 import { progressBar } from '../shared/progress-bar.js';
 import { ProgressLine } from '../shared/progress-line.js';
-import {
-  isDamaged,
-  FindingPrinter,
-  printJson,
-  printText,
-  type CheckReport,
-} from './report-check.js';
+import { isDamaged, FindingPrinter, printJson, printText } from './report-check.js';
 import { interruptSignal, print } from '../shared/run-tool.js';
 import { clientNames } from './shown-packs.js';
 import { TimeLeft } from '../shared/time-left.js';
 import { formatBytes } from '../shared/units.js';
-import {
-  hasPassword,
-  isWithoutKeys,
-  mayEncrypt,
-  refuseInClear,
-  unlockClient,
-} from '../shared/unlock.js';
-import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
+import { hasPassword, isWithoutKeys, refuseInClear, unlockClient } from '../shared/unlock.js';
+import { clientPlace, storeSystem } from '../shared/local-store.js';
 
 type Options = Settings<'sonic check'>;
 
@@ -75,15 +54,18 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   const interrupted = (): AbortSignal => (signal ??= interruptSignal('sonic check', SO_FAR));
   const progress = new Progress(options.progress, () => system.clock.monotonicMs());
   const teller = new FindingPrinter(options.json, progress.line);
-  const task = { system, options, found, wish, progress, teller, interrupted };
-  const host = options.throughServer;
-  const { result, hasKeys, parity } =
-    host === undefined ? await checkHere(task) : await checkThere(task, host);
+  const isFar = options.throughServer !== undefined;
+  if (isFar) refuseFarRepair(options.repair);
+  const there = isFar
+    ? await openAdmin(system, options, found)
+    : await openHere(system, options, found);
+  const means = { there, system, options, wish, progress, teller, interrupted };
+  const { result, parity } = await checked(means, options.repair && !isMarkingOnly);
   const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
   if (options.json) printJson(options, result, elapsedMs, { source, parity });
   else {
-    printText(options, result, elapsedMs, { data, hasKeys, shown: teller });
+    printText(options, result, elapsedMs, { data, shown: teller });
     if (isMarkingOnly) print(MARKS_ONLY);
     else if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
@@ -92,76 +74,72 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   return isDamaged(result) || isSourceWrong(source) || isUnrepaired ? FOUND_STATUS : 0;
 }
 
-/** The data to read, and the choice to mark damage. */
-type Requested = Pick<CheckOptions, 'read' | 'mark'>;
 /**
  * Handles interruptions from the first call on. Before that, such as during a password prompt, they end the process.
  */
 type Interrupted = () => AbortSignal;
 
-interface Checked {
-  readonly result: CheckReport;
-  readonly hasKeys: boolean;
-  /** Undefined for a check through a server. */
-  readonly parity?: ParityReport | undefined;
-}
-
 /** A check, and what it reports to. */
 interface CheckTask {
+  readonly there: Admin;
   readonly system: System;
   readonly options: Options;
-  readonly found: ReadonlyMap<string, Found>;
-  readonly wish: Requested;
+  readonly wish: CheckWish;
   readonly progress: Progress;
   readonly teller: FindingPrinter;
   readonly interrupted: Interrupted;
 }
 
-async function checkHere(task: CheckTask): Promise<Checked> {
-  const { system, options, found, wish, progress, teller, interrupted } = task;
-  const directory = openClientDirectory(system, clientPlace(options));
-  // With a password, the keys are compared when they are unlocked.
-  if (hasPassword(found)) {
-    refuseInClear(system, options);
-    warnIfOlder(system, options);
-  } else {
-    compareShown(system, options);
-  }
-  const isEncrypted = mayEncrypt(system, clientPlace(options));
-  // No prompt, since much can be checked without the password.
-  const keyring = hasPassword(found) ? await keyringForCheck(system, options, found) : undefined;
-  const named = clientNames(system, clientPlace(options).store);
-  progress.line.start();
+/** Repairs the client if that is wanted, and checks it. Closes it in any case. */
+async function checked(
+  { there, system, options, wish, progress, teller, interrupted }: CheckTask,
+  repair: boolean,
+): Promise<{ readonly result: CheckOutcome; readonly parity: ParityReport | undefined }> {
+  const isHere = options.throughServer === undefined;
   try {
-    const parity = await lookAtParity(system, directory, options, {
-      line: progress.line,
-      read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
-      interrupted,
-    });
-    const result = await checkClient(system, directory, {
-      ...wish,
-      keyring,
-      isEncrypted,
-      limits: storeLimits(),
+    if (!isHere) await compareWithKnown(there);
+    const named = isHere
+      ? clientNames(system, clientPlace(options).store)
+      : (finding: Finding): Finding => finding;
+    progress.line.start();
+    const parity = await lookAtParity(
+      there,
+      { ...options, repair },
+      {
+        line: progress.line,
+        read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
+        interrupted,
+      },
+    );
+    const result = await there.check(wish, {
       signal: interrupted(),
       onFinding: (finding) => teller.tell(named(finding)),
-      onStep: (step) => progress.enter(step),
-      onRead: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
+      onProgress: ({ step, done, of }) => {
+        if (of !== undefined) progress.read(done, of);
+        else if (Object.hasOwn(STEPS, step)) progress.enter(step as CheckStep);
+      },
     });
-    const notMarked = result.notMarked && toWire(result.notMarked);
-    const withListings = wish.read.data.kind !== 'none';
-    const seals =
-      keyring === undefined || result.catalogFaults > 0 || result.records === 0
-        ? []
-        : await sealFindings(system, options, keyring, {
-            withListings,
-            signal: interrupted(),
-          });
-    const told = { ...result, notMarked, omitted: 0, unprovenSets: printSeals(teller, seals) };
-    return { result: told, hasKeys: keyring !== undefined, parity };
+    return { result, parity };
   } finally {
     progress.line.stop();
+    there.close();
   }
+}
+
+/** Opens a client in a store on this machine. Without a password, only checksums are compared: there is no prompt. */
+async function openHere(
+  system: System,
+  options: Options,
+  found: ReadonlyMap<string, Found>,
+): Promise<Admin> {
+  if (!hasPassword(found)) {
+    compareShown(system, options);
+    return adminHere(system, options, undefined);
+  }
+  // The keys are compared when they are unlocked.
+  refuseInClear(system, options);
+  warnIfOlder(system, options);
+  return adminHere(system, options, await keyringForCheck(system, options, found));
 }
 
 /** Returns the keys; undefined also if they are damaged or lost, since the check reports that. */
@@ -175,52 +153,6 @@ async function keyringForCheck(
   } catch (error) {
     if (!isWithoutKeys(error)) throw error;
     return undefined;
-  }
-}
-
-/** Lets the server check, which has no keys; names are decrypted here. */
-async function checkThere(task: CheckTask, host: string): Promise<Checked> {
-  const { system, options, found, wish, progress, teller, interrupted } = task;
-  refuseFarRepair(options.repair);
-  const there = await openAdminThere(system, host, options, found);
-  const { keyring } = there;
-  try {
-    there.far.history.acceptOlder?.(warnOlder);
-    await there.sets(); // compares the sets with this machine's memory
-    progress.line.start();
-    const result = await there.far.check(wish, {
-      signal: interrupted(),
-      onFinding: (finding) => teller.tell(openedFinding(finding, keyring)),
-      onProgress: ({ step, done, of }) => {
-        if (of !== undefined) progress.read(done, of);
-        else if (Object.hasOwn(STEPS, step)) progress.enter(step as CheckStep);
-      },
-    });
-    const seals =
-      keyring === undefined
-        ? []
-        : await brokenSets(there.far.history, wish.read.data.kind !== 'none', interrupted());
-    return { result: { ...result, unprovenSets: printSeals(teller, seals) }, hasKeys: false };
-  } finally {
-    progress.line.stop();
-    there.close();
-  }
-}
-
-/** Reports sets that do not fit their seals, and returns their number. */
-function printSeals(teller: FindingPrinter, findings: readonly SealFinding[]): number {
-  for (const finding of findings) teller.tell(finding);
-  return new Set(findings.map(({ set }) => set)).size;
-}
-
-/** Decrypts the path of a finding. A path that the client did not seal is shown as it is. */
-function openedFinding(finding: Finding, keyring: Keyring | undefined): Finding {
-  if (finding.finding !== 'version' || keyring === undefined) return finding;
-  try {
-    return { ...finding, path: keyring.names.openPath(finding.path) };
-  } catch (error) {
-    if (error instanceof TardisError) return finding;
-    throw error;
   }
 }
 

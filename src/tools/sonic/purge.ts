@@ -8,7 +8,7 @@ import { TardisError } from '../../errors/index.js';
 import type { PurgeRequest, GcReport } from '../../maintenance/gc/index.js';
 import { displayName, type SetNumber } from '../../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
-import { CLEARED_LATER, gcSummary, freeUnneeded } from '../shared/clear-up.js';
+import { CLEARED_LATER, freeDeleted, gcSummary } from '../shared/clear-up.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../shared/open-admin.js';
 import { requireYesToDelete } from './confirm.js';
@@ -44,7 +44,7 @@ export async function purge(
   options: PurgeOptions,
   found: ReadonlyMap<string, Found>,
 ): Promise<number> {
-  const { client, throughServer, clearUp } = options;
+  const { client, clearUp } = options;
   const asked = await wishOf(options, found);
   const system = storeSystem(options.umask);
   const there = await openAdmin(system, options, found);
@@ -66,13 +66,9 @@ export async function purge(
     if (!options.deleteYes) requireYesToDelete(client, going);
     const signal = interruptSignal('sonic purge', CLEARED_LATER);
     const done = await purged(there, gone);
-    const clears = throughServer === undefined && clearUp;
     let report: GcReport | undefined;
     try {
-      if (clears) {
-        const how = { isThorough: false, signal };
-        report = await freeUnneeded(system, options, there.keyring, how);
-      }
+      if (clearUp) report = await freeDeleted(system, there, options, signal);
     } catch (error) {
       printPurged(options, done, undefined); // the sets are deleted even if the garbage collection failed
       throw error;

@@ -1,12 +1,8 @@
 /** Prints the findings of a check as they are found, and its result. */
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
-import type {
-  CheckResult,
-  Finding,
-  ReadData,
-  StrayFinding,
-} from '../../maintenance/check/index.js';
+import type { CheckOutcome } from '../../maintenance/admin/index.js';
+import type { Finding, ReadData, StrayFinding } from '../../maintenance/check/index.js';
 import { isSourceWrong, type SourceResult } from './check-source.js';
 import type { ParityReport } from './check-parity.js';
 import type { ProgressLine } from '../shared/progress-line.js';
@@ -24,17 +20,8 @@ interface ToldOptions {
   readonly throughServer: string | undefined;
 }
 
-/** The result of a check, local or through a server. */
-export interface CheckReport extends Omit<CheckResult, 'notMarked'> {
-  readonly notMarked: { readonly code: string; readonly message: string } | undefined;
-  /** Number of findings beyond the limit of a server. */
-  readonly omitted: number;
-  /** Number of sets that do not fit their seals. */
-  readonly unprovenSets: number;
-}
-
 /** True if something that is needed is damaged. Damage that nothing depends on is reported, but is not a failure. */
-export function isDamaged(result: CheckReport): boolean {
+export function isDamaged(result: CheckOutcome): boolean {
   const { catalogFaults, damagedRecords, damagedMetadata, lostVersions, damagedKeys } = result;
   const lost = lostVersions + result.doubtfulSets;
   const { strangePacks, strayFiles, unreadableFiles } = result;
@@ -169,7 +156,7 @@ function setsText(sets: readonly SetNumber[]): string {
 
 export function printJson(
   { client }: ToldOptions,
-  result: CheckReport,
+  result: CheckOutcome,
   elapsedMs: number,
   { source, parity }: { source: SourceResult | undefined; parity: ParityReport | undefined },
 ): void {
@@ -194,9 +181,9 @@ export function printJson(
 
 export function printText(
   options: ToldOptions,
-  result: CheckReport,
+  result: CheckOutcome,
   elapsedMs: number,
-  { data, hasKeys, shown }: { data: ReadData; hasKeys: boolean; shown: FindingPrinter },
+  { data, shown }: { data: ReadData; shown: FindingPrinter },
 ): void {
   const { client } = options;
   if (shown.versions > MAX_SHOWN) {
@@ -209,7 +196,7 @@ export function printText(
     const what = counted(result.omitted, 'finding');
     print(`${what} more than a server reports: run the check on its machine, without --server.`);
   }
-  if (!result.isOpened && !hasKeys) {
+  if (!result.isOpened) {
     const why =
       options.throughServer === undefined ? 'no password was given' : 'a server has no keys';
     print(`Encrypted data was only compared with its checksums: ${why}.`);
@@ -238,7 +225,7 @@ export function printText(
 }
 
 /** Prints a summary of the damage, and advice. */
-function printDamage({ mark }: ToldOptions, result: CheckReport): void {
+function printDamage({ mark }: ToldOptions, result: CheckOutcome): void {
   const { catalogFaults, damagedMetadata, damagedRecords, lostVersions, marked } = result;
   const { notMarked } = result;
   if (lostVersions > 0) print(`${counted(lostVersions, 'version')} of files cannot be restored.`);

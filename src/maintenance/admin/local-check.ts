@@ -1,0 +1,68 @@
+/** Checks a client in a store on this machine. With the keys, each set is also compared with its seal. */
+import type { Keyring } from '../../crypto/index.js';
+import { Opened, toWire } from '../../errors/index.js';
+import { ListingFaults } from '../../history/index.js';
+import { Catalog } from '../../store/catalog/index.js';
+import type { System } from '../../system/index.js';
+import { checkClient, type SealFinding } from '../check/index.js';
+import type { CheckHooks, CheckOutcome, CheckWish } from './admin.js';
+import { brokenSets } from './broken-sets.js';
+import type { LocalAdminOptions } from './local-admin.js';
+
+/** Checks a client. Throws INTERRUPTED and the errors of `checkClient`. */
+export async function checkHere(
+  system: System,
+  client: LocalAdminOptions,
+  wish: CheckWish,
+  { signal, onFinding, onProgress }: CheckHooks,
+): Promise<CheckOutcome> {
+  const { directory, limits, keyring } = client;
+  const result = await checkClient(system, directory, {
+    ...wish,
+    keyring,
+    isEncrypted: client.isEncrypted(),
+    limits,
+    signal,
+    onFinding,
+    onStep: (step) => onProgress({ step, done: 0 }),
+    onRead: (done, of) => onProgress({ step: 'read', done, of }),
+  });
+  const notMarked = result.notMarked && toWire(result.notMarked);
+  const canCompare = result.catalogFaults === 0 && result.records > 0;
+  const seals =
+    keyring === undefined || !canCompare
+      ? []
+      : await sealFindings(system, client, keyring, {
+          withListings: wish.read.data.kind !== 'none',
+          signal,
+        });
+  seals.forEach(onFinding);
+  const unprovenSets = new Set(seals.map(({ set }) => set)).size;
+  return { ...result, notMarked, omitted: 0, unprovenSets };
+}
+
+/**
+ * Returns the sets and directories that do not fit their seals. `withListings` checks all sets and each directory;
+ * otherwise only the newest set is checked, as a whole.
+ */
+async function sealFindings(
+  system: System,
+  { directory, openHistory }: LocalAdminOptions,
+  keyring: Keyring,
+  { withListings, signal }: { readonly withListings: boolean; readonly signal: AbortSignal },
+): Promise<SealFinding[]> {
+  using opened = new Opened();
+  const history = opened.add(openHistory(), (one) => one.close());
+  history.acceptOlder?.(() => undefined); // the caller has compared the store before
+  const sets = await brokenSets(history, withListings, signal);
+  if (!withListings) return sets;
+  const { catalogPath } = directory;
+  const catalog = opened.add(Catalog.openForReading(system, catalogPath), (one) => one.close());
+  const faults = new ListingFaults(catalog, keyring, system.native);
+  await faults.find(signal);
+  const rising = [...faults.bySet].sort(([one], [other]) => one - other);
+  return [
+    ...sets,
+    ...rising.map(([set, directories]): SealFinding => ({ finding: 'seal', set, directories })),
+  ];
+}

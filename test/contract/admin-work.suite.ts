@@ -1,0 +1,112 @@
+/** Tests of the long work of `Admin`: checks and garbage collection, for every implementation. */
+import path from 'node:path';
+import type { Admin } from '../../src/maintenance/admin/index.js';
+import type { Finding } from '../../src/maintenance/check/index.js';
+import { rejectedCode } from '../helpers/codes.js';
+import { flipAt } from '../helpers/rot.js';
+import type { Change } from './admin.suite.js';
+
+/** In a bucket, contents are forgotten with their packs, and a pack is rewritten for any waste here. */
+const ANY_WASTE = { wasteRatio: 1e-6 };
+
+function hooks(signal = new AbortController().signal) {
+  const findings: Finding[] = [];
+  const steps = new Set<string>();
+  return {
+    signal,
+    findings,
+    steps,
+    onFinding: (finding: Finding) => void findings.push(finding),
+    onProgress: ({ step }: { readonly step: string }) => void steps.add(step),
+  };
+}
+
+/** Checks all contents. */
+function checkAll(admin: Admin, told: ReturnType<typeof hooks>, mark: boolean) {
+  return admin.check({ read: { data: { kind: 'all' }, leastAgeMs: 0 }, mark }, told);
+}
+
+export function checkSuite(change: Change): void {
+  change(
+    'a check reads all contents, and names damaged versions in the clear',
+    async (t, means) => {
+      const { admin, lab, read, isEncrypting, isThroughServer, isInBucket } = means;
+      const damaged = path.join(lab.source, 'one of two');
+      const history = await read();
+      const entry = await history.find(Buffer.from(damaged), 6);
+      const [pieces] = await history.locate([entry!]);
+      const { object, position, recordBytes } = pieces![0]!;
+      const file = path.join(lab.place.store, lab.place.client, object);
+      const at = position + recordBytes - 1;
+      if (!isInBucket) flipAt(file, at);
+      const told = hooks();
+      const result = await checkAll(admin, told, false);
+      if (!isInBucket) flipAt(file, at);
+      const named = told.findings.flatMap((one) => (one.finding === 'version' ? [one.path] : []));
+      t.is(
+        named.some((name) => name.equals(Buffer.from(damaged))),
+        !isInBucket,
+      );
+      t.is(result.lostVersions, named.length);
+      t.is(result.damagedRecords, isInBucket ? 0 : 1);
+      t.true(result.recordsRead > 0 && result.bytesRead > 0);
+      t.like(result, { omitted: 0, unprovenSets: 0, notMarked: undefined, marked: 0, cleared: 0 });
+      t.is(result.isOpened, !isEncrypting || !isThroughServer, 'a server has no keys');
+    },
+  );
+
+  change('a check that is interrupted ends with a code', async (t, { admin, openOther }) => {
+    const stop = new AbortController();
+    stop.abort();
+    const other = await openOther();
+    t.is(await rejectedCode(checkAll(other, hooks(stop.signal), false)), 'INTERRUPTED');
+    other.close(); // which ends the work of a server
+    t.true((await admin.sets()).length > 0);
+  });
+
+  change(
+    'contents are marked as damaged, and a check that may mark clears it',
+    async (t, means) => {
+      const { admin, lab, isThroughServer, read } = means;
+      const history = await read();
+      const entry = await history.find(Buffer.from(path.join(lab.source, 'one of two')), 6);
+      const mark = admin.markDamaged([entry!.digest!]);
+      if (isThroughServer) {
+        t.is(await rejectedCode(mark), 'CAPABILITY_MISSING');
+        t.is((await checkAll(admin, hooks(), true)).cleared, 0);
+        return;
+      }
+      await mark;
+      const told = hooks();
+      const counts = async (mayMark: boolean) => (await checkAll(admin, told, mayMark)).cleared;
+      t.deepEqual([await counts(false), await counts(true), await counts(true)], [0, 1, 0]);
+      t.deepEqual(told.findings, [], 'the bytes are sound');
+    },
+  );
+
+  change('only the machine of the store knows what parity protects', async (t, means) => {
+    const { admin, isThroughServer } = means;
+    const summary = await admin.parity();
+    t.is(summary === undefined, isThroughServer);
+    if (summary !== undefined) t.true(summary.protected + summary.unprotected > 0);
+  });
+}
+
+/** Needs sets that were deleted. */
+export function freeingSuite(change: Change): void {
+  change(
+    'the space of deleted sets is freed once, and the rest stays readable',
+    async (t, means) => {
+      const { admin, isThroughServer } = means;
+      const first = await admin.freeDeleted(ANY_WASTE, hooks());
+      t.is(first === undefined, isThroughServer, 'a server frees it by itself');
+      const report = first ?? (await admin.freeUnneeded(ANY_WASTE, hooks()));
+      t.true(report.isDone && report.contents + report.packs > 0);
+      const again = await admin.freeDeleted(ANY_WASTE, hooks());
+      if (!isThroughServer) t.like(again, { isDone: true, contents: 0 });
+      const told = hooks();
+      await checkAll(admin, told, false);
+      t.deepEqual(told.findings, []);
+    },
+  );
+}
