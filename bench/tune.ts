@@ -39,6 +39,7 @@ export function settingsToTry(processors: number): Setting[] {
     ...of('HashConcurrency', [1, 2, 4]),
     ...of('CompressConcurrency', [1, 2, 4]),
     ...of('StreamConcurrency', [1, 4]),
+    ...of('LargeConcurrency', [2, 16]),
     ...of('ParcelSize', ['512K', '8M']),
     ...of('FrameSize', ['512K', '4M']),
     ...of('Budget', ['4M', '48M']),

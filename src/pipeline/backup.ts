@@ -4,9 +4,10 @@
  *   walk ▸ compare ▸ cut ┬▸ hash ▸ compress ▸ encrypt ▸ send             parcels of files
  *                        └▸ hash ▸ delta ▸ compress ▸ encrypt ▸ send     large files, part by part
  *
- * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. counters.ts
- * has the names and concurrencies of all stages, context.ts what they share. Items are batches of directories, parcels
- * of files, and large files; no small file is an item of its own.
+ * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. All are made
+ * by `stage`, with counters that have their names and concurrencies: counters.ts has these, and context.ts what the
+ * stages share. Items are batches of directories, parcels of files, large files and their parts; no small file is an item
+ * of its own.
  *
  * The budget is the backpressure that RxJS lacks. The walk takes entries from it before it emits them, the cut stage
  * takes the bytes of a parcel, and a part of a large file takes its window of chunks. All return when the server has
@@ -21,6 +22,7 @@ import { cut } from './cut.js';
 import { deltaPart } from './delta-part.js';
 import { eachLargeFile } from './each-large-file.js';
 import { encrypt } from './encrypt.js';
+import { encryptPart } from './encrypt-part.js';
 import { findBasis } from './find-basis.js';
 import { hash } from './hash.js';
 import { hashPart } from './hash-part.js';
@@ -33,9 +35,6 @@ import { walk } from './walk.js';
 
 /** Returns the stream that runs a backup. It emits nothing; it completes when the server has received everything. */
 export function backup(context: Context): Observable<never> {
-  // Encrypt has no jobs of its own: the stages that take it along have their jobs encrypt what they make.
-  const encryption = encrypt(context);
-
   const work = walk(context).pipe(
     compare(context), // with the previous backup: emits directories that differ, with the entries to send
     cut(context), // into parcels and large files
@@ -44,8 +43,9 @@ export function backup(context: Context): Observable<never> {
 
   const parcels = work.pipe(
     onlyParcels(),
-    hash(context, encryption), // in a first backup, this job compresses and encrypts too
-    compress(context, encryption), // first queries which contents the server needs
+    hash(context), // in a first backup, this job compresses and encrypts too
+    compress(context), // first queries which contents the server needs; this job encrypts too
+    encrypt(context), // counts that, and passes nothing plain
     send(context),
   );
 
@@ -54,11 +54,12 @@ export function backup(context: Context): Observable<never> {
       file.pipe(
         openLarge(context), // to read it whole, or without its holes
         findBasis(context), // for deltas, if the server offers one
-        sendParts(context, encryption, (part) =>
+        sendParts(context, (part) =>
           part.pipe(
             hashPart(context), // if the server may have it; otherwise it is hashed while it is sent
-            deltaPart(context, encryption), // if the file has a basis
-            compressPart(context, encryption), // if it was not sent as a delta
+            deltaPart(context), // if the file has a basis
+            compressPart(context), // if it was not sent as a delta
+            encryptPart(context), // the job has encrypted the chunks; this seals them
           ),
         ),
         sendLarge(context), // the row, once the parts are sent

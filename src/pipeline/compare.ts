@@ -44,7 +44,6 @@ export function compare(context: Context): OperatorFunction<WalkOutput, CompareR
 }
 
 async function compareBatch(context: Context, batch: WalkOutput): Promise<CompareResult> {
-  const startMs = performance.now();
   const { jobs, peer, budget, counters, report } = context;
   peer.owners(batch.owners);
   const failures = batch.failures.filter((failure) => failure.name.length > 0);
@@ -52,20 +51,32 @@ async function compareBatch(context: Context, batch: WalkOutput): Promise<Compar
   report.leftOut(batch.leftOutPaths);
   report.note(failures); // after the heads, which declare the directories that are named here
   const result = await comparing;
-  const elapsedMs = performance.now() - startMs;
-  counters.compare.count(itemsOf(batch), batch.listings.length, 0, elapsedMs);
+  counters.compare.count(itemsOf(batch), batch.listings.length, 0);
   if (result.sameItems > 0) budget.items.give(result.sameItems);
   for (const held of result.heldInVain) await jobs.run('dropNames', { held });
   return result;
 }
 
 async function selectOf(context: Context, batch: WalkOutput): Promise<CompareResult> {
+  const { peer, counters } = context;
+  const { slots, parents, rows } = batch.walked;
+  if (slots.length === 0) return { changed: [], sameItems: 0, heldInVain: [] };
+  // `isEmpty` is valid only once the set is open, and so only after this call.
+  const heads = { slots, parents, rows, hashes: batch.hashes };
+  const same = await counters.compare.timed(() => peer.heads(heads, !peer.isEmpty));
+  const { changed, ...rest } = counters.compare.timed(() => selectChanged(context, batch, same));
+  return { changed: await Promise.all(changed), ...rest };
+}
+
+interface Selecting extends Omit<CompareResult, 'changed'> {
+  readonly changed: readonly Promise<ComparedDirectory>[];
+}
+
+/** Begins to select entries of the directories that differ. `same` is the server's answer about the batch. */
+function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): Selecting {
   const { peer, progress, mounts, report } = context;
   const { walked, hashes } = batch;
-  if (walked.slots.length === 0) return { changed: [], sameItems: 0, heldInVain: [] };
-  const { slots, parents, rows } = walked;
-  // `isEmpty` is valid only once the set is open, and so only after this call.
-  const same = await peer.heads({ slots, parents, rows, hashes }, !peer.isEmpty);
+  const { slots } = walked;
   const ask = !peer.isEmpty;
   const changed: Promise<ComparedDirectory>[] = [];
   const heldInVain: number[] = [];
@@ -96,7 +107,7 @@ async function selectOf(context: Context, batch: WalkOutput): Promise<CompareRes
       changed.push(Promise.resolve({ ...directory, selection: undefined, pages }));
     } else changed.push(select(context, directory, { path, rows: reader, ask }));
   }
-  return { changed: await Promise.all(changed), sameItems, heldInVain };
+  return { changed, sameItems, heldInVain };
 }
 
 /**

@@ -3,16 +3,18 @@ import type { OperatorFunction } from 'rxjs';
 import { memoryOf, memoryOfContents } from '../workers/index.js';
 import { askWhatIsWanted } from './ask.js';
 import type { Context } from './context.js';
-import type { Encryption } from './encrypt.js';
 import type { HashedParcel } from './hash.js';
 import type { Parcel } from './parcel.js';
 import type { OutgoingParcel } from './peer.js';
-import { stage } from './stage.js';
+import { stage, type StageCounters } from './stage.js';
 
 export interface ReadyParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
   readonly outgoing: OutgoingParcel;
   /** Number of contents in the parcel. */
   readonly contents: number;
+  /** Time spent encrypting, in the job of `host`. */
+  readonly encryptMs: number;
+  readonly host: StageCounters;
 }
 
 /** Records of a parcel without contents. */
@@ -23,22 +25,18 @@ export const NO_RECORDS = { records: undefined, recordLengths: [] };
  * It works on `compressConcurrency` parcels at once; those that wait hold bytes of the budget. A parcel that left the
  * hash stage with records passes.
  */
-export function compress(
-  context: Context,
-  encryption: Encryption,
-): OperatorFunction<HashedParcel, ReadyParcel> {
-  return stage(context.counters.compress, (hashed) => compressParcel(context, encryption, hashed));
+export function compress(context: Context): OperatorFunction<HashedParcel, ReadyParcel> {
+  return stage(context.counters.compress, (hashed) => compressParcel(context, hashed));
 }
 
 async function compressParcel(
   context: Context,
-  encryption: Encryption,
   { output, heldBytes, slots }: HashedParcel,
 ): Promise<ReadyParcel> {
-  const { jobs, peer, progress, spare } = context;
+  const { counters, encryption, jobs, peer, progress, spare } = context;
   const { rows, rowEnds, contents } = output;
   const outgoing = { slots: output.slots, rows, rowEnds };
-  const held = { heldBytes, slots };
+  const held = { heldBytes, slots, encryptMs: output.encryptMs, host: counters.hash };
   if (contents === undefined) {
     const { records, recordLengths } = output;
     const count = output.files - output.repeats;
@@ -47,7 +45,6 @@ async function compressParcel(
   const { wanted, count } = await askWhatIsWanted(peer, jobs.recent, contents);
   progress.filesHad += contents.starts.length - count;
   if (count === 0) return { outgoing: { ...outgoing, ...NO_RECORDS }, contents: 0, ...held };
-  const startMs = performance.now();
   const rawBytes = contents.sizes.reduce((sum, size, index) => sum + wanted[index]! * size, 0);
   const transfer = [...memoryOfContents(contents), ...memoryOf(wanted)];
   const memory = spare.take();
@@ -55,6 +52,8 @@ async function compressParcel(
   const frames = context.effort.framesFor(rawBytes);
   const job = { contents, wanted, frames, memory, keys: encryption.keys };
   const { output: made, busyMs } = await jobs.run('compress', job, transfer);
-  context.counters.compress.count(count, rawBytes, busyMs, performance.now() - startMs);
-  return { outgoing: { ...outgoing, ...made }, contents: count, ...held };
+  const { records, recordLengths, encryptMs } = made;
+  counters.compress.count(count, rawBytes, busyMs - encryptMs);
+  const here = { ...held, encryptMs, host: counters.compress };
+  return { outgoing: { ...outgoing, records, recordLengths }, contents: count, ...here };
 }

@@ -5,6 +5,7 @@ import { Budget } from './budget.js';
 import { Counters } from './counters.js';
 import { OpenDirectories } from './directories.js';
 import { Effort } from './effort.js';
+import { Encryption } from './encryption.js';
 import { Flight } from './flight.js';
 import { MissingMounts } from './missing-mounts.js';
 import type { PipelineHooks } from './hooks.js';
@@ -51,6 +52,7 @@ export class Context {
   readonly spare = new SpareMemory();
   /** Limits of the large files that are read at once. */
   readonly streams: Streams;
+  readonly encryption: Encryption;
   /** Files that turned out to be too large for their parcels: the hash stage emits them, the large files end with it. */
   readonly grown = new Subject<LargeFile>();
 
@@ -61,7 +63,7 @@ export class Context {
     this.settings = settings;
     this.budget = new Budget(settings.budgetBytes, settings.budgetItems);
     this.counters = new Counters(settings);
-    this.outbox = new Outbox(peer, this.budget);
+    this.outbox = new Outbox(peer, this.budget, this.counters.send.concurrency);
     this.directories = new OpenDirectories((finished, items) =>
       this.outbox.finish(finished, items),
     );
@@ -72,6 +74,7 @@ export class Context {
     this.mounts = new MissingMounts(peer, (held) => this.report.note(held));
     const effort = { ...settings, smallRawBytes: settings.smallBytes };
     this.effort = new Effort(effort, () => peer.isEmpty);
-    this.streams = new Streams(this.budget, this.counters.large);
+    this.streams = new Streams(this.budget, this.counters);
+    this.encryption = new Encryption(this);
   }
 }

@@ -1,10 +1,11 @@
 /** The cut stage, which turns the selected entries into parcels and large files. */
-import { concat, concatMap, merge, of, type OperatorFunction, tap } from 'rxjs';
+import { concat, merge, of, type OperatorFunction, tap } from 'rxjs';
 import type { SlotNumber } from '../model/index.js';
 import type { CompareResult } from './compare.js';
 import type { Context } from './context.js';
 import { selectPages } from './large-listing.js';
 import { ParcelCutter, type Work } from './parcel.js';
+import { stage } from './stage.js';
 
 /**
  * Emits parcels and large files in the order of the compared batches, one batch at a time. A parcel is emitted when the
@@ -17,7 +18,9 @@ export function cut(context: Context): OperatorFunction<CompareResult, Work> {
     const cutter = new Cutter(context);
     const selected = compared.pipe(tap({ complete: () => standstills.complete() }));
     const rest = of(undefined);
-    return concat(merge(selected, standstills), rest).pipe(concatMap((each) => cutter.cut(each)));
+    return concat(merge(selected, standstills), rest).pipe(
+      stage(context.counters.cut, (each) => cutter.cut(each)),
+    );
   };
 }
 
@@ -35,9 +38,9 @@ class Cutter {
 
   /** Yields work from the selected entries, as the budget allows. `undefined` yields the rest that the cutter holds. */
   async *cut(selected: CompareResult | undefined): AsyncGenerator<Work> {
-    const { directories, flight } = this.context;
+    const { counters, directories, flight } = this.context;
     if (selected === undefined) {
-      const parcel = this.cutter.flush();
+      const parcel = counters.cut.timed(() => this.cutter.flush());
       if (parcel !== undefined) yield* this.admit([{ parcel }]);
       return;
     }
@@ -57,11 +60,15 @@ class Cutter {
 
   /** Passes work on once the budget has the bytes for it. The work is made on demand. */
   private async *admit(works: Iterable<Work>): AsyncGenerator<Work> {
-    const { budget, flight } = this.context;
-    for (const work of works) {
+    const { budget, counters, flight } = this.context;
+    const making = works[Symbol.iterator]();
+    for (;;) {
+      const { done, value: work } = counters.cut.timed(() => making.next());
+      if (done === true) return;
       this.note(work);
       flight.enter();
       if ('parcel' in work) await budget.bytes.take(work.parcel.heldBytes);
+      counters.cut.count(1, 'parcel' in work ? work.parcel.heldBytes : work.large.sizeBytes, 0);
       yield work;
     }
   }

@@ -3,7 +3,6 @@ import {
   catchError,
   EMPTY,
   ignoreElements,
-  mergeMap,
   type Observable,
   of,
   type OperatorFunction,
@@ -14,15 +13,15 @@ import type { Context } from './context.js';
 import { nameOf, pathOf, UnreadableFile } from './large-file.js';
 import type { LargeFile } from './parcel.js';
 import { GONE } from './presence.js';
-import { FILES_IN_FLIGHT } from './streams.js';
+import { stage } from './stage.js';
 
 /** The stages that a large file passes. */
 export type WayOfFile = (file: Observable<LargeFile>) => Observable<void>;
 
 /**
- * Sends each large file on the given way, as many at once as parts may be read at once, and at least FILES_IN_FLIGHT:
- * more files than are read wait on their ways for answers. It emits nothing. Files that wait for their turn hold no
- * bytes; their directories hold entries of the budget, which bounds their number.
+ * Sends each large file on the given way, `largeConcurrency` at once: more files than are read wait on their ways for
+ * answers. It emits nothing. Files that wait for their turn hold no bytes; their directories hold entries of the
+ * budget, which bounds their number.
  */
 export function eachLargeFile(
   context: Context,
@@ -37,13 +36,13 @@ export function eachLargeFile(
       }),
       tap({
         complete: () => {
+          counters.large.count(1, file.sizeBytes, 0);
           directories.release(file.slot);
           flight.leave();
         },
       }),
     );
-  const most = Math.max(counters.large.concurrency, FILES_IN_FLIGHT);
-  return (files) => files.pipe(mergeMap(send, most), ignoreElements());
+  return (files) => files.pipe(stage(counters.large, send), ignoreElements());
 }
 
 /** Notes a file that could not be read. Throws any other error, which ends the backup. */

@@ -14,6 +14,7 @@ import { TardisError } from '../errors/index.js';
 import type { Credit } from '../transport/index.js';
 import type { DeltaRequest, JobRunner } from '../workers/index.js';
 import type { OfferedBasis } from './peer.js';
+import type { StageCounters } from './stage.js';
 
 /** Memory of one block checksum: 20 bytes, and up to 24 in the index. */
 const LOADED_SUM_BYTES = 44;
@@ -64,13 +65,16 @@ export class FileDelta {
 
   /**
    * Starts the delta stage; undefined if the file is better sent whole. In that case the offer and the memory are
-   * released. `credit` limits the memory of signatures.
+   * released. `signatureBytes` limits the memory of signatures.
    */
   static async begin(
     offer: OfferedBasis,
     source: DeltaSource,
     jobs: JobRunner,
-    credit: Credit,
+    {
+      signatureBytes: credit,
+      counters,
+    }: { readonly signatureBytes: Credit; readonly counters: StageCounters },
   ): Promise<FileDelta | undefined> {
     const blockBytes = blockBytesFor(offer.sizeBytes);
     if (blockBytes === undefined) {
@@ -80,7 +84,7 @@ export class FileDelta {
     const costBytes = Math.ceil(offer.sizeBytes / blockBytes) * LOADED_SUM_BYTES;
     await credit.take(costBytes);
     try {
-      if (isDear(offer) && !(await hasCommon(offer, source, jobs, blockBytes))) {
+      if (isDear(offer) && !(await hasCommon(offer, source, { jobs, counters }, blockBytes))) {
         offer.release();
         credit.give(costBytes);
         return undefined;
@@ -147,7 +151,7 @@ function takerOf(signature: LoadedSignature): (bytes: Buffer, isLast: boolean) =
 async function hasCommon(
   offer: OfferedBasis,
   { directoryPath, row, sparseHead, formBytes }: DeltaSource,
-  jobs: JobRunner,
+  { jobs, counters }: { readonly jobs: JobRunner; readonly counters: StageCounters },
   blockBytes: number,
 ): Promise<boolean> {
   const sample = samplePlaces(offer.sizeBytes, blockBytes);
@@ -160,7 +164,7 @@ async function hasCommon(
       // Places are aligned to the sample, so unmoved data matches at the first block.
       return Math.floor(middle / sample.spacingBytes) * sample.spacingBytes;
     });
-    const { output } = await jobs.run('sniff', {
+    const { output, busyMs } = await jobs.run('sniff', {
       directoryPath,
       row,
       sparseHead,
@@ -168,6 +172,7 @@ async function hasCommon(
       places,
       bytes,
     });
+    counters.count(0, 0, busyMs);
     return output.failure === '' && output.isSimilar;
   } finally {
     signature.close();

@@ -1,27 +1,34 @@
 /** The start of the delta stage for a large file: determines the basis that its parts are compared with. */
-import { mergeMap, type OperatorFunction } from 'rxjs';
+import type { OperatorFunction } from 'rxjs';
 import { RowReader } from '../model/index.js';
 import type { Context } from './context.js';
 import { FileDelta } from './file-delta.js';
 import type { BasedFile, OpenedFile, Source } from './large-file.js';
+import { stage } from './stage.js';
 
 /**
  * Emits large files with their bases, and begins to fetch the signatures. Files wait for the memory of a signature,
  * which `context.streams` limits; the stage that sends the parts returns it.
  */
 export function findBasis(context: Context): OperatorFunction<OpenedFile, BasedFile> {
-  return mergeMap(async (file) => ({ ...file, delta: await deltaOf(context, file.source) }));
+  const { basis } = context.counters;
+  return stage(basis, async (file) => {
+    const delta = await deltaOf(context, file.source);
+    if (delta !== undefined) basis.count(1, file.source.formBytes, 0);
+    return { ...file, delta };
+  });
 }
 
 /** Returns undefined if the server offers no basis, or if the file does not suit a delta. */
 async function deltaOf(
-  { jobs, peer, streams }: Context,
+  { counters, jobs, peer, streams }: Context,
   source: Source,
 ): Promise<FileDelta | undefined> {
   const offer = peer.basisOf(source.slot, new RowReader(source.row).name(0));
   if (offer === undefined) return undefined;
   if (source.blockBytes !== undefined) {
-    return FileDelta.begin(offer, source, jobs, streams.signatureBytes);
+    const { signatureBytes } = streams;
+    return FileDelta.begin(offer, source, jobs, { signatureBytes, counters: counters.basis });
   }
   offer.release();
   return undefined;

@@ -7,11 +7,12 @@ export class Flight {
    */
   readonly standstills = new Subject<undefined>();
   private count = 0;
-  private isStarving = false;
+  /** Number of batches that wait for the budget in the walk. */
+  private starving = 0;
 
-  /** Counts a batch that leaves the walk. The walk does not wait any more. */
-  enterBatch(): void {
-    this.isStarving = false;
+  /** Counts a batch that leaves the walk. `hasStarved` is true if it waited there. */
+  enterBatch(hasStarved: boolean): void {
+    if (hasStarved) this.starving -= 1;
     this.enter();
   }
 
@@ -24,13 +25,13 @@ export class Flight {
     this.check();
   }
 
-  /** Records that the walk waits for the budget. */
+  /** Records that a batch waits for the budget in the walk. */
   starve(): void {
-    this.isStarving = true;
+    this.starving += 1;
     this.check();
   }
 
   private check(): void {
-    if (this.isStarving && this.count === 0) this.standstills.next(undefined);
+    if (this.starving > 0 && this.count === 0) this.standstills.next(undefined);
   }
 }

@@ -1,22 +1,24 @@
 /** The hash stage for parts of large files. */
-import { mergeMap, type OperatorFunction } from 'rxjs';
+import type { OperatorFunction } from 'rxjs';
 import { Verdict } from '../transport/index.js';
 import type { RangeOutput } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { Part } from './large-file.js';
 import { readPart } from './read-part.js';
+import { stage } from './stage.js';
 
 /**
  * The hash stage for parts: reads and hashes a part that the server may have, and queries the server. Other parts pass;
  * they are hashed while they are sent. Parts that wait for a slot of `context.streams` hold nothing.
  */
 export function hashPart(context: Context): OperatorFunction<Part, Part> {
-  return mergeMap(async (part) => {
-    const { file, offset, slot } = part;
+  const host = context.counters.part.hash;
+  return stage(host, async (part) => {
+    const { file, slot } = part;
     if (!file.hashFirst) return part;
     // The first of two readings makes block checksums only while the server makes those of the basis.
     const isSigning = file.signature !== undefined && file.delta?.isMadeMeanwhile === true;
-    const first = await slot.reading(() => readPart(context, file, offset, { isSigning }));
+    const first = await slot.reading(() => readPart(context, part, { isSigning, host }));
     return { ...part, first, wasThere: await isThere(context, first) };
   });
 }

@@ -3,7 +3,6 @@ import { type OperatorFunction, tap } from 'rxjs';
 import { RowReader } from '../model/index.js';
 import { type HashOutput, memoryOf } from '../workers/index.js';
 import type { Context } from './context.js';
-import type { Encryption } from './encrypt.js';
 import type { Parcel } from './parcel.js';
 import { pathsOf } from './presence.js';
 import { stage } from './stage.js';
@@ -20,24 +19,19 @@ export interface HashedParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
  * wait hold bytes of the budget. In a first backup, whose contents the server lacks, the same job runs compress and
  * encrypt. Files that have grown too large leave by `context.grown`.
  */
-export function hash(
-  context: Context,
-  encryption: Encryption,
-): OperatorFunction<Parcel, HashedParcel> {
+export function hash(context: Context): OperatorFunction<Parcel, HashedParcel> {
   return (parcels) =>
     parcels.pipe(
-      stage(context.counters.hash, (parcel) => hashParcel(context, encryption, parcel)),
+      stage(context.counters.hash, (parcel) => hashParcel(context, parcel)),
       tap({ complete: () => context.grown.complete() }),
     );
 }
 
 async function hashParcel(
   context: Context,
-  { keys }: Encryption,
   { input, heldBytes, slots }: Parcel,
 ): Promise<HashedParcel> {
-  const startMs = performance.now();
-  const { counters, jobs, peer, places, report, settings } = context;
+  const { counters, encryption, jobs, peer, places, report, settings } = context;
   const frames = isCompressedAtOnce(context) ? context.effort.usualFrames : undefined;
   const reportSaved = report.savedOf(input);
   const paths = pathsOf(input);
@@ -45,14 +39,16 @@ async function hashParcel(
   const memory = frames === undefined ? undefined : context.spare.take();
   if (memory !== undefined) transfer.push(...memoryOf(memory));
   const { rawRules, cryptWish: crypt } = settings;
+  const { keys } = encryption;
   const job = { parcel: input, frames, memory, rawRules, crypt, keys };
   const { output: hashed, busyMs } = await jobs.run('hash', job, transfer);
   const output = places.hashed(hashed, paths);
   reportSaved(output);
-  const elapsedMs = performance.now() - startMs;
-  const { files, readBytes, compressMs } = output;
-  counters.hash.count(files, readBytes, busyMs - compressMs, elapsedMs - compressMs);
-  if (frames !== undefined) counters.compress.count(files, readBytes, compressMs, compressMs);
+  const { files, readBytes, compressMs, encryptMs } = output;
+  counters.hash.count(files, readBytes, busyMs - compressMs - encryptMs);
+  if (frames !== undefined) {
+    counters.compress.count(files - output.repeats, readBytes, compressMs, counters.hash);
+  }
   countRead(context, output);
   report.note(output.failures);
   peer.owners(output.owners);

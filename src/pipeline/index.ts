@@ -1,6 +1,7 @@
 export { BackupPipeline } from './pipeline.js';
 export type { PipelineSettings } from './settings.js';
 export { Budget } from './budget.js';
+export { Counters } from './counters.js';
 export { Effort, type EffortSettings } from './effort.js';
 export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
@@ -18,4 +19,4 @@ export { LostPlaces, type Place, type Presence } from './presence.js';
 export { BackupProgress, PartUnderWay } from './progress.js';
 export { stage, StageCounters, type StageFigures } from './stage.js';
 export { PartSlot, Streams } from './streams.js';
-export { itemsOf, walkBatches, type WalkOptions } from './walk.js';
+export { itemsOf, walkAlone, type WalkOptions } from './walk.js';

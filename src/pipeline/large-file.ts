@@ -8,6 +8,7 @@ import {
   type SchemeNumber,
 } from '../model/index.js';
 import type { RangeOutput } from '../workers/index.js';
+import type { RecordStream } from './encryption.js';
 import type { FileDelta } from './file-delta.js';
 import type { LargeFile } from './parcel.js';
 import type { BackupProgress } from './progress.js';
@@ -112,6 +113,19 @@ export interface Part {
   readonly wasThere: boolean;
   /** The reading that was sent. */
   readonly sent: RangeOutput | undefined;
+  /** The record of that reading, until it is sealed and ended. */
+  readonly record: OpenRecord | undefined;
+}
+
+/** A record of a part whose chunks were sent. */
+export interface OpenRecord {
+  readonly stream: RecordStream;
+  /** Digest and size of the content. */
+  readonly digest: Uint8Array;
+  readonly sizeBytes: number;
+  /** Number of streamed bytes: of the content, or of its delta. */
+  readonly rawBytes: number;
+  readonly isDelta: boolean;
 }
 
 export function nameOf({ row }: LargeFile): Buffer {

@@ -1,15 +1,21 @@
 /** The first stage of a large file: determines what is read of it, its bytes or its sparse form. */
-import { mergeMap, type OperatorFunction } from 'rxjs';
+import type { OperatorFunction } from 'rxjs';
 import { RowFlag, RowReader } from '../model/index.js';
 import { SparseMap } from '../workers/index.js';
 import type { Context } from './context.js';
 import { type OpenedFile, type Source, UnreadableFile } from './large-file.js';
 import type { LargeFile } from './parcel.js';
 import { signatureBlocks } from './signature-sender.js';
+import { stage } from './stage.js';
 
 /** Emits large files with their sources. It works on every file that its caller admits. */
 export function openLarge(context: Context): OperatorFunction<LargeFile, OpenedFile> {
-  return mergeMap(async (file) => ({ file, source: await sourceOf(context, file) }));
+  const { open } = context.counters;
+  return stage(open, async (file) => {
+    const source = await sourceOf(context, file);
+    open.count(1, file.sizeBytes, 0);
+    return { file, source };
+  });
 }
 
 /**
@@ -17,7 +23,10 @@ export function openLarge(context: Context): OperatorFunction<LargeFile, OpenedF
  * hashed first unless the server is empty: the server stores only sizes of sparse forms, so only the digest shows
  * whether it has the content. Throws UnreadableFile.
  */
-export async function sourceOf({ jobs, peer }: Context, file: LargeFile): Promise<Source> {
+export async function sourceOf(
+  { counters, jobs, peer }: Context,
+  file: LargeFile,
+): Promise<Source> {
   const { directoryPath, row, sizeBytes } = file;
   const dense = {
     ...file,
@@ -26,7 +35,8 @@ export async function sourceOf({ jobs, peer }: Context, file: LargeFile): Promis
     blockBytes: signatureBlocks(sizeBytes, sizeBytes),
   };
   if ((new RowReader(row).flags(0) & RowFlag.sparse) === 0) return dense;
-  const { output } = await jobs.run('holes', { directoryPath, row });
+  const { output, busyMs } = await jobs.run('holes', { directoryPath, row });
+  counters.open.count(0, 0, busyMs);
   if (output.failure !== '') throw new UnreadableFile(output.failure);
   if (output.head.length === 0) return dense;
   const map = new SparseMap(output.head);

@@ -4,6 +4,7 @@
  */
 import { asTardisError, type TardisError } from '../errors/index.js';
 import type { SlotNumber } from '../model/index.js';
+import { Credit } from '../transport/index.js';
 import type { Budget } from './budget.js';
 import type { FinishedDirectory } from './directories.js';
 import type { BackupPeer, OutgoingParcel } from './peer.js';
@@ -19,10 +20,23 @@ export class Outbox {
   private doneSettled: boolean[] = [];
   private readonly peer: BackupPeer;
   private readonly budget: Budget;
+  private readonly turns: Credit;
 
-  constructor(peer: BackupPeer, budget: Budget) {
+  /** `most` is the number of parcels that may be sent but not received. */
+  constructor(peer: BackupPeer, budget: Budget, most: number) {
     this.peer = peer;
     this.budget = budget;
+    this.turns = new Credit(most);
+  }
+
+  /** Waits until one more parcel may be sent; undefined if it may now. The call of `send` must follow at once. */
+  turn(): Promise<void> | undefined {
+    return this.turns.take(1);
+  }
+
+  /** Records that a parcel which had waited for its turn was received. */
+  received(): void {
+    this.turns.give(1);
   }
 
   /** Sends a parcel. Resolves when the server has received it. */
@@ -35,6 +49,7 @@ export class Outbox {
   fail(error: unknown): void {
     this.failure ??= asTardisError(error);
     this.budget.fail(this.failure);
+    this.turns.fail(this.failure);
   }
 
   /** Reports that the last rows of a directory were sent. Its items return once they are received. */

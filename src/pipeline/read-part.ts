@@ -2,9 +2,10 @@
 import type { Compression } from '../store/index.js';
 import type { DeltaRequest, RangeOutput } from '../workers/index.js';
 import type { Context } from './context.js';
-import type { ContentStart, RecordStream } from './encrypt.js';
-import { type Sending, UnreadableFile } from './large-file.js';
+import type { ContentStart, RecordStream } from './encryption.js';
+import { type Part, type Sending, UnreadableFile } from './large-file.js';
 import { PartUnderWay } from './progress.js';
+import type { StageCounters } from './stage.js';
 import { PART_BYTES } from './streams.js';
 
 export interface ReadHow {
@@ -16,16 +17,17 @@ export interface ReadHow {
   readonly delta?: DeltaRequest;
   /** Receives the output; without it the part is only hashed. */
   readonly stream?: RecordStream;
+  /** The stage that runs the job, which does the work of other stages along with its own. */
+  readonly host: StageCounters;
 }
 
 /** Reads a part, either to hash it only, or to send the output to `stream`. Throws UnreadableFile. */
 export async function readPart(
-  { jobs, peer, settings, counters, progress, streams }: Context,
-  file: Sending,
-  offset: number,
-  { isSigning, compression, delta, stream }: ReadHow,
+  context: Context,
+  { file, offset }: Pick<Part, 'file' | 'offset'>,
+  { isSigning, compression, delta, stream, host }: ReadHow,
 ): Promise<RangeOutput> {
-  const startMs = performance.now();
+  const { jobs, peer, settings, progress, streams } = context;
   const { directoryPath, row, sparseHead, blockBytes } = file;
   const { rawRules } = settings;
   const signatureBlockBytes = isSigning ? blockBytes : undefined;
@@ -41,9 +43,23 @@ export async function readPart(
   underWay.end();
   if (result.failure !== '') throw new UnreadableFile(result.failure);
   peer.owners(result.owners);
-  const stage = delta === undefined ? counters.large : counters.delta;
-  stage.count(1, result.sizeBytes, result.busyMs, performance.now() - startMs);
+  const stages = { isSent: stream !== undefined, isDelta: delta !== undefined };
+  countReading(context, result, { ...stages, isEncrypted: cipher !== undefined }, host);
   return result;
+}
+
+/** Counts a reading in each stage whose work the job did. */
+function countReading(
+  { counters }: Context,
+  { sizeBytes, spent }: RangeOutput,
+  has: { readonly isSent: boolean; readonly isDelta: boolean; readonly isEncrypted: boolean },
+  host: StageCounters,
+): void {
+  const { hash, delta, compress, encrypt } = counters.part;
+  hash.count(1, sizeBytes, spent.hashMs, host);
+  if (has.isDelta) delta.count(1, sizeBytes, spent.deltaMs, host);
+  if (has.isSent) compress.count(1, sizeBytes, spent.compressMs, host);
+  if (has.isEncrypted) encrypt.count(1, sizeBytes, spent.encryptMs, host);
 }
 
 /** Returns the properties of a part's record. */

@@ -1,5 +1,5 @@
 /** The send stage for large files. */
-import { mergeMap, type OperatorFunction } from 'rxjs';
+import type { OperatorFunction } from 'rxjs';
 import { copyRowWithDigest, DIGEST_BYTES, RowReader } from '../model/index.js';
 import { NO_RECORDS } from './compress.js';
 import type { Context } from './context.js';
@@ -14,14 +14,15 @@ import {
 } from './large-file.js';
 import type { LargeFile } from './parcel.js';
 import { GONE } from './presence.js';
+import { stage } from './stage.js';
 
 /** Sends the row of a large file once its parts are sent, and emits when the server has received the row. */
 export function sendLarge(context: Context): OperatorFunction<SentFile, void> {
-  return mergeMap(({ file, result }) => sendRow(context, file, result));
+  return stage(context.counters.sendLarge, ({ file, result }) => sendRow(context, file, result));
 }
 
 async function sendRow(context: Context, file: LargeFile, result: LargeResult): Promise<void> {
-  const { outbox, places, progress, report } = context;
+  const { counters, outbox, places, progress, report } = context;
   if (places.isDoubtful(file.directoryPath)) throw new UnreadableFile(GONE);
   countUnread(progress, result);
   if (result.isInconsistent) noteLarge(context, file, 'inconsistent', inconsistency(result));
@@ -32,7 +33,9 @@ async function sendRow(context: Context, file: LargeFile, result: LargeResult): 
   const rows = withDigest(result);
   const slots = Uint32Array.of(file.slot);
   const rowEnds = Uint32Array.of(rows.length);
-  await outbox.send({ slots, rows, rowEnds, ...NO_RECORDS });
+  const parcel = { slots, rows, rowEnds, ...NO_RECORDS };
+  counters.sendLarge.count(1, rows.length, 0);
+  await counters.sendLarge.timed(() => outbox.send(parcel));
 }
 
 /** Returns the row with the digest of its content, if it has one. */

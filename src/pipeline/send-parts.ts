@@ -3,7 +3,7 @@
  * part is hashed first, and only new parts are sent. Otherwise it is hashed while it is sent, and the server drops a
  * duplicate at its end.
  */
-import { lastValueFrom, mergeMap, type Observable, of, type OperatorFunction } from 'rxjs';
+import { lastValueFrom, type Observable, of, type OperatorFunction } from 'rxjs';
 import { SAMPLED_FROM_BYTES } from '../delta/index.js';
 import {
   contentDigest,
@@ -14,7 +14,6 @@ import {
   RowReader,
 } from '../model/index.js';
 import type { Context } from './context.js';
-import type { Encryption } from './encrypt.js';
 import type { FileDelta } from './file-delta.js';
 import {
   type BasedFile,
@@ -31,11 +30,14 @@ import {
 import { sourceOf } from './open-large.js';
 import { readPart } from './read-part.js';
 import { SignatureSender } from './signature-sender.js';
+import { stage } from './stage.js';
 import { PART_BYTES, PartSlot } from './streams.js';
 
 /** Number of tries for a file that keeps changing; its last reading is kept. Above MAX_AGAIN_BYTES it is 1. */
 const MAX_TRIES = 2;
 const MAX_AGAIN_BYTES = 1 << 30;
+
+const NOTHING_SENT = { sent: undefined, record: undefined };
 
 /** The stages that a part passes: each turns one part into one part. */
 export type WayOfPart = (part: Observable<Part>) => Observable<Part>;
@@ -44,23 +46,20 @@ export type WayOfPart = (part: Observable<Part>) => Observable<Part>;
  * Sends the parts of a large file on the given way, and emits the file when the server has all of them. Parts wait for
  * slots and windows of `context.streams`. A file that changed meanwhile is sent again, unless it is very large.
  */
-export function sendParts(
-  context: Context,
-  encryption: Encryption,
-  way: WayOfPart,
-): OperatorFunction<BasedFile, SentFile> {
-  const sender = new PartsSender(context, encryption, way);
-  return mergeMap(async (based) => ({ file: based.file, result: await sender.send(based) }));
+export function sendParts(context: Context, way: WayOfPart): OperatorFunction<BasedFile, SentFile> {
+  const sender = new PartsSender(context, way);
+  return stage(context.counters.parts, async (based) => ({
+    file: based.file,
+    result: await sender.send(based),
+  }));
 }
 
 class PartsSender {
   private readonly context: Context;
-  private readonly encryption: Encryption;
   private readonly way: WayOfPart;
 
-  constructor(context: Context, encryption: Encryption, way: WayOfPart) {
+  constructor(context: Context, way: WayOfPart) {
     this.context = context;
-    this.encryption = encryption;
     this.way = way;
   }
 
@@ -108,7 +107,7 @@ class PartsSender {
   /** Decides how the file is sent. */
   private sendingOf(source: Source, delta: FileDelta | undefined): Sending {
     const { formBytes } = source;
-    const { settings, streams } = this.context;
+    const { encryption, settings, streams } = this.context;
     const { checksumAboveBytes = 0 } = settings;
     const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
     const mustSign = this.isSigned(formBytes) && source.blockBytes !== undefined;
@@ -122,7 +121,7 @@ class PartsSender {
       isInParts: formBytes > PART_BYTES,
       hashFirst: isAbove || mayBeThere,
       delta,
-      signature: mustSign ? new SignatureSender(this.encryption, scheme) : undefined,
+      signature: mustSign ? new SignatureSender(encryption, scheme) : undefined,
     };
   }
 
@@ -141,7 +140,7 @@ class PartsSender {
     // server. With a basis it gives the slot back: other files are read while it waits for the signature.
     const isKept = file.delta === undefined;
     const slot = new PartSlot(this.context.streams, file.formBytes, isKept);
-    const start = { file, offset, slot, first: undefined, wasThere: false, sent: undefined };
+    const start = { file, offset, slot, first: undefined, wasThere: false, ...NOTHING_SENT };
     try {
       return await this.resultOf(await lastValueFrom(this.way(of<Part>(start))));
     } finally {
@@ -152,7 +151,7 @@ class PartsSender {
   /** Joins the readings of a part, and passes on its block checksums. */
   private async resultOf({ file, offset, slot, first, wasThere, sent }: Part): Promise<PartResult> {
     slot.leave();
-    const { progress } = this.context;
+    const { counters, progress } = this.context;
     const result = (sent ?? first)!;
     if (wasThere && offset === 0 && result.sizeBytes > 0) progress.filesHad += 1;
     const digest = Buffer.from(result.digest);
@@ -165,6 +164,7 @@ class PartsSender {
     const { sizeBytes, incomplete } = result;
     const isInconsistent = result.isInconsistent || (differs && !isTwoVersions);
     const hasChanged = result.hasChanged || isInconsistent;
+    counters.parts.count(1, sizeBytes, 0);
     progress.readBytes += sizeBytes; // counted once, even if it was read twice
     const row = Buffer.from(result.row);
     const isSigned = sums !== undefined;
@@ -211,12 +211,13 @@ class PartsSender {
     if (signature === undefined || signature.isWhole(parts.length)) return;
     // If the server had all parts, it has the signature too, or the next version can do without it.
     if (parts.every((part) => part.wasThere)) return;
+    const host = this.context.counters.parts;
     await Promise.all(
       parts.map(async (part, number) => {
         if (part.isSigned) return;
         const slot = new PartSlot(this.context.streams, file.formBytes, false);
         const result = await slot.reading(() =>
-          readPart(this.context, file, number * PART_BYTES, { isSigning: true }),
+          readPart(this.context, { file, offset: number * PART_BYTES }, { isSigning: true, host }),
         );
         const isSame = part.digest.equals(result.digest);
         if (isSame && result.signature !== undefined)

@@ -1,24 +1,29 @@
 /** The send stage for parcels. */
-import { ignoreElements, type OperatorFunction, tap } from 'rxjs';
+import { ignoreElements, type OperatorFunction } from 'rxjs';
 import type { ReadyParcel } from './compress.js';
 import type { Context } from './context.js';
+import { stage } from './stage.js';
 
 /**
- * The send stage: sends parcels in the order in which they arrive. It emits nothing and waits for nothing, so a link
- * with long round trips stays full: the budget bounds what is sent but not received.
+ * The send stage: sends parcels in the order in which they arrive. It emits nothing, and does not wait for the last
+ * parcels to be received, so a link with long round trips stays full. The budget bounds what is sent but not received,
+ * in bytes, and `sendConcurrency` in parcels. A parcel that waits for its turn holds bytes of the budget.
  */
 export function send(context: Context): OperatorFunction<ReadyParcel, never> {
   return (parcels) =>
     parcels.pipe(
-      tap((parcel) => sendParcel(context, parcel)),
+      stage(context.counters.send, (parcel) => sendParcel(context, parcel)),
       ignoreElements(),
     );
 }
 
-function sendParcel(
+/** Resolves when the parcel is sent. */
+async function sendParcel(
   { budget, counters, directories, flight, outbox, progress, spare }: Context,
   { outgoing, contents, heldBytes, slots }: ReadyParcel,
-): void {
+): Promise<void> {
+  const turn = outbox.turn();
+  if (turn !== undefined) await turn;
   const startMs = performance.now();
   const sentBytes = outgoing.records?.length ?? 0;
   // From here on only records and rows use memory, so the rest of the budget is returned at once.
@@ -26,10 +31,13 @@ function sendParcel(
   budget.bytes.give(heldBytes - stillBytes);
   progress.contentsSent += contents;
   progress.sentBytes += sentBytes;
-  outbox.send(outgoing).then(
+  const received = counters.send.timed(() => outbox.send(outgoing));
+  received.then(
     () => {
-      counters.send.count(1, sentBytes, 0, performance.now() - startMs);
+      counters.send.count(1, sentBytes, 0);
+      counters.send.passed(performance.now() - startMs);
       budget.bytes.give(stillBytes);
+      outbox.received();
       if (outgoing.records !== undefined) spare.give(outgoing.records);
       flight.leave();
     },

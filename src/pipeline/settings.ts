@@ -17,10 +17,13 @@ export interface PipelineSettings {
   readonly changeFrameBytes: number;
   readonly changeBytes: number;
   readonly walkConcurrency: number;
-  /** For this and the next two settings, 0 chooses a number that fits the workers. */
+  readonly compareConcurrency: number;
+  readonly sendConcurrency: number;
+  /** For this and the next three settings, 0 chooses a number that fits the workers. */
   readonly hashConcurrency: number;
   readonly compressConcurrency: number;
   readonly streamConcurrency: number;
+  readonly largeConcurrency: number;
   readonly compression: Compression;
   readonly rawRules?: RawRules;
   /** The user's choice of encryption schemes, if the client encrypts. */

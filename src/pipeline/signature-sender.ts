@@ -5,7 +5,7 @@
 import { blockBytesFor, LEAST_DELTA_BYTES, SignatureJoin } from '../delta/index.js';
 import { BytesBuilder, type SchemeNumber } from '../model/index.js';
 import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { Encryption, RecordStream } from './encrypt.js';
+import type { Encryption, RecordStream } from './encryption.js';
 
 /** Block checksums look random, so they cannot be compressed. */
 const AS_THEY_ARE = { codec: Codec.none, level: 0 };

@@ -3,7 +3,15 @@
  * backpressure: `mergeMap` would queue without limit. So the source takes from the budget before it emits, which limits
  * every queue between stages.
  */
-import { mergeMap, type Observable, type OperatorFunction } from 'rxjs';
+import {
+  from,
+  map,
+  mergeMap,
+  type Observable,
+  type ObservableInput,
+  type OperatorFunction,
+  tap,
+} from 'rxjs';
 
 export interface StageFigures {
   readonly name: string;
@@ -12,7 +20,7 @@ export interface StageFigures {
   readonly bytes: number;
   /** Time spent working, summed over all concurrent work. */
   readonly busyMs: number;
-  /** Time that items waited for a free slot or thread. */
+  /** Time that items waited in the stage: for their turn, for a thread, for the budget or for an answer. */
   readonly waitingMs: number;
 }
 
@@ -20,38 +28,67 @@ export class StageCounters {
   items = 0;
   bytes = 0;
   busyMs = 0;
-  waitingMs = 0;
   readonly name: string;
-  /** Largest number of items worked on at once. A stage may admit more, which wait in it. */
+  /** Largest number of items worked on at once. */
   concurrency: number;
+  /** Time that items were in the stage, working or waiting. */
+  private elapsedMs = 0;
 
   constructor(name: string, concurrency: number) {
     this.name = name;
     this.concurrency = concurrency;
   }
 
-  /** Counts completed work. `elapsedMs` is the time from the start of a job to its result. */
-  count(items: number, bytes: number, busyMs: number, elapsedMs: number): void {
+  /** Counts work. `host` is the stage whose job did this work along with its own, if it is another one. */
+  count(items: number, bytes: number, busyMs: number, host: StageCounters = this): void {
     this.items += items;
     this.bytes += bytes;
     this.busyMs += busyMs;
-    this.waitingMs += Math.max(0, elapsedMs - busyMs);
+    if (host === this) return;
+    this.elapsedMs += busyMs;
+    host.elapsedMs -= busyMs;
+  }
+
+  /** Counts the time for which an item was in the stage. `stage` does that, up to the result of the work. */
+  passed(elapsedMs: number): void {
+    this.elapsedMs += elapsedMs;
+  }
+
+  /** Runs work in the calling thread, and counts its time as busy. */
+  timed<T>(work: () => T): T {
+    const startMs = performance.now();
+    try {
+      return work();
+    } finally {
+      this.busyMs += performance.now() - startMs;
+    }
   }
 
   figures(): StageFigures {
-    const { name, concurrency, items, bytes, busyMs, waitingMs } = this;
+    const { name, concurrency, items, bytes, busyMs, elapsedMs } = this;
+    const waitingMs = Math.max(0, elapsedMs - busyMs); // clocks of two threads may differ
     return { name, concurrency, items, bytes, busyMs, waitingMs };
   }
 }
 
 /**
- * Runs `work` on up to `most` items at once; the default is the stage's concurrency. Results are emitted as they
- * finish.
+ * Makes a stage: runs `work` on as many items at once as `counters` say. Results are emitted as they are made. The work
+ * counts what it has done; the stage counts the time from the arrival of an item to the end of its work.
  */
 export function stage<In, Out>(
   counters: StageCounters,
-  work: (item: In) => Promise<Out>,
-  most: number = counters.concurrency,
+  work: (item: In) => ObservableInput<Out>,
 ): OperatorFunction<In, Out> {
-  return (source: Observable<In>) => source.pipe(mergeMap(work, most));
+  const measured = ({ item, arrivedMs }: Arrived<In>): Observable<Out> =>
+    from(work(item)).pipe(tap({ complete: () => counters.passed(performance.now() - arrivedMs) }));
+  return (source) =>
+    source.pipe(
+      map((item) => ({ item, arrivedMs: performance.now() })),
+      mergeMap(measured, counters.concurrency),
+    );
+}
+
+interface Arrived<In> {
+  readonly item: In;
+  readonly arrivedMs: number;
 }

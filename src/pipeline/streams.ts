@@ -5,14 +5,12 @@
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { Credit } from '../transport/index.js';
 import type { Budget } from './budget.js';
+import type { Counters } from './counters.js';
 import { MAX_LOADED_BYTES } from './file-delta.js';
 import { SentSizes } from './sent-sizes.js';
-import type { StageCounters } from './stage.js';
 
 /** Contents above this size are cut into parts of this size. */
 export const PART_BYTES = 64 << 20;
-/** Number of large files sent in parallel on a link with long round trips. */
-export const FILES_IN_FLIGHT = 8;
 const MIN_WINDOW_CHUNKS = 2;
 const MAX_WINDOW_CHUNKS = 16;
 
@@ -26,13 +24,13 @@ export class Streams {
   private readonly slots: Credit;
   private readonly most: number;
   private readonly budget: Budget;
-  private readonly counters: StageCounters;
+  private readonly counters: Counters;
 
-  /** The concurrency of `counters` is the number of parts (or files) streamed at once. */
-  constructor(budget: Budget, counters: StageCounters) {
+  /** The concurrency of `counters.parts` is the number of parts (or files) streamed at once. */
+  constructor(budget: Budget, counters: Counters) {
     this.budget = budget;
     this.counters = counters;
-    this.most = counters.concurrency;
+    this.most = counters.parts.concurrency;
     this.slots = new Credit(this.most);
   }
 
@@ -44,8 +42,10 @@ export class Streams {
 
   /** Lets more parts wait for their answers while others are read, for a link with long round trips. */
   widen(): void {
-    this.slots.grow(Math.max(0, FILES_IN_FLIGHT - this.most));
-    this.counters.concurrency = Math.max(FILES_IN_FLIGHT, this.most);
+    const { most, counters } = this;
+    const parts = Math.max(counters.large.concurrency, most);
+    this.slots.grow(parts - most);
+    counters.widenParts(parts);
   }
 
   /** Waits for a slot and for the window of a part. Returns the bytes of the window, which `leave` takes back. */

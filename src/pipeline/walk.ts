@@ -1,5 +1,5 @@
 /** The walk stage, which is the source of the pipeline. */
-import { from, type Observable, tap } from 'rxjs';
+import { concatMap, lastValueFrom, Observable, type Subscriber } from 'rxjs';
 import type { ExcludeOptions } from '../excludes/index.js';
 import type { SlotNumber } from '../model/index.js';
 import { splitBlock, type WalkInput, type WalkOutput } from '../workers/index.js';
@@ -7,6 +7,7 @@ import type { Context } from './context.js';
 import type { Counters } from './counters.js';
 import type { Flight } from './flight.js';
 import type { LostPlaces, Presence } from './presence.js';
+import { stage } from './stage.js';
 
 /** Number of entries after which a walk job ends and returns its results. */
 const WALK_JOB_ENTRIES = 2048;
@@ -32,87 +33,117 @@ const MOST_TASKS = 256;
 /** Limit for several concurrent jobs, so that each finds some directories. */
 const SHARED_TASKS = 64;
 
+/** One of the walk jobs that run at once. */
 interface Lane {
   nextFreeSlot: SlotNumber;
-}
-
-interface Walked {
-  readonly lane: Lane;
-  readonly output: WalkOutput;
+  /** The directories that it walks next. */
+  tasks: WalkInput['tasks'] | undefined;
 }
 
 /** The part of the context that a walk needs; a walk of its own needs no more. */
 export interface WalkContext extends Pick<Context, 'jobs' | 'sources' | 'budget' | 'progress'> {
   readonly counters: Pick<Counters, 'walk'>;
-  readonly flight: Pick<Flight, 'starve'>;
+  readonly flight: Pick<Flight, 'starve' | 'enterBatch'>;
   readonly places?: LostPlaces;
 }
 
 /**
  * The walk stage: emits batches of listed directories. It runs up to `walkConcurrency` jobs, each of some thousand
  * entries. Nothing queues: it takes the entries of a batch from the budget before it emits them, so it stops walking
- * while too much is in flight.
+ * while too much is in flight. With one walk job at a time the batches are in walk order; with several, each job walks
+ * a part of the known directories.
  */
-export function walk(context: Context): Observable<WalkOutput> {
-  return from(walkBatches(context)).pipe(tap(() => context.flight.enterBatch()));
+export function walk(context: WalkContext): Observable<WalkOutput> {
+  const walker = new Walker(context);
+  return walker.turns.pipe(stage(context.counters.walk, (lane) => walker.walk(lane)));
 }
 
-/**
- * Yields batches of listed directories as the budget allows. With one walk job at a time they are in walk order; with
- * several, each job walks a part of the known directories.
- */
-export async function* walkBatches(context: WalkContext): AsyncGenerator<WalkOutput> {
-  const { jobs, sources, budget, progress, places } = context;
-  const slotStride = context.counters.walk.concurrency;
-  const mostTasks = slotStride === 1 ? MOST_TASKS : SHARED_TASKS;
-  const pending = new PendingDirectories(sources.start, mostTasks);
-  // Each lane uses every n-th slot, so that no slot is used twice.
-  const idle: Lane[] = Array.from({ length: slotStride }, (_, index) => ({
-    nextFreeSlot: sources.firstFreeSlot + index,
-  }));
-  const running = new Map<Lane, Promise<Walked>>();
-  for (;;) {
-    while (pending.count > 0 && idle.length > 0) {
-      const lane = idle.pop()!;
-      const job = walkIn(context, lane, pending.take());
-      job.catch(() => undefined); // the race below throws the first error; others may follow
-      running.set(lane, job);
-    }
-    if (running.size === 0) break;
-    const { lane, output: walked } = await Promise.race(running.values());
-    running.delete(lane);
-    idle.push(lane);
-    lane.nextFreeSlot = walked.nextFreeSlot;
+class Walker {
+  /** The lanes whose turn it is to walk. Completes when no directory is left. */
+  readonly turns: Observable<Lane>;
+  private subscriber: Subscriber<Lane> | undefined;
+  private readonly idle: Lane[];
+  private readonly lanes: number;
+  private readonly pending: PendingDirectories;
+  private readonly context: WalkContext;
+
+  constructor(context: WalkContext) {
+    const { sources, counters } = context;
+    this.context = context;
+    this.lanes = counters.walk.concurrency;
+    const mostTasks = this.lanes === 1 ? MOST_TASKS : SHARED_TASKS;
+    this.pending = new PendingDirectories(sources.start, mostTasks);
+    // Each lane uses every n-th slot, so that no slot is used twice.
+    this.idle = Array.from({ length: this.lanes }, (_, index) => ({
+      nextFreeSlot: sources.firstFreeSlot + index,
+      tasks: undefined,
+    }));
+    this.turns = new Observable((subscriber) => {
+      this.subscriber = subscriber;
+      this.giveTurns();
+    });
+  }
+
+  /** Walks in one job, and returns its batch once the budget has the entries. */
+  async walk(lane: Lane): Promise<WalkOutput> {
+    const { jobs, budget, progress, flight, places } = this.context;
+    const walked = await this.job(lane);
     const output =
       (await places?.walked(walked, (held) => jobs.run('dropNames', { held }))) ?? walked;
-    pending.add(output.pending);
     progress.directories += output.walked.slots.length;
     progress.entries += output.entries;
     progress.scannedBytes += output.fileBytes;
     progress.leftOut += output.leftOut;
     const granted = budget.items.take(itemsOf(output));
     if (granted !== undefined) {
-      context.flight.starve();
+      flight.starve();
       await granted;
     }
-    yield output;
+    flight.enterBatch(granted !== undefined);
+    this.pending.add(output.pending);
+    this.idle.push(lane);
+    this.giveTurns();
+    return output;
   }
-  progress.isWalkDone = true;
+
+  private async job(lane: Lane): Promise<WalkOutput> {
+    const { jobs, sources, counters } = this.context;
+    const { excludes, files = {}, crossDevices = false, maxDepth = 0 } = sources;
+    const slots = { firstFreeSlot: lane.nextFreeSlot, slotStride: this.lanes };
+    const limits = { maxEntries: WALK_JOB_ENTRIES, crossDevices, maxDepth };
+    const tasks = lane.tasks!;
+    const { output, busyMs } = await jobs.run('walk', {
+      tasks,
+      ...slots,
+      ...limits,
+      excludes,
+      files,
+    });
+    counters.walk.count(output.entries, output.listings.length, busyMs);
+    lane.nextFreeSlot = output.nextFreeSlot;
+    return output;
+  }
+
+  /** Gives directories to idle lanes. */
+  private giveTurns(): void {
+    const { idle, pending, subscriber } = this;
+    while (pending.count > 0 && idle.length > 0) {
+      const lane = idle.pop()!;
+      lane.tasks = pending.take();
+      subscriber?.next(lane);
+    }
+    if (idle.length < this.lanes) return;
+    this.context.progress.isWalkDone = true;
+    subscriber?.complete();
+  }
 }
 
-async function walkIn(
-  { jobs, sources, counters }: WalkContext,
-  lane: Lane,
-  tasks: WalkInput['tasks'],
-): Promise<Walked> {
-  const startMs = performance.now();
-  const { excludes, files = {}, crossDevices = false, maxDepth = 0 } = sources;
-  const slots = { firstFreeSlot: lane.nextFreeSlot, slotStride: counters.walk.concurrency };
-  const limits = { maxEntries: WALK_JOB_ENTRIES, crossDevices, maxDepth };
-  const input = { tasks, ...slots, ...limits, excludes, files };
-  const { output, busyMs } = await jobs.run('walk', input);
-  counters.walk.count(output.entries, output.listings.length, busyMs, performance.now() - startMs);
-  return { lane, output };
+/** Walks without a pipeline. Calls `take` with one batch at a time; it returns the batch's items to the budget. */
+export async function walkAlone(
+  context: WalkContext,
+  take: (batch: WalkOutput) => Promise<void>,
+): Promise<void> {
+  await lastValueFrom(walk(context).pipe(concatMap(take)), { defaultValue: undefined });
 }
 
 /** A stack of blocks of directories still to be walked. */

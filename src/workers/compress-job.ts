@@ -32,23 +32,40 @@ import type {
 
 export function compressJob(input: CompressInput, native: SealingCalls): JobResult<CompressOutput> {
   const { contents, wanted, frames, memory, keys } = input;
-  const cipher = cipherMaker(native, keys);
-  const output = compressContents(contents, wanted, { options: frames, memory, newCipher: cipher });
+  const ciphers = keys && new Ciphers(native, keys);
+  const made = compressContents(contents, wanted, { options: frames, memory, ciphers });
+  const output = { ...made, encryptMs: ciphers?.spentMs ?? 0 };
   return { output, transfer: memoryOf(output.records) };
 }
 
 /** Initial memory for the records of a parcel, enough if it compresses well. It grows if needed. */
 const RECORDS_HINT_BYTES = 1 << 20;
 
-/** Returns a cipher for a new record of a scheme. */
-export type CipherMaker = (scheme: SchemeNumber | undefined) => RecordCipher;
+/** Makes the ciphers for the records of a job, and measures the time of encryption. */
+export class Ciphers {
+  private readonly made: RecordCipher[] = [];
+  private makingMs = 0;
+  private readonly native: SealingCalls;
+  private readonly keys: ContentKeys;
 
-/** Returns undefined if nothing is encrypted. */
-export function cipherMaker(
-  native: SealingCalls,
-  keys: ContentKeys | undefined,
-): CipherMaker | undefined {
-  return keys && ((scheme) => RecordCipher.fresh(native, keys, scheme));
+  constructor(native: SealingCalls, keys: ContentKeys) {
+    this.native = native;
+    this.keys = keys;
+  }
+
+  /** Returns a cipher for a new record of a scheme; undefined for the usual one. */
+  fresh(scheme: SchemeNumber | undefined): RecordCipher {
+    const startMs = performance.now();
+    const cipher = RecordCipher.fresh(this.native, this.keys, scheme);
+    this.makingMs += performance.now() - startMs;
+    this.made.push(cipher);
+    return cipher;
+  }
+
+  /** Time spent on encryption, with that of deriving keys. */
+  get spentMs(): number {
+    return this.made.reduce((sum, { spentMs }) => sum + spentMs, this.makingMs);
+  }
 }
 
 /** Compression for contents that are stored raw. */
@@ -61,13 +78,14 @@ export function compressContents(
   {
     options,
     memory,
-    newCipher,
+    ciphers,
   }: {
     readonly options: FrameOptions;
     readonly memory: Uint8Array | undefined;
-    readonly newCipher: CipherMaker | undefined;
+    /** Undefined if nothing is encrypted. */
+    readonly ciphers: Ciphers | undefined;
   },
-): CompressOutput {
+): Pick<CompressOutput, 'records' | 'recordLengths'> {
   const { bytes } = contents;
   const source = bufferOf(bytes);
   const target =
@@ -80,7 +98,7 @@ export function compressContents(
     let collector = frames.get(key);
     if (collector === undefined) {
       collector = new FrameCollector(options, (slices) => {
-        const cipher = newCipher?.(scheme);
+        const cipher = ciphers?.fresh(scheme);
         recordLengths.push(buildFrame(source, slices, { compression, target, cipher }));
       });
       frames.set(key, collector);
@@ -98,7 +116,7 @@ export function compressContents(
     const compression = isRaw ? RAW : options.compression;
     const scheme = schemeAt(contents, index);
     if (slice.sizeBytes > (isRaw ? options.smallRawBytes : options.smallBytes)) {
-      const cipher = newCipher?.(scheme);
+      const cipher = ciphers?.fresh(scheme);
       recordLengths.push(buildContent(source, slice, { compression, target, cipher }));
     } else framesOf(scheme, compression).add(slice);
   }

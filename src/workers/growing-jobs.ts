@@ -51,7 +51,7 @@ export class GrowingJobs implements JobRunner {
     input: RangeInput,
     windowChunks: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput & { busyMs: number }> {
+  ): Promise<RangeOutput> {
     const pool = this.pool ?? (await this.start());
     return pool.runRange(input, windowChunks, onChunk);
   }

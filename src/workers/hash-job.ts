@@ -20,7 +20,7 @@ import {
 } from '../model/index.js';
 import type { System } from '../system/index.js';
 import { memoryOf, memoryOfContents, runOf } from './block-builder.js';
-import { cipherMaker, compressContents } from './compress-job.js';
+import { Ciphers, compressContents } from './compress-job.js';
 import { ContentPlaces } from './content-places.js';
 import type {
   ContentBlock,
@@ -360,6 +360,7 @@ class HashParcel {
       const output = {
         ...common,
         compressMs: 0,
+        encryptMs: 0,
         records: undefined,
         recordLengths: [],
         contents: block,
@@ -367,14 +368,22 @@ class HashParcel {
       return { output, transfer: [...transfer, ...memoryOfContents(block)] };
     }
     const startMs = performance.now();
-    const newCipher = cipherMaker(this.system.native, this.keys);
+    const ciphers = this.keys && new Ciphers(this.system.native, this.keys);
     const { records, recordLengths } = compressContents(block, undefined, {
       options: this.frames,
       memory: this.memory,
-      newCipher,
+      ciphers,
     });
-    const compressMs = performance.now() - startMs;
-    const output = { ...common, compressMs, records, recordLengths, contents: undefined };
+    const encryptMs = ciphers?.spentMs ?? 0;
+    const compressMs = performance.now() - startMs - encryptMs;
+    const output = {
+      ...common,
+      compressMs,
+      encryptMs,
+      records,
+      recordLengths,
+      contents: undefined,
+    };
     return { output, transfer: [...transfer, ...memoryOf(records)] };
   }
 }

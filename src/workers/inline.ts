@@ -49,9 +49,8 @@ export class InlineJobs implements JobRunner {
     input: RangeInput,
     windowChunks: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput & { busyMs: number }> {
+  ): Promise<RangeOutput> {
     return this.inTurn(async () => {
-      const startMs = performance.now();
       const chunks = rangeJob(input, this.system);
       const open: Promise<void>[] = [];
       try {
@@ -59,7 +58,7 @@ export class InlineJobs implements JobRunner {
           const next = chunks.next();
           if (next.done === true) {
             await Promise.all(open);
-            return { ...next.value, busyMs: performance.now() - startMs };
+            return next.value;
           }
           const taken = onChunk(next.value);
           taken.catch(() => undefined); // rejects where it is awaited, unless an earlier one failed

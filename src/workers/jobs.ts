@@ -170,8 +170,9 @@ export interface HashOutput {
   /** Bytes of holes, which were not read. */
   readonly holeBytes: number;
   readonly files: number;
-  /** Time of the job that was spent on compression. */
+  /** Time of the job that was spent on compression, and on encryption. */
   readonly compressMs: number;
+  readonly encryptMs: number;
   /** Files whose content a recent parcel already sent. */
   readonly repeats: number;
 }
@@ -210,6 +211,8 @@ export interface CompressInput {
 export interface CompressOutput {
   readonly records: Uint8Array;
   readonly recordLengths: readonly number[];
+  /** Time of the job that was spent on encryption. */
+  readonly encryptMs: number;
 }
 
 /** A large file with fewer blocks than its size. */
@@ -303,6 +306,16 @@ export interface RangeOutput {
   /** Signature of the bytes read, if it was requested. */
   readonly signature: Uint8Array | undefined;
   readonly delta: DeltaOutcome | undefined;
+  readonly spent: RangeTimes;
+}
+
+/** Time that a thread worked on a range, without its waits for the receiver of the chunks. */
+export interface RangeTimes {
+  /** Reading, hashing, and making the signature. */
+  readonly hashMs: number;
+  readonly deltaMs: number;
+  readonly compressMs: number;
+  readonly encryptMs: number;
 }
 
 export interface JobTable {
@@ -344,7 +357,7 @@ export interface JobRunner {
     input: RangeInput,
     windowChunks: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput & { readonly busyMs: number }>;
+  ): Promise<RangeOutput>;
   /** Loads a signature for delta jobs in any thread; see LoadedSignature. */
   loadSignature(basisBytes: number, signedBytes?: number): LoadedSignature;
   /** The addon, in the calling thread. */

@@ -9,9 +9,10 @@ const STEP_BYTES = 128 << 10;
 
 export class MeasuredDelta {
   isDropped = false;
+  /** Time spent making the delta. */
+  busyMs = 0;
   private rawBytes = 0;
   private pushedBytes = 0;
-  private busyMs = 0;
   private readonly maker: DeltaMaker;
   private readonly request: DeltaRequest;
 

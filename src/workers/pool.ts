@@ -78,7 +78,7 @@ export class JobPool implements JobRunner {
     input: RangeInput,
     windowChunks: number,
     onChunk: (chunk: Uint8Array) => Promise<void>,
-  ): Promise<RangeOutput & { busyMs: number }> {
+  ): Promise<RangeOutput> {
     const { port1, port2 } = new MessageChannel();
     const allowed = new Int32Array(new SharedArrayBuffer(4));
     allowed[0] = windowChunks;
@@ -91,7 +91,7 @@ export class JobPool implements JobRunner {
       // The first failure counts: a stopped reader reports only that it was stopped.
       const sent = this.send({ kind: 'range', input, port: port2, allowed }, [port2]);
       const [answer] = await Promise.all([sent, taken]);
-      return { ...(answer.output as RangeOutput), busyMs: answer.busyMs };
+      return answer.output as RangeOutput;
     } catch (error) {
       throw failure ?? error;
     } finally {

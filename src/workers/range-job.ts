@@ -23,7 +23,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
-import type { RangeInput, RangeOutput } from './jobs.js';
+import type { RangeInput, RangeOutput, RangeTimes } from './jobs.js';
 import { MeasuredDelta } from './measured-delta.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
@@ -56,6 +56,7 @@ export function* rangeJob(
       owners: [],
       signature: undefined,
       delta: undefined,
+      spent: { hashMs: 0, deltaMs: 0, compressMs: 0, encryptMs: 0 },
     };
     return { failure, row: input.row, ...nothing };
   }
@@ -89,6 +90,9 @@ class RangeReading {
   private readonly cipher: RecordCipher | undefined;
   private chunks = 0;
   private sizeBytes = 0;
+  private hashMs = 0;
+  /** Time of making chunks: of compression and encryption. */
+  private chunkMs = 0;
   private readonly input: RangeInput;
   private readonly system: System;
   private readonly directory: number;
@@ -124,11 +128,13 @@ class RangeReading {
     if (scratch.length === 0) scratch = Buffer.allocUnsafeSlow(STREAM_CHUNK_BYTES);
     while (this.sizeBytes < input.bytes) {
       const wantedBytes = Math.min(scratch.length, input.bytes - this.sizeBytes);
+      const startMs = performance.now();
       const got = this.readChunk(wantedBytes);
       if (got === 0) break;
       const chunk = scratch.subarray(0, got);
       hash.update(chunk);
       signature?.push(chunk);
+      this.hashMs += performance.now() - startMs;
       this.sizeBytes += got;
       if (compression !== undefined) yield* this.encoded(chunk, compression);
       if (this.delta?.isDropped === true) return;
@@ -142,7 +148,17 @@ class RangeReading {
     const { cipher } = this;
     const place = cipher && { cipher, number: this.chunks };
     this.chunks += 1;
-    return buildChunk(raw, compression, place);
+    const startMs = performance.now();
+    const chunk = buildChunk(raw, compression, place);
+    this.chunkMs += performance.now() - startMs;
+    return chunk;
+  }
+
+  private get spent(): RangeTimes {
+    const encryptMs = this.cipher?.spentMs ?? 0;
+    const { hashMs, chunkMs } = this;
+    const deltaMs = this.delta?.busyMs ?? 0;
+    return { hashMs, deltaMs, compressMs: chunkMs - encryptMs, encryptMs };
   }
 
   /** Yields the chunk itself, or the pieces of the delta that it completes. */
@@ -191,7 +207,7 @@ class RangeReading {
     const delta = this.delta?.outcome();
     const signature = delta?.isDropped === true ? undefined : this.signature?.finish();
     const read = { digest, sizeBytes, row: whole, hasChanged, isInconsistent };
-    return { failure: '', ...read, incomplete, owners, signature, delta };
+    return { failure: '', ...read, incomplete, owners, signature, delta, spent: this.spent };
   }
 
   private isTouched({ mtimeNs, ctimeNs }: fs.BigIntStats): boolean {

@@ -7,7 +7,7 @@ import type {
   PeerStream,
   StreamStart,
 } from '../../src/pipeline/index.js';
-import { type Entry, forEachRow, RowReader } from '../../src/model/index.js';
+import { type ContentKeys, type Entry, forEachRow, RowReader } from '../../src/model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   Codec,
@@ -39,7 +39,7 @@ export interface SentStream {
 
 export class FakePeer implements BackupPeer {
   readonly isEmpty: boolean;
-  readonly contentKeys = undefined;
+  contentKeys: ContentKeys | undefined;
   readonly takesPages = true;
   /** Maps slots to directories: their path below the roots, from their heads. */
   readonly paths = new Map<number, string>();

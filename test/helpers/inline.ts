@@ -83,6 +83,9 @@ export const SMALL_SETTINGS: PipelineSettings = Object.freeze({
   hashConcurrency: 0,
   compressConcurrency: 0,
   streamConcurrency: 0,
+  largeConcurrency: 0,
+  compareConcurrency: 64,
+  sendConcurrency: 64,
   compression: Object.freeze({ codec: Codec.zstd, level: 1 }),
 });
 

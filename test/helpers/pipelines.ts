@@ -24,6 +24,9 @@ export const SETTINGS: PipelineSettings = {
   hashConcurrency: 0,
   compressConcurrency: 0,
   streamConcurrency: 0,
+  largeConcurrency: 0,
+  compareConcurrency: 64,
+  sendConcurrency: 64,
   compression: { codec: Codec.zstd, level: 1 },
 };
 

@@ -40,6 +40,7 @@ function outputOf(parts: Partial<HashOutput>): HashOutput {
     holeBytes: 0,
     files: 0,
     compressMs: 0,
+    encryptMs: 0,
     repeats: 0,
     ...parts,
   };

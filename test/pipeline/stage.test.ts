@@ -115,16 +115,68 @@ test('the failure of a source goes through', async (t) => {
   await t.throwsAsync(done, { message: 'the source fails' });
 });
 
+test('a stage whose work makes several results, or none, emits them all', async (t) => {
+  const counters = new StageCounters('test', 1);
+  const results = from([3, 0, 2]).pipe(
+    stage(counters, (count) => Array.from({ length: count }, () => count)),
+    toArray(),
+  );
+  t.deepEqual(await lastValueFrom(results), [3, 3, 3, 2, 2]);
+});
+
 test('counters add up what passed, and what was spent waiting', (t) => {
   const counters = new StageCounters('hash', 3);
-  counters.count(5, 100, 40, 50);
-  counters.count(1, 20, 10, 5); // clocks of two threads may differ
+  counters.count(5, 100, 40);
+  counters.passed(50);
+  counters.count(1, 20, 10);
+  counters.passed(15);
   t.deepEqual(counters.figures(), {
     name: 'hash',
     concurrency: 3,
     items: 6,
     bytes: 120,
     busyMs: 50,
-    waitingMs: 10,
+    waitingMs: 15,
   });
+  counters.count(1, 1, 20); // clocks of two threads may differ
+  t.is(counters.figures().waitingMs, 0);
+});
+
+test('work that a job of another stage does is no waiting of that stage', (t) => {
+  const [hash, compress] = [new StageCounters('hash', 1), new StageCounters('compress', 1)];
+  hash.count(1, 100, 30);
+  compress.count(1, 100, 50, hash);
+  hash.passed(90); // the job took 80, and waited for a thread before
+  t.like(hash.figures(), { busyMs: 30, waitingMs: 10 });
+  t.like(compress.figures(), { busyMs: 50, waitingMs: 0 });
+});
+
+test('an item that waits for its turn is waiting in the stage', async (t) => {
+  const counters = new StageCounters('test', 1);
+  const manual = new ManualWork();
+  const done = lastValueFrom(from([1, 2]).pipe(stage(counters, manual.work), toArray()));
+  const startMs = performance.now();
+  await settle();
+  const leastMs = performance.now() - startMs;
+  await manual.finish(1);
+  await manual.finish(2);
+  await done;
+  const { waitingMs } = counters.figures();
+  t.true(waitingMs >= 2 * leastMs, 'both were there before the first was done');
+});
+
+test('time in this thread is counted as busy, of work that fails too', (t) => {
+  const counters = new StageCounters('test', 1);
+  t.is(
+    counters.timed(() => 'result'),
+    'result',
+  );
+  const before = counters.busyMs;
+  t.throws(() =>
+    counters.timed(() => {
+      for (const startMs = performance.now(); performance.now() === startMs; );
+      throw new Error('it fails');
+    }),
+  );
+  t.true(counters.busyMs > before);
 });

@@ -1,14 +1,15 @@
 /** Slots of the parts of large files, and their windows of the budget. */
 import test from 'ava';
-import { Budget, PartSlot, StageCounters, Streams } from '../../src/pipeline/index.js';
-import { settle } from '../helpers/pipelines.js';
+import { Budget, Counters, PartSlot, Streams } from '../../src/pipeline/index.js';
+import { settle, SETTINGS } from '../helpers/pipelines.js';
 
 const MIB = 1 << 20;
 
 /** Returns streams for one part at once, with windows of 2 MiB. */
 function oneAtOnce(): { streams: Streams; budget: Budget } {
   const budget = new Budget(4 * MIB, 10);
-  return { streams: new Streams(budget, new StageCounters('large', 1)), budget };
+  const counters = new Counters({ ...SETTINGS, streamConcurrency: 1 });
+  return { streams: new Streams(budget, counters), budget };
 }
 
 for (const isKept of [true, false]) {

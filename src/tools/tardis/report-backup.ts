@@ -66,7 +66,9 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
 export function printStages(result: BackupResult): void {
   const rows = [['stage', 'at once', 'items', 'bytes', 'busy', 'waiting', 'load']];
   let busiest: { name: string; load: number } | undefined;
+  const hasLarge = result.stages.some(({ name, items }) => name === 'large' && items > 0);
   for (const stage of result.stages) {
+    if (stage.name.startsWith('large') && !hasLarge) continue;
     const load = stage.busyMs / result.elapsedMs;
     if (busiest === undefined || load > busiest.load) busiest = { name: stage.name, load };
     rows.push([

@@ -7,7 +7,7 @@ import {
   Budget,
   itemsOf,
   StageCounters,
-  walkBatches,
+  walkAlone,
 } from '../../pipeline/index.js';
 import type { System } from '../../system/index.js';
 import { openJobs, type WalkOutput } from '../../workers/index.js';
@@ -40,14 +40,14 @@ export async function walkSources(walk: SourceWalk): Promise<void> {
     };
     const budget = new Budget(settings.budgetBytes, settings.budgetItems);
     const counters = { walk: new StageCounters('walk', settings.walkConcurrency) };
-    const flight = { starve: () => undefined };
+    const flight = { starve: () => undefined, enterBatch: () => undefined };
     const context = { jobs, sources, budget, progress, counters, flight };
-    for await (const batch of walkBatches(context)) {
+    await walkAlone(context, async (batch) => {
       throwIfAborted(signal);
       for (const { held } of batch.large) await jobs.run('dropNames', { held });
       walk.onBatch?.(batch);
       budget.items.give(itemsOf(batch));
-    }
+    });
   } finally {
     await jobs.close();
   }

@@ -1,0 +1,79 @@
+/** The figures of the stages of a backup, plain and encrypted. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import type { BackupResult } from '../../src/client/index.js';
+import type { StageFigures } from '../../src/pipeline/index.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { scratch } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise } from '../helpers/tree.js';
+
+const MIB = 1 << 20;
+const STAGES = ['walk', 'compare', 'cut', 'hash', 'compress', 'encrypt', 'send'];
+const OF_LARGE = ['open', 'basis', 'parts', 'hash', 'delta', 'compress', 'encrypt', 'send'];
+
+for (const password of [undefined, 'secret']) {
+  const how = password === undefined ? 'a plain' : 'an encrypting';
+  test(`every stage of ${how} client has figures`, async (t) => {
+    const folder = scratch(t);
+    const source = path.join(folder, 'source');
+    const place = { store: path.join(folder, 'store'), client: 'me' };
+    const large = noise('large', 3 * MIB);
+    makeTree(source, [
+      dir('small', [file('a', noise('a', 9000)), file('b', 'text '.repeat(2000)), file('c', '')]),
+      file('large', large),
+    ]);
+    const system = inlineSystem();
+    const options = { create: true, ...(password === undefined ? {} : { password }) };
+    const { stages } = await backupInline(system, place, [source], options);
+    t.deepEqual(
+      stages.map(({ name }) => name),
+      [...STAGES, 'large', ...OF_LARGE.map((name) => `large ${name}`)],
+    );
+    const of = (name: string): StageFigures => stages.find((stage) => stage.name === name)!;
+    for (const { name, concurrency, busyMs, waitingMs } of stages) {
+      t.true(Number.isInteger(concurrency) && concurrency > 0, name);
+      t.true(Number.isFinite(busyMs + waitingMs) && waitingMs >= 0, name);
+    }
+    for (const name of [
+      'walk',
+      'cut',
+      'hash',
+      'compress',
+      'send',
+      'large hash',
+      'large compress',
+    ]) {
+      t.true(of(name).items > 0 && of(name).bytes > 0 && of(name).busyMs > 0, name);
+    }
+    t.like(of('hash'), { items: 2, bytes: 19_000 });
+    t.like(of('compress'), { items: 2, bytes: 19_000 });
+    t.like(of('large'), { items: 1, bytes: large.length });
+    t.like(of('large parts'), { items: 1, bytes: large.length });
+    t.is(of('large delta').items, 0);
+    for (const name of ['encrypt', 'large encrypt']) {
+      t.is(of(name).items > 0, password !== undefined, name);
+      t.is(of(name).busyMs > 0, password !== undefined, name);
+    }
+
+    // A later backup asks first, and compresses in jobs of its own. It sends a delta if the file has a signature, which
+    // an encrypting client sends with the second version.
+    let later: BackupResult | undefined;
+    for (const version of [2, 3]) {
+      large.fill(`version ${version}`, 1000, 2000);
+      fs.writeFileSync(path.join(source, 'large'), large);
+      fs.writeFileSync(path.join(source, 'small', 'd'), noise(version, 5000));
+      later = await backupInline(system, place, [source], { ...options, create: false });
+    }
+    const ofLater = (name: string): StageFigures =>
+      later!.stages.find((stage) => stage.name === name)!;
+    t.like(ofLater('compress'), { items: 1, bytes: 5000 });
+    t.true(ofLater('compress').busyMs > 0);
+    t.is(ofLater('large basis').items, 1);
+    t.like(ofLater('large delta'), { items: 1, bytes: large.length });
+    t.true(ofLater('large delta').busyMs > 0);
+    for (const name of ['encrypt', 'large encrypt']) {
+      t.is(ofLater(name).items > 0, password !== undefined, name);
+    }
+  });
+}
