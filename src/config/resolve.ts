@@ -87,20 +87,13 @@ function requireDirectory(tool: Tool, found: Layer): void {
   );
 }
 
-/** Reasons why commands cannot be used with a bucket. */
-const NOT_IN_BUCKETS: Readonly<Partial<Record<Tool, string>>> = {
-  'sonic setpass': 'a password without encryption protects nothing in it',
-  'sonic keys': 'keys in it stay there, with a password that `sonic chpass` changes',
-  'sonic upgrade': 'every command brings the catalog of a client in it up to date',
-};
-
 /** Returns why a command cannot use a bucket; undefined if it can. */
 function whyNoBucket(tool: Tool, isOn: (setting: string) => boolean): string | undefined {
-  if (!(BUCKET_TOOLS as readonly Tool[]).includes(tool)) {
-    return NOT_IN_BUCKETS[tool] ?? 'this command needs a directory';
-  }
+  if (!(BUCKET_TOOLS as readonly Tool[]).includes(tool)) return 'this command needs a directory';
   if (tool === 'tardis' && !isOn('local'))
     return 'only tardis --local backs up to one; a tardisd on it is named with --server';
+  if (tool === 'sonic keys' && isOn('removeKeys'))
+    return 'it keeps every earlier key record, so keys cannot be taken out of it (--remove)';
   return undefined;
 }
 

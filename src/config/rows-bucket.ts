@@ -2,7 +2,7 @@
 import type { SettingTable } from './row.js';
 import { MARKING, READERS, REPORTING, type Tool } from './tools.js';
 
-/** Commands that work with a bucket. The others need a directory as their store. */
+/** Commands that work with a bucket. */
 export const BUCKET_TOOLS = [
   'tardis',
   'tardisd',
@@ -18,6 +18,7 @@ export const BUCKET_TOOLS = [
   'sonic purge',
   'sonic orphans',
   'sonic diff',
+  'sonic setpass',
   'sonic chpass',
   'sonic rotate',
   'sonic rekey',
@@ -25,6 +26,8 @@ export const BUCKET_TOOLS = [
   'sonic forget-path',
   'sonic setconfig',
   'sonic rebuild',
+  'sonic keys',
+  'sonic upgrade',
   ...MARKING,
   ...REPORTING,
   'sonic bucket',

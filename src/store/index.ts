@@ -61,9 +61,9 @@ export {
   clientsIn,
   fetchClient,
   followMove,
-  publishKeys,
   requireClientList,
 } from './bucket/client-object.js';
+export { storeKeys } from './bucket/key-objects.js';
 export { Salvage } from './bucket/salvage.js';
 export {
   type NamedSnapshot,
@@ -104,6 +104,7 @@ export {
   newestKeys,
   noteNeededKeys,
   removeOlderKeys,
+  type StoredKeys,
 } from './client/key-files.js';
 export {
   CHECKED_FILE,

@@ -5,8 +5,11 @@
 import { answers, asks, KIB, maybe, MIB, ofCopy, toCopy, words } from './message-row.js';
 
 export const COPY_MESSAGES = {
-  /** Requests a snapshot of the catalog. It takes the place of an earlier one of the session. */
-  openCopy: asks(166, 'read', KIB, {}, { answer: 'copyOffered' }),
+  /**
+   * Requests a snapshot of the catalog. It takes the place of an earlier one of the session. If the client is still in the state
+   * `known`, none is made; empty if none is known.
+   */
+  openCopy: asks(166, 'read', KIB, { known: 'line' }, { answer: 'copyOffered' }),
   copyOffered: answers(167, 8 * KIB, {
     /** The server's number for the snapshot. */
     offer: 'uint',
@@ -16,9 +19,11 @@ export const COPY_MESSAGES = {
     endedUpTo: 'uint',
     /** Number of the last commit in the snapshot. */
     commit: 'uint',
+    /** The state of the client, as a text to compare; empty if there is no backup yet. */
+    point: 'line',
     /** SHA-256 of the newest key record of the client; empty if it has none. */
     keysSum: 'bytes',
-    /** Size of the catalog; 0 if there is no backup yet. */
+    /** Size of the catalog; 0 if there is no backup yet, or none since the known state. */
     catalogBytes: 'uint',
   }),
   /** Requests a piece of that catalog, by its index. */
@@ -36,6 +41,7 @@ export const COPY_MESSAGES = {
     object: 'text',
     position: 'uint',
     bytes: 'uint',
+    known: 'line',
   }),
   /** Answers `copyAsk`: with an error if `code` is not empty, or with the fields of what was requested. */
   copyTold: ofCopy(
@@ -50,6 +56,7 @@ export const COPY_MESSAGES = {
       clientId: 'line',
       endedUpTo: 'uint',
       commit: 'uint',
+      point: 'line',
       catalogBytes: 'uint',
     },
     { hasAttachment: true },

@@ -52,8 +52,8 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
   const asked = lab.server.requests.slice(from).map(({ method, key }) => `${method} ${key}`);
   t.deepEqual(asked, [
     'GET all/c/me/client.json',
+    'GET all/c/me/keys/00000001.key',
     'HEAD all/c/me/g1/log/0000000002',
-    'GET all/c/me/g1/log/0000000003',
     'PUT all/c/me/g1/log/0000000003',
     'PUT all/c/me/g1/log/0000000004',
   ]);
@@ -386,7 +386,15 @@ test('a client that sonic creates in a bucket is there for every machine, and is
 test('commands that cannot work with a bucket say so', async (t) => {
   for (const [reason, tool, ...words] of [
     ['only tardis --local', 'tardis', '/tmp'],
-    ['a password without encryption', 'sonic', 'setpass'],
+    [
+      'keeps every earlier key record',
+      'sonic',
+      'keys',
+      '--extract',
+      '--remove',
+      '--keys',
+      '/tmp/k',
+    ],
   ] as const) {
     const refused = await run(tool, [...words, '-D', STORE]);
     t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);

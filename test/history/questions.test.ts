@@ -183,11 +183,19 @@ test('the state of a store comes back as it is, and blocks that cannot be are re
 });
 
 test('a snapshot that is offered and the pieces of its catalog come back as they are', (t) => {
-  const offer = { offer: 7, clientId: 'ab', endedUpTo: 3, commit: 9, catalogBytes: 2 ** 40 };
+  const facts = { clientId: 'ab', endedUpTo: 3, commit: 9, point: '9-1-2-3' };
+  const offer = { ...facts, offer: 7, catalogBytes: 2 ** 40 };
+  t.is(
+    passed('openCopy', { known: '9-1-2-3' }, { ...offer, keysSum: DIGEST }).request.known,
+    '9-1-2-3',
+  );
   for (const keysSum of [DIGEST, Buffer.alloc(0)]) {
-    t.deepEqual(passed('openCopy', undefined, { ...offer, keysSum }).reply, { ...offer, keysSum });
+    t.deepEqual(passed('openCopy', { known: '' }, { ...offer, keysSum }).reply, {
+      ...offer,
+      keysSum,
+    });
   }
-  t.throws(answering('openCopy', undefined, { ...offer, keysSum: Buffer.alloc(7) }), VIOLATION);
+  t.throws(answering('openCopy', { known: '' }, { ...offer, keysSum: Buffer.alloc(7) }), VIOLATION);
   const piece = passed('readCatalog', { offer: 7, piece: 2 }, Buffer.from('piece'));
   t.like(piece.request, { offer: 7, piece: 2 });
   t.is(piece.reply.toString(), 'piece');

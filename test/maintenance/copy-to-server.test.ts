@@ -253,7 +253,7 @@ test.serial(
     const start = () => encodeMessage('copyStart', { keyset: Buffer.alloc(0) });
     const told = (more: Partial<Head<'copyTold'>> = {}, attachment = Buffer.alloc(0)) => {
       const none = { code: '', message: '', exists: true, offer: 1, endedUpTo: 0, commit: 1 };
-      const head = { ...none, clientId: 'a'.repeat(32), catalogBytes: 8192 };
+      const head = { ...none, clientId: 'a'.repeat(32), point: '1-2-3-4', catalogBytes: 8192 };
       return (question: number) =>
         encodeMessage('copyTold', { question, ...head, ...more }, attachment);
     };

@@ -140,11 +140,11 @@ class CopyingSession {
   }
 
   private async told(asked: Head<'copyAsk'>): Promise<[Head<'copyTold'>, Buffer]> {
-    const { question, what, offer, piece, object, position, bytes } = asked;
+    const { question, what, offer, piece, object, position, bytes, known } = asked;
     const { feed } = this.order;
     const head = { ...NOTHING_TOLD, question };
     if (what === 'open') {
-      const { keysSum: _, ...offered } = await feed.open();
+      const { keysSum: _, ...offered } = await feed.open(known);
       return [{ ...head, ...offered }, NO_BYTES];
     }
     if (what === 'piece') return [head, await feed.piece(offer, piece)];
@@ -171,5 +171,6 @@ const NOTHING_TOLD: Head<'copyTold'> = {
   clientId: '',
   endedUpTo: 0,
   commit: 0,
+  point: '',
   catalogBytes: 0,
 };

@@ -24,7 +24,7 @@ export async function openRemoteCopy(system: System, place: RemotePlace): Promis
   try {
     const feed: CopyFeed = {
       keys: keysOf(record, place.credentials?.account),
-      open: () => offerOf(system, peer, place),
+      open: (known) => offerOf(system, peer, place, known),
       piece: (offer, index) => peer.ask('readCatalog', { offer, piece: index }),
       objects: history.objects(),
     };
@@ -36,11 +36,16 @@ export async function openRemoteCopy(system: System, place: RemotePlace): Promis
 }
 
 /** Requests a snapshot. If the server is busy, requests it again until the retry time is over. */
-async function offerOf(system: System, peer: RemotePeer, place: RemotePlace): Promise<CopyOffer> {
+async function offerOf(
+  system: System,
+  peer: RemotePeer,
+  place: RemotePlace,
+  known = '',
+): Promise<CopyOffer> {
   const backoff = new Backoff(system, place.patience ?? NO_PATIENCE, undefined);
   for (;;) {
     try {
-      return await peer.ask('openCopy', undefined);
+      return await peer.ask('openCopy', { known });
     } catch (error) {
       if (asTardisError(error).code !== 'CLIENT_BUSY') throw error;
       await backoff.wait(error, (retry) => place.onRetry?.(retry));

@@ -88,7 +88,7 @@ export const QUESTIONS = {
   readFigures: coded('readFigures', NOTHING, FIGURES),
   readStore: coded('readStore', NOTHING, STORE),
   readClients: coded('readClients', NOTHING, CLIENTS),
-  openCopy: coded('openCopy', NOTHING, OFFER),
+  openCopy: coded('openCopy', asIs<'openCopy'>(), OFFER),
   readCatalog: coded('readCatalog', asIs<'readCatalog'>(), CATALOG_PIECE),
 } satisfies { readonly [N in QuestionName]: Coded<N, unknown, unknown> };
 

@@ -19,6 +19,18 @@ export interface CopyOrigin {
   readonly clientId: string;
   /** No copy so far has brought a set above this one. */
   readonly upToSet: SetNumber;
+  /** The last copy that left nothing undone. */
+  readonly done?: DoneCopy;
+}
+
+export interface DoneCopy {
+  /** States of both clients after it (`pointText`). */
+  readonly source: string;
+  readonly target: string;
+  /** True if it has also deleted the sets that were deleted at the source. */
+  readonly deletes: boolean;
+  /** True if it has also copied marks. */
+  readonly marks: boolean;
 }
 
 /** Returns the origin of a client; undefined if `sonic copy` did not make it. Throws RECORD_DAMAGED, STORE_NEWER. */
@@ -34,12 +46,14 @@ export async function readOrigin(
       : await readClientNote(system, bucket, { client, name: file, maxBytes: MAX_ORIGIN_BYTES });
   const text = bytes?.toString('utf8');
   if (text === undefined) return undefined;
-  const { version, clientId, upToSet } = parsed(text);
+  const { version, clientId, upToSet, done } = parsed(text);
   if (typeof version === 'number' && version > ORIGIN_VERSION) {
     throw new TardisError('STORE_NEWER', `${file} has version ${version}`);
   }
   const isWhole = version === ORIGIN_VERSION && typeof clientId === 'string';
-  if (isWhole && Number.isSafeInteger(upToSet)) return { clientId, upToSet: upToSet as number };
+  if (isWhole && Number.isSafeInteger(upToSet)) {
+    return { clientId, upToSet: upToSet as number, ...(isDone(done) ? { done } : {}) };
+  }
   throw new TardisError('RECORD_DAMAGED', `${file} is damaged: remove it, and copy again`);
 }
 
@@ -54,6 +68,14 @@ export async function writeOrigin(
   if (bucket !== undefined)
     await writeClientNote(system, bucket, { client, name: ORIGIN_FILE, bytes });
   else await replaceFile(system.files, path.join(directory.path, ORIGIN_FILE), bytes);
+}
+
+/** True for a whole note about a copy; without one, the next copy looks at everything. */
+function isDone(value: unknown): value is DoneCopy {
+  if (typeof value !== 'object' || value === null) return false;
+  const { source, target, deletes, marks } = value as Readonly<Record<string, unknown>>;
+  const areTexts = typeof source === 'string' && typeof target === 'string';
+  return areTexts && typeof deletes === 'boolean' && typeof marks === 'boolean';
 }
 
 function parsed(text: string): Readonly<Record<string, unknown>> {

@@ -14,6 +14,7 @@ import {
 import { catchUp } from '../../store/writer/index.js';
 import { type PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
 import { requireSoundUnlocked } from '../gc/index.js';
+import { pointAt, pointText } from './copy-known.js';
 import type { ClientPlace } from './copy-target.js';
 import { OldGeneration, type OldStore } from './old-generation.js';
 
@@ -22,8 +23,8 @@ export interface CopySource {
   readonly isEncrypting: boolean;
   /** Returns the newest key record; undefined if the client has no password. Throws KEYS_DAMAGED, KEYS_LOST. */
   keys(): Buffer | undefined;
-  /** True if there is no backup yet. */
-  isUnused(): Promise<boolean>;
+  /** Returns what there is to copy: nothing (`none`), nothing since a state (`pointText`) that was copied, or something. */
+  news(since: { readonly clientId: string; readonly point: string } | undefined): Promise<News>;
   /**
    * Takes a snapshot of the catalog into the folder. With `isAgain`, records of an earlier one were moved since. The
    * caller closes the store. Throws CATALOG_DAMAGED, CLIENT_BUSY, TEMPORARY_FULL.
@@ -33,6 +34,8 @@ export interface CopySource {
   explain(error: unknown): unknown;
 }
 
+export type News = 'none' | 'nothing new' | 'some';
+
 /** A snapshot of a source. */
 export interface TakenSource {
   readonly old: OldStore;
@@ -40,6 +43,8 @@ export interface TakenSource {
   readonly clientId: string;
   /** No session writes to the sets up to this one any more. */
   readonly endedUpTo: SetNumber;
+  /** Its state (`pointText`). */
+  readonly point: string;
   /** True if the source has changed since the snapshot, so that records may have been moved. */
   isStale(): Promise<boolean>;
 }
@@ -50,6 +55,8 @@ export interface SnapshotFacts {
   readonly endedUpTo: SetNumber;
   /** Number of the last commit in it. */
   readonly commit: number;
+  /** Its state (`pointText`); empty if there is no backup yet. */
+  readonly point: string;
 }
 
 /** Returns the facts of a client without a backup, of which no snapshot is made; undefined if it has one. */
@@ -59,7 +66,21 @@ export function factsOfUnused(
 ): SnapshotFacts | undefined {
   if (!isUnusedClient(system, catalogPath)) return undefined;
   const clientId = readFormat(system.files, home)?.clientId ?? '';
-  return { clientId, endedUpTo: 0, commit: 0 };
+  return { clientId, endedUpTo: 0, commit: 0, point: '' };
+}
+
+/**
+ * Returns the facts of a client in a known state, of which no snapshot is made; undefined if it is in another one, or if
+ * `known` is empty.
+ */
+export function factsIfKnown(
+  system: System,
+  directory: ClientDirectory,
+  known: string,
+): SnapshotFacts | undefined {
+  if (known === '' || pointAt(system, directory) !== known) return undefined;
+  const clientId = readFormat(system.files, directory.path)?.clientId ?? '';
+  return { clientId, endedUpTo: 0, commit: 0, point: known };
 }
 
 const SNAPSHOT_FILE = 'copy.db';
@@ -71,19 +92,23 @@ export function localSource(system: System, place: ClientPlace): CopySource {
   const take: CopySource['take'] = async (folder, isAgain) => {
     if (isAgain && directory.bucket !== undefined) await catchUp(system, directory);
     const file = folder.file(SNAPSHOT_FILE);
-    const { clientId, endedUpTo } = await takeSnapshot(system, directory, file);
+    const { clientId, endedUpTo, point } = await takeSnapshot(system, directory, file);
     const old = new OldGeneration(system, directory, undefined, file);
     const isStale = async (): Promise<boolean> => {
       if (!old.isCurrent) return true;
       const { commit } = old.catalog.state.readCommitPoint();
       return commitOf(system, catalogPath) !== commit;
     };
-    return { old, clientId, endedUpTo, isStale };
+    return { old, clientId, endedUpTo, point, isStale };
   };
   return {
     isEncrypting: hasEncryptingKeys(system, directory.path),
     keys: () => newestKeys(system, directory.path)?.bytes,
-    isUnused: async () => isUnusedClient(system, catalogPath),
+    news: async (since) => {
+      if (isUnusedClient(system, catalogPath)) return 'none';
+      const facts = since && factsIfKnown(system, directory, since.point);
+      return facts?.clientId === since?.clientId && facts !== undefined ? 'nothing new' : 'some';
+    },
     take,
     explain: (error) => Catalog.explainedAt(system, catalogPath, error),
   };
@@ -102,7 +127,8 @@ export async function takeSnapshot(
   const endedUpTo = newestEnded(system, source);
   snapshotCatalog(system, source.catalogPath, file);
   const clientId = readFormat(system.files, source.path)?.clientId ?? '';
-  return { clientId, endedUpTo, commit: commitOf(system, file) };
+  const point = Catalog.reading(system, file, ({ state }) => state.readCommitPoint());
+  return { clientId, endedUpTo, commit: point.commit, point: pointText(point) };
 }
 
 function commitOf(system: System, catalogPath: string): number {

@@ -1,17 +1,14 @@
 /** The client at the target of a copy: created with the keys of the source, or compared with them. */
-import { configInvalid } from '../../config/index.js';
 import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
-  addKeys,
   bucketAt,
   type ClientDirectory,
   createClientDirectory,
   fetchClient,
   newestKeys,
   openClientDirectory,
-  publishKeys,
-  removeOlderKeys,
+  storeKeys,
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
@@ -38,23 +35,13 @@ export async function openTarget(
   if (bucket !== undefined) await fetchClient(system, bucket, place.client);
   const there = existing(system, place);
   if (there === undefined) return createClientDirectory(system, { ...place, ...recordOf(keys) });
-  const { generation } = there;
   await withClient(system, there, async () => {
     const known = newestKeys(system, there.path);
     const present = known && parseKeyRecord(known.bytes);
     requireSameKeys(keys, present);
     if (keys === undefined || keys.number <= (present?.number ?? 0)) return;
     const added = { number: keys.number, bytes: keys.bytes };
-    if (bucket !== undefined) {
-      // A machine finds the newest record by its number: it is the one after the record before it.
-      if (present?.number !== keys.number - 1) {
-        const what = 'the source has changed its keys more than once since the last copy';
-        throw configInvalid(`${what}, and ${bucket.shown} is a bucket`);
-      }
-      await publishKeys(system, { bucket, client: place.client, generation }, added);
-    }
-    await addKeys(system, there.path, added);
-    if (bucket !== undefined) await removeOlderKeys(system, there.path, added.number);
+    await storeKeys(system, there, added, present?.number ?? 0);
   });
   return there;
 }

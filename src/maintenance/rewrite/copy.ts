@@ -18,6 +18,7 @@ import { collectGarbage } from '../gc/index.js';
 import { RecordCopier } from './copied-records.js';
 import { CopiedSets, findWanted, SealsAsTheyAre } from './copied-sets.js';
 import { readOrigin, requireSameHistory, writeOrigin } from './copy-origin.js';
+import { lookAtTarget, pointText, setsAt } from './copy-known.js';
 import type { CopySource, TakenSource } from './copy-source.js';
 import { type ClientPlace, openTarget } from './copy-target.js';
 import { NewKeys } from './new-keys.js';
@@ -79,10 +80,13 @@ export async function copyInto(
   request: CopyRequest,
   target: ClientDirectory,
 ): Promise<CopyResult> {
-  const { source } = request;
-  if (await source.isUnused()) return NOTHING;
+  const { source, deletes, keepsMarks = false } = request;
+  const { target: there, done } = await lookAtTarget(system, target, { deletes, keepsMarks });
+  const news = await source.news(done && { clientId: done.clientId, point: done.source });
+  if (news === 'none') return NOTHING;
+  if (news === 'nothing new') return { ...NOTHING, allSets: setsAt(system, there) };
   try {
-    return await copyUsed(system, request, target);
+    return await copyUsed(system, request, there);
   } catch (error) {
     throw source.explain(error);
   }
@@ -223,13 +227,20 @@ class Run implements Disposable {
     if (request.keepsMarks !== true) this.bringMarks();
     const deleted = request.deletes ? this.deleteGone() : [];
     await store.checkpoint();
+    const { unreadableVersions: lostVersions } = store.catalog.history;
+    if (leftSet === undefined && lostVersions === 0) {
+      const done = { source: this.taken.point, target: pointText(store.commitPoint) };
+      const { deletes, keepsMarks = false } = request;
+      const note = { clientId: sourceId, upToSet, done: { ...done, deletes, marks: !keepsMarks } };
+      await writeOrigin(system, target, note);
+    }
     return {
       sets: missing.map(({ set }) => set),
       leftSet,
       deleted,
       copiedRecords: copier.copied.records,
       copiedBytes: copier.copied.bytes,
-      lostVersions: store.catalog.history.unreadableVersions,
+      lostVersions,
       allSets: store.catalog.sets.listed().length,
     };
   }

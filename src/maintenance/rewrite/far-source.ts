@@ -9,7 +9,8 @@ import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.j
 import type { ObjectReader } from '../../store/index.js';
 import { unpackPiece } from '../../store/writer/index.js';
 import type { PrivateFolder, System } from '../../system/index.js';
-import type { CopySource, SnapshotFacts, TakenSource } from './copy-source.js';
+import { isPointText } from './copy-known.js';
+import type { CopySource, News, SnapshotFacts, TakenSource } from './copy-source.js';
 import { FarRecords } from './far-records.js';
 import { OldStore } from './old-generation.js';
 
@@ -26,7 +27,7 @@ const MAX_OFFERS = 8;
 export interface CopyOffer extends SnapshotFacts {
   /** The peer's number for it. */
   readonly offer: number;
-  /** Size of the catalog; 0 if there is no backup yet. */
+  /** Size of the catalog; 0 if there is no backup yet, or none since the known state. */
   readonly catalogBytes: number;
   /** SHA-256 of the newest key record of the client itself; empty if it has none. */
   readonly keysSum: Buffer;
@@ -36,8 +37,10 @@ export interface CopyOffer extends SnapshotFacts {
 export interface CopyFeed {
   /** The newest key record of the client itself; undefined if it has none. */
   readonly keys: Buffer | undefined;
-  /** Requests a snapshot. Throws CLIENT_BUSY, CATALOG_DAMAGED, NOT_PERMITTED, … */
-  open(): Promise<CopyOffer>;
+  /**
+   * Requests a snapshot; if the client is still in the state `known` (`pointText`), the offer has no catalog. Throws CLIENT_BUSY, CATALOG_DAMAGED, NOT_PERMITTED, …
+   */
+  open(known?: string): Promise<CopyOffer>;
   /** Returns a piece of its catalog, compressed. Throws NO_SUCH_REQUEST if the peer has dropped the snapshot. */
   piece(offer: number, index: number): Promise<Buffer>;
   readonly objects: ObjectReader;
@@ -75,14 +78,20 @@ export class FarSource implements CopySource {
     return this.feed.keys;
   }
 
-  async isUnused(): Promise<boolean> {
-    this.offered ??= await this.open();
-    return this.offered.catalogBytes === 0;
+  async news(since: { clientId: string; point: string } | undefined): Promise<News> {
+    const offer = await this.open(since?.point);
+    if (offer.catalogBytes > 0) {
+      this.offered = offer;
+      return 'some';
+    }
+    if (offer.point === '') return 'none';
+    const isKnown = offer.clientId === since?.clientId && offer.point === since.point;
+    return isKnown ? 'nothing new' : 'some';
   }
 
   async take(folder: PrivateFolder): Promise<TakenSource> {
     const file = folder.file(CATALOG_FILE);
-    const { clientId, endedUpTo, commit } = await this.fetched(file);
+    const { clientId, endedUpTo, commit, point } = await this.fetched(file);
     requireForeign(this.system, file);
     const records = new FarRecords(this.system.files, this.feed.objects, folder);
     const old = new OldStore(this.system, records, undefined, file);
@@ -90,7 +99,7 @@ export class FarSource implements CopySource {
       this.offered = await this.open();
       return this.offered.commit !== commit;
     };
-    return { old, clientId, endedUpTo, isStale };
+    return { old, clientId, endedUpTo, point, isStale };
   }
 
   explain(error: unknown): unknown {
@@ -102,6 +111,9 @@ export class FarSource implements CopySource {
     for (let offers = 1; ; offers += 1) {
       const offer = this.offered ?? (await this.open());
       this.offered = undefined;
+      if (offer.catalogBytes === 0) {
+        throw new TardisError('PROTOCOL_VIOLATION', 'a client is offered without its catalog');
+      }
       try {
         await this.fetch(offer, file);
         return offer;
@@ -114,11 +126,12 @@ export class FarSource implements CopySource {
   }
 
   /** Requests a snapshot. Throws LOGIN_FAILED if the keys were changed since the login. */
-  private async open(): Promise<CopyOffer> {
-    const offer = await this.feed.open();
-    const { clientId, catalogBytes, keysSum } = offer;
+  private async open(known?: string): Promise<CopyOffer> {
+    const offer = await this.feed.open(known);
+    const { clientId, catalogBytes, keysSum, point } = offer;
     const { maxCatalogBytes = MAX_CATALOG_BYTES } = this.options;
-    if (!CLIENT_ID.test(clientId) || catalogBytes > maxCatalogBytes) {
+    const isPoint = isPointText(point) || (catalogBytes === 0 && point === '');
+    if (!CLIENT_ID.test(clientId) || catalogBytes > maxCatalogBytes || !isPoint) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a client is offered that cannot be copied');
     }
     if (this.feed.keys !== undefined && !keysSumOf(this.feed.keys).equals(keysSum)) {

@@ -7,6 +7,7 @@ export {
   type CopyStep,
 } from './copy.js';
 export {
+  factsIfKnown,
   factsOfUnused,
   type CopySource,
   localSource,

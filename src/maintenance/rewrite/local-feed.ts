@@ -10,7 +10,7 @@ import {
 } from '../../store/index.js';
 import { catchUp, packPiece } from '../../store/writer/index.js';
 import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
-import { factsOfUnused, takeSnapshot } from './copy-source.js';
+import { factsIfKnown, factsOfUnused, takeSnapshot } from './copy-source.js';
 import type { ClientPlace } from './copy-target.js';
 import { type CopyFeed, type CopyOffer, keysSumOf, pieceAt } from './far-source.js';
 
@@ -22,7 +22,7 @@ export function localFeed(system: System, place: ClientPlace): CopyFeed & { clos
   return {
     keys: feed.keys,
     objects: feed.objects,
-    open: () => feed.open(),
+    open: (known) => feed.open(known),
     piece: (offer, index) => feed.piece(offer, index),
     close: () => feed.close(),
   };
@@ -57,8 +57,8 @@ class LocalFeed {
     };
   }
 
-  open(): Promise<CopyOffer> {
-    return this.inTurn(() => this.take());
+  open(known = ''): Promise<CopyOffer> {
+    return this.inTurn(() => this.take(known));
   }
 
   piece(offer: number, index: number): Promise<Buffer> {
@@ -82,7 +82,7 @@ class LocalFeed {
     return done;
   }
 
-  private async take(): Promise<CopyOffer> {
+  private async take(known: string): Promise<CopyOffer> {
     const { system, directory, keys } = this;
     if (this.isClosed) throw new TardisError('CONNECTION_LOST', 'the copy is over');
     this.drop();
@@ -90,16 +90,16 @@ class LocalFeed {
     const { offer } = this;
     if (offer > 1 && directory.bucket !== undefined) await catchUp(system, directory);
     const keysSum = keysSumOf(keys);
-    const unused = factsOfUnused(system, directory);
-    if (unused !== undefined) return { ...unused, offer, catalogBytes: 0, keysSum };
+    const facts = factsOfUnused(system, directory) ?? factsIfKnown(system, directory, known);
+    if (facts !== undefined) return { ...facts, offer, catalogBytes: 0, keysSum };
     const folder = new PrivateFolder(system);
     this.folder = folder;
     try {
       const file = folder.file(CATALOG_FILE);
-      const facts = await takeSnapshot(system, directory, file);
+      const taken = await takeSnapshot(system, directory, file);
       const catalogBytes = system.files.status(file)?.sizeBytes ?? 0;
       this.kept = { fd: system.files.open(file, 'read'), sizeBytes: catalogBytes };
-      return { ...facts, offer, catalogBytes, keysSum };
+      return { ...taken, offer, catalogBytes, keysSum };
     } catch (error) {
       throw folder.explain(error);
     }

@@ -52,6 +52,7 @@ const NOTHING: Asked = {
   object: '',
   position: 0,
   bytes: 0,
+  known: '',
 };
 
 let copies = 0;
@@ -157,11 +158,12 @@ export class CopySession implements StorageHandle {
     const keysSum = keysSumOf(keys);
     return {
       keys,
-      open: async () => {
-        const { offer, clientId, endedUpTo, commit, catalogBytes } = await this.ask({
+      open: async (known = '') => {
+        const { offer, clientId, endedUpTo, commit, point, catalogBytes } = await this.ask({
           what: 'open',
+          known,
         });
-        return { offer, clientId, endedUpTo, commit, catalogBytes, keysSum };
+        return { offer, clientId, endedUpTo, commit, point, catalogBytes, keysSum };
       },
       piece: async (offer, piece) => (await this.ask({ what: 'piece', offer, piece })).attachment,
       objects: objectsInPieces(async (piece) => {

@@ -4,16 +4,14 @@ import { configInvalid } from '../../config/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
-  addKeys,
   type ClientDirectory,
   hasEncryptingKeys,
   lostKeys,
   neededBy,
   newestKeys,
   noteNeededKeys,
-  publishKeys,
-  removeOlderKeys,
   requireNoAccounts,
+  storeKeys,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 
@@ -36,9 +34,10 @@ export function requireKeys(
  */
 export async function changeKeys(
   system: System,
-  { path, bucket, client, generation }: ClientDirectory,
+  directory: ClientDirectory,
   bytes: Uint8Array,
 ): Promise<number> {
+  const { path, bucket } = directory;
   const next = parseKeyRecord(bytes);
   // A lost password that encrypted nothing may be set again.
   const stored = lostKeys(system, path) === 'password' ? undefined : newestKeys(system, path);
@@ -61,15 +60,13 @@ export async function changeKeys(
   }
   const added = { number: next.number, bytes: next.bytes };
   if (bucket !== undefined) {
-    if (before === undefined || !next.hasKeys) {
-      const what =
-        'a client without a password gets none, and keys stay there: create a client with a password';
+    if (before?.hasKeys === true && !next.hasKeys) {
+      const what = 'it keeps every earlier key record, so keys cannot be taken out of it';
       throw configInvalid(`${bucket.shown} is a bucket: ${what}`);
     }
-    await publishKeys(system, { bucket, client, generation }, added);
   }
-  await addKeys(system, path, added);
-  if (bucket !== undefined) await removeOlderKeys(system, path, added.number);
-  await noteNeededKeys(system, path, neededBy(added));
+  await storeKeys(system, directory, added, before?.number ?? 0);
+  // In a bucket, the object that makes the client has the format file, and is never replaced.
+  if (bucket === undefined) await noteNeededKeys(system, path, neededBy(added));
   return next.number;
 }

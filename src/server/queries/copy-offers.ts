@@ -5,6 +5,7 @@
 import type { Handlers } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
+  factsIfKnown,
   factsOfUnused,
   keysSumOf,
   OFFER_PIECE_BYTES,
@@ -58,7 +59,7 @@ export class CopyOffers {
 
   handlers(): Pick<Handlers, 'openCopy' | 'readCatalog'> {
     return {
-      openCopy: () => this.open(),
+      openCopy: ({ known }) => this.open(known),
       readCatalog: ({ offer, piece }) => this.piece(offer, piece),
     };
   }
@@ -69,13 +70,13 @@ export class CopyOffers {
   }
 
   /** Makes a snapshot. Throws CLIENT_BUSY, CATALOG_DAMAGED, TEMPORARY_FULL. */
-  private async open(): ReturnType<Handlers['openCopy']> {
+  private async open(known: string): ReturnType<Handlers['openCopy']> {
     const { system, directory, jobs } = this;
     if (this.offer !== undefined) drop(system, this.offer);
     const number = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
-    const unused = factsOfUnused(system, directory);
-    if (unused !== undefined) {
-      return { ...unused, offer: number, keysSum: this.keysSum(), catalogBytes: 0 };
+    const unread = factsOfUnused(system, directory) ?? factsIfKnown(system, directory, known);
+    if (unread !== undefined) {
+      return { ...unread, offer: number, keysSum: this.keysSum(), catalogBytes: 0 };
     }
     makeRoom(system);
     making += 1;

@@ -89,8 +89,7 @@ export class BucketMedium extends DirectoryMedium {
       commit,
     });
     if (keepsKeys) {
-      const number = newestKeys(system, second.path)?.number;
-      if (number !== undefined) await generations.bringLateKeys(next, number);
+      await generations.bringLateKeys(next, newestKeys(system, second.path)?.number ?? 0);
     }
     await super.switchTo(second, { commit, keepsKeys });
   }

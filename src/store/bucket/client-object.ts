@@ -7,11 +7,12 @@ import { TardisError } from '../../errors/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 import { type ClientFormat, parseFormat, readFormat } from '../client/format-file.js';
 import type { ClientDirectory } from '../client/client-directory.js';
-import { newestKeys, removeOlderKeys } from '../client/key-files.js';
+import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
 import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../client/layout.js';
 import type { BucketAccess } from './bucket-access.js';
 import { nextNoted, noteNext } from './generation-objects.js';
+import { keysBehind, putKeysBackInto } from './key-objects.js';
 import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf, isNextGeneration } from './names.js';
 import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
@@ -19,11 +20,8 @@ import { sharedStore } from './shared-stores.js';
 const VERSION = 1;
 const MAX_BYTES: number = 256 << 10;
 const MAX_FILE_BYTES: number = 64 << 10;
-/** Key records that a client can get after its first one. */
-const MAX_LATER_KEYS = 10_000;
 /** Rewrites of a client that are followed at once. */
 const MAX_GENERATIONS = 10_000;
-/** Most levels of folders in a client's directory. */
 
 type ClientFiles = ReadonlyMap<string, Buffer>;
 
@@ -47,31 +45,6 @@ export function clientBytes(system: System, directory: string): Buffer {
 }
 
 /**
- * Creates the object of a key record that follows the newest one. Throws STORE_TAKEN if another machine has changed the
- * keys meanwhile.
- */
-export async function publishKeys(
-  system: System,
-  {
-    bucket: access,
-    client,
-    generation,
-  }: {
-    readonly bucket: BucketAccess;
-    readonly client: string;
-    readonly generation: string | undefined;
-  },
-  { number, bytes }: { readonly number: number; readonly bytes: Uint8Array },
-): Promise<void> {
-  const shared = await sharedStore(system, access);
-  await shared.admit();
-  const name = clientKeys(client, number, generation);
-  if ((await shared.store.putNew(name, bytes)) === 'created') return;
-  const what = `another machine has changed the keys of "${client}" since (${name})`;
-  throw new TardisError('STORE_TAKEN', what, { object: name });
-}
-
-/**
  * Brings the small files of a client to this machine. Files here of a client that the bucket no longer has, or
  * of another client with its name, are deleted. With `isEven`, a name without a client takes as much time as a
  * client whose password was never changed. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
@@ -90,7 +63,39 @@ export async function fetchClient(
   // The log shows a machine with a catalog that the client was rewritten; another one looks up the newest generation.
   const follows = here === undefined || generation !== undefined;
   const files = known ?? (await newestFiles(store, client, { follows, isEven }));
-  await install(system, access, client, files);
+  await install(system, access, client, await withKnownKeys(system, access, client, files));
+}
+
+/**
+ * Returns the files with the key record that this machine has, if the bucket has damaged or lost it; a lost one is put back
+ * there. Otherwise a former password would count again. Throws KEYS_LOST if that cannot be done.
+ */
+async function withKnownKeys(
+  system: System,
+  access: BucketAccess,
+  client: string,
+  files: ClientFiles | undefined,
+): Promise<ClientFiles | undefined> {
+  const directory = path.join(access.cache, client);
+  if (files === undefined || !isSameClient(system, directory, files)) return files;
+  if (lostKeys(system, directory) !== 'none') return files; // this machine has lost its copy
+  const known = newestKeys(system, directory);
+  const there = [...files.keys()].find(isKeyFile);
+  const number = there === undefined ? 0 : keyFileNumber(path.basename(there))!;
+  const isDamaged = there !== undefined && keyNumberIn(files.get(there)!) === undefined;
+  if (known === undefined || known.number < number || (known.number === number && !isDamaged))
+    return files;
+  const { generation } = parseFormat(files.get(FORMAT_FILE)!.toString('utf8'), FORMAT_FILE);
+  const { store } = await sharedStore(system, access);
+  // A rewrite removes the records of the former generation, whose passwords may have leaked.
+  const isFormer = (await nextNoted(store, client, generation)) !== undefined;
+  if (known.number > number && !isFormer)
+    await putKeysBackInto(store, { client, generation }, known, number);
+  const name = path.join(KEYS_DIRECTORY, keyFileName(known.number));
+  return new Map([
+    [name, known.bytes],
+    [FORMAT_FILE, files.get(FORMAT_FILE)!],
+  ]);
 }
 
 /**
@@ -198,7 +203,10 @@ async function filesOf(
   return withNewestKeys(store, client, files, generation);
 }
 
-/** Returns the files with the newest key record in place of the first one. A client made without keys has none. */
+/**
+ * Returns the files with the newest key record in place of the first one. A client made without keys has none, or those of
+ * a password that it got later.
+ */
 async function withNewestKeys(
   store: ObjectStore,
   client: string,
@@ -206,15 +214,12 @@ async function withNewestKeys(
   generation: string | undefined,
 ): Promise<ClientFiles> {
   const first = [...files.keys()].find(isKeyFile);
-  if (first === undefined) return files;
-  const number = keyFileNumber(path.basename(first))!;
-  let newest: readonly [string, Buffer] = [first, files.get(first)!];
-  for (let next = number + 1; next <= number + MAX_LATER_KEYS; next += 1) {
-    const bytes = await store.readWhole(clientKeys(client, next, generation), MAX_FILE_BYTES);
-    if (bytes === undefined) break;
-    newest = [path.join(KEYS_DIRECTORY, keyFileName(next)), bytes];
+  const number = first === undefined ? 0 : keyFileNumber(path.basename(first))!;
+  let newest: readonly [string, Buffer] | undefined;
+  for await (const later of keysBehind(store, { client, generation }, number)) {
+    newest = [path.join(KEYS_DIRECTORY, keyFileName(later.number)), later.bytes];
   }
-  return new Map([newest, [FORMAT_FILE, files.get(FORMAT_FILE)!]]);
+  return newest === undefined ? files : new Map([newest, [FORMAT_FILE, files.get(FORMAT_FILE)!]]);
 }
 
 /** Returns the names of the clients in a bucket, sorted. */

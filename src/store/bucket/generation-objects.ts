@@ -7,6 +7,7 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { ClientDirectory } from '../client/client-directory.js';
 import type { ObjectStore } from '../objects/index.js';
+import { keysBehind } from './key-objects.js';
 import { buildMoved, movedTo } from './moved-object.js';
 import {
   clientKeys,
@@ -139,10 +140,13 @@ export class GenerationObjects {
   /** Copies the key records that were added behind a number while a rewrite with the present keys ended. */
   async bringLateKeys(next: string, number: number): Promise<void> {
     const { store, client, present } = this;
-    for (let late = number + 1; late <= number + MAX_LATE_KEYS; late += 1) {
-      const bytes = await store.readWhole(clientKeys(client, late, present), MAX_KEYS_BYTES);
-      if (bytes === undefined) return;
-      await store.putNew(clientKeys(client, late, next), bytes);
+    let brought = 0;
+    let before = number;
+    for await (const late of keysBehind(store, { client, generation: present }, number)) {
+      await store.putNew(clientKeys(client, before + 1, next), late.bytes);
+      before = late.number;
+      brought += 1;
+      if (brought >= MAX_LATE_KEYS) return;
     }
   }
 

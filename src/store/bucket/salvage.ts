@@ -91,8 +91,7 @@ export class Salvage {
     const object = clientBytes(system, second.path);
     const name = clientObject(client, generation);
     await objects.switchTo(generation!, { name, object, commit: last });
-    const number = newestKeys(system, second.path)?.number;
-    if (number !== undefined) await objects.bringLateKeys(generation!, number);
+    await objects.bringLateKeys(generation!, newestKeys(system, second.path)?.number ?? 0);
   }
 
   /** True if the present log ends with the name of another generation than the new one, which must stay if it is named. */

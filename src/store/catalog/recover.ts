@@ -76,6 +76,8 @@ export interface RecoveryOptions {
   readonly knownCommit?: number;
   /** For a rebuild: the history to begin with, in place of the newest image. */
   readonly start?: HistoryStart;
+  /** True to apply no commits behind those in the catalog. */
+  readonly assumesNewest?: boolean;
   /** For a rebuild: a walk of the log that goes on behind what is lost. The catalog ends where it begins. */
   readonly walk?: SalvageWalk;
   /** Aborts between two commits or packs with INTERRUPTED. */
@@ -130,7 +132,7 @@ class Recovery {
 
   async run(): Promise<RecoveryReport> {
     if (this.options.walk === undefined) await this.requirePoint();
-    const { checkBodies, knownCommit, onProgress } = this.options;
+    const { checkBodies, knownCommit, onProgress, assumesNewest } = this.options;
     throwIfAborted(this.options.signal);
     const isSalvage = this.options.walk !== undefined; // a log has no images
     if (checkBodies && !isSalvage) this.removals = await findRemovals(this.backend);
@@ -143,7 +145,7 @@ class Recovery {
         ...(knownCommit === undefined ? {} : { knownCommit }),
         ...(onProgress === undefined ? {} : { onPack: onProgress }),
       });
-    for await (const commit of walk.commits()) await this.take(commit);
+    if (assumesNewest !== true) for await (const commit of walk.commits()) await this.take(commit);
     this.takeFound();
     this.damagedRecords += walk.damagedRecords + (this.history?.lackingRecords ?? 0);
     if (this.history !== undefined && this.damagedRecords === 0) {

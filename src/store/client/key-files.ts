@@ -115,6 +115,13 @@ function keysThere(files: Files, directory: string): StoredKeys | undefined {
 /** Bytes to read of a key record: one more than the limit, so that a file that is too long is recognized. */
 const MAX_READ_BYTES: number = MAX_KEY_FILE_BYTES + 1;
 
+/** Returns the number in a key record; undefined for a damaged one. */
+export function keyNumberIn(bytes: Buffer): number | undefined {
+  if (bytes.length < NUMBER_AT + 4) return undefined;
+  const number = bytes.readUInt32LE(NUMBER_AT);
+  return isWhole(bytes, number) ? number : undefined;
+}
+
 /** True if a record has the right checksum, and the number that its file name has. */
 function isWhole(bytes: Buffer, number: number): boolean {
   const end = bytes.length - CRC_BYTES;

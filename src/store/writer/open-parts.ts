@@ -25,9 +25,11 @@ interface CatalogLimits {
 }
 
 /** Options for opening catalog and packs. */
-interface PartsLimits extends CatalogLimits {
+export interface PartsLimits extends CatalogLimits {
   /** Size in bytes at which a pack is closed. */
   readonly packBytes: number;
+  /** True to ask a log for no commits behind those in the catalog, if the caller commits next. */
+  readonly assumesNewest?: boolean;
 }
 
 /** Where the catalog of a client in a bucket comes from. */
@@ -121,7 +123,11 @@ async function openOnce(
       catalog = openCatalog(system, directory, limits);
       isUnwritten = !catalog.state.isWritten();
     }
-    const report = await recoverCatalog(catalog, backend, { checkBodies: false });
+    const report = await recoverCatalog(catalog, backend, {
+      checkBodies: false,
+      assumesNewest:
+        limits.assumesNewest === true && hasLog(backend) && !isUnwritten && !origin.isCopy,
+    });
     const { counters, point, lastPack } = report;
     catalog.begin();
     if (isUnwritten) {

@@ -5,7 +5,7 @@
  */
 import type { PackNumber } from '../../model/index.js';
 import { type Catalog, type CommitPoint, hasLog } from '../catalog/index.js';
-import { isDiskFull, cleanUp } from '../../errors/index.js';
+import { asTardisError, isDiskFull, cleanUp } from '../../errors/index.js';
 import {
   type Backend,
   buildCommit,
@@ -23,7 +23,7 @@ import {
 import type { System } from '../../system/index.js';
 import { isFollowed } from './catch-up.js';
 import { ParityKeeper, type ParityLimits } from './parity-keeper.js';
-import { openParts } from './open-parts.js';
+import { openParts, type PartsLimits } from './open-parts.js';
 import { Reserve, type ReserveLimits } from './reserve.js';
 import {
   NOTHING_RECEIVED,
@@ -160,18 +160,25 @@ export class StoreWriter {
     const reserve = new Reserve(system, directory.path, limits);
     try {
       medium.clearStaged();
-      const opened = await openParts(system, directory, limits).catch(async (error: unknown) => {
-        if (!isDiskFull(reserve.explain(error)) || !reserve.release()) throw error;
-        return openParts(system, directory, limits);
-      });
       const log = `${directory.catalogPath}-wal`;
       const logBytes = (): number => system.files.status(log)?.sizeBytes ?? 0;
       const mendKeys = (): Promise<unknown> => mendAllKeys(system, directory.path);
       const measure = (): StoredSizes => storedSizes(system, directory, limits.reserveBytes ?? 0);
       const freeBytes = (): number => (reserve.wasReleased ? 0 : reserve.freeBytes);
-      const parity = new ParityKeeper(system, opened.backend, limits, freeBytes);
-      const services = { lock, limits, space, reserve, parity, logBytes, mendKeys, measure };
-      return await new StoreWriter({ ...services, ...opened }).claimed();
+      const openAt = async (wanted: PartsLimits): Promise<StoreWriter> => {
+        const opened = await openParts(system, directory, wanted).catch(async (error: unknown) => {
+          if (!isDiskFull(reserve.explain(error)) || !reserve.release()) throw error;
+          return openParts(system, directory, wanted);
+        });
+        const parity = new ParityKeeper(system, opened.backend, limits, freeBytes);
+        const services = { lock, limits, space, reserve, parity, logBytes, mendKeys, measure };
+        return new StoreWriter({ ...services, ...opened }).claimed();
+      };
+      // The claim itself shows whether another machine has committed meanwhile: usually none has.
+      return await openAt({ ...limits, assumesNewest: true }).catch((error: unknown) => {
+        if (asTardisError(error).code !== 'STORE_TAKEN') throw error;
+        return openAt(limits);
+      });
     } catch (error) {
       const told = reserve.explain(error);
       try {
@@ -192,7 +199,7 @@ export class StoreWriter {
       if (end !== undefined) this.point = { commit, ...end };
       return this;
     } catch (error) {
-      this.abandon();
+      this.closeParts();
       throw error;
     }
   }
@@ -374,11 +381,15 @@ export class StoreWriter {
 
   /** Closes the store at once after a failure; the next opening recovers it. Never throws. */
   abandon(): void {
+    this.closeParts();
+    cleanUp(() => this.lock.release());
+  }
+
+  private closeParts(): void {
     cleanUp(
       () => this.packs.close(),
       () => this.backend.close(),
       () => this.catalog.abandon(),
-      () => this.lock.release(),
     );
   }
 }

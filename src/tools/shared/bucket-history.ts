@@ -10,6 +10,12 @@ import {
 import { CACHE_UMASK, catchUp } from '../../store/writer/index.js';
 import { nodeSystem } from '../../system/index.js';
 
+/** Fetches a client's small files. Throws errors of a bucket. */
+export async function fetchFiles(access: BucketAccess, client: string): Promise<void> {
+  checkClientName(client);
+  await fetchClient(nodeSystem(CACHE_UMASK), access, client);
+}
+
 /** Fetches a client's small files, and brings its catalog up to date. Throws NO_SUCH_CLIENT, CLIENT_BUSY. */
 export async function fetchHistory(
   access: BucketAccess,
@@ -17,8 +23,7 @@ export async function fetchHistory(
   catalogFile: string | undefined,
 ): Promise<void> {
   const system = nodeSystem(CACHE_UMASK);
-  checkClientName(client);
-  await fetchClient(system, access, client);
+  await fetchFiles(access, client);
   const place = { store: access.cache, client };
   const options = catalogFile === undefined ? place : { ...place, catalogFile };
   await catchUp(system, openClientDirectory(system, options));

@@ -43,6 +43,8 @@ const FETCHING: readonly Tool[] = [
   'sonic rebuild',
   'sonic create',
 ];
+/** Commands that need the small files of a client, and no catalog that is up to date. */
+const FETCHING_FILES: readonly Tool[] = ['sonic upgrade'];
 /** Time for which `tardisremote` repeats a request, since a requester waits for the answer. */
 const ANSWER_PATIENCE_MS = 10_000;
 
@@ -95,8 +97,10 @@ export async function enterBucket(
   if (FETCHING.includes(tool)) return cache;
   const { client, allClients } = settings;
   if (client === undefined) return cache;
-  const { fetchHistory, fetchHistories } = await import('./bucket-history.js'); // only readers need a catalog here
-  if (tool === 'sonic clients' || allClients === true) await fetchHistories(access, catalogFile);
+  const { fetchFiles, fetchHistory, fetchHistories } = await import('./bucket-history.js'); // only readers need a catalog here
+  if (FETCHING_FILES.includes(tool)) await fetchFiles(access, client);
+  else if (tool === 'sonic clients' || allClients === true)
+    await fetchHistories(access, catalogFile);
   else await fetchHistory(access, client, catalogFile);
   return cache;
 }

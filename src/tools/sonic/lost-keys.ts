@@ -17,8 +17,11 @@ import {
   newestKeys,
   noteNeededKeys,
   openClientDirectory,
+  type StoredKeys,
+  storeKeys,
   withClient,
 } from '../../store/index.js';
+import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { IdentitySettings } from '../shared/identity.js';
 import { clientPlace } from '../shared/local-store.js';
@@ -61,12 +64,27 @@ export async function putKeysBack(
     if (!areKeysMissing(system, settings)) return; // another run has restored them
     const damaged =
       lostKeys(system, directory.path) === 'none' && newestKeys(system, directory.path);
+    if (directory.bucket !== undefined) requireNextInBucket(client, record, damaged);
     if (damaged) {
       const added = { client, record, password, damaged: damaged.number };
       noteStored(settings, await addBehind(system, directory, file, added));
     } else await addKeys(system, directory.path, record);
     await noteNeededKeys(system, directory.path, neededBy(record));
   });
+}
+
+/**
+ * Throws KEYS_LOST unless the next key record in a bucket can follow the damaged one there: other machines find it by its
+ * number.
+ */
+function requireNextInBucket(
+  client: string,
+  { number }: KeyRecord,
+  damaged: StoredKeys | undefined | false,
+): void {
+  if (damaged && number <= damaged.number) return;
+  const what = `the bucket has lost key records of "${client}"`;
+  throw new TardisError('KEYS_LOST', `${what}: bring them back with \`sonic bucket --recover\``);
 }
 
 /** Adds a next record after a damaged one, for the same password, and returns it. */
@@ -83,7 +101,7 @@ async function addBehind(
 ): Promise<KeyRecord> {
   const from = { ...record, number: Math.max(damaged, record.number) };
   const { record: to } = await changePassword(system.native.modPow, from, password, { password });
-  const store = (next: KeyRecord): Promise<void> => addKeys(system, directory.path, next);
+  const store = (next: KeyRecord): Promise<void> => storeKeys(system, directory, next, damaged);
   await moveOn(file, client, { from: record, to, keepsKeys: true }, store);
   return to;
 }

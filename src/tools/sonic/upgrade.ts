@@ -19,11 +19,13 @@ export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void>
     print(jsonText({ version: JSON_VERSION, client, from: from > 0 ? from : null, to, upgraded }));
     return;
   }
-  print(`The catalog of "${client}" ${said(done)}.`);
+  print(`The catalog of "${client}" ${said(done, directory.bucket !== undefined)}.`);
 }
 
-function said({ from, to, isDone }: CatalogUpgrade): string {
-  if (from === 0) return 'does not exist yet: the next backup creates it';
+/** Returns the result in words. A catalog of a bucket is a cache, which any command creates. */
+function said({ from, to, isDone }: CatalogUpgrade, isCache: boolean): string {
+  if (from === 0)
+    return `does not exist ${isCache ? 'here ' : ''}yet: the next ${isCache ? 'command' : 'backup'} creates it`;
   if (from === to) return `has version ${from}, the newest one`;
   return `${isDone ? 'was upgraded' : 'would be upgraded'} from version ${from} to ${to}`;
 }

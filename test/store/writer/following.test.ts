@@ -89,7 +89,7 @@ class Lab {
 
 const HOUR_MS = 3_600_000;
 
-test('a reader of a bucket sees new commits, and asks twice where there are none', async (t) => {
+test('a reader of a bucket sees new commits, and asks three times where there are none', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(0);
   await following.keepUp(CLIENT);
@@ -100,7 +100,7 @@ test('a reader of a bucket sees new commits, and asks twice where there are none
   t.is(lab.applied, 2);
   lab.asked.length = 0;
   await following.keepUp(CLIENT);
-  t.deepEqual(lab.asked, ['read client.json', 'head g1/log/0000000005']);
+  t.deepEqual(lab.asked, ['read client.json', 'read keys/00000001.key', 'head g1/log/0000000005']);
   t.is(lab.applied, 2);
 });
 

@@ -1,0 +1,97 @@
+/**
+ * Key records that a client in a bucket gets after it was made. Each is an object that did not exist before, named by the
+ * number behind the record before it. Usually that is its own number; a copied client may get a later one, if the keys of
+ * its source have changed more than once.
+ */
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import type { ClientDirectory } from '../client/client-directory.js';
+import { addKeys, keyNumberIn, removeOlderKeys, type StoredKeys } from '../client/key-files.js';
+import type { ObjectStore } from '../objects/index.js';
+import { clientKeys } from './names.js';
+import { sharedStore } from './shared-stores.js';
+
+const MAX_RECORD_BYTES: number = 64 << 10;
+/** Key records that a client can get after its first one. */
+const MAX_LATER_KEYS = 10_000;
+/** The largest number that a key record of a client may have. */
+const MAX_NUMBER = 99_999_999;
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+/** The place of key records in a bucket. */
+export interface KeyPlace {
+  readonly client: string;
+  readonly generation: string | undefined;
+}
+
+/** Yields the key records behind one with a number (0: all), in order. One that the bucket has damaged has no bytes. */
+export async function* keysBehind(
+  store: ObjectStore,
+  { client, generation }: KeyPlace,
+  number: number,
+): AsyncGenerator<StoredKeys & { readonly name: string }> {
+  let place = number + 1;
+  for (let read = 0; read < MAX_LATER_KEYS && place <= MAX_NUMBER; read += 1) {
+    const name = clientKeys(client, place, generation);
+    const bytes = await store.readWhole(name, MAX_RECORD_BYTES).catch((error: unknown) => {
+      if (asTardisError(error).code !== 'OBJECT_DAMAGED') throw error;
+      return NO_BYTES; // a reader that opens it reports the damage
+    });
+    if (bytes === undefined) return;
+    const own = keyNumberIn(bytes) ?? place;
+    const isLater = own > place && own <= MAX_NUMBER;
+    yield { number: isLater ? own : place, bytes, name };
+    place = (isLater ? own : place) + 1;
+  }
+}
+
+/**
+ * Stores the next key record of a client, durably; `before` is the number of the newest one, 0 if there is none. In a
+ * bucket, the earlier records stay there. Call with the client's lock held. Throws STORE_TAKEN if another machine has
+ * changed the keys meanwhile, KEYS_DAMAGED, NOT_PERMITTED.
+ */
+export async function storeKeys(
+  system: System,
+  directory: ClientDirectory,
+  record: StoredKeys,
+  before: number,
+): Promise<void> {
+  const { bucket, client, generation } = directory;
+  if (bucket === undefined) {
+    await addKeys(system, directory.path, record);
+    return;
+  }
+  const shared = await sharedStore(system, bucket);
+  await shared.admit();
+  const name = clientKeys(client, before + 1, generation);
+  if ((await shared.store.putNew(name, record.bytes)) !== 'created') {
+    const what = `another machine has changed the keys of "${client}" since (${name})`;
+    throw new TardisError('STORE_TAKEN', what, { object: name });
+  }
+  await addKeys(system, directory.path, record);
+  await removeOlderKeys(system, directory.path, record.number);
+}
+
+/**
+ * Puts a key record back that this machine knows and the bucket lacks, behind the newest one there (0: none). Throws
+ * KEYS_LOST if another record is there, or more than one is missing: an older password must not count again.
+ */
+export async function putKeysBackInto(
+  store: ObjectStore,
+  { client, generation }: KeyPlace,
+  { number, bytes }: StoredKeys,
+  before: number,
+): Promise<void> {
+  const name = clientKeys(client, before + 1, generation);
+  const isNext = keyNumberIn(bytes) === number && number === before + 1;
+  try {
+    if (isNext && (await store.putNew(name, bytes)) === 'created') return;
+    if (isNext && (await store.readWhole(name, MAX_RECORD_BYTES))?.equals(bytes) === true) return;
+  } catch (error) {
+    if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
+  }
+  const what = `the key record ${number} of "${client}", which this machine knows, is not in the bucket any more`;
+  const how = '`sonic bucket --recover` brings it back if the bucket keeps versions';
+  throw new TardisError('KEYS_LOST', `${what}; ${how}`, { object: name });
+}

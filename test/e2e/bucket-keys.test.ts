@@ -1,0 +1,218 @@
+/** Passwords and keys of clients in a bucket: set later, in key files and on paper, lost, and copied. */
+import fs from 'node:fs';
+import test, { type ExecutionContext } from 'ava';
+import { parseKeyRecord } from '../../src/crypto/index.js';
+import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
+import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { codeIn } from '../helpers/codes.js';
+import { backupsRunHere, poolsStayAway, run } from '../helpers/commands.js';
+
+backupsRunHere();
+poolsStayAway();
+
+const FIRST: string = 'gravel-Otter9-lamp';
+const SECOND: string = 'kelp-Sundry7-mulch';
+const THIRD: string = 'plum-Winch3-kettle';
+
+class KeysLab {
+  readonly lab: ServedLab;
+
+  private constructor(lab: ServedLab) {
+    this.lab = lab;
+  }
+
+  static async start(t: ExecutionContext): Promise<KeysLab> {
+    const lab = await ServedLab.start(t);
+    lab.grow();
+    return new KeysLab(lab);
+  }
+
+  /** Returns the words that give a password. */
+  secret(password: string, option = '--password-file'): string[] {
+    const file = this.lab.at(`${password}.secret`);
+    fs.writeFileSync(file, password, { mode: 0o600 });
+    return [option, file];
+  }
+
+  get keys(): string[] {
+    return this.lab.server.objects.keys().filter((name) => name.includes('/keys/'));
+  }
+
+  /** Deletes all versions of a key record. */
+  lose(number: number): void {
+    this.lab.server.objects.versions.delete(`all/c/me/keys/0000000${number}.key`);
+  }
+}
+
+test('a client in a bucket gets a password later, which each machine and server then asks for', async (t) => {
+  const made = await KeysLab.start(t);
+  const { lab } = made;
+  await lab.backUp('one', ['--create']);
+  await lab.backUp('two');
+  await lab.succeed('one', 'sonic', ['setpass', ...made.secret(FIRST)]);
+  t.deepEqual(made.keys, ['all/c/me/keys/00000001.key']);
+  const again = await lab.run('two', 'sonic', ['setpass', ...made.secret(SECOND)]);
+  t.is(codeIn(again), 'PASSWORD_IS_SET');
+  for (const machine of ['one', 'two', 'three']) {
+    t.is(codeIn(await lab.run(machine, 'lstardis', [])), 'PASSWORD_NEEDED', machine);
+    t.is(codeIn(await lab.run(machine, 'tardis', ['--local', lab.source])), 'PASSWORD_NEEDED');
+    const wrong = await lab.run(machine, 'lstardis', made.secret(SECOND));
+    t.is(codeIn(wrong), 'LOGIN_FAILED', machine);
+    await lab.backUp(machine, made.secret(FIRST));
+  }
+  t.is((await lab.sets('one', made.secret(FIRST))).length, 5, 'no cache was lost');
+  await lab.succeed('two', 'sonic', [
+    'chpass',
+    ...made.secret(FIRST),
+    ...made.secret(SECOND, '--newpassword-file'),
+  ]);
+  t.is(codeIn(await lab.run('one', 'lstardis', made.secret(FIRST))), 'LOGIN_FAILED');
+  t.deepEqual(await lab.restored('four', made.secret(SECOND)), []);
+});
+
+test('a server on a bucket sets the password of a client that has none', async (t) => {
+  const made = await KeysLab.start(t);
+  const { lab } = made;
+  await lab.succeed('one', 'sonic', ['create']);
+  const node = await startNode(t, lab, 'node');
+  const to = ['--server', '127.0.0.1', '--port', String(node.port), '--insecure-tcp'];
+  const owner = new FarClient(lab, 'me', FIRST);
+  await owner.succeed(to, 'sonic', ['setpass']);
+  const stranger = new FarClient(lab, 'me', SECOND);
+  t.is(codeIn(await stranger.run(to, 'lstardis', [])), 'LOGIN_FAILED');
+  t.is((await new FarClient(lab, 'me', FIRST).sets(to)).length, 0);
+  t.is(codeIn(await lab.run('one', 'lstardis', [])), 'PASSWORD_NEEDED');
+});
+
+test('a password that was set later counts after the client was written anew', async (t) => {
+  const made = await KeysLab.start(t);
+  const { lab } = made;
+  await lab.backUp('one', ['--create']);
+  await lab.succeed('one', 'sonic', ['setpass', ...made.secret(FIRST)]);
+  const forget = ['forget-path', `${lab.source}/docs`, '--yes', ...made.secret(FIRST)];
+  await lab.succeed('two', 'sonic', forget);
+  await lab.succeed('two', 'sonic', [
+    'forget-path',
+    '--finish',
+    '--now',
+    '--yes',
+    ...made.secret(FIRST),
+  ]);
+  const isGone = (): boolean => made.keys.every((name) => !name.startsWith('all/c/me/keys/'));
+  t.true(isGone());
+  for (const machine of ['one', 'two', 'three']) {
+    t.is(codeIn(await lab.run(machine, 'lstardis', [])), 'PASSWORD_NEEDED', machine);
+    t.is((await lab.sets(machine, made.secret(FIRST))).length, 1);
+    t.true(isGone(), 'no machine brings the record of the former generation back');
+  }
+});
+
+test('a former password does not count again when its successor is deleted from the bucket', async (t) => {
+  const made = await KeysLab.start(t);
+  const { lab } = made;
+  await lab.backUp('one', ['--create', ...made.secret(FIRST), '--crypt']);
+  const change = (from: string, to: string): Promise<string> => {
+    const next = made.secret(to, '--newpassword-file');
+    return lab.succeed('one', 'sonic', ['chpass', ...made.secret(from), ...next]);
+  };
+  await change(FIRST, SECOND);
+  made.lose(2);
+  t.is(codeIn(await lab.run('one', 'lstardis', made.secret(FIRST))), 'LOGIN_FAILED');
+  t.deepEqual(made.keys, ['all/c/me/keys/00000002.key'], 'the machine that knows it puts it back');
+  t.is(codeIn(await lab.run('two', 'lstardis', made.secret(FIRST))), 'LOGIN_FAILED');
+  await change(SECOND, THIRD);
+  await lab.sets('two', made.secret(THIRD));
+  made.lose(2);
+  made.lose(3);
+  for (const machine of ['one', 'two']) {
+    const refused = await lab.run(machine, 'lstardis', made.secret(FIRST));
+    t.is(codeIn(refused), 'KEYS_LOST', refused.stderr);
+  }
+  t.deepEqual(made.keys, []);
+});
+
+test('keys of a client in a bucket are copied to a file and to paper, and put back after damage', async (t) => {
+  const made = await KeysLab.start(t);
+  const { lab } = made;
+  const given = made.secret(FIRST);
+  await lab.backUp('one', ['--create', ...given, '--crypt']);
+  const next = made.secret(SECOND, '--newpassword-file');
+  await lab.succeed('one', 'sonic', ['chpass', ...given, ...next]);
+  const [file, now] = [lab.at('key file'), made.secret(SECOND)];
+  const words = [...now, '--keys', file];
+  await lab.succeed('two', 'sonic', ['keys', '--extract', ...words]);
+  t.true(fs.readFileSync(file, 'utf8').includes('record 2'));
+  await lab.succeed('two', 'sonic', ['keys', '--pdf', lab.at('sheet.pdf'), ...now]);
+  t.true(fs.readFileSync(lab.at('sheet.pdf')).includes('%PDF'));
+  const taken = await lab.run('two', 'sonic', ['keys', '--extract', '--remove', ...words]);
+  t.is(codeIn(taken), 'CONFIG_INVALID');
+  t.regex(taken.stderr, /keeps every earlier key record/);
+  await lab.succeed('two', 'sonic', ['keys', '--insert', ...words]);
+  t.is(made.keys.length, 1, 'the bucket has the keys already');
+  lab.server.objects.spoil('all/c/me/keys/00000002.key', (bytes) => {
+    bytes[100]! ^= 1;
+    return bytes;
+  });
+  t.is(codeIn(await lab.run('three', 'lstardis', now)), 'KEYS_DAMAGED');
+  await lab.succeed('three', 'sonic', ['keys', '--insert', ...words]);
+  t.is(made.keys.length, 2);
+  for (const machine of ['one', 'two', 'four']) {
+    t.deepEqual(await lab.restored(machine, now), [], machine);
+  }
+});
+
+test('a client whose keys are in a file only changes its password in a bucket', async (t) => {
+  const made = await KeysLab.start(t);
+  const { lab } = made;
+  const file = ['--keys', lab.at('key file')];
+  await lab.succeed('one', 'sonic', ['create', ...made.secret(FIRST), ...file]);
+  await lab.backUp('one', [...made.secret(FIRST), ...file]);
+  const next = made.secret(SECOND, '--newpassword-file');
+  await lab.succeed('two', 'sonic', ['chpass', ...made.secret(FIRST), ...next, ...file]);
+  const record = lab.server.objects.bytesOf('all/c/me/keys/00000002.key')!;
+  t.false(parseKeyRecord(record).hasKeys);
+  t.deepEqual(await lab.restored('three', [...made.secret(SECOND), ...file]), []);
+});
+
+test('a copy in a bucket gets the newest keys of a source that changed them several times', async (t) => {
+  const made = await KeysLab.start(t);
+  const { lab } = made;
+  const env = lab.on('one');
+  const here = ['-D', lab.at('store'), '-C', 'me'];
+  const succeed = async (tool: 'tardis' | 'sonic', words: readonly string[]): Promise<void> => {
+    const { status, stderr } = await run(tool, words, { env });
+    t.is(status, 0, stderr);
+  };
+  const copy = (): Promise<void> => succeed('sonic', ['copy', ...here, '--to', STORE]);
+  await succeed('tardis', ['--local', ...here, '--create', ...made.secret(FIRST), lab.source]);
+  await copy();
+  let before = FIRST;
+  for (const after of [SECOND, THIRD, FIRST, SECOND]) {
+    const next = made.secret(after, '--newpassword-file');
+    await succeed('sonic', ['chpass', ...here, ...made.secret(before), ...next]);
+    before = after;
+    if (after !== FIRST) continue;
+    await copy();
+    t.deepEqual(made.keys, ['all/c/me/keys/00000002.key']);
+    t.is(codeIn(await lab.run('two', 'lstardis', made.secret(THIRD))), 'LOGIN_FAILED');
+    await lab.sets('two', made.secret(FIRST));
+  }
+  await copy();
+  t.deepEqual(
+    made.keys,
+    ['all/c/me/keys/00000002.key', 'all/c/me/keys/00000005.key'],
+    'records 4 and 5',
+  );
+  t.is(codeIn(await lab.run('two', 'lstardis', made.secret(FIRST))), 'LOGIN_FAILED');
+  t.deepEqual(await lab.restored('three', made.secret(SECOND)), []);
+});
+
+test('the catalog of a client in a bucket is upgraded on request', async (t) => {
+  const { lab } = await KeysLab.start(t);
+  await lab.backUp('one', ['--create']);
+  t.regex(await lab.succeed('one', 'sonic', ['upgrade']), /has version 1, the newest one/);
+  t.regex(await lab.succeed('two', 'sonic', ['upgrade']), /does not exist here yet/);
+  const other = await run('sonic', ['upgrade', '-D', STORE, '-C', 'other'], { env: lab.on('one') });
+  t.is(codeIn(other), 'NO_SUCH_CLIENT');
+  t.is(CLIENT[1], STORE);
+});
