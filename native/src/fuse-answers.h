@@ -11,7 +11,7 @@ namespace tardis {
 
 constexpr size_t kRequestBytes = 16 * 1024;  // room for one; no request of a read-only file system is longer
 constexpr size_t kListingEnds = 64;        // listings whose ends are known
-constexpr size_t kReadyPages = 64;         // replies that are ready before they are asked for
+constexpr size_t kReadyPages = 256;        // replies that are ready before they are asked for
 constexpr size_t kReadyBytes = 16 * 1024;  // of each of them
 
 // A reply to READDIRPLUS from the begin of a directory to its end, which lies beside this table. JavaScript fills one that

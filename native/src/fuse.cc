@@ -28,6 +28,7 @@ constexpr int kMostReads = 256;             // for one batch, if most requests a
 constexpr size_t kKept = 5, kFunction = 1;  // arguments of `fuseListen` that must not be freed, and one of them
 constexpr size_t kSentBeforeMore = 8;       // ready replies are sent before JavaScript makes more
 constexpr size_t kWalk = 2;                 // ready replies in succession: the program lists directories, and reads no files
+constexpr size_t kLongTurn = 8;             // after so many of the other thread, it goes on once the request is answered
 constexpr uint64_t kTurnNs = 1'000'000;     // other work of the process gets its turn after that
 
 // Reads requests in the thread of JavaScript whenever the kernel has some: another thread would have to wake that one for
@@ -124,7 +125,7 @@ class Listener : private TurnTaker {
   void handOver() {
     uv_poll_stop(&poll_);
     isWatched_ = false;
-    listings_ = sent_ = 0;
+    listings_ = turnListings_ = sent_ = 0;
     mayHandOver_ = turn_.start();
   }
 
@@ -147,7 +148,7 @@ class Listener : private TurnTaker {
         if (error != 0) close();
       }
       const bool isNothing = bytes == 0 && error == 0;
-      if (isNothing && !isTheirs && listings_ >= kWalk && mayHandOver_) {
+      if (isNothing && !isTheirs && isWalk() && mayHandOver_) {
         hasWork_ = true;
         handOver();
       } else if (!isNothing || hasWork_ || (!isTheirs && sent_ >= kSentBeforeMore)) {
@@ -162,6 +163,8 @@ class Listener : private TurnTaker {
     // The kernel does not announce requests again that were read and are kept for the next batch.
     uv_idle_start(&idle_, onIdle);
   }
+
+  bool isWalk() const { return listings_ >= kWalk || turnListings_ >= kLongTurn; }
 
   // Takes the requests that were kept, and those that are waiting. Returns an error number that ends the connection, or 0.
   int next(size_t* bytes, int status) {
@@ -209,6 +212,7 @@ class Listener : private TurnTaker {
   bool take(const uint8_t* request, ssize_t got) override {
     if (got < 0) keptError_ = got == -EAGAIN ? 0 : static_cast<int>(-got);
     if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return false;
+    turnListings_ = std::max(turnListings_, listings_);
     if (!isAnswered(request, static_cast<size_t>(got))) {
       memcpy(memory_, request, static_cast<size_t>(got));
       keptBytes_ = aligned(got);
@@ -259,6 +263,7 @@ class Listener : private TurnTaker {
   Answers answers_;
   // State of the thread that reads, handed over with a turn.
   size_t listings_ = 0;     // ready replies in succession
+  size_t turnListings_ = 0; // as many in the last turn of the other thread
   size_t sent_ = 0;         // ready replies since JavaScript was called
   size_t keptBytes_ = 0;    // requests in the memory that JavaScript has not got
   int keptError_ = 0;       // what ended the connection after them

@@ -98,7 +98,7 @@ export const ReadyState = Object.freeze({
 });
 
 /** Number of replies that may be ready before the kernel asks, and the room of each. */
-export const READY_PAGES = 64;
+export const READY_PAGES = 256;
 export const READY_BYTES: number = 16 << 10;
 
 /** Length of the table of links that were packed lately. */
