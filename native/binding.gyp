@@ -37,6 +37,8 @@
         "src/parity.cc",
         "src/rsync.cc",
         "src/fuse.cc",
+        "src/fuse-answers.cc",
+        "src/fuse-turn.cc",
         "src/mounting.cc",
         "src/listed-rows.cc",
         "src/packing.cc"

@@ -117,6 +117,8 @@ napi_value newSession(const Call& call);
 // fuse.cc
 napi_value fuseListen(const Call& call);
 napi_value fuseAnswer(const Call& call);
+napi_value fuseNoteEnd(const Call& call);
+napi_value fuseForget(const Call& call);
 napi_value fuseReply(const Call& call);
 
 // packing.cc

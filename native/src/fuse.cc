@@ -1,6 +1,5 @@
 // Speaks the kernel's own FUSE protocol: requests in batches, and replies. No library is needed.
 #include <linux/fuse.h>
-#include <sched.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <uv.h>
@@ -15,57 +14,30 @@
 
 #include "calls.h"
 #include "files.h"
+#include "fuse-answers.h"
+#include "fuse-turn.h"
 #include "ready-links.h"
 
 namespace tardis::calls {
 
 namespace {
 
-constexpr size_t kLeastRoom = 16 * 1024;  // for one request; no request of a read-only file system is longer
-constexpr int kMostRequests = 64;         // in one batch
-constexpr int kMostBatches = 4;           // before other work of the process gets its turn
-constexpr int kMostReads = 256;           // for one batch, if most requests are answered at once
-constexpr uint64_t kBareNode = uint64_t{1} << 62;  // in node ids of entries without attributes
-constexpr char kLabel[] = "security.selinux";
-constexpr char kAcl[] = "system.posix_acl_";
-constexpr uint8_t kNoAcls = 1;        // bits of the answers about entries without attributes
-constexpr uint8_t kNoAttributes = 2;
-constexpr size_t kKept = 6, kFunction = 1;  // arguments of `fuseListen` that must not be freed, and one of them
-constexpr size_t kEnds = 64;                // listings whose ends are known
-constexpr int kEndShift = 24;               // node ids of directories differ from this bit on
-constexpr size_t kReadyPages = 64;          // replies that are ready before their requests
-constexpr size_t kReadyBytes = 16 * 1024;   // of each of them
-constexpr uint32_t kReady = 1, kSent = 2;   // states of them; 0 is none
+constexpr int kMostRequests = 64;           // in one batch
+constexpr int kMostBatches = 4;             // before other work of the process gets its turn
+constexpr int kMostReads = 256;             // for one batch, if most requests are answered at once
+constexpr size_t kKept = 5, kFunction = 1;  // arguments of `fuseListen` that must not be freed, and one of them
 constexpr size_t kSentBeforeMore = 8;       // ready replies are sent before JavaScript makes more
-constexpr uint64_t kPollNs = 100'000;       // polls for so long after a ready reply, since a walk soon sends another request
-constexpr uint64_t kBusyNs = 50'000;        // other work has the processor if yielding it takes longer than this
-constexpr uint64_t kRestNs = 20'000'000;    // no polling for so long after that
+constexpr size_t kWalk = 2;                 // ready replies in succession: the program lists directories, and reads no files
+constexpr size_t kLongTurn = 8;             // after so many of the other thread, it goes on once the request is answered
 constexpr uint64_t kTurnNs = 1'000'000;     // other work of the process gets its turn after that
 
-// The end of a listing: the kernel sends one more request for what follows it.
-struct ListingEnd {
-  uint64_t node, offset;
-};
-
-// A reply to READDIRPLUS from the begin of a directory to its end, which lies beside this table.
-struct ReadyPage {
-  uint64_t node;
-  uint32_t bytes, state;
-  uint64_t end;
-};
-
-// Memory that the addon and JavaScript share: answers about entries without attributes, ends of listings, replies that are
-// ready, and targets of links.
-struct Shared {
-  uint8_t *answers, *ends, *ready, *links;
-};
-
-// Reads requests in the thread of JavaScript whenever the kernel has some. A thread of its own would have to wake that
-// one for each request.
-class Listener {
+// Reads requests in the thread of JavaScript whenever the kernel has some: another thread would have to wake that one for
+// each request. While a program only lists directories whose replies are ready, another thread reads the requests and
+// sends the replies, and JavaScript makes the next ones meanwhile. Any other request ends that turn.
+class Listener : private TurnTaker {
  public:
-  Listener(napi_env env, int fd, const Bytes& memory, const Shared& shared)
-      : env_(env), fd_(fd), memory_(memory.data), room_(memory.size), shared_(shared) {}
+  Listener(napi_env env, int fd, const Bytes& memory, const SharedAnswers& shared)
+      : env_(env), fd_(fd), memory_(memory.data), room_(memory.size), answers_(fd, shared), turn_(fd, this) {}
 
   std::vector<napi_ref> references;  // to the memory, the function, and what is shared
   napi_async_context context = nullptr;
@@ -78,37 +50,59 @@ class Listener {
 
   // Answers what is ready, between pieces of work that JavaScript does. Keeps the other requests for the next batch.
   void answerReady() {
-    if (isBatchRead_ || isOver_) return;
+    if (isBatchRead_ || isOver_ || turn_.isTaken()) return;
     keptError_ = fill(&keptBytes_);
     if (keptError_ != 0) isOver_ = true;
     if (keptBytes_ > 0 || keptError_ != 0) uv_idle_start(&idle_, onIdle);
   }
 
-  // Returns false if the loop does not take the descriptor; then `close` frees the listener.
+  void noteEnd(uint64_t node, uint64_t offset) {
+    const auto lock = turn_.lock();
+    answers_.noteEnd(node, offset);
+  }
+
+  void forget() {
+    const auto lock = turn_.lock();
+    answers_.forget();
+  }
+
+  // Returns false if the loop does not take the descriptor; then the listener is freed.
   bool start() {
     uv_loop_t* loop = nullptr;
-    if (napi_get_uv_event_loop(env_, &loop) != napi_ok || uv_poll_init(loop, &handle_, fd_) != 0) {
+    if (napi_get_uv_event_loop(env_, &loop) != napi_ok || uv_async_init(loop, &async_, onAsync) != 0) {
       finish();
       return false;
     }
-    uv_idle_init(loop, &idle_);
-    handle_.data = idle_.data = this;
     all_.push_back(this);
-    if (uv_poll_start(&handle_, UV_READABLE, onReady) == 0) return true;
+    uv_idle_init(loop, &idle_);
+    open_ = 2;
+    async_.data = idle_.data = poll_.data = this;
+    const bool hasPoll = uv_poll_init(loop, &poll_, fd_) == 0;
+    if (hasPoll) open_ += 1;
+    if (hasPoll && napi_add_env_cleanup_hook(env_, onCleanup, this) == napi_ok && watch()) return true;
     close();
     return false;
   }
 
  private:
+  static Listener* at(uv_handle_t* handle) { return static_cast<Listener*>(handle->data); }
   static void onReady(uv_poll_t* handle, int status, int) { static_cast<Listener*>(handle->data)->serve(status); }
   static void onIdle(uv_idle_t* handle) { static_cast<Listener*>(handle->data)->serve(0); }
+  static void onAsync(uv_async_t* handle) { static_cast<Listener*>(handle->data)->wakened(); }
+  static void onCleanup(void* listener) { static_cast<Listener*>(listener)->turn_.end(); }
+
+  static void onClosed(uv_handle_t* handle) {
+    Listener* const listener = static_cast<Listener*>(handle->data);
+    if (--listener->open_ == 0) listener->finish();
+  }
 
   void close() {
+    turn_.end();
     all_.erase(std::remove(all_.begin(), all_.end(), this), all_.end());
-    uv_poll_stop(&handle_);
-    uv_close(reinterpret_cast<uv_handle_t*>(&idle_), nullptr);
-    uv_close(reinterpret_cast<uv_handle_t*>(&handle_),
-             [](uv_handle_t* handle) { static_cast<Listener*>(handle->data)->finish(); });
+    napi_remove_env_cleanup_hook(env_, onCleanup, this);
+    uv_close(reinterpret_cast<uv_handle_t*>(&async_), onClosed);
+    uv_close(reinterpret_cast<uv_handle_t*>(&idle_), onClosed);
+    if (open_ == kHandles) uv_close(reinterpret_cast<uv_handle_t*>(&poll_), onClosed);
   }
 
   void finish() {
@@ -121,51 +115,73 @@ class Listener {
     delete this;
   }
 
-  // Answers what is waiting. The next request often comes while the last ones are answered, or soon after a reply that was
-  // ready. Meanwhile JavaScript makes the next ones ready, a few at a time. If time runs out, the loop comes back at once.
+  // Lets the loop call this listener when there are requests. Returns false if it does not.
+  bool watch() {
+    if (!isWatched_) isWatched_ = uv_poll_start(&poll_, UV_READABLE, onReady) == 0;
+    return isWatched_;
+  }
+
+  // Lets the other thread read.
+  void handOver() {
+    uv_poll_stop(&poll_);
+    isWatched_ = false;
+    listings_ = turnListings_ = sent_ = 0;
+    mayHandOver_ = turn_.start();
+  }
+
+  // The other thread has sent some replies, or its turn has ended.
+  void wakened() {
+    hasWork_ = true;
+    serve(0);
+  }
+
+  // Answers what is waiting. The next request often comes while the last ones are answered. Meanwhile JavaScript makes
+  // replies ready, a few at a time. If time runs out, the loop comes back at once.
   void serve(int status) {
     const uint64_t startNs = uv_hrtime();
-    for (int batches = 0;;) {
-      size_t bytes = std::exchange(keptBytes_, 0);
-      int error = std::exchange(keptError_, 0);
-      if (error == 0) error = fill(&bytes);
+    for (int batches = 0; batches < kMostBatches && uv_hrtime() - startNs < kTurnNs;) {
+      size_t bytes = 0;
+      int error = 0;
+      const bool isTheirs = turn_.isTaken();
+      if (!isTheirs) {
+        error = next(&bytes, status);
+        if (error != 0) close();
+      }
       const bool isNothing = bytes == 0 && error == 0;
-      if (isNothing && status < 0) error = EBADF;
-      if (error != 0) close();
-      if (error != 0 || bytes > 0 || sent_ >= kSentBeforeMore || hasWork_) deliver(bytes, error);
-      else if (mayPoll()) yield();
-      else break;
-      if (error != 0) return;
-      if (bytes > 0) ++batches;
-      if (batches < kMostBatches && uv_hrtime() - startNs < kTurnNs) continue;
-      // The kernel does not announce requests again that were read and are kept for the next batch.
-      if (hasWork_ || keptBytes_ > 0 || keptError_ != 0 || mayPoll()) {
-        uv_idle_start(&idle_, onIdle);
+      if (isNothing && !isTheirs && isWalk() && mayHandOver_) {
+        hasWork_ = true;
+        handOver();
+      } else if (!isNothing || hasWork_ || (!isTheirs && sent_ >= kSentBeforeMore)) {
+        deliver(bytes, error);
+      } else {
+        uv_idle_stop(&idle_);
         return;
       }
-      break;
+      if (error != 0) return;
+      if (bytes > 0) ++batches;
     }
-    uv_idle_stop(&idle_);
+    // The kernel does not announce requests again that were read and are kept for the next batch.
+    uv_idle_start(&idle_, onIdle);
   }
 
-  // True soon after a reply that was ready. On a busy machine polling takes the processor from the walk that it waits for.
-  bool mayPoll() const {
-    const uint64_t nowNs = uv_hrtime();
-    return nowNs - repliedNs_ < kPollNs && nowNs >= restsUntilNs_;
-  }
+  bool isWalk() const { return listings_ >= kWalk || turnListings_ >= kLongTurn; }
 
-  void yield() {
-    const uint64_t beforeNs = uv_hrtime();
-    sched_yield();
-    const uint64_t nowNs = uv_hrtime();
-    if (nowNs - beforeNs > kBusyNs) restsUntilNs_ = nowNs + kRestNs;
+  // Takes the requests that were kept, and those that are waiting. Returns an error number that ends the connection, or 0.
+  int next(size_t* bytes, int status) {
+    *bytes = std::exchange(keptBytes_, 0);
+    int error = std::exchange(keptError_, 0);
+    // A reply to what the other thread read may be ready by now.
+    if (std::exchange(isKeptOne_, false) && isAnswered(memory_, *bytes)) *bytes = 0;
+    if (error == 0) error = fill(bytes);
+    if (error == 0 && *bytes == 0 && (status < 0 || !watch())) error = EBADF;
+    return error;
   }
 
   // Reads the requests that are waiting and that JavaScript must answer, within the bounds. Returns an error number that
   // ends the connection, or 0.
   int fill(size_t* bytes) {
     int count = 0;
-    for (int reads = 0; reads < kMostReads && count < kMostRequests && room_ - *bytes >= kLeastRoom; ++reads) {
+    for (int reads = 0; reads < kMostReads && count < kMostRequests && room_ - *bytes >= kRequestBytes; ++reads) {
       uint8_t* at = memory_ + *bytes;
       const ssize_t got = ::read(fd_, at, room_ - *bytes);
       if (got < 0) {
@@ -173,17 +189,49 @@ class Listener {
         if (errno == EINTR || errno == ENOENT) continue;
         return errno;
       }
-      if (got < static_cast<ssize_t>(sizeof(fuse_in_header)) || answered(at, static_cast<size_t>(got))) continue;
-      *bytes += (static_cast<size_t>(got) + 7) & ~size_t{7};
+      if (got < static_cast<ssize_t>(sizeof(fuse_in_header)) || isAnswered(at, static_cast<size_t>(got))) continue;
+      *bytes += aligned(got);
       count += 1;
     }
     return 0;
   }
 
+  static size_t aligned(ssize_t bytes) { return (static_cast<size_t>(bytes) + 7) & ~size_t{7}; }
+
+  // Answers a request without JavaScript. Counts the listings that follow one another.
+  bool isAnswered(const uint8_t* request, size_t bytes) {
+    const Answered answered = answers_.answer(request, bytes);
+    if (answered == Answered::kNo) listings_ = 0;
+    if (answered != Answered::kListing) return answered == Answered::kYes;
+    listings_ += 1;
+    sent_ += 1;
+    return true;
+  }
+
+  // Called by the other thread. Wakes this one when it can make more ready.
+  bool take(const uint8_t* request, ssize_t got) override {
+    if (got < 0) keptError_ = got == -EAGAIN ? 0 : static_cast<int>(-got);
+    if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return false;
+    turnListings_ = std::max(turnListings_, listings_);
+    if (!isAnswered(request, static_cast<size_t>(got))) {
+      memcpy(memory_, request, static_cast<size_t>(got));
+      keptBytes_ = aligned(got);
+      isKeptOne_ = true;
+      return false;
+    }
+    if (sent_ >= kSentBeforeMore) {
+      sent_ = 0;
+      uv_async_send(&async_);
+    }
+    return true;
+  }
+
+  void turnEnded() override { uv_async_send(&async_); }
+
   // Passes a batch to JavaScript, or nothing if it has other work: the offset in the memory, the bytes, and the error that
   // ended the connection.
   void deliver(size_t bytes, int error) {
-    sent_ = 0;
+    if (!turn_.isTaken()) sent_ = 0;
     hasWork_ = false;
     isBatchRead_ = bytes > 0;
     napi_handle_scope scope;
@@ -206,121 +254,39 @@ class Listener {
     isBatchRead_ = false;
   }
 
-  // Answers what needs no JavaScript. False if JavaScript must answer.
-  bool answered(const uint8_t* request, size_t bytes) {
-    fuse_in_header in;
-    memcpy(&in, request, sizeof in);
-    if (in.opcode == FUSE_READDIRPLUS && answeredReady(in, request, bytes)) return true;
-    if (in.opcode == FUSE_READDIR || in.opcode == FUSE_READDIRPLUS) return answeredEnd(in, request, bytes);
-    if (in.opcode == FUSE_READLINK) return answeredLink(in);
-    return answeredAttribute(in, request, bytes);
-  }
-
-  // Answers for a symbolic link that was packed lately.
-  bool answeredLink(const fuse_in_header& in) const {
-    ReadyLink link;
-    memcpy(&link, shared_.links + readyLinkAt(in.nodeid), sizeof link);
-    if (in.nodeid == 0 || link.node != in.nodeid || link.bytes > kMostLinkTarget) return false;
-    fuse_out_header head = {};
-    head.unique = in.unique;
-    head.len = static_cast<uint32_t>(sizeof head + link.bytes);
-    const iovec parts[2] = {{&head, sizeof head}, {link.target, link.bytes}};
-    return ::writev(fd_, parts, 2) >= 0 || errno == ENOENT;  // ENOENT: the request was interrupted
-  }
-
-  // Answers a request for a directory whose reply is ready. JavaScript counts the references when it sees that it was sent.
-  bool answeredReady(const fuse_in_header& in, const uint8_t* request, size_t bytes) {
-    fuse_read_in read;
-    if (bytes < sizeof in + sizeof read) return false;
-    memcpy(&read, request + sizeof in, sizeof read);
-    if (read.offset != 0) return false;
-    ReadyPage page;
-    size_t at = 0;
-    for (;; ++at) {
-      if (at == kReadyPages) return false;
-      memcpy(&page, shared_.ready + at * sizeof page, sizeof page);
-      if (page.node == in.nodeid && page.state == kReady) break;
-    }
-    if (page.bytes < sizeof(fuse_out_header) || page.bytes > kReadyBytes) return false;
-    if (page.bytes - sizeof(fuse_out_header) > read.size) return false;
-    uint8_t* const reply = shared_.ready + kReadyPages * sizeof page + at * kReadyBytes;
-    fuse_out_header head = {};
-    head.unique = in.unique;
-    head.len = page.bytes;
-    memcpy(reply, &head, sizeof head);
-    if (::write(fd_, reply, page.bytes) < 0) return errno == ENOENT;  // the request was interrupted
-    page.state = kSent;
-    memcpy(shared_.ready + at * sizeof page, &page, sizeof page);
-    const ListingEnd end = {page.node, page.end};
-    memcpy(shared_.ends + (page.node >> kEndShift) % kEnds * sizeof end, &end, sizeof end);
-    sent_ += 1;
-    repliedNs_ = uv_hrtime();
-    return true;
-  }
-
-  // Answers a request for what follows the last entry of a directory: nothing.
-  bool answeredEnd(const fuse_in_header& in, const uint8_t* request, size_t bytes) const {
-    fuse_read_in read;
-    if (bytes < sizeof in + sizeof read) return false;
-    memcpy(&read, request + sizeof in, sizeof read);
-    ListingEnd end;
-    memcpy(&end, shared_.ends + (in.nodeid >> kEndShift) % kEnds * sizeof end, sizeof end);
-    if (end.offset == 0 || end.node != in.nodeid || end.offset != read.offset) return false;
-    fuse_out_header head = {};
-    head.unique = in.unique;
-    head.len = sizeof head;
-    return ::write(fd_, &head, sizeof head) >= 0 || errno == ENOENT;  // ENOENT: the request was interrupted
-  }
-
-  // Answers a question for an attribute of an entry that has none. `ls -l` requests an ACL and a label of every file.
-  bool answeredAttribute(const fuse_in_header& in, const uint8_t* request, size_t bytes) const {
-    if ((in.nodeid & kBareNode) == 0 || bytes < sizeof in + sizeof(fuse_getxattr_in)) return false;
-    struct {
-      fuse_out_header head;
-      fuse_getxattr_out size;
-    } out = {};
-    out.head.unique = in.unique;
-    if (in.opcode == FUSE_GETXATTR) {
-      // `ls` requests no more labels and ACLs where there are none, and the kernel keeps no answer about labels.
-      const size_t nameAt = sizeof in + sizeof(fuse_getxattr_in);
-      const size_t nameBytes = bytes - nameAt;
-      const bool isLabel = nameBytes >= sizeof kLabel && memcmp(request + nameAt, kLabel, sizeof kLabel) == 0;
-      const bool isAcl = nameBytes >= sizeof kAcl && memcmp(request + nameAt, kAcl, sizeof kAcl - 1) == 0;
-      const bool isRefused = isLabel || (isAcl && (*shared_.answers & kNoAcls) != 0);
-      out.head.error = isRefused ? -EOPNOTSUPP : -ENODATA;
-      out.head.len = sizeof out.head;
-    } else if (in.opcode == FUSE_LISTXATTR && (*shared_.answers & kNoAttributes) != 0) {
-      out.head.error = -EOPNOTSUPP;
-      out.head.len = sizeof out.head;
-    } else if (in.opcode == FUSE_LISTXATTR) {
-      fuse_getxattr_in wanted;
-      memcpy(&wanted, request + sizeof in, sizeof wanted);
-      out.head.len = wanted.size == 0 ? sizeof out : sizeof out.head;
-    } else {
-      return false;
-    }
-    return ::write(fd_, &out, out.head.len) >= 0 || errno == ENOENT;  // ENOENT: the request was interrupted
-  }
+  static constexpr int kHandles = 3;
 
   napi_env env_;
   int fd_;
   uint8_t* memory_;
   size_t room_;
-  Shared shared_;
-  size_t sent_ = 0;          // ready replies since JavaScript was called
-  bool hasWork_ = false;     // JavaScript can make more replies ready
-  uint64_t repliedNs_ = 0;   // when the last ready reply was sent
-  uint64_t restsUntilNs_ = 0;
-  size_t keptBytes_ = 0;     // requests in the memory that JavaScript has not got
-  int keptError_ = 0;        // what ended the connection after them
-  bool isBatchRead_ = false; // JavaScript reads the memory
+  Answers answers_;
+  // State of the thread that reads, handed over with a turn.
+  size_t listings_ = 0;     // ready replies in succession
+  size_t turnListings_ = 0; // as many in the last turn of the other thread
+  size_t sent_ = 0;         // ready replies since JavaScript was called
+  size_t keptBytes_ = 0;    // requests in the memory that JavaScript has not got
+  int keptError_ = 0;       // what ended the connection after them
+  bool isKeptOne_ = false;  // they are one that the other thread read
+  FuseTurn turn_;
+  bool hasWork_ = false;      // JavaScript can make more replies ready
+  bool mayHandOver_ = true;
+  bool isWatched_ = false;
+  bool isBatchRead_ = false;  // JavaScript reads the memory
   bool isOver_ = false;
+  int open_ = 0;  // handles that are not closed
   static thread_local std::vector<Listener*> all_;
-  uv_poll_t handle_ = {};
+  uv_poll_t poll_ = {};
   uv_idle_t idle_ = {};
+  uv_async_t async_ = {};
 };
 
 thread_local std::vector<Listener*> Listener::all_;
+
+// Returns a node id of two halves.
+uint64_t nodeOf(const Call& call, int low) {
+  return (static_cast<uint64_t>(call.bits(low + 1)) << 32) | call.bits(low);
+}
 
 }  // namespace
 
@@ -330,21 +296,33 @@ napi_value fuseAnswer(const Call& call) {
   return call.nothing();
 }
 
+// Notes for a listener that the listing of a directory ends at an offset. Does nothing without a listener.
+napi_value fuseNoteEnd(const Call& call) {
+  const uint64_t node = nodeOf(call, 1);
+  if (Listener* const listener = Listener::of(call.fd(0))) listener->noteEnd(node, call.count(3));
+  return call.nothing();
+}
+
+// Forgets ends of listings and links of a listener. Does nothing without a listener.
+napi_value fuseForget(const Call& call) {
+  if (Listener* const listener = Listener::of(call.fd(0))) listener->forget();
+  return call.nothing();
+}
+
 // Calls a function with each batch of requests, which lies in `memory`, until the connection ends. The descriptor must
 // stay open until then.
 napi_value fuseListen(const Call& call) {
   napi_env env = call.env();
   const int fd = call.fd(0);
-  const Bytes memory = call.bytes(1), answers = call.bytes(3), ends = call.bytes(4), ready = call.bytes(5);
-  const Bytes links = call.bytes(6);
+  const Bytes memory = call.bytes(1), answers = call.bytes(3), ready = call.bytes(4), links = call.bytes(5);
   const int flags = fcntl(fd, F_GETFL);
-  if (memory.size < kLeastRoom || answers.size < 1 || ends.size < kEnds * sizeof(ListingEnd) ||
-      ready.size < kReadyPages * (sizeof(ReadyPage) + kReadyBytes) || links.size < kReadyLinksBytes) {
+  const bool isAligned = reinterpret_cast<uintptr_t>(ready.data) % alignof(ReadyPage) == 0;
+  if (memory.size < kRequestBytes || answers.size < 1 || ready.size < kReadyTableBytes || !isAligned ||
+      links.size < kReadyLinksBytes) {
     throw Failure{EINVAL, call.name()};
   }
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) throw Failure{errno, "fcntl"};
-  const Shared shared = {answers.data, ends.data, ready.data, links.data};
-  auto listener = std::make_unique<Listener>(env, fd, memory, shared);
+  auto listener = std::make_unique<Listener>(env, fd, memory, SharedAnswers{answers.data, ready.data, links.data});
   for (size_t kept = 1; kept <= kKept; ++kept) {
     napi_ref& reference = listener->references.emplace_back(nullptr);
     if (napi_create_reference(env, call.raw(kept), 1, &reference) != napi_ok) throw Failure{ENOMEM, call.name()};

@@ -19,7 +19,7 @@ const CallInfo kCalls[] = {
     CALL(rsyncStep), CALL(rsyncClose), CALL(modPow), CALL(keyDigests), CALL(sealBytes), CALL(openBytes),
     CALL(sealRows), CALL(checkKnown), CALL(openRows), CALL(mac), CALL(addMacs), CALL(encryptBody), CALL(decryptBody),
     CALL(zstdCompress), CALL(zstdDecompress), CALL(fuseSockets), CALL(fuseReceive), CALL(fuseMount), CALL(fuseUnmount),
-    CALL(newSession), CALL(fuseListen), CALL(fuseAnswer), CALL(fuseReply), CALL(packListing), CALL(multiplyAdd),
+    CALL(newSession), CALL(fuseListen), CALL(fuseAnswer), CALL(fuseNoteEnd), CALL(fuseForget), CALL(fuseReply), CALL(packListing), CALL(multiplyAdd),
     CALL(restoreFiles), CALL(readFiles), CALL(crc32), CALL(readAside), CALL(decodeAside),
 };
 

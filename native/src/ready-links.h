@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <mutex>
 
 #include "call.h"
 
@@ -21,6 +22,12 @@ static_assert(sizeof(ReadyLink) == 256);
 
 constexpr size_t kReadyLinksBytes = kReadyLinks * sizeof(ReadyLink);
 
+// Held by a thread that uses a table: one thread packs links while another one answers.
+inline std::mutex& linksMutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
 // Links of one directory have successive places.
 inline size_t readyLinkAt(uint64_t node) { return ((node >> 24) * 37 + node) % kReadyLinks * sizeof(ReadyLink); }
 
@@ -28,7 +35,20 @@ inline void noteLink(const Bytes& links, uint64_t node, const uint8_t* target, s
   if (bytes == 0 || bytes > kMostLinkTarget) return;
   ReadyLink link = {node, static_cast<uint32_t>(bytes), {}};
   memcpy(link.target, target, bytes);
+  const std::lock_guard<std::mutex> lock(linksMutex());
   memcpy(links.data + readyLinkAt(node), &link, sizeof link);
+}
+
+// Returns false if the link of a node is not in the table.
+inline bool findLink(const uint8_t* links, uint64_t node, ReadyLink* link) {
+  const std::lock_guard<std::mutex> lock(linksMutex());
+  memcpy(link, links + readyLinkAt(node), sizeof *link);
+  return node != 0 && link->node == node && link->bytes <= kMostLinkTarget;
+}
+
+inline void forgetLinks(uint8_t* links) {
+  const std::lock_guard<std::mutex> lock(linksMutex());
+  memset(links, 0, kReadyLinksBytes);
 }
 
 }  // namespace tardis

@@ -35,7 +35,7 @@ export class AttributeUse {
     if (asked === this.looked) return;
     this.looked = asked;
     this.looks += 1;
-    this.answers[0] = 0;
+    Atomics.store(this.answers, 0, 0);
     // An unfinished set may get entries with attributes at any moment.
     if (sets.every(({ state }) => state === 'complete')) await this.lookNow();
   }
@@ -46,6 +46,6 @@ export class AttributeUse {
     const found = await looking?.catch(() => undefined); // reading the entries reports the error
     if (found === undefined || looks !== this.looks) return;
     const acls = found.hasAcls ? 0 : AttributeAnswer.noAcls;
-    this.answers[0] = found.hasAny ? acls : acls | AttributeAnswer.none;
+    Atomics.store(this.answers, 0, found.hasAny ? acls : acls | AttributeAnswer.none);
   }
 }

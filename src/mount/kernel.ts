@@ -1,6 +1,6 @@
 /** The connection to the kernel, as the file system uses it. Tests have one of their own. */
 import fs from 'node:fs';
-import { type FuseCalls, LISTING_ENDS, listingEndAt, READY_LINKS_BYTES } from '../system/index.js';
+import { type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ReadyPages } from './ready-pages.js';
 import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
 
@@ -39,13 +39,10 @@ const NOTHING = new Uint8Array(0);
 const BATCH_BYTES = 128 << 10;
 /** Length of struct fuse_notify_inval_entry_out, which the name follows. */
 const FORGET_NAME_BYTES = 16;
-const END_WORDS = 4;
 const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };
 
 /** The kernel behind a descriptor of /dev/fuse. */
 export class FuseKernel implements Kernel {
-  /** Ends of listings, each as the two halves of a node and of an offset. */
-  private readonly ends = new Uint32Array(LISTING_ENDS * END_WORDS);
   readonly ready: ReadyPages = new ReadyPages();
   readonly links: Buffer = Buffer.from(new ArrayBuffer(READY_LINKS_BYTES));
   private readonly small = Buffer.alloc(OUT_HEADER_BYTES);
@@ -75,23 +72,18 @@ export class FuseKernel implements Kernel {
       if (errno !== 0) onEnd(errno);
       return hasMore;
     };
-    const { ends, ready, links } = this;
-    const endBytes = Buffer.from(ends.buffer);
+    const { ready, links } = this;
     ready.answer = () => this.native.fuseAnswer(this.fd);
-    this.native.fuseListen(this.fd, memory, onRequests, answers, endBytes, ready.memory, links);
+    this.native.fuseListen(this.fd, memory, onRequests, answers, ready.memory, links);
   }
 
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void {
-    const at = listingEndAt(nodeLow, nodeHigh) * END_WORDS;
-    this.ends[at] = nodeLow;
-    this.ends[at + 1] = nodeHigh;
-    this.ends[at + 2] = offset;
+    this.native.fuseNoteEnd(this.fd, nodeLow, nodeHigh, offset);
   }
 
   forgetEnds(): void {
-    this.ends.fill(0);
-    this.links.fill(0);
     this.ready.drop();
+    this.native.fuseForget(this.fd);
   }
 
   reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void {

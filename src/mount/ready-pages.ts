@@ -1,8 +1,9 @@
 /**
- * Replies to READDIRPLUS that are ready before their requests. They lie in memory that the addon shares, which sends
- * them by itself. The references that the kernel gets are counted once a reply was sent.
+ * Replies to READDIRPLUS that are ready before their requests. They lie in memory that the addon shares, which sends them
+ * by itself, in this thread or in another one. So states change by `Atomics`. The references that the kernel gets are
+ * counted once a reply was sent.
  */
-import { READY_BYTES, READY_PAGES } from '../system/index.js';
+import { READY_BYTES, READY_PAGES, ReadyState } from '../system/index.js';
 import type { Inode } from './attributes.js';
 import { type Room, roomOf } from './packed-listings.js';
 import { DOTS, writeDots } from './packing.js';
@@ -13,8 +14,6 @@ const REPLIES_AT = READY_PAGES * PAGE_WORDS * 4;
 /** Offset of the entries in a reply: after the header, `.` and `..`. */
 const ENTRIES_AT = OUT_HEADER_BYTES + DOTS * (ENTRY_BYTES + DIRENT_BYTES + 8);
 const STATE_WORD = 3;
-const READY = 1;
-const SENT = 2;
 
 /** A tree with a directory that is listed. */
 export interface ListedTree {
@@ -55,12 +54,12 @@ export class ReadyPages {
   /** Index of the oldest reply, whose room is taken next. */
   private next = 0;
 
-  /** Returns the next room, which drops the oldest reply; undefined if that was sent and is not counted yet. */
+  /** Returns the next room, which drops the oldest reply; undefined if that is sent and not counted yet. */
   room(): ReadyRoom | undefined {
     const { words, memory, rooms, next: index } = this;
-    const state = index * PAGE_WORDS + STATE_WORD;
-    if (words[state] === SENT) return undefined;
-    words[state] = 0;
+    const word = index * PAGE_WORDS + STATE_WORD;
+    const state = Atomics.compareExchange(words, word, ReadyState.ready, ReadyState.free);
+    if (state !== ReadyState.ready && state !== ReadyState.free) return undefined;
     const at = REPLIES_AT + index * READY_BYTES;
     return (rooms[index] ??= {
       ...roomOf(memory.subarray(at + ENTRIES_AT, at + READY_BYTES)),
@@ -75,12 +74,13 @@ export class ReadyPages {
     const word = index * PAGE_WORDS;
     writeDots(words, REPLIES_AT + index * READY_BYTES + OUT_HEADER_BYTES, dots, 0, true);
     this.offered[index] = { tree, directory, lookups: entries };
-    words[word] = nodeLow;
-    words[word + 1] = nodeHigh;
-    words[word + 2] = ENTRIES_AT + bytes;
+    // The addon may look at these fields at any time, but relies on them only once it has taken a reply that is ready.
+    Atomics.store(words, word, nodeLow);
+    Atomics.store(words, word + 1, nodeHigh);
+    Atomics.store(words, word + 2, ENTRIES_AT + bytes);
     words[word + 4] = entries + DOTS; // the offset at which the directory ends
     words[word + 5] = 0;
-    words[word + STATE_WORD] = READY;
+    Atomics.store(words, word + STATE_WORD, ReadyState.ready);
     this.next = (index + 1) % READY_PAGES;
   }
 
@@ -89,10 +89,10 @@ export class ReadyPages {
     const { words, offered } = this;
     for (let index = 0; index < READY_PAGES; index += 1) {
       const word = index * PAGE_WORDS + STATE_WORD;
-      if (words[word] !== SENT) continue;
-      words[word] = 0;
+      if (Atomics.load(words, word) !== ReadyState.sent) continue;
       const { tree, directory, lookups } = offered[index]!;
       offered[index] = undefined;
+      Atomics.store(words, word, ReadyState.free);
       tree.lookups += lookups;
       tree.wasListed(directory);
     }
@@ -103,9 +103,17 @@ export class ReadyPages {
     const { words, offered } = this;
     for (let index = 0; index < READY_PAGES; index += 1) {
       const word = index * PAGE_WORDS + STATE_WORD;
-      if (words[word] !== READY) continue;
-      words[word] = 0;
-      offered[index] = undefined;
+      const state = Atomics.compareExchange(words, word, ReadyState.ready, ReadyState.free);
+      if (state === ReadyState.ready) offered[index] = undefined;
     }
+  }
+
+  /** True if a reply of a tree is sent whose references are not counted yet. */
+  isSending(tree: ListedTree): boolean {
+    return this.offered.some((offer, index) => {
+      if (offer?.tree !== tree) return false;
+      const state = Atomics.load(this.words, index * PAGE_WORDS + STATE_WORD);
+      return state === ReadyState.sending || state === ReadyState.sent;
+    });
   }
 }

@@ -131,12 +131,13 @@ export class Trees {
 
   /** Drops the trees to which the kernel has no reference. */
   dropIdle(): void {
-    this.options.ready.count(); // a tree has the references of replies that were sent
-    this.options.onStale();
+    const { ready } = this.options;
+    this.options.onStale(); // from now on no further reply is sent
+    ready.count(); // a tree has the references of replies that were sent
     for (const [number, tree] of this.trees) {
       if (tree.lookups > 0) continue;
       if (tree instanceof VersionsTree) tree.clear();
-      if (!(tree instanceof SetTree)) continue;
+      if (!(tree instanceof SetTree) || ready.isSending(tree)) continue;
       tree.clear();
       this.trees.delete(number);
       if (this.bySet.get(tree.set.set)?.tree === tree) this.bySet.delete(tree.set.set);

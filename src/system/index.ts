@@ -22,8 +22,7 @@ export {
   READY_BYTES,
   READY_PAGES,
   READY_LINKS_BYTES,
-  LISTING_ENDS,
-  listingEndAt,
+  ReadyState,
 } from './native-fuse.js';
 export {
   AsideOutcome,

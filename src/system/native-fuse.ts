@@ -18,21 +18,20 @@ export interface FuseCalls {
    * `memory`, its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at
    * a multiple of 8 bytes. Its memory is reused once `onBatch` returns, so that an exception must not leave it. The
    * descriptor must stay open until the connection ends. `answers` has one byte with bits of `AttributeAnswer`, which
-   * may change at any time. `ends` has LISTING_ENDS ends of listings, each at `listingEndAt` of its directory: the node
-   * and the offset, in 64 bits. The addon then answers the request for what follows; an offset of 0 is none.
+   * may change at any time.
    *
-   * `ready` has READY_PAGES replies to READDIRPLUS from the begin of a directory. First a table: the node (64 bits), the
-   * bytes of the reply, a state (1: ready, 2: sent; 32 bits each), and the offset of the end of the directory. Then the
-   * replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when its request comes, and
-   * notes the end. After some of them it calls `onBatch` with no bytes. It also does so while `onBatch` returns true, between
-   * requests: then there is more to make ready. `links` is the table of `packListing`, from which READLINK is answered.
+   * `ready` has READY_PAGES replies to READDIRPLUS from the begin of a directory, at a multiple of 8 bytes. First a table:
+   * the node (64 bits), the bytes of the reply, a `ReadyState` (32 bits each), and the offset of the end of the directory.
+   * Then the replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when it is asked
+   * for, and notes the end. After some of them it calls `onBatch` with no bytes. It also does so while `onBatch` returns
+   * true, between requests: then there is more to make ready. `links` is the table of `packListing`, from which READLINK is
+   * answered. While a program asks only for listings that are ready, another thread reads the requests and answers them.
    */
   fuseListen(
     fd: number,
     memory: Buffer,
     onBatch: (offset: number, bytes: number, errno: number) => boolean,
     answers: Uint8Array,
-    ends: Uint8Array,
     ready: Uint8Array,
     links: Uint8Array,
   ): void;
@@ -41,6 +40,13 @@ export interface FuseCalls {
    * batch. Does nothing within a batch that has requests, and without a listener.
    */
   fuseAnswer(fd: number): void;
+  /**
+   * Notes for a listener that the listing of a directory, by its node in two halves, ends at an offset. The addon then
+   * answers the request for what follows. It remembers 64 of them. Does nothing without a listener.
+   */
+  fuseNoteEnd(fd: number, nodeLow: number, nodeHigh: number, offset: number): void;
+  /** Forgets the ends of listings and the links of a listener. Does nothing without a listener. */
+  fuseForget(fd: number): void;
   /**
    * Writes a reply: the first bytes of `head`, then a range of `data`. Returns 0 or the errno; ENOENT means that
    * the request was abandoned.
@@ -81,20 +87,22 @@ export const AttributeAnswer = Object.freeze({
   none: 2,
 });
 
+/** States of a reply that is ready before their requests. JavaScript fills those that are free. */
+export const ReadyState = Object.freeze({
+  free: 0,
+  ready: 1,
+  /** Its references are to be counted. */
+  sent: 2,
+  /** The addon sends it at this moment. It will be sent, or free if that fails. */
+  sending: 3,
+});
+
 /** Number of replies that may be ready before their requests, and the room of each. */
-export const READY_PAGES = 64;
+export const READY_PAGES = 256;
 export const READY_BYTES: number = 16 << 10;
 
 /** Length of the table of links that were packed lately. */
 export const READY_LINKS_BYTES: number = 256 * 256;
-
-/** Number of ends of listings that the addon knows. */
-export const LISTING_ENDS = 64;
-
-/** Returns the index of the end of a directory's listing, by its node id in two halves. */
-export function listingEndAt(nodeLow: number, nodeHigh: number): number {
-  return (((nodeHigh << 8) | (nodeLow >>> 24)) >>> 0) % LISTING_ENDS;
-}
 
 /** Bit of the upper half of a node id: the entry has no extended attributes, which the addon then answers itself. */
 export const BARE_NODE_BIT: number = 1 << 30;

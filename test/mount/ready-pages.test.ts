@@ -1,6 +1,6 @@
 /** Replies that the addon sends by itself: over a socket in place of /dev/fuse, beside a model of the references. */
 import fs from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import {
@@ -10,7 +10,7 @@ import {
   placeOfNode,
   type ReadyPages,
 } from '../../src/mount/index.js';
-import { nodeSystem, READY_BYTES, READY_PAGES } from '../../src/system/index.js';
+import { nodeSystem, READY_BYTES, READY_PAGES, ReadyState } from '../../src/system/index.js';
 import { chooser } from '../helpers/random-tree.js';
 
 const read = promisify(fs.read);
@@ -19,6 +19,11 @@ const ENTRY_BYTES = 160;
 const DOTS_BYTES = 2 * ENTRY_BYTES;
 /** Turns of the event loop within which a batch comes. */
 const TURNS = 1000;
+/** Looks for an answer of the other thread, and how long each waits. */
+const LOOKS = 30_000;
+const LOOK_MS = 1;
+const STATE_WORD = 3;
+const PAGE_WORDS = 6;
 const HEADER_BYTES = 40;
 const REQUEST_BYTES = 80;
 const ROOM = READY_BYTES - HEAD_BYTES - DOTS_BYTES;
@@ -48,6 +53,8 @@ class Lab {
   /** Directories of which JavaScript got the request. */
   readonly asked: number[] = [];
   readonly tree = new CountedTree();
+  /** Calls without requests: the addon has sent replies, or the other thread's turn has ended. */
+  calls = 0;
   /** Called with each batch, before it is read. */
   onBatch: () => void = () => undefined;
   private readonly kernel: FuseKernel;
@@ -75,6 +82,7 @@ class Lab {
   /** Answers EAGAIN to what the addon did not answer. */
   private batch(memory: Buffer, offset: number, bytes: number): boolean {
     this.ready.count();
+    if (bytes === 0) this.calls += 1;
     if (bytes === 0) return false;
     this.onBatch();
     const [uniqueLow, uniqueHigh] = [memory.readUInt32LE(offset + 8), 0];
@@ -101,6 +109,31 @@ class Lab {
     return this.ask(Op.readdirplus, directory, request);
   }
 
+  /** Lists directories until the other thread reads requests. */
+  async walk(from: number): Promise<void> {
+    for (const directory of [from, from + 1]) {
+      this.offer(directory, 1);
+      await this.list(directory);
+    }
+    await nextTurn(); // a listener whose time was up goes on in the next one
+    await nextTurn();
+  }
+
+  /** Returns the bytes of the answer to a listing, which comes while this thread does nothing else. */
+  listMeanwhile(directory: number): Buffer | undefined {
+    const memory = new SharedArrayBuffer(2 * READY_BYTES);
+    const [reply, words] = [Buffer.from(memory), new Int32Array(memory)];
+    const request = Buffer.alloc(REQUEST_BYTES);
+    request.writeUInt32LE(READY_BYTES, 56);
+    fs.read(this.far, reply, 0, reply.length, null, () => undefined);
+    this.write(Op.readdirplus, directory, request);
+    for (let look = 0; look < LOOKS; look += 1) {
+      if (Atomics.load(words, 0) !== 0) return reply.subarray(HEAD_BYTES, words[0]);
+      Atomics.wait(words, words.length - 1, 0, LOOK_MS);
+    }
+    return undefined;
+  }
+
   readLink(directory: number): Promise<Buffer | undefined> {
     return this.ask(Op.readlink, directory, Buffer.alloc(HEADER_BYTES));
   }
@@ -109,11 +142,7 @@ class Lab {
     this.kernel.forgetEnds();
   }
 
-  private async ask(
-    opcode: number,
-    directory: number,
-    request: Buffer,
-  ): Promise<Buffer | undefined> {
+  async ask(opcode: number, directory: number, request: Buffer): Promise<Buffer | undefined> {
     this.write(opcode, directory, request);
     const reply = Buffer.alloc(2 * READY_BYTES);
     const { bytesRead } = await read(this.far, reply, 0, reply.length, null);
@@ -130,6 +159,13 @@ class Lab {
     request.writeUInt32LE(nodeOf(directory).low, 16);
     request.writeUInt32LE(nodeOf(directory).high, 20);
     fs.writeSync(this.far, request);
+  }
+
+  /** Sends bytes that are no request, and waits until the other thread, whose turn it is, has read them. */
+  async waste(bytes: Buffer): Promise<void> {
+    const { calls } = this;
+    fs.writeSync(this.far, bytes);
+    for (let look = 0; look < LOOKS && this.calls === calls; look += 1) await sleep(LOOK_MS);
   }
 
   /** Returns the directories of the replies that are there. */
@@ -195,13 +231,13 @@ test('the references of random walks are those in the replies that were sent', a
   /** The directories whose replies were made ready last. */
   const order: number[] = [];
   let [lookups, sent] = [0, 0];
-  for (let step = 0; step < 3000; step += 1) {
+  for (let step = 0; step < 5000; step += 1) {
     const directory = choose(3 * READY_PAGES);
-    const act = choose(40);
+    const act = choose(600);
     if (act === 0) {
       lab.ready.drop();
       ready.clear();
-    } else if (act < 20) {
+    } else if (act < 400) {
       if (ready.has(directory)) continue;
       const entries = choose(Math.floor(ROOM / ENTRY_BYTES) + 1);
       lab.offer(directory, entries);
@@ -216,8 +252,8 @@ test('the references of random walks are those in the replies that were sent', a
       ready.delete(directory);
       lookups += entries ?? 0;
       sent += entries === undefined ? 0 : 1;
-      if (act === 39) lab.tree.lookups -= lookups; // the kernel forgets all of them
-      if (act === 39) lookups = 0;
+      if (act > 590) lab.tree.lookups -= lookups; // the kernel forgets all of them
+      if (act > 590) lookups = 0;
     }
     lab.ready.count();
     if (lab.tree.lookups !== lookups) t.is(lab.tree.lookups, lookups, `step ${step}`);
@@ -230,7 +266,7 @@ test('after some replies JavaScript counts them and can make more', async (t) =>
   const lab = new Lab(t);
   for (let directory = 1; directory <= 20; directory += 1) lab.offer(directory, 1);
   for (let directory = 1; directory <= 20; directory += 1) t.truthy(await lab.list(directory));
-  t.is(lab.tree.lookups, 16);
+  t.true(lab.tree.lookups >= 8);
   lab.ready.count();
   t.is(lab.tree.lookups, 20);
 });
@@ -294,4 +330,71 @@ test('a batch that JavaScript reads is not overwritten', async (t) => {
   for (let turn = 0; turn < TURNS && lab.asked.length < 2; turn += 1) await nextTurn();
   t.deepEqual(lab.asked, [5, 6]);
   t.deepEqual(lab.repliedNow(), [5, 6]);
+});
+
+test('in a walk what is ready is sent while JavaScript is busy, and counted afterwards', async (t) => {
+  const lab = new Lab(t);
+  await lab.walk(1);
+  lab.ready.count();
+  t.is(lab.tree.lookups, 2);
+  lab.offer(3, 5);
+  t.is(lab.listMeanwhile(3)?.length, DOTS_BYTES + 5 * ENTRY_BYTES);
+  t.is(lab.tree.lookups, 2);
+  lab.ready.count();
+  t.is(lab.tree.lookups, 7);
+  t.deepEqual(lab.asked, []);
+});
+
+test('a request that JavaScript must answer ends the turn of the other thread', async (t) => {
+  const lab = new Lab(t);
+  for (let round = 0; round < 20; round += 1) {
+    await lab.walk(10 * round + 1);
+    t.is(await lab.list(10 * round + 3), undefined);
+    t.is(await lab.readLink(10 * round + 4), undefined);
+  }
+  t.is(lab.asked.length, 40);
+  lab.ready.count();
+  t.is(lab.tree.lookups, 40);
+});
+
+test('what is no request ends the turn of the other thread, and harms nobody', async (t) => {
+  const lab = new Lab(t);
+  const choose = chooser(21);
+  for (let round = 0; round < 200; round += 1) {
+    await lab.walk(10 * round + 1);
+    await lab.waste(Buffer.alloc(1 + choose(HEADER_BYTES - 1), choose(256)));
+    lab.offer(10 * round + 3, 1);
+    t.is((await lab.list(10 * round + 3))?.length, DOTS_BYTES + ENTRY_BYTES, `round ${round}`);
+  }
+});
+
+test('a request that is cut off is left to JavaScript', async (t) => {
+  const lab = new Lab(t);
+  const choose = chooser(22);
+  for (let round = 0; round < 200; round += 1) {
+    await lab.walk(10 * round + 1);
+    lab.offer(10 * round + 3, 1);
+    const opcode = [Op.readdirplus, Op.readdir, Op.getxattr, Op.listxattr][choose(4)]!;
+    const bytes = HEADER_BYTES + choose(8);
+    t.is(await lab.ask(opcode, 10 * round + 3, Buffer.alloc(bytes)), undefined, `round ${round}`);
+  }
+  t.is(lab.asked.length, 200);
+});
+
+test('a reply that is being sent is neither taken back nor used again', (t) => {
+  const lab = new Lab(t);
+  const words = new Uint32Array(lab.ready.memory.buffer);
+  for (let directory = 1; directory <= READY_PAGES; directory += 1) lab.offer(directory, 1);
+  t.false(lab.ready.isSending(lab.tree));
+  words[STATE_WORD] = ReadyState.sending;
+  lab.ready.drop();
+  t.is(lab.ready.room(), undefined);
+  t.true(lab.ready.isSending(lab.tree));
+  t.false(lab.ready.isSending(new CountedTree()));
+  words[STATE_WORD] = ReadyState.sent;
+  t.true(lab.ready.isSending(lab.tree));
+  lab.ready.count();
+  t.is(lab.tree.lookups, 1);
+  t.false(lab.ready.isSending(lab.tree));
+  t.is(words[PAGE_WORDS + STATE_WORD], ReadyState.free, 'all others are taken back');
 });
