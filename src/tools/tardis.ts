@@ -45,10 +45,23 @@ const command = toolCommand({
     if (settings.otherStores.length > 0) requireOtherStores(settings, isLocal);
     const server = isLocal ? localOnDemand(settings, found) : undefined;
     if (settings.hookBefore === undefined) server?.get(); // otherwise the hook may have to mount the store first
-    const { backUp } = await import('./tardis/run.js');
+    const { backUp } = await loadedBeside(server, import('./tardis/run.js'));
     return backUp(settings, found, server, signal);
   },
 });
+
+/** Returns a module that is loaded while the server starts. If it cannot be loaded, the server is closed: it would keep this process. */
+async function loadedBeside<M>(
+  server: LocalServerOnDemand | undefined,
+  loading: Promise<M>,
+): Promise<M> {
+  try {
+    return await loading;
+  } catch (error) {
+    await server?.close();
+    throw error;
+  }
+}
 
 /**
  * Throws USAGE if copies are wanted of a store that is not on this machine, or in the store itself. Stores that do not exist yet are

@@ -1,10 +1,10 @@
 /** A program reports what happened if its native code is damaged, or if its server process dies. */
-import { spawnSync } from 'node:child_process';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { run, Running } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
@@ -14,9 +14,20 @@ import { seededRandom } from '../support/seeded-random.js';
 
 /** Nothing listens there: the address is of no machine (RFC 5737). */
 const NO_ADDRESS = '192.0.2.1';
+/** A command that runs for so long does not end by itself. */
+const TIMEOUT_MS = 120_000;
 const NATIVE = /\.node$|\.so(?:\.\d+)*$/;
 
-test('native code that is cut short is reported by each command, and never ends one by a signal', async (t) => {
+/** An installed copy of all programs, a tree, and commands of that copy. */
+interface Installed {
+  readonly top: string;
+  readonly source: string;
+  /** The folder of the programs. */
+  readonly program: string;
+  readonly tool: (name: string, args: readonly string[]) => SpawnSyncReturns<string>;
+}
+
+function install(t: ExecutionContext): Installed {
   const top = scratch(t);
   const env = { ...process.env, DESTDIR: path.join(top, 'root'), PREFIX: '/usr', SYSCONFDIR: '' };
   const installed = spawnSync(process.execPath, ['scripts/install-system.mjs'], { env });
@@ -25,9 +36,46 @@ test('native code that is cut short is reported by each command, and never ends 
   fs.mkdirSync(source);
   fs.writeFileSync(path.join(source, 'file'), 'content '.repeat(1000));
   const place = ['-D', path.join(top, 'store'), '-C', 'me'];
-  const backUp = ['--local', '--compress-msgs', 'snappy', '--compress-data', 'snappy'];
   const tool = (name: string, args: readonly string[]) =>
-    spawnSync(path.join(top, 'root/usr/bin', name), [...place, ...args], { encoding: 'utf8' });
+    spawnSync(path.join(top, 'root/usr/bin', name), [...place, ...args], {
+      encoding: 'utf8',
+      timeout: TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+    });
+  return { top, source, program: path.join(top, 'root/usr/lib/tardis'), tool };
+}
+
+test('a script that cannot be loaded ends a backup with its error, though a local server runs already', (t) => {
+  const { source, program, tool } = install(t);
+  const scripts = path.join(program, 'dist/bundle');
+  const backUp = fs
+    .readdirSync(scripts)
+    .filter((name) => name.endsWith('.cjs'))
+    .map((name) => path.join(scripts, name))
+    .find((file) => /\bbackUp:\(\)=>backUp\b/.test(fs.readFileSync(file, 'utf8')));
+  const whole = fs.readFileSync(backUp!);
+  const broken = "throw new Error('broken on purpose');";
+  for (const more of [['--create'], []]) {
+    // The server of a new client is a process of its own; that of a small one is in the same process.
+    for (const script of [broken, 'not a script(']) {
+      fs.writeFileSync(backUp!, script);
+      const { status, signal, stderr } = tool('tardis', ['--local', ...more, source]);
+      t.is(signal, null, stderr);
+      t.is(status, 1, stderr);
+      t.regex(
+        stderr,
+        script === broken ? /^tardis: broken on purpose \[INTERNAL\]/ : /SyntaxError/,
+      );
+    }
+    fs.writeFileSync(backUp!, whole);
+    const { status, stderr } = tool('tardis', ['--local', ...more, source]);
+    t.is(status, 0, stderr);
+  }
+});
+
+test('native code that is cut short is reported by each command, and never ends one by a signal', async (t) => {
+  const { top, source, program, tool } = install(t);
+  const backUp = ['--local', '--compress-msgs', 'snappy', '--compress-data', 'snappy'];
   t.is(tool('tardis', [...backUp, '--create', source]).status, 0);
 
   const remote = ['-D', path.join(top, 'store'), '--address', NO_ADDRESS, '--insecure-network'];
@@ -36,7 +84,6 @@ test('native code that is cut short is reported by each command, and never ends 
   await once(listener, 'listening');
   const { port: taken } = listener.address() as AddressInfo;
   t.regex(tool('tardis-web', ['--web-port', String(taken)]).stderr, /is in use/);
-  const program = path.join(top, 'root/usr/lib/tardis');
   const files = fs
     .readdirSync(program, { recursive: true, encoding: 'utf8' })
     .filter((file) => NATIVE.test(file) && !file.includes('musl'));
