@@ -119,7 +119,7 @@ bool Answers::answerEnd(const fuse_in_header& in, const fuse_read_in& read) cons
   return isSent(::write(fd_, &head, sizeof head));
 }
 
-// Answers a question for an attribute of an entry that has none. `ls -l` asks for an ACL and a label of every file.
+// Answers a question for an attribute of an entry that has none. `ls -l` requests an ACL and a label of every file.
 bool Answers::answerAttribute(const fuse_in_header& in, const uint8_t* request, size_t bytes) const {
   if ((in.nodeid & kBareNode) == 0 || bytes < sizeof in + sizeof(fuse_getxattr_in)) return false;
   const uint8_t answers = __atomic_load_n(shared_.answers, __ATOMIC_RELAXED);
@@ -129,7 +129,7 @@ bool Answers::answerAttribute(const fuse_in_header& in, const uint8_t* request, 
   } out = {};
   out.head.unique = in.unique;
   if (in.opcode == FUSE_GETXATTR) {
-    // `ls` asks no more for labels and ACLs where there are none, and the kernel keeps no answer about labels.
+    // `ls` requests no more labels and ACLs where there are none, and the kernel keeps no answer about labels.
     const size_t nameAt = sizeof in + sizeof(fuse_getxattr_in);
     const size_t nameBytes = bytes - nameAt;
     const bool isLabel = nameBytes >= sizeof kLabel && memcmp(request + nameAt, kLabel, sizeof kLabel) == 0;

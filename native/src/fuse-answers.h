@@ -11,7 +11,7 @@ namespace tardis {
 
 constexpr size_t kRequestBytes = 16 * 1024;  // room for one; no request of a read-only file system is longer
 constexpr size_t kListingEnds = 64;        // listings whose ends are known
-constexpr size_t kReadyPages = 256;        // replies that are ready before they are asked for
+constexpr size_t kReadyPages = 256;        // replies that are ready before their requests
 constexpr size_t kReadyBytes = 16 * 1024;  // of each of them
 
 // A reply to READDIRPLUS from the begin of a directory to its end, which lies beside this table. JavaScript fills one that
@@ -48,7 +48,7 @@ class Answers {
   void forget();
 
  private:
-  // The end of a listing: the kernel asks once more for what follows it. An offset of 0 is none.
+  // The end of a listing: the kernel sends one more request for what follows it. An offset of 0 is none.
   struct ListingEnd {
     uint64_t node, offset;
   };

@@ -7,7 +7,7 @@ import { StageCounters, type StageFigures } from './stage.js';
 
 /** A parcel holds what the one before it left over, so they are cut one after the other. */
 const CUT_CONCURRENCY = 1;
-/** Least number of large files under way, if no setting says it. */
+/** Least number of large files under way, if no setting gives one. */
 const LARGE_FILES = 8;
 
 /** Counters of the stages that parts of large files pass. */

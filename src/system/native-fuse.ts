@@ -22,10 +22,10 @@ export interface FuseCalls {
    *
    * `ready` has READY_PAGES replies to READDIRPLUS from the begin of a directory, at a multiple of 8 bytes. First a table:
    * the node (64 bits), the bytes of the reply, a `ReadyState` (32 bits each), and the offset of the end of the directory.
-   * Then the replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when it is asked
-   * for, and notes the end. After some of them it calls `onBatch` with no bytes. It also does so while `onBatch` returns
+   * Then the replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when its request
+   * comes, and notes the end. After some of them it calls `onBatch` with no bytes. It also does so while `onBatch` returns
    * true, between requests: then there is more to make ready. `links` is the table of `packListing`, from which READLINK is
-   * answered. While a program asks only for listings that are ready, another thread reads the requests and answers them.
+   * answered. While a program requests only listings that are ready, another thread reads the requests and answers them.
    */
   fuseListen(
     fd: number,

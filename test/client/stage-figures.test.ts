@@ -56,7 +56,7 @@ for (const password of [undefined, 'secret']) {
       t.is(of(name).busyMs > 0, password !== undefined, name);
     }
 
-    // A later backup asks first, and compresses in jobs of its own. It sends a delta if the file has a signature, which
+    // A later backup sends its questions first, and compresses in jobs of its own. It sends a delta if the file has a signature, which
     // an encrypting client sends with the second version.
     let later: BackupResult | undefined;
     for (const version of [2, 3]) {
