@@ -3,19 +3,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
-import type { StorageHost, StorageOptions } from '../../src/server/index.js';
+import type { StorageHost } from '../../src/server/index.js';
 import { type ClientDirectory, createClientDirectory } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import {
-  decodeMessage,
-  encodeMessage,
-  type Head,
-  type MessageName,
-  peekMessage,
-} from '../../src/transport/index.js';
+import { decodeMessage, encodeMessage, peekMessage } from '../../src/transport/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { backupInline, inlineSystem, SMALL_STORE, tapped, withHistory } from '../helpers/inline.js';
+import { type Message, StorageClient } from '../helpers/storage-client.js';
 import {
   dir,
   file,
@@ -27,11 +22,7 @@ import {
   text,
 } from '../helpers/tree.js';
 
-type Handle = Awaited<ReturnType<StorageHost['open']>>;
-type Purpose = Parameters<StorageHost['open']>[1];
-
 const KIB = 1 << 10;
-const WAIT_MS = 60_000;
 const GARBAGE = {
   limits: SMALL_STORE.store,
   graceMs: 0,
@@ -41,11 +32,6 @@ const GARBAGE = {
   leastFreeBytes: 0,
   forgets: false,
 } as const;
-
-interface Message {
-  readonly name: MessageName;
-  readonly bytes: Buffer;
-}
 
 /** The messages of a whole backup, and the names of the answers to them. */
 interface Recorded {
@@ -72,74 +58,6 @@ async function record(home: string): Promise<Recorded> {
   const place = { store: path.join(home, 'store'), client: 'me' };
   await backupInline(inlineSystem(), place, [source], { create: true, wrapHost });
   return { messages, answers };
-}
-
-/** One session, with everything that it reported. */
-class Session {
-  readonly answers: Buffer[] = [];
-  readonly failures: TardisError[] = [];
-  /** The requests that were reported, and how many answers came before each. */
-  readonly requests: [requests: unknown, answers: number][] = [];
-  processedBytes = 0;
-  handle!: Handle;
-  private wake: () => void = () => undefined;
-
-  static async open(
-    host: StorageHost,
-    directory: ClientDirectory,
-    purpose: Purpose,
-    options: StorageOptions = SMALL_STORE,
-  ): Promise<Session> {
-    const session = new Session();
-    session.handle = await host.open(directory, purpose, options, {
-      answer: (answer, processedBytes) => {
-        if (answer !== undefined) session.answers.push(answer);
-        session.processedBytes += processedBytes;
-        session.wake();
-      },
-      closing: (requests) => void session.requests.push([requests, session.answers.length]),
-      failed: (error) => {
-        session.failures.push(error);
-        session.wake();
-      },
-    });
-    return session;
-  }
-
-  get names(): string[] {
-    return this.answers.map((answer) => peekMessage(answer, 'to-client'));
-  }
-
-  say<N extends MessageName>(name: N, head: Head<N>): void {
-    this.handle.post(name, encodeMessage(name, head).head);
-  }
-
-  /** Posts messages in buffers of their own, as a socket does, or as parts of a shared one. */
-  replay(messages: readonly Message[], isShared = false): void {
-    for (const { name, bytes } of messages) {
-      const copy = isShared
-        ? Buffer.concat([Buffer.alloc(8, 1), bytes, Buffer.alloc(8, 1)]).subarray(8, -8)
-        : Buffer.from(new Uint8Array(bytes).buffer);
-      this.handle.post(name, copy);
-    }
-  }
-
-  /** Resolves once `isDone` holds after an event. */
-  async until(isDone: () => boolean): Promise<void> {
-    const late = new AbortController();
-    const timer = setTimeout(() => {
-      late.abort();
-      this.wake();
-    }, WAIT_MS);
-    while (!isDone() && !late.signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-      });
-    }
-    clearTimeout(timer);
-    if (late.signal.aborted)
-      throw new Error(`no end; heard ${this.names.join()} ${this.failures.join()}`);
-  }
 }
 
 const bytesOf = (messages: readonly Message[]): number =>
@@ -183,7 +101,7 @@ function orderSuite(lab: Lab): void {
     const { host, recorded } = lab();
     for (const isShared of [false, true]) {
       const directory = await newClient(t);
-      const session = await Session.open(host, directory, 'backup');
+      const session = await StorageClient.open(host, directory, 'backup');
       session.replay(recorded.messages, isShared);
       await session.until(() => session.processedBytes === bytesOf(recorded.messages));
       await session.handle.end();
@@ -200,7 +118,7 @@ function orderSuite(lab: Lab): void {
       ['one', 'two', 'three'].map((name) => newClient(t, name)),
     );
     const sessions = await Promise.all(
-      directories.map((directory) => Session.open(host, directory, 'backup')),
+      directories.map((directory) => StorageClient.open(host, directory, 'backup')),
     );
     for (const message of recorded.messages) {
       for (const session of sessions) session.replay([message]);
@@ -215,7 +133,7 @@ function orderSuite(lab: Lab): void {
 
   test('requests for the time after a set are reported once, before the set is closed', async (t) => {
     const { host, recorded } = lab();
-    const session = await Session.open(host, await newClient(t), 'backup');
+    const session = await StorageClient.open(host, await newClient(t), 'backup');
     session.replay(recorded.messages.filter(({ name }) => name !== 'closeSet'));
     await session.until(() => session.names.includes('setOpened'));
     t.deepEqual(session.requests, []);
@@ -231,7 +149,7 @@ function orderSuite(lab: Lab): void {
 
   test('a checkpoint comes without a further message', async (t) => {
     const { host, recorded } = lab();
-    const session = await Session.open(host, await newClient(t), 'backup');
+    const session = await StorageClient.open(host, await newClient(t), 'backup');
     const upTo = recorded.messages.findIndex(({ name }) => name === 'closeSet');
     session.replay(recorded.messages.slice(0, upTo));
     await session.until(() => session.processedBytes === bytesOf(recorded.messages.slice(0, upTo)));
@@ -247,7 +165,7 @@ function endingSuite(lab: Lab): void {
   test('an end while messages wait handles all of them first', async (t) => {
     const { host, recorded } = lab();
     const directory = await newClient(t);
-    const session = await Session.open(host, directory, 'backup');
+    const session = await StorageClient.open(host, directory, 'backup');
     session.replay(recorded.messages);
     const [first, second] = [session.handle.end(), session.handle.end()];
     await Promise.all([first, second, session.handle.abandon()]);
@@ -266,7 +184,7 @@ function endingSuite(lab: Lab): void {
       ['abandon', []],
     ] as const) {
       const directory = await newClient(t);
-      const session = await Session.open(host, directory, 'backup', large);
+      const session = await StorageClient.open(host, directory, 'backup', large);
       session.replay(begun);
       await session.until(() => session.processedBytes === bytesOf(begun));
       await session.handle[how]();
@@ -278,14 +196,14 @@ function endingSuite(lab: Lab): void {
   test('after its end a session takes no message, and may be ended again', async (t) => {
     const { host } = lab();
     const directory = await newClient(t);
-    const session = await Session.open(host, directory, 'backup');
+    const session = await StorageClient.open(host, directory, 'backup');
     await session.handle.end();
     t.notThrows(() => session.say('openSet', PLAIN_SET));
     t.notThrows(() => session.handle.checkpoint());
     await t.notThrowsAsync(session.handle.end());
     await t.notThrowsAsync(session.handle.abandon());
     t.deepEqual([session.names, session.failures], [[], []]);
-    const next = await Session.open(host, directory, 'backup');
+    const next = await StorageClient.open(host, directory, 'backup');
     await next.handle.abandon();
   });
 }
@@ -294,22 +212,22 @@ function errorsSuite(lab: Lab): void {
   test('one backup of a client at a time; the next one finds it free', async (t) => {
     const { host } = lab();
     const directory = await newClient(t);
-    const first = await Session.open(host, directory, 'backup');
+    const first = await StorageClient.open(host, directory, 'backup');
     const codes = [
-      rejectedCode(Session.open(host, directory, 'backup')),
+      rejectedCode(StorageClient.open(host, directory, 'backup')),
       rejectedCode(host.collectGarbage(directory, GARBAGE)),
     ];
     t.deepEqual(await Promise.all(codes), ['CLIENT_BUSY', 'CLIENT_BUSY']);
     await first.handle.abandon();
-    const second = await Session.open(host, directory, 'backup');
+    const second = await StorageClient.open(host, directory, 'backup');
     await second.handle.end();
   });
 
   test('a wrong message fails its session once, with a code, and sets the client free', async (t) => {
     const { host } = lab();
     const directory = await newClient(t);
-    const other = await Session.open(host, await newClient(t, 'other'), 'backup');
-    const session = await Session.open(host, directory, 'backup');
+    const other = await StorageClient.open(host, await newClient(t, 'other'), 'backup');
+    const session = await StorageClient.open(host, directory, 'backup');
     session.handle.post('openSet', Buffer.from('no message'));
     session.handle.post('openSet', Buffer.from('nor this'));
     session.say('openSet', PLAIN_SET);
@@ -319,7 +237,7 @@ function errorsSuite(lab: Lab): void {
     await session.handle.end();
     t.is(session.failures.length, 1);
     t.deepEqual(session.names, []);
-    const next = await Session.open(host, directory, 'backup');
+    const next = await StorageClient.open(host, directory, 'backup');
     await next.handle.abandon();
     other.say('openSet', PLAIN_SET);
     await other.until(() => other.names.includes('setOpened'));
@@ -335,7 +253,7 @@ function errorsSuite(lab: Lab): void {
       'no catalog at all, but long enough to be one'.repeat(99),
     );
     for (const purpose of ['backup', 'read'] as const) {
-      const opening = Session.open(host, directory, purpose);
+      const opening = StorageClient.open(host, directory, purpose);
       const error = await t.throwsAsync(opening, { instanceOf: TardisError });
       t.regex(error.code, /^CATALOG_/, purpose);
     }
@@ -349,10 +267,10 @@ function readingSuite(lab: Lab): void {
   test('a reader is answered beside a backup, in the order of its questions', async (t) => {
     const { host, recorded } = lab();
     const directory = await newClient(t);
-    const writer = await Session.open(host, directory, 'backup');
+    const writer = await StorageClient.open(host, directory, 'backup');
     writer.replay(recorded.messages);
     await writer.until(() => writer.names.includes('setClosed'));
-    const reader = await Session.open(host, directory, 'read');
+    const reader = await StorageClient.open(host, directory, 'read');
     reader.say('readSets', { question: 1 });
     reader.say('readVersions', { question: 2, path: Buffer.from('/nowhere') });
     reader.say('readRoots', { question: 3, set: 1 });
@@ -371,14 +289,14 @@ function readingSuite(lab: Lab): void {
   test('a reader that ends or is wrong gets no further answer', async (t) => {
     const { host, recorded } = lab();
     const directory = await newClient(t);
-    const writer = await Session.open(host, directory, 'backup');
+    const writer = await StorageClient.open(host, directory, 'backup');
     writer.replay(recorded.messages);
     await writer.handle.end();
-    const ended = await Session.open(host, directory, 'read');
+    const ended = await StorageClient.open(host, directory, 'read');
     for (let question = 1; question <= 20; question += 1) ended.say('readSets', { question });
     await ended.handle.end();
     const told = ended.answers.length;
-    const wrong = await Session.open(host, directory, 'read');
+    const wrong = await StorageClient.open(host, directory, 'read');
     const { head } = encodeMessage('readVersions', { question: 1, path: Buffer.from('/x') });
     wrong.handle.post('readVersions', head.subarray(0, -1));
     wrong.say('readSets', { question: 2 });
@@ -396,7 +314,7 @@ function questionsSuite(lab: Lab): void {
     const { host, recorded } = lab();
     const directory = await newClient(t);
     t.deepEqual(await host.measure(directory, true), { bytes: 0, files: 0, directories: 0 });
-    const session = await Session.open(host, directory, 'backup');
+    const session = await StorageClient.open(host, directory, 'backup');
     session.replay(recorded.messages);
     await session.until(() => session.names.includes('setClosed'));
     const space = await host.measure(directory, true);
@@ -413,7 +331,7 @@ function questionsSuite(lab: Lab): void {
   test('garbage is collected of a client that no session has', async (t) => {
     const { host, recorded } = lab();
     const directory = await newClient(t);
-    const session = await Session.open(host, directory, 'backup');
+    const session = await StorageClient.open(host, directory, 'backup');
     session.replay(recorded.messages);
     await session.handle.end();
     const done = await host.collectGarbage(directory, GARBAGE);

@@ -56,6 +56,17 @@ test('commands start without the modules of the web', (t) => {
   expectNone(t, found, 'Load it at first use (src/system/web.ts), or import its types only:');
 });
 
+test('the objects between a socket and the catalog are the classes that ARCHITECTURE names', (t) => {
+  const sentence = /Their classes are ([^.]*)\./.exec(read('ARCHITECTURE.md'))?.[1] ?? '';
+  const named = [...sentence.matchAll(/`(\w+)`/g)].map((match) => match[1]!);
+  t.true(named.length >= 6, sentence);
+  const all = sources.map(read).join('\n');
+  const missing = named.filter(
+    (name) => !new RegExp(`^(?:export )?class ${name}\\b`, 'm').test(all),
+  );
+  expectNone(t, missing, 'Draw the way of a message as it is:');
+});
+
 test('commands read by a history, and change by an admin', (t) => {
   const found = sources.flatMap((file) => importsPastAdmin(file, read(file)));
   expectNone(t, found, 'Use History or Admin, and add to them what they lack:');

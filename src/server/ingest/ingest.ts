@@ -54,7 +54,8 @@ export class Ingest {
   private readonly coming = new Set<string>();
   /** Roots that were present when the set began, and of which a part disappeared during the backup. */
   private readonly lostRoots = new Set<RootNumber>();
-  private isClosed = false;
+  /** True from the end of the set on: a complete set changes no more. */
+  isClosed = false;
   private ownersTold = 0;
   private readonly store: StoreWriter;
   private readonly catalog: Catalog;
@@ -372,7 +373,6 @@ export class Ingest {
     if (this.waiting.count > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while contents are missing');
     }
-    if (this.isClosed) throw new TardisError('PROTOCOL_VIOLATION', 'the set is closed already');
     this.isClosed = true;
     // An entry that was not met may still exist if a part of its root disappeared during the backup.
     const roots = this.roots.taken().filter((root) => !this.lostRoots.has(root));

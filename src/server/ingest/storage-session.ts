@@ -291,6 +291,9 @@ export class StorageSession implements StorageHandle {
     if (this.ingest === undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a message came before its set was opened');
     }
+    if (this.ingest.isClosed) {
+      throw new TardisError('PROTOCOL_VIOLATION', 'a message came behind the end of its set');
+    }
     return this.ingest;
   }
 
