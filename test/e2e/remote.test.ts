@@ -140,7 +140,7 @@ test.serial('who asks for what is not there is told so', async (t) => {
   await backup(['-D', store, '-C', 'open', '--local', '--create', at('a')]);
   const open = await run('lstardis', [...server.clientArgs, '-C', 'open']);
   t.is(open.status, 1);
-  t.regex(open.stderr, /who has a password may read.*\[NOT_PERMITTED\]/);
+  t.regex(open.stderr, /reading and copying need a password.*\[NOT_PERMITTED\]/);
   const place = ['--server', '127.0.0.1', '--port', '1', '-C', 'me', '-F', password];
   const plain = await run('lstardis', [...place, '--no-ssl']);
   t.regex(plain.stderr, /\[INSECURE_TCP_REFUSED\]/);

@@ -26,7 +26,7 @@ test('a store that arbitrates between writers one after the other, but not at on
   const store = new HastyStore();
   t.regex(
     (await probe(store, seededRandom(1))) ?? '',
-    /^of 8 writers of one object at once, 8 were/,
+    /^of 8 writers of one object at once, 8 got/,
   );
   for await (const name of store.list('')) t.fail(`the probe left ${name}`);
 });
