@@ -39,3 +39,4 @@ export {
   stretchPassword,
   type StretchParameters,
 } from './stretch.js';
+export { stretchInChildren } from './scrypt.js';

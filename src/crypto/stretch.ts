@@ -2,8 +2,9 @@
  * Derives two independent secrets from a password by one memory-hard call: scrypt (RFC 7914), then HKDF (RFC 5869)
  * with a label for each. Neither secret reveals anything about the other.
  */
-import { hkdfSync, scrypt } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
+import { scryptKey } from './scrypt.js';
 
 /** N = 2^logN, block size r, parallelism p. Memory: 128 N r bytes. */
 export interface StretchParameters {
@@ -60,7 +61,7 @@ export function isFit(parameters: StretchParameters): boolean {
   );
 }
 
-/** Computes both secrets on a thread of libuv's pool. Throws LOGIN_FAILED for unfit parameters. */
+/** Computes both secrets, in another thread or process. Throws LOGIN_FAILED for unfit parameters. */
 export async function stretchPassword(
   password: Uint8Array,
   salt: Uint8Array,
@@ -74,12 +75,7 @@ export async function stretchPassword(
   }
   const { logN, r, p } = parameters;
   const options = { N: 2 ** logN, r, p, maxmem: 2 * MAX_STRETCH_BYTES };
-  const stretched = await new Promise<Buffer>((resolve, reject) => {
-    scrypt(password, salt, KEY_BYTES, options, (error, key) => {
-      if (error === null) resolve(key);
-      else reject(error);
-    });
-  });
+  const stretched = await scryptKey({ password, salt, keyBytes: KEY_BYTES, options });
   const secretFor = (label: string): Buffer =>
     Buffer.from(hkdfSync('sha256', stretched, '', `tardis password 1: ${label}`, KEY_BYTES));
   const secrets = { wrapKey: secretFor('wrap keys'), loginSecret: secretFor('login') };

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import type { Found, Settings } from '../../config/index.js';
+import { stretchInChildren } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import {
@@ -57,6 +58,7 @@ export async function serveMount(
   found: ReadonlyMap<string, Found>,
   { mountPoint, onReady }: ServeOptions,
 ): Promise<void> {
+  stretchInChildren(); // the memory of a mount is small, also when it logs in again
   const log = logTo(settings);
   const system = nodeSystem();
   const following = await followBucket(settings, found, log);

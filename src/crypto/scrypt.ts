@@ -1,0 +1,73 @@
+/**
+ * Computes scrypt (RFC 7914). Its memory, 128 MiB by default, counts as that of this process for ever (its peak), unless a
+ * child process computes it.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { scrypt, type ScryptOptions } from 'node:crypto';
+
+export interface ScryptInput {
+  readonly password: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly keyBytes: number;
+  readonly options: ScryptOptions;
+}
+
+/** Longest wait for a child process. */
+const CHILD_MS = 60_000;
+/** Reads the input from its standard input, and writes the key. */
+const CHILD_CODE = `
+const given = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));
+const [password, salt] = [given.password, given.salt].map((text) => Buffer.from(text, 'base64'));
+process.stdout.write(require('node:crypto').scryptSync(password, salt, given.keyBytes, given.options));
+`;
+
+let usesChild = false;
+
+/** Lets child processes compute scrypt from now on, for a process whose memory is to stay small. */
+export function stretchInChildren(): void {
+  usesChild = true;
+}
+
+/** Returns the key, computed in a child process or on a thread of libuv's pool. */
+export async function scryptKey(input: ScryptInput): Promise<Buffer> {
+  const key = usesChild ? await keyOfChild(input) : undefined;
+  return key ?? keyHere(input);
+}
+
+function keyHere({ password, salt, keyBytes, options }: ScryptInput): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    scrypt(password, salt, keyBytes, options, (error, key) => {
+      if (error === null) resolve(key);
+      else reject(error);
+    });
+  });
+}
+
+/** Returns undefined if no child process can be run, or if it fails: the key can be computed here as well. */
+async function keyOfChild(input: ScryptInput): Promise<Buffer | undefined> {
+  const { password, salt, keyBytes, options } = input;
+  const [base64Password, base64Salt] = [password, salt].map((bytes) =>
+    Buffer.from(bytes).toString('base64'),
+  );
+  const told = { password: base64Password, salt: base64Salt, keyBytes, options };
+  const child = spawn(process.execPath, ['-e', CHILD_CODE], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    timeout: CHILD_MS,
+  });
+  const key = Buffer.alloc(keyBytes);
+  let bytes = 0;
+  child.stdout.on('data', (part: Buffer) => {
+    if (bytes < keyBytes) part.copy(key, bytes);
+    bytes += part.length;
+    part.fill(0);
+  });
+  child.stdin.on('error', () => undefined); // it ended early, which its status shows
+  child.stdin.end(JSON.stringify(told));
+  try {
+    const [status] = (await once(child, 'close')) as [number | null];
+    return status === 0 && bytes === keyBytes ? key : undefined;
+  } catch {
+    return undefined; // it could not be started
+  }
+}
