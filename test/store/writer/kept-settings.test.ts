@@ -14,6 +14,7 @@ import {
   readImagePiece,
   RecordKind,
 } from '../../../src/store/index.js';
+import { configWith } from '../../helpers/client-configs.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import {
   backupInline,
@@ -64,7 +65,7 @@ test('settings and what clients were set to outlive the catalog, upkeep and the 
   const { place, source, set } = ground(t);
   for (const round of [1, 2, 3]) {
     fs.writeFileSync(path.join(source, 'changes'), noise(round, 300_000));
-    const config = round === 2 ? {} : { config: `{"round":${round}}` };
+    const config = round === 2 ? {} : { config: configWith(`${round}`) };
     await backupInline(system, place, [source], { create: round === 1, ...config });
   }
   await set('KeepDaily', '7');
@@ -78,9 +79,9 @@ test('settings and what clients were set to outlive the catalog, upkeep and the 
       ['MaxDeltaChain', '3'],
     ] as [string, string][],
     configs: [
-      [1, '{"round":1}'],
+      [1, configWith('1')],
       [2, undefined],
-      [3, '{"round":3}'],
+      [3, configWith('3')],
     ],
   };
   t.deepEqual(told(place), wanted);
@@ -99,7 +100,7 @@ test('settings and what clients were set to outlive the catalog, upkeep and the 
   t.deepEqual(told(place).settings, wanted.settings, 'written anew');
   const [two, three] = told(place).configs;
   t.deepEqual(two, [2, undefined]);
-  t.regex(String(three![1]), /^~/, 'sealed by the new keys');
+  t.like(three![1], { form: 'sealed' }, 'by the new keys');
   await rebuildInline(place);
   t.deepEqual(told(place).settings, wanted.settings);
 });
@@ -110,7 +111,8 @@ test('items of an image with settings are taken as they were written, and no oth
   const read = (item: unknown) => readImagePiece(parseRecord(build(item))).items;
   for (const item of [
     { type: 'settings', settings: [{ key: 'SaveFull', value: 'no' }] },
-    { type: 'config', set: 3, config: '{}' },
+    { type: 'config', set: 3, config: configWith('x') },
+    { type: 'config', set: 3, config: { form: 'sealed', bytes: Buffer.alloc(9) } },
   ]) {
     t.deepEqual(read(item), [item as never]);
   }
@@ -119,8 +121,10 @@ test('items of an image with settings are taken as they were written, and no oth
     { type: 'settings', settings: [{ key: 'SaveFull', value: 1 }] },
     { type: 'settings', settings: [{ key: 'SaveFull', value: 'x'.repeat(5000) }] },
     { type: 'settings' },
-    { type: 'config', set: -1, config: '{}' },
-    { type: 'config', set: 1, config: 'x'.repeat(70_000) },
+    { type: 'config', set: -1, config: configWith('x') },
+    { type: 'config', set: 1, config: '{}' },
+    { type: 'config', set: 1, config: configWith('x'.repeat(5000)) },
+    { type: 'config', set: 1, config: { form: 'sealed', bytes: Buffer.alloc(70_000) } },
     { type: 'config', set: 1 },
   ]) {
     t.throws(() => read(item), { code: 'RECORD_DAMAGED' }, JSON.stringify(item).slice(0, 60));
@@ -180,7 +184,7 @@ test("settings of deltas that are kept with a client hold for it in place of the
 
 test('what a client is set to is kept unless the server, or what is kept with the client, says no', async (t) => {
   const { place, source, set } = ground(t);
-  const config = '{"settings":{}}';
+  const config = configWith('x');
   const never = { ...SMALL_STORE, saveConfig: false };
   await backupInline(system, place, [source], { create: true, config });
   await backupInline(system, place, [source], { config, storage: never });
@@ -194,7 +198,9 @@ test('what a client is set to is kept unless the server, or what is kept with th
     [3, config],
     [4, undefined],
   ]);
-  const huge = 'x'.repeat(50_000);
+  const value = 'x'.repeat(4000);
+  const settings = Array.from({ length: 11 }, () => ({ name: 'setName', value }));
+  const huge = { ...config, settings };
   const code = await rejectedCode(backupInline(system, place, [source], { config: huge }));
   t.is(code, 'PROTOCOL_VIOLATION');
 });
