@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { Catalog, settingsOf } from '../../../src/store/catalog/index.js';
+import { Catalog, PageSums, settingsOf } from '../../../src/store/catalog/index.js';
 import { changeSetting } from '../../../src/store/writer/index.js';
 import {
   buildImagePiece,
@@ -14,6 +14,9 @@ import {
   readImagePiece,
   RecordKind,
 } from '../../../src/store/index.js';
+import type { ClientConfig } from '../../../src/model/index.js';
+import { plainPackr } from '../../../src/system/msgpack/index.js';
+import { changeCatalog } from '../../helpers/changed-catalog.js';
 import { configWith } from '../../helpers/client-configs.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import {
@@ -25,7 +28,7 @@ import {
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { recordsIn } from '../../helpers/records.js';
-import { giveKeys, rekeyInline } from '../../helpers/rekeys.js';
+import { giveKeys, PASSWORD, rekeyInline } from '../../helpers/rekeys.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree, noise } from '../../helpers/tree.js';
 import { dropInline, collectInline } from '../../helpers/upkeep.js';
@@ -203,4 +206,26 @@ test('what a client is set to is kept unless the server, or what is kept with th
   const huge = { ...config, settings };
   const code = await rejectedCode(backupInline(system, place, [source], { config: huge }));
   t.is(code, 'PROTOCOL_VIOLATION');
+});
+
+test('a configuration that a store made up for a client that encrypts is not sealed by a rewrite', async (t) => {
+  const { place, source } = ground(t);
+  const config = configWith('its own');
+  const options = { create: true, config, password: PASSWORD };
+  await backupInline(system, place, [source], options);
+  const [[, sealed]] = told(place).configs as [[number, ClientConfig]];
+  t.is(sealed.form, 'sealed');
+  const store = (stored: ClientConfig): void => {
+    changeCatalog(place.store, (catalog) => {
+      catalog.prepare('UPDATE set_configs SET config = ?').run(plainPackr().pack(stored));
+    });
+    PageSums.takeAll(system.files, path.join(place.store, 'me', 'tardis.db')); // a program that can change rows can change these, too
+  };
+  store(configWith('made up'));
+  t.is(await rejectedCode(rekeyInline(system, place)), 'NOT_AUTHENTIC');
+  store(sealed);
+  await rekeyInline(system, place);
+  const [[, again]] = told(place).configs as [[number, ClientConfig]];
+  t.is(again.form, 'sealed');
+  t.notDeepEqual(again, sealed, 'by the new keys');
 });
