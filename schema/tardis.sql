@@ -196,10 +196,10 @@ CREATE TABLE forget_requests (
   due_at_ms   INTEGER NOT NULL
 );
 
--- The configuration of the client that made a set, as the client reported it (sealed if it encrypts).
+-- The configuration of the client that made a set, as the client reported it: a msgpack map (sealed if it encrypts).
 CREATE TABLE set_configs (
   set_number INTEGER PRIMARY KEY,
-  config     TEXT NOT NULL
+  config     BLOB NOT NULL
 );
 
 -- Sets that an account of the client made, by root. A row stays when its set is deleted, since versions from

@@ -1,7 +1,7 @@
 /** The request, the hooks and the result of a backup. */
 import type { RatePeriod } from '../config/index.js';
 import type { ExcludeOptions } from '../excludes/index.js';
-import type { SetMarks, SetNumber } from '../model/index.js';
+import type { PlainConfig, SetMarks, SetNumber } from '../model/index.js';
 import type {
   BackupProgress,
   PipelineHooks,
@@ -28,7 +28,7 @@ export interface BackupRequest {
   /** Marks to store with the set. */
   readonly marks?: Pick<SetMarks, 'priority' | 'isExpendable' | 'tags'>;
   /** Settings of this run, stored with the set for later inspection; undefined if they are not stored. */
-  readonly config?: string | undefined;
+  readonly config?: PlainConfig | undefined;
   /** Paths as bytes; relative paths start at the working directory. */
   readonly directories: readonly Buffer[];
   readonly excludes: ExcludeOptions;

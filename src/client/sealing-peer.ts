@@ -7,6 +7,7 @@ import {
   type Keyring,
   type NameSealer,
   ownSetSeal,
+  sealConfig,
   SealMemory,
   type TreeSealer,
 } from '../crypto/index.js';
@@ -15,6 +16,7 @@ import {
   type ContentKeys,
   countRows,
   DIGEST_BYTES,
+  type PlainConfig,
   RowReader,
   type SetNumber,
   type SlotNumber,
@@ -139,8 +141,11 @@ export class SealingPeer implements BackupPeer {
   }
 
   /** Sends the settings of this run, sealed because they contain names. */
-  configuration(config: string): void {
-    this.say(() => this.server.configuration(this.keyring?.names.text(config) ?? config));
+  configuration(config: PlainConfig): void {
+    this.say(() => {
+      const { keyring } = this;
+      this.server.configuration(keyring === undefined ? config : sealConfig(keyring.names, config));
+    });
   }
 
   /** Returns the seal of the set, after everything else was sent; empty for a client that does not encrypt. */

@@ -5,6 +5,7 @@
 import { TardisError } from '../errors/index.js';
 import {
   bufferOf,
+  type ClientConfig,
   type ContentKeys,
   KNOWN_BYTES,
   releaseMemory,
@@ -28,6 +29,7 @@ import {
   MAX_OWNER_NAME_BYTES,
   MAX_OWNERS,
   type MessageName,
+  sentConfig,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
 import { OfferedBases } from './offered-bases.js';
@@ -225,8 +227,8 @@ export class ServerPeer implements BackupPeer {
     this.sender.post('moved', { slots, seals });
   }
 
-  configuration(config: string): void {
-    this.sender.post('configuration', { config });
+  configuration(config: ClientConfig): void {
+    this.sender.post('configuration', { config: sentConfig(config) });
   }
 
   notes(failures: readonly Failure[]): void {

@@ -27,6 +27,7 @@ export {
   SealMemory,
 } from './seal-memory.js';
 export * from './srp.js';
+export { openConfig, sealConfig } from './sealed-config.js';
 export { passwordStrength, type Strength } from './strength.js';
 export {
   MAX_STRETCH_BYTES,

@@ -10,7 +10,7 @@ import type { SealingCalls } from '../system/index.js';
  * The kind of a sealed value; a value of one kind cannot pass for another. The addon uses 1 for link targets and 2
  * for attributes.
  */
-const Label = { name: 0, owner: 3, text: 4, device: 5 } as const;
+const Label = { name: 0, owner: 3, text: 4, device: 5, config: 6 } as const;
 const NO_KEYS = new Uint8Array(0);
 const SLASH = Buffer.from('/');
 /** Prefix of sealed texts; texts that a server makes up do not have it. */
@@ -83,6 +83,15 @@ export class NameSealer {
     if (!text.startsWith(SEALED_TEXT)) return text;
     const sealed = Buffer.from(text.slice(SEALED_TEXT.length), 'base64url');
     return this.open(Label.text, sealed, 'a text').toString();
+  }
+
+  /** Seals the packed configuration of a run. */
+  config(packed: Uint8Array): Buffer {
+    return this.seal(Label.config, packed);
+  }
+
+  openConfig(sealed: Uint8Array): Buffer {
+    return this.open(Label.config, sealed, 'a configuration');
   }
 
   /** Seals a device number, which is only ever compared. */

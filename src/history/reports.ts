@@ -1,6 +1,6 @@
 /** Reports on a client's history: changes between sets, names, settings, and the space that everything takes. */
 import type { AttributeUse, EntryPlace, NamedVersion, SetSpan } from '../store/catalog/index.js';
-import type { ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
+import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
 import type { DiskSpace } from '../system/index.js';
 import type { HistoryEntry } from './history.js';
 
@@ -109,7 +109,7 @@ export interface Reports {
   /** Returns the settings that are stored with the client, sorted by key. */
   settings(): Promise<readonly ClientSetting[]>;
   /** Returns the configuration of the client when it made a set, as the client sent it. */
-  clientConfig(set: SetNumber): Promise<string | undefined>;
+  clientConfig(set: SetNumber): Promise<ClientConfig | undefined>;
   figures(): Promise<StoreFigures>;
   store(): Promise<StoreState>;
   /**

@@ -135,8 +135,9 @@ export class ServerConnection {
       return;
     }
     if (name === 'loginToken') {
-      this.beginGreeting(decodeMessage(name, bytes).head.protocol);
-      this.opening = this.takeToken(bytes).catch((error: unknown) => this.refuse(error));
+      const { protocol, token } = decodeMessage(name, bytes).head;
+      this.beginGreeting(protocol);
+      this.opening = this.takeToken(token).catch((error: unknown) => this.refuse(error));
       return;
     }
     if (name === 'loginProof') {
@@ -192,9 +193,8 @@ export class ServerConnection {
   }
 
   /** Opens a reading session for the holder of a token. Throws NOT_LOGGED_IN, NOT_PERMITTED, … */
-  private async takeToken(bytes: Buffer): Promise<void> {
+  private async takeToken(token: Head<'loginToken'>['token']): Promise<void> {
     const { services, connection } = this;
-    const { token } = decodeMessage('loginToken', bytes).head;
     const first = await checkToken(services, token, connection.channel);
     if (this.isOver) return;
     const { client, account } = first.parts;

@@ -1,4 +1,5 @@
 export { Backoff, hungUp, type Patience, NO_PATIENCE, type Retry } from './backoff.js';
+export { sentConfig } from './client-config.js';
 export * from './codec.js';
 export { type Channel, Connection } from './connection.js';
 export { Credit } from './credit.js';

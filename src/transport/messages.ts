@@ -7,6 +7,7 @@
  * 112–127 signatures and deltas, 128–143 changes of sets, 144–165 reports and kept settings, 166–175 copies.
  */
 import { NOTE_KINDS, type SlotNumber } from '../model/index.js';
+import { CLIENT_CONFIG } from './client-config.js';
 import { COPY_MESSAGES } from './copy-messages.js';
 import {
   KIB,
@@ -75,8 +76,8 @@ export const MESSAGES = {
   ),
   /** Neither end counts this message, because it belongs to the connection and not to the session. */
   acknowledge: ofConnection('to-server', 4, KIB, { ticket: 'bytes', upTo: 'uint' }),
-  /** The client's own configuration as text; it is stored with the open set. */
-  configuration: ofBackup(5, 'add', 64 * KIB, { config: 'text' }),
+  /** The client's own configuration; it is stored with the open set. */
+  configuration: ofBackup(5, 'add', 64 * KIB, { config: CLIENT_CONFIG }),
   // backup
   heads: ofBackup(
     16,

@@ -1,5 +1,6 @@
 /** Rows of the message table for reports on a client's history, and for settings stored with a client. */
-import { answers, asks, KIB, MIB } from './message-row.js';
+import { CLIENT_CONFIG } from './client-config.js';
+import { answers, asks, KIB, maybe, MIB } from './message-row.js';
 
 /** Maximum number of directories whose paths one question may request. */
 export const MAX_DIRECTORY_PATHS = 4096;
@@ -97,8 +98,8 @@ export const REPORT_MESSAGES = {
   ),
   settingChanged: answers(153, KIB, {}),
   readConfiguration: asks(154, 'list', KIB, { set: 'uint' }, { answer: 'configurationIs' }),
-  /** Empty if the client of the set sent no configuration. */
-  configurationIs: answers(155, 128 * KIB, { config: 'text' }),
+  /** Without `config` if the client of the set sent no configuration. */
+  configurationIs: answers(155, 128 * KIB, { config: maybe(CLIENT_CONFIG) }),
   /** Requests an overview of the clients owned by the account that owns this client. */
   readClients: asks(160, 'admin', KIB, {}, { answer: 'clientsAre' }),
   /** The lists are parallel: items with the same index belong to one client. */

@@ -107,7 +107,7 @@ export function reportsSuite(ask: Ask): void {
 
   ask('settings and the configuration of a set are as they were stored', async (t, history) => {
     t.deepEqual(await history.reports.settings(), [{ key: 'KeepDaily', value: '7' }]);
-    t.is(await history.reports.clientConfig(1), CONFIG);
+    t.deepEqual(await history.reports.clientConfig(1), CONFIG);
     t.is(await history.reports.clientConfig(99), undefined);
   });
 

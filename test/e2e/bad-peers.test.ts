@@ -7,6 +7,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type Entry, EntryType } from '../../src/model/index.js';
 import { encodeMessage, ENVELOPE_BYTES, type Head } from '../../src/transport/index.js';
+import { configWith } from '../helpers/client-configs.js';
 import { helloBytes } from '../helpers/greetings.js';
 import { Peer, PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { rowOf } from '../helpers/rows.js';
@@ -221,19 +222,56 @@ const OWNERS: readonly [what: string, wrong: Partial<Head<'owners'>>][] = [
   ['a name with NUL', { names: [Buffer.from('a\0')] }],
 ];
 
+/** Sends a value in place of a configuration. */
+function tell(peer: Peer, config: unknown): void {
+  peer.say('configuration', { config } as Head<'configuration'>);
+}
+
+function configure(peer: Peer, wrong: object = {}): void {
+  tell(peer, { ...configWith('x'), ...wrong });
+}
+
+function setTo(peer: Peer, ...settings: readonly object[]): void {
+  configure(peer, { settings });
+}
+
 const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
   [
     'an end before the beginning',
     (peer) => peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false }),
   ],
-  ['what it is set to before its set', (peer) => peer.say('configuration', { config: '{}' })],
+  ['what it is set to before its set', (peer) => configure(peer)],
   [
     'what it is set to, twice',
     (peer) => {
       openSet(peer);
-      for (const config of ['{}', '{"a":1}']) peer.say('configuration', { config });
+      configure(peer);
+      configure(peer, { settings: [{ name: 'a', value: '1' }] });
     },
+  ],
+  ['what it is set to as a text', (peer) => [openSet(peer), tell(peer, '{}')]],
+  ['what it is set to in no form', (peer) => [openSet(peer), tell(peer, { form: 'other' })]],
+  ['a setting that is no pair', (peer) => [openSet(peer), configure(peer, { settings: ['a'] })]],
+  ['a setting without a name', (peer) => [openSet(peer), setTo(peer, { name: '', value: '' })]],
+  [
+    'a setting whose name is an attack',
+    (peer) => [openSet(peer), setTo(peer, { name: '__proto__', value: '' })],
+  ],
+  [
+    'a setting that is too long',
+    (peer) => [openSet(peer), setTo(peer, { name: 'a', value: 'ä'.repeat(4000) })],
+  ],
+  [
+    'more settings than there can be',
+    (peer) => [
+      openSet(peer),
+      setTo(peer, ...Array.from({ length: 2000 }, () => ({ name: 'a', value: '' }))),
+    ],
+  ],
+  [
+    'sealed settings that are too large',
+    (peer) => [openSet(peer), tell(peer, { form: 'sealed', bytes: Buffer.alloc(41 << 10) })],
   ],
   [
     'a set without roots',

@@ -265,7 +265,7 @@ test('who has not the right to it changes no setting', async (t) => {
   t.like(decodeMessage('changesAre', changes!.bytes).head, { numbers: [], more: false });
   const nothing = Buffer.alloc(0);
   t.deepEqual(decodeMessage('directoryPathsAre', paths!.bytes).head.paths, [nothing, nothing]);
-  t.is(decodeMessage('configurationIs', configuration!.bytes).head.config, '');
+  t.is(decodeMessage('configurationIs', configuration!.bytes).head.config, undefined);
   next.close();
 });
 

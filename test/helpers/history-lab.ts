@@ -19,6 +19,8 @@ import type { Daemon, StorageHost } from '../../src/server/index.js';
 import { changeSetting, markSets } from '../../src/store/writer/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import type { PlainConfig } from '../../src/model/index.js';
+import { configWith } from './client-configs.js';
 import { rejectedCode } from './codes.js';
 import { keyringOfPlace } from './damage.js';
 import {
@@ -55,7 +57,7 @@ export const PURGED = 4;
 export const BROKEN_OFF = 7;
 /** Name of two of the sets. */
 export const TWICE = 'twice';
-export const CONFIG = 'client = me\n';
+export const CONFIG: PlainConfig = configWith('client = me\n');
 export const MANY = 120;
 export const ODD_NAMES: readonly Buffer[] = [
   Buffer.from([0xff, 0xfe, 0x80]),

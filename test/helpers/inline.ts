@@ -21,6 +21,7 @@ import {
 } from '../../src/restore/index.js';
 import type { ExcludeOptions } from '../../src/excludes/index.js';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
+import type { PlainConfig } from '../../src/model/index.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
 import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
 import {
@@ -105,7 +106,7 @@ export interface InlineBackup {
   /** The password with which the client encrypts. */
   readonly password?: string;
   /** The settings that the client reports. */
-  readonly config?: string;
+  readonly config?: PlainConfig;
   /** Wraps the jobs that the pipeline uses. */
   readonly wrapJobs?: (jobs: JobRunner) => JobRunner;
   readonly timeoutMs?: number;

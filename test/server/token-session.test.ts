@@ -89,7 +89,7 @@ test('whatever its rights are, a session by a token changes nothing and begins n
     encodeRequest('forgetPaths', 1, { paths: [Buffer.from('/')], undoMs: 0, preview: false }),
     encodeRequest('withdrawForgets', 1, { ids: [1] }),
     encodeMessage('setKeys', { keys: Buffer.alloc(0) }),
-    encodeMessage('configuration', { config: '' }),
+    encodeMessage('configuration', { config: { form: 'sealed', bytes: Buffer.alloc(1) } }),
     encodeMessage('acknowledge', { ticket: Buffer.alloc(16), upTo: 0 }),
   ];
   for (const change of changes) {

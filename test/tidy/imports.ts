@@ -26,7 +26,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'store/writer': [...COMMON, 'store/catalog', 'retention'],
   transport: [...BASE, 'system/msgpack'],
   delta: [...BASE, 'store'],
-  crypto: BASE,
+  crypto: [...BASE, 'system/msgpack'],
   'crypto/identity': [...BASE, 'crypto'],
   'transport/login': [...BASE, 'transport', 'crypto', 'crypto/identity'],
   workers: [...COMMON, 'excludes'],

@@ -9,6 +9,7 @@ import {
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
 import type {
+  ClientConfig,
   ClientSetting,
   ContentId,
   DirectoryId,
@@ -183,7 +184,7 @@ export class LocalReports implements Reports {
     return this.catalog().settings.all();
   }
 
-  async clientConfig(set: SetNumber): Promise<string | undefined> {
+  async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
     return this.catalog().settings.configOf(set);
   }
 

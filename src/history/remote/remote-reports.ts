@@ -9,7 +9,7 @@ import type {
   StoreFigures,
   StoreState,
 } from '../index.js';
-import type { ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
+import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
 import { MAX_DIRECTORY_PATHS } from '../../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
@@ -55,7 +55,7 @@ export class RemoteReports implements Reports {
     return this.peer.ask('readSettings', undefined);
   }
 
-  clientConfig(set: SetNumber): Promise<string | undefined> {
+  clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
     return this.peer.ask('readConfiguration', { set });
   }
 

@@ -7,9 +7,8 @@ import {
   type NamedVersion,
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
-import { type Keyring, SealSum } from '../../crypto/index.js';
-import { TardisError } from '../../errors/index.js';
-import type { ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
+import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
+import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../../model/index.js';
 import type { EntryOpener } from './opened-entries.js';
 import type {
   ChangesFound,
@@ -89,15 +88,9 @@ export class UnsealedReports implements Reports {
   }
 
   /** Returns the opened configuration. Throws NOT_AUTHENTIC if it is not sealed, since the store then made it up. */
-  async clientConfig(set: SetNumber): Promise<string | undefined> {
+  async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
     const config = await this.sealed.clientConfig(set);
-    if (config === undefined) return undefined;
-    const opened = this.keyring.names.openText(config);
-    if (opened !== config) return opened;
-    throw new TardisError(
-      'NOT_AUTHENTIC',
-      `what the client was set to in set ${set} is not its own`,
-    );
+    return config && openConfig(this.keyring.names, config);
   }
 
   figures(): Promise<StoreFigures> {

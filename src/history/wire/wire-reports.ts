@@ -1,12 +1,18 @@
 /** Codecs of reports, and of settings that are stored with a client. */
 import type { EntryPlace } from '../../store/catalog/index.js';
 import {
+  type ClientConfig,
   type ClientSetting,
   isClientConfig,
   isClientSetting,
   type SetNumber,
 } from '../../model/index.js';
-import { type Body, MAX_DIRECTORY_PATHS, MAX_PAGE_ENTRIES } from '../../transport/index.js';
+import {
+  type Body,
+  MAX_DIRECTORY_PATHS,
+  MAX_PAGE_ENTRIES,
+  sentConfig,
+} from '../../transport/index.js';
 import {
   type BusyDirectory,
   type ChangesFound,
@@ -263,11 +269,11 @@ export const SETTING: Coder<SettingChange, Body<'changeSetting'>, unknown> = {
 };
 
 /** The configuration that a client sent with a set, if it sent one. */
-export const CONFIGURATION: Coder<string | undefined, Body<'configurationIs'>, unknown> = {
-  toWire: (config) => ({ config: config ?? '' }),
+export const CONFIGURATION: Coder<ClientConfig | undefined, Body<'configurationIs'>, unknown> = {
+  toWire: (config) => (config === undefined ? {} : { config: sentConfig(config) }),
   fromWire: ({ config }) => {
-    if (!isClientConfig(config)) throw odd('settings');
-    return config === '' ? undefined : config;
+    if (config !== undefined && !isClientConfig(config)) throw odd('settings');
+    return config;
   },
 };
 

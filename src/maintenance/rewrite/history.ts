@@ -219,7 +219,8 @@ export class CopiedHistory {
   /** Copies the client's configuration of a set. It is sealed, since it contains names. */
   private bringConfig(journal: SetJournal, set: SetNumber): void {
     const config = this.old.catalog.settings.configOf(set);
-    if (config !== undefined) journal.configure(this.keys.text(this.old.openText(config)));
+    const kept = config && this.keys.config(this.old.openConfig(config));
+    if (kept !== undefined) journal.configure(kept);
   }
 
   /** Copies the present settings. Settings that were copied before may have changed. */

@@ -1,8 +1,8 @@
 /** Keys that a new generation is written with. Without keys everything stays in the clear. */
 import { EntryOpener } from '../../history/index.js';
 import type { CatalogEntry } from '../../store/catalog/index.js';
-import { type Keyring, SealSum } from '../../crypto/index.js';
-import { contentDigest, type ContentKeys } from '../../model/index.js';
+import { type Keyring, sealConfig, SealSum } from '../../crypto/index.js';
+import { type ClientConfig, contentDigest, type ContentKeys } from '../../model/index.js';
 import { type OwnerRecord, RecordCipher } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
 
@@ -46,6 +46,12 @@ export class NewKeys {
 
   text(text: string): string {
     return this.keyring?.names.text(text) ?? text;
+  }
+
+  /** Returns undefined for a configuration that nothing can open. */
+  config(config: ClientConfig): ClientConfig | undefined {
+    if (this.keyring === undefined) return config;
+    return config.form === 'sealed' ? undefined : sealConfig(this.keyring.names, config);
   }
 
   device(device: string): string {

@@ -2,10 +2,10 @@
  * The client that is being rewritten or copied: reads its catalog and objects as they are, with its keys if it has
  * some.
  */
-import type { DirectoryId } from '../../model/index.js';
+import type { ClientConfig, DirectoryId } from '../../model/index.js';
 import { EntryOpener } from '../../history/index.js';
 import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { type Keyring, SealSum } from '../../crypto/index.js';
+import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
 import type { RecordSource } from '../../delta/index.js';
 import {
   type ClientDirectory,
@@ -57,6 +57,11 @@ export class OldStore {
 
   openText(text: string): string {
     return this.keyring?.names.openText(text) ?? text;
+  }
+
+  /** Throws NOT_AUTHENTIC if the client encrypts and has not sealed the configuration. */
+  openConfig(config: ClientConfig): ClientConfig {
+    return this.keyring === undefined ? config : openConfig(this.keyring.names, config);
   }
 
   openOwner(owner: OwnerRecord): Buffer {

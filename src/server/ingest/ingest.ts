@@ -9,6 +9,7 @@ import { type Catalog, ROOTS_DIRECTORY, type RowTargets } from '../../store/cata
 import { TardisError } from '../../errors/index.js';
 import {
   checkRows,
+  type ClientConfig,
   type ContentId,
   countRows,
   DIGEST_BYTES,
@@ -336,17 +337,16 @@ export class Ingest {
     if (this.slots.isHeld(slotNumber)) return;
     const root = slotNumber < 0 ? this.roots.at(slotNumber) : undefined;
     if (what === 'held' && root !== undefined) this.lostRoots.add(root.root);
-    const note = {
+    this.journal.addNote({
       directory: root === undefined ? this.slots.directoryOf(slotNumber) : ROOTS_DIRECTORY,
       name: root === undefined ? Buffer.from(name) : Buffer.from(String(root.root)),
       what: what.slice(0, 32),
       reason: reason.slice(0, MAX_REASON_CHARS),
-    };
-    this.journal.addNote(note);
+    });
   }
 
   /** Stores the client's configuration. Throws PROTOCOL_VIOLATION if it was sent before. */
-  configure(config: string): void {
+  configure(config: ClientConfig): void {
     this.journal.configure(config);
   }
 

@@ -1,6 +1,6 @@
 /** Information that a client sends about a set, besides its entries. */
 import { TardisError } from '../../errors/index.js';
-import { MAX_TOLD_CONFIG_BYTES } from '../../model/index.js';
+import { configBytes, isClientConfig, MAX_TOLD_CONFIG_BYTES } from '../../model/index.js';
 import { isOwner } from '../../store/index.js';
 import type { Head } from '../../transport/index.js';
 import type { Ingest } from './ingest.js';
@@ -38,14 +38,14 @@ function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value);
 }
 
-/** Stores a client's configuration; with `isWanted` false, only checks its length. Throws PROTOCOL_VIOLATION. */
+/** Stores a client's configuration; with `isWanted` false, only checks it. Throws PROTOCOL_VIOLATION. */
 export function takeConfiguration(
   set: Ingest,
   { config }: Head<'configuration'>,
   isWanted = true,
 ): void {
-  if (Buffer.byteLength(config) > MAX_TOLD_CONFIG_BYTES) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a configuration is too large');
+  if (!isClientConfig(config) || configBytes(config) > MAX_TOLD_CONFIG_BYTES) {
+    throw new TardisError('PROTOCOL_VIOLATION', 'a configuration is too large or has wrong names');
   }
   if (isWanted) set.configure(config);
 }

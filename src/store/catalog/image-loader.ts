@@ -12,7 +12,7 @@ import type { ImageDirectory, ImageItem, ImageSet } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { AccountTable } from './accounts.js';
 import { ForgetRequests } from './forget-requests.js';
-import { marksColumn, statsColumn } from './set-columns.js';
+import { configColumn, marksColumn, statsColumn } from './set-columns.js';
 
 export class ImageLoader {
   private readonly inserts;
@@ -45,7 +45,7 @@ export class ImageLoader {
         for (const set of item.sets) this.loadSet(set);
         return;
       case 'config':
-        inserts.setConfig.run(item.set, item.config);
+        inserts.setConfig.run(item.set, configColumn(item.config));
         return;
       case 'settings':
         for (const { key, value } of item.settings) inserts.setting.run(key, value);

@@ -1,4 +1,5 @@
 /** Splits an image of a catalog into pieces that each fit into a record. */
+import { configBytes } from '../../model/index.js';
 import type { ImageItem } from '../index.js';
 import type { Catalog } from './catalog.js';
 
@@ -29,7 +30,7 @@ function sizeOf(item: ImageItem): number {
     case 'entries':
       return item.rows.length + item.firsts.length * ITEM_BYTES;
     case 'config':
-      return item.config.length + ITEM_BYTES;
+      return configBytes(item.config) + ITEM_BYTES;
     case 'seals':
       return item.seals.length;
     case 'directories':

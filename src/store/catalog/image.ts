@@ -3,7 +3,7 @@ import { type DirectoryId, EntryType, joinRow, type SetNumber } from '../../mode
 import type { ImageDirectory, ImageItem, ImageSet, OwnerRecord } from '../index.js';
 import { AccountTable } from './accounts.js';
 import { ForgetRequests } from './forget-requests.js';
-import { marksIn, statsIn } from './set-columns.js';
+import { configIn, marksIn, statsIn } from './set-columns.js';
 import type { SqlDatabase } from '../../system/index.js';
 
 const PAGE = 1024;
@@ -58,7 +58,7 @@ export class ImageTable {
         'SELECT set_number FROM set_configs ORDER BY set_number',
         'integer',
       ),
-      config: database.query('SELECT config FROM set_configs WHERE set_number = ?', 'text'),
+      config: database.query('SELECT config FROM set_configs WHERE set_number = ?', 'blob'),
       settings: database.query('SELECT key, value FROM settings ORDER BY key', {
         key: 'text',
         value: 'text',
@@ -121,7 +121,8 @@ export class ImageTable {
       after = sets.at(-1)!.set;
     }
     for (const set of this.statements.configuredSets.all()) {
-      yield { type: 'config', set, config: this.statements.config.get(set)! };
+      const config = configIn(this.statements.config.get(set));
+      if (config !== undefined) yield { type: 'config', set, config };
     }
     for (const settings of pagesOf(this.statements.settings.all())) {
       yield { type: 'settings', settings };

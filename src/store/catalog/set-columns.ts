@@ -1,8 +1,14 @@
 /**
- * Statistics and marks of a set as columns of the catalog: msgpack maps like those in events, or NULL for empty
- * ones. Values are checked, since a catalog may be damaged or hostile.
+ * Statistics, marks and the client's configuration of a set as columns of the catalog: msgpack maps like those in
+ * events, or NULL for empty ones. Values are checked, since a catalog may be damaged or hostile.
  */
-import { isSetMarks, NO_MARKS, type SetMarks } from '../../model/index.js';
+import {
+  type ClientConfig,
+  isClientConfig,
+  isSetMarks,
+  NO_MARKS,
+  type SetMarks,
+} from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { plainPackr } from '../../system/msgpack/index.js';
 
@@ -13,7 +19,7 @@ const packr = plainPackr();
 const STAT_NAME = /^[A-Za-z]{1,64}$/;
 const MAX_STATS = 64;
 /** Longer values are not decoded: valid ones are shorter. */
-const MAX_COLUMN_BYTES = 64 << 10;
+const MAX_COLUMN_BYTES = 66 << 10;
 
 /** Returns the column `stats`. */
 export function statsColumn(stats: SetStats): Buffer | null {
@@ -36,6 +42,17 @@ export function statsIn(column: unknown): Record<string, number> {
 export function marksIn(column: unknown): SetMarks {
   const marks = unpacked(column);
   return isSetMarks(marks) ? marks : NO_MARKS;
+}
+
+/** Returns the column `config`. */
+export function configColumn(config: ClientConfig): Buffer {
+  return packr.pack(config);
+}
+
+/** Returns the configuration in a column; undefined if it is malformed. */
+export function configIn(column: unknown): ClientConfig | undefined {
+  const config = unpacked(column);
+  return isClientConfig(config) ? config : undefined;
 }
 
 /** Returns the number of sets whose statistics or marks cannot be decoded. */

@@ -1,6 +1,7 @@
 /** Settings stored with a client, and the configurations that clients reported with their sets. */
-import type { ClientSetting, SetNumber } from '../../model/index.js';
+import type { ClientConfig, ClientSetting, SetNumber } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
+import { configColumn, configIn } from './set-columns.js';
 
 export class ClientSettings {
   private readonly statements;
@@ -13,7 +14,7 @@ export class ClientSettings {
       }),
       put: database.prepare('INSERT OR REPLACE INTO settings VALUES (?, ?)'),
       remove: database.prepare('DELETE FROM settings WHERE key = ?'),
-      config: database.query('SELECT config FROM set_configs WHERE set_number = ?', 'text'),
+      config: database.query('SELECT config FROM set_configs WHERE set_number = ?', 'blob'),
       putConfig: database.prepare('INSERT OR REPLACE INTO set_configs VALUES (?, ?)'),
     };
   }
@@ -30,12 +31,12 @@ export class ClientSettings {
   }
 
   /** Returns the configuration of the client that made a set, if it was reported. */
-  configOf(set: SetNumber): string | undefined {
-    return this.statements.config.get(set);
+  configOf(set: SetNumber): ClientConfig | undefined {
+    return configIn(this.statements.config.get(set));
   }
 
-  putConfig(set: SetNumber, config: string): void {
-    this.statements.putConfig.run(set, config);
+  putConfig(set: SetNumber, config: ClientConfig): void {
+    this.statements.putConfig.run(set, configColumn(config));
   }
 }
 

@@ -10,6 +10,7 @@ import {
   EntryType,
   forEachRow,
   type ForgetRequest,
+  type ClientConfig,
   isClientConfig,
   isForgetRequest,
   isSetMarks,
@@ -72,7 +73,7 @@ export type StoreEvent =
       readonly roots: readonly RootNumber[];
     }
   /** The client's configuration in a set; sealed if the client encrypts. */
-  | { readonly type: 'set-configured'; readonly set: SetNumber; readonly config: string }
+  | { readonly type: 'set-configured'; readonly set: SetNumber; readonly config: ClientConfig }
   /** A change of a setting stored with the client; without a value the setting is removed. */
   | { readonly type: 'setting'; readonly key: string; readonly value?: string }
   /** A request to forget a path. */

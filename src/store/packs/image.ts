@@ -16,6 +16,7 @@ import {
   EntryType,
   forEachRow,
   type ForgetRequest,
+  type ClientConfig,
   isClientConfig,
   isClientSetting,
   isForgetRequest,
@@ -84,7 +85,7 @@ export type ImageItem =
   | { readonly type: 'roots'; readonly roots: readonly RootRecord[] }
   | { readonly type: 'sets'; readonly sets: readonly ImageSet[] }
   /** The client's configuration in a set. */
-  | { readonly type: 'config'; readonly set: SetNumber; readonly config: string }
+  | { readonly type: 'config'; readonly set: SetNumber; readonly config: ClientConfig }
   | { readonly type: 'settings'; readonly settings: readonly ClientSetting[] }
   | { readonly type: 'forgets'; readonly requests: readonly ForgetRequest[] }
   /** Sets that accounts made, with one root each; deleted sets are included. */

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { closeDirectory, closeName, putRow, type RowTargets } from '../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
+  type ClientConfig,
   DIRECTORY_SEAL_BYTES,
   type DirectoryId,
   EntryType,
@@ -87,7 +88,7 @@ export class SetJournal {
   }
 
   /** Stores the configuration of the client as the client sent it. Throws PROTOCOL_VIOLATION the second time. */
-  configure(config: string): void {
+  configure(config: ClientConfig): void {
     if (this.isConfigured)
       throw new TardisError('PROTOCOL_VIOLATION', 'the set has a configuration already');
     this.isConfigured = true;

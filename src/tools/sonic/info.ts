@@ -1,9 +1,9 @@
 /** Implements `sonic info`: prints all information about backup sets. */
 import type { History, BackupSet, SetNote } from '../../history/index.js';
 import type { Found, Settings } from '../../config/index.js';
-import { asTardisError } from '../../errors/index.js';
 import { STAMP_FIGURES } from '../../store/writer/index.js';
 import {
+  type ClientConfig,
   displayName,
   joinPath,
   jsonName,
@@ -40,8 +40,6 @@ interface SetInfo {
   readonly config: ClientConfig | undefined;
 }
 
-type ClientConfig = Readonly<Record<string, unknown>>;
-
 export function info(
   options: Settings<'sonic info'>,
   found: ReadonlyMap<string, Found>,
@@ -72,7 +70,7 @@ async function infoOf(history: History, set: BackupSet): Promise<SetInfo> {
     roots: shownRoots(roots.map(({ path }) => path)),
     notes: await notesOf(history, number, roots),
     seal: setSeal === undefined ? 'none' : isProven ? 'proven' : 'shown',
-    config: config === undefined ? undefined : parsed(config),
+    config,
   };
 }
 
@@ -97,19 +95,6 @@ async function notesOf(
   return notes.map((note) => ({ path: placed(note), what: note.what, reason: note.reason }));
 }
 
-/** Parses the configuration, which an untrusted client may have sent. */
-function parsed(text: string): ClientConfig {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return value as ClientConfig;
-    }
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw asTardisError(error);
-  }
-  return { text }; // from another kind of client; shown as it is
-}
-
 function jsonOf({ set, roots, notes, seal, config }: SetInfo): Record<string, unknown> {
   const { marks, firstName, ...rest } = set;
   const { title, ...others } = marks;
@@ -120,8 +105,15 @@ function jsonOf({ set, roots, notes, seal, config }: SetInfo): Record<string, un
     roots: roots.map(jsonName),
     seal,
     notes: notes.map(({ path, what, reason }) => ({ ...jsonName(path), what, reason })),
-    config,
+    config: config && jsonConfig(config),
   };
+}
+
+/** Returns a sealed configuration without its bytes. */
+function jsonConfig(config: ClientConfig): Record<string, unknown> {
+  if (config.form === 'sealed') return { form: config.form };
+  const settings = Object.fromEntries(config.settings.map(({ name, value }) => [name, value]));
+  return { ...config, settings };
 }
 
 function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
@@ -169,16 +161,17 @@ const SEALS: Readonly<Record<SetInfo['seal'], string>> = {
 };
 
 function configLines(config: ClientConfig, add: (label: string, value: string) => void): void {
-  const { version: _, settings, ...others } = config;
-  for (const [name, value] of Object.entries(others)) add(shown(name), shown(textOf(value)));
-  const given = typeof settings === 'object' && settings !== null ? Object.entries(settings) : [];
-  given.forEach(([name, value], index) => {
-    add(index === 0 ? 'settings' : '', `${shown(name)} = ${shown(textOf(value))}`);
+  if (config.form === 'sealed') {
+    add('settings', 'sealed; they cannot be read without the keys');
+    return;
+  }
+  const { settings, software, node, platform, arch } = config;
+  for (const [name, value] of Object.entries({ software, node, platform, arch })) {
+    add(name, shown(value));
+  }
+  settings.forEach(({ name, value }, index) => {
+    add(index === 0 ? 'settings' : '', `${shown(name)} = ${shown(value)}`);
   });
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }
 
 /** Returns any text as one line that is safe to print on a terminal. */

@@ -9,7 +9,8 @@ import {
   type SettingName,
   type Settings,
 } from '../../config/index.js';
-import { JSON_VERSION, VERSION } from '../shared/run-tool.js';
+import { configBytes, type PlainConfig, type RunSetting } from '../../model/index.js';
+import { VERSION } from '../shared/run-tool.js';
 
 /** Settings that are texts, paths or names, and contain no secret. */
 const TOLD_TEXTS: ReadonlySet<string> = new Set<SettingName>([
@@ -51,28 +52,25 @@ const MAX_VALUE_CHARS = 1024;
 /** Bound on the whole configuration; a server accepts somewhat more. */
 const MAX_CONFIG_BYTES = 24 << 10;
 
-/** Returns the configuration as JSON, without settings that have their default. */
+/** Returns the configuration, without settings that have their default. */
 export function runningConfig(
   settings: Settings<'tardis'>,
   found: ReadonlyMap<string, Found>,
-): string {
+): PlainConfig {
   const types = new Map(rowsOf('tardis').map(([name, row]) => [name, row]));
   const given = explain('tardis', { settings, found }).filter(
     ({ source, shown }) => source !== 'built-in' && shown !== undefined,
   );
-  const told = given.map(({ name, shown = '' }): [string, string] => {
+  const told = given.map(({ name, shown = '' }): RunSetting => {
     const row = types.get(name);
     const isPlain = row !== undefined && PLAIN_TYPES.has(row.type);
     const isTold = row?.isSecret !== true && (isPlain || TOLD_TEXTS.has(name));
-    if (!isTold || /:\/\/|@/.test(shown)) return [name, HIDDEN];
-    return [name, shown.length > MAX_VALUE_CHARS ? `(${shown.length} characters)` : shown];
+    if (!isTold || /:\/\/|@/.test(shown)) return { name, value: HIDDEN };
+    const isShort = shown.length <= MAX_VALUE_CHARS;
+    return { name, value: isShort ? shown : `(${shown.length} characters)` };
   });
-  const whole = textOf(Object.fromEntries(told));
-  return Buffer.byteLength(whole) <= MAX_CONFIG_BYTES ? whole : textOf({});
-}
-
-function textOf(settings: Readonly<Record<string, string>>): string {
   const { platform, arch, version: node } = process;
   const software = `tardis ${VERSION}`;
-  return JSON.stringify({ version: JSON_VERSION, software, node, platform, arch, settings });
+  const whole: PlainConfig = { form: 'plain', software, node, platform, arch, settings: told };
+  return configBytes(whole) <= MAX_CONFIG_BYTES ? whole : { ...whole, settings: [] };
 }

@@ -14,6 +14,7 @@ import {
   RecordKind,
   writeDeltaIndex,
 } from '../../../src/store/index.js';
+import { configWith } from '../../helpers/client-configs.js';
 import { chunkedRecord, contentRecord, frameRecord, sliced } from '../../helpers/records.js';
 import { entryOf, rowsOf, sha256 } from '../../helpers/rows.js';
 
@@ -62,7 +63,7 @@ function imageRecord(): Buffer {
         lasts: [0, 2],
         children: [3],
       },
-      { type: 'config', set: 1, config: '{}' },
+      { type: 'config', set: 1, config: configWith('x') },
     ],
   });
 }

@@ -20,6 +20,7 @@ import {
   type StoreEvent,
 } from '../../../src/store/index.js';
 import { MemoryBackend } from '../../support/memory-backend.js';
+import { configWith } from '../../helpers/client-configs.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { dumpCatalog, PackedStore, rebuild, sectionOf } from '../../helpers/packed-store.js';
 import { entryOf, sha256 } from '../../helpers/rows.js';
@@ -116,7 +117,7 @@ async function writeHistory(store: PackedStore): Promise<void> {
   });
   store.event({ type: 'seals', set: third, directories: [2], seals: none });
   store.event({ type: 'set-sealed', set: third, seal: setSeal });
-  store.event({ type: 'set-configured', set: third, config: '{}' });
+  store.event({ type: 'set-configured', set: third, config: configWith('x') });
   store.event({ type: 'setting', key: 'SaveFull', value: 'yes' });
   const asked = { path: Buffer.from('/gone'), lastSet: 2, askedAtMs: 1, dueAtMs: 2 };
   for (const id of [1, 2]) store.event({ type: 'forget-asked', id, ...asked });

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { Catalog, settingsOf } from '../../../src/store/catalog/index.js';
+import { Catalog, PageSums, settingsOf } from '../../../src/store/catalog/index.js';
 import { changeSetting } from '../../../src/store/writer/index.js';
 import {
   buildImagePiece,
@@ -14,6 +14,10 @@ import {
   readImagePiece,
   RecordKind,
 } from '../../../src/store/index.js';
+import type { ClientConfig } from '../../../src/model/index.js';
+import { plainPackr } from '../../../src/system/msgpack/index.js';
+import { changeCatalog } from '../../helpers/changed-catalog.js';
+import { configWith } from '../../helpers/client-configs.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import {
   backupInline,
@@ -24,7 +28,7 @@ import {
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { recordsIn } from '../../helpers/records.js';
-import { giveKeys, rekeyInline } from '../../helpers/rekeys.js';
+import { giveKeys, PASSWORD, rekeyInline } from '../../helpers/rekeys.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree, noise } from '../../helpers/tree.js';
 import { dropInline, collectInline } from '../../helpers/upkeep.js';
@@ -64,7 +68,7 @@ test('settings and what clients were set to outlive the catalog, upkeep and the 
   const { place, source, set } = ground(t);
   for (const round of [1, 2, 3]) {
     fs.writeFileSync(path.join(source, 'changes'), noise(round, 300_000));
-    const config = round === 2 ? {} : { config: `{"round":${round}}` };
+    const config = round === 2 ? {} : { config: configWith(`${round}`) };
     await backupInline(system, place, [source], { create: round === 1, ...config });
   }
   await set('KeepDaily', '7');
@@ -78,9 +82,9 @@ test('settings and what clients were set to outlive the catalog, upkeep and the 
       ['MaxDeltaChain', '3'],
     ] as [string, string][],
     configs: [
-      [1, '{"round":1}'],
+      [1, configWith('1')],
       [2, undefined],
-      [3, '{"round":3}'],
+      [3, configWith('3')],
     ],
   };
   t.deepEqual(told(place), wanted);
@@ -99,7 +103,7 @@ test('settings and what clients were set to outlive the catalog, upkeep and the 
   t.deepEqual(told(place).settings, wanted.settings, 'written anew');
   const [two, three] = told(place).configs;
   t.deepEqual(two, [2, undefined]);
-  t.regex(String(three![1]), /^~/, 'sealed by the new keys');
+  t.like(three![1], { form: 'sealed' }, 'by the new keys');
   await rebuildInline(place);
   t.deepEqual(told(place).settings, wanted.settings);
 });
@@ -110,7 +114,8 @@ test('items of an image with settings are taken as they were written, and no oth
   const read = (item: unknown) => readImagePiece(parseRecord(build(item))).items;
   for (const item of [
     { type: 'settings', settings: [{ key: 'SaveFull', value: 'no' }] },
-    { type: 'config', set: 3, config: '{}' },
+    { type: 'config', set: 3, config: configWith('x') },
+    { type: 'config', set: 3, config: { form: 'sealed', bytes: Buffer.alloc(9) } },
   ]) {
     t.deepEqual(read(item), [item as never]);
   }
@@ -119,8 +124,10 @@ test('items of an image with settings are taken as they were written, and no oth
     { type: 'settings', settings: [{ key: 'SaveFull', value: 1 }] },
     { type: 'settings', settings: [{ key: 'SaveFull', value: 'x'.repeat(5000) }] },
     { type: 'settings' },
-    { type: 'config', set: -1, config: '{}' },
-    { type: 'config', set: 1, config: 'x'.repeat(70_000) },
+    { type: 'config', set: -1, config: configWith('x') },
+    { type: 'config', set: 1, config: '{}' },
+    { type: 'config', set: 1, config: configWith('x'.repeat(5000)) },
+    { type: 'config', set: 1, config: { form: 'sealed', bytes: Buffer.alloc(70_000) } },
     { type: 'config', set: 1 },
   ]) {
     t.throws(() => read(item), { code: 'RECORD_DAMAGED' }, JSON.stringify(item).slice(0, 60));
@@ -180,7 +187,7 @@ test("settings of deltas that are kept with a client hold for it in place of the
 
 test('what a client is set to is kept unless the server, or what is kept with the client, says no', async (t) => {
   const { place, source, set } = ground(t);
-  const config = '{"settings":{}}';
+  const config = configWith('x');
   const never = { ...SMALL_STORE, saveConfig: false };
   await backupInline(system, place, [source], { create: true, config });
   await backupInline(system, place, [source], { config, storage: never });
@@ -194,7 +201,31 @@ test('what a client is set to is kept unless the server, or what is kept with th
     [3, config],
     [4, undefined],
   ]);
-  const huge = 'x'.repeat(50_000);
+  const value = 'x'.repeat(4000);
+  const settings = Array.from({ length: 11 }, () => ({ name: 'setName', value }));
+  const huge = { ...config, settings };
   const code = await rejectedCode(backupInline(system, place, [source], { config: huge }));
   t.is(code, 'PROTOCOL_VIOLATION');
+});
+
+test('a configuration that a store made up for a client that encrypts is not sealed by a rewrite', async (t) => {
+  const { place, source } = ground(t);
+  const config = configWith('its own');
+  const options = { create: true, config, password: PASSWORD };
+  await backupInline(system, place, [source], options);
+  const [[, sealed]] = told(place).configs as [[number, ClientConfig]];
+  t.is(sealed.form, 'sealed');
+  const store = (stored: ClientConfig): void => {
+    changeCatalog(place.store, (catalog) => {
+      catalog.prepare('UPDATE set_configs SET config = ?').run(plainPackr().pack(stored));
+    });
+    PageSums.takeAll(system.files, path.join(place.store, 'me', 'tardis.db')); // a program that can change rows can change these, too
+  };
+  store(configWith('made up'));
+  t.is(await rejectedCode(rekeyInline(system, place)), 'NOT_AUTHENTIC');
+  store(sealed);
+  await rekeyInline(system, place);
+  const [[, again]] = told(place).configs as [[number, ClientConfig]];
+  t.is(again.form, 'sealed');
+  t.notDeepEqual(again, sealed, 'by the new keys');
 });

@@ -1,0 +1,85 @@
+/**
+ * The configuration of a run, which a client reports of itself and which is stored with the set. The checks here are
+ * about form: only the program that shows it interprets its texts.
+ */
+import { isSettingValue } from './client-settings.js';
+
+/** A setting of a run that has no default value. */
+export interface RunSetting {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** The configuration of a client that does not encrypt, or one that was opened. */
+export interface PlainConfig {
+  readonly form: 'plain';
+  readonly software: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly arch: string;
+  readonly settings: readonly RunSetting[];
+}
+
+/** The configuration of a client that encrypts: all of it as one sealed value. */
+export interface SealedConfig {
+  readonly form: 'sealed';
+  readonly bytes: Buffer;
+}
+
+export type ClientConfig = PlainConfig | SealedConfig;
+
+/** Largest client configuration that a server accepts: less than a record may hold, since new seals make it longer. */
+export const MAX_TOLD_CONFIG_BYTES: number = 40 << 10;
+/** Largest client configuration that a store may contain. */
+const MAX_CLIENT_CONFIG_BYTES = 64 << 10;
+const MAX_SETTINGS = 512;
+const MAX_FACT_BYTES = 256;
+/** Names of settings. */
+const NAME = /^[A-Za-z0-9]{1,64}$/;
+/** Bytes by which a setting in a list is longer than its texts; no encoding here needs more. */
+const SETTING_HEAD_BYTES = 32;
+
+/** True if an untrusted value has the form of a client configuration. */
+export function isClientConfig(value: unknown): value is ClientConfig {
+  if (typeof value !== 'object' || value === null) return false;
+  const { form } = value as Partial<ClientConfig>;
+  if (form === 'sealed') {
+    const { bytes } = value as Partial<SealedConfig>;
+    return Buffer.isBuffer(bytes) && bytes.length <= MAX_CLIENT_CONFIG_BYTES;
+  }
+  return isPlainConfig(value) && configBytes(value) <= MAX_CLIENT_CONFIG_BYTES;
+}
+
+/** True if an untrusted value has the form of a configuration that is not sealed. */
+export function isPlainConfig(value: unknown): value is PlainConfig {
+  if (typeof value !== 'object' || value === null) return false;
+  const { form, software, node, platform, arch, settings } = value as Partial<PlainConfig>;
+  return (
+    form === 'plain' &&
+    [software, node, platform, arch].every(isFact) &&
+    Array.isArray(settings) &&
+    settings.length <= MAX_SETTINGS &&
+    settings.every(isRunSetting)
+  );
+}
+
+/** Returns the size of a configuration, at least that of its encoding. */
+export function configBytes(config: ClientConfig): number {
+  if (config.form === 'sealed') return config.bytes.length;
+  const { software, node, platform, arch, settings } = config;
+  const facts = [software, node, platform, arch].map((text) => Buffer.byteLength(text));
+  const given = settings.map(
+    ({ name, value }) => SETTING_HEAD_BYTES + Buffer.byteLength(name) + Buffer.byteLength(value),
+  );
+  return [...facts, ...given].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+function isFact(value: unknown): boolean {
+  return typeof value === 'string' && Buffer.byteLength(value) <= MAX_FACT_BYTES;
+}
+
+function isRunSetting(value: unknown): value is RunSetting {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, value: text } = value as Partial<RunSetting>;
+  return typeof name === 'string' && NAME.test(name) && isSettingValue(text);
+}
