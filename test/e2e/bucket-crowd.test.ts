@@ -1,7 +1,7 @@
 /** Many clients of several servers over one bucket, which are killed and paused; see test/helpers/bucket-crowd.ts. */
 import test from 'ava';
 import { bucketCrowd } from '../helpers/bucket-crowd.js';
-import { poolsStayAway } from '../helpers/commands.js';
+import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { scratch } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
@@ -28,6 +28,7 @@ test('servers of one bucket are killed and paused under load, and nothing acknow
     longestMs: LONGEST_MS,
     seed,
     say: (line) => t.log(line),
+    onEnd: commandsRunHere, // nothing runs beside them any more
   });
   const { backups, restores, deletions, checks, failures } = report;
   t.log(`${backups} backups, ${restores} restores, ${deletions} deletions, ${checks} checks`);

@@ -1,6 +1,6 @@
 /** Many clients at once, with deletions and restores in parallel to backups; see test/helpers/crowd.ts. */
 import test from 'ava';
-import { poolsStayAway } from '../helpers/commands.js';
+import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { crowd } from '../helpers/crowd.js';
 import { scratch } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
@@ -19,6 +19,7 @@ test('clients back up, restore and have sets deleted at once, and nobody gets a 
     seconds: SECONDS,
     seed,
     say: (line) => t.log(line),
+    onEnd: commandsRunHere, // nothing runs beside them any more
   });
   const { backups, restores, deletions, busy, clearings, checks } = report;
   t.log(

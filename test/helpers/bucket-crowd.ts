@@ -30,6 +30,8 @@ export interface BucketCrowdOptions {
   readonly say: (line: string) => void;
   /** Strikes beside those at servers. */
   readonly strikes?: readonly Strike[];
+  /** Called when the load is over, before sets are compared. */
+  readonly onEnd?: () => void;
 }
 
 export interface BucketCrowdReport {
@@ -74,6 +76,7 @@ export async function bucketCrowd(options: BucketCrowdOptions): Promise<BucketCr
     );
     await Promise.all([nodes.strikeUntil(endMs), ...members.map((member) => member.live(endMs))]);
     say('all servers are back; comparing what the bucket has');
+    options.onEnd?.();
     await Promise.all(members.map((member) => member.end()));
   } finally {
     nodes.kill();

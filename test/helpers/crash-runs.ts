@@ -183,6 +183,8 @@ export interface CrashOptions {
   readonly states?: number;
   /** The first crash point. */
   readonly from?: number;
+  /** Number of problems after which checking stops. */
+  readonly mostWrong?: number;
 }
 
 export interface CrashReport {
@@ -191,13 +193,12 @@ export interface CrashReport {
   readonly wrong: string[];
 }
 
-/** Number of problems after which checking stops. */
 const MOST_WRONG = 5;
 
 /** Checks states of a run; stops after enough problems. */
 export async function crashAll<T>(run: Run<T>, options: CrashOptions = {}): Promise<CrashReport> {
   const { scenario, ground, trace } = run;
-  const acts = options.acts ?? trace.acts;
+  const { acts = trace.acts, mostWrong = MOST_WRONG } = options;
   const wanted = Math.round((options.states ?? scenario.states) * times);
   const some = candidatesOf(run, acts, options, wanted);
   const enough = some.length < wanted ? candidatesOf(run, acts, options, Infinity) : some;
@@ -219,7 +220,7 @@ export async function crashAll<T>(run: Run<T>, options: CrashOptions = {}): Prom
       };
       const complaints = await checkState(run, crash, disk.crash(choice));
       wrong.push(...complaints.map((complaint) => `${what}: ${complaint}`));
-      if (wrong.length >= MOST_WRONG) return { points: point, states: next + 1, wrong };
+      if (wrong.length >= mostWrong) return { points: point, states: next + 1, wrong };
     }
   }
   return { points: acts.length, states: chosen.length, wrong };

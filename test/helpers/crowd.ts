@@ -17,6 +17,8 @@ export interface CrowdOptions {
   readonly seconds: number;
   readonly seed: number;
   readonly say: (line: string) => void;
+  /** Called when the load is over, before sets are compared. */
+  readonly onEnd?: () => void;
 }
 
 export interface CrowdReport {
@@ -65,6 +67,7 @@ export async function crowd(options: CrowdOptions): Promise<CrowdReport> {
       (_, number) => new Member(home, store, server, number, seed, report),
     );
     await Promise.all(members.map((member) => member.live(endMs)));
+    options.onEnd?.();
     await Promise.all(members.map((member) => member.checkAll()));
   } finally {
     server.kill();

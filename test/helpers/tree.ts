@@ -4,7 +4,7 @@
  * targets of symbolic links, groups of hard links, and contents.
  */
 import { spawnSync } from 'node:child_process';
-import { createCipheriv, createHash } from 'node:crypto';
+import { createCipheriv, createHash, hash as hashOnce } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -210,7 +210,7 @@ export type Snapshot = ReadonlyMap<string, string>;
 export function look(directory: Name): Snapshot {
   const seen = new Map<string, string>();
   const groups = new Map<bigint, string>();
-  const visit = (full: Buffer, below: Buffer): void => {
+  const visit = (full: Buffer, below: Buffer, attributes: Buffer): void => {
     const shown = below.toString('latin1');
     const stat = fs.lstatSync(full, { bigint: true });
     const mode = (stat.mode & 0o7777n).toString(8).padStart(4, '0');
@@ -225,14 +225,17 @@ export function look(directory: Name): Snapshot {
       groups.set(stat.ino, first);
       words.push(`linked to ${first}`);
     }
-    const attributes = attributesOf(full);
     if (attributes.length > 0) words.push(`attributes ${attributes.toString('latin1')}`);
     seen.set(shown, words.join(' '));
     if (!stat.isDirectory()) return;
     const names = fs.readdirSync(full, { encoding: 'buffer' }).sort(Buffer.compare);
-    for (const name of names) visit(join(full, name), join(below, name));
+    const ofNames = attributesIn(full, names);
+    for (const [at, name] of names.entries()) {
+      visit(join(full, name), join(below, name), ofNames[at]!);
+    }
   };
-  visit(bytesOf(directory), Buffer.alloc(0));
+  const top = bytesOf(directory);
+  visit(top, Buffer.alloc(0), attributesOf(top));
   return seen;
 }
 
@@ -284,34 +287,60 @@ function digestOf(full: Buffer, stat: fs.BigIntStats): string {
  */
 function readDigest(full: Buffer, stat: fs.BigIntStats): string {
   if (stat.blocks === 0n && stat.size > LONG_BYTES) return `a hole of ${stat.size} bytes`;
-  const hash = createHash('sha256');
   const fd = fs.openSync(full, 'r');
   try {
     const mayHaveHoles = stat.blocks * 512n < stat.size;
     const head = mayHaveHoles ? native.sparseHead(fd, Number(stat.size), MOST_EXTENTS) : undefined;
-    // Read by path, because the search for holes has moved the descriptor's offset.
-    if (head === undefined || head.length === 0) hash.update(fs.readFileSync(full));
-    else {
-      hash.update(head);
-      for (let at = EXTENT_BYTES; at < head.length; at += EXTENT_BYTES) {
-        const data = Buffer.alloc(Number(head.readBigUInt64LE(at + 8)));
-        fs.readSync(fd, data, 0, data.length, head.readBigUInt64LE(at));
-        hash.update(data);
-      }
-    }
+    const digest =
+      head === undefined || head.length === 0 ? wholeDigest(fd) : sparseDigest(fd, head);
+    return digest.slice(0, 32);
   } finally {
     fs.closeSync(fd);
   }
-  return hash.digest('hex').slice(0, 32);
+}
+
+/** The place of what is read, which is one for all files: most are small, and a buffer takes longer than they do. */
+const piece = Buffer.alloc(Number(LONG_BYTES));
+
+/** Returns a digest of all bytes of an open file, whatever its size is said to be. */
+function wholeDigest(fd: number): string {
+  const firstBytes = fs.readSync(fd, piece, 0, piece.length, 0);
+  if (firstBytes < piece.length && fs.readSync(fd, piece, firstBytes, 1, firstBytes) === 0)
+    return hashOnce('sha256', piece.subarray(0, firstBytes));
+  const hash = createHash('sha256');
+  for (let at = 0; ; ) {
+    const bytes = fs.readSync(fd, piece, 0, piece.length, at);
+    if (bytes === 0) return hash.digest('hex');
+    hash.update(piece.subarray(0, bytes));
+    at += bytes;
+  }
+}
+
+/** Returns a digest of the data of an open file with holes, and of its places. */
+function sparseDigest(fd: number, head: Buffer): string {
+  const hash = createHash('sha256').update(head);
+  for (let at = EXTENT_BYTES; at < head.length; at += EXTENT_BYTES) {
+    const data = Buffer.alloc(Number(head.readBigUInt64LE(at + 8)));
+    fs.readSync(fd, data, 0, data.length, head.readBigUInt64LE(at));
+    hash.update(data);
+  }
+  return hash.digest('hex');
 }
 
 const MOST_ATTRIBUTE_BYTES = 1 << 20;
 
+/** Returns the attributes of an entry, packed. */
 export function attributesOf(full: Buffer): Buffer {
   const slash = full.lastIndexOf(0x2f);
-  const fd = fs.openSync(slash <= 0 ? '/' : full.subarray(0, slash), fs.constants.O_DIRECTORY);
+  const above = slash <= 0 ? Buffer.from('/') : full.subarray(0, slash);
+  return attributesIn(above, [full.subarray(slash + 1)])[0]!;
+}
+
+/** Returns the attributes of entries of a directory, packed. */
+function attributesIn(directory: Buffer, names: readonly Buffer[]): Buffer[] {
+  const fd = fs.openSync(directory, fs.constants.O_DIRECTORY);
   try {
-    return native.attributesAt(fd, full.subarray(slash + 1), true, MOST_ATTRIBUTE_BYTES);
+    return names.map((name) => native.attributesAt(fd, name, true, MOST_ATTRIBUTE_BYTES));
   } finally {
     fs.closeSync(fd);
   }
