@@ -15,6 +15,8 @@ export const LONGEST = [
   'e2e/bucket-crowd',
   'store/bucket/schedules',
   'e2e/bucket-server',
+  'e2e/bucket-keys',
+  'e2e/bucket-copies',
   'e2e/bucket-accounts',
   'bench/smoke',
   'e2e/tardisfs',

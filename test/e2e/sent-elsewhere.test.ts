@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocketServer } from 'ws';
 import { encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
-import { run, poolsStayAway } from '../helpers/commands.js';
+import { run, poolsStayAway, succeed } from '../helpers/commands.js';
 import { scratch } from '../helpers/tree.js';
 
 poolsStayAway();
@@ -18,6 +18,8 @@ interface Place {
   readonly port?: number;
   /** True to name it in an error. */
   readonly isError?: boolean;
+  /** The store that is copied to the server; undefined for a backup. */
+  readonly from?: string;
 }
 
 interface Sent {
@@ -28,7 +30,7 @@ interface Sent {
 /** Backs up to a server that answers the greeting by sending the client on; without `host`, to itself. */
 async function sendOn(
   t: ExecutionContext,
-  { host = '127.0.0.1', port: there, isError = false }: Place,
+  { host = '127.0.0.1', port: there, isError = false, from }: Place,
   args: readonly string[] = [],
 ): Promise<Sent> {
   const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 });
@@ -51,9 +53,29 @@ async function sendOn(
   });
   const source = scratch(t);
   fs.writeFileSync(path.join(source, 'a'), 'text');
-  const words = ['-C', 'me', '--insecure-tcp', '--port', String(port), '--json', ...args, source];
-  const { stdout } = await run('tardis', ['--reconnect', '0', ...words]);
+  const words = ['-C', 'me', '--insecure-tcp', '--port', String(port), '--json', ...args];
+  const { stdout } =
+    from === undefined
+      ? await run('tardis', ['--reconnect', '0', ...words, source])
+      : await run('sonic', [
+          'copy',
+          '-D',
+          from,
+          '--reconnect',
+          '0',
+          ...words,
+          '--to-server',
+          '127.0.0.1',
+        ]);
   return { code: (JSON.parse(stdout) as { error: { code: string } }).error.code, connections };
+}
+
+/** Makes a store with one client, and returns its path. */
+async function storeToCopy(t: ExecutionContext): Promise<string> {
+  const [store, source] = [path.join(scratch(t), 'store'), scratch(t)];
+  fs.writeFileSync(path.join(source, 'a'), 'text');
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  return store;
 }
 
 test('a client that is sent on for ever ends after a few connections', async (t) => {
@@ -85,6 +107,19 @@ test('the place to which a client is sent makes its connection no less safe', as
     t.is(code, wanted, JSON.stringify(place));
     t.is(connections, 1);
   }
+});
+
+test('a copy that is sent on ends after a few connections, and goes nowhere less safe', async (t) => {
+  const from = await storeToCopy(t);
+  const { code, connections } = await sendOn(t, { from });
+  t.is(code, 'CLIENT_ELSEWHERE');
+  t.is(connections, MOST_CONNECTIONS);
+  const far = await sendOn(t, { from, host: 'server.invalid' });
+  t.deepEqual(far, { code: 'INSECURE_TCP_REFUSED', connections: 1 });
+  t.deepEqual(await sendOn(t, { from, isError: true }), {
+    code: 'CLIENT_ELSEWHERE',
+    connections: 1,
+  });
 });
 
 test('an error that names a place sends nobody there', async (t) => {

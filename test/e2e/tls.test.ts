@@ -130,6 +130,21 @@ test('a certificate is checked unless a password proves the server', async (t) =
   t.is(await call(['-C', 'new', '--create', `--password=${SECRET}`], trusting), 'fine');
 });
 
+test('a client is created by a copy at a server only if its certificate is valid', async (t) => {
+  const { server, store, certFile } = await tlsLab(t, ['--accept-copies', '--allow-new-hosts']);
+  const target = ['--to-server', `127.0.0.1:${server.port}`, '--as', 'copied'];
+  const copy = (...words: string[]): readonly string[] => {
+    const secret = `--password=${SECRET}`;
+    return ['copy', '-D', store, '-C', 'me', ...target, secret, '--reconnect', '0', ...words];
+  };
+  t.is(codeIn(await run('sonic', copy('--create'))), 'CERTIFICATE_REFUSED');
+  t.false(fs.existsSync(path.join(store, 'copied')));
+  const env = { NODE_EXTRA_CA_CERTS: certFile };
+  const { status, stderr } = await run('sonic', copy('--create'), { env });
+  t.is(status, 0, stderr);
+  t.is((await run('sonic', copy())).status, 0, 'its password proves the server later');
+});
+
 test('a self-signed certificate is created once, if an option asks for it', async (t) => {
   const { store, at, top } = lab(t);
   const [cert, key] = [at('made.pem'), at('made.key')];

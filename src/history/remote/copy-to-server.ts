@@ -16,11 +16,15 @@ import {
   NO_PATIENCE,
   Purpose,
 } from '../../transport/index.js';
-import { greet, Login, NO_CREDENTIALS } from '../../transport/login/index.js';
+import { greet, Login, NO_CREDENTIALS, placeNamedIn } from '../../transport/login/index.js';
 import type { RemotePlace } from './remote-peer.js';
 
 /** Maximum number of questions of the server that are answered at one time. */
 const MAX_ASKED = 24;
+/** Most servers one after the other that send a copy on, before it waits. */
+const MAX_HOPS = 4;
+/** Longest time for a server that was named to answer: it may be the one that hangs. */
+const NAMED_MS = 5000;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export interface CopyToServer {
@@ -46,17 +50,29 @@ export async function copyToServer(
   const keyed = { ...credentials, encrypts: record?.isEncrypting === true, copied: record };
   const backoff = new Backoff(system, place.patience ?? NO_PATIENCE, order.signal);
   let login = await Login.prepare(system, target, keyed);
+  let [here, hops] = [place, 0];
   for (;;) {
     const session = new CopyingSession(order, encryptingKeyset(record));
     try {
-      return await session.run(system, place, login);
+      return await session.run(system, here, login);
     } catch (error) {
       if (session.failure !== undefined) throw session.failure;
       if (order.signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
-      await backoff.wait(error, (retry) => place.onRetry?.(retry));
+      const next = hops < MAX_HOPS ? placeFrom(place, error) : undefined;
+      hops = next === undefined ? 0 : hops + 1;
+      here = next ?? place;
+      if (next === undefined) await backoff.wait(error, (retry) => place.onRetry?.(retry));
       login = login.again({ isMade: session.isMet });
     }
   }
+}
+
+/** Returns the place of the server that another one has named; undefined for other errors. Throws if it is less safe. */
+function placeFrom(place: RemotePlace, error: unknown): RemotePlace | undefined {
+  const named = placeNamedIn(error);
+  if (named === undefined || place.elsewhere === undefined) return undefined;
+  const link = { ...(place.link ?? DEFAULT_LINK), connectMs: NAMED_MS };
+  return { ...place, address: place.elsewhere(named.host, named.port), link };
 }
 
 class CopyingSession {

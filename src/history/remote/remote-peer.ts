@@ -44,6 +44,11 @@ export interface RemotePlace {
   readonly webPath?: string | undefined;
   readonly credentials?: Credentials;
   readonly link?: LinkOptions;
+  /**
+   * Returns the address of a server that another one has named, or throws if its connection would be less safe. Undefined if
+   * this command goes nowhere else.
+   */
+  readonly elsewhere?: ((host: string, port: number) => Address) | undefined;
   /** Limits of the retries if a connection is lost or cannot be made; undefined for no retries. */
   readonly patience?: Patience;
   onRetry?(retry: Retry): void;

@@ -10,7 +10,7 @@ import { checkClientName, isClientName } from './client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
 import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from './format-file.js';
 import { addKeys, dropKeys, neededBy, newestKeys } from './key-files.js';
-import { type BucketAccess, bucketAt, shownStore } from '../bucket/bucket-access.js';
+import { type BucketAccess, bucketAt, shownStore, useBucket } from '../bucket/bucket-access.js';
 import { publishClient } from '../bucket/client-object.js';
 import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from './layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
@@ -237,9 +237,10 @@ export function catalogFileOf({ catalogPath, generation }: ClientDirectory): str
 
 /** Opens a client again, whose generation in a bucket may have changed. Throws the errors of `openClientDirectory`. */
 export function reopenClient(system: System, directory: ClientDirectory): ClientDirectory {
-  const { client, path: home } = directory;
-  const catalogFile = catalogFileOf(directory);
-  return openClientDirectory(system, { store: path.dirname(home), client, catalogFile });
+  const { client, path: home, bucket } = directory;
+  const [store, catalogFile] = [path.dirname(home), catalogFileOf(directory)];
+  if (bucket !== undefined && bucketAt(store) === undefined) useBucket(bucket); // the first one of its thread
+  return openClientDirectory(system, { store, client, catalogFile });
 }
 
 /** Creates a directory and its missing parents, each durable in its parent. */

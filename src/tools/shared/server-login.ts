@@ -4,7 +4,7 @@ import type { RemotePlace } from '../../history/remote/index.js';
 import { linkWith } from '../../transport/index.js';
 import { identityAt, type IdentitySettings } from './identity.js';
 import { askPassword, givenPassword, type PasswordSettings } from './password.js';
-import { serverPlace, type ServerSettings } from './server-address.js';
+import { placeElsewhere, serverPlace, type ServerSettings } from './server-address.js';
 import { keyFileOf, type KeysSettings, promptFor } from './unlock.js';
 
 export type ServerLoginSettings = PasswordSettings &
@@ -13,20 +13,24 @@ export type ServerLoginSettings = PasswordSettings &
   IdentitySettings & { readonly timeoutSeconds: number };
 
 /**
- * Returns the address, the credentials and the connection settings of a server. Throws PASSWORD_*, CONFIG_INVALID,
- * INSECURE_TCP_REFUSED.
+ * Returns the address, the credentials and the connection settings of a server. With `isNew`, the server receives the
+ * verifier of a new password, which does not authenticate it: its certificate must be valid. Throws PASSWORD_*,
+ * CONFIG_INVALID, INSECURE_TCP_REFUSED.
  */
 export async function remotePlace(
   host: string,
   settings: ServerLoginSettings,
   found: ReadonlyMap<string, Found>,
+  isNew = false,
 ): Promise<RemotePlace> {
   const { client, account, timeoutSeconds } = settings;
   const prompt = promptFor(client, account);
   const password = await givenPassword(settings, found, prompt);
-  const place = serverPlace(host, settings, password !== undefined);
+  const isProven = password !== undefined && !isNew;
+  const place = serverPlace(host, settings, isProven);
   return {
     ...place,
+    elsewhere: (there, port) => placeElsewhere({ host: there, port }, settings, isProven),
     client,
     credentials: {
       password,

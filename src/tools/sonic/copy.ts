@@ -104,7 +104,7 @@ async function copyOut(
   const isSingle = !/[/,]/.test(host); // a path, or a list, in which each has its own port
   const { host: name, port = options.port } = isSingle ? hostAndPort(host) : { host };
   const settings = { ...options, client: as, account: undefined, port };
-  const place = await remotePlace(name, settings, found);
+  const place = await remotePlace(name, settings, found, options.create);
   const { copyToServer } = await import('../../history/remote/index.js'); // most runs need no connection
   const own =
     feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../../src/errors/index.js';
 import { applyEvent, Catalog, settingsOf } from '../../../src/store/catalog/index.js';
-import { buildEvent, type ClientDirectory } from '../../../src/store/index.js';
+import { buildEvent, type ClientDirectory, reopenClient } from '../../../src/store/index.js';
 import { changeSetting, StoreWriter } from '../../../src/store/writer/index.js';
 import { codeOf } from '../../helpers/codes.js';
 import { backUpFrom, restoreFrom, sharedClient } from '../../helpers/bucket-machines.js';
@@ -53,6 +53,11 @@ test('backups to a bucket are restored on a machine that has only the bucket', a
   (await StoreWriter.open(inlineSystem(), fresh, LIMITS)).close();
   t.deepEqual(await restoreFrom(fresh, { source, output: path.join(home, 'out') }), []);
   t.deepEqual(differences(look(source), look(path.join(home, 'out', 'tree'))), []);
+});
+
+test('a client that is opened again stays in its bucket, in a thread that knows no bucket yet', async (t) => {
+  const directory = (await sharedClient(t, new Map()))();
+  t.deepEqual(reopenClient(inlineSystem(), directory), directory);
 });
 
 test('a session that changes nothing makes one object, and lists nothing', async (t) => {
