@@ -51,6 +51,7 @@ export async function openRemoteAdmin(system: System, place: RemotePlace): Promi
       throw notThere('a repair');
     },
     close: () => history.close(),
+    [Symbol.dispose]: () => history.close(),
   };
   return keyring === undefined ? admin : sealedAdmin(admin, keyring);
 }

@@ -61,7 +61,7 @@ export interface FreeWish {
 }
 
 /** Every change may throw CLIENT_BUSY; through a server also NOT_PERMITTED and CONNECTION_LOST. */
-export interface Admin {
+export interface Admin extends Disposable {
   /** Undefined if nothing is encrypted, or if the keys are not available here. */
   readonly keyring: Keyring | undefined;
   /**
@@ -120,5 +120,6 @@ export interface Admin {
    * CAPABILITY_MISSING through a server.
    */
   repair(options: RepairOptions): Promise<RepairResult>;
+  /** Ends the session at a server. `using` does so at the end of a block. */
   close(): void;
 }

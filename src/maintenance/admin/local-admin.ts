@@ -69,6 +69,7 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     repair: async (options) =>
       (await import('../check/index.js')).repairClient(system, directory, options),
     close: () => undefined,
+    [Symbol.dispose]: () => undefined,
   };
   return keyring === undefined ? admin : sealedAdmin(admin, keyring);
 }

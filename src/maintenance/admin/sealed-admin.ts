@@ -36,6 +36,7 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
     parity: () => admin.parity(),
     repair: (options) => admin.repair(options),
     close: () => admin.close(),
+    [Symbol.dispose]: () => admin.close(),
   };
 }
 

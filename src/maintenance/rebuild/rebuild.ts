@@ -19,14 +19,12 @@ export async function rebuildCatalog(
   options: RebuildOptions = {},
 ): Promise<RebuildReport> {
   const medium = mediumOf(system, directory);
-  const lock = await medium.claim();
+  using _lock = await medium.claim();
   try {
     medium.clearStaged();
     return await remakeCatalog(system, directory, options);
   } catch (error) {
     const told = new Reserve(system, directory.path, {}).explain(error);
     throw asTardisError(told, `rebuilding ${directory.catalogPath}`);
-  } finally {
-    lock.release();
   }
 }

@@ -40,7 +40,7 @@ export async function forgetHere(
   { skipFile, ...options }: ForgetOptions,
 ): Promise<RekeyResult> {
   const generations = new Generations(system, directory);
-  const lock = await generations.lock();
+  using _lock = await generations.lock();
   try {
     await beginHere(system, generations, requestsDigest(requests), skipFile);
     const parts = { generations, oldKeyring: undefined, keyring: undefined, forgotten: requests };
@@ -52,8 +52,6 @@ export async function forgetHere(
       await generations.removeSecond().catch(() => undefined); // the next run removes it
     }
     throw failure;
-  } finally {
-    lock.release();
   }
 }
 
@@ -88,12 +86,8 @@ async function beginHere(
 export async function finishSwitched(system: System, directory: ClientDirectory): Promise<boolean> {
   const generations = new Generations(system, directory);
   if ((await generations.state()) !== 'switched') return false;
-  const lock = await generations.lock();
-  try {
-    if ((await generations.state()) !== 'switched') return false;
-    await removeOld(generations, () => undefined);
-    return true;
-  } finally {
-    lock.release();
-  }
+  using _lock = await generations.lock();
+  if ((await generations.state()) !== 'switched') return false;
+  await removeOld(generations, () => undefined);
+  return true;
 }

@@ -88,15 +88,14 @@ export class Generations {
     if (lock === undefined) {
       throw new TardisError('CLIENT_BUSY', `"${second.client}" is being written anew already`);
     }
-    return {
-      release: () => {
-        try {
-          if (files.status(file) !== undefined) files.unlink(file); // a waiting process checks the file again
-        } finally {
-          lock.release();
-        }
-      },
+    const release = (): void => {
+      try {
+        if (files.status(file) !== undefined) files.unlink(file); // a waiting process checks the file again
+      } finally {
+        lock.release();
+      }
     };
+    return { release, [Symbol.dispose]: release };
   }
 
   /** Returns how far an earlier run got. Throws RECORD_DAMAGED if a marker is invalid. */

@@ -6,8 +6,8 @@ import { type ClientDirectory, guardClient } from './client-directory.js';
 import { LOCK_FILE, LOCK_REQUEST_FILE } from './layout.js';
 
 /** Excludes every other process and session from writing to a client, until `release`. */
-export interface ClientLock {
-  /** May be called twice. */
+export interface ClientLock extends Disposable {
+  /** Ends the lock, as `using` does at the end of a block. May be called twice. */
   release(): void;
 }
 
@@ -51,18 +51,17 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
     if (!isHeld) files.close(fd);
   }
   if (!isHeld) return undefined;
-  return {
-    release: () => {
-      if (!isHeld) return; // the descriptor's number may belong to another file by now
-      isHeld = false;
-      try {
-        // Closing alone keeps the lock as long as a child of this process that has not yet begun its program.
-        native.unlock(fd);
-      } finally {
-        files.close(fd);
-      }
-    },
+  const release = (): void => {
+    if (!isHeld) return; // the descriptor's number may belong to another file by now
+    isHeld = false;
+    try {
+      // Closing alone keeps the lock as long as a child of this process that has not yet begun its program.
+      native.unlock(fd);
+    } finally {
+      files.close(fd);
+    }
   };
+  return { release, [Symbol.dispose]: release };
 }
 
 function makeLockFile(files: Files, lockPath: string): void {

@@ -94,10 +94,6 @@ export async function withClient<T>(
   directory: ClientDirectory,
   work: () => Promise<T>,
 ): Promise<T> {
-  const lock = await mediumOf(system, directory).claim();
-  try {
-    return await work();
-  } finally {
-    lock.release();
-  }
+  using _lock = await mediumOf(system, directory).claim();
+  return await work();
 }

@@ -51,21 +51,17 @@ export async function isFollowed(
 
 async function catchUpOnce(system: System, directory: ClientDirectory): Promise<void> {
   const isThere = (): boolean => system.files.status(directory.catalogPath) !== undefined;
-  const lock = await mediumOf(system, directory)
+  using lock = await mediumOf(system, directory)
     .claim({ asks: false })
     .catch((error: unknown) => {
       if (asTardisError(error).code === 'CLIENT_BUSY' && isThere()) return undefined;
       throw error;
     });
   if (lock === undefined) return;
-  try {
-    const { packs, backend, catalog } = await openParts(system, directory, { packBytes: 0 });
-    packs.close();
-    backend.close();
-    catalog.close();
-  } finally {
-    lock.release();
-  }
+  const { packs, backend, catalog } = await openParts(system, directory, { packBytes: 0 });
+  packs.close();
+  backend.close();
+  catalog.close();
 }
 
 /** True if a bucket may have commits that this machine's catalog lacks. Takes one request. Throws errors of a bucket. */

@@ -15,7 +15,7 @@ export function sayAbove(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-export class ProgressLine {
+export class ProgressLine implements Disposable {
   private timer: NodeJS.Timeout | undefined;
   private isSilent = false;
   readonly isShown: boolean;
@@ -54,6 +54,11 @@ export class ProgressLine {
     clearInterval(this.timer);
     this.timer = undefined;
     clearShown = undefined;
+  }
+
+  /** Stops the line at the end of a block. */
+  [Symbol.dispose](): void {
+    this.stop();
   }
 
   /** Hides the line while a user is prompted on the terminal. */

@@ -16,20 +16,16 @@ export async function withStepProgress<S extends string, T>(
 ): Promise<T> {
   let shown = '';
   let at: S | undefined;
-  const line = new ProgressLine(isWanted, () => shown);
+  using line = new ProgressLine(isWanted, () => shown);
   const timeLeft = new TimeLeft(() => system.clock.monotonicMs());
   line.start();
-  try {
-    return await work((step, done, of) => {
-      const isNew = step !== at;
-      at = step;
-      if (isNew) timeLeft.restart();
-      const count = done === 0 ? '' : ` ${formatCount(done)}`;
-      const total = of === undefined ? '' : ` of ${formatCount(of)}`;
-      shown = `${steps[step]}${count}${total}${timeLeft.text(done, of)}`;
-      if (isNew) line.refresh();
-    });
-  } finally {
-    line.stop();
-  }
+  return await work((step, done, of) => {
+    const isNew = step !== at;
+    at = step;
+    if (isNew) timeLeft.restart();
+    const count = done === 0 ? '' : ` ${formatCount(done)}`;
+    const total = of === undefined ? '' : ` of ${formatCount(of)}`;
+    shown = `${steps[step]}${count}${total}${timeLeft.text(done, of)}`;
+    if (isNew) line.refresh();
+  });
 }

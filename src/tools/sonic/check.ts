@@ -92,38 +92,35 @@ interface CheckTask {
 
 /** Repairs the client if that is wanted, and checks it. Closes it in any case. */
 async function checked(
-  { there, system, options, wish, progress, teller, interrupted }: CheckTask,
+  { system, options, wish, progress, teller, interrupted, ...opened }: CheckTask,
   repair: boolean,
 ): Promise<{ readonly result: CheckOutcome; readonly parity: ParityReport | undefined }> {
+  using there = opened.there;
+  using line = progress.line;
   const isHere = options.throughServer === undefined;
-  try {
-    if (!isHere) await compareWithKnown(there);
-    const named = isHere
-      ? clientNames(system, clientPlace(options).store)
-      : (finding: Finding): Finding => finding;
-    progress.line.start();
-    const parity = await lookAtParity(
-      there,
-      { ...options, repair },
-      {
-        line: progress.line,
-        read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
-        interrupted,
-      },
-    );
-    const result = await there.check(wish, {
-      signal: interrupted(),
-      onFinding: (finding) => teller.tell(named(finding)),
-      onProgress: ({ step, done, of }) => {
-        if (of !== undefined) progress.read(done, of);
-        else if (Object.hasOwn(STEPS, step)) progress.enter(step as CheckStep);
-      },
-    });
-    return { result, parity };
-  } finally {
-    progress.line.stop();
-    there.close();
-  }
+  if (!isHere) await compareWithKnown(there);
+  const named = isHere
+    ? clientNames(system, clientPlace(options).store)
+    : (finding: Finding): Finding => finding;
+  line.start();
+  const parity = await lookAtParity(
+    there,
+    { ...options, repair },
+    {
+      line,
+      read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
+      interrupted,
+    },
+  );
+  const result = await there.check(wish, {
+    signal: interrupted(),
+    onFinding: (finding) => teller.tell(named(finding)),
+    onProgress: ({ step, done, of }) => {
+      if (of !== undefined) progress.read(done, of);
+      else if (Object.hasOwn(STEPS, step)) progress.enter(step as CheckStep);
+    },
+  });
+  return { result, parity };
 }
 
 /** Opens a client in a store on this machine. Without a password, only checksums are compared: there is no prompt. */

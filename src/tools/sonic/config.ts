@@ -43,13 +43,9 @@ export async function setConfig(
     throw new TardisError('USAGE', 'give a key and its value, or a key and --remove');
   }
   const key = requireSetting(given, value);
-  const there = await openAdmin(storeSystem(options.umask), options, found);
-  try {
-    await there.sets(); // refuses a store that was rolled back
-    if (!rehearse) await there.changeSetting(key, value);
-  } finally {
-    there.close();
-  }
+  using there = await openAdmin(storeSystem(options.umask), options, found);
+  await there.sets(); // refuses a store that was rolled back
+  if (!rehearse) await there.changeSetting(key, value);
   if (json) {
     const told = { client, key, value: value ?? null, ...(rehearse ? { isPreview: true } : {}) };
     print(jsonText({ version: JSON_VERSION, ...told }));

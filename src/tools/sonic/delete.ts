@@ -24,30 +24,26 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
     throw new TardisError('USAGE', 'give the backup sets to delete, by number, name or range');
   }
   const system = storeSystem(options.umask);
-  const there = await openAdmin(system, options, found);
+  using there = await openAdmin(system, options, found);
+  const sets = chosenSets(
+    options.client,
+    await there.sets(),
+    options.setsToDelete,
+    options.recentSet,
+  );
+  const numbers = sets.map(({ set }) => set);
+  await there.previewDrop(numbers); // reports errors before the prompt
+  if (!mayGo(options, sets)) return 0;
+  const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
+  await there.drop(numbers);
+  let report: GcReport | undefined;
   try {
-    const sets = chosenSets(
-      options.client,
-      await there.sets(),
-      options.setsToDelete,
-      options.recentSet,
-    );
-    const numbers = sets.map(({ set }) => set);
-    await there.previewDrop(numbers); // reports errors before the prompt
-    if (!mayGo(options, sets)) return 0;
-    const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
-    await there.drop(numbers);
-    let report: GcReport | undefined;
-    try {
-      if (options.clearUp) report = await freeDeleted(system, there, options, signal);
-    } catch (error) {
-      printDeleted(options, numbers, undefined); // the sets are deleted even if the garbage collection failed
-      throw error;
-    }
-    printDeleted(options, numbers, report);
-  } finally {
-    there.close();
+    if (options.clearUp) report = await freeDeleted(system, there, options, signal);
+  } catch (error) {
+    printDeleted(options, numbers, undefined); // the sets are deleted even if the garbage collection failed
+    throw error;
   }
+  printDeleted(options, numbers, report);
   return 0;
 }
 
@@ -57,18 +53,14 @@ export async function orphans(options: OrphanOptions, found: Sources): Promise<n
   const system = storeSystem(options.umask);
   const isHere = options.throughServer === undefined;
   const settings = isHere ? { ...options, account: undefined } : options; // the store itself has no accounts to enforce
-  const there = await openAdmin(system, settings, found);
-  try {
-    if (isHere) warnIfOlder(system, options);
-    else await compareWithKnown(there);
-    const signal = interruptSignal('sonic orphans', CLEARED_LATER);
-    const report = await freeUnneeded(system, there, options, signal);
-    if (options.json) print(jsonText({ version: JSON_VERSION, client: options.client, ...report }));
-    else print(`"${options.client}": ${gcSummary(report)}`);
-    return 0;
-  } finally {
-    there.close();
-  }
+  using there = await openAdmin(system, settings, found);
+  if (isHere) warnIfOlder(system, options);
+  else await compareWithKnown(there);
+  const signal = interruptSignal('sonic orphans', CLEARED_LATER);
+  const report = await freeUnneeded(system, there, options, signal);
+  if (options.json) print(jsonText({ version: JSON_VERSION, client: options.client, ...report }));
+  else print(`"${options.client}": ${gcSummary(report)}`);
+  return 0;
 }
 
 /** Prints the size of contents known to be unused. Data of deleted sets is found only by a garbage collection. */

@@ -37,15 +37,11 @@ export async function forgetPath(options: Options, found: Sources): Promise<numb
   if (options.abort) return abortRekey(options);
   const system = storeSystem(options.umask);
   if (options.finishForgets) return finish(options, found, system);
-  const there = await openAdmin(system, options, found);
-  try {
-    await there.sets(); // refuses a store that was rolled back
-    if (options.undoForgets.length > 0) return await undo(options, there);
-    if (options.pathsToForget.length === 0) return await list(options, there);
-    return await ask(options, there, system.clock.nowMs());
-  } finally {
-    there.close();
-  }
+  using there = await openAdmin(system, options, found);
+  await there.sets(); // refuses a store that was rolled back
+  if (options.undoForgets.length > 0) return await undo(options, there);
+  if (options.pathsToForget.length === 0) return await list(options, there);
+  return await ask(options, there, system.clock.nowMs());
 }
 
 /** Throws USAGE unless exactly one action is selected, with options that fit it. */

@@ -69,27 +69,23 @@ async function mark(
   if (setsToMark.length === 0) {
     throw new TardisError('USAGE', 'give the backup sets, by number, name or range');
   }
-  const there = await openAdmin(storeSystem(options.umask), options, found);
-  try {
-    const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
-    if (sets.length > mostSets) throw new TardisError('USAGE', 'give one backup set at a time');
-    const numbers = sets.map(({ set }) => set);
-    const isChanged = (one: (typeof sets)[number]): boolean =>
-      !areSameMarks(one.marks, marksAfter(client, one, wish));
-    const changed = sets.filter(isChanged).map(({ set }) => set);
-    if (!rehearse) await there.mark(numbers, wish);
-    const unchanged = numbers.filter((set) => !changed.includes(set));
-    if (json) {
-      const told = rehearse ? { wouldChange: changed } : { changed };
-      print(jsonText({ version: JSON_VERSION, client, ...told, unchanged, ...wish }));
-    } else {
-      printMarked(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
-      printMarked(client, unchanged, 'unchanged');
-    }
-    return 0;
-  } finally {
-    there.close();
+  using there = await openAdmin(storeSystem(options.umask), options, found);
+  const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
+  if (sets.length > mostSets) throw new TardisError('USAGE', 'give one backup set at a time');
+  const numbers = sets.map(({ set }) => set);
+  const isChanged = (one: (typeof sets)[number]): boolean =>
+    !areSameMarks(one.marks, marksAfter(client, one, wish));
+  const changed = sets.filter(isChanged).map(({ set }) => set);
+  if (!rehearse) await there.mark(numbers, wish);
+  const unchanged = numbers.filter((set) => !changed.includes(set));
+  if (json) {
+    const told = rehearse ? { wouldChange: changed } : { changed };
+    print(jsonText({ version: JSON_VERSION, client, ...told, unchanged, ...wish }));
+  } else {
+    printMarked(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
+    printMarked(client, unchanged, 'unchanged');
   }
+  return 0;
 }
 
 function printMarked(client: string, sets: readonly SetNumber[], done: string): void {

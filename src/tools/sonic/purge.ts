@@ -47,37 +47,33 @@ export async function purge(
   const { client, clearUp } = options;
   const asked = await wishOf(options, found);
   const system = storeSystem(options.umask);
-  const there = await openAdmin(system, options, found);
-  try {
-    const wish = withKeptRules(asked, options, there);
-    const sets = await there.sets();
-    const told = await there.previewPurge(wish);
-    const gone = goneIn(told);
-    if (options.previewPurge || options.rehearse) {
-      printPreview(options, sets, told);
-      return 0;
-    }
-    if (told.isClockInDoubt && !options.trustClock) printDoubt();
-    if (gone.length === 0) {
-      printPurged(options, [], undefined);
-      return 0;
-    }
-    const going = sets.filter(({ set }) => gone.includes(set));
-    if (!options.deleteYes) requireYesToDelete(client, going);
-    const signal = interruptSignal('sonic purge', CLEARED_LATER);
-    const done = await purged(there, gone);
-    let report: GcReport | undefined;
-    try {
-      if (clearUp) report = await freeDeleted(system, there, options, signal);
-    } catch (error) {
-      printPurged(options, done, undefined); // the sets are deleted even if the garbage collection failed
-      throw error;
-    }
-    printPurged(options, done, report);
+  using there = await openAdmin(system, options, found);
+  const wish = withKeptRules(asked, options, there);
+  const sets = await there.sets();
+  const told = await there.previewPurge(wish);
+  const gone = goneIn(told);
+  if (options.previewPurge || options.rehearse) {
+    printPreview(options, sets, told);
     return 0;
-  } finally {
-    there.close();
   }
+  if (told.isClockInDoubt && !options.trustClock) printDoubt();
+  if (gone.length === 0) {
+    printPurged(options, [], undefined);
+    return 0;
+  }
+  const going = sets.filter(({ set }) => gone.includes(set));
+  if (!options.deleteYes) requireYesToDelete(client, going);
+  const signal = interruptSignal('sonic purge', CLEARED_LATER);
+  const done = await purged(there, gone);
+  let report: GcReport | undefined;
+  try {
+    if (clearUp) report = await freeDeleted(system, there, options, signal);
+  } catch (error) {
+    printPurged(options, done, undefined); // the sets are deleted even if the garbage collection failed
+    throw error;
+  }
+  printPurged(options, done, report);
+  return 0;
 }
 
 async function purged(there: Admin, gone: readonly SetNumber[]): Promise<readonly SetNumber[]> {

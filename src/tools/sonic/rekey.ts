@@ -146,13 +146,9 @@ async function withGenerations(
 ): Promise<number> {
   const system = storeSystem(options.umask);
   const generations = new Generations(system, openClientDirectory(system, clientPlace(options)));
-  const lock = await generations.lock();
-  try {
-    if (options.abort) return await giveUp(options, generations);
-    return await run(system, generations, { tool, options, requests, keysFor });
-  } finally {
-    lock.release();
-  }
+  using _lock = await generations.lock();
+  if (options.abort) return await giveUp(options, generations);
+  return await run(system, generations, { tool, options, requests, keysFor });
 }
 
 /** A rewrite as the user requested it. */
