@@ -23,6 +23,8 @@ export interface BucketChoice {
   readonly bucketCa: Buffer | undefined;
   readonly singleWriter: boolean;
   readonly lockDays: number;
+  /** Undefined for commands that store nothing. */
+  readonly parityPercent?: number | undefined;
 }
 
 interface ClientChoice {
@@ -30,6 +32,8 @@ interface ClientChoice {
   readonly catalogFile?: string;
   readonly throughServer?: string | undefined;
   readonly allClients?: boolean;
+  /** True for a check that repairs, which must not need whole commits. */
+  readonly repair?: boolean;
 }
 
 const DIGITS = 32;
@@ -65,6 +69,7 @@ function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
       ...own,
       isSingleWriter: singleWriter,
       lockDays,
+      parityPercent: settings.parityPercent ?? 0,
       ...(patienceMs === undefined ? {} : { patienceMs }),
     },
   };
@@ -93,8 +98,8 @@ export async function enterBucket(
   if (tool !== 'tardisd' && isElsewhere) return cache;
   makeCache(access);
   if (FETCHING.includes(tool)) return cache;
-  const { client, allClients } = settings;
-  if (client === undefined) return cache;
+  const { client, allClients, repair } = settings;
+  if (client === undefined || repair === true) return cache;
   const { fetchHistory, fetchHistories } = await import('./bucket-history.js'); // only readers need a catalog here
   if (tool === 'sonic clients' || allClients === true) await fetchHistories(access, catalogFile);
   else await fetchHistory(access, client, catalogFile);

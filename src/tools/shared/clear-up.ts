@@ -11,6 +11,7 @@ import { clientPlace, storeLimits } from './local-store.js';
 
 type ClearUpSettings = Parameters<typeof clientPlace>[0] & {
   readonly wastePercent: number;
+  readonly parityPercent: number | undefined;
   readonly progress: boolean | undefined;
 };
 
@@ -41,7 +42,7 @@ export async function freeUnneeded(
   line.start();
   try {
     return await collectGarbage(system, openClientDirectory(system, clientPlace(options)), {
-      limits: storeLimits(),
+      limits: storeLimits(options),
       graceMs: 0, // a reader that misses a file looks it up again
       wantedFreeBytes: defaultOf('leastFreeBytes') + defaultOf('reserveBytes'),
       wasteRatio: options.wastePercent / 100,

@@ -12,7 +12,10 @@ import { remotePlace, type ServerLoginSettings } from './server-login.js';
 import { unlockClient } from './unlock.js';
 
 export type AdminSettings = ServerLoginSettings &
-  Parameters<typeof clientPlace>[0] & { readonly throughServer: string | undefined };
+  Parameters<typeof clientPlace>[0] & {
+    readonly throughServer: string | undefined;
+    readonly parityPercent?: number | undefined;
+  };
 
 type Sources = ReadonlyMap<string, Found>;
 
@@ -37,7 +40,7 @@ async function openHere(system: System, settings: AdminSettings, found: Sources)
       history.close(); // a reader of the catalog would block our writes
     }
   };
-  return localAdmin(system, { directory, limits: storeLimits(), keyring, sets });
+  return localAdmin(system, { directory, limits: storeLimits(settings), keyring, sets });
 }
 
 /** Opens a client on a server, which also does long work. Throws the errors of logging in. */

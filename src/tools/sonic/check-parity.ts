@@ -3,16 +3,20 @@ import { configInvalid } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import {
+  type BucketRepair,
   parityOf,
   type ParitySummary,
   repairClient,
+  repairInBucket,
   type RepairFinding,
   type RepairResult,
 } from '../../maintenance/check/index.js';
 import type { ClientDirectory } from '../../store/index.js';
+import { catchUp } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import type { ProgressLine } from '../shared/progress-line.js';
 import { jsonText } from '../shared/json-text.js';
+import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../shared/units.js';
 
@@ -20,11 +24,22 @@ import { counted, formatBytes } from '../shared/units.js';
 export interface ParityReport extends ParitySummary {
   /** Undefined without --repair. */
   readonly repair?: RepairResult;
+  /** True for a bucket, where only what is stored from now on gets parity. */
+  readonly isInBucket?: boolean;
+}
+
+/** The result of a repair in a bucket. */
+export type BucketParityReport = BucketRepair & { readonly isInBucket: true };
+
+interface RepairProgress {
+  readonly line: ProgressLine;
+  readonly read: (doneBytes: number, ofBytes: number) => void;
+  readonly interrupted: () => AbortSignal;
 }
 
 interface RepairWish {
   readonly repair: boolean;
-  readonly parityPercent: number;
+  readonly parityPercent: number | undefined;
   readonly json: boolean;
 }
 
@@ -38,16 +53,42 @@ export function refuseFarRepair(isWanted: boolean): void {
 export async function lookAtParity(
   system: System,
   directory: ClientDirectory,
-  { repair, parityPercent: percent, json }: RepairWish,
-  progress: {
-    readonly line: ProgressLine;
-    readonly read: (doneBytes: number, ofBytes: number) => void;
-    readonly interrupted: () => AbortSignal;
-  },
+  { repair, parityPercent: percent = USUAL_PARITY_PERCENT, json }: RepairWish,
+  progress: RepairProgress,
 ): Promise<ParityReport | undefined> {
-  if (!repair || directory.bucket !== undefined) return parityIfReadable(system, directory);
-  const result = await repairClient(system, directory, {
-    percent,
+  // In a bucket, only a repair reads so much that it sees parity.
+  if (directory.bucket !== undefined) return undefined;
+  if (!repair) return parityIfReadable(system, directory);
+  const telling = tellingTo(progress, json);
+  const result = await repairClient(system, directory, { percent, ...telling });
+  return { ...(await parityOf(system, directory)), repair: result };
+}
+
+/**
+ * Repairs a client in a bucket, then brings its catalog here up to date, which damaged commits would have prevented.
+ * Throws CLIENT_BUSY, INTERRUPTED, and errors of a bucket.
+ */
+export async function repairThere(
+  system: System,
+  directory: ClientDirectory,
+  { json }: RepairWish,
+  progress: RepairProgress,
+): Promise<BucketParityReport> {
+  progress.line.start();
+  try {
+    const report = await repairInBucket(system, directory, tellingTo(progress, json));
+    await catchUp(system, directory);
+    return { ...report, isInBucket: true };
+  } finally {
+    progress.line.stop();
+  }
+}
+
+function tellingTo(
+  progress: RepairProgress,
+  json: boolean,
+): Pick<Parameters<typeof repairClient>[2], 'signal' | 'onProgress' | 'onFinding'> {
+  return {
     signal: progress.interrupted(),
     onProgress: progress.read,
     onFinding: (finding) => {
@@ -55,8 +96,7 @@ export async function lookAtParity(
       progress.line.clear();
       print(displayText(textOf(finding)));
     },
-  });
-  return { ...(await parityOf(system, directory)), repair: result };
+  };
 }
 
 /** Returns undefined if the directories cannot be listed: the check itself reports what cannot be read. */
@@ -85,6 +125,9 @@ function textOf({ file, outcome, restoredBlocks, lostBlocks, why }: RepairFindin
   return `repair: ${file}: ${text}`;
 }
 
+const NO_PARITY = '`sonic check --repair` makes it.';
+const NO_PARITY_THERE = 'with `Parity`, a bucket gets it for all that is stored from then on.';
+
 /** Returns the lines about parity that end a check; none if all is protected and nothing was repaired. */
 export function parityLines(report: ParityReport): string[] {
   const { unprotected, bytes, repair } = report;
@@ -104,7 +147,8 @@ export function parityLines(report: ParityReport): string[] {
       `Parity protects ${report.protected} of ${counted(all, 'file')} (${formatBytes(bytes)}).`,
     );
   } else if (all > 0) {
-    lines.push('No file has parity: `sonic check --repair` makes it.');
+    const how = report.isInBucket === true ? NO_PARITY_THERE : NO_PARITY;
+    lines.push(`No file has parity: ${how}`);
   }
   return lines;
 }

@@ -2,18 +2,26 @@
 import { configInvalid, type Found, parseSize, type Settings } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { TardisError, toWire } from '../../errors/index.js';
-import { bucketAt, openClientDirectory } from '../../store/index.js';
-import { byteText, type System } from '../../system/index.js';
+import { bucketAt, fetchClient, openClientDirectory } from '../../store/index.js';
+import type { System } from '../../system/index.js';
 import {
   checkClient,
   type CheckOptions,
   type CheckStep,
   type Finding,
   type ReadData,
+  type ReadRequest,
   type SealFinding,
 } from '../../maintenance/check/index.js';
 import { brokenSets, sealFindings } from './check-seals.js';
-import { lookAtParity, parityLines, type ParityReport, refuseFarRepair } from './check-parity.js';
+import {
+  type BucketParityReport,
+  lookAtParity,
+  parityLines,
+  type ParityReport,
+  refuseFarRepair,
+  repairThere,
+} from './check-parity.js';
 import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
 import { compareShown, warnIfOlder } from '../shared/older-store.js';
 import { openAdminThere } from '../shared/open-admin.js';
@@ -48,9 +56,7 @@ const DAY_MS = 86_400_000;
 /** Phrase for a check that was interrupted. */
 const SO_FAR = 'what was found so far is reported';
 
-/** The end of a repair in a bucket. */
-const MARKS_ONLY =
-  'A bucket has no parity: what is damaged or missing was marked, and the next backup sends again what the source still has.';
+const ALL: ReadData = Object.freeze({ kind: 'all' });
 
 const STEPS: Readonly<Record<CheckStep, string>> = {
   catalog: 'checking the catalog',
@@ -60,11 +66,7 @@ const STEPS: Readonly<Record<CheckStep, string>> = {
 };
 
 export async function check(options: Options, found: ReadonlyMap<string, Found>): Promise<number> {
-  const isMarkingOnly = options.repair && bucketAt(byteText(options.database)) !== undefined;
-  if (isMarkingOnly && !options.mark) {
-    throw configInvalid('in a bucket, --repair marks what is damaged: it cannot have --no-mark');
-  }
-  const data = readDataOf(options.readData ?? (isMarkingOnly ? 'all' : undefined));
+  const data = readDataOf(options.readData);
   const system = storeSystem(options.umask);
   const wish = {
     read: { data, leastAgeMs: options.readDataAgeDays * DAY_MS },
@@ -77,15 +79,18 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   const teller = new FindingPrinter(options.json, progress.line);
   const task = { system, options, found, wish, progress, teller, interrupted };
   const host = options.throughServer;
-  const { result, hasKeys, parity } =
-    host === undefined ? await checkHere(task) : await checkThere(task, host);
+  const {
+    result,
+    hasKeys,
+    parity,
+    data: read = data,
+  } = host === undefined ? await checkHere(task) : await checkThere(task, host);
   const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
   if (options.json) printJson(options, result, elapsedMs, { source, parity });
   else {
-    printText(options, result, elapsedMs, { data, hasKeys, shown: teller });
-    if (isMarkingOnly) print(MARKS_ONLY);
-    else if (parity !== undefined) parityLines(parity).forEach(print);
+    printText(options, result, elapsedMs, { data: read, hasKeys, shown: teller });
+    if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
   }
   const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
@@ -104,6 +109,8 @@ interface Checked {
   readonly hasKeys: boolean;
   /** Undefined for a check through a server. */
   readonly parity?: ParityReport | undefined;
+  /** The data that was read, if a repair has decided it. */
+  readonly data?: ReadData | undefined;
 }
 
 /** A check, and what it reports to. */
@@ -119,6 +126,7 @@ interface CheckTask {
 
 async function checkHere(task: CheckTask): Promise<Checked> {
   const { system, options, found, wish, progress, teller, interrupted } = task;
+  const mended = await mendFirst(task);
   const directory = openClientDirectory(system, clientPlace(options));
   // With a password, the keys are compared when they are unlocked.
   if (hasPassword(found)) {
@@ -133,23 +141,21 @@ async function checkHere(task: CheckTask): Promise<Checked> {
   const named = clientNames(system, clientPlace(options).store);
   progress.line.start();
   try {
-    const parity = await lookAtParity(system, directory, options, {
-      line: progress.line,
-      read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
-      interrupted,
-    });
+    const parity = mended ?? (await lookAtParity(system, directory, options, repairProgress(task)));
+    const read = readAfter(mended, wish.read, options.readData);
     const result = await checkClient(system, directory, {
-      ...wish,
+      mark: wish.mark,
+      read,
       keyring,
       isEncrypted,
-      limits: storeLimits(),
+      limits: storeLimits(options),
       signal: interrupted(),
       onFinding: (finding) => teller.tell(named(finding)),
       onStep: (step) => progress.enter(step),
       onRead: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
     });
     const notMarked = result.notMarked && toWire(result.notMarked);
-    const withListings = wish.read.data.kind !== 'none';
+    const withListings = read.data.kind !== 'none' || mended !== undefined;
     const seals =
       keyring === undefined || result.catalogFaults > 0 || result.records === 0
         ? []
@@ -158,10 +164,40 @@ async function checkHere(task: CheckTask): Promise<Checked> {
             signal: interrupted(),
           });
     const told = { ...result, notMarked, omitted: 0, unprovenSets: printSeals(teller, seals) };
-    return { result: told, hasKeys: keyring !== undefined, parity };
+    const data = mended?.isProven === true ? ALL : read.data;
+    return { result: told, hasKeys: keyring !== undefined, parity, data };
   } finally {
     progress.line.stop();
   }
+}
+
+/** Repairs a client in a bucket before anything of it is read; undefined without --repair, or in a directory. */
+async function mendFirst(task: CheckTask): Promise<BucketParityReport | undefined> {
+  const { system, options } = task;
+  const place = clientPlace(options);
+  const bucket = bucketAt(place.store);
+  if (!options.repair || bucket === undefined) return undefined;
+  await fetchClient(system, bucket, options.client);
+  const directory = openClientDirectory(system, place);
+  return repairThere(system, directory, options, repairProgress(task));
+}
+
+function repairProgress({ progress, interrupted }: CheckTask): Parameters<typeof repairThere>[3] {
+  return {
+    line: progress.line,
+    read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
+    interrupted,
+  };
+}
+
+/** Returns what a check reads after a repair in a bucket, which has compared all bytes with their checksums. */
+function readAfter(
+  mended: BucketParityReport | undefined,
+  wanted: ReadRequest,
+  given: string | undefined,
+): ReadRequest {
+  const isLeft = mended !== undefined && !mended.isProven && given === undefined;
+  return isLeft ? { ...wanted, data: ALL } : wanted;
 }
 
 /** Returns the keys; undefined also if they are damaged or lost, since the check reports that. */
