@@ -249,7 +249,9 @@ export class LogWriter implements RecordWriter {
 
   private async protect(spool: Spool): Promise<void> {
     const { parity } = this.options;
-    if (parity !== undefined) this.appendedBytes += await spool.protect(parity);
+    if (parity === undefined) return;
+    const bytes = await spool.protect(parity);
+    this.appendedBytes += bytes; // read after the wait: more is appended meanwhile
   }
 
   /** Returns a commit object with its parity. */
