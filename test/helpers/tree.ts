@@ -302,7 +302,7 @@ function readDigest(full: Buffer, stat: fs.BigIntStats): string {
 /** The place of what is read, which is one for all files: most are small, and a buffer takes longer than they do. */
 const piece = Buffer.alloc(Number(LONG_BYTES));
 
-/** Returns a digest of all bytes of an open file, whatever its size is said to be. */
+/** Returns a digest of all bytes of an open file, whatever size it reports. */
 function wholeDigest(fd: number): string {
   const firstBytes = fs.readSync(fd, piece, 0, piece.length, 0);
   if (firstBytes < piece.length && fs.readSync(fd, piece, firstBytes, 1, firstBytes) === 0)
