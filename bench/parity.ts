@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
+import { type BucketParity, bucketParity } from './bucket-parity.js';
 import { seconds } from './cells.js';
 import { median, ratioOf } from './figures.js';
 import { makeTree, treeLine } from './make-tree.js';
@@ -49,29 +50,61 @@ export async function parity(
     }
   }
   const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
-  return answer(times, bytes, about);
+  const there = await bucketParity({ workplace, checkout, options, say });
+  return answer(times, bytes, about, there);
 }
 
-function answer(times: Record<Way, number[]>, bytes: Record<Way, number[]>, about: string): Answer {
+function answer(
+  times: Record<Way, number[]>,
+  bytes: Record<Way, number[]>,
+  about: string,
+  there: BucketParity,
+): Answer {
+  const [thereRatio, thereShare] = [
+    ratioOf(there.times.parity, there.times.without),
+    ratioOf(there.bytes.parity, there.bytes.without),
+  ];
+  const { puts, damages, notHealed } = there;
   const [ratio, share] = [
     ratioOf(times.parity, times.without),
     ratioOf(bytes.parity, bytes.without),
   ];
-  const mebibytes = (way: Way): string => (median(bytes[way]) / 2 ** 20).toFixed(1);
+  const mebibytes = (all: readonly number[]): string => (median(all) / 2 ** 20).toFixed(1);
   return {
     question: 'parity',
     about: `a first backup with parity, and one without; ${about}`,
     headings: ['what', '', 'parity', 'without', 'ratio'],
     rows: [
       ['first', 's', ...WAYS.map((way) => seconds(median(times[way]))), shown(ratio?.pairwise)],
-      ['store', 'MiB', ...WAYS.map(mebibytes), shown(share?.pairwise)],
+      ['store', 'MiB', ...WAYS.map((way) => mebibytes(bytes[way])), shown(share?.pairwise)],
+      [
+        'first, into a bucket',
+        's',
+        ...WAYS.map((way) => seconds(median(there.times[way]))),
+        shown(thereRatio?.pairwise),
+      ],
+      [
+        'bucket',
+        'MiB',
+        ...WAYS.map((way) => mebibytes(there.bytes[way])),
+        shown(thereShare?.pairwise),
+      ],
+      ['PUT, into a bucket', '', ...WAYS.map((way) => String(puts[way])), ''],
+      [`objects not healed of ${damages} damages`, '', String(notHealed), '', ''],
     ],
     verdicts: [
       verdictOf('first, with parity, times without', TIME_LIMIT, ratio?.pairwise),
       verdictOf('bytes of the store, times without', BYTES_LIMIT, share?.pairwise),
+      verdictOf('first into a bucket, times without', TIME_LIMIT, thereRatio?.pairwise),
+      verdictOf('bytes of the bucket, times without', BYTES_LIMIT, thereShare?.pairwise),
+      verdictOf('objects of a bucket not healed', 0, notHealed),
+      verdictOf('PUT more with parity', 0, puts.parity - puts.without),
     ],
-    notes: ['a ratio is the median of pairs; a pair is two backups one after the other'],
-    figures: { times, bytes },
+    notes: [
+      'a ratio is the median of pairs; a pair is two backups one after the other',
+      'the bucket is at a server in this process; parity there is --parity 3',
+    ],
+    figures: { times, bytes, there },
     plots: [
       {
         name: 'parity',

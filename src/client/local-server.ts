@@ -31,6 +31,8 @@ export interface LocalServerOptions {
   readonly configFile: Buffer | undefined;
   /** Undefined to use the server's own settings. */
   readonly profile: string | undefined;
+  /** Undefined to use the server's own settings. */
+  readonly parityPercent?: number | undefined;
   /** Options of the bucket that is the store. */
   readonly bucketWords?: readonly string[];
   /** Command and first arguments, for example the launcher `tardisd`. */
@@ -76,6 +78,7 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
       ...paths,
       ...profile,
       ...(options.bucketWords ?? []),
+      ...(options.parityPercent === undefined ? [] : ['--parity', String(options.parityPercent)]),
       '--single',
       '--local',
       socketPath,

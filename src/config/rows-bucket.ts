@@ -33,6 +33,23 @@ export const BUCKET_TOOLS = [
   'sonic bucket',
 ] as const satisfies readonly Tool[];
 
+/** Commands that store packs or commits, in a directory or a bucket. */
+const PARITY_TOOLS = [
+  'tardis',
+  'tardisd',
+  'sonic check',
+  'sonic copy',
+  'sonic delete',
+  'sonic purge',
+  'sonic orphans',
+  'sonic rekey',
+  'sonic encrypt',
+  'sonic forget-path',
+  'sonic rebuild',
+  'sonic setconfig',
+  ...MARKING,
+] as const satisfies readonly Tool[];
+
 export const BUCKET_ROWS = {
   endpoint: {
     type: 'text',
@@ -99,6 +116,19 @@ export const BUCKET_ROWS = {
     serverKey: 'LockDays',
     help: 'days for which nobody can delete what is stored in a bucket (Object Lock, COMPLIANCE); 0 for no lock',
     test: 'objects of a store with LockDays are locked, and nobody deletes their versions',
+  },
+  parityPercent: {
+    type: 'int',
+    min: 0,
+    max: 50,
+    defaultText: '3, and 0 in a bucket',
+    tools: PARITY_TOOLS,
+    flags: '--parity <percent>',
+    variable: 'TARDIS_PARITY',
+    clientKey: 'Parity',
+    serverKey: 'Parity',
+    help: 'percentage of parity stored with the packs, from which `sonic check --repair` restores damaged bytes; 0: none',
+    test: 'Parity is the percentage of parity that a backup stores; 0 stores none',
   },
   recoverVersions: {
     type: 'bool',

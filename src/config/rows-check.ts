@@ -42,7 +42,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic check'],
     flags: '--repair',
-    help: 'first read all stored data, restore what is damaged from parity, and make parity where it is missing; in a bucket, mark what is damaged',
+    help: 'first read all stored data, restore what is damaged from parity, and (in a directory) make parity where it is missing',
     test: 'a check with --repair restores damaged bytes from parity, and reports what it cannot restore',
   },
   fromBackup: {

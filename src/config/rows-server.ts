@@ -231,17 +231,6 @@ export const SERVER_ROWS = {
     help: 'store streamed contents up to this stored size in packs, and larger ones as separate files',
     test: 'server tuning reaches the store it is named for',
   },
-  parityPercent: {
-    type: 'int',
-    min: 0,
-    max: 50,
-    default: 3,
-    tools: ['tardisd', 'sonic check'],
-    flags: '--parity <percent>',
-    serverKey: 'Parity',
-    help: 'percentage of parity stored beside the packs, from which `sonic check --repair` restores damaged bytes; 0: none',
-    test: 'Parity is the percentage of parity that a backup stores; 0 stores none',
-  },
   reserveBytes: {
     type: 'size',
     min: 0,

@@ -76,6 +76,6 @@ export const BUCKET_ERRORS = {
   OBJECT_DAMAGED: row(
     'damage',
     1,
-    'Restore the object that is named from a copy, or from an older version of it (sonic bucket --recover): its bytes differ from those that were stored.',
+    'Restore the object that is named from its parity (sonic check --repair), a copy, or an older version of it (sonic bucket --recover): its bytes differ from those that were stored.',
   ),
 } as const;

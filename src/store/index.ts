@@ -272,6 +272,9 @@ export {
   type ParityState,
 } from './parity/heal.js';
 export { makeParity, type ParityMath } from './parity/make-parity.js';
+export { findInnerParity, innerParityBytes } from './parity/inner-parity.js';
+export { type Mended, ObjectHealer } from './bucket/object-healer.js';
+export { ParityMaker } from './bucket/parity-maker.js';
 export { leavesRoom, parityBytes } from './parity/parity-file.js';
 export {
   protectable,

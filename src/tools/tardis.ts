@@ -139,6 +139,7 @@ function localServer(
   return {
     ...(bucketWords === undefined ? {} : { bucketWords }),
     store: bucketWords === undefined && isStoreNamed ? absolutePath(settings.database) : undefined,
+    parityPercent: isNamed('parityPercent') ? settings.parityPercent : undefined,
     profile: isNamed('profile') ? settings.profile : undefined,
     configFile:
       settings.localConfig ??

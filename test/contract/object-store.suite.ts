@@ -85,6 +85,24 @@ function creatingSuite(on: On): void {
     t.is((await store.head('nodes/a.json'))?.sizeBytes, 10);
   });
 
+  on(
+    'an object that is written again has its bytes, checksum and name as before',
+    async (t, store) => {
+      for (const size of [1, 300_000]) {
+        const bytes = randomBytes(size);
+        await store.putNew('packs/1', sourceOf(bytes));
+        const source = sourceOf(bytes);
+        for (let times = 0; times < 2; times += 1) await store.putAgain('packs/1', source);
+        t.true((await store.readWhole('packs/1', MAX_BYTES))?.equals(bytes));
+        const { sizeBytes, sha256 } = (await store.head('packs/1'))!;
+        t.is(sizeBytes, size);
+        t.is(sha256, Buffer.from(source.sha256).toString('hex'));
+        t.is(await store.putNew('packs/1', source), 'created');
+        await store.remove(['packs/1']);
+      }
+    },
+  );
+
   on('the class of storage that every service has is accepted', async (t, store) => {
     const options = { storageClass: 'STANDARD' };
     t.is(await store.putNew('packs/1', Buffer.from('x'), options), 'created');

@@ -62,7 +62,7 @@ for (const kind of ['plain', 'encrypting'] as const) {
       lab.server.objects.remove(last);
       const told = await mend();
       t.is(told.status, 3, told.stdout + told.stderr);
-      t.regex(told.stdout, /A bucket has no parity/);
+      t.regex(told.stdout, /the next backup sends again what the source still has/i);
       t.regex(told.stdout, /versions? of files cannot be restored/);
       await lab.backUp('one', args);
       t.deepEqual(await lab.restored(machine, args), []);
@@ -88,11 +88,6 @@ for (const kind of ['plain', 'encrypting'] as const) {
 test('options of a rebuild that a bucket does not have are refused', async (t) => {
   const lab = await ServedLab.start(t);
   await withSets(lab, []);
-  for (const words of [
-    ['rebuild', '--from-backup'],
-    ['check', '--repair', '--no-mark'],
-  ]) {
-    const refused = await lab.run('one', 'sonic', words);
-    t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
-  }
+  const refused = await lab.run('one', 'sonic', ['rebuild', '--from-backup']);
+  t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
 });

@@ -313,9 +313,10 @@ for (const isKilled of [true, false]) {
   test(title, async (t) => {
     const struck = await Struck.start(t);
     const { lab } = struck;
-    await lab.backUp('one', ['--create']);
+    const parity = isKilled ? ['--parity', '3'] : []; // in one of the two sweeps
+    await lab.backUp('one', ['--create', ...parity]);
     lab.change(MOST_REQUESTS);
-    const requests = await struck.requestsOf(() => lab.backUp('one'));
+    const requests = await struck.requestsOf(() => lab.backUp('one', parity));
     for (const [turn, moment] of momentsIn(
       t,
       isKilled ? 'killed' : 'faulty',
@@ -324,7 +325,7 @@ for (const isKilled of [true, false]) {
     ).entries()) {
       lab.change(turn);
       await struck.strike(t, moment, async () => {
-        const words = ['--local', lab.source];
+        const words = ['--local', ...parity, lab.source];
         if (isKilled) {
           struck.running = new Running('tardis', [...words, ...CLIENT], { env: lab.on('one') });
           await struck.running.ended;

@@ -59,6 +59,12 @@ test('Parity is the percentage of parity that a backup stores; 0 stores none', a
   const client = path.join(store, 'me');
   const share = bytesOf(path.join(client, 'parity'), wide.parity) / bytesOf(client, wide.data);
   t.true(share > 0.1 && share < 0.11, `${share}`);
+  // By the option of a backup, in another store.
+  const other = path.join(path.dirname(store), 'other');
+  await backup(['-D', other, '-C', 'me', '--local', '--parity', '10', '--create', source]);
+  t.deepEqual(namesIn(other).parity, namesIn(other).data);
+  const bytes = bytesOf(path.join(other, 'me', 'parity'), namesIn(other).parity);
+  t.is(bytes, bytesOf(path.join(client, 'parity'), wide.parity));
 });
 
 test('a check with --repair restores damaged bytes from parity, and reports what it cannot restore', async (t) => {

@@ -66,13 +66,14 @@ function settingsIn(words: readonly string[]): (readonly [SettingName, string])[
 }
 
 async function start(
-  { store, configFile, profile, bucketWords = [] }: LocalServerOptions,
+  { store, configFile, profile, parityPercent, bucketWords = [] }: LocalServerOptions,
   socket: string,
 ): Promise<Daemon> {
   const given: readonly (readonly [SettingName, string | undefined])[] = [
     ['database', store && byteText(store)],
     ['daemonConfig', configFile && byteText(configFile)],
     ['profile', profile],
+    ['parityPercent', parityPercent?.toString()],
     ['single', 'true'],
     ['localSocket', socket],
     ...settingsIn(bucketWords),

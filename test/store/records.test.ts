@@ -141,7 +141,7 @@ test('a sound header of a later version, or with what this release does not know
     ['version 0', AT.version, 0n, 1],
     ['version 2', AT.version, 2n, 1],
     ['kind 0', AT.kind, 0n, 1],
-    ['kind 13', AT.kind, 13n, 1],
+    ['kind 14', AT.kind, 14n, 1],
     ['codec 4', AT.codec, 4n, 1],
     ['codec 255', AT.codec, 255n, 1],
     ['scheme 0', AT.scheme, 0n, 1],

@@ -7,6 +7,7 @@ import {
   type ListedObject,
   type ObjectBody,
   type ObjectHead,
+  type ObjectSource,
   type ObjectStore,
 } from '../../src/store/objects/index.js';
 
@@ -23,6 +24,8 @@ export type Objects = Map<string, Stored>;
 interface Stored {
   readonly bytes: Buffer;
   readonly modifiedMs: number;
+  /** Checksum of the bytes that were stored; undefined for an object that a test has put here. */
+  readonly sha256?: string;
 }
 
 export class MemoryObjectStore implements ObjectStore {
@@ -36,7 +39,7 @@ export class MemoryObjectStore implements ObjectStore {
 
   async putNew(name: string, body: ObjectBody): Promise<'created' | 'exists'> {
     const bytes = await bytesOf(body);
-    const stored = { bytes, modifiedMs: seconds() };
+    const stored = { bytes, modifiedMs: seconds(), sha256: checksumOf(bytes) };
     const apply = (): void => {
       if (!this.objects.has(checked(name))) this.objects.set(name, stored);
     };
@@ -46,10 +49,15 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async putOwn(name: string, bytes: Uint8Array): Promise<void> {
-    const stored = { bytes: Buffer.from(bytes), modifiedMs: seconds() };
+    const own = Buffer.from(bytes);
+    const stored = { bytes: own, modifiedMs: seconds(), sha256: checksumOf(own) };
     const apply = (): void => void this.objects.set(checked(name), stored);
     await this.before('put', name, apply);
     apply();
+  }
+
+  async putAgain(name: string, source: ObjectSource): Promise<void> {
+    await this.putOwn(name, await bytesOf(source));
   }
 
   async read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number> {
@@ -76,6 +84,7 @@ export class MemoryObjectStore implements ObjectStore {
     if (there === undefined) return undefined;
     return {
       sizeBytes: there.bytes.length,
+      sha256: there.sha256,
       modifiedMs: there.modifiedMs,
       storeNowMs: seconds(),
     };
@@ -117,6 +126,10 @@ async function bytesOf(body: ObjectBody): Promise<Buffer> {
     throw new Error('a body has other bytes than it promises');
   }
   return bytes;
+}
+
+function checksumOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function checked(name: string): string {

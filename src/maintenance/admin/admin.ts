@@ -34,6 +34,18 @@ export interface CheckWish {
   readonly read: ReadRequest;
   /** True to mark damaged contents, and to clear the marks of sound ones. */
   readonly mark: boolean;
+  /** True to compare each directory with its seal even if no contents are read. A server has no keys for that. */
+  readonly withListings?: boolean;
+}
+
+/** The result of a repair. */
+export interface RepairOutcome extends ParitySummary {
+  readonly repair: RepairResult;
+  /**
+   * In a bucket, where only what is stored from now on gets parity: false if stored bytes may be damaged that only their
+   * records show, so that a check must read them. Undefined in a directory.
+   */
+  readonly isProven?: boolean;
 }
 
 export interface CheckHooks extends WorkHooks {
@@ -113,13 +125,13 @@ export interface Admin extends Disposable {
    * which marks only what its own checks find.
    */
   markDamaged(digests: readonly Buffer[]): Promise<void>;
-  /** Returns what parity protects; undefined through a server. */
+  /** Returns what parity protects; undefined through a server, and in a bucket. */
   parity(): Promise<ParitySummary | undefined>;
   /**
-   * Restores damaged files of the store from their parity, and makes parity that is missing. Throws INTERRUPTED, and
-   * CAPABILITY_MISSING through a server.
+   * Restores damaged files of the store from their parity, and in a directory makes parity that is missing. Needs no keys,
+   * and in a bucket no catalog. Throws INTERRUPTED, and CAPABILITY_MISSING through a server.
    */
-  repair(options: RepairOptions): Promise<RepairResult>;
+  repair(options: RepairOptions): Promise<RepairOutcome>;
   /** Ends the session at a server. `using` does so at the end of a block. */
   close(): void;
 }

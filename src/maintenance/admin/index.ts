@@ -4,6 +4,7 @@ export type {
   CheckOutcome,
   CheckWish,
   FreeWish,
+  RepairOutcome,
   WorkHooks,
   WorkProgress,
 } from './admin.js';

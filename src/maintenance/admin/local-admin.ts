@@ -65,9 +65,9 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     freeDeleted: (wish, hooks) => free(system, client, { ...wish, isThorough: false }, hooks),
     freeUnneeded: (wish, hooks) => free(system, client, { ...wish, isThorough: true }, hooks),
     markDamaged: (digests) => markDamaged(system, directory, limits, digests),
-    parity: async () => (await import('../check/index.js')).parityOf(system, directory),
+    parity: async () => (await import('./local-repair.js')).parityHere(system, directory),
     repair: async (options) =>
-      (await import('../check/index.js')).repairClient(system, directory, options),
+      (await import('./local-repair.js')).repairHere(system, directory, options),
     close: () => undefined,
     [Symbol.dispose]: () => undefined,
   };

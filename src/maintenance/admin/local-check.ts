@@ -13,7 +13,7 @@ import type { LocalAdminOptions } from './local-admin.js';
 export async function checkHere(
   system: System,
   client: LocalAdminOptions,
-  wish: CheckWish,
+  { withListings = false, ...wish }: CheckWish,
   { signal, onFinding, onProgress }: CheckHooks,
 ): Promise<CheckOutcome> {
   const { directory, limits, keyring } = client;
@@ -33,7 +33,7 @@ export async function checkHere(
     keyring === undefined || !canCompare
       ? []
       : await sealFindings(system, client, keyring, {
-          withListings: wish.read.data.kind !== 'none',
+          withListings: withListings || wish.read.data.kind !== 'none',
           signal,
         });
   seals.forEach(onFinding);

@@ -3,7 +3,7 @@
  * of `LockDays` is left; those of packs that nothing needs are left to end.
  */
 import { throwIfAborted } from '../../errors/index.js';
-import type { ObjectVersions } from '../../store/objects/index.js';
+import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
 import { atOnce } from './at-once.js';
 import { type Judged, judged } from './judge.js';
 
@@ -43,8 +43,12 @@ export async function extendLocks(
     attacked: 0,
     firstEndMs: undefined,
   };
-  const extend = async ({ oldest }: Judged): Promise<void> => {
-    const version = oldest!; // it is not strange
+  const extend = async ({ oldest, latest, state }: Judged): Promise<void> => {
+    await extendOne(oldest!); // it is not strange
+    // The version that a recovery or a repair has written may be the only sound one.
+    if (state === 'sound' && latest.id !== oldest!.id) await extendOne(latest);
+  };
+  const extendOne = async (version: ObjectVersion): Promise<void> => {
     const nowMs = versions.nowMs();
     let untilMs = await versions.lockedUntilMs(version);
     if (untilMs < nowMs + retainMs / 2) {

@@ -66,16 +66,22 @@ class Judge {
     if (latest.isMark || latest.sizeBytes !== oldest.sizeBytes) return false;
     if (latest.tag !== '' && latest.tag === oldest.tag) return true;
     const [one, other] = [await this.checksumOf(latest), await this.checksumOf(oldest)];
-    return one !== undefined && other !== undefined && Buffer.compare(one, other) === 0;
+    // The bytes of the oldest version may be damaged since, and the latest one be what they were healed to.
+    return one?.isRight === true && other !== undefined && one.sha256 === other.sha256;
   }
 
-  /** Returns the checksum of the bytes of a version; undefined if they have none, or another one. */
-  private async checksumOf(version: ObjectVersion): Promise<Uint8Array | undefined> {
+  /** Returns the checksum that a version was stored with; undefined if there is none. */
+  private async checksumOf(
+    version: ObjectVersion,
+  ): Promise<{ readonly sha256: string; readonly isRight: boolean } | undefined> {
     try {
-      return (await this.versions.source(version))?.sha256;
+      const source = await this.versions.source(version);
+      return source && { sha256: Buffer.from(source.sha256).toString('hex'), isRight: true };
     } catch (error) {
-      if (asTardisError(error).code !== 'OBJECT_DAMAGED') throw error;
-      return undefined; // its bytes are then not those that were stored
+      const { code, context } = asTardisError(error);
+      if (code !== 'OBJECT_DAMAGED') throw error;
+      const { sha256 } = context;
+      return typeof sha256 === 'string' ? { sha256, isRight: false } : undefined;
     }
   }
 

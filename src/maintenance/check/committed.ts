@@ -18,6 +18,9 @@ import {
   scanPack,
 } from '../../store/index.js';
 
+/** Kinds of records that no commit covers. */
+const IGNORED: ReadonlySet<number> = new Set([RecordKind.label, RecordKind.parity]);
+
 const NO_POINT = Object.freeze({ commit: 0, pack: 0, position: 0, checksum: 0 });
 
 /** A damaged commit record, or a range that does not match its commit. */
@@ -69,7 +72,7 @@ export class CommittedRanges {
     for (const pack of committed.packs) {
       for await (const { header, headerBytes, position } of scanPack(backend, pack, 0, true)) {
         await breathe();
-        if (header.kind === RecordKind.label) continue;
+        if (IGNORED.has(header.kind)) continue;
         const bytes = recordBytes(header);
         if (header.sequence === 0) onRecord({ pack, position, bytes });
         if (header.kind === RecordKind.commit) {
@@ -106,7 +109,7 @@ export class CommittedRanges {
         for await (const { header, headerBytes, position } of scanPack(backend, pack, 0, true)) {
           await breathe();
           const bytes = recordBytes(header);
-          if (header.kind === RecordKind.label) continue;
+          if (IGNORED.has(header.kind)) continue;
           if (header.sequence === 0) onRecord({ pack, position, bytes });
           seen.push({ pack, position, end: position + bytes, headerBytes });
         }

@@ -3,6 +3,7 @@ export * from './findings.js';
 export type { ReadData, ReadRequest } from './read-plan.js';
 export { VersionNames } from './versions.js';
 export { parityOf, type ParitySummary } from './parity-summary.js';
+export { type BucketRepair, repairInBucket } from './repair-bucket.js';
 export {
   repairClient,
   type RepairFinding,

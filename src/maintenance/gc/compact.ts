@@ -51,9 +51,9 @@ export interface CompactReport {
 
 /** Rewrites packs to free space. Throws DISK_FULL if space is short and no rewrite that would free some fits. */
 export async function compact(store: StoreWriter, options: CompactOptions): Promise<CompactReport> {
-  const { breathe, frames, needed } = options;
+  const { breathe, frames, needed, wasteRatio } = options;
   const used = await measureRecords(store.catalog, breathe, needed);
-  const measuring = { opensFrames: frames !== undefined, breathe };
+  const measuring = { opensFrames: frames !== undefined, wasteRatio, breathe };
   const packs = await measurePacks(store, used, measuring);
   await store.checkpoint(); // the metadata sizes of packs need not be measured again
   return new Compaction(store, { ...options, used }, packs).run();

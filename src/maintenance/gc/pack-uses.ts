@@ -3,6 +3,7 @@ import type { PackNumber, RecordId } from '../../model/index.js';
 import { hasLog, missingIn, type RecordUse } from '../../store/catalog/index.js';
 import {
   type Backend,
+  findInnerParity,
   listPacks,
   packName,
   recordBytes,
@@ -35,6 +36,8 @@ export interface PackUse {
 export interface MeasureOptions {
   /** True if frames can be repacked from a part of their contents. */
   readonly opensFrames: boolean;
+  /** Share of unneeded bytes from which on a pack is rewritten. */
+  readonly wasteRatio: number;
   readonly breathe: Breathe;
 }
 
@@ -42,7 +45,7 @@ export interface MeasureOptions {
 export async function measurePacks(
   store: StoreWriter,
   used: ReadonlyMap<RecordId, number>,
-  { opensFrames, breathe }: MeasureOptions,
+  { opensFrames, wasteRatio, breathe }: MeasureOptions,
 ): Promise<PackUse[]> {
   const { gc } = store.catalog;
   const uses = await emptyUses(store);
@@ -64,6 +67,7 @@ export async function measurePacks(
     if (use.pack >= image.pack && !store.isShared)
       use.metadataBytes = await metadataIn(store, use.pack, breathe);
   }
+  if (store.isShared) await leaveOutParity(store.backend, uses.values(), wasteRatio, breathe);
   if (store.catalog.history.brokenVersions === 0) return [...uses.values()];
   const free: PackUse[] = [];
   for (const use of uses.values()) {
@@ -71,6 +75,24 @@ export async function measurePacks(
     if (!isDead || !(await holdsMissing(store, use.pack, breathe))) free.push(use);
   }
   return free;
+}
+
+/**
+ * Leaves the parity in packs out of their sizes: a rewrite would make as much again. Only packs that would be rewritten
+ * otherwise are looked at; those without needed contents are deleted in any case.
+ */
+async function leaveOutParity(
+  backend: Backend,
+  uses: Iterable<PackUse>,
+  wasteRatio: number,
+  breathe: Breathe,
+): Promise<void> {
+  for (const use of uses) {
+    if (use.neededBytes === 0 || wastedBytes(use) < wasteRatio * use.sizeBytes) continue;
+    await breathe();
+    const found = await findInnerParity(backend, packName(use.pack), false);
+    if (found !== undefined) use.sizeBytes = Math.min(use.sizeBytes, found.coveredBytes);
+  }
 }
 
 /** True if a pack contains missing contents: it was lost and put back. It is kept, so that a rebuild can use it. */

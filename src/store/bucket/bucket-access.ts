@@ -14,6 +14,8 @@ export interface BucketAccess {
     readonly isSingleWriter?: boolean;
     /** Days for which each new object is locked; 0 or undefined for none. */
     readonly lockDays?: number;
+    /** Bytes of parity for 100 bytes of each object with records; 0 or undefined for none. */
+    readonly parityPercent?: number;
     /** Time for which a request is tried again. */
     readonly patienceMs?: number;
   };

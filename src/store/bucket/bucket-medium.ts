@@ -21,6 +21,7 @@ import { GenerationObjects, unfinishedRewrites } from './generation-objects.js';
 import { LogBackend } from './log-backend.js';
 import { LogWriter } from './log-writer.js';
 import { clientObject, generationAfter, logPlace } from './names.js';
+import { ParityMaker } from './parity-maker.js';
 import { sharedStore } from './shared-stores.js';
 
 const GENERATION_BYTES = 8;
@@ -51,7 +52,9 @@ export class BucketMedium extends DirectoryMedium {
     const { system, access } = this;
     const admit = async (): Promise<void> => (await sharedStore(system, access)).admit();
     const id = system.random.bytes(WRITER_ID_BYTES);
-    return new LogWriter(records, { lastCommit, packBytes, id, admit });
+    const { parityPercent: percent = 0 } = access.settings;
+    const parity = percent === 0 ? undefined : new ParityMaker(system.native, records, percent);
+    return new LogWriter(records, { lastCommit, packBytes, id, admit, parity });
   }
 
   override second(): ClientDirectory {

@@ -29,6 +29,8 @@ export interface CommitObject {
   readonly records: readonly (RecordHead & { readonly location: Location })[];
   /** Checksum of the commit record's body. */
   readonly checksum: number;
+  /** End of the commit record. Parity may follow. */
+  readonly endBytes: number;
 }
 
 /** Reads a commit object whole. Throws RECORD_DAMAGED, STORE_NEWER. */
@@ -48,11 +50,13 @@ export function parseCommitObject(bytes: Buffer, commit: number): CommitObject {
     const { header, index } = record;
     const end = at + recordBytes(header);
     if (header.kind === RecordKind.commit) {
-      if (end !== bytes.length) throw damaged(commit, 'goes on behind its commit record');
+      if (end !== bytes.length && !isParityAt(bytes, end)) {
+        throw damaged(commit, 'goes on behind its commit record');
+      }
       const body = readCommit(record);
       if (body.commit !== commit) throw damaged(commit, `contains commit ${body.commit}`);
       if (!isCovered(body, ranges)) throw damaged(commit, 'covers other records than it has');
-      return { body, records, checksum: header.bodyChecksum };
+      return { body, records, checksum: header.bodyChecksum, endBytes: end };
     }
     const headerBytes = bytes.subarray(at, at + RECORD_HEADER_BYTES);
     take(own, { header, headerBytes, index, position: at });
@@ -64,6 +68,12 @@ export function parseCommitObject(bytes: Buffer, commit: number): CommitObject {
     at = end;
   }
   throw damaged(commit, 'has no commit record');
+}
+
+/** True if parity begins here, and ends with the object. A reader needs none of it. */
+function isParityAt(bytes: Buffer, at: number): boolean {
+  const header = readHeader(bytes, at);
+  return header?.kind === RecordKind.parity && at + recordBytes(header) === bytes.length;
 }
 
 function recordAt(bytes: Buffer, at: number, commit: number): ParsedRecord {

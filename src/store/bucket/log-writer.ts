@@ -20,6 +20,7 @@ import {
 } from '../packs/record.js';
 import type { CommitEnd, Covered, PackRange, RecordWriter } from '../packs/record-writer.js';
 import type { LogBackend } from './log-backend.js';
+import type { ParityMaker } from './parity-maker.js';
 import { logPack, ownPack, sessionPack } from './names.js';
 import { Spool } from './spool.js';
 
@@ -36,6 +37,8 @@ export interface LogWriterOptions {
   readonly packBytes: number;
   /** Random bytes that no other session has. */
   readonly id: Buffer;
+  /** Makes the parity of each object; undefined for none. */
+  readonly parity?: ParityMaker | undefined;
   /** Resolves if the store arbitrates between writers; called before the first write. */
   admit(): Promise<void>;
 }
@@ -63,6 +66,8 @@ export class LogWriter implements RecordWriter {
   /** Packs since the last commit that are complete. */
   private full: Spool[] = [];
   private sending: Promise<unknown>[] = [];
+  /** Resolves when the parity of the last pack is made. One at a time is made, which bounds the memory. */
+  private protecting: Promise<unknown> = Promise.resolve();
   private readonly slots: Promise<unknown>[] = [];
   private readonly backend: LogBackend;
   private readonly options: LogWriterOptions;
@@ -158,7 +163,7 @@ export class LogWriter implements RecordWriter {
     const ranges = [range, ...this.full.map((spool) => spool.range())];
     const record = await build({ ranges, objects: [] });
     const bytes = Buffer.concat([buildLabel(pack, this.backend.owner()), ...own.pieces, record]);
-    await this.create(pack, bytes);
+    await this.create(pack, await this.protected(bytes));
     this.close();
     this.lastCommit = commit;
     this.own = noRecords();
@@ -230,7 +235,9 @@ export class LogWriter implements RecordWriter {
   private send(spool: Spool): void {
     this.full.push(spool);
     const before = this.slots.length < MOST_SENDING ? undefined : this.slots.shift();
-    const sent = (before ?? Promise.resolve())
+    const protecting = this.protecting.then(() => this.protect(spool));
+    this.protecting = protecting.catch(() => undefined); // the next commit throws it
+    const sent = Promise.all([before, protecting])
       .then(async () => this.create(spool.pack, await spool.source()))
       .then(
         () => undefined,
@@ -238,6 +245,26 @@ export class LogWriter implements RecordWriter {
       );
     this.slots.push(sent);
     this.sending.push(sent);
+  }
+
+  private async protect(spool: Spool): Promise<void> {
+    const { parity } = this.options;
+    if (parity === undefined) return;
+    const bytes = await spool.protect(parity);
+    this.appendedBytes += bytes; // read after the wait: more is appended meanwhile
+  }
+
+  /** Returns a commit object with its parity. */
+  private async protected(bytes: Buffer): Promise<Buffer> {
+    const { parity } = this.options;
+    if (parity === undefined) return bytes;
+    const all = [bytes];
+    const read = async (_name: string, at: number, target: Uint8Array, most: number) =>
+      bytes.copy(target, 0, at, at + most);
+    await parity.append({ read }, bytes.length, (piece) => all.push(Buffer.from(piece)));
+    const whole = Buffer.concat(all);
+    this.appendedBytes += whole.length - bytes.length;
+    return whole;
   }
 
   private count(bytes: number): void {

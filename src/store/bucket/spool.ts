@@ -7,6 +7,7 @@ import type { ObjectSource } from '../objects/index.js';
 import { buildLabel, LABEL_BYTES } from '../packs/pack-label.js';
 import { addToRangeChecksum, readHeader, RECORD_HEADER_BYTES } from '../packs/record.js';
 import type { PackRange } from '../packs/record-writer.js';
+import type { ParityMaker } from './parity-maker.js';
 
 const PIECE_BYTES = 1 << 20;
 
@@ -16,6 +17,8 @@ export class Spool {
   private readonly staged: ObjectWriter;
   private heads: Buffer[] = [];
   private checksum = 0;
+  /** Bytes of the record of parity at the end. */
+  private parityBytes = 0;
   /** The checksum of all bytes so far; undefined if they must be read for it. */
   private hash: Hash | undefined;
 
@@ -27,7 +30,7 @@ export class Spool {
     this.hash = staged.sizeBytes === 0 ? createHash('sha256').update(this.label) : undefined;
   }
 
-  /** Size of the pack, label included. */
+  /** Size of the pack, label and parity included. */
   get sizeBytes(): number {
     return LABEL_BYTES + this.staged.sizeBytes;
   }
@@ -72,9 +75,20 @@ export class Spool {
     return Buffer.concat(this.heads);
   }
 
+  /** Returns the range of the records. Parity is behind it. */
   range(): PackRange {
-    const { pack, sizeBytes, checksum } = this;
-    return { pack, from: LABEL_BYTES, to: sizeBytes, checksum };
+    const { pack, sizeBytes, parityBytes, checksum } = this;
+    return { pack, from: LABEL_BYTES, to: sizeBytes - parityBytes, checksum };
+  }
+
+  /** Appends the parity of all bytes so far, and returns its length. Append nothing after this call. */
+  async protect(maker: ParityMaker): Promise<number> {
+    const coveredBytes = this.sizeBytes;
+    const read = async (_name: string, at: number, target: Uint8Array, bytes: number) =>
+      this.read(at, target, bytes);
+    await maker.append({ read }, coveredBytes, (piece) => this.push(piece));
+    this.parityBytes = this.sizeBytes - coveredBytes;
+    return this.parityBytes;
   }
 
   /** Reads bytes of the pack, label included; returns their number. */

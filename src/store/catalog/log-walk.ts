@@ -74,12 +74,12 @@ export class LogWalk {
     const bytes = await this.log.commitObject(number);
     if (bytes === undefined) return undefined;
     requireNotMoved(bytes);
-    const { body, records, checksum: own } = parseCommitObject(bytes, number);
+    const { body, records, checksum: own, endBytes } = parseCommitObject(bytes, number);
     if (body.previous !== checksum) {
       const what = `commit ${number} in the bucket follows another one than this machine knows`;
       throw new TardisError('STORE_FORKED', what);
     }
-    const point = { commit: number, pack: logPack(number), position: bytes.length, checksum: own };
+    const point = { commit: number, pack: logPack(number), position: endBytes, checksum: own };
     const state = { gaps: 0, follows: true, matches: true, isLast: false, isDurable: true };
     return { body, records, point, ...state };
   }

@@ -90,7 +90,7 @@ export class SalvageWalk {
     if (bytes === DAMAGED) bytes = await this.read(number); // the fault may be on the way
     const found = Buffer.isBuffer(bytes) ? this.parse(bytes, number) : undefined;
     if (found === undefined) return this.lose(number, 'damaged');
-    const { body, records, checksum, sizeBytes } = found;
+    const { body, records, checksum, endBytes } = found;
     const { commit, checksum: previous } = this.point;
     const follows = commit + 1 === number && body.previous === previous;
     if (commit + 1 === number && !follows) {
@@ -99,7 +99,7 @@ export class SalvageWalk {
       this.damagedRecords += 1;
       this.isMetadataLost = true;
     }
-    const point = { commit: number, pack: logPack(number), position: sizeBytes, checksum };
+    const point = { commit: number, pack: logPack(number), position: endBytes, checksum };
     const state = { gaps: 0, matches: true, isLast: false, isDurable: true };
     return { body, records, point, follows, ...state };
   }
@@ -115,16 +115,13 @@ export class SalvageWalk {
   }
 
   /** Returns the parts of a commit object; undefined if it is damaged, or of another client. */
-  private parse(
-    bytes: Buffer,
-    number: number,
-  ): (CommitObject & { readonly sizeBytes: number }) | undefined {
+  private parse(bytes: Buffer, number: number): CommitObject | undefined {
     requireNotMoved(bytes);
     try {
       const found = parseCommitObject(bytes, number);
       const [owner, client] = [this.log.owner(), readLabel(bytes)?.client];
       const isOther = owner !== undefined && client !== undefined && client !== owner;
-      return isOther ? undefined : { ...found, sizeBytes: bytes.length };
+      return isOther ? undefined : found;
     } catch (error) {
       if (!LOG_DAMAGE.has(asTardisError(error).code)) throw error;
       return undefined;

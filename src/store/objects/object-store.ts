@@ -27,6 +27,11 @@ export interface ObjectStore {
    */
   putOwn(name: string, bytes: Uint8Array): Promise<void>;
   /**
+   * Writes the bytes again that an object was created with, durable when it resolves. Its name stands for these bytes,
+   * so it does not matter who does that, how often, or how late it lands.
+   */
+  putAgain(name: string, source: ObjectSource): Promise<void>;
+  /**
    * Reads up to `bytes` bytes at `at` into `target`, and resolves with their number (fewer only at the end). Rejects
    * with ENOENT if the object does not exist, and with OBJECT_DAMAGED if all of it was read and it differs from the
    * checksum that it was stored with.
@@ -82,6 +87,8 @@ export interface ListedObject {
 
 export interface ObjectHead {
   readonly sizeBytes: number;
+  /** SHA-256 of the bytes that the object was stored with, in hexadecimal; undefined if nobody has noted it. */
+  readonly sha256: string | undefined;
   /** Time of the last change by the clock of the store, in whole seconds. */
   readonly modifiedMs: number;
   /** Time of the answer by the clock of the store, in whole seconds. */

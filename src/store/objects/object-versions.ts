@@ -13,7 +13,8 @@ export interface ObjectVersions {
   list(prefix: string): AsyncIterable<ObjectVersion>;
   /**
    * Returns the bytes of a version that has a checksum, each of them checked; undefined if it has none, so that it is not
-   * ours. Reading them rejects with OBJECT_DAMAGED if they differ from the checksum.
+   * ours. Rejects with OBJECT_DAMAGED if they differ from the checksum, which is `sha256` in its
+   * context.
    */
   source(version: ObjectVersion): Promise<ObjectSource | undefined>;
   /** Makes bytes the current version of an object, and locks it. It may be repeated. */

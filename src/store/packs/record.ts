@@ -40,9 +40,11 @@ export const RecordKind = Object.freeze({
   label: 11,
   /** The writer of a commit object, and the heads of the records in the packs that it covers. */
   heads: 12,
+  /** Parity of all bytes before it, at the end of an object of a bucket. No commit covers it. */
+  parity: 13,
 });
 export type RecordKindNumber = (typeof RecordKind)[keyof typeof RecordKind];
-const MAX_KIND = 12;
+const MAX_KIND = 13;
 
 /**
  * Flag: the body is a run of chunks, each compressed separately and with its own checksum. It is used for contents that
@@ -108,12 +110,19 @@ export function bodyChecksumOf(record: Buffer): number {
 }
 
 /**
- * True for a record of contents. Listings, events, images and commits have sequence numbers; labels and heads have kinds
- * of their own.
+ * True for a record of contents. Listings, events, images and commits have sequence numbers; labels, heads and parity
+ * have kinds of their own.
  */
 export function isOfContents({ kind, sequence }: RecordHeader): boolean {
-  return sequence === 0 && kind !== RecordKind.label && kind !== RecordKind.heads;
+  return sequence === 0 && !OTHER_KINDS.has(kind);
 }
+
+/** Kinds without a sequence number that are no contents. */
+const OTHER_KINDS: ReadonlySet<RecordKindNumber> = new Set([
+  RecordKind.label,
+  RecordKind.heads,
+  RecordKind.parity,
+]);
 
 /** True if an account of the client sent the record. */
 export function isOfAccount({ flags }: RecordHeader): boolean {

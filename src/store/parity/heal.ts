@@ -40,8 +40,11 @@ export interface Examined {
   readonly records: SoundRecords | undefined;
 }
 
-export interface HealTools {
-  readonly backend: MendableBackend;
+/** The part of a backend that a repair of one object needs. */
+export type HealingBackend = Pick<MendableBackend, 'read' | 'size' | 'stage' | 'replace'>;
+
+export interface HealTools<Healing extends HealingBackend = MendableBackend> {
+  readonly backend: Healing;
   readonly math: ParityMath;
   readonly breathe: () => Promise<void> | undefined;
 }
@@ -50,7 +53,10 @@ export interface HealTools {
 const COPY_BYTES = 1 << 20;
 
 /** Reads a whole object and its parity, and returns their state. The object exists. */
-export async function examine({ backend, breathe }: HealTools, name: string): Promise<Examined> {
+export async function examine(
+  { backend, breathe }: HealTools<HealingBackend>,
+  name: string,
+): Promise<Examined> {
   const file = parityName(name);
   const index = await readIndex(backend, file);
   const hasFile = (await backend.size(file)) !== undefined;
@@ -170,7 +176,11 @@ export interface Healed {
  * Heals a damaged object as far as its parity reaches. The object is replaced atomically, and only by a copy that has all
  * of its sound records and more. Throws DISK_FULL and system errors, and then has changed nothing.
  */
-export async function heal(tools: HealTools, name: string, examined: Examined): Promise<Healed> {
+export async function heal(
+  tools: HealTools<HealingBackend>,
+  name: string,
+  examined: Examined,
+): Promise<Healed> {
   const { index, badBlocks, records } = examined;
   const lost = { restoredBlocks: 0, lostBlocks: badBlocks.length };
   if (index === undefined || records === undefined || badBlocks.length === 0) {
@@ -201,7 +211,7 @@ interface Damage {
 
 /** Writes a copy of an object, with its damaged blocks restored. Returns the number of restored blocks. */
 async function writeHealed(
-  { backend, math, breathe }: HealTools,
+  { backend, math, breathe }: HealTools<HealingBackend>,
   name: string,
   { index, badBlocks }: Damage,
   staged: ObjectWriter,

@@ -1,7 +1,8 @@
 /** Makes the parity file of a pack or an object. */
 import { crc32, type NativeCalls } from '../../system/index.js';
-import type { Backend } from '../backends/backend.js';
+import type { Backend, ObjectWriter } from '../backends/backend.js';
 import { parityName } from '../client/layout.js';
+import type { RecordReader } from '../packs/scan.js';
 import { coefficient } from './field.js';
 import { buildHead, HEAD_BYTES, type ParityIndex } from './parity-file.js';
 import { type Shape, shapeOf, type Stretch, SUM_BYTES, tableBytes } from './shape.js';
@@ -29,28 +30,48 @@ export async function makeParity(
   name: string,
   { coveredBytes, percent, breathe }: ParityRequest,
 ): Promise<number> {
-  const shape = shapeOf(coveredBytes, percent);
-  const table = Buffer.alloc(tableBytes(shape));
   const staged = backend.stage();
   try {
-    staged.append(Buffer.alloc(HEAD_BYTES + table.length)); // gets its values at the end
-    for (const stretch of shape.stretches) {
-      const parity = await parityOf(backend, math, name, { shape, stretch, table, breathe });
-      const firstSum = shape.blocks + stretch.firstParity;
-      addSums(table, firstSum, parity, shape.blockBytes);
-      staged.append(parity);
-    }
-    const index: ParityIndex = { shape, table };
-    const head = buildHead(index);
-    staged.append(table);
-    staged.append(head);
-    staged.replaceStart(Buffer.concat([head, table]));
+    const source = { reader: backend, name };
+    const request = { coveredBytes, percent, breathe };
+    staged.replaceStart(await appendParity(staged, math, source, request));
     await backend.remove(parityName(name));
     staged.publish(parityName(name));
     return staged.sizeBytes;
   } finally {
     staged.close();
   }
+}
+
+/** The bytes that parity protects: the first ones of an object. */
+export interface Protected {
+  readonly reader: Pick<RecordReader, 'read'>;
+  readonly name: string;
+}
+
+/**
+ * Appends the parity of an object. Its first bytes are zeros, since their values are known only at the end; returns the
+ * bytes for their place. Memory: the parity of one stretch.
+ */
+export async function appendParity(
+  staged: ObjectWriter,
+  math: ParityMath,
+  source: Protected,
+  { coveredBytes, percent, breathe }: ParityRequest,
+): Promise<Buffer> {
+  const shape = shapeOf(coveredBytes, percent);
+  const table = Buffer.alloc(tableBytes(shape));
+  staged.append(Buffer.alloc(HEAD_BYTES + table.length));
+  for (const stretch of shape.stretches) {
+    const parity = await parityOf(source, math, { shape, stretch, table, breathe });
+    addSums(table, shape.blocks + stretch.firstParity, parity, shape.blockBytes);
+    staged.append(parity);
+  }
+  const index: ParityIndex = { shape, table };
+  const head = buildHead(index);
+  staged.append(table);
+  staged.append(head);
+  return Buffer.concat([head, table]);
 }
 
 interface Work {
@@ -62,9 +83,8 @@ interface Work {
 
 /** Returns the blocks of parity of a stretch, and notes the checksums of its blocks. */
 async function parityOf(
-  backend: Backend,
+  { reader, name }: Protected,
   math: ParityMath,
-  name: string,
   { shape, stretch, table, breathe }: Work,
 ): Promise<Buffer> {
   const { blockBytes, coveredBytes } = shape;
@@ -77,7 +97,7 @@ async function parityOf(
   const piece = Buffer.allocUnsafe(pieceBytes);
   for (let at = from; at < to; at += pieceBytes) {
     const wanted = Math.min(pieceBytes, to - at);
-    const got = await backend.read(name, at, piece, wanted);
+    const got = await reader.read(name, at, piece, wanted);
     if (got < wanted) throw new Error(`${name} has become shorter`);
     const whole = Math.ceil(wanted / blockBytes) * blockBytes;
     piece.fill(0, wanted, whole); // the last block counts as if zeros followed

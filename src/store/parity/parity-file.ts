@@ -9,7 +9,7 @@ import { MOST_PERCENT, type Shape, shapeOf, SUM_BYTES, tableBytes } from './shap
 import { crc32 } from '../../system/index.js';
 
 export const HEAD_BYTES = 32;
-const MAGIC: Buffer = Buffer.from('TDP1');
+export const PARITY_MAGIC: Buffer = Buffer.from('TDP1');
 const VERSION = 1;
 /** Larger than any file of a store: a pack has at most some 4 GiB. It bounds the memory for the table. */
 const MAX_COVERED_BYTES = 2 ** 36;
@@ -25,7 +25,7 @@ export interface ParityIndex {
 /** Returns the head of a parity file. It is its first bytes, before the table, and its last, after the table again. */
 export function buildHead({ shape, table }: ParityIndex): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
-  MAGIC.copy(head);
+  PARITY_MAGIC.copy(head);
   head[Offset.version] = VERSION;
   head[Offset.percent] = shape.percent;
   head.writeBigUInt64LE(BigInt(shape.coveredBytes), Offset.covered);
@@ -77,9 +77,10 @@ export async function readIndex(
   return undefined;
 }
 
-function shapeIn(head: Buffer): Shape | undefined {
+/** Returns the shape that a head describes; undefined if it is damaged, or is no head. */
+export function shapeIn(head: Buffer): Shape | undefined {
   const isHead =
-    head.subarray(0, MAGIC.length).equals(MAGIC) &&
+    head.subarray(0, PARITY_MAGIC.length).equals(PARITY_MAGIC) &&
     head[Offset.version] === VERSION &&
     crc32(head.subarray(0, Offset.headSum)) === head.readUInt32LE(Offset.headSum);
   if (!isHead) return undefined;

@@ -75,8 +75,8 @@ async function* piecesOf(writer: ObjectWriter): AsyncGenerator<Buffer> {
 }
 
 /**
- * Returns the limits for a client. A bucket keeps its objects whole by itself, so they have no parity; and a disk of
- * this machine has only a copy of the catalog and what is not sent yet, so it has no reserve.
+ * Returns the limits for a client. In a bucket, the writer of its objects makes their parity; and a disk of this machine
+ * has only a copy of the catalog and what is not sent yet, so it has no reserve.
  */
 function limitsOn({ bucket }: ClientDirectory, limits: StoreLimits): StoreLimits {
   return bucket === undefined ? limits : { ...limits, parityPercent: 0, reserveBytes: 0 };

@@ -23,6 +23,8 @@ export interface BucketChoice {
   readonly bucketCa: Buffer | undefined;
   readonly singleWriter: boolean;
   readonly lockDays: number;
+  /** Undefined for commands that store nothing. */
+  readonly parityPercent?: number | undefined;
 }
 
 interface ClientChoice {
@@ -30,6 +32,8 @@ interface ClientChoice {
   readonly catalogFile?: string;
   readonly throughServer?: string | undefined;
   readonly allClients?: boolean;
+  /** True for a check that repairs, which must not need whole commits. */
+  readonly repair?: boolean;
 }
 
 const DIGITS = 32;
@@ -67,6 +71,7 @@ function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
       ...own,
       isSingleWriter: singleWriter,
       lockDays,
+      parityPercent: settings.parityPercent ?? 0,
       ...(patienceMs === undefined ? {} : { patienceMs }),
     },
   };
@@ -95,8 +100,8 @@ export async function enterBucket(
   if (tool !== 'tardisd' && isElsewhere) return cache;
   makeCache(access);
   if (FETCHING.includes(tool)) return cache;
-  const { client, allClients } = settings;
-  if (client === undefined) return cache;
+  const { client, allClients, repair } = settings;
+  if (client === undefined || repair === true) return cache;
   const { fetchFiles, fetchHistory, fetchHistories } = await import('./bucket-history.js'); // only readers need a catalog here
   if (FETCHING_FILES.includes(tool)) await fetchFiles(access, client);
   else if (tool === 'sonic clients' || allClients === true)

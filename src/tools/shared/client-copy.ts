@@ -85,7 +85,7 @@ export async function copyTo(
     return copyClient(system, {
       source,
       target,
-      limits: storeLimits(),
+      limits: storeLimits(choice),
       deletes: choice.copyDeletes,
       wasteRatio: choice.wastePercent / 100,
       signal,

@@ -19,11 +19,18 @@ export function storeSystem(umask: number): System {
   return nodeSystem(umask);
 }
 
-/** Returns the size limits of packs that a tool writes itself. */
-export function storeLimits(): StoreLimits {
+/** Bytes of parity for 100 bytes of a store in a directory, unless `Parity` has another number. */
+export const USUAL_PARITY_PERCENT = 3;
+
+/** Returns the limits of packs and parity that a tool writes itself. */
+export function storeLimits({
+  parityPercent,
+}: {
+  readonly parityPercent?: number | undefined;
+} = {}): StoreLimits {
   return {
     packBytes: defaultOf('packBytes'),
     packContentBytes: defaultOf('packContentBytes'),
-    parityPercent: defaultOf('parityPercent'),
+    parityPercent: parityPercent ?? USUAL_PARITY_PERCENT,
   };
 }

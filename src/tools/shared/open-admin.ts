@@ -12,7 +12,10 @@ import { remotePlace, type ServerLoginSettings } from './server-login.js';
 import { mayEncrypt, unlockClient } from './unlock.js';
 
 export type AdminSettings = ServerLoginSettings &
-  Parameters<typeof clientPlace>[0] & { readonly throughServer: string | undefined };
+  Parameters<typeof clientPlace>[0] & {
+    readonly throughServer: string | undefined;
+    readonly parityPercent?: number | undefined;
+  };
 
 type Sources = ReadonlyMap<string, Found>;
 
@@ -32,13 +35,14 @@ async function openHere(system: System, settings: AdminSettings, found: Sources)
 /** Opens a client in a store on this machine with keys that are known, or without them. Throws NO_SUCH_CLIENT, … */
 export function adminHere(
   system: System,
-  settings: Parameters<typeof clientPlace>[0] & Partial<Pick<AdminSettings, 'trustStore'>>,
+  settings: Parameters<typeof clientPlace>[0] &
+    Partial<Pick<AdminSettings, 'trustStore' | 'parityPercent'>>,
   keyring: Keyring | undefined,
 ): Admin {
   const place = clientPlace(settings);
   return localAdmin(system, {
     directory: openClientDirectory(system, place),
-    limits: storeLimits(),
+    limits: storeLimits(settings),
     keyring,
     isEncrypted: () => mayEncrypt(system, place),
     wantedFreeBytes: defaultOf('leastFreeBytes') + defaultOf('reserveBytes'),

@@ -2,22 +2,26 @@
 import { configInvalid } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
-import type { Admin } from '../../maintenance/admin/index.js';
-import type { ParitySummary, RepairFinding, RepairResult } from '../../maintenance/check/index.js';
+import type { Admin, RepairOutcome } from '../../maintenance/admin/index.js';
+import type { RepairFinding } from '../../maintenance/check/index.js';
 import type { ProgressLine } from '../shared/progress-line.js';
 import { jsonText } from '../shared/json-text.js';
+import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../shared/units.js';
 
-/** The result of a check that concerns parity. */
-export interface ParityReport extends ParitySummary {
-  /** Undefined without --repair. */
-  readonly repair?: RepairResult;
+/** The result of a check that concerns parity; without --repair, only what parity protects. */
+export type ParityReport = Omit<RepairOutcome, 'repair'> & Partial<Pick<RepairOutcome, 'repair'>>;
+
+interface RepairProgress {
+  readonly line: ProgressLine;
+  readonly read: (doneBytes: number, ofBytes: number) => void;
+  readonly interrupted: () => AbortSignal;
 }
 
 interface RepairWish {
   readonly repair: boolean;
-  readonly parityPercent: number;
+  readonly parityPercent: number | undefined;
   readonly json: boolean;
 }
 
@@ -28,20 +32,16 @@ export function refuseFarRepair(isWanted: boolean): void {
 }
 
 /**
- * Repairs a client if that is wanted, and returns what parity protects; undefined through a server. Throws CLIENT_BUSY,
- * INTERRUPTED.
+ * Repairs a client if that is wanted, and returns what parity protects; undefined through a server, and without
+ * a repair also in a bucket. Throws CLIENT_BUSY, INTERRUPTED.
  */
 export async function lookAtParity(
   there: Admin,
-  { repair, parityPercent: percent, json }: RepairWish,
-  progress: {
-    readonly line: ProgressLine;
-    readonly read: (doneBytes: number, ofBytes: number) => void;
-    readonly interrupted: () => AbortSignal;
-  },
+  { repair, parityPercent: percent = USUAL_PARITY_PERCENT, json }: RepairWish,
+  progress: RepairProgress,
 ): Promise<ParityReport | undefined> {
   if (!repair) return parityIfReadable(there);
-  const result = await there.repair({
+  return there.repair({
     percent,
     signal: progress.interrupted(),
     onProgress: progress.read,
@@ -51,8 +51,6 @@ export async function lookAtParity(
       print(displayText(textOf(finding)));
     },
   });
-  const summary = await there.parity();
-  return summary && { ...summary, repair: result };
 }
 
 /** Returns undefined if the directories cannot be listed: the check itself reports what cannot be read. */
@@ -78,6 +76,9 @@ function textOf({ file, outcome, restoredBlocks, lostBlocks, why }: RepairFindin
   return `repair: ${file}: ${text}`;
 }
 
+const NO_PARITY = '`sonic check --repair` makes it.';
+const NO_PARITY_THERE = 'with `Parity`, a bucket gets it for all that is stored from then on.';
+
 /** Returns the lines about parity that end a check; none if all is protected and nothing was repaired. */
 export function parityLines(report: ParityReport): string[] {
   const { unprotected, bytes, repair } = report;
@@ -97,7 +98,8 @@ export function parityLines(report: ParityReport): string[] {
       `Parity protects ${report.protected} of ${counted(all, 'file')} (${formatBytes(bytes)}).`,
     );
   } else if (all > 0) {
-    lines.push('No file has parity: `sonic check --repair` makes it.');
+    const how = report.isProven === undefined ? NO_PARITY : NO_PARITY_THERE;
+    lines.push(`No file has parity: ${how}`);
   }
   return lines;
 }

@@ -1,8 +1,8 @@
 /** Implements `sonic check`: checks the store of a client, and names the versions of files that cannot be restored. */
 import { configInvalid, type Found, parseSize, type Settings } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { bucketAt } from '../../store/index.js';
-import { byteText, type System } from '../../system/index.js';
+import { bucketAt, fetchClient } from '../../store/index.js';
+import type { System } from '../../system/index.js';
 import type { Admin, CheckOutcome, CheckWish } from '../../maintenance/admin/index.js';
 import type { CheckStep, Finding, ReadData } from '../../maintenance/check/index.js';
 import { lookAtParity, parityLines, type ParityReport, refuseFarRepair } from './check-parity.js';
@@ -27,9 +27,7 @@ const DAY_MS = 86_400_000;
 /** Phrase for a check that was interrupted. */
 const SO_FAR = 'what was found so far is reported';
 
-/** The end of a repair in a bucket. */
-const MARKS_ONLY =
-  'A bucket has no parity: what is damaged or missing was marked, and the next backup sends again what the source still has.';
+const ALL: ReadData = Object.freeze({ kind: 'all' });
 
 const STEPS: Readonly<Record<CheckStep, string>> = {
   catalog: 'checking the catalog',
@@ -39,11 +37,7 @@ const STEPS: Readonly<Record<CheckStep, string>> = {
 };
 
 export async function check(options: Options, found: ReadonlyMap<string, Found>): Promise<number> {
-  const isMarkingOnly = options.repair && bucketAt(byteText(options.database)) !== undefined;
-  if (isMarkingOnly && !options.mark) {
-    throw configInvalid('in a bucket, --repair marks what is damaged: it cannot have --no-mark');
-  }
-  const data = readDataOf(options.readData ?? (isMarkingOnly ? 'all' : undefined));
+  const data = readDataOf(options.readData);
   const system = storeSystem(options.umask);
   const wish = {
     read: { data, leastAgeMs: options.readDataAgeDays * DAY_MS },
@@ -56,18 +50,20 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   const teller = new FindingPrinter(options.json, progress.line);
   const isFar = options.throughServer !== undefined;
   if (isFar) refuseFarRepair(options.repair);
+  const run = { system, options, progress, interrupted };
+  const repaired = await repairBucket(run);
   const there = isFar
     ? await openAdmin(system, options, found)
     : await openHere(system, options, found);
-  const means = { there, system, options, wish, progress, teller, interrupted };
-  const { result, parity } = await checked(means, options.repair && !isMarkingOnly);
+  const task = { ...run, there, teller, wish: afterRepair(repaired, wish, options.readData) };
+  const { result, parity } = await checked(task, repaired);
   const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
   if (options.json) printJson(options, result, elapsedMs, { source, parity });
   else {
-    printText(options, result, elapsedMs, { data, shown: teller });
-    if (isMarkingOnly) print(MARKS_ONLY);
-    else if (parity !== undefined) parityLines(parity).forEach(print);
+    const read = repaired?.isProven === true ? ALL : task.wish.read.data;
+    printText(options, result, elapsedMs, { data: read, shown: teller });
+    if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
   }
   const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
@@ -79,23 +75,62 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
  */
 type Interrupted = () => AbortSignal;
 
-/** A check, and what it reports to. */
-interface CheckTask {
-  readonly there: Admin;
+/** A run of the command. */
+interface CheckRun {
   readonly system: System;
   readonly options: Options;
-  readonly wish: CheckWish;
   readonly progress: Progress;
-  readonly teller: FindingPrinter;
   readonly interrupted: Interrupted;
 }
 
-/** Repairs the client if that is wanted, and checks it. Closes it in any case. */
+/** A check, and what it reports to. */
+interface CheckTask extends CheckRun {
+  readonly there: Admin;
+  readonly wish: CheckWish;
+  readonly teller: FindingPrinter;
+}
+
+/**
+ * Repairs a client in a bucket before anything of it is read, since damaged commits would prevent that. Returns undefined
+ * without --repair, and for a store in a directory.
+ */
+async function repairBucket(run: CheckRun): Promise<ParityReport | undefined> {
+  const { system, options, progress } = run;
+  const bucket = bucketAt(clientPlace(options).store);
+  if (!options.repair || bucket === undefined) return undefined;
+  await fetchClient(system, bucket, options.client);
+  using line = progress.line;
+  line.start();
+  using there = adminHere(system, options, undefined);
+  return await lookAtParity(there, options, repairProgress(run));
+}
+
+function repairProgress({ progress, interrupted }: CheckRun): Parameters<typeof lookAtParity>[2] {
+  return {
+    line: progress.line,
+    read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
+    interrupted,
+  };
+}
+
+/** Returns what is checked after a repair in a bucket, which has compared all bytes with their checksums. */
+function afterRepair(
+  repaired: ParityReport | undefined,
+  wish: CheckWish,
+  readData: string | undefined,
+): CheckWish {
+  if (repaired === undefined) return wish;
+  const isLeft = repaired.isProven !== true && readData === undefined;
+  const read = isLeft ? { ...wish.read, data: ALL } : wish.read;
+  return { ...wish, read, withListings: true };
+}
+
+/** Repairs a client in a directory if that is requested, and checks it. Closes it in any case. */
 async function checked(
-  { system, options, wish, progress, teller, interrupted, ...opened }: CheckTask,
-  repair: boolean,
+  { system, options, wish, progress, teller, interrupted, ...task }: CheckTask,
+  repaired: ParityReport | undefined,
 ): Promise<{ readonly result: CheckOutcome; readonly parity: ParityReport | undefined }> {
-  using there = opened.there;
+  using there = task.there;
   using line = progress.line;
   const isHere = options.throughServer === undefined;
   if (!isHere) await compareWithKnown(there);
@@ -103,15 +138,8 @@ async function checked(
     ? clientNames(system, clientPlace(options).store)
     : (finding: Finding): Finding => finding;
   line.start();
-  const parity = await lookAtParity(
-    there,
-    { ...options, repair },
-    {
-      line,
-      read: (doneBytes, ofBytes) => progress.read(doneBytes, ofBytes),
-      interrupted,
-    },
-  );
+  const run = { system, options, progress, interrupted };
+  const parity = repaired ?? (await lookAtParity(there, options, repairProgress(run)));
   const result = await there.check(wish, {
     signal: interrupted(),
     onFinding: (finding) => teller.tell(named(finding)),

@@ -239,7 +239,7 @@ async function finish(options: Options, found: Sources, system: System): Promise
   await unlockClient(system, options, found); // a client that does not encrypt may still have a password
   const result = await withRekeyProgress(system, options.progress, (onProgress) =>
     forgetHere(system, directory, due, {
-      limits: storeLimits(),
+      limits: storeLimits(options),
       skipFile: options.storeSkipFile,
       verify: options.verify,
       acceptDamage: options.acceptDamage,

@@ -54,7 +54,7 @@ export async function rebuildThere(
   try {
     const report = await rebuildInBucket(system, before, {
       packsOnly: options.packsOnly,
-      limits: storeLimits(),
+      limits: storeLimits(options),
       signal,
       onProgress: (done, of) => {
         shown = `copying contents: ${done} of ${of}`;
@@ -66,7 +66,7 @@ export async function rebuildThere(
     const isDoubtful = report.isMetadataLost || doubtfulUpTo(system, directory) > 0;
     // For an encrypting client no orphan is moved: readers reject a place that the client has not sealed.
     const isPlaced = !isEncrypted && isDoubtful;
-    const placed = isPlaced ? await placeOrphans(system, directory, storeLimits()) : 0;
+    const placed = isPlaced ? await placeOrphans(system, directory, storeLimits(options)) : 0;
     const unlocking = { ...options, account: undefined };
     const keyring = hasPassword(found) ? await unlockClient(system, unlocking, found) : undefined;
     const checked = await checkClient(system, directory, {
@@ -74,7 +74,7 @@ export async function rebuildThere(
       keyring,
       isEncrypted,
       mark: true,
-      limits: storeLimits(),
+      limits: storeLimits(options),
       signal,
       onFinding: (finding) => findings.push(finding),
       onStep: () => undefined,
@@ -133,7 +133,7 @@ function printText(client: string, { report, placed, checked, findings }: Told):
   const { lostVersions, marked, notMarked } = checked;
   if (lostVersions > 0 || marked > 0) {
     print(`${counted(lostVersions, 'version')} of files cannot be restored.`);
-    print('The next backup sends again what the source still has. A bucket has no parity.');
+    print('The next backup sends again what the source still has.');
   }
   if (notMarked !== undefined) {
     const why = `${displayText(notMarked.code)}: ${displayText(notMarked.message)}`;

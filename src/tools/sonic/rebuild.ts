@@ -144,10 +144,10 @@ async function settle(
   const isDoubtful = (): boolean =>
     Catalog.reading(system, directory.catalogPath, ({ state }) => state.readDoubtfulUpTo() > 0);
   const isPlaced = !isEncrypted && (report.isMetadataLost || isDoubtful());
-  const placed = isPlaced ? await placeOrphans(system, directory, storeLimits()) : 0;
+  const placed = isPlaced ? await placeOrphans(system, directory, storeLimits(options)) : 0;
   let undone: TardisError | undefined;
   try {
-    await writeMissingImage(system, directory, storeLimits());
+    await writeMissingImage(system, directory, storeLimits(options));
   } catch (error) {
     if (!isDiskFull(error)) throw error;
     undone = asTardisError(error);
@@ -214,7 +214,7 @@ async function lostVersions(
     keyring,
     isEncrypted,
     mark: true,
-    limits: storeLimits(),
+    limits: storeLimits(options),
     signal,
     onFinding: (finding) => {
       if (finding.finding === 'version') lost.push(finding);

@@ -192,7 +192,7 @@ async function run(
       oldKeyring: keys.oldKeyring,
       keyring,
       forgotten: requests,
-      limits: storeLimits(),
+      limits: storeLimits(options),
       verify: options.verify,
       acceptDamage: options.acceptDamage,
       signal: interruptSignal(tool, 'the same command continues it'),

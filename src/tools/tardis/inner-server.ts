@@ -60,7 +60,7 @@ async function start(resolved: Resolved<'tardisd'>): Promise<InnerDaemon> {
 
 /** Returns the settings as the server itself would find them; undefined if they are invalid. */
 function settingsOf(
-  { store, configFile, profile }: Omit<LocalServerOptions, 'command'>,
+  { store, configFile, profile, parityPercent }: Omit<LocalServerOptions, 'command'>,
   socket: string,
 ): Resolved<'tardisd'> | undefined {
   const commandLine = new Map([
@@ -69,6 +69,7 @@ function settingsOf(
     ...(store === undefined ? [] : [['database', [byteText(store)]] as const]),
     ...(configFile === undefined ? [] : [['daemonConfig', [byteText(configFile)]] as const]),
     ...(profile === undefined ? [] : [['profile', [profile]] as const]),
+    ...(parityPercent === undefined ? [] : [['parityPercent', [String(parityPercent)]] as const]),
   ]);
   try {
     return resolveSettings('tardisd', { commandLine, environment: processEnvironment() });

@@ -13,6 +13,7 @@ import {
   checkSocketPath,
   isLoopback,
 } from '../../system/index.js';
+import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { watchPlan } from './monitor-settings.js';
 
 /**
@@ -70,7 +71,7 @@ export function daemonOptions(
         packContentBytes: settings.packContentBytes,
         catalogCacheBytes: settings.catalogCacheBytes,
         reserveBytes: settings.reserveBytes,
-        parityPercent: settings.parityPercent,
+        parityPercent: settings.parityPercent ?? USUAL_PARITY_PERCENT,
         leastFreeBytes: settings.leastFreeBytes,
         mayUpgrade: settings.allowUpgrades,
       },
@@ -132,8 +133,8 @@ function gcPlan(
 ): DaemonOptions['gc'] {
   const { single, localSocket } = settings;
   const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
-  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes, parityPercent } =
-    settings;
+  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes } = settings;
+  const { parityPercent = USUAL_PARITY_PERCENT } = settings;
   const isOwnChild = single && localSocket !== undefined;
   const isUsualAge = found.get('leastAgeSeconds')?.source === 'built-in';
   const memory = { catalogCacheBytes, reserveBytes, leastFreeBytes };

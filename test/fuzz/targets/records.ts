@@ -61,6 +61,7 @@ function readBody(record: ParsedRecord): string {
     case RecordKind.heads:
       return magnitude(readHeads(record).flatMap((heads) => [...recordsOf(heads)]).length);
     case RecordKind.label:
+    case RecordKind.parity:
       return magnitude(index.length);
   }
 }

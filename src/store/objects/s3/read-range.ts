@@ -73,7 +73,8 @@ function rangeIn(answer: Answer, what: string): { from: number; totalBytes: numb
   return { from: Number(from), totalBytes: Number(total) };
 }
 
-function checksumIn({ headers }: Answer): string | undefined {
+/** Returns the checksum of the whole object in an answer; undefined if it has none. */
+export function checksumIn({ headers }: Answer): string | undefined {
   const value = headers[CHECKSUM_HEADER];
   return typeof value === 'string' && CHECKSUM.test(value) ? value : undefined;
 }

@@ -7,12 +7,14 @@ import {
   type ListedObject,
   type ObjectBody,
   type ObjectHead,
+  type ObjectSource,
   type ObjectStore,
   type PutOptions,
 } from '../object-store.js';
 import { type ListedKey, listObjects } from './list-objects.js';
 import { putNew } from './put-new.js';
-import { absent, CHECKSUM_HEADER, type RangeRead, readRange } from './read-range.js';
+import { putAgain } from './put-again.js';
+import { absent, CHECKSUM_HEADER, checksumIn, type RangeRead, readRange } from './read-range.js';
 import { lockHeaders } from './lock-headers.js';
 import { invalidAnswer, type RequestCounts, type Requests } from './requests.js';
 
@@ -83,6 +85,10 @@ export class S3Store implements ObjectStore {
     });
   }
 
+  async putAgain(name: string, source: ObjectSource): Promise<void> {
+    await putAgain(this.requests, { key: this.keyOf(name), name, source, retainMs: this.retainMs });
+  }
+
   async read(name: string, at: number, target: Uint8Array, bytes: number): Promise<number> {
     if (bytes === 0) {
       if ((await this.head(name)) === undefined) throw missing(name);
@@ -137,7 +143,8 @@ export class S3Store implements ObjectStore {
     const isWhole = /^\d{1,15}$/.test(length ?? '') && !Number.isNaN(modifiedMs + storeNowMs);
     if (!isWhole)
       throw invalidAnswer(what, 'the answer has no size, no date, or no time of change');
-    return { sizeBytes: Number(length), modifiedMs, storeNowMs };
+    const sha256 = checksumIn(answer);
+    return { sizeBytes: Number(length), sha256, modifiedMs, storeNowMs };
   }
 
   async *list(prefix: string, after = ''): AsyncGenerator<string> {

@@ -12,8 +12,8 @@ import type {
 } from '../object-versions.js';
 import { textOf } from './list-fields.js';
 import { listVersions } from './list-versions.js';
-import { lockHeaders } from './lock-headers.js';
-import { CHECKSUM_HEADER, type RangeRead, readRange } from './read-range.js';
+import { putAgain } from './put-again.js';
+import { type RangeRead, readRange } from './read-range.js';
 import { invalidAnswer, type Requests } from './requests.js';
 
 /** Bytes of a version that are read by one request. */
@@ -55,31 +55,22 @@ export class S3Versions implements ObjectVersions {
 
   async source(version: ObjectVersion): Promise<ObjectSource | undefined> {
     const { name, sizeBytes } = version;
+    let stored = '';
     for (let attempt = 1; attempt <= READS; attempt += 1) {
       const read = await this.readAll(version);
       if (read === undefined) return undefined;
       const { bytes, checksum, sha256 } = read;
+      stored = checksum;
       if (sha256 !== checksum) continue;
       const open = bytes === undefined ? () => this.pieces(version) : () => once(bytes);
       return { sizeBytes, sha256: Buffer.from(sha256, 'hex'), open };
     }
     const message = `version ${shownId(version)} of ${name} (${this.requests.shown}) differs from its checksum`;
-    throw new TardisError('OBJECT_DAMAGED', message, { unreadable: name });
+    throw new TardisError('OBJECT_DAMAGED', message, { unreadable: name, sha256: stored });
   }
 
-  async putAgain(name: string, body: ObjectSource): Promise<void> {
-    const sha256 = Buffer.from(body.sha256).toString('hex');
-    const { retainMs, requests } = this;
-    const lock = retainMs === 0 ? {} : await lockHeaders(body, requests.storeNowMs() + retainMs);
-    await requests.ask({
-      method: 'PUT',
-      key: this.keyOf(name),
-      what: `writing ${name} again`,
-      headers: { [CHECKSUM_HEADER]: sha256, ...lock },
-      body,
-      bodySha256: sha256,
-      expects: [],
-    });
+  async putAgain(name: string, source: ObjectSource): Promise<void> {
+    await putAgain(this.requests, { key: this.keyOf(name), name, source, retainMs: this.retainMs });
   }
 
   async lockedUntilMs({ name, id }: VersionName): Promise<number> {

@@ -1,0 +1,142 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { findInnerParity, shapeOf } from '../src/store/index.js';
+import { BUCKET, KEYS, S3Server } from '../test/support/s3-server.js';
+import { seededRandom } from '../test/support/seeded-random.js';
+import { seconds } from './cells.js';
+import { measure } from './measure.js';
+import type { Options } from './options.js';
+import { confinedTo } from './subjects/subject.js';
+import type { Workplace } from './workplace.js';
+
+const PERCENT = 3;
+const DAMAGES = 1000;
+
+export interface BucketParity {
+  readonly times: Readonly<Record<'parity' | 'without', readonly number[]>>;
+  readonly bytes: Readonly<Record<'parity' | 'without', readonly number[]>>;
+  /** PUT requests of a first backup. */
+  readonly puts: Readonly<Record<'parity' | 'without', number>>;
+  /** Random damages within the budget, and those that were not healed. */
+  readonly damages: number;
+  readonly notHealed: number;
+}
+
+type Way = 'parity' | 'without';
+const WAYS: readonly Way[] = ['parity', 'without'];
+
+interface Bench {
+  readonly workplace: Workplace;
+  readonly checkout: string;
+  readonly options: Options;
+  readonly say: (line: string) => void;
+}
+
+/** Measures what parity costs in a bucket of a server in this process, then damages and heals all objects. */
+export async function bucketParity(bench: Bench): Promise<BucketParity> {
+  const { workplace, options, say } = bench;
+  const times: Record<Way, number[]> = { parity: [], without: [] };
+  const bytes: Record<Way, number[]> = { parity: [], without: [] };
+  const puts: Record<Way, number> = { parity: 0, without: 0 };
+  let healing = { damages: 0, notHealed: 0 };
+  for (let round = 0; round < options.runs; round += 1) {
+    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
+      const server = await S3Server.start();
+      const home = join(workplace.root, 'bucket-home');
+      rmSync(home, { recursive: true, force: true });
+      try {
+        const command = commandsAt(bench, server.url, home);
+        // The bucket is examined before, as for every backup but the first one of a machine.
+        await measure(command('sonic', ['create', '-C', 'bench']), { logFile: workplace.log });
+        const from = server.requests.length;
+        const parity = way === 'parity' ? ['--parity', String(PERCENT)] : [];
+        const backup = command('tardis', ['-C', 'bench', '--local', ...parity, workplace.tree]);
+        const { wallMs } = await measure(backup, { logFile: workplace.log });
+        puts[way] = server.requests.slice(from).filter(({ method }) => method === 'PUT').length;
+        const { objects } = server;
+        const stored = objects
+          .keys()
+          .reduce((sum, key) => sum + (objects.bytesOf(key)?.length ?? 0), 0);
+        times[way].push(wallMs);
+        bytes[way].push(stored);
+        say(`bucket, round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
+        const isLast = round === options.runs - 1;
+        if (isLast && way === 'parity') healing = await healed(bench, server, command);
+      } finally {
+        server.close();
+      }
+    }
+  }
+  return { times, bytes, puts, ...healing };
+}
+
+type MakeCommand = (name: string, args: readonly string[]) => Parameters<typeof measure>[0];
+
+function commandsAt({ checkout }: Bench, url: string, home: string): MakeCommand {
+  const variables = {
+    ...confinedTo(home),
+    AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
+    TARDIS_ENDPOINT: url,
+  };
+  return (name, args) => ({
+    argv: [join(checkout, 'bin', name), ...args, '-D', `s3://${BUCKET}/all`],
+    env: variables,
+  });
+}
+
+/** Damages blocks of the objects, within what their parity restores, until there were enough, and heals them. */
+async function healed(
+  { workplace, say }: Bench,
+  server: S3Server,
+  command: MakeCommand,
+): Promise<{ damages: number; notHealed: number }> {
+  const random = seededRandom(1);
+  const below = (most: number): number => random.bytes(6).readUIntBE(0, 6) % most;
+  const { objects } = server;
+  const names = objects.keys().filter((key) => /\/(?:log|packs)\//.test(key));
+  const right = new Map(names.map((name) => [name, Buffer.from(objects.bytesOf(name)!)]));
+  let [damages, notHealed, rounds] = [0, 0, 0];
+  while (damages < DAMAGES) {
+    let done = 0;
+    for (const [name, bytes] of right) {
+      const places = await placesIn(bytes, below);
+      objects.spoil(name, () => {
+        const copy = Buffer.from(bytes);
+        for (const at of places) copy[at]! ^= 1 + below(255);
+        return copy;
+      });
+      done += places.length;
+    }
+    await measure(command('sonic', ['check', '--repair', '-C', 'bench']), {
+      logFile: workplace.log,
+    });
+    for (const [name, bytes] of right) {
+      if (!objects.bytesOf(name)!.equals(bytes)) notHealed += 1;
+    }
+    damages += done;
+    rounds += 1;
+  }
+  say(`bucket: ${damages} damages in ${rounds} rounds; objects not healed: ${notHealed}`);
+  return { damages, notHealed };
+}
+
+/** Returns random places of bytes: in each stretch, one block of each column. */
+async function placesIn(bytes: Buffer, below: (most: number) => number): Promise<number[]> {
+  const reader = {
+    size: async () => bytes.length,
+    read: async (_name: string, at: number, target: Uint8Array, most: number) =>
+      bytes.copy(target, 0, at, at + most),
+  };
+  const found = await findInnerParity(reader, '', false);
+  if (found === undefined) throw new Error('an object has no parity');
+  const { coveredBytes, percent } = found;
+  const { stretches, blockBytes } = shapeOf(coveredBytes, percent);
+  return stretches.flatMap(({ first, columns, blocks }) =>
+    Array.from({ length: columns }, (_, column) => {
+      const shard = below(Math.ceil((blocks - column) / columns));
+      const at = (first + shard * columns + column) * blockBytes + below(blockBytes);
+      return Math.min(at, coveredBytes - 1);
+    }),
+  );
+}

@@ -1,0 +1,38 @@
+/** Repairs a client in a store on this machine from its parity. */
+import type { ClientDirectory } from '../../store/index.js';
+import { catchUp } from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
+import {
+  parityOf,
+  type ParitySummary,
+  repairClient,
+  repairInBucket,
+  type RepairOptions,
+} from '../check/index.js';
+import type { RepairOutcome } from './admin.js';
+
+/**
+ * Repairs a client. In a bucket, its catalog here is then brought up to date, which damaged commits would have prevented.
+ * Throws CLIENT_BUSY, INTERRUPTED, and errors of a bucket.
+ */
+export async function repairHere(
+  system: System,
+  directory: ClientDirectory,
+  options: RepairOptions,
+): Promise<RepairOutcome> {
+  if (directory.bucket !== undefined) {
+    const outcome = await repairInBucket(system, directory, options);
+    await catchUp(system, directory);
+    return outcome;
+  }
+  const repair = await repairClient(system, directory, options);
+  return { ...(await parityOf(system, directory)), repair };
+}
+
+/** Returns what parity protects; undefined in a bucket, where only a repair reads so much that it sees parity. */
+export async function parityHere(
+  system: System,
+  directory: ClientDirectory,
+): Promise<ParitySummary | undefined> {
+  return directory.bucket === undefined ? parityOf(system, directory) : undefined;
+}

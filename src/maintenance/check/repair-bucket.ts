@@ -1,0 +1,108 @@
+/**
+ * Restores damaged objects of a client in a bucket from the parity in them. Each object is a step of its own, and other
+ * machines may write to the client meanwhile.
+ */
+import { asTardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  type ClientDirectory,
+  type Mended,
+  mediumOf,
+  ObjectHealer,
+  withClient,
+} from '../../store/index.js';
+import { yieldRegularly, type System } from '../../system/index.js';
+import type { ParitySummary } from './parity-summary.js';
+import type { RepairFinding, RepairOptions, RepairResult } from './repair.js';
+
+/** Errors that concern one object. Others would end the next one, too. */
+const OF_ONE_OBJECT: ReadonlySet<string> = new Set(['OBJECT_DAMAGED', 'BUCKET_ANSWER_INVALID']);
+
+export interface BucketRepair extends ParitySummary {
+  readonly repair: RepairResult;
+  /** False if stored bytes may be damaged that only their records show: then the check must read them. */
+  readonly isProven: boolean;
+}
+
+/**
+ * Repairs a client, with its lock on this machine held. Neither its catalog nor its commits are needed. Throws CLIENT_BUSY,
+ * INTERRUPTED, DISK_FULL, and errors of a bucket.
+ */
+export async function repairInBucket(
+  system: System,
+  directory: ClientDirectory,
+  options: Omit<RepairOptions, 'percent'>,
+): Promise<BucketRepair> {
+  return withClient(system, directory, async () => {
+    mediumOf(system, directory).clearStaged();
+    const turn = yieldRegularly();
+    const healer = await ObjectHealer.open(system, directory, () => {
+      throwIfAborted(options.signal);
+      return turn();
+    });
+    try {
+      return await new Repair(healer, options).run();
+    } finally {
+      healer.close();
+    }
+  });
+}
+
+class Repair {
+  private readonly counts = { files: 0, healed: 0, damaged: 0, parityMade: 0, parityRemade: 0 };
+  private readonly parity = { protected: 0, unprotected: 0, bytes: 0 };
+  private isProven = true;
+  private readonly healer: ObjectHealer;
+  private readonly options: Omit<RepairOptions, 'percent'>;
+
+  constructor(healer: ObjectHealer, options: Omit<RepairOptions, 'percent'>) {
+    this.healer = healer;
+    this.options = options;
+  }
+
+  async run(): Promise<BucketRepair> {
+    let [ofBytes, doneBytes] = [0, 0];
+    for await (const { sizeBytes } of this.healer.objects()) ofBytes += sizeBytes;
+    for await (const { name, sizeBytes } of this.healer.objects()) {
+      await this.object(name);
+      doneBytes += sizeBytes;
+      this.options.onProgress(doneBytes, Math.max(doneBytes, ofBytes));
+    }
+    const { counts, parity, isProven } = this;
+    return { ...parity, repair: counts, isProven: isProven && counts.damaged === 0 };
+  }
+
+  private async object(name: string): Promise<void> {
+    let mended: Mended;
+    try {
+      mended = await this.healer.mend(name);
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (!OF_ONE_OBJECT.has(code)) throw error;
+      this.counts.files += 1;
+      this.counts.damaged += 1;
+      this.tell(name, 'failed', { restoredBlocks: 0, lostBlocks: 0, why: message });
+      return;
+    }
+    const { outcome, parityBytes, ...blocks } = mended;
+    if (outcome === 'gone') return;
+    this.counts.files += 1;
+    this.parity.bytes += parityBytes;
+    if (parityBytes > 0) this.parity.protected += 1;
+    else this.parity.unprotected += 1;
+    if (outcome === 'unproven') this.isProven = false;
+    if (outcome === 'remade') this.counts.parityRemade += 1;
+    if (outcome === 'healed') this.counts.healed += 1;
+    if (outcome === 'beyond' || outcome === 'unprotected') this.counts.damaged += 1;
+    if (outcome === 'healed' || outcome === 'beyond' || outcome === 'unprotected') {
+      this.tell(name, outcome, blocks);
+    }
+  }
+
+  private tell(
+    file: string,
+    outcome: RepairFinding['outcome'],
+    rest: Omit<RepairFinding, 'finding' | 'file' | 'outcome'>,
+  ): void {
+    this.options.onFinding({ finding: 'repair', file, outcome, ...rest });
+  }
+}

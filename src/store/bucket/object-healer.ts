@@ -1,0 +1,254 @@
+/**
+ * Restores damaged objects of a client in a bucket from the parity in them. The name of an object stands for the bytes
+ * that it was created with, so a healed object is written in its own place, and only if its bytes are those, by the
+ * checksum (SHA-256) that was stored with it. So it does not matter if another machine does it too, or if a request lands
+ * late, and no condition is needed.
+ */
+import { createHash } from 'node:crypto';
+import { TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import type { ObjectWriter } from '../backends/backend.js';
+import { DirectoryBackend } from '../backends/directory-backend.js';
+import type { ClientDirectory } from '../client/client-directory.js';
+import type { ListedObject, ObjectSource, ObjectStore } from '../objects/index.js';
+import { examine, heal } from '../parity/heal.js';
+import {
+  findInnerParity,
+  INNER_OBJECT,
+  type InnerParity,
+  innerParityBytes,
+  InnerParityView,
+  piecesOf,
+  stageInnerParity,
+} from '../parity/inner-parity.js';
+import { HEAD_BYTES } from '../parity/parity-file.js';
+import { LOG_PACKS_PREFIX, LOG_PREFIX, logPlace, packOf } from './names.js';
+import { type SharedStore, sharedStore } from './shared-stores.js';
+
+/** Bytes that are read by one request. */
+const PIECE_BYTES = 8 << 20;
+
+/** The result for one object. */
+export interface Mended {
+  /**
+   * `sound`: its bytes are those that were stored. `healed`: they are again. `remade`: only its parity was damaged, and
+   * was made again. `beyond`: more is damaged than its parity restores. `unprotected`: it is damaged, and has no parity.
+   * `unproven`: nobody has noted its checksum. `gone`: it was deleted or replaced meanwhile.
+   */
+  readonly outcome: 'sound' | 'healed' | 'remade' | 'beyond' | 'unprotected' | 'unproven' | 'gone';
+  readonly restoredBlocks: number;
+  readonly lostBlocks: number;
+  /** Bytes of its parity; 0 if it has none. */
+  readonly parityBytes: number;
+}
+
+const UNCHANGED = { restoredBlocks: 0, lostBlocks: 0, parityBytes: 0 } as const;
+
+export class ObjectHealer {
+  private readonly store: ObjectStore;
+  private readonly shared: SharedStore;
+  private readonly place: string;
+  private readonly staging: DirectoryBackend;
+  private readonly math: System['native'];
+  private readonly breathe: () => Promise<void> | undefined;
+
+  private constructor(
+    { native, files }: System,
+    { client, path, generation }: ClientDirectory,
+    shared: SharedStore,
+    breathe: () => Promise<void> | undefined,
+  ) {
+    this.store = shared.store;
+    this.shared = shared;
+    this.place = logPlace(client, generation);
+    this.staging = new DirectoryBackend(path, files);
+    this.math = native;
+    this.breathe = breathe;
+  }
+
+  /** `breathe` lets other work run, and may throw to end the work. */
+  static async open(
+    system: System,
+    directory: ClientDirectory,
+    breathe: () => Promise<void> | undefined,
+  ): Promise<ObjectHealer> {
+    if (directory.bucket === undefined) throw new Error('the client is in no bucket');
+    const shared = await sharedStore(system, directory.bucket);
+    return new ObjectHealer(system, directory, shared, breathe);
+  }
+
+  /** Lists the commits and packs of the client. Names are those in the store. */
+  async *objects(): AsyncGenerator<ListedObject> {
+    for (const folder of [LOG_PREFIX, LOG_PACKS_PREFIX]) {
+      for await (const object of this.store.listSized(this.place + folder)) {
+        if (packOf(object.name.slice(this.place.length)) !== undefined) yield object;
+      }
+    }
+  }
+
+  /** Reads an object, and heals it if it is damaged. Throws DISK_FULL and errors of a bucket. */
+  async mend(name: string): Promise<Mended> {
+    const head = await this.store.head(name);
+    if (head === undefined) return { ...UNCHANGED, outcome: 'gone' };
+    const { sha256 } = head;
+    const seen = new Seen();
+    await this.readAll(name, head.sizeBytes, seen);
+    const parityBytes = await seen.parityBytes();
+    if (sha256 === undefined) return { ...UNCHANGED, outcome: 'unproven', parityBytes };
+    if (seen.sha256() === sha256) return { ...UNCHANGED, outcome: 'sound', parityBytes };
+    const copy = this.staging.stage();
+    try {
+      const again = new Seen(copy);
+      await this.readAll(name, head.sizeBytes, again); // a network can change bytes, too
+      if (again.sha256() === sha256) return { ...UNCHANGED, outcome: 'sound', parityBytes };
+      const found = await findInnerParity(readerOf(copy), INNER_OBJECT, true);
+      if (found === undefined) return { ...UNCHANGED, outcome: 'unprotected' };
+      return await this.healCopy({ name, sha256 }, copy, found);
+    } finally {
+      copy.close();
+    }
+  }
+
+  close(): void {
+    this.staging.close();
+  }
+
+  private async healCopy(
+    object: { readonly name: string; readonly sha256: string },
+    copy: ObjectWriter,
+    found: InnerParity,
+  ): Promise<Mended> {
+    const { math, breathe, staging } = this;
+    const parityBytes = innerParityBytes(found.coveredBytes, found.percent);
+    const view = new InnerParityView(copy, found, () => staging.stage());
+    const whole = staging.stage();
+    try {
+      const tools = { backend: view, math, breathe };
+      const examined = await examine(tools, INNER_OBJECT);
+      const isDamaged = examined.state === 'damaged';
+      const healed = isDamaged ? await heal(tools, INNER_OBJECT, examined) : undefined;
+      const { restoredBlocks = 0, lostBlocks = 0 } = healed ?? {};
+      const counts = { restoredBlocks, lostBlocks, parityBytes };
+      const lost = { ...counts, restoredBlocks: 0, lostBlocks: lostBlocks + restoredBlocks };
+      if (isDamaged && healed?.outcome !== 'healed') return { ...lost, outcome: 'beyond' };
+      await this.rebuild(whole, view.healed ?? copy, found);
+      const source = await sourceOf(whole);
+      if (hexOf(source) !== object.sha256) return { ...lost, outcome: 'beyond' };
+      if (!(await this.write(object.name, source))) return { ...lost, outcome: 'gone' };
+      return { ...counts, outcome: isDamaged ? 'healed' : 'remade' };
+    } finally {
+      view.healed?.close();
+      whole.close();
+    }
+  }
+
+  /** Writes protected bytes and their parity, which is made again. */
+  private async rebuild(
+    whole: ObjectWriter,
+    data: ObjectWriter,
+    { coveredBytes, percent }: InnerParity,
+  ): Promise<void> {
+    const { math, breathe, staging } = this;
+    for await (const piece of piecesOf(data)) {
+      whole.append(piece.subarray(0, Math.max(0, coveredBytes - whole.sizeBytes)));
+      await breathe();
+    }
+    const parity = staging.stage();
+    try {
+      const request = { coveredBytes, percent, breathe };
+      const source = { reader: readerOf(whole), name: INNER_OBJECT };
+      await stageInnerParity(parity, math, source, request);
+      for await (const piece of piecesOf(parity)) whole.append(piece);
+    } finally {
+      parity.close();
+    }
+  }
+
+  /** Writes an object again, and reads it back. Returns false if it was deleted or replaced meanwhile. */
+  private async write(name: string, source: ObjectSource): Promise<boolean> {
+    const { store } = this;
+    if ((await store.head(name))?.sha256 !== hexOf(source)) return false;
+    await this.shared.admit();
+    await store.putAgain(name, source);
+    const seen = new Seen();
+    await this.readAll(name, source.sizeBytes, seen);
+    if (seen.sha256() === hexOf(source)) return true;
+    const what = `${name} was written again, and still differs from its checksum`;
+    throw new TardisError('OBJECT_DAMAGED', what, { unreadable: name });
+  }
+
+  /**
+   * Reads an object of this size, damaged or not. The last byte is read alone if one request would be enough, since a
+   * read of a whole damaged object rejects.
+   */
+  private async readAll(name: string, sizeBytes: number, seen: Seen): Promise<void> {
+    const piece = Buffer.allocUnsafe(Math.max(1, Math.min(PIECE_BYTES, sizeBytes - 1)));
+    for (let at = 0; at < sizeBytes; ) {
+      const got = await this.store.read(name, at, piece, Math.min(piece.length, sizeBytes - at));
+      if (got === 0) return;
+      seen.take(piece.subarray(0, got));
+      at += got;
+      await this.breathe();
+    }
+  }
+}
+
+/** The bytes of an object that pass by. */
+class Seen {
+  private readonly hash = createHash('sha256');
+  private last: Buffer = Buffer.alloc(0);
+  private sizeBytes = 0;
+  private readonly copy: ObjectWriter | undefined;
+
+  constructor(copy?: ObjectWriter) {
+    this.copy = copy;
+  }
+
+  take(piece: Buffer): void {
+    this.hash.update(piece);
+    this.sizeBytes += piece.length;
+    this.last = Buffer.concat([this.last, piece.subarray(-HEAD_BYTES)]).subarray(-HEAD_BYTES);
+    this.copy?.append(piece);
+  }
+
+  /** Returns the checksum of all bytes, in hexadecimal. Call it once. */
+  sha256(): string {
+    return this.hash.digest('hex');
+  }
+
+  /** Returns the bytes of the parity at the end; 0 if there is none. */
+  async parityBytes(): Promise<number> {
+    const { sizeBytes, last } = this;
+    const reader = {
+      size: async () => sizeBytes,
+      read: async (_name: string, _at: number, target: Uint8Array) => last.copy(target),
+    };
+    const found = await findInnerParity(reader, INNER_OBJECT, false);
+    return found === undefined ? 0 : sizeBytes - found.coveredBytes;
+  }
+}
+
+/** Returns a reader of a staged object by any name. */
+function readerOf(staged: ObjectWriter) {
+  return {
+    size: async () => staged.sizeBytes,
+    read: async (_name: string, position: number, target: Uint8Array, bytes: number) =>
+      staged.readBack(position, target, bytes),
+  };
+}
+
+async function sourceOf(staged: ObjectWriter): Promise<ObjectSource> {
+  const hash = createHash('sha256');
+  for await (const piece of piecesOf(staged)) hash.update(piece);
+  const { sizeBytes } = staged;
+  return { sizeBytes, sha256: hash.digest(), open: () => copiesOf(staged) };
+}
+
+/** Yields the bytes in pieces of their own: a request may hold several at once. */
+async function* copiesOf(staged: ObjectWriter): AsyncGenerator<Buffer> {
+  for await (const piece of piecesOf(staged)) yield Buffer.from(piece);
+}
+
+function hexOf({ sha256 }: ObjectSource): string {
+  return Buffer.from(sha256).toString('hex');
+}

@@ -1,0 +1,155 @@
+/**
+ * Parity within an object of a bucket: the last record of the object, which protects all bytes before it. It takes no
+ * request of its own, is locked and deleted with its object, and is never that of another one.
+ */
+import { crc32 } from '../../system/index.js';
+import type { ObjectWriter } from '../backends/backend.js';
+import { parityName } from '../client/layout.js';
+import { Codec } from '../packs/codec.js';
+import { RECORD_HEADER_BYTES, RecordKind, writeHeader } from '../packs/record.js';
+import type { RecordReader } from '../packs/scan.js';
+import type { HealingBackend } from './heal.js';
+import {
+  appendParity,
+  type ParityMath,
+  type ParityRequest,
+  type Protected,
+} from './make-parity.js';
+import { HEAD_BYTES, PARITY_MAGIC, parityBytes, readExactly, shapeIn } from './parity-file.js';
+import { type Shape, shapeOf } from './shape.js';
+
+/** Bytes read at once. */
+const PIECE_BYTES = 1 << 20;
+
+/** The place of parity in an object. */
+export interface InnerParity {
+  /** Bytes that it protects. The record of parity follows them, and is the last one. */
+  readonly coveredBytes: number;
+  readonly percent: number;
+}
+
+/** Returns the length of the record with the parity of so many bytes. */
+export function innerParityBytes(coveredBytes: number, percent: number): number {
+  return RECORD_HEADER_BYTES + parityBytes(shapeOf(coveredBytes, percent));
+}
+
+/** Makes the record with the parity of an object as a staged object that has no bytes yet. */
+export async function stageInnerParity(
+  staged: ObjectWriter,
+  math: ParityMath,
+  source: Protected,
+  request: ParityRequest,
+): Promise<void> {
+  const header = Buffer.alloc(RECORD_HEADER_BYTES);
+  staged.append(header);
+  const start = await appendParity(staged, math, source, request);
+  staged.replaceStart(Buffer.concat([header, start]));
+  const bodyBytes = staged.sizeBytes - RECORD_HEADER_BYTES;
+  let bodyChecksum = 0;
+  for await (const piece of piecesOf(staged, RECORD_HEADER_BYTES)) {
+    bodyChecksum = crc32(piece, bodyChecksum);
+  }
+  const sizes = { rawBytes: bodyBytes, bodyBytes, indexBytes: 0 };
+  writeHeader(header, 0, { kind: RecordKind.parity, codec: Codec.none, ...sizes, bodyChecksum });
+  staged.replaceStart(header);
+}
+
+/** Yields the bytes of a staged object. Each piece is valid until the next one. */
+export async function* piecesOf(staged: ObjectWriter, from = 0): AsyncGenerator<Buffer> {
+  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, staged.sizeBytes - from)));
+  for (let at = from; at < staged.sizeBytes; ) {
+    const got = staged.readBack(at, piece, Math.min(piece.length, staged.sizeBytes - at));
+    if (got === 0) throw new Error('a staged object has become shorter');
+    yield piece.subarray(0, got);
+    at += got;
+  }
+}
+
+/**
+ * Finds the parity of an object by its head, either of the two; undefined if there is none. It reads the last bytes, and
+ * with `isThorough` all of the object if they are damaged.
+ */
+export async function findInnerParity(
+  reader: RecordReader,
+  name: string,
+  isThorough: boolean,
+): Promise<InnerParity | undefined> {
+  const sizeBytes = (await reader.size(name)) ?? 0;
+  const last = await readExactly(reader, name, sizeBytes - HEAD_BYTES, HEAD_BYTES);
+  const found = last && fitting(shapeIn(last), sizeBytes);
+  if (found !== undefined || !isThorough) return found;
+  for (let at = 0; at < sizeBytes; at += PIECE_BYTES) {
+    // Pieces overlap, so that no head is cut in two.
+    const bytes = Math.min(PIECE_BYTES + HEAD_BYTES, sizeBytes - at);
+    const piece = await readExactly(reader, name, at, bytes);
+    const first = piece && headIn(piece, at);
+    if (first !== undefined) return first;
+  }
+  return undefined;
+}
+
+/** Returns the parity whose first head is in a piece of an object, at its place. The rest of it may be cut off. */
+function headIn(piece: Buffer, pieceAt: number): InnerParity | undefined {
+  let at = piece.indexOf(PARITY_MAGIC);
+  for (; at >= 0 && at + HEAD_BYTES <= piece.length; at = piece.indexOf(PARITY_MAGIC, at + 1)) {
+    const shape = shapeIn(piece.subarray(at, at + HEAD_BYTES));
+    if (shape?.coveredBytes !== pieceAt + at - RECORD_HEADER_BYTES) continue;
+    return { coveredBytes: shape.coveredBytes, percent: shape.percent };
+  }
+  return undefined;
+}
+
+/** Returns the parity of this shape, if protected bytes and parity fill the object. */
+function fitting(shape: Shape | undefined, sizeBytes: number): InnerParity | undefined {
+  if (shape === undefined) return undefined;
+  const { coveredBytes, percent } = shape;
+  const isOfThis = coveredBytes + RECORD_HEADER_BYTES + parityBytes(shape) === sizeBytes;
+  return isOfThis ? { coveredBytes, percent } : undefined;
+}
+
+/** Shows an object with inner parity as a file and its parity file, as `examine` and `heal` take them. */
+export class InnerParityView implements HealingBackend {
+  /** The healed bytes; undefined as long as there are none. */
+  healed: ObjectWriter | undefined;
+  private readonly copy: ObjectWriter;
+  private readonly found: InnerParity;
+  private readonly makeStaged: () => ObjectWriter;
+
+  constructor(copy: ObjectWriter, found: InnerParity, makeStaged: () => ObjectWriter) {
+    this.copy = copy;
+    this.found = found;
+    this.makeStaged = makeStaged;
+  }
+
+  async size(name: string): Promise<number> {
+    return this.rangeOf(name).bytes;
+  }
+
+  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
+    const { at, bytes: all } = this.rangeOf(name);
+    const wanted = Math.max(0, Math.min(bytes, all - position));
+    return wanted === 0 ? 0 : this.copy.readBack(at + position, target, wanted);
+  }
+
+  stage(): ObjectWriter {
+    return this.makeStaged();
+  }
+
+  /** Keeps the healed bytes: `heal` closes only what it was given. */
+  async replace(staged: ObjectWriter): Promise<void> {
+    const healed = this.makeStaged();
+    this.healed = healed;
+    for await (const piece of piecesOf(staged)) healed.append(piece);
+  }
+
+  private rangeOf(name: string): { readonly at: number; readonly bytes: number } {
+    const { coveredBytes } = this.found;
+    if (name !== INNER_PARITY) return { at: 0, bytes: coveredBytes };
+    const at = coveredBytes + RECORD_HEADER_BYTES;
+    return { at, bytes: this.copy.sizeBytes - at };
+  }
+}
+
+/** Name that an object has in its view. */
+export const INNER_OBJECT = 'object';
+const INNER_PARITY = parityName(INNER_OBJECT);

@@ -1,0 +1,187 @@
+/** Parity in a bucket: what a service damages is healed without the source. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { ServedLab, STORE } from '../helpers/bucket-lab.js';
+import { backupsRunHere, type Outcome, poolsStayAway, run } from '../helpers/commands.js';
+import { seed } from '../helpers/seed.js';
+import { file, makeScratch, makeTree, noise, removeScratch } from '../helpers/tree.js';
+import { findInnerParity, ParityMaker } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { MemoryBackend } from '../support/memory-backend.js';
+import { seededRandom } from '../support/seeded-random.js';
+import type { S3Options } from '../support/s3-server.js';
+
+backupsRunHere();
+poolsStayAway();
+
+const random = seededRandom(seed);
+const PARITY = ['--parity', '3'];
+const home = makeScratch();
+let making: Promise<ServedLab> | undefined;
+test.after.always(async () => {
+  (await making)?.server.close();
+  removeScratch(home);
+});
+
+/** Backs up two sets with parity. */
+async function backUpSets(lab: ServedLab): Promise<ServedLab> {
+  lab.grow();
+  await lab.backUp('one', ['--create', ...PARITY]);
+  lab.change(1);
+  await lab.backUp('one', PARITY);
+  return lab;
+}
+
+/** Starts machines whose bucket has a copy of two sets with parity. No test may change the tree. */
+async function withSets(t: ExecutionContext, rules: S3Options = {}): Promise<ServedLab> {
+  making ??= ServedLab.startIn(home).then(backUpSets);
+  return ServedLab.like(t, await making, rules);
+}
+
+function namesOf({ server }: ServedLab, kind: RegExp): string[] {
+  return server.objects.keys().filter((name) => kind.test(name));
+}
+
+/** Returns the bytes of all commits and packs. */
+function bytesIn(lab: ServedLab): Map<string, string> {
+  const all = namesOf(lab, /\/(?:log|packs)\//);
+  return new Map(all.map((name) => [name, lab.server.objects.bytesOf(name)!.toString('base64')]));
+}
+
+function below(most: number): number {
+  return random.bytes(6).readUIntBE(0, 6) % most;
+}
+
+/** Changes a run of bytes somewhere in an object. */
+function spoil({ server }: ServedLab, name: string, most = 1): void {
+  server.objects.spoil(name, (bytes) => {
+    const copy = Buffer.from(bytes);
+    const at = below(copy.length);
+    const end = Math.min(copy.length, at + 1 + below(most));
+    for (let byte = at; byte < end; byte += 1) copy[byte]! ^= 1 + below(255);
+    return copy;
+  });
+}
+
+async function mend(
+  lab: ServedLab,
+  machine: string,
+  args: readonly string[] = [],
+): Promise<Outcome> {
+  return lab.run(machine, 'sonic', ['check', '--repair', ...args]);
+}
+
+test('damage in every object of a bucket is healed on a machine that knows nothing', async (t) => {
+  const lab = await withSets(t);
+  const before = bytesIn(lab);
+  t.true(before.size >= 4, [...before.keys()].join(' '));
+  for (const name of before.keys()) spoil(lab, name);
+  t.not((await lab.run('two', 'lstardis', [])).status, 0);
+  const { status, stdout, stderr } = await mend(lab, 'three');
+  t.is(status, 0, stdout + stderr);
+  t.deepEqual(bytesIn(lab), before);
+  t.deepEqual(await lab.restored('four'), []);
+  t.regex(stdout, /Parity protects 6 of 6 files/);
+});
+
+/** Returns where the parity in an object begins. */
+async function coveredIn(bytes: Buffer): Promise<number> {
+  const reader = {
+    size: async () => bytes.length,
+    read: async (_name: string, at: number, target: Uint8Array, most: number) =>
+      bytes.copy(target, 0, at, at + most),
+  };
+  return (await findInnerParity(reader, '', false))!.coveredBytes;
+}
+
+/** Returns bytes and their parity, as an attacker may make it. */
+async function withParity(bytes: Buffer, percent: number): Promise<Buffer> {
+  const all = [bytes];
+  const read = async (_name: string, at: number, target: Uint8Array, most: number) =>
+    bytes.copy(target, 0, at, at + most);
+  const maker = new ParityMaker(nodeSystem().native, new MemoryBackend(), percent);
+  await maker.append({ read }, bytes.length, (piece) => all.push(Buffer.from(piece)));
+  return Buffer.concat(all);
+}
+
+test('forged parity, that of another object and a wrong checksum change no sound object', async (t) => {
+  const lab = await withSets(t);
+  const { objects } = lab.server;
+  const before = bytesIn(lab);
+  const [pack, other] = namesOf(lab, /\/packs\//) as [string, string];
+  const [own, foreign] = [objects.bytesOf(pack)!, objects.bytesOf(other)!];
+  const data = own.subarray(0, await coveredIn(own));
+  const foreignParity = foreign.subarray(await coveredIn(foreign));
+  const changed = Buffer.from(data);
+  changed.fill(0, changed.length >> 1, (changed.length >> 1) + 5000);
+  const parityOfChanged = (await withParity(changed, 3)).subarray(changed.length);
+  t.true((await withParity(data, 3)).equals(own));
+  const cases = [
+    ['parity of another object', Buffer.concat([data, foreignParity]), 3],
+    ['parity of other bytes', Buffer.concat([data, parityOfChanged]), 0],
+    ['other bytes with parity of theirs', Buffer.concat([changed, parityOfChanged]), 3],
+    ['more parity', await withParity(data, 20), 3],
+    ['other bytes with parity of another object', Buffer.concat([changed, foreignParity]), 3],
+    ['no parity', data, 3],
+  ] as const;
+  for (const [what, forged, status] of cases) {
+    objects.spoil(pack, () => forged);
+    const told = await mend(lab, 'forged', ['--no-mark']);
+    t.is(told.status, status, `${what}: ${told.stdout}${told.stderr}`);
+    t.true(objects.bytesOf(pack)!.equals(status === 0 ? own : forged), what);
+  }
+  objects.spoil(pack, () => own);
+  objects.versionsOf(pack).at(-1)!.headers['x-amz-meta-sha256'] = 'ab'.repeat(32);
+  const told = await mend(lab, 'wrong-checksum', ['--no-mark']);
+  t.is(told.status, 3, told.stdout + told.stderr);
+  t.deepEqual(bytesIn(lab), before);
+});
+
+test('packs with much parity are not rewritten for it, and are deleted with it', async (t) => {
+  const lab = await ServedLab.start(t);
+  const much = ['--parity', '50'];
+  const packs = (): string[] => namesOf(lab, /\/packs\//);
+  makeTree(lab.source, [file('gone', noise(1, 2_000_000)), file('kept', noise(2, 100))]);
+  await lab.backUp('one', ['--create', ...much]);
+  fs.rmSync(path.join(lab.source, 'gone'));
+  fs.writeFileSync(path.join(lab.source, 'stays'), noise(3, 2_000_000));
+  await lab.backUp('one', much);
+  const before = packs();
+  t.is(before.length, 2);
+  await lab.succeed('one', 'sonic', ['orphans', ...much]);
+  t.deepEqual(packs(), before, 'half of each is parity');
+  await lab.succeed('one', 'sonic', ['delete', '1', '--yes', ...much]);
+  t.deepEqual(packs(), before.slice(1));
+  t.deepEqual(await lab.restored('two'), []);
+});
+
+test('a healed object in a bucket with locks is locked, and nobody takes it for that of a thief', async (t) => {
+  const locked = ['--lock-days', '30'];
+  const lab = await ServedLab.start(t, { locks: 'honoured' });
+  const { objects } = lab.server;
+  lab.grow();
+  await lab.backUp('one', ['--create', ...PARITY, ...locked]);
+  const before = bytesIn(lab);
+  const [withTag, withoutTag] = namesOf(lab, /\/(?:log|packs)\//) as [string, string];
+  for (const name of [withTag, withoutTag]) spoil(lab, name);
+  // A service whose tags are no digests of the bytes gives another one to the healed version.
+  const versions = objects.versions.get(withoutTag)!;
+  versions[0] = { ...versions[0]!, etag: '"another"' };
+  const told = await mend(lab, 'two', locked);
+  t.is(told.status, 0, told.stdout + told.stderr);
+  t.deepEqual(bytesIn(lab), before);
+  for (const name of [withTag, withoutTag]) {
+    const all = objects.versionsOf(name);
+    t.is(all.length, 2);
+    t.true(all.at(-1)!.retainUntilMs > Date.now());
+  }
+  const there = (args: readonly string[]): Promise<Outcome> =>
+    run('sonic', ['bucket', '-D', STORE, ...locked, ...args], { env: lab.on('two') });
+  const extended = await there(['--extend', '--json']);
+  t.is(extended.status, 0, extended.stdout + extended.stderr);
+  const recovered = await there(['--recover']);
+  t.is(recovered.status, 0, recovered.stdout + recovered.stderr);
+  t.deepEqual(bytesIn(lab), before);
+  t.is(objects.versionsOf(withTag).length, 2);
+});
