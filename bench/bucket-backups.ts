@@ -42,13 +42,13 @@ interface Bench {
   readonly workplace: Workplace;
   readonly checkout: string;
   readonly options: Options;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
 /** Measures backups into the bucket of a service, in rounds. The requests are counted at a server of our own. */
 export async function bucketBackups(bench: Bench, url: string): Promise<BucketBackups> {
-  const { workplace, options, say } = bench;
-  const size = await makeTree(workplace, options, say);
+  const { workplace, options, print } = bench;
+  const size = await makeTree(workplace, options, print);
   await rest();
   const times = Object.fromEntries(
     WAYS.map((way) => [way, { first: [], unchanged: [], restore: [] }]),
@@ -61,7 +61,7 @@ export async function bucketBackups(bench: Bench, url: string): Promise<BucketBa
       for (const work of WORK) {
         const { wallMs } = await measure(commandOf(subject, work), { logFile: workplace.log });
         times[way][work].push(wallMs);
-        say(`round ${round + 1}/${options.runs}: ${way}, ${work}: ${seconds(wallMs)} s`);
+        print(`round ${round + 1}/${options.runs}: ${way}, ${work}: ${seconds(wallMs)} s`);
       }
       if (way === 'bucket') oneFile.push(await oneFileMs(bench, url, `round-${round}`));
       rmSync(workplace.place(way).store, { recursive: true, force: true });
@@ -155,7 +155,7 @@ async function oneFileMs(bench: Bench, url: string, prefix: string): Promise<num
   const subject = inBucket(tardis(place, { checkout, level: options.level }), url);
   const { restore } = subject.reading!(someFile(workplace.tree));
   const { wallMs } = await measure(restore, { logFile: workplace.log });
-  bench.say(`one file, without a cache: ${seconds(wallMs)} s`);
+  bench.print(`one file, without a cache: ${seconds(wallMs)} s`);
   return wallMs;
 }
 
@@ -180,11 +180,11 @@ async function counted(
     const requests = async (command: Command): Promise<Requests> => {
       const from = server.requests.length;
       await measure(command, { logFile });
-      const asked = server.requests
+      const requested = server.requests
         .slice(from)
         .filter(({ key }) => !key.startsWith('counted/probe/')); // of a new bucket only
       const count = (wanted: string): number =>
-        asked.filter(({ method, key }) => (key === '' ? 'LIST' : method) === wanted).length;
+        requested.filter(({ method, key }) => (key === '' ? 'LIST' : method) === wanted).length;
       return { PUT: count('PUT'), GET: count('GET'), HEAD: count('HEAD'), LIST: count('LIST') };
     };
     const first = await requests(subject.first());

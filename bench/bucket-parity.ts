@@ -29,12 +29,12 @@ interface Bench {
   readonly workplace: Workplace;
   readonly checkout: string;
   readonly options: Options;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
 /** Measures what parity costs in a bucket of a server in this process, then damages and heals all objects. */
 export async function bucketParity(bench: Bench): Promise<BucketParity> {
-  const { workplace, options, say } = bench;
+  const { workplace, options, print } = bench;
   const times: Record<Way, number[]> = { parity: [], without: [] };
   const bytes: Record<Way, number[]> = { parity: [], without: [] };
   const puts: Record<Way, number> = { parity: 0, without: 0 };
@@ -59,7 +59,7 @@ export async function bucketParity(bench: Bench): Promise<BucketParity> {
           .reduce((sum, key) => sum + (objects.bytesOf(key)?.length ?? 0), 0);
         times[way].push(wallMs);
         bytes[way].push(stored);
-        say(`bucket, round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
+        print(`bucket, round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
         const isLast = round === options.runs - 1;
         if (isLast && way === 'parity') healing = await healed(bench, server, command);
       } finally {
@@ -87,7 +87,7 @@ function commandsAt({ checkout }: Bench, url: string, home: string): MakeCommand
 
 /** Damages blocks of the objects, within what their parity restores, until there were enough, and heals them. */
 async function healed(
-  { workplace, say }: Bench,
+  { workplace, print }: Bench,
   server: S3Server,
   command: MakeCommand,
 ): Promise<{ damages: number; notHealed: number }> {
@@ -117,7 +117,7 @@ async function healed(
     damages += done;
     rounds += 1;
   }
-  say(`bucket: ${damages} damages in ${rounds} rounds; objects not healed: ${notHealed}`);
+  print(`bucket: ${damages} damages in ${rounds} rounds; objects not healed: ${notHealed}`);
   return { damages, notHealed };
 }
 

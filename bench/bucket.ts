@@ -36,22 +36,22 @@ export async function bucket(
   workplace: Workplace,
   checkout: string,
   options: Options & { readonly bucketMib: number },
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
   const why = whyNoGateway();
   const all: Figures[] = [];
   let backups: BucketBackups | undefined;
   const server = await S3Server.start();
-  say('measuring a server in this process');
+  print('measuring a server in this process');
   all.push(await measured('in process', server.url, options));
   server.close();
   if (why === undefined) {
-    say('starting radosgw with its data in memory');
+    print('starting radosgw with its data in memory');
     const gateway = await startGateway();
     try {
-      say('measuring radosgw');
+      print('measuring radosgw');
       all.push(await measured('radosgw', gateway.url, options));
-      backups = await bucketBackups({ workplace, checkout, options, say }, gateway.url);
+      backups = await bucketBackups({ workplace, checkout, options, print }, gateway.url);
     } finally {
       await gateway.stop();
     }

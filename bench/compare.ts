@@ -19,7 +19,7 @@ import { tardis } from './subjects/tardis.js';
 import { judge } from './targets.js';
 import type { Workplace } from './workplace.js';
 
-type Say = (line: string) => void;
+type Print = (line: string) => void;
 
 /**
  * Compares tardis with its peers and with the limits of the machine. False if a measurement failed, or if
@@ -29,7 +29,7 @@ export async function compareIn(
   workplace: Workplace,
   checkout: string,
   options: Options,
-  say: Say,
+  print: Print,
 ): Promise<boolean> {
   const small = options.pi ? makeSmallMachine(workplace.inMemory) : undefined;
   try {
@@ -40,7 +40,7 @@ export async function compareIn(
         : [tardis(workplace.place('tardis-pi'), { checkout, level: options.level, pi: small })]),
       ...options.peers.map((name) => peer(name, workplace.place(name), options)),
     ];
-    return await compare(workplace, candidates, options, say);
+    return await compare(workplace, candidates, options, print);
   } finally {
     small?.remove();
   }
@@ -50,19 +50,19 @@ async function compare(
   workplace: Workplace,
   candidates: readonly Subject[],
   options: Options,
-  say: Say,
+  print: Print,
 ): Promise<boolean> {
   requireColdDisk(options, workplace);
-  const { subjects, versions } = await chooseSubjects(workplace, candidates, say);
+  const { subjects, versions } = await chooseSubjects(workplace, candidates, print);
   const machine = describeMachine(workplace, versions);
-  const size = await makeTree(workplace, options, say);
-  say(`tree: ${treeLine(size)}`);
+  const size = await makeTree(workplace, options, print);
+  print(`tree: ${treeLine(size)}`);
   const { seed, runs, memory, disk: isCold } = options;
-  const outcome = await runRounds({ workplace, subjects, seed, runs, memory, isCold, say });
+  const outcome = await runRounds({ workplace, subjects, seed, runs, memory, isCold, print });
   const { table, failures, notes } = outcome;
   const verdicts = judge(table);
   const hasLimits = subjects.some((subject) => subject.name === 'raw');
-  const limits = hasLimits ? await measureLimits(workplace, table, { runs, say }) : [];
+  const limits = hasLimits ? await measureLimits(workplace, table, { runs, print }) : [];
   const failed = failures.map((f) => `FAILED: ${f.question} ${f.subject}: ${f.message}`);
   const oursIsThere = subjects.some((subject) => subject.name === 'tardis');
   const paragraphs = [

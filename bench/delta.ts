@@ -58,9 +58,9 @@ export async function delta(
   workplace: Workplace,
   checkout: string,
   options: Options & { readonly deltaMib: number },
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
-  const question = new DeltaQuestion(workplace, checkout, options, say);
+  const question = new DeltaQuestion(workplace, checkout, options, print);
   for (let round = 0; round < options.runs; round++) {
     await question.round(round);
   }
@@ -82,7 +82,7 @@ class DeltaQuestion {
   readonly #workplace: Workplace;
   readonly #checkout: string;
   readonly #options: Options & { readonly deltaMib: number };
-  readonly #say: (line: string) => void;
+  readonly #print: (line: string) => void;
   readonly #file: string;
   readonly #before: string;
 
@@ -90,12 +90,12 @@ class DeltaQuestion {
     workplace: Workplace,
     checkout: string,
     options: Options & { readonly deltaMib: number },
-    say: (line: string) => void,
+    print: (line: string) => void,
   ) {
     this.#workplace = workplace;
     this.#checkout = checkout;
     this.#options = options;
-    this.#say = say;
+    this.#print = print;
     workplace.requireRoomFor(options.deltaMib * MIB);
     mkdirSync(workplace.tree);
     this.#file = join(workplace.tree, 'file');
@@ -141,7 +141,7 @@ class DeltaQuestion {
     this.#figures.wholeMs.push(wholeMs);
     rmSync(store, { recursive: true });
     rmSync(other, { recursive: true });
-    this.#say(
+    this.#print(
       `round ${round + 1}/${runs}: delta ${seconds(this.#figures.deltaMs.at(-1))} s, ` +
         `rdiff ${seconds(this.#figures.rdiffMs.at(-1))} s, ` +
         `rewritten ${seconds(rewrittenMs)} s, whole ${seconds(wholeMs)} s`,

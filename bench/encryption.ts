@@ -39,9 +39,9 @@ export async function encryption(
   workplace: Workplace,
   checkout: string,
   options: Options,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
-  const size = await makeTree(workplace, options, say);
+  const size = await makeTree(workplace, options, print);
   const secret = join(workplace.root, 'password');
   writeFileSync(secret, 'a password of the bench\n');
   const none = (): Record<Kind, number[]> => ({ first: [], unchanged: [], restore: [] });
@@ -67,8 +67,8 @@ export async function encryption(
       took.restore.push(await run('regenerate', [...place, '-o', out, tree]));
       rmSync(store, { recursive: true });
       rmSync(out, { recursive: true });
-      const told = KINDS.map((kind) => `${kind} ${seconds(took[kind].at(-1))} s`).join(', ');
-      say(`round ${round + 1}/${options.runs}: ${client}: ${told}`);
+      const reported = KINDS.map((kind) => `${kind} ${seconds(took[kind].at(-1))} s`).join(', ');
+      print(`round ${round + 1}/${options.runs}: ${client}: ${reported}`);
     }
   }
   return answer(times, `${treeLine(size)}; medians of ${options.runs}`);

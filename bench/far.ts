@@ -33,9 +33,9 @@ export async function far(
   workplace: Workplace,
   checkout: string,
   options: Options & { readonly delayMs: number },
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
-  const size = await makeTree(workplace, options, say);
+  const size = await makeTree(workplace, options, print);
   const times: Times = {
     near: { first: [], unchanged: [] },
     far: { first: [], unchanged: [] },
@@ -53,7 +53,7 @@ export async function far(
             roundTripMs,
           });
           times[where][kind].push(wallMs);
-          say(`round ${i + 1}/${options.runs}: ${kind}, ${roundTripMs} ms: ${seconds(wallMs)} s`);
+          print(`round ${i + 1}/${options.runs}: ${kind}, ${roundTripMs} ms: ${seconds(wallMs)} s`);
         }
       }
     }
@@ -164,14 +164,14 @@ async function startServer(
     child.once('exit', () => resolve());
   });
   const port = await new Promise<number>((resolve, reject) => {
-    let said = '';
-    const fail = (why: string): void => reject(new Error(`the server ${why}\n${said}`));
+    let printed = '';
+    const fail = (why: string): void => reject(new Error(`the server ${why}\n${printed}`));
     const timer = setTimeout(() => fail('did not start in time'), START_TIMEOUT_MS);
     child.once('error', (error) => fail(`could not start: ${error.message}`));
     child.once('exit', () => fail('ended'));
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-4000);
-      const found = /"address":"127\.0\.0\.1:(\d+)"/.exec(said);
+      printed = (printed + text).slice(-4000);
+      const found = /"address":"127\.0\.0\.1:(\d+)"/.exec(printed);
       if (found !== null) {
         clearTimeout(timer);
         resolve(Number(found[1]));

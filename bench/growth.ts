@@ -36,18 +36,18 @@ export async function growth(
   workplace: Workplace,
   checkout: string,
   options: Options,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
   const lines: Line[] = [];
   const largest = Math.max(...options.growth);
   workplace.requireRoomFor((largest * FOOTPRINT_BYTES) / 2);
   for (const shape of SHAPES) {
     for (const files of options.growth) {
-      say(`making ${files} files: ${shape}`);
+      print(`making ${files} files: ${shape}`);
       rmSync(workplace.tree, { recursive: true, force: true });
       makeSmallFiles(workplace.tree, shape, files);
       await rest();
-      lines.push(...(await measureLines(workplace, checkout, options, { shape, files }, say)));
+      lines.push(...(await measureLines(workplace, checkout, options, { shape, files }, print)));
     }
   }
   return answer(lines, options);
@@ -58,7 +58,7 @@ async function measureLines(
   checkout: string,
   options: Options,
   what: { readonly shape: Shape; readonly files: number },
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Line[]> {
   const lines = KINDS.map((kind): Line => ({ ...what, kind, wallMs: [], pssBytes: undefined }));
   // Memory is sampled in a round of its own, because sampling takes time.
@@ -75,7 +75,7 @@ async function measureLines(
       }
       const memory = megabytes(measured.pssBytes);
       const time = (measured.wallMs / 1000).toFixed(2);
-      say(`${what.shape}, ${what.files} files, ${line.kind}: ${time} s, ${memory} MB`);
+      print(`${what.shape}, ${what.files} files, ${line.kind}: ${time} s, ${memory} MB`);
     }
   }
   return lines;

@@ -64,13 +64,13 @@ function gitHistory(workplace: Workplace, repository: string, options: ReleasesO
 
 function tagsOf(before: readonly string[], env: Readonly<Record<string, string>>): string[] {
   try {
-    const said = execFileSync('git', [...before, 'tag', '--list', '--sort=version:refname'], {
+    const printed = execFileSync('git', [...before, 'tag', '--list', '--sort=version:refname'], {
       encoding: 'utf8',
       env: { ...ownEnvironment(), ...env },
       maxBuffer: 64 << 20,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    return said.split('\n').filter((tag) => tag !== '');
+    return printed.split('\n').filter((tag) => tag !== '');
   } catch (error) {
     const why = error instanceof Error ? error.message.trim() : String(error);
     throw new UsageError(`the tags of --history cannot be listed: ${why}`);

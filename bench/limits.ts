@@ -78,7 +78,7 @@ export interface Limit {
 export async function measureLimits(
   workplace: Workplace,
   table: FigureTable,
-  { runs, say }: { readonly runs: number; readonly say: (line: string) => void },
+  { runs, print }: { readonly runs: number; readonly print: (line: string) => void },
 ): Promise<Limit[]> {
   const { root, tree, log: logFile } = workplace;
   const [archive, packed, out] = ['limit.tar', 'limit.zst', 'limit'].map((name) =>
@@ -97,7 +97,9 @@ export async function measureLimits(
       wallMs.push(measured.wallMs);
       cpuMs.push(measured.cpuMs);
     }
-    say(`limits: round ${round + 1}, of ${(statSync(packed).size / 1e6).toFixed(0)} MB compressed`);
+    print(
+      `limits: round ${round + 1}, of ${(statSync(packed).size / 1e6).toFixed(0)} MB compressed`,
+    );
   }
   for (const file of [archive, packed]) rmSync(file);
   return costs.map(({ step: { name, about, within }, ...cost }) => {

@@ -21,7 +21,7 @@ import { tune } from './tune.js';
 import { web } from './web.js';
 import { Workplace } from './workplace.js';
 
-const say = (line: string): void => {
+const print = (line: string): void => {
   process.stderr.write(`${line}\n`);
 };
 
@@ -31,7 +31,7 @@ async function ask(options: Options): Promise<boolean> {
   const leave = (): void => {
     killRunning();
     if (options.keep) {
-      say(`kept: ${workplace.root}`);
+      print(`kept: ${workplace.root}`);
     } else {
       workplace.remove();
     }
@@ -47,12 +47,12 @@ async function ask(options: Options): Promise<boolean> {
     const { delayMs, deltaMib } = options;
     if (deltaMib !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        delta(workplace, checkout, { ...options, deltaMib }, say),
+        delta(workplace, checkout, { ...options, deltaMib }, print),
       );
     }
     if (delayMs !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        far(workplace, checkout, { ...options, delayMs }, say),
+        far(workplace, checkout, { ...options, delayMs }, print),
       );
     }
     const inPairs = options.encryption
@@ -66,41 +66,41 @@ async function ask(options: Options): Promise<boolean> {
             : undefined;
     if (inPairs !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        inPairs(workplace, checkout, options, say),
+        inPairs(workplace, checkout, options, print),
       );
     }
-    const { releases: asked, sets: count, mount: read, webMib, bucketMib } = options;
+    const { releases: requested, sets: count, mount: read, webMib, bucketMib } = options;
     if (bucketMib !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        bucket(workplace, checkout, { ...options, bucketMib }, say),
+        bucket(workplace, checkout, { ...options, bucketMib }, print),
       );
     }
     if (webMib !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        web(workplace, checkout, { ...options, webMib }, say),
+        web(workplace, checkout, { ...options, webMib }, print),
       );
     }
     if (read !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        mount(workplace, checkout, { ...options, mount: read }, say),
+        mount(workplace, checkout, { ...options, mount: read }, print),
       );
     }
     if (count !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        sets(workplace, checkout, { ...options, sets: count }, say),
+        sets(workplace, checkout, { ...options, sets: count }, print),
       );
     }
-    if (asked !== undefined) {
+    if (requested !== undefined) {
       return await answerIn(workplace, checkout, options, () =>
-        releases(workplace, checkout, { ...options, releases: asked }, say),
+        releases(workplace, checkout, { ...options, releases: requested }, print),
       );
     }
     if (options.growth.length > 0) {
       return await answerIn(workplace, checkout, options, () =>
-        growth(workplace, checkout, options, say),
+        growth(workplace, checkout, options, print),
       );
     }
-    return await compareIn(workplace, checkout, options, say);
+    return await compareIn(workplace, checkout, options, print);
   } finally {
     leave();
   }
@@ -138,7 +138,7 @@ async function main(): Promise<void> {
     process.exitCode = (await ask(options)) ? 0 : 1;
   } catch (error) {
     if (error instanceof UsageError) {
-      say(`bench: ${error.message}`);
+      print(`bench: ${error.message}`);
       process.exitCode = 2;
       return;
     }

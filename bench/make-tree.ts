@@ -12,12 +12,12 @@ const FILE_OVERHEAD_BYTES = 3072;
 export async function makeTree(
   workplace: Workplace,
   options: Options,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<TreeSize> {
   if (options.tree !== undefined) {
     const original = resolve(options.tree);
     workplace.requireRoomFor(sizeOfTree(original).footprintBytes);
-    say(`copying ${original}`);
+    print(`copying ${original}`);
     await measure(
       { argv: ['cp', '-a', `${original}/.`, workplace.tree] },
       { logFile: workplace.log },
@@ -25,7 +25,7 @@ export async function makeTree(
   } else {
     const plan = planTree({ seed: options.seed, files: options.files });
     workplace.requireRoomFor(plan.bytes + plan.files.length * FILE_OVERHEAD_BYTES);
-    say(`making ${plan.files.length} files`);
+    print(`making ${plan.files.length} files`);
     writeTree(plan, workplace.tree);
   }
   return sizeOfTree(workplace.tree);

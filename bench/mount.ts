@@ -34,7 +34,7 @@ const SOURCE = 'source';
 const OURS = 'tardis';
 
 type MountQuestion = Options & { readonly mount: MountOptions };
-type Say = (line: string) => void;
+type Print = (line: string) => void;
 
 /**
  * Measures reading in mounts, beside the source. Each round mounts each subject afresh before each reading that is to be
@@ -44,29 +44,33 @@ export async function mount(
   workplace: Workplace,
   checkout: string,
   options: MountQuestion,
-  say: Say,
+  print: Print,
 ): Promise<Answer> {
-  makeParts(workplace, options, say);
-  const chosen = await chooseSubjects(workplace, candidates(workplace, checkout, options), say);
+  makeParts(workplace, options, print);
+  const chosen = await chooseSubjects(workplace, candidates(workplace, checkout, options), print);
   const { subjects, versions } = chosen;
   for (const subject of subjects) workplace.freshPlace(subject.name);
-  await backUp(workplace, subjects, options, say);
+  await backUp(workplace, subjects, options, print);
   const at = workplace.mountPoint;
   mkdirSync(at);
   const lines = [SOURCE, ...subjects.map(({ name }) => name)].map(emptyLine);
   for (let round = 0; round < options.runs; round++) {
     for (const [index, line] of lines.entries()) {
       const subject = subjects[index - 1];
-      const asked = new Asked(workplace, { at, round, options }, line);
-      if (subject === undefined) await asked.source();
-      else await asked.mounted(subject);
-      say(`round ${round + 1}/${options.runs}: ${line.subject}: ${toldOf(line)}`);
+      const measured = new MeasuredMount(workplace, { at, round, options }, line);
+      if (subject === undefined) await measured.source();
+      else await measured.mounted(subject);
+      print(`round ${round + 1}/${options.runs}: ${line.subject}: ${summaryOf(line)}`);
     }
   }
   const plain = subjects.findIndex(({ name }) => name === OURS);
   if (plain >= 0) {
-    const asked = new Asked(workplace, { at, round: options.runs, options }, lines[plain + 1]!);
-    await asked.filled(subjects[plain]!, options, say);
+    const measured = new MeasuredMount(
+      workplace,
+      { at, round: options.runs, options },
+      lines[plain + 1]!,
+    );
+    await measured.filled(subjects[plain]!, options, print);
   }
   const size = sizeOfTree(join(workplace.tree, PARTS.files));
   const { names, largeMib, entries } = options.mount;
@@ -81,7 +85,7 @@ function emptyLine(subject: string): MountLine {
   return { subject, ...more, ...(none as unknown as Record<Reading, number[]>) };
 }
 
-function toldOf(line: MountLine): string {
+function summaryOf(line: MountLine): string {
   return READINGS.filter((reading) => line[reading].length > 0)
     .map((reading) => `${reading} ${line[reading].at(-1)!.toFixed(2)}`)
     .join(', ');
@@ -104,11 +108,11 @@ function candidates(workplace: Workplace, checkout: string, options: MountQuesti
 }
 
 /** Creates the tree: small files, a directory of many names, a large file, and one to be changed. */
-function makeParts(workplace: Workplace, options: MountQuestion, say: Say): void {
+function makeParts(workplace: Workplace, options: MountQuestion, print: Print): void {
   const { names, largeMib } = options.mount;
   const plan = planTree({ seed: options.seed, files: options.files });
   workplace.requireRoomFor(plan.bytes + largeMib * MIB);
-  say(`making ${options.files} files, ${names} names and ${largeMib} MiB`);
+  print(`making ${options.files} files, ${names} names and ${largeMib} MiB`);
   const root = workplace.tree;
   writeTree(plan, join(root, PARTS.files));
   mkdirSync(join(root, PARTS.names));
@@ -143,7 +147,7 @@ async function backUp(
   workplace: Workplace,
   subjects: readonly Subject[],
   options: MountQuestion,
-  say: Say,
+  print: Print,
 ): Promise<void> {
   const logFile = workplace.log;
   for (let backup = 0; backup <= CHANGES; backup++) {
@@ -154,7 +158,7 @@ async function backUp(
         for (const command of subject.prepare()) await measure(command, { logFile });
       }
       await measure(backup === 0 ? subject.first() : subject.again(), { logFile });
-      say(`backup ${backup + 1}/${CHANGES + 1}: ${subject.name}`);
+      print(`backup ${backup + 1}/${CHANGES + 1}: ${subject.name}`);
     }
   }
 }
@@ -173,7 +177,7 @@ function changeEdited(workplace: Workplace, options: MountQuestion, stream: numb
 type Step = (readings: Readings, shown: string) => Promise<void>;
 
 /** The readings of one subject in one round. */
-class Asked {
+class MeasuredMount {
   readonly #workplace: Workplace;
   readonly #at: string;
   readonly #round: number;
@@ -226,11 +230,11 @@ class Asked {
   async filled(
     subject: Subject,
     { runs, mount: { entries } }: MountQuestion,
-    say: Say,
+    print: Print,
   ): Promise<void> {
     const mounting = subject.mount?.(this.#at);
     if (mounting === undefined) return;
-    say(`${subject.name}: filling the catalog to ${entries} entries`);
+    print(`${subject.name}: filling the catalog to ${entries} entries`);
     const { store } = this.#workplace.place(subject.name);
     fillCatalog(join(store, TARDIS_CLIENT, 'tardis.db'), entries);
     const { filledMount, filledNames } = this.#line;

@@ -171,13 +171,13 @@ export function parseOptions(argv: readonly string[]): Options | undefined {
   }
   const ofSizes = [growth.length > 0, isDelay, isDelta, isReleases];
   const kinds = [isEncryption, isSync, isParity, isSets, isMount, isWeb, isBucket, isTune];
-  const asked = [...ofSizes, ...kinds];
-  if (asked.filter(Boolean).length > 1) {
+  const requested = [...ofSizes, ...kinds];
+  if (requested.filter(Boolean).length > 1) {
     const names =
       '--bucket, --delay, --delta, --encryption, --growth, --mount, --parity, --releases, --sets, --sync, --tune and --web';
     throw new UsageError(`${names} are different questions`);
   }
-  if (isDisk && asked.some(Boolean)) {
+  if (isDisk && requested.some(Boolean)) {
     throw new UsageError('--disk belongs to the comparison with restic and the raw limits');
   }
   if (values.plots !== undefined && !existsSync(values.plots)) {
@@ -309,8 +309,8 @@ function peerName(name: string): PeerName {
 }
 
 /** Returns the numbers of files to measure, in ascending order; empty unless `--growth` is given. */
-function sizesOf(isAsked: boolean, text: string | undefined, quick: boolean): number[] {
-  if (!isAsked) {
+function sizesOf(isRequested: boolean, text: string | undefined, quick: boolean): number[] {
+  if (!isRequested) {
     if (text !== undefined) {
       throw new UsageError('--sizes belongs to --growth');
     }
@@ -329,11 +329,11 @@ function filesOf(isReleases: boolean, quick: boolean): number {
 }
 
 function releasesOf(
-  isAsked: boolean,
+  isRequested: boolean,
   values: { readonly history?: string; readonly tags?: string; readonly count?: string },
 ): ReleasesOptions | undefined {
   const { history, tags, count } = values;
-  if (!isAsked) {
+  if (!isRequested) {
     if (history !== undefined || tags !== undefined || count !== undefined) {
       throw new UsageError('--history, --tags and --count belong to --releases');
     }
@@ -350,11 +350,11 @@ function releasesOf(
 }
 
 function mountOf(
-  isAsked: boolean,
+  isRequested: boolean,
   { names, large, entries }: MountWords,
   quick: boolean,
 ): MountOptions | undefined {
-  if (!isAsked) {
+  if (!isRequested) {
     if (names !== undefined || large !== undefined || entries !== undefined) {
       throw new UsageError('--names, --large and --entries belong to --mount');
     }

@@ -24,9 +24,9 @@ export async function parity(
   workplace: Workplace,
   checkout: string,
   options: Options,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
-  const size = await makeTree(workplace, options, say);
+  const size = await makeTree(workplace, options, print);
   const { root, log, tree } = workplace;
   const times: Record<Way, number[]> = { parity: [], without: [] };
   const bytes: Record<Way, number[]> = { parity: [], without: [] };
@@ -46,11 +46,11 @@ export async function parity(
       times[way].push(wallMs);
       bytes[way].push(bytesBelow(store));
       rmSync(store, { recursive: true });
-      say(`round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
+      print(`round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
     }
   }
   const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
-  const there = await bucketParity({ workplace, checkout, options, say });
+  const there = await bucketParity({ workplace, checkout, options, print });
   return answer(times, bytes, about, there);
 }
 

@@ -41,16 +41,16 @@ export async function releases(
   workplace: Workplace,
   checkout: string,
   options: Options & { readonly releases: ReleasesOptions },
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
-  const subjects = await chooseSubjects(workplace, checkout, options, say);
+  const subjects = await chooseSubjects(workplace, checkout, options, print);
   const notes = new Set<string>();
   let about = '';
   for (let round = 0; round < options.runs; round++) {
     rmSync(workplace.tree, { recursive: true, force: true });
     rmSync(join(workplace.root, 'index'), { force: true });
     const history = openHistory(workplace, options);
-    await backUpAll(workplace, history, subjects, say);
+    await backUpAll(workplace, history, subjects, print);
     const last = treeLine(sizeOfTree(workplace.tree));
     about = `${history.names.length} releases: ${history.about}; the last one: ${last}`;
     if (round === 0) {
@@ -78,7 +78,7 @@ async function chooseSubjects(
   workplace: Workplace,
   checkout: string,
   options: Options,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Chosen[]> {
   const { level, borgEncryption, peers } = options;
   const candidates = [
@@ -100,7 +100,7 @@ async function chooseSubjects(
       if (!(error instanceof CommandFailure)) {
         throw error;
       }
-      say(`${subject.name}: skipped: ${error.message}`);
+      print(`${subject.name}: skipped: ${error.message}`);
     }
   }
   if (chosen.length === 0) {
@@ -113,7 +113,7 @@ async function backUpAll(
   workplace: Workplace,
   history: History,
   subjects: readonly Chosen[],
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<void> {
   const logFile = workplace.log;
   for (const { subject, line } of subjects) {
@@ -138,7 +138,7 @@ async function backUpAll(
       line.cpuMs.at(-1)?.push(measured.cpuMs);
       line.storeBytes.push(subject.storeBytes());
       const size = megabytes(line.storeBytes.at(-1), 2);
-      say(`${name}: ${subject.name} ${seconds(measured.wallMs)} s, ${size} MB`);
+      print(`${name}: ${subject.name} ${seconds(measured.wallMs)} s, ${size} MB`);
     }
   }
 }

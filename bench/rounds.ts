@@ -38,7 +38,7 @@ export interface RoundsOptions {
   readonly memory: boolean;
   /** Forget all files that are in memory before each command. */
   readonly isCold: boolean;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
 interface Round {
@@ -81,7 +81,7 @@ class Rounds {
   }
 
   async #round(round: Round): Promise<void> {
-    const { workplace, seed, say } = this.#options;
+    const { workplace, seed, print } = this.#options;
     for (const subject of this.#subjects) {
       workplace.freshPlace(subject.name);
     }
@@ -98,7 +98,7 @@ class Rounds {
           share: CHANGED_SHARE,
         });
         this.#changedAtMs = performance.now();
-        say(`${round.label}: ${count} files changed`);
+        print(`${round.label}: ${count} files changed`);
       }
       await rest(this.#changedAtMs);
       await this.#each(question, (subject) => this.#ask(question, subject, round));
@@ -106,7 +106,7 @@ class Rounds {
   }
 
   async #ask(question: Question, subject: Subject, round: Round): Promise<void> {
-    const { workplace, isCold, say } = this.#options;
+    const { workplace, isCold, print } = this.#options;
     const logFile = workplace.log;
     if (!workplace.inMemory) {
       // Writes back the previous subject's data, so that it does not slow this one.
@@ -135,7 +135,7 @@ class Rounds {
     }
     this.#note(question, subject, round, measured);
     const cost = `${seconds(measured.wallMs)} s, CPU ${seconds(measured.cpuMs)} s`;
-    say(`${round.label}: ${question} ${subject.name} ${cost}`);
+    print(`${round.label}: ${question} ${subject.name} ${cost}`);
   }
 
   #note(question: Question, subject: Subject, round: Round, measured: Measured): void {
@@ -168,7 +168,7 @@ class Rounds {
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         this.#failures.push({ subject: subject.name, question, message });
-        this.#options.say(`FAILED: ${question} ${subject.name}: ${message}`);
+        this.#options.print(`FAILED: ${question} ${subject.name}: ${message}`);
         this.#subjects = this.#subjects.filter((other) => other !== subject);
       }
     }

@@ -15,7 +15,7 @@ const DIRECTORY_FILES = 10_000;
 const CHANGED_FILES = 20;
 /** Number of sets that remain after the others are deleted. */
 const KEPT_SETS = 100;
-const TELL_EVERY = 50;
+const REPORT_EVERY = 50;
 
 /** The measured commands and their limits, in milliseconds beyond the start time of the command. */
 const QUESTIONS = {
@@ -38,9 +38,9 @@ export async function sets(
   workplace: Workplace,
   checkout: string,
   options: Options & { readonly sets: number },
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
-  const size = await treeFor(workplace, options, say);
+  const size = await treeFor(workplace, options, print);
   const { root, log, tree } = workplace;
   const [store, directory] = [join(root, 'store'), join(root, 'directory')];
   mkdirSync(directory);
@@ -54,7 +54,7 @@ export async function sets(
     measure({ argv: [join(checkout, 'bin', tool), ...args] }, { logFile: log, sampleMemory });
   const backup = (paths: readonly string[], create = false): Promise<Measured> =>
     run('tardis', [...place, '--local', ...(create ? ['--create'] : []), ...paths]);
-  say('the first set');
+  print('the first set');
   await backup([tree, directory], true);
   for (let set = 2; set <= options.sets; set++) {
     writeFileSync(watched, `as of set ${set}`);
@@ -62,7 +62,7 @@ export async function sets(
       const file = 1 + ((set * 131 + change * 17) % (DIRECTORY_FILES - 1));
       writeFileSync(join(directory, `file ${file}`), `content ${file} as of set ${set}`);
     }
-    if (set % TELL_EVERY === 0) say(`set ${set} of ${options.sets}`);
+    if (set % REPORT_EVERY === 0) print(`set ${set} of ${options.sets}`);
     await backup([directory]);
   }
   const commands: Record<Question, readonly [tool: string, args: readonly string[]]> = {
@@ -80,18 +80,18 @@ export async function sets(
       (typeof commands)[Question],
     ][]) {
       const start = await run(tool, ['--version']);
-      const asked = await run(tool, [
+      const requested = await run(tool, [
         ...args,
         ...(name === 'restore' ? ['--overwrite', 'always'] : []),
       ]);
-      times[name].push(asked.wallMs - start.wallMs);
+      times[name].push(requested.wallMs - start.wallMs);
     }
   }
-  say('deleting');
+  print('deleting');
   const last = Math.max(2, options.sets - KEPT_SETS);
   const deleting = run('sonic', ['delete', ...place, '--yes', `2-${last}`], true);
   const beside = await backup([directory]).catch((error: unknown) => {
-    say(String(error));
+    print(String(error));
     return undefined;
   });
   const deleted = await deleting;
@@ -116,10 +116,10 @@ function answer(
   deletedSets: number,
   about: string,
 ): Answer {
-  const asked = Object.entries(QUESTIONS) as [Question, (typeof QUESTIONS)[Question]][];
+  const requested = Object.entries(QUESTIONS) as [Question, (typeof QUESTIONS)[Question]][];
   const deleteWhat = `${deletedSets} sets deleted, and what they held freed`;
   const verdicts: Verdict[] = [
-    ...asked.map(([name, { what, limitMs }]) =>
+    ...requested.map(([name, { what, limitMs }]) =>
       verdictOf(`${what}: ms beyond starting`, limitMs, median(times[name])),
     ),
     verdictOf(`${deleteWhat}: s`, DELETE_LIMIT_MS / 1000, deletion.wallMs / 1000),
@@ -130,7 +130,7 @@ function answer(
     about,
     headings: ['what', '', 'ms'],
     rows: [
-      ...asked.map(([name, { what }]) => [what, '', median(times[name]).toFixed(0)]),
+      ...requested.map(([name, { what }]) => [what, '', median(times[name]).toFixed(0)]),
       [deleteWhat, '', deletion.wallMs.toFixed(0)],
       ['a backup beside that', '', deletion.besideMs?.toFixed(0) ?? 'refused'],
     ],
@@ -145,11 +145,11 @@ function answer(
 async function treeFor(
   workplace: Workplace,
   options: Options,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<TreeSize> {
-  if (options.tree !== undefined) return makeTree(workplace, options, say);
+  if (options.tree !== undefined) return makeTree(workplace, options, print);
   workplace.requireRoomFor((options.files * FOOTPRINT_BYTES) / 2);
-  say(`making ${options.files} files`);
+  print(`making ${options.files} files`);
   makeSmallFiles(workplace.tree, 'tree', options.files);
   return sizeOfTree(workplace.tree);
 }

@@ -34,12 +34,12 @@ export async function sync(
   workplace: Workplace,
   checkout: string,
   options: Options,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
   if (workplace.inMemory) {
     throw new UsageError(`memory (${workplace.root}) syncs nothing: give a disk with --work DIR`);
   }
-  const size = await makeTree(workplace, options, say);
+  const size = await makeTree(workplace, options, print);
   const { root, log, tree } = workplace;
   const library = makeLibrary(root);
   const times: Record<Way, number[]> = { synced: [], unsynced: [] };
@@ -67,7 +67,7 @@ export async function sync(
       );
       times[way].push(wallMs);
       rmSync(store, { recursive: true });
-      say(`round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
+      print(`round ${round + 1}/${options.runs}: ${way}: ${seconds(wallMs)} s`);
     }
   }
   return answer(times, `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`);

@@ -54,9 +54,9 @@ export async function tune(
   workplace: Workplace,
   checkout: string,
   options: Options,
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
-  const size = await makeTree(workplace, options, say);
+  const size = await makeTree(workplace, options, print);
   const backup = new Backup(workplace, checkout);
   const auto: Trial = { settings: [], wallMs: [] };
   const trials = settingsToTry(availableParallelism()).map(
@@ -66,7 +66,7 @@ export async function tune(
   await backup.time([]); // the first one fills caches
   for (let round = 0; round < options.runs; round++) {
     for (const trial of [auto, ...trials]) trial.wallMs.push(await backup.time(trial.settings));
-    say(`round ${round + 1}/${options.runs}: auto ${seconds(auto.wallMs.at(-1))} s`);
+    print(`round ${round + 1}/${options.runs}: auto ${seconds(auto.wallMs.at(-1))} s`);
   }
   const settings = bestOf(auto, trials);
   const pair: readonly [Trial, Trial] = [
@@ -77,7 +77,7 @@ export async function tune(
     for (const trial of round % 2 === 0 ? pair : pair.toReversed()) {
       trial.wallMs.push(await backup.time(trial.settings));
     }
-    say(`the best ones together: round ${round + 1}/${options.runs}`);
+    print(`the best ones together: round ${round + 1}/${options.runs}`);
   }
   const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
   return answer({ auto, trials, pair, about });

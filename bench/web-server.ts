@@ -9,7 +9,7 @@ import { registerDav } from '../src/web/dav/index.js';
 
 /** Logins that take turns, since the requests of each are limited. */
 const READERS = 200;
-let asked = 0;
+let requested = 0;
 
 const [store = '', client = ''] = process.argv.slice(2);
 const system = nodeSystem();
@@ -21,8 +21,8 @@ const door: Door = {
   canRestore: false,
   allowsCache: true,
   authenticate: async () => {
-    asked += 1;
-    return { client, account: String(asked % READERS), rights: new Set(['list', 'read']) };
+    requested += 1;
+    return { client, account: String(requested % READERS), rights: new Set(['list', 'read']) };
   },
   clients: async () => [],
   open: () =>

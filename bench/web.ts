@@ -71,12 +71,12 @@ export async function web(
   workplace: Workplace,
   checkout: string,
   options: Options & { readonly webMib: number },
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<Answer> {
   const { tree, root, log } = workplace;
   const { webMib, files } = options;
   const wide = Math.max(1, Math.round(files * WIDE_SHARE));
-  say(`making ${files} files, one with a hole of 10 GiB, and ${webMib} MiB for an archive`);
+  print(`making ${files} files, one with a hole of 10 GiB, and ${webMib} MiB for an archive`);
   makeWebTree(tree, { files, wide, webMib });
   const run = async (tool: string, ...args: string[]): Promise<number> => {
     const argv = [join(checkout, 'bin', tool), ...args] as const;

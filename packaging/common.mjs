@@ -38,8 +38,9 @@ export function run(command, args, options = {}) {
       env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch), LC_ALL: 'C', ...options.env },
     });
   } catch (error) {
-    const said = `${error.stderr ?? ''}`.trim() || `${error.stdout ?? ''}`.trim() || error.message;
-    throw new PackageError(`${command} ${args.slice(0, 3).join(' ')} … failed: ${said}`);
+    const output =
+      `${error.stderr ?? ''}`.trim() || `${error.stdout ?? ''}`.trim() || error.message;
+    throw new PackageError(`${command} ${args.slice(0, 3).join(' ')} … failed: ${output}`);
   }
 }
 

@@ -128,17 +128,17 @@ function putDocuments(top, arch, sbom) {
 }
 
 /** Returns the highest version that a pattern finds, as numbers. */
-function highest(told, pattern) {
-  const found = [...told.matchAll(pattern)].map((match) => match[1].split('.').map(Number));
+function highest(output, pattern) {
+  const found = [...output.matchAll(pattern)].map((match) => match[1].split('.').map(Number));
   const order = (a, b) => a[0] - b[0] || (a[1] ?? 0) - (b[1] ?? 0);
   return found.sort(order).at(-1);
 }
 
 function dependencies(top, files) {
   const binaries = files.filter((file) => /\.node$|\/runtime\/bin\/node$/.test(file));
-  const told = run('readelf', ['-VW', ...binaries.map((file) => path.join(top, file))]);
-  const libc = highest(told, /\bGLIBC_(\d+\.\d+)/g);
-  const [symbols] = highest(told, /\bGLIBCXX_3\.4\.(\d+)/g);
+  const output = run('readelf', ['-VW', ...binaries.map((file) => path.join(top, file))]);
+  const libc = highest(output, /\bGLIBC_(\d+\.\d+)/g);
+  const [symbols] = highest(output, /\bGLIBCXX_3\.4\.(\d+)/g);
   const gcc = GCC_OF_SYMBOLS.find(([last]) => symbols <= last)?.[1];
   if (gcc === undefined) throw new PackageError(`which GCC has GLIBCXX_3.4.${symbols}?`);
   return [

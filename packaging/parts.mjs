@@ -57,8 +57,8 @@ function putPackages(work, parts, arch) {
 
 /** Returns the names by which the loader looks for the libraries of a file. */
 function neededBy(file) {
-  const told = run('readelf', ['-dW', file]);
-  return [...told.matchAll(/\(NEEDED\).*\[(.+)\]/g)].map((match) => match[1]);
+  const output = run('readelf', ['-dW', file]);
+  return [...output.matchAll(/\(NEEDED\).*\[(.+)\]/g)].map((match) => match[1]);
 }
 
 /** Copies the libraries that the addon needs to beside it, and lets each find the others there. */

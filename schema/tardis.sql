@@ -42,7 +42,7 @@ CREATE TABLE set_notes (
   set_number   INTEGER NOT NULL,
   directory_id INTEGER NOT NULL,
   name         BLOB NOT NULL,
-  what         TEXT NOT NULL, -- 'unreadable', 'vanished', 'changed', 'incomplete', 'held', 'inconsistent'
+  what         TEXT NOT NULL, -- 'unreadable', 'vanished', 'changed', 'incomplete', 'protected', 'inconsistent'
   reason       TEXT NOT NULL,
   PRIMARY KEY (set_number, directory_id, name)
 ) WITHOUT ROWID;
@@ -192,7 +192,7 @@ CREATE TABLE forget_requests (
   request_id  INTEGER PRIMARY KEY,
   path        BLOB NOT NULL, -- absolute; sealed like the names of entries
   last_set    INTEGER NOT NULL,
-  asked_at_ms INTEGER NOT NULL, -- the clock of the machine with the store
+  requested_at_ms INTEGER NOT NULL, -- the clock of the machine with the store
   due_at_ms   INTEGER NOT NULL
 );
 

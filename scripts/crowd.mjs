@@ -18,7 +18,7 @@ function summary(times) {
 
 const home = makeScratch();
 try {
-  const report = await crowd({ home, clients, seconds, seed, say: (line) => console.log(line) });
+  const report = await crowd({ home, clients, seconds, seed, log: (line) => console.log(line) });
   const { backups, restores, deletions, busy, clearings, checks, aloneMs, besideMs, problems } =
     report;
   for (const problem of problems) console.error(`PROBLEM: ${problem}`);

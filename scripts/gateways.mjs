@@ -58,7 +58,7 @@ try {
     seed,
     longestMs: LONGEST_MS,
     strikes: gateways.flatMap(strikesAt),
-    say: (line) => console.log(line),
+    log: (line) => console.log(line),
   });
   const { backups, restores, deletions, checks, strikes, failures, problems } = report;
   for (const problem of problems) console.error(`PROBLEM: ${problem}`);

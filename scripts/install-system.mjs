@@ -51,7 +51,7 @@ function fail(message) {
   process.exit(1);
 }
 
-const say = (what, file) => console.log(`${what.padEnd(8)} ${file}`);
+const print = (what, file) => console.log(`${what.padEnd(8)} ${file}`);
 const real = (file) => path.join(destdir, file);
 /** Where a file or folder of the checkout is: in the parts, if they have it. */
 const source = (file) =>
@@ -267,10 +267,10 @@ function install() {
     const sum = link === undefined ? sha256(bytes) : `-> ${link}`;
     const now = found(to);
     const isChanged = isConfig && now !== undefined && now !== sum && now !== known.get(to)?.sum;
-    if (isChanged) say('kept', `${real(to)} (it was changed)`);
+    if (isChanged) print('kept', `${real(to)} (it was changed)`);
     else if (now !== sum) {
       write(item);
-      say(now === undefined ? 'put' : 'replaced', real(to));
+      print(now === undefined ? 'put' : 'replaced', real(to));
     }
     // A file that was changed has another checksum, so it stays when the others are removed.
     files.push({ path: to, sum, isConfig });
@@ -280,10 +280,10 @@ function install() {
   const manifest = { version: MANIFEST_VERSION, files, directories: [...directories].sort() };
   write({ to: manifestPath, bytes: `${JSON.stringify(manifest, null, 1)}\n`, mode: FILE_MODE });
   console.log(`${files.length} files are in place below ${real(prefix)} and ${real(sysconfdir)}.`);
-  if (destdir === '') tellNext();
+  if (destdir === '') printNextSteps();
 }
 
-function tellNext() {
+function printNextSteps() {
   console.log(`
 Next, as root, for a server (its configuration: ${sysconfdir}/tardis/tardisd.cfg):
   systemd-sysusers && systemd-tmpfiles --create ${prefix}/lib/tmpfiles.d/tardis.conf
@@ -304,11 +304,11 @@ function takeAway({ path: file, sum, isConfig }) {
   const isOurs = now === sum;
   const isLink = sum.startsWith('-> ');
   if (!isOurs && (isConfig || isLink)) {
-    say('kept', `${real(file)} (it was changed)`);
+    print('kept', `${real(file)} (it was changed)`);
     return;
   }
   fs.rmSync(real(file));
-  say('removed', real(file));
+  print('removed', real(file));
 }
 
 function uninstall() {

@@ -81,9 +81,10 @@ function comparison({ lines, limits, tree, subjects }) {
     seconds(cpuMs),
     `${within}: ${number(cpuRatio)}`,
   ]);
-  const told =
+  const output =
     'Steps that no backup can leave out, each by a program that does nothing else, and the processor time of ours as a multiple:';
-  const below = steps.length === 0 ? [] : [told, tableOf(['step', 'by', 'CPU s', 'ours ×'], steps)];
+  const below =
+    steps.length === 0 ? [] : [output, tableOf(['step', 'by', 'CPU s', 'ours ×'], steps)];
   const about = Object.entries(subjects).map(([name, text]) => `- ${name}: ${text}`);
   return [size, tableOf(headings, rows), about.join('\n'), ...below];
 }

@@ -50,11 +50,11 @@ async function withDoor(store, use) {
   );
   try {
     const url = await new Promise((resolve, reject) => {
-      let said = '';
+      let output = '';
       child.on('exit', () => reject(new Error('tardis-web ended')));
       child.stdout.on('data', (part) => {
-        said += part;
-        if (said.includes('\n')) resolve(JSON.parse(said).url);
+        output += part;
+        if (output.includes('\n')) resolve(JSON.parse(output).url);
       });
     });
     await use(url);

@@ -16,7 +16,7 @@ try {
     home,
     rounds,
     seed,
-    say: (line) => console.log(line),
+    log: (line) => console.log(line),
     maxRestartMs: MAX_RESTART_MS,
   });
   const { killed, survived, busy, finishedSets, purges, purgesKilled, checks, problems } = report;

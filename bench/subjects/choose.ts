@@ -8,7 +8,7 @@ import type { Subject } from './subject.js';
 export async function chooseSubjects(
   workplace: Workplace,
   candidates: readonly Subject[],
-  say: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<{ subjects: Subject[]; versions: Record<string, string> }> {
   const subjects: Subject[] = [];
   const versions: Record<string, string> = {};
@@ -20,7 +20,7 @@ export async function chooseSubjects(
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const isOurs = subject.name.startsWith('tardis');
-      say(
+      print(
         isOurs && !existsSync(subject.version.argv[0])
           ? `${subject.name}: not built`
           : `${subject.name}: skipped: ${why}`,

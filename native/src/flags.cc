@@ -15,7 +15,7 @@ namespace {
 constexpr uint32_t kKept =
     FS_SYNC_FL | FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_DIRSYNC_FL;
 // STATX_ATTR_IMMUTABLE, _APPEND, _NODUMP, which older headers lack; their values equal those of the flags.
-constexpr uint64_t kTold = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL;
+constexpr uint64_t kReportedFlags = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL;
 constexpr int kOpenFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 bool lookAt(int directory, const char* name, struct statx* stat) {
@@ -34,22 +34,22 @@ uint32_t flagsOf(int directory, const char* name) {
   struct statx stat;
   // Only file systems that report some flags by statx are queried for all: others may pass the request to a
   // program.
-  if (!lookAt(directory, name, &stat) || (stat.stx_attributes_mask & kTold) == 0) return 0;
+  if (!lookAt(directory, name, &stat) || (stat.stx_attributes_mask & kReportedFlags) == 0) return 0;
   if (!S_ISREG(stat.stx_mode) && !S_ISDIR(stat.stx_mode)) return 0;
   if (name[0] == 0) return keptOf(directory);
   const Fd fd(retry([&] { return openat(directory, name, kOpenFlags); }));
-  return fd.valid() ? keptOf(fd.get()) : static_cast<uint32_t>(stat.stx_attributes & kTold);
+  return fd.valid() ? keptOf(fd.get()) : static_cast<uint32_t>(stat.stx_attributes & kReportedFlags);
 }
 
 bool hasFlags(int fd, dev_t device) {
   static thread_local dev_t known = 0;
-  static thread_local bool tells = false;
+  static thread_local bool reports = false;
   if (device != known || known == 0) {
     struct statx stat;
-    tells = lookAt(fd, "", &stat) && (stat.stx_attributes_mask & kTold) != 0;
+    reports = lookAt(fd, "", &stat) && (stat.stx_attributes_mask & kReportedFlags) != 0;
     known = device;
   }
-  return tells && keptOf(fd) != 0;
+  return reports && keptOf(fd) != 0;
 }
 
 namespace calls {
@@ -61,7 +61,7 @@ napi_value flagsAt(const Call& call) {
   if (call.bytes(1).size > 0) call.name(1, &name);
   struct statx stat;
   if (!lookAt(directory, name.text, &stat)) return call.number(0);
-  return call.number(static_cast<double>(stat.stx_attributes & stat.stx_attributes_mask & kTold));
+  return call.number(static_cast<double>(stat.stx_attributes & stat.stx_attributes_mask & kReportedFlags));
 }
 
 napi_value setFlagsAt(const Call& call) {

@@ -18,7 +18,7 @@ constexpr uint64_t kAttributeNoDump = 0x40;  // STATX_ATTR_NODUMP; older headers
 
 // For file systems that do not report attributes by statx. Only files and directories can be opened without side
 // effects.
-bool asksNoDump(int directory, const char* name) {
+bool readsNoDump(int directory, const char* name) {
   constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   const Fd fd(retry([&] { return openat(directory, name, flags); }));
   int attributes = 0;
@@ -32,7 +32,7 @@ bool isNoDump(int directory, const char* name, RowType) {
   });
   if (got != 0) return false;
   if ((stat.stx_attributes_mask & kAttributeNoDump) != 0) return (stat.stx_attributes & kAttributeNoDump) != 0;
-  return (S_ISREG(stat.stx_mode) || S_ISDIR(stat.stx_mode)) && asksNoDump(directory, name);
+  return (S_ISREG(stat.stx_mode) || S_ISDIR(stat.stx_mode)) && readsNoDump(directory, name);
 }
 
 // True if a file or directory may not be read. Links and nodes are never opened, so that seeing them is enough.

@@ -23,7 +23,7 @@ constexpr size_t kMostBlockBytes = 64u << 20; // a delta job reads ahead by a bl
 constexpr size_t kMostJobs = 1024;            // open at once; the limit exposes jobs that are never closed
 constexpr size_t kProgressBytes = 7 * sizeof(double);
 
-enum Status { kMore = 0, kDone = 1, kWantsBasis = 2 };
+enum Status { kMore = 0, kDone = 1, kNeedsBasis = 2 };
 
 // The details that librsync logs about a failure, kept for the current call of this thread.
 thread_local char detail[160];
@@ -291,7 +291,7 @@ napi_value rsyncStep(const Call& call) {
     figures[6] = static_cast<double>(stats->copy_bytes);
   }
   memcpy(progress, figures, kProgressBytes);
-  return call.number(isWanting ? kWantsBasis : result == RS_DONE ? kDone : kMore);
+  return call.number(isWanting ? kNeedsBasis : result == RS_DONE ? kDone : kMore);
 }
 
 napi_value rsyncClose(const Call& call) {

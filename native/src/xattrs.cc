@@ -152,8 +152,8 @@ void appendTime(Packed& packed, int directory, const char* name, size_t limit) {
   if (fstatat(directory, name, &stat, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0) throw Failure{errno, "fstatat"};
   const int64_t seconds = stat.st_mtim.tv_sec;
   const uint32_t rest = static_cast<uint32_t>(stat.st_mtim.tv_nsec);
-  const int64_t told = nanoseconds(seconds, rest);
-  if (told != INT64_MIN && told != INT64_MAX) return;
+  const int64_t stored = nanoseconds(seconds, rest);
+  if (stored != INT64_MIN && stored != INT64_MAX) return;
   uint8_t value[kTimeBytes];
   memcpy(value, &seconds, sizeof seconds);
   memcpy(value + sizeof seconds, &rest, sizeof rest);
@@ -263,9 +263,9 @@ void dropInheritedAcls(int fd, bool directory) {
 }
 
 timespec mtimeOf(const Row& row) {
-  const int64_t told = row.get<int64_t>(kMtime);
-  timespec time = timeOf(told);
-  if (told != INT64_MIN && told != INT64_MAX) return time;
+  const int64_t stored = row.get<int64_t>(kMtime);
+  timespec time = timeOf(stored);
+  if (stored != INT64_MIN && stored != INT64_MAX) return time;
   forEach(row, [&](const Attribute& attribute) {
     if (!attribute.name.empty() || attribute.valueBytes != kTimeBytes) return;
     int64_t seconds;

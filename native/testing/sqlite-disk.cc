@@ -72,7 +72,7 @@ void put(std::string& to, unsigned long long value, int bytes) {
   for (int at = 0; at < bytes; at += 1) to.push_back(static_cast<char>(value >> (8 * at)));
 }
 
-void tell(const char* path, Act act, sqlite3_int64 position = 0, const void* data = nullptr, size_t bytes = 0) {
+void record(const char* path, Act act, sqlite3_int64 position = 0, const void* data = nullptr, size_t bytes = 0) {
   const std::lock_guard<std::mutex> held(guard);
   Watch* watch = watch_of(path);
   if (watch == nullptr) return;
@@ -119,7 +119,7 @@ int write_file(sqlite3_file* file, const void* data, int bytes, sqlite3_int64 at
   int result = SQLITE_OK;
   if (bytes > 0) {
     result = self->real->pMethods->xWrite(self->real, data, bytes, at);
-    if (result == SQLITE_OK) tell(self->path, Act::write, at, data, static_cast<size_t>(bytes));
+    if (result == SQLITE_OK) record(self->path, Act::write, at, data, static_cast<size_t>(bytes));
   }
   return is_hit ? code_for(how, SQLITE_IOERR_WRITE) : result;
 }
@@ -130,7 +130,7 @@ int truncate_file(sqlite3_file* file, sqlite3_int64 size) {
   bool part = false;
   if (fails(self->path, "truncate", how, part)) return SQLITE_IOERR_TRUNCATE;
   const int result = self->real->pMethods->xTruncate(self->real, size);
-  if (result == SQLITE_OK) tell(self->path, Act::truncate, size);
+  if (result == SQLITE_OK) record(self->path, Act::truncate, size);
   return result;
 }
 
@@ -141,10 +141,10 @@ int sync_file(sqlite3_file* file, int flags) {
   if (fails(self->path, "sync", how, part)) return SQLITE_IOERR_FSYNC;
   const int result = self->real->pMethods->xSync(self->real, flags);
   if (result != SQLITE_OK) return result;
-  tell(self->path, Act::sync);
+  record(self->path, Act::sync);
   if (self->syncs_directory) {
     self->syncs_directory = false;
-    tell(self->path, Act::sync_directory);
+    record(self->path, Act::sync_directory);
   }
   return result;
 }
@@ -192,7 +192,7 @@ int open_file(sqlite3_vfs*, sqlite3_filename path, sqlite3_file* file, int flags
   const int result = real_vfs->xOpen(real_vfs, path, self->real, flags, out_flags);
   if (self->real->pMethods != nullptr) self->base.pMethods = &shim_methods;
   if (result != SQLITE_OK) return result;
-  if (was_there == 0) tell(path, Act::create);
+  if (was_there == 0) record(path, Act::create);
   self->syncs_directory = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & kJournals) != 0;
   return result;
 }
@@ -203,8 +203,8 @@ int remove_file(sqlite3_vfs*, const char* path, int syncs_directory) {
   if (fails(path, "delete", how, part)) return SQLITE_IOERR_DELETE;
   const int result = real_vfs->xDelete(real_vfs, path, syncs_directory);
   if (result != SQLITE_OK) return result;
-  tell(path, Act::remove);
-  if (syncs_directory != 0) tell(path, Act::sync_directory);
+  record(path, Act::remove);
+  if (syncs_directory != 0) record(path, Act::sync_directory);
   return result;
 }
 

@@ -137,7 +137,7 @@ class BackupRun {
     const opening = this.openSet();
     opening.catch(() => undefined); // the awaits below report a failure
     hooks.onStart(pipeline.progress);
-    pipeline.tell(missingFailures(this.missing));
+    pipeline.reportFailures(missingFailures(this.missing));
     const running = pipeline.run();
     running.catch(() => undefined); // see above
     const interrupt = (): void => this.fail(new TardisError('INTERRUPTED', 'interrupted'));
@@ -157,7 +157,7 @@ class BackupRun {
       peer.begin(keyring);
       const opened = await opening;
       hooks.onOpened?.(opened);
-      pipeline.note(rootFailures(this.roots, opened.held));
+      pipeline.note(rootFailures(this.roots, opened.protection));
       await running;
       const seal = peer.endSet();
       const closed = await this.closeSet(seal);
@@ -247,10 +247,10 @@ function withDoubts(
   result: Omit<RunResult, 'doubts'>,
   { quotaBytes }: Head<'welcome'>,
   { usedBytes }: Head<'setClosed'>,
-  told: readonly (string | undefined)[],
+  reported: readonly (string | undefined)[],
 ): RunResult {
   const space = { quotaBytes, usedBytes };
-  const doubts = [...told, spaceDoubt(space)].filter((text) => text !== undefined);
+  const doubts = [...reported, spaceDoubt(space)].filter((text) => text !== undefined);
   return { ...result, ...(quotaBytes === 0 ? {} : space), doubts };
 }
 

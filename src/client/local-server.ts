@@ -122,7 +122,7 @@ function pathArguments({ store, configFile }: LocalServerOptions, file: string):
 
 /** Resolves when the child listens: the child then writes one byte to descriptor 3. */
 function readiness(child: ChildProcess): Promise<void> {
-  let said = '';
+  let output = '';
   if (child.pid === undefined) {
     // If the child could not be started for lack of descriptors, the pipe does not exist either.
     return new Promise((_resolve, reject) => {
@@ -132,7 +132,7 @@ function readiness(child: ChildProcess): Promise<void> {
     });
   }
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-MAX_STDERR_CHARS);
+    output = (output + text).slice(-MAX_STDERR_CHARS);
     process.stderr.write(text);
   });
   const signal = child.stdio[3] as Duplex;
@@ -151,7 +151,7 @@ function readiness(child: ChildProcess): Promise<void> {
       settle(new TardisError('SERVER_UNREACHABLE', `the local server: ${error.message}`));
     });
     child.once('exit', (status, by) => {
-      const settleByStatus = (): void => settle(by === null ? errorOf(said, status) : diedBy(by));
+      const settleByStatus = (): void => settle(by === null ? errorOf(output, status) : diedBy(by));
       afterEnd(child.stderr!, settleByStatus);
     });
   });
@@ -174,11 +174,11 @@ function afterEnd(stream: Readable, next: () => void): void {
 const REASON = /^\S+: (.*) \[([A-Z_]+)\]$/gm;
 
 /** Returns the error that the child printed last, or SERVER_UNREACHABLE if it printed none. */
-function errorOf(said: string, status: number | null): TardisError {
-  const [, message, code] = [...said.matchAll(REASON)].at(-1) ?? [];
+function errorOf(output: string, status: number | null): TardisError {
+  const [, message, code] = [...output.matchAll(REASON)].at(-1) ?? [];
   if (code !== undefined && Object.hasOwn(ERROR_TABLE, code))
     return fromWire({ code, message: `the local server: ${message}` });
-  const reason = said.trim().split('\n').at(-1) ?? '';
+  const reason = output.trim().split('\n').at(-1) ?? '';
   return new TardisError('SERVER_UNREACHABLE', `the local server ended (${status}): ${reason}`);
 }
 

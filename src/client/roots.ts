@@ -15,7 +15,7 @@ import {
   withAttributes,
 } from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
-import { type Head, Held, rootParent } from '../transport/index.js';
+import { type Head, Protection, rootParent } from '../transport/index.js';
 import { type Identity, identityAt } from './root-presence.js';
 import { type Failure, packBlock, readAttributesOf } from '../workers/index.js';
 
@@ -264,13 +264,13 @@ export function rootTasks(roots: readonly Root[]): ReturnType<typeof packBlock> 
   return packBlock(tasks.toReversed());
 }
 
-function isHeld(held: readonly string[], index: number): boolean {
-  return (held[index] ?? Held.no) !== Held.no;
+function isProtected(protection: readonly string[], index: number): boolean {
+  return (protection[index] ?? Protection.no) !== Protection.no;
 }
 
-const HELD_REASONS: Readonly<Record<string, string>> = {
-  [Held.empty]: 'it is empty now',
-  [Held.otherDevice]: 'it is on another device now',
+const PROTECTION_REASONS: Readonly<Record<string, string>> = {
+  [Protection.empty]: 'it is empty now',
+  [Protection.otherDevice]: 'it is on another device now',
 };
 
 /** Returns the notes for directories that cannot be opened; the set has no root for them. */
@@ -285,14 +285,14 @@ export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
 }
 
 /** Returns the failures to note in the set: roots that are protected, and those read only in part. */
-export function rootFailures(roots: readonly Root[], held: readonly string[]): Failure[] {
+export function rootFailures(roots: readonly Root[], protection: readonly string[]): Failure[] {
   const failures: Failure[] = [];
   for (const [index, each] of roots.entries()) {
     const { incomplete } = each;
     const root = { slot: rootParent(index), name: ROOT_NAME, path: namedPath(each) };
-    if (isHeld(held, index)) {
-      const reason = HELD_REASONS[held[index]!] ?? 'the server reports it as held';
-      failures.push({ ...root, what: 'held', reason });
+    if (isProtected(protection, index)) {
+      const reason = PROTECTION_REASONS[protection[index]!] ?? 'the server reports it as protected';
+      failures.push({ ...root, what: 'protected', reason });
     } else if (incomplete !== '') {
       failures.push({ ...root, what: 'incomplete', reason: incomplete });
     }

@@ -45,7 +45,7 @@ const MAX_OWNER_NAME_BYTES = 200;
 type AcceptsOlder = (what: string) => boolean;
 
 export class SealingPeer implements BackupPeer {
-  private tellsMountsGone: BackupPeer['onMountsGone'];
+  private reportsMountsGone: BackupPeer['onMountsGone'];
   private readonly server: ServerPeer;
   private readonly calls: SealingCalls;
   private keyring: Keyring | undefined;
@@ -82,12 +82,12 @@ export class SealingPeer implements BackupPeer {
   }
 
   get onMountsGone(): BackupPeer['onMountsGone'] {
-    return this.tellsMountsGone;
+    return this.reportsMountsGone;
   }
 
-  set onMountsGone(tell: BackupPeer['onMountsGone']) {
-    this.tellsMountsGone = tell;
-    this.server.onMountsGone = tell;
+  set onMountsGone(send: BackupPeer['onMountsGone']) {
+    this.reportsMountsGone = send;
+    this.server.onMountsGone = send;
   }
 
   get isEmpty(): boolean {
@@ -142,7 +142,7 @@ export class SealingPeer implements BackupPeer {
 
   /** Sends the settings of this run, sealed because they contain names. */
   configuration(config: PlainConfig): void {
-    this.say(() => {
+    this.whenReady(() => {
       const { keyring } = this;
       this.server.configuration(keyring === undefined ? config : sealConfig(keyring.names, config));
     });
@@ -223,13 +223,13 @@ export class SealingPeer implements BackupPeer {
   }
 
   done(slots: readonly SlotNumber[], settled: readonly boolean[]): void {
-    this.say(() => this.server.done(slots, settled, this.sealer?.done(slots)));
+    this.whenReady(() => this.server.done(slots, settled, this.sealer?.done(slots)));
   }
 
   notes(failures: readonly Failure[]): void {
-    this.say(() => {
+    this.whenReady(() => {
       for (const { slot, what } of failures) {
-        const isLeft = what === 'unreadable' || what === 'vanished' || what === 'held';
+        const isLeft = what === 'unreadable' || what === 'vanished' || what === 'protected';
         if (isLeft && slot >= 0) this.sealer?.isPartial(slot);
       }
       const names = this.keyring?.names;
@@ -242,7 +242,7 @@ export class SealingPeer implements BackupPeer {
   }
 
   owners(owners: readonly OwnerName[]): void {
-    this.say(() => {
+    this.whenReady(() => {
       const names = this.keyring?.names;
       const seal = (owner: OwnerName): OwnerName =>
         names === undefined ? owner : { ...owner, name: names.owner(shortened(owner)) };
@@ -259,7 +259,7 @@ export class SealingPeer implements BackupPeer {
   }
 
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void {
-    this.say(() => this.server.assembly(digest, sizeBytes, parts));
+    this.whenReady(() => this.server.assembly(digest, sizeBytes, parts));
   }
 
   basisOf(slot: SlotNumber, name: Uint8Array): OfferedBasis | undefined {
@@ -293,9 +293,9 @@ export class SealingPeer implements BackupPeer {
     });
   }
 
-  private say(tell: () => void): void {
-    if (this.isReady) tell();
-    else this.waiting.push(tell);
+  private whenReady(send: () => void): void {
+    if (this.isReady) send();
+    else this.waiting.push(send);
   }
 }
 

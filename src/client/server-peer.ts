@@ -112,9 +112,9 @@ export class ServerPeer implements BackupPeer {
   private readonly heading: (Question<HeadsAnswer> & { readonly count: number })[] = [];
   /** Listings that wait for answers, by slot, in the order of the pages. */
   private readonly listings = new Map<SlotNumber, ListingQuestion[]>();
-  private readonly asks = new Map<number, Question<Uint8Array>>();
+  private readonly questions = new Map<number, Question<Uint8Array>>();
   /** Owners whose names were sent: users by their number, groups by -1 minus theirs. */
-  private readonly told = new Set<number>();
+  private readonly sentOwners = new Set<number>();
   private lastAsk = 0;
   private failure: TardisError | undefined;
 
@@ -198,7 +198,7 @@ export class ServerPeer implements BackupPeer {
   ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
     return this.question((question) => {
       this.lastAsk += 1;
-      this.asks.set(this.lastAsk, question);
+      this.questions.set(this.lastAsk, question);
       this.sender.post('ask', { ask: this.lastAsk, digests: bufferOf(digests), promise });
     });
   }
@@ -240,8 +240,8 @@ export class ServerPeer implements BackupPeer {
   owners(names: readonly OwnerName[]): void {
     const fresh = names.filter(({ isGroup, id }) => {
       const owner = isGroup ? -1 - id : id;
-      if (this.told.has(owner) || this.told.size >= MAX_OWNERS) return false;
-      this.told.add(owner);
+      if (this.sentOwners.has(owner) || this.sentOwners.size >= MAX_OWNERS) return false;
+      this.sentOwners.add(owner);
       return true;
     });
     for (let from = 0; from < fresh.length; from += NOTES_BATCH) {
@@ -297,10 +297,10 @@ export class ServerPeer implements BackupPeer {
       this.settling,
       ...this.heading.splice(0),
       ...[...this.listings.values()].flat(),
-      ...this.asks.values(),
+      ...this.questions.values(),
     ];
     this.listings.clear();
-    this.asks.clear();
+    this.questions.clear();
     for (const question of open) question?.reject(error);
   }
 
@@ -333,9 +333,9 @@ export class ServerPeer implements BackupPeer {
   }
 
   private takeVerdicts({ ask, verdicts }: Head<'verdicts'>): void {
-    const question = this.asks.get(ask);
+    const question = this.questions.get(ask);
     if (question === undefined) throw unexpected('verdicts');
-    this.asks.delete(ask);
+    this.questions.delete(ask);
     question.resolve(verdicts);
   }
 }

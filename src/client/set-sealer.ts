@@ -17,7 +17,7 @@ import {
   type SlotNumber,
 } from '../model/index.js';
 import { splitSkipSeal } from '../crypto/index.js';
-import { HEAD_HELD, HEAD_SAME, type Head, Held } from '../transport/index.js';
+import { HEAD_PROTECTED, HEAD_SAME, type Head, Protection } from '../transport/index.js';
 import type { HeadBatch } from '../pipeline/index.js';
 
 /** A directory whose entries are being sent. */
@@ -41,7 +41,7 @@ export class SetSealer {
   private readonly open = new Map<SlotNumber, OpenListing>();
   /** Place seals by slot, SEAL_BYTES each. */
   private places: Buffer = Buffer.alloc(1024 * SEAL_BYTES);
-  private readonly held = new Set<SlotNumber>();
+  private readonly protectedSlots = new Set<SlotNumber>();
   private roots: SealedRoot[] = [];
   /** Index of the root for each root's slot, and the roots whose listing is sealed. */
   private readonly rootSlots = new Map<SlotNumber, number>();
@@ -106,9 +106,9 @@ export class SetSealer {
     const moved: { slot: SlotNumber; seal: Buffer }[] = [];
     let at = 0;
     for (const [index, slot] of slots.entries()) {
-      if (same[index] === HEAD_HELD) {
+      if (same[index] === HEAD_PROTECTED) {
         this.open.delete(slot);
-        this.held.add(slot);
+        this.protectedSlots.add(slot);
         continue;
       }
       if (same[index] !== HEAD_SAME) continue;
@@ -116,8 +116,8 @@ export class SetSealer {
       at += SKIP_SEAL_BYTES;
       const { skipHash } = this.open.get(slot)!;
       this.open.delete(slot);
-      if (this.isHeld(parents[index]!)) {
-        this.held.add(slot);
+      if (this.isProtected(parents[index]!)) {
+        this.protectedSlots.add(slot);
         continue;
       }
       if (!this.tree.proof(skipHash, kept.listing).equals(kept.proof)) {
@@ -137,9 +137,9 @@ export class SetSealer {
     };
   }
 
-  private isHeld(parent: SlotNumber): boolean {
-    if (parent >= 0) return this.held.has(parent);
-    return (this.opened?.held[-1 - parent] ?? Held.no) !== Held.no;
+  private isProtected(parent: SlotNumber): boolean {
+    if (parent >= 0) return this.protectedSlots.has(parent);
+    return (this.opened?.protection[-1 - parent] ?? Protection.no) !== Protection.no;
   }
 
   /** Returns the sum over the seals of a directory's entries so far. */
@@ -175,7 +175,7 @@ export class SetSealer {
     const roots = this.roots.map((root, index) => ({
       ...root,
       // The root is protected or could not be listed: its entries stay as they were.
-      isHeld: !this.sealedRoots.has(index),
+      isProtected: !this.sealedRoots.has(index),
     }));
     const previous = {
       previousSet: isSealed ? sealedSet : 0,

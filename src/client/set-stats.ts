@@ -4,7 +4,15 @@ import type { BackupProgress } from '../pipeline/index.js';
 export function setStats(progress: BackupProgress): Record<string, number> {
   const { directories, entries, scannedBytes, filesRead, readBytes, contentsSent, sentBytes } =
     progress;
-  const { vanished, unreadable, changed, incomplete, inconsistent, held, leftOut } = progress;
+  const {
+    vanished,
+    unreadable,
+    changed,
+    incomplete,
+    inconsistent,
+    protected: kept,
+    leftOut,
+  } = progress;
   return {
     directories,
     entries,
@@ -19,6 +27,6 @@ export function setStats(progress: BackupProgress): Record<string, number> {
     leftOut,
     incomplete,
     inconsistent,
-    held,
+    protected: kept,
   };
 }

@@ -95,7 +95,7 @@ export const ABSENT: readonly AbsentRow[] = [
 ];
 
 /** True for a setting that is rejected only if it is on: `Force = no` has no effect. */
-export function asksNothing(kind: AbsentKind, name: string, text: string): boolean {
+export function requestsNothing(kind: AbsentKind, name: string, text: string): boolean {
   return kind === 'client key' && name.toLowerCase() === 'force' && isNo(text);
 }
 

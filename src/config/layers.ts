@@ -1,7 +1,7 @@
 /** Reads each source of settings into a layer of values, keyed by the names of the rows. */
 import type { TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { type AbsentKind, asksNothing, refuseAbsent } from './absent.js';
+import { type AbsentKind, requestsNothing, refuseAbsent } from './absent.js';
 import { HOOK_VARIABLES } from './hook-variables.js';
 import { type IniEntry, type IniSection, readIni } from './ini.js';
 import { configInvalid } from './invalid.js';
@@ -233,7 +233,7 @@ function entriesLayer(rows: Rows, sections: readonly IniSection[], style: FileSt
     const known = keysOf(section, style);
     for (const entry of section.entries) {
       const where = `${style.shown}:${entry.line}`;
-      if (asksNothing(style.kind, entry.key, entry.text)) continue;
+      if (requestsNothing(style.kind, entry.key, entry.text)) continue;
       const meant = known.get(entry.key.toLowerCase());
       if (meant === undefined) throw unknownKey(section, entry, { where, style, known });
       for (const [name, row] of meant.rows) {

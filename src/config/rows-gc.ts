@@ -65,7 +65,7 @@ export const GC_ROWS = {
     max: MOST_INTERVAL_SECONDS,
     default: HOUR_SECONDS,
     tools: ['tardisd'],
-    serverKey: 'UpkeepInterval',
+    serverKey: 'GcInterval',
     help: 'seconds between two garbage collections of all clients; also done after each session; 0: never',
     test: 'a server collects garbage after each session, and deletes replaced packs after RemoveAfter',
   },

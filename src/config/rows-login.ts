@@ -262,7 +262,7 @@ export const LOGIN_ROWS = {
     flags: '--make-certificate',
     serverKey: 'MakeCertificate',
     help: 'create a self-signed certificate for --certfile and --keyfile if neither exists (with the openssl command)',
-    test: 'a self-signed certificate is created once, if an option asks for it',
+    test: 'a self-signed certificate is created once, if an option requests it',
   },
   requirePassword: {
     type: 'bool',

@@ -3,7 +3,8 @@ import { MAX_PRIORITY } from '../model/index.js';
 import type { SettingTable } from './row.js';
 import { MARKING } from './tools.js';
 
-const TOLD = 'a backup gives its set tags, a priority, and the mark that it may be deleted early';
+const GIVES_MARKS =
+  'a backup gives its set tags, a priority, and the mark that it may be deleted early';
 const CHANGED = 'sets get tags, locks, priorities and new names, in a store and through a server';
 
 export const MARK_ROWS = {
@@ -14,7 +15,7 @@ export const MARK_ROWS = {
     flags: '--tag <word>',
     clientKey: 'Tags',
     help: 'tag of the backup set; may be given several times',
-    test: TOLD,
+    test: GIVES_MARKS,
   },
   priority: {
     type: 'int',
@@ -25,7 +26,7 @@ export const MARK_ROWS = {
     flags: '--priority <n>',
     clientKey: 'Priority',
     help: 'priority of the backup set',
-    test: TOLD,
+    test: GIVES_MARKS,
   },
   expendable: {
     type: 'bool',
@@ -35,7 +36,7 @@ export const MARK_ROWS = {
     negatable: true,
     clientKey: 'Expendable',
     help: 'the backup set may be deleted early when the server runs out of space',
-    test: TOLD,
+    test: GIVES_MARKS,
   },
   setsToMark: {
     type: 'texts',

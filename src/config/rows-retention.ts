@@ -1,7 +1,8 @@
 /** Settings of set names by format, and of the retention rules. */
 import type { SettingTable } from './row.js';
 
-const RULES = 'sonic purge keeps sets by its rules, gives the reasons, and asks before it deletes';
+const RULES =
+  'sonic purge keeps sets by its rules, gives the reasons, and prompts before it deletes';
 const SERVER_RULES =
   'a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request';
 const MOST = 1_000_000;

@@ -152,9 +152,12 @@ function proofsOf(
     length.writeUInt32LE(part.length);
     transcript.update(length).update(part);
   }
-  const told = transcript.digest();
+  const transcriptHash = transcript.digest();
   const sessionKey = createHash('sha256').update(key).digest();
-  const proofBy = (who: string): Buffer =>
-    createHmac('sha256', sessionKey).update(`tardis login 1: ${who}`).update(told).digest();
+  const proofBy = (role: string): Buffer =>
+    createHmac('sha256', sessionKey)
+      .update(`tardis login 1: ${role}`)
+      .update(transcriptHash)
+      .digest();
   return { client: proofBy('client'), server: proofBy('server') };
 }

@@ -50,7 +50,7 @@ async function keyOfChild(input: ScryptInput): Promise<Buffer | undefined> {
   const [base64Password, base64Salt] = [password, salt].map((bytes) =>
     Buffer.from(bytes).toString('base64'),
   );
-  const told = { password: base64Password, salt: base64Salt, keyBytes, options };
+  const sent = { password: base64Password, salt: base64Salt, keyBytes, options };
   const child = spawn(process.execPath, ['-e', CHILD_CODE], {
     stdio: ['pipe', 'pipe', 'ignore'],
     timeout: CHILD_MS,
@@ -63,7 +63,7 @@ async function keyOfChild(input: ScryptInput): Promise<Buffer | undefined> {
     part.fill(0);
   });
   child.stdin.on('error', () => undefined); // it ended early, which its status shows
-  child.stdin.end(JSON.stringify(told));
+  child.stdin.end(JSON.stringify(sent));
   try {
     const [status] = (await once(child, 'close')) as [number | null];
     return status === 0 && bytes === keyBytes ? key : undefined;

@@ -40,13 +40,13 @@ export interface SealedSet {
   readonly previousSet: SetNumber;
   readonly previousSeal: Buffer;
   /**
-   * Roots of the set, with sealed paths. The set's seal does not cover `seal` of a root with `isHeld`, which the client
+   * Roots of the set, with sealed paths. The set's seal does not cover `seal` of a root with `isProtected`, which the client
    * did not read.
    */
   readonly roots: readonly {
     readonly path: Buffer;
     readonly seal: Buffer;
-    readonly isHeld: boolean;
+    readonly isProtected: boolean;
   }[];
 }
 
@@ -162,11 +162,11 @@ export class TreeSealer {
       name,
       directories.bytes,
       stored.subarray(0, 8 + SEAL_BYTES),
-      ...roots.flatMap(({ path, seal, isHeld }) => {
+      ...roots.flatMap(({ path, seal, isProtected }) => {
         const head = Buffer.alloc(5);
         head.writeUInt32LE(path.length);
-        head[4] = isHeld ? 1 : 0;
-        return isHeld ? [head, path] : [head, path, seal];
+        head[4] = isProtected ? 1 : 0;
+        return isProtected ? [head, path] : [head, path, seal];
       }),
     ]);
     this.mac(this.keys.sets, covered).copy(stored, 8 + SEAL_BYTES);

@@ -134,7 +134,7 @@ class PatchRun {
       at += job.takenBytes;
       this.count(job.putBytes);
       given = 0;
-      if (status === RsyncStatus.wantsBasis) {
+      if (status === RsyncStatus.needsBasis) {
         given = job.wantedBytes;
         await basis.read(job.wantedAt, output, this.filled, given);
         continue;

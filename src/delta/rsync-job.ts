@@ -36,7 +36,7 @@ export class RsyncJob {
   constructor(native: RsyncCalls, what: string, begin: () => number) {
     this.native = native;
     this.what = what;
-    this.number = this.told(begin);
+    this.number = this.withReason(begin);
   }
 
   get takenBytes(): number {
@@ -70,7 +70,7 @@ export class RsyncJob {
   /** Runs a step, see `rsyncStep`. Throws RECORD_DAMAGED, with librsync's reason, for malformed input. */
   step(input: StepInput, output: StepOutput = NOWHERE): RsyncStatusNumber {
     const { native, number, figureBytes } = this;
-    return this.told(() =>
+    return this.withReason(() =>
       native.rsyncStep(
         number,
         input.bytes,
@@ -91,7 +91,7 @@ export class RsyncJob {
     this.native.rsyncClose(this.number);
   }
 
-  private told(call: () => number): number {
+  private withReason(call: () => number): number {
     try {
       return call();
     } catch (error) {

@@ -94,7 +94,7 @@ export class Excluder {
   /** Names of excluded directories, by the path of their parent. */
   private readonly directories = new Map<string, Set<string>>();
   private readonly compiled = new WeakMap<RuleLink, CompiledLink>();
-  private readonly asksAlways: boolean;
+  private readonly alwaysEvaluates: boolean;
   private readonly options: ExcludeOptions;
   private readonly system: System;
 
@@ -106,7 +106,7 @@ export class Excluder {
     this.filter = fileFilter(options.filter);
     for (const directory of options.directories) this.addDirectory(directory);
     const { skipNoDump, skipNoAccess, maxFileBytes } = options;
-    this.asksAlways =
+    this.alwaysEvaluates =
       this.general.rules.length > 0 ||
       this.filter !== undefined ||
       skipNoDump ||
@@ -133,7 +133,7 @@ export class Excluder {
       marks === undefined &&
       names === undefined &&
       directory.rules === undefined &&
-      !this.asksAlways
+      !this.alwaysEvaluates
     ) {
       return undefined;
     }

@@ -91,7 +91,7 @@ function explainWithin(
   let type: number | undefined;
   for (const [index, name] of names.entries()) {
     const here = joinPath(directory, name);
-    const tell = (outcome: Explanation['outcome'], decision?: Decision): Explanation => ({
+    const explained = (outcome: Explanation['outcome'], decision?: Decision): Explanation => ({
       path,
       outcome,
       type: undefined,
@@ -102,19 +102,19 @@ function explainWithin(
     });
     const rows = new RowReader(system.native.listDirectory(directory));
     const found = findRow(rows, name);
-    if (found === undefined) return tell('missing');
+    if (found === undefined) return explained('missing');
     const decider = excluder.enter({ path: directory, isRoot: index === 0, rules, rows });
     problems.push(...(decider?.problems ?? []).map((problem) => problemIn(directory, problem)));
     last = decider?.over(rows)(found.at, found.index);
-    if (last?.isLeftOut === true) return tell('leftOut', last);
+    if (last?.isLeftOut === true) return explained('leftOut', last);
     const isLast = index === names.length - 1;
     type = rows.type(found.at);
     const isDirectory = type === EntryType.directory;
     const isOther = !crossDevices && (rows.flags(found.at) & RowFlag.otherDevice) !== 0;
     const isTooDeep = maxDepth > 0 && index + 1 >= maxDepth;
     if (isLast && (!isDirectory || isOther || isTooDeep)) break;
-    if (!isDirectory) return tell('missing');
-    if (isOther || isTooDeep) return tell(isTooDeep ? 'tooDeep' : 'otherDevice');
+    if (!isDirectory) return explained('missing');
+    if (isOther || isTooDeep) return explained(isTooDeep ? 'tooDeep' : 'otherDevice');
     rules = decider === undefined ? rules : decider.rules;
     directory = here;
   }

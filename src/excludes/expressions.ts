@@ -36,8 +36,8 @@ export function expressionSteps(expression: string): number {
   try {
     return RE2JS.compile(expression, RE2JS.DISABLE_UNICODE_GROUPS).programSize();
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    throw new Error(said.replace(/^error parsing regexp: /, ''), { cause: error });
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(message.replace(/^error parsing regexp: /, ''), { cause: error });
   }
 }
 

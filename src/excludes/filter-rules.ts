@@ -99,8 +99,8 @@ export class FilterLineReader {
     try {
       this.steps += expressionSteps(expression);
     } catch (error) {
-      const said = (error as Error).message;
-      throw invalid(this.path, line, `"${shown(expression)}": ${shown(said)}`, error);
+      const message = (error as Error).message;
+      throw invalid(this.path, line, `"${shown(expression)}": ${shown(message)}`, error);
     }
     if (this.steps > MAX_EXPRESSION_STEPS) {
       throw invalid(this.path, line, 'the expressions up to this line are too large together');

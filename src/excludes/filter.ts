@@ -14,7 +14,7 @@ export interface Filtered {
   readonly listing: Buffer;
   readonly leftOut: number;
   /** The excluded entries, if they are to be reported. */
-  readonly told: readonly LeftOut[];
+  readonly reported: readonly LeftOut[];
 }
 
 /**
@@ -42,11 +42,11 @@ export function filterListing(
   decider: DirectoryDecider,
   directory: Buffer,
   listing: Buffer,
-  tellsPaths: boolean,
+  reportsPaths: boolean,
 ): Filtered {
   const rows = new RowReader(listing);
   const decide = decider.over(rows);
-  const told: LeftOut[] = [];
+  const reported: LeftOut[] = [];
   let kept: Buffer | undefined;
   let keptBytes = 0;
   let leftOut = 0;
@@ -61,13 +61,13 @@ export function filterListing(
         keptBytes = listing.copy(kept, 0, 0, at);
       }
       leftOut += 1;
-      if (tellsPaths) {
+      if (reportsPaths) {
         const path = new Uint8Array(joinPath(directory, rows.name(at)));
-        told.push({ path, why: describeDecision(decision) });
+        reported.push({ path, why: describeDecision(decision) });
       }
     } else if (kept !== undefined) {
       keptBytes += listing.copy(kept, keptBytes, at, at + rows.rowBytes(at));
     }
   }
-  return { listing: kept?.subarray(0, keptBytes) ?? listing, leftOut, told };
+  return { listing: kept?.subarray(0, keptBytes) ?? listing, leftOut, reported };
 }

@@ -29,7 +29,7 @@ export interface ExcludeOptions {
   /** Excludes entries that this filter does not accept. */
   readonly filter: FilterFile | undefined;
   /** Reports the paths of excluded entries, not only their number. */
-  readonly tellsPaths: boolean;
+  readonly reportsPaths: boolean;
 }
 
 /** Names of rule files, in both common spellings. */

@@ -82,10 +82,10 @@ export interface History {
    */
   acceptUnproven?(): void;
   /**
-   * Accepts a store that is older than this machine has seen. `tell` receives a description of what is missing.
+   * Accepts a store that is older than this machine has seen. `report` receives a description of what is missing.
    * Undefined if nothing is remembered about the store.
    */
-  acceptOlder?(tell: (what: string) => void): void;
+  acceptOlder?(report: (what: string) => void): void;
   /** True if the store is older than this machine has seen. */
   readonly isOlder?: boolean;
   /**

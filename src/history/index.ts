@@ -42,7 +42,7 @@ export type { ClientOverview, Protection } from './wire/client-overview.js';
 export { odd, PAGE_ITEMS } from './wire/coder.js';
 export { objectsInPieces } from './wire/object-pieces.js';
 export {
-  type Asked,
+  type DecodedRequest,
   decodeReply,
   decodeRequest,
   encodeReply,

@@ -29,7 +29,7 @@ export interface SealedConfig {
 export type ClientConfig = PlainConfig | SealedConfig;
 
 /** Largest client configuration that a server accepts: less than a record may hold, since new seals make it longer. */
-export const MAX_TOLD_CONFIG_BYTES: number = 40 << 10;
+export const MAX_REPORTED_CONFIG_BYTES: number = 40 << 10;
 /** Largest client configuration that a store may contain. */
 const MAX_CLIENT_CONFIG_BYTES = 64 << 10;
 const MAX_SETTINGS = 512;

@@ -9,7 +9,7 @@ export interface ForgetRequest {
   /** Absolute. If the client encrypts, its names are sealed as those of entries are. */
   readonly path: Buffer;
   readonly lastSet: SetNumber;
-  readonly askedAtMs: number;
+  readonly requestedAtMs: number;
   readonly dueAtMs: number;
 }
 
@@ -26,10 +26,10 @@ export function isForgetPath(value: unknown): value is Buffer {
 /** True if an untrusted value is a forget request. */
 export function isForgetRequest(value: unknown): value is ForgetRequest {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, path, lastSet, askedAtMs, dueAtMs } = value as Partial<ForgetRequest>;
+  const { id, path, lastSet, requestedAtMs, dueAtMs } = value as Partial<ForgetRequest>;
   return (
     [id, lastSet].every((number) => Number.isSafeInteger(number) && number! > 0) &&
-    [askedAtMs, dueAtMs].every((time) => Number.isSafeInteger(time)) &&
+    [requestedAtMs, dueAtMs].every((time) => Number.isSafeInteger(time)) &&
     isForgetPath(path)
   );
 }

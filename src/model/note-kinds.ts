@@ -12,7 +12,7 @@ const KINDS = {
   /** The entry was saved without some of its attributes. */
   incomplete: true,
   /** A protected root: nothing was saved from it, because it looks empty or foreign. */
-  held: true,
+  protected: true,
   /**
    * The file returned fewer bytes than its size, or other bytes in another read, although it had not changed.
    */

@@ -31,9 +31,9 @@ export class AttributeUse {
   /** Looks at all entries, unless that was done for these sets. Call it before entries of new sets are shown. */
   async look(sets: readonly BackupSet[]): Promise<void> {
     if (!this.mayRefuse) return;
-    const asked = JSON.stringify(sets.map(({ set, state }) => [set, state]));
-    if (asked === this.looked) return;
-    this.looked = asked;
+    const key = JSON.stringify(sets.map(({ set, state }) => [set, state]));
+    if (key === this.looked) return;
+    this.looked = key;
     this.looks += 1;
     Atomics.store(this.answers, 0, 0);
     // An unfinished set may get entries with attributes at any moment.

@@ -172,11 +172,11 @@ export class FileSystem {
     kernel.fail(to, errnoOf(failure));
     if (failure.code === 'NO_ACCESS') return;
     this.options.onFailure?.();
-    void this.tell(place, failure);
+    void this.logFailure(place, failure);
   }
 
   /** Writes a line about a request that failed, with the set and the path. */
-  private async tell(place: NodePlace, failure: TardisError): Promise<void> {
+  private async logFailure(place: NodePlace, failure: TardisError): Promise<void> {
     let path = '(unknown)';
     try {
       const tree = this.trees.tree(place.tree);

@@ -24,7 +24,7 @@ export interface LastingOptions {
   /** Opens the history again, without waiting for a server that is away. */
   readonly reopen: () => Promise<History>;
   /** Writes a line to the log. */
-  readonly tell: (line: string) => void;
+  readonly warn: (line: string) => void;
 }
 
 export class LastingHistory {
@@ -36,7 +36,7 @@ export class LastingHistory {
   private current: History;
   private looking: Promise<boolean> | undefined;
   private lookedMs = -Infinity;
-  private lastTold = '';
+  private lastReported = '';
   private isLost = false;
   private isClosed = false;
   private readonly options: LastingOptions;
@@ -75,7 +75,7 @@ export class LastingHistory {
   /** Looks soon after a request failed, unless that was done just now. */
   lookAfterFailure(): void {
     if (this.isClosed || !this.isTime()) return;
-    this.look().catch((error: unknown) => this.tell(asTardisError(error).message));
+    this.look().catch((error: unknown) => this.warn(asTardisError(error).message));
   }
 
   private isTime(): boolean {
@@ -98,7 +98,7 @@ export class LastingHistory {
     } catch (error) {
       fresh?.close();
       const { message, code } = asTardisError(error);
-      this.tell(`the store cannot be read: ${message} [${code}]`);
+      this.warn(`the store cannot be read: ${message} [${code}]`);
       return false;
     }
     await this.exchange(fresh, state);
@@ -124,18 +124,18 @@ export class LastingHistory {
     setTimeout(() => old.close(), CLOSE_AFTER_MS).unref();
     if (this.isClosed) fresh.close();
     if (isSame) {
-      this.tell('the store can be read again');
+      this.warn('the store can be read again');
       return;
     }
-    this.tell('the catalog was replaced: files and directories that are open are stale');
+    this.warn('the catalog was replaced: files and directories that are open are stale');
     await this.onReplaced();
   }
 
   /** Writes a line, unless it is the last one again. */
-  private tell(line: string): void {
-    if (line === this.lastTold) return;
-    this.lastTold = line;
-    this.options.tell(line);
+  private warn(line: string): void {
+    if (line === this.lastReported) return;
+    this.lastReported = line;
+    this.options.warn(line);
   }
 
   private forwarded(): History {

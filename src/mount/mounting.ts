@@ -15,7 +15,7 @@ const DEVICE = '/dev/fuse';
 const NO_SUID = 2;
 const NO_DEV = 4;
 const NO_EXEC = 8;
-const MAX_TOLD_CHARS = 4096;
+const MAX_OUTPUT_CHARS = 4096;
 /** FUSE's name for programs: what fusermount3 reads to find its socket. */
 const SOCKET_VARIABLE = '_FUSE_COMMFD';
 const MAX_READ_BYTES = 1 << 20;
@@ -126,9 +126,9 @@ async function runFusermount(words: string[], path: Buffer, socket?: number): Pr
     stdio: ['ignore', 'ignore', 'pipe', ...inherited],
     env: { ...process.env, [SOCKET_VARIABLE]: '3' },
   });
-  let told = '';
+  let output = '';
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    told = (told + text).slice(0, MAX_TOLD_CHARS);
+    output = (output + text).slice(0, MAX_OUTPUT_CHARS);
   });
   try {
     const [status] = (await once(child, 'close')) as [number | null];
@@ -137,7 +137,7 @@ async function runFusermount(words: string[], path: Buffer, socket?: number): Pr
     if (systemCode(error) !== 'ENOENT') throw error;
     throw new TardisError('FUSE_MISSING', `${FUSERMOUNT} is not installed`, {}, error);
   }
-  throw mountFailed(path, told.trim().replace(/^fusermount3: /, '') || `${FUSERMOUNT} failed`);
+  throw mountFailed(path, output.trim().replace(/^fusermount3: /, '') || `${FUSERMOUNT} failed`);
 }
 
 async function unmount(system: System, path: Buffer, isRoot: boolean): Promise<void> {

@@ -122,7 +122,7 @@ class OutputLines {
 
   /** Passes on lines without a line feed at their end. */
   finish(): void {
-    for (const rest of this.pending.values()) if (rest.length > 0) this.tell(rest);
+    for (const rest of this.pending.values()) if (rest.length > 0) this.report(rest);
     this.pending.clear();
   }
 
@@ -133,7 +133,7 @@ class OutputLines {
     this.leftBytes -= taken.length;
     let rest = Buffer.concat([before, taken]);
     for (let end = lineEnd(rest); end >= 0; end = lineEnd(rest)) {
-      this.tell(rest.subarray(0, end));
+      this.report(rest.subarray(0, end));
       rest = rest.subarray(rest[end] === LINE_FEED ? end + 1 : end);
     }
     this.pending.set(stream, rest);
@@ -142,7 +142,7 @@ class OutputLines {
     this.options.onLine?.('(further output omitted)');
   }
 
-  private tell(line: Buffer): void {
+  private report(line: Buffer): void {
     const text = line.at(-1) === CARRIAGE_RETURN ? line.subarray(0, -1) : line;
     const shown = displayName(text);
     if (shown !== '') this.last = shown;

@@ -95,7 +95,7 @@ interface Growing<T> {
   next: string | undefined;
   isWhole: boolean;
   isLoading: boolean;
-  wantsAll: boolean;
+  loadsAll: boolean;
   error: ApiError | undefined;
 }
 
@@ -130,7 +130,7 @@ export function usePages<T>(
         })
         .catch((error: unknown) => {
           growing.error = controller.signal.aborted ? undefined : asApiError(error);
-          growing.wantsAll = false;
+          growing.loadsAll = false;
         })
         .finally(() => {
           growing.isLoading = false;
@@ -138,7 +138,7 @@ export function usePages<T>(
           setTurn((before) => before + 1);
           // A page may be empty without being the last one.
           const isEmpty = growing.items.length === before && growing.error === undefined;
-          if (growing.wantsAll || isEmpty) next();
+          if (growing.loadsAll || isEmpty) next();
         });
       setTurn((before) => before + 1);
     };
@@ -149,7 +149,7 @@ export function usePages<T>(
   const { items, isWhole, isLoading, error } = list.current;
   const more = useCallback(() => load.current(), []);
   const all = useCallback(() => {
-    list.current.wantsAll = true;
+    list.current.loadsAll = true;
     load.current();
   }, []);
   const isWaiting = isLoading || (key !== undefined && !isWhole && items.length === 0);
@@ -170,7 +170,7 @@ function newList<T>(): Growing<T> {
     next: undefined,
     isWhole: false,
     isLoading: false,
-    wantsAll: false,
+    loadsAll: false,
     error: undefined,
   };
 }

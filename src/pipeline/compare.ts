@@ -4,7 +4,7 @@
  */
 import type { OperatorFunction } from 'rxjs';
 import { countRows, RowReader, type SlotNumber } from '../model/index.js';
-import { HEAD_HELD, HEAD_SAME } from '../transport/index.js';
+import { HEAD_PROTECTED, HEAD_SAME } from '../transport/index.js';
 import { oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { LargeListing } from './large-listing.js';
@@ -86,7 +86,7 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
     const reader = new RowReader(runOf(batch.listings, batch.listingEnds, index));
     const held = large.get(index);
     const items = (held === undefined ? countRows(reader) : held.entries) + 1;
-    const isHeld = same[index] === HEAD_HELD;
+    const isHeld = same[index] === HEAD_PROTECTED;
     const isSame = isHeld || same[index] === HEAD_SAME;
     if (isHeld) mounts.directory(oneOfBlock(walked, index));
     const path = runOf(walked.paths, walked.pathEnds, index);

@@ -20,7 +20,7 @@ export interface LargeListing {
   readonly hash: Uint8Array;
 }
 
-interface Asked {
+interface RequestedPage {
   readonly rows: RowReader;
   wanted: Promise<Uint8Array | undefined>;
 }
@@ -35,12 +35,12 @@ export async function* selectPages(
   const slot = directory.slots[0]!;
   const path = runOf(directory.paths, directory.pathEnds, 0);
   const pages = createHash('sha256');
-  const asked: Asked[] = [];
+  const requested: RequestedPage[] = [];
   const isWhole = !peer.isEmpty && !peer.takesPages;
   const pagesAhead = peer.isEmpty ? 1 : isWhole ? Infinity : PAGES_AHEAD;
   try {
-    for (let [from, isLast] = [0, false]; !isLast || asked.length > 0; ) {
-      if (!isLast && asked.length < pagesAhead) {
+    for (let [from, isLast] = [0, false]; !isLast || requested.length > 0; ) {
+      if (!isLast && requested.length < pagesAhead) {
         const { output } = await jobs.run('page', { directory, held, from, excludes });
         ({ next: from, isLast } = output);
         pages.update(output.hash);
@@ -52,12 +52,12 @@ export async function* selectPages(
             ? Promise.resolve(undefined)
             : mounts.listing(slot, path, rows.rows, isLast);
         wanted.catch(() => undefined); // rejects where it is awaited, unless an earlier page failed
-        asked.push({ rows, wanted });
+        requested.push({ rows, wanted });
         if (isLast && isWhole)
-          await askWhole((all) => mounts.listing(slot, path, all, true), asked);
+          await askWhole((all) => mounts.listing(slot, path, all, true), requested);
         continue;
       }
-      const { rows, wanted } = asked.shift()!;
+      const { rows, wanted } = requested.shift()!;
       yield { slot, path, rows, from: 0, to: rows.rows.length, wanted: await wanted };
     }
     if (!pages.digest().equals(listing.hash)) directories.unsettle(slot);
@@ -67,7 +67,10 @@ export async function* selectPages(
 }
 
 /** Sends all pages as one listing, for a peer that needs a whole listing. The whole listing is in memory then. */
-async function askWhole(ask: (rows: Buffer) => Promise<Uint8Array>, pages: Asked[]): Promise<void> {
+async function askWhole(
+  ask: (rows: Buffer) => Promise<Uint8Array>,
+  pages: RequestedPage[],
+): Promise<void> {
   const all = await ask(Buffer.concat(pages.map(({ rows }) => rows.rows)));
   let from = 0;
   for (const page of pages) {

@@ -10,17 +10,17 @@ const REASON = 'what was mounted on it is not there';
 
 export class MissingMounts {
   /** Paths that were reported already. */
-  private readonly told = new Set<string>();
+  private readonly reported = new Set<string>();
   /** Paths of the directories whose listings are being compared, by slot. */
-  private readonly asked = new Map<SlotNumber, Buffer>();
+  private readonly pending = new Map<SlotNumber, Buffer>();
   private readonly peer: BackupPeer;
-  private readonly tell: (failures: readonly Failure[]) => void;
+  private readonly report: (failures: readonly Failure[]) => void;
 
-  constructor(peer: BackupPeer, tell: (failures: readonly Failure[]) => void) {
+  constructor(peer: BackupPeer, report: (failures: readonly Failure[]) => void) {
     this.peer = peer;
-    this.tell = tell;
+    this.report = report;
     peer.onMountsGone = (slot, names) => {
-      const path = this.asked.get(slot);
+      const path = this.pending.get(slot);
       if (path !== undefined) for (const name of names) this.hold(slot, path, name);
     };
   }
@@ -32,14 +32,14 @@ export class MissingMounts {
     rows: Buffer,
     isLast: boolean,
   ): Promise<Uint8Array> {
-    this.asked.set(slot, Buffer.from(path));
+    this.pending.set(slot, Buffer.from(path));
     const wanted = await this.peer.listing(slot, rows, isLast);
-    if (isLast) this.asked.delete(slot);
-    if (!wanted.includes(Wanted.held)) return wanted;
+    if (isLast) this.pending.delete(slot);
+    if (!wanted.includes(Wanted.protected)) return wanted;
     const reader = new RowReader(rows);
     let index = 0;
     forEachRow(reader, (at) => {
-      if (wanted[index] === Wanted.held) this.hold(slot, path, reader.name(at));
+      if (wanted[index] === Wanted.protected) this.hold(slot, path, reader.name(at));
       index += 1;
     });
     return wanted;
@@ -57,8 +57,8 @@ export class MissingMounts {
 
   private once({ slot, name, path }: Pick<Failure, 'slot' | 'name' | 'path'>): void {
     const key = Buffer.from(path).toString('latin1');
-    if (this.told.has(key)) return;
-    this.told.add(key);
-    this.tell([{ slot, name: Uint8Array.from(name), path, what: 'held', reason: REASON }]);
+    if (this.reported.has(key)) return;
+    this.reported.add(key);
+    this.report([{ slot, name: Uint8Array.from(name), path, what: 'protected', reason: REASON }]);
   }
 }

@@ -82,7 +82,7 @@ export class ParcelCutter {
       const want = wanted?.[index] ?? Wanted.yes;
       index += 1;
       const isUnreadable = (rows.flags(at) & RowFlag.unreadable) !== 0;
-      if (want === Wanted.no || want === Wanted.held || isUnreadable) continue;
+      if (want === Wanted.no || want === Wanted.protected || isUnreadable) continue;
       const isFile = rows.type(at) === EntryType.file;
       const sizeBytes = isFile ? rows.sizeBytes(at) : 0;
       if (sizeBytes > this.limits.largeBytes) {

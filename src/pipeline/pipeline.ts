@@ -54,7 +54,7 @@ export class BackupPipeline {
   }
 
   /** Counts and reports failures that cannot be recorded at an entry of the set. */
-  tell(failures: readonly Failure[]): void {
-    this.context.report.tell(failures);
+  reportFailures(failures: readonly Failure[]): void {
+    this.context.report.reportFailures(failures);
   }
 }

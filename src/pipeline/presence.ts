@@ -63,7 +63,7 @@ export class LostPlaces {
     const lost = this.presence.lost();
     for (const { path } of lost) this.paths.push(path);
     if (lost.length > 0) {
-      this.onLost(lost.map((place) => ({ ...place, what: 'held', reason: WENT_AWAY })));
+      this.onLost(lost.map((place) => ({ ...place, what: 'protected', reason: WENT_AWAY })));
     }
     return this.paths.length > 0;
   }

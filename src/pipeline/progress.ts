@@ -36,7 +36,7 @@ export class BackupProgress {
   /** Entries saved without some of their attributes. */
   incomplete = 0;
   /** Protected roots and mount points, whose old entries are kept. */
-  held = 0;
+  protected = 0;
   isWalkDone = false;
 }
 

@@ -30,11 +30,11 @@ export class Report {
     if (failures.length === 0) return;
     for (const { slot } of failures) this.directories.unsettle(slot);
     this.peer.notes(failures);
-    this.tell(failures);
+    this.reportFailures(failures);
   }
 
   /** Counts and reports failures that cannot be recorded at an entry of the set. */
-  tell(failures: readonly Failure[]): void {
+  reportFailures(failures: readonly Failure[]): void {
     if (failures.length === 0) return;
     for (const { what } of failures) this.progress[what] += 1;
     this.hooks.onFailures(failures);

@@ -21,7 +21,7 @@ export interface ListingHow {
 
 export class ListingsAhead {
   /** First pages that were requested ahead, by directory. */
-  private readonly asked = new Map<DirectoryId, Promise<HistoryEntry[]>>();
+  private readonly requested = new Map<DirectoryId, Promise<HistoryEntry[]>>();
   private waiting = 0;
   private open = 0;
   private readonly history: History;
@@ -40,9 +40,9 @@ export class ListingsAhead {
 
   /** Returns the page after a name; it is shorter than PAGE_ENTRIES at the end. */
   async page(directory: DirectoryId, after: Buffer): Promise<HistoryEntry[]> {
-    const ahead = after.length === 0 ? this.asked.get(directory) : undefined;
+    const ahead = after.length === 0 ? this.requested.get(directory) : undefined;
     if (ahead === undefined) return this.ask(directory, after);
-    this.asked.delete(directory);
+    this.requested.delete(directory);
     const page = await ahead;
     this.waiting -= page.length + 1;
     return page;
@@ -60,11 +60,11 @@ export class ListingsAhead {
 
   private askAhead(directory: DirectoryId): void {
     const isTooMuch = this.waiting >= MOST_WAITING || this.open >= MOST_OPEN;
-    if (isTooMuch || this.asked.has(directory)) return;
+    if (isTooMuch || this.requested.has(directory)) return;
     this.waiting += 1;
     this.open += 1;
     const page = this.ask(directory, NO_NAME);
-    this.asked.set(directory, page);
+    this.requested.set(directory, page);
     page.then(
       (entries) => {
         this.open -= 1;

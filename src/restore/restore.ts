@@ -29,7 +29,7 @@ import { type Place, RestorePlaces, type PlacedAs } from './places.js';
 import { RestorePolicy } from './policy.js';
 import { missingContent, type RestoreFailure, type RestoreProgress } from './progress.js';
 import type { RestoreMeans, RestoreRequest, RestoreResult } from './request.js';
-import { RestoreTarget, toldWhenFull } from './target.js';
+import { RestoreTarget, explainedWhenFull } from './target.js';
 import { type OutputDirectory, TreeWalk, type Visited, type WalkVisitor } from './walk.js';
 import { type FileToRestore, type LocatedFile, planJobs, type RestoreJob } from './plan.js';
 
@@ -59,7 +59,7 @@ export async function runRestore(
   try {
     await restore.run(walk);
   } catch (error) {
-    throw toldWhenFull(system, request.output, error);
+    throw explainedWhenFull(system, request.output, error);
   } finally {
     restore.close();
   }
@@ -312,8 +312,8 @@ class Restore implements WalkVisitor<Place> {
     for (const second of again) await this.runOnce(second, true);
   }
 
-  /** Runs a job. Returns the files whose records are gone, unless `tellsGone`: these are then failures. */
-  private async runOnce(job: RestoreJob, tellsGone: boolean): Promise<FileToRestore[]> {
+  /** Runs a job. Returns the files whose records are gone, unless `reportsGone`: these are then failures. */
+  private async runOnce(job: RestoreJob, reportsGone: boolean): Promise<FileToRestore[]> {
     const gone: FileToRestore[] = [];
     const { target } = this.places;
     const output = await runJobOf(this.history, this.jobs, {
@@ -328,7 +328,7 @@ class Restore implements WalkVisitor<Place> {
     this.progress.unchanged += output.unchanged;
     for (const { file, isRestored, digest, error } of output.failures) {
       const { directory, name, how } = job.files[file]!;
-      if (error.context['isGone'] === true && !tellsGone) {
+      if (error.context['isGone'] === true && !reportsGone) {
         gone.push(job.files[file]!);
         continue;
       }

@@ -69,7 +69,7 @@ function makeDirectories(directory: Buffer): boolean {
  * Returns TARGET_FULL with the path and the free space if the disk or quota of the target is full; otherwise
  * `error`.
  */
-export function toldWhenFull({ files }: System, output: Buffer, error: unknown): unknown {
+export function explainedWhenFull({ files }: System, output: Buffer, error: unknown): unknown {
   if (targetFull(error) === undefined && (error as { code?: unknown }).code !== 'TARGET_FULL') {
     return error;
   }

@@ -34,4 +34,4 @@ export {
   serverRules,
   spanOf,
 } from './words.js';
-export { type ClockStamp, nowAfter, stampOf, type TimedSet } from './time-line.js';
+export { type MonotonicAge, nowAfter, monotonicAgeOf, type TimedSet } from './time-line.js';

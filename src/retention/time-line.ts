@@ -7,7 +7,7 @@
  */
 import type { SetNumber } from '../model/index.js';
 
-export interface ClockStamp {
+export interface MonotonicAge {
   /** Counted time at the beginning of the set. It starts as milliseconds since 1970, and never decreases. */
   readonly countedMs: number;
   /** Number of breaks before the set. */
@@ -26,7 +26,7 @@ export interface TimedSet {
   /** Time by the server's clock, in milliseconds since 1970. */
   readonly openedAtMs: number;
   /** Undefined if the set is not complete, or if its statistics are damaged. */
-  readonly stamp: ClockStamp | undefined;
+  readonly age: MonotonicAge | undefined;
 }
 
 export interface Stretch<S extends TimedSet> {
@@ -57,14 +57,14 @@ const RECENT_SETS = 16;
 const SETTLED_MS = 14 * DAY_MS;
 
 /** Returns the monotonic age of a set that follows these complete sets, which are in the order of their numbers. */
-export function stampOf(before: readonly TimedSet[], openedAtMs: number): ClockStamp {
-  return stampAfter(stamped(before), openedAtMs);
+export function monotonicAgeOf(before: readonly TimedSet[], openedAtMs: number): MonotonicAge {
+  return ageAfter(withAges(before), openedAtMs);
 }
 
 /** Returns the current counted time after these complete sets; there must be at least one. */
 export function nowAfter(complete: readonly TimedSet[], nowMs: number): Now {
-  const { countedMs, stretch, stretchMs } = stampsOf(complete).at(-1)!;
-  const passedMs = timePassed(stamped(complete), nowMs);
+  const { countedMs, stretch, stretchMs } = agesOf(complete).at(-1)!;
+  const passedMs = timePassed(withAges(complete), nowMs);
   if (passedMs === undefined) return { countedMs, isInDoubt: true };
   const isSettled = stretch === 0 || stretchMs + passedMs >= SETTLED_MS;
   return { countedMs: countedMs + passedMs, isInDoubt: !isSettled };
@@ -72,10 +72,10 @@ export function nowAfter(complete: readonly TimedSet[], nowMs: number): Now {
 
 /** Splits complete sets, which are in the order of their numbers, into stretches. */
 export function stretchesOf<S extends TimedSet>(complete: readonly S[]): Stretch<S>[] {
-  const stamps = stampsOf(complete);
+  const ages = agesOf(complete);
   const runs = new Map<number, { sets: S[]; longMs: number }>();
   complete.forEach((set, index) => {
-    const { stretch, stretchMs } = stamps[index]!;
+    const { stretch, stretchMs } = ages[index]!;
     const run = runs.get(stretch);
     if (run === undefined) runs.set(stretch, { sets: [set], longMs: stretchMs });
     else {
@@ -94,19 +94,19 @@ export function stretchesOf<S extends TimedSet>(complete: readonly S[]): Stretch
  * their numbers.
  */
 export function countedTimes(sets: readonly TimedSet[]): number[] {
-  return stampsOf(sets).map(({ countedMs }) => countedMs);
+  return agesOf(sets).map(({ countedMs }) => countedMs);
 }
 
 /** A set with a monotonic age: its own, or one computed now. */
-interface Stamped {
+interface AgedSet {
   readonly openedAtMs: number;
-  readonly stamp: ClockStamp;
+  readonly age: MonotonicAge;
 }
 
-function stampAfter(before: readonly Stamped[], openedAtMs: number): ClockStamp {
+function ageAfter(before: readonly AgedSet[], openedAtMs: number): MonotonicAge {
   const newest = before.at(-1);
   if (newest === undefined) return { countedMs: openedAtMs, stretch: 0, stretchMs: 0, gapMs: 0 };
-  const { countedMs, stretch, stretchMs } = newest.stamp;
+  const { countedMs, stretch, stretchMs } = newest.age;
   const passedMs = timePassed(before, openedAtMs);
   if (passedMs === undefined) return { countedMs, stretch: stretch + 1, stretchMs: 0, gapMs: 0 };
   return {
@@ -121,7 +121,7 @@ function stampAfter(before: readonly Stamped[], openedAtMs: number): ClockStamp 
  * Returns the time passed since the last set; undefined if the clock has jumped, or if the gap is so long
  * that it may have.
  */
-function timePassed(before: readonly Stamped[], nowMs: number): number | undefined {
+function timePassed(before: readonly AgedSet[], nowMs: number): number | undefined {
   const gapMs = nowMs - before.at(-1)!.openedAtMs;
   if (gapMs < -BACK_MS || gapMs > longestGap(before)) return undefined;
   return Math.max(0, gapMs);
@@ -131,30 +131,30 @@ function timePassed(before: readonly Stamped[], nowMs: number): number | undefin
  * Returns the longest gap that is not taken for a jump: a multiple of the usual gap between backups. Each set has its
  * own gap, because sets between those that are left may have been deleted.
  */
-function longestGap(sets: readonly Stamped[]): number {
-  const gaps = sets.slice(-RECENT_SETS).map(({ stamp }) => stamp.gapMs);
+function longestGap(sets: readonly AgedSet[]): number {
+  const gaps = sets.slice(-RECENT_SETS).map(({ age }) => age.gapMs);
   gaps.sort((one, other) => one - other);
   const usualMs = gaps[Math.floor(gaps.length / 2)] ?? 0;
   return Math.min(MOST_GAP_MS, Math.max(LEAST_GAP_MS, USUAL_GAPS * usualMs));
 }
 
 /** Computes the monotonic ages of sets without one. */
-function stamped(sets: readonly TimedSet[]): Stamped[] {
-  const placed: Stamped[] = [];
-  for (const { openedAtMs, stamp } of sets) {
-    placed.push({ openedAtMs, stamp: stamp ?? stampAfter(placed, openedAtMs) });
+function withAges(sets: readonly TimedSet[]): AgedSet[] {
+  const placed: AgedSet[] = [];
+  for (const { openedAtMs, age } of sets) {
+    placed.push({ openedAtMs, age: age ?? ageAfter(placed, openedAtMs) });
   }
   // No set may have a later counted time than a set that follows it.
   let nextMs = Infinity;
   return placed
     .toReversed()
-    .map(({ openedAtMs, stamp }) => {
-      nextMs = Math.min(nextMs, stamp.countedMs);
-      return { openedAtMs, stamp: { ...stamp, countedMs: nextMs } };
+    .map(({ openedAtMs, age }) => {
+      nextMs = Math.min(nextMs, age.countedMs);
+      return { openedAtMs, age: { ...age, countedMs: nextMs } };
     })
     .toReversed();
 }
 
-function stampsOf(sets: readonly TimedSet[]): ClockStamp[] {
-  return stamped(sets).map(({ stamp }) => stamp);
+function agesOf(sets: readonly TimedSet[]): MonotonicAge[] {
+  return withAges(sets).map(({ age }) => age);
 }

@@ -168,7 +168,7 @@ export class ClientSession implements SessionOwner {
   }
 
   /** True if the client requested a purge of old sets after the session. */
-  get wantsPurge(): boolean {
+  get requestsPurge(): boolean {
     return this.afterSet.isPurgeWanted;
   }
 
@@ -190,7 +190,7 @@ export class ClientSession implements SessionOwner {
 
   /**
    * Continues the session over another connection; the client has handled the first `upTo` answers. The caller then
-   * sends the welcome and calls `sayAgain`. Throws PROTOCOL_VIOLATION.
+   * sends the welcome and calls `sendUnacknowledged`. Throws PROTOCOL_VIOLATION.
    */
   resume(speaker: Speaker, ticket: Buffer, upTo: number): void {
     this.answers.acknowledge(upTo);
@@ -209,7 +209,7 @@ export class ClientSession implements SessionOwner {
     this.speaker?.connection.send('settled', settledHead(outcome));
   }
 
-  sayAgain(): void {
+  sendUnacknowledged(): void {
     for (const answer of this.answers.unacknowledged) this.speaker?.connection.sendBytes(answer);
     this.release();
   }

@@ -190,7 +190,7 @@ export class Daemon {
 
   private beginWatch(metrics: MetricsEndpoint | undefined): void {
     this.metrics = metrics;
-    metrics?.tell({
+    metrics?.show({
       metrics: () => this.watch!.metrics(),
       health: () => this.health.look(),
     });
@@ -299,7 +299,7 @@ export class Daemon {
     void session.over.then(() => {
       if (this.byClient.get(client) === session) this.byClient.delete(client);
       this.nodes?.changed();
-      const { wantsPurge: isPurge, mayPurge } = session;
+      const { requestsPurge: isPurge, mayPurge } = session;
       const settled = this.gc.sessionEnded(client, { hasGrown: true, isPurge, mayPurge });
       this.watch?.sessionEnded(client, session.outcome);
       void settled.then((outcome) => session.settled(outcome));

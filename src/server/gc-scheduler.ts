@@ -207,7 +207,7 @@ export class GcScheduler {
       if (other !== undefined) return { failure: `${other}: the rest is done later` };
       const directory = openClientDirectory(this.system, { store, client, catalogFile });
       const done = await this.storage.collectGarbage(directory, work);
-      this.tell(client, done);
+      this.logReport(client, done);
       return { done };
     } catch (error) {
       const { code, message } = asTardisError(error);
@@ -229,7 +229,7 @@ export class GcScheduler {
     return failedMs === undefined || this.system.clock.monotonicMs() - failedMs >= FORGET_AGAIN_MS;
   }
 
-  private tell(client: string, report: GcResult): void {
+  private logReport(client: string, report: GcResult): void {
     const { isDone, contents, packs, deletedFiles, early, purged, isClockInDoubt, purgeFailure } =
       report;
     const { log } = this;

@@ -37,8 +37,8 @@ import {
   watchLogin,
 } from './session-rights.js';
 import type { SessionServices } from './session-services.js';
-import { toldSpace } from './limits/quotas.js';
-import { bringUpToDate, sendElsewhere, toldToClient } from './shared-clients.js';
+import { reportedSpace } from './limits/quotas.js';
+import { bringUpToDate, sendElsewhere, errorForClient } from './shared-clients.js';
 import { SOFTWARE } from './software.js';
 
 /** Errors of a connection after which its client may return. */
@@ -363,11 +363,11 @@ export class ServerConnection {
       creditBytes,
       proof,
       keys,
-      ...toldSpace(session.space),
+      ...reportedSpace(session.space),
       ticket: session.newestTicket,
       upTo: session.receivedCount,
     });
-    session.sayAgain();
+    session.sendUnacknowledged();
     this.takeEarly();
   }
 
@@ -392,6 +392,6 @@ export class ServerConnection {
     }
     // Discards everything after the last checkpoint, since the message may have been applied in part.
     if (!this.isUnprovenReturn) void this.session?.abandon();
-    this.connection.fail(this.services.shared === undefined ? failure : toldToClient(failure));
+    this.connection.fail(this.services.shared === undefined ? failure : errorForClient(failure));
   }
 }

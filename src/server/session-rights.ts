@@ -37,9 +37,9 @@ export function rightsOf(system: System, client: string, account: string): Right
 /** Throws NOT_PERMITTED if a right is missing. */
 export function requireRight(rights: Rights, right: Right, account: string): void {
   if (rights.has(right)) return;
-  const who = account === '' ? 'this session' : `the account "${account}"`;
+  const holder = account === '' ? 'this session' : `the account "${account}"`;
   const more = right === 'list' ? ', which every session takes that reads or changes sets' : '';
-  throw new TardisError('NOT_PERMITTED', `${who} does not have the right "${right}"${more}`);
+  throw new TardisError('NOT_PERMITTED', `${holder} does not have the right "${right}"${more}`);
 }
 
 /** Interval for looking whether a login still holds, and the longest time that a look may take. */

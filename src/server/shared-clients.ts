@@ -104,7 +104,7 @@ export function withoutBucket(failure: TardisError): TardisError {
  * Returns the error that is sent to a client. A client whose session another server has taken over may begin again, and
  * one that another machine has rewritten, too.
  */
-export function toldToClient(failure: TardisError): TardisError {
+export function errorForClient(failure: TardisError): TardisError {
   if (failure.code === 'CLIENT_MOVED') return new TardisError('SESSION_GONE', failure.message);
   if (failure.code === 'STORE_TAKEN') {
     return new TardisError('SESSION_GONE', 'another server or machine goes on with this client');

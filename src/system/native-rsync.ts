@@ -10,7 +10,7 @@ export const RsyncStatus = Object.freeze({
   more: 0,
   done: 1,
   /** A patch needs `wantedBytes` of the basis from `wantedAt` on, to be placed at the end of the output so far. */
-  wantsBasis: 2,
+  needsBasis: 2,
 });
 export type RsyncStatusNumber = (typeof RsyncStatus)[keyof typeof RsyncStatus];
 

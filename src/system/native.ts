@@ -302,9 +302,9 @@ export interface FailedAttribute {
 }
 
 /** Decodes the failed attributes that the calls that set metadata return. */
-export function failedAttributes(told: Buffer | undefined): FailedAttribute[] {
-  if (told === undefined) return [];
-  const words = told.toString('utf8').split('\0');
+export function failedAttributes(output: Buffer | undefined): FailedAttribute[] {
+  if (output === undefined) return [];
+  const words = output.toString('utf8').split('\0');
   const failed: FailedAttribute[] = [];
   for (let index = 0; index + 1 < words.length; index += 2) {
     failed.push({ code: words[index]!, name: words[index + 1]! });

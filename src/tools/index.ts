@@ -7,7 +7,7 @@ export { ShownRestore } from './regenerate/shown-restore.js';
 export { TimeLeft } from './shared/time-left.js';
 export { HELP, helpText, SONIC_SUMMARY, sonicHelpText, type ToolHelp } from './shared/help.js';
 export { inOurWords } from './shared/neophytos.js';
-export { asksServer } from './shared/open-history.js';
+export { usesServer } from './shared/open-history.js';
 export { isSetAbove } from './shared/precedence.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';

@@ -45,7 +45,7 @@ const command = toolCommand({
       isWanted: settings.color,
     });
     const history = await openHistory(nodeSystem(), settings, found, {
-      tell(text) {
+      warn(text) {
         if (!settings.json) process.stderr.write(`lstardis: ${text}\n`);
       },
     });
@@ -237,13 +237,13 @@ class Lister {
     const { view } = this;
     const { path, entry } = directory;
     const isStreamed = view.sortBy === 'name' && !view.reverse;
-    const told = isMany ? path : undefined;
+    const shownPath = isMany ? path : undefined;
     const collected: HistoryEntry[] = [];
     const directories: HistoryEntry[] = [];
     for (let after: Buffer = Buffer.alloc(0); ; ) {
       const page = await this.page(entry.childId!, path, after);
       const sound = page.filter((one) => !this.isDamaged(one, directory));
-      if (isStreamed) printEntries(arranged(sound, view), view, told);
+      if (isStreamed) printEntries(arranged(sound, view), view, shownPath);
       else collected.push(...sound);
       if (view.recurseListing) {
         directories.push(...arranged(sound, view).filter(({ childId }) => childId !== undefined));
@@ -251,7 +251,7 @@ class Lister {
       if (page.length < PAGE_ENTRIES) break;
       after = page.at(-1)!.name;
     }
-    if (!isStreamed) printEntries(arranged(collected, view), view, told);
+    if (!isStreamed) printEntries(arranged(collected, view), view, shownPath);
     return directories;
   }
 

@@ -26,7 +26,7 @@ import {
 } from './regenerate/options.js';
 import { printResult } from './regenerate/report.js';
 import { noteDamage } from './shared/note-damage.js';
-import { asksServer, openHistory } from './shared/open-history.js';
+import { usesServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
 import { ShownRestore } from './regenerate/shown-restore.js';
 
@@ -75,10 +75,10 @@ async function restore(
   const progress = newRestoreProgress();
   const shown = new ShownRestore(progress);
   const line = new ProgressLine(options.progress, () => shown.text());
-  const tell = (text: string): void => {
+  const warn = (text: string): void => {
     if (!options.json) line.interject(`regenerate: ${text}`);
   };
-  const opening = { tell, comparesAll: true };
+  const opening = { warn, comparesAll: true };
   const history = await openHistory(system, options, found, opening).catch((error: unknown) =>
     throwNamingDate(error, options, found),
   );
@@ -120,11 +120,11 @@ async function restore(
   const isQuiet = options.toStdout && !options.json && isSilent;
   if (!isQuiet) printResult(report, progress, failures, options.json);
   if (!options.dryRun) {
-    const isRemote = asksServer(found);
-    const say = (text: string): void => {
+    const isRemote = usesServer(found);
+    const printLine = (text: string): void => {
       process.stderr.write(`regenerate: ${text}\n`);
     };
-    await noteDamage(system, options, failures, { isRemote, tell: say });
+    await noteDamage(system, options, failures, { isRemote, warn: printLine });
   }
   const isUnproven =
     history.hasUnproven === true || (options.allowUnproven && history.doubts.length > 0);

@@ -9,7 +9,7 @@ import { completeCommand } from './sonic/complete.js';
 type Loading<T extends Tool> = () => Promise<ToolSpec<T>['run']>;
 
 /** Returns a sub-command that only prints. */
-function tells<T extends Tool>(tool: T, load: Loading<T>): Command {
+function prints<T extends Tool>(tool: T, load: Loading<T>): Command {
   return toolCommand({ tool, run: async (...given) => (await load())(...given) });
 }
 
@@ -30,18 +30,18 @@ const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
   .addCommand(works('sonic copy', async () => (await import('./sonic/copy.js')).copy))
   .addCommand(works('sonic account', async () => (await import('./sonic/account.js')).account))
   .addCommand(works('sonic keys', async () => (await import('./sonic/keys.js')).moveKeys))
-  .addCommand(tells('sonic clients', async () => (await import('./sonic/clients.js')).clients))
-  .addCommand(tells('sonic list', async () => (await import('./sonic/list.js')).list))
-  .addCommand(tells('sonic files', async () => (await import('./sonic/files.js')).files))
-  .addCommand(tells('sonic info', async () => (await import('./sonic/info.js')).info))
-  .addCommand(tells('sonic stats', async () => (await import('./sonic/stats.js')).stats))
-  .addCommand(tells('sonic getconfig', async () => (await import('./sonic/config.js')).getConfig))
+  .addCommand(prints('sonic clients', async () => (await import('./sonic/clients.js')).clients))
+  .addCommand(prints('sonic list', async () => (await import('./sonic/list.js')).list))
+  .addCommand(prints('sonic files', async () => (await import('./sonic/files.js')).files))
+  .addCommand(prints('sonic info', async () => (await import('./sonic/info.js')).info))
+  .addCommand(prints('sonic stats', async () => (await import('./sonic/stats.js')).stats))
+  .addCommand(prints('sonic getconfig', async () => (await import('./sonic/config.js')).getConfig))
   .addCommand(works('sonic setconfig', async () => (await import('./sonic/config.js')).setConfig))
   .addCommand(works('sonic upgrade', async () => (await import('./sonic/upgrade.js')).upgrade))
   .addCommand(works('sonic bucket', async () => (await import('./sonic/bucket.js')).bucket))
   .addCommand(works('sonic check', async () => (await import('./sonic/check.js')).check))
   .addCommand(works('sonic delete', async () => (await import('./sonic/delete.js')).deleteSets))
-  .addCommand(tells('sonic diff', async () => (await import('./sonic/diff.js')).diffSets))
+  .addCommand(prints('sonic diff', async () => (await import('./sonic/diff.js')).diffSets))
   .addCommand(works('sonic purge', async () => (await import('./sonic/purge.js')).purge))
   .addCommand(
     works('sonic forget-path', async () => (await import('./sonic/forget.js')).forgetPath),

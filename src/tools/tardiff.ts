@@ -61,13 +61,13 @@ const STYLES: Readonly<Partial<Record<DiffStyle, string>>> = {
 async function compare(settings: DiffSettings, found: ReadonlyMap<string, Found>): Promise<number> {
   checkUsage(settings);
   const system = nodeSystem();
-  const tell = (text: string): void => {
+  const warn = (text: string): void => {
     if (!settings.json) process.stderr.write(`tardiff: ${displayText(text)}\n`);
   };
-  const history = await openHistory(system, settings, found, { tell });
+  const history = await openHistory(system, settings, found, { warn });
   try {
-    const status = await compareIn(system, history, settings, tell);
-    for (const doubt of history.doubts) tell(doubt);
+    const status = await compareIn(system, history, settings, warn);
+    for (const doubt of history.doubts) warn(doubt);
     return status;
   } finally {
     history.close();
@@ -87,15 +87,15 @@ async function compareIn(
   system: System,
   history: History,
   settings: DiffSettings,
-  tell: (text: string) => void,
+  warn: (text: string) => void,
 ): Promise<number> {
   const versions = await chooseVersions(system, history, settings);
   for (const { set } of [versions.before, versions.after]) {
-    if (set !== undefined && set.state !== 'complete') tell(`set ${set.set} is unfinished`);
-    if (set?.isDoubtful === true) tell(`set ${set.set} may lack entries that were lost to damage`);
+    if (set !== undefined && set.state !== 'complete') warn(`set ${set.set} is unfinished`);
+    if (set?.isDoubtful === true) warn(`set ${set.set} may lack entries that were lost to damage`);
   }
   const contents = new Contents(system, history, settings.compareContents);
-  const report = new DiffReport(settings, versions, contents, tell);
+  const report = new DiffReport(settings, versions, contents, warn);
   try {
     const request = {
       system,
@@ -122,18 +122,18 @@ class DiffReport {
   private readonly settings: DiffSettings;
   private readonly versions: Versions;
   private readonly contents: Contents;
-  private readonly tell: (text: string) => void;
+  private readonly warn: (text: string) => void;
 
   constructor(
     settings: DiffSettings,
     versions: Versions,
     contents: Contents,
-    tell: (text: string) => void,
+    warn: (text: string) => void,
   ) {
     this.settings = settings;
     this.versions = versions;
     this.contents = contents;
-    this.tell = tell;
+    this.warn = warn;
     this.hasColor = showsColors(settings.color, process.stdout, process.env);
   }
 
@@ -141,7 +141,7 @@ class DiffReport {
     if (!isDifference(compared)) {
       this.status = FAILED;
       if (this.settings.json) print(jsonNotCompared(compared));
-      else this.tell(`${compared.error.message} [${compared.error.code}]`);
+      else this.warn(`${compared.error.message} [${compared.error.code}]`);
       return;
     }
     if (this.status === SAME) this.status = DIFFERENT;
@@ -199,18 +199,18 @@ class DiffReport {
         after: headerOf(after, (before ?? after)!, other),
       };
       for (const line of this.diffLines(lines.hunks, names)) this.printLine(line);
-    } else if (kind === 'removed') this.say('gone', `Only ${one.where}: ${shown}`);
-    else if (kind === 'added') this.say('new', `Only ${other.where}: ${shown}`);
+    } else if (kind === 'removed') this.printIn('gone', `Only ${one.where}: ${shown}`);
+    else if (kind === 'added') this.printIn('new', `Only ${other.where}: ${shown}`);
     else if (aspects.includes('type')) {
       const types = `a ${typeWord(before!)} ${one.where}, a ${typeWord(after!)} ${other.where}`;
-      this.say('changed', `${shown}: ${types}`);
+      this.printIn('changed', `${shown}: ${types}`);
     } else if (aspects.includes('content')) {
       const sizes = `${formatBytes(before!.entry.sizeBytes)} → ${formatBytes(after!.entry.sizeBytes)}`;
       const what = lines === undefined ? '' : ` (${lines.why})`;
-      this.say('changed', `Files differ: ${shown}${what}: ${sizes}`);
+      this.printIn('changed', `Files differ: ${shown}${what}: ${sizes}`);
     }
     const rest = aspectsText(difference, (aspect) => aspect !== 'content' && aspect !== 'type');
-    if (rest !== '') this.say('changed', `${shown}: ${rest}`);
+    if (rest !== '') this.printIn('changed', `${shown}: ${rest}`);
   }
 
   private diffLines(
@@ -231,7 +231,7 @@ class DiffReport {
     else this.printStyled(style, terminalText(line));
   }
 
-  private say(style: DiffStyle, text: string): void {
+  private printIn(style: DiffStyle, text: string): void {
     this.printStyled(this.hasColor ? STYLES[style] : undefined, text);
   }
 

@@ -10,7 +10,7 @@ import { type LocalServer, serveLocally } from '../web/local/index.js';
 import { AsideDecoder, openJobs } from '../workers/index.js';
 import { followBucket } from './shared/follow-bucket.js';
 import { clientPlace } from './shared/local-store.js';
-import { asksServer, openHistory } from './shared/open-history.js';
+import { usesServer, openHistory } from './shared/open-history.js';
 import { interruptSignal, JSON_VERSION, print, runTool, toolCommand } from './shared/run-tool.js';
 import { jsonText } from './shared/json-text.js';
 import { noteDamage } from './shared/note-damage.js';
@@ -26,13 +26,13 @@ type WebSettings = Settings<'tardis-web'>;
 type FoundSettings = ReadonlyMap<string, Found>;
 
 async function serve(settings: WebSettings, found: FoundSettings): Promise<number> {
-  const tell = (line: string): void => {
+  const warn = (line: string): void => {
     process.stderr.write(`tardis-web: ${line}\n`);
   };
   const system = nodeSystem();
-  const following = await followBucket(settings, found, tell);
+  const following = await followBucket(settings, found, warn);
   await following?.refresh(settings.client);
-  const history = await openHistory(system, settings, found, { tell });
+  const history = await openHistory(system, settings, found, { warn });
   const looking = setInterval(() => {
     void following?.attempt(settings.client); // never rejects
   }, settings.refreshSeconds * MS);
@@ -52,24 +52,24 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
       readPage,
       clients: () => overview(system, settings, found, history),
       added: [
-        archiveRoute({ onError: ({ message }) => tell(displayText(message)), selections }),
+        archiveRoute({ onError: ({ message }) => warn(displayText(message)), selections }),
         selectionRoute(selections),
       ],
       extend: registerDav,
-      tell,
+      warn,
       noteDamage: (failures) =>
-        noteDamage(system, settings, failures, { isRemote: asksServer(found), tell }),
+        noteDamage(system, settings, failures, { isRemote: usesServer(found), warn }),
     });
     // Before the address is shown: a signal may arrive as soon as somebody can read it.
     const signal = interruptSignal('tardis-web', 'the page works no longer');
-    const closeOpened = await shown(server, settings, tell);
+    const closeOpened = await shown(server, settings, warn);
     try {
       await Promise.race([server.ended, aborted(signal)]);
     } finally {
       closeOpened();
       await server.close();
     }
-    for (const doubt of history.doubts) tell(displayText(doubt));
+    for (const doubt of history.doubts) warn(displayText(doubt));
     const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
     return isDoubtful && history.doubts.length > 0 ? PARTLY : 0;
   } finally {
@@ -83,11 +83,11 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
 async function shown(
   { url, port, programKey }: LocalServer,
   { json, openBrowser: isOpened }: WebSettings,
-  tell: (line: string) => void,
+  warn: (line: string) => void,
 ): Promise<() => void> {
   if (json) print(jsonText({ version: JSON_VERSION, url, port, programKey }));
   else print(`Open this address; it works once:\n\n    ${url}\n\nCtrl-C ends it.`);
-  return isOpened ? openBrowser(url, tell) : () => undefined;
+  return isOpened ? openBrowser(url, warn) : () => undefined;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -104,7 +104,7 @@ async function overview(
   found: FoundSettings,
   history: History,
 ): Promise<readonly ClientOverview[]> {
-  if (asksServer(found)) return [await overviewOfOne(history)];
+  if (usesServer(found)) return [await overviewOfOne(history)];
   const { store, catalogFile } = clientPlace(settings);
   const { overviewOf } = await import('../server/index.js'); // only for the overview
   return overviewOf(system, store, listClients(system, store), catalogFile);

@@ -111,10 +111,10 @@ export class Backoff {
   }
 
   /**
-   * Calls `tell`, then waits before the next attempt. Throws `reason` if it is not temporary or the time for
+   * Calls `report`, then waits before the next attempt. Throws `reason` if it is not temporary or the time for
    * retries is over, and INTERRUPTED if the signal is aborted.
    */
-  async wait(reason: unknown, tell: (retry: Retry) => void): Promise<void> {
+  async wait(reason: unknown, report: (retry: Retry) => void): Promise<void> {
     const { firstWaitMs = FIRST_WAIT_MS, forMs } = this.patience;
     const spentMs = this.system.clock.monotonicMs() - this.startMs;
     if (!Backoff.mayPass(reason) || spentMs >= forMs) throw reason;
@@ -124,7 +124,7 @@ export class Backoff {
     const share = this.system.random.bytes(2).readUInt16LE() / 0xffff;
     const waitMs = Math.round(longest * (0.5 + share / 2));
     this.attempts += 1;
-    tell({ reason, waitMs });
+    report({ reason, waitMs });
     try {
       await sleep(waitMs, undefined, this.signal === undefined ? {} : { signal: this.signal });
     } catch {

@@ -165,8 +165,8 @@ export class Connection {
     if (this.isOver || this.failure !== undefined) return;
     this.failure = asTardisError(error);
     // Only a server sends its error; a client just closes the connection.
-    const mayTell = this.options.receives === 'to-server';
-    if (mayTell && this.socket.readyState === this.socket.OPEN) {
+    const mayReport = this.options.receives === 'to-server';
+    if (mayReport && this.socket.readyState === this.socket.OPEN) {
       const { code, message, context } = toWire(this.failure);
       const isBug = code === 'INTERNAL'; // the stack trace stays in the server's log
       this.send('error', { code, message, context: isBug ? {} : { ...context } });

@@ -2,14 +2,14 @@
  * Rows of the message table for copies: a reader copies a client of the server from a snapshot of its catalog; and a
  * server copies a client that its peer offers, by requests to the peer.
  */
-import { answers, asks, KIB, maybe, MIB, ofCopy, toCopy, words } from './message-row.js';
+import { answers, requests, KIB, maybe, MIB, ofCopy, toCopy, words } from './message-row.js';
 
 export const COPY_MESSAGES = {
   /**
    * Requests a snapshot of the catalog. It takes the place of an earlier one of the session. If the client is still in the state
    * `known`, none is made; empty if none is known.
    */
-  openCopy: asks(166, 'read', KIB, { known: 'line' }, { answer: 'copyOffered' }),
+  openCopy: requests(166, 'read', KIB, { known: 'line' }, { answer: 'copyOffered' }),
   copyOffered: answers(167, 8 * KIB, {
     /** The server's number for the snapshot. */
     offer: 'uint',
@@ -27,7 +27,13 @@ export const COPY_MESSAGES = {
     catalogBytes: 'uint',
   }),
   /** Requests a piece of that catalog, by its index. */
-  readCatalog: asks(168, 'read', KIB, { offer: 'uint', piece: 'uint' }, { answer: 'catalogIs' }),
+  readCatalog: requests(
+    168,
+    'read',
+    KIB,
+    { offer: 'uint', piece: 'uint' },
+    { answer: 'catalogIs' },
+  ),
   /** The attachment is the piece, as a row of compressed frames. */
   catalogIs: answers(169, 5 * MIB, {}, { hasAttachment: true }),
   /** Offers a client. `keyset` is the id of its keys if it encrypts; otherwise empty. */
@@ -44,7 +50,7 @@ export const COPY_MESSAGES = {
     known: 'line',
   }),
   /** Answers `copyAsk`: with an error if `code` is not empty, or with the fields of what was requested. */
-  copyTold: ofCopy(
+  copyAnswer: ofCopy(
     172,
     5 * MIB,
     {

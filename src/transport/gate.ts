@@ -74,9 +74,9 @@ export class Gate {
    * Sets a function that is called at the deadline, instead of destroying the socket. The socket may be the one
    * inside TLS.
    */
-  onLate(socket: Socket, tell: () => void): void {
+  onLate(socket: Socket, onTimeout: () => void): void {
     const stranger = this.strangers.get(keyOf(socket));
-    if (stranger !== undefined) stranger.cut = tell;
+    if (stranger !== undefined) stranger.cut = onTimeout;
   }
 
   /** Removes the limits of a connection that has logged in. */

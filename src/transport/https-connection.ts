@@ -173,15 +173,15 @@ class HttpsConnection implements ClientLine {
     const name = peekMessage(message, 'to-server');
     if (name === 'hello') {
       const greeting = message.toString('base64');
-      const told = await this.postJson('/login/challenge', { greeting });
-      this.loginId = textIn(told, 'login');
-      return Buffer.from(textIn(told, 'challenge'), 'base64');
+      const reply = await this.postJson('/login/challenge', { greeting });
+      this.loginId = textIn(reply, 'login');
+      return Buffer.from(textIn(reply, 'challenge'), 'base64');
     }
     if (name === 'loginProof') {
       const proof = message.toString('base64');
-      const told = await this.postJson('/login/proof', { login: this.loginId, proof });
-      this.token = textIn(told, 'token');
-      return Buffer.from(textIn(told, 'welcome'), 'base64');
+      const reply = await this.postJson('/login/proof', { login: this.loginId, proof });
+      this.token = textIn(reply, 'token');
+      return Buffer.from(textIn(reply, 'welcome'), 'base64');
     }
     const path = `/clients/${encodeURIComponent(this.place.client)}/ask`;
     const { body } = await this.post(path, QUESTION_TYPE, message);

@@ -120,8 +120,8 @@ function row<P extends Part, D extends Direction, F extends Fields, M extends Mo
   fields: F,
   { beforeLogin = false, hasAttachment = false, answer }: More,
 ): Row<P, D, F, M> {
-  const told = { ...place, number, maxBytes, fields, beforeLogin, hasAttachment, answer };
-  return told as MessageRow as Row<P, D, F, M>; // M is the type of the last argument
+  const made = { ...place, number, maxBytes, fields, beforeLogin, hasAttachment, answer };
+  return made as MessageRow as Row<P, D, F, M>; // M is the type of the last argument
 }
 
 /** Returns a row for a message about the connection: greeting, login, receipts. */
@@ -187,7 +187,10 @@ export function toCopy<const F extends Fields>(
 const NUMBERED = { question: 'uint' } as const;
 
 /** Returns a row for a reader's question. `answer` is the name of the only message that answers it. */
-export function asks<const F extends Fields, const M extends More & { readonly answer: string }>(
+export function requests<
+  const F extends Fields,
+  const M extends More & { readonly answer: string },
+>(
   number: number,
   right: Right,
   maxBytes: number,

@@ -207,7 +207,7 @@ export const MESSAGES = {
     set: 'uint',
     name: 'text',
     empty: 'bool',
-    held: 'texts',
+    protection: 'texts',
     sealedSet: 'uint',
     seal: 'bytes',
     lastEntries: 'uint',
@@ -359,21 +359,21 @@ export const MAX_OPEN_BASES = 4096;
 export const Verdict = Object.freeze({ want: 0, have: 1, coming: 2 });
 
 /**
- * Answers to one declared directory, besides 0. HEAD_SAME: its listing is unchanged. HEAD_HELD: it is a mount point
+ * Answers to one declared directory, besides 0. HEAD_SAME: its listing is unchanged. HEAD_PROTECTED: it is a mount point
  * without the file system of the last set, and nothing of it is backed up.
  */
 export const HEAD_SAME = 1;
-export const HEAD_HELD = 2;
+export const HEAD_PROTECTED = 2;
 
 /**
  * Answers to one listed entry. `no`: nothing to do. `yes`: send its bytes. `hashFirst`: hash it before sending it.
  * `held`: its stored entry is kept, because it is a mount point without its file system.
  */
-export const Wanted = Object.freeze({ no: 0, yes: 1, hashFirst: 2, held: 3 });
+export const Wanted = Object.freeze({ no: 0, yes: 1, hashFirst: 2, protected: 3 });
 
 /** Reasons for protecting a root. Nothing is backed up from a protected root, so none of its entries are closed. */
-export const Held = Object.freeze({ no: '', empty: 'empty', otherDevice: 'other-device' });
-export type HeldReason = (typeof Held)[keyof typeof Held];
+export const Protection = Object.freeze({ no: '', empty: 'empty', otherDevice: 'other-device' });
+export type ProtectionReason = (typeof Protection)[keyof typeof Protection];
 
 /** Bytes of a ticket, with which a client resumes its session over another connection. */
 export const TICKET_BYTES = 16;

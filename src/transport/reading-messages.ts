@@ -3,7 +3,17 @@
  * question. Each question gets one answer, in the order of the questions. The lists in a message are parallel:
  * items with the same index belong together.
  */
-import { answers, asks, KIB, listOf, mapOf, maybe, MIB, ofReader, words } from './message-row.js';
+import {
+  answers,
+  requests,
+  KIB,
+  listOf,
+  mapOf,
+  maybe,
+  MIB,
+  ofReader,
+  words,
+} from './message-row.js';
 import { FINDING, PROGRESS, RESULT } from './work-fields.js';
 
 /** Number of integers for each entry in `entriesAre.numbers`. */
@@ -59,12 +69,18 @@ const FORGET_REPORT = mapOf({
 });
 
 export const READING_MESSAGES = {
-  readSets: asks(48, 'list', KIB, {}, { answer: 'setsAre' }),
-  readRoots: asks(49, 'list', KIB, { set: 'uint' }, { answer: 'rootsAre' }),
-  readNotes: asks(50, 'list', KIB, { set: 'uint', from: 'uint' }, { answer: 'notesAre' }),
-  readOwners: asks(51, 'list', KIB, { set: 'uint', from: 'uint' }, { answer: 'ownersAre' }),
-  readEntry: asks(52, 'list', 4 * MIB, { set: 'uint', path: 'bytes' }, { answer: 'entriesAre' }),
-  readListing: asks(
+  readSets: requests(48, 'list', KIB, {}, { answer: 'setsAre' }),
+  readRoots: requests(49, 'list', KIB, { set: 'uint' }, { answer: 'rootsAre' }),
+  readNotes: requests(50, 'list', KIB, { set: 'uint', from: 'uint' }, { answer: 'notesAre' }),
+  readOwners: requests(51, 'list', KIB, { set: 'uint', from: 'uint' }, { answer: 'ownersAre' }),
+  readEntry: requests(
+    52,
+    'list',
+    4 * MIB,
+    { set: 'uint', path: 'bytes' },
+    { answer: 'entriesAre' },
+  ),
+  readListing: requests(
     53,
     'list',
     8 * KIB,
@@ -79,10 +95,16 @@ export const READING_MESSAGES = {
     },
     { answer: 'entriesAre' },
   ),
-  readVersions: asks(54, 'list', 4 * MIB, { path: 'bytes' }, { answer: 'entriesAre' }),
-  readDigests: asks(55, 'list', KIB, { prefix: 'bytes', limit: 'uint' }, { answer: 'digestsAre' }),
-  readPlaces: asks(56, 'read', 64 * KIB, { contents: 'uints' }, { answer: 'placesAre' }),
-  readObject: asks(
+  readVersions: requests(54, 'list', 4 * MIB, { path: 'bytes' }, { answer: 'entriesAre' }),
+  readDigests: requests(
+    55,
+    'list',
+    KIB,
+    { prefix: 'bytes', limit: 'uint' },
+    { answer: 'digestsAre' },
+  ),
+  readPlaces: requests(56, 'read', 64 * KIB, { contents: 'uints' }, { answer: 'placesAre' }),
+  readObject: requests(
     57,
     'read',
     KIB,
@@ -96,7 +118,7 @@ export const READING_MESSAGES = {
   /** The reader has processed this many bytes of answers; the server may send as many more. */
   taken: ofReader(58, 'list', KIB, { bytes: 'uint' }),
   /** Pieces of the signature of a file version that the reader has. */
-  readerSignature: asks(
+  readerSignature: requests(
     59,
     'read',
     512 * KIB,
@@ -104,7 +126,7 @@ export const READING_MESSAGES = {
     { answer: 'signatureTaken', hasAttachment: true },
   ),
   /** Requests the next part of a content's delta on that version. */
-  readDelta: asks(
+  readDelta: requests(
     60,
     'read',
     KIB,
@@ -116,7 +138,7 @@ export const READING_MESSAGES = {
     { answer: 'deltaIs' },
   ),
   /** Changes the marks of sets. `change` has all changes except those of tags. */
-  markSets: asks(
+  markSets: requests(
     128,
     'purge',
     64 * KIB,
@@ -135,16 +157,16 @@ export const READING_MESSAGES = {
   ),
   setsMarked: answers(129, KIB, {}),
   /** Deletes sets by the server's retention rules. */
-  purgeSets: asks(130, 'purge', KIB, {}, { answer: 'setsPurged' }),
+  purgeSets: requests(130, 'purge', KIB, {}, { answer: 'setsPurged' }),
   /** Requests a preview: the sets that the rules would delete now. */
-  previewPurge: asks(158, 'list', KIB, {}, { answer: 'setsPurged' }),
+  previewPurge: requests(158, 'list', KIB, {}, { answer: 'setsPurged' }),
   /** The verdict on each set. A set without a reason to keep it is deleted. */
   setsPurged: answers(131, 4 * MIB, {
     verdicts: listOf(mapOf({ set: 'uint', reasons: listOf(REASON) })),
     inDoubt: 'bool',
   }),
   /** Requests that paths be forgotten after `undoMs`. With `preview`, only reports what would be removed. */
-  forgetPaths: asks(
+  forgetPaths: requests(
     132,
     'purge',
     4 * MIB,
@@ -156,8 +178,8 @@ export const READING_MESSAGES = {
     { answer: 'forgetsAre' },
   ),
   /** Withdraws requests to forget, by their numbers. */
-  withdrawForgets: asks(134, 'purge', 8 * KIB, { ids: 'uints' }, { answer: 'forgetsAre' }),
-  readForgets: asks(136, 'list', KIB, {}, { answer: 'forgetsAre' }),
+  withdrawForgets: requests(134, 'purge', 8 * KIB, { ids: 'uints' }, { answer: 'forgetsAre' }),
+  readForgets: requests(136, 'list', KIB, {}, { answer: 'forgetsAre' }),
   /** Requests to forget paths: the new ones, or all that are stored. */
   forgetsAre: answers(133, 16 * MIB, {
     requests: listOf(
@@ -166,7 +188,7 @@ export const READING_MESSAGES = {
         path: 'bytes',
         lastSet: 'uint',
         /** Times of the request and of its due date, by the server's clock. */
-        askedAtMs: 'int',
+        requestedAtMs: 'int',
         dueAtMs: 'int',
       }),
     ),
@@ -177,7 +199,7 @@ export const READING_MESSAGES = {
    * Starts a check of the client's store. `data` selects what is read: `none`, `all`, `part` (part `amount` of
    * `of`), `bytes`, or `percent` (in thousandths).
    */
-  checkStore: asks(
+  checkStore: requests(
     138,
     'read',
     KIB,
@@ -192,9 +214,9 @@ export const READING_MESSAGES = {
     { answer: 'workIs' },
   ),
   /** Starts garbage collection. */
-  freeUnneeded: asks(140, 'purge', KIB, {}, { answer: 'workIs' }),
+  freeUnneeded: requests(140, 'purge', KIB, {}, { answer: 'workIs' }),
   /** Requests the news of the running work since the last answer. */
-  askWork: asks(142, 'list', KIB, {}, { answer: 'workIs' }),
+  askWork: requests(142, 'list', KIB, {}, { answer: 'workIs' }),
   workIs: answers(139, 16 * MIB, {
     findings: listOf(FINDING),
     /** Number of findings so far that were discarded because too many were pending. */
@@ -204,7 +226,7 @@ export const READING_MESSAGES = {
     result: maybe(RESULT),
   }),
   /** Deletes sets. With `preview`, only reports whether they may be deleted. */
-  dropSets: asks(
+  deleteSets: requests(
     63,
     'purge',
     64 * KIB,
@@ -212,11 +234,11 @@ export const READING_MESSAGES = {
       sets: 'uints',
       preview: 'bool',
     },
-    { answer: 'setsDropped' },
+    { answer: 'setsDeleted' },
   ),
   /** Requests the seals of a set's directories with ids greater than `after`. */
-  readSeals: asks(62, 'list', KIB, { set: 'uint', after: 'uint' }, { answer: 'sealsAre' }),
-  dropSignature: asks(61, 'read', KIB, { signature: 'uint' }, { answer: 'signatureTaken' }),
+  readSeals: requests(62, 'list', KIB, { set: 'uint', after: 'uint' }, { answer: 'sealsAre' }),
+  dropSignature: requests(61, 'read', KIB, { signature: 'uint' }, { answer: 'signatureTaken' }),
   // answers
   setsAre: answers(80, 16 * MIB, {
     sets: listOf(SET),
@@ -272,7 +294,7 @@ export const READING_MESSAGES = {
   }),
   /** The attachment is shorter than requested only at the end of the object. */
   objectIs: answers(87, MAX_READ_BYTES + 4 * KIB, { exists: 'bool' }, { hasAttachment: true }),
-  setsDropped: answers(92, KIB, {}),
+  setsDeleted: answers(92, KIB, {}),
   sealsAre: answers(91, 2 * MIB, {
     directories: 'uints',
     seals: 'bytes',

@@ -1,13 +1,13 @@
 /** Rows of the message table for reports on a client's history, and for settings stored with a client. */
 import { CLIENT_CONFIG } from './client-config.js';
-import { answers, asks, KIB, maybe, MIB } from './message-row.js';
+import { answers, requests, KIB, maybe, MIB } from './message-row.js';
 
 /** Maximum number of directories whose paths one question may request. */
 export const MAX_DIRECTORY_PATHS = 4096;
 
 export const REPORT_MESSAGES = {
   /** Requests the roots of all sets from set `from` on. */
-  readSetRoots: asks(144, 'list', KIB, { from: 'uint' }, { answer: 'setRootsAre' }),
+  readSetRoots: requests(144, 'list', KIB, { from: 'uint' }, { answer: 'setRootsAre' }),
   setRootsAre: answers(145, 16 * MIB, {
     /** The distinct paths of the roots. */
     paths: 'byteses',
@@ -20,7 +20,7 @@ export const REPORT_MESSAGES = {
    * Requests the differences between a set and an earlier set `before`, in both directions. Starts after `name` in
    * `directory` (-1: at the beginning).
    */
-  readChanges: asks(
+  readChanges: requests(
     146,
     'list',
     8 * KIB,
@@ -46,7 +46,7 @@ export const REPORT_MESSAGES = {
    * Requests all versions of names that contain the bytes `literal`. Starts after `name` in `directory` (-1: at the
    * beginning). The lists of the answer are parallel.
    */
-  readNamed: asks(
+  readNamed: requests(
     162,
     'list',
     16 * KIB,
@@ -67,7 +67,7 @@ export const REPORT_MESSAGES = {
     directory: 'int',
     name: 'bytes',
   }),
-  readDirectoryPaths: asks(
+  readDirectoryPaths: requests(
     148,
     'list',
     64 * KIB,
@@ -82,10 +82,10 @@ export const REPORT_MESSAGES = {
    * directory.
    */
   directoryPathsAre: answers(149, 16 * MIB, { paths: 'byteses' }),
-  readSettings: asks(150, 'list', KIB, {}, { answer: 'settingsAre' }),
+  readSettings: requests(150, 'list', KIB, {}, { answer: 'settingsAre' }),
   settingsAre: answers(151, 256 * KIB, { keys: 'texts', values: 'texts' }),
   /** With `isSet` false, removes the setting. */
-  changeSetting: asks(
+  changeSetting: requests(
     152,
     'admin',
     8 * KIB,
@@ -97,11 +97,11 @@ export const REPORT_MESSAGES = {
     { answer: 'settingChanged' },
   ),
   settingChanged: answers(153, KIB, {}),
-  readConfiguration: asks(154, 'list', KIB, { set: 'uint' }, { answer: 'configurationIs' }),
+  readConfiguration: requests(154, 'list', KIB, { set: 'uint' }, { answer: 'configurationIs' }),
   /** Without `config` if the client of the set sent no configuration. */
   configurationIs: answers(155, 128 * KIB, { config: maybe(CLIENT_CONFIG) }),
   /** Requests an overview of the clients owned by the account that owns this client. */
-  readClients: asks(160, 'admin', KIB, {}, { answer: 'clientsAre' }),
+  readClients: requests(160, 'admin', KIB, {}, { answer: 'clientsAre' }),
   /** The lists are parallel: items with the same index belong to one client. */
   clientsAre: answers(161, 256 * KIB, {
     clients: 'texts',
@@ -113,7 +113,7 @@ export const REPORT_MESSAGES = {
     faults: 'texts',
   }),
   /** Requests the state of the store: which catalog is read, and how much room its file system has. */
-  readStore: asks(164, 'list', KIB, {}, { answer: 'storeIs' }),
+  readStore: requests(164, 'list', KIB, {}, { answer: 'storeIs' }),
   storeIs: answers(165, 8 * KIB, {
     catalog: 'line',
     replaced: 'bool',
@@ -122,7 +122,7 @@ export const REPORT_MESSAGES = {
     freeBlocks: 'uint',
     availableBlocks: 'uint',
   }),
-  readFigures: asks(156, 'list', KIB, {}, { answer: 'figuresAre' }),
+  readFigures: requests(156, 'list', KIB, {}, { answer: 'figuresAre' }),
   figuresAre: answers(157, 64 * KIB, {
     /** Counts and bytes by name. */
     numbers: 'counts',

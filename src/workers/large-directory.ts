@@ -26,7 +26,7 @@ export class LargeDirectory {
   private readonly system: System;
   private readonly task: LargeTask;
   private readonly held: number;
-  private readonly tellsPaths: boolean;
+  private readonly reportsPaths: boolean;
 
   /** `held` is an id from `listOrHold`. Throws the system's errors of accessing the directory. */
   constructor(
@@ -35,13 +35,13 @@ export class LargeDirectory {
     {
       task,
       held,
-      tellsPaths,
-    }: { readonly task: LargeTask; readonly held: number; readonly tellsPaths: boolean },
+      reportsPaths,
+    }: { readonly task: LargeTask; readonly held: number; readonly reportsPaths: boolean },
   ) {
     this.system = system;
     this.task = task;
     this.held = held;
-    this.tellsPaths = tellsPaths;
+    this.reportsPaths = reportsPaths;
     this.count = system.native.heldNames(held);
     this.decider = excluder.enter({ ...task, rows: excluder.markRows(task.path) });
   }
@@ -50,11 +50,11 @@ export class LargeDirectory {
   page(from: number): Filtered & { readonly next: number; readonly isLast: boolean } {
     const next = Math.min(from + PAGE_NAMES, this.count);
     const listing = this.system.native.heldRows(this.held, from, next - from);
-    const { decider, tellsPaths, task } = this;
+    const { decider, reportsPaths, task } = this;
     const kept =
       decider === undefined
-        ? { listing, leftOut: 0, told: [] }
-        : filterListing(decider, task.path, listing, tellsPaths);
+        ? { listing, leftOut: 0, reported: [] }
+        : filterListing(decider, task.path, listing, reportsPaths);
     return { ...kept, next, isLast: next === this.count };
   }
 }

@@ -13,13 +13,13 @@ export function pageJob(input: PageInput, system: System): JobResult<PageOutput>
   const [task] = unpackBlock(input.directory);
   const { path, rules, parent, slot } = task!;
   const startNs = nowNs(system);
-  const options = { ...input.excludes, tellsPaths: false };
+  const options = { ...input.excludes, reportsPaths: false };
   const excluder = new Excluder(options, system);
   const isRoot = parent < 0;
   const directory = new LargeDirectory(system, excluder, {
     task: { path, rules, isRoot },
     held: input.held,
-    tellsPaths: false,
+    reportsPaths: false,
   });
   const { listing, next, isLast } = directory.page(input.from);
   const owners = new OwnerNames(system);

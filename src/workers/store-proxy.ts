@@ -104,8 +104,8 @@ export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: D
       (part) => {
         const { chunk } = part;
         const isOwner = chunk.length > 0 && chunk.length === chunk.buffer.byteLength;
-        const told: ProxyAnswer = { number, part, error: undefined, code: undefined };
-        port.postMessage(told, isOwner ? [chunk.buffer as ArrayBuffer] : []);
+        const reply: ProxyAnswer = { number, part, error: undefined, code: undefined };
+        port.postMessage(reply, isOwner ? [chunk.buffer as ArrayBuffer] : []);
       },
       (error: unknown) => {
         const code = systemCode(error);

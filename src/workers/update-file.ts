@@ -161,7 +161,7 @@ export class FileUpdate {
 
 /** The parts of one delta, some of them requested ahead. */
 class DeltaParts {
-  private readonly asked: ReturnType<DeltaSource['next']>[] = [];
+  private readonly requested: ReturnType<DeltaSource['next']>[] = [];
   private isEnd = false;
   private isFirst = true;
   private readonly source: DeltaSource;
@@ -176,13 +176,13 @@ class DeltaParts {
   }
 
   async isUseless(): Promise<boolean> {
-    return (await this.asked[0]!).isUseless;
+    return (await this.requested[0]!).isUseless;
   }
 
   async *bytes(): AsyncGenerator<Buffer> {
     const decoded = Buffer.allocUnsafe(STREAM_CHUNK_BYTES);
     for (;;) {
-      const { chunk, isLast, isUseless } = await this.asked.shift()!;
+      const { chunk, isLast, isUseless } = await this.requested.shift()!;
       if (isUseless) throw new TardisError('RECORD_DAMAGED', 'a delta was given up');
       this.isEnd = isLast;
       if (!isLast) this.askMore();
@@ -192,11 +192,11 @@ class DeltaParts {
   }
 
   private askMore(): void {
-    while (!this.isEnd && this.asked.length < PARTS_AHEAD) {
+    while (!this.isEnd && this.requested.length < PARTS_AHEAD) {
       const part = this.source.next(this.signature, this.digest, this.isFirst);
       this.isFirst = false;
       part.catch(() => undefined); // rejects where it is awaited
-      this.asked.push(part);
+      this.requested.push(part);
     }
   }
 }

@@ -136,12 +136,12 @@ class Walk {
     try {
       const { path, parent, rules } = task;
       const isRoot = parent < 0;
-      const { tellsPaths } = this.input.excludes;
+      const { reportsPaths } = this.input.excludes;
       const about = { path, rules, isRoot };
       const directory = new LargeDirectory(this.system, this.excluder, {
         task: about,
         held,
-        tellsPaths,
+        reportsPaths,
       });
       const below = directory.decider === undefined ? rules : directory.decider.rules;
       const children: DirectoryTask[] = [];
@@ -156,7 +156,7 @@ class Walk {
         isSettled &&= inspected.isSettled;
         this.count(inspected);
         entries += inspected.entries;
-        this.reportLeftOut(page.leftOut, page.told);
+        this.reportLeftOut(page.leftOut, page.reported);
         children.push(...this.childrenIn(rows, inspected, task, below));
         pages.update(native.hashRows(page.listing));
         releaseMemory(page.listing);
@@ -209,16 +209,20 @@ class Walk {
     const rows = new RowReader(listing);
     const decider = this.excluder.enter({ path, rules, rows, isRoot: task.parent < 0 });
     if (decider === undefined) return { listing, rules, isCertain: true };
-    const { tellsPaths } = this.input.excludes;
-    const { listing: kept, leftOut, told } = filterListing(decider, path, listing, tellsPaths);
-    this.reportLeftOut(leftOut, told);
+    const { reportsPaths } = this.input.excludes;
+    const {
+      listing: kept,
+      leftOut,
+      reported,
+    } = filterListing(decider, path, listing, reportsPaths);
+    this.reportLeftOut(leftOut, reported);
     const isCertain = this.noteProblems(task, decider.problems);
     return { listing: kept, rules: decider.rules, isCertain };
   }
 
-  private reportLeftOut(leftOut: number, told: readonly LeftOut[]): void {
+  private reportLeftOut(leftOut: number, reported: readonly LeftOut[]): void {
     this.leftOut += leftOut;
-    for (const each of told) this.leftOutPaths.push(each);
+    for (const each of reported) this.leftOutPaths.push(each);
   }
 
   /** Records unreadable rule files; false if there are any, since their rules are unknown. */

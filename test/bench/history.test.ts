@@ -32,14 +32,14 @@ function releasesOf(t: ExecutionContext, seed: number): Map<string, string>[] {
   tree.write();
   const all = [digestsOf(root)];
   for (let release = 1; release < RELEASES; release++) {
-    const told = tree.edit(release);
+    const reported = tree.edit(release);
     const [before, now] = [all.at(-1)!, digestsOf(root)];
     const names = [...now.keys()];
     const changed = names.filter((name) => before.has(name) && before.get(name) !== now.get(name));
-    t.true(changed.length > 0.8 * told.changed - told.removed, `${changed.length}`);
+    t.true(changed.length > 0.8 * reported.changed - reported.removed, `${changed.length}`);
     t.true(changed.length >= 0.04 * FILES && changed.length <= 0.16 * FILES, `${changed.length}`);
-    t.is(names.filter((name) => !before.has(name)).length, told.added);
-    t.is([...before.keys()].filter((name) => !now.has(name)).length, told.removed);
+    t.is(names.filter((name) => !before.has(name)).length, reported.added);
+    t.is([...before.keys()].filter((name) => !now.has(name)).length, reported.removed);
     all.push(now);
   }
   return all;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { parseOptions, UsageError } from '../../bench/options.js';
 
-test('one question is asked at a time, with its own defaults', (t) => {
+test('one question is measured at a time, with its own defaults', (t) => {
   t.like(parseOptions([]), { delayMs: undefined, growth: [], pi: false, runs: 5, files: 80_000 });
   t.like(parseOptions(['--delay', '100', '--quick']), { delayMs: 100, runs: 2, files: 8000 });
   t.deepEqual(parseOptions(['--growth'])?.growth, [10_000, 100_000, 1_000_000]);
@@ -15,7 +15,7 @@ test('one question is asked at a time, with its own defaults', (t) => {
   ]);
 });
 
-test('releases are asked for with peers that keep versions', (t) => {
+test('--releases needs peers that keep versions', (t) => {
   const releases = { history: undefined, tags: [], count: 10 };
   t.like(parseOptions(['--releases']), {
     releases,

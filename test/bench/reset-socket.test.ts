@@ -23,7 +23,7 @@ test('a connection that is reset ends with an error for the other side', async (
   t.is(code, 'ECONNRESET');
 });
 
-test('one whose end is being said closes all the same', async (t) => {
+test('a socket whose end was announced closes all the same', async (t) => {
   const { socket, other } = await connection(t);
   const gone = once(other, 'close');
   socket.end();

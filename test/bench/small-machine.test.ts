@@ -6,7 +6,10 @@ import { makeSmallMachine, type SmallMachine } from '../../bench/small-machine.j
 import { scratch } from '../helpers/scratch.js';
 
 /** Runs a command on the small machine; returns its output, and the files written, by their names. */
-function tried(machine: SmallMachine, root: string): { said: string; files: Map<string, string> } {
+function tried(
+  machine: SmallMachine,
+  root: string,
+): { printed: string; files: Map<string, string> } {
   const [first, ...rest] = [...machine.prefix, 'echo', 'a b', 'c'] as const;
   const { stdout } = spawnSync(first, rest, { encoding: 'utf8' });
   const files = new Map<string, string>();
@@ -16,15 +19,15 @@ function tried(machine: SmallMachine, root: string): { said: string; files: Map<
       files.set(path.basename(name), fs.readFileSync(file, 'utf8').trim());
     }
   }
-  return { said: stdout, files };
+  return { printed: stdout, files };
 }
 
 test('a small machine by control groups of version 2', (t) => {
   const root = scratch(t);
   fs.writeFileSync(path.join(root, 'cgroup.controllers'), 'cpu memory');
   const machine = makeSmallMachine(false, root);
-  const { said, files } = tried(machine, root);
-  t.is(said, 'a b c\n');
+  const { printed, files } = tried(machine, root);
+  t.is(printed, 'a b c\n');
   t.is(files.get('cpu.max'), '25000 100000');
   t.is(files.get('memory.max'), String(512 << 20));
   t.regex(files.get('cgroup.procs') ?? '', /^\d+$/);
@@ -36,14 +39,14 @@ test('a small machine by control groups of version 1', (t) => {
   for (const controller of ['cpu', 'memory']) {
     fs.mkdirSync(path.join(root, controller));
   }
-  const { said, files } = tried(makeSmallMachine(false, root), root);
-  t.is(said, 'a b c\n');
+  const { printed, files } = tried(makeSmallMachine(false, root), root);
+  t.is(printed, 'a b c\n');
   t.is(files.get('cpu.cfs_quota_us'), '25000');
   t.is(files.get('cpu.cfs_period_us'), '100000');
   t.is(files.get('memory.limit_in_bytes'), String(512 << 20));
 });
 
-test('in memory only the time is limited, and that is said', (t) => {
+test('in memory only the time is limited, and that is reported', (t) => {
   const root = scratch(t);
   fs.mkdirSync(path.join(root, 'cpu'));
   const machine = makeSmallMachine(true, root);
@@ -51,7 +54,7 @@ test('in memory only the time is limited, and that is said', (t) => {
   t.regex(machine.about, /memory not limited/);
 });
 
-test('without control groups nothing is limited, and that is said', (t) => {
+test('without control groups nothing is limited, and that is reported', (t) => {
   const machine = makeSmallMachine(false, path.join(scratch(t), 'none'));
   t.deepEqual(machine.prefix, []);
   t.regex(machine.about, /not on a small machine.*ENOENT/);

@@ -24,39 +24,39 @@ const QUESTIONS: readonly string[] = [
   'what the web doors cost is answered',
   'backups are compared with the limits of the machine',
 ];
-const asked = new Set(partOf(QUESTIONS, 3 * share, seededRandom(seed)));
+const requested = new Set(partOf(QUESTIONS, 3 * share, seededRandom(seed)));
 const RELEASES = ['--releases', ...WITHOUT_PEERS];
 
 /** Declares the test of a question, if this run has it. */
-function testAsked(title: string, body: (t: ExecutionContext) => Promise<void>): void {
+function testQuestion(title: string, body: (t: ExecutionContext) => Promise<void>): void {
   if (!QUESTIONS.includes(title)) throw new Error(`no such question: ${title}`);
-  if (asked.has(title)) test(title, body);
+  if (requested.has(title)) test(title, body);
 }
 
 /** Runs the benchmark for one question; returns its output, its figures, and the names of its plots. */
 async function ask(
   t: ExecutionContext,
   ...args: string[]
-): Promise<{ said: string; figures: unknown; plots: string[] }> {
+): Promise<{ printed: string; figures: unknown; plots: string[] }> {
   const [work, plots] = [scratch(t), scratch(t)];
   const json = path.join(scratch(t), 'figures.json');
   const all = [MAIN, '--runs', '1', '--work', work, '--plots', plots, '--json', json, ...args];
   const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] });
   const timer = setTimeout(() => child.kill('SIGTERM'), TIMEOUT_MS);
-  let [said, told] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
+  let [printed, reported] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (reported += text));
   const [status] = (await once(child, 'close')) as [number | null];
   clearTimeout(timer);
-  t.is(status, 0, told);
+  t.is(status, 0, reported);
   t.deepEqual(fs.readdirSync(work), [], 'nothing is left');
   const { figures } = JSON.parse(fs.readFileSync(json, 'utf8')) as { figures: unknown };
-  return { said, figures, plots: fs.readdirSync(plots).sort() };
+  return { printed, figures, plots: fs.readdirSync(plots).sort() };
 }
 
-testAsked('what a server far away costs is answered', async (t) => {
-  const { said, figures, plots } = await ask(t, '--delay', '20', '--files', '60');
-  t.regex(said, /^first .*\nunchanged /m);
+testQuestion('what a server far away costs is answered', async (t) => {
+  const { printed, figures, plots } = await ask(t, '--delay', '20', '--files', '60');
+  t.regex(printed, /^first .*\nunchanged /m);
   const { lines } = figures as { lines: { kind: string; nearMs: number; farMs: number }[] };
   t.deepEqual(
     lines.map(({ kind, nearMs, farMs }) => [kind, nearMs > 0, farMs > 0]),
@@ -68,24 +68,24 @@ testAsked('what a server far away costs is answered', async (t) => {
   t.deepEqual(plots, ['far.svg']);
 });
 
-testAsked('what deltas cost is answered', async (t) => {
-  const { said, figures, plots } = await ask(t, '--delta', '2');
-  t.regex(said, /^sent \/ rdiff delta .*\nstored /m);
+testQuestion('what deltas cost is answered', async (t) => {
+  const { printed, figures, plots } = await ask(t, '--delta', '2');
+  t.regex(printed, /^sent \/ rdiff delta .*\nstored /m);
   const { sentBytes, rdiffBytes } = figures as Record<string, readonly number[]>;
   t.true(sentBytes![0]! > 0 && sentBytes![0]! < 2 * rdiffBytes![0]!);
   t.deepEqual(plots, ['delta.svg']);
 });
 
-testAsked('how costs grow is answered', async (t) => {
-  const { said, figures, plots } = await ask(t, '--growth', '--sizes', '100,200', '--no-memory');
-  t.regex(said, /one directory +unchanged +200/);
+testQuestion('how costs grow is answered', async (t) => {
+  const { printed, figures, plots } = await ask(t, '--growth', '--sizes', '100,200', '--no-memory');
+  t.regex(printed, /one directory +unchanged +200/);
   t.is((figures as unknown[]).length, 8);
   t.deepEqual(plots, ['growth-time.svg']);
 });
 
-testAsked('how large the store of releases becomes is answered', async (t) => {
-  const { said, figures, plots } = await ask(t, ...RELEASES, '--files', '60', '--count', '3');
-  t.regex(said, /^3 releases: generated edits/m);
+testQuestion('how large the store of releases becomes is answered', async (t) => {
+  const { printed, figures, plots } = await ask(t, ...RELEASES, '--files', '60', '--count', '3');
+  t.regex(printed, /^3 releases: generated edits/m);
   const [line] = figures as { subject: string; storeBytes: number[]; wallMs: number[][] }[];
   t.is(line?.subject, 'tardis');
   t.is(line?.wallMs[0]?.length, 3);
@@ -103,16 +103,22 @@ interface MountFigures {
   readonly filledNames: readonly number[];
 }
 
-testAsked('how fast a mount is read is answered', async (t) => {
+testQuestion('how fast a mount is read is answered', async (t) => {
   if (process.geteuid?.() !== 0 || !fs.existsSync('/dev/fuse')) {
     t.log('nothing can be mounted here');
     t.pass();
     return;
   }
   const sizes = ['--files', '60', '--names', '100', '--large', '2', '--entries', '300'];
-  const { said, figures, plots } = await ask(t, '--mount', '--quick', ...WITHOUT_PEERS, ...sizes);
-  t.regex(said, / tardis-encrypted: s to mount /);
-  t.regex(said, / tardis: ls of many names in a filled catalog: s /);
+  const { printed, figures, plots } = await ask(
+    t,
+    '--mount',
+    '--quick',
+    ...WITHOUT_PEERS,
+    ...sizes,
+  );
+  t.regex(printed, / tardis-encrypted: s to mount /);
+  t.regex(printed, / tardis: ls of many names in a filled catalog: s /);
   const lines = figures as MountFigures[];
   t.deepEqual(
     lines.map(({ subject }) => subject),
@@ -129,7 +135,7 @@ testAsked('how fast a mount is read is answered', async (t) => {
   t.deepEqual(plots, ['mount.svg']);
 });
 
-testAsked('releases come from a git repository', async (t) => {
+testQuestion('releases come from a git repository', async (t) => {
   const repository = scratch(t);
   const git = (...args: string[]): void => {
     execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], {
@@ -143,13 +149,13 @@ testAsked('releases come from a git repository', async (t) => {
     git('commit', '-q', '-m', tag);
     git('tag', tag);
   }
-  const { said } = await ask(t, ...RELEASES, '--history', repository, '--count', '3');
-  t.regex(said, /^3 releases: v1\.0\.0 to v1\.2\.0 of .*; the last one: 1 files/m);
+  const { printed } = await ask(t, ...RELEASES, '--history', repository, '--count', '3');
+  t.regex(printed, /^3 releases: v1\.0\.0 to v1\.2\.0 of .*; the last one: 1 files/m);
 });
 
-testAsked('what the web doors cost is answered', async (t) => {
-  const { said, figures } = await ask(t, '--web', '--mib', '2', '--files', '60');
-  t.regex(said, /^zip .* MB\/s/m);
+testQuestion('what the web doors cost is answered', async (t) => {
+  const { printed, figures } = await ask(t, '--web', '--mib', '2', '--files', '60');
+  t.regex(printed, /^zip .* MB\/s/m);
   const { zipBytes, pageMs, serverPeakBytes } = figures as Record<string, number>;
   t.true(zipBytes! > 0 && pageMs! > 0 && serverPeakBytes! > 0);
 });
@@ -159,12 +165,12 @@ interface Compared {
   readonly failures: readonly unknown[];
 }
 
-testAsked('backups are compared with the limits of the machine', async (t) => {
+testQuestion('backups are compared with the limits of the machine', async (t) => {
   const [work, json] = [scratch(t), path.join(scratch(t), 'figures.json')];
   const options = ['--files', '60', '--runs', '1', '--no-memory', '--without', 'restic'];
   const all = [MAIN, ...options, '--work', work, '--json', json];
-  const said = execFileSync(process.execPath, all, { encoding: 'utf8', timeout: TIMEOUT_MS });
-  t.regex(said, /^walk \+ hash \+ compress +first /m);
+  const printed = execFileSync(process.execPath, all, { encoding: 'utf8', timeout: TIMEOUT_MS });
+  t.regex(printed, /^walk \+ hash \+ compress +first /m);
   const { limits, failures } = JSON.parse(fs.readFileSync(json, 'utf8')) as Compared;
   t.deepEqual(failures, []);
   t.deepEqual(

@@ -45,7 +45,7 @@ test('a seed always gives the same tree, another seed another tree', (t) => {
   t.notDeepEqual(withTree(2, describe), first);
 });
 
-test('a tree has the files asked for, in directories of about ten, and links', (t) => {
+test('a tree has the files requested, in directories of about ten, and links', (t) => {
   const size = withTree(1, sizeOfTree);
   t.is(size.files, FILES);
   t.true(size.directories > FILES / 30 && size.directories < FILES / 3, `${size.directories}`);

@@ -22,6 +22,6 @@ test('the statistics of a set have each counter under its own name', (t) => {
   for (const [index, name] of names.entries()) Object.assign(progress, { [name]: index + 1 });
   const expected = Object.fromEntries(names.map((name, index) => [name, index + 1]));
   t.deepEqual(setStats(progress), expected);
-  for (const name of ['entries', 'scannedBytes', 'sentBytes', 'unreadable', 'held'])
+  for (const name of ['entries', 'scannedBytes', 'sentBytes', 'unreadable', 'protected'])
     t.true(names.includes(name), name);
 });

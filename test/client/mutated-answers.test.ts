@@ -45,7 +45,7 @@ for (const [what, password, rounds] of [
   ['that does not encrypt', undefined, ROUNDS],
   ['that encrypts', 'a password of the tests', ROUNDS / SEALED_SHARE],
 ] as const) {
-  test(`a client ${what} stands what a server says`, async (t) => {
+  test(`a client ${what} withstands any answer of a server`, async (t) => {
     const home = scratch(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
     makeTree(source, [
@@ -67,9 +67,9 @@ for (const [what, password, rounds] of [
         await backupInline(system, place, [source], { ...options, wrapHost, signal });
       } catch (error) {
         refused += 1;
-        const isTold = error instanceof TardisError && error.code !== 'INTERNAL';
-        t.true(isTold, `round ${round} with seed ${seed}: ${String((error as Error).stack)}`);
-        if (!isTold) return;
+        const isReported = error instanceof TardisError && error.code !== 'INTERNAL';
+        t.true(isReported, `round ${round} with seed ${seed}: ${String((error as Error).stack)}`);
+        if (!isReported) return;
       }
     }
     t.true(refused > rounds / 5, `${refused} of ${rounds}`);

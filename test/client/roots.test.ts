@@ -87,7 +87,7 @@ test('a file is the only entry of its directory that is backed up, and keeps its
   t.deepEqual([...rootTasks(roots).slots], [1, 0], 'the first root is on top of the stack');
 });
 
-test('an empty directory is known as such; where no root can be opened, the reason is told', (t) => {
+test('an empty directory is known as such; where no root can be opened, the reason is reported', (t) => {
   const { home } = lab(t);
   const { roots } = readRoots(system, [Buffer.from(`${home}/a/b/c`), Buffer.from(`${home}/a/b`)]);
   t.deepEqual(

@@ -19,10 +19,10 @@ const ANSWER: Head<'settled'> = {
   failure: '',
 };
 
-test('what the server did after the set is reported as it says', async (t) => {
-  const { inDoubt: _, failure: __, cautious: ___, ...told } = ANSWER;
+test('the report of the work after a set is that of the server', async (t) => {
+  const { inDoubt: _, failure: __, cautious: ___, ...reported } = ANSWER;
   const settled = await untilSettled(Promise.resolve(ANSWER), () => undefined);
-  t.deepEqual(settled, { ...told, isCautious: true, isClockInDoubt: false });
+  t.deepEqual(settled, { ...reported, isCautious: true, isClockInDoubt: false });
   const odd = { ...ANSWER, failure: 'a\u001b[2Jb' };
   const shown = await untilSettled(Promise.resolve(odd), () => undefined);
   t.is(shown.failure, 'a\\x1b[2Jb', 'no control character of the server reaches a terminal');
@@ -31,7 +31,7 @@ test('what the server did after the set is reported as it says', async (t) => {
 test('a connection that is lost meanwhile leaves the set complete, and is reported', async (t) => {
   const lost = new TardisError('CONNECTION_LOST', 'the connection was cut');
   const never = new Promise<never>(() => undefined);
-  const settled = await untilSettled(never, (tell) => tell(lost));
+  const settled = await untilSettled(never, (report) => report(lost));
   t.false(settled.isDone);
   t.is(settled.failure, 'the result of the purge is not known: the connection was cut');
   const refused = await untilSettled(Promise.reject(lost), () => undefined);

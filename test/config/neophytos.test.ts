@@ -46,11 +46,11 @@ test('every option of Neophytos is in the table, and what it is here exists', (t
 
 /** Returns the line to write from the message about a command line of Neophytos. */
 function written(name: string, line: string): string | undefined {
-  const told = inOurWords(name, splitWords(line, 'test'));
-  return /; use: (.*?)(?:; there is no| \(docs)/.exec(told ?? '')?.[1];
+  const reported = inOurWords(name, splitWords(line, 'test'));
+  return /; use: (.*?)(?:; there is no| \(docs)/.exec(reported ?? '')?.[1];
 }
 
-test('a command line of Neophytos is told in our words', async (t) => {
+test('a command line of Neophytos is translated into our options', async (t) => {
   const cases: readonly [name: string, theirs: string, ours: string][] = [
     ['tardis', '--push --lpath=/x --rpath=peach --host=h', 'tardis --server h --kept-as /peach /x'],
     [

@@ -36,8 +36,8 @@ test('a profile sets defaults for tuning, and given settings take precedence', (
     'configuration file',
     'built-in',
   ]);
-  const told = explain('tardis', resolved).find(({ name }) => name === 'workers');
-  t.like(told, { shown: '0', source: 'profile pi', where: '--profile' });
+  const reported = explain('tardis', resolved).find(({ name }) => name === 'workers');
+  t.like(reported, { shown: '0', source: 'profile pi', where: '--profile' });
 });
 
 test('the profile comes from option, key and variable, of client and server', (t) => {

@@ -209,7 +209,7 @@ test('a file that cannot be read is refused with its name and the reason', (t) =
   );
 });
 
-test('the explanation tells each value and where it was given', (t) => {
+test('the explanation shows each value and where it was given', (t) => {
   const configFiles = written(t, '[Tardis]\nServer = there\n\nTimeout = 7\n');
   const resolved = resolve(
     'tardis',
@@ -244,7 +244,7 @@ test('bytes that are no UTF-8 stay as they are in paths, and are refused in text
   );
 });
 
-test('whatever a file says, it is taken or refused, and nothing else happens', (t) => {
+test('any text of a file is accepted or refused, and nothing else happens', (t) => {
   const file = path.join(scratch(t), 'any.cfg');
   const keys = allRows().flatMap(([, row]) => [row.clientKey ?? [], row.serverKey ?? []].flat());
   const entry = fc.tuple(

@@ -42,7 +42,7 @@ for (const [kind, names] of [
   });
 }
 
-test('each refused name says what it comes with, or what to do instead', (t) => {
+test('each refused name has a hint: what it comes with, or what to do instead', (t) => {
   const seen = new Set<string>();
   for (const { name, kind, capability, instead } of ABSENT) {
     t.true((capability === undefined) !== (instead === undefined), name);

@@ -82,7 +82,7 @@ test('what is no value is refused, with the place and the text', (t) => {
   t.true(long.message.length < 300);
 });
 
-test('a refusal says what would be right', (t) => {
+test('a refusal names what would be right', (t) => {
   const messageOf = (spec: Spec, text: string): string =>
     t.throws(() => parseValue(text, spec, 'Key')).message;
   t.regex(messageOf({ type: 'bool' }, 'x'), /yes or no/);

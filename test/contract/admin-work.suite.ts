@@ -22,8 +22,8 @@ function hooks(signal = new AbortController().signal) {
 }
 
 /** Checks all contents. */
-function checkAll(admin: Admin, told: ReturnType<typeof hooks>, mark: boolean) {
-  return admin.check({ read: { data: { kind: 'all' }, leastAgeMs: 0 }, mark }, told);
+function checkAll(admin: Admin, reported: ReturnType<typeof hooks>, mark: boolean) {
+  return admin.check({ read: { data: { kind: 'all' }, leastAgeMs: 0 }, mark }, reported);
 }
 
 export function checkSuite(change: Change): void {
@@ -39,10 +39,12 @@ export function checkSuite(change: Change): void {
       const file = path.join(lab.place.store, lab.place.client, object);
       const at = position + recordBytes - 1;
       if (!isInBucket) flipAt(file, at);
-      const told = hooks();
-      const result = await checkAll(admin, told, false);
+      const reported = hooks();
+      const result = await checkAll(admin, reported, false);
       if (!isInBucket) flipAt(file, at);
-      const named = told.findings.flatMap((one) => (one.finding === 'version' ? [one.path] : []));
+      const named = reported.findings.flatMap((one) =>
+        one.finding === 'version' ? [one.path] : [],
+      );
       t.is(
         named.some((name) => name.equals(Buffer.from(damaged))),
         !isInBucket,
@@ -77,10 +79,10 @@ export function checkSuite(change: Change): void {
         return;
       }
       await mark;
-      const told = hooks();
-      const counts = async (mayMark: boolean) => (await checkAll(admin, told, mayMark)).cleared;
+      const reported = hooks();
+      const counts = async (mayMark: boolean) => (await checkAll(admin, reported, mayMark)).cleared;
       t.deepEqual([await counts(false), await counts(true), await counts(true)], [0, 1, 0]);
-      t.deepEqual(told.findings, [], 'the bytes are sound');
+      t.deepEqual(reported.findings, [], 'the bytes are sound');
     },
   );
 
@@ -105,9 +107,9 @@ export function freeingSuite(change: Change): void {
       t.true(report.isDone && report.contents + report.packs > 0);
       const again = await admin.freeDeleted(ANY_WASTE, hooks());
       if (!isThroughServer) t.like(again, { isDone: true, contents: 0 });
-      const told = hooks();
-      await checkAll(admin, told, false);
-      t.deepEqual(told.findings, []);
+      const reported = hooks();
+      await checkAll(admin, reported, false);
+      t.deepEqual(reported.findings, []);
     },
   );
 }

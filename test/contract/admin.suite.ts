@@ -17,7 +17,7 @@ import {
   removeHistoryLab,
 } from '../helpers/history-lab.js';
 import { type Place, SMALL_STORE } from '../helpers/inline.js';
-import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
+import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { checkSuite, freeingSuite } from './admin-work.suite.js';
 
 /** One way to change a client. */
@@ -112,7 +112,7 @@ export function adminSuite(isEncrypting: boolean, way: AdminWay): void {
   forgettingSuite(change);
   settingsSuite(change);
   checkSuite(change);
-  dropSuite(change);
+  deletionSuite(change);
   freeingSuite(change);
 }
 
@@ -158,13 +158,13 @@ function forgettingSuite(change: Change): void {
     t.deepEqual(await admin.forgets(), []);
     t.true((await admin.previewForget([path1])).versions > 100);
     await admin.mark([2], { isLocked: false });
-    const [asked] = await admin.askToForget([path1], 3_600_000);
-    t.deepEqual(asked!.path, path1);
-    t.is(asked!.dueAtMs - asked!.askedAtMs, 3_600_000);
-    t.deepEqual(await admin.forgets(), [asked!]);
-    t.is(await rejectedCode(admin.withdrawForget([asked!.id, 77])), 'NO_SUCH_REQUEST');
+    const [requested] = await admin.askToForget([path1], 3_600_000);
+    t.deepEqual(requested!.path, path1);
+    t.is(requested!.dueAtMs - requested!.requestedAtMs, 3_600_000);
+    t.deepEqual(await admin.forgets(), [requested!]);
+    t.is(await rejectedCode(admin.withdrawForget([requested!.id, 77])), 'NO_SUCH_REQUEST');
     t.is((await admin.forgets()).length, 1);
-    await admin.withdrawForget([asked!.id]);
+    await admin.withdrawForget([requested!.id]);
     t.deepEqual(await admin.forgets(), []);
     await admin.mark([2], { isLocked: true });
   });
@@ -192,7 +192,7 @@ function settingsSuite(change: Change): void {
   );
 }
 
-function dropSuite(change: Change): void {
+function deletionSuite(change: Change): void {
   change('a preview of a purge names each set, and changes nothing', async (t, { admin }) => {
     const rules = rulesOf({
       priorities: [],
@@ -236,7 +236,7 @@ function dropSuite(change: Change): void {
         [[7], 'SET_IS_NEWEST'],
         [[1, 2], 'SET_LOCKED'],
       ] as const) {
-        t.is(await rejectedCode(admin.previewDrop(sets)), code, sets.join());
+        t.is(await rejectedCode(admin.previewDelete(sets)), code, sets.join());
       }
       t.deepEqual(await admin.sets(), before);
     },
@@ -245,9 +245,9 @@ function dropSuite(change: Change): void {
   change('a preview of a deletion deletes nothing, and the deletion does', async (t, { admin }) => {
     const numbers = async () => (await admin.sets()).map(({ set }) => set);
     const before = await numbers();
-    await admin.previewDrop([1, 3]);
+    await admin.previewDelete([1, 3]);
     t.deepEqual(await numbers(), before);
-    await admin.drop([1, 3]);
+    await admin.deleteSets([1, 3]);
     t.deepEqual(
       await numbers(),
       before.filter((set) => set !== 1 && set !== 3),

@@ -28,7 +28,7 @@ export function backendSuite(make: (t: ExecutionContext) => Backend): void {
 }
 
 function creatingSuite(make: (t: ExecutionContext) => Backend): void {
-  test('an object grows by what is appended, and tells its size', async (t) => {
+  test('an object grows by what is appended, and reports its size', async (t) => {
     const backend = make(t);
     const writer = backend.create('packs/1');
     t.is(writer.sizeBytes, 0);
@@ -177,7 +177,7 @@ function stagingSuite(make: (t: ExecutionContext) => Backend): void {
 }
 
 function readingSuite(make: (t: ExecutionContext) => Backend): void {
-  test('reading gives what is asked for, and less only at the end', async (t) => {
+  test('reading gives what is requested, and less only at the end', async (t) => {
     const backend = make(t);
     const content = randomBytes(10_000);
     const writer = backend.create('packs/1');

@@ -19,15 +19,16 @@ async function changed(
   set: number,
   limit: number,
 ): Promise<string[]> {
-  const told: string[] = [];
+  const reported: string[] = [];
   let after: NonNullable<ChangesFound['next']> = FIRST_PLACE;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const { entries, next } = await history.reports.changes({ before, set, after, limit });
     for (const { name, lastSet, type } of entries) {
       const isNow = lastSet === undefined || lastSet >= set;
-      if (type !== EntryType.directory) told.push(`${isNow ? '+' : '-'}${name.toString('latin1')}`);
+      if (type !== EntryType.directory)
+        reported.push(`${isNow ? '+' : '-'}${name.toString('latin1')}`);
     }
-    if (next === undefined) return told.sort();
+    if (next === undefined) return reported.sort();
     after = next;
   }
   throw new Error('the pages do not end');

@@ -76,7 +76,7 @@ function openingSuite(
     t.is(code, /remote|token/.test(way) ? refused : 'NO_SUCH_CLIENT');
   });
 
-  test(`${way}: an unfinished set is in doubt once it was asked for, if sets have seals`, async (t) => {
+  test(`${way}: an unfinished set is in doubt once it was read, if sets have seals`, async (t) => {
     const history = await open(lab(), 'me');
     await history.sets();
     await history.find(Buffer.from(lab().source), NEWEST);

@@ -138,7 +138,7 @@ function orderSuite(lab: Lab): void {
     await session.until(() => session.names.includes('setOpened'));
     t.deepEqual(session.requests, []);
     const nothing = Buffer.alloc(0);
-    session.say('closeSet', { stats: {}, seal: nothing, purge: true, waits: false });
+    session.send('closeSet', { stats: {}, seal: nothing, purge: true, waits: false });
     await session.until(() => session.names.includes('setClosed'));
     t.is(session.requests.length, 1);
     const [requests, answersBefore] = session.requests[0]!;
@@ -198,7 +198,7 @@ function endingSuite(lab: Lab): void {
     const directory = await newClient(t);
     const session = await StorageClient.open(host, directory, 'backup');
     await session.handle.end();
-    t.notThrows(() => session.say('openSet', PLAIN_SET));
+    t.notThrows(() => session.send('openSet', PLAIN_SET));
     t.notThrows(() => session.handle.checkpoint());
     await t.notThrowsAsync(session.handle.end());
     await t.notThrowsAsync(session.handle.abandon());
@@ -230,7 +230,7 @@ function errorsSuite(lab: Lab): void {
     const session = await StorageClient.open(host, directory, 'backup');
     session.handle.post('openSet', Buffer.from('no message'));
     session.handle.post('openSet', Buffer.from('nor this'));
-    session.say('openSet', PLAIN_SET);
+    session.send('openSet', PLAIN_SET);
     await session.until(() => session.failures.length > 0);
     t.true(session.failures[0] instanceof TardisError);
     t.is(session.failures[0]!.code, 'PROTOCOL_VIOLATION');
@@ -239,7 +239,7 @@ function errorsSuite(lab: Lab): void {
     t.deepEqual(session.names, []);
     const next = await StorageClient.open(host, directory, 'backup');
     await next.handle.abandon();
-    other.say('openSet', PLAIN_SET);
+    other.send('openSet', PLAIN_SET);
     await other.until(() => other.names.includes('setOpened'));
     t.deepEqual(other.failures, [], 'the session beside it goes on');
     await other.handle.abandon();
@@ -271,11 +271,11 @@ function readingSuite(lab: Lab): void {
     writer.replay(recorded.messages);
     await writer.until(() => writer.names.includes('setClosed'));
     const reader = await StorageClient.open(host, directory, 'read');
-    reader.say('readSets', { question: 1 });
-    reader.say('readVersions', { question: 2, path: Buffer.from('/nowhere') });
-    reader.say('readRoots', { question: 3, set: 1 });
-    reader.say('dropSets', { question: 4, sets: [99], preview: true });
-    reader.say('readSets', { question: 5 });
+    reader.send('readSets', { question: 1 });
+    reader.send('readVersions', { question: 2, path: Buffer.from('/nowhere') });
+    reader.send('readRoots', { question: 3, set: 1 });
+    reader.send('deleteSets', { question: 4, sets: [99], preview: true });
+    reader.send('readSets', { question: 5 });
     await reader.until(() => reader.answers.length === 5);
     t.deepEqual(reader.names, ['setsAre', 'entriesAre', 'rootsAre', 'questionFailed', 'setsAre']);
     t.like(decodeMessage('questionFailed', reader.answers[3]!).head, {
@@ -293,24 +293,24 @@ function readingSuite(lab: Lab): void {
     writer.replay(recorded.messages);
     await writer.handle.end();
     const ended = await StorageClient.open(host, directory, 'read');
-    for (let question = 1; question <= 20; question += 1) ended.say('readSets', { question });
+    for (let question = 1; question <= 20; question += 1) ended.send('readSets', { question });
     await ended.handle.end();
-    const told = ended.answers.length;
+    const reported = ended.answers.length;
     const wrong = await StorageClient.open(host, directory, 'read');
     const { head } = encodeMessage('readVersions', { question: 1, path: Buffer.from('/x') });
     wrong.handle.post('readVersions', head.subarray(0, -1));
-    wrong.say('readSets', { question: 2 });
+    wrong.send('readSets', { question: 2 });
     await wrong.until(() => wrong.failures.length > 0);
     t.is(wrong.failures[0]!.code, 'PROTOCOL_VIOLATION');
     t.deepEqual(wrong.names, []);
-    t.is(ended.answers.length, told);
+    t.is(ended.answers.length, reported);
     t.deepEqual(ended.failures, []);
     await wrong.handle.end();
   });
 }
 
 function questionsSuite(lab: Lab): void {
-  test('the space and the state of a client are told while it is in use', async (t) => {
+  test('the space and the state of a client are reported while it is in use', async (t) => {
     const { host, recorded } = lab();
     const directory = await newClient(t);
     t.deepEqual(await host.measure(directory, true), { bytes: 0, files: 0, directories: 0 });

@@ -6,7 +6,7 @@ import { removeAccount } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { backupInline, inlineSystem, type Place, startInline } from '../helpers/inline.js';
-import { giveKeys, PASSWORD } from '../helpers/rekeys.js';
+import { giveKeys, PASSWORD } from '../helpers/rewrites.js';
 import { openTokenAt } from '../helpers/token-history.js';
 import { file, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
 import { giveToken, startOverTls, type TlsServer } from '../helpers/web-gateway.js';

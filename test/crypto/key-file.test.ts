@@ -219,7 +219,7 @@ test('a key file that was typed from paper needs no blanks, and may have others'
   }
 });
 
-test('a slip of typing is told by its line, and sums need not be typed', async (t) => {
+test('a typing error is reported with its line, and sums need not be typed', async (t) => {
   const one = await newRecord();
   const text = textOf(EMPTY).with('laptop', [one]).toString();
   const lines = text.match(/^ {2}\S+ #[0-9a-f]{4}$/gm)!;
@@ -265,8 +265,11 @@ test('lines that are missing at the end, or that lack their sums, are named', as
     line.replace(/[A-Za-z0-9+/]/, (c) => (c === 'A' ? 'B' : 'A'));
   for (const [index, line] of lines.entries()) {
     const bare = slipped(withoutSum(line));
-    const told = why(text.replace(line, bare));
-    t.true(told.includes(`: line ${index + 1} "${bare.trim()}" lacks its checksum: `), told);
+    const reported = why(text.replace(line, bare));
+    t.true(
+      reported.includes(`: line ${index + 1} "${bare.trim()}" lacks its checksum: `),
+      reported,
+    );
     const both = text.replace(line, bare).replace(lines.at(-2)!, withoutSum(lines.at(-2)!));
     if (index >= whole - 2) continue;
     t.true(why(both).includes(` "${bare.trim()}", line ${whole - 1} "`));
@@ -352,7 +355,7 @@ test('changes of one file at the same time are all in it', async (t) => {
   for (const record of records) t.is(keys.recordsOf(record.keysetId).length, 1);
 });
 
-test('a file that is older, newer or other than the store is told', async (t) => {
+test('a file that is older, newer or other than the store is reported', async (t) => {
   const { keys, file } = newPlace(t);
   const one = await newRecord();
   const two = await nextRecord(one, OTHER);

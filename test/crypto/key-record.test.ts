@@ -118,24 +118,24 @@ test('keys that take the place of others name them, and no other ones', async (t
   t.is(back, 'STORE_ROLLED_BACK', 'a client that encrypts is not made to stop');
 });
 
-test('each fact about keys that cannot be remembered is told', async (t) => {
+test('each fact about keys that cannot be remembered is reported', async (t) => {
   const { record } = await newKeyRecord(modPow, PASSWORD, true, LIGHT);
   const { keys } = await unlockKeyRecord(record, PASSWORD);
   const next = (await replaceKeys(modPow, PASSWORD, { record, keys }, LIGHT)).record;
   const { keys: others } = await unlockKeyRecord(next, PASSWORD);
   process.env['XDG_STATE_HOME'] = '/proc/nothing';
   try {
-    const told = rememberKeyRecord(next, others);
-    t.is(told.length, 2);
-    t.regex(told[0]!, /newest key record is not remembered.*\[MEMORY_NOT_WRITTEN\]$/);
-    t.regex(told[1]!, /replaced the former ones is not remembered.*\[MEMORY_NOT_WRITTEN\]$/);
+    const reported = rememberKeyRecord(next, others);
+    t.is(reported.length, 2);
+    t.regex(reported[0]!, /newest key record is not remembered.*\[MEMORY_NOT_WRITTEN\]$/);
+    t.regex(reported[1]!, /replaced the former ones is not remembered.*\[MEMORY_NOT_WRITTEN\]$/);
   } finally {
     process.env['XDG_STATE_HOME'] = state;
   }
   t.deepEqual(rememberKeyRecord(next, others), []);
 });
 
-test('wrap key and login secret say nothing about each other, and the verifier comes from the latter', async (t) => {
+test('wrap key and login secret reveal nothing about each other, and the verifier comes from the latter', async (t) => {
   const { record, secrets } = await newKeyRecord(modPow, PASSWORD, true, LIGHT);
   const again = await stretchPassword(PASSWORD, record.salt, LIGHT);
   t.deepEqual(again, secrets);

@@ -60,7 +60,7 @@ test.serial('the password is no argument of the child process', async (t) => {
   await withProgram(t, `echo "$@" > '${words}'; env >> '${words}'; exec "$node" "$@"`, async () => {
     await stretched();
   });
-  const told = readFileSync(words, 'latin1');
-  t.true(told.includes('scrypt'));
-  t.false(told.includes(PASSWORD.toString('base64')));
+  const reported = readFileSync(words, 'latin1');
+  t.true(reported.includes('scrypt'));
+  t.false(reported.includes(PASSWORD.toString('base64')));
 });

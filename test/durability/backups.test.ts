@@ -7,7 +7,7 @@ import { RESTORE } from '../helpers/crash-restores.js';
 import { times } from '../helpers/crash-runs.js';
 import { FIRST, SECOND } from '../helpers/crash-scenarios.js';
 import { sweep } from '../helpers/crash-sweep.js';
-import { PURGE } from '../helpers/crash-tending.js';
+import { PURGE } from '../helpers/crash-maintenance.js';
 
 let points = 0;
 let states = 0;

@@ -9,9 +9,9 @@ import { type TracedAct, DiskTrace } from '../support/disk-trace.js';
 import { tracedSystem } from '../support/traced-system.js';
 import { RESTORE } from '../helpers/crash-restores.js';
 import { crashAll, newGround, type Run, times } from '../helpers/crash-runs.js';
-import { FIRST, SECOND, tellingBackup } from '../helpers/crash-scenarios.js';
+import { FIRST, SECOND, answeringBackup } from '../helpers/crash-scenarios.js';
 import { recorded } from '../helpers/crash-sweep.js';
-import { PURGE, PURGE_SHORT, REKEY, TENDING } from '../helpers/crash-tending.js';
+import { PURGE, PURGE_SHORT, REKEY, MAINTENANCE } from '../helpers/crash-maintenance.js';
 import { ANSWER, OrderChecker } from '../helpers/durable-order.js';
 import { inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -25,7 +25,7 @@ const NEEDLESS = /^sync(Directory)? (\.login.*|.*rekey\.db(-wal|-journal)?|.*\.n
  * Work that sends no answer while its catalog is open. Afterwards the catalog needs no log, so no answer relies on an
  * fsync of the log.
  */
-const TELLING_AT_END: ReadonlySet<string> = new Set([PURGE.name, PURGE_SHORT.name, REKEY.name]);
+const ANSWERING_AT_END: ReadonlySet<string> = new Set([PURGE.name, PURGE_SHORT.name, REKEY.name]);
 const LOG = /^sync .*-wal$/;
 
 /** Groups fsyncs by kind: the path without numbers and digests. Returns only kinds that make something durable. */
@@ -41,7 +41,7 @@ function kindsOf({ trace, scenario }: Run<unknown>): Map<string, Set<number>> {
       .replace(/\/[0-9a-f]{2}(?=\/|$)/g, '/XX')
       .replace(/\d{8}/, 'N');
     const kind = `${act.act} ${what}`;
-    if (NEEDLESS.test(kind) || (LOG.test(kind) && TELLING_AT_END.has(scenario.name))) continue;
+    if (NEEDLESS.test(kind) || (LOG.test(kind) && ANSWERING_AT_END.has(scenario.name))) continue;
     if (isCovering) covering.add(kind);
     kinds.set(kind, (kinds.get(kind) ?? new Set()).add(act.at));
   }
@@ -62,7 +62,7 @@ function delayed(acts: readonly TracedAct[], late: ReadonlySet<number>): TracedA
   return result;
 }
 
-for (const scenario of [FIRST, SECOND, PURGE, ...TENDING]) {
+for (const scenario of [FIRST, SECOND, PURGE, ...MAINTENANCE]) {
   test.serial(`every kind of sync is missed: ${scenario.name}`, async (t) => {
     const run = await recorded(t, scenario);
     const { acts } = run.trace;
@@ -117,7 +117,7 @@ test.serial('a session that forgets its syncs is found out', async (t) => {
   const system = tracedSystem(inlineSystem(), trace);
   const forgetful = { ...system, files: { ...system.files, sync: async () => undefined } };
   const answer = (what: string): void => trace.mark(`${ANSWER}${what}`);
-  await tellingBackup({ ...forgetful, native: system.native }, ground, 'first', answer, {
+  await answeringBackup({ ...forgetful, native: system.native }, ground, 'first', answer, {
     create: true,
   });
   const rules = new Set(OrderChecker.check(trace, trace.acts).found.map(({ rule }) => rule));

@@ -11,7 +11,7 @@ import { nodeSystem, type System } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { historyIn } from '../helpers/crash-checks.js';
 import { crashAll, type Ground, recordAfter, times } from '../helpers/crash-runs.js';
-import { FIRST, OFTEN, SECOND, tellingBackup } from '../helpers/crash-scenarios.js';
+import { FIRST, OFTEN, SECOND, answeringBackup } from '../helpers/crash-scenarios.js';
 import { recorded } from '../helpers/crash-sweep.js';
 import { OrderChecker } from '../helpers/durable-order.js';
 import { seed } from '../helpers/seed.js';
@@ -24,7 +24,7 @@ const STATES = 40;
 async function goOn(system: System, ground: Ground, answer: (what: string) => void): Promise<void> {
   const { store, client } = ground.place;
   const create = !isClientDirectory(system, path.join(store, client));
-  await tellingBackup(system, ground, 'again', answer, { ...OFTEN, create });
+  await answeringBackup(system, ground, 'again', answer, { ...OFTEN, create });
 }
 
 for (const scenario of [FIRST, SECOND]) {

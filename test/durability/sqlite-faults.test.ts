@@ -96,13 +96,13 @@ for (const fault of FAULTS) {
       const outcome = await troubled(ground, at, fault);
       if (outcome === undefined) continue; // this run made fewer calls than the run without faults
       kinds.add(outcome.hit);
-      const told = {
+      const answered = {
         answers: outcome.isDone ? ['set second'] : [],
         commits: 0,
         isOver: outcome.isDone,
       };
       const check = { truth: history, before: ['first'], like: 'second' };
-      const wrong = await checkStore({ ground, told, isThorough: true }, check);
+      const wrong = await checkStore({ ground, answered, isThorough: true }, check);
       t.deepEqual(wrong, [], `${what}: ${outcome.hit}`);
       fs.rmSync(ground.home, { recursive: true });
     }

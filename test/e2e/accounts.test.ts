@@ -197,7 +197,7 @@ function blank(name: MessageName): Buffer {
   return encodeMessage(name, head).head;
 }
 
-test('every message is refused to who lacks its right, whatever program sends it', async (t) => {
+test('every message is refused if its sender lacks the right, whatever program sends it', async (t) => {
   const rights = ['add', 'read', 'list', 'purge', 'admin'] as const;
   const lab = await labWith(t, {
     adder: 'add,purge,admin',
@@ -212,11 +212,11 @@ test('every message is refused to who lacks its right, whatever program sends it
     const login = await Login.prepare(system, target, { password, ask, account });
     const address = { kind: 'tcp', host: '127.0.0.1', port: server.port } as const;
     const connection = await connect(system, address, DEFAULT_LINK);
-    connection.onMessage((told, bytes) => {
-      if (told === 'loginChallenge') {
+    connection.onMessage((reported, bytes) => {
+      if (reported === 'loginChallenge') {
         login.answer(connection, bytes).catch((error: unknown) => connection.fail(error));
       }
-      if (told === 'welcome') connection.sendBytes(blank(name));
+      if (reported === 'welcome') connection.sendBytes(blank(name));
     });
     login.greet(connection);
     return (await connection.closed)?.code;

@@ -42,9 +42,9 @@ test.serial('--authenticate restores what is proven, and stops at anything else'
   t.regex(doubtful.stderr, /not read whole by this set.*\[NOT_PROVEN\]/);
   t.false(fs.existsSync(at('out', '2', 'tree', 'sub', 'b')), 'what is not proven stays away');
   const lenient = args.filter((word) => word !== '--authenticate');
-  const told = await run('regenerate', [...lenient, '-b', '2', '-o', at('out', '3'), source]);
-  t.is(told.status, 3, told.stderr);
-  t.regex(told.stderr, /not read whole by this set: nothing proves which entries are there/);
+  const reported = await run('regenerate', [...lenient, '-b', '2', '-o', at('out', '3'), source]);
+  t.is(reported.status, 3, reported.stderr);
+  t.regex(reported.stderr, /not read whole by this set: nothing proves which entries are there/);
   t.is(fs.readFileSync(at('out', '3', 'tree', 'sub', 'b'), 'utf8'), 'b');
 });
 

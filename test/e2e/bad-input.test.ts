@@ -244,7 +244,7 @@ for (const [what, tool, args, wanted] of REFUSED) {
   });
 }
 
-test('a missing directory is the only thing that is told', async (t) => {
+test('a missing directory is the only thing that is reported', async (t) => {
   const { stderr } = await run('tardis', [...place, '--local', notThere]);
   t.is(stderr.trim().split('\n').length, 2, stderr);
   t.false(fs.existsSync(path.join(home, 'never')), 'a failed restore made its output');
@@ -311,7 +311,7 @@ for (const [what, atCreation, spoil] of [
   ['missing', 'FORMAT_DAMAGED', (format: string) => fs.rmSync(format)],
   ['noise', 'CLIENT_EXISTS', (format: string) => fs.writeFileSync(format, noise(1, 99))],
 ] as const) {
-  test(`a format file that is ${what} is told, and made anew`, async (t) => {
+  test(`a format file that is ${what} is reported, and made anew`, async (t) => {
     const { top, own } = await ownStore(t);
     spoil(path.join(top, 'store', 'me', 'format.json'));
     const wanted = { code: 'FORMAT_DAMAGED' };
@@ -329,7 +329,7 @@ for (const [what, spoil] of [
   ['nothing', (catalog: string) => fs.rmSync(catalog)],
   ['an empty file', (catalog: string) => fs.truncateSync(catalog, 0)],
 ] as const) {
-  test(`a catalog that is ${what} is told, and made anew`, async (t) => {
+  test(`a catalog that is ${what} is reported, and made anew`, async (t) => {
     const { top, own, catalog } = await ownStore(t);
     spoil(catalog);
     await refused(t, 'lstardis', own, { code: 'CATALOG_DAMAGED' });
@@ -425,7 +425,7 @@ function mount(t: ExecutionContext, at: string, size: string): boolean {
 }
 
 if (isRoot) {
-  test('a full disk: told, nothing lost, and the next run continues', async (t) => {
+  test('a full disk: reported, nothing lost, and the next run continues', async (t) => {
     const top = scratch(t);
     const small = path.join(top, 'small');
     if (!mount(t, small, '64m')) return t.pass();
@@ -446,7 +446,7 @@ if (isRoot) {
     t.deepEqual(differences(look(large), look(path.join(top, 'back', 'large'))), []);
   });
 
-  test('a target that is full: told, and nothing wrong is left', async (t) => {
+  test('a target that is full: reported, and nothing wrong is left', async (t) => {
     const top = scratch(t);
     const small = path.join(top, 'small');
     if (!mount(t, small, '1m')) return t.pass();

@@ -130,11 +130,11 @@ for (const [what, bytes, codes] of BEFORE_LOGIN) {
   });
 }
 
-test('a client that is not there is asked for its password', async (t) => {
+test('a client that does not exist is prompted for its password', async (t) => {
   const peer = await connect();
   peer.raw(hello({ client: 'y', create: false }));
   await peer.hears('loginChallenge');
-  peer.say('loginProof', { clientPublic: Buffer.alloc(384, 2), proof: Buffer.alloc(32) });
+  peer.send('loginProof', { clientPublic: Buffer.alloc(384, 2), proof: Buffer.alloc(32) });
   await isCutOff(t, peer, ['LOGIN_FAILED']);
 });
 
@@ -143,8 +143,8 @@ test('a second proof is none', async (t) => {
   peer.raw(hello({ client: 'z', create: false }));
   await peer.hears('loginChallenge');
   const proof = { clientPublic: Buffer.alloc(384, 2), proof: Buffer.alloc(32) };
-  peer.say('loginProof', proof);
-  peer.say('loginProof', proof);
+  peer.send('loginProof', proof);
+  peer.send('loginProof', proof);
   await peer.closed;
   t.true(['LOGIN_FAILED', 'PROTOCOL_VIOLATION'].includes(peer.codes[0] ?? ''), peer.codes.join());
   await isAlive(t);
@@ -198,20 +198,20 @@ const digest = Buffer.alloc(32, 7);
 const CONTENT = { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1, cipher: NOTHING };
 const openSignature = (peer: Peer): void => {
   openSet(peer);
-  peer.say('signatureOpen', { stream: 1, cipher: NOTHING });
+  peer.send('signatureOpen', { stream: 1, cipher: NOTHING });
 };
 function openSet(peer: Peer, root = '/somewhere', more: Partial<Head<'openSet'>> = {}): void {
-  peer.say('openSet', { ...PLAIN_SET, paths: [Buffer.from(root)], ...more });
+  peer.send('openSet', { ...PLAIN_SET, paths: [Buffer.from(root)], ...more });
 }
 
 function openRoot(peer: Peer): void {
   openSet(peer);
   const hashes = Buffer.alloc(32);
-  peer.say('heads', { ask: true, slots: [0], parents: [-1], rows: row(), hashes });
+  peer.send('heads', { ask: true, slots: [0], parents: [-1], rows: row(), hashes });
 }
 
 function parcel(peer: Peer, rows: Buffer, records: number[] = [], attachment?: Buffer): void {
-  peer.say('parcel', { slots: [0], lengths: [rows.length], rows, records }, attachment);
+  peer.send('parcel', { slots: [0], lengths: [rows.length], rows, records }, attachment);
 }
 
 /** Invalid fields of an `owners` message. */
@@ -223,12 +223,12 @@ const OWNERS: readonly [what: string, wrong: Partial<Head<'owners'>>][] = [
 ];
 
 /** Sends a value in place of a configuration. */
-function tell(peer: Peer, config: unknown): void {
-  peer.say('configuration', { config } as Head<'configuration'>);
+function report(peer: Peer, config: unknown): void {
+  peer.send('configuration', { config } as Head<'configuration'>);
 }
 
 function configure(peer: Peer, wrong: object = {}): void {
-  tell(peer, { ...configWith('x'), ...wrong });
+  report(peer, { ...configWith('x'), ...wrong });
 }
 
 function setTo(peer: Peer, ...settings: readonly object[]): void {
@@ -239,7 +239,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a second greeting', (peer) => peer.raw(hello())],
   [
     'an end before the beginning',
-    (peer) => peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false }),
+    (peer) => peer.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false }),
   ],
   ['what it is set to before its set', (peer) => configure(peer)],
   [
@@ -250,8 +250,8 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
       configure(peer, { settings: [{ name: 'a', value: '1' }] });
     },
   ],
-  ['what it is set to as a text', (peer) => [openSet(peer), tell(peer, '{}')]],
-  ['what it is set to in no form', (peer) => [openSet(peer), tell(peer, { form: 'other' })]],
+  ['what it is set to as a text', (peer) => [openSet(peer), report(peer, '{}')]],
+  ['what it is set to in no form', (peer) => [openSet(peer), report(peer, { form: 'other' })]],
   ['a setting that is no pair', (peer) => [openSet(peer), configure(peer, { settings: ['a'] })]],
   ['a setting without a name', (peer) => [openSet(peer), setTo(peer, { name: '', value: '' })]],
   [
@@ -271,11 +271,11 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ],
   [
     'sealed settings that are too large',
-    (peer) => [openSet(peer), tell(peer, { form: 'sealed', bytes: Buffer.alloc(41 << 10) })],
+    (peer) => [openSet(peer), report(peer, { form: 'sealed', bytes: Buffer.alloc(41 << 10) })],
   ],
   [
     'a set without roots',
-    (peer) => peer.say('openSet', { ...PLAIN_SET, paths: [], rows: NOTHING }),
+    (peer) => peer.send('openSet', { ...PLAIN_SET, paths: [], rows: NOTHING }),
   ],
   ['a root without a device', (peer) => openSet(peer, '/somewhere', { devices: [] })],
   ['more roots that are empty than roots', (peer) => openSet(peer, '/x', { empties: digest })],
@@ -289,7 +289,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'heads that do not add up',
     (peer) => {
       openSet(peer);
-      peer.say('heads', { ask: true, slots: [0, 1], parents: [-1], rows: row(), hashes: NOTHING });
+      peer.send('heads', { ask: true, slots: [0, 1], parents: [-1], rows: row(), hashes: NOTHING });
     },
   ],
   [
@@ -297,14 +297,14 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       const hashes = Buffer.alloc(32);
-      peer.say('heads', { ask: true, slots: [0], parents: [-2], rows: row(), hashes });
+      peer.send('heads', { ask: true, slots: [0], parents: [-2], rows: row(), hashes });
     },
   ],
   [
     'a slot opened twice',
     (peer) => [
       openRoot(peer),
-      peer.say('heads', {
+      peer.send('heads', {
         ask: true,
         slots: [0],
         parents: [-1],
@@ -317,7 +317,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'a listing of no slot',
     (peer) => {
       openSet(peer);
-      peer.say('listing', { slot: 7, last: true, rows: NOTHING });
+      peer.send('listing', { slot: 7, last: true, rows: NOTHING });
     },
   ],
   [
@@ -328,14 +328,14 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
         row({ name: Buffer.from('b') }),
         row({ name: Buffer.from('a') }),
       ]);
-      peer.say('listing', { slot: 0, last: true, rows });
+      peer.send('listing', { slot: 0, last: true, rows });
     },
   ],
   ...['..', '.', 'a/b', 'a\0b', ''].map((name): [string, (peer: Peer) => void] => [
     `an entry named ${JSON.stringify(name)}`,
     (peer) => {
       openRoot(peer);
-      peer.say('listing', { slot: 0, last: true, rows: row({ name: Buffer.from(name) }) });
+      peer.send('listing', { slot: 0, last: true, rows: row({ name: Buffer.from(name) }) });
     },
   ]),
   ['rows cut short', (peer) => [openRoot(peer), parcel(peer, row(aFile).subarray(0, 40))]],
@@ -350,47 +350,50 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'half a digest',
     (peer) => [
       openSet(peer),
-      peer.say('ask', { ask: 1, digests: digest.subarray(5), promise: true }),
+      peer.send('ask', { ask: 1, digests: digest.subarray(5), promise: true }),
     ],
   ],
   [
     'a chunk of no stream',
-    (peer) => [openSet(peer), peer.say('streamChunk', { stream: 3 }, noise('c', 99))],
+    (peer) => [openSet(peer), peer.send('streamChunk', { stream: 3 }, noise('c', 99))],
   ],
   [
     'an unknown encryption',
-    (peer) => [openSet(peer), peer.say('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 9) })],
+    (peer) => [openSet(peer), peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 9) })],
   ],
   [
     'an encryption that is cut off',
-    (peer) => [openSet(peer), peer.say('streamOpen', { ...CONTENT, cipher: Buffer.alloc(20, 2) })],
+    (peer) => [openSet(peer), peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(20, 2) })],
   ],
   [
     'an encrypted content that ends without a seal',
     (peer) => {
       openSet(peer);
-      peer.say('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 2) });
-      peer.say('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING });
+      peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 2) });
+      peer.send('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING });
     },
   ],
   [
     'a seal of a set that is too short',
     (peer) => [
       openSet(peer),
-      peer.say('closeSet', { stats: {}, seal: Buffer.alloc(39), purge: false, waits: false }),
+      peer.send('closeSet', { stats: {}, seal: Buffer.alloc(39), purge: false, waits: false }),
     ],
   ],
   [
     'seals that do not add up',
-    (peer) => [openSet(peer), peer.say('moved', { slots: [0], seals: Buffer.alloc(47) })],
+    (peer) => [openSet(peer), peer.send('moved', { slots: [0], seals: Buffer.alloc(47) })],
   ],
-  ['an unknown codec', (peer) => [openSet(peer), peer.say('streamOpen', { ...CONTENT, codec: 9 })]],
+  [
+    'an unknown codec',
+    (peer) => [openSet(peer), peer.send('streamOpen', { ...CONTENT, codec: 9 })],
+  ],
   [
     'a chunk that is noise',
     (peer) => {
       openSet(peer);
-      peer.say('streamOpen', CONTENT);
-      peer.say('streamChunk', { stream: 1 }, noise('c', 99));
+      peer.send('streamOpen', CONTENT);
+      peer.send('streamChunk', { stream: 1 }, noise('c', 99));
     },
   ],
   [
@@ -398,7 +401,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       for (let stream = 1; stream <= 200; stream += 1) {
-        peer.say('streamOpen', { ...CONTENT, stream });
+        peer.send('streamOpen', { ...CONTENT, stream });
       }
     },
   ],
@@ -406,20 +409,20 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'an end of a set with an open stream',
     (peer) => {
       openSet(peer);
-      peer.say('streamOpen', CONTENT);
-      peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
+      peer.send('streamOpen', CONTENT);
+      peer.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
     },
   ],
   [
     'a delta on what was not offered',
-    (peer) => [openSet(peer), peer.say('deltaOpen', { ...CONTENT, basis: 1 })],
+    (peer) => [openSet(peer), peer.send('deltaOpen', { ...CONTENT, basis: 1 })],
   ],
-  ['an unknown wish', (peer) => [openSet(peer), peer.say('basisWish', { basis: 1, wish: 3 })]],
+  ['an unknown wish', (peer) => [openSet(peer), peer.send('basisWish', { basis: 1, wish: 3 })]],
   [
     'a signature that ends as a content',
     (peer) => [
       openSignature(peer),
-      peer.say('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING }),
+      peer.send('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING }),
     ],
   ],
   [
@@ -427,14 +430,14 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSignature(peer);
       const end = { stream: 1, digest, sizeBytes: 5, seal: NOTHING };
-      peer.say('signatureEnd', { ...end, rawBytes: 2 ** 40 });
+      peer.send('signatureEnd', { ...end, rawBytes: 2 ** 40 });
     },
   ],
   [
     'parts that are not there',
     (peer) => {
       openSet(peer);
-      peer.say('assembly', {
+      peer.send('assembly', {
         digest,
         sizeBytes: 5,
         parts: Buffer.concat([digest, Buffer.alloc(8)]),
@@ -446,7 +449,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     'a note on no slot',
     (peer) => {
       openSet(peer);
-      peer.say('notes', { slots: [9], names: [digest], whats: ['unreadable'], reasons: ['x'] });
+      peer.send('notes', { slots: [9], names: [digest], whats: ['unreadable'], reasons: ['x'] });
     },
   ],
   ...OWNERS.map(([what, wrong]): [string, (peer: Peer) => void] => [
@@ -454,7 +457,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openSet(peer);
       const right = { groups: Buffer.alloc(1), ids: [1], names: [Buffer.from('a')] };
-      peer.say('owners', { ...right, ...wrong });
+      peer.send('owners', { ...right, ...wrong });
     },
   ]),
   [
@@ -462,7 +465,7 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
     (peer) => {
       openRoot(peer);
       parcel(peer, row({ ...aFile, digest }));
-      peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
+      peer.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
     },
   ],
 ];
@@ -492,7 +495,7 @@ test('only a peer that promised to send what is wanted is waited for', async (t)
   const WANT = 0;
   const COMING = 2;
   for (const [ask, promise] of [false, false, true, false].entries()) {
-    peer.say('ask', { ask, digests: digest, promise });
+    peer.send('ask', { ask, digests: digest, promise });
   }
   while (peer.verdicts.length < 4) await pause(5);
   t.deepEqual(peer.verdicts, [[WANT], [WANT], [WANT], [COMING]]);

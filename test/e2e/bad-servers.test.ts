@@ -94,30 +94,30 @@ for (const [what, code, answer] of [
   ],
 ] as readonly [string, string, (socket: WebSocket) => void][]) {
   test(`a server ${what}: ${code}`, async (t) => {
-    const told = await badServer(t, answer);
-    t.is(told.code, code);
-    t.is(told.status, 1);
-    t.regex(told.stderr, new RegExp(`\\[${code}\\]`));
+    const reported = await badServer(t, answer);
+    t.is(reported.code, code);
+    t.is(reported.status, 1);
+    t.regex(reported.stderr, new RegExp(`\\[${code}\\]`));
   });
 }
 
 const ESCAPES = 'so \x1b]0;title\x07\x9b2J\r there';
 
-test('what a server says in an error is shown, and no terminal obeys it', async (t) => {
-  const told = await badServer(t, (socket) =>
+test('the text of a server in an error is shown, and no terminal obeys it', async (t) => {
+  const reported = await badServer(t, (socket) =>
     socket.send(
       encodeMessage('error', { code: 'CLIENT_BUSY', message: ESCAPES, context: {} }).head,
     ),
   );
-  t.is(told.code, 'CLIENT_BUSY');
-  t.true(told.stderr.includes(String.raw`so \x1b]0;title\x07\x9b2J\x0d there [CLIENT_BUSY]`));
+  t.is(reported.code, 'CLIENT_BUSY');
+  t.true(reported.stderr.includes(String.raw`so \x1b]0;title\x07\x9b2J\x0d there [CLIENT_BUSY]`));
 });
 
-test('what a server says of a bug of its own is shown, and no terminal obeys it', async (t) => {
+test('the text of a server about its own bug is shown, and no terminal obeys it', async (t) => {
   const error = { code: 'INTERNAL', message: ESCAPES, context: { stack: `one\ntwo ${ESCAPES}` } };
-  const told = await badServer(t, (socket) => socket.send(encodeMessage('error', error).head));
-  t.is(told.code, 'INTERNAL');
-  t.true(told.stderr.includes('one\ntwo so'));
+  const reported = await badServer(t, (socket) => socket.send(encodeMessage('error', error).head));
+  t.is(reported.code, 'INTERNAL');
+  t.true(reported.stderr.includes('one\ntwo so'));
   // eslint-disable-next-line no-control-regex
-  t.notRegex(told.stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  t.notRegex(reported.stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
 });

@@ -27,7 +27,7 @@ test('servers of one bucket are killed and paused under load, and nothing acknow
     seconds: SECONDS,
     longestMs: LONGEST_MS,
     seed,
-    say: (line) => t.log(line),
+    log: (line) => t.log(line),
     onEnd: commandsRunHere, // nothing runs beside them any more
   });
   const { backups, restores, deletions, checks, failures } = report;

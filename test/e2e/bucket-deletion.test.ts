@@ -58,8 +58,8 @@ test('deleted sets free their space in a bucket, and other machines go on', asyn
   await withSets(lab);
   t.is((await lab.sets('two')).length, SETS);
   const before = packsOf(lab);
-  const told = await lab.succeed('one', 'sonic', ['delete', '1', '2', '--yes']);
-  t.regex(told, /2 backup sets of "me" deleted/);
+  const reported = await lab.succeed('one', 'sonic', ['delete', '1', '2', '--yes']);
+  t.regex(reported, /2 backup sets of "me" deleted/);
   const after = packsOf(lab);
   t.true(after.length < before.length, `${before.length} packs, then ${after.length}`);
   t.deepEqual(

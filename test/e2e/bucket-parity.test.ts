@@ -127,14 +127,14 @@ test('forged parity, that of another object and a wrong checksum change no sound
   ] as const;
   for (const [what, forged, status] of cases) {
     objects.spoil(pack, () => forged);
-    const told = await mend(lab, 'forged', ['--no-mark']);
-    t.is(told.status, status, `${what}: ${told.stdout}${told.stderr}`);
+    const reported = await mend(lab, 'forged', ['--no-mark']);
+    t.is(reported.status, status, `${what}: ${reported.stdout}${reported.stderr}`);
     t.true(objects.bytesOf(pack)!.equals(status === 0 ? own : forged), what);
   }
   objects.spoil(pack, () => own);
   objects.versionsOf(pack).at(-1)!.headers['x-amz-meta-sha256'] = 'ab'.repeat(32);
-  const told = await mend(lab, 'wrong-checksum', ['--no-mark']);
-  t.is(told.status, 3, told.stdout + told.stderr);
+  const reported = await mend(lab, 'wrong-checksum', ['--no-mark']);
+  t.is(reported.status, 3, reported.stdout + reported.stderr);
   t.deepEqual(bytesIn(lab), before);
 });
 
@@ -168,8 +168,8 @@ test('a healed object in a bucket with locks is locked, and nobody takes it for 
   // A service whose tags are no digests of the bytes gives another one to the healed version.
   const versions = objects.versions.get(withoutTag)!;
   versions[0] = { ...versions[0]!, etag: '"another"' };
-  const told = await mend(lab, 'two', locked);
-  t.is(told.status, 0, told.stdout + told.stderr);
+  const reported = await mend(lab, 'two', locked);
+  t.is(reported.status, 0, reported.stdout + reported.stderr);
   t.deepEqual(bytesIn(lab), before);
   for (const name of [withTag, withoutTag]) {
     const all = objects.versionsOf(name);

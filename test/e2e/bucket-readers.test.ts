@@ -62,9 +62,9 @@ async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
 }
 
 /** Throws if a secret of the bucket is in a text. */
-function requireNoSecret(t: ExecutionContext, said: string): void {
+function requireNoSecret(t: ExecutionContext, printed: string): void {
   for (const secret of [KEY_VARIABLES.AWS_SECRET_ACCESS_KEY, SECRET])
-    t.false(said.includes(secret), said);
+    t.false(printed.includes(secret), printed);
 }
 
 /**
@@ -210,9 +210,9 @@ async function serve(t: ExecutionContext, lab: Lab, machine: string): Promise<Se
   const server = new Running('tardisremote', ['--config', config, '--json'], { env });
   t.teardown(() => server.signalGroup('SIGKILL'));
   await server.until('its line', () => server.stdout.includes('\n'));
-  const said = JSON.parse(server.stdout) as { ready: string; store: string };
-  t.is(said.store, STORE);
-  return { url: said.ready, server };
+  const printed = JSON.parse(server.stdout) as { ready: string; store: string };
+  t.is(printed.store, STORE);
+  return { url: printed.ready, server };
 }
 
 test('tardisremote serves a bucket to the tools, with what other machines store meanwhile', async (t) => {
@@ -287,9 +287,9 @@ test('a pack that vanished is looked for once, and then named', async (t) => {
   const outcome = await lab.run('two', 'regenerate', [lab.source, '-o', lab.at('out')]);
   t.is(outcome.status, 3, outcome.stderr);
   t.regex(outcome.stderr, /packs\/\S* is missing/);
-  const asked = lab.server.requests.slice(from).map(({ key }) => key);
-  const looks = asked.filter((key) => key === 'all/c/me/client.json').length;
-  t.is(looks, 2, asked.join('\n')); // of the command's start, and of the missing pack
+  const requested = lab.server.requests.slice(from).map(({ key }) => key);
+  const looks = requested.filter((key) => key === 'all/c/me/client.json').length;
+  t.is(looks, 2, requested.join('\n')); // of the command's start, and of the missing pack
 });
 
 test('a damaged record of a bucket costs a restore its own files only', async (t) => {

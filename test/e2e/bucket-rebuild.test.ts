@@ -60,10 +60,10 @@ for (const kind of ['plain', 'encrypting'] as const) {
       const [first, last] = [namesOf(lab, /\/packs\//)[0]!, namesOf(lab, /\/packs\//).at(-1)!];
       damage(lab, first);
       lab.server.objects.remove(last);
-      const told = await mend();
-      t.is(told.status, 3, told.stdout + told.stderr);
-      t.regex(told.stdout, /the next backup sends again what the source still has/i);
-      t.regex(told.stdout, /versions? of files cannot be restored/);
+      const reported = await mend();
+      t.is(reported.status, 3, reported.stdout + reported.stderr);
+      t.regex(reported.stdout, /the next backup sends again what the source still has/i);
+      t.regex(reported.stdout, /versions? of files cannot be restored/);
       await lab.backUp('one', args);
       t.deepEqual(await lab.restored(machine, args), []);
       const after = await check(`${machine}-fresh`, '--read-data');

@@ -27,21 +27,21 @@ class Lab extends BucketLab {
   }
 
   /** Returns the requests since the last call. */
-  asked(): S3Record[] {
-    const asked = this.server.requests.slice(this.from);
-    this.from += asked.length;
-    return asked;
+  requested(): S3Record[] {
+    const requested = this.server.requests.slice(this.from);
+    this.from += requested.length;
+    return requested;
   }
 }
 
-function shown(asked: readonly S3Record[]): string {
-  return asked
+function shown(requested: readonly S3Record[]): string {
+  return requested
     .map(({ method, key, headers }) => `${method} ${key} ${headers.range ?? ''}`)
     .join('\n');
 }
 
-function packsIn(asked: readonly S3Record[], method: string): S3Record[] {
-  return asked.filter((one) => one.method === method && one.key.includes('/packs/'));
+function packsIn(requested: readonly S3Record[], method: string): S3Record[] {
+  return requested.filter((one) => one.method === method && one.key.includes('/packs/'));
 }
 
 function bytesOf({ headers }: S3Record): number {
@@ -55,15 +55,15 @@ test('a restore fetches each byte once, and neighbours together', async (t) => {
   makeTree(lab.source, [dir('a', files.slice(0, 50)), dir('b', files.slice(50))]);
   await lab.backUp('one', ['--create']);
   await lab.sets('two');
-  lab.asked();
+  lab.requested();
   t.deepEqual(await lab.restored('two'), []);
-  const asked = lab.asked();
-  const gets = packsIn(asked, 'GET');
+  const requested = lab.requested();
+  const gets = packsIn(requested, 'GET');
   // 20 MB in ranges of up to 4 MiB. On a busy machine, jobs come in another order.
-  t.true(gets.length <= 16, shown(asked));
+  t.true(gets.length <= 16, shown(requested));
   const bytes = gets.reduce((sum, one) => sum + bytesOf(one), 0);
-  t.true(bytes <= 20_000_000 + MIB, shown(asked));
-  t.is(asked.filter(({ key }) => key === '').length, 0);
+  t.true(bytes <= 20_000_000 + MIB, shown(requested));
+  t.is(requested.filter(({ key }) => key === '').length, 0);
 });
 
 test('a restore in place of files that are there already fetches nothing of them', async (t) => {
@@ -73,15 +73,15 @@ test('a restore in place of files that are there already fetches nothing of them
   await lab.backUp('one', ['--create']);
   fs.writeFileSync(path.join(lab.source, 'f7'), 'changed since');
   await lab.sets('two');
-  lab.asked();
+  lab.requested();
   const args = [lab.source, '-O', '-o', lab.home];
   const { status, stderr } = await lab.run('two', 'regenerate', args);
   t.is(status, 0, stderr);
   t.true(fs.readFileSync(path.join(lab.source, 'f7')).equals(noise(7, 100_000)));
-  const asked = lab.asked();
+  const requested = lab.requested();
   // The record with f7 is needed of 4 MB, and joined reads fetch some of what follows.
-  const bytes = packsIn(asked, 'GET').reduce((sum, one) => sum + bytesOf(one), 0);
-  t.true(bytes <= 2 * MIB, shown(asked));
+  const bytes = packsIn(requested, 'GET').reduce((sum, one) => sum + bytesOf(one), 0);
+  t.true(bytes <= 2 * MIB, shown(requested));
 });
 
 test('one file of a bucket is fetched in few requests, and almost alone', async (t) => {
@@ -90,28 +90,28 @@ test('one file of a bucket is fetched in few requests, and almost alone', async 
   makeTree(lab.source, files);
   await lab.backUp('one', ['--create']);
   await lab.sets('two');
-  lab.asked();
+  lab.requested();
   const { status, stderr } = await lab.run('two', 'regenerate', [
     `${lab.source}/f7`,
     '-o',
     lab.at('out'),
   ]);
   t.is(status, 0, stderr);
-  const asked = lab.asked();
-  const gets = packsIn(asked, 'GET');
-  t.true(gets.length <= 6, shown(asked));
-  t.true(gets.reduce((sum, one) => sum + bytesOf(one), 0) <= 6 * MIB, shown(asked));
+  const requested = lab.requested();
+  const gets = packsIn(requested, 'GET');
+  t.true(gets.length <= 6, shown(requested));
+  t.true(gets.reduce((sum, one) => sum + bytesOf(one), 0) <= 6 * MIB, shown(requested));
 });
 
 test('a backup of young files that did not change fetches none of them', async (t) => {
   const lab = await Lab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
-  lab.asked();
+  lab.requested();
   await lab.backUp('one'); // the files are younger than two seconds, so they are read again
-  const asked = lab.asked();
-  t.deepEqual(packsIn(asked, 'GET'), [], shown(asked));
-  t.is(asked.filter(({ method }) => method === 'PUT').length, 2, shown(asked));
+  const requested = lab.requested();
+  t.deepEqual(packsIn(requested, 'GET'), [], shown(requested));
+  t.is(requested.filter(({ method }) => method === 'PUT').length, 2, shown(requested));
   t.deepEqual(await lab.restored('two'), []);
 });
 
@@ -123,10 +123,10 @@ test('a large file that changed is compared with its basis in few requests', asy
   await rest();
   noise(2, 100_000).copy(content, 9 * MIB);
   fs.writeFileSync(path.join(lab.source, 'image'), content);
-  lab.asked();
+  lab.requested();
   await lab.backUp('one');
-  const asked = lab.asked();
+  const requested = lab.requested();
   // The basis is read for its signature, and for that of the new content.
-  t.true(packsIn(asked, 'GET').length <= 20, shown(asked));
+  t.true(packsIn(requested, 'GET').length <= 20, shown(requested));
   t.deepEqual(await lab.restored('two'), []);
 });

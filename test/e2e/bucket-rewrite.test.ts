@@ -59,8 +59,8 @@ test('a client in a bucket gets new keys, and every machine goes on with them', 
   await withSets(lab, [...old, '--crypt']);
   t.is((await lab.sets('two', old)).length, 2);
   const fresh = secret(lab, NEXT, '--newpassword-file');
-  const told = await lab.succeed('one', 'sonic', ['rekey', ...old, ...fresh, '--yes']);
-  t.regex(told, /has new keys: 2 sets/);
+  const reported = await lab.succeed('one', 'sonic', ['rekey', ...old, ...fresh, '--yes']);
+  t.regex(reported, /has new keys: 2 sets/);
   t.deepEqual(former(lab), []);
   for (const machine of ['one', 'two', 'three']) {
     const refused = await lab.run(machine, 'lstardis', old);

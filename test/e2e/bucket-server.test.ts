@@ -76,7 +76,7 @@ test('what machines with the access key store, and other servers, is seen by a s
   t.is((await later.sets(two.clientArgs)).length, 1);
 });
 
-test('a server says that its bucket is away, and not where it is; and goes on when it is back', async (t) => {
+test('a server reports that its bucket is away, and not where it is; and goes on when it is back', async (t) => {
   let fault: S3Fault | undefined;
   const lab = await ServedLab.start(t, { faultAt: () => fault });
   lab.grow();
@@ -144,7 +144,7 @@ test('a server over a bucket purges sets, and frees what only they needed', asyn
     'KeepHourly = 1',
     'LeastAge = 0',
     'RemoveAfter = 0',
-    'UpkeepInterval = 1',
+    'GcInterval = 1',
     'PurgeInterval = 1',
   ];
   fs.writeFileSync(config, `[Tardis]\n${rules.join('\n')}\n`);
@@ -203,7 +203,7 @@ test('a path is forgotten in the bucket by a server when its request is due', as
   const lab = await ServedLab.start(t);
   lab.grow();
   const config = lab.at('node.cfg');
-  fs.writeFileSync(config, '[Tardis]\nForgetAfter = 1\nLeastAge = 1\nUpkeepInterval = 0.3\n');
+  fs.writeFileSync(config, '[Tardis]\nForgetAfter = 1\nLeastAge = 1\nGcInterval = 0.3\n');
   const server = await startNode(t, lab, 'node', ['--config', config]);
   const to = server.clientArgs;
   const me = new FarClient(lab, 'me');

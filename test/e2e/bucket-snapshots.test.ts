@@ -44,8 +44,8 @@ function copiesIn({ server }: ServedLab): string[] {
   return server.objects.keys().filter((key) => key.includes('/snap/'));
 }
 
-function shown(asked: readonly S3Record[]): string[] {
-  return asked.map(({ method, key }) => `${method} ${key.replace(/-[0-9a-f]{16}/, '-ID')}`);
+function shown(requested: readonly S3Record[]): string[] {
+  return requested.map(({ method, key }) => `${method} ${key.replace(/-[0-9a-f]{16}/, '-ID')}`);
 }
 
 test('a backup makes a copy with two requests, a later one without changes makes none, and a fresh machine reads it', async (t) => {
@@ -108,9 +108,9 @@ test('the store lies or fails at any request of a fresh machine, and it finds wh
   await lab.backUp('one');
   const begin = lab.server.requests.length;
   t.is((await lab.sets('count')).length, 2);
-  const asked = lab.server.requests.slice(begin);
-  t.true(asked.some(({ key }) => key.includes('/snap/')));
-  const cases = asked.flatMap(({ key, method }, at) =>
+  const requested = lab.server.requests.slice(begin);
+  t.true(requested.some(({ key }) => key.includes('/snap/')));
+  const cases = requested.flatMap(({ key, method }, at) =>
     QUICK.map((fault) => ({ at, fault, kind: `${method} ${key.replaceAll(/\d+/g, '#')}` })),
   );
   const chosen = partOf(cases, share, random, ({ fault, kind }) => [fault, kind]);
@@ -120,10 +120,10 @@ test('the store lies or fails at any request of a fresh machine, and it finds wh
     const first = await lab.run(machine, 'lstardis', ['--json']);
     struck = undefined;
     lab.server.settle();
-    const told = `TEST_SEED=${seed}, request ${at}: ${fault}: ${first.stderr}`;
-    if (fault !== 'stale 404' && first.status === 0) t.regex(first.stdout, /"sets"/, told);
-    t.is((await lab.sets(machine)).length, 2, told);
-    t.deepEqual(await lab.restored(machine), [], told);
+    const reported = `TEST_SEED=${seed}, request ${at}: ${fault}: ${first.stderr}`;
+    if (fault !== 'stale 404' && first.status === 0) t.regex(first.stdout, /"sets"/, reported);
+    t.is((await lab.sets(machine)).length, 2, reported);
+    t.deepEqual(await lab.restored(machine), [], reported);
   }
 });
 
@@ -154,18 +154,18 @@ test('a backup that is killed at any request for its copy loses nothing, and lat
   });
   const chosen = partOf(cases, share, random, ({ at, fault }) => [`${at}`, fault]);
   for (const [turn, { at, fault }] of chosen.entries()) {
-    const told = `TEST_SEED=${seed}, request ${at}: ${fault}`;
+    const reported = `TEST_SEED=${seed}, request ${at}: ${fault}`;
     change(lab, turn + 3);
     struck = { at: lab.server.requests.length + at, fault };
     running = new Running('tardis', ['--local', lab.source, ...CLIENT], { env: lab.on('one') });
     const { status } = await running.ended;
-    t.not(status, 0, told);
+    t.not(status, 0, reported);
     struck = undefined;
     running = undefined;
     lab.server.settle();
-    t.deepEqual(await lab.restored(`fresh-${turn}`), [], told);
+    t.deepEqual(await lab.restored(`fresh-${turn}`), [], reported);
     await lab.backUp('one');
-    t.deepEqual(await lab.restored(`later-${turn}`), [], told);
+    t.deepEqual(await lab.restored(`later-${turn}`), [], reported);
   }
 });
 
@@ -206,8 +206,8 @@ test('an encrypted client restores by a copy, and refuses one with other rows by
     const from = lab.server.requests.length;
     const output = lab.at(`out-${index}`);
     const got = await lab.run(machine, 'regenerate', [lab.source, '-o', output, ...given]);
-    const asked = lab.server.requests.slice(from);
-    const copies = asked.filter(({ key }) => key.includes('/snap/'));
+    const requested = lab.server.requests.slice(from);
+    const copies = requested.filter(({ key }) => key.includes('/snap/'));
     t.true(copies.length === 1 && copies[0]!.key.includes('-ffff'), `${sql}: the copy is used`);
     t.is(got.status === 0, isGood, `${sql}: ${got.stderr}`);
     if (!isGood) t.truthy(codeIn(got), got.stderr);
@@ -245,11 +245,11 @@ test('what a thief did to copies: overwritten ones are brought back, deleted one
   const { store } = await bucketAt(lab.server.url, { prefix: 'all' });
   t.teardown(() => store.close());
   const recover = async (words: readonly string[]) => {
-    const said = await run('sonic', ['bucket', '-D', STORE, '--json', ...locked, ...words], {
+    const printed = await run('sonic', ['bucket', '-D', STORE, '--json', ...locked, ...words], {
       env: lab.on('keeper'),
     });
-    t.is(said.status, 0, said.stdout + said.stderr);
-    return JSON.parse(said.stdout) as Readonly<Record<string, number>>;
+    t.is(printed.status, 0, printed.stdout + printed.stderr);
+    return JSON.parse(printed.stdout) as Readonly<Record<string, number>>;
   };
   await store.putOwn(copy!.slice('all/'.length), Buffer.from('junk'));
   t.deepEqual(await lab.restored('two'), []);

@@ -33,8 +33,8 @@ test('backups to a bucket are listed, compared and restored on a machine that ha
   t.is((await lab.run('two', 'tardiff', ['-r', lab.source])).status, 0);
   t.is((await lab.run('two', 'tardiff', ['-r', '-b', '1', lab.source])).status, 1);
   for (const words of [['list'], ['info'], ['files', '1'], ['getconfig']]) {
-    const said = await lab.succeed('two', 'sonic', words);
-    t.true(said !== '' || words[0] === 'getconfig', words.join(' '));
+    const printed = await lab.succeed('two', 'sonic', words);
+    t.true(printed !== '' || words[0] === 'getconfig', words.join(' '));
   }
   const stats = await lab.succeed('two', 'sonic', ['stats', '--json']);
   t.true((JSON.parse(stats) as { packBytes: number }).packBytes > 5_000_000);
@@ -49,8 +49,8 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
   await lab.backUp('one', ['--create']);
   const from = lab.server.requests.length;
   await lab.backUp('one');
-  const asked = lab.server.requests.slice(from).map(({ method, key }) => `${method} ${key}`);
-  t.deepEqual(asked, [
+  const requested = lab.server.requests.slice(from).map(({ method, key }) => `${method} ${key}`);
+  t.deepEqual(requested, [
     'GET all/c/me/client.json',
     'GET all/c/me/keys/00000001.key',
     'HEAD all/c/me/g1/log/0000000002',
@@ -293,11 +293,11 @@ class Struck {
     this.moment = moment;
     const { length } = await this.requestsOf(work);
     this.moment = undefined;
-    t.true(length > moment.number, told(moment));
+    t.true(length > moment.number, reported(moment));
   }
 }
 
-function told({ number, fault }: Moment): string {
+function reported({ number, fault }: Moment): string {
   return `TEST_SEED=${seed}, request ${number}: ${fault}`;
 }
 
@@ -332,11 +332,11 @@ for (const isKilled of [true, false]) {
           return;
         }
         const { status, stderr } = await lab.run('one', 'tardis', words);
-        t.is(status, 0, `${told(moment)}: ${stderr}`);
+        t.is(status, 0, `${reported(moment)}: ${stderr}`);
       });
       lab.server.settle();
       if (isKilled) await lab.backUp('one');
-      t.deepEqual(await lab.restored(`fresh-${turn}`), [], told(moment));
+      t.deepEqual(await lab.restored(`fresh-${turn}`), [], reported(moment));
     }
   });
 }
@@ -362,7 +362,7 @@ test('a first backup that is killed at any request is run again', async (t) => {
     const again = await lab.run(one, 'tardis', words);
     // The last request may have completed the set.
     if (again.status !== 0) t.is(codeIn(again), 'CLIENT_EXISTS', again.stderr);
-    t.deepEqual(await lab.restored(fresh), [], told(moment));
+    t.deepEqual(await lab.restored(fresh), [], reported(moment));
   }
 });
 
@@ -384,7 +384,7 @@ test('a client that sonic creates in a bucket is there for every machine, and is
   await lab.succeed('one', 'sonic', ['create', ...given, '--trust-store']);
 });
 
-test('commands that cannot work with a bucket say so', async (t) => {
+test('commands that cannot work with a bucket report it', async (t) => {
   for (const [reason, tool, ...words] of [
     ['only tardis --local', 'tardis', '/tmp'],
     [

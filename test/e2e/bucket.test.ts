@@ -86,7 +86,7 @@ test('sonic bucket refuses a store that does not arbitrate, unless there is a si
   t.regex(stdout, /Only one process at a time may write/);
 });
 
-test('sonic bucket tells whether objects are locked, and refuses a bucket that cannot do it', async (t) => {
+test('sonic bucket reports whether objects are locked, and refuses a bucket that cannot do it', async (t) => {
   const [plain, locking] = [await started(t), await started(t, { locks: 'honoured' })];
   for (const [{ url }, args, shown, line] of [
     [plain, [], { objectLock: 'no', versioning: 'no', lockDays: 0 }, /has no Object Lock: with/],
@@ -101,7 +101,7 @@ test('sonic bucket tells whether objects are locked, and refuses a bucket that c
   t.is(codeIn(refused), 'BUCKET_CANNOT_LOCK', refused.stderr);
 });
 
-test('sonic bucket tells what is wrong, and never shows a secret', async (t) => {
+test('sonic bucket reports what is wrong, and never shows a secret', async (t) => {
   const { url } = await started(t);
   const secret = 'a-wrong-secret-key';
   const at = ['--endpoint', url];

@@ -64,7 +64,7 @@ for (const kind of ['encrypting', 'plain'] as const) {
   });
 }
 
-test('an account gets no keys that were replaced while its password was asked for', async (t) => {
+test('an account gets no keys that were replaced while its password was typed', async (t) => {
   const { at, place, source, store, written } = lab(t);
   const password = ['--password-file', written('password', PASSWORD)];
   await succeed('tardis', [...place, ...password, '--local', '--create', source]);

@@ -93,7 +93,7 @@ for (const [table, sql] of Object.entries(ROWS)) {
   });
 }
 
-test('a rebuild from a copy gives what the catalog said before the disk changed it', async (t) => {
+test('a rebuild from a copy gives what the catalog had before the disk changed it', async (t) => {
   const { store, place, backup, restored } = await rotting(t);
   rotBlob(store, blobsIn(store, ROWS['entries']!)[0]!, TIME_AT);
   t.is((await backup()).status, 1);

@@ -74,16 +74,18 @@ function copied(): string {
 }
 
 /** Restores the newest set of a store into a new directory, without remembered state. */
-async function restored(of: string): Promise<{ status: number | null; told: string; out: string }> {
+async function restored(
+  of: string,
+): Promise<{ status: number | null; reported: string; out: string }> {
   const out = `${of} out`;
   const args = [...place(of), '--json', '-o', out, source];
   const { status, stdout, stderr } = await run('regenerate', args, { env: forgetful() });
-  return { status, told: `${stdout}${stderr}`, out: path.join(out, 'tree') };
+  return { status, reported: `${stdout}${stderr}`, out: path.join(out, 'tree') };
 }
 
 test('as it is, the store is believed', async (t) => {
-  const { status, told, out } = await restored(copied());
-  t.is(status, 0, told);
+  const { status, reported, out } = await restored(copied());
+  t.is(status, 0, reported);
   t.deepEqual(differences(right, look(out)), []);
 });
 
@@ -183,14 +185,17 @@ for (const [what, ...scripts] of CHANGES) {
     for (const script of scripts) {
       const copy = copied();
       changeCatalog(copy, (catalog) => catalog.exec(script));
-      const { status, told, out } = await restored(copy);
+      const { status, reported, out } = await restored(copy);
       const found = fs.existsSync(out) ? look(out) : new Map<string, string>();
       if (status === 0) {
         t.deepEqual(differences(right, found), [], 'it changed nothing that matters');
         continue;
       }
       shown += 1;
-      t.regex(told, /NOT_AUTHENTIC|CONTENT_DAMAGED|RECORD_DAMAGED|NO_SUCH_PATH|CATALOG_DAMAGED/);
+      t.regex(
+        reported,
+        /NOT_AUTHENTIC|CONTENT_DAMAGED|RECORD_DAMAGED|NO_SUCH_PATH|CATALOG_DAMAGED/,
+      );
       // Everything that was restored is correct; only directories may lack entries.
       for (const [name, words] of found) {
         if (!words.startsWith('directory')) t.is(right.get(name), words, name);
@@ -282,7 +287,7 @@ test('a history that was forked shows by what follows the set that is missing', 
   t.notRegex(await outcome(purged), /STORE_ROLLED_BACK|NOT_AUTHENTIC/);
 });
 
-test('which set a date means is not the server’s to say', async (t) => {
+test('a server cannot choose the set that a date means', async (t) => {
   const copy = copied();
   changeCatalog(copy, (catalog) =>
     catalog.exec('UPDATE backup_sets SET opened_at_ms = 4e12 WHERE set_number > 1'),

@@ -80,7 +80,7 @@ test('a check against a source of which a root is missing claims nothing of all'
   t.regex(stdout, /Nothing that was compared differs from the source\.\n$/);
 });
 
-test('a check against a source of which nothing is as old as the set says that it compared nothing', async (t) => {
+test('a check against a source without any file as old as the set reports that it compared nothing', async (t) => {
   const { place, source, at } = lab(t);
   await succeed('tardis', [...place, '--local', '--create', source]);
   fs.renameSync(source, at('moved'));

@@ -34,7 +34,7 @@ function spoilPack(store: string): void {
   fs.writeFileSync(pack, bytes);
 }
 
-test('a check tells what is damaged, in words and as JSON, and ends with status 3', async (t) => {
+test('a check reports what is damaged, in words and as JSON, and ends with status 3', async (t) => {
   const { place, source, store } = lab(t);
   const body = Buffer.concat([Buffer.from('KEEP'), noise(1, 9000)]); // not compressed, so "KEEP" is found in the pack
   fs.writeFileSync(path.join(source, 'noise.gz'), body);
@@ -54,16 +54,16 @@ test('a check tells what is damaged, in words and as JSON, and ends with status 
   const named = lines.filter(({ finding }) => finding === 'version').map(({ name }) => name);
   t.true(named.includes(path.join(source, 'noise.gz')), found.stdout);
   t.like(lines.at(-1), { finding: 'end', isClean: false, marked: 0, lostVersions: named.length });
-  const told = await run('sonic', ['check', '--read-data=all', ...place]);
-  t.is(told.status, 3);
-  t.regex(told.stdout, /lost: .*noise\.gz, version 1, in set 1: damaged/);
-  t.regex(told.stdout, /Marked as damaged: the next backup/);
+  const reported = await run('sonic', ['check', '--read-data=all', ...place]);
+  t.is(reported.status, 3);
+  t.regex(reported.stdout, /lost: .*noise\.gz, version 1, in set 1: damaged/);
+  t.regex(reported.stdout, /Marked as damaged: the next backup/);
   await backup([...place, '--local', source]);
   const healed = await run('sonic', ['check', '--read-data', '--json', ...place]);
   t.is(healed.status, 0, healed.stdout);
 });
 
-test('what a check is asked wrongly it says', async (t) => {
+test('a check reports a wrong option', async (t) => {
   const { place, source } = lab(t);
   await backup([...place, '--local', '--create', source]);
   for (const wrong of ['0/3', '4/3', '0%', '101%', 'some', '0']) {
@@ -100,7 +100,7 @@ test('a client that encrypts is checked without its password, and named with it'
   t.is(wrong.status, 12);
 });
 
-test('a server keeps as many copies of a catalog as DBBackups says, and a rebuild uses them', async (t) => {
+test('a server keeps as many copies of a catalog as DBBackups, and a rebuild uses them', async (t) => {
   const { place, source, store, written } = lab(t);
   const config = written('tardisd.cfg', '[Tardis]\nDBBackups = 2\n');
   const server = await Server.start(store, ['--config', config]);

@@ -48,12 +48,12 @@ test('a directory within itself is refused by all that reads a set', async (t) =
     ['sonic', ['forget-path', ...place, '--preview', path.join(source, 'outer')], undefined],
   ];
   for (const [tool, words, status] of commands) {
-    const told = await run(tool, words, { timeoutMs: PATIENCE_MS });
-    const shown = `${tool} ${words.join(' ')}: ${told.status}\n${told.stderr}`;
-    t.notRegex(told.stderr, /INTERNAL|USAGE/, shown);
+    const reported = await run(tool, words, { timeoutMs: PATIENCE_MS });
+    const shown = `${tool} ${words.join(' ')}: ${reported.status}\n${reported.stderr}`;
+    t.notRegex(reported.stderr, /INTERNAL|USAGE/, shown);
     if (status === undefined) continue;
-    t.is(told.status, status, shown);
-    if (tool !== 'sonic') t.regex(told.stderr, /CATALOG_DAMAGED/, shown);
+    t.is(reported.status, status, shown);
+    if (tool !== 'sonic') t.regex(reported.stderr, /CATALOG_DAMAGED/, shown);
   }
   t.is(fs.readFileSync(path.join(out, 'source/outer/inner/kept'), 'utf8'), 'kept');
   t.is(fs.readFileSync(path.join(out, 'source/beside'), 'utf8'), 'beside, and changed');

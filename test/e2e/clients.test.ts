@@ -20,8 +20,8 @@ interface Shown {
 }
 
 async function shownBy(args: readonly string[]): Promise<Shown[]> {
-  const told = await succeed('sonic', ['clients', '--json', ...args]);
-  return (JSON.parse(told) as { clients: Shown[] }).clients;
+  const reported = await succeed('sonic', ['clients', '--json', ...args]);
+  return (JSON.parse(reported) as { clients: Shown[] }).clients;
 }
 
 test('sonic clients shows newest sets, protection and damage of the clients of a store', async (t) => {
@@ -107,7 +107,7 @@ test('sonic clients warns of clients that were exchanged, put back or made to en
   t.is((await run('sonic', list, { env: { XDG_STATE_HOME: at('new') } })).stderr, '');
 });
 
-test('an account with the right admin sees the clients of its owner through a server, and who is overdue', async (t) => {
+test('an account with the right admin sees the clients of its owner through a server, and which are overdue', async (t) => {
   const { store, source, written } = lab(t);
   for (const client of ['mine', 'also-mine', 'foreign']) {
     await backup(['-D', store, '-C', client, '--local', '--create', WORD, source]);
@@ -130,10 +130,10 @@ test('an account with the right admin sees the clients of its owner through a se
 
   fs.mkdirSync(path.join(store, '.accounts'));
   fs.writeFileSync(path.join(store, '.accounts', 'owner'), 'Targets: mine also-mine gone\n');
-  const told = path.join(store, '.episodes.json');
+  const reported = path.join(store, '.alerts.json');
   await server.running.until(
     'client that is overdue',
-    () => fs.existsSync(told) && fs.readFileSync(told, 'utf8').includes('"mine"'),
+    () => fs.existsSync(reported) && fs.readFileSync(reported, 'utf8').includes('"mine"'),
   );
   const shown = await shownBy(asOps);
   t.deepEqual(

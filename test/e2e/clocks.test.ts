@@ -130,10 +130,10 @@ test('backups on days with clocks that jump: each set is complete, in order, and
     shown.some((one) => one.includes('NaN') || one.includes('undefined')),
     shown.join('\n'),
   );
-  const told = jsonLines<{ sets: { set: number; openedAtMs: number; state: string }[] }>(
+  const reported = jsonLines<{ sets: { set: number; openedAtMs: number; state: string }[] }>(
     await succeed('lstardis', ['-D', store, '-C', 'me', '--json']),
   );
-  const { sets } = told[0]!;
+  const { sets } = reported[0]!;
   t.deepEqual(
     sets.map(({ set }) => set),
     Array.from({ length: DAYS }, (_, at) => at + 1),

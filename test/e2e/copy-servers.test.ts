@@ -5,7 +5,7 @@ import test from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { commandsRunHere, jsonLines, run, Running, Server, succeed } from '../helpers/commands.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
-import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
+import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { file, makeTree, noise, scratch } from '../helpers/tree.js';
 
 commandsRunHere();

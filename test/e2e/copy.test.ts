@@ -262,9 +262,9 @@ test('damaged contents of the source are left out and named, and come when they 
   );
   const partly = await run('sonic', ['copy', ...from, '--to', copy, '--json']);
   t.is(partly.status, 3, partly.stderr);
-  const [told] = jsonLines<{ clients: Copied[] }>(partly.stdout);
-  t.deepEqual(told!.clients[0]!.sets, [1, 2, 3]);
-  t.is(told!.clients[0]!.lostVersions, 1);
+  const [reported] = jsonLines<{ clients: Copied[] }>(partly.stdout);
+  t.deepEqual(reported!.clients[0]!.sets, [1, 2, 3]);
+  t.is(reported!.clients[0]!.lostVersions, 1);
   fs.writeFileSync(struck!, bytes);
   t.is((await copyOf(home)).lostVersions, 0);
   await requireAlike(t, home, [1, 2, 3]);

@@ -18,7 +18,7 @@ test('clients back up, restore and have sets deleted at once, and nobody gets a 
     clients: CLIENTS,
     seconds: SECONDS,
     seed,
-    say: (line) => t.log(line),
+    log: (line) => t.log(line),
     onEnd: commandsRunHere, // nothing runs beside them any more
   });
   const { backups, restores, deletions, busy, clearings, checks } = report;

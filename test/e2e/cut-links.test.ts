@@ -10,7 +10,7 @@ import type { BackupResult } from '../../src/client/index.js';
 import type { Address } from '../../src/system/index.js';
 import { backupTo, type InlineBackup, inlineSystem, startInline } from '../helpers/inline.js';
 import { type Fate, Link, randomFates, UPGRADE_BYTES, type Way } from '../helpers/link.js';
-import { PASSWORD, toldBy } from '../helpers/rekeys.js';
+import { PASSWORD, dumpedHistory } from '../helpers/rewrites.js';
 import { dir, file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { smallShare } from '../helpers/share.js';
@@ -47,7 +47,7 @@ interface Scenario {
 
 interface Uncut {
   readonly scenario: Scenario;
-  readonly told: readonly string[];
+  readonly reported: readonly string[];
   readonly bytes: Readonly<Record<Way, number>>;
 }
 
@@ -79,7 +79,7 @@ function changeSource(): void {
 interface Outcome {
   readonly result: BackupResult;
   readonly link: Link;
-  readonly told: string[];
+  readonly reported: string[];
 }
 
 async function backUp(scenario: Scenario, fates: readonly Fate[]): Promise<Outcome> {
@@ -104,7 +104,7 @@ async function backUp(scenario: Scenario, fates: readonly Fate[]): Promise<Outco
     });
     const result = await backupTo(system, reach, 'me', [source], options);
     await daemon.stop();
-    return { result, link, told: entriesOf(await toldBy({ store, client: 'me' })) };
+    return { result, link, reported: entriesOf(await dumpedHistory({ store, client: 'me' })) };
   } finally {
     await daemon.stop();
     await link.close();
@@ -112,8 +112,8 @@ async function backUp(scenario: Scenario, fates: readonly Fate[]): Promise<Outco
 }
 
 /** Removes from the lines of sets their times and the bytes sent, which differ between runs. */
-function entriesOf(told: readonly string[]): string[] {
-  return told.map((line) => {
+function entriesOf(reported: readonly string[]): string[] {
+  return reported.map((line) => {
     if (!line.startsWith('set ')) return line;
     const { set, state: how } = JSON.parse(line.slice(4)) as { set: number; state: string };
     return `set ${set} ${how}`;
@@ -121,9 +121,9 @@ function entriesOf(told: readonly string[]): string[] {
 }
 
 async function uncut(scenario: Scenario): Promise<Uncut> {
-  const { link, told, result } = await backUp(scenario, []);
+  const { link, reported, result } = await backUp(scenario, []);
   if (result.resentBytes > 0) throw new Error('an uncut link sends nothing twice');
-  return { scenario, told, bytes: link.bytes };
+  return { scenario, reported, bytes: link.bytes };
 }
 
 async function scenarios(): Promise<Uncut[]> {
@@ -159,13 +159,13 @@ function beforeOpened(fates: readonly Fate[]): number {
 /** Runs one backup whose links are cut according to the fates, and checks it. Returns the number of cuts. */
 async function cutBackup(
   t: ExecutionContext,
-  { scenario, told, bytes }: Uncut,
+  { scenario, reported, bytes }: Uncut,
   fates: readonly Fate[],
   round: string,
   mostRestarts = beforeOpened(fates),
 ): Promise<number> {
-  const { result, link, told: found } = await backUp(scenario, fates);
-  const [only, lacking] = [missing(found, told), missing(told, found)];
+  const { result, link, reported: found } = await backUp(scenario, fates);
+  const [only, lacking] = [missing(found, reported), missing(reported, found)];
   t.deepEqual([only, lacking], [[], []], round);
   // A session that is cut before its set is open cannot be resumed, so the backup starts again.
   t.true(result.restarts <= mostRestarts, round);
@@ -180,8 +180,8 @@ test.serial('random cuts: what is stored is what an uncut link would have stored
   t.timeout(CUTS * 6000);
   t.log(`seed ${seed}`);
   const all = await scenarios();
-  for (const { scenario, told, bytes } of all) {
-    t.log(`${scenario.name}: ${told.length} lines, ${bytes['to-server']} bytes there`);
+  for (const { scenario, reported, bytes } of all) {
+    t.log(`${scenario.name}: ${reported.length} lines, ${bytes['to-server']} bytes there`);
   }
   const wanted = { cuts: 0, resent: 0, rounds: 0 };
   for (let round = 0; wanted.cuts < CUTS; round += 1) {

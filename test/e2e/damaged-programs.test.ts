@@ -127,7 +127,7 @@ for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGKILL'] as const) {
     fs.mkdirSync(source);
     fs.writeFileSync(path.join(source, 'file'), Buffer.alloc(4 << 20, 'abcdefgh'));
     const place = ['-D', path.join(top, 'store'), '-C', 'me', '--create', '--local'];
-    const says = (stderr: string, when: string): void => {
+    const requireMessage = (stderr: string, when: string): void => {
       t.is(codeIn({ stderr }), 'SERVER_DIED', stderr);
       t.regex(stderr, new RegExp(`the local server process was killed by ${signal}\\b`), when);
       t.regex(stderr, /\ntardis: Run again; /);
@@ -137,7 +137,7 @@ for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGKILL'] as const) {
     fs.writeFileSync(broken, `#!/bin/sh\nkill -${signal.slice(3)} $$\n`, { mode: 0o755 });
     const early = await run('tardis', [...place, '--local-server-cmd', broken, source]);
     t.is(early.status, 1);
-    says(early.stderr, 'as it starts');
+    requireMessage(early.stderr, 'as it starts');
 
     const slowly = ['--bandwidth-limit', '1K', '--compress-data', 'none'];
     const running = new Running('tardis', [...place, ...slowly, source]);
@@ -146,6 +146,6 @@ for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGKILL'] as const) {
     for (const pid of running.childPids()) process.kill(pid, signal);
     const { status, stderr } = await running.ended;
     t.is(status, 1);
-    says(stderr, 'in a session');
+    requireMessage(stderr, 'in a session');
   });
 }

@@ -230,7 +230,7 @@ test('a rewritten file, one of mostly holes and one that grew too much are sent 
   t.like(progress, { contentsSent: 1, deltasSent: 0 });
 });
 
-test('a basis that is damaged is told for what rests on it, and both are sent again', async (t) => {
+test('a basis that is damaged is reported for what rests on it, and both are sent again', async (t) => {
   const versions = new Versions(t);
   await versions.save(noise('d', 2 * MIB));
   await versions.save(changed(versions.newest, 1, 3));

@@ -96,7 +96,7 @@ for (const encrypts of [false, true]) {
     await isWhole(t);
   });
 
-  test(`entries that say what the true file says spoil no backup of a client ${kind}`, async (t) => {
+  test(`entries that repeat those of the true file spoil no backup of a client ${kind}`, async (t) => {
     const { source, far, near, byAccount, isWhole } = await lab(t, encrypts);
     await byAccount('entry');
     await succeed('tardis', [...far, source]);
@@ -118,8 +118,8 @@ for (const encrypts of [false, true]) {
 test('what an honest account has stored is sent once more by the client, and then no more', async (t) => {
   const { source, far, at, server, byAccount, isWhole } = await lab(t, true);
   const sent = async (args: readonly string[]): Promise<number> => {
-    const [told] = jsonLines(await succeed('tardis', [...args, '--json', source]));
-    return (told as { progress: { contentsSent: number } }).progress.contentsSent;
+    const [reported] = jsonLines(await succeed('tardis', [...args, '--json', source]));
+    return (reported as { progress: { contentsSent: number } }).progress.contentsSent;
   };
   await byAccount(undefined);
   await isWhole(t); // from the set of the account
@@ -135,8 +135,10 @@ test('an account takes the place of nothing that the client has stored', async (
   await succeed('tardis', [...far, source]);
   await byAccount('digest');
   await isWhole(t);
-  const [told] = jsonLines(await succeed('sonic', ['check', ...near, '--read-data=all', '--json']));
-  t.like(told, { damagedRecords: 0 });
+  const [reported] = jsonLines(
+    await succeed('sonic', ['check', ...near, '--read-data=all', '--json']),
+  );
+  t.like(reported, { damagedRecords: 0 });
   changeCatalog(store, (catalog) => {
     t.is(catalog.prepare('SELECT count(*) FROM unproven_contents').pluck().get(), 0);
   });
@@ -151,8 +153,10 @@ test('what an account has stored wrongly keeps nothing else from being freed', a
   fs.rmSync(path.join(source, 'below'), { recursive: true });
   await byAccount('digest');
   await succeed('sonic', ['delete', ...near, '2', '--yes', '--no-clear-up']);
-  const [told] = jsonLines(await succeed('sonic', ['orphans', ...near, '--json', '--waste', '1']));
-  t.like(told, { isDone: true });
+  const [reported] = jsonLines(
+    await succeed('sonic', ['orphans', ...near, '--json', '--waste', '1']),
+  );
+  t.like(reported, { isDone: true });
   // The size counts, since the server may have repacked the needed data before this command.
   t.true(packBytes(store) < MOST_LEFT_BYTES);
   await succeed('sonic', ['rebuild', ...near]);

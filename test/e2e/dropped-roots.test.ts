@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, rest, run, succeed } from '../helpers/commands.js';
-import { bytesIn } from '../helpers/upkeep.js';
+import { bytesIn } from '../helpers/garbage.js';
 import { dir, file, look, makeTree, noise, differences, scratch } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -38,7 +38,7 @@ function twoRoots(t: ExecutionContext, more: readonly string[] = []) {
   return { at, place, save, sonic, isSame, soundness, client: at('store', 'me') };
 }
 
-interface Told {
+interface Reported {
   readonly firstSet: number;
   readonly lastSet?: number;
   readonly goneSince?: number;
@@ -87,9 +87,9 @@ for (const [kind, word] of [
 
   test(`versions end with the last set that has their root: ${kind}`, async (t) => {
     const { at, save, place } = twoRoots(t, word);
-    const told = async (...args: string[]): Promise<Told[]> => {
+    const reported = async (...args: string[]): Promise<Reported[]> => {
       const shown = await succeed('lstardis', [...place, '--json', ...args]);
-      return jsonLines<Told>(shown).map(({ firstSet, lastSet, goneSince }) => ({
+      return jsonLines<Reported>(shown).map(({ firstSet, lastSet, goneSince }) => ({
         firstSet,
         ...(lastSet === undefined ? {} : { lastSet }),
         ...(goneSince === undefined ? {} : { goneSince }),
@@ -98,16 +98,16 @@ for (const [kind, word] of [
     const secret = at('two', 'secret');
     await save('one', 'two');
     await save('one');
-    for (const asked of [['--find', 'secret'], [secret]]) {
-      t.deepEqual(await told(...asked), [{ firstSet: 1, lastSet: 1 }], asked.join(' '));
+    for (const requested of [['--find', 'secret'], [secret]]) {
+      t.deepEqual(await reported(...requested), [{ firstSet: 1, lastSet: 1 }], requested.join(' '));
     }
     const preview = await succeed('sonic', ['forget-path', ...place, '--preview', secret]);
     t.regex(preview, /1 version in 1 set would be deleted/);
     t.notRegex(preview, /newest set/);
     await save('one', 'two');
     // The set in between has other roots, so it does not end the version.
-    t.deepEqual(await told(secret), [{ firstSet: 1 }]);
-    t.deepEqual(await told('--find', 'secret'), [{ firstSet: 1 }]);
+    t.deepEqual(await reported(secret), [{ firstSet: 1 }]);
+    t.deepEqual(await reported('--find', 'secret'), [{ firstSet: 1 }]);
     const again = await succeed('sonic', ['forget-path', ...place, '--preview', secret]);
     t.regex(again, /1 version in 2 sets would be deleted/);
     t.regex(again, /The newest set has it/);
@@ -120,7 +120,7 @@ test('a path that was a single file, then in a directory, is in the sets that ha
   await save('two');
   await save('one');
   const shown = await succeed('lstardis', [...place, '--json', at('two', 'secret')]);
-  const spans = jsonLines<Told>(shown).map(({ firstSet, lastSet }) => [firstSet, lastSet]);
+  const spans = jsonLines<Reported>(shown).map(({ firstSet, lastSet }) => [firstSet, lastSet]);
   t.deepEqual(spans, [
     [1, 1],
     [2, 2],

@@ -93,7 +93,7 @@ test('advice after damage can be followed: keys with no older record, marks that
   );
 });
 
-test('a check that cannot mark damage says what has to come first', async (t) => {
+test('a check that cannot mark damage reports what has to come first', async (t) => {
   const { place, source, store } = lab(t);
   await succeed('tardis', [...place, '--local', '--create', source]);
   const home = path.join(store, 'me');

@@ -234,7 +234,7 @@ test('a rebuild keeps apart what belongs to which root, and old sets stay proven
   t.deepEqual(differences(look(others[1]!), look(path.join(at('out 3'), 'two'))), []);
 });
 
-test('a place where nothing can be remembered is told, and the set is complete', async (t) => {
+test('a place where nothing can be remembered is reported, and the set is complete', async (t) => {
   const { place, source } = made(t, 'a password of the tests');
   const env = { XDG_STATE_HOME: '/proc/nothing' };
   const { status, stderr } = await run('tardis', [...place, '--local', '--create', source], {
@@ -277,7 +277,7 @@ test('a set in which a root was held can be read, and the next one too', async (
   fs.renameSync(path.join(other, 'below'), at('aside'));
   const held = await run('tardis', [...place, '--local', source, other]);
   t.is(held.status, 3, held.stderr);
-  t.regex(held.stderr, /held \(it is empty now\)/);
+  t.regex(held.stderr, /protected \(it is empty now\)/);
   fs.renameSync(at('aside'), path.join(other, 'below'));
   await backup([...place, '--local', source, other]);
   for (const set of ['1', '2', '3']) {

@@ -49,9 +49,9 @@ function bench(t: ExecutionContext, files: Readonly<Record<string, string>>): Be
     },
     async kept(args = [], options = {}) {
       const paths = fs.readdirSync(tree, { recursive: true, encoding: 'utf8' }).sort();
-      const asked = paths.flatMap((each) => ['--explain', path.join(tree, each)]);
-      const said = await succeed('tardis', ['--json', ...asked, ...args, tree], options);
-      const { explanations } = JSON.parse(said) as { explanations: { outcome: string }[] };
+      const requested = paths.flatMap((each) => ['--explain', path.join(tree, each)]);
+      const printed = await succeed('tardis', ['--json', ...requested, ...args, tree], options);
+      const { explanations } = JSON.parse(printed) as { explanations: { outcome: string }[] };
       return paths.filter((_path, index) => explanations[index]!.outcome === 'kept');
     },
     config(...lines) {
@@ -312,9 +312,9 @@ test('--exclude-no-access and ExcludeNoAccess exclude what the user may not read
     '--local',
     '--create',
   ];
-  const told = await run('tardis', [...place('told'), tree], options);
-  t.is(told.status, 3, told.stderr);
-  t.regex(told.stderr, /closed\.file: unreadable \(EACCES\)/);
+  const reported = await run('tardis', [...place('told'), tree], options);
+  t.is(reported.status, 3, reported.stderr);
+  t.regex(reported.stderr, /closed\.file: unreadable \(EACCES\)/);
   const left = ['open', 'sub', 'sub/y'];
   for (const args of [['--exclude-no-access'], config('ExcludeNoAccess = yes')]) {
     const client = args.length === 1 ? 'option' : 'key';
@@ -411,9 +411,9 @@ test('what is left out later is closed, and its content is not sent again when i
   fs.writeFileSync(rules, '*.log\n');
   const second = await run('tardis', [...args, '-vv']);
   t.is(second.status, 0, second.stderr);
-  const said = second.stdout + second.stderr;
-  t.true(said.includes(`x ${tree}/deep/er/b.log (${rules}:1: *.log)`), said);
-  t.true(said.includes('2 left out by exclude rules'), said);
+  const printed = second.stdout + second.stderr;
+  t.true(printed.includes(`x ${tree}/deep/er/b.log (${rules}:1: *.log)`), printed);
+  t.true(printed.includes('2 left out by exclude rules'), printed);
   t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'deep', 'deep/c', 'deep/er']);
   t.deepEqual(await savedPaths(place, tree, '1'), whole, 'older sets have it');
   const shown = ['-D', place.store, '-C', 'me', '--json'];
@@ -426,7 +426,7 @@ test('what is left out later is closed, and its content is not sent again when i
   t.deepEqual(await savedPaths(place, tree), whole);
 });
 
-test('a rule file that is too large is saved, and told in every run until it is not', async (t) => {
+test('a rule file that is too large is saved, and reported in every run until it is not', async (t) => {
   const { home, tree } = bench(t, { '.tardis-excludes': '*.o\n'.repeat(40_000), 'a.o': '', b: '' });
   const args = ['-D', path.join(home, 'store'), '-C', 'me', '--local', tree];
   for (const more of [['--create'], []]) {
@@ -436,8 +436,8 @@ test('a rule file that is too large is saved, and told in every run until it is 
   }
   const place = { store: path.join(home, 'store'), client: 'me' };
   t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'a.o', 'b']);
-  const told = await succeed('tardis', ['--explain', `${tree}/a.o`, tree]);
-  t.regex(told, /kept by .*cannot be read.*\n {2}.*does not apply \(rules: too large\)/);
+  const reported = await succeed('tardis', ['--explain', `${tree}/a.o`, tree]);
+  t.regex(reported, /kept by .*cannot be read.*\n {2}.*does not apply \(rules: too large\)/);
   fs.writeFileSync(path.join(tree, '.tardis-excludes'), '*.o\n');
   await succeed('tardis', args);
   t.deepEqual(await savedPaths(place, tree), ['.tardis-excludes', 'b']);

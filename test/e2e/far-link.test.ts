@@ -22,7 +22,7 @@ poolsStayAway();
 
 const MIB = 1 << 20;
 
-test('the set is opened, and directories are told, with no answer but the welcome', async (t) => {
+test('the set is opened, and directories are reported, with no answer but the welcome', async (t) => {
   const home = scratch(t);
   const source = path.join(home, 'tree');
   makeTree(source, [dir('a', [file('b', 'c')])]);

@@ -215,16 +215,16 @@ async function troubledBackup(
   await nextRun(place, 'after');
   const names = await checkSets(t, { place, wanted }, `${what}, after the next run`);
   t.true(names.includes('after'), what);
-  const told = await dumpHistory(place);
+  const reported = await dumpHistory(place);
   t.false(
-    told.some((line) => line.includes('"unfinished"')),
+    reported.some((line) => line.includes('"unfinished"')),
     `${what}: unfinished sets stay`,
   );
   strikes += 1;
   if (strikes % REBUILT_EVERY === 0) {
     const { damagedRecords } = await rebuildInline(place);
     t.is(damagedRecords, 0, what);
-    t.deepEqual(await dumpHistory(place), told, `${what}: rebuilt from the packs`);
+    t.deepEqual(await dumpHistory(place), reported, `${what}: rebuilt from the packs`);
     await checkSets(t, { place, wanted }, `${what}, rebuilt`);
   }
   removeScratch(place.store);
@@ -301,9 +301,9 @@ async function troubledRestore(
   if (failed?.size === 0) t.deepEqual(differences(wanted, found), [], `${what}: not told`);
   const contentOf = (words = ''): string => /\d+ bytes .*/.exec(words)?.[0] ?? '';
   for (const [name, words] of trouble.dies !== true ? found : []) {
-    const isTold = failed?.has(name === '' ? 'tree' : `tree/${name}`) === true;
+    const isReported = failed?.has(name === '' ? 'tree' : `tree/${name}`) === true;
     const isRight = contentOf(words).split(' ')[2] === contentOf(wanted.get(name)).split(' ')[2];
-    t.true(isTold || isRight, `${what}: ${name} is wrong`);
+    t.true(isReported || isRight, `${what}: ${name} is wrong`);
   }
   removeScratch(output);
   return hit;

@@ -91,10 +91,10 @@ for (const [kind, word] of [
     t.is((await run('tardiff', [...own, within('notes.txt')])).status, 0);
     await succeed('sonic', ['check', '--read-data', ...own]);
     await succeed('sonic', ['check', '--against-source', ...own]);
-    const told = await dumpHistory({ store, client: 'me' });
+    const reported = await dumpHistory({ store, client: 'me' });
     fs.rmSync(path.join(store, 'me', 'tardis.db'));
     await succeed('sonic', ['rebuild', ...own]);
-    t.deepEqual(await dumpHistory({ store, client: 'me' }), told);
+    t.deepEqual(await dumpHistory({ store, client: 'me' }), reported);
     t.deepEqual(await names([...own, within()]), wanted.toSorted());
   });
 }
@@ -160,8 +160,8 @@ test('a file is kept under a path of its own, by its name, and is named by --exp
   await backup([...local, '--basepath', 'none', within('notes.txt'), within('docs')]);
   t.deepEqual(await names([...place, '/']), ['/docs', '/notes.txt']);
 
-  const explain = (asked: string): Promise<string> =>
-    succeed('tardis', ['--explain', asked, within('notes.txt')]);
+  const explain = (requested: string): Promise<string> =>
+    succeed('tardis', ['--explain', requested, within('notes.txt')]);
   t.regex(await explain(within('notes.txt')), /notes\.txt: kept/);
   t.regex(await explain(within('todo')), /todo: not in any of the directories/);
   // If a root is a link, the file that it points to is backed up.

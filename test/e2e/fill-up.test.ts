@@ -99,17 +99,17 @@ testMounted?.(
     const command = ['sh', '-c', `cd "$HOME_DIR"; ${script}`];
     const { status, stdout, stderr } = await inNamespace(command, { BIN, HOME_DIR: home });
     t.is(status, 0, stderr);
-    const told = (name: string): number =>
+    const reported = (name: string): number =>
       Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
-    t.is(told('status'), 1, stderr);
+    t.is(reported('status'), 1, stderr);
     t.regex(stderr, /the disk with the store \S+ is full: [\d.]+ [kM]?B are free.*\[DISK_FULL\]/);
-    t.true(told('late') < 5000, `${told('late')} ms after it was full`);
-    t.is(told('free'), 0);
+    t.true(reported('late') < 5000, `${reported('late')} ms after it was full`);
+    t.is(reported('free'), 0);
     for (const name of ['listed', 'restored', 'again', 'room', 'same'])
-      t.is(told(name), 0, `${name}: ${stderr}`);
-    t.is(told('onto it'), 1);
+      t.is(reported(name), 0, `${name}: ${stderr}`);
+    t.is(reported('onto it'), 1);
     t.regex(stderr, /the target is full: \S+, 0 B are free.*\[TARGET_FULL\]/);
-    t.is(told('read-only'), 1);
+    t.is(reported('read-only'), 1);
     t.regex(stderr, /\[STORE_NOT_WRITABLE\]/);
   },
 );
@@ -136,8 +136,8 @@ testMounted?.(
     cat /dev/zero > disk/rest 2>/dev/null; echo "free $(echo $(df -B1 --output=avail disk | tail -1))"
     "$BIN/regenerate" -D disk/store -C me -b 1 -o out tree >&2 && diff -r before out/tree; echo "restored $?"
     rm disk/rest; mount -o remount,size=64m disk
-    backup --json >told; echo "room $?"
-    echo "sent $(grep -o '"contentsSent": *[0-9]*' told | grep -o '[0-9]*$')"
+    backup --json >report; echo "room $?"
+    echo "sent $(grep -o '"contentsSent": *[0-9]*' report | grep -o '[0-9]*$')"
     "$BIN/regenerate" -D disk/store -C me -o all tree >&2 && diff -r tree all/tree; echo "same $?"
     cat /dev/zero > disk/rest 2>/dev/null
     "$BIN/sonic" delete -D disk/store -C me --yes 1 >&2; echo "deleted $?"
@@ -145,14 +145,17 @@ testMounted?.(
     const command = ['sh', '-c', `cd "$HOME_DIR"; ${script}`];
     const { status, stdout, stderr } = await inNamespace(command, { BIN, HOME_DIR: home });
     t.is(status, 0, stderr);
-    const told = (name: string): number =>
+    const reported = (name: string): number =>
       Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
-    t.true(told('reserve') < 4 * MIB, stdout);
-    t.is(told('full'), 1, stderr);
+    t.true(reported('reserve') < 4 * MIB, stdout);
+    t.is(reported('full'), 1, stderr);
     t.regex(stderr, /\[DISK_FULL\]/);
-    t.is(told('free'), 0);
+    t.is(reported('free'), 0);
     for (const name of ['first', 'restored', 'room', 'same', 'deleted', 'checked'])
-      t.is(told(name), 0, `${name}: ${stdout}${stderr}`);
-    t.true(told('sent') > 0 && told('sent') < 180, `${told('sent')} of 200 were sent again`);
+      t.is(reported(name), 0, `${name}: ${stdout}${stderr}`);
+    t.true(
+      reported('sent') > 0 && reported('sent') < 180,
+      `${reported('sent')} of 200 were sent again`,
+    );
   },
 );

@@ -98,15 +98,15 @@ test('excludes and a filter must both let a path in, and --explain names the lin
   t.is(await ask('d.x'), 'tree/d.x: left out: no line of the filter file accepts it');
   const crypt = path.join(home, 'efilter');
   fs.writeFileSync(crypt, '#o,none\nfile accept a\n');
-  const told = async (...args: string[]): Promise<string> =>
+  const reported = async (...args: string[]): Promise<string> =>
     succeed('tardis', ['--efilter-file', crypt, '--def-crypt', 'chacha', ...args, tree]);
-  const asked = ['a.c', 'd.x', '.'].flatMap((name) => ['--explain', path.join(tree, name)]);
-  t.deepEqual((await told(...asked)).trim().replaceAll(`${home}/`, '').split('\n'), [
+  const requested = ['a.c', 'd.x', '.'].flatMap((name) => ['--explain', path.join(tree, name)]);
+  t.deepEqual((await reported(...requested)).trim().replaceAll(`${home}/`, '').split('\n'), [
     'tree/a.c: kept; no rule matches it; encryption none by #o, efilter:2: file accept a',
     'tree/d.x: kept; no rule matches it; encryption chacha by the default',
     'tree: kept; no rule matches it',
   ]);
-  const { explanations } = JSON.parse(await told('--json', ...asked)) as {
+  const { explanations } = JSON.parse(await reported('--json', ...requested)) as {
     explanations: { encryption: unknown }[];
   };
   t.deepEqual(
@@ -301,7 +301,7 @@ test('a choice that has changed holds for what is sent from then on', async (t) 
   t.deepEqual(differences(before, look(await restore('older', '-b', '2'))), []);
 });
 
-test('a client that does not encrypt is not told what to encrypt with', async (t) => {
+test('a client that does not encrypt gets no advice about encryption', async (t) => {
   const { tree, store, filter, secret } = mixed(t);
   const place = ['-D', store, '-C', 'me', '--local'];
   const refused = async (...args: string[]): Promise<void> => {

@@ -36,7 +36,7 @@ test('a password comes from the file or program that the environment or system.d
   );
 });
 
-test('tardis --dry-run tells what a backup would save, asks no server and changes nothing', async (t) => {
+test('tardis --dry-run reports what a backup would save, uses no server and changes nothing', async (t) => {
   const { at, written } = lab(t);
   makeTree(at('home'), [
     file('one', 'one'),
@@ -45,9 +45,9 @@ test('tardis --dry-run tells what a backup would save, asks no server and change
   ]);
   const notes = written('notes.txt', 'notes');
   const options = ['--dry-run', '-D', at('none'), '--local', '--create', '-x', '*.o'];
-  const told = await succeed('tardis', [...options, at('home'), notes]);
-  t.regex(told, /would save 5 entries in 4 directories, 13 B;/);
-  t.regex(told, /1 left out by exclude rules/);
+  const reported = await succeed('tardis', [...options, at('home'), notes]);
+  t.regex(reported, /would save 5 entries in 4 directories, 13 B;/);
+  t.regex(reported, /1 left out by exclude rules/);
   t.false(fs.existsSync(at('none')));
   const named = await succeed('tardis', [...options, '-vv', at('home')]);
   t.true(named.includes(`+ ${at('home', 'sub', 'deep')}\n`), named);
@@ -81,7 +81,7 @@ test('tardis --dry-run tells what a backup would save, asks no server and change
   fs.chmodSync(at('home', 'sub'), 0o755);
 });
 
-test('commands of other programs are told what is written here, and nothing is done', async (t) => {
+test('commands of other programs get a hint, and nothing is done', async (t) => {
   const { at, source, top } = lab(t);
   for (const [words, line] of [
     [['backup', source], /use: tardis \[options\] DIRECTORY/],
@@ -102,7 +102,7 @@ test('commands of other programs are told what is written here, and nothing is d
   await backup(['-D', at('store'), '--local', '--create', 'backup', source], { cwd: top });
 });
 
-test('where nobody named a server and there is none, the hint says --local', async (t) => {
+test('where nobody named a server and there is none, the hint names --local', async (t) => {
   const { at, source } = lab(t);
   const free = await new Promise<number>((resolve) => {
     const server = net.createServer().listen(0, '127.0.0.1', () => {

@@ -28,13 +28,13 @@ async function withSecret(t: ExecutionContext, more: readonly string[] = []) {
   const hidden = at('tree', 'private');
   const shows = async (set: string): Promise<string> =>
     succeed('lstardis', [...place, '-b', set, source]);
-  const told = async (): Promise<Record<string, unknown>> =>
+  const reported = async (): Promise<Record<string, unknown>> =>
     jsonLines(await succeed('sonic', ['forget-path', '--list', '--json', ...place]))[0]!;
-  return { at, store, source, place, hidden, shows, told };
+  return { at, store, source, place, hidden, shows, reported };
 }
 
 test('a path is forgotten: the request is previewed, can be undone, and is carried out when due', async (t) => {
-  const { at, store, place, hidden, shows, told } = await withSecret(t);
+  const { at, store, place, hidden, shows, reported } = await withSecret(t);
   const forget = (...args: string[]) => run('sonic', ['forget-path', ...place, ...args]);
   for (const option of ['--preview', '--dry-run']) {
     const shown = await succeed('sonic', ['forget-path', ...place, option, hidden]);
@@ -42,7 +42,7 @@ test('a path is forgotten: the request is previewed, can be undone, and is carri
     t.regex(shown, /1 content would be kept, since other paths use/);
     t.regex(shown, /The newest set has it/);
   }
-  t.deepEqual((await told())['requests'], []);
+  t.deepEqual((await reported())['requests'], []);
   t.regex((await forget(hidden)).stderr, /CONFIRMATION_NEEDED/);
   t.regex((await forget('--yes', at('tree', 'never'))).stderr, /NO_SUCH_PATH/);
   t.regex((await forget('--yes', at('tree'))).stderr, /is a root or contains one.*USAGE/);
@@ -56,22 +56,25 @@ test('a path is forgotten: the request is previewed, can be undone, and is carri
   const yes = await runOnTerminal('sonic', ['forget-path', ...place, hidden], ['y\r']);
   t.is(yes.status, 0, yes.shown);
   t.regex(yes.shown, /--undo 1` undoes this/);
-  const [asked] = (await told())['requests'] as { dueAtMs: number; askedAtMs: number }[];
-  t.like(asked, { id: 1, lastSet: 2, name: hidden });
-  t.is(asked!.dueAtMs - asked!.askedAtMs, 7 * 86_400_000);
+  const [requested] = (await reported())['requests'] as {
+    dueAtMs: number;
+    requestedAtMs: number;
+  }[];
+  t.like(requested, { id: 1, lastSet: 2, name: hidden });
+  t.is(requested!.dueAtMs - requested!.requestedAtMs, 7 * 86_400_000);
   t.regex(await shows('1'), /private/, 'until then it is there');
   t.regex(await succeed('sonic', ['forget-path', '--finish', ...place]), /No requests .* are due/);
   await succeed('sonic', ['rebuild', ...place]);
-  t.is(((await told())['requests'] as unknown[]).length, 1, 'a request survives the catalog');
+  t.is(((await reported())['requests'] as unknown[]).length, 1, 'a request survives the catalog');
   for (const more of [[], ['-n']]) {
     t.regex((await forget('--undo', '2', ...more)).stderr, /NO_SUCH_REQUEST/);
   }
   t.regex((await forget('--undo', '1', '--dry-run')).stdout, /would undo: 1/);
-  t.is(((await told())['requests'] as unknown[]).length, 1);
+  t.is(((await reported())['requests'] as unknown[]).length, 1);
   t.regex((await forget('--yes', hidden)).stdout, /^1: .*private was already requested/m);
   await succeed('sonic', ['forget-path', ...place, '--undo', '2']);
   await succeed('sonic', ['forget-path', ...place, '--undo', '1']);
-  t.deepEqual((await told())['requests'], []);
+  t.deepEqual((await reported())['requests'], []);
 
   await succeed('sonic', ['forget-path', ...place, '--yes', '--undo-period', '2d', hidden]);
   fs.writeFileSync(at('tree', 'private', 'later'), 'a later set has it');
@@ -82,9 +85,9 @@ test('a path is forgotten: the request is previewed, can be undone, and is carri
     /CONFIRMATION_NEEDED/,
   );
   t.like(jsonLines(await succeed('sonic', [...done, '--dry-run']))[0], { isPreview: true });
-  t.is(((await told())['requests'] as unknown[]).length, 1);
+  t.is(((await reported())['requests'] as unknown[]).length, 1);
   t.like(jsonLines(await succeed('sonic', [...done, '--yes']))[0], { forgotten: 1, sets: 3 });
-  t.deepEqual((await told())['requests'], []);
+  t.deepEqual((await reported())['requests'], []);
   for (const set of ['1', '2']) t.notRegex(await shows(set), /private/);
   t.regex(await shows('3'), /private/, 'what was saved since stays');
   const kept = await succeed('regenerate', [...place, '-o', at('out'), at('tree')]);
@@ -138,7 +141,7 @@ test('no path is forgotten over the network before ForgetAfter', async (t) => {
   const rights = ['--rights', 'read,list,purge', '--newpassword-file', secret];
   await succeed('sonic', ['account', ...place, '--add', 'tidier', ...rights]);
   const config = at('config');
-  fs.writeFileSync(config, '[Tardis]\nForgetAfter = 3\nLeastAge = 1\nUpkeepInterval = 0.3\n');
+  fs.writeFileSync(config, '[Tardis]\nForgetAfter = 3\nLeastAge = 1\nGcInterval = 0.3\n');
   await succeed('sonic', ['lock', ...place, '1']);
   const server = await Server.start(store, ['--config', config]);
   t.teardown(() => server.kill());
@@ -148,8 +151,8 @@ test('no path is forgotten over the network before ForgetAfter', async (t) => {
   t.regex((await run('sonic', [...wish, hidden])).stdout, /SET_LOCKED/);
   await succeed('sonic', ['lock', '--unlock', ...place, '1']);
   const [first] = jsonLines(await succeed('sonic', [...wish, hidden]));
-  const [request] = first!['requests'] as { dueAtMs: number; askedAtMs: number; id: number }[];
-  t.is(request!.dueAtMs - request!.askedAtMs, 3000);
+  const [request] = first!['requests'] as { dueAtMs: number; requestedAtMs: number; id: number }[];
+  t.is(request!.dueAtMs - request!.requestedAtMs, 3000);
   await succeed('sonic', ['forget-path', '--undo', String(request!.id), ...far]);
   const listed = jsonLines(await succeed('sonic', ['forget-path', '--list', '--json', ...far]))[0]!;
   t.deepEqual(listed['requests'], []);

@@ -254,7 +254,7 @@ test.serial('a backup with deltas', async (t) => {
   });
 });
 
-test.serial('a restore: the store needs no byte, the target is told to be full', async (t) => {
+test.serial('a restore: the store needs no byte, the target is reported as full', async (t) => {
   const { place, wanted } = await finished();
   const restore =
     (output: string) =>

@@ -97,17 +97,17 @@ async function freed(
   const command = ['sh', '-c', `${FILL}\n${script}\n${AFTER}`];
   const { status, stdout, stderr } = await inNamespace(command, env);
   t.is(status, 0, `${stdout}${stderr}`);
-  const told = (name: string): number =>
+  const reported = (name: string): number =>
     Number(new RegExp(`^${name} +(\\d+)$`, 'm').exec(stdout)?.[1]);
-  t.is(told('free'), 0);
-  t.true(told('older') > 100e6, stdout);
-  if (script.includes('gone')) t.true(told('gone') > 0.9 * told('older'), stdout);
+  t.is(reported('free'), 0);
+  t.true(reported('older') > 100e6, stdout);
+  if (script.includes('gone')) t.true(reported('gone') > 0.9 * reported('older'), stdout);
   // A server keeps removed packs for their readers, unless a backup needs the space.
-  t.true(told('after') + told('dead') > LEAST_FREED[mkfs]! * told('older'), stdout);
-  t.true(told('after') > 60e6, stdout);
-  if (!script.includes('tardisd')) t.true(told('dead') < 0.1 * told('older'), stdout);
-  t.is(told('fits'), 0, stderr);
-  return told;
+  t.true(reported('after') + reported('dead') > LEAST_FREED[mkfs]! * reported('older'), stdout);
+  t.true(reported('after') > 60e6, stdout);
+  if (!script.includes('tardisd')) t.true(reported('dead') < 0.1 * reported('older'), stdout);
+  t.is(reported('fits'), 0, stderr);
+  return reported;
 }
 
 /** In each run one disk of the four; each takes twenty seconds of processor time. */
@@ -131,11 +131,11 @@ if (chosen.has(BTRFS)) {
       if sonic delete --yes 1 >&2; then one=0; else one=$?; fi; echo "one $one"
       sync; echo "left $(( $(df -B1 --output=avail disk | tail -1) + $(stat -c %s disk/store/me/reserve) ))"
       sonic delete --yes 2-$((newest - 1))`;
-      const told = await freed(t, { mkfs: BTRFS, script, password: false });
-      t.is(told('reserve'), 16 << 20);
+      const reported = await freed(t, { mkfs: BTRFS, script, password: false });
+      t.is(reported('reserve'), 16 << 20);
       t.true(
-        told('one') === 0 || told('left') > 12e6,
-        `${told('one')}, ${told('left')} bytes are left`,
+        reported('one') === 0 || reported('left') > 12e6,
+        `${reported('one')}, ${reported('left')} bytes are left`,
       );
     },
   );

@@ -212,13 +212,13 @@ for (const [what, bytes] of [
       await lab.backup({ create: true });
       const before = look(lab.source);
       fs.writeFileSync(lab.at('a', 'secret'), noise(2, bytes + 1));
-      const told: string[] = [];
+      const reported: string[] = [];
       const second = await lab.backup(
-        { onFailures: (some) => told.push(...some.map(({ path: name }) => String(name))) },
+        { onFailures: (some) => reported.push(...some.map(({ path: name }) => String(name))) },
         unreadable('secret'),
       );
       t.is(second.progress.unreadable, 1);
-      t.deepEqual(told, [lab.at('a', 'secret')]);
+      t.deepEqual(reported, [lab.at('a', 'secret')]);
       await withHistory(lab.place, async (history) => {
         const versions = await history.versions(Buffer.from(lab.at('a', 'secret')));
         t.deepEqual(
@@ -392,7 +392,7 @@ for (const [what, bytes] of [
   ['in an object of its own', 2 * MIB],
   ['in a part of its own', 65 * MIB],
 ] as const) {
-  test.serial(`a damaged content ${what} is told, noted and sent again`, async (t) => {
+  test.serial(`a damaged content ${what} is reported, noted and sent again`, async (t) => {
     const lab = new Lab(scratch(t), [
       dir('a', [file('good', text(1, 20_000)), file('hit', noise(2, bytes))]),
       dir('b', [file('also good', text(3, 20_000)), file('copy of hit', noise(2, bytes))]),
@@ -418,9 +418,9 @@ for (const [what, bytes] of [
     await succeed('regenerate', [...place, '-o', path.join(lab.home, 'whole'), lab.source]);
     t.deepEqual(differences(wanted, look(path.join(lab.home, 'whole', 'tree'))), []);
     t.deepEqual(differences(wanted, await lab.restored('1')), []);
-    const told = await dumpHistory(lab.place);
+    const reported = await dumpHistory(lab.place);
     await succeed('sonic', ['rebuild', ...place]).catch(() => undefined); // 3: the damaged record is left out
-    t.deepEqual(await dumpHistory(lab.place), told);
+    t.deepEqual(await dumpHistory(lab.place), reported);
     t.deepEqual(differences(wanted, await lab.restored()), []);
   });
 }
@@ -466,10 +466,10 @@ for (const [what, spoil] of [
       const place = ['-D', store, '-C', client];
       const { status, stdout } = await run('sonic', ['rebuild', ...place, '--json']);
       t.is(status, 3);
-      const told = JSON.parse(stdout) as { lostCommits: number; keptCatalog: string };
-      t.true(told.lostCommits > 0);
-      t.is(told.keptCatalog, 'tardis.db.before-rebuild-1');
-      t.true(fs.existsSync(path.join(store, client, told.keptCatalog)));
+      const reported = JSON.parse(stdout) as { lostCommits: number; keptCatalog: string };
+      t.true(reported.lostCommits > 0);
+      t.is(reported.keptCatalog, 'tardis.db.before-rebuild-1');
+      t.true(fs.existsSync(path.join(store, client, reported.keptCatalog)));
       const out = path.join(lab.home, 'out');
       t.is((await run('regenerate', [...place, '-o', out, lab.source])).status, 3);
       const restored = fs.readFileSync(path.join(out, 'tree', 'a', 'in an object'));

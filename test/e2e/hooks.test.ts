@@ -18,35 +18,35 @@ const notes = (file: string): string[] => fs.readFileSync(file, 'utf8').split('\
 test('hooks run before, after, on failure and on warning, and receive the result', async (t) => {
   const { at, place, source, written } = lab(t);
   const log = at('log');
-  const told = at('told');
+  const reported = at('told');
   const keys =
-    `HookBefore = ${noting(told)}\nHookAfter = ${noting(told, 'STATUS', 'SET', 'CODE')}\n` +
-    `HookFailure = ${noting(told, 'STATUS', 'CODE')}\n` +
-    `HookWarning = ${noting(told, 'STATUS', 'ENTRIES', 'WARNINGS')}\n`;
+    `HookBefore = ${noting(reported)}\nHookAfter = ${noting(reported, 'STATUS', 'SET', 'CODE')}\n` +
+    `HookFailure = ${noting(reported, 'STATUS', 'CODE')}\n` +
+    `HookWarning = ${noting(reported, 'STATUS', 'ENTRIES', 'WARNINGS')}\n`;
   const config = ['--config', written('cfg', `[Tardis]\nLogFiles = ${log}\n${keys}`)];
   const local = [...place, '--local', ...config];
   await backup(['--create', ...local, source]);
-  t.deepEqual(notes(told), ['before me ', 'after me 0 1 ']);
+  t.deepEqual(notes(reported), ['before me ', 'after me 0 1 ']);
   // A hook may run our commands: its TARDIS_HOOK_ variables do not disturb them.
   await backup([...local, '--hook-before', 'tardis --version', source], {
     env: { PATH: `${process.cwd()}/bin:${process.env['PATH']}` },
   });
   t.regex(fs.readFileSync(log, 'utf8'), /hook before: tardis \d/);
 
-  fs.rmSync(told);
+  fs.rmSync(reported);
   const failed = await run('tardis', [...local, at('nowhere')]);
   t.is(failed.status, 1);
-  t.deepEqual(notes(told), [
+  t.deepEqual(notes(reported), [
     'before me ',
     'failure me 1 SOURCE_MISSING',
     'after me 1  SOURCE_MISSING',
   ]);
 
-  fs.rmSync(told);
+  fs.rmSync(reported);
   fs.rmSync(source, { recursive: true });
   fs.mkdirSync(source); // suddenly empty, so the root is protected
   t.is((await run('tardis', [...local, source])).status, 3);
-  t.deepEqual(notes(told).slice(1), ['warning me 3 0 0', 'after me 3 3 ']);
+  t.deepEqual(notes(reported).slice(1), ['warning me 3 0 0', 'after me 3 3 ']);
 });
 
 test('a hook before the backup that fails keeps it from running', async (t) => {
@@ -99,31 +99,31 @@ test('a hook that takes longer than HookTimeout is ended', async (t) => {
 
 test('an interruption ends the hook before the backup, and the hooks at the end run all the same', async (t) => {
   const { at, place, source } = lab(t);
-  const told = at('told');
+  const reported = at('told');
   const hooks = [
     ['--hook-before', `sh -c 'touch ${at('began')}; sleep 60'`],
-    ['--hook-failure', noting(told, 'STATUS')],
-    ['--hook-after', noting(told, 'CODE')],
+    ['--hook-failure', noting(reported, 'STATUS')],
+    ['--hook-after', noting(reported, 'CODE')],
   ].flat();
   const running = new Running('tardis', [...place, '--local', '--create', ...hooks, source]);
   await running.until('hook', () => fs.existsSync(at('began')));
   running.signal('SIGINT');
   t.is((await running.ended).status, 130);
-  t.deepEqual(notes(told), ['failure me 130', 'after me INTERRUPTED']);
+  t.deepEqual(notes(reported), ['failure me 130', 'after me INTERRUPTED']);
 });
 
 test('web addresses are requested at start, success and failure', async (t) => {
   const { place, at, source, written } = lab(t);
-  const { base, asked } = await urlListener(t);
+  const { base, requested } = await urlListener(t);
   const keys = ['Start', 'Success', 'Failure'].map((name) => `Url${name} = ${base}/k/${name}\n`);
   const config = ['--config', written('cfg', `[Tardis]\n${keys.join('')}`)];
   const local = [...place, '--local', ...config];
   await backup(['--create', ...local, source]);
-  t.deepEqual(asked, [
+  t.deepEqual(requested, [
     { method: 'GET', url: '/k/Start', body: '' },
     { method: 'GET', url: '/k/Success', body: '' },
   ]);
-  asked.length = 0;
+  requested.length = 0;
   const options = [
     '--url-failure',
     `${base}/?f=1`,
@@ -134,10 +134,14 @@ test('web addresses are requested at start, success and failure', async (t) => {
   ];
   t.is((await run('tardis', [...local, ...options, at('nowhere')])).status, 1);
   t.deepEqual(
-    asked.map(({ method, url }) => `${method} ${url}`),
+    requested.map(({ method, url }) => `${method} ${url}`),
     ['POST /s', 'POST /?f=1'],
   );
-  t.like(JSON.parse(asked[1]!.body), { event: 'failure', client: 'me', code: 'SOURCE_MISSING' });
+  t.like(JSON.parse(requested[1]!.body), {
+    event: 'failure',
+    client: 'me',
+    code: 'SOURCE_MISSING',
+  });
   const explained = await succeed('tardis', ['--explain-config', ...local, source]);
   t.notRegex(explained, /\/k\//);
   const wrong = await run('tardis', [...local, '--url-start', 'mailto:secret', source]);
@@ -147,13 +151,13 @@ test('web addresses are requested at start, success and failure', async (t) => {
 
 test('an address that does not answer costs three times UrlTimeout, and no backup', async (t) => {
   const { place, source, written, at } = lab(t);
-  const { base, asked } = await urlListener(t, () => undefined);
+  const { base, requested } = await urlListener(t, () => undefined);
   const text = `[Tardis]\nUrlTimeout = 1\nUrlSuccess = ${base}/secret\nLogFiles = ${at('log')}\n`;
   const config = ['--config', written('cfg', text)];
   const local = [...place, '--local', '--create', '--json', ...config];
   const { warnings } = JSON.parse(await succeed('tardis', [...local, source]));
   t.deepEqual(warnings, [`the request to ${base} failed: no answer in time`]);
-  t.is(asked.length, 3);
+  t.is(requested.length, 3);
   t.notRegex(fs.readFileSync(at('log'), 'utf8'), /secret/);
 });
 
@@ -170,7 +174,7 @@ test('a failed backup sends mail', async (t) => {
   t.regex(mail, /^code: SOURCE_MISSING$/m);
 });
 
-test('a backup that could not save everything is told by mail', async (t) => {
+test('a backup that could not save everything is reported by mail', async (t) => {
   const { place, at, source, written } = lab(t);
   const text = `[Tardis]\nMailTo = ops@example.org\nMailCommand = tee -a ${at('mail')}\n`;
   const args = [...place, '--local', '--config', written('cfg', text)];

@@ -70,12 +70,12 @@ class Reader {
       socket.once('open', resolve);
       socket.once('error', reject);
     });
-    reader.say('hello', helloOf('me', { purpose: 'read' }));
+    reader.send('hello', helloOf('me', { purpose: 'read' }));
     await reader.hears(() => reader.heard.some(({ name }) => name === 'welcome'));
     return reader;
   }
 
-  say<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
+  send<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
     const message = encodeMessage(name, head, attachment);
     this.socket.send(Buffer.concat([message.head, message.attachment ?? Buffer.alloc(0)]));
   }
@@ -107,7 +107,7 @@ class Reader {
 
 async function isAlive(): Promise<void> {
   const reader = await Reader.open();
-  reader.say('readSets', { question: 1 });
+  reader.send('readSets', { question: 1 });
   await reader.hears(() => reader.heard.some(({ name }) => name === 'setsAre'));
   reader.close();
 }
@@ -121,7 +121,7 @@ function askForMore(reader: Reader, times: number): void {
   const bytes = 2 << 20;
   for (let question = 1; question <= times; question += 1) {
     const position = (question % 5) * bytes;
-    reader.say('readObject', { question, object, position, bytes });
+    reader.send('readObject', { question, object, position, bytes });
   }
 }
 
@@ -150,7 +150,7 @@ const OBJECTS = [
 test('names of objects that no store has are refused, and nothing is read', async (t) => {
   for (const object of OBJECTS) {
     const reader = await Reader.open();
-    reader.say('readObject', { question: 1, object, position: 0, bytes: 100 });
+    reader.send('readObject', { question: 1, object, position: 0, bytes: 100 });
     await reader.closed;
     t.deepEqual(reader.errors(), ['PROTOCOL_VIOLATION'], JSON.stringify(object));
     t.false(reader.heard.some(({ name }) => name === 'objectIs'));
@@ -165,12 +165,12 @@ test('questions that cannot be are refused', async (t) => {
     [
       'a message of a backup',
       (reader) =>
-        reader.say('done', { slots: [1], settled: Buffer.from([1]), seals: Buffer.alloc(0) }),
+        reader.send('done', { slots: [1], settled: Buffer.from([1]), seals: Buffer.alloc(0) }),
     ],
     [
       'too many bytes',
       (reader) =>
-        reader.say('readObject', {
+        reader.send('readObject', {
           question: 1,
           object: 'packs/00000001.pack',
           position: 0,
@@ -179,16 +179,16 @@ test('questions that cannot be are refused', async (t) => {
     ],
     [
       'too many contents',
-      (reader) => reader.say('readPlaces', { question: 1, contents: Array(5000).fill(1) }),
+      (reader) => reader.send('readPlaces', { question: 1, contents: Array(5000).fill(1) }),
     ],
     [
       'a prefix that is too short',
-      (reader) => reader.say('readDigests', { question: 1, prefix: Buffer.alloc(4), limit: 5 }),
+      (reader) => reader.send('readDigests', { question: 1, prefix: Buffer.alloc(4), limit: 5 }),
     ],
     [
       'a page of nothing',
       (reader) =>
-        reader.say('readListing', {
+        reader.send('readListing', {
           question: 1,
           set: 1,
           directory: 1,
@@ -200,30 +200,34 @@ test('questions that cannot be are refused', async (t) => {
     ],
     [
       'changes of a set against itself',
-      (reader) => reader.say('readChanges', { ...CHANGES, before: 1, set: 1 }),
+      (reader) => reader.send('readChanges', { ...CHANGES, before: 1, set: 1 }),
     ],
     [
       'a page of too many changes',
-      (reader) => reader.say('readChanges', { ...CHANGES, limit: 5000 }),
+      (reader) => reader.send('readChanges', { ...CHANGES, limit: 5000 }),
     ],
     [
       'the paths of too many directories',
       (reader) =>
-        reader.say('readDirectoryPaths', { question: 1, set: 1, directories: Array(5000).fill(1) }),
+        reader.send('readDirectoryPaths', {
+          question: 1,
+          set: 1,
+          directories: Array(5000).fill(1),
+        }),
     ],
     [
       'more signatures than may be open',
       (reader) => {
         for (let signature = 1; signature <= 5; signature += 1) {
           const head = { question: signature, signature, basisBytes: 5 << 20, last: false };
-          reader.say('readerSignature', head, SIGNATURE_HEAD);
+          reader.send('readerSignature', head, SIGNATURE_HEAD);
         }
       },
     ],
     [
       'a delta on nothing',
       (reader) =>
-        reader.say('readDelta', {
+        reader.send('readDelta', {
           question: 1,
           signature: 9,
           digest: Buffer.alloc(32),
@@ -235,7 +239,7 @@ test('questions that cannot be are refused', async (t) => {
       (reader) => {
         askForMore(reader, 10); // more than the credit
         for (let question = 1; question <= 5000; question += 1) {
-          reader.say('readSets', { question });
+          reader.send('readSets', { question });
         }
       },
     ],
@@ -249,16 +253,16 @@ test('questions that cannot be are refused', async (t) => {
   await isAlive();
 });
 
-test('who has not the right to it changes no setting', async (t) => {
+test('an account without the right to it changes no setting', async (t) => {
   const reader = await Reader.open();
-  reader.say('changeSetting', { question: 1, key: 'SaveFull', value: 'yes', isSet: true });
+  reader.send('changeSetting', { question: 1, key: 'SaveFull', value: 'yes', isSet: true });
   await reader.closed;
   t.deepEqual(reader.errors(), ['NOT_PERMITTED']);
   const next = await Reader.open();
-  next.say('readSettings', { question: 2 });
-  next.say('readChanges', { ...CHANGES, set: 99, directory: 2 ** 52 });
-  next.say('readDirectoryPaths', { question: 3, set: 99, directories: [1, 12_345] });
-  next.say('readConfiguration', { question: 4, set: 99 });
+  next.send('readSettings', { question: 2 });
+  next.send('readChanges', { ...CHANGES, set: 99, directory: 2 ** 52 });
+  next.send('readDirectoryPaths', { question: 3, set: 99, directories: [1, 12_345] });
+  next.send('readConfiguration', { question: 4, set: 99 });
   await next.hears(() => next.heard.length >= 5);
   const [, settings, changes, paths, configuration] = next.heard;
   t.deepEqual(decodeMessage('settingsAre', settings!.bytes).head.keys, []);
@@ -272,7 +276,7 @@ test('who has not the right to it changes no setting', async (t) => {
 test('questions about what is not there are answered', async (t) => {
   const reader = await Reader.open();
   const after = Buffer.alloc(0);
-  reader.say('readListing', {
+  reader.send('readListing', {
     question: 7,
     set: 99,
     directory: 12_345,
@@ -281,9 +285,9 @@ test('questions about what is not there are answered', async (t) => {
     withDigests: false,
     unlike: 0,
   });
-  reader.say('readEntry', { question: 8, set: 1, path: Buffer.from('/../../etc/passwd') });
-  reader.say('readPlaces', { question: 9, contents: [999_999] });
-  reader.say('readObject', {
+  reader.send('readEntry', { question: 8, set: 1, path: Buffer.from('/../../etc/passwd') });
+  reader.send('readPlaces', { question: 9, contents: [999_999] });
+  reader.send('readObject', {
     question: 10,
     object: 'packs/00000099.pack',
     position: 0,
@@ -298,14 +302,14 @@ test('questions about what is not there are answered', async (t) => {
   reader.close();
 });
 
-test('who does not say that answers were taken gets no more than the credit', async (t) => {
+test('a reader that does not acknowledge answers gets no more than the credit', async (t) => {
   const reader = await Reader.open();
   askForMore(reader, 40);
   await reader.hears(() => reader.bytes > 16 << 20);
   await new Promise((resolve) => setTimeout(resolve, 500));
   const before = reader.bytes;
   t.true(before < 20 << 20, `${before} bytes came`);
-  reader.say('taken', { bytes: 4 << 20 });
+  reader.send('taken', { bytes: 4 << 20 });
   await reader.hears(() => reader.bytes > before + (2 << 20));
   reader.close();
 });
@@ -322,10 +326,10 @@ test('signatures that are none, or of something else, fail alone', async (t) => 
   for (const [index, bytes] of wrong.entries()) {
     const question = 2 * index + 1;
     const head = { question, signature: index, basisBytes: 5 << 20, last: true };
-    reader.say('readerSignature', head, bytes);
-    reader.say('dropSignature', { question: question + 1, signature: index });
+    reader.send('readerSignature', head, bytes);
+    reader.send('dropSignature', { question: question + 1, signature: index });
   }
-  reader.say('readSets', { question: 99 });
+  reader.send('readSets', { question: 99 });
   await reader.hears(() => reader.heard.some(({ name }) => name === 'setsAre'));
   const names = reader.heard.slice(1, -1).map(({ name }) => name);
   t.deepEqual(

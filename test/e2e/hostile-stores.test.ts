@@ -17,7 +17,7 @@ import {
   someStrings,
   strings,
   Tally,
-  toldCode,
+  reportedCode,
   tried,
 } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, restoreInline, withHistory } from '../helpers/inline.js';
@@ -42,7 +42,7 @@ test.after.always(() => removeScratch(state));
 
 const system = inlineSystem();
 
-test('paths and sets that are asked for on this machine', async (t) => {
+test('paths and sets that are given on this machine', async (t) => {
   const guard = sandbox(t, ['store/me', 'source', 'target']);
   const place = { store: guard.store, client: 'me' };
   makeTree(guard.source, [file('one', 'one')]);
@@ -153,7 +153,7 @@ for (const [what, sql] of [
     const failures = await restoreInline(system, place, { paths: [guard.source], output });
     const tally = new Tally();
     for (const { path: name, error } of failures) {
-      tally.add(toldCode(t, new TardisError(error.code, error.message), name));
+      tally.add(reportedCode(t, new TardisError(error.code, error.message), name));
     }
     t.deepEqual(guard.touched(), []);
     // Empty names are never listed. Valid names that are too long for a file system fail there with another code.
@@ -193,7 +193,7 @@ test('a store that was made to mislead a restore: targets of links', async (t) =
   const output = guard.target;
   const failures = await restoreInline(system, place, { paths: [guard.source], output });
   for (const { path: name, error } of failures) {
-    toldCode(t, new TardisError(error.code, error.message), name);
+    reportedCode(t, new TardisError(error.code, error.message), name);
   }
   t.true(failures.length > 0 && failures.length < all.length / 3, `${failures.length}`);
   t.deepEqual(guard.touched(), []);
@@ -216,7 +216,7 @@ test('a store that was made to mislead a restore: paths of roots', async (t) => 
       const code = await tried(t, bytes, async () => {
         const failures = await restoreInline(system, place, { paths: [wanted], output });
         for (const { error } of failures)
-          toldCode(t, new TardisError(error.code, error.message), bytes);
+          reportedCode(t, new TardisError(error.code, error.message), bytes);
       });
       tally.add(code);
     }
@@ -293,7 +293,9 @@ for (const [what, overwrite] of [
         fs.rmSync(path.join(directory, `f ${round % 30}`), { force: true });
         const code = await tried(t, Buffer.from(`${round}`), async () => {
           for (const { error } of await restore()) {
-            tally.add(toldCode(t, new TardisError(error.code, error.message), Buffer.from(what)));
+            tally.add(
+              reportedCode(t, new TardisError(error.code, error.message), Buffer.from(what)),
+            );
           }
         });
         tally.add(code);

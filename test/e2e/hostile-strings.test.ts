@@ -38,7 +38,7 @@ import {
   someStrings,
   strings,
   Tally,
-  toldCode,
+  reportedCode,
   tried,
 } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
@@ -101,30 +101,30 @@ test('names of clients in greetings', async (t) => {
   const answerTo = (greeting: Buffer): Promise<string> =>
     new Promise((resolve, reject) => {
       const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
-      let told = 'nothing';
+      let reported = 'nothing';
       socket.once('open', () => socket.send(greeting));
       socket.once('message', (data: Buffer) => {
         const name = peekMessage(data, 'to-client');
         if (name === 'error') {
           const { code, message } = decodeMessage(name, data).head;
-          told = CONTROL.test(message) ? 'control characters' : code;
-        } else told = name;
+          reported = CONTROL.test(message) ? 'control characters' : code;
+        } else reported = name;
         socket.close();
       });
-      socket.once('close', () => resolve(told));
+      socket.once('close', () => resolve(reported));
       socket.once('error', reject);
     });
   const head = helloOf('x', { create: true });
   const tally = new Tally();
   const greet = async (name: Buffer, index: number): Promise<void> => {
-    const told = await answerTo(withBytes('hello', (client) => ({ ...head, client }), name));
+    const reported = await answerTo(withBytes('hello', (client) => ({ ...head, client }), name));
     const isGood = isClientName(name.toString());
     const codes = isGood
       ? ['welcome', 'CLIENT_EXISTS']
       : ['CLIENT_NAME_INVALID', 'MESSAGE_TOO_LARGE'];
     const shown = JSON.stringify(name.toString('latin1').slice(0, 80));
-    t.true(codes.includes(told), `${shown}: ${told}`);
-    tally.add(told);
+    t.true(codes.includes(reported), `${shown}: ${reported}`);
+    tally.add(reported);
     const isLong = name.length > LONGEST_PURPOSE;
     if (isGood || (index % PURPOSES_EVERY !== 0 && !isLong)) return;
     const hello = { ...head, client: 'me' };
@@ -244,7 +244,7 @@ class Session {
   }
 
   /** Sends a message. Returns the error of the session, or undefined. */
-  async say(bytes: Buffer): Promise<TardisError | undefined> {
+  async send(bytes: Buffer): Promise<TardisError | undefined> {
     if (this.handle === undefined) {
       await this.open();
       for (const first of this.begin) {
@@ -390,15 +390,15 @@ const FIELDS: readonly [what: string, isFirst: boolean, make: (bytes: Buffer) =>
 ];
 
 for (const [what, isFirst, make] of FIELDS) {
-  test(`what a client that was taken over says: ${what}`, async (t) => {
+  test(`messages of a client that was taken over: ${what}`, async (t) => {
     const guard = sandbox(t, ['store/me']);
     await createClientDirectory(system, { store: guard.store, client: 'me' });
     const begin = isFirst ? [] : [encodeMessage('openSet', openSet()).head, HEADS];
     const session = new Session(guard.store, Purpose.backup, begin);
     const tally = new Tally();
     for (const bytes of someStrings(t, guard)) {
-      const failure = await session.say(make(bytes));
-      tally.add(failure && toldCode(t, failure, bytes));
+      const failure = await session.send(make(bytes));
+      tally.add(failure && reportedCode(t, failure, bytes));
       if (failure !== undefined) t.notRegex(failure.message, CONTROL);
       if (isFirst) await session.abandon();
     }
@@ -406,7 +406,7 @@ for (const [what, isFirst, make] of FIELDS) {
     t.log(what, Object.fromEntries(tally.counts));
     t.deepEqual(guard.touched(), []);
     const next = new Session(guard.store, Purpose.backup, []);
-    t.is(await next.say(encodeMessage('openSet', openSet()).head), undefined, 'it serves on');
+    t.is(await next.send(encodeMessage('openSet', openSet()).head), undefined, 'it serves on');
     await next.abandon();
   });
 }
@@ -436,7 +436,7 @@ const QUESTIONS: readonly [what: string, make: (bytes: Buffer) => Buffer][] = [
   ],
 ];
 
-test('what a reader asks for', async (t) => {
+test('questions of a reader', async (t) => {
   const guard = sandbox(t, ['store/me', 'source']);
   makeTree(guard.source, [file('one', 'one')]);
   await backupInline(system, { store: guard.store, client: 'me' }, [guard.source], {
@@ -446,8 +446,8 @@ test('what a reader asks for', async (t) => {
     const session = new Session(guard.store, Purpose.read, []);
     const tally = new Tally();
     for (const bytes of someStrings(t, guard, what)) {
-      const failure = await session.say(make(bytes));
-      tally.add(failure && toldCode(t, failure, bytes));
+      const failure = await session.send(make(bytes));
+      tally.add(failure && reportedCode(t, failure, bytes));
     }
     await session.abandon();
     t.log(what, Object.fromEntries(tally.counts));
@@ -456,7 +456,7 @@ test('what a reader asks for', async (t) => {
   t.deepEqual(guard.touched(), []);
 });
 
-test('sections of a key file, and what is said of them', async (t) => {
+test('sections of a key file, and their descriptions', async (t) => {
   const guard = sandbox(t, []);
   const { modPow } = system.native;
   const light = { logN: 14, r: 8, p: 1 };

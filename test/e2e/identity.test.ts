@@ -43,7 +43,7 @@ test('a server that leaves the key record out is refused, and nothing is stored 
   }
 });
 
-test('a server that asks for no password is refused by a machine that knows the client encrypts', async (t) => {
+test('a server that needs no password is refused by a machine that knows the client encrypts', async (t) => {
   const { place, source, store, written, at } = lab(t);
   const password = ['--password-file', written('password', 'word of pass\n')];
   await succeed('tardis', [...place, ...password, '--local', '--create', source]);
@@ -57,8 +57,8 @@ test('a server that asks for no password is refused by a machine that knows the 
     await succeed('tardis', [...there, ...password, source]);
     fs.rmSync(store);
     fs.symlinkSync(liar, store);
-    const nobodyIsAsked = await run('tardis', [...there, '--reconnect', '0', source]);
-    t.is(refusedWith(nobodyIsAsked), 'ENCRYPTION_GONE', nobodyIsAsked.stderr);
+    const unattended = await run('tardis', [...there, '--reconnect', '0', source]);
+    t.is(refusedWith(unattended), 'ENCRYPTION_GONE', unattended.stderr);
     for (const reader of [
       await run('lstardis', there),
       await run('regenerate', [...there, '-o', at('out'), source]),
@@ -71,7 +71,7 @@ test('a server that asks for no password is refused by a machine that knows the 
   }
 });
 
-test('without the password too, tools tell that an encrypting client is another one', async (t) => {
+test('without the password too, tools report that an encrypting client is another one', async (t) => {
   const { place, source, store, written, at } = lab(t);
   const password = ['--password-file', written('password', 'word of pass\n')];
   await succeed('tardis', [...place, ...password, '--local', '--create', source]);

@@ -204,7 +204,7 @@ test('the sample files are configurations', async (t) => {
   }
 });
 
-test('logwatch is told what sessions came to, and what is to be looked at', (t) => {
+test('logwatch lists the results of sessions, and what needs attention', (t) => {
   const script = 'system/logwatch/scripts/tardisd';
   if (runHere('perl', ['-MJSON::PP', '-e', '1']).status !== 0) return t.pass(); // not on every machine
   const now = Date.now();
@@ -226,11 +226,11 @@ test('logwatch is told what sessions came to, and what is to be looked at', (t) 
     line(refused) +
     line({ client: 'old', time: now - 5 * 86_400_000, outcome: 'complete', msg: 'session over' }) +
     'no JSON\n[1]\n{"time":"x"}\n';
-  const told = runHere('perl', [script], { LOGWATCH_DATE_RANGE: 'today', TZ: 'UTC' }, log);
-  t.is(told.status, 0, told.stderr);
-  t.is(told.stderr, '');
+  const reported = runHere('perl', [script], { LOGWATCH_DATE_RANGE: 'today', TZ: 'UTC' }, log);
+  t.is(reported.status, 0, reported.stderr);
+  t.is(reported.stderr, '');
   t.is(
-    told.stdout,
+    reported.stdout,
     'Sessions of clients:\n   a: 2 complete\n   b: 1 failed, 1 read\n\n' +
       'To be looked at:\n   b: session refused (full\\x1b[2J [DISK_FULL]): 2 times\n\n' +
       '3 lines could not be read.\n',

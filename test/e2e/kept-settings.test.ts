@@ -10,8 +10,8 @@ import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 backupsRunHere();
 
 async function shown(way: readonly string[], ...keys: string[]): Promise<unknown> {
-  const [told] = jsonLines(await succeed('sonic', ['getconfig', ...way, '--json', ...keys]));
-  return (told as { settings: unknown }).settings;
+  const [reported] = jsonLines(await succeed('sonic', ['getconfig', ...way, '--json', ...keys]));
+  return (reported as { settings: unknown }).settings;
 }
 
 test('settings of a client are stored, shown and removed, in a store and through a server', async (t) => {
@@ -66,11 +66,11 @@ test('settings of a client are stored, shown and removed, in a store and through
   t.deepEqual(await shown(own), wanted);
 });
 
-async function configsTold(
+async function configsReported(
   way: readonly string[],
 ): Promise<(Record<string, string> | undefined)[]> {
-  const [told] = jsonLines(await succeed('sonic', ['info', ...way, '--json', '1-9']));
-  return (told as { sets: { config?: { settings: Record<string, string> } }[] }).sets.map(
+  const [reported] = jsonLines(await succeed('sonic', ['info', ...way, '--json', '1-9']));
+  return (reported as { sets: { config?: { settings: Record<string, string> } }[] }).sets.map(
     ({ config }) => config?.settings,
   );
 }
@@ -87,14 +87,14 @@ test('the settings of a client are sent, stored with the set, and shown, unless 
   await backup([...run, '--local-config', server]);
   const env = { TARDIS_SEND_CONFIG: 'no' };
   await succeed('tardis', run, { env });
-  const [one, two, three, ...others] = await configsTold(place);
+  const [one, two, three, ...others] = await configsReported(place);
   t.like(one, { exclude: '*.tmp', client: 'me', local: 'yes' });
   t.is(two, undefined);
   t.like(three, { workers: '1', sendConfig: 'yes' });
   t.deepEqual(others, [undefined, undefined, undefined]);
 });
 
-test('nothing secret is told of what a client is set to, and of one that encrypts nothing at all', async (t) => {
+test('the reported settings of a client have no secret, also of one that encrypts nothing', async (t) => {
   const { place, store, source, written } = lab(t);
   const secret = written('the-file', 'the words of the owner');
   const prog = `--password-prog=cat ${secret}`;
@@ -104,16 +104,16 @@ test('nothing secret is told of what a client is set to, and of one that encrypt
     `[Tardis]\nPassword = open sesame 17\nServer = ftp://me:hidden@host\nExcludePatterns = http://me:hidden@x\nHookAfter = true hidden\n`,
   );
   await backup([...place, '--local', '--config', cfg, source]);
-  const all = JSON.stringify(await configsTold([...place, '--password=open sesame 17']));
+  const all = JSON.stringify(await configsReported([...place, '--password=open sesame 17']));
   t.notRegex(all, /sesame|hidden/);
   t.regex(all, /"password":"\(not shown\)"/);
   t.regex(all, /"exclude":"\(not shown\)"/);
   t.regex(all, /"hookAfter":"\(not shown\)"/);
   const closed = ['-D', store, '-C', 'sealed'];
   await backup([...closed, '--local', '--create', prog, '--exclude', 'very-private-name', source]);
-  const [told] = await configsTold([...closed, prog]);
-  t.like(told, { exclude: 'very-private-name', passwordProg: '(not shown)' });
-  t.false(JSON.stringify(told).includes('the-file'));
+  const [reported] = await configsReported([...closed, prog]);
+  t.like(reported, { exclude: 'very-private-name', passwordProg: '(not shown)' });
+  t.false(JSON.stringify(reported).includes('the-file'));
   for (const file of filesBelow(path.join(store, 'sealed'))) {
     const bytes = bytesOfFile(file);
     t.false(bytes.includes('very-private-name'));
@@ -133,8 +133,8 @@ test('a catalog of the newest version is not upgraded, whatever AllowSchemaUpgra
   for (const more of [[], ['--dry-run']]) {
     t.regex(await succeed('sonic', ['upgrade', ...place, ...more]), /the newest one/);
   }
-  const [told] = jsonLines(await succeed('sonic', ['upgrade', ...place, '--json']));
-  t.like(told, { client: 'me', from: CATALOG_VERSION, to: CATALOG_VERSION, upgraded: false });
+  const [reported] = jsonLines(await succeed('sonic', ['upgrade', ...place, '--json']));
+  t.like(reported, { client: 'me', from: CATALOG_VERSION, to: CATALOG_VERSION, upgraded: false });
   t.true(fs.readFileSync(catalog).equals(before));
   fs.rmSync(catalog);
   t.regex((await run('sonic', ['upgrade', ...place])).stderr, /is missing.*CATALOG_DAMAGED/);

@@ -139,16 +139,16 @@ test('a server serves clients whose keys it has not', async (t) => {
   // Inserts and removes the keys through the server. Older records with keys can be removed on its machine only.
   await succeed('sonic', ['keys', '--insert', ...next]);
   await succeed('lstardis', [...next.slice(0, -2), source]);
-  const said = await succeed('sonic', ['keys', '--extract', '--remove', ...next]);
-  t.regex(said, /To remove older records, which have keys, run/);
+  const printed = await succeed('sonic', ['keys', '--extract', '--remove', ...next]);
+  t.regex(printed, /To remove older records, which have keys, run/);
   t.deepEqual(records(store).slice(3), [
     [4, true],
     [5, false],
   ]);
   t.is(codeIn(await run('lstardis', [...next.slice(0, -2), source])), 'KEYS_ELSEWHERE');
   const here = ['-D', store, ...next.slice(5)];
-  const told = await succeed('sonic', ['keys', '--extract', '--remove', '--json', ...here]);
-  t.is((JSON.parse(told) as { olderRemoved: number }).olderRemoved, 4);
+  const reported = await succeed('sonic', ['keys', '--extract', '--remove', '--json', ...here]);
+  t.is((JSON.parse(reported) as { olderRemoved: number }).olderRemoved, 4);
   t.deepEqual(records(store), [[5, false]]);
   t.deepEqual(await restored('once more', next), []);
 });
@@ -176,8 +176,8 @@ test('keys are extracted, removed from the store, and inserted again', async (t)
   await succeed('lstardis', [...open, source]);
   // Removes the keys: no record with keys stays, and a second run changes nothing.
   for (const round of [1, 2]) {
-    const said = await keys('--extract', '--remove', ...all);
-    t.is(said.status, 0, said.stderr);
+    const printed = await keys('--extract', '--remove', ...all);
+    t.is(printed.status, 0, printed.stderr);
     t.deepEqual(records(store), [[2, false]], `${round}`);
   }
   const master = fs.readFileSync(file, 'utf8');
@@ -210,7 +210,7 @@ test('keys are extracted, removed from the store, and inserted again', async (t)
   t.deepEqual(await restored('back', open), []);
 });
 
-test('a change of password or key goes into file and store, and an older copy of the file is told', async (t) => {
+test('a change of password or key goes into file and store, and an older copy of the file is reported', async (t) => {
   const { store, place, source, file, all, restored, at } = keyed(t);
   await succeed('tardis', [...all, '--local', '--create', source]);
   const old = at('old copy');
@@ -296,10 +296,10 @@ test('keys are printed, and the printed text alone is enough to read the client'
     codes.includes(` -D ${fs.realpathSync(at('store'))} `),
     'a path that holds wherever it is typed',
   );
-  const told = JSON.parse(await succeed('sonic', ['keys', '--qr', ...all, '--json'])) as {
+  const reported = JSON.parse(await succeed('sonic', ['keys', '--qr', ...all, '--json'])) as {
     qr: string[];
   };
-  t.true(codes.includes(told.qr.join('\n').trim()));
+  t.true(codes.includes(reported.qr.join('\n').trim()));
   t.regex(codes, /^Keys of the backups of "me"\. Key id: ([0-9a-f]{8} ?){4}$/m);
   const lines = textOfPdf(fs.readFileSync(pdf));
   fs.rmSync(file);

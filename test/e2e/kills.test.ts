@@ -17,7 +17,7 @@ test('client or server killed: finished sets restore and the next run continues'
     home: scratch(t),
     rounds: ROUNDS,
     seed,
-    say: (line) => t.log(line),
+    log: (line) => t.log(line),
   });
   t.deepEqual(report.problems, []);
   t.is(report.killed + report.survived, ROUNDS);

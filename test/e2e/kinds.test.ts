@@ -139,7 +139,7 @@ test('a change of attributes alone makes a version, and sends no content again',
 });
 
 /** Script that makes each Node process of a command append its peak memory to a file when it exits. */
-const SAY_PEAK = `process.on('exit', () => {
+const PRINT_PEAK = `process.on('exit', () => {
   const fs = require('node:fs');
   const peak = /^VmHWM:\\s+(\\d+) kB/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1];
   fs.appendFileSync(process.env.PEAKS_FILE, peak + '\\n');
@@ -164,16 +164,16 @@ test('a sparse file of 16 TiB costs what its data cost', async (t) => {
   const before = look(source);
   const place = ['-D', store, '-C', 'me'];
   const [script, peaks] = [path.join(home, 'peak.cjs'), path.join(home, 'peaks')];
-  fs.writeFileSync(script, SAY_PEAK);
+  fs.writeFileSync(script, PRINT_PEAK);
   const env = { NODE_OPTIONS: `--require ${script}`, PEAKS_FILE: peaks };
   const args = [...place, '--local', '--json', '--create', source];
   const { status, stdout } = await run('tardis', args, { env });
   t.is(status, 0);
-  const told = fs.readFileSync(peaks, 'utf8').trim().split('\n').map(Number);
-  t.true(told.length >= 2, 'client and server');
+  const reported = fs.readFileSync(peaks, 'utf8').trim().split('\n').map(Number);
+  t.true(reported.length >= 2, 'client and server');
   t.true(
-    told.every((peakKib) => peakKib * 1024 < 300 * MIB),
-    `${told.join(', ')} kB resident`,
+    reported.every((peakKib) => peakKib * 1024 < 300 * MIB),
+    `${reported.join(', ')} kB resident`,
   );
   const report = JSON.parse(stdout) as BackupReport;
   t.true(report.progress.readBytes < MIB, `read ${report.progress.readBytes}`);
@@ -212,7 +212,7 @@ test('attributes of many entries take several messages', async (t) => {
   t.deepEqual(differences(before, look(path.join(home, 'out', 'tree'))), []);
 });
 
-test('what an ordinary user may not restore is told, and the rest goes on', async (t) => {
+test('what an ordinary user may not restore is reported, and the rest goes on', async (t) => {
   if (!isRoot) {
     t.log('left out: only root can make what an ordinary user may not restore');
     t.pass();
@@ -285,7 +285,7 @@ test('what is restored gets no ACL from the place it is restored to', async (t) 
   t.deepEqual(differences(before, look(path.join(out, 'tree'))), []);
 });
 
-test('attributes too large to be kept are told, and read again next time', async (t) => {
+test('attributes too large to be kept are reported, and read again next time', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [dir('below', [file('plain', 'plain')])]);

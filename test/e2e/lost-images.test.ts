@@ -9,10 +9,10 @@ import { DirectoryBackend, listPacks, RecordKind, scanPack } from '../../src/sto
 import { nodeSystem } from '../../src/system/index.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
-import { dropInline, frameTools, collectInline } from '../helpers/upkeep.js';
+import { deleteInline, frameTools, collectInline } from '../helpers/garbage.js';
 
 backupsRunHere();
 
@@ -46,7 +46,7 @@ async function makeHome(t: ExecutionContext, isEncrypting: boolean): Promise<Hom
   await backup(true);
   fs.rmSync(path.join(source, 'gone'));
   await backup();
-  await dropInline(place, [1]);
+  await deleteInline(place, [1]);
   const frames = await frameTools(place);
   await collectInline(place, { wasteRatio: 0.02, isThorough: true, frames });
   // Neither the root nor the path to "deep" changes, so their entries are in the image only.
@@ -159,8 +159,8 @@ for (const kind of ['plain', 'encrypting'] as const) {
     t.is(checked.status, PARTLY);
     t.regex(checked.stdout, /set 3 may lack entries/);
     t.notRegex(checked.stdout, /No damage found/);
-    const told = await home.run('sonic', ['check', '--json']);
-    const lines = told.stdout
+    const reported = await home.run('sonic', ['check', '--json']);
+    const lines = reported.stdout
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as object);

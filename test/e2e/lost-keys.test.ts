@@ -172,12 +172,12 @@ test('the words of the sheet restore on a new machine, and put the keys back', a
     XDG_STATE_HOME: at('new home', 'state'),
     TARDIS_PASSWORD_FILE: passwordFile,
   };
-  const told = [];
+  const reported = [];
   for (const command of commands) {
     const { stderr } = await promisify(execFile)('bash', ['-c', command], { cwd: work, env });
-    told.push(stderr);
+    reported.push(stderr);
   }
-  t.true(told[0]!.includes(`key id ${keyId}`), told[0]);
+  t.true(reported[0]!.includes(`key id ${keyId}`), reported[0]);
   t.deepEqual(differences(look(source), look(path.join(work, 'restored', source))), []);
   // The client continues as before, also on the machine that remembers it.
   await succeed('tardis', [...place, ...password, '--local', source]);
@@ -234,9 +234,9 @@ test('a rebuild warns where the newest key record is damaged in both places', as
   const rebuilt = await run('sonic', ['rebuild', ...place]);
   t.is(rebuilt.status, 3, rebuilt.stderr);
   t.regex(rebuilt.stdout, /keys: .* is damaged, and so is its copy/);
-  const told = await run('sonic', ['rebuild', '--json', ...place]);
-  t.is(told.status, 3);
-  const { keys } = JSON.parse(told.stdout) as { keys: unknown[] };
+  const reported = await run('sonic', ['rebuild', '--json', ...place]);
+  t.is(reported.status, 3);
+  const { keys } = JSON.parse(reported.stdout) as { keys: unknown[] };
   t.like(keys, [{ finding: 'keys', state: 'lost' }]);
 });
 

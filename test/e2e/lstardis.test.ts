@@ -89,9 +89,9 @@ test('versions are listed by change, content, set or period, or only the last on
     `${at('letter')}  1  2–3  (4 gone)  5–`,
     `${at('run')}  1–`,
   ]);
-  const told = jsonLines(await succeed('lstardis', [...place, '--json', at('letter')]));
+  const reported = jsonLines(await succeed('lstardis', [...place, '--json', at('letter')]));
   t.deepEqual(
-    told.map(({ gone, firstSet, lastSet }) => [gone, firstSet, lastSet]),
+    reported.map(({ gone, firstSet, lastSet }) => [gone, firstSet, lastSet]),
     [
       [undefined, 1, 1],
       [undefined, 2, 2],
@@ -182,12 +182,12 @@ test('lstardis lists directories recursively, down to a given depth', async (t) 
     'b.h',
   ]);
   t.deepEqual(await list('--recurse', '--maxdepth', '1', at('sub')), head);
-  const told = jsonLines<{ name: string; directory: { name: string } }>(
+  const reported = jsonLines<{ name: string; directory: { name: string } }>(
     await succeed('lstardis', [...place, '--recurse', '--json', source]),
   );
-  const deep = told.find(({ name }) => name === 'b.h');
+  const deep = reported.find(({ name }) => name === 'b.h');
   t.is(deep?.directory.name, at('sub', 'below'));
-  t.is(told.length, 10);
+  t.is(reported.length, 10);
   const all = await list('--recurse', '/');
   t.deepEqual(all.slice(0, 3), [source, `${source}:`, '.hidden']);
   t.is(all.at(-1), 'b.h');

@@ -10,7 +10,7 @@ import { file, makeTree, scratch } from '../helpers/tree.js';
 
 backupsRunHere();
 
-interface ToldSet {
+interface ListedSet {
   readonly set: number;
   readonly name: string;
   readonly firstName?: string;
@@ -30,18 +30,18 @@ async function lab(t: ExecutionContext, sets: number, args: readonly string[] = 
     const create = set === 1 ? ['--create'] : [];
     await backup([...place, '--name', `set-${set}`, '--local', ...create, source]);
   }
-  const told = async (): Promise<ToldSet[]> => {
+  const reported = async (): Promise<ListedSet[]> => {
     const [list] = jsonLines(await succeed('sonic', ['list', ...place, '--json']));
-    return (list as { sets: ToldSet[] }).sets;
+    return (list as { sets: ListedSet[] }).sets;
   };
-  return { home, store, source, place, told };
+  return { home, store, source, place, reported };
 }
 
 test('sets get tags, locks, priorities and new names, in a store and through a server', async (t) => {
   const home = scratch(t);
   const secret = path.join(home, 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
-  const { place, told, store, source } = await lab(t, 4, ['-F', secret]);
+  const { place, reported, store, source } = await lab(t, 4, ['-F', secret]);
   const own = ['--newpassword-file', secret];
   await succeed('sonic', ['account', ...place, '--add', 'boss', '--rights', 'list,purge', ...own]);
   const server = await Server.start(store);
@@ -62,7 +62,7 @@ test('sets get tags, locks, priorities and new names, in a store and through a s
     await succeed('sonic', ['expendable', ...way, '--not', first]);
   }
   const check = async (what: string): Promise<void> => {
-    const [one, two, three, four] = await told();
+    const [one, two, three, four] = await reported();
     t.like(one, { name: 'better 1', firstName: 'set-1', tags: ['a/1', 'b'], isLocked: true }, what);
     t.like(two, { name: 'set-2', tags: ['a/1', 'c'], isLocked: false, priority: 40 }, what);
     t.like(three, { name: 'better 3', firstName: 'set-3', isLocked: true, isExpendable: false });
@@ -74,7 +74,7 @@ test('sets get tags, locks, priorities and new names, in a store and through a s
   t.regex((await run('sonic', ['delete', ...place, '--yes', '1'])).stderr, /SET_LOCKED/);
   await succeed('sonic', ['tag', ...place, '--add', 'Zaunkoenig-17', '1']);
   await backup([...place, '--local', '--name', 'five', '--tag', 'Zaunkoenig-17', source]);
-  t.deepEqual((await told())[4]?.tags, ['Zaunkoenig-17']);
+  t.deepEqual((await reported())[4]?.tags, ['Zaunkoenig-17']);
   t.false(holds(store, 'Zaunkoenig'), 'tags are sealed as names are');
   await succeed('sonic', ['tag', ...place, '--remove', 'Zaunkoenig-17', '1']);
   // A renamed set can still be proven, and its new name finds it.
@@ -90,13 +90,13 @@ test('sets get tags, locks, priorities and new names, in a store and through a s
   await succeed('sonic', ['orphans', ...place]);
   fs.rmSync(catalog);
   await succeed('sonic', ['rebuild', ...place]);
-  t.like((await told())[0], { name: 'better 1', tags: ['a/1', 'b'], isLocked: true });
+  t.like((await reported())[0], { name: 'better 1', tags: ['a/1', 'b'], isLocked: true });
   const [keys, next] = [path.join(home, 'next'), '--newpassword-file'];
   fs.writeFileSync(keys, 'other words than those');
   await succeed('sonic', ['rekey', ...place, next, keys, '--yes']);
   const after = ['-D', store, '-C', 'me', '-F', keys];
   const [list] = jsonLines(await succeed('sonic', ['list', ...after, '--json']));
-  const [one, three] = (list as { sets: ToldSet[] }).sets;
+  const [one, three] = (list as { sets: ListedSet[] }).sets;
   t.like(one, { name: 'better 1', firstName: 'set-1', tags: ['a/1', 'b'], isLocked: true });
   t.like(three, { name: 'better 3', isLocked: true });
   await succeed('sonic', ['rename', ...after, '--to', '', '1']);
@@ -113,20 +113,20 @@ function holds(store: string, word: string): boolean {
 }
 
 test('a backup gives its set tags, a priority, and the mark that it may be deleted early', async (t) => {
-  const { home, place, told, source } = await lab(t, 1);
+  const { home, place, reported, source } = await lab(t, 1);
   const more = ['--tag', 'x', '--tag', 'y', '--priority', '-3', '--expendable'];
   await backup([...place, '--local', ...more, source]);
   const config = path.join(home, 'config');
   fs.writeFileSync(config, '[Tardis]\nTags = nightly "z"\nPriority = 7\nExpendable = yes\n');
   await backup([...place, '--local', '--config', config, '--noexpendable', source]);
-  const [one, two, three] = await told();
+  const [one, two, three] = await reported();
   t.like(one, { tags: [], priority: 0, isExpendable: false, isLocked: false });
   t.like(two, { tags: ['x', 'y'], priority: -3, isExpendable: true });
   t.like(three, { tags: ['nightly', 'z'], priority: 7, isExpendable: false });
 });
 
 test('what no set can have is refused, and nothing is changed', async (t) => {
-  const { place, told } = await lab(t, 2);
+  const { place, reported } = await lab(t, 2);
   for (const [args, code] of [
     [['tag', '1'], 'USAGE'],
     [['tag', '--add', 'two words', '1'], 'USAGE'],
@@ -152,10 +152,10 @@ test('what no set can have is refused, and nothing is changed', async (t) => {
     const rehearsed = await run('sonic', [name, ...place, '--dry-run', ...rest]);
     t.is(rehearsed.stderr, stderr, 'a rehearsal says the same');
   }
-  for (const one of await told()) t.like(one, { tags: [], priority: 0, isLocked: false });
+  for (const one of await reported()) t.like(one, { tags: [], priority: 0, isLocked: false });
 });
 
-test('what a set has already is told as that', async (t) => {
+test('marks that a set has already are reported as such', async (t) => {
   const { place } = await lab(t, 2);
   t.is(
     await succeed('sonic', ['tag', ...place, '--add', 'x', '1']),
@@ -170,8 +170,8 @@ test('what a set has already is told as that', async (t) => {
 });
 
 test('--dry-run shows what would be done, and changes nothing', async (t) => {
-  const { place, told } = await lab(t, 2);
-  const before = await told();
+  const { place, reported } = await lab(t, 2);
+  const before = await reported();
   for (const [command, ...args] of [
     ['tag', '--add', 'x', '1'],
     ['lock', '1'],
@@ -189,5 +189,5 @@ test('--dry-run shows what would be done, and changes nothing', async (t) => {
   );
   t.is(await succeed('sonic', ['getconfig', ...place]), '');
   t.regex(await succeed('sonic', ['orphans', ...place, '-n']), /about .* would be deleted/);
-  t.deepEqual(await told(), before);
+  t.deepEqual(await reported(), before);
 });

@@ -72,7 +72,7 @@ function secretOf(t: ExecutionContext): string[] {
 }
 
 for (const kind of ['plain', 'encrypting'] as const) {
-  test(`a pack of another copy of the store: a check says so, and a rebuild leaves a doubt: ${kind}`, async (t) => {
+  test(`a pack of another copy of the store: a check reports it, and a rebuild leaves a doubt: ${kind}`, async (t) => {
     t.timeout(MOST_MS);
     const { words, client, other } = await made(t, kind === 'plain' ? [] : secretOf(t));
     fs.copyFileSync(packIn(other, 3), packIn(client, 3));

@@ -32,7 +32,7 @@ for (const [what, password] of [
   ['plain', []],
   ['encrypting', ['--password=long enough for this']],
 ] as const) {
-  test(`a ${what} client on a file system without an inode left is told so, and sonic delete frees its sets`, async (t) => {
+  test(`a ${what} client on a file system without an inode left gets that error, and sonic delete frees its sets`, async (t) => {
     await unlessLeftOut(t, async () => {
       const mounts = await Mounts.open(t);
       const mkfs = ['mkfs.ext4', '-q', '-F', '-N', String(INODES)] as const;

@@ -61,7 +61,7 @@ test('another name of the catalog is a matter of the setting, not damage', async
   t.regex((await run('lstardis', place)).stderr, /is missing \[CATALOG_DAMAGED\]/);
 });
 
-test('lists of sets have no head where --noheaders is asked for', async (t) => {
+test('lists of sets have no head with --noheaders', async (t) => {
   const { source, place } = lab(t);
   await backup([...place, '--local', '--create', source]);
   t.regex(await succeed('lstardis', place), /^set +name/);
@@ -70,7 +70,7 @@ test('lists of sets have no head where --noheaders is asked for', async (t) => {
   t.deepEqual(rest, ['']);
 });
 
-test('who lacks the right to list is told that changing settings takes it, too', async (t) => {
+test('an account without the right to list learns that changing settings takes it, too', async (t) => {
   const { source, place, store } = lab(t);
   const word = '--password=of a test';
   await backup([...place, '--local', '--create', word, source]);

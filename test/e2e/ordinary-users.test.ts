@@ -219,14 +219,14 @@ asRoot('an ordinary user reads a store on a read-only file system', async (t) =>
     return;
   }
   t.throws(() => fs.writeFileSync(path.join(store, 'x'), ''), { code: 'EROFS' });
-  for (const who of [nobody, {}]) {
-    const out = lab.output(`out of ${who.uid ?? 0}`);
-    t.regex(await succeed('lstardis', lab.place(store), who), /complete/);
-    t.is(await succeed('lstardis', [...lab.place(store), lab.source], who), 'a\nb\n');
-    await succeed('regenerate', [...lab.place(store), '-o', out, lab.source], who);
+  for (const identity of [nobody, {}]) {
+    const out = lab.output(`out of ${identity.uid ?? 0}`);
+    t.regex(await succeed('lstardis', lab.place(store), identity), /complete/);
+    t.is(await succeed('lstardis', [...lab.place(store), lab.source], identity), 'a\nb\n');
+    await succeed('regenerate', [...lab.place(store), '-o', out, lab.source], identity);
     t.is(look(out).size, 5);
     t.is(
-      await succeed('regenerate', [...lab.place(store), '--stdout', lab.at('b', 'c')], who),
+      await succeed('regenerate', [...lab.place(store), '--stdout', lab.at('b', 'c')], identity),
       'c',
     );
   }

@@ -19,7 +19,7 @@ async function runDeaf(
   tool: Tool,
   args: readonly string[],
   where: { readonly stdout?: 'full' | 'gone'; readonly stderr?: 'full' | 'gone' },
-): Promise<{ status: number | null; said: string }> {
+): Promise<{ status: number | null; printed: string }> {
   // The reader of the pipe has already ended when the command starts.
   const opened = { full: '/dev/full', gone: '>(exit 0); wait $!' };
   const script = [
@@ -31,14 +31,14 @@ async function runDeaf(
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 120_000,
   });
-  let said = '';
+  let printed = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
+      printed += text;
     });
   }
   const [status] = (await once(child, 'close')) as [number | null];
-  return { status, said };
+  return { status, printed };
 }
 
 function place(t: ExecutionContext): { source: string; store: string[]; folder: string } {
@@ -73,16 +73,16 @@ for (const how of ['full', 'gone'] as const) {
     const unread = path.join(folder, 'nowhere');
     const saving = ['--local', '--create', '--report', ...store];
     const saved = await runDeaf('tardis', [...saving, source], { stdout: how });
-    t.is(saved.status, how === 'full' ? 1 : 0, saved.said);
+    t.is(saved.status, how === 'full' ? 1 : 0, saved.printed);
     t.is((await listedSets(store[1]!, 'me'))[0]?.state, 'complete');
-    t.notRegex(saved.said, /^\s+at /m);
-    if (how === 'full') t.regex(saved.said, /could not be written: ENOSPC/);
+    t.notRegex(saved.printed, /^\s+at /m);
+    if (how === 'full') t.regex(saved.printed, /could not be written: ENOSPC/);
 
     const failed = await runDeaf('tardis', [...saving, unread], { stdout: how });
     t.is(failed.status, 1, 'what failed is no success for want of a reader');
     const output = path.join(folder, 'out');
     const restored = await runDeaf('regenerate', [...store, '-o', output, source], { stdout: how });
-    t.is(restored.status, how === 'full' ? 1 : 0, restored.said);
+    t.is(restored.status, how === 'full' ? 1 : 0, restored.printed);
     t.deepEqual(differences(look(source), look(path.join(output, 'source'))), []);
   });
 }
@@ -92,10 +92,10 @@ test('a list ends when its reader goes away, and a full disk under it is no succ
   await succeed('tardis', ['--local', '--create', ...store, source]);
   t.deepEqual(await runDeaf('lstardis', [...store, source], { stdout: 'gone' }), {
     status: 0,
-    said: '',
+    printed: '',
   });
   const full = await runDeaf('lstardis', [...store, source], { stdout: 'full' });
   t.is(full.status, 1);
-  t.regex(full.said, /could not be written: ENOSPC/);
-  t.notRegex(full.said, /^\s+at /m);
+  t.regex(full.printed, /could not be written: ENOSPC/);
+  t.notRegex(full.printed, /^\s+at /m);
 });

@@ -21,8 +21,11 @@ test('a home that is unchanged sends nothing, though the memory of sets lies in 
     t.is(progress.filesRead, 0);
     t.is(progress.listings, 0, 'no directory has changed');
   }
-  const asked = ['--explain', path.join(state, 'tardis', 'seals'), ...save, source];
-  t.regex(await succeed('tardis', asked, { env }), /seals: left out: .*each backup writes to it/);
+  const requested = ['--explain', path.join(state, 'tardis', 'seals'), ...save, source];
+  t.regex(
+    await succeed('tardis', requested, { env }),
+    /seals: left out: .*each backup writes to it/,
+  );
   const clients = path.join(state, 'tardis', 'clients');
   t.regex(await succeed('tardis', ['--explain', clients, ...save, source], { env }), /: kept/);
 });

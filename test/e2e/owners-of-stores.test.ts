@@ -57,24 +57,24 @@ for (const [what, password] of [
     makeTree(source, [dir('tree', [file('one', 'one'), file('large', large)])]);
     const place = ['-D', store, '-C', 'me', ...password];
     const tree = path.join(source, 'tree');
-    const say = async (tool: 'tardis' | 'sonic', ...words: string[]): Promise<void> => {
+    const runTool = async (tool: 'tardis' | 'sonic', ...words: string[]): Promise<void> => {
       await succeed(tool, words);
       t.deepEqual(strangers(store), [], `${tool} ${words.join(' ')}`);
     };
-    await say('sonic', 'create', ...place);
-    await say('tardis', ...place, '--local', tree);
+    await runTool('sonic', 'create', ...place);
+    await runTool('tardis', ...place, '--local', tree);
     fs.writeFileSync(path.join(tree, 'two'), 'two');
-    await say('tardis', ...place, '--local', tree);
-    await say('sonic', 'delete', ...place, '--yes', '1');
-    await say('sonic', 'orphans', ...place);
-    await say('sonic', 'check', ...place, '--read-data');
-    await say('sonic', 'tag', '--add', 'word', ...place, '2');
-    await say('sonic', 'rebuild', ...place);
+    await runTool('tardis', ...place, '--local', tree);
+    await runTool('sonic', 'delete', ...place, '--yes', '1');
+    await runTool('sonic', 'orphans', ...place);
+    await runTool('sonic', 'check', ...place, '--read-data');
+    await runTool('sonic', 'tag', '--add', 'word', ...place, '2');
+    await runTool('sonic', 'rebuild', ...place);
     fs.rmSync(path.join(store, 'me', 'format.json'));
-    await say('sonic', 'rebuild', ...place);
+    await runTool('sonic', 'rebuild', ...place);
     if (password.length > 0) {
-      await say('sonic', 'rekey', ...place, '--yes');
-      await say('sonic', 'chpass', ...place, NEXT);
+      await runTool('sonic', 'rekey', ...place, '--yes');
+      await runTool('sonic', 'chpass', ...place, NEXT);
     }
     fs.writeFileSync(path.join(tree, 'three'), 'three');
     const newest = password.length > 0 ? [NEXT.replace('new', '')] : [];

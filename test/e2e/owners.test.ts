@@ -39,7 +39,7 @@ const targetMachine = withNative(() => ({
   groupId: (name) => LOCAL_GROUPS[name.toString()],
 }));
 
-async function told(place: Place, set: number): Promise<string[]> {
+async function reported(place: Place, set: number): Promise<string[]> {
   const owners = await withHistory(place, (history) => history.owners(set));
   return owners.map(({ isGroup, id, name }) => `${isGroup ? 'g' : 'u'}${id}=${name.toString()}`);
 }
@@ -72,9 +72,9 @@ test('owners are restored by name, or by number with --numeric-ids', async (t) =
   await backupInline(sourceMachine(), place, [source], { create: true });
   const names = ['u1001=anna', 'u1002=bert', 'g2001=anglers', 'g2002=bakers'];
   if (here.acls) names.splice(2, 0, 'u4321=carl');
-  t.deepEqual(await told(place, 1), names);
+  t.deepEqual(await reported(place, 1), names);
   await rebuildInline(place);
-  t.deepEqual(await told(place, 1), names);
+  t.deepEqual(await reported(place, 1), names);
 
   const owners = async (numericIds: boolean): Promise<Record<string, string>> => {
     const output = path.join(home, numericIds ? 'numbers' : 'names');
@@ -146,7 +146,7 @@ test('each set keeps the names of its time', async (t) => {
   const check = async (): Promise<void> => {
     for (const [index, [first, second]] of wanted.entries()) {
       const names = [`u1001=${first}`, ...(second === undefined ? [] : [`u1002=${second}`])];
-      const found = (await told(place, index + 1)).filter((name) => name.startsWith('u'));
+      const found = (await reported(place, index + 1)).filter((name) => name.startsWith('u'));
       t.deepEqual(found, names, `set ${index + 1}`);
     }
   };
@@ -168,10 +168,10 @@ test('a service that does not answer loses no name that was known', async (t) =>
   };
   const fails = withNative(() => ({ userName: silent, groupName: silent }));
   await backupInline(fails, place, [source]);
-  t.deepEqual(await told(place, 2), [`u${uid}=me`, `g${gid}=us`]);
+  t.deepEqual(await reported(place, 2), [`u${uid}=me`, `g${gid}=us`]);
 });
 
-test('lstardis shows names of owners, and numbers where that is asked for', async (t) => {
+test('lstardis shows names of owners, and numbers on request', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [

@@ -35,7 +35,12 @@ interface End {
   readonly parity: {
     readonly protected: number;
     readonly unprotected: number;
-    readonly repair?: { healed: number; damaged: number; parityMade: number; parityRemade: number };
+    readonly repair?: {
+      healed: number;
+      damaged: number;
+      parityMade: number;
+      parityRebuilt: number;
+    };
   };
 }
 

@@ -92,7 +92,7 @@ test('a password comes from option, terminal, file, program and keys', async (t)
   }
 });
 
-test('a bare -P asks and takes no word: what follows is backed up, and only what was typed opens it', async (t) => {
+test('a bare -P prompts and takes no word: what follows is backed up, and only the typed password opens it', async (t) => {
   const { place, source, at } = lab(t);
   const typed = [`${SECRET}\r`, `${SECRET}\r`];
   const made = await runOnTerminal(
@@ -220,8 +220,8 @@ test('a client gets a password later, and what is stored stays as it is', async 
   const chpass = ['chpass', ...place, '--password=x', '--newpassword=y'];
   t.is(codeIn(await run('sonic', chpass)), 'PASSWORD_NOT_SET');
   const before = packsOf(store);
-  const told = await succeed('sonic', ['setpass', ...place, '--json', `--password=${SECRET}`]);
-  const { strength } = JSON.parse(told) as { strength: { bits: number; word: string } };
+  const reported = await succeed('sonic', ['setpass', ...place, '--json', `--password=${SECRET}`]);
+  const { strength } = JSON.parse(reported) as { strength: { bits: number; word: string } };
   t.true(strength.bits > 40);
   t.deepEqual(packsOf(store), before);
   t.is((await run('lstardis', place)).status, 12);
@@ -236,9 +236,9 @@ test('a password is changed, and the old one no longer opens anything', async (t
   const change = (from: string, ...to: string[]): Promise<Outcome> =>
     run('sonic', ['chpass', ...place, `--password=${from}`, ...to]);
   t.is((await change('wrong', `--newpassword=${OTHER}`)).status, 12);
-  const said = await change(SECRET, `--newpassword=${OTHER}`);
-  t.is(said.status, 0, said.stderr);
-  t.regex(said.stdout, /changed.*\n.*guesses/);
+  const printed = await change(SECRET, `--newpassword=${OTHER}`);
+  t.is(printed.status, 0, printed.stderr);
+  t.regex(printed.stdout, /changed.*\n.*guesses/);
   t.deepEqual(packsOf(store), before);
   t.deepEqual(fs.readdirSync(path.join(store, 'me', 'keys')), ['00000001.key', '00000002.key']);
   t.is((await run('lstardis', [...place, `--password=${SECRET}`])).status, 12);
@@ -354,9 +354,9 @@ test('the list of processes does not show a password for long', async (t) => {
     return fs.existsSync(file) ? fs.readFileSync(file, 'latin1') : '';
   };
   // Wait for this program: the launcher is a shell, and earlier children of it show its arguments for a moment.
-  const isAsking = (): boolean =>
+  const isPrompting = (): boolean =>
     running.childPids().some((pid) => shownBy(pid).startsWith('sleep\0'));
-  await running.until('its program', isAsking);
+  await running.until('its program', isPrompting);
   t.false(shownBy(running.pid).includes(SECRET));
   for (const pid of running.childPids()) t.false(shownBy(pid).includes(SECRET));
 });

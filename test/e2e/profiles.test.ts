@@ -39,19 +39,19 @@ test('with the profile pi a tree with large files goes to a store and comes back
   t.deepEqual(differences(look(source!), look(path.join(out!, 'tree'))), []);
 });
 
-test('the local server gets the profile of the client, unless its own file says another', async (t) => {
+test('the local server gets the profile of the client, unless its own file names another', async (t) => {
   const home = scratch(t);
-  const said = path.join(home, 'said');
+  const printed = path.join(home, 'said');
   const serverFile = path.join(home, 'server.cfg');
   fs.writeFileSync(serverFile, '[Tardis]\n');
   // A command in place of the server that prints its arguments.
-  const command = `sh -c 'echo "$@" > ${said}' server`;
+  const command = `sh -c 'echo "$@" > ${printed}' server`;
   const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create', home];
   const started = await run('tardis', ['--local-server-cmd', command, '--profile', 'pi', ...place]);
   t.not(started.status, 0);
-  t.regex(fs.readFileSync(said, 'utf8'), /--profile pi /);
+  t.regex(fs.readFileSync(printed, 'utf8'), /--profile pi /);
   await run('tardis', ['--local-server-cmd', command, ...place]);
-  t.notRegex(fs.readFileSync(said, 'utf8'), /--profile/);
+  t.notRegex(fs.readFileSync(printed, 'utf8'), /--profile/);
 });
 
 test('a local server that its own file keeps from starting ends the run with its own error', async (t) => {
@@ -93,7 +93,7 @@ test('the launcher gives a node that is not the one of the build such flags only
   }
 });
 
-test('the launcher starts the node of TARDIS_NODE, or says that it cannot', (t) => {
+test('the launcher starts the node of TARDIS_NODE, or reports that it cannot', (t) => {
   const env = { PATH: process.env['PATH'] ?? '', TARDIS_NODE: '/nowhere/node' };
   const { status, stderr } = spawnSync(path.join(BIN, 'tardis'), [], { env, encoding: 'utf8' });
   t.is(status, 1);
@@ -102,7 +102,7 @@ test('the launcher starts the node of TARDIS_NODE, or says that it cannot', (t) 
 
 test('the launcher knows the profile from its variable and from the command line', (t) => {
   const started = launcher(t, true);
-  const isPi = (said: string): boolean => said.startsWith('32768 ');
+  const isPi = (printed: string): boolean => printed.startsWith('32768 ');
   for (const args of [
     ['--profile', 'pi'],
     ['--profile=pi'],

@@ -12,7 +12,7 @@ import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { noise, text } from '../helpers/tree.js';
-import { bytesIn } from '../helpers/upkeep.js';
+import { bytesIn } from '../helpers/garbage.js';
 
 backupsRunHere();
 
@@ -154,10 +154,10 @@ test('sixty days of sets are purged alike by tardis --local, by a server and by 
     t.true(bytes < before / 2, `${bytes} of ${before} bytes are left`);
     t.true(Math.abs(bytes - three!.bytes) < three!.bytes * MOST_DIFFERENCE, `${bytes}`);
   }
-  const counts = [byLocal, byServer, bySonic].map((said) => PURGED.exec(said)?.[1]);
+  const counts = [byLocal, byServer, bySonic].map((printed) => PURGED.exec(printed)?.[1]);
   t.deepEqual(new Set(counts).size, 1, counts.join());
   t.truthy(counts[0]);
-  for (const said of [byLocal, byServer, bySonic]) t.regex(said, FREED);
+  for (const printed of [byLocal, byServer, bySonic]) t.regex(printed, FREED);
   for (const { place } of [local, served, own]) {
     const [rest] = jsonLines(await succeed('sonic', ['orphans', ...place, '--json']));
     const { contents, deletedBytes } = rest as { contents: number; deletedBytes: number };
@@ -172,19 +172,19 @@ test('an account without the right to purge cannot evict the first set of a day'
   const { env, source, config, secret, copy } = await lab(t);
   const { store, place, client } = copy('served');
   const login = ['-C', 'me', '-F', secret];
-  const said = await throughServer(t, store, config, env, async (far) => {
+  const printed = await throughServer(t, store, config, env, async (far) => {
     const preview = ['purge', ...far, ...login, '--preview'];
     t.regex(await succeed('sonic', preview, { env }), /d3h4 .* keep +oldest of the day \d/);
     const boss = await succeed('sonic', [...preview, '--account', 'boss'], { env });
     t.regex(boss, /d3h1 .* keep +newest of the day \d/);
     return succeed('tardis', [...far, ...login, '--purge', '--name', 'today', source], { env });
   });
-  t.regex(said, PURGED);
+  t.regex(printed, PURGED);
   const { names } = await outcome(place, client);
   t.true(names.includes('d3h4') && !names.includes('d3h1'), names.join());
 });
 
-test('a backup with --purge says that nothing went because the clock has jumped', async (t) => {
+test('a backup with --purge reports that nothing went because the clock has jumped', async (t) => {
   const home = scratchInMemory(t);
   const [store, source, config] = ['store', 'tree', 'config'].map((name) => path.join(home, name));
   const place = ['-D', store!, '-C', 'me'];
@@ -209,8 +209,8 @@ test('a backup with --purge says that nothing went because the clock has jumped'
   t.is(status, 0, stderr);
   t.regex(stderr, /nothing is purged, since the clock has jumped/);
   t.notRegex(stdout, /purged/);
-  const told = await run('tardis', [...args, '--purge', '--json']);
-  const [report] = jsonLines(told.stdout);
+  const reported = await run('tardis', [...args, '--purge', '--json']);
+  const [report] = jsonLines(reported.stdout);
   t.like(report, { settled: { purged: [], isClockInDoubt: true } });
 });
 

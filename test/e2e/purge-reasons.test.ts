@@ -37,11 +37,11 @@ test('sonic purge without a rule goes by the rules that are kept with the client
   );
 });
 
-test('a backup with --purge through a server says why nothing went', async (t) => {
+test('a backup with --purge through a server reports why nothing went', async (t) => {
   const { store, source } = await fourSets(t);
   const server = await Server.start(store, []);
   t.teardown(() => server.kill());
-  const said = await succeed('tardis', [...server.clientArgs, '-C', 'me', '--purge', source]);
-  t.regex(said, /0 backup sets of "me" purged: without the right `purge`, rules count one set/);
+  const printed = await succeed('tardis', [...server.clientArgs, '-C', 'me', '--purge', source]);
+  t.regex(printed, /0 backup sets of "me" purged: without the right `purge`, rules count one set/);
   await server.stop();
 });

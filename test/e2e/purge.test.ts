@@ -14,7 +14,7 @@ import {
 } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { differences, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
-import { bytesIn } from '../helpers/upkeep.js';
+import { bytesIn } from '../helpers/garbage.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -94,8 +94,8 @@ test('the space of deleted sets is freed at once, or later by sonic orphans', as
   t.true(bytesIn(packs) >= once);
   const checked = ['check', ...place, '--read-data=all'];
   await succeed('sonic', checked);
-  const [told] = jsonLines(await succeed('sonic', ['orphans', ...place, '--json']));
-  t.like(told, { client: 'me', isDone: true });
+  const [reported] = jsonLines(await succeed('sonic', ['orphans', ...place, '--json']));
+  t.like(reported, { client: 'me', isDone: true });
   await succeed('sonic', checked);
   t.true(bytesIn(packs) < 1.3 * MIB, `${bytesIn(packs)} bytes`);
   await restores(t, lab);
@@ -116,7 +116,7 @@ test('a pack is rewritten when CompactPercent of it is not needed', async (t) =>
     const first = path.join(store, 'me', 'packs', '00000001.pack');
     await succeed('sonic', ['delete', ...place, '1', '--yes', '--no-clear-up']);
     const config = at('config');
-    const lines = `CompactPercent = ${percent}\nUpkeepInterval = 0.2\nRemoveAfter = 0\n`;
+    const lines = `CompactPercent = ${percent}\nGcInterval = 0.2\nRemoveAfter = 0\n`;
     fs.writeFileSync(config, `[Tardis]\n${lines}`);
     const server = await Server.start(store, ['--config', config]);
     t.teardown(() => server.kill());
@@ -132,21 +132,21 @@ test('a server collects garbage after each session, and deletes replaced packs a
   const first = path.join(store, 'me', 'packs', '00000001.pack');
   await succeed('sonic', ['delete', ...place, '1-3', '--yes', '--no-clear-up']);
   const config = at('config');
-  fs.writeFileSync(config, '[Tardis]\nUpkeepInterval = 3600\nRemoveAfter = 3600\nVerbose = 1\n');
+  fs.writeFileSync(config, '[Tardis]\nGcInterval = 3600\nRemoveAfter = 3600\nVerbose = 1\n');
   const server = await Server.start(store, ['--config', config]);
   t.teardown(() => server.kill());
   await backup([...server.clientArgs, '-C', 'me', source]);
   await until(() => fs.readdirSync(path.dirname(first)).length > 5);
   t.true(fs.existsSync(first), 'somebody may be reading it');
   await server.stop();
-  fs.writeFileSync(config, '[Tardis]\nUpkeepInterval = 0.2\nRemoveAfter = 0\n');
+  fs.writeFileSync(config, '[Tardis]\nGcInterval = 0.2\nRemoveAfter = 0\n');
   const second = await Server.start(store, ['--config', config]);
   t.teardown(() => second.kill());
   await until(() => !fs.existsSync(first));
   await restores(t, lab);
 });
 
-test('through a server who may purge deletes, and nobody else', async (t) => {
+test('through a server only an account with the right to purge deletes', async (t) => {
   const home = scratch(t);
   const secret = path.join(home, 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
@@ -164,7 +164,7 @@ test('through a server who may purge deletes, and nobody else', async (t) => {
   const server = await Server.start(store, ['--config', config]);
   t.teardown(() => server.kill());
   const [host, ...rest] = server.clientArgs.slice(1);
-  const as = (who: readonly string[], ...sets: string[]): string[] => [
+  const as = (login: readonly string[], ...sets: string[]): string[] => [
     'delete',
     '--server',
     host!,
@@ -173,7 +173,7 @@ test('through a server who may purge deletes, and nobody else', async (t) => {
     'me',
     '-F',
     secret,
-    ...who,
+    ...login,
     '--yes',
     ...sets,
   ];
@@ -227,10 +227,7 @@ test('only expendable sets of the client that has grown are deleted early', asyn
   await succeed('sonic', ['expendable', ...place, '1-3']);
   await succeed('sonic', ['lock', ...place, '2']);
   const config = path.join(home, 'config');
-  fs.writeFileSync(
-    config,
-    '[Tardis]\nLeastAge = 0\nEarlyPurgeBelow = 1000T\nUpkeepInterval = 0.2\n',
-  );
+  fs.writeFileSync(config, '[Tardis]\nLeastAge = 0\nEarlyPurgeBelow = 1000T\nGcInterval = 0.2\n');
   const server = await Server.start(store, ['--config', config]);
   t.teardown(() => server.kill());
   const other = [...server.clientArgs, '-C', 'other'];
@@ -255,11 +252,11 @@ test('expendable sets go early with tardis --local too, and the run prints which
   fs.writeFileSync(config, '[Tardis]\nLeastAge = 0\nEarlyPurgeBelow = 1000T\n');
   fs.writeFileSync(path.join(source, 'changes'), noise('more', MIB / 2));
   const args = [...place, '--local', '--local-config', config, source];
-  const said = await run('tardis', args);
+  const printed = await run('tardis', args);
   t.regex(
-    said.stdout,
+    printed.stdout,
     /^Space was low: 2 expendable backup sets deleted early \(1, 3\)\.$/m,
-    said.stderr,
+    printed.stderr,
   );
   t.deepEqual(await numbers(), [2, 4, 5]);
   fs.writeFileSync(config, '[Tardis]\nLeastAge = 0\nEarlyPurgeBelow = 1\n');
@@ -269,8 +266,8 @@ test('expendable sets go early with tardis --local too, and the run prints which
 });
 
 async function setsOf(place: readonly string[]): Promise<number[]> {
-  const [told] = jsonLines(await succeed('lstardis', [...place, '--json']));
-  return (told as { sets: { set: number }[] }).sets.map(({ set }) => set);
+  const [reported] = jsonLines(await succeed('lstardis', [...place, '--json']));
+  return (reported as { sets: { set: number }[] }).sets.map(({ set }) => set);
 }
 
 const DEADLINE_MS = 60_000;

@@ -85,8 +85,11 @@ const SETTLE_TRIES = 300;
 const SETTLE_PAUSE_MS = 20;
 
 /** Returns the bytes as soon as they are those that a backup reported: the server may write beyond its last message. */
-async function settled(bytes: () => number, told: number | undefined): Promise<number | undefined> {
-  for (let tries = 0; tries < SETTLE_TRIES && bytes() !== told; tries += 1)
+async function settled(
+  bytes: () => number,
+  reported: number | undefined,
+): Promise<number | undefined> {
+  for (let tries = 0; tries < SETTLE_TRIES && bytes() !== reported; tries += 1)
     await pause(SETTLE_PAUSE_MS);
   return bytes();
 }
@@ -102,7 +105,7 @@ async function restoresAs(
   t.deepEqual(differences(was, look(path.join(output, path.basename(o.source)))), []);
 }
 
-test('a backup within its quota tells what is used, and warns when little is left', async (t) => {
+test('a backup within its quota reports what is used, and warns when little is left', async (t) => {
   const { account, to, source, storedBytes } = await office(t);
   t.is((await backedUp([...to('me'), source])).quotaBytes, undefined, 'no account, no quota');
   account('a', '# roomy', 'SpaceQuota: 10M', 'Targets: me other');
@@ -166,7 +169,7 @@ test('a large file is refused while it comes, not at its end', async (t) => {
   t.notRegex(stderr, /INTERNAL|a bug/);
 });
 
-test('who has nothing left is refused before anything is sent, and reads on', async (t) => {
+test('a client with nothing left is refused before anything is sent, and can still read', async (t) => {
   const o = await office(t);
   await backedUp([...o.to('me'), o.source]);
   const was = look(o.source);
@@ -230,7 +233,7 @@ test('clients of one account share what is left, also at once', async (t) => {
   await backedUp([...o.to('stranger'), o.source]);
 });
 
-test('files and directories cost what the account says', async (t) => {
+test('files and directories cost what the account is charged', async (t) => {
   const o = await office(t);
   const files = Array.from({ length: 500 }, (_, at) => file(`empty${at}`, ''));
   makeTree(path.join(o.source, 'many'), files);

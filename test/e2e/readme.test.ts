@@ -54,7 +54,7 @@ test('the commands of README work one after the other', async (t) => {
       .replace(/^~/, home)
       .replace(/^\/(backup|tmp\b|media\b)/, (_, name: string) => at(name))
       .replace(/^([ck]\.pem)$/, (name) => at(name));
-  let isAsked = false;
+  let isRequested = false;
   const ports = new Map<string, string>();
   const all = lines();
   t.true(all.length > LEAST_LINES);
@@ -73,10 +73,10 @@ test('the commands of README work one after the other', async (t) => {
       t.is((await helper.ended).status, 0, words.join(' '));
       continue;
     }
-    isAsked ||= args.includes('setpass');
+    isRequested ||= args.includes('setpass');
     // The test has no terminal on which to type a password or `yes`.
     const needsNone = tool === 'sonic' && args[0] === 'copy';
-    const typed = isAsked && !needsNone && !/^(-F|--password-file)$/m.test(args.join('\n'));
+    const typed = isRequested && !needsNone && !/^(-F|--password-file)$/m.test(args.join('\n'));
     const given = args.flatMap((word) => {
       if (word === '-P') return ['--password-file', passwordFile];
       const port = ports.get(word);

@@ -12,7 +12,7 @@ import { backupsRunHere, listedSets, run, succeed } from '../helpers/commands.js
 import { contentsOf } from '../helpers/damage.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { copyOf, lived, type Lived } from '../helpers/lived-store.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
@@ -239,9 +239,9 @@ test.serial('a rebuild with --packs-only takes nothing from the old catalog', as
   t.regex(both.stderr, /cannot be used together.*\[USAGE\]/);
   const rebuilt = await run('sonic', ['rebuild', '--packs-only', '--json', ...words(place, home)]);
   t.is(rebuilt.status, PARTLY);
-  const told = JSON.parse(rebuilt.stdout) as { knowsMore: boolean; isDoubtful: boolean };
-  t.false(told.knowsMore);
-  t.true(told.isDoubtful);
+  const reported = JSON.parse(rebuilt.stdout) as { knowsMore: boolean; isDoubtful: boolean };
+  t.false(reported.knowsMore);
+  t.true(reported.isDoubtful);
   t.true(
     (await listedSets(place.store, place.client)).length < 3,
     'a set whose pack is lost is gone',

@@ -36,8 +36,8 @@ test('new keys that are refused for space leave nothing, and name the disk and t
     const options = { mountsOf: mounts.mountsOf };
     const store = path.join(disk, 'store');
     const place = await twoSets(path.join(scratch(t), 'tree'), store, LARGE_BYTES, options);
-    const asked = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
-    const refused = await run('sonic', asked, options);
+    const requested = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
+    const refused = await run('sonic', requested, options);
     t.is(codeIn(refused), 'DISK_FULL', refused.stderr);
     t.true(refused.stderr.includes(store), refused.stderr);
     t.regex(refused.stderr, /takes about [\d.]+ MB/);
@@ -59,8 +59,8 @@ test('an unfinished second generation is named where it holds up what frees spac
     const at = bytes.indexOf(noise(1, 2 * MIB).subarray(0, 64));
     if (at >= 0) fs.writeFileSync(path.join(packs, name), bytes.fill(0, at, at + 64));
   }
-  const asked = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
-  t.is(codeIn(await run('sonic', asked)), 'CONTENT_DAMAGED');
+  const requested = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
+  t.is(codeIn(await run('sonic', requested)), 'CONTENT_DAMAGED');
   t.deepEqual(fs.readdirSync(store).toSorted(), ['.two.next', 'two'], 'the next run goes on');
   for (const held of [
     ['delete', ...place, '--yes', '1'],

@@ -80,7 +80,7 @@ async function restored(
 
 /** Returns the JSON output about the sets and all their directories, without the digests, which depend on the keys. */
 async function shown({ place, source }: Lab, args: readonly string[]): Promise<string[]> {
-  const told: string[] = [await succeed('sonic', ['list', ...place, ...args, '--json'])];
+  const reported: string[] = [await succeed('sonic', ['list', ...place, ...args, '--json'])];
   const directories = [
     '',
     ...fs
@@ -89,7 +89,7 @@ async function shown({ place, source }: Lab, args: readonly string[]): Promise<s
         entry.isDirectory() ? [path.relative(source, path.join(entry.parentPath, entry.name))] : [],
       ),
   ];
-  const { sets } = JSON.parse(told[0]!) as { sets: { number: number }[] };
+  const { sets } = JSON.parse(reported[0]!) as { sets: { number: number }[] };
   for (const [index] of sets.entries()) {
     const paths = directories.map((name) => path.join(source, name));
     const { stdout } = await run('lstardis', [
@@ -100,9 +100,9 @@ async function shown({ place, source }: Lab, args: readonly string[]): Promise<s
       '--json',
       ...paths,
     ]);
-    told.push(stdout.replaceAll(/"(digest|checksum)":"[0-9a-f]+"/g, '"digest"'));
+    reported.push(stdout.replaceAll(/"(digest|checksum)":"[0-9a-f]+"/g, '"digest"'));
   }
-  return told;
+  return reported;
 }
 
 test('an unencrypted client is encrypted, and then lists and restores as before', async (t) => {
@@ -139,14 +139,14 @@ test('an unencrypted client is encrypted, and then lists and restores as before'
   t.deepEqual(wordsIn(store), all.sort(), 'what is searched for is found where it is');
 
   const args = [`--password=${SECRET}`];
-  const asked = ['encrypt', ...place, ...args, '--all', '--yes', '--json'];
-  const [report] = jsonLines(await succeed('sonic', asked));
+  const requested = ['encrypt', ...place, ...args, '--all', '--yes', '--json'];
+  const [report] = jsonLines(await succeed('sonic', requested));
   t.like(report, { client: 'me', state: 'done', sets: 2, lostVersions: 0 });
   t.deepEqual(wordsIn(store), [], 'no plaintext is left');
   t.deepEqual(await shown(lab, args), before);
   t.deepEqual(differences(first, await restored(lab, args, 'first')), []);
   t.deepEqual(differences(second, await restored(lab, args, 'second', '2')), []);
-  t.is(codeIn(await run('sonic', asked)), 'CLIENT_ENCRYPTS');
+  t.is(codeIn(await run('sonic', requested)), 'CLIENT_ENCRYPTS');
   t.is(codeIn(await run('lstardis', place)), 'PASSWORD_NEEDED');
 
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
@@ -157,7 +157,7 @@ test('an unencrypted client is encrypted, and then lists and restores as before'
   t.deepEqual(wordsIn(store), []);
 });
 
-test('new keys and a new password: the old ones open nothing, and are told apart', async (t) => {
+test('new keys and a new password: the old ones open nothing, and are distinguished', async (t) => {
   const lab = await small(t);
   const { place, source, store, at } = lab;
   await succeed('sonic', ['encrypt', ...place, `--password=${SECRET}`, '--yes']);
@@ -170,8 +170,8 @@ test('new keys and a new password: the old ones open nothing, and are told apart
     codeIn(await run('sonic', ['rekey', ...place, `--password=${OTHER}`, '--yes'])),
     'LOGIN_FAILED',
   );
-  const asked = ['rekey', ...place, `--password=${SECRET}`, `--newpassword=${OTHER}`, '--yes'];
-  t.regex(await succeed('sonic', asked), /has new keys: 2 sets/);
+  const requested = ['rekey', ...place, `--password=${SECRET}`, `--newpassword=${OTHER}`, '--yes'];
+  t.regex(await succeed('sonic', requested), /has new keys: 2 sets/);
   t.is(codeIn(await run('lstardis', [...place, `--password=${SECRET}`])), 'LOGIN_FAILED');
   t.deepEqual(differences(wanted, await restored(lab, [`--password=${OTHER}`], 'out', '2')), []);
 
@@ -230,14 +230,14 @@ test('names by format go on after new keys, and what the user has called a set i
 
 test('the old generation is removed only after confirmation', async (t) => {
   const { place, store } = await small(t);
-  const asked = ['encrypt', ...place, `--password=${SECRET}`];
-  t.is(codeIn(await run('sonic', asked)), 'CONFIRMATION_NEEDED');
-  const no = await runOnTerminal('sonic', asked, ['n\r']);
+  const requested = ['encrypt', ...place, `--password=${SECRET}`];
+  t.is(codeIn(await run('sonic', requested)), 'CONFIRMATION_NEEDED');
+  const no = await runOnTerminal('sonic', requested, ['n\r']);
   t.is(no.status, 1, no.shown);
   t.regex(no.shown, /Continue\? \[y\/N\]: /);
   t.true(wordsIn(store).length > 0);
   t.deepEqual(fs.readdirSync(store), ['me'], 'nothing was begun');
-  const yes = await runOnTerminal('sonic', asked, ['y\r']);
+  const yes = await runOnTerminal('sonic', requested, ['y\r']);
   t.is(yes.status, 0, yes.shown);
   t.deepEqual(wordsIn(store), []);
 });
@@ -306,13 +306,13 @@ test('damaged contents stop a re-key until an option gives them up', async (t) =
     const at = bytes.indexOf(noise(1, 2 * MIB).subarray(0, 64));
     if (at >= 0) fs.writeFileSync(path.join(packs, name), bytes.fill(0, at, at + 64));
   }
-  const asked = ['encrypt', ...place, `--password=${SECRET}`, '--yes', '--json'];
-  const refused = await run('sonic', asked);
+  const requested = ['encrypt', ...place, `--password=${SECRET}`, '--yes', '--json'];
+  const refused = await run('sonic', requested);
   t.is(codeIn(refused), 'CONTENT_DAMAGED');
   t.regex(refused.stdout, /1 version of a file/);
-  t.is(codeIn(await run('sonic', asked)), 'CONTENT_DAMAGED', 'and again');
+  t.is(codeIn(await run('sonic', requested)), 'CONTENT_DAMAGED', 'and again');
   t.true(wordsIn(store).length > 0);
-  const accepted = await run('sonic', [...asked, '--accept-damage']);
+  const accepted = await run('sonic', [...requested, '--accept-damage']);
   t.is(accepted.status, 3, accepted.stderr);
   t.like(jsonLines(accepted.stdout)[0], { state: 'done', lostVersions: 1 });
   const mended = await backup([...place, `--password=${SECRET}`, '--local', source]);
@@ -344,7 +344,7 @@ test('killed at any point, the next run does the rest', async (t) => {
   addTo(source, dir('more', [file('file', noise(5, 12 * MIB))]));
   await backup([...place, '--local', source]);
   const wanted = look(source);
-  const asked = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
+  const requested = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
   const next = path.join(store, '.me.next');
   const marks: readonly [string, () => boolean][] = [
     ['directory', () => fs.existsSync(next)],
@@ -355,7 +355,7 @@ test('killed at any point, the next run does the rest', async (t) => {
     ['switch', () => fs.existsSync(path.join(store, 'me', 'generation.json'))],
   ];
   for (const [mark, holds] of marks) {
-    const command = new Running('sonic', asked);
+    const command = new Running('sonic', requested);
     try {
       await command.until(mark, () => holds() || command.hasEnded);
     } catch {
@@ -373,7 +373,7 @@ test('killed at any point, the next run does the rest', async (t) => {
       );
     }
   }
-  const last = await run('sonic', asked);
+  const last = await run('sonic', requested);
   t.true(last.status === 0 || codeIn(last) === 'CLIENT_ENCRYPTS', last.stderr);
   t.deepEqual(fs.readdirSync(store), ['me']);
   t.deepEqual(wordsIn(store), []);

@@ -68,7 +68,7 @@ for (const [what, args] of [
   ['what is not there', [at('missing')]],
   ['a set that is not there', ['-b', '9', source]],
 ] as const) {
-  test.serial(`lstardis tells of a server what it tells of a store: ${what}`, async (t) => {
+  test.serial(`lstardis shows the same from a server as from a store: ${what}`, async (t) => {
     const [here, there] = await Promise.all([
       run('lstardis', [...near, ...args]),
       run('lstardis', [...far, ...args]),
@@ -133,7 +133,7 @@ test.serial('a reader does not hold up a backup, nor a backup a reader', async (
   fs.rmSync(at('new'));
 });
 
-test.serial('who asks for what is not there is told so', async (t) => {
+test.serial('a request for something missing gets an error', async (t) => {
   const nobody = await run('lstardis', [...server.clientArgs, '-C', 'nobody', '-F', password]);
   t.is(nobody.status, 12); // the message does not reveal that the client does not exist
   t.regex(nobody.stderr, /\[LOGIN_FAILED\]/);
@@ -148,7 +148,7 @@ test.serial('who asks for what is not there is told so', async (t) => {
   t.regex(gone.stderr, /\[SERVER_UNREACHABLE\]/);
 });
 
-test.serial('the nearer setting says whether a store or a server is read', async (t) => {
+test.serial('the nearer setting decides whether a store or a server is read', async (t) => {
   const config = path.join(home, 'reader.cfg');
   fs.writeFileSync(config, `[Tardis]\nServer = 127.0.0.1\nPort = ${server.port}\nClient = me\n`);
   const byFile = ['--config', config, '-F', password, '--insecure-tcp', '--json'];

@@ -35,7 +35,7 @@ async function twoSets(t: ExecutionContext, args: readonly string[] = []) {
   return { home, store, source, place };
 }
 
-interface ToldChange {
+interface ReportedChange {
   readonly what: string;
   readonly name: string;
   readonly now?: { readonly sizeBytes: number };
@@ -49,15 +49,15 @@ async function checkFiles(
 ): Promise<void> {
   const at = (...names: string[]): string => path.join(source, ...names);
   const lines = jsonLines(await succeed('sonic', ['files', ...way, '--json', 'second']));
-  const changes = lines.slice(0, -1) as unknown as ToldChange[];
-  const told = changes.map(({ what, name, now, before }) => [
+  const changes = lines.slice(0, -1) as unknown as ReportedChange[];
+  const reported = changes.map(({ what, name, now, before }) => [
     what,
     name,
     before?.sizeBytes,
     now?.sizeBytes,
   ]);
   t.deepEqual(
-    told.sort(([one], [other]) => (String(one) < String(other) ? -1 : 1)),
+    reported.sort(([one], [other]) => (String(one) < String(other) ? -1 : 1)),
     [
       ['added', at('new', 'comes'), undefined, 4],
       ['changed', at('changes'), 3, 11],
@@ -93,7 +93,7 @@ test('sonic files lists what one set has and another lacks, and the reverse', as
   t.regex(since, /set 3, since set 1: 4 changes/);
 });
 
-test('sonic files tells sealed names in the order of what they say', async (t) => {
+test('sonic files lists sealed names in the order of their plain text', async (t) => {
   const home = scratch(t);
   const [secret, source] = [path.join(home, 'secret'), path.join(home, 'tree')];
   fs.writeFileSync(secret, 'the words of the owner');
@@ -104,14 +104,14 @@ test('sonic files tells sealed names in the order of what they say', async (t) =
   );
   const place = ['-D', path.join(home, 'store'), '-C', 'me', '-F', secret];
   await backup([...place, '--local', '--create', source]);
-  const told = jsonLines(await succeed('sonic', ['files', ...place, '--json'])).slice(0, -1);
+  const reported = jsonLines(await succeed('sonic', ['files', ...place, '--json'])).slice(0, -1);
   t.deepEqual(
-    told.map(({ name }) => path.basename(name as string)),
+    reported.map(({ name }) => path.basename(name as string)),
     names,
   );
 });
 
-test('sonic list, files, info and stats tell through a server what they tell here', async (t) => {
+test('sonic list, files, info and stats report the same through a server as here', async (t) => {
   const secret = path.join(scratch(t), 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
   const { store, source, place } = await twoSets(t, ['-F', secret]);
@@ -154,8 +154,8 @@ test('sonic info shows all details of sets', async (t) => {
   ]) {
     t.regex(text, line);
   }
-  const [told] = jsonLines(await succeed('sonic', ['info', ...place, '--json', '1-2']));
-  const [one, two] = (told as { sets: Record<string, unknown>[] }).sets;
+  const [reported] = jsonLines(await succeed('sonic', ['info', ...place, '--json', '1-2']));
+  const [one, two] = (reported as { sets: Record<string, unknown>[] }).sets;
   t.like(one, { set: 1, name: 'first', state: 'complete', seal: 'none', notes: [] });
   t.like(two, { set: 2, isLocked: true, tags: ['x'], roots: [{ name: source }] });
   // Notes are shown with the paths of the entries that could not be saved.

@@ -155,8 +155,8 @@ test('include and exclude choose what is restored', async (t) => {
   t.deepEqual(await lab.names('--include', 'nothing like it', source), []);
   const dry = [...lab.place, '-n', '--json', '-o', path.join(lab.home, 'no')];
   const without = ['--exclude', 'src', '--exclude', 'top.c'];
-  const told = await succeed('regenerate', [...dry, ...without, source]);
-  t.like(JSON.parse(told), { leftOut: 2, files: 1, directories: 3, links: 1 });
+  const reported = await succeed('regenerate', [...dry, ...without, source]);
+  t.like(JSON.parse(reported), { leftOut: 2, files: 1, directories: 3, links: 1 });
 });
 
 test('whole paths are kept by --hierarchy and --all', async (t) => {

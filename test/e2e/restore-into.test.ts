@@ -241,10 +241,10 @@ test('--compare-contents finds a different content even if size and time are equ
   t.is(fs.statSync(lab.at('other'), { bigint: true }).mtimeNs, stamp);
   t.like(await lab.restore('-O'), { status: 0, files: 0, unchanged: 3 });
   t.like(await lab.restore('-O', '--compare-contents', '-n'), { files: 1, unchanged: 2 });
-  const told = await lab.restore('--compare-contents');
-  t.like(told, { status: 3, files: 0, unchanged: 2 });
+  const reported = await lab.restore('--compare-contents');
+  t.like(reported, { status: 3, files: 0, unchanged: 2 });
   t.deepEqual(
-    told.failed.map(({ name }) => name),
+    reported.failed.map(({ name }) => name),
     ['tree/other'],
   );
   t.like(await lab.restore('-O', 'never', '--compare-contents'), { status: 0, kept: 1 });

@@ -233,8 +233,8 @@ test.serial(
       paths: [lab.source],
       output,
     });
-    const told = failures.map(({ path: name }) => String(name));
-    for (const name of [...missing, 'link']) t.true(told.includes(`tree/${name}`), name);
+    const reported = failures.map(({ path: name }) => String(name));
+    for (const name of [...missing, 'link']) t.true(reported.includes(`tree/${name}`), name);
     for (const name of missing) t.is(fs.readFileSync(at(name), 'utf8'), 'm');
     t.is(fs.readlinkSync(at('link')), 'mine');
   },
@@ -432,7 +432,7 @@ test.serial('kill -9 at random moments, until a run comes through', async (t) =>
   t.deepEqual(fs.readdirSync(out), ['many']);
 });
 
-test.serial('a restore that was stopped says so, and that it goes on', async (t) => {
+test.serial('a restore that was stopped reports that, and that it goes on', async (t) => {
   const lab = await Lab.with(t);
   const output = lab.freshOutput();
   t.false(await lab.mayDie(output, endingAt(3, NOTHING_WRITTEN), {}));

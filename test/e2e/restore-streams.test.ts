@@ -94,8 +94,8 @@ test('a tar archive unpacks to an identical tree', async (t) => {
     return stderr.toString();
   };
   const archive = path.join(home, 'tree.tar');
-  const told = await succeed('regenerate', [...place, '--json', '--tar', archive, source]);
-  t.like(JSON.parse(told), { files: 12, directories: 8, links: 3, failures: 0 });
+  const reported = await succeed('regenerate', [...place, '--json', '--tar', archive, source]);
+  t.like(JSON.parse(reported), { files: 12, directories: 8, links: 3, failures: 0 });
   unpacked(archive);
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
 
@@ -175,7 +175,7 @@ function spoil(store: string, sizeBytes: number): void {
   }
 }
 
-test('a damaged file is left out of an archive and told, the others are in it', async (t) => {
+test('a damaged file is left out of an archive and reported, the others are in it', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
@@ -227,8 +227,8 @@ test('one file goes to standard output', async (t) => {
     t.is(stderr, '');
     t.true(fs.readFileSync(one).equals(fs.readFileSync(path.join(source, name))), name);
   }
-  const told = runInto(one, [...place, '--json', '--stdout', path.join(source, 'small')]);
-  t.like(JSON.parse(told.stderr), { files: 1, bytes: 3000 });
+  const reported = runInto(one, [...place, '--json', '--stdout', path.join(source, 'small')]);
+  t.like(JSON.parse(reported.stderr), { files: 1, bytes: 3000 });
   for (const [code, ...args] of [
     ['NO_SUCH_PATH', path.join(source, 'never')],
     ['USAGE', path.join(source, 'link')],
@@ -242,7 +242,7 @@ test('one file goes to standard output', async (t) => {
   }
 });
 
-test('a reader that is slow holds a stream up, not the memory; one that goes is told of', async (t) => {
+test('a reader that is slow holds a stream up, not the memory; one that goes is reported', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const parts = Array.from({ length: 5 }, (_, index) => file(`${index}`, noise(index, 60 * MIB)));

@@ -107,7 +107,7 @@ test('a server that is killed and started again: the same command finishes, from
   await isWhole(t, lab);
 });
 
-test('a cut is told on the terminal, and Ctrl-C ends the waiting at once', async (t) => {
+test('a cut is reported on the terminal, and Ctrl-C ends the waiting at once', async (t) => {
   const lab = await linkLab(t);
   const { source, there, link } = lab;
   makeSource(source);
@@ -133,17 +133,17 @@ test('a cut is told on the terminal, and Ctrl-C ends the waiting at once', async
   await second.until('some attempts', () => tries() >= 3);
   const startMs = performance.now();
   second.signal('SIGINT');
-  const { status: interrupted, stderr: said } = await second.ended;
+  const { status: interrupted, stderr: printed } = await second.ended;
   t.true(performance.now() - startMs < 3000);
-  t.is(interrupted, 130, said);
-  t.regex(said, /\[INTERRUPTED\]/);
+  t.is(interrupted, 130, printed);
+  t.regex(printed, /\[INTERRUPTED\]/);
 });
 
 test('Reconnect is the time for which a lost connection is retried; 0 means no retry', async (t) => {
   const lab = await linkLab(t);
   const { source, there, link } = lab;
   makeSource(source);
-  for (const [seconds, wants] of [
+  for (const [seconds, expected] of [
     ['0', /^(?!.*trying again)/s],
     ['1.5', /trying again/],
   ] as const) {
@@ -155,7 +155,7 @@ test('Reconnect is the time for which a lost connection is retried; 0 means no r
     await lab.server.running.ended;
     const { status, stderr } = await running.ended;
     t.is(status, 1, stderr);
-    t.regex(stderr, wants);
+    t.regex(stderr, expected);
     lab.server = await Server.start(lab.store);
   }
 });
@@ -269,7 +269,7 @@ test('a link that stalls is given up after Timeout, and replaced', async (t) => 
   await isWhole(t, lab);
 });
 
-test('who restores over a link that is cut gets everything', async (t) => {
+test('a restore over a link that is cut gets everything', async (t) => {
   const lab = await linkLab(t);
   const { source, store, out, there, link } = lab;
   makeSource(source);
@@ -300,7 +300,7 @@ for (const [kind, word] of [
   ['plain', []],
   ['encrypting', ['--password=of a test']],
 ] as const) {
-  test(`an unfinished set of a client (${kind}) is listed and restored, and said to be unfinished`, async (t) => {
+  test(`an unfinished set of a client (${kind}) is listed and restored, and shown as unfinished`, async (t) => {
     const lab = await linkLab(t);
     const { store, source, out, there, link } = lab;
     makeSource(source);
@@ -317,10 +317,14 @@ for (const [kind, word] of [
     const { status, stdout, stderr } = await new Running('regenerate', args1).ended;
     t.is(status, kind === 'plain' ? 0 : 3, stderr);
     t.regex(stderr, /set 1 is unfinished/);
-    const told = JSON.parse(stdout) as { unfinished: number[]; doubts: string[]; files: number };
-    t.deepEqual(told.unfinished, [1]);
-    t.true(told.files > 0);
-    t.is(told.doubts.length, kind === 'plain' ? 0 : 1, 'nothing seals it');
+    const reported = JSON.parse(stdout) as {
+      unfinished: number[];
+      doubts: string[];
+      files: number;
+    };
+    t.deepEqual(reported.unfinished, [1]);
+    t.true(reported.files > 0);
+    t.is(reported.doubts.length, kind === 'plain' ? 0 : 1, 'nothing seals it');
     const strict = await run('regenerate', ['--authenticate', ...args1]);
     t.is(strict.status, 1);
     t.regex(strict.stderr + strict.stdout, /NOT_PROVEN/);

@@ -19,7 +19,7 @@ backupsRunHere();
 
 const DAY_MS = 86_400_000;
 
-interface ToldSet {
+interface ListedSet {
   readonly set: number;
   readonly name: string;
   readonly priority: number;
@@ -36,28 +36,28 @@ function lab(t: ExecutionContext) {
     fs.writeFileSync(path.join(source!, 'changes'), `${made}`);
     await backup([...way, ...(made === 1 ? ['--create'] : []), ...args, source!]);
   };
-  const told = async (): Promise<ToldSet[]> => {
+  const reported = async (): Promise<ListedSet[]> => {
     const [list] = jsonLines(await succeed('sonic', ['list', ...place, '--json']));
-    return (list as { sets: ToldSet[] }).sets;
+    return (list as { sets: ListedSet[] }).sets;
   };
-  const numbers = async (): Promise<number[]> => (await told()).map(({ set }) => set);
+  const numbers = async (): Promise<number[]> => (await reported()).map(({ set }) => set);
   /** Makes sets older by the given numbers of days, counted from the newest set. */
   const age = (days: readonly number[]): void => {
     changeCatalog(store!, (catalog) => {
       const newest = catalog.prepare('SELECT max(opened_at_ms) FROM backup_sets').pluck().get();
       days.forEach((back, index) => {
         const atMs = (newest as number) - back * DAY_MS;
-        const stamp = plainPackr().pack({ countedMs: atMs, clockStretch: 0, stretchMs: 0 });
+        const monotonicAge = plainPackr().pack({ countedMs: atMs, clockStretch: 0, stretchMs: 0 });
         catalog
           .prepare('UPDATE backup_sets SET opened_at_ms = ?, stats = ? WHERE set_number = ?')
-          .run(atMs, stamp, index + 1);
+          .run(atMs, monotonicAge, index + 1);
       });
     });
   };
-  return { store: store!, source: source!, config: config!, place, make, told, numbers, age };
+  return { store: store!, source: source!, config: config!, place, make, reported, numbers, age };
 }
 
-test('sonic purge keeps sets by its rules, gives the reasons, and asks before it deletes', async (t) => {
+test('sonic purge keeps sets by its rules, gives the reasons, and prompts before it deletes', async (t) => {
   const { place, make, numbers, age } = lab(t);
   for (let set = 1; set <= 6; set += 1) await make(set === 2 ? ['--tag', 'keep'] : []);
   age([70, 50, 35, 12, 1.1, 0]);
@@ -68,8 +68,10 @@ test('sonic purge keeps sets by its rules, gives the reasons, and asks before it
   t.regex(preview, /6 .* keep +newest complete set, one of the last$/m);
   t.regex(preview, /4 backup sets of 6 would be deleted\./);
   const rules = ['--keep-within', '20d', '--keep-tag', 'keep', '--keep-monthly', '1'];
-  const [told] = jsonLines(await succeed('sonic', ['purge', ...place, ...rules, '-n', '--json']));
-  const { sets } = told as { sets: { set: number; reasons: { why: string }[] }[] };
+  const [reported] = jsonLines(
+    await succeed('sonic', ['purge', ...place, ...rules, '-n', '--json']),
+  );
+  const { sets } = reported as { sets: { set: number; reasons: { why: string }[] }[] };
   const why = (set: number): string[] =>
     sets.find((one) => one.set === set)!.reasons.map((reason) => reason.why);
   t.deepEqual([why(1), why(2), why(3)], [[], ['tag'], []]);
@@ -125,7 +127,7 @@ test('while the clock is in doubt no set is deleted, unless the user trusts the 
 });
 
 test('sets without a name are named by Formats, with the priorities that belong to them', async (t) => {
-  const { place, make, told, config } = lab(t);
+  const { place, make, reported, config } = lab(t);
   fs.writeFileSync(config, '[Tardis]\nFormats = Year-%Y, Month-%Y-%m\nPriorities = 7 3\n');
   const local = [...place, '--local', '--local-config', config];
   await make([], local);
@@ -134,14 +136,14 @@ test('sets without a name are named by Formats, with the priorities that belong 
   await make([], local);
   const now = new Date();
   const month = String(now.getMonth() + 1).padStart(2, '0');
-  const [one, two, three, four] = await told();
+  const [one, two, three, four] = await reported();
   t.like(one, { name: `Year-${now.getFullYear()}`, priority: 7 });
   t.like(two, { name: 'mine', priority: 0 });
   t.like(three, { name: `Month-${now.getFullYear()}-${month}`, priority: 9 });
   t.like(four, { priority: 0 });
   t.regex(four!.name, /^Backup-4-/);
   await make();
-  t.regex((await told())[4]!.name, /^Monthly-\d{4}-\d\d$/, 'the usual ones');
+  t.regex((await reported())[4]!.name, /^Monthly-\d{4}-\d\d$/, 'the usual ones');
   for (const bad of [
     'Formats = one two',
     'Formats = a b 5',
@@ -162,9 +164,9 @@ test('sets without a name are named by Formats, with the priorities that belong 
 });
 
 test('a weekly set has the name of the week that purge prints', async (t) => {
-  const { place, make, told } = lab(t);
+  const { place, make, reported } = lab(t);
   for (let set = 1; set <= 2; set += 1) await make();
-  const [, weekly] = await told();
+  const [, weekly] = await reported();
   const preview = await succeed('sonic', ['purge', ...place, '--keep-weekly', '2', '--preview']);
   const week = /newest of the week (\d{4}-W\d\d)$/m.exec(preview)?.[1];
   t.is(weekly!.name, `Weekly-${week}`);
@@ -172,7 +174,7 @@ test('a weekly set has the name of the week that purge prints', async (t) => {
 
 test('a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request', async (t) => {
   const { place, make, numbers, config, store } = lab(t);
-  const rules = '[Tardis]\nKeepLast = 1\nLeastAge = 0\nUpkeepInterval = 0\n';
+  const rules = '[Tardis]\nKeepLast = 1\nLeastAge = 0\nGcInterval = 0\n';
   fs.writeFileSync(config, rules);
   for (let set = 1; set <= 3; set += 1) await make();
   await make(['--purge', '--local-config', config], [...place, '--local']);
@@ -199,7 +201,7 @@ test('a server purges by its rules: every PurgeInterval, after a backup with --p
   for (let set = 6; set <= 7; set += 1) await make();
   fs.writeFileSync(
     config,
-    '[Tardis]\nKeepHourly = 1\nLeastAge = 0\nUpkeepInterval = 0\nPurgeInterval = 0.3\n',
+    '[Tardis]\nKeepHourly = 1\nLeastAge = 0\nGcInterval = 0\nPurgeInterval = 0.3\n',
   );
   const second = await Server.start(store, ['--config', config]);
   t.teardown(() => second.kill());
@@ -208,7 +210,7 @@ test('a server purges by its rules: every PurgeInterval, after a backup with --p
   t.true((await numbers()).length <= 3);
 });
 
-test('who has the right to purge asks a server to follow its own rules, and no others', async (t) => {
+test('an account with the right to purge makes a server follow its own rules, and no others', async (t) => {
   const { place, make, config, store } = lab(t);
   const secret = path.join(path.dirname(store), 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
@@ -230,14 +232,14 @@ test('who has the right to purge asks a server to follow its own rules, and no o
   server.kill();
   const [list] = jsonLines(await succeed('sonic', ['list', ...mine, '--json']));
   t.deepEqual(
-    (list as { sets: ToldSet[] }).sets.map(({ set }) => set),
+    (list as { sets: ListedSet[] }).sets.map(({ set }) => set),
     [4],
     'the newest of the year, for an account that may purge',
   );
 });
 
 test("rules and formats that are kept with a client hold for it in place of the server's", async (t) => {
-  const { place, make, told, numbers, config } = lab(t);
+  const { place, make, reported, numbers, config } = lab(t);
   fs.writeFileSync(config, '[Tardis]\nKeepLast = 100\nLeastAge = 0\n');
   const local = [...place, '--local', '--local-config', config];
   for (let set = 1; set <= 3; set += 1) await make(['--name', `set-${set}`], local);
@@ -253,10 +255,10 @@ test("rules and formats that are kept with a client hold for it in place of the 
   }
   await make(['--purge'], local);
   t.deepEqual(
-    (await told()).map(({ set, priority }) => [set, priority]),
+    (await reported()).map(({ set, priority }) => [set, priority]),
     [[5, 8]],
   );
-  t.regex((await told())[0]!.name, /^Own-\d{4}$/);
+  t.regex((await reported())[0]!.name, /^Own-\d{4}$/);
   // With contradictory rules, nothing is purged.
   await succeed('sonic', ['setconfig', ...place, 'KeepPeriods', '1 2 3']);
   await make(['--purge', '--name', 'last'], local);

@@ -50,11 +50,11 @@ test('a root that is suddenly empty keeps its entries unless --trust-roots is gi
   fs.writeFileSync(path.join(other, 'y'), 'y');
 
   const { progress, failed } = await ends(3, local);
-  t.is(progress.held, 1);
-  t.deepEqual(failed, [{ name: source, what: 'held', reason: 'it is empty now' }]);
+  t.is(progress.protected, 1);
+  t.deepEqual(failed, [{ name: source, what: 'protected', reason: 'it is empty now' }]);
   const { stderr, stdout, status } = await run('tardis', local);
   t.is(status, 3);
-  t.regex(stderr, /mounted: held \(it is empty now\)/);
+  t.regex(stderr, /mounted: protected \(it is empty now\)/);
   t.regex(stdout, /--trust-roots/);
   const restored = async (into: string): Promise<string[]> => {
     const out = path.join(home, into);
@@ -64,17 +64,17 @@ test('a root that is suddenly empty keeps its entries unless --trust-roots is gi
   t.deepEqual(await restored('out'), []);
   t.deepEqual(await names(place, other), ['x', 'y'], 'the other root goes on');
 
-  const told = await dumpHistory({ store, client: 'me' });
+  const reported = await dumpHistory({ store, client: 'me' });
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   await succeed('sonic', ['rebuild', ...place]);
-  t.deepEqual(await dumpHistory({ store, client: 'me' }), told);
-  t.is((await ends(3, local)).progress.held, 1);
+  t.deepEqual(await dumpHistory({ store, client: 'me' }), reported);
+  t.is((await ends(3, local)).progress.protected, 1);
   t.deepEqual(await restored('rebuilt'), []);
 
-  t.is((await backup([...local, '--trust-roots'])).progress.held, 0);
+  t.is((await backup([...local, '--trust-roots'])).progress.protected, 0);
   t.deepEqual(await names(place, source), []);
   t.deepEqual(await names(place, source, 1), ['a', 'b']);
-  t.is((await backup(local)).progress.held, 0, 'what was empty last time is no surprise');
+  t.is((await backup(local)).progress.protected, 0, 'what was empty last time is no surprise');
 });
 
 test('a root on another device is left as it was, a new directory on the same one is not', async (t) => {
@@ -99,12 +99,12 @@ test('a root on another device is left as it was, a new directory on the same on
     t.log('left out: no second file system here');
     return;
   }
-  t.is((await ends(3, [...local, third])).progress.held, 1);
+  t.is((await ends(3, [...local, third])).progress.protected, 1);
   t.deepEqual(await names(place, '/tree'), ['a', 'c']);
   await backup([...local, '--trust-roots', third]);
   t.deepEqual(await names(place, '/tree'), ['a', 'd', 'sub']);
   await backup([...local, third]);
-  t.is((await ends(3, [...local, second])).progress.held, 1, 'it has moved');
+  t.is((await ends(3, [...local, second])).progress.protected, 1, 'it has moved');
 });
 
 test('other file systems are entered only with --crossdevice', (t) => {
@@ -212,8 +212,8 @@ test('of several directories those that are there are saved, and the others are 
     { name: two, what: 'unreadable', reason: 'it cannot be opened: ENOENT' },
   ]);
   t.deepEqual(await names(place, '/tree one'), ['a', 'new']);
-  const asked = await run('lstardis', [...place, '-b', '2', '/tree two']);
-  t.regex(asked.stderr, /set 1 has it: -b 1/);
+  const requested = await run('lstardis', [...place, '-b', '2', '/tree two']);
+  t.regex(requested.stderr, /set 1 has it: -b 1/);
 
   fs.renameSync(`${two} elsewhere`, two);
   await backup(args);

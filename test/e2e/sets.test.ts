@@ -20,12 +20,12 @@ async function twoJobs(t: ExecutionContext) {
   return { at, place };
 }
 
-test('lists of sets tell their roots', async (t) => {
+test('lists of sets show their roots', async (t) => {
   const { at, place } = await twoJobs(t);
   for (const command of [['lstardis'], ['sonic', 'list']] as const) {
     const [tool, ...more] = command;
-    const told = await succeed(tool, [...more, ...place, '--json']);
-    const { sets } = JSON.parse(told) as { sets: { roots: { name: string }[] }[] };
+    const reported = await succeed(tool, [...more, ...place, '--json']);
+    const { sets } = JSON.parse(reported) as { sets: { roots: { name: string }[] }[] };
     t.deepEqual(
       sets.map(({ roots }) => roots.map(({ name }) => name)),
       [[at('home')], [at('etc'), at('usr')]],
@@ -43,11 +43,11 @@ test('above its roots a set shows them', async (t) => {
     t.is(await succeed('lstardis', [...place, above]), `${at('etc')}\n${at('usr')}\n`);
   }
   t.is(await succeed('lstardis', [...place, '-b', '1', '/']), `${at('home')}\n`);
-  const told = jsonLines<{ name: string; type: string }>(
+  const reported = jsonLines<{ name: string; type: string }>(
     await succeed('lstardis', [...place, '--json', '/']),
   );
   t.deepEqual(
-    told.map(({ name, type }) => [name, type]),
+    reported.map(({ name, type }) => [name, type]),
     [at('etc'), at('usr')].map((name) => [name, 'directory']),
   );
 });
@@ -70,7 +70,7 @@ test('what a set has not is answered with its roots, and the set that has it', a
   t.notRegex(never.stderr, /has it/);
 });
 
-test('a set has a name that can be shown and asked for', async (t) => {
+test('a set has a name that can be shown and given', async (t) => {
   const home = scratch(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a')]);

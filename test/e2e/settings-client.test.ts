@@ -104,12 +104,15 @@ test('Verbosity names changed and unchanged directories', async (t) => {
   const { place, source, written } = lab(t);
   await rest();
   const local = [...place, '--local', '--no-progress', source];
-  const said = async (args: string[]): Promise<string> =>
+  const printed = async (args: string[]): Promise<string> =>
     (await run('tardis', [...args, ...local])).stderr;
-  t.regex(await said(['--create', '-v']), /^\+ .*tree\/a$/m);
-  t.is(await said(['-v']), '');
-  t.regex(await said(['-vv']), /^= .*tree\/a$/m);
-  t.regex(await said(['--config', written('cfg', '[Tardis]\nVerbosity = 2\n')]), /^= .*tree\/a$/m);
+  t.regex(await printed(['--create', '-v']), /^\+ .*tree\/a$/m);
+  t.is(await printed(['-v']), '');
+  t.regex(await printed(['-vv']), /^= .*tree\/a$/m);
+  t.regex(
+    await printed(['--config', written('cfg', '[Tardis]\nVerbosity = 2\n')]),
+    /^= .*tree\/a$/m,
+  );
 });
 
 test('Report lists what was saved, and nothing else', async (t) => {

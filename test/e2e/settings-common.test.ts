@@ -70,8 +70,8 @@ test('the port comes from option, key and variable, at both ends', async (t) => 
     const running = new Running('tardisd', ['-D', store, '--insecure-tcp', '-v', ...more], { env });
     t.teardown(() => running.signalGroup('SIGKILL'));
     await running.until('listening', () => running.stderr.includes('listening'));
-    const told = JSON.parse(running.stderr) as { address: string };
-    t.notRegex(told.address, /:7420$/);
+    const reported = JSON.parse(running.stderr) as { address: string };
+    t.notRegex(reported.address, /:7420$/);
     running.signal('SIGTERM');
     t.is((await running.ended).status, 0);
   }
@@ -177,15 +177,15 @@ test('--progress shows progress in a pipe too', async (t) => {
     ['rebuild', /^looking for lost data$/m],
     ['orphans', /^looking for unneeded contents$/m],
   ] as const) {
-    const asked = await run('sonic', [command, ...place, '--progress']);
-    t.regex(asked.stderr, shown, command);
+    const requested = await run('sonic', [command, ...place, '--progress']);
+    t.regex(requested.stderr, shown, command);
     const quiet = await run('sonic', [command, ...place]);
     t.is(quiet.stderr, '', `${command} in a pipe`);
   }
   const secret = [...place, '--password=of a test'];
   for (const command of ['encrypt', 'rekey']) {
-    const asked = await run('sonic', [command, ...secret, '--yes', '--progress']);
-    t.regex(asked.stderr, /^writing contents/m, command);
+    const requested = await run('sonic', [command, ...secret, '--yes', '--progress']);
+    t.regex(requested.stderr, /^writing contents/m, command);
   }
   await backup([...secret, '--local', source]);
   const deleted = await run('sonic', ['delete', ...secret, '--yes', '1', '--progress']);

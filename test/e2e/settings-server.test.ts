@@ -40,7 +40,7 @@ async function started(
   return running;
 }
 
-const saysSo = (running: Running): boolean => running.stderr.includes('listening');
+const isServing = (running: Running): boolean => running.stderr.includes('listening');
 
 function portIn(log: string): string {
   return /"address":"127\.0\.0\.1:(\d+)"/.exec(log)![1]!;
@@ -62,7 +62,7 @@ test('the daemon reads the file of --config or TARDIS_DAEMON_CONFIG', async (t) 
   ] as const) {
     const text = `[Tardis]\nBaseDir = ${at(name)}\nPort = 0\nAllowNewHosts = yes\nVerbose = 1\n`;
     const [args, env] = how(written(`config ${name}`, text));
-    const running = await started(t, ['--insecure-tcp', ...args], saysSo, { env });
+    const running = await started(t, ['--insecure-tcp', ...args], isServing, { env });
     await backup(['--create', ...to(portIn(running.stderr)), source]);
     t.true(fs.existsSync(at(name, 'me', 'tardis.db')));
   }
@@ -99,7 +99,7 @@ test('Local listens on a unix socket instead of the port', async (t) => {
     ['by key', ['--config', config]],
     ['by option', ['--local', at('by option')]],
   ] as const) {
-    const running = await started(t, ['-D', store, '-v', ...args], saysSo);
+    const running = await started(t, ['-D', store, '-v', ...args], isServing);
     t.regex(running.stderr, new RegExp(`"unix:${at(socket)}"`));
     t.is(fs.statSync(at(socket)).mode & 0o777, 0o600);
     running.signal('SIGTERM');
@@ -123,13 +123,13 @@ test('a new client is refused unless AllowNewHosts', async (t) => {
   const { store, source, written } = lab(t);
   fs.mkdirSync(store);
   const args = ['-D', store, '--insecure-tcp', '--port', '0', '-v'];
-  const strict = await started(t, args, saysSo);
+  const strict = await started(t, args, isServing);
   const refused = await run('tardis', ['--create', ...to(portIn(strict.stderr)), source]);
   t.regex(refused.stderr, /lets no session create a client.*NOT_PERMITTED/);
   const config = written('cfg', '[Tardis]\nAllowNewHosts = True\n');
-  const open = await started(t, [...args, '--config', config], saysSo);
+  const open = await started(t, [...args, '--config', config], isServing);
   await backup(['--create', ...to(portIn(open.stderr)), source]);
-  const option = await started(t, [...args, '--allow-new-hosts'], saysSo);
+  const option = await started(t, [...args, '--allow-new-hosts'], isServing);
   await backup(['--create', ...to(portIn(option.stderr), 'you'), source]);
 });
 
@@ -141,9 +141,9 @@ test('LogFile receives the log', async (t) => {
     ['by option', ['--logfile', at('by option')]],
     ['by key', ['--config', written('cfg', `[Tardis]\nLogFile = ${at('by key')}\n`)]],
   ] as const) {
-    const says = (): boolean =>
+    const isListed = (): boolean =>
       fs.existsSync(at(name)) && fs.readFileSync(at(name), 'utf8').includes('listening');
-    const running = await started(t, [...args, ...more], says);
+    const running = await started(t, [...args, ...more], isListed);
     running.signal('SIGTERM');
     t.is((await running.ended).stderr, '');
     t.regex(fs.readFileSync(at(name), 'utf8'), /"stopped"/);
@@ -334,7 +334,7 @@ if (isRoot) {
     const group = await started(
       t,
       ['-D', store, '--port', '0', '--insecure-tcp', '-v', '--group', '12345'],
-      saysSo,
+      isServing,
     );
     t.regex(fs.readFileSync(`/proc/${group.pid}/status`, 'utf8'), /^Gid:\s+12345\s/m);
     const nobody = await run('tardisd', ['-D', store, '--insecure-tcp', '--user', 'no such user']);

@@ -92,10 +92,13 @@ test('a store that cannot be reached is caught up by the next backup, and the ot
     failed.copies.map(({ error, sets }) => error === undefined && sets),
     [false, [1]],
   );
-  const told = await lab.run(stores);
-  t.is(told.status, 3);
-  t.regex(told.stderr, /the backup was not copied to .*no-mount\/two: .*; the next run does it/);
-  t.regex(told.stdout, /Backup set 2 .* is complete/);
+  const reported = await lab.run(stores);
+  t.is(reported.status, 3);
+  t.regex(
+    reported.stderr,
+    /the backup was not copied to .*no-mount\/two: .*; the next run does it/,
+  );
+  t.regex(reported.stdout, /Backup set 2 .* is complete/);
   fs.rmSync(lab.at('no-mount'));
   fs.mkdirSync(lab.at('no-mount'));
   const { copies } = await lab.result(stores);

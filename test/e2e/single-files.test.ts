@@ -62,7 +62,7 @@ const ROWS: readonly [string, number, string | undefined, readonly string[] | un
 for (const [name, at, code, heals] of ROWS) {
   for (const how of ['removed', 'changed'] as const) {
     if (name === 'lock' && how === 'changed') continue; // the file is empty
-    test(`${name} that is ${how} costs what the table says, and is healed as it says`, async (t) => {
+    test(`${name} that is ${how} costs what the table has, and is healed as it has`, async (t) => {
       const made = await client(t);
       const { home, all, env, source, place } = made;
       spoil(home(name), how, at);
@@ -120,10 +120,10 @@ test('an account whose rights are lost or damaged does nothing, and gets them ag
 test('settings of a client, tags and locks are in the packs, and a rebuild has them', async (t) => {
   const { all, place, home, env } = await client(t);
   await succeed('sonic', ['tag', '--add', 'kept', ...all, '1'], { env });
-  const told = async (): Promise<string> => succeed('lstardis', [...all, '--json'], { env });
-  const before = await told();
+  const reported = async (): Promise<string> => succeed('lstardis', [...all, '--json'], { env });
+  const before = await reported();
   t.true(before.includes('kept'));
   fs.rmSync(home('tardis.db'));
   await succeed('sonic', ['rebuild', ...place], { env });
-  t.is(await told(), before);
+  t.is(await reported(), before);
 });

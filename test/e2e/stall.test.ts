@@ -100,7 +100,7 @@ test('while the server stands still the walk stops and memory stays; then all go
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
 });
 
-test('a server told to stop ends at a checkpoint; the next run has less to send', async (t) => {
+test('a server that is stopped ends at a checkpoint; the next run has less to send', async (t) => {
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeLargeTree(source, FEW);
@@ -132,11 +132,11 @@ test('a server told to stop ends at a checkpoint; the next run has less to send'
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
 });
 
-for (const [who, interrupt] of [
+for (const [name, interrupt] of [
   ['the client', (running: Running) => running.signal('SIGINT')],
   ['client and server, as by Ctrl-C,', (running: Running) => running.signalGroup('SIGINT')],
 ] as const) {
-  test(`an interrupt of ${who} leaves an unfinished set, and the next run completes`, async (t) => {
+  test(`an interrupt of ${name} leaves an unfinished set, and the next run completes`, async (t) => {
     const home = scratch(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
     makeLargeTree(source, FEW);

@@ -73,8 +73,9 @@ test('log, key and certificate in a directory of the user belong to him', async 
     '--make-certificate',
   ];
   const server = here.start('--logfile', at('log'), ...tls);
-  const said = (): string => (fs.existsSync(at('log')) ? fs.readFileSync(at('log'), 'utf8') : '');
-  await server.until('listening server', () => said().includes('"address"'));
+  const printed = (): string =>
+    fs.existsSync(at('log')) ? fs.readFileSync(at('log'), 'utf8') : '';
+  await server.until('listening server', () => printed().includes('"address"'));
   server.signal('SIGTERM');
   t.is((await server.ended).status, 0);
   for (const name of ['log', 'cert.pem', 'key.pem']) t.is(fs.statSync(at(name)).uid, NOBODY, name);

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, jsonLines, run } from '../helpers/commands.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { makeScratch, removeScratch } from '../helpers/tree.js';
 
@@ -119,8 +119,8 @@ test.serial('a pack of another client is not taken for one of the client', async
   // The store now contains the other client, so the report can name it.
   fs.cpSync(path.join(other.store, 'c'), path.join(made.store, 'other'), { recursive: true });
   await checksAndRebuilds(t, made, new RegExp(`${holds} the client "other"`));
-  const [told] = jsonLines((await run('sonic', ['check', ...made.words, '--json'])).stdout);
-  t.like(told, { finding: 'pack', pack: 5, clientId, isOwn: false, client: 'other' });
+  const [reported] = jsonLines((await run('sonic', ['check', ...made.words, '--json'])).stdout);
+  t.like(reported, { finding: 'pack', pack: 5, clientId, isOwn: false, client: 'other' });
 });
 
 test.serial('a client whose packs are mixed with others is not written anew', async (t) => {

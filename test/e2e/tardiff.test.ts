@@ -179,21 +179,21 @@ test.serial('directories are compared: new, deleted and changed entries', async 
   const whole = await succeedWith(1, '-b', '1', '-b', '2', '-r', '-N', source);
   t.true(whole.includes('@@ -1 +0,0 @@\n-gone\n'), whole);
   t.true(whole.includes('@@ -0,0 +1 @@\n+new\n'), whole);
-  const told = jsonLines<{ name: string; nameBytes?: string; kind: string; hunks?: unknown[] }>(
+  const reported = jsonLines<{ name: string; nameBytes?: string; kind: string; hunks?: unknown[] }>(
     await succeedWith(1, '-b', '1', '--json', source),
   );
-  const odd = told.find(({ nameBytes }) => nameBytes !== undefined)!;
+  const odd = reported.find(({ nameBytes }) => nameBytes !== undefined)!;
   t.deepEqual(Buffer.from(odd.nameBytes!, 'base64').subarray(-3), Buffer.from([0x66, 0xff, 0x0a]));
-  t.is(told.find(({ name }) => name === at('text'))?.hunks?.length, 1);
-  t.is(told.find(({ name }) => name === at('new'))?.kind, 'added');
+  t.is(reported.find(({ name }) => name === at('text'))?.hunks?.length, 1);
+  t.is(reported.find(({ name }) => name === at('new'))?.kind, 'added');
 });
 
 test.serial('metadata that differs is reported with --metadata', async (t) => {
   const below = at('sub', 'below');
   t.deepEqual(await diff('-b', '1', '-r', below), { lines: [], status: 0 });
-  const told = await diff('-b', '1', '-r', '-M', below);
-  t.deepEqual(told.lines, [`${path.join(below, 'x')}: permissions 0644 → 0600`]);
-  t.is(told.status, 1);
+  const reported = await diff('-b', '1', '-r', '-M', below);
+  t.deepEqual(reported.lines, [`${path.join(below, 'x')}: permissions 0644 → 0600`]);
+  t.is(reported.status, 1);
   const sets = await succeed('sonic', ['diff', ...near, '-M', '1', '2', below]);
   t.regex(sets, /^U {2}.*\/x {2}permissions 0644 → 0600$/m);
 });
@@ -207,10 +207,10 @@ test.serial('binary and large files are only reported to differ', async (t) => {
   ]);
   const forced = await run('tardiff', [...near, '-b', '1', '-B', at('binary')]);
   t.true(forced.stdout.includes('@@'));
-  const [told] = jsonLines<{ notShown: string }>(
+  const [reported] = jsonLines<{ notShown: string }>(
     await succeedWith(1, '-b', '1', '--json', at('binary')),
   );
-  t.is(told!.notShown, 'binary');
+  t.is(reported!.notShown, 'binary');
 });
 
 test.serial('a copy at another place is compared by a reduced path', async (t) => {
@@ -265,7 +265,7 @@ test.serial(
   },
 );
 
-test.serial('tardiff tells of a server what it tells of a store', async (t) => {
+test.serial('tardiff shows the same from a server as from a store', async (t) => {
   for (const args of [
     ['-r', source],
     ['-r', '-b', '1', source],
@@ -284,7 +284,7 @@ test.serial('tardiff tells of a server what it tells of a store', async (t) => {
 });
 
 test.serial(
-  'a terminal gets colors and no control characters, unless NO_COLOR says otherwise',
+  'a terminal gets colors and no control characters, unless NO_COLOR is set',
   async (t) => {
     const nasty = at('nasty');
     fs.writeFileSync(nasty, 'bell \u0007\tand \u001b[2J\n');
@@ -306,7 +306,7 @@ test.serial(
   },
 );
 
-test.serial('what cannot be compared is told, and the rest is', async (t) => {
+test.serial('what cannot be compared is reported, and the rest is', async (t) => {
   if (!isRoot) {
     t.log('left out: needs root');
     t.pass();

@@ -71,7 +71,7 @@ test.serial(
 );
 
 test.serial(
-  'systemd makes a mount and an automount of a line of fstab, and mounts with what they say',
+  'systemd makes a mount and an automount of a line of fstab, and mounts with its options',
   mounted(async (lab, t) => {
     if (!fs.existsSync(FSTAB_GENERATOR)) throw new LeftOut('there is no systemd');
     makeTree(lab.source, [file('a', 'content')]);
@@ -166,7 +166,7 @@ test.serial(
 );
 
 test.serial(
-  'without FUSE the error says what to load or to install',
+  'without FUSE the error names what to load or to install',
   mounted(async (lab, t) => {
     makeTree(lab.source, [file('a')]);
     await lab.save();

@@ -135,7 +135,7 @@ for (const workers of [0, 2]) {
       t.true(fs.existsSync(first));
       await succeed('sonic', ['delete', ...lab.place, '--yes', '--no-clear-up', 'one']);
       const config = path.join(lab.home, 'config');
-      fs.writeFileSync(config, '[Tardis]\nUpkeepInterval = 0.2\nRemoveAfter = 0\n');
+      fs.writeFileSync(config, '[Tardis]\nGcInterval = 0.2\nRemoveAfter = 0\n');
       const server = await Server.start(lab.store, ['--config', config]);
       t.teardown(() => server.kill());
       await until(() => !fs.existsSync(first));

@@ -142,14 +142,14 @@ test.serial(
       'sh',
       place,
     ]);
-    let said = '';
-    inside.stderr.on('data', (more: Buffer) => (said += more.toString()));
+    let printed = '';
+    inside.stderr.on('data', (more: Buffer) => (printed += more.toString()));
     await new Promise((resolve) => inside.stdout.once('data', resolve));
     await succeed('sonic', ['delete', ...lab.place, '--yes', 'one']);
     await until(() => !fs.readdirSync(lab.view()).includes('one'));
     inside.stdin.end('go\n');
     await new Promise((resolve) => inside.once('close', resolve));
-    t.true(said.includes('Stale'), said);
+    t.true(printed.includes('Stale'), printed);
   }),
 );
 

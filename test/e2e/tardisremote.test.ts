@@ -223,8 +223,8 @@ test('Compress and AllowCache decide the headers of answers', async (t) => {
   await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
   const token = await tokenOf(store, 'me', 'list,read');
   const headers = async (url: string, route: string): Promise<Headers> => {
-    const asked = { ...bearerOf(token), 'accept-encoding': 'gzip' };
-    return (await fetch(`${url}api/v1/${route}`, { headers: asked })).headers;
+    const requested = { ...bearerOf(token), 'accept-encoding': 'gzip' };
+    return (await fetch(`${url}api/v1/${route}`, { headers: requested })).headers;
   };
   const directory = `clients/me/sets/1/directory?path=${encodeURIComponent(source)}`;
   const content = `clients/me/sets/1/content?path=${encodeURIComponent(path.join(source, 'file 1'))}`;

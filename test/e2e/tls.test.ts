@@ -79,11 +79,11 @@ test('a server with SSL accepts TLS only', async (t) => {
     to(port, '--insecure-tcp', '--reconnect', '0', `--password=${SECRET}`, source),
   );
   t.is(codeIn(plain), 'SERVER_UNREACHABLE');
-  const asked = await run(
+  const requested = await run(
     'tardis',
     to(port, '--insecure-tcp', '--ssl', `--password=${SECRET}`, source),
   );
-  t.is(asked.status, 0, asked.stderr);
+  t.is(requested.status, 0, requested.stderr);
   // The same settings as keys. Then a client with TLS connects to a server without it.
   const text = `[Tardis]\nSSL = yes\nCertFile = ${certFile}\nKeyFile = ${keyFile}\nAddress = 127.0.0.1\n`;
   const keyed = await Server.start(store, ['--config', written('config', text)]);
@@ -95,7 +95,7 @@ test('a server with SSL accepts TLS only', async (t) => {
   t.is(codeIn(wrong), 'SERVER_UNREACHABLE');
 });
 
-test('a pair that cannot be used is told', async (t) => {
+test('a pair that cannot be used is reported', async (t) => {
   const { store, certFile, keyFile, at, top, written } = await tlsLab(t);
   const { keyFile: otherKey } = await certificateIn(top, 'other');
   for (const [args, code] of [
@@ -145,7 +145,7 @@ test('a client is created by a copy at a server only if its certificate is valid
   t.is((await run('sonic', copy())).status, 0, 'its password proves the server later');
 });
 
-test('a self-signed certificate is created once, if an option asks for it', async (t) => {
+test('a self-signed certificate is created once, if an option requests it', async (t) => {
   const { store, at, top } = lab(t);
   const [cert, key] = [at('made.pem'), at('made.key')];
   const args = ['--ssl', '--certfile', cert, '--keyfile', key, '--address', '127.0.0.1'];
@@ -179,8 +179,8 @@ test('a self-signed certificate is created once, if an option asks for it', asyn
     fs.symlinkSync(path.join(found!, tool), path.join(without, tool));
   }
   fs.rmSync(cert);
-  const told = await run('tardisd', half, { env: { PATH: without } });
-  t.regex(told.stderr, /the command openssl is missing \[CERTIFICATE_UNUSABLE\]/);
+  const reported = await run('tardisd', half, { env: { PATH: without } });
+  t.regex(reported.stderr, /the command openssl is missing \[CERTIFICATE_UNUSABLE\]/);
 });
 
 test('a server listens on other addresses than loopback with TLS only', async (t) => {
@@ -290,7 +290,7 @@ test('a server that does not know the password gets nothing', async (t) => {
     if (number === hello.number) socket.send(message);
     if (number === loginProof.number) socket.send(welcome);
   };
-  for (const [what, answer, code, told] of [
+  for (const [what, answer, code, reported] of [
     ['lets in without asking', first(welcome), 'PASSWORD_NOT_SET', [1]],
     ['asks, and proves nothing', first(challenge({})), 'SERVER_NOT_PROVEN', [1, 97]],
     ['asks for a cheap proof', first(challenge({ logN: 1 })), 'LOGIN_FAILED', [1]],
@@ -303,7 +303,7 @@ test('a server that does not know the password gets nothing', async (t) => {
     const { port, heard } = await impostor(t, certificate, answer);
     const outcome = await run('tardis', to(port, `--password=${SECRET}`, source));
     t.is(codeIn(outcome), code, `${what}: ${outcome.stderr}`);
-    t.deepEqual(heard, [...told], what);
+    t.deepEqual(heard, [...reported], what);
   }
 });
 

@@ -8,7 +8,7 @@ import { scratch } from '../helpers/tree.js';
 
 const DOCUMENT = fileURLToPath(new URL('../../../docs/tour.md', import.meta.url));
 
-test('a day in the life: each command does what the tour says', async (t) => {
+test('a day in the life: each command does what the tour shows', async (t) => {
   const home = fs.realpathSync(scratch(t));
   const shown = await takeTour(home);
   t.is(shown.length, TOUR.length);

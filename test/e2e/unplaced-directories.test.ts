@@ -18,7 +18,7 @@ const NOTHING = Buffer.alloc(0);
 
 /** Opens a set with one root, in slot 0, and names many directories below it. */
 function nameMany(peer: Peer): void {
-  peer.say('openSet', PLAIN_SET);
+  peer.send('openSet', PLAIN_SET);
   heads(peer, [0], [-1]);
   for (let batch = 0; batch < BATCHES; batch += 1) {
     const slots = Array.from({ length: BATCH }, (_, at) => 1 + batch * BATCH + at);
@@ -32,7 +32,7 @@ function heads(peer: Peer, slots: number[], parents: number[]): void {
     return rowOf(name, { type: EntryType.directory, inode: BigInt(slot) });
   });
   const hashes = Buffer.alloc(32 * slots.length, 1);
-  peer.say('heads', { ask: true, slots, parents, rows: Buffer.concat(rows), hashes });
+  peer.send('heads', { ask: true, slots, parents, rows: Buffer.concat(rows), hashes });
 }
 
 async function lab(t: ExecutionContext): Promise<{ store: string; server: Server }> {
@@ -58,7 +58,7 @@ test('directories that are named and never listed do not fill the catalog', asyn
   const before = catalogBytes(store);
   const peer = await Peer.login(server.port, 'me', {});
   nameMany(peer);
-  peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
+  peer.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
   await peer.hears('setClosed');
   peer.cut();
   await server.stop();
@@ -71,8 +71,8 @@ test('what lies in a directory that no listing has is closed with the set', asyn
   const peer = await Peer.login(server.port, 'me', {});
   nameMany(peer);
   const rows = rowOf('empty', { inode: 77n });
-  peer.say('parcel', { slots: [1], lengths: [rows.length], rows, records: [] });
-  peer.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
+  peer.send('parcel', { slots: [1], lengths: [rows.length], rows, records: [] });
+  peer.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
   await peer.hears('setClosed');
   peer.cut();
   await server.stop();

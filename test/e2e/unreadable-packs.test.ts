@@ -15,7 +15,7 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { isRoot, makeScratch, removeScratch } from '../helpers/tree.js';
 
 backupsRunHere();

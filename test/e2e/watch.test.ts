@@ -110,10 +110,10 @@ test('MetricsFile and MetricsPort publish metrics of clients and server', async 
   t.is((await server.stop()).status, 0);
 });
 
-test('a session that comes to no complete set is told by the server', async (t) => {
+test('a session that comes to no complete set is reported by the server', async (t) => {
   const { at, store, source, written } = lab(t);
-  const told = at('told');
-  const text = `[Tardis]\nHookFailure = sh -c 'echo "$TARDIS_HOOK_CLIENT $TARDIS_HOOK_MESSAGE" >>${told}'\nParkTimeout = 0\n`;
+  const reported = at('told');
+  const text = `[Tardis]\nHookFailure = sh -c 'echo "$TARDIS_HOOK_CLIENT $TARDIS_HOOK_MESSAGE" >>${reported}'\nParkTimeout = 0\n`;
   const server = await Server.start(store, ['--config', written('cfg', text)]);
   t.teardown(() => server.kill());
   await backup(['--create', '-C', 'me', ...server.clientArgs, source]);
@@ -123,8 +123,8 @@ test('a session that comes to no complete set is told by the server', async (t) 
     timeoutMs: 3000,
   });
   await t.throwsAsync(broken); // it is killed
-  await server.running.until('failure', () => read(told) !== '');
-  t.is(read(told), 'me the session was over before its set was complete\n');
+  await server.running.until('failure', () => read(reported) !== '');
+  t.is(read(reported), 'me the session was over before its set was complete\n');
 });
 
 /** Returns, for each `.cpuprofile` of a part, the number of samples in functions of matching files. */

@@ -99,8 +99,8 @@ const has = (program: string): boolean => spawnSync('which', [program]).status =
 test('a zip archive unpacks to identical files with unzip, bsdtar and Python', async (t) => {
   const { home, source, place } = await backedUp(t, oddTree());
   const archive = path.join(home, 'tree.zip');
-  const told = await succeed('regenerate', [...place, '--json', '--zip', archive, source]);
-  t.like(JSON.parse(told), { files: 18, directories: 5, links: 2, failures: 0 });
+  const reported = await succeed('regenerate', [...place, '--json', '--zip', archive, source]);
+  t.like(JSON.parse(reported), { files: 18, directories: 5, links: 2, failures: 0 });
   t.true(fs.statSync(archive).size < 72 * MIB, 'what shrinks was not deflated');
   // In the archive, these names are below `tree/`.
   const below = Buffer.from('tree/');

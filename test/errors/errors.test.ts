@@ -85,7 +85,7 @@ test('any value at all becomes an error whose context is plain', (t) => {
   t.pass();
 });
 
-test('what a peer says is cut to a bearable length', (t) => {
+test('the text of a peer is cut to a bearable length', (t) => {
   const long = 'x'.repeat(100_000);
   const keys = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`key${i}`, long]));
   const error = fromWire({ code: 'IO_FAILED', message: long, context: keys });

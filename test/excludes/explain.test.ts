@@ -91,7 +91,7 @@ function everythingIn(top: string): string[] {
     });
 }
 
-test(`the explanation of a path says what the walk does, on ${TREES} generated trees`, async (t) => {
+test(`the explanation of a path is what the walk does, on ${TREES} generated trees`, async (t) => {
   const home = fs.realpathSync(scratchInMemory(t));
   const dice = new Dice(seededRandom(seed));
   const system = systemWithMounts();
@@ -126,12 +126,16 @@ test(`the explanation of a path says what the walk does, on ${TREES} generated t
     );
     const walked = new Set([...listed.values()].flat());
     for (const path of everythingIn(top)) {
-      const told = explainPath(system, options, { roots: [bytes(top)], path: bytes(path), reach });
-      counts.set(told.outcome, (counts.get(told.outcome) ?? 0) + 1);
-      const isKept = told.outcome === 'kept';
-      const isEmptied = told.emptied !== undefined;
+      const reported = explainPath(system, options, {
+        roots: [bytes(top)],
+        path: bytes(path),
+        reach,
+      });
+      counts.set(reported.outcome, (counts.get(reported.outcome) ?? 0) + 1);
+      const isKept = reported.outcome === 'kept';
+      const isEmptied = reported.emptied !== undefined;
       const isRight = isKept === walked.has(path) && (!isEmptied || listed.get(path)?.length === 0);
-      if (!isRight) wrong.push(`${JSON.stringify(path)}: ${told.outcome}`);
+      if (!isRight) wrong.push(`${JSON.stringify(path)}: ${reported.outcome}`);
     }
   }
   t.log({ seed, ...Object.fromEntries(counts) });

@@ -20,7 +20,7 @@ function fileOf(...lines: string[]): FilterFile {
 }
 
 /** Returns the code and the message of the error; empty if there is none. */
-function said(parse: () => unknown): string {
+function printed(parse: () => unknown): string {
   try {
     parse();
   } catch (error) {
@@ -82,8 +82,8 @@ test('names and expressions are bytes', (t) => {
   t.is(decider('file accept \\w$')('/\u00e4'), '', 'no byte is a letter of Latin-1');
 });
 
-test('what is wrong with a filter file is told with its line', (t) => {
-  const tell = (...lines: string[]): string => said(() => parseFilterFile(fileOf(...lines)));
+test('what is wrong with a filter file is reported with its line', (t) => {
+  const report = (...lines: string[]): string => printed(() => parseFilterFile(fileOf(...lines)));
   const cases: readonly [line: string, what: RegExp][] = [
     ['file accept', /a line must be: file, dir, any or path; accept or reject/],
     ['files accept .*', /"files" is not one of file, dir, any, path/],
@@ -100,17 +100,17 @@ test('what is wrong with a filter file is told with its line', (t) => {
     ['file accept \x1b[31m(', /"\\x1b\[31m\(": missing closing/],
   ];
   for (const [line, what] of cases) {
-    const found = tell('# one', 'any accept x', line, 'any accept y');
+    const found = report('# one', 'any accept x', line, 'any accept y');
     t.regex(found, what);
     t.true(found.startsWith('CONFIG_INVALID /etc/filter:3: '), found);
   }
-  t.is(tell('file accept (?i)[a-z]+\\.JPG$'), '');
+  t.is(report('file accept (?i)[a-z]+\\.JPG$'), '');
   const many = Array.from({ length: MAX_FILTER_LINES }, () => 'any accept x');
-  t.is(tell(...many), '');
-  t.regex(tell(...many, 'any accept y'), /:1001: a filter file has at most 1000 rules/);
+  t.is(report(...many), '');
+  t.regex(report(...many, 'any accept y'), /:1001: a filter file has at most 1000 rules/);
   const large = Array.from({ length: 20 }, () => 'any accept (a|b){400}');
-  t.regex(tell(...large), /:\d+: the expressions up to this line are too large together/);
-  t.regex(tell('#'.repeat(MAX_FILTER_FILE_BYTES + 1)), /:1: a filter file has at most 256 KiB/);
+  t.regex(report(...large), /:\d+: the expressions up to this line are too large together/);
+  t.regex(report('#'.repeat(MAX_FILTER_FILE_BYTES + 1)), /:1: a filter file has at most 256 KiB/);
 });
 
 test('no expression takes more than time in proportion to a name', (t) => {
@@ -130,7 +130,7 @@ test('no expression takes more than time in proportion to a name', (t) => {
   }
 });
 
-test('the sample can be read, and means what it says', (t) => {
+test('the sample can be read, and does what its comments describe', (t) => {
   const bytes = Buffer.from(SAMPLE_FILTER);
   const rules = new FilterRules(parseFilterFile({ path: 'filter.example', bytes }));
   const isKept = (name: string, isDirectory = false): boolean =>
@@ -167,23 +167,23 @@ test('the first tag whose rules accept a file chooses', (t) => {
   t.is(plain.scheme(bytes, Buffer.from('x')), Scheme.readable);
 });
 
-test('what is wrong with tags is told with its line', (t) => {
-  const tell = (...lines: string[]): string => said(() => parseCryptFile(fileOf(...lines)));
+test('what is wrong with tags is reported with its line', (t) => {
+  const report = (...lines: string[]): string => printed(() => parseCryptFile(fileOf(...lines)));
   const rule = 'any accept x';
-  t.regex(tell(rule, '#a,aes'), /filter:1: a rule must follow the line of its tag/);
+  t.regex(report(rule, '#a,aes'), /filter:1: a rule must follow the line of its tag/);
   t.regex(
-    tell('#a,aes', rule, '#b,rot13', rule),
+    report('#a,aes', rule, '#b,rot13', rule),
     /filter:3: "rot13" is not one of the algorithms aes/,
   );
-  t.regex(tell('#a'), /filter:1: "" is not one of the algorithms/);
-  t.regex(tell('#a b,aes', rule), /filter:1: "a b" is not a valid tag name/);
-  t.regex(tell('#,aes', rule), /filter:1: "" is not a valid tag name/);
-  t.regex(tell('#a,aes,pass:secret,0.5', rule), /filter:1: aes has no option "pass:secret,0.5"/);
-  t.regex(tell('#a,aes,', rule), /filter:1: aes has no option ""/);
-  t.regex(tell('#a,aes', rule, '#a,none', rule), /filter:3: duplicate tag a/);
-  t.regex(tell('#a,aes', '#b,none', rule), /filter:1: the tag a has no rules/);
-  t.regex(tell('#a,aes', rule, 'dir accept x'), /filter:3: a directory has no content/);
-  t.regex(tell('#a,aes', 'file accept ('), /filter:2: "\(": missing closing \)/);
+  t.regex(report('#a'), /filter:1: "" is not one of the algorithms/);
+  t.regex(report('#a b,aes', rule), /filter:1: "a b" is not a valid tag name/);
+  t.regex(report('#,aes', rule), /filter:1: "" is not a valid tag name/);
+  t.regex(report('#a,aes,pass:secret,0.5', rule), /filter:1: aes has no option "pass:secret,0.5"/);
+  t.regex(report('#a,aes,', rule), /filter:1: aes has no option ""/);
+  t.regex(report('#a,aes', rule, '#a,none', rule), /filter:3: duplicate tag a/);
+  t.regex(report('#a,aes', '#b,none', rule), /filter:1: the tag a has no rules/);
+  t.regex(report('#a,aes', rule, 'dir accept x'), /filter:3: a directory has no content/);
+  t.regex(report('#a,aes', 'file accept ('), /filter:2: "\(": missing closing \)/);
   const tags = Array.from({ length: MAX_TAGS + 1 }, (_, index) => [`#t${index},aes`, rule]).flat();
-  t.regex(tell(...tags), /filter:129: more than 64 tags/);
+  t.regex(report(...tags), /filter:129: more than 64 tags/);
 });

@@ -46,8 +46,8 @@ function askGit(repository: string, paths: readonly string[]): Answers {
     return stdout.toString('latin1');
   };
   git(['init', '--quiet']);
-  const asked = ['check-ignore', '--no-index', '--verbose', '--non-matching', '-z', '--stdin'];
-  const fields = git(asked, paths.map((each) => `${each}\0`).join('')).split('\0');
+  const requested = ['check-ignore', '--no-index', '--verbose', '--non-matching', '-z', '--stdin'];
+  const fields = git(requested, paths.map((each) => `${each}\0`).join('')).split('\0');
   const answers = new Map<string, string>();
   for (let at = 0; at + 3 < fields.length; at += 4) {
     const [file, line, pattern, name] = fields.slice(at, at + 4) as [
@@ -65,7 +65,7 @@ function askGit(repository: string, paths: readonly string[]): Answers {
 function askExcluder(repository: string, tree: string): Answers {
   const excluder = new Excluder(OPTIONS, system);
   const answers = new Map<string, string>();
-  const tell = ({ isLeftOut, rule }: Decision): string =>
+  const report = ({ isLeftOut, rule }: Decision): string =>
     answer(path.posix.relative(repository, rule!.origin.name), rule!.line, isLeftOut);
   const visit = (beneath: string, rules: RuleLink | undefined, above: string | undefined): void => {
     const directory = bytes(`${repository}/${beneath}`);
@@ -79,10 +79,10 @@ function askExcluder(repository: string, tree: string): Answers {
       const name = `${beneath}/${rows.name(at).toString('latin1')}`;
       const decision = decide?.(at, index);
       index += 1;
-      const said = above ?? (decision === undefined ? '' : tell(decision));
-      answers.set(name, said);
+      const printed = above ?? (decision === undefined ? '' : report(decision));
+      answers.set(name, printed);
       if (rows.type(at) !== EntryType.directory) return;
-      visit(name, decider?.rules, said.endsWith(' out') ? said : undefined);
+      visit(name, decider?.rules, printed.endsWith(' out') ? printed : undefined);
     });
   };
   visit(tree, undefined, undefined);
@@ -117,23 +117,23 @@ test(`rules equal git check-ignore on ${TREES} generated trees`, async (t) => {
     );
     for (const each of paths) {
       const name = `${tree}/${each}`;
-      const said = wanted.get(name)!;
-      const isOut = said.endsWith(' out');
-      counts[said === '' ? 'silent' : isOut ? 'out' : 'kept'] += 1;
-      if (found.get(name) !== said || walked.has(`${repository}/${name}`) === isOut) {
-        wrong.push(`${JSON.stringify(name)}: git "${said}", here "${found.get(name)}"`);
+      const printed = wanted.get(name)!;
+      const isOut = printed.endsWith(' out');
+      counts[printed === '' ? 'silent' : isOut ? 'out' : 'kept'] += 1;
+      if (found.get(name) !== printed || walked.has(`${repository}/${name}`) === isOut) {
+        wrong.push(`${JSON.stringify(name)}: git "${printed}", here "${found.get(name)}"`);
       }
     }
     // The explanation for users must agree too. It is compared for one path of each tree.
     const one = `${tree}/${dice.of(paths)}`;
-    const told = explainPath(system, OPTIONS, {
+    const reported = explainPath(system, OPTIONS, {
       roots: [bytes(`${repository}/${tree}`)],
       path: bytes(`${repository}/${one}`),
     });
-    const { rule } = told.decision ?? {};
+    const { rule } = reported.decision ?? {};
     const file = rule === undefined ? '' : path.posix.relative(repository, rule.origin.name);
     t.is(
-      rule === undefined ? '' : answer(file, rule.line, told.outcome === 'leftOut'),
+      rule === undefined ? '' : answer(file, rule.line, reported.outcome === 'leftOut'),
       wanted.get(one)!,
     );
   }

@@ -151,7 +151,7 @@ test('a directory below is listed anew when only rules above have changed', asyn
   t.deepEqual((await hashes()).get('sub'), before.get('sub'));
 });
 
-test('where a rule file cannot be read all is kept, told, and looked at again', async (t) => {
+test('where a rule file cannot be read all is kept, reported, and looked at again', async (t) => {
   const folder = scratch(t);
   fill(folder, {
     '.tardis-excludes': '*.o\n',
@@ -219,7 +219,7 @@ test('only regular files are rule files', async (t) => {
   ]);
 });
 
-test('what is left out is counted, and told by path when asked for', async (t) => {
+test('what is left out is counted, and reported by path when requested', async (t) => {
   const folder = scratch(t);
   fill(folder, {
     '.tardis-excludes': '*.o\nout\n',
@@ -231,7 +231,7 @@ test('what is left out is counted, and told by path when asked for', async (t) =
   const quiet = await walk(folder, { excludes: { maxFileBytes: 2 } });
   t.is(quiet.output.leftOut, 5, 'the rule file is large as well');
   t.deepEqual(quiet.output.leftOutPaths, []);
-  const { output } = await walk(folder, { excludes: { tellsPaths: true } });
+  const { output } = await walk(folder, { excludes: { reportsPaths: true } });
   const rules = path.join(folder, '.tardis-excludes');
   t.deepEqual(
     output.leftOutPaths.map(({ path: each, why }) => [
@@ -246,7 +246,7 @@ test('what is left out is counted, and told by path when asked for', async (t) =
   );
 });
 
-test('a walk without rules asks for nothing but the listings', async (t) => {
+test('a walk without rules requests nothing but the listings', async (t) => {
   const folder = scratch(t);
   fill(folder, { 'a/b/c': '', 'd/e': '', '.tardis': '' });
   const forbidden = (): never => {

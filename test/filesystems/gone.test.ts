@@ -97,10 +97,10 @@ for (const how of ['first', 'later', 'later, encrypted'] as const) {
         () => void mounts.run('umount', '-l', root),
       );
       t.is(status, 3);
-      t.is(report.progress.held, 1);
+      t.is(report.progress.protected, 1);
       t.is(report.progress.vanished, 0);
       const [held] = report.failed;
-      t.like(held, { name: root, what: 'held', reason: 'it went away during the backup' });
+      t.like(held, { name: root, what: 'protected', reason: 'it went away during the backup' });
       if (how === 'first') return;
       const out = path.join(home, 'out');
       const { status: restoring, stderr } = await run('regenerate', [...place, '-o', out, root]);
@@ -146,9 +146,9 @@ test('a file system below a root that is unmounted during a backup is held', asy
       mounts.run('umount', '-l', below);
     });
     t.is(second.status, 3);
-    t.is(second.report.progress.held, 1);
+    t.is(second.report.progress.protected, 1);
     t.is(second.report.progress.vanished, 0);
-    t.like(second.report.failed[0], { name: below, what: 'held' });
+    t.like(second.report.failed[0], { name: below, what: 'protected' });
     const out = path.join(mounts.home, 'out');
     await succeed('regenerate', [...place, '-o', out, root]);
     t.is(fs.readFileSync(path.join(out, 'root/own/file'), 'utf8'), 'own and more');
@@ -176,7 +176,7 @@ for (const failure of ['ESTALE', 'ENOTCONN', 'EIO'] as const) {
         fs.writeFileSync(broken, ''),
       );
       t.is(status, 3);
-      t.is(report.progress.held, 1);
+      t.is(report.progress.protected, 1);
       t.is(report.progress.vanished, 0);
       const next = await run('tardis', [...place, '--local', root], { mountsOf: mounts.mountsOf });
       t.is(next.status, 1);
@@ -268,8 +268,8 @@ for (const { what, mount, change, secret } of partOf(CLIENTS, share, seededRando
         const held = await run('tardis', args, { mountsOf });
         t.is(held.status, 3, `${time}: ${held.stderr}${held.stdout}`);
         const { failed, progress } = reportOf(held.stdout);
-        t.is(progress.held, 1);
-        t.like(failed[0], { name: below, what: 'held' });
+        t.is(progress.protected, 1);
+        t.like(failed[0], { name: below, what: 'protected' });
         const out = path.join(home, `out ${time}`);
         const restored = await run('regenerate', [...place, '-o', out, root]);
         // Only a set that has read a directory proves that its listing is whole.

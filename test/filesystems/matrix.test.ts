@@ -126,7 +126,7 @@ function firstDifference(at: string): number | undefined {
   }
 }
 
-test('a large file with more pieces of data than are told apart is saved with every byte', async (t) => {
+test('a large file with more pieces of data than are distinguished is saved with every byte', async (t) => {
   await unlessLeftOut(t, async () => {
     const mounts = await Mounts.open(t);
     const mkfs = ['mkfs.ext4', '-q', '-F', '-b', String(BLOCK_BYTES)] as const;

@@ -99,7 +99,7 @@ test('names from several sets do not replace each other either', async (t) => {
   });
 });
 
-test('what a file system takes and does not keep is told once', async (t) => {
+test('what a file system takes and does not keep is reported once', async (t) => {
   await unlessLeftOut(t, async () => {
     const mounts = await Mounts.open(t);
     const small = ['mkfs.ext4', '-q', '-F', '-I', '128'] as const;
@@ -112,10 +112,10 @@ test('what a file system takes and does not keep is told once', async (t) => {
     const { mountsOf } = mounts;
     const onto = (at: string, ...more: string[]): ReturnType<typeof run> =>
       run('regenerate', [...place, ...more, '-o', at, source], { mountsOf });
-    const told = await onto(path.join(target, 'out'));
-    t.is(told.status, 0, told.stderr);
+    const reported = await onto(path.join(target, 'out'));
+    t.is(reported.status, 0, reported.stderr);
     t.is(
-      told.stderr,
+      reported.stderr,
       'regenerate: the file system does not support times finer than seconds, times after 2038\n',
     );
     const json = await onto(path.join(target, 'json'), '--json');

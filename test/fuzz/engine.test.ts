@@ -78,7 +78,7 @@ test.serial('a seed gives the same inputs each time', (t) => {
   t.true(new Set(inputs).size > 250);
 });
 
-test.serial('npm run fuzz is quiet in a pipe, tells what it did, and replays an input', (t) => {
+test.serial('npm run fuzz is quiet in a pipe, reports what it did, and replays an input', (t) => {
   const folder = scratch(t);
   const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
     spawnSync(process.execPath, [MAIN, '--directory', folder, ...args], { encoding: 'utf8' });

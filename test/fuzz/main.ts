@@ -81,7 +81,7 @@ function optionsOf(args: readonly string[]): Options {
   };
 }
 
-function say(line: string): void {
+function log(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
@@ -111,7 +111,7 @@ class Line {
   }
 }
 
-function told({ fault, input }: Failure): string {
+function reported({ fault, input }: Failure): string {
   const lines = fault.detail.split('\n').slice(0, SHOWN_LINES).join('\n');
   return `${lines}\n  input of ${input.length} bytes: ${JSON.stringify(input.toString('latin1').slice(0, 200))}`;
 }
@@ -119,7 +119,7 @@ function told({ fault, input }: Failure): string {
 async function list(): Promise<number> {
   for (const name of targetNames()) {
     const { target } = (await import(pathToFileURL(moduleOf(name)).href)) as { target: Target };
-    say(`${name.padEnd(16)} ${target.about}`);
+    log(`${name.padEnd(16)} ${target.about}`);
   }
   return 0;
 }
@@ -127,7 +127,7 @@ async function list(): Promise<number> {
 async function replay({ targets, seed, input }: Options): Promise<number> {
   const [{ name, module }] = targets as [{ name: string; module: string }];
   const { failure, word } = await replayInput({ module, seed }, readFileSync(input!));
-  say(failure === undefined ? `${name}: nothing wrong (${word})` : `${name}: ${told(failure)}`);
+  log(failure === undefined ? `${name}: nothing wrong (${word})` : `${name}: ${reported(failure)}`);
   return failure === undefined ? 0 : 1;
 }
 
@@ -165,15 +165,15 @@ async function fuzzOne(
   const took = Math.round((performance.now() - startMs) / 1000);
   const figures = `${progress.executions} inputs in ${took} s (seed ${seed}, ${progress.kept} kept)`;
   if (failure === undefined) {
-    say(`${name}: nothing found by ${figures}`);
+    log(`${name}: nothing found by ${figures}`);
     return false;
   }
   const findings = path.join(folder, 'findings');
   mkdirSync(findings, { recursive: true });
   const file = path.join(findings, `${name}-${inputName(failure.input)}`);
   writeFileSync(file, failure.input);
-  say(`${name}: found by ${figures}: ${told(failure)}`);
-  say(`  again: npm run fuzz -- ${name} --input ${file}`);
+  log(`${name}: found by ${figures}: ${reported(failure)}`);
+  log(`  again: npm run fuzz -- ${name} --input ${file}`);
   return true;
 }
 

@@ -38,8 +38,8 @@ export async function watchedPage(
     dialog.dismiss().catch(() => undefined); // the page may be closed already
   });
   page.on('request', (request) => {
-    const { host: asked, protocol } = new URL(request.url());
-    if (protocol === 'http:' && asked === host) return;
+    const { host: requested, protocol } = new URL(request.url());
+    if (protocol === 'http:' && requested === host) return;
     if (!['blob:', 'data:'].includes(protocol)) faults.push(`request: ${request.url()}`);
   });
   return { page, faults };

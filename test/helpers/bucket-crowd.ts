@@ -27,7 +27,7 @@ export interface BucketCrowdOptions {
   readonly seed: number;
   /** Longest pause between two strikes, and longest time for which a server is paused. */
   readonly longestMs: number;
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   /** Strikes beside those at servers. */
   readonly strikes?: readonly Strike[];
   /** Called when the load is over, before sets are compared. */
@@ -52,11 +52,11 @@ const PASSING: ReadonlySet<number | null> = new Set([1, 11]);
 /** Errors that no fault of a server or gateway explains. */
 const NEVER =
   /INTERNAL|DAMAGED|STORE_FORKED|STORE_NEWER|WRONG|SEAL|BUCKET_UNSAFE|NO_SUCH_CLIENT|PERMITTED/;
-const CONFIG = '[Tardis]\nUpkeepInterval = 1\nRemoveAfter = 2\n[Pipeline]\nCheckpointSize = 1M\n';
+const CONFIG = '[Tardis]\nGcInterval = 1\nRemoveAfter = 2\n[Pipeline]\nCheckpointSize = 1M\n';
 
 export async function bucketCrowd(options: BucketCrowdOptions): Promise<BucketCrowdReport> {
-  const { say, seed, seconds, servers, clients } = options;
-  say(`seed ${seed}: ${clients} clients of ${servers} servers for ${seconds} s`);
+  const { log, seed, seconds, servers, clients } = options;
+  log(`seed ${seed}: ${clients} clients of ${servers} servers for ${seconds} s`);
   const report: BucketCrowdReport = {
     backups: 0,
     restores: 0,
@@ -75,7 +75,7 @@ export async function bucketCrowd(options: BucketCrowdOptions): Promise<BucketCr
       (_, number) => new Member(options, nodes, number, report),
     );
     await Promise.all([nodes.strikeUntil(endMs), ...members.map((member) => member.live(endMs))]);
-    say('all servers are back; comparing what the bucket has');
+    log('all servers are back; comparing what the bucket has');
     options.onEnd?.();
     await Promise.all(members.map((member) => member.end()));
   } finally {
@@ -121,13 +121,13 @@ class Nodes {
   }
 
   async strikeUntil(endMs: number): Promise<void> {
-    const { strikes = [], say, longestMs } = this.options;
+    const { strikes = [], log, longestMs } = this.options;
     const all = [() => this.killOne(), () => this.pauseOne(), ...strikes];
     while (performance.now() < endMs) {
       await pause(this.random.next() * longestMs);
-      const said = await all[this.below(all.length)]!(this.random);
+      const printed = await all[this.below(all.length)]!(this.random);
       this.report.strikes += 1;
-      say(said);
+      log(printed);
     }
   }
 

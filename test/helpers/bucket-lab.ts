@@ -64,8 +64,8 @@ export class BucketLab {
   }
 
   async sets(machine: string, args: readonly string[] = []): Promise<readonly ListedSet[]> {
-    const said = await this.succeed(machine, 'lstardis', ['--json', ...args]);
-    return (JSON.parse(said) as { sets: ListedSet[] }).sets;
+    const printed = await this.succeed(machine, 'lstardis', ['--json', ...args]);
+    return (JSON.parse(printed) as { sets: ListedSet[] }).sets;
   }
 
   /** Lets a machine know, as another one does, that the bucket arbitrates: its requests are then the same each time. */

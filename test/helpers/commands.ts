@@ -71,11 +71,11 @@ export class Running {
       uid: options.uid,
       gid: options.uid,
     });
-    this.child.stdout!.setEncoding('utf8').on('data', (said: string) => {
-      this.stdout += said;
+    this.child.stdout!.setEncoding('utf8').on('data', (printed: string) => {
+      this.stdout += printed;
     });
-    this.child.stderr!.setEncoding('utf8').on('data', (said: string) => {
-      this.stderr += said;
+    this.child.stderr!.setEncoding('utf8').on('data', (printed: string) => {
+      this.stderr += printed;
     });
     this.ended = this.watch(options.timeoutMs ?? TIMEOUT_MS);
     this.ended.catch(() => undefined); // the caller that awaits it gets the error
@@ -85,8 +85,8 @@ export class Running {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.signalGroup('SIGKILL');
-        const said = `${this.stdout.slice(-2000)}\n${this.stderr.slice(-2000)}`;
-        reject(new Error(`after ${timeoutMs} ms still running: ${this.line}\n${said}`));
+        const printed = `${this.stdout.slice(-2000)}\n${this.stderr.slice(-2000)}`;
+        reject(new Error(`after ${timeoutMs} ms still running: ${this.line}\n${printed}`));
       }, timeoutMs);
       this.child.once('error', (error) => {
         clearTimeout(timer);
@@ -258,7 +258,7 @@ export interface BackupReport {
     readonly inconsistent: number;
     readonly holeBytes: number;
     readonly missingBytes: number;
-    readonly held: number;
+    readonly protected: number;
     readonly readBytes: number;
   };
 }

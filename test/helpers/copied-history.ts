@@ -14,7 +14,7 @@ import type { System } from '../../src/system/index.js';
 import { type HistoryLab, openHere } from './history-lab.js';
 import { inlineSystem, type Place, SMALL_STORE } from './inline.js';
 import { LIGHT } from './light.js';
-import { PASSWORD } from './rekeys.js';
+import { PASSWORD } from './rewrites.js';
 
 export interface CopyOptions {
   readonly system?: System;

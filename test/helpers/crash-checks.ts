@@ -8,7 +8,7 @@ import { isClientDirectory, openClientDirectory } from '../../src/store/index.js
 import { nodeSystem, type System } from '../../src/system/index.js';
 import type { Crash, Ground } from './crash-runs.js';
 import { backupInline, inlineSystem, type Place, SMALL_STORE } from './inline.js';
-import { toldBy } from './rekeys.js';
+import { dumpedHistory } from './rewrites.js';
 
 /** The entries of each set, by its name, with their contents but without the first and last set of each version. */
 export type History = ReadonlyMap<string, readonly string[]>;
@@ -21,7 +21,7 @@ export const NEXT_SET = 'next';
 const realSystem = nodeSystem();
 
 export async function historyIn(place: Place, system?: System): Promise<History> {
-  return grouped(await toldBy(place, system)).sets;
+  return grouped(await dumpedHistory(place, system)).sets;
 }
 
 /** Returns the number of the last checkpoint in a catalog; 0 if there is none. */
@@ -94,33 +94,35 @@ export interface StoreCheck {
 
 /** Checks a client's store: reading, recovery, rebuilding, and the next backup. */
 export async function checkStore(crash: Crash, check: StoreCheck): Promise<string[]> {
-  const { ground, told } = crash;
+  const { ground, answered } = crash;
   const { place } = ground;
   const { truth, system = realSystem } = check;
   const promised = [...check.before];
-  for (const answer of told.answers) {
+  for (const answer of answered.answers) {
     if (answer.startsWith(SET_CLOSED)) promised.push(answer.slice(SET_CLOSED.length));
   }
   if (!isClientDirectory(system, path.join(place.store, place.client))) {
-    if (told.answers.length > 0 || promised.length > 0) return ['the client is gone'];
+    if (answered.answers.length > 0 || promised.length > 0) return ['the client is gone'];
     return crash.isThorough ? goOn(crash, check, promised) : [];
   }
   const wrong: string[] = [];
   if (promised.length > 0) {
-    wrong.push(...compare(grouped(await toldBy(place, system)), truth, promised, 'as it is'));
+    wrong.push(
+      ...compare(grouped(await dumpedHistory(place, system)), truth, promised, 'as it is'),
+    );
   }
   const store = await StoreWriter.open(system, openClientDirectory(system, place), LIMITS);
   const { commit } = store.catalog.state.readCommitPoint();
   store.close();
-  const promisedCommit = check.commits === undefined ? 0 : check.commits + told.commits;
+  const promisedCommit = check.commits === undefined ? 0 : check.commits + answered.commits;
   if (commit < promisedCommit) wrong.push(`commit ${promisedCommit} is gone, not ${commit}`);
-  const recovered = await toldBy(place, system);
+  const recovered = await dumpedHistory(place, system);
   wrong.push(...compare(grouped(recovered), truth, promised, 'recovered'));
   if (crash.isThorough) wrong.push(...(await goOn(crash, check, promised)));
-  const before = crash.isThorough ? await toldBy(place, system) : recovered;
+  const before = crash.isThorough ? await dumpedHistory(place, system) : recovered;
   const report = await rebuildCatalog(system, openClientDirectory(system, place));
   if (report.damagedRecords > 0) wrong.push(`${report.damagedRecords} damaged records`);
-  const rebuilt = await toldBy(place, system);
+  const rebuilt = await dumpedHistory(place, system);
   if (rebuilt.join('\n') !== before.join('\n')) wrong.push('a rebuild tells something else');
   return wrong;
 }
@@ -134,7 +136,7 @@ async function goOn(
   promised: readonly string[],
 ): Promise<string[]> {
   await (next ?? backUpNext)(ground, system);
-  const found = grouped(await toldBy(ground.place, system));
+  const found = grouped(await dumpedHistory(ground.place, system));
   const wrong = compare(found, truth, [...promised, NEXT_SET], 'after the next run');
   const unfinished = [...found.sets.keys()].filter((name) => !found.complete.has(name));
   if (unfinished.length > 0) wrong.push(`unfinished: ${unfinished.join(', ')}`);

@@ -30,10 +30,10 @@ export const RESTORE: Scenario<Snapshot> = {
     if (failures.length > 0) throw new Error(JSON.stringify(failures));
   },
   truth: async ({ source }) => look(source),
-  check: async ({ ground, told }, truth) => {
+  check: async ({ ground, answered }, truth) => {
     const { place, source, output } = ground;
     const restored = path.join(output, 'tree');
-    if (told.isOver) return differences(truth, look(restored));
+    if (answered.isOver) return differences(truth, look(restored));
     const system = startedAnew(ground.home);
     const failures = await restoreInline(system, place, { paths: [source], output });
     const wrong = failures.map((failure) => JSON.stringify(failure));

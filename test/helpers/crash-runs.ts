@@ -41,7 +41,7 @@ export interface Ground {
 }
 
 /** The acknowledgements sent before the power cut. */
-export interface Told {
+export interface Answered {
   /** Answers, without their prefix, in order. */
   readonly answers: readonly string[];
   /** Commit records that were written before the last answer. */
@@ -52,7 +52,7 @@ export interface Told {
 /** One state of the disk to check. */
 export interface Crash {
   readonly ground: Ground;
-  readonly told: Told;
+  readonly answered: Answered;
   /** True to check the following commands too, which takes longer. */
   readonly isThorough: boolean;
 }
@@ -215,7 +215,7 @@ export async function crashAll<T>(run: Run<T>, options: CrashOptions = {}): Prom
       const what = `${scenario.name}, crash point ${point} of ${acts.length}, ${choice.name} ${candidate.choice} (seed ${seed})`;
       const crash: Crash = {
         ground: groundOf(scenario, ground, `crash ${next}`),
-        told: toldBefore(acts, point),
+        answered: answeredBefore(acts, point),
         isThorough: next % thorough === seed % thorough,
       };
       const complaints = await checkState(run, crash, disk.crash(choice));
@@ -294,7 +294,7 @@ function choose(candidates: readonly Candidate[], wanted: number): Candidate[] {
   );
 }
 
-function toldBefore(acts: readonly TracedAct[], point: number): Told {
+function answeredBefore(acts: readonly TracedAct[], point: number): Answered {
   const answers: string[] = [];
   let written = 0;
   let commits = 0;

@@ -29,7 +29,7 @@ const MESSAGE_NAMES = new Map(
 );
 
 /** Runs a backup and reports the acknowledgements that the server sends. */
-export async function tellingBackup(
+export async function answeringBackup(
   system: System,
   ground: Ground,
   setName: string,
@@ -161,7 +161,7 @@ export const FIRST: StoreScenario = {
   thoroughEvery: 15,
   prepare: async ({ source }) => makeSource(source),
   work: (system, ground, answer) =>
-    tellingBackup(system, ground, 'first', answer, { ...OFTEN, create: true }),
+    answeringBackup(system, ground, 'first', answer, { ...OFTEN, create: true }),
   truth: truthWith([], () => 0),
   check: storeCheck('first'),
 };
@@ -175,7 +175,7 @@ export const SECOND: StoreScenario = {
     changeSource(ground.source);
     countCommits(ground);
   },
-  work: (system, ground, answer) => tellingBackup(system, ground, 'second', answer, OFTEN),
+  work: (system, ground, answer) => answeringBackup(system, ground, 'second', answer, OFTEN),
   truth: truthWith(['first'], commitsCounted),
   check: storeCheck('second'),
 };
@@ -194,7 +194,7 @@ export const PARTS: StoreScenario = {
     fs.writeFileSync(path.join(source, 'parts'), inParts);
   },
   work: (system, ground, answer) =>
-    tellingBackup(system, ground, 'first', answer, { ...OFTEN, create: true }),
+    answeringBackup(system, ground, 'first', answer, { ...OFTEN, create: true }),
   truth: truthWith([], () => 0),
   check: storeCheck('first'),
 };

@@ -16,7 +16,7 @@ export interface CrowdOptions {
   readonly clients: number;
   readonly seconds: number;
   readonly seed: number;
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   /** Called when the load is over, before sets are compared. */
   readonly onEnd?: () => void;
 }
@@ -40,7 +40,7 @@ const NEWEST_KEPT = 3;
 const FILES = 30;
 
 export async function crowd(options: CrowdOptions): Promise<CrowdReport> {
-  const { home, seed, clients, seconds, say } = options;
+  const { home, seed, clients, seconds, log } = options;
   const report: CrowdReport = {
     backups: 0,
     restores: 0,
@@ -52,11 +52,11 @@ export async function crowd(options: CrowdOptions): Promise<CrowdReport> {
     besideMs: [],
     problems: [],
   };
-  say(`seed ${seed}: ${clients} clients for ${seconds} s`);
+  log(`seed ${seed}: ${clients} clients for ${seconds} s`);
   const store = path.join(home, 'store');
   fs.mkdirSync(store);
   const config = path.join(home, 'config');
-  fs.writeFileSync(config, '[Tardis]\nUpkeepInterval = 1\nRemoveAfter = 2\nCompactPercent = 5\n');
+  fs.writeFileSync(config, '[Tardis]\nGcInterval = 1\nRemoveAfter = 2\nCompactPercent = 5\n');
   const server = await Server.start(store, ['--config', config], {
     timeoutMs: (seconds + 600) * 1000,
   });
@@ -77,7 +77,7 @@ export async function crowd(options: CrowdOptions): Promise<CrowdReport> {
 
 class Member {
   private readonly wanted = new Map<string, Snapshot>();
-  private readonly asked = new Set<string>();
+  private readonly requested = new Set<string>();
   private readonly random;
   private readonly name: string;
   private readonly source: string;
@@ -128,7 +128,7 @@ class Member {
     const sets = await this.sets();
     const names = new Set(sets.map(({ name }) => name));
     for (const name of this.wanted.keys()) {
-      if (!names.has(name) && !this.asked.has(name)) this.fail(`set ${name} is gone`);
+      if (!names.has(name) && !this.requested.has(name)) this.fail(`set ${name} is gone`);
     }
     for (const set of sets) await this.restore(set);
   }
@@ -177,7 +177,7 @@ class Member {
     const chosen = (await this.sets()).slice(0, -NEWEST_KEPT);
     const one = chosen[this.below(chosen.length)];
     if (one === undefined) return;
-    this.asked.add(one.name);
+    this.requested.add(one.name);
     const args = ['delete', '-D', this.store, '-C', this.name, String(one.set), '--yes'];
     await this.work('sonic', [...args, '--waste', '5'], 'deletions');
   }

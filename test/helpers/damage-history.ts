@@ -13,7 +13,7 @@ import { keyringOfPlace } from './damage.js';
 import { type Look, lookAt } from './damage-look.js';
 import { killWhen, Ledger } from './faults.js';
 import { backupInline, inlineSystem, type Place, SMALL_STORE } from './inline.js';
-import { PASSWORD } from './rekeys.js';
+import { PASSWORD } from './rewrites.js';
 import {
   addTo,
   dir,
@@ -26,7 +26,7 @@ import {
   symlink,
   text,
 } from './tree.js';
-import { dropInline, frameTools, collectInline } from './upkeep.js';
+import { deleteInline, frameTools, collectInline } from './garbage.js';
 
 const KIB = 1 << 10;
 /** Limits so small that a small history has several packs and objects. */
@@ -185,7 +185,7 @@ export async function makeHistory(
   fs.rmSync(making.at('later', 'gone'));
   making.changeLarge(50, 700 * KIB);
   await making.backup(4);
-  await dropInline(place, PURGED);
+  await deleteInline(place, PURGED);
   const frames = await frameTools(place);
   await collectInline(place, { limits: STORAGE.store, wasteRatio: 0.02, isThorough: true, frames });
   fs.writeFileSync(making.at('small', 's1'), text(51, 1500));

@@ -67,7 +67,7 @@ function setOf(key: string): number {
   return Number.parseInt(key, 10);
 }
 
-interface Said {
+interface ReportedBy {
   readonly named: ReadonlySet<string>;
   /** True if it reports damage of the catalog, the history or the keys: then it cannot name every loss. */
   readonly isCatalogDamaged: boolean;
@@ -77,17 +77,19 @@ interface Said {
 /** States of key records with which everything may be unreadable. */
 const UNUSABLE_KEYS = new Set(['lost', 'other']);
 
-function saidBy({ status, code, output }: Outcome): Said {
+function reportedBy({ status, code, output }: Outcome): ReportedBy {
   const named = new Set<string>();
   let isCatalogDamaged = code !== undefined;
   let areKeysUnusable = false;
   for (const line of output.split('\n')) {
     if (!line.startsWith('{')) continue;
-    const said = JSON.parse(line) as Record<string, unknown>;
-    if (said['finding'] === 'catalog' || said['finding'] === 'history') isCatalogDamaged = true;
-    areKeysUnusable ||= said['finding'] === 'keys' && UNUSABLE_KEYS.has(String(said['state']));
-    if (said['finding'] !== 'version') continue;
-    for (const set of said['sets'] as number[]) named.add(`${set} ${String(said['name'])}`);
+    const printed = JSON.parse(line) as Record<string, unknown>;
+    if (printed['finding'] === 'catalog' || printed['finding'] === 'history')
+      isCatalogDamaged = true;
+    areKeysUnusable ||=
+      printed['finding'] === 'keys' && UNUSABLE_KEYS.has(String(printed['state']));
+    if (printed['finding'] !== 'version') continue;
+    for (const set of printed['sets'] as number[]) named.add(`${set} ${String(printed['name'])}`);
   }
   const isAnything = status !== 0 && (isCatalogDamaged || areKeysUnusable);
   return { named, isCatalogDamaged: isAnything, areKeysUnusable };
@@ -95,7 +97,7 @@ function saidBy({ status, code, output }: Outcome): Said {
 
 /** Returns the losses that a check did not report. */
 function unnamed(truth: Look, found: Look, checked: Outcome, without: readonly number[]): string[] {
-  const { named, isCatalogDamaged } = saidBy(checked);
+  const { named, isCatalogDamaged } = reportedBy(checked);
   if (isCatalogDamaged) return [];
   return missing(truth, found, without).filter(
     (key) => !named.has(key) && found.sets.get(setOf(key))?.isDoubtful !== true,
@@ -122,7 +124,7 @@ const namedAfter: Rule = ({ history, after, checkedAfter, outcome, step, kept })
 };
 
 const noFalseAlarm: Rule = ({ before, checked }) => {
-  const { named, isCatalogDamaged } = saidBy(checked);
+  const { named, isCatalogDamaged } = reportedBy(checked);
   if (isCatalogDamaged) return [];
   return some(
     'named though it can be restored',
@@ -132,13 +134,13 @@ const noFalseAlarm: Rule = ({ before, checked }) => {
 
 /** An internal error is never acceptable. */
 const noBug: Rule = ({ checked, outcome, checkedAfter, before, after }) => {
-  const told = [checked, outcome, checkedAfter].flatMap((one) =>
+  const reported = [checked, outcome, checkedAfter].flatMap((one) =>
     one?.code === 'INTERNAL' ? [`INTERNAL: ${one.output.slice(0, 700)}`] : [],
   );
   const met = [before, after].flatMap(({ codes }) =>
     [...codes].filter((code) => code.startsWith('INTERNAL')),
   );
-  return [...told, ...met];
+  return [...reported, ...met];
 };
 
 /** Everything restorable before is restorable afterwards; after a rebuild, with the catalogs that it kept. */
@@ -179,7 +181,7 @@ const zeroIsRight: Rule = ({ history, step, outcome, before, after, checked }) =
   switch (step) {
     case 'restore':
       // A restore takes a plain client's metadata from the catalog; a check compares it with the packs.
-      return saidBy(checked).isCatalogDamaged && !history.isEncrypting
+      return reportedBy(checked).isCatalogDamaged && !history.isEncrypting
         ? []
         : some('restored with status 0, but', outcome.wrong ?? []);
     case 'check':
@@ -187,7 +189,7 @@ const zeroIsRight: Rule = ({ history, step, outcome, before, after, checked }) =
     case 'rebuild':
     case 'rebuild from a copy':
       // A rebuild does not need the keys; a check reports that they are unusable.
-      if (saidBy(checked).areKeysUnusable) return [];
+      if (reportedBy(checked).areKeysUnusable) return [];
       if (step === 'rebuild') return some(`${step} ends with 0, but`, missing(truth, after));
       // This rebuild makes a catalog, and does not read contents that its copy lists.
       return some(`${step} ends with 0, but`, missingBut(truth, after, before));
@@ -211,7 +213,7 @@ function newSetIsRight(
   checked: Outcome,
 ): string[] {
   if (made === undefined) return ['no set was made'];
-  const { named, isCatalogDamaged } = saidBy(checked);
+  const { named, isCatalogDamaged } = reportedBy(checked);
   const shown = after.sets.get(made);
   if (shown?.state !== 'complete') return [`set ${made} is ${shown?.state ?? 'not there'}`];
   const found = [...after.entries].filter(([key]) => setOf(key) === made);

@@ -5,7 +5,7 @@ import { asTardisError } from '../../src/errors/index.js';
 import { type History, STORAGE, UNFINISHED } from './damage-history.js';
 import { type InProcessOutcome, runHere } from './in-process.js';
 import { backupInline, inlineSystem, type Place } from './inline.js';
-import { freshKeys, keysIn, rekeyInline } from './rekeys.js';
+import { freshKeys, keysIn, rewriteInline } from './rewrites.js';
 import { differences, look } from './tree.js';
 
 export interface Outcome {
@@ -81,11 +81,11 @@ async function deleteStep(stepping: Stepping): Promise<Outcome> {
   return { ...outcomeOf(await runHere('sonic', args)), deleted };
 }
 
-async function rekeyStep({ copy, choice }: Stepping): Promise<Outcome> {
+async function rewriteStep({ copy, choice }: Stepping): Promise<Outcome> {
   return statusOf(async () => {
     const system = inlineSystem();
     const keys = await newKeysOf(copy);
-    const done = await rekeyInline(system, copy, { keys, acceptDamage: choice % 2 === 1 });
+    const done = await rewriteInline(system, copy, { keys, acceptDamage: choice % 2 === 1 });
     return { status: (done?.lostVersions ?? 0) > 0 ? 3 : 0 };
   });
 }
@@ -129,5 +129,5 @@ export const STEPS: Readonly<Record<string, Step>> = {
   'rebuild from a copy': async (stepping) =>
     outcomeOf(await runHere('sonic', ['rebuild', '--from-backup', ...placeArgs(stepping)])),
   delete: deleteStep,
-  're-key': rekeyStep,
+  're-key': rewriteStep,
 };

@@ -50,7 +50,7 @@ export function testDamage(test: TestFn, isEncrypting: boolean): void {
     });
   }
 
-  test.serial('whichever record is damaged, a rebuild says so', async (t) => {
+  test.serial('whichever record is damaged, a rebuild reports it', async (t) => {
     t.timeout(TIMEOUT_MS);
     const wrong: string[] = [];
     const all = await recordDamages(history);

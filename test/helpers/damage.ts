@@ -26,7 +26,7 @@ import {
   type Finding,
 } from '../../src/maintenance/check/index.js';
 import { type Place, SMALL_STORE } from './inline.js';
-import { keysIn, ringOf } from './rekeys.js';
+import { keysIn, ringOf } from './rewrites.js';
 
 type Random = ReturnType<typeof seededRandom>;
 

@@ -224,8 +224,8 @@ export class OrderChecker {
       .filter((one) => !(one.isGone && kindOf(one.path) === 'journal') && !this.dead.has(one.path))
       .filter((one) => kinds.includes(kindOf(one.path)) || also(one));
     if (unsynced.length === 0) return;
-    const told = unsynced.map(({ path, what }) => `${what} of ${path}`);
-    this.found.push({ rule, at: act.at, unsynced: [...new Set(told)] });
+    const reported = unsynced.map(({ path, what }) => `${what} of ${path}`);
+    this.found.push({ rule, at: act.at, unsynced: [...new Set(reported)] });
   }
 }
 

@@ -54,7 +54,7 @@ export class FakePeer implements BackupPeer {
   readonly ownerNames = new Map<string, string>();
   readonly streams: SentStream[] = [];
   readonly assemblies: { digest: string; sizeBytes: number }[] = [];
-  readonly asked: string[] = [];
+  readonly requested: string[] = [];
   /** Bytes of contents sent and not received yet, and their maximum. */
   unreceivedBytes = 0;
   unreceivedPeak = 0;
@@ -63,7 +63,7 @@ export class FakePeer implements BackupPeer {
   openChunksPeak = 0;
   /** Tests set these: which directories are unchanged, which rows are wanted, which contents are stored already. */
   isSame: (path: string) => boolean = () => false;
-  wants: (path: string) => number = () => Wanted.yes;
+  verdictOf: (path: string) => number = () => Wanted.yes;
   knows: (digest: string) => boolean = () => false;
   /** Called before each answer: may wait, or throw. */
   beforeAnswer: (call: PeerCall) => Promise<void> | void = () => undefined;
@@ -88,7 +88,7 @@ export class FakePeer implements BackupPeer {
 
   async listing(slot: number, rows: Buffer, _isLast = true): Promise<Uint8Array> {
     const path = this.pathOf(slot);
-    const wanted = entriesOf(rows).map(({ name }) => this.wants(`${path}/${name.toString()}`));
+    const wanted = entriesOf(rows).map(({ name }) => this.verdictOf(`${path}/${name.toString()}`));
     await this.beforeAnswer('listing');
     return Uint8Array.from(wanted);
   }
@@ -97,7 +97,7 @@ export class FakePeer implements BackupPeer {
     const verdicts: number[] = [];
     for (let at = 0; at < digests.length; at += 32) {
       const digest = Buffer.from(digests.subarray(at, at + 32)).toString('hex');
-      this.asked.push(digest);
+      this.requested.push(digest);
       verdicts.push(this.knows(digest) ? Verdict.have : Verdict.want);
     }
     await this.beforeAnswer('ask');

@@ -20,7 +20,7 @@ import { nodeSystem, type System } from '../../src/system/index.js';
 import { type Place, SMALL_STORE } from './inline.js';
 
 export function requestFor(id: number, forgotten: string, lastSet: number): ForgetRequest {
-  return { id, path: Buffer.from(forgotten), lastSet, askedAtMs: 1, dueAtMs: 1 };
+  return { id, path: Buffer.from(forgotten), lastSet, requestedAtMs: 1, dueAtMs: 1 };
 }
 
 /** Records forget requests unchanged. */
@@ -31,7 +31,7 @@ export async function askInline(
   const system = nodeSystem();
   const directory = openClientDirectory(system, { store, client });
   await changeSets(system, directory, SMALL_STORE.store, () =>
-    requests.map((request) => ({ type: 'forget-asked', ...request })),
+    requests.map((request) => ({ type: 'forget-requested', ...request })),
   );
 }
 
@@ -55,8 +55,8 @@ export async function forgetInline(
   });
 }
 
-/** Returns lines of `toldBy` without forgotten entries, and without the first and last set of each version. */
-export function toldWithout(
+/** Returns lines of `dumpedHistory` without forgotten entries, and without the first and last set of each version. */
+export function dumpedWithout(
   lines: readonly string[],
   requests: readonly { readonly path: Buffer; readonly lastSet: number }[],
 ): string[] {

@@ -22,9 +22,9 @@ import {
   SMALL_STORE,
   withHistory,
 } from './inline.js';
-import { PASSWORD, toldBy } from './rekeys.js';
+import { PASSWORD, dumpedHistory } from './rewrites.js';
 import { noise } from './tree.js';
-import { bySet, dropInline, frameTools, collectInline } from './upkeep.js';
+import { bySet, deleteInline, frameTools, collectInline } from './garbage.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -114,10 +114,10 @@ class FullDisk {
     const newest = sets.at(-1)!;
     fillUp(path.join(disk, 'filler'));
     need(freeBytes(disk) === 0, `${freeBytes(disk)} bytes are free`);
-    const before = bySet(await toldBy(place)).get(newest);
+    const before = bySet(await dumpedHistory(place)).get(newest);
     const foretold = await this.foretold();
     const older = sets.slice(0, -1);
-    if (older.length > 0) await dropInline(place, older);
+    if (older.length > 0) await deleteInline(place, older);
     const dropped = await this.foretold();
     need(dropped.olderBytes === 0, `${dropped.olderBytes} bytes count as of older sets`);
     await this.collect();
@@ -238,7 +238,7 @@ class FullDisk {
     const closed = (lines: readonly string[] | undefined): string =>
       (lines ?? []).map((line) => line.replace(/,\d*$/, '')).join('\n'); // the next set ends versions
     const requireSame = async (when: string): Promise<void> => {
-      const now = bySet(await toldBy(place)).get(newest);
+      const now = bySet(await dumpedHistory(place)).get(newest);
       need(closed(now) === closed(before), `the newest set differs ${when}`);
     };
     await requireSame('afterwards');
@@ -262,9 +262,9 @@ async function main(): Promise<void> {
     }
     try {
       const begun = performance.now();
-      const told = await new FullDisk(filling, disk).run();
+      const reported = await new FullDisk(filling, disk).run();
       const tookMs = Math.round(performance.now() - begun);
-      process.stdout.write(`${JSON.stringify({ ...told, tookMs })}\n`);
+      process.stdout.write(`${JSON.stringify({ ...reported, tookMs })}\n`);
     } catch (error) {
       throw new Error(`filling ${JSON.stringify(filling)} of seed ${seed}`, { cause: error });
     } finally {

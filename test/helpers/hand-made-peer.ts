@@ -85,7 +85,7 @@ export class Peer {
   static async login(port: number, client: string, hello: Partial<Head<'hello'>>): Promise<Peer> {
     const peer = await Peer.greet(port, client, hello);
     await peer.hears('welcome');
-    peer.say('acknowledge', { ticket: peer.welcome!.ticket, upTo: 0 });
+    peer.send('acknowledge', { ticket: peer.welcome!.ticket, upTo: 0 });
     return peer;
   }
 
@@ -93,7 +93,7 @@ export class Peer {
     this.socket.send(data);
   }
 
-  say<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
+  send<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
     const message = encodeMessage(name, head);
     this.raw(attachment === undefined ? message.head : Buffer.concat([message.head, attachment]));
   }

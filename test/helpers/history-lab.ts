@@ -33,7 +33,7 @@ import {
   startInline,
 } from './inline.js';
 import { here } from './kinds.js';
-import { giveKeys, PASSWORD } from './rekeys.js';
+import { giveKeys, PASSWORD } from './rewrites.js';
 import {
   dir,
   file,
@@ -46,7 +46,7 @@ import {
   symlink,
   text,
 } from './tree.js';
-import { dropInline } from './upkeep.js';
+import { deleteInline } from './garbage.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -130,7 +130,7 @@ export async function makeHistoryLab(isEncrypting: boolean): Promise<HistoryLab>
   await backup();
   write('docs/begun', 'in the set that was broken off');
   await breakOff(backup);
-  await dropInline(place, [PURGED]);
+  await deleteInline(place, [PURGED]);
   await markAndSet(place, keyring);
   const daemon = await startInline(inlineSystem(), place.store);
   return {

@@ -354,7 +354,7 @@ export function someStrings(t: ExecutionContext, { top }: Sandbox, what = t.titl
 }
 
 /** Returns the code of an error meant for users or peers; any other error fails the test. */
-export function toldCode(t: ExecutionContext, error: unknown, what: Buffer): string {
+export function reportedCode(t: ExecutionContext, error: unknown, what: Buffer): string {
   if (error instanceof TardisError && error.code !== 'INTERNAL') return error.code;
   const shown = JSON.stringify(what.toString('latin1').slice(0, 80));
   t.fail(`${shown}: ${(error as Error).stack ?? String(error)}`);
@@ -371,7 +371,7 @@ export async function tried(
     await work();
     return '';
   } catch (error) {
-    return toldCode(t, error, what);
+    return reportedCode(t, error, what);
   }
 }
 

@@ -173,9 +173,9 @@ async function runAlone(
     const url = `${pathToFileURL(path.join(TOOLS, `${tool}.js`)).href}?run=${runs}`;
     await ((await import(url)) as { default: Promise<void> }).default;
     const status = Number(process.exitCode ?? 0);
-    const told = { stdout: stdout.text, stderr: stderr.text };
-    const failure = codeIn({ ...told, stderr: withoutWarnings(told.stderr) });
-    return { status, ...told, code: codeIn(told), failure };
+    const reported = { stdout: stdout.text, stderr: stderr.text };
+    const failure = codeIn({ ...reported, stderr: withoutWarnings(reported.stderr) });
+    return { status, ...reported, code: codeIn(reported), failure };
   } finally {
     process.argv = argv;
     process.stdout.write = out;

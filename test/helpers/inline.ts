@@ -360,13 +360,13 @@ export async function historyOf(history: History, contentOf: Described): Promise
       const top = await history.find(root.path, set.set);
       if (top === undefined) continue;
       const path = root.path.toString('latin1');
-      lines.push(...(await tell(history, set.set, path, top, contentOf)));
+      lines.push(...(await report(history, set.set, path, top, contentOf)));
     }
   }
   return lines;
 }
 
-async function tell(
+async function report(
   history: History,
   set: number,
   at: string,
@@ -386,7 +386,7 @@ async function tell(
   const page = { directory: childId, set, after: Buffer.alloc(0), limit: 1e5, withDigests: true };
   for (const child of await history.list(page)) {
     const below = `${at}/${child.name.toString('latin1')}`;
-    lines.push(...(await tell(history, set, below, child, contentOf)));
+    lines.push(...(await report(history, set, below, child, contentOf)));
   }
   return lines;
 }

@@ -18,15 +18,15 @@ function remembering(
   done: Done,
 ): void {
   const hex = [password, salt].map((bytes) => Buffer.from(bytes as Uint8Array).toString('hex'));
-  const asked = JSON.stringify([...hex, keyBytes, options]);
-  const known = keys.get(asked);
+  const requested = JSON.stringify([...hex, keyBytes, options]);
+  const known = keys.get(requested);
   if (known !== undefined) {
     // Callers overwrite the key with zeros.
     setImmediate(() => done(null, Buffer.from(known)));
     return;
   }
   derive(password, salt, keyBytes, options, (error, key) => {
-    if (error === null) keys.set(asked, Buffer.from(key));
+    if (error === null) keys.set(requested, Buffer.from(key));
     done(error, key);
   });
 }

@@ -72,13 +72,13 @@ export function lieOf(
     hasLied = other !== undefined;
     return [other === undefined ? bytes : inPlaceOf(name, other, bytes)];
   };
-  const lie: Lie = (told, bytes) => {
+  const lie: Lie = (reported, bytes) => {
     if (held !== undefined && (heldFor -= 1) === 0) {
       const late = held;
       held = undefined;
       return [bytes, late];
     }
-    if (told !== name) return [bytes];
+    if (reported !== name) return [bytes];
     seen += 1;
     return seen === nth + 1 ? strike(bytes) : [bytes];
   };
@@ -96,11 +96,11 @@ function forged(bytes: Buffer, random: () => number): Buffer {
 
 /** Returns the other message with the identifying fields of the honest one, as an answer to the same question. */
 function inPlaceOf<N extends MessageName>(name: N, other: Buffer, bytes: Buffer): Buffer {
-  const [told, honest] = [decodeMessage(name, other), decodeMessage(name, bytes)];
-  const head = { ...told.head };
+  const [reported, honest] = [decodeMessage(name, other), decodeMessage(name, bytes)];
+  const head = { ...reported.head };
   for (const field of ['question', 'ask', 'set', 'upTo', 'slot', 'slots'] as const) {
     if (field in honest.head) Object.assign(head, { [field]: honest.head[field as never] });
   }
   const { head: encoded } = encodeMessage(name, head);
-  return Buffer.concat([encoded, told.attachment]);
+  return Buffer.concat([encoded, reported.attachment]);
 }

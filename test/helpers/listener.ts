@@ -4,7 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ExecutionContext } from 'ava';
 
-export interface Asked {
+export interface Received {
   readonly method: string;
   readonly url: string;
   readonly body: string;
@@ -13,15 +13,15 @@ export interface Asked {
 export interface UrlListener {
   /** `http://127.0.0.1:PORT`. */
   readonly base: string;
-  readonly asked: Asked[];
+  readonly requested: Received[];
 }
 
 /** `statusOf` returns the status of the answer; undefined to never answer. */
 export async function urlListener(
   t: ExecutionContext,
-  statusOf: (asked: Asked, index: number) => number | undefined = () => 200,
+  statusOf: (requested: Received, index: number) => number | undefined = () => 200,
 ): Promise<UrlListener> {
-  const asked: Asked[] = [];
+  const requested: Received[] = [];
   const server = http.createServer((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (text: string) => {
@@ -29,8 +29,8 @@ export async function urlListener(
     });
     request.on('end', () => {
       const one = { method: request.method ?? '', url: request.url ?? '', body };
-      asked.push(one);
-      const status = statusOf(one, asked.length - 1);
+      requested.push(one);
+      const status = statusOf(one, requested.length - 1);
       if (status === undefined) return;
       response.writeHead(status, { location: '/elsewhere' }).end('as you like');
     });
@@ -41,5 +41,5 @@ export async function urlListener(
     server.close();
     server.closeAllConnections();
   });
-  return { base: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+  return { base: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requested };
 }

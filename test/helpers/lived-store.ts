@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import type { Keyring } from '../../src/crypto/index.js';
 import { contentsOf, keyringOfPlace } from './damage.js';
 import { backupInline, inlineSystem, type Place } from './inline.js';
-import { PASSWORD } from './rekeys.js';
+import { PASSWORD } from './rewrites.js';
 import { scratchInMemory } from './scratch.js';
 import { addTo, dir, file, makeTree, noise, text } from './tree.js';
 

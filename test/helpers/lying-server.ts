@@ -47,7 +47,7 @@ function join(client: WebSocket, port: number, lie: Lie, hear: (bytes: Buffer) =
   });
   server.on('message', (bytes: Buffer) => {
     const name = NAMES.get(bytes[0]!);
-    for (const told of name === undefined ? [bytes] : lie(name, bytes)) client.send(told);
+    for (const reported of name === undefined ? [bytes] : lie(name, bytes)) client.send(reported);
   });
   for (const [one, other] of [
     [client, server],

@@ -177,8 +177,8 @@ export function everything(): TreeNode[] {
 /** Runs a program among the mounts; returns its output. */
 export function outputOf({ mounts }: Pick<Lab, 'mounts'>, ...words: string[]): Promise<string> {
   const child = spawn('nsenter', [...among(mounts.mountsOf), ...words]);
-  let said = '';
-  child.stdout.on('data', (more: Buffer) => (said += more.toString('latin1')));
-  child.stderr.on('data', (more: Buffer) => (said += more.toString('latin1')));
-  return new Promise((resolve) => child.once('close', () => resolve(said)));
+  let printed = '';
+  child.stdout.on('data', (more: Buffer) => (printed += more.toString('latin1')));
+  child.stderr.on('data', (more: Buffer) => (printed += more.toString('latin1')));
+  return new Promise((resolve) => child.once('close', () => resolve(printed)));
 }

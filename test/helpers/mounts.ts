@@ -34,11 +34,11 @@ export async function unlessLeftOut(t: ExecutionContext, work: () => Promise<voi
 export class Mounts {
   /** A scratch directory in which mount points and images are made. */
   readonly home: string;
-  private readonly keeper: ChildProcess;
+  private readonly holder: ChildProcess;
 
-  private constructor(home: string, keeper: ChildProcess) {
+  private constructor(home: string, holder: ChildProcess) {
     this.home = home;
-    this.keeper = keeper;
+    this.holder = holder;
   }
 
   /** Opens a mount namespace. Throws LeftOut if nothing can be mounted. */
@@ -47,23 +47,23 @@ export class Mounts {
     const home = scratch(t);
     // It runs until its input ends, which is when this process ends.
     const args = ['-m', '--propagation', 'private', 'sh', '-c', 'echo ready; exec cat'];
-    const keeper = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const holder = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'pipe'] });
     t.teardown(async () => {
-      if (keeper.exitCode !== null) return;
-      const ended = once(keeper, 'exit');
-      keeper.stdin.end();
+      if (holder.exitCode !== null) return;
+      const ended = once(holder, 'exit');
+      holder.stdin.end();
       await ended;
     });
-    const first = await Promise.race([once(keeper.stdout, 'data'), once(keeper, 'exit')]);
+    const first = await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit')]);
     if (!String(first[0]).startsWith('ready')) {
       throw new LeftOut("this machine gives no mount namespace of one's own");
     }
-    return new Mounts(home, keeper);
+    return new Mounts(home, holder);
   }
 
   /** The process id to pass to commands that must see the mounts. */
   get mountsOf(): number {
-    return this.keeper.pid!;
+    return this.holder.pid!;
   }
 
   /** Returns a path through which this process sees the mounts. */
@@ -129,16 +129,16 @@ export class Mounts {
     const before = fs.statSync(this.view(place)).dev;
     const inside = [...among(this.mountsOf), program, ...args, place];
     const server = spawn('nsenter', inside, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let said = '';
+    let printed = '';
     server.stderr.setEncoding('utf8').on('data', (more: string) => {
-      said += more;
+      printed += more;
     });
     server.once('error', (error) => {
-      said += error.message;
+      printed += error.message;
     });
     for (let polls = 0; fs.statSync(this.view(place)).dev === before; polls += 1) {
       if (server.exitCode !== null || polls >= MOST_POLLS) {
-        throw new LeftOut(`${path.basename(program)}: ${said.trim()}`);
+        throw new LeftOut(`${path.basename(program)}: ${printed.trim()}`);
       }
       await pause(POLL_MS);
     }

@@ -13,7 +13,7 @@ export function readOpenMetrics(text: string): Map<string, number> {
   const values = new Map<string, number>();
   const families = new Set<string>();
   let family = '';
-  let said = new Set<string>();
+  let printed = new Set<string>();
   for (const line of lines) {
     const wrong = (why: string): Error => new Error(`${why}: ${line}`);
     const meta = META.exec(line);
@@ -22,11 +22,12 @@ export function readOpenMetrics(text: string): Map<string, number> {
       if (kind === 'TYPE') {
         if (families.has(name)) throw wrong('a family that is there twice');
         families.add(name);
-        [family, said] = [name, new Set()];
+        [family, printed] = [name, new Set()];
         if (rest !== 'gauge') throw wrong('no gauge');
       }
-      if (name !== family || said.has(kind) || said.has('sample')) throw wrong('out of place');
-      said.add(kind);
+      if (name !== family || printed.has(kind) || printed.has('sample'))
+        throw wrong('out of place');
+      printed.add(kind);
       if (kind === 'UNIT' && !name.endsWith(`_${rest}`)) throw wrong('a name without its unit');
       if (kind === 'HELP' && !/^(?:[^\\]|\\[\\n"])*$/.test(rest))
         throw wrong('an escape that is none');
@@ -42,7 +43,7 @@ export function readOpenMetrics(text: string): Map<string, number> {
     ];
     if (name !== family) throw wrong('a sample of another family');
     if (!NUMBER.test(value)) throw wrong('no number');
-    said.add('sample');
+    printed.add('sample');
     const key = labels === undefined ? name : `${name}{${labels}}`;
     if (values.has(key)) throw wrong('a sample that is there twice');
     values.set(key, Number(value.replace('Inf', 'Infinity')));

@@ -68,7 +68,7 @@ export function dumpCatalog(catalogPath: string): Record<string, string[]> {
     return Object.fromEntries(
       tables.map((name) => [
         name,
-        all(`SELECT * FROM ${name} WHERE ${saidIn(name)}`)
+        all(`SELECT * FROM ${name} WHERE ${keptRowsOf(name)}`)
           .map(shown)
           .sort(),
       ]),
@@ -79,7 +79,7 @@ export function dumpCatalog(catalogPath: string): Record<string, string[]> {
 }
 
 /** Returns a condition that excludes the state of garbage collection: a rebuilt catalog requests one. */
-function saidIn(table: string): string {
+function keptRowsOf(table: string): string {
   return table === 'state' ? "key NOT LIKE 'upkeep.%'" : 'true';
 }
 

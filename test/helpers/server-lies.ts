@@ -41,7 +41,7 @@ const BUSY_MS = 120_000;
 /** Prefix of the names of files that a restore has not finished. */
 const UNFINISHED = '.tardis-restore-';
 /** Matches the code of a failure, as text or as JSON, or a report that something is left out. */
-const TOLD = /\[[A-Z_]+\]|"code":"[A-Z_]+"|are left out/;
+const REPORTED = /\[[A-Z_]+\]|"code":"[A-Z_]+"|are left out/;
 /** Exit status of a command whose client has another session, and the pause before the next attempt. */
 const BUSY = 11;
 const POLL_MS = 500;
@@ -184,9 +184,9 @@ async function wrongWith(
 ): Promise<string[]> {
   made.runs += 1;
   change(made);
-  const told = lieOf(one, made.others, random);
+  const reported = lieOf(one, made.others, random);
   const heard: Buffer[] = [];
-  const there = await lyingServer(t, made.server, told.lie, (bytes) => heard.push(bytes));
+  const there = await lyingServer(t, made.server, reported.lie, (bytes) => heard.push(bytes));
   const out = made.at(`out ${made.runs}`);
   const honest = await answered(made, kind);
   const ended = await ending(commandOf(made, kind, there, out, IMPATIENT));
@@ -198,14 +198,14 @@ async function wrongWith(
   } else {
     if (/this is a bug|INTERNAL/i.test(ended.stderr)) wrong.push(`a bug: ${ended.stderr}`);
     const isAnswer = ended.status === statusOf(kind);
-    if (!isAnswer && !TOLD.test(ended.stdout + ended.stderr))
+    if (!isAnswer && !REPORTED.test(ended.stdout + ended.stderr))
       wrong.push(`status ${ended.status} without a code: ${ended.stderr}`);
     if (isAnswer && isFalse(kind, ended.stdout, honest)) wrong.push('a false answer is believed');
   }
   const isRight = !(ended instanceof Error) && ended.status === 0;
   if (kind === 'restore') wrong.push(...falseFiles(made, out, isRight));
   if (kind === 'backup') wrong.push(...(await notSaved(made, isRight)));
-  return told.hasLied() ? wrong : [];
+  return reported.hasLied() ? wrong : [];
 }
 
 /** Returns how a command ended, or the error that it did not end in time: a backup is killed then. */

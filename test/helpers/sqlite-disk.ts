@@ -25,18 +25,18 @@ export class SqliteDisk {
 
   /** Returns the changes since the last call. */
   take(): ForeignAct[] {
-    const told = this.ask('disk_take()') as Buffer;
+    const reported = this.ask('disk_take()') as Buffer;
     const acts: ForeignAct[] = [];
-    for (let at = 0; at < told.length; ) {
-      const [pathBytes, bytes] = [told.readUInt32LE(at + 4), told.readUInt32LE(at + 16)];
-      const act = ACTS[told[at]!];
+    for (let at = 0; at < reported.length; ) {
+      const [pathBytes, bytes] = [reported.readUInt32LE(at + 4), reported.readUInt32LE(at + 16)];
+      const act = ACTS[reported[at]!];
       if (act === undefined) throw new Error('an act of SQLite that nobody knows');
       const dataAt = at + HEAD_BYTES + pathBytes;
       acts.push({
         act,
-        path: told.toString('utf8', at + HEAD_BYTES, dataAt),
-        position: Number(told.readBigUInt64LE(at + 8)),
-        bytes: told.subarray(dataAt, dataAt + bytes),
+        path: reported.toString('utf8', at + HEAD_BYTES, dataAt),
+        position: Number(reported.readBigUInt64LE(at + 8)),
+        bytes: reported.subarray(dataAt, dataAt + bytes),
       });
       at = dataAt + bytes;
     }

@@ -56,7 +56,7 @@ export class StorageClient {
     return this.answers.map((answer) => peekMessage(answer, 'to-client'));
   }
 
-  say<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
+  send<N extends MessageName>(name: N, head: Head<N>, attachment?: Buffer): void {
     const message = encodeMessage(name, head).head;
     this.handle.post(
       name,

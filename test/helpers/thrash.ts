@@ -24,7 +24,7 @@ export interface ThrashOptions {
   readonly home: string;
   readonly rounds: number;
   readonly seed: number;
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
   /** Limit of the time that a server or a listing takes after a kill; undefined for no limit. */
   readonly maxRestartMs?: number;
 }
@@ -96,7 +96,7 @@ class Thrash {
   private readonly wanted = new Map<string, Snapshot>();
   /** Finished sets that were ever listed, and sets whose deletion was requested. */
   private readonly seen = new Set<string>();
-  private readonly asked = new Set<string>();
+  private readonly requested = new Set<string>();
   private server: Server | undefined;
   /** Present duration of a whole run in milliseconds. */
   private runMs = 700;
@@ -119,8 +119,8 @@ class Thrash {
   }
 
   async run(): Promise<ThrashReport> {
-    const { rounds, say, seed } = this.options;
-    say(`seed ${seed}, ${rounds} rounds`);
+    const { rounds, log, seed } = this.options;
+    log(`seed ${seed}, ${rounds} rounds`);
     await succeed('sonic', ['create', ...this.place]);
     fs.mkdirSync(this.source);
     this.grow(6);
@@ -152,7 +152,7 @@ class Thrash {
     const old = ((await this.readable(() => this.finished())) ?? []).slice(0, -NEWEST_KEPT);
     const chosen = old[this.below(old.length)];
     if (chosen === undefined) return;
-    this.asked.add(chosen.name);
+    this.requested.add(chosen.name);
     const args = ['delete', ...this.place, String(chosen.set), '--yes', '--json'];
     const running = new Running('sonic', args, this.env());
     const isToDie = this.random.next() < PURGE_KILLED_SHARE;
@@ -260,7 +260,7 @@ class Thrash {
       else this.report.killed += 1;
       this.judge(victim, isThrough, outcome);
       const end = outcome.signal ?? outcome.status;
-      this.options.say(`${name}: ${victim} killed after ${Math.round(afterMs)} ms: ${end}`);
+      this.options.log(`${name}: ${victim} killed after ${Math.round(afterMs)} ms: ${end}`);
       return;
     }
   }
@@ -340,7 +340,7 @@ class Thrash {
     const sets = await this.finished();
     const names = new Set(sets.map(({ name }) => name));
     for (const name of this.seen) {
-      if (names.has(name) || this.asked.has(name)) continue;
+      if (names.has(name) || this.requested.has(name)) continue;
       this.report.problems.push(`${when}: set ${name} is gone, and nobody deleted it`);
     }
     this.report.finishedSets = sets.length;

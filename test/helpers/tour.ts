@@ -35,7 +35,7 @@ export interface Shown {
 const HOME = '/home/you';
 const DEADLINE_MS = 60_000;
 
-const say = (text: string, heading?: string): Step => ({
+const remark = (text: string, heading?: string): Step => ({
   kind: 'say',
   text,
   ...(heading === undefined ? {} : { heading }),
@@ -49,13 +49,13 @@ const command = (line: string, answers: RegExp, status = 0): Step => ({
 });
 
 export const TOUR: readonly Step[] = [
-  say(
+  remark(
     'A client is one machine in a store. A client with a password encrypts all its data, names too. Keep the file with the password private.',
     'A client',
   ),
   file('password', 'four quiet otters juggle turnips\n'),
   command('sonic create -D store -C laptop -F password', /The client "laptop" is ready/),
-  say(
+  remark(
     'A section of a configuration file names the directories to back up. `npm run install:system` installs a timer that runs `tardis --config /etc/tardis/tardis.cfg` once a day; here, `tardis` is run by hand.',
     'The first backup, and every later one',
   ),
@@ -71,20 +71,20 @@ export const TOUR: readonly Step[] = [
   command('tardis --config laptop.cfg', /Backup set 2 \(Monthly-.*\) is complete/),
   { kind: 'remove', name: 'papers/letter.txt' },
   command('tardis --config laptop.cfg', /Backup set 3 \(Weekly-.*\) is complete/),
-  say(
+  remark(
     'The letter is gone, and the newest backup does not have it. Which versions are there?',
     'Lost, and found',
   ),
   command('lstardis --config laptop.cfg', /1 +first .*\n.*2 +Monthly-.*\n.*3 +Weekly-/),
   command('lstardis --config laptop.cfg papers/letter.txt', /papers\/letter\.txt/),
-  say('A directory as of a moment, and the changes between two sets:'),
+  remark('A directory as of a moment, and the changes between two sets:'),
   command('lstardis --config laptop.cfg -d now papers', /poem\.txt/),
   command(
     'tardiff --config laptop.cfg -b first -b 2 papers/letter.txt',
     /-the turnips are ripe\.\n\+the turnips are gone\./,
     1,
   ),
-  say('The letter is restored into another directory, and set 2 is compared with the disk:'),
+  remark('The letter is restored into another directory, and set 2 is compared with the disk:'),
   command('regenerate --config laptop.cfg -b first -o found papers/letter.txt', /1 file/),
   {
     kind: 'run',
@@ -92,7 +92,7 @@ export const TOUR: readonly Step[] = [
     status: 1,
     answers: /letter\.txt/,
   },
-  say(
+  remark(
     '`tardisfs` mounts all sets as a directory, for any program. The directory has each set under its name, and each version of a file below `versions`. The mount is read-only, and needs FUSE.',
     'The past as a directory',
   ),
@@ -110,7 +110,7 @@ export const TOUR: readonly Step[] = [
     answers: /Only in past\/first.*: letter\.txt/,
   },
   { kind: 'unmount', place: 'past' },
-  say(
+  remark(
     '`tardis-web` shows the sets in the browser: a calendar, a search over all sets, versions side by side, restores in place. Encrypted data is decrypted on this machine. Without the two options, the command opens the browser itself, and ends after an hour without a request.',
     'In the browser',
   ),
@@ -118,7 +118,7 @@ export const TOUR: readonly Step[] = [
     'tardis-web --config laptop.cfg --no-browser --idle-end 1',
     /Open this address; it works once:\n\n +http:\/\/t[0-9a-f]+\.localhost:\d+\/enter/,
   ),
-  say(
+  remark(
     'A new password rewrites only the wrapped keys, so it takes a moment for any size of store.',
     'Another password',
   ),
@@ -131,7 +131,7 @@ export const TOUR: readonly Step[] = [
     'laptop.cfg',
     '[Tardis]\nClient = laptop\nDatabase = store\nPasswordFile = new password\nLocal = yes\nDirectories = papers\nExcludePatterns = *.tmp\n',
   ),
-  say(
+  remark(
     'A locked set cannot be deleted. The preview lists the sets that the rules delete, and the reasons to keep the others. The last command deletes.',
     'Old sets',
   ),
@@ -141,9 +141,12 @@ export const TOUR: readonly Step[] = [
     /1 backup set of 3 would be deleted/,
   ),
   command('sonic purge --config laptop.cfg --keep-last 1 --yes', /1 backup set of "laptop" purged/),
-  say('Every record is read and checked, so every version in the store can be restored.', 'Check'),
+  remark(
+    'Every record is read and checked, so every version in the store can be restored.',
+    'Check',
+  ),
   command('sonic check --config laptop.cfg --read-data', /laptop/),
-  say('A server publishes metrics for monitoring.', 'Metrics'),
+  remark('A server publishes metrics for monitoring.', 'Metrics'),
   file('server.cfg', '[Tardis]\nBaseDir = store\nMetricsFile = store.prom\nWatchInterval = 1\n'),
   { kind: 'server', config: 'server.cfg' },
   { kind: 'figures', name: 'store.prom', lines: /^tardis_client_(last_good|entries|overdue)/ },
@@ -190,13 +193,13 @@ async function outputOf(
       return '';
     case 'run': {
       const [tool, ...args] = wordsOf(step.line);
-      return said(await run(tool as Tool, args, { cwd: home, env }), step);
+      return shownOutcome(await run(tool as Tool, args, { cwd: home, env }), step);
     }
     case 'mount': {
       if (!canMount()) return '';
       const [tool, ...args] = wordsOf(step.line);
       fs.mkdirSync(path.join(home, args.at(-1)!));
-      return said(await run(tool as Tool, args, { cwd: home, env }), {
+      return shownOutcome(await run(tool as Tool, args, { cwd: home, env }), {
         ...step,
         status: 0,
         answers: /^$/,
@@ -240,7 +243,7 @@ interface Wanted {
   readonly answers: RegExp;
 }
 
-function said({ status, stdout, stderr }: Outcome, step: Wanted): string {
+function shownOutcome({ status, stdout, stderr }: Outcome, step: Wanted): string {
   const output = stderr + stdout;
   if (status === step.status && step.answers.test(output)) return output;
   throw new Error(

@@ -95,8 +95,8 @@ export function addTo(directory: Name, node: TreeNode): void {
 const { native } = nodeSystem();
 
 /** Throws if attributes could not be set: the tree would not be the intended one. */
-function whole(told: Buffer | undefined): void {
-  const failed = failedAttributes(told);
+function whole(reported: Buffer | undefined): void {
+  const failed = failedAttributes(reported);
   if (failed.length > 0) throw new Error(`attributes: ${JSON.stringify(failed)}`);
 }
 

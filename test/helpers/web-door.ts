@@ -15,9 +15,9 @@ export class WebDoor {
 
   private constructor(running: Running) {
     this.running = running;
-    const said = JSON.parse(running.stdout) as { url: string; programKey: string };
-    this.url = new URL(said.url);
-    this.programKey = said.programKey;
+    const printed = JSON.parse(running.stdout) as { url: string; programKey: string };
+    this.url = new URL(printed.url);
+    this.programKey = printed.programKey;
   }
 
   /** Starts it for the client `me` of a store; ends it with `close`. */

@@ -9,7 +9,7 @@ import { registerRemoteApi, StoreDoor, type StoreDoorOptions } from '../../src/w
 import { InlineJobs } from '../../src/workers/index.js';
 import { certificateIn } from './certificates.js';
 import type { HistoryLab } from './history-lab.js';
-import { PASSWORD } from './rekeys.js';
+import { PASSWORD } from './rewrites.js';
 
 export interface WebServer {
   readonly app: WebApp;

@@ -22,9 +22,9 @@ import {
   withHistory,
   withDaemon,
 } from '../helpers/inline.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { changeTree, dropInline, collectInline } from '../helpers/upkeep.js';
+import { changeTree, deleteInline, collectInline } from '../helpers/garbage.js';
 
 const SETS = 7;
 const system = inlineSystem();
@@ -100,21 +100,21 @@ function differences(set: Listing, before: Listing): string[] {
   return [...only(set, before, '+'), ...only(before, set, '-')].sort();
 }
 
-async function changesTold(
+async function changesReported(
   history: History,
   set: number,
   before: number,
   limit: number,
 ): Promise<string[]> {
-  const told: string[] = [];
+  const reported: string[] = [];
   for (let after = FIRST_PLACE; ; ) {
     const { entries, next } = await history.reports.changes({ set, before, after, limit });
     for (const entry of entries) {
       const isNow = entry.lastSet === undefined || entry.lastSet >= set;
       const key = `${entry.directory}/${entry.name.toString('latin1')}`;
-      told.push(`${isNow ? '+' : '-'} ${key} ${versionOf(entry)}`);
+      reported.push(`${isNow ? '+' : '-'} ${key} ${versionOf(entry)}`);
     }
-    if (next === undefined) return told.sort();
+    if (next === undefined) return reported.sort();
     after = next;
   }
 }
@@ -125,8 +125,8 @@ async function compareAll(t: ExecutionContext, history: History): Promise<number
   let changes = 0;
   for (const set of sets) {
     const roots = await history.roots(set);
-    const told = allRoots.get(set)!.map((root) => root.toString('latin1'));
-    t.deepEqual(told.sort(), roots.map((root) => root.path.toString('latin1')).sort());
+    const reported = allRoots.get(set)!.map((root) => root.toString('latin1'));
+    t.deepEqual(reported.sort(), roots.map((root) => root.path.toString('latin1')).sort());
     const listing = await listingOf(history, set, roots);
     const found = await history.reports.directoryPaths(set, [...listing.paths.keys(), 999_999]);
     const paths = found.map((one) => one?.toString('latin1'));
@@ -136,22 +136,22 @@ async function compareAll(t: ExecutionContext, history: History): Promise<number
       const wanted = differences(listing, earlier);
       changes += wanted.length;
       for (const limit of [1, 4000]) {
-        t.deepEqual(await changesTold(history, set, before, limit), wanted, `${before}-${set}`);
+        t.deepEqual(await changesReported(history, set, before, limit), wanted, `${before}-${set}`);
       }
     }
   }
   return changes;
 }
 
-test('what sets changed is what their listings say, whichever are compared', async (t) => {
+test('the changes of sets are the differences of their listings, whichever are compared', async (t) => {
   const { place } = await manySets(t);
   t.true((await withHistory(place, (history) => compareAll(t, history))) > 300);
-  await dropInline(place, [2, 5]);
+  await deleteInline(place, [2, 5]);
   await collectInline(place);
   t.true((await withHistory(place, (history) => compareAll(t, history))) > 200);
 });
 
-test('a server tells the same of a client that encrypts, opened by its keys', async (t) => {
+test('a server reports the same changes of a client that encrypts, opened by its keys', async (t) => {
   const { place } = await manySets(t, PASSWORD);
   const password = Buffer.from(PASSWORD);
   await withDaemon(system, place, {}, async (address) => {
@@ -175,7 +175,7 @@ test('a server tells the same of a client that encrypts, opened by its keys', as
   });
 });
 
-test('who is not root hears of changes only where he might have looked', async (t) => {
+test('a user who is not root sees changes only where access allows it', async (t) => {
   const home = scratchInMemory(t);
   const place: Place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
@@ -207,7 +207,7 @@ test('who is not root hears of changes only where he might have looked', async (
   t.deepEqual(await names(new Access(stranger)), ['in open']);
 });
 
-test('what a client takes is told by the bytes on the disk, and what nothing needs once sets are gone', async (t) => {
+test('the space of a client is reported by the bytes on the disk, and what nothing needs once sets are gone', async (t) => {
   const { place } = await manySets(t);
   const figures = () => withHistory(place, (history) => history.reports.figures());
   const before = await figures();
@@ -225,7 +225,7 @@ test('what a client takes is told by the bytes on the disk, and what nothing nee
   for (const [index, { bytes }] of before.busiest.slice(1).entries()) {
     t.true(bytes <= before.busiest[index]!.bytes);
   }
-  await dropInline(place, [1, 2, 3]);
+  await deleteInline(place, [1, 2, 3]);
   await collectInline(place, { wasteRatio: 2 }); // drops contents, and repacks nothing
   const after = await figures();
   t.is(after.numbers.sets, SETS - 3);

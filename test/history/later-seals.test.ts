@@ -5,7 +5,7 @@ import { rejectedCode } from '../helpers/codes.js';
 import { keyringOfPlace } from '../helpers/damage.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { openLied } from '../helpers/lied-history.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { dir, file, makeTree, scratch } from '../helpers/tree.js';
 
 const SET = 1;

@@ -30,9 +30,9 @@ function passed<N extends QuestionName>(
   request: Request<N>,
   reply: Reply<N>,
 ): { request: Request<N>; reply: Reply<N> } {
-  const asked = decodeRequest(name, whole(encodeRequest(name, 7, request)));
-  const answer = whole(encodeReply(name, asked, reply));
-  return { request: asked.request, reply: decodeReply(name, { number: 7, request }, answer) };
+  const requested = decodeRequest(name, whole(encodeRequest(name, 7, request)));
+  const answer = whole(encodeReply(name, requested, reply));
+  return { request: requested.request, reply: decodeReply(name, { number: 7, request }, answer) };
 }
 
 const SET = {
@@ -66,7 +66,7 @@ test('sets, verdicts, requests to forget and news of jobs come back as they are'
   t.deepEqual(passed('previewPurge', undefined, verdicts).reply, verdicts);
 
   const path = Buffer.from('/a');
-  const requests = [{ id: 1, path, lastSet: 2, askedAtMs: 3, dueAtMs: 4 }];
+  const requests = [{ id: 1, path, lastSet: 2, requestedAtMs: 3, dueAtMs: 4 }];
   t.deepEqual(
     passed('readForgets', undefined, { requests, report: undefined }).reply.requests,
     requests,
@@ -120,7 +120,7 @@ test('answers whose fields contradict each other or the question are refused', (
       inDoubt: false,
     }),
     answering('readForgets', undefined, {
-      requests: [{ id: 1, path: Buffer.from('a'), lastSet: 1, askedAtMs: 0, dueAtMs: 0 }],
+      requests: [{ id: 1, path: Buffer.from('a'), lastSet: 1, requestedAtMs: 0, dueAtMs: 0 }],
     }),
     answering('readRoots', { set: 1 }, { roots: [1], directories: [], paths: [], devices: [] }),
     answering(
@@ -133,7 +133,7 @@ test('answers whose fields contradict each other or the question are refused', (
   for (const [index, decode] of wrong.entries()) t.throws(decode, VIOLATION, `${index}`);
 });
 
-test('questions that ask for too much are refused where they arrive', (t) => {
+test('questions that request too much are refused on arrival', (t) => {
   const after = Buffer.alloc(0);
   const listing = { set: 1, directory: 1, after, limit: 0, withDigests: false, unlike: 0 };
   const wrong = [

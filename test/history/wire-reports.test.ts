@@ -25,14 +25,14 @@ test('roots of many sets come in pages, each path once in a page', (t) => {
     { roots: 1 << 20, bytes: 4 },
     { roots: 1 << 20, bytes: 1 << 20 },
   ]) {
-    const told = new Map<number, Buffer[]>();
+    const reported = new Map<number, Buffer[]>();
     let pages = 0;
     for (let from: number | undefined = 1; from !== undefined; pages += 1) {
       const page = setRootsToWire(all, from, most);
       t.true(page.paths.length <= 3);
-      from = setRootsFromWire(page, from, told);
+      from = setRootsFromWire(page, from, reported);
     }
-    t.deepEqual(told, all);
+    t.deepEqual(reported, all);
     t.is(pages > 1, most.roots < 800 || most.bytes < 100);
   }
 });
@@ -60,25 +60,25 @@ test('figures come back as they are, and are refused when one is missing, or mor
     numbers: numbers as StoreFigures['numbers'],
     busiest: [{ directory: 7, versions: 2, bytes: 900 }],
   };
-  const told = figuresToWire(figures);
-  t.deepEqual(figuresFromWire(told), figures);
-  const { packs: _, ...fewer } = told.numbers;
+  const reported = figuresToWire(figures);
+  t.deepEqual(figuresFromWire(reported), figures);
+  const { packs: _, ...fewer } = reported.numbers;
   for (const wrong of [
-    { ...told, numbers: fewer },
-    { ...told, numbers: { ...told.numbers, packs: 'many' } },
-    { ...told, numbers: { ...told.numbers, packs: NaN } },
-    { ...told, busiest: [1, 2] },
-    { ...told, busiest: Array<number>(33).fill(1) },
+    { ...reported, numbers: fewer },
+    { ...reported, numbers: { ...reported.numbers, packs: 'many' } },
+    { ...reported, numbers: { ...reported.numbers, packs: NaN } },
+    { ...reported, busiest: [1, 2] },
+    { ...reported, busiest: Array<number>(33).fill(1) },
   ]) {
     t.throws(() => figuresFromWire(wrong), VIOLATION);
   }
 });
 
-test('a page of changes says where to go on, or that it was the last', (t) => {
+test('a page of changes shows where to go on, or that it was the last', (t) => {
   const next = { directory: 12, name: path('name') };
-  const told = changesToWire({ entries: [], next }, 1 << 20);
-  t.deepEqual(changesFromWire(told), { entries: [], next });
+  const reported = changesToWire({ entries: [], next }, 1 << 20);
+  t.deepEqual(changesFromWire(reported), { entries: [], next });
   const last = changesToWire({ entries: [], next: undefined }, 1 << 20);
   t.deepEqual(changesFromWire(last), { entries: [], next: undefined });
-  t.throws(() => changesFromWire({ ...told, numbers: [1, 2, 3] }), VIOLATION);
+  t.throws(() => changesFromWire({ ...reported, numbers: [1, 2, 3] }), VIOLATION);
 });

@@ -31,7 +31,7 @@ import {
 } from '../helpers/inline.js';
 import { changed, LIES, lying } from '../helpers/lied-catalogs.js';
 import { PLAIN_SET } from '../helpers/hand-made-peer.js';
-import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
+import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
 const SETS = [1, 2, 3, 5, 6, 7];
@@ -94,10 +94,10 @@ for (const isEncrypting of [false, true]) {
       const { lab, look } = labs.get(isEncrypting)!;
       const { place, port } = await target(t);
       const relay = await cutRelay(t, port);
-      let [asked, cuts] = [0, 0];
+      let [requested, cuts] = [0, 0];
       const step = (): void => {
-        asked += 1;
-        if (asked % 3 !== 0 || cuts >= 6) return;
+        requested += 1;
+        if (requested % 3 !== 0 || cuts >= 6) return;
         cuts += 1;
         relay.cutNext();
       };
@@ -251,24 +251,28 @@ test.serial(
     const order = { place: lab.place, to: there.daemon.address };
     await copyOut(order, { create: true });
     const start = () => encodeMessage('copyStart', { keyset: Buffer.alloc(0) });
-    const told = (more: Partial<Head<'copyTold'>> = {}, attachment = Buffer.alloc(0)) => {
+    const reported = (more: Partial<Head<'copyAnswer'>> = {}, attachment = Buffer.alloc(0)) => {
       const none = { code: '', message: '', exists: true, offer: 1, endedUpTo: 0, commit: 1 };
       const head = { ...none, clientId: 'a'.repeat(32), point: '1-2-3-4', catalogBytes: 8192 };
       return (question: number) =>
-        encodeMessage('copyTold', { question, ...head, ...more }, attachment);
+        encodeMessage('copyAnswer', { question, ...head, ...more }, attachment);
     };
     const openSet = () => encodeMessage('openSet', PLAIN_SET);
     const code = (...messages: Parameters<typeof endOf>[2]) => endOf(there, 'copy', messages);
     const violation = 'PROTOCOL_VIOLATION';
-    t.is(await code(told()), violation, 'an answer to no question');
+    t.is(await code(reported()), violation, 'an answer to no question');
     t.is(await code(start, start), violation, 'two beginnings');
     t.is(await code(openSet), violation, 'a backup');
     t.is(await code(start, openSet), violation, 'a backup meanwhile');
-    t.is(await code(start, told({ question: 999 })), violation, 'another question');
-    t.is(await code(start, told({ catalogBytes: 2 ** 32 })), violation, 'an endless catalog');
-    t.is(await code(start, told({ clientId: '../me' })), violation, 'an id that is none');
-    t.is(await code(start, told(), told({}, Buffer.alloc(99))), 'RECORD_DAMAGED', 'no piece');
-    t.is(await code(start, told({ code: 'INTERNAL' })), 'INTERRUPTED', 'an error of the peer');
+    t.is(await code(start, reported({ question: 999 })), violation, 'another question');
+    t.is(await code(start, reported({ catalogBytes: 2 ** 32 })), violation, 'an endless catalog');
+    t.is(await code(start, reported({ clientId: '../me' })), violation, 'an id that is none');
+    t.is(
+      await code(start, reported(), reported({}, Buffer.alloc(99))),
+      'RECORD_DAMAGED',
+      'no piece',
+    );
+    t.is(await code(start, reported({ code: 'INTERNAL' })), 'INTERRUPTED', 'an error of the peer');
     t.is(await endOf(there, 'read', [start]), violation);
     t.is(await endOf(there, 'backup', [start]), violation);
     t.deepEqual((await copyOut(order)).sets, []);
@@ -307,13 +311,13 @@ function between(
   });
 }
 
-test.serial('more bytes than were asked for are refused', async (t) => {
+test.serial('more bytes than were requested are refused', async (t) => {
   const { lab } = labs.get(false)!;
   const longer = (name: MessageName, bytes: Buffer): Buffer => {
-    if (name !== 'copyTold') return bytes;
-    const { head, attachment } = decodeMessage('copyTold', bytes);
+    if (name !== 'copyAnswer') return bytes;
+    const { head, attachment } = decodeMessage('copyAnswer', bytes);
     if (!head.exists) return bytes;
-    const more = encodeMessage('copyTold', head, Buffer.concat([attachment, Buffer.alloc(1)]));
+    const more = encodeMessage('copyAnswer', head, Buffer.concat([attachment, Buffer.alloc(1)]));
     return Buffer.concat([more.head, more.attachment!]);
   };
   const { daemon } = await target(t, { wrapHost: between(longer, (bytes) => [bytes]) });
@@ -321,7 +325,7 @@ test.serial('more bytes than were asked for are refused', async (t) => {
   t.is(await rejectedCode(copying), 'PROTOCOL_VIOLATION');
 });
 
-test.serial('a server that asks for other files, or for too much, gets nothing', async (t) => {
+test.serial('a server that requests other files, or too much, gets nothing', async (t) => {
   const { lab } = labs.get(false)!;
   const objects: readonly Partial<Head<'copyAsk'>>[] = [
     { object: 'packs/keys/1' },
@@ -330,11 +334,12 @@ test.serial('a server that asks for other files, or for too much, gets nothing',
     { bytes: 2 ** 40 },
   ];
   for (const lie of objects) {
-    const told: { readonly code: string; readonly bytes: number }[] = [];
+    const reported: { readonly code: string; readonly bytes: number }[] = [];
     const hear = (name: MessageName, bytes: Buffer): Buffer => {
-      if (name !== 'copyTold') return bytes;
-      const { head, attachment } = decodeMessage('copyTold', bytes);
-      if (head.exists || head.code !== '') told.push({ code: head.code, bytes: attachment.length });
+      if (name !== 'copyAnswer') return bytes;
+      const { head, attachment } = decodeMessage('copyAnswer', bytes);
+      if (head.exists || head.code !== '')
+        reported.push({ code: head.code, bytes: attachment.length });
       return bytes;
     };
     const ask = (bytes: Buffer): Buffer[] => {
@@ -345,8 +350,8 @@ test.serial('a server that asks for other files, or for too much, gets nothing',
     const { daemon } = await target(t, { wrapHost: between(hear, ask) });
     const copying = copyOut({ place: lab.place, to: daemon.address }, { create: true });
     t.is(await rejectedCode(copying), 'PROTOCOL_VIOLATION', JSON.stringify(lie));
-    t.true(told.length > 0);
-    for (const one of told) t.deepEqual(one, { code: 'PROTOCOL_VIOLATION', bytes: 0 });
+    t.true(reported.length > 0);
+    for (const one of reported) t.deepEqual(one, { code: 'PROTOCOL_VIOLATION', bytes: 0 });
   }
   const asIs = (_: MessageName, bytes: Buffer): Buffer => bytes;
   const many = (bytes: Buffer): Buffer[] =>

@@ -15,11 +15,11 @@ import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/hi
 import { machine } from '../helpers/history-in-bucket.js';
 import { inlineSystem, type Place, startInline } from '../helpers/inline.js';
 import { changed, LIES, lying } from '../helpers/lied-catalogs.js';
-import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
+import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
-import { dropInline } from '../helpers/upkeep.js';
+import { deleteInline } from '../helpers/garbage.js';
 import type { Objects } from '../support/memory-object-store.js';
 import { seededRandom } from '../support/seeded-random.js';
 
@@ -44,10 +44,10 @@ const copied = (lab: HistoryLab, to: Place, options?: CopyOptions) =>
   copyFromServer(lab.daemon.address, to, options);
 
 /** Returns a feed that fails at a given number of requests, and counts them. */
-function failingAt(at: number, counted: { asked: number }): (feed: CopyFeed) => CopyFeed {
+function failingAt(at: number, counted: { requested: number }): (feed: CopyFeed) => CopyFeed {
   const step = (): void => {
-    counted.asked += 1;
-    if (counted.asked === at) throw new TardisError('CONNECTION_LOST', 'as the test wants');
+    counted.requested += 1;
+    if (counted.requested === at) throw new TardisError('CONNECTION_LOST', 'as the test wants');
   };
   return (feed) => ({
     keys: feed.keys,
@@ -77,16 +77,16 @@ for (const isEncrypting of [false, true]) {
     async (t) => {
       const { lab, look } = labs.get(isEncrypting)!;
       const home = scratchInMemory(t);
-      const counted = { asked: 0 };
+      const counted = { requested: 0 };
       const whole = { store: path.join(home, 'whole'), client: 'me' };
       const { sets, lostVersions } = await copied(lab, whole, { wrap: failingAt(0, counted) });
       t.deepEqual([sets, lostVersions], [SETS, 0]);
       t.deepEqual(await lookAt(whole, lab.keyring), look);
-      t.true(counted.asked > 5, `${counted.asked} answers`);
-      const points = Array.from({ length: counted.asked }, (_, index) => index + 1);
+      t.true(counted.requested > 5, `${counted.requested} answers`);
+      const points = Array.from({ length: counted.requested }, (_, index) => index + 1);
       for (const at of partOf(points, share * 2, random)) {
         const place = { store: path.join(home, `at-${at}`), client: 'me' };
-        const wrap = failingAt(at, { asked: 0 });
+        const wrap = failingAt(at, { requested: 0 });
         t.is(await rejectedCode(copied(lab, place, { wrap })), 'CONNECTION_LOST', `answer ${at}`);
         const keyring = await keyringOfPlace(place);
         const there = await lookAt(place, keyring);
@@ -215,7 +215,7 @@ test.serial(
     const daemon = await startInline(inlineSystem(), source.store);
     try {
       await copyFromServer(daemon.address, place);
-      await dropInline(source, [3]);
+      await deleteInline(source, [3]);
       t.deepEqual((await copyFromServer(daemon.address, place)).deleted, []);
       t.deepEqual((await copyFromServer(daemon.address, place, { deletes: true })).deleted, [3]);
       t.deepEqual(await lookAt(place, undefined), await lookAt(source, undefined));

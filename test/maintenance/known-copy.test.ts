@@ -10,10 +10,10 @@ import { lookAt } from '../helpers/damage-look.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
 import { machine } from '../helpers/history-in-bucket.js';
 import { backupInline, inlineSystem, type Place, startInline } from '../helpers/inline.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree, text } from '../helpers/tree.js';
-import { dropInline } from '../helpers/upkeep.js';
+import { deleteInline } from '../helpers/garbage.js';
 import type { Objects } from '../support/memory-object-store.js';
 
 const labs: HistoryLab[] = [];
@@ -80,9 +80,9 @@ test('a copy with nothing new fetches no catalog, and one after any change does'
   await backupInline(inlineSystem(), source, [tree], { password: PASSWORD });
   t.true(await isFetched());
   t.false(await isFetched());
-  await dropInline(source, [3]);
+  await deleteInline(source, [3]);
   t.true(await isFetched(), 'a set was deleted at the source');
-  await dropInline(copy, [5]);
+  await deleteInline(copy, [5]);
   t.true(await isFetched(), 'a set was deleted at the target');
   t.false(await isFetched());
   const note = path.join(copy.store, 'me', 'copy.json');
@@ -127,24 +127,24 @@ test('an offer without a catalog counts only in the state that is known', async 
 test('a copy to a bucket with nothing new writes nothing there', async (t) => {
   const { home, daemon } = await start(t);
   const objects: Objects = new Map();
-  const asked: string[] = [];
-  const one = machine(home, objects, (kind) => void asked.push(kind));
+  const requested: string[] = [];
+  const one = machine(home, objects, (kind) => void requested.push(kind));
   const copy = async (to: string): Promise<readonly number[]> => {
-    asked.length = 0;
+    requested.length = 0;
     return (await copyFromServer(daemon.address, { store: to, client: 'me' })).sets;
   };
   t.is((await copy(one.cache)).length, 6);
-  t.true(asked.includes('put'));
+  t.true(requested.includes('put'));
   t.deepEqual(await copy(one.cache), []);
   t.false(
-    asked.some((kind) => kind === 'put' || kind === 'list'),
-    asked.join(' '),
+    requested.some((kind) => kind === 'put' || kind === 'list'),
+    requested.join(' '),
   );
-  const other = machine(home, objects, (kind) => void asked.push(kind));
+  const other = machine(home, objects, (kind) => void requested.push(kind));
   t.deepEqual(await copy(other.cache), [], 'another machine finds the note');
   t.false(
-    asked.some((kind) => kind === 'put'),
-    asked.join(' '),
+    requested.some((kind) => kind === 'put'),
+    requested.join(' '),
   );
 });
 

@@ -104,7 +104,7 @@ test('attributes are added to a row, replaced and taken away', (t) => {
   t.deepEqual(readAttributes(one), [attribute('a')]);
 });
 
-test('a time beyond 64 bits of nanoseconds is told by the attribute without a name', (t) => {
+test('a time beyond 64 bits of nanoseconds is stored in the attribute without a name', (t) => {
   const value = Buffer.alloc(12);
   value.writeBigInt64LE(-11_644_473_600n, 0); // the year 1601
   value.writeUInt32LE(5, 8);

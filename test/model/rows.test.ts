@@ -103,7 +103,7 @@ test('honest rows are taken', (t) => {
   );
 });
 
-test('names that do not rise are refused where order is asked for', (t) => {
+test('names that do not rise are refused where order is required', (t) => {
   const [a, b, ab] = ['a', 'b', 'ab'].map((name) => entryOf(name));
   for (const entries of [
     [b!, a!],

@@ -70,8 +70,8 @@ for (const isEncrypting of [false, true]) {
         return stdout === '' ? stderr.trim().replace(/^.*: /s, '') : stdout;
       };
       await until(() => acl('plain') === 'Operation not supported');
-      const asked = lab.inside('getfattr', '-d', lab.at('Current', lab.source, 'plain'));
-      t.regex(asked.stderr, /Operation not supported/);
+      const requested = lab.inside('getfattr', '-d', lab.at('Current', lab.source, 'plain'));
+      t.regex(requested.stderr, /Operation not supported/);
       t.is(lab.differences(), '');
       if (lab.inside('setfacl', '-m', 'u:7:r', listed!).status !== 0) {
         t.log('no ACL can be set here');

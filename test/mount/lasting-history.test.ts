@@ -45,7 +45,7 @@ function lost(): TardisError {
 test('a sound history is read on, and its size is that of the last look', async (t) => {
   const first = fake('first', 'a');
   const reopen = (): Promise<History> => Promise.reject(new Error('opened again'));
-  const lasting = await LastingHistory.of(first.history, { reopen, tell: (line) => t.log(line) });
+  const lasting = await LastingHistory.of(first.history, { reopen, warn: (line) => t.log(line) });
   t.true(await lasting.look());
   t.is(lasting.space, SPACE);
   first.state = { ...first.state!, space: { ...SPACE, freeBlocks: 1 } };
@@ -66,7 +66,7 @@ test('a store that is away and comes back is read on, with the same numbers', as
   };
   const lasting = await LastingHistory.of(first.history, {
     reopen,
-    tell: (line) => lines.push(line),
+    warn: (line) => lines.push(line),
   });
   lasting.onReplaced = async () => t.fail('the catalog is the same');
   const objects = lasting.history.objects();
@@ -89,7 +89,7 @@ test('another catalog in the place of the one that is read ends all numbers', as
   const [first, second] = [fake('first', 'a'), fake('second', 'b')];
   const lasting = await LastingHistory.of(first.history, {
     reopen: async () => second.history,
-    tell: (line) => t.log(line),
+    warn: (line) => t.log(line),
   });
   let ended = 0;
   lasting.onReplaced = async () => void (ended += 1);

@@ -51,7 +51,7 @@ class Lab {
   readonly ready: ReadyPages;
   readonly links: Buffer;
   /** Directories of which JavaScript got the request. */
-  readonly asked: number[] = [];
+  readonly requested: number[] = [];
   readonly tree = new CountedTree();
   /** Calls without requests: the addon has sent replies, or the other thread's turn has ended. */
   calls = 0;
@@ -87,7 +87,7 @@ class Lab {
     this.onBatch();
     const [uniqueLow, uniqueHigh] = [memory.readUInt32LE(offset + 8), 0];
     const [low, high] = [memory.readUInt32LE(offset + 16), memory.readUInt32LE(offset + 20)];
-    this.asked.push(placeOfNode(low, high).directory);
+    this.requested.push(placeOfNode(low, high).directory);
     this.kernel.fail({ uniqueLow, uniqueHigh }, 11);
     return false;
   }
@@ -200,9 +200,9 @@ test('a reply that is ready is sent once, and then the end of the directory', as
   lab.ready.count();
   t.is(lab.tree.lookups, 3);
   t.deepEqual(lab.tree.lists, [5]);
-  t.deepEqual(lab.asked, []);
+  t.deepEqual(lab.requested, []);
   t.is(await lab.list(5), undefined);
-  t.deepEqual(lab.asked, [5]);
+  t.deepEqual(lab.requested, [5]);
   t.is(lab.tree.lookups, 3);
 });
 
@@ -320,9 +320,9 @@ test('between pieces of work what is ready is sent, and the rest comes with the 
     lab.ready.answer();
   }
   t.deepEqual(lab.repliedNow(), [5, 6], 'in this turn of the event loop');
-  t.deepEqual(lab.asked, []);
-  for (let turn = 0; turn < TURNS && lab.asked.length < 1; turn += 1) await nextTurn();
-  t.deepEqual(lab.asked, [7]);
+  t.deepEqual(lab.requested, []);
+  for (let turn = 0; turn < TURNS && lab.requested.length < 1; turn += 1) await nextTurn();
+  t.deepEqual(lab.requested, [7]);
   t.is(lab.tree.lookups, 2);
   t.deepEqual(lab.repliedNow(), [7]);
 });
@@ -336,8 +336,8 @@ test('a batch that JavaScript reads is not overwritten', async (t) => {
     lab.ready.answer();
   };
   lab.write(Op.readdirplus, 5);
-  for (let turn = 0; turn < TURNS && lab.asked.length < 2; turn += 1) await nextTurn();
-  t.deepEqual(lab.asked, [5, 6]);
+  for (let turn = 0; turn < TURNS && lab.requested.length < 2; turn += 1) await nextTurn();
+  t.deepEqual(lab.requested, [5, 6]);
   t.deepEqual(lab.repliedNow(), [5, 6]);
 });
 
@@ -351,7 +351,7 @@ test('in a walk what is ready is sent while JavaScript is busy, and counted afte
   t.is(lab.tree.lookups, 2);
   lab.countSent();
   t.is(lab.tree.lookups, 7);
-  t.deepEqual(lab.asked, []);
+  t.deepEqual(lab.requested, []);
 });
 
 test('a request that JavaScript must answer ends the turn of the other thread', async (t) => {
@@ -361,7 +361,7 @@ test('a request that JavaScript must answer ends the turn of the other thread', 
     t.is(await lab.list(10 * round + 3), undefined);
     t.is(await lab.readLink(10 * round + 4), undefined);
   }
-  t.is(lab.asked.length, 40);
+  t.is(lab.requested.length, 40);
   lab.ready.count();
   t.is(lab.tree.lookups, 40);
 });
@@ -387,7 +387,7 @@ test('a request that is cut off is left to JavaScript', async (t) => {
     const bytes = HEADER_BYTES + choose(8);
     t.is(await lab.ask(opcode, 10 * round + 3, Buffer.alloc(bytes)), undefined, `round ${round}`);
   }
-  t.is(lab.asked.length, 200);
+  t.is(lab.requested.length, 200);
 });
 
 test('a reply that is being sent is neither taken back nor used again', (t) => {

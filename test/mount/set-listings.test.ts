@@ -144,7 +144,7 @@ test('a walk that is followed is made ready as a whole, and each reply is as it 
   const left: number[] = [];
   const packed = new Map<number, Buffer>();
   lab.list(0);
-  const asked = lab.questions;
+  const requested = lab.questions;
   const idOf = new Map(order.map((directory) => [alone.table.id(directory), directory]));
   for (let at = 0, rounds = 0; ; rounds += 1) {
     const { directories } = lab.listings.unreadAfter(at, 1000, 8);
@@ -158,7 +158,7 @@ test('a walk that is followed is made ready as a whole, and each reply is as it 
     for (const [directory, bytes] of lab.replies()) packed.set(directory, Buffer.from(bytes));
     at = 0;
   }
-  t.true(lab.questions - asked < order.length / 2, 'several in one question');
+  t.true(lab.questions - requested < order.length / 2, 'several in one question');
   t.deepEqual(new Set(left), new Set([TOP_ID + LARGE, TOP_ID + UNUSUAL]));
   t.is(packed.size + left.length, idOf.size);
   for (const [directory, bytes] of packed) {

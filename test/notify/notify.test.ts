@@ -17,12 +17,12 @@ import { urlListener } from '../helpers/listener.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 
 async function lines(script: string, timeoutMs = 20_000): Promise<[string | undefined, string[]]> {
-  const said: string[] = [];
-  const onLine = (line: string): void => void said.push(line);
-  return [await runCommand(['sh', '-c', script], { timeoutMs, onLine }), said];
+  const printed: string[] = [];
+  const onLine = (line: string): void => void printed.push(line);
+  return [await runCommand(['sh', '-c', script], { timeoutMs, onLine }), printed];
 }
 
-test('a command is run as it is given, and its end is told in words', async (t) => {
+test('a command is run as it is given, and its end is reported in words', async (t) => {
   t.deepEqual(await lines('echo one; echo two >&2; printf three'), [
     undefined,
     ['one', 'two', 'three'],
@@ -37,15 +37,15 @@ test('a command is run as it is given, and its end is told in words', async (t) 
   t.is(await runCommand(['true'], { ...options, input: 'x'.repeat(1 << 20) }), undefined);
 });
 
-test('what a command says is cut into short lines, and is not much', async (t) => {
-  const [why, said] = await lines(
+test('the output of a command is cut into short lines, and is not much', async (t) => {
+  const [why, printed] = await lines(
     String.raw`printf 'a\033[2J\r\nb\n'; head -c 1000000 /dev/zero | tr '\0' x`,
   );
   t.is(why, undefined);
-  t.deepEqual(said.slice(0, 2), [String.raw`a\x1b[2J`, 'b']);
-  t.is(said.at(-1), '(further output omitted)');
-  t.true(said.every((line) => line.length <= 1000));
-  t.true(said.join('').length <= 65 << 10);
+  t.deepEqual(printed.slice(0, 2), [String.raw`a\x1b[2J`, 'b']);
+  t.is(printed.at(-1), '(further output omitted)');
+  t.true(printed.every((line) => line.length <= 1000));
+  t.true(printed.join('').length <= 65 << 10);
 });
 
 test('a command that takes too long is ended with all it has started', async (t) => {
@@ -74,7 +74,7 @@ test('an interruption ends a command, or keeps it from being run', async (t) => 
   t.regex((await runCommand(['true'], { timeoutMs: 1000, signal }))!, /interrupted/);
 });
 
-test('a hook is told in variables without control characters, and of bounded length', (t) => {
+test('a hook gets variables without control characters, and of bounded length', (t) => {
   const event: HookEvent = { event: 'failure', client: 'me', message: 'a\nb\0c', code: undefined };
   const variables = hookVariables({ ...event, setName: 'x'.repeat(1e6), status: 0 });
   t.is(variables['TARDIS_HOOK_MESSAGE'], String.raw`a\x0ab\x00c`);
@@ -85,25 +85,25 @@ test('a hook is told in variables without control characters, and of bounded len
 
 const CALL = { method: 'GET', body: '', timeoutMs: 5000, pauseMs: 1 } as const;
 
-test('an address is told again where that may help, and nowhere else', async (t) => {
+test('an address is called again where that may help, and nowhere else', async (t) => {
   const answers = [503, 429, 200, 404, 301, 500, 500, 500];
-  const { base, asked } = await urlListener(t, (_asked, index) => answers[index]);
+  const { base, requested } = await urlListener(t, (_requested, index) => answers[index]);
   const url = new URL(`${base}/secret-path?key=secret`);
   t.is(await callUrl(url, CALL), undefined);
-  t.is(asked.length, 3);
+  t.is(requested.length, 3);
   t.is(await callUrl(url, CALL), `the request to ${base} failed: status 404`);
   t.regex((await callUrl(url, CALL))!, /status 301 \(give the URL it redirects to\)/);
-  t.is(asked.length, 5);
+  t.is(requested.length, 5);
   t.is(await callUrl(url, CALL), `the request to ${base} failed: status 500`);
-  t.is(asked.length, 8);
-  t.true(asked.every((one) => one.method === 'GET' && one.url === '/secret-path?key=secret'));
+  t.is(requested.length, 8);
+  t.true(requested.every((one) => one.method === 'GET' && one.url === '/secret-path?key=secret'));
 });
 
-test('an address that is silent or gone is given up, and its secrets are not told', async (t) => {
-  const { base, asked } = await urlListener(t, () => undefined);
+test('an address that is silent or gone is given up, and its secrets are not shown', async (t) => {
+  const { base, requested } = await urlListener(t, () => undefined);
   const silent = await callUrl(new URL(`${base}/secret`), { ...CALL, timeoutMs: 1000 });
   t.is(silent, `the request to ${base} failed: no answer in time`);
-  t.is(asked.length, 3);
+  t.is(requested.length, 3);
   const gone = await callUrl(new URL('http://user:secret@127.0.0.1:1/secret'), CALL);
   t.is(gone, 'the request to http://127.0.0.1:1 failed: ECONNREFUSED');
   for (const text of ['ftp://a/secret', 'secret', '', 'file:///secret', 'http://']) {
@@ -146,7 +146,7 @@ test('mail addresses that are none, or options, are refused', (t) => {
   );
 });
 
-test('a mail command that fails is told with the last it said', async (t) => {
+test('a mail command that fails is reported with its last line', async (t) => {
   const mail = { subject: 's', lines: ['l'], dateMs: 0 };
   const at = path.join(scratchInMemory(t), 'mail');
   t.is(await sendMail({ ...MAIL, mailCommand: ['tee', at] }, mail), undefined);

@@ -394,7 +394,7 @@ function unpackImage(t: ExecutionContext, layout: string, root: string): ImageCo
 }
 
 ofPackages(
-  'the image is a server that runs as nobody special and says that it is well',
+  'the image is a server that runs without privileges and reports that it is well',
   async (t) => {
     const root = path.join(top, 'image');
     const { config } = unpackImage(t, named(out, /-oci-\w+$/), root);
@@ -433,9 +433,9 @@ ofPackages(
       env: { ...env, PATH: `${env.PATH}:${process.env.PATH}` },
     });
     t.teardown(() => server.kill('SIGKILL'));
-    let said = '';
+    let printed = '';
     for (const stream of [server.stdout, server.stderr])
-      stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+      stream.on('data', (chunk: Buffer) => (printed += chunk.toString()));
     // The check runs in the network namespace of the server, as a container engine runs it.
     const isWell = (): boolean =>
       runProgram('nsenter', [
@@ -453,14 +453,14 @@ ofPackages(
     while (!isWell() && server.exitCode === null && performance.now() - start < START_MS) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
-    t.true(isWell(), said);
+    t.true(isWell(), printed);
     t.regex(
       fs.readFileSync(path.join(root, 'var/lib/tardisd/cert.pem'), 'utf8'),
       /BEGIN CERTIFICATE/,
     );
     const ended = new Promise((resolve) => server.once('exit', resolve));
     server.kill('SIGTERM');
-    t.is(await ended, 0, said);
+    t.is(await ended, 0, printed);
   },
 );
 
@@ -491,7 +491,7 @@ test.serial(
   },
 );
 
-test.serial('lintian has nothing to say about the package', async (t) => {
+test.serial('lintian finds nothing wrong with the package', async (t) => {
   t.timeout(LONGEST_MS);
   const hasLintian = (): boolean => runProgram('sh', ['-c', 'command -v lintian']).status === 0;
   if (reason === undefined && process.getuid!() === 0 && !hasLintian()) {

@@ -235,7 +235,7 @@ for (const failing of CALLS) {
     const folder = treeForFailures(t);
     const countCalls = async (at: number): Promise<{ calls: number; code: string | undefined }> => {
       const peer = new FakePeer(false);
-      peer.wants = (file) => (file === '/a' ? Wanted.hashFirst : Wanted.yes);
+      peer.verdictOf = (file) => (file === '/a' ? Wanted.hashFirst : Wanted.yes);
       let calls = 0;
       let isLost = false;
       peer.beforeAnswer = (call) => {

@@ -35,7 +35,7 @@ const PATHS = [
   '/void/',
 ];
 
-test('an empty server gets everything once, and is asked nothing', async (t) => {
+test('an empty server gets everything once, and no question', async (t) => {
   const folder = scratchInMemory(t);
   fill(folder, TREE);
   const peer = new FakePeer();
@@ -45,7 +45,7 @@ test('an empty server gets everything once, and is asked nothing', async (t) => 
   for (const [name, content] of Object.entries(TREE)) {
     if (content !== '') t.is(contentOf(peer, `/${name}`)?.toString(), content, name);
   }
-  t.deepEqual(peer.asked, []);
+  t.deepEqual(peer.requested, []);
   t.is(peer.contents.size, 4, 'a content that is there twice is sent once');
   t.deepEqual(failures, []);
   for (const directory of ['', '/sub', '/sub/deep', '/void']) {
@@ -98,7 +98,7 @@ test('directories that are the same are neither listed nor sent', async (t) => {
   const peer = new FakePeer(false);
   const listed: string[] = [];
   peer.isSame = (directory) => directory !== '/sub';
-  peer.wants = (file) => {
+  peer.verdictOf = (file) => {
     listed.push(file);
     return Wanted.no;
   };
@@ -108,16 +108,16 @@ test('directories that are the same are neither listed nor sent', async (t) => {
   t.deepEqual(pathsAt(peer), []);
   t.deepEqual([...peer.finished.values()], [true], 'the one that was compared is settled');
   t.like(pipeline.progress, { sameDirectories: 3, listings: 1, filesRead: 0 });
-  t.deepEqual(peer.asked, []);
+  t.deepEqual(peer.requested, []);
 });
 
-test('a server that has something is asked for it, and gets what it lacks', async (t) => {
+test('a server with data is asked what it lacks, and gets that', async (t) => {
   const folder = scratchInMemory(t);
   fill(folder, TREE);
   const peer = new FakePeer(false);
   const known = sha256('c'.repeat(10_000)).toString('hex');
   peer.knows = (digest) => digest === known;
-  peer.wants = (file) => (file === '/b.zip' ? Wanted.no : Wanted.yes);
+  peer.verdictOf = (file) => (file === '/b.zip' ? Wanted.no : Wanted.yes);
   const { pipeline, done } = startPipeline(folder, peer);
   await done;
   t.deepEqual(
@@ -154,7 +154,7 @@ test('what may change again is not settled', async (t) => {
   t.is(peer.rows.get('/new/file')!.flags & RowFlag.unsettled, RowFlag.unsettled);
 });
 
-test('a file that fails is told, and its directory is looked at again next time', async (t) => {
+test('a file that fails is reported, and its directory is looked at again next time', async (t) => {
   const folder = scratchInMemory(t);
   fill(folder, {
     'one/a': 'a',
@@ -178,10 +178,10 @@ test('a file that fails is told, and its directory is looked at again next time'
   const peer = new FakePeer();
   const { pipeline, failures, done } = startPipeline(folder, peer, { system });
   await done;
-  const told = failures.map(({ path: file, what, reason }) =>
+  const reported = failures.map(({ path: file, what, reason }) =>
     [path.relative(folder, Buffer.from(file).toString()), what, reason].join(' '),
   );
-  t.deepEqual(told.sort(), [
+  t.deepEqual(reported.sort(), [
     'four/gone vanished ENOENT',
     'one/closed unreadable EACCES',
     'three/busy changed read',
@@ -196,7 +196,7 @@ test('a file that fails is told, and its directory is looked at again next time'
   t.like(pipeline.progress, { vanished: 1, unreadable: 1, changed: 1 });
 });
 
-test('a directory that cannot be read is told of, after the one it is in', async (t) => {
+test('a directory that cannot be read is reported, after the one it is in', async (t) => {
   const folder = scratchInMemory(t);
   fill(folder, { 'closed/x': 'x', 'open/y': 'y' });
   const system = systemWith({
@@ -236,7 +236,7 @@ test('a large file the server may have is hashed first, and not sent if it has i
   const [known, fresh] = [Buffer.alloc(2 * MIB, 'known'), Buffer.alloc(2 * MIB, 'fresh')];
   fill(folder, { known, fresh });
   const peer = new FakePeer(false);
-  peer.wants = () => Wanted.hashFirst;
+  peer.verdictOf = () => Wanted.hashFirst;
   peer.knows = (digest) => digest === sha256(known).toString('hex');
   await startPipeline(folder, peer).done;
   t.deepEqual(peer.rows.get('/known')?.digest, sha256(known));
@@ -334,7 +334,7 @@ test('a large file that changes once while it is read is read again', async (t) 
   t.true(contentOf(peer, '/large')!.equals(fs.readFileSync(file)));
 });
 
-test('a large file that is gone or closed by now is told, and does not stop the others', async (t) => {
+test('a large file that is gone or closed by now is reported, and does not stop the others', async (t) => {
   const folder = scratchInMemory(t);
   const names = ['closed', 'gone', 'open'];
   fill(folder, Object.fromEntries(names.map((name) => [name, Buffer.alloc(2 * MIB, name)])));

@@ -93,7 +93,7 @@ test('of a large directory that differs only what is wanted is sent', async (t) 
   const folder = makeFolder(t);
   const peer = new FakePeer(false);
   const wanted = new Set(['/many/name 00005', '/many/name 08999', '/many/sub']);
-  peer.wants = (at) => (wanted.has(at) ? Wanted.yes : Wanted.no);
+  peer.verdictOf = (at) => (wanted.has(at) ? Wanted.yes : Wanted.no);
   const { done } = startPipeline(folder, peer, { system: largeFrom100() });
   await done;
   t.deepEqual(pathsAt(peer), ['/many/name 00005', '/many/name 08999', '/many/sub/']);
@@ -185,7 +185,7 @@ test('a mark empties a large directory', async (t) => {
   t.deepEqual(pathsAt(peer), ['/few/', '/few/a', '/many/']);
 });
 
-test('what cannot be looked at in a large directory is told once', async (t) => {
+test('what cannot be looked at in a large directory is reported once', async (t) => {
   const folder = makeFolder(t);
   const system = largeFrom100([], {
     heldRows: (held, from, names) => {

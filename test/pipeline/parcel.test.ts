@@ -100,7 +100,7 @@ test('entries without contents cost neither files nor bytes, but do not gather w
   t.is(parcels.flatMap(namesOf).length, 5000);
 });
 
-test('large files travel alone, hashed first where that is asked for', (t) => {
+test('large files travel alone, hashed first where that is requested', (t) => {
   const { parcels, larges } = cut([
     {
       slot: 3,

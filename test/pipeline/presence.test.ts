@@ -11,8 +11,8 @@ import { scratch } from '../helpers/scratch.js';
 const GONE_ROOT: Place = { slot: -1, name: Buffer.from('root'), path: Buffer.from('/gone') };
 
 /** Returns the places after one of them went away, and the failures that were reported. */
-function afterLoss(): { places: LostPlaces; told: Failure[] } {
-  const told: Failure[] = [];
+function afterLoss(): { places: LostPlaces; reported: Failure[] } {
+  const reported: Failure[] = [];
   let lost: readonly Place[] = [GONE_ROOT];
   const presence = {
     enter: () => undefined,
@@ -22,7 +22,7 @@ function afterLoss(): { places: LostPlaces; told: Failure[] } {
       return now;
     },
   };
-  return { places: new LostPlaces(presence, (failures) => told.push(...failures)), told };
+  return { places: new LostPlaces(presence, (failures) => reported.push(...failures)), reported };
 }
 
 function outputOf(parts: Partial<HashOutput>): HashOutput {
@@ -46,7 +46,7 @@ function outputOf(parts: Partial<HashOutput>): HashOutput {
   };
 }
 
-function said(failures: readonly Failure[]): string[] {
+function printed(failures: readonly Failure[]): string[] {
   return failures.map(
     ({ slot, path, what, reason }) => `${slot} ${Buffer.from(path).toString()} ${what} ${reason}`,
   );
@@ -58,23 +58,23 @@ test('a file that grew in a place that went away is noted as unread', (t) => {
   const grown = [{ slot: 7, path: Buffer.from('/gone/d'), row }];
   const output = places.hashed(outputOf({ grown }), [Buffer.from('/gone/d')]);
   t.is(output.grown.length, 0);
-  t.deepEqual(said(output.failures), ['7 /gone/d/grows unreadable ESTALE']);
+  t.deepEqual(printed(output.failures), ['7 /gone/d/grows unreadable ESTALE']);
 });
 
 test('attributes of entries in a place that went away are read again next time', (t) => {
-  const { places, told } = afterLoss();
+  const { places, reported } = afterLoss();
   const link = entryOf('link', { type: EntryType.symlink });
   const rows = rowsOf(link, entryOf('file'));
   const paths = [Buffer.from('/gone/d')];
   const output = places.hashed(outputOf({ rows, rowEnds: Uint32Array.of(rows.length) }), paths);
-  t.deepEqual(said(told), ['-1 /gone held it went away during the backup']);
+  t.deepEqual(printed(reported), ['-1 /gone protected it went away during the backup']);
   const kept = entriesOf(output.rows);
   t.deepEqual(
     kept.map(({ name }) => name.toString()),
     ['link'],
   );
   t.is(kept[0]!.flags & RowFlag.unsettled, RowFlag.unsettled);
-  t.deepEqual(said(output.failures), [
+  t.deepEqual(printed(output.failures), [
     '7 /gone/d/link incomplete ESTALE',
     '7 /gone/d/file unreadable ESTALE',
   ]);
@@ -96,7 +96,7 @@ for (const [code, what] of [
   ['ESTALE', 'unreadable'],
   ['EACCES', 'unreadable'],
 ] as const) {
-  test(`a directory that is not found counts as ${what} if looking again says ${code}`, async (t) => {
+  test(`a directory that is not found counts as ${what} if looking again gives ${code}`, async (t) => {
     const folder = scratch(t);
     const tasks = startAt(folder);
     const system = systemWith({

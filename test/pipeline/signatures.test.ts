@@ -29,7 +29,7 @@ test('blocks are powers of two, and never too many of them', (t) => {
   t.is(signatureBytesFor(2049, 2048), 12 + 40);
 });
 
-test('the signature of a content comes with it, joined from its parts, if it is asked for', async (t) => {
+test('the signature of a content comes with it, joined from its parts, if it is requested', async (t) => {
   const folder = scratchInMemory(t);
   const inParts = Buffer.concat([noise('p', PART_BYTES), noise('q', 2 * MIB + 77)]);
   const whole = noise('w', 3 * MIB + 5);

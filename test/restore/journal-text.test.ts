@@ -18,7 +18,7 @@ test('a journal is read as it was written', (t) => {
   t.deepEqual(parseJournal(formatJournal(begun).toString()), begun);
 });
 
-test('a part of a journal says nothing', (t) => {
+test('a part of a journal gives no text', (t) => {
   const text = formatJournal(FULL).toString();
   for (let length = 0; length < text.length; length += 1) {
     t.deepEqual(parseJournal(text.slice(0, length)), UNKNOWN, `${length} bytes`);

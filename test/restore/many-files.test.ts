@@ -42,10 +42,10 @@ async function restored(
     paths: [source],
     output,
   });
-  const told = failures.map(
+  const reported = failures.map(
     (one) => `${one.path.toString('latin1')}: ${JSON.stringify(one.error)}`,
   );
-  return { tree: withoutMoments(look(output)), failures: told.sort(), inOneCall };
+  return { tree: withoutMoments(look(output)), failures: reported.sort(), inOneCall };
 }
 
 const STARTED_NS = BigInt(Date.now()) * 1_000_000n;

@@ -62,7 +62,7 @@ test('the same type, size and time are the same, whatever the mode', (t) => {
   }
 });
 
-test('what differs makes way as the mode says', (t) => {
+test('what differs is replaced according to the mode', (t) => {
   const newer = { mtimeNs: TIME + 10n * SECOND, sizeBytes: 5 };
   const older = { mtimeNs: TIME - 10n * SECOND, sizeBytes: 5 };
   for (const [overwrite, overNewer, overOlder] of [
@@ -83,13 +83,13 @@ test('what differs makes way as the mode says', (t) => {
   t.is(NEW, 'write 0');
 });
 
-test('other permissions count only for who wants all as in the set', (t) => {
+test('other permissions count only if all must be as in the set', (t) => {
   t.is(verdict({}, { permissions: 0o600 }), 'nothing');
   t.is(verdict({ overwrite: 'always' }, { permissions: 0o600 }), REPLACE);
   t.is(verdict({ overwrite: 'always', setPermissions: false }, { permissions: 0o600 }), 'nothing');
 });
 
-test('contents are compared when asked for, or when times tell nothing', (t) => {
+test('contents are compared on request, or when times show nothing', (t) => {
   t.is(verdict({ compareContents: true }, {}), COMPARE);
   t.is(verdict({ compareContents: true, overwrite: 'always' }, {}), EITHER);
   t.is(verdict({ setTimes: false }, { mtimeNs: TIME + SECOND * 99n }), COMPARE);

@@ -56,7 +56,7 @@ test('what fits into the old header has no other', (t) => {
   );
 });
 
-test('a long path is split where it can be, else told in full', (t) => {
+test('a long path is split where it can be, else written in full', (t) => {
   const short = Buffer.from(`${'d'.repeat(120)}/${'f'.repeat(90)}`);
   t.is(records({ path: short }), undefined);
   const header = tarHeader({ ...BASE, path: short });
@@ -74,7 +74,7 @@ test('a long path is split where it can be, else told in full', (t) => {
   t.is(records(directory)?.get('path')?.toString(), `${'d'.repeat(100)}/`);
 });
 
-test('names that are no ASCII are told in full, those that are no UTF-8 as bytes', (t) => {
+test('names that are no ASCII are written in full, those that are no UTF-8 as bytes', (t) => {
   t.deepEqual([...records({ path: Buffer.from('ä') })!.keys()], ['path']);
   const odd = Buffer.of(0x66, 0xff, 0x0a);
   const found = records({ path: odd, linkPath: odd, type: TarType.symlink })!;
@@ -83,7 +83,7 @@ test('names that are no ASCII are told in full, those that are no UTF-8 as bytes
   t.is(found.get('hdrcharset')!.toString(), 'BINARY');
 });
 
-test('numbers beyond the old header are told in full', (t) => {
+test('numbers beyond the old header are written in full', (t) => {
   for (const [entry, key, wanted] of [
     [{ sizeBytes: 2 ** 33 - 1 }, 'size', undefined],
     [{ sizeBytes: 2 ** 33 }, 'size', '8589934592'],

@@ -12,7 +12,7 @@ import {
   type RetentionRules,
   type RetentionSet,
   type RetentionOptions,
-  stampOf,
+  monotonicAgeOf,
 } from '../../src/retention/index.js';
 
 const DAY_MS = 86_400_000;
@@ -22,7 +22,7 @@ function set(number: number, day: number, more: Partial<RetentionSet> = {}): Ret
   return {
     set: number,
     openedAtMs: START_MS + day * DAY_MS,
-    stamp: undefined,
+    age: undefined,
     isComplete: true,
     isDoubtful: false,
     priority: 0,
@@ -51,7 +51,7 @@ function gone(
   return verdicts.filter(({ reasons }) => reasons.length === 0).map((one) => one.set);
 }
 
-test('a clock that ran ahead makes nothing old, of sets without stamps either', (t) => {
+test('a clock that ran ahead makes nothing old, of sets without monotonic ages either', (t) => {
   const within = { keepWithinMs: 30 * DAY_MS };
   const sets = [set(1, 0), set(2, 1), set(3, 2), set(4, 3650)];
   t.deepEqual(gone(sets, within, 3650), []);
@@ -63,17 +63,17 @@ test('a clock that runs ahead makes nothing old where few sets are left of a dai
   const made: RetentionSet[] = [];
   for (let day = 0; day < 100; day += 1) {
     const next = set(day + 1, day, { isLocked: day === 0 });
-    made.push({ ...next, stamp: stampOf(made, next.openedAtMs) });
+    made.push({ ...next, age: monotonicAgeOf(made, next.openedAtMs) });
   }
   const left = made.filter(({ set: number }) => number === 1 || number > 98);
   t.deepEqual(gone(left, { keepWithinMs: 3 * DAY_MS }, 100), []);
   t.deepEqual(gone(left, { keepWithinMs: 3 * DAY_MS }, 140), [], 'ahead before a backup');
   const ahead = set(101, 140);
-  left.push({ ...ahead, stamp: stampOf(left, ahead.openedAtMs) });
+  left.push({ ...ahead, age: monotonicAgeOf(left, ahead.openedAtMs) });
   t.deepEqual(gone(left, { keepWithinMs: 3 * DAY_MS }, 140), [], 'ahead since a backup');
 });
 
-test('periods by priority hold for sets without stamps too', (t) => {
+test('periods by priority hold for sets without monotonic ages too', (t) => {
   const periods = [
     { priority: 40, days: 0 },
     { priority: 10, days: 30 },
@@ -82,7 +82,7 @@ test('periods by priority hold for sets without stamps too', (t) => {
   t.is(gone(sets, { periods }, 24 * 7).length, 20);
   const stamped = sets.map((one) => ({
     ...one,
-    stamp: { countedMs: one.openedAtMs, stretch: 0, stretchMs: 0, gapMs: 7 * DAY_MS },
+    age: { countedMs: one.openedAtMs, stretch: 0, stretchMs: 0, gapMs: 7 * DAY_MS },
   }));
   t.is(gone(stamped, { periods }, 24 * 7).length, 20);
 });
@@ -93,7 +93,7 @@ test('what may lack something since a rebuild stays until an operator has looked
   t.deepEqual(gone(sets, { keepLast: 1 }, 3, { keepsDoubtful: false }), [1, 2]);
 });
 
-test('of a day the newest set stays, or the oldest where floods must evict none; the reason says which', (t) => {
+test('of a day the newest set stays, or the oldest where floods must evict none; the reason names it', (t) => {
   const sets = [set(1, 0), set(2, 0.1), set(3, 0.2), set(4, 1), set(5, 1.1), set(6, 2)];
   const rules = { keepDaily: 7 };
   t.deepEqual(gone(sets, rules, 2), [1, 2, 4]);

@@ -9,7 +9,7 @@ import {
   NO_RULES,
   type RetentionRules,
   type RetentionSet,
-  stampOf,
+  monotonicAgeOf,
 } from '../../src/retention/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { seed } from '../helpers/seed.js';
@@ -165,7 +165,7 @@ function liveAYear(run: number, jumps: boolean): Year {
         openedAtMs,
         isComplete,
         isDoubtful: false,
-        stamp: isComplete ? stampOf(before, openedAtMs) : undefined,
+        age: isComplete ? monotonicAgeOf(before, openedAtMs) : undefined,
         priority: [0, 10, 20, 40, 25][below(random, 5)]!,
         isLocked: random.next() < 0.01,
         tags: random.next() < 0.02 ? ['keep', 'x'] : [],

@@ -61,8 +61,8 @@ test('a file of an account is read as in the seed', (t) => {
   t.like(parseAccount('empty', '').account, { quotaBytes: 0, perFileBytes: 0, targets: [] });
 });
 
-test('what is wrong is told with its line, and whose account it is stays known', (t) => {
-  for (const [line, said] of [
+test('a fault is reported with its line, and the owner of the account stays known', (t) => {
+  for (const [line, printed] of [
     ['SpaceQuota: lots', /:2: SpaceQuota is "lots" but must be a size/],
     ['SpaceQuota: -1', /:2: SpaceQuota is "-1"/],
     ['SpaceQuota: 0', /:2: SpaceQuota is at least 1/],
@@ -79,7 +79,7 @@ test('what is wrong is told with its line, and whose account it is stays known',
   ] as const) {
     const { fault, account } = parseAccount('a', `# first\n${line}\nTargets: mine\n`);
     t.is(fault?.code, 'CONFIG_INVALID', line);
-    t.regex(fault!.message, said);
+    t.regex(fault!.message, printed);
     t.regex(fault!.message, /account file \.accounts\/a:/);
     t.false(fault!.message.includes('\x1b'));
     if (!line.includes('c299')) t.true(account.targets.includes('mine'), line);
@@ -102,10 +102,10 @@ test('a client has at most one account, and a broken one is no concern of others
   t.like(ask(store, 'stranger'), { account: undefined, refusal: undefined });
   const { faults } = ask(store, 'a');
   t.is(faults.length, 3);
-  for (const said of [/broken:2/, /large has more than 16 KiB/, /directory is no file/]) {
+  for (const printed of [/broken:2/, /large has more than 16 KiB/, /directory is no file/]) {
     t.true(
-      faults.some((fault) => said.test(fault)),
-      String(said),
+      faults.some((fault) => printed.test(fault)),
+      String(printed),
     );
   }
   t.regex(ask(store, 'c').refusal!, /CONFIG_INVALID .*broken:2/);

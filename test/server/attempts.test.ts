@@ -31,7 +31,7 @@ test('failures hold up that client at that address, and nobody else', (t) => {
   t.true(isHeldUp(made, 'a', HERE));
 });
 
-test('who tries many clients is held up at all of them, but not those who logged in before', (t) => {
+test('a peer that tries many clients is held up at all of them, but not those who logged in before', (t) => {
   const { clock, made } = attempts();
   made.succeeded('mine', HERE);
   for (let count = 0; count < address.burst; count += 1) made.failed(`c${count}`, HERE);

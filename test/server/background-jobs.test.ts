@@ -10,7 +10,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import { codeOf, rejectedCode } from '../helpers/codes.js';
 import { dataFiles } from '../helpers/damage.js';
 import { backupInline, inlineSystem, type Place, startInline } from '../helpers/inline.js';
-import { giveKeys, PASSWORD } from '../helpers/rekeys.js';
+import { giveKeys, PASSWORD } from '../helpers/rewrites.js';
 import { threadsOf } from '../helpers/threads.js';
 import { dir, file, makeTree, noise, scratch, text } from '../helpers/tree.js';
 
@@ -55,10 +55,10 @@ function hooks(signal = new AbortController().signal) {
 test.serial('checks return their results, one after the other', async (t) => {
   const { open } = await lab(t);
   const there = await open();
-  const told = hooks();
-  const result = await there.check(ALL, told);
+  const reported = hooks();
+  const result = await there.check(ALL, reported);
   t.true(result.records > 0);
-  t.deepEqual(told.findings, []);
+  t.deepEqual(reported.findings, []);
   t.is(result.omitted, 0);
   const none = { ...ALL, read: { data: { kind: 'none' }, leastAgeMs: 0 } } as const;
   t.true((await there.check(none, hooks())).records > 0);
@@ -70,9 +70,9 @@ test.serial('findings of a damaged store come one by one, before the result', as
   for (const name of dataFiles(place)) {
     fs.truncateSync(path.join(place.store, place.client, name), 1000);
   }
-  const told = hooks();
-  const result = await (await open()).check(ALL, told);
-  t.true(told.findings.some(({ finding }) => finding === 'version'));
+  const reported = hooks();
+  const result = await (await open()).check(ALL, reported);
+  t.true(reported.findings.some(({ finding }) => finding === 'version'));
   t.is(result.omitted, 0);
 });
 

@@ -19,7 +19,7 @@ import { pause } from '../helpers/commands.js';
 import { machine } from '../helpers/history-in-bucket.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
 import { inlineSystem, SMALL_STORE } from '../helpers/inline.js';
-import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
+import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { openGateway, startOverTls, type TlsServer } from '../helpers/web-gateway.js';
 import { openThroughWeb, startWeb } from '../helpers/web-server.js';
 import type { Objects } from '../support/memory-object-store.js';
@@ -63,13 +63,13 @@ test.after.always(async () => {
 class Served {
   isAway = false;
   /** Requests for accounts. */
-  asked = 0;
+  requested = 0;
   readonly access: BucketAccess;
   readonly following: Following;
 
   constructor(t: ExecutionContext) {
     this.access = machine(lab.home, objects, (_kind, name) => {
-      if (name.includes('/accounts/')) this.asked += 1;
+      if (name.includes('/accounts/')) this.requested += 1;
       if (this.isAway)
         throw new TardisError('BUCKET_UNREACHABLE', 'the bucket is at a secret place');
     });
@@ -78,7 +78,7 @@ class Served {
       access: this.access,
       catalogFile: CATALOG,
       everyMs: 2000,
-      tell: () => undefined,
+      warn: () => undefined,
       apply: (directory) => catchUp(system, directory),
     });
     t.teardown(() => this.following.close());
@@ -142,9 +142,9 @@ test('a token opens a client of a bucket at tardisremote, until it is taken, and
   await until('a right that is gone', async () => (await statusOf(door, token)) === 403);
   await putAccount(system, home(), { name: 'remote', rights: ['list'] }, undefined);
   await until('a right that is back', async () => (await statusOf(door, token)) === 200);
-  const before = served.asked;
+  const before = served.requested;
   await Promise.all(Array.from({ length: 20 }, () => statusOf(door, token)));
-  t.true(served.asked - before <= 1, 'requests share a look');
+  t.true(served.requested - before <= 1, 'requests share a look');
   served.isAway = true;
   const statuses = new Set<number>();
   await until('an end while the bucket is away', async () => {
@@ -248,7 +248,7 @@ test.serial('tokens for clients that are not served cause no requests', async (t
   t.teardown(() => door.close());
   const token = await giveToken('only');
   for (const web of [gateway, door]) t.is(await statusOf(web, token), 401);
-  t.is(served.asked, 0);
+  t.is(served.requested, 0);
 });
 
 test('sessions of accounts end when the account is taken, and while the bucket is away', async (t) => {

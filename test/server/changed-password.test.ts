@@ -10,7 +10,7 @@ import { putAccount, removeAccount } from '../../src/store/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { pause } from '../helpers/commands.js';
 import { backupInline, inlineSystem, startInline } from '../helpers/inline.js';
-import { giveAccount, PASSWORD } from '../helpers/rekeys.js';
+import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { file, makeTree, scratch } from '../helpers/tree.js';
 
 const MOST_POLLS = 400;
@@ -71,18 +71,18 @@ test('a password that was changed at another server counts from the next login o
   const password = { password: PASSWORD };
   await backupInline(system, place, [tree], { create: true, ...password });
   await giveAccount(place, 'bob', ['list', 'read']);
-  const asked: string[] = [];
+  const requested: string[] = [];
   const shared: SharedClients = {
     ...NOTHING_SHARED,
-    fetchNow: async () => void asked.push('fetch'),
+    fetchNow: async () => void requested.push('fetch'),
     refresh: async () => {
-      asked.push('refresh');
+      requested.push('refresh');
       await removeAccount(system, path.join(place.store, 'me'), 'bob');
       await giveAccount(place, 'bob', ['list', 'read']);
     },
   };
   await backupInline(system, place, [tree], { ...password, shared });
-  t.deepEqual(asked.splice(0), ['fetch']);
+  t.deepEqual(requested.splice(0), ['fetch']);
   const daemon = await startInline(system, place.store, { shared });
   t.teardown(() => daemon.stop());
   const ask = async (): Promise<Buffer> => Buffer.from(PASSWORD);
@@ -93,7 +93,7 @@ test('a password that was changed at another server counts from the next login o
   });
   const refused = await t.throwsAsync(opening, { message: /the password was changed/ });
   t.is(asTardisError(refused).code, 'LOGIN_FAILED');
-  t.deepEqual(asked, ['refresh']);
+  t.deepEqual(requested, ['refresh']);
 });
 
 /** A client with the account bob, and a session of it at a server whose looks for accounts do something. */

@@ -57,10 +57,10 @@ test('a purge that is requested while another run is under way gets the result o
       runs.push({ work, end: () => resolve({ ...NOTHING_DONE, purged }) });
     });
   const place = { baseDir: store, catalogFile: 'tardis.db' };
-  const upkeep = new GcScheduler(system, storage, { place, plan: PLAN, log });
-  const first = upkeep.sessionEnded('me', { isPurge: true, mayPurge: true });
+  const scheduler = new GcScheduler(system, storage, { place, plan: PLAN, log });
+  const first = scheduler.sessionEnded('me', { isPurge: true, mayPurge: true });
   t.is(runs.length, 1);
-  const second = upkeep.sessionEnded('me', { isPurge: true });
+  const second = scheduler.sessionEnded('me', { isPurge: true });
   runs[0]!.end();
   t.like(await first, { done: { purged: [3] } });
   t.is(runs.length, 2, 'a run of its own');
@@ -69,7 +69,7 @@ test('a purge that is requested while another run is under way gets the result o
   t.is(waiting, 'not yet');
   runs[1]!.end();
   t.like(await second, { done: { purged: [3] } });
-  await upkeep.stop();
+  await scheduler.stop();
 });
 
 test('a client of a bucket that another server has is left to it', async (t) => {
@@ -89,14 +89,14 @@ test('a client of a bucket that another server has is left to it', async (t) => 
   };
   const place = { baseDir: store, catalogFile: 'tardis.db', leftTo };
   const plan = { ...PLAN, purgeIntervalMs: 20 };
-  const upkeep = new GcScheduler(system, storage, { place, plan, log });
+  const scheduler = new GcScheduler(system, storage, { place, plan, log });
   const purge = { isPurge: true };
-  t.like(await upkeep.sessionEnded('theirs', purge), {
+  t.like(await scheduler.sessionEnded('theirs', purge), {
     failure: 'another server has it: the rest is done later',
   });
-  t.like(await upkeep.sessionEnded('older', purge), { done: { isDone: true } });
+  t.like(await scheduler.sessionEnded('older', purge), { done: { isDone: true } });
   while (!done.includes('ours')) await new Promise((resolve) => setTimeout(resolve, 5));
-  await upkeep.stop();
+  await scheduler.stop();
   t.false(done.includes('theirs'));
   t.is(done.filter((client) => client === 'older').length, 1);
 });

@@ -29,14 +29,14 @@ test('the right password gets in, a wrong one and an unknown client get the same
   await makeClient(store, 'known', 'secret');
   const service = serviceOf(store);
   t.is((await tryLogin(service, 'known', 'secret')).error, undefined);
-  const told = new Set<string>();
+  const reported = new Set<string>();
   for (const client of ['known', 'unknown']) {
     const { error } = await tryLogin(service, client, 'wrong');
     const { code, message, context } = asTardisError(error);
     t.is(code, 'LOGIN_FAILED');
-    told.add(JSON.stringify({ code, message: message.replace(client, '*'), context }));
+    reported.add(JSON.stringify({ code, message: message.replace(client, '*'), context }));
   }
-  t.is(told.size, 1, [...told].join());
+  t.is(reported.size, 1, [...reported].join());
 });
 
 test('a decoy is the same for a name each time, after a restart too, and has the form of a record', async (t) => {
@@ -96,10 +96,10 @@ test.serial('known and unknown clients take the same time', async (t) => {
   // Other work on the machine causes a difference now and then; a leak causes one each time.
   for (let round = 1; ; round += 1) {
     const { challenge, answer } = await compareTimes(service, names, LOGINS);
-    const told = `Welch t: challenge ${challenge.toFixed(2)}, answer ${answer.toFixed(2)}`;
-    t.log(told);
+    const reported = `Welch t: challenge ${challenge.toFixed(2)}, answer ${answer.toFixed(2)}`;
+    t.log(reported);
     if (Math.max(Math.abs(challenge), Math.abs(answer)) < LEAKING_T) break;
-    if (round === MOST_ROUNDS) return t.fail(told);
+    if (round === MOST_ROUNDS) return t.fail(reported);
   }
   t.pass();
 });
@@ -202,7 +202,7 @@ test('over a unix socket nobody learns which accounts a client has', async (t) =
   pending?.abandon();
 });
 
-test('a server that requires passwords lets nobody in without, and tells no network why', async (t) => {
+test('a server that requires passwords lets nobody in without, and gives the network no reason', async (t) => {
   const store = scratch(t);
   await makeClient(store, 'open');
   t.is(await serviceOf(store).begin(helloOf('open'), NETWORK), undefined);

@@ -40,14 +40,14 @@ class Backup {
   }
 
   open(): this {
-    this.session.say('openSet', PLAIN_SET);
+    this.session.send('openSet', PLAIN_SET);
     return this;
   }
 
   /** Declares a directory; below 0 the parent is a root. */
   head(slot: number, entry: Entry, { parent = -1, hash = NO_HASH } = {}): this {
     const rows = rowsOf(entry);
-    this.session.say('heads', { ask: true, slots: [slot], parents: [parent], rows, hashes: hash });
+    this.session.send('heads', { ask: true, slots: [slot], parents: [parent], rows, hashes: hash });
     return this;
   }
 
@@ -56,7 +56,7 @@ class Backup {
   }
 
   list(slot: number, entries: readonly Entry[], last = true): this {
-    this.session.say('listing', { slot, last, rows: rowsOf(...entries.map(listed)) });
+    this.session.send('listing', { slot, last, rows: rowsOf(...entries.map(listed)) });
     return this;
   }
 
@@ -65,7 +65,7 @@ class Backup {
     const rows = rowsOf(...entries);
     const records = texts.map(recordOf);
     const lengths = records.map(({ length }) => length);
-    this.session.say(
+    this.session.send(
       'parcel',
       { slots: [slot], lengths: [rows.length], rows, records: lengths },
       Buffer.concat(records),
@@ -75,17 +75,17 @@ class Backup {
 
   done(slot: number, settled = true): this {
     const seals = NOTHING;
-    this.session.say('done', { slots: [slot], settled: Buffer.from([settled ? 1 : 0]), seals });
+    this.session.send('done', { slots: [slot], settled: Buffer.from([settled ? 1 : 0]), seals });
     return this;
   }
 
   ask(text: string, promise: boolean): this {
-    this.session.say('ask', { ask: 1, digests: sha256(text), promise });
+    this.session.send('ask', { ask: 1, digests: sha256(text), promise });
     return this;
   }
 
   close(): this {
-    this.session.say('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
+    this.session.send('closeSet', { stats: {}, seal: NOTHING, purge: false, waits: false });
     return this;
   }
 

@@ -100,7 +100,7 @@ function read(bytes: Buffer): Message | Error {
 }
 
 /** True if the error is meant for the peer, and is not a bug. */
-function isTold(error: unknown): boolean {
+function isReported(error: unknown): boolean {
   return error instanceof TardisError && error.code !== 'INTERNAL';
 }
 
@@ -131,7 +131,7 @@ async function replay(
         // The session has not seen the refused message, so it continues with the original one.
         failure = sent;
         refused += 1;
-        if (isTold(sent)) failure = undefined;
+        if (isReported(sent)) failure = undefined;
         else break;
         handle.post(name, Buffer.from(bytes));
       } else handle.post(sent.name, sent.bytes);
@@ -141,8 +141,11 @@ async function replay(
     await handle.abandon();
     if (failure === undefined) continue;
     refused += 1;
-    t.true(isTold(failure), `${frames} messages with seed ${seed}: ${(failure as Error).stack}`);
-    if (!isTold(failure)) break;
+    t.true(
+      isReported(failure),
+      `${frames} messages with seed ${seed}: ${(failure as Error).stack}`,
+    );
+    if (!isReported(failure)) break;
   }
   return { frames, refused };
 }

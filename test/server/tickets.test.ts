@@ -67,8 +67,8 @@ async function parked({ port }: Lab): Promise<Head<'welcome'>> {
   const peer = await greet(port, { create: true });
   await peer.hears('welcome');
   const welcome = peer.welcome!;
-  peer.say('acknowledge', { ticket: welcome.ticket, upTo: 0 });
-  peer.say('openSet', PLAIN_SET);
+  peer.send('acknowledge', { ticket: welcome.ticket, upTo: 0 });
+  peer.send('openSet', PLAIN_SET);
   await peer.hears('setOpened');
   peer.cut();
   await peer.closed;
@@ -98,7 +98,7 @@ async function refused(t: ExecutionContext, peer: Peer, code: string, what: stri
   t.deepEqual(peer.codes, [code], what);
 }
 
-test('a ticket that is not right is refused, and the session stays for the one who has it', async (t) => {
+test('a wrong ticket is refused, and the session stays for its owner', async (t) => {
   const at = await lab(t);
   const { ticket } = await parked(at);
   const wrong = Buffer.from(ticket);
@@ -124,22 +124,22 @@ test('a ticket that is not right is refused, and the session stays for the one w
   t.is(welcome!.upTo, 1, 'the message that came');
   t.notDeepEqual(welcome!.ticket, ticket, 'each connection has a ticket of its own');
   await owner.hears('setOpened'); // sent again
-  owner.say('acknowledge', { ticket: welcome!.ticket, upTo: 1 });
+  owner.send('acknowledge', { ticket: welcome!.ticket, upTo: 1 });
   owner.cut();
   await owner.closed;
   await refused(t, await greet(at.port, { ticket }), 'SESSION_GONE', 'a ticket of before');
 });
 
-test('nothing is taken from who has not shown the newest ticket', async (t) => {
+test('nothing is accepted from a peer that has not shown the newest ticket', async (t) => {
   const at = await lab(t);
   const { ticket } = await parked(at);
   const thief = await greet(at.port, { ticket });
   await thief.hears('welcome');
-  thief.say('closeSet', { stats: {}, seal: NO_TICKET, purge: false, waits: false }); // as recorded from another connection
+  thief.send('closeSet', { stats: {}, seal: NO_TICKET, purge: false, waits: false }); // as recorded from another connection
   await refused(t, thief, 'PROTOCOL_VIOLATION', 'before the ticket');
   const second = await greet(at.port, { ticket });
   await second.hears('welcome');
-  second.say('acknowledge', { ticket, upTo: 0 });
+  second.send('acknowledge', { ticket, upTo: 0 });
   await refused(t, second, 'PROTOCOL_VIOLATION', 'with an old ticket');
   // The session still exists for the client, which has not received the newer tickets.
   const owner = await greet(at.port, { ticket });
@@ -160,7 +160,7 @@ test('a new login ends a parked session at once, and is refused while one is ali
   live.cut();
 });
 
-test('what was recorded of a link stores nothing when it is said again', async (t) => {
+test('recorded messages of a link store nothing when they are sent again', async (t) => {
   const at = await lab(t);
   const fates: Fate[] = [
     { way: 'to-server', afterBytes: 600 * KIB, how: 'reset' },
@@ -188,12 +188,12 @@ test('what was recorded of a link stores nothing when it is said again', async (
   t.is(next.restarts, 0);
 });
 
-test('a parked session holds its lock against who can wait, and the server that stops ends it at a checkpoint', async (t) => {
+test('a parked session holds its lock against a client that can wait, and the server that stops ends it at a checkpoint', async (t) => {
   const at = await lab(t);
   await parked(at);
   const directory = openClientDirectory(system, { store: at.store, client: 'me' });
   // A process that can wait does not request the lock.
-  const limits = { packBytes: 1 << 20, packContentBytes: 1 << 20, asksForLock: false };
+  const limits = { packBytes: 1 << 20, packContentBytes: 1 << 20, requestsLock: false };
   const open = (): Promise<{ abandon(): void }> => StoreWriter.open(system, directory, limits);
   await t.throwsAsync(open(), { code: 'CLIENT_BUSY' });
   const history = (): Promise<string[]> => dumpHistory({ store: at.store, client: 'me' });

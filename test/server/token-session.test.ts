@@ -49,7 +49,7 @@ function loginBy(text: string, protocol = PROTOCOL_VERSION): EncodedMessage {
 }
 
 /** Sends messages one after another. Returns the names of the answers, and the code with which the server hung up. */
-async function told(
+async function reported(
   messages: readonly EncodedMessage[],
   place: Pick<TlsServer, 'address' | 'tls'> = server,
 ): Promise<readonly (string | undefined)[]> {
@@ -76,12 +76,12 @@ async function told(
 
 test('a token opens a session that answers questions', async (t) => {
   const question = encodeRequest('readSets', 1, undefined);
-  t.deepEqual(await told([loginBy(token), question]), ['tokenTaken', 'setsAre', undefined]);
+  t.deepEqual(await reported([loginBy(token), question]), ['tokenTaken', 'setsAre', undefined]);
 });
 
 test('whatever its rights are, a session by a token changes nothing and begins no work', async (t) => {
   const changes = [
-    encodeRequest('dropSets', 1, { sets: [1], preview: false }),
+    encodeRequest('deleteSets', 1, { sets: [1], preview: false }),
     encodeRequest('purgeSets', 1, undefined),
     encodeRequest('freeUnneeded', 1, undefined),
     encodeRequest('changeSetting', 1, { key: 'KeepDaily', value: '1' }),
@@ -93,7 +93,7 @@ test('whatever its rights are, a session by a token changes nothing and begins n
     encodeMessage('acknowledge', { ticket: Buffer.alloc(16), upTo: 0 }),
   ];
   for (const change of changes) {
-    t.deepEqual(await told([loginBy(token), change]), ['tokenTaken', 'NOT_PERMITTED']);
+    t.deepEqual(await reported([loginBy(token), change]), ['tokenTaken', 'NOT_PERMITTED']);
   }
 });
 
@@ -110,19 +110,19 @@ test('wrong tokens, a second greeting and another protocol are refused', async (
     '',
     '\0',
   ];
-  for (const text of wrong) t.deepEqual(await told([loginBy(text)]), ['NOT_LOGGED_IN'], text);
-  t.deepEqual(await told([loginBy(token, 9)]), ['PROTOCOL_VERSION']);
+  for (const text of wrong) t.deepEqual(await reported([loginBy(text)]), ['NOT_LOGGED_IN'], text);
+  t.deepEqual(await reported([loginBy(token, 9)]), ['PROTOCOL_VERSION']);
   const hello = encodeMessage('hello', HELLO);
   for (const [first, second] of [
     [loginBy(token), hello],
     [loginBy(token), loginBy(token)],
     [hello, loginBy(token)],
   ] as const) {
-    t.is((await told([first, second, first])).at(-1), 'PROTOCOL_VIOLATION');
+    t.is((await reported([first, second, first])).at(-1), 'PROTOCOL_VIOLATION');
   }
 });
 
 test('over plain TCP no token is taken', async (t) => {
   const plain = { address: lab.daemon.address, tls: undefined };
-  t.deepEqual(await told([loginBy(token)], plain), ['NOT_PERMITTED']);
+  t.deepEqual(await reported([loginBy(token)], plain), ['NOT_PERMITTED']);
 });

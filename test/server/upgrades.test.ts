@@ -9,7 +9,7 @@ import { upgradeCatalog } from '../../src/store/writer/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { backupInline, type InlineServer, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { LATER_STEPS, laterSystem } from '../helpers/later-catalogs.js';
-import { toldBy } from '../helpers/rekeys.js';
+import { dumpedHistory } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
 
@@ -44,10 +44,10 @@ test('a server without AllowSchemaUpgrades leaves an older catalog unchanged, an
   const made = await lab(t);
   const { place, directory, catalogPath } = made;
   const before = fs.readFileSync(catalogPath);
-  const told = await toldBy(place);
+  const reported = await dumpedHistory(place);
   t.is(await rejectedCode(backupLater(made, STRICT)), 'CATALOG_OLDER');
   t.regex(ERROR_TABLE.CATALOG_OLDER.guidance, /sonic upgrade .*AllowSchemaUpgrades/);
-  t.deepEqual(await toldBy(place, later), told, 'it is read as it is');
+  t.deepEqual(await dumpedHistory(place, later), reported, 'it is read as it is');
   const { store: limits } = SMALL_STORE;
   t.deepEqual(await upgradeCatalog(later, directory, limits, true), {
     from: CATALOG_VERSION,
@@ -57,20 +57,20 @@ test('a server without AllowSchemaUpgrades leaves an older catalog unchanged, an
   t.true(fs.readFileSync(catalogPath).equals(before));
   t.like(await upgradeCatalog(later, directory, limits, false), { to: NEWEST, isDone: true });
   t.is(catalogVersion(later, catalogPath), NEWEST);
-  t.deepEqual(await toldBy(place, later), told);
+  t.deepEqual(await dumpedHistory(place, later), reported);
   t.like(await upgradeCatalog(later, directory, limits, false), { from: NEWEST, isDone: false });
   await backupLater(made, STRICT);
-  t.true((await toldBy(place, later)).length > told.length);
+  t.true((await dumpedHistory(place, later)).length > reported.length);
 });
 
 test('a server upgrades an older catalog at the next backup, and the release before refuses it then', async (t) => {
   const made = await lab(t);
-  const told = await toldBy(made.place);
+  const reported = await dumpedHistory(made.place);
   await backupLater(made);
   t.is(catalogVersion(later, made.catalogPath), NEWEST);
-  const both = await toldBy(made.place, later);
-  t.true(both.length > told.length);
+  const both = await dumpedHistory(made.place, later);
+  t.true(both.length > reported.length);
   const refused = backupInline(inlineSystem(), made.place, [made.source]);
   t.is(await rejectedCode(refused), 'CATALOG_NEWER');
-  t.deepEqual(await toldBy(made.place, later), both);
+  t.deepEqual(await dumpedHistory(made.place, later), both);
 });

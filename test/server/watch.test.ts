@@ -25,14 +25,18 @@ const START_MS = Date.UTC(2026, 0, 1);
 function observatory(t: ExecutionContext) {
   const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  const told = path.join(home, 'told');
+  const reported = path.join(home, 'told');
   const mail = path.join(home, 'mail');
   fs.mkdirSync(source);
   fs.writeFileSync(path.join(source, 'file'), 'content');
   const clock = new ManualClock(START_MS);
   const system: System = inlineSystem({ clock });
   const busy = new Set<string>();
-  const note = (what: string): string[] => ['sh', '-c', `echo "$TARDIS_HOOK_${what}" >>${told}`];
+  const note = (what: string): string[] => [
+    'sh',
+    '-c',
+    `echo "$TARDIS_HOOK_${what}" >>${reported}`,
+  ];
   const hook = (): string[] => note('EVENT $TARDIS_HOOK_CLIENT $TARDIS_HOOK_CODE');
   const newWatch = (plan: Partial<WatchPlan> = {}): Watch =>
     new Watch(system, new InlineStorageHost(system), {
@@ -71,15 +75,15 @@ function observatory(t: ExecutionContext) {
   const linesOf = (file: string): string[] =>
     fs.existsSync(file) ? fs.readFileSync(file, 'utf8').trim().split('\n') : [];
   const heard = (): string[] => {
-    const lines = linesOf(told).map((line) => line.trim());
-    fs.rmSync(told, { force: true });
+    const lines = linesOf(reported).map((line) => line.trim());
+    fs.rmSync(reported, { force: true });
     return lines;
   };
   const mails = (): string[] => linesOf(mail).filter((line) => line.startsWith('Subject: '));
   return { store, clock, busy, newWatch, backup, heard, mails, home };
 }
 
-test('an overdue client is told once for each episode, by a server started anew too', async (t) => {
+test('an overdue client is reported once for each alert, also after a restart of the server', async (t) => {
   const { clock, newWatch, backup, heard, mails } = observatory(t);
   for (const client of ['one', 'two', 'three', 'four']) await backup(client, true);
   const overdueFor = new Map([
@@ -133,7 +137,7 @@ test('a set from the future grows old all the same', async (t) => {
   t.deepEqual(heard(), ['overdue me']);
 });
 
-test('a failed backup is told once, until there is a complete set', async (t) => {
+test('a failed backup is reported once, until there is a complete set', async (t) => {
   const { newWatch, backup, heard, mails, busy } = observatory(t);
   await backup('me', true);
   const watch = newWatch();
@@ -166,7 +170,7 @@ test('a failed backup is told once, until there is a complete set', async (t) =>
   t.deepEqual(heard(), []);
 });
 
-test('figures are those of the store, and say what cannot be read', async (t) => {
+test('figures are those of the store, and name what cannot be read', async (t) => {
   const { newWatch, backup, store, clock, home } = observatory(t);
   await backup('a', true);
   await backup('b', true);
@@ -218,7 +222,7 @@ test('damage that is marked is counted', async (t) => {
   t.is(damaged, 1);
 });
 
-test('a file of episodes that is damaged tells all once more, and no more', async (t) => {
+test('a damaged file of alerts makes all be sent once more, and no more', async (t) => {
   const { clock, newWatch, backup, heard, store } = observatory(t);
   await backup('me', true);
   clock.advance(24 * HOUR_MS);
@@ -237,7 +241,7 @@ test('a file of episodes that is damaged tells all once more, and no more', asyn
   }
 });
 
-test('figures are written as the format wants them', (t) => {
+test('figures are written as the format requires', (t) => {
   const text = openMetrics([
     { name: 'a_bytes', unit: 'bytes', help: 'b\\c\n"d"', samples: [{ value: 1.5e300 }] },
     {

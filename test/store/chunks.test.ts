@@ -139,7 +139,7 @@ test('every flipped bit in a record of chunks makes it unsound, and so does a cu
   }
 });
 
-test('a record in one piece is sound only as its checksum says', async (t) => {
+test('a record in one piece is sound only if its checksum is right', async (t) => {
   const content = seededRandom(8).bytes(600_000); // more than one read
   const header = { kind: RecordKind.content, codec: Codec.none, rawBytes: content.length };
   const record = buildRecord(header, Buffer.from('index'), content);

@@ -172,7 +172,7 @@ function failing(call: keyof System['files'], code: string): System {
   return { ...system, native: system.native, files: { ...system.files, [call]: fail } };
 }
 
-test('a store that cannot be written says why, and no half client stays', async (t) => {
+test('a store that cannot be written gives the reason, and no half client stays', async (t) => {
   const store = scratch(t);
   const options = { store, client: 'c' };
   const failures: [keyof System['files'], string, string][] = [

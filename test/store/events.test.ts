@@ -26,7 +26,7 @@ import { anyEntry, anyName, entryOf, rowOf, rowsOf, sha256 } from '../helpers/ro
 const packr = new Packr({ useRecords: false });
 
 /** Returns an event record with a valid checksum around any body, as a hostile writer could make it. */
-function saying(body: unknown): ParsedRecord {
+function eventRecord(body: unknown): ParsedRecord {
   return around(packr.pack(body));
 }
 
@@ -86,7 +86,7 @@ test('every event comes back as it was written', (t) => {
 
 test('an event this release does not know is of a newer store', (t) => {
   for (const type of ['set-dropped', 'purge', 'x'.repeat(5000), '__proto__', 'toString', '']) {
-    const code = thrownCode(() => readEvent(saying({ type, set: 1 })));
+    const code = thrownCode(() => readEvent(eventRecord({ type, set: 1 })));
     t.is(code, 'STORE_NEWER', type.slice(0, 20));
   }
 });
@@ -129,23 +129,23 @@ test('an event with a part of a wrong kind is damage, whichever part it is', (t)
       // An event of another type may be one of a newer store.
       if (type !== event.type || isAllowed(wrong as Record<string, unknown>)) continue;
       tried += 1;
-      const code = thrownCode(() => readEvent(saying(wrong)));
+      const code = thrownCode(() => readEvent(eventRecord(wrong)));
       if (code !== 'RECORD_DAMAGED') t.fail(`${code}: ${describe(wrong)}`);
     }
   }
   t.true(tried > 200, `${tried}`);
 });
 
-test('a root may tell its device, in words', (t) => {
+test('a root may have its device, in words', (t) => {
   const opened = EVENTS.find((event) => event.type === 'set-opened')!;
   const rootOn = (device: unknown): unknown => ({
     ...opened,
     roots: [{ root: 1, path: Buffer.from('/'), directory: 2, device }],
   });
-  t.deepEqual(readEvent(saying(rootOn('2049'))), rootOn('2049') as StoreEvent);
+  t.deepEqual(readEvent(eventRecord(rootOn('2049'))), rootOn('2049') as StoreEvent);
   for (const device of [2049, null, Buffer.from('2049'), ['2049']]) {
     t.is(
-      thrownCode(() => readEvent(saying(rootOn(device)))),
+      thrownCode(() => readEvent(eventRecord(rootOn(device)))),
       'RECORD_DAMAGED',
     );
   }
@@ -190,7 +190,7 @@ test('a body that is no message at all is damage, and claims are not believed', 
   }
   for (const value of [null, 7, 'text', [], [7], [null], {}, { type: 7 }]) {
     for (const read of [readEvent, readCommit]) {
-      const code = thrownCode(() => read(saying(value)));
+      const code = thrownCode(() => read(eventRecord(value)));
       t.is(code, 'RECORD_DAMAGED', describe(value));
     }
   }
@@ -249,12 +249,12 @@ test('a listing comes back as it was written', (t) => {
 
 test('a listing with a part of a wrong kind is damage', (t) => {
   let tried = 0;
-  t.deepEqual(readListing(saying([SECTION])), [SECTION]);
+  t.deepEqual(readListing(eventRecord([SECTION])), [SECTION]);
   for (const wrong of spoiled([SECTION])) {
     const [section] = wrong as [Partial<ListingSection> | null];
     if (section?.closed !== false && typeof section?.closed === 'boolean') continue;
     tried += 1;
-    const code = thrownCode(() => readListing(saying(wrong)));
+    const code = thrownCode(() => readListing(eventRecord(wrong)));
     if (code !== 'RECORD_DAMAGED') t.fail(`${code}: ${describe(wrong)}`);
   }
   t.true(tried > 80, `${tried}`);
@@ -272,7 +272,7 @@ test('a listing has one id for each directory in it, and sound rows', (t) => {
     { rows: rowOf('x', { type: 9 as EntryTypeNumber }), children: [] },
   ];
   for (const wrong of wrongs) {
-    const code = thrownCode(() => readListing(saying([{ ...SECTION, ...wrong }])));
+    const code = thrownCode(() => readListing(eventRecord([{ ...SECTION, ...wrong }])));
     t.is(code, 'RECORD_DAMAGED', describe(wrong));
   }
 });
@@ -296,7 +296,7 @@ test('a commit comes back as it was written, a wrong one is damage', (t) => {
   let tried = 0;
   for (const wrong of spoiled(COMMIT)) {
     tried += 1;
-    const code = thrownCode(() => readCommit(saying(wrong)));
+    const code = thrownCode(() => readCommit(eventRecord(wrong)));
     if (code !== 'RECORD_DAMAGED') t.fail(`${code}: ${describe(wrong)}`);
   }
   t.true(tried > 150, `${tried}`);

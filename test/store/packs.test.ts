@@ -59,7 +59,7 @@ function packOf(bytes: Buffer, pack = 1): Backend {
   return backend;
 }
 
-test('a record is found again where the writer says it starts', async (t) => {
+test('a record is found again where the writer put it', async (t) => {
   const backend = new MemoryBackend();
   const packs = new PackWriter(backend, 0, 400);
   const texts = Array.from({ length: 12 }, (_, at) => `event number ${at}`.repeat(1 + (at % 3)));
@@ -321,7 +321,7 @@ test('a sync covers every pack that has new bytes, and no other', async (t) => {
   t.deepEqual(backend.closed, [packName(1), packName(2), packName(3)]);
 });
 
-test('a sync that fails is told, and what it should have covered is not forgotten', async (t) => {
+test('a sync that fails is reported, and what it should have covered is not forgotten', async (t) => {
   const backend = new WatchedBackend();
   const packs = new PackWriter(backend, 0, 50);
   packs.append(recordOf('x'.repeat(28)));

@@ -87,14 +87,14 @@ test('a record that any server could have made is refused, whatever its content'
 });
 
 test('a readable record cannot be taken for an encrypted one, nor the other way round', async (t) => {
-  for (const [made, said] of [
+  for (const [made, printed] of [
     [Scheme.readable, Scheme.aes],
     [Scheme.aes, Scheme.readable],
     [Scheme.chaCha, Scheme.readable],
   ] as const) {
     const record = recordOf(RecordCipher.fresh(native, KEYS, made));
-    record[7] = said;
-    t.is(await read(checked(record)), 'RECORD_DAMAGED', `${made} as ${said}`);
+    record[7] = printed;
+    t.is(await read(checked(record)), 'RECORD_DAMAGED', `${made} as ${printed}`);
   }
 });
 

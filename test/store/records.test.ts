@@ -135,7 +135,7 @@ test('index and body come apart as they were put together', (t) => {
   );
 });
 
-test('a sound header of a later version, or with what this release does not know, is told', (t) => {
+test('a sound header of a later version, or with an unknown part, is reported', (t) => {
   const header = headerOf(PLAIN);
   const forgeries: [string, number, bigint, 1 | 4 | 8][] = [
     ['version 0', AT.version, 0n, 1],
@@ -199,7 +199,7 @@ function frameIndex(sizes: readonly number[]): Buffer {
   return index;
 }
 
-test('a frame tells where each of its contents is', (t) => {
+test('a frame has the place of each of its contents', (t) => {
   const index = frameIndex([10, 0, 300]);
   const entries = readFrameIndex(frameHeader(310, index.length), index);
   t.deepEqual(

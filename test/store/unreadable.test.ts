@@ -15,7 +15,7 @@ test('a disk that does not give a file, and a file that is refused, are known by
   }
 });
 
-test('a network that is away, and a process without means, say nothing of the file', (t) => {
+test('a network that is away, and a process without means, prove nothing about the file', (t) => {
   for (const code of ['ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'EBADF', 'EMFILE']) {
     const found = unreadable(failure(code), 'packs/00000001.pack');
     t.is(unreadableObject(found), undefined, code);

@@ -12,5 +12,5 @@ export const NO_EXCLUDES: ExcludeOptions = Object.freeze({
   skipNoAccess: false,
   maxFileBytes: 0,
   filter: undefined,
-  tellsPaths: false,
+  reportsPaths: false,
 });

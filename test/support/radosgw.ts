@@ -113,8 +113,8 @@ async function runScript(folder: string, port: number): Promise<void> {
   );
   fs.closeSync(log);
   if (status === 0) return;
-  const said = fs.readFileSync(path.join(folder, 'start.log'), 'utf8').slice(-2000);
-  throw new Error(`the gateway did not start:\n${said}`);
+  const printed = fs.readFileSync(path.join(folder, 'start.log'), 'utf8').slice(-2000);
+  throw new Error(`the gateway did not start:\n${printed}`);
 }
 
 type Headers = Readonly<Record<string, string>>;

@@ -138,14 +138,14 @@ function tracedNative(native: NativeCalls, trace: DiskTrace, open: OpenFiles): N
       if (file !== undefined) trace.add({ act: 'resize', file, sizeBytes });
     },
     finishFile: (fd, rows, rowOffset, options) => {
-      const told = native.finishFile(fd, rows, rowOffset, options);
+      const reported = native.finishFile(fd, rows, rowOffset, options);
       noteMetadata(trace, open.get(fd), rows, rowOffset);
-      return told;
+      return reported;
     },
     setDirectoryMetadata: (fd, rows, rowOffset, options) => {
-      const told = native.setDirectoryMetadata(fd, rows, rowOffset, options);
+      const reported = native.setDirectoryMetadata(fd, rows, rowOffset, options);
       noteMetadata(trace, open.get(fd), rows, rowOffset);
-      return told;
+      return reported;
     },
     syncfs: async (fd) => {
       const since = trace.now;
@@ -221,7 +221,7 @@ function making(native: NativeCalls, trace: DiskTrace, open: OpenFiles): Pick<Na
       return fd;
     },
     writeFileAt: (directoryFd, name, data, offset, bytes, rows, rowOffset, options) => {
-      const told = native.writeFileAt(
+      const reported = native.writeFileAt(
         directoryFd,
         name,
         data,
@@ -234,22 +234,22 @@ function making(native: NativeCalls, trace: DiskTrace, open: OpenFiles): Pick<Na
       const file = made(directoryFd, name, 'file');
       noteWrite(trace, file, data.subarray(offset, offset + bytes), 0);
       noteMetadata(trace, file, rows, rowOffset);
-      return told;
+      return reported;
     },
     makeDirectoryAt: (directoryFd, name) => {
       native.makeDirectoryAt(directoryFd, name);
       made(directoryFd, name, 'directory');
     },
     symlinkAt: (directoryFd, name, target, rows, rowOffset, options) => {
-      const told = native.symlinkAt(directoryFd, name, target, rows, rowOffset, options);
+      const reported = native.symlinkAt(directoryFd, name, target, rows, rowOffset, options);
       const file = made(directoryFd, name, 'symlink', Buffer.from(target));
       noteMetadata(trace, file, rows, rowOffset);
-      return told;
+      return reported;
     },
     makeNodeAt: (directoryFd, name, rows, rowOffset, options) => {
-      const told = native.makeNodeAt(directoryFd, name, rows, rowOffset, options);
+      const reported = native.makeNodeAt(directoryFd, name, rows, rowOffset, options);
       noteMetadata(trace, made(directoryFd, name, 'other'), rows, rowOffset);
-      return told;
+      return reported;
     },
   };
 }

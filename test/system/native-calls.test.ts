@@ -142,7 +142,7 @@ test('a lock keeps another process out', async (t) => {
   t.true(native.flock(fd, true));
 });
 
-test('syncfs returns, or tells why not', async (t) => {
+test('syncfs returns, or throws the reason', async (t) => {
   const fd = openFolder(t, scratch(t));
   t.is(await native.syncfs(fd), undefined);
   const error = await t.throwsAsync(native.syncfs(1_000_000), { instanceOf: Error });

@@ -53,18 +53,18 @@ test('fifos, sockets and device nodes are made with the metadata of a row', (t) 
   t.deepEqual(fs.readdirSync(folder).sort(), [...kinds].sort());
 });
 
-test('who may not make a device node is told, and nothing is left behind', (t) => {
+test('a user who may not make a device node gets an error, and nothing is left behind', (t) => {
   const folder = scratch(t);
   fs.chmodSync(folder, 0o777);
   const row = rowLike({ type: EntryType.blockDevice, device: 1n });
-  const said = inChild(
+  const printed = inChild(
     `if (process.getuid() === 0) process.setuid(65534);
      const fd = native.openDirectory(Buffer.from(values[0]));
      try { native.makeNodeAt(fd, Buffer.from('node'), Buffer.from(values[1], 'hex'), 0, 0); }
      catch (error) { process.stdout.write(error.code); }`,
     [folder, row.toString('hex')],
   );
-  t.is(said, 'EPERM');
+  t.is(printed, 'EPERM');
   t.deepEqual(fs.readdirSync(folder), []);
 });
 
@@ -82,14 +82,14 @@ test('attributes come packed and in order, the same by both ways', (t) => {
     ]),
   );
   const file = fs.openSync(path.join(folder, 'file'), 'r+');
-  const told = native.finishFile(file, row, 0, 0);
+  const reported = native.finishFile(file, row, 0, 0);
   fs.closeSync(file);
-  if (failedAttributes(told).some(({ code }) => code === 'ENOTSUP')) {
+  if (failedAttributes(reported).some(({ code }) => code === 'ENOTSUP')) {
     t.log('left out: this file system knows no attributes');
     t.pass();
     return;
   }
-  t.is(told, undefined);
+  t.is(reported, undefined);
   for (const call of [native.attributesAt, native.attributesByPath]) {
     const packed = call(fd, name('file'), false, LIMIT);
     t.true(packed.equals(new RowReader(row).attributes(0)!));
@@ -139,10 +139,10 @@ test('attributes of a link are its own, and those of a directory are found', (t)
     packed,
   );
   t.is(native.attributesAt(fd, name(''), false, LIMIT).length, 0);
-  const told = native.symlinkAt(fd, name('link'), name('directory'), link, 0, 0);
-  if (failedAttributes(told).length > 0) {
-    t.log(`left out: ${JSON.stringify(failedAttributes(told))}`);
-    t.false(isRoot && failedAttributes(told)[0]!.code === 'EPERM');
+  const reported = native.symlinkAt(fd, name('link'), name('directory'), link, 0, 0);
+  if (failedAttributes(reported).length > 0) {
+    t.log(`left out: ${JSON.stringify(failedAttributes(reported))}`);
+    t.false(isRoot && failedAttributes(reported)[0]!.code === 'EPERM');
     t.pass();
     return;
   }
@@ -152,15 +152,15 @@ test('attributes of a link are its own, and those of a directory are found', (t)
   }
 });
 
-test('attributes that cannot be put are told, and the rest is done', (t) => {
+test('attributes that cannot be put are reported, and the rest is done', (t) => {
   const folder = scratch(t);
   const fd = openFolder(t, folder);
   const row = withAttributes(
     rowLike({ permissions: 0o400 }),
     packAttributes([attribute('nonsense', 'x'), attribute('user.fine', 'y')]),
   );
-  const told = native.writeFileAt(fd, name('file'), Buffer.from('abc'), 0, 3, row, 0, 0);
-  const failed = failedAttributes(told);
+  const reported = native.writeFileAt(fd, name('file'), Buffer.from('abc'), 0, 3, row, 0, 0);
+  const failed = failedAttributes(reported);
   t.deepEqual(failed[0], { name: 'nonsense', code: 'ENOTSUP' });
   t.is(fs.readFileSync(path.join(folder, 'file'), 'utf8'), 'abc');
   t.is(fs.statSync(path.join(folder, 'file')).mode & 0o7777, 0o400);
@@ -182,7 +182,7 @@ test('attributes that cannot be put are told, and the rest is done', (t) => {
   t.deepEqual(fs.readdirSync(folder), ['file']);
 });
 
-test('times beyond what nanoseconds in 64 bits tell come back exactly', (t) => {
+test('times beyond nanoseconds in 64 bits come back exactly', (t) => {
   const folder = scratch(t);
   const fd = openFolder(t, folder);
   const exact: [string, bigint][] = [
@@ -251,7 +251,7 @@ test('a file with holes is read in its sparse form, a dense one as it is', (t) =
   t.is(hole.bytes.toString('hex'), `50c3000000000000${'00'.repeat(8)}`);
 });
 
-test('more pieces of data than are wanted are told as fewer', (t) => {
+test('more pieces of data than are wanted are reported as fewer', (t) => {
   const folder = scratch(t);
   const fd = fs.openSync(path.join(folder, 'file'), 'w+');
   t.teardown(() => fs.closeSync(fd));
@@ -277,7 +277,7 @@ test('names of users and groups, and their numbers', (t) => {
   t.is(native.groupId(Buffer.from('no such group')), undefined);
 });
 
-test('a directory tells whether what is made in it inherits ACLs', (t) => {
+test('a directory reports whether what is made in it inherits ACLs', (t) => {
   const folder = scratch(t);
   t.false(native.inheritsAcl(openFolder(t, folder)));
   if (spawnSync('setfacl', ['-d', '-m', 'u:4321:rwx', folder]).status !== 0) {

@@ -18,7 +18,7 @@ import {
 } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
 
-test('rows tell what lstat tells, for all kinds of files', async (t) => {
+test('rows have what lstat returns, for all kinds of files', async (t) => {
   const folder = scratch(t);
   await makeAllKinds(t, folder);
   const entries = entriesOf(native.listDirectory(Buffer.from(folder)));
@@ -109,7 +109,7 @@ test('a large directory is listed whole', (t) => {
   t.deepEqual(rows, fallback.listDirectory(Buffer.from(folder)));
 });
 
-test('an entry whose metadata cannot be read has a row that says so', (t) => {
+test('an entry whose metadata cannot be read has a row that marks it', (t) => {
   const folder = scratch(t);
   fs.mkdirSync(path.join(folder, 'closed'));
   fs.mkdirSync(path.join(folder, 'closed', 'sub'));
@@ -150,7 +150,7 @@ test('a mount point is on another device than its directory', (t) => {
   t.true(root.some((entry) => (entry.flags & RowFlag.otherDevice) !== 0));
 });
 
-test('the skip hash covers what tells of a change, and nothing else', (t) => {
+test('the skip hash covers what shows a change, and nothing else', (t) => {
   const base = {
     name: Buffer.from('n'),
     sizeBytes: 5,

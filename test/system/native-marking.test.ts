@@ -52,7 +52,7 @@ test('entries that may not be read are known, by the rights in effect', async (t
   const own = marked(rows, native.forbiddenRows(Buffer.from(folder), rows));
   t.deepEqual(own, [], 'the owner may');
   if (!isRoot) return;
-  const said = inChild(
+  const printed = inChild(
     `const [folder] = values;
     const rows = native.listDirectory(Buffer.from(folder));
     process.setgroups([]);
@@ -61,7 +61,7 @@ test('entries that may not be read are known, by the rights in effect', async (t
     process.stdout.write(native.forbiddenRows(Buffer.from(folder), rows).toString('hex'));`,
     [folder],
   );
-  t.deepEqual(marked(rows, Buffer.from(said, 'hex')), [
+  t.deepEqual(marked(rows, Buffer.from(printed, 'hex')), [
     'closed',
     'closed.d',
     'executable',

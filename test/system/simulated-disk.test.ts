@@ -228,7 +228,7 @@ test('what SQLite does to its files is traced in order; what arrives is what is 
   again.close();
 });
 
-test('calls of SQLite fail when they are told to, and only below their directory', (t) => {
+test('calls of SQLite fail on request, and only below their directory', (t) => {
   const folder = scratchInMemory(t);
   for (const name of ['watched', 'free']) fs.mkdirSync(path.join(folder, name));
   const sqlite = new SqliteDisk(path.join(folder, 'watched'));

@@ -32,7 +32,7 @@ test('a thread gets its data and messages, answers, and ends', async (t) => {
   t.notThrows(() => thread.send(4), 'to nobody');
 });
 
-test('a thread that dies tells why', async (t) => {
+test('a thread that dies gives the reason', async (t) => {
   const thread = start(() => undefined);
   thread.send('throw');
   const error = await thread.exited;

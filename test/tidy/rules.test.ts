@@ -4,7 +4,7 @@ import { withoutCommentsAndTexts } from './blank.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
 import { forbiddenImports, importsPastAdmin, MAY_IMPORT, webImports } from './imports.js';
-import { oddOpenings, oddSentences, oldWords } from './words.js';
+import { oddOpenings, oddSentences, oldNames, oldWords } from './words.js';
 
 test('the arrows between folders make no circle', (t) => {
   const isFree = (folder: string, seen: readonly string[]): boolean =>
@@ -151,4 +151,15 @@ test('an old word is found in comments, not in code, texts and names', (t) => {
   t.is(oldWords('f', '/** Calls `tell` with each page. */').length, 0);
   t.is(oldWords('f', "const told = 'it says so';").length, 0);
   t.is(oldWords('f', '// A machine with little memory (1 GiB, say).').length, 0);
+});
+
+test('an old word is found in names of code and of files', (t) => {
+  t.deepEqual(oldNames('a.ts', '\nconst lastTold = MAX_TOLD;'), [
+    'a.ts:2: lastTold',
+    'a.ts:2: MAX_TOLD',
+  ]);
+  t.is(oldNames('a.ts', 'peer.say(line)').length, 1);
+  t.is(oldNames('a.ts', 'await dropSets(gone)').length, 1);
+  t.deepEqual(oldNames('src/a/parity-keeper.ts', ''), ['src/a/parity-keeper.ts: its name']);
+  t.is(oldNames('src/a/sets.ts', 'essay.ask(wanted, whole, stellar)').length, 0);
 });

@@ -8,7 +8,7 @@ import { withoutCommentsAndTexts } from './blank.js';
 import { forbiddenImports, idlePermissions, importsPastAdmin, webImports } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { longFunctions } from './functions.js';
-import { oddOpenings, oddSentences, oldWords } from './words.js';
+import { oddOpenings, oddSentences, oldNames, oldWords } from './words.js';
 
 const MAX_SOURCE_LINES = 400;
 const MAX_TEST_LINES = 600;
@@ -126,6 +126,13 @@ test('comments use the words of the field', (t) => {
     .filter((file) => places.test(file) && !ABOUT_WORDS.has(file))
     .flatMap((file) => oldWords(file, read(file)));
   expectNone(t, found, 'Programs report, send, print, request and need (CONTRIBUTING.md):');
+});
+
+test('names use the words of the field', (t) => {
+  const found = typescript
+    .filter((file) => !ABOUT_WORDS.has(file))
+    .flatMap((file) => oldNames(file, withoutCommentsAndTexts(read(file))));
+  expectNone(t, found, 'Name it by a word of the glossary (ARCHITECTURE.md):');
 });
 
 test('sentences of documents begin with their subject', (t) => {

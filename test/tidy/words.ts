@@ -46,3 +46,31 @@ export function oldWords(file: string, text: string): string[] {
     return OLD_WORD_IN_COMMENT.test(comment) ? [`${file}:${index + 1}: ${line.trim()}`] : [];
   });
 }
+
+/** Words that no name may have, in one of its parts: `lastTold`, `MAX_TOLD`. */
+const OLD_PART =
+  /^(?:told|untold|tells?|telling|teller|said|says?|saying|asked|asks|asking|wants|who|whom|whose|whoever|upkeep|keeper|tending|remakes?|remade|remaking|remaker|episodes?)$/i;
+
+/** Names of the rewrites, of deletions of sets and of protected roots as they were once called. */
+const OLD_NAME = /^(?:drop(?:Sets?|Inline)|previewDrop|rekey[A-Z]\w*|HEAD_HELD|HeldReason)$/;
+
+/** Matches a file whose name has such a word. */
+const OLD_FILE =
+  /(?:^|[/-])(?:told|tells?|telling|said|says?|asked|upkeep|keeper|tending|remake|stamps|rekeys)(?=[-.])/;
+
+/** Returns `file:line: name` of each name in code, and of the file, with a word that has a plain one. */
+export function oldNames(file: string, code: string): string[] {
+  const found = code
+    .split('\n')
+    .flatMap((line, index) =>
+      (line.match(/[A-Za-z_$][\w$]*/g) ?? [])
+        .filter((name) => OLD_NAME.test(name) || partsOf(name).some((part) => OLD_PART.test(part)))
+        .map((name) => `${file}:${index + 1}: ${name}`),
+    );
+  return OLD_FILE.test(file) ? [`${file}: its name`, ...found] : found;
+}
+
+/** Returns the words of a name: `toldBy` has two, and so has `MAX_TOLD`. */
+function partsOf(name: string): string[] {
+  return name.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g) ?? [];
+}

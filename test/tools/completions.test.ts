@@ -8,7 +8,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import { type LiveKind, liveValues } from '../../src/tools/index.js';
 import { BIN, cleanEnvironment, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { scratch } from '../helpers/scratch.js';
 import { ROOT } from '../tidy/house.js';
 
@@ -32,8 +32,8 @@ function offered(words: readonly string[], line = words.join(' ')): string[] {
     ...words,
   ];
   const env = { ...cleanEnvironment(), PATH: `${BIN}:${process.env['PATH'] ?? ''}` };
-  const told = execFileSync('bash', args, { env, encoding: 'utf8' });
-  return told.split('\n').filter((value) => value !== '');
+  const reported = execFileSync('bash', args, { env, encoding: 'utf8' });
+  return reported.split('\n').filter((value) => value !== '');
 }
 
 function hasShell(shell: string): boolean {
@@ -71,7 +71,7 @@ function ask(kind: LiveKind, prefix: string, words: readonly string[]): Promise<
   return answer.then((values) => values.map(({ value }) => value));
 }
 
-test('a store tells its clients, sets, days and paths, and needs no password for it', async (t) => {
+test('a store offers its clients, sets, days and paths, and needs no password for it', async (t) => {
   const { home, store, source } = await lab(t);
   const at = ['-D', store, '-C', 'laptop'];
   t.deepEqual(await ask('clients', '', [`--database=${store}`]), ['laptop', 'secret']);
@@ -105,7 +105,7 @@ test('a store tells its clients, sets, days and paths, and needs no password for
   t.deepEqual(await liveValues(nodeSystem(), { ...question, words }), [], 'no server is asked');
 });
 
-test('no more is told than a terminal can take', async (t) => {
+test('no more is offered than a terminal can take', async (t) => {
   const home = scratch(t);
   const source = path.join(home, 'tree');
   fs.mkdirSync(source);
@@ -118,7 +118,7 @@ test('no more is told than a terminal can take', async (t) => {
   t.false(paths.some((name) => name.includes('\u001b')));
 });
 
-test('asked in vain, sonic complete says nothing', async (t) => {
+test('sonic complete prints nothing if it finds nothing', async (t) => {
   for (const words of [
     ['sets', '', '-D', '/nowhere'],
     ['sets', '', '--config', '/nowhere'],

@@ -66,20 +66,20 @@ test('an example that could not be given would be found', async (t) => {
   await t.throwsAsync(() => parsed('regenerate', ['--all', '/etc']), { code: 'USAGE' });
 });
 
-test('help says every option, in lines that fit, with its examples behind', (t) => {
+test('help has every option, in lines that fit, with its examples behind', (t) => {
   for (const tool of TOOLS) {
     const command = toolCommand({ tool, run: async () => undefined });
-    let told = '';
-    command.configureOutput({ writeOut: (text) => void (told += text) }).exitOverride();
+    let reported = '';
+    command.configureOutput({ writeOut: (text) => void (reported += text) }).exitOverride();
     t.throws(() => command.parse(['--help'], { from: 'user' }));
     for (const [name, { flags }] of rowsOf(tool)) {
       const long = flags?.split(/[ ,]+/).find((word) => word.startsWith('--'));
       if (long !== undefined)
-        t.true(told.replaceAll('[no-]', '').includes(long), `${tool} ${name}`);
+        t.true(reported.replaceAll('[no-]', '').includes(long), `${tool} ${name}`);
     }
-    for (const { line } of HELP[tool].examples) t.true(told.includes(`\n  ${line}\n`), line);
+    for (const { line } of HELP[tool].examples) t.true(reported.includes(`\n  ${line}\n`), line);
     for (const line of helpText(HELP[tool]).split('\n')) t.true(line.length <= 110, line);
-    const options = told.slice(told.indexOf('\nOptions:'), told.indexOf('\nExamples:'));
+    const options = reported.slice(reported.indexOf('\nOptions:'), reported.indexOf('\nExamples:'));
     const lines = options.split('\n').filter((line) => line.startsWith('  '));
     t.true(lines.length > 0);
     for (const line of lines) t.true(line.length <= 80, `${tool}: ${line}`);

@@ -59,7 +59,7 @@ test('path names the directory of a client, or the store if the client is named 
   t.throws(() => mountWords(['-o', 'path=laptop']), { code: 'USAGE' });
 });
 
-test('a password without a value is asked for', (t) => {
+test('a password without a value is prompted for', (t) => {
   t.deepEqual(mountWords(['-o', 'password,client=a']), ['--password', '--client=a']);
   t.deepEqual(mountWords(['-o', 'password=']), ['--password']);
   t.deepEqual(mountWords(['-o', 'password=x=y']), ['--password=x=y']);

@@ -12,7 +12,7 @@ function clock(): { nowMs: number; readonly read: () => number } {
   return hand;
 }
 
-test('the time that is left follows from what was done, and is told as a guess', (t) => {
+test('the time that is left follows from what was done, and is shown as a guess', (t) => {
   const hand = clock();
   const left = new TimeLeft(hand.read);
   t.is(left.text(0, 100), '');
@@ -34,7 +34,7 @@ test('the time that is left follows from what was done, and is told as a guess',
   t.is(left.text(50, 100), '', 'other work has begun');
 });
 
-test('a first backup tells what is left when the walk is done, a later one while it walks', (t) => {
+test('a first backup shows what is left when the walk is done, a later one while it walks', (t) => {
   const hand = clock();
   const shown = new ShownBackup(hand.read);
   t.is(shown.text(), 'starting');
@@ -82,7 +82,7 @@ test('a first backup tells what is left when the walk is done, a later one while
   t.notRegex(shown.text(), /left/, 'how much of it has changed is not known');
 });
 
-test('a restore of a whole set tells what is left, any other does not', (t) => {
+test('a restore of a whole set shows what is left, any other does not', (t) => {
   const hand = clock();
   const progress = newRestoreProgress();
   const shown = new ShownRestore(progress, hand.read);

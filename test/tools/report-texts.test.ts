@@ -73,8 +73,8 @@ test('a purge that deletes nothing gives the reason', (t) => {
 });
 
 test('sets that were deleted early are named, whether a purge was requested or not', (t) => {
-  for (const isAsked of [true, false]) {
-    const [first] = settledLines('me', { ...NOTHING, early: [4, 5] }, isAsked);
+  for (const isRequested of [true, false]) {
+    const [first] = settledLines('me', { ...NOTHING, early: [4, 5] }, isRequested);
     t.is(first, 'Space was low: 2 expendable backup sets deleted early (4-5).');
   }
 });
@@ -86,7 +86,7 @@ test('the report of a backup has a line for each kind of problem, and none witho
   t.regex(plain[1]!, /^2 entries in 1 directory, .* in 1\.50 s\.$/);
   const counts = {
     leftOut: 1,
-    held: 2,
+    protected: 2,
     vanished: 3,
     changed: 4,
     inconsistent: 5,
@@ -98,7 +98,10 @@ test('the report of a backup has a line for each kind of problem, and none witho
     lines.map((line) => Number.parseInt(line, 10)),
     [1, 2, 3, 4, 5, 6, 7],
   );
-  t.regex(backupLines(resultOf({ held: 1 }), 'me', false)[2]!, /^1 directory was .*--trust-roots/);
+  t.regex(
+    backupLines(resultOf({ protected: 1 }), 'me', false)[2]!,
+    /^1 directory was .*--trust-roots/,
+  );
   const more = backupLines(resultOf({ sentBytes: 3 << 20, holeBytes: 1 << 20 }), 'me', false);
   t.regex(more[2]!, /^More was sent than read/);
   t.regex(more[3]!, /of them in holes\.$/);

@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import type { Found } from '../../src/config/index.js';
-import { asksServer, isSetAbove } from '../../src/tools/index.js';
+import { usesServer, isSetAbove } from '../../src/tools/index.js';
 
 /** Sources as docs/configuration.md orders them, the lowest first. */
 const RISING: readonly Found['source'][] = [
@@ -32,7 +32,7 @@ for (const [database, store] of [undefined, ...RISING].entries()) {
       // A built-in default names no server that anybody chose.
       const rank = (index: number): number => Math.max(index, 1);
       const isAbove = rank(server) > rank(database);
-      t.is(asksServer(foundAt({ server: host, database: store })), isAbove);
+      t.is(usesServer(foundAt({ server: host, database: store })), isAbove);
       t.is(isSetAbove(foundAt({ server: host, local: store }), 'server', 'local'), isAbove);
     });
   }

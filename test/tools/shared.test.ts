@@ -46,7 +46,7 @@ test('a table is as wide as its cells, and its lines have no blank ends', (t) =>
   t.is(formatTable([['a', 'b'], ['c']], []), 'a  b\nc');
 });
 
-test('the time left is told once enough is done, and never without a total', (t) => {
+test('the time left is shown once enough is done, and never without a total', (t) => {
   let nowMs = 5000;
   const left = new TimeLeft(() => nowMs);
   t.is(left.text(0, 100), '');

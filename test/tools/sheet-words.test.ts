@@ -31,7 +31,7 @@ test('a sheet names how its server is reached where that is not the usual way', 
   t.regex(open, /^lstardis --server backup\.lan --insecure-network /m);
 });
 
-test('a sheet says by what a server that lost the keys is known', async (t) => {
+test('a sheet has the facts by which a server that lost the keys is known', async (t) => {
   const { modPow } = nodeSystem().native;
   const { record } = await newKeyRecord(modPow, Buffer.from('a password of the tests'), true);
   const lastStep = (throughServer: string | undefined): string =>

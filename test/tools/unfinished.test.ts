@@ -11,13 +11,13 @@ function run(program: string): { status: number | null; stderr: string } {
   return spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' });
 }
 
-test('a process that ends before its work is done says so, with status 1', (t) => {
+test('a process that ends before its work is done reports it, with status 1', (t) => {
   const { status, stderr } = run('void new Promise(() => undefined).then(done);');
   t.is(status, 1);
   t.regex(stderr, /INTERNAL/);
 });
 
-test('a process whose work is done, or that ends at once with a status of its own, says nothing', (t) => {
+test('a process whose work is done, or that ends at once with a status of its own, prints nothing', (t) => {
   for (const [program, expected] of [
     ['done();', 0],
     ['process.exit(7);', 7],

@@ -9,18 +9,18 @@ const LOST = new TardisError('CONNECTION_LOST', 'cut');
 /** Returns the reported waits, without waiting for them. */
 async function waits(forMs: number, seed: number): Promise<number[]> {
   const clock = new ManualClock(0);
-  const told: number[] = [];
+  const reported: number[] = [];
   const ended = AbortSignal.abort(); // each wait ends at once
   const backoff = new Backoff({ clock, random: seededRandom(seed) }, { forMs }, ended);
   for (;;) {
-    const tell = ({ waitMs }: Retry): void => {
-      told.push(waitMs);
+    const report = ({ waitMs }: Retry): void => {
+      reported.push(waitMs);
       clock.advance(waitMs);
     };
     try {
-      await backoff.wait(LOST, tell);
+      await backoff.wait(LOST, report);
     } catch (error) {
-      if (error === LOST) return told;
+      if (error === LOST) return reported;
       if ((error as TardisError).code !== 'INTERRUPTED') throw error;
     }
   }
@@ -52,7 +52,7 @@ test('what cannot pass is not waited for', async (t) => {
   }
 });
 
-test('a wait ends at once when nobody wants it any more', async (t) => {
+test('a wait ends at once when nobody needs it any more', async (t) => {
   const system = { clock: new ManualClock(0), random: seededRandom(1) };
   const over = new AbortController();
   const backoff = new Backoff(system, { forMs: 1e9, firstWaitMs: 1e6 }, over.signal);

@@ -149,7 +149,7 @@ test('every message comes back as it was sent, compressed or not', (t) => {
   }
 });
 
-test('a large head is sent compressed when that is asked for and pays', (t) => {
+test('a large head is sent compressed when that is requested and pays', (t) => {
   const head = { slots: Array.from({ length: 5000 }, () => 7), settled: Buffer.alloc(5000) };
   const [plain, packed] = [encoded('done', head), encoded('done', head, true)];
   t.is(plain[1], 0);
@@ -234,7 +234,7 @@ test('a message is taken in its direction only, an unknown number in none', (t) 
   }
 });
 
-test('a message may be as large as its row says, and not larger', (t) => {
+test('a message may be as large as its row allows, and not larger', (t) => {
   for (const [name, { direction, maxBytes }] of ROWS) {
     const bytes = Buffer.alloc(maxBytes + 1);
     bytes[0] = MESSAGES[name].number;
@@ -369,10 +369,10 @@ test('each question names its answer, and each answer of a reader belongs to a q
 
 test('fields that the table does not list are neither sent nor taken', (t) => {
   const set = { ...(headOf('setsAre', 0)['sets'] as object[])[0], more: 'of it' };
-  const told = { question: 1, sets: [set] } as unknown as Head<'setsAre'>;
-  const { head: bytes } = encodeMessage('setsAre', told);
+  const reported = { question: 1, sets: [set] } as unknown as Head<'setsAre'>;
+  const { head: bytes } = encodeMessage('setsAre', reported);
   t.false(bytes.includes('of it'));
-  const foreign = around('setsAre', packr.pack(told));
+  const foreign = around('setsAre', packr.pack(reported));
   t.true(foreign.includes('of it'));
   t.false('more' in decodeMessage('setsAre', foreign).head.sets[0]!);
 });

@@ -105,7 +105,7 @@ test('an orderly end has no reason, on either side', async (t) => {
   t.is(await server.closed, undefined);
 });
 
-test('who has heard all leaves without the answer of a peer that reads nothing', async (t) => {
+test('a peer that has received all leaves without the answer of one that reads nothing', async (t) => {
   const { server, client } = await connected(t);
   server.pause();
   client.leave();
@@ -120,7 +120,7 @@ test('a round trip is measured on a link', async (t) => {
   t.is(server.roundTripMs, 0);
 });
 
-test('a failure is told to the peer, with its code', async (t) => {
+test('a failure is reported to the peer, with its code', async (t) => {
   const { server, client } = await connected(t);
   server.fail(new TardisError('DISK_FULL', 'no room', { freeBytes: 5 }));
   const reason = await client.closed;
@@ -177,7 +177,7 @@ const GARBAGE: [string, string | Buffer, ErrorCode][] = [
 ];
 
 for (const [what, garbage, expected] of GARBAGE) {
-  test(`${what} ends the connection, and the peer is told why`, async (t) => {
+  test(`${what} ends the connection, and the peer gets the reason`, async (t) => {
     const { server, raw } = await rawPeer(t);
     const codes: string[] = [];
     raw.on('message', (data) => {
@@ -245,7 +245,7 @@ async function beats(clock: ManualClock, ends: readonly Connection[]): Promise<v
   }
 }
 
-test('a machine that slept asks whether its peer is still there, and waits 10 s for the answer', async (t) => {
+test('a machine that slept checks that its peer is still there, and waits 10 s for the answer', async (t) => {
   const clock = new ManualClock(1e12);
   const stopped: System = { ...system, native: system.native, clock };
   const link = { ...DEFAULT_LINK, pingMs: 5, timeoutMs: 300_000 };

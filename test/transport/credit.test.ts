@@ -9,7 +9,7 @@ async function settle(): Promise<void> {
   });
 }
 
-test('what fits is given at once, the rest in the order it was asked for', async (t) => {
+test('what fits is given at once, the rest in the order it was requested', async (t) => {
   const credit = new Credit(10);
   const granted: number[] = [];
   const take = (amount: number, number: number): void => {
@@ -76,11 +76,11 @@ test('the limit holds, the order is kept and nothing is forgotten, whatever come
       const credit = new Credit(limit);
       const granted: number[] = [];
       const held: number[] = [];
-      let asked = 0;
+      let requested = 0;
       for (const one of steps) {
         if ('take' in one) {
-          const number = asked;
-          asked += 1;
+          const number = requested;
+          requested += 1;
           const onGrant = (): void => {
             granted.push(number);
             held.push(one.take);
@@ -102,7 +102,7 @@ test('the limit holds, the order is kept and nothing is forgotten, whatever come
       }
       t.deepEqual(
         granted,
-        Array.from({ length: asked }, (_, number) => number),
+        Array.from({ length: requested }, (_, number) => number),
       );
       t.is(credit.used, 0);
     }),

@@ -60,8 +60,8 @@ test('changed frames are refused or are messages, in both directions', async (t)
         decodeMessage(peekMessage(bytes, direction), bytes);
       } catch (error) {
         refused += 1;
-        const isTold = error instanceof TardisError && error.code !== 'INTERNAL';
-        if (!isTold) t.fail(`${direction} ${count}, seed ${SEED}: ${String(error)}`);
+        const isReported = error instanceof TardisError && error.code !== 'INTERNAL';
+        if (!isReported) t.fail(`${direction} ${count}, seed ${SEED}: ${String(error)}`);
       }
     }
     t.true(refused > FRAMES / 10, `${direction}: ${refused} refused`);

@@ -72,7 +72,7 @@ async function stranger(port: number, host = 1): Promise<WebSocket> {
 /**
  * Resolves with the code of the error that a server sends before it closes the connection; undefined if it sends none.
  */
-function saidAtEnd(socket: WebSocket): Promise<string | undefined> {
+function closeReason(socket: WebSocket): Promise<string | undefined> {
   return new Promise((resolve) => {
     let code: string | undefined;
     socket.on('message', (data: Buffer) => {
@@ -82,7 +82,7 @@ function saidAtEnd(socket: WebSocket): Promise<string | undefined> {
   });
 }
 
-test('who says nothing, or goes on slowly, is cut at the deadline', async (t) => {
+test('a peer that sends nothing, or goes on slowly, is cut at the deadline', async (t) => {
   const { port, accepted } = await serving(t, { deadlineMs: 1500 });
   const silent = net.connect(port, '127.0.0.1');
   const slow = net.connect(port, '127.0.0.1');
@@ -92,16 +92,16 @@ test('who says nothing, or goes on slowly, is cut at the deadline', async (t) =>
   for (const socket of [silent, slow]) socket.on('error', () => undefined);
   const upgraded = await stranger(port);
   upgraded.send(HELLO);
-  const [told] = await Promise.all([
-    saidAtEnd(upgraded),
+  const [reported] = await Promise.all([
+    closeReason(upgraded),
     // `once` of events would reject if the connection is reset.
     ...[silent, slow].map((socket) => closedOf(socket.resume())),
   ]);
-  t.is(told, 'TIMED_OUT');
+  t.is(reported, 'TIMED_OUT');
   t.is(accepted.length, 1);
 });
 
-test('who was admitted has no deadline and no limit of bytes', async (t) => {
+test('a peer that was admitted has no deadline and no limit of bytes', async (t) => {
   const { port, accepted } = await serving(t, { deadlineMs: 1500 });
   const socket = await stranger(port);
   await until(t, 'a connection', () => accepted.length === 1);
@@ -124,7 +124,7 @@ for (const [what, bytes] of [
     const { port, accepted } = await serving(t);
     const socket = await stranger(port);
     await until(t, 'a connection', () => accepted.length === 1);
-    const end = saidAtEnd(socket);
+    const end = closeReason(socket);
     for (const size of bytes) {
       socket.send(
         encodeMessage('ask', { ask: 1, digests: Buffer.alloc(size), promise: false }).head,

@@ -8,7 +8,7 @@ import { registerDav } from '../../src/web/dav/index.js';
 import { keyringOfPlace } from '../helpers/damage.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { openLied } from '../helpers/lied-history.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { dir, file, makeTree, scratch } from '../helpers/tree.js';
 import { makeWebLab } from '../helpers/web-lab.js';
 

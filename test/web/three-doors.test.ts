@@ -10,7 +10,7 @@ import { serveLocally } from '../../src/web/local/index.js';
 import { InlineJobs } from '../../src/workers/index.js';
 import { ALL_NAMES, someNames } from '../helpers/generated-names.js';
 import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
-import { PASSWORD } from '../helpers/rekeys.js';
+import { PASSWORD } from '../helpers/rewrites.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
 import { file, makeTree, scratch } from '../helpers/tree.js';
@@ -37,7 +37,7 @@ async function ownDoor(
     idleMs: 0,
     readPage: () => Buffer.alloc(0),
     clients: async () => [],
-    tell: () => undefined,
+    warn: () => undefined,
   });
   t.teardown(async () => {
     await server.close();

@@ -264,7 +264,7 @@ test('a file that was changed a moment before it was read is read again next tim
   t.is(await flagsAt(ctimeMs - 3_600_000), unsettled, 'and so is one from the future');
 });
 
-test('files that are gone or cannot be read are told, and do not stop the others', async (t) => {
+test('files that are gone or cannot be read are reported, and do not stop the others', async (t) => {
   const folder = scratch(t);
   fill(folder, { a: 'a', closed: 'x', gone: 'g', replaced: 'r', z: 'z' });
   const parcel = parcelOf(folder);

@@ -51,11 +51,11 @@ test('rows get attributes where there are some, and keep nothing of the way', as
   fill(folder, { a: 'content', b: 'other', empty: '', 'sub/x': '' });
   fs.symlinkSync('a', path.join(folder, 'link'));
   const having = new Set(['a', 'empty', 'link', 'sub']);
-  const asked: string[] = [];
+  const requested: string[] = [];
   const system = systemWith({
     ...attributed,
     attributesAt: (_fd, name) => {
-      asked.push(name.toString());
+      requested.push(name.toString());
       return having.has(name.toString()) ? packed(`of ${name.toString()}`) : Buffer.alloc(0);
     },
   });
@@ -67,13 +67,13 @@ test('rows get attributes where there are some, and keep nothing of the way', as
       having.has(name) ? packed(`of ${name}`) : undefined,
     ]),
   );
-  t.deepEqual(asked, ['a', 'b', 'empty', 'link', 'sub']);
+  t.deepEqual(requested, ['a', 'b', 'empty', 'link', 'sub']);
   const never = RowFlag.mayHaveAttributes | RowFlag.sparse;
   t.true(entriesOf(output.rows).every(({ flags }) => (flags & never) === 0));
   t.deepEqual(output.failures, []);
 });
 
-test('a file that says it has none is not asked for any', async (t) => {
+test('a file that has no attributes is not read for any', async (t) => {
   const folder = scratch(t);
   fill(folder, { a: 'content' });
   const system = systemWith({
@@ -84,7 +84,7 @@ test('a file that says it has none is not asked for any', async (t) => {
   t.is((await hash(folder, system)).files, 1);
 });
 
-test('attributes that cannot be read are told, and tried again', async (t) => {
+test('attributes that cannot be read are reported, and tried again', async (t) => {
   const folder = scratch(t);
   fill(folder, { a: 'content', empty: '', gone: '' });
   const system = systemWith({
@@ -127,7 +127,7 @@ test('the attributes of a parcel are bounded', async (t) => {
   t.true(output.failures.every(({ what, reason }) => `${what} ${reason}` === 'incomplete E2BIG'));
 });
 
-test('whom an ACL names is told by name', async (t) => {
+test('an ACL has its users by name', async (t) => {
   const folder = scratch(t);
   fill(folder, { empty: '' });
   const system = systemWith({
@@ -207,7 +207,7 @@ test('a walk goes as deep as it may, also over several jobs', async (t) => {
   t.is(second.pending.slots.length, 0);
 });
 
-test('other file systems are entered only if that is asked for', async (t) => {
+test('other file systems are entered only if that is requested', async (t) => {
   const folder = scratch(t);
   fill(folder, { 'mount/below/x': '1', 'own/y': '2' });
   const system = systemWith({
@@ -229,13 +229,13 @@ test('other file systems are entered only if that is asked for', async (t) => {
   );
 });
 
-test('owners are told once a job, with the names the system has for them', async (t) => {
+test('owners are reported once a job, with the names the system has for them', async (t) => {
   const folder = scratch(t);
   fill(folder, { a: '', b: '', 'c/d': '' });
-  let asked = 0;
+  let requested = 0;
   const system = systemWith({
     userName: () => {
-      asked += 1;
+      requested += 1;
       return Buffer.from('somebody');
     },
     groupName: () => undefined,
@@ -247,5 +247,5 @@ test('owners are told once a job, with the names the system has for them', async
   ];
   t.deepEqual((await walk(folder, {}, system)).owners, expected);
   t.deepEqual((await walk(folder, {}, system)).owners, expected);
-  t.is(asked, 1, 'the name was asked for again');
+  t.is(requested, 1, 'the name was asked for again');
 });

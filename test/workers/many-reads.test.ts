@@ -76,13 +76,13 @@ async function read(
   for (const parcel of parcels) {
     const { output } = await jobs.run('hash', { parcel, frames, memory: undefined, ...more });
     const { calls, files: inCalls } = seen;
-    outcomes.push({ output: told(output), inCalls, calls, hashed: output });
+    outcomes.push({ output: reported(output), inCalls, calls, hashed: output });
   }
   return outcomes;
 }
 
 /** Returns the fields of an output, without bytes behind the contents, and the time that it took. */
-function told({ contents, compressMs: _, ...output }: HashOutput): unknown {
+function reported({ contents, compressMs: _, ...output }: HashOutput): unknown {
   if (contents === undefined) return output;
   const { bytes, digests, starts, sizes } = contents;
   const count = starts.length;

@@ -181,7 +181,7 @@ test('a file that was changed a moment ago is read again next time', async (t) =
   t.false(output.hasChanged);
 });
 
-test('a file that cannot be read says why, and leaves nothing open', async (t) => {
+test('a file that cannot be read gives the reason, and leaves nothing open', async (t) => {
   const folder = scratch(t);
   fs.writeFileSync(path.join(folder, 'file'), 'x');
   fs.symlinkSync('file', path.join(folder, 'link'));
@@ -216,7 +216,7 @@ test('a file that cannot be read says why, and leaves nothing open', async (t) =
   t.is(open, 0);
 });
 
-test('a reader runs ahead of who takes its chunks by a window, and no further', async (t) => {
+test('a reader runs ahead of the taker of its chunks by a window, and no further', async (t) => {
   const folder = scratch(t);
   fs.writeFileSync(path.join(folder, 'file'), Buffer.alloc(6 * MIB));
   const waiting: (() => void)[] = [];

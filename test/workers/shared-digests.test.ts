@@ -20,7 +20,7 @@ function digestOf(series: string, number: number): Buffer {
   return digest;
 }
 
-test('a digest is known once it was added, by everybody who shares the memory', (t) => {
+test('a digest is known once it was added, in every thread that shares the memory', (t) => {
   const digests = SharedDigests.create(64);
   const other = SharedDigests.over(digests.buffer);
   t.false(digests.has(digestOf('a', 1)));
@@ -78,7 +78,7 @@ test('well below its capacity it forgets next to nothing', (t) => {
   t.true(added.filter((digest) => digests.has(digest)).length >= added.length * 0.99);
 });
 
-test('digests of any bytes can be asked for, also in a view', (t) => {
+test('digests of any bytes can be looked up, also in a view', (t) => {
   const digests = SharedDigests.create(16);
   const many = Buffer.concat([Buffer.alloc(3), Buffer.alloc(32), Buffer.alloc(32, 0xff)]);
   const [zeros, ones] = [many.subarray(3, 35), many.subarray(35)];

@@ -164,7 +164,7 @@ test('what was changed a moment ago, or will be, is not settled and has no skip 
   t.deepEqual(await found(ctimeNs - 3600n * 10n ** 9n), inDoubt, 'a clock that was put back');
 });
 
-test('an entry whose metadata cannot be read is told, and its listing is not settled', async (t) => {
+test('an entry whose metadata cannot be read is reported, and its listing is not settled', async (t) => {
   const folder = scratch(t);
   fill(folder, { 'sub/a': '1', 'sub/b': '2' });
   const system = systemWith({
@@ -187,7 +187,7 @@ test('an entry whose metadata cannot be read is told, and its listing is not set
   t.is(Buffer.from(output.failures[0]!.path).toString(), path.join(folder, 'sub/a'));
 });
 
-test('a directory that is gone or closed is told of in the one it is in; the walk goes on', async (t) => {
+test('a directory that is gone or closed is reported in the one it is in; the walk goes on', async (t) => {
   const folder = scratch(t);
   fill(folder, { 'closed/x': '', 'gone/x': '', 'replaced/x': '', 'z/file': '' });
   const errors: Record<string, string> = { closed: 'EACCES', gone: 'ENOENT', replaced: 'ENOTDIR' };

@@ -24,7 +24,7 @@ export interface IdentityOptions {
   /** True if the user accepts an identity other than the remembered one. The new one is then remembered. */
   readonly trustsChange: boolean;
   /** Prints a line for the user. */
-  say(line: string): void;
+  report(line: string): void;
 }
 
 interface Remembered {
@@ -54,12 +54,12 @@ export class KnownClient {
     const former = this.read(false).find((one) => one !== null && one !== id);
     this.write(id);
     if (typeof former === 'string') {
-      this.say(
+      this.report(
         `this machine remembered another client here, with the key id ${shownKeyId(former)}: if you did not remove it, the store was replaced`,
       );
     }
     if (id === null) return;
-    this.say(`created with the key id ${shownKeyId(id)}. ${KEEP_PASSWORD}`);
+    this.report(`created with the key id ${shownKeyId(id)}. ${KEEP_PASSWORD}`);
   }
 
   /**
@@ -113,7 +113,7 @@ export class KnownClient {
 
   /** True if an older state of the store is accepted; the user is then warned with `what`. */
   acceptsOlder(what: string): boolean {
-    if (this.trustsChange) this.say(`${what}; it is taken as it is now`);
+    if (this.trustsChange) this.report(`${what}; it is taken as it is now`);
     return this.trustsChange;
   }
 
@@ -133,7 +133,7 @@ export class KnownClient {
     const isSame = known.every((one) => one === id);
     if (!isSame || known.length < this.at.places.length) this.write(id);
     if (isSame && !isNew) return;
-    this.say(this.firstWords(known, id, keys));
+    this.report(this.firstWords(known, id, keys));
   }
 
   /** Returns the message for the user about keys that are new on this machine. */
@@ -160,7 +160,7 @@ export class KnownClient {
     const keys = this.keysIn(known);
     if (known.length === this.at.places.length && keys === undefined) return;
     this.write(null);
-    if (keys !== undefined) this.say('no longer encrypts');
+    if (keys !== undefined) this.report('no longer encrypts');
   }
 
   /**
@@ -203,11 +203,11 @@ export class KnownClient {
 
   /** Warns the user about this client. */
   warn(text: string): void {
-    this.options.say(`warning: ${this.name}: ${text}`);
+    this.options.report(`warning: ${this.name}: ${text}`);
   }
 
-  private say(text: string): void {
-    this.options.say(`${this.name}: ${text}`);
+  private report(text: string): void {
+    this.options.report(`${this.name}: ${text}`);
   }
 
   /**

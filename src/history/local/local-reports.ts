@@ -333,15 +333,15 @@ export class LocalReports implements Reports {
 }
 
 /** Number of sizes that are requested of a bucket at once. */
-const ASKED_AT_ONCE = 16;
+const REQUESTS_AT_ONCE = 16;
 
 /** Returns the number and size of the packs in a bucket. */
 async function packsIn(backend: Backend): Promise<{ count: number; bytes: number }> {
   try {
     const names = await backend.list(PACKS_PREFIX);
     let bytes = 0;
-    for (let at = 0; at < names.length; at += ASKED_AT_ONCE) {
-      const some = names.slice(at, at + ASKED_AT_ONCE).map((name) => backend.size(name));
+    for (let at = 0; at < names.length; at += REQUESTS_AT_ONCE) {
+      const some = names.slice(at, at + REQUESTS_AT_ONCE).map((name) => backend.size(name));
       for (const size of await Promise.all(some)) bytes += size ?? 0;
     }
     return { count: names.length, bytes };

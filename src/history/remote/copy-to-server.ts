@@ -20,7 +20,7 @@ import { greet, Login, NO_CREDENTIALS, placeNamedIn } from '../../transport/logi
 import type { RemotePlace } from './remote-peer.js';
 
 /** Maximum number of questions of the server that are answered at one time. */
-const MAX_ASKED = 24;
+const MAX_REQUESTED = 24;
 /** Most servers one after the other that send a copy on, before it waits. */
 const MAX_HOPS = 4;
 /** Longest time for a server that was named to answer: it may be the one that hangs. */
@@ -80,7 +80,7 @@ class CopyingSession {
   failure: TardisError | undefined;
   /** True if the server has let us in, so that the client exists. */
   isMet = false;
-  private asked = 0;
+  private requested = 0;
   private readonly order: CopyToServer;
   private readonly keyset: Buffer;
 
@@ -122,8 +122,8 @@ class CopyingSession {
     done: (result: CopyResult) => void,
   ): void {
     if (name === 'copyAsk') {
-      this.asked += 1;
-      if (this.asked > MAX_ASKED) {
+      this.requested += 1;
+      if (this.requested > MAX_REQUESTED) {
         this.failure ??= new TardisError(
           'PROTOCOL_VIOLATION',
           'the server requests too much at once',
@@ -142,23 +142,23 @@ class CopyingSession {
     }
   }
 
-  private async answer(connection: ClientLine, asked: Head<'copyAsk'>): Promise<void> {
+  private async answer(connection: ClientLine, requested: Head<'copyAsk'>): Promise<void> {
     try {
-      connection.sendEncoded(encodeMessage('copyTold', ...(await this.told(asked))));
+      connection.sendEncoded(encodeMessage('copyAnswer', ...(await this.answerTo(requested))));
     } catch (error) {
       const { code, message } = asTardisError(error);
       if (code !== 'NO_SUCH_REQUEST') this.failure ??= asTardisError(error);
-      const head = { ...NOTHING_TOLD, question: asked.question, code, message };
-      connection.sendEncoded(encodeMessage('copyTold', head, NO_BYTES));
+      const head = { ...EMPTY_ANSWER, question: requested.question, code, message };
+      connection.sendEncoded(encodeMessage('copyAnswer', head, NO_BYTES));
     } finally {
-      this.asked -= 1;
+      this.requested -= 1;
     }
   }
 
-  private async told(asked: Head<'copyAsk'>): Promise<[Head<'copyTold'>, Buffer]> {
-    const { question, what, offer, piece, object, position, bytes, known } = asked;
+  private async answerTo(requested: Head<'copyAsk'>): Promise<[Head<'copyAnswer'>, Buffer]> {
+    const { question, what, offer, piece, object, position, bytes, known } = requested;
     const { feed } = this.order;
-    const head = { ...NOTHING_TOLD, question };
+    const head = { ...EMPTY_ANSWER, question };
     if (what === 'open') {
       const { keysSum: _, ...offered } = await feed.open(known);
       return [{ ...head, ...offered }, NO_BYTES];
@@ -178,7 +178,7 @@ class CopyingSession {
   }
 }
 
-const NOTHING_TOLD: Head<'copyTold'> = {
+const EMPTY_ANSWER: Head<'copyAnswer'> = {
   question: 0,
   code: '',
   message: '',

@@ -11,14 +11,14 @@ import { RemotePeer, type RemotePlace } from './remote-peer.js';
 export async function openRemoteAdmin(system: System, place: RemotePlace): Promise<Admin> {
   const { peer, keyring } = await RemotePeer.open(system, place);
   const history = historyOf(system, place.client, peer, keyring);
-  const drop = (sets: readonly SetNumber[], preview: boolean): Promise<void> =>
-    peer.ask('dropSets', { sets: [...sets], preview });
+  const deleteSets = (sets: readonly SetNumber[], preview: boolean): Promise<void> =>
+    peer.ask('deleteSets', { sets: [...sets], preview });
   const admin: Admin = {
     keyring,
-    acceptOlder: (tell) => history.acceptOlder?.(tell),
+    acceptOlder: (report) => history.acceptOlder?.(report),
     sets: () => history.sets(),
-    drop: (sets) => drop(sets, false),
-    previewDrop: (sets) => drop(sets, true),
+    deleteSets: (sets) => deleteSets(sets, false),
+    previewDelete: (sets) => deleteSets(sets, true),
     previewPurge: () => peer.ask('previewPurge', undefined),
     purge: () => peer.ask('purgeSets', undefined),
     keptRules: () => undefined,

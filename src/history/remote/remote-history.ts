@@ -132,13 +132,13 @@ class RemoteHistory implements History {
 
   async locate(wanted: readonly WantedContent[]): Promise<ContentLocation[]> {
     const contentIds = wanted.map(({ contentId = 0 }) => contentId);
-    const asked: Promise<readonly ContentLocation[]>[] = [];
+    const replies: Promise<readonly ContentLocation[]>[] = [];
     for (let from = 0; from < contentIds.length; from += MAX_LOCATED) {
-      asked.push(
+      replies.push(
         this.peer.ask('readPlaces', { contents: contentIds.slice(from, from + MAX_LOCATED) }),
       );
     }
-    return (await Promise.all(asked)).flat();
+    return (await Promise.all(replies)).flat();
   }
 
   objects(): ObjectReader {

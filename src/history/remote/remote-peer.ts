@@ -32,7 +32,7 @@ import {
 import { type Entry, PasswordEntry, TokenEntry } from './entries.js';
 
 /** Bytes of answers to receive before they are acknowledged: a share of what the server may send ahead. */
-const TELL_TAKEN_BYTES = 1 << 20;
+const ACKNOWLEDGED_BYTES = 1 << 20;
 
 /** A client of a server, and the way to connect to it. */
 export interface RemotePlace {
@@ -89,7 +89,7 @@ export class RemotePeer {
   private lastQuestion = 0;
   /** Identifies the catalog of the first connection, if the place requires it. */
   private catalog: string | undefined;
-  private untoldBytes = 0;
+  private unacknowledgedBytes = 0;
   private answered = 0;
   private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
@@ -175,15 +175,15 @@ export class RemotePeer {
     if (this.failure !== undefined) throw this.failure;
     if (generation !== undefined && generation !== this.generation) throw replaced();
     this.lastQuestion += 1;
-    const asked = { number: this.lastQuestion, request };
-    const message = encodeRequest(name, asked.number, request);
+    const question = { number: this.lastQuestion, request };
+    const message = encodeRequest(name, question.number, request);
     const isBound = generation !== undefined;
     const bytes = await new Promise<Buffer>((resolve, reject) => {
       this.waiting.push({ message, answer: answerTo(name), isBound, resolve, reject });
       this.connection?.owes(true);
       this.connection?.sendEncoded(message);
     });
-    return decodeReply(name, asked, bytes);
+    return decodeReply(name, question, bytes);
   }
 
   close(): void {
@@ -219,7 +219,7 @@ export class RemotePeer {
       lost: (reason) => this.lost(connection, reason),
     });
     this.connection = connection;
-    this.untoldBytes = 0;
+    this.unacknowledgedBytes = 0;
     if (this.failure !== undefined) connection.leave(); // the peer was closed meanwhile
     if (this.place.keepsCatalog === true) this.askForCatalog();
     connection.owes(this.waiting.length > 0);
@@ -229,13 +229,13 @@ export class RemotePeer {
   /** Puts a question before all others, whose answer fails the peer if the server has another catalog now. */
   private askForCatalog(): void {
     this.lastQuestion += 1;
-    const asked = { number: this.lastQuestion, request: undefined };
+    const question = { number: this.lastQuestion, request: undefined };
     this.waiting.unshift({
-      message: encodeRequest('readStore', asked.number, asked.request),
+      message: encodeRequest('readStore', question.number, question.request),
       answer: 'storeIs',
       isBound: true,
       resolve: (bytes) => {
-        const { catalog } = decodeReply('readStore', asked, bytes);
+        const { catalog } = decodeReply('readStore', question, bytes);
         this.catalog ??= catalog;
         if (catalog !== this.catalog) this.fail(otherCatalog());
       },
@@ -274,10 +274,10 @@ export class RemotePeer {
   }
 
   private take(connection: ClientLine, bytes: number): void {
-    this.untoldBytes += bytes;
-    if (this.untoldBytes < TELL_TAKEN_BYTES) return;
-    connection.send('taken', { bytes: this.untoldBytes });
-    this.untoldBytes = 0;
+    this.unacknowledgedBytes += bytes;
+    if (this.unacknowledgedBytes < ACKNOWLEDGED_BYTES) return;
+    connection.send('taken', { bytes: this.unacknowledgedBytes });
+    this.unacknowledgedBytes = 0;
   }
 
   private lost(connection: ClientLine, why: TardisError): void {

@@ -45,8 +45,8 @@ export class RemoteReports implements Reports {
   ): Promise<(Buffer | undefined)[]> {
     const all: (Buffer | undefined)[] = [];
     while (all.length < directories.length) {
-      const asked = directories.slice(all.length, all.length + MAX_DIRECTORY_PATHS);
-      all.push(...(await this.peer.ask('readDirectoryPaths', { set, directories: asked })));
+      const part = directories.slice(all.length, all.length + MAX_DIRECTORY_PATHS);
+      all.push(...(await this.peer.ask('readDirectoryPaths', { set, directories: part })));
     }
     return all;
   }

@@ -178,7 +178,7 @@ export class ProvenSets {
         roots: roots.map(({ sealedPath, place, seal }) => ({
           path: sealedPath,
           seal,
-          isHeld: listingAt(place) === undefined,
+          isProtected: listingAt(place) === undefined,
         })),
       };
       const isNumber = Number.isSafeInteger(covered.previousSet);

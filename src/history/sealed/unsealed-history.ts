@@ -111,8 +111,8 @@ class UnsealedHistory implements History {
     this.proven.acceptsUnproven = true;
   }
 
-  acceptOlder(tell: (what: string) => void): void {
-    this.proven.reportOlder = tell;
+  acceptOlder(report: (what: string) => void): void {
+    this.proven.reportOlder = report;
   }
 
   get isOlder(): boolean {

@@ -26,13 +26,13 @@ export function objectsInPieces(
   };
   return {
     read: async (object, position, target, bytes) => {
-      const asked: Promise<number>[] = [];
+      const reads: Promise<number>[] = [];
       for (let from = 0; from < bytes; from += MAX_READ_BYTES) {
         const length = Math.min(MAX_READ_BYTES, bytes - from);
         const piece = { object, position: position + from, bytes: length };
-        asked.push(readPiece(piece, target.subarray(from, from + length)));
+        reads.push(readPiece(piece, target.subarray(from, from + length)));
       }
-      return (await Promise.all(asked)).reduce((sum, got) => sum + got, 0);
+      return (await Promise.all(reads)).reduce((sum, got) => sum + got, 0);
     },
     close: () => undefined, // the connection belongs to its owner
   };

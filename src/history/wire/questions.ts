@@ -68,7 +68,7 @@ export const QUESTIONS = {
   readerSignature: coded('readerSignature', SIGNATURE, NOTHING),
   readDelta: coded('readDelta', DELTA, DELTA_PART),
   dropSignature: coded('dropSignature', asIs<'dropSignature'>(), NOTHING),
-  dropSets: coded('dropSets', asIs<'dropSets'>(), NOTHING),
+  deleteSets: coded('deleteSets', asIs<'deleteSets'>(), NOTHING),
   markSets: coded('markSets', SET_CHANGE, NOTHING),
   purgeSets: coded('purgeSets', NOTHING, VERDICTS),
   previewPurge: coded('previewPurge', NOTHING, VERDICTS),
@@ -106,7 +106,7 @@ export type Handlers = {
 };
 
 /** A question as its receiver decodes it. */
-export interface Asked<N extends QuestionName> {
+export interface DecodedRequest<N extends QuestionName> {
   readonly number: number;
   readonly request: Request<N>;
 }
@@ -120,7 +120,7 @@ export function encodeRequest<N extends QuestionName>(
 }
 
 /** Decodes and checks a question. Throws PROTOCOL_VIOLATION. */
-export function decodeRequest<N extends QuestionName>(name: N, bytes: Buffer): Asked<N> {
+export function decodeRequest<N extends QuestionName>(name: N, bytes: Buffer): DecodedRequest<N> {
   const { number, body } = decodeQuestion(name, bytes);
   return { number, request: CODECS[name].request.fromWire(body) };
 }
@@ -128,7 +128,7 @@ export function decodeRequest<N extends QuestionName>(name: N, bytes: Buffer): A
 /** Encodes the answer to a question; a long one is cut to a page. */
 export function encodeReply<N extends QuestionName>(
   name: N,
-  { number, request }: Asked<N>,
+  { number, request }: DecodedRequest<N>,
   reply: Reply<N>,
 ): EncodedMessage {
   return encodeAnswer(name, number, CODECS[name].reply.toWire(reply, request));
@@ -137,7 +137,7 @@ export function encodeReply<N extends QuestionName>(
 /** Decodes the answer to a question, and checks that it belongs to it. Throws PROTOCOL_VIOLATION. */
 export function decodeReply<N extends QuestionName>(
   name: N,
-  { number, request }: Asked<N>,
+  { number, request }: DecodedRequest<N>,
   bytes: Buffer,
 ): Reply<N> {
   const answer = decodeAnswer(name, bytes);

@@ -121,8 +121,8 @@ export interface EntryPage {
 
 export const PAGE: Coder<EntryPage, Fields, Pick<ListingPage, 'after'>> = {
   toWire: ({ entries, hasMore }) => {
-    const told = fitting(entries, ({ metadata, name }) => metadata.length + name.length);
-    return entriesToWire(told, hasMore || told.length < entries.length);
+    const sent = fitting(entries, ({ metadata, name }) => metadata.length + name.length);
+    return entriesToWire(sent, hasMore || sent.length < entries.length);
   },
   fromWire: (fields, { after }) => {
     const entries = entriesFromWire(fields);

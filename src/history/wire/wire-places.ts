@@ -67,10 +67,10 @@ export const PLACES: Coder<readonly ContentLocation[], Fields, Wanted> = {
   fromWire: (fields, { contents }) => placesFromWire(fields, contents.length),
 };
 
-/** Decodes locations of contents. Throws PROTOCOL_VIOLATION, for example if their number is not `asked`. */
-function placesFromWire(fields: Fields, asked: number): ContentLocation[] {
+/** Decodes locations of contents. Throws PROTOCOL_VIOLATION, for example if their number is not `expected`. */
+function placesFromWire(fields: Fields, expected: number): ContentLocation[] {
   const { places, lengths, numbers, digests } = fields;
-  if (places.length !== asked || numbers.length !== digests.length * PIECE_NUMBERS) {
+  if (places.length !== expected || numbers.length !== digests.length * PIECE_NUMBERS) {
     throw odd('places');
   }
   const lists: { pieces: ContentPiece[]; depth: number }[] = [];

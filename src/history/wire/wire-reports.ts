@@ -47,27 +47,27 @@ export function setRootsToWire(
 ): Body<'setRootsAre'> {
   let bytes = 0;
   const known = new Map<string, number>();
-  const told: Body<'setRootsAre'> = { paths: [], sets: [], roots: [], more: false };
+  const reply: Body<'setRootsAre'> = { paths: [], sets: [], roots: [], more: false };
   const sets = [...all].filter(([set]) => set >= from).sort(([one], [other]) => one - other);
   for (const [set, roots] of sets) {
-    const isFull = told.sets.length + roots.length > most.roots || bytes > most.bytes;
-    if (told.sets.length > 0 && isFull) {
-      told.more = true;
+    const isFull = reply.sets.length + roots.length > most.roots || bytes > most.bytes;
+    if (reply.sets.length > 0 && isFull) {
+      reply.more = true;
       break;
     }
     for (const path of roots) {
       const key = path.toString('latin1');
       let index = known.get(key);
       if (index === undefined) {
-        index = told.paths.push(path) - 1;
+        index = reply.paths.push(path) - 1;
         known.set(key, index);
         bytes += path.length;
       }
-      told.sets.push(set);
-      told.roots.push(index);
+      reply.sets.push(set);
+      reply.roots.push(index);
     }
   }
-  return told;
+  return reply;
 }
 
 /** Adds the decoded roots to `all`. Returns the set to continue from, if there are more. Throws PROTOCOL_VIOLATION. */
@@ -115,9 +115,9 @@ export function changesToWire(
 }
 
 /** Decodes a page of changes. Throws PROTOCOL_VIOLATION. */
-export function changesFromWire(told: Body<'changesAre'>): ChangesFound {
-  const { more, directory, name } = told;
-  return { entries: entriesFromWire(told), next: more ? { directory, name } : undefined };
+export function changesFromWire(reply: Body<'changesAre'>): ChangesFound {
+  const { more, directory, name } = reply;
+  return { entries: entriesFromWire(reply), next: more ? { directory, name } : undefined };
 }
 
 /** Encodes a page of names. Its length is bounded by the caller. */
@@ -135,8 +135,8 @@ export function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
 }
 
 /** Decodes a page of names. Throws PROTOCOL_VIOLATION. */
-export function namesFromWire(told: Body<'namesAre'>): NamesFound {
-  const { directories, names, firstSets, lastSets, more, directory, name } = told;
+export function namesFromWire(reply: Body<'namesAre'>): NamesFound {
+  const { directories, names, firstSets, lastSets, more, directory, name } = reply;
   if (!isParallel(directories, names, firstSets, lastSets)) throw odd('names');
   const versions = directories.map((each, index) => ({
     directory: each,
@@ -181,9 +181,9 @@ export interface SetRoots {
 export const SET_ROOTS: Coder<SetRoots, Body<'setRootsAre'>, Body<'readSetRoots'>> = {
   toWire: ({ roots }, { from }) =>
     setRootsToWire(roots, from, { roots: PAGE_ITEMS, bytes: PAGE_BYTES }),
-  fromWire: (told, { from }) => {
+  fromWire: (reply, { from }) => {
     const roots = new Map<SetNumber, Buffer[]>();
-    return { roots, next: setRootsFromWire(told, from, roots) };
+    return { roots, next: setRootsFromWire(reply, from, roots) };
   },
 };
 
@@ -197,8 +197,8 @@ export const CHANGES_PAGE: Coder<ChangesPage, Body<'readChanges'>, unknown> = {
 
 export const CHANGES: Coder<ChangesFound, Body<'changesAre'>, Pick<ChangesPage, 'after'>> = {
   toWire: (found) => changesToWire(found, PAGE_BYTES),
-  fromWire: (told, { after }) => {
-    const found = changesFromWire(told);
+  fromWire: (reply, { after }) => {
+    const found = changesFromWire(reply);
     if (!isFurther(found.next, after)) throw odd('changes');
     return found;
   },
@@ -214,8 +214,8 @@ export const NAMES_PAGE: Coder<NamesWanted, Body<'readNamed'>, unknown> = {
 
 export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesWanted> = {
   toWire: namesToWire,
-  fromWire: (told, { after }) => {
-    const found = namesFromWire(told);
+  fromWire: (reply, { after }) => {
+    const found = namesFromWire(reply);
     if (!isFurther(found.next, after)) throw odd('names');
     return found;
   },

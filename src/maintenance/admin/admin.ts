@@ -77,16 +77,16 @@ export interface Admin extends Disposable {
   /** Undefined if nothing is encrypted, or if the keys are not available here. */
   readonly keyring: Keyring | undefined;
   /**
-   * Accepts a store that is older than this machine has seen. `tell` receives a description of what is missing. Without
+   * Accepts a store that is older than this machine has seen. `report` receives a description of what is missing. Without
    * it, `sets` throws STORE_ROLLED_BACK.
    */
-  acceptOlder(tell: (what: string) => void): void;
+  acceptOlder(report: (what: string) => void): void;
   /** Returns the listed sets, oldest first. */
   sets(): Promise<BackupSet[]>;
   /** Deletes sets. Throws NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG. */
-  drop(sets: readonly SetNumber[]): Promise<void>;
+  deleteSets(sets: readonly SetNumber[]): Promise<void>;
   /** Throws the errors that deleting these sets would throw now. */
-  previewDrop(sets: readonly SetNumber[]): Promise<void>;
+  previewDelete(sets: readonly SetNumber[]): Promise<void>;
   /** Returns the sets that a purge would delete or keep: by these rules, or through a server by the server's. */
   previewPurge(wish: PurgeRequest): Promise<Verdicts>;
   /** Deletes the sets that a preview listed. A server decides again, and returns its result. */

@@ -7,12 +7,12 @@ import type { ClientDirectory } from '../../store/index.js';
 import {
   askToForget,
   changeSetting,
-  dropSets,
+  deleteSets,
   forgetRequestsOf,
   markDamaged,
   markSets,
   ownRulesFor,
-  previewDrop,
+  previewDelete,
   previewForget,
   type StoreLimits,
   withdrawForget,
@@ -40,15 +40,15 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
   let acceptOlder: ((what: string) => void) | undefined;
   const admin: Admin = {
     keyring,
-    acceptOlder: (tell) => {
-      acceptOlder = tell;
+    acceptOlder: (report) => {
+      acceptOlder = report;
     },
     sets: () => setsOf(client, acceptOlder),
-    drop: (gone) => dropSets(system, directory, { limits, sets: gone, leastAgeMs: 0 }),
-    previewDrop: async (gone) => previewDrop(system, directory, gone, 0),
+    deleteSets: (gone) => deleteSets(system, directory, { limits, sets: gone, leastAgeMs: 0 }),
+    previewDelete: async (gone) => previewDelete(system, directory, gone, 0),
     previewPurge: async (wish) => previewPurgeOf(system, directory, () => wish),
     purge: async (gone) => {
-      await dropSets(system, directory, { limits, sets: gone, leastAgeMs: 0 });
+      await deleteSets(system, directory, { limits, sets: gone, leastAgeMs: 0 });
       return undefined;
     },
     keptRules: (words) =>

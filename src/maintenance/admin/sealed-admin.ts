@@ -15,10 +15,10 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
     requests.map((request) => ({ ...request, path: names.openPath(request.path) }));
   return {
     keyring,
-    acceptOlder: (tell) => admin.acceptOlder(tell),
+    acceptOlder: (report) => admin.acceptOlder(report),
     sets: () => admin.sets(),
-    drop: (sets) => admin.drop(sets),
-    previewDrop: (sets) => admin.previewDrop(sets),
+    deleteSets: (sets) => admin.deleteSets(sets),
+    previewDelete: (sets) => admin.previewDelete(sets),
     previewPurge: ({ rules, ...wish }) =>
       admin.previewPurge({ ...wish, rules: { ...rules, keepTags: rules.keepTags.map(text) } }),
     purge: (gone) => admin.purge(gone),

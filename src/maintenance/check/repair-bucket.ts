@@ -48,7 +48,7 @@ export async function repairInBucket(
 }
 
 class Repair {
-  private readonly counts = { files: 0, healed: 0, damaged: 0, parityMade: 0, parityRemade: 0 };
+  private readonly counts = { files: 0, healed: 0, damaged: 0, parityMade: 0, parityRebuilt: 0 };
   private readonly parity = { protected: 0, unprotected: 0, bytes: 0 };
   private isProven = true;
   private readonly healer: ObjectHealer;
@@ -80,7 +80,7 @@ class Repair {
       if (!OF_ONE_OBJECT.has(code)) throw error;
       this.counts.files += 1;
       this.counts.damaged += 1;
-      this.tell(name, 'failed', { restoredBlocks: 0, lostBlocks: 0, why: message });
+      this.report(name, 'failed', { restoredBlocks: 0, lostBlocks: 0, why: message });
       return;
     }
     const { outcome, parityBytes, ...blocks } = mended;
@@ -90,15 +90,15 @@ class Repair {
     if (parityBytes > 0) this.parity.protected += 1;
     else this.parity.unprotected += 1;
     if (outcome === 'unproven') this.isProven = false;
-    if (outcome === 'remade') this.counts.parityRemade += 1;
+    if (outcome === 'remade') this.counts.parityRebuilt += 1;
     if (outcome === 'healed') this.counts.healed += 1;
     if (outcome === 'beyond' || outcome === 'unprotected') this.counts.damaged += 1;
     if (outcome === 'healed' || outcome === 'beyond' || outcome === 'unprotected') {
-      this.tell(name, outcome, blocks);
+      this.report(name, outcome, blocks);
     }
   }
 
-  private tell(
+  private report(
     file: string,
     outcome: RepairFinding['outcome'],
     rest: Omit<RepairFinding, 'finding' | 'file' | 'outcome'>,

@@ -53,7 +53,7 @@ export interface RepairResult {
   readonly damaged: number;
   /** Number of parity files made because they were missing, or were damaged. */
   readonly parityMade: number;
-  readonly parityRemade: number;
+  readonly parityRebuilt: number;
 }
 
 /** Repairs a client, with its lock held. Throws CLIENT_BUSY, INTERRUPTED, STORE_NEWER, and system errors of listing. */
@@ -75,7 +75,7 @@ export async function repairClient(
 }
 
 class Repair {
-  private readonly result = { files: 0, healed: 0, damaged: 0, parityMade: 0, parityRemade: 0 };
+  private readonly result = { files: 0, healed: 0, damaged: 0, parityMade: 0, parityRebuilt: 0 };
   private readonly tools: HealTools;
   private readonly options: RepairOptions;
 
@@ -112,7 +112,7 @@ class Repair {
       const { code, message } = asTardisError(error);
       if (code === 'INTERRUPTED' || code === 'STORE_NEWER') throw error;
       this.result.damaged += 1;
-      this.tell(name, 'failed', { restoredBlocks: 0, lostBlocks: 0, why: message });
+      this.report(name, 'failed', { restoredBlocks: 0, lostBlocks: 0, why: message });
     }
   }
 
@@ -123,7 +123,7 @@ class Repair {
     if (found.state !== 'damaged') return this.protect(name, found);
     const hasParity = (await tools.backend.size(parityName(name))) !== undefined;
     const { outcome, ...blocks } = await heal(tools, name, found);
-    this.tell(name, hasParity ? outcome : 'unprotected', blocks);
+    this.report(name, hasParity ? outcome : 'unprotected', blocks);
     // Bytes that are no records may be what an interrupted session left: the check knows if they are needed.
     if (!hasParity) return;
     if (outcome !== 'healed') {
@@ -147,10 +147,10 @@ class Repair {
     if (wholeBytes === 0) return;
     await makeParity(backend, math, name, { coveredBytes: wholeBytes, percent, breathe });
     if (state === 'noParity') this.result.parityMade += 1;
-    else this.result.parityRemade += 1;
+    else this.result.parityRebuilt += 1;
   }
 
-  private tell(
+  private report(
     file: string,
     outcome: RepairFinding['outcome'],
     rest: Omit<RepairFinding, 'finding' | 'file' | 'outcome'>,

@@ -104,11 +104,11 @@ export class StoreWalk {
     for (const gap of gaps) await this.gap(pack, gap, left);
     if ((sizeBytes ?? 0) >= LABEL_BYTES && !(await hasLabel(backend, pack))) {
       const why = 'the label, which has the number and the client of the pack, cannot be read';
-      this.tell(object, { position: 0, recordBytes: LABEL_BYTES }, 'unneeded', why);
+      this.report(object, { position: 0, recordBytes: LABEL_BYTES }, 'unneeded', why);
     }
     for (const { position, bytes, why } of committed.disordered(pack, gaps)) {
       if (await this.hasVanished(object)) return;
-      this.tell(object, { position, recordBytes: bytes }, 'metadata', why);
+      this.report(object, { position, recordBytes: bytes }, 'metadata', why);
     }
   }
 
@@ -133,11 +133,11 @@ export class StoreWalk {
     if (isRead) this.noteRead(object, record.position, record.recordBytes, fault);
     if (fault === undefined) return;
     if (contents.length > 0) {
-      if (await casualties.suspect(contents)) this.tell(object, record, 'contents', fault);
+      if (await casualties.suspect(contents)) this.report(object, record, 'contents', fault);
       return;
     }
     const isSignature = audit.isSignature(record.recordId);
-    this.tell(object, record, isSignature ? 'signature' : 'unneeded', fault);
+    this.report(object, record, isSignature ? 'signature' : 'unneeded', fault);
   }
 
   /**
@@ -174,7 +174,7 @@ export class StoreWalk {
         else readListing(record);
       });
       if (fault !== undefined && !(await this.hasVanished(object))) {
-        this.tell(object, place, 'metadata', fault);
+        this.report(object, place, 'metadata', fault);
       }
       return;
     }
@@ -182,7 +182,7 @@ export class StoreWalk {
     const fault = await prover.checksumFault(object, place);
     this.noteRead(object, position, place.recordBytes, fault);
     if (fault !== undefined && !(await this.hasVanished(object))) {
-      this.tell(object, place, 'unneeded', fault);
+      this.report(object, place, 'unneeded', fault);
     }
   }
 
@@ -199,7 +199,7 @@ export class StoreWalk {
     const unknownBytes = this.parts.committed.bytesIn(pack, from, to) - known;
     if (unknownBytes <= 0 || (await this.hasVanished(object))) return;
     const why = `${unknownBytes} bytes are not records: listings, events, or what nothing needs`;
-    this.tell(object, { position: from, recordBytes: to - from }, 'metadata', why);
+    this.report(object, { position: from, recordBytes: to - from }, 'metadata', why);
   }
 
   /** True if a pack existed when the check began, and was removed since: its contents were moved or deleted. */
@@ -218,7 +218,7 @@ export class StoreWalk {
     if (fault === undefined) memory.note(object, position, nowMs());
   }
 
-  private tell(
+  private report(
     object: string,
     { position, recordBytes: bytes }: { readonly position: number; readonly recordBytes: number },
     role: RecordRole,

@@ -104,7 +104,7 @@ export async function collectGarbage(
   const run = new Run(system, directory, store, options);
   try {
     await requireNoSecond(system, directory);
-    mediumOf(system, directory).forgetAsking();
+    mediumOf(system, directory).clearLockRequest();
     await run.all();
     await run.writeImage();
     await run.protect();
@@ -112,10 +112,10 @@ export async function collectGarbage(
     store.close();
     return { ...run.report, isDone: true };
   } catch (error) {
-    const told = store.closeAfterFailure(error);
+    const explained = store.closeAfterFailure(error);
     const isTaken = error instanceof TardisError && error.code === 'STORE_TAKEN';
     if (error instanceof Yielded || isTaken) return { ...run.report, isDone: false };
-    throw told;
+    throw explained;
   }
 }
 

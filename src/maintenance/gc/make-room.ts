@@ -30,20 +30,20 @@ export async function deleteForSpace(
   wish: MakeRoomOptions,
   options: GcOptions,
 ): Promise<SetNumber[]> {
-  const dropped: SetNumber[] = [];
+  const deleted: SetNumber[] = [];
   for (;;) {
     throwIfAborted(options.signal);
     const missingBytes = wish.belowBytes - system.files.freeBytes(directory.path);
-    if (missingBytes <= 0) return dropped;
+    if (missingBytes <= 0) return deleted;
     const set = await dropOne(system, directory, {
       ...wish,
       ...options,
       neededBytes: missingBytes,
     });
-    if (set === undefined) return dropped;
-    dropped.push(set);
+    if (set === undefined) return deleted;
+    deleted.push(set);
     const { isDone } = await collectGarbage(system, directory, { ...options, graceMs: 0 });
-    if (!isDone) return dropped;
+    if (!isDone) return deleted;
   }
 }
 
@@ -76,7 +76,7 @@ async function dropOne(
       );
     if (isClockInDoubt(listed, nowMs)) return [];
     [chosen] = setsToDeleteForSpace(sets, { neededBytes, nowMs, leastAgeMs });
-    return chosen === undefined ? [] : [{ type: 'dropped', sets: [chosen] }];
+    return chosen === undefined ? [] : [{ type: 'sets-deleted', sets: [chosen] }];
   });
   return chosen;
 }

@@ -15,7 +15,7 @@ import type { Breathe } from './survey.js';
 
 const SLICE_ROWS = 2048;
 /** A frame is repacked if less than this share of it is needed. */
-const WORTH_REMAKING = 0.75;
+const WORTH_REPACKING = 0.75;
 
 /** Needed and unneeded parts of one pack. */
 export interface PackUse {
@@ -150,7 +150,7 @@ export function neededOf(
 }
 
 export function isWorthRepacking(usedBytes: number, rawBytes: number): boolean {
-  return usedBytes < WORTH_REMAKING * rawBytes;
+  return usedBytes < WORTH_REPACKING * rawBytes;
 }
 
 /** Returns the bytes of listings, events, images and commits in a pack, and stores that number in the catalog. */

@@ -14,7 +14,7 @@ import type { ClientDirectory, StoreEvent } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
 import { changeSets } from '../../store/writer/index.js';
-import { stampIn } from '../../store/writer/index.js';
+import { ageIn } from '../../store/writer/index.js';
 
 export type PurgeRequest = Omit<RetentionOptions, 'nowMs'>;
 
@@ -36,7 +36,7 @@ export async function purgeByRules(
   let report: PurgeReport | undefined;
   await changeSets(system, directory, limits, (_, catalog): StoreEvent[] => {
     report = previewPurge(catalog, wishFor(catalog), system.clock.nowMs());
-    return report.gone.length === 0 ? [] : [{ type: 'dropped', sets: report.gone }];
+    return report.gone.length === 0 ? [] : [{ type: 'sets-deleted', sets: report.gone }];
   });
   return report!;
 }
@@ -78,7 +78,7 @@ export function retentionSet(set: BackupSet, roots: string): RetentionSet {
   return {
     set: set.set,
     openedAtMs: set.openedAtMs,
-    stamp: stampIn(set),
+    age: ageIn(set),
     isComplete: set.state === 'complete',
     isDoubtful: set.isDoubtful,
     priority,

@@ -47,7 +47,7 @@ interface Moved {
 export class RecordMover {
   private moved: Moved = { copies: [], frames: [] };
   private sinceCheckpoint = 0;
-  private readonly remaker: FrameRepacker | undefined;
+  private readonly repacker: FrameRepacker | undefined;
   private readonly store: StoreWriter;
   private readonly options: MoverOptions;
   private readonly packs: ReadonlySet<PackNumber>;
@@ -57,7 +57,7 @@ export class RecordMover {
     this.store = store;
     this.options = options;
     this.packs = packs;
-    this.remaker =
+    this.repacker =
       options.frames && new FrameRepacker(store, options.frames, packs, options.needed);
   }
 
@@ -74,7 +74,7 @@ export class RecordMover {
   /** Makes the moved records durable and reads them back; from then on they count. Throws RECORD_DAMAGED. */
   async settle(): Promise<void> {
     const { store, options } = this;
-    for (const frame of this.remaker?.finish() ?? []) this.moved.frames.push(frame);
+    for (const frame of this.repacker?.finish() ?? []) this.moved.frames.push(frame);
     await store.checkpoint();
     const { copies, frames } = this.moved;
     this.moved = { copies: [], frames: [] };
@@ -104,10 +104,10 @@ export class RecordMover {
     const [recordId, kind, , , bytes, rawBytes] = record;
     const usedBytes = this.options.used.get(recordId);
     if (usedBytes === undefined) return;
-    const { remaker } = this;
-    const isRemade =
-      kind === RecordKind.frame && remaker !== undefined && isWorthRepacking(usedBytes, rawBytes);
-    const frames = isRemade ? await remaker.take(record) : undefined;
+    const { repacker } = this;
+    const isRepacked =
+      kind === RecordKind.frame && repacker !== undefined && isWorthRepacking(usedBytes, rawBytes);
+    const frames = isRepacked ? await repacker.take(record) : undefined;
     if (frames === undefined) await this.copy(record);
     else this.moved.frames.push(...frames);
     this.sinceCheckpoint += bytes;

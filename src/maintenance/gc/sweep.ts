@@ -32,7 +32,7 @@ export async function dropVersions(store: StoreWriter, pace: Pace): Promise<void
     after = catalog.gc.dropVersions(after, SLICE_ROWS);
     await endSlice(store, pace);
   }
-  catalog.gc.dropTheirSets();
+  catalog.gc.deleteTheirSets();
 }
 
 export interface Swept {
@@ -69,15 +69,15 @@ export async function dropLost(store: StoreWriter, needed: IdSet, pace: Pace): P
   const { gc } = store.catalog;
   const rests = new IdSet();
   for (const [, rest] of gc.needs()) rests.add(rest);
-  let dropped = 0;
+  let deleted = 0;
   for (let after: ContentId = 0; ; ) {
     const page = gc.contentUses(after, SLICE_ROWS);
     for (const [contentId, recordId] of page) {
       if (recordId !== null || needed.has(contentId) || rests.has(contentId)) continue;
       gc.dropContent(contentId);
-      dropped += 1;
+      deleted += 1;
     }
-    if (page.length < SLICE_ROWS) return dropped;
+    if (page.length < SLICE_ROWS) return deleted;
     after = page.at(-1)![0];
     await endSlice(store, pace);
   }

@@ -71,23 +71,28 @@ export async function makeLogCatalog(
 ): Promise<LogCatalog> {
   const file = `${catalogPath}.new`;
   removeDatabase(system, file);
-  const told = await replay(system, file, log, options.signal);
+  const replayed = await replay(system, file, log, options.signal);
   using known = options.packsOnly ? undefined : await openKnown(system, catalogPath);
-  const fit = known === undefined ? undefined : await fitOf(known.history, told, log, file);
+  const fit = known === undefined ? undefined : await fitOf(known.history, replayed, log, file);
   if (known !== undefined && fit === undefined) {
     const what = 'the bucket has other commits than this machine knows';
     throw new TardisError('STORE_FORKED', `${what}: --packs-only goes on with those in the bucket`);
   }
   const knownCommit = known?.history.point.commit ?? 0;
-  const last = Math.max(told.walk.lastCommit, knownCommit);
-  const { lost } = told.walk;
-  const isShort = knownCommit > told.point.commit;
+  const last = Math.max(replayed.walk.lastCommit, knownCommit);
+  const { lost } = replayed.walk;
+  const isShort = knownCommit > replayed.point.commit;
   const isHelpful = isShort || (lost[0]?.commit ?? 0) <= knownCommit;
-  const found = { file, commits: told.commits, lost: [...lost, ...behind(told.walk, last)], last };
-  if (!told.isMetadataLost && !isShort) {
-    return { ...found, ...told, lost, isWhole: true, knowsMore: false };
+  const found = {
+    file,
+    commits: replayed.commits,
+    lost: [...lost, ...behind(replayed.walk, last)],
+    last,
+  };
+  if (!replayed.isMetadataLost && !isShort) {
+    return { ...found, ...replayed, lost, isWhole: true, knowsMore: false };
   }
-  let best = told;
+  let best = replayed;
   if (known !== undefined && isHelpful) {
     removeDatabase(system, file);
     snapshotCatalog(system, catalogPath, file);
@@ -98,7 +103,7 @@ export async function makeLogCatalog(
   return {
     ...found,
     isMetadataLost: best.isMetadataLost || (fit ?? 0) > 0,
-    knowsMore: best !== told,
+    knowsMore: best !== replayed,
     isWhole: false,
     counters: best.counters,
   };
@@ -203,24 +208,24 @@ async function openKnown(system: System, catalogPath: string): Promise<Known | u
  */
 async function fitOf(
   history: KnownHistory,
-  told: Replayed,
+  replayed: Replayed,
   log: SalvagedLog,
-  toldPath: string,
+  replayedPath: string,
 ): Promise<number | undefined> {
   const { point } = history;
   // Somebody has written commits in the place of lost ones: they would be left out.
-  if (told.walk.strays.length > 0) return undefined;
+  if (replayed.walk.strays.length > 0) return undefined;
   const own = await whole(log, point.commit);
   if (own !== undefined && own.checksum !== point.checksum) return undefined;
   const next = await whole(log, point.commit + 1);
   if (next !== undefined && next.body.previous !== point.checksum) return undefined;
-  const [first] = told.walk.lost;
-  const isWholeUpTo = first === undefined ? !told.isMetadataLost : first.commit > point.commit;
+  const [first] = replayed.walk.lost;
+  const isWholeUpTo = first === undefined ? !replayed.isMetadataLost : first.commit > point.commit;
   if (own !== undefined && isWholeUpTo) return 0;
   const names = ['set', 'root', 'directory', 'sequence'] as const;
-  const isBehind = names.some((name) => told.counters[name] > history.counters[name]);
-  const isAtEnd = told.point.commit <= point.commit;
-  return isAtEnd && isBehind ? undefined : history.contradictionsTo(toldPath);
+  const isBehind = names.some((name) => replayed.counters[name] > history.counters[name]);
+  const isAtEnd = replayed.point.commit <= point.commit;
+  return isAtEnd && isBehind ? undefined : history.contradictionsTo(replayedPath);
 }
 
 async function whole(

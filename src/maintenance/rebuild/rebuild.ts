@@ -5,7 +5,7 @@ import type { System } from '../../system/index.js';
 import {
   type RebuildOptions,
   type RebuildReport,
-  remakeCatalog,
+  rebuildFromPacks,
 } from '../../store/writer/index.js';
 import { Reserve } from '../../store/writer/index.js';
 
@@ -22,9 +22,9 @@ export async function rebuildCatalog(
   using _lock = await medium.claim();
   try {
     medium.clearStaged();
-    return await remakeCatalog(system, directory, options);
+    return await rebuildFromPacks(system, directory, options);
   } catch (error) {
-    const told = new Reserve(system, directory.path, {}).explain(error);
-    throw asTardisError(told, `rebuilding ${directory.catalogPath}`);
+    const explained = new Reserve(system, directory.path, {}).explain(error);
+    throw asTardisError(explained, `rebuilding ${directory.catalogPath}`);
   }
 }

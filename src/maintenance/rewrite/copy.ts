@@ -313,7 +313,7 @@ class Run implements Disposable {
     const sets = mine
       .filter(({ set, marks }) => !theirs.has(set) && set < newest && !marks.isLocked)
       .map(({ set }) => set);
-    if (sets.length > 0) this.write({ type: 'dropped', sets });
+    if (sets.length > 0) this.write({ type: 'sets-deleted', sets });
     return sets;
   }
 

@@ -6,11 +6,11 @@
 import { createHash } from 'node:crypto';
 import { asTardisError } from '../../errors/index.js';
 import type { ForgetRequest } from '../../model/index.js';
-import { unfinishedRekey } from '../../store/writer/index.js';
+import { unfinishedRewrite } from '../../store/writer/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { Generations } from './generations.js';
-import { rekeyClient, type RekeyRequest, type RekeyResult, removeOld } from './job.js';
+import { rewriteClient, type RewriteRequest, type RewriteResult, removeOld } from './job.js';
 
 /** Returns a digest that identifies a list of requests; empty for an empty list. */
 export function requestsDigest(requests: readonly ForgetRequest[]): string {
@@ -23,7 +23,7 @@ export function requestsDigest(requests: readonly ForgetRequest[]): string {
 }
 
 export interface ForgetOptions
-  extends Omit<RekeyRequest, 'generations' | 'oldKeyring' | 'keyring' | 'forgotten'> {
+  extends Omit<RewriteRequest, 'generations' | 'oldKeyring' | 'keyring' | 'forgotten'> {
   /** Name of a file that keeps the client out of a backup of the store's machine. */
   readonly skipFile: string;
 }
@@ -38,13 +38,13 @@ export async function forgetHere(
   directory: ClientDirectory,
   requests: readonly ForgetRequest[],
   { skipFile, ...options }: ForgetOptions,
-): Promise<RekeyResult> {
+): Promise<RewriteResult> {
   const generations = new Generations(system, directory);
   using _lock = await generations.lock();
   try {
     await beginHere(system, generations, requestsDigest(requests), skipFile);
     const parts = { generations, oldKeyring: undefined, keyring: undefined, forgotten: requests };
-    return await rekeyClient(system, { ...options, ...parts });
+    return await rewriteClient(system, { ...options, ...parts });
   } catch (error) {
     const failure = asTardisError(error);
     if (GO_ON.has(failure.code)) await generations.removeUnwritten();
@@ -72,7 +72,7 @@ async function beginHere(
   if (stage === 'making') {
     const { clientId, from, without: before } = generations.marker()!;
     const wanted = generations.markerFor(undefined, without);
-    if (before === '') throw unfinishedRekey(system, generations.first);
+    if (before === '') throw unfinishedRewrite(system, generations.first);
     if (clientId === wanted.clientId && from === wanted.from && before === without) return;
   }
   if (stage !== 'none') await generations.removeSecond();

@@ -183,7 +183,7 @@ export class HistorySeals {
       roots: roots.map(({ root, directory, path }) => ({
         path,
         seal: this.rootSeal(root, set),
-        isHeld: !looked.has(directory),
+        isProtected: !looked.has(directory),
       })),
     };
     const seal = keyring.tree.set(sealed, sum);

@@ -242,7 +242,7 @@ export class CopiedHistory {
     for (const request of old.catalog.forgets.all()) {
       if (done.some(({ id }) => id === request.id)) continue;
       const path = keys.path(old.openPath(request.path));
-      const event = { type: 'forget-asked', ...request, path } as const;
+      const event = { type: 'forget-requested', ...request, path } as const;
       store.appendOwn(buildEvent(store.nextSequence(), event));
       store.catalog.forgets.put(event);
     }

@@ -29,10 +29,10 @@ export { Generations, type Marker, type Stage } from './generations.js';
 export { copyWhole, type WholeCopy } from './whole-copy.js';
 export { requireOwnPacks } from './own-packs.js';
 export {
-  rekeyClient,
-  type RekeyProgress,
-  type RekeyRequest,
-  type RekeyResult,
-  type RekeyStep,
+  rewriteClient,
+  type RewriteProgress,
+  type RewriteRequest,
+  type RewriteResult,
+  type RewriteStep,
   removeOld,
 } from './job.js';

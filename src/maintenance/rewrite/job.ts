@@ -32,12 +32,12 @@ const MAX_ATTEMPTS = 20;
  */
 const GROWTH_PERCENT = 5;
 
-export type RekeyStep = 'contents' | 'sets' | 'verify' | 'compare' | 'remove';
+export type RewriteStep = 'contents' | 'sets' | 'verify' | 'compare' | 'remove';
 
 /** Reports how far a run is; `of` is undefined if the total is unknown. */
-export type RekeyProgress = (step: RekeyStep, done: number, of: number | undefined) => void;
+export type RewriteProgress = (step: RewriteStep, done: number, of: number | undefined) => void;
 
-export interface RekeyRequest {
+export interface RewriteRequest {
   readonly generations: Generations;
   /** Keys to read the first generation; undefined if it does not encrypt. */
   readonly oldKeyring: Keyring | undefined;
@@ -51,10 +51,10 @@ export interface RekeyRequest {
   /** True to continue without contents that are damaged or missing. */
   readonly acceptDamage: boolean;
   readonly signal: AbortSignal;
-  readonly onProgress: RekeyProgress;
+  readonly onProgress: RewriteProgress;
 }
 
-export interface RekeyResult {
+export interface RewriteResult {
   readonly sets: number;
   readonly contents: number;
   readonly verifiedContents: number;
@@ -68,15 +68,18 @@ export interface RekeyResult {
  * Throws CLIENT_BUSY if a session does not release the client (another run does the rest), CATALOG_DAMAGED,
  * CONTENT_DAMAGED, NOT_AUTHENTIC, DISK_FULL, INTERRUPTED.
  */
-export async function rekeyClient(system: System, request: RekeyRequest): Promise<RekeyResult> {
+export async function rewriteClient(
+  system: System,
+  request: RewriteRequest,
+): Promise<RewriteResult> {
   try {
-    return await rekeySound(system, request);
+    return await rewriteSound(system, request);
   } catch (error) {
     throw Catalog.explainedAt(system, request.generations.first.catalogPath, error);
   }
 }
 
-async function rekeySound(system: System, request: RekeyRequest): Promise<RekeyResult> {
+async function rewriteSound(system: System, request: RewriteRequest): Promise<RewriteResult> {
   const { generations } = request;
   const { first } = generations;
   const medium = mediumOf(system, first);
@@ -135,7 +138,7 @@ async function isSwitched(
 /** Removes the old generation after the switch, even one that an earlier run has left. */
 export async function removeOld(
   generations: Generations,
-  onProgress: RekeyProgress,
+  onProgress: RewriteProgress,
 ): Promise<void> {
   let removed = 0;
   await generations.removeOld(() => {
@@ -179,7 +182,7 @@ interface Parts {
 
 class Run {
   private readonly system: System;
-  private readonly request: RekeyRequest;
+  private readonly request: RewriteRequest;
   /** The part of the first generation that is to be copied. */
   private readonly old: OldGeneration;
   /** The whole first generation. */
@@ -196,7 +199,7 @@ class Run {
   /** Number of the first generation's newest key record when this run began. */
   private readonly keysNumber: number;
 
-  private constructor(system: System, request: RekeyRequest, parts: Parts) {
+  private constructor(system: System, request: RewriteRequest, parts: Parts) {
     const { old, whole, left, oldHistory, store, map } = parts;
     const { keyring, generations } = request;
     const { native } = system;
@@ -220,7 +223,7 @@ class Run {
   /** Opens both generations. Throws DISK_FULL if there is no space for a second one. */
   static async open(
     system: System,
-    request: RekeyRequest,
+    request: RewriteRequest,
     verifiedUpTo: ContentId = 0,
   ): Promise<Run> {
     const { generations, oldKeyring, limits, forgotten } = request;
@@ -235,7 +238,7 @@ class Run {
       left = opened.add(copy, (one) => one.close());
     }
     const old = left === undefined ? whole : generation(left.catalogPath);
-    requireAsked(whole.catalog, forgotten);
+    requireRequested(whole.catalog, forgotten);
     requireRoom(system, request, old);
     const history = openHistoryIn(system, first, new Access(undefined), 0);
     const oldHistory = opened.add(history, (one) => one.close());
@@ -279,7 +282,7 @@ class Run {
   }
 
   /** Copies the rest, with the client's lock held. Afterwards the second generation is complete and closed. */
-  async finish(): Promise<RekeyResult> {
+  async finish(): Promise<RewriteResult> {
     const { system, request, store, map, history, verifier } = this;
     const { generations, signal, onProgress } = request;
     this.requireSame();
@@ -355,22 +358,22 @@ class Run {
 }
 
 /** Throws CLIENT_BUSY if a request to forget was withdrawn or replaced meanwhile. */
-function requireAsked({ forgets }: Catalog, forgotten: readonly ForgetRequest[]): void {
-  const asked = forgets.all();
-  const isAsked = forgotten.every((request) =>
-    asked.some(
+function requireRequested({ forgets }: Catalog, forgotten: readonly ForgetRequest[]): void {
+  const requests = forgets.all();
+  const isRequested = forgotten.every((request) =>
+    requests.some(
       ({ id, path: where, lastSet }) =>
         id === request.id && lastSet === request.lastSet && where.equals(request.path),
     ),
   );
-  if (isAsked) return;
+  if (isRequested) return;
   const what = 'requests to forget were withdrawn or replaced meanwhile';
   throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
 }
 
 function requireRoom(
   system: System,
-  { generations, limits }: RekeyRequest,
+  { generations, limits }: RewriteRequest,
   old: OldGeneration,
 ): void {
   const { catalogPath, path: directory } = old.directory;

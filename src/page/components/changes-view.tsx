@@ -12,15 +12,16 @@ interface ChangesProps extends PathsProps {
 }
 
 export function ChangesView({ client, set, ...paths }: ChangesProps) {
-  const told = useRef({ isFirst: false, unread: 0, set: 0 });
-  if (told.current.set !== set.set) told.current = { isFirst: false, unread: 0, set: set.set };
+  const announced = useRef({ isFirst: false, unread: 0, set: 0 });
+  if (announced.current.set !== set.set)
+    announced.current = { isFirst: false, unread: 0, set: set.set };
   const list = usePages<Row<Entry>>(`changes/${client}/${set.set}`, async (after, signal) => {
     const { from, changes, unread, next } = await api.changes(client, set.set, after, signal);
-    told.current.isFirst = from === undefined;
-    told.current.unread += unread.length;
+    announced.current.isFirst = from === undefined;
+    announced.current.unread += unread.length;
     return { items: changes.map((one) => changedRow(one, from)), next };
   });
-  const { isFirst, unread } = told.current;
+  const { isFirst, unread } = announced.current;
   const count = t(list.isWhole ? 'changesFound' : 'changesMore', { n: list.items.length });
   const lacking = unread === 0 ? '' : ` · ${t('changesUnread', { n: unread })}`;
   return (

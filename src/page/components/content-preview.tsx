@@ -18,9 +18,9 @@ export function ContentPreview(props: PreviewProps) {
   const { client, set, path, entry } = props;
   const image = imageType(entry.name);
   const isTooLarge = image !== undefined && entry.sizeBytes > MAX_IMAGE_BYTES;
-  const isAsked = entry.sizeBytes > 0 && !isTooLarge;
+  const isRequested = entry.sizeBytes > 0 && !isTooLarge;
   const maxBytes = image === undefined ? MAX_TEXT_BYTES : MAX_IMAGE_BYTES;
-  const key = isAsked ? `${client}/${set}${path}` : undefined;
+  const key = isRequested ? `${client}/${set}${path}` : undefined;
   const href = contentHref(client, set, path);
   const content = useAnswer(key, (signal) => api.content(href, maxBytes, signal));
   if (entry.sizeBytes === 0) return <p class="faint">{t('previewEmpty')}</p>;

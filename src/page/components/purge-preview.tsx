@@ -19,9 +19,9 @@ interface PurgeProps {
 
 export function PurgePreview({ client, sets }: PurgeProps) {
   const [rules, setRules] = useState(START);
-  const asked = useSettled(rules, SETTLE_MS);
-  const answer = useAnswer(`purge/${client}/${JSON.stringify(asked)}`, (signal) =>
-    api.purge(client, asked, signal),
+  const settledRules = useSettled(rules, SETTLE_MS);
+  const answer = useAnswer(`purge/${client}/${JSON.stringify(settledRules)}`, (signal) =>
+    api.purge(client, settledRules, signal),
   );
   const times = new Map(sets.map(({ set, openedAtMs }) => [set, openedAtMs]));
   return (
@@ -45,7 +45,7 @@ export function PurgePreview({ client, sets }: PurgeProps) {
         ))}
       </fieldset>
       <p>
-        <code>{commandOf(client, asked)}</code>
+        <code>{commandOf(client, settledRules)}</code>
       </p>
       {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
       {answer.value === undefined ? null : <Decisions decisions={answer.value} times={times} />}

@@ -99,7 +99,7 @@ export function compareListing(set: ComparedSet, page: ListedPage): Compared {
     wanted.push(want);
   });
   advanceTo(upTo);
-  if (gone.length > 0 || wanted.includes(Wanted.held)) slot.hasHeldMounts = true;
+  if (gone.length > 0 || wanted.includes(Wanted.protected)) slot.hasProtectedMounts = true;
   return { wanted: Uint8Array.from(wanted), known: known.take(wanted.length), gone };
 }
 
@@ -110,7 +110,7 @@ function compareRow(
   head: HeadRow | undefined,
 ): number {
   if ((rows.flags(at) & RowFlag.unreadable) !== 0) return Wanted.no; // an unreadable entry is not deleted
-  if (head !== undefined && slots.isMountKept(head, rows, at)) return Wanted.held;
+  if (head !== undefined && slots.isMountKept(head, rows, at)) return Wanted.protected;
   const isSame =
     head !== undefined &&
     (head.flags & RowFlag.unsettled) === 0 &&

@@ -33,18 +33,18 @@ const MAX_CATALOG_BYTES: number = 2 ** 31;
 /** Time for the next answer of the peer. */
 const ANSWER_MS = 300_000;
 /** Minimum time between two messages about the progress of a step. */
-const TELL_EVERY_MS = 250;
+const REPORT_EVERY_MS = 250;
 
-type Told = Body<'copyTold'>;
-type Asked = Head<'copyAsk'>;
+type CopyAnswer = Body<'copyAnswer'>;
+type CopyRequest = Head<'copyAsk'>;
 
 interface Waiting {
-  readonly asked: Asked;
-  readonly resolve: (told: Told) => void;
+  readonly request: CopyRequest;
+  readonly resolve: (reported: CopyAnswer) => void;
   readonly reject: (error: Error) => void;
 }
 
-const NOTHING: Asked = {
+const NOTHING: CopyRequest = {
   question: 0,
   what: 'open',
   offer: 0,
@@ -64,7 +64,7 @@ export class CopySession implements StorageHandle {
   private running: Promise<void> | undefined;
   private isOver = false;
   private timer: NodeJS.Timeout | undefined;
-  private told: { readonly step: CopyStep; readonly atMs: number } | undefined;
+  private reported: { readonly step: CopyStep; readonly atMs: number } | undefined;
   private readonly system: System;
   private readonly directory: ClientDirectory;
   private readonly options: StorageOptions;
@@ -85,7 +85,7 @@ export class CopySession implements StorageHandle {
   post(name: MessageName, bytes: Buffer): void {
     if (this.isOver) return;
     try {
-      if (name === 'copyTold') this.hear(bytes);
+      if (name === 'copyAnswer') this.hear(bytes);
       else if (name === 'copyStart' && this.running === undefined) this.start(bytes);
       else throw new TardisError('PROTOCOL_VIOLATION', `"${name}" has no place in a copy`);
       this.events.answer(undefined, bytes.length);
@@ -133,10 +133,10 @@ export class CopySession implements StorageHandle {
       return Promise.reject(new TardisError('COPY_DIFFERS', what));
     }
     const { signal } = this.stopping;
-    const tell = (step: CopyStep, done: number, of: number | undefined): void =>
-      this.tell(step, done, of);
+    const report = (step: CopyStep, done: number, of: number | undefined): void =>
+      this.report(step, done, of);
     const source = new FarSource(system, this.feed(keys), signal, {
-      onPiece: (done, of) => tell('catalog', done, of),
+      onPiece: (done, of) => report('catalog', done, of),
       maxCatalogBytes: MAX_CATALOG_BYTES,
     });
     const request = {
@@ -147,7 +147,7 @@ export class CopySession implements StorageHandle {
       keepsMarks: true,
       wasteRatio: 1,
       signal,
-      onProgress: tell,
+      onProgress: report,
       space: options.space && new SpaceMeter(options.space),
     };
     return copyInto(system, request, directory);
@@ -173,17 +173,17 @@ export class CopySession implements StorageHandle {
     };
   }
 
-  private ask(wish: Partial<Asked> & Pick<Asked, 'what'>): Promise<Told> {
+  private ask(wish: Partial<CopyRequest> & Pick<CopyRequest, 'what'>): Promise<CopyAnswer> {
     this.lastQuestion += 1;
-    const asked = { ...NOTHING, ...wish, question: this.lastQuestion };
+    const request = { ...NOTHING, ...wish, question: this.lastQuestion };
     return new Promise((resolve, reject) => {
       if (this.isOver || this.stopping.signal.aborted) {
         reject(new TardisError('CONNECTION_LOST', 'the peer has left'));
         return;
       }
       if (this.waiting.size === 0) this.expectAnswer();
-      this.waiting.set(asked.question, { asked, resolve, reject });
-      this.send('copyAsk', asked);
+      this.waiting.set(request.question, { request, resolve, reject });
+      this.send('copyAsk', request);
     });
   }
 
@@ -197,13 +197,13 @@ export class CopySession implements StorageHandle {
   }
 
   private hear(bytes: Buffer): void {
-    const { head, attachment } = decodeMessage('copyTold', bytes);
+    const { head, attachment } = decodeMessage('copyAnswer', bytes);
     const waiting = this.waiting.get(head.question);
     if (waiting === undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'an answer to no question of the copy');
     }
-    const { asked, resolve, reject } = waiting;
-    if (asked.what === 'object' && attachment.length > asked.bytes) {
+    const { request, resolve, reject } = waiting;
+    if (request.what === 'object' && attachment.length > request.bytes) {
       throw new TardisError('PROTOCOL_VIOLATION', 'more bytes than were requested');
     }
     this.waiting.delete(head.question);
@@ -215,10 +215,10 @@ export class CopySession implements StorageHandle {
     else reject(new TardisError('INTERRUPTED', 'the peer cannot read the client that it offers'));
   }
 
-  private tell(step: CopyStep, done: number, of: number | undefined): void {
+  private report(step: CopyStep, done: number, of: number | undefined): void {
     const atMs = this.system.clock.monotonicMs();
-    if (this.told?.step === step && atMs - this.told.atMs < TELL_EVERY_MS) return;
-    this.told = { step, atMs };
+    if (this.reported?.step === step && atMs - this.reported.atMs < REPORT_EVERY_MS) return;
+    this.reported = { step, atMs };
     this.send('copyProgress', { step, done, ...(of === undefined ? {} : { of }) });
   }
 

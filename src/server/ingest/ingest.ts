@@ -57,7 +57,7 @@ export class Ingest {
   private readonly lostRoots = new Set<RootNumber>();
   /** True from the end of the set on: a complete set changes no more. */
   isClosed = false;
-  private ownersTold = 0;
+  private ownersReceived = 0;
   private readonly store: StoreWriter;
   private readonly catalog: Catalog;
 
@@ -127,7 +127,7 @@ export class Ingest {
     const { full: isFull, trust: trustsRoots } = request;
     const more = { isEmpty, isFull, trustsRoots, offers, trust };
     const ingest = new Ingest(store, journal, roots, more);
-    return { ingest, opened: { set, name, isEmpty, held: roots.held } };
+    return { ingest, opened: { set, name, isEmpty, protection: roots.protection } };
   }
 
   /** Number of entries written since the last checkpoint. */
@@ -135,7 +135,7 @@ export class Ingest {
     return this.journal.entriesSinceCheckpoint;
   }
 
-  /** Registers the directory of each slot. Returns HEAD_SAME, HEAD_HELD or 0 for each slot. */
+  /** Registers the directory of each slot. Returns HEAD_SAME, HEAD_PROTECTED or 0 for each slot. */
   heads(head: {
     ask: boolean;
     slots: readonly SlotNumber[];
@@ -156,9 +156,9 @@ export class Ingest {
       const hash = head.hashes.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
       const [number, parent] = [head.slots[index]!, head.parents[index]!];
       // The client may not have received the list of protected roots yet.
-      const isHeld = parent < 0 ? this.roots.isHeld(parent) : this.slots.isHeld(parent);
-      if (isHeld) this.slots.openHeld(number);
-      same[index] = isHeld
+      const isProtected = (parent < 0 ? this.roots : this.slots).isProtected(parent);
+      if (isProtected) this.slots.openProtected(number);
+      same[index] = isProtected
         ? HEAD_SAME
         : this.slots.open(number, this.place(parent), { rows, at, hash });
       at += rows.rowBytes(at);
@@ -334,9 +334,9 @@ export class Ingest {
 
   /** Records an entry that could not be saved, or not reliably; its stored version stays open. */
   note(slotNumber: SlotNumber, name: Buffer, what: string, reason: string): void {
-    if (this.slots.isHeld(slotNumber)) return;
+    if (this.slots.isProtected(slotNumber)) return;
     const root = slotNumber < 0 ? this.roots.at(slotNumber) : undefined;
-    if (what === 'held' && root !== undefined) this.lostRoots.add(root.root);
+    if (what === 'protected' && root !== undefined) this.lostRoots.add(root.root);
     this.journal.addNote({
       directory: root === undefined ? this.slots.directoryOf(slotNumber) : ROOTS_DIRECTORY,
       name: root === undefined ? Buffer.from(name) : Buffer.from(String(root.root)),
@@ -352,8 +352,8 @@ export class Ingest {
 
   /** Stores the name of a user or group that owns an entry. Throws PROTOCOL_VIOLATION if there are too many. */
   addOwner(owner: OwnerRecord): void {
-    this.ownersTold += 1;
-    if (this.ownersTold > MAX_OWNERS) {
+    this.ownersReceived += 1;
+    if (this.ownersReceived > MAX_OWNERS) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set has too many owners');
     }
     this.journal.addOwner(owner);

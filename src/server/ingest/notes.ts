@@ -1,6 +1,6 @@
 /** Information that a client sends about a set, besides its entries. */
 import { TardisError } from '../../errors/index.js';
-import { configBytes, isClientConfig, MAX_TOLD_CONFIG_BYTES } from '../../model/index.js';
+import { configBytes, isClientConfig, MAX_REPORTED_CONFIG_BYTES } from '../../model/index.js';
 import { isOwner } from '../../store/index.js';
 import type { Head } from '../../transport/index.js';
 import type { Ingest } from './ingest.js';
@@ -44,7 +44,7 @@ export function takeConfiguration(
   { config }: Head<'configuration'>,
   isWanted = true,
 ): void {
-  if (!isClientConfig(config) || configBytes(config) > MAX_TOLD_CONFIG_BYTES) {
+  if (!isClientConfig(config) || configBytes(config) > MAX_REPORTED_CONFIG_BYTES) {
     throw new TardisError('PROTOCOL_VIOLATION', 'a configuration is too large or has wrong names');
   }
   if (isWanted) set.configure(config);

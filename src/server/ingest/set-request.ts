@@ -5,7 +5,7 @@ import { TardisError } from '../../errors/index.js';
 import { changedMarks, NO_MARKS, type SetMarks, type SetNumber } from '../../model/index.js';
 import { nameByFormat, type NameFormat, withoutCount } from '../../retention/index.js';
 import { packName, type RootRecord } from '../../store/index.js';
-import type { Head, HeldReason } from '../../transport/index.js';
+import type { Head, ProtectionReason } from '../../transport/index.js';
 import type { RootsRequest } from './set-roots.js';
 
 /** A client's request to open a set. */
@@ -25,7 +25,7 @@ export interface OpenedSet {
   /** True if nothing was ever stored for this client, so that the client has nothing to query. */
   readonly isEmpty: boolean;
   /** For each root, the reason why it is protected; empty if it is not. */
-  readonly held: readonly HeldReason[];
+  readonly protection: readonly ProtectionReason[];
 }
 
 /**

@@ -18,7 +18,7 @@ import {
   type SlotNumber,
 } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
-import { Held, type HeldReason } from '../../transport/index.js';
+import { Protection, type ProtectionReason } from '../../transport/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { SetJournal } from '../../store/writer/index.js';
 
@@ -38,7 +38,7 @@ export interface RootsRequest {
 export class SetRoots {
   readonly records: readonly RootRecord[];
   /** For each root, the reason why it is protected; empty if it is not. */
-  readonly held: readonly HeldReason[];
+  readonly protection: readonly ProtectionReason[];
 
   /** Finds or creates the roots; `rows` are the checked rows of the request. Throws PROTOCOL_VIOLATION. */
   constructor(store: StoreWriter, journal: SetJournal, request: RootsRequest, rows: RowReader) {
@@ -69,7 +69,7 @@ export class SetRoots {
       return root;
     });
     this.records = roots.map(({ record }) => record);
-    this.held = roots.map(({ held }) => held);
+    this.protection = roots.map(({ protection }) => protection);
   }
 
   /** Returns the root for a parent slot below 0; -1 is the first root. */
@@ -84,14 +84,14 @@ export class SetRoots {
   /** Returns the numbers of the roots that are not protected. */
   taken(): RootNumber[] {
     return this.records
-      .filter((_record, index) => this.held[index] === Held.no)
+      .filter((_record, index) => this.protection[index] === Protection.no)
       .map(({ root }) => root);
   }
 
   /** True if a root is protected. Throws PROTOCOL_VIOLATION. */
-  isHeld(parent: SlotNumber): boolean {
+  isProtected(parent: SlotNumber): boolean {
     this.at(parent);
-    return this.held[-1 - parent] !== Held.no;
+    return this.protection[-1 - parent] !== Protection.no;
   }
 }
 
@@ -114,7 +114,7 @@ function addRoot(
   store: StoreWriter,
   journal: SetJournal,
   given: GivenRoot,
-): { record: RootRecord; held: HeldReason } {
+): { record: RootRecord; protection: ProtectionReason } {
   const { path, rows, at, isTrusted } = given;
   if (path[0] !== 0x2f || path.includes(0)) {
     throw new TardisError('PROTOCOL_VIOLATION', 'the path of a root is not absolute');
@@ -128,11 +128,11 @@ function addRoot(
   const name = Buffer.from(String(root));
   const row = new RowReader(renamed(rows, at, name));
   const isKept = isTrusted || found === undefined;
-  const held = isKept ? Held.no : doubtOf(catalog, found, row, given);
-  if (held !== Held.no) {
+  const protection = isKept ? Protection.no : doubtOf(catalog, found, row, given);
+  if (protection !== Protection.no) {
     const record = { root, path, directory };
     catalog.sets.addRoot(journal.set, record);
-    return { record, held };
+    return { record, protection };
   }
   const record = { root, path, directory, device: given.device };
   catalog.sets.addRoot(journal.set, record);
@@ -148,7 +148,7 @@ function addRoot(
     const place = { root, directory: ROOTS_DIRECTORY, isNew: false };
     journal.put(place, row, 0, { contentId: undefined, childId: directory });
   }
-  return { record, held };
+  return { record, protection };
 }
 
 /** Returns the reason for protecting a known root, or `Held.no`. */
@@ -157,19 +157,19 @@ function doubtOf(
   known: { readonly directory: DirectoryId; readonly device: string },
   row: RowReader,
   seen: Seen,
-): HeldReason {
+): ProtectionReason {
   const name = row.name(0);
   const head = catalog.entries.findHead(ROOTS_DIRECTORY, name);
   if (head === undefined || catalog.entries.headNames(known.directory, 1).length === 0) {
-    return Held.no; // it has no entries that could be closed
+    return Protection.no; // it has no entries that could be closed
   }
-  if (seen.isEmpty) return Held.empty;
+  if (seen.isEmpty) return Protection.empty;
   // Device numbers may change at a boot, and an inode when a directory is created again. Only both together
   // indicate another file system.
   const last = new RowReader(joinRow(head.metadata, name, undefined));
   const isOther = last.inode(0) !== row.inode(0) || last.birthTimeNs(0) !== row.birthTimeNs(0);
   const isElsewhere = known.device !== '' && seen.device !== '' && known.device !== seen.device;
-  return isOther && isElsewhere ? Held.otherDevice : Held.no;
+  return isOther && isElsewhere ? Protection.otherDevice : Protection.no;
 }
 
 function newRoot(store: StoreWriter): { root: RootNumber; directory: DirectoryId } {

@@ -36,7 +36,7 @@ export class SetSeals {
     const kept: Buffer[] = [];
     for (const [index, slot] of slots.entries()) {
       if (same[index] !== 1) continue;
-      const seal = this.slots.isHeld(slot)
+      const seal = this.slots.isProtected(slot)
         ? undefined
         : this.catalog.seals.skipSeal(this.slots.directoryOf(slot));
       kept.push(seal ?? NO_SEAL);
@@ -48,7 +48,7 @@ export class SetSeals {
   done(slots: readonly SlotNumber[], seals: Buffer): void {
     if (seals.length === 0) return;
     this.forEach(slots, seals, (slot, seal) => {
-      if (this.slots.isHeld(slot)) return;
+      if (this.slots.isProtected(slot)) return;
       this.slots.get(slot).skipSeal = Buffer.from(seal);
       this.put(slot, seal);
     });

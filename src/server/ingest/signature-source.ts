@@ -94,7 +94,7 @@ export class SignatureSource {
       try {
         await this.sendOne(task);
       } catch {
-        this.say(task, Buffer.alloc(0), true, true);
+        this.sendPart(task, Buffer.alloc(0), true, true);
       }
     }
     this.running = undefined;
@@ -111,9 +111,9 @@ export class SignatureSource {
       // An encrypted signature is sent as it is, since the client has the keys.
       const pieces = (await reader.encrypted(place, PIECE_BYTES)) ?? reader.body(place);
       for await (const bytes of pieces) {
-        if (!this.say(task, Buffer.from(bytes), false)) return;
+        if (!this.sendPart(task, Buffer.from(bytes), false)) return;
       }
-      this.say(task, Buffer.alloc(0), true);
+      this.sendPart(task, Buffer.alloc(0), true);
       return;
     }
     const pieces = this.locator.locate(catalog.contents, task.contentId);
@@ -127,9 +127,9 @@ export class SignatureSource {
         : this.whole(pieces, reader);
       for await (const bytes of content) {
         maker.push(bytes);
-        if (maker.madeBytes >= PIECE_BYTES && !this.say(task, maker.take(), false)) return;
+        if (maker.madeBytes >= PIECE_BYTES && !this.sendPart(task, maker.take(), false)) return;
       }
-      this.say(task, maker.finish(), true);
+      this.sendPart(task, maker.finish(), true);
     } finally {
       maker.close();
       reader.release();
@@ -166,7 +166,7 @@ export class SignatureSource {
   }
 
   /** Sends a piece of a signature. Returns false if the signature is no longer needed. */
-  private say(task: Task, bytes: Buffer, last: boolean, failed = false): boolean {
+  private sendPart(task: Task, bytes: Buffer, last: boolean, failed = false): boolean {
     const { basis, isSample } = task;
     if (this.isOver || this.current !== basis) return false;
     this.answer('signature', { basis, isSample, bytes, last, failed });

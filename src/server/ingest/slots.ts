@@ -20,7 +20,7 @@ import {
   type RowReader,
   type SlotNumber,
 } from '../../model/index.js';
-import { HEAD_HELD, HEAD_SAME, NO_HASH } from '../../transport/index.js';
+import { HEAD_PROTECTED, HEAD_SAME, NO_HASH } from '../../transport/index.js';
 import { isMountDoubtful, isMountGone } from './mounts.js';
 import { NewDirectories } from './new-directories.js';
 
@@ -28,7 +28,7 @@ import { NewDirectories } from './new-directories.js';
 const MAX_SLOTS = 1 << 26;
 
 /** Marks the slot of a protected directory, in place of an id. */
-const HELD_DIRECTORY: DirectoryId = 0xffff_ffff;
+const PROTECTED_DIRECTORY: DirectoryId = 0xffff_ffff;
 
 export interface SlotState {
   readonly number: SlotNumber;
@@ -43,7 +43,7 @@ export interface SlotState {
   isDone: boolean;
   isSettled: boolean;
   /** True if the directory keeps the entry of a mount point that its listing does not have in that form. */
-  hasHeldMounts: boolean;
+  hasProtectedMounts: boolean;
   /** The seal to store beside the skip hash. */
   skipSeal: Buffer | undefined;
 }
@@ -88,7 +88,7 @@ export class Slots {
   }
 
   /**
-   * Opens a slot. Returns HEAD_SAME if the directory's listing is unchanged, HEAD_HELD if it is a mount point
+   * Opens a slot. Returns HEAD_SAME if the directory's listing is unchanged, HEAD_PROTECTED if it is a mount point
    * without the file system of the last set, and 0 otherwise.
    */
   open(
@@ -109,9 +109,9 @@ export class Slots {
     if (directory === undefined) {
       const identity = identityOf(root, parent, rows, at);
       const found = this.find(identity);
-      if (this.isMountHeld(place, found, rows, at)) {
-        this.openHeld(number);
-        return HEAD_HELD;
+      if (this.isMountProtected(place, found, rows, at)) {
+        this.openProtected(number);
+        return HEAD_PROTECTED;
       }
       directory = this.take(identity, found);
     }
@@ -134,7 +134,7 @@ export class Slots {
       waitingRows: 0,
       isDone: false,
       isSettled: false,
-      hasHeldMounts: false,
+      hasProtectedMounts: false,
       skipSeal: undefined,
     });
     return 0;
@@ -144,7 +144,7 @@ export class Slots {
    * True if a directory is a mount point without the file system of the last set. Reads the stored entry only if
    * the directory is a different one or is empty.
    */
-  private isMountHeld(
+  private isMountProtected(
     place: Place,
     found: FoundDirectory | undefined,
     rows: RowReader,
@@ -168,15 +168,15 @@ export class Slots {
   }
 
   /** Opens a slot for a protected directory, about which nothing is recorded. */
-  openHeld(number: SlotNumber): void {
+  openProtected(number: SlotNumber): void {
     if (number >= MAX_SLOTS || (this.directories[number] ?? 0) !== 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
     }
-    this.remember(number, 0, HELD_DIRECTORY);
+    this.remember(number, 0, PROTECTED_DIRECTORY);
   }
 
-  isHeld(number: SlotNumber): boolean {
-    return this.directories[number] === HELD_DIRECTORY;
+  isProtected(number: SlotNumber): boolean {
+    return this.directories[number] === PROTECTED_DIRECTORY;
   }
 
   /** Returns the state of an open slot. Throws PROTOCOL_VIOLATION. */
@@ -192,7 +192,7 @@ export class Slots {
 
   directoryOf(number: SlotNumber): DirectoryId {
     const directory = this.directories[number] ?? 0;
-    if (directory === 0 || directory === HELD_DIRECTORY) {
+    if (directory === 0 || directory === PROTECTED_DIRECTORY) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a message refers to no slot', { slot: number });
     }
     return directory;
@@ -202,7 +202,7 @@ export class Slots {
   met(): Set<DirectoryId> {
     const met = new Set<DirectoryId>(this.directories);
     met.delete(0);
-    met.delete(HELD_DIRECTORY);
+    met.delete(PROTECTED_DIRECTORY);
     return met;
   }
 
@@ -253,7 +253,7 @@ export class Slots {
   /** Ends a slot whose last row is written, and stores its skip hash if it is reliable. */
   settle(state: SlotState): void {
     if (!state.isDone || state.waitingRows > 0) return;
-    if (state.isSettled && !state.hasHeldMounts && !state.hash.equals(NO_HASH)) {
+    if (state.isSettled && !state.hasProtectedMounts && !state.hash.equals(NO_HASH)) {
       this.fresh.keepSkip(state.directory, state.hash, state.skipSeal);
     }
     this.states.delete(state.number);

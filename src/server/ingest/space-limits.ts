@@ -100,7 +100,7 @@ export class SpaceLimits {
   }
 
   /** Returns the failure as reported to the client. */
-  told(error: unknown): unknown {
+  explained(error: unknown): unknown {
     return this.store.reserve.explain(error);
   }
 }

@@ -23,7 +23,7 @@ import {
   type CatalogCopies,
   StoreWriter,
   SpaceMeter,
-  stampFigures,
+  ageFigures,
   makeSnapshot,
 } from '../../store/writer/index.js';
 import { writeImageIfRoom } from '../../maintenance/gc/index.js';
@@ -166,7 +166,7 @@ export class StorageSession implements StorageHandle {
       this.room.settle();
       this.store.close();
     } catch (error) {
-      this.failure = this.room.told(error);
+      this.failure = this.room.explained(error);
       this.release();
       throw this.failure;
     }
@@ -212,10 +212,10 @@ export class StorageSession implements StorageHandle {
     this.run().then(
       () => this.pumped(),
       (error: unknown) => {
-        const told = this.room.told(error);
-        this.failure = told;
+        const explained = this.room.explained(error);
+        this.failure = explained;
         this.release();
-        this.events.failed(asTardisError(told));
+        this.events.failed(asTardisError(explained));
         this.pumped();
       },
     );
@@ -243,9 +243,9 @@ export class StorageSession implements StorageHandle {
         await this.room.count(message.name === 'closeSet');
       } catch (error) {
         // The error reports the space that is free now, not the space after `keep` has made room.
-        const told = this.room.told(this.store.catalog.explained(error));
+        const explained = this.room.explained(this.store.catalog.explained(error));
         await this.room.keep(error, async () => this.ingest?.checkpoint());
-        throw told;
+        throw explained;
       }
       const { length } = message.bytes;
       // These two contain records only, and nothing keeps a reference to them.
@@ -325,8 +325,14 @@ export class StorageSession implements StorageHandle {
     const request = { ...head, ...chosen, nowMs };
     const { ingest, opened } = Ingest.open(this.store, request, this.offers, this.trust);
     this.ingest = ingest;
-    const { set, name, isEmpty: empty, held } = opened;
-    this.answer('setOpened', { set, name, empty, held: [...held], ...setsBefore(this.store, set) });
+    const { set, name, isEmpty: empty, protection } = opened;
+    this.answer('setOpened', {
+      set,
+      name,
+      empty,
+      protection: [...protection],
+      ...setsBefore(this.store, set),
+    });
   }
 
   private async onSetKeys({ keys }: Head<'setKeys'>): Promise<void> {
@@ -342,8 +348,8 @@ export class StorageSession implements StorageHandle {
     const counts = countsIn(stats);
     const upTo = this.receipts.handled + 1;
     // The set records the bytes stored before its end; the client's answer includes the last records too.
-    const stamp = stampFigures(this.store.catalog, openSet.set);
-    const figures = { ...counts, ...stamp, storedBytes: this.storedBytes };
+    const age = ageFigures(this.store.catalog, openSet.set);
+    const figures = { ...counts, ...age, storedBytes: this.storedBytes };
     this.store.catalog.state.writeFoundLoss(NO_LOSS); // it was reported to the client
     await openSet.complete(wallMs(this.system.clock), figures, seal);
     this.durableUpTo = upTo;

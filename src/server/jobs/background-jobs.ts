@@ -17,7 +17,7 @@ import type {
   JobResult,
   JobTask,
   JobWork,
-  ToldFinding,
+  ReportedFinding,
 } from './job.js';
 
 /** Longest time before an answer, even if there is nothing new. */
@@ -26,7 +26,7 @@ const ANSWER_MS = 1000;
  * Maximum number of bytes of findings in one answer, and of findings that wait to be fetched; further ones are only
  * counted.
  */
-const MAX_TOLD_BYTES = 4 << 20;
+const MAX_REPORTED_BYTES = 4 << 20;
 const MAX_WAITING_BYTES = 32 << 20;
 /** Bytes that a finding takes besides its texts, lists and bytes, and bytes of a number. */
 const FINDING_BYTES = 128;
@@ -76,13 +76,13 @@ export class BackgroundJobs {
   /** Starts a check. Throws PROTOCOL_VIOLATION, CLIENT_BUSY, and the error of the check. */
   check({ data, amount, of, leastAgeMs, mark }: Request<'checkStore'>): Promise<Reply<'askWork'>> {
     const read = { data: dataOf(data, amount, of), leastAgeMs };
-    return told(this.begin({ kind: 'check', read, mark }));
+    return replyOf(this.begin({ kind: 'check', read, mark }));
   }
 
   /** Starts garbage collection. Throws PROTOCOL_VIOLATION, CLIENT_BUSY, and the error of the job. */
   free(): Promise<Reply<'askWork'>> {
     const { graceMs, wasteRatio } = this.limits;
-    return told(this.begin({ kind: 'free', graceMs, wasteRatio }));
+    return replyOf(this.begin({ kind: 'free', graceMs, wasteRatio }));
   }
 
   /** Returns the news of the job. Throws NO_SUCH_REQUEST if there is none, and the error of the job. */
@@ -90,7 +90,7 @@ export class BackgroundJobs {
     if (this.job === undefined) {
       throw new TardisError('NO_SUCH_REQUEST', 'no job is under way; start it again');
     }
-    return told(this.job);
+    return replyOf(this.job);
   }
 
   /** Returns the figures of what would be removed with these paths. Throws CATALOG_DAMAGED, DISK_FULL. */
@@ -133,10 +133,10 @@ function otherWork(): TardisError {
   return new TardisError('INTERNAL', 'a job did other work');
 }
 
-async function told(job: Job): Promise<Reply<'askWork'>> {
+async function replyOf(job: Job): Promise<Reply<'askWork'>> {
   const { findings, omitted, progress, result } = await job.news();
-  const isTold = result?.kind === 'check' || result?.kind === 'free';
-  return { findings, omitted, progress, result: isTold ? result : undefined };
+  const isForReader = result?.kind === 'check' || result?.kind === 'free';
+  return { findings, omitted, progress, result: isForReader ? result : undefined };
 }
 
 /** Throws PROTOCOL_VIOLATION. */
@@ -151,7 +151,7 @@ function dataOf(kind: Request<'checkStore'>['data'], amount: number, of: number)
 }
 
 interface News {
-  readonly findings: ToldFinding[];
+  readonly findings: ReportedFinding[];
   readonly omitted: number;
   readonly progress: JobProgress | undefined;
   readonly result: JobResult | undefined;
@@ -159,7 +159,7 @@ interface News {
 
 /** A finding that waits, and about as many bytes as it takes in a message. */
 interface Waiting {
-  readonly finding: ToldFinding;
+  readonly finding: ReportedFinding;
   readonly bytes: number;
 }
 
@@ -244,7 +244,7 @@ class Job {
     }
   }
 
-  private take(passed: ToldFinding): void {
+  private take(passed: ReportedFinding): void {
     const finding = withBuffers(passed);
     const bytes = sizeOf(finding);
     if (this.waitingBytes + bytes > MAX_WAITING_BYTES) {
@@ -260,7 +260,7 @@ class Job {
     let sum = 0;
     const over = this.findings.findIndex(({ bytes }) => {
       sum += bytes;
-      return sum > MAX_TOLD_BYTES;
+      return sum > MAX_REPORTED_BYTES;
     });
     return over < 0 ? this.findings.length : Math.max(1, over);
   }
@@ -277,13 +277,13 @@ class Job {
 }
 
 /** Returns a finding with its bytes as Buffers, which another thread has received as plain arrays. */
-function withBuffers(finding: ToldFinding): ToldFinding {
+function withBuffers(finding: ReportedFinding): ReportedFinding {
   if (finding.finding !== 'version') return finding;
   const [path, digest] = [Buffer.from(finding.path), Buffer.from(finding.digest)];
   return { ...finding, path, digest };
 }
 
-function sizeOf(finding: ToldFinding): number {
+function sizeOf(finding: ReportedFinding): number {
   const sizes = Object.values<unknown>(finding).map((value) => {
     if (Array.isArray(value)) return value.length * NUMBER_BYTES;
     if (Buffer.isBuffer(value)) return value.length;

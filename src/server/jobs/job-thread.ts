@@ -9,7 +9,7 @@ import { guardClient, newestKeys } from '../../store/index.js';
 import { bufferOf } from '../../model/index.js';
 import { nodeSystem, threadEnd } from '../../system/index.js';
 import { checkClient, type Finding } from '../../maintenance/check/index.js';
-import type { JobChannel, JobResult, ToldFinding } from './job.js';
+import type { JobChannel, JobResult, ReportedFinding } from './job.js';
 
 const channel = threadEnd<JobChannel>();
 const { directory, limits, umask, work } = channel.data;
@@ -22,7 +22,7 @@ channel.listen(() => stopping.abort());
  * Returns a finding as it is sent to readers; undefined for a kind that only a check with keys reports. Bytes are
  * copied, since a view of a large buffer would be sent with all of that buffer.
  */
-function toldOf(finding: Finding): ToldFinding | undefined {
+function reportedFinding(finding: Finding): ReportedFinding | undefined {
   switch (finding.finding) {
     case 'seal':
       return undefined;
@@ -86,7 +86,7 @@ async function run(): Promise<JobResult> {
     limits,
     signal,
     onFinding: (found) => {
-      const finding = toldOf(found);
+      const finding = reportedFinding(found);
       if (finding !== undefined) channel.send({ op: 'finding', finding });
     },
     onStep: (step) => channel.send({ op: 'progress', progress: { step, done: 0 } }),

@@ -33,12 +33,12 @@ type News = Body<'workIs'>;
 export type JobProgress = NonNullable<News['progress']>;
 
 /** A finding as it is sent to readers. */
-export type ToldFinding = News['findings'][number];
+export type ReportedFinding = News['findings'][number];
 
 /** The result of a job. Those of a check and of garbage collection are sent to the reader. */
-export type ToldResult = NonNullable<News['result']>;
+export type ReportedResult = NonNullable<News['result']>;
 export type JobResult =
-  | ToldResult
+  | ReportedResult
   | { readonly kind: 'preview'; readonly report: ForgetReport }
   | { readonly kind: 'snapshot'; readonly facts: SnapshotFacts }
   | { readonly kind: 'forget' };
@@ -60,7 +60,7 @@ export interface JobChannel extends Channel {
 
 /** Messages from the thread. */
 export type FromJob =
-  | { readonly op: 'finding'; readonly finding: ToldFinding }
+  | { readonly op: 'finding'; readonly finding: ReportedFinding }
   | { readonly op: 'progress'; readonly progress: JobProgress }
   | { readonly op: 'done'; readonly result: JobResult }
   | { readonly op: 'failed'; readonly error: WireError };

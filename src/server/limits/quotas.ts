@@ -67,7 +67,7 @@ interface Ledger {
 
 interface Measured extends SpaceTaken {
   /** State of the catalog at the measurement, and the kind of measurement. */
-  readonly stamp: string;
+  readonly version: string;
 }
 
 export class Quotas {
@@ -239,12 +239,12 @@ export class Quotas {
   private async measureHere(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
     const { client, catalogPath } = directory;
     const status = this.system.files.status(catalogPath);
-    const stamp =
+    const version =
       status && `${status.identity} ${status.sizeBytes} ${status.mtimeMs} ${withEntries}`;
     const known = this.measured.get(client);
-    if (known !== undefined && known.stamp === stamp) return known;
+    if (known !== undefined && known.version === version) return known;
     const taken = await this.measureNow(directory, withEntries);
-    if (stamp !== undefined) this.measured.set(client, { ...taken, stamp });
+    if (version !== undefined) this.measured.set(client, { ...taken, version });
     return taken;
   }
 
@@ -272,7 +272,7 @@ function recount(ledger: Ledger, client: string, measuredBytes: number): void {
 }
 
 /** Returns the space that the welcome of a session reports: 0 and 0 without a quota. */
-export function toldSpace(admission: Admission | undefined): {
+export function reportedSpace(admission: Admission | undefined): {
   quotaBytes: number;
   usedBytes: number;
 } {

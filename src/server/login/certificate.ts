@@ -73,15 +73,15 @@ async function makeCertificate({ certFile, keyFile }: CertificateFiles): Promise
     fs.renameSync(newKey!, paths[0]!);
     reportIfExposed(paths[0]!, 'the private key', 'with it they can pose as this server');
   } catch (error) {
-    const told = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
+    const output = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
     const isMissing = systemCode(error) === 'ENOENT' && String(error).includes('openssl');
-    const why = isMissing ? 'the command openssl is missing' : lastLine(told, error);
+    const why = isMissing ? 'the command openssl is missing' : lastLine(output, error);
     throw unusable(`cannot make ${displayName(certFile)}: ${why}`);
   }
 }
 
-function lastLine(told: string, error: unknown): string {
-  const line = told.trim().split('\n').at(-1)!.slice(0, 200);
+function lastLine(output: string, error: unknown): string {
+  const line = output.trim().split('\n').at(-1)!.slice(0, 200);
   return line === '' ? (systemCode(error) ?? 'openssl failed') : line;
 }
 

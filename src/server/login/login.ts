@@ -86,14 +86,14 @@ type Found =
   | { readonly kind: 'damaged'; readonly error: TardisError };
 
 /** The owner of a client, or one of its sub-accounts. */
-interface Who {
+interface LoginName {
   readonly client: string;
   /** Empty for the owner. */
   readonly account: string;
 }
 
 /** Context of a login. */
-interface Asked {
+interface LoginState {
   readonly attempt: Attempt;
   readonly found: Found;
   /** True if the login would create the client, but an earlier attempt has created it. */
@@ -147,33 +147,33 @@ export class LoginService {
     if (onlyClient !== undefined && client !== onlyClient) {
       throw new TardisError('NO_SUCH_CLIENT', `this server serves "${onlyClient}" only`);
     }
-    const who = { client, account };
+    const loginName = { client, account };
     if (account !== '') accountDirectory(client, account); // throws for a bad name
     if (hello.create && account !== '') {
       throw new TardisError('PROTOCOL_VIOLATION', 'a client can be created, not an account');
     }
-    await fetchForLogin(this.system, this.options, who);
+    await fetchForLogin(this.system, this.options, loginName);
     const address = addressGroup(channel.peerAddress || undefined);
     const isLimited = channel.kind !== 'unix';
     const isRepeated =
       hello.create && !(await this.create(client, hello.keys, isLimited ? address : undefined));
     // Existing clients have guarded directories, which must not take longer than unknown ones.
-    const state = unguarded(() => this.stateOf(who));
+    const state = unguarded(() => this.stateOf(loginName));
     if (state === 'open') this.requireUnsealed(client);
     if (state === 'open' && !requirePassword) return undefined;
     const attempt = await this.attempts.begin(client, address);
     try {
       if (channel.kind === 'unix' && account === '') {
-        const found = this.exact(who, this.look(who, state, undefined));
-        const asked = { attempt, found, isRepeated, isExact: true };
-        return await this.challenge(who, address, found.record, asked);
+        const found = this.exact(loginName, this.look(loginName, state, undefined));
+        const loginState = { attempt, found, isRepeated, isExact: true };
+        return await this.challenge(loginName, address, found.record, loginState);
       }
       const decoy = await this.openDecoy();
-      const found = unguarded(() => this.look(who, state, decoy.directory));
-      const substitute = decoyFor(who, decoy);
+      const found = unguarded(() => this.look(loginName, state, decoy.directory));
+      const substitute = decoyFor(loginName, decoy);
       const record = found.kind === 'keys' ? found.record : substitute;
-      const asked = { attempt, found, isRepeated, isExact: false };
-      const pending = await this.challenge(who, address, record, asked);
+      const loginState = { attempt, found, isRepeated, isExact: false };
+      const pending = await this.challenge(loginName, address, record, loginState);
       await this.notBefore(startMs + (this.options.challengeAfterMs ?? CHALLENGE_AFTER_MS));
       return pending;
     } catch (error) {
@@ -236,7 +236,7 @@ export class LoginService {
     return isBegunClient(this.system, place, hasPassword);
   }
 
-  private stateOf({ client, account }: Who): State {
+  private stateOf({ client, account }: LoginName): State {
     const directory = path.join(this.options.baseDir, client);
     try {
       const isThere = isClientDirectory(this.system, directory);
@@ -260,7 +260,11 @@ export class LoginService {
   }
 
   /** Reads a key record in any case: if the client has none, that of the decoy, by the same calls. */
-  private look({ client, account }: Who, state: State, decoyDirectory: string | undefined): Found {
+  private look(
+    { client, account }: LoginName,
+    state: State,
+    decoyDirectory: string | undefined,
+  ): Found {
     const own = path.join(this.options.baseDir, client);
     try {
       const keys =
@@ -282,7 +286,7 @@ export class LoginService {
   }
 
   /** Returns the key record, or throws the exact error. For a peer that may learn which clients exist. */
-  private exact({ client }: Who, found: Found): KeysFound {
+  private exact({ client }: LoginName, found: Found): KeysFound {
     if (found.kind === 'keys') return found;
     if (found.kind === 'damaged') throw found.error;
     const { baseDir, catalogFile } = this.options;
@@ -311,10 +315,10 @@ export class LoginService {
   }
 
   private async challenge(
-    { client }: Who,
+    { client }: LoginName,
     address: string,
     record: KeyRecord,
-    { attempt, found, isRepeated, isExact }: Asked,
+    { attempt, found, isRepeated, isExact }: LoginState,
   ): Promise<PendingLogin> {
     const login = await ServerLogin.begin(this.modPow, record);
     let isOpen = true;

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 
 /** File in the store; no client's name begins with a dot. */
-export const ALERTS_FILE = '.episodes.json';
+export const ALERTS_FILE = '.alerts.json';
 const ALERTS_FORMAT = 1;
 const MAX_FILE_BYTES = 4 << 20;
 
@@ -18,7 +18,7 @@ export type AlertKind = 'overdue' | 'failing';
 type SentAlerts = Map<string, number>;
 
 export class Alerts {
-  private readonly told: Readonly<Record<AlertKind, SentAlerts>>;
+  private readonly sent: Readonly<Record<AlertKind, SentAlerts>>;
   private isChanged = false;
   private readonly system: System;
   private readonly file: string;
@@ -27,29 +27,29 @@ export class Alerts {
   constructor(system: System, store: string) {
     this.system = system;
     this.file = path.join(store, ALERTS_FILE);
-    this.told = readTold(system, this.file);
+    this.sent = readSent(system, this.file);
   }
 
   isOpen(kind: AlertKind, client: string): boolean {
-    return this.told[kind].has(client);
+    return this.sent[kind].has(client);
   }
 
   /** True if the alert began after this set, which is the newest complete one. */
   isOpenSince(kind: AlertKind, client: string, set: SetNumber): boolean {
-    return this.told[kind].get(client) === set;
+    return this.sent[kind].get(client) === set;
   }
 
   /** Begins an alert. Returns true if it has to be sent, because the last one was for another set. */
   begin(kind: AlertKind, client: string, set: SetNumber): boolean {
-    if (this.told[kind].get(client) === set) return false;
-    this.told[kind].set(client, set);
+    if (this.sent[kind].get(client) === set) return false;
+    this.sent[kind].set(client, set);
     this.isChanged = true;
     return true;
   }
 
   /** Ends an alert. Returns true if there was one. */
   end(kind: AlertKind, client: string): boolean {
-    const wasOpen = this.told[kind].delete(client);
+    const wasOpen = this.sent[kind].delete(client);
     this.isChanged ||= wasOpen;
     return wasOpen;
   }
@@ -59,14 +59,14 @@ export class Alerts {
    * ended.
    */
   endIfOlder(kind: AlertKind, client: string, set: SetNumber): boolean {
-    const before = this.told[kind].get(client);
+    const before = this.sent[kind].get(client);
     return before !== undefined && before < set && this.end(kind, client);
   }
 
   /** Removes the alerts of clients that no longer exist. */
   keepOnly(clients: ReadonlySet<string>): void {
     for (const kind of ['overdue', 'failing'] as const) {
-      for (const client of this.told[kind].keys()) {
+      for (const client of this.sent[kind].keys()) {
         if (!clients.has(client)) this.end(kind, client);
       }
     }
@@ -77,15 +77,15 @@ export class Alerts {
     if (!this.isChanged) return;
     const plain = {
       format: ALERTS_FORMAT,
-      overdue: Object.fromEntries(this.told.overdue),
-      failing: Object.fromEntries(this.told.failing),
+      overdue: Object.fromEntries(this.sent.overdue),
+      failing: Object.fromEntries(this.sent.failing),
     };
     await replaceFile(this.system.files, this.file, Buffer.from(`${JSON.stringify(plain)}\n`));
     this.isChanged = false;
   }
 }
 
-function readTold(system: System, file: string): Record<AlertKind, SentAlerts> {
+function readSent(system: System, file: string): Record<AlertKind, SentAlerts> {
   let plain: unknown;
   try {
     plain = JSON.parse(readStart(system.files, file, MAX_FILE_BYTES)?.toString('utf8') ?? '{}');

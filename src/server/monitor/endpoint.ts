@@ -18,17 +18,17 @@ export interface EndpointAddress {
 }
 
 /** The answers of an endpoint. */
-export interface Told {
+export interface Shown {
   /** Returns the metrics. */
   metrics(): string;
   /** Returns the code of the error that prevents new backups; undefined if there is none. Never rejects. */
   health(): Promise<string | undefined>;
 }
 
-const NOTHING: Told = { metrics: () => '# EOF\n', health: async () => 'SERVER_STARTING' };
+const NOTHING: Shown = { metrics: () => '# EOF\n', health: async () => 'SERVER_STARTING' };
 
 export class MetricsEndpoint {
-  private told = NOTHING;
+  private shown = NOTHING;
   private readonly server: Server;
 
   private constructor(server: Server) {
@@ -62,8 +62,8 @@ export class MetricsEndpoint {
   }
 
   /** Sets what is served. */
-  tell(told: Told): void {
-    this.told = told;
+  show(shown: Shown): void {
+    this.shown = shown;
   }
 
   async close(): Promise<void> {
@@ -81,14 +81,16 @@ export class MetricsEndpoint {
       response.end(isRead ? 'look at /metrics or /health\n' : 'only GET\n');
       return;
     }
-    const failure = await this.told.health(); // the metrics have it, too
+    const failure = await this.shown.health(); // the metrics have it, too
     if (path === '/health') {
       response.writeHead(failure === undefined ? 200 : 503, PLAIN);
       response.end(failure === undefined ? 'ok\n' : `${failure}\n`);
       return;
     }
-    const wantsNew = request.headers.accept?.includes(OPEN_METRICS) === true;
-    const type = wantsNew ? `${OPEN_METRICS}; version=1.0.0` : 'text/plain; version=0.0.4';
-    response.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(this.told.metrics());
+    const acceptsOpenMetrics = request.headers.accept?.includes(OPEN_METRICS) === true;
+    const type = acceptsOpenMetrics
+      ? `${OPEN_METRICS}; version=1.0.0`
+      : 'text/plain; version=0.0.4';
+    response.writeHead(200, { 'content-type': `${type}; charset=utf-8` }).end(this.shown.metrics());
   }
 }

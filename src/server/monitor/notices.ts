@@ -45,9 +45,9 @@ export class Notices {
     }
     const [first, second] = events;
     if (first === undefined) return;
-    const who =
+    const overdueClients =
       second === undefined ? `the backup of ${first.client} is` : `${events.length} backups are`;
-    await this.mail(`tardisd: ${who} overdue`, events.map(lineOf), nowMs);
+    await this.mail(`tardisd: ${overdueClients} overdue`, events.map(lineOf), nowMs);
   }
 
   private async run(command: readonly string[] | undefined, event: HookEvent): Promise<void> {

@@ -22,12 +22,12 @@ export interface Gauge {
 /** Returns the text of gauges; those without a sample are left out. */
 export function openMetrics(gauges: readonly Gauge[]): string {
   const lines = gauges.flatMap(({ name, unit, help, samples }) => {
-    const told = samples.flatMap(({ labels, value }) =>
+    const sampleLines = samples.flatMap(({ labels, value }) =>
       value === undefined ? [] : [`${name}${labelsText(labels)} ${valueText(value)}`],
     );
-    if (told.length === 0) return [];
+    if (sampleLines.length === 0) return [];
     const units = unit === undefined ? [] : [`# UNIT ${name} ${unit}`];
-    return [`# TYPE ${name} gauge`, ...units, `# HELP ${name} ${escaped(help)}`, ...told];
+    return [`# TYPE ${name} gauge`, ...units, `# HELP ${name} ${escaped(help)}`, ...sampleLines];
   });
   return `${[...lines, '# EOF'].join('\n')}\n`;
 }

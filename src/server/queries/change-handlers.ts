@@ -7,10 +7,10 @@ import type { Catalog } from '../../store/catalog/index.js';
 import {
   askToForget,
   changeSetting,
-  dropSets,
+  deleteSets,
   forgetRequestsOf,
   markSets,
-  previewDrop,
+  previewDelete,
   type StoreLimits,
   withdrawForget,
 } from '../../store/writer/index.js';
@@ -40,12 +40,12 @@ export function setHandlers({
   rights: { leastAgeMs, wishFor },
 }: ChangedStore): Pick<
   Handlers,
-  'dropSets' | 'markSets' | 'purgeSets' | 'previewPurge' | 'changeSetting'
+  'deleteSets' | 'markSets' | 'purgeSets' | 'previewPurge' | 'changeSetting'
 > {
   return {
-    dropSets: async ({ sets, preview }) => {
-      if (preview) previewDrop(system, directory, sets, leastAgeMs);
-      else await dropSets(system, directory, { limits, sets, leastAgeMs });
+    deleteSets: async ({ sets, preview }) => {
+      if (preview) previewDelete(system, directory, sets, leastAgeMs);
+      else await deleteSets(system, directory, { limits, sets, leastAgeMs });
     },
     markSets: ({ sets, change }) => markSets(system, directory, limits, { sets, wish: change }),
     purgeSets: () => purgeByRules(system, directory, limits, wishFor),

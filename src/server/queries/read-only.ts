@@ -3,7 +3,7 @@
  * a session has more of them (answers.ts).
  */
 import {
-  type Asked,
+  type DecodedRequest,
   type ClientOverview,
   decodeRequest,
   encodeReply,
@@ -69,14 +69,14 @@ export async function answerWith<N extends QuestionName>(
   name: N,
   bytes: Buffer,
 ): Promise<EncodedMessage> {
-  const asked: Asked<N> = decodeRequest(name, bytes);
+  const decoded: DecodedRequest<N> = decodeRequest(name, bytes);
   try {
-    const reply = handlers[name](asked.request);
-    return await reply.then((value) => encodeReply(name, asked, value));
+    const reply = handlers[name](decoded.request);
+    return await reply.then((value) => encodeReply(name, decoded, value));
   } catch (error) {
     const { code, message, context } = toWire(withoutBucket(asTardisError(error)));
     if (code === 'PROTOCOL_VIOLATION' || code === 'INTERNAL') throw error;
-    const { number: question } = asked;
+    const { number: question } = decoded;
     return encodeMessage('questionFailed', { question, code, message, context: { ...context } });
   }
 }

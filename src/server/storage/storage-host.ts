@@ -52,7 +52,7 @@ export type SideWork = 'copy of the catalog' | 'profile of the session';
 /** Called when side work has failed. */
 export type SideWorkFailed = (client: string, error: TardisError, what: SideWork) => void;
 
-const UNTOLD: SideWorkFailed = () => undefined;
+const NOT_REPORTED: SideWorkFailed = () => undefined;
 
 /** Returns a handle that drops messages after its end has begun, and whose later ends wait for the first one. */
 function endingOnce(handle: StorageHandle): StorageHandle {
@@ -75,7 +75,7 @@ export class InlineStorageHost implements StorageHost {
   private readonly system: System;
   private readonly copies: CatalogCopies;
 
-  constructor(system: System, onSideWorkFailed = UNTOLD) {
+  constructor(system: System, onSideWorkFailed = NOT_REPORTED) {
     this.system = system;
     this.copies = new CatalogCopies(system, (client, error) =>
       onSideWorkFailed(client, error, 'copy of the catalog'),
@@ -130,7 +130,7 @@ export type ToStorage =
   | { op: 'open'; session: number; request: SessionRequest }
   | { op: 'message'; session: number; name: MessageName; bytes: Uint8Array }
   | { op: 'checkpoint' | 'end' | 'abandon'; session: number }
-  | { op: 'ask'; question: number; asked: StorageQuestion }
+  | { op: 'ask'; question: number; request: StorageQuestion }
   | { op: 'halt' | 'finish' };
 
 /** Requests to a storage thread that belong to no session. */
@@ -145,7 +145,7 @@ export type FromStorage =
   | { op: 'answer'; session: number; answer: Uint8Array | undefined; processedBytes: number }
   | { op: 'closing'; session: number; requests: ClosingRequests }
   | { op: 'failed'; session: number; error: WireError }
-  | { op: 'told'; question: number; answer: JobOutcome | WireError }
+  | { op: 'answered'; question: number; answer: JobOutcome | WireError }
   | { op: 'sideWorkFailed'; client: string; error: WireError; what: SideWork }
   | { op: 'finished' };
 
@@ -178,7 +178,7 @@ export class ThreadStorageHost implements StorageHost {
   constructor(
     threads: number,
     data: StorageThreadData = { umask: STORE_UMASK },
-    onSideWorkFailed = UNTOLD,
+    onSideWorkFailed = NOT_REPORTED,
   ) {
     const start = (): StorageThread => new StorageThread(data, onSideWorkFailed);
     this.threads = Array.from({ length: threads }, start);
@@ -259,13 +259,13 @@ class StorageThread {
     });
   }
 
-  async ask(asked: StorageQuestion): Promise<JobOutcome> {
+  async ask(request: StorageQuestion): Promise<JobOutcome> {
     if (this.dead !== undefined) throw this.dead;
     this.lastQuestion += 1;
     const question = this.lastQuestion;
     const answer = await new Promise<JobOutcome | TardisError>((resolve) => {
       this.questions.set(question, resolve);
-      this.send({ op: 'ask', question, asked });
+      this.send({ op: 'ask', question, request });
     });
     if (answer instanceof TardisError) throw answer;
     return answer;
@@ -312,7 +312,7 @@ class StorageThread {
   }
 
   private receive(message: FromStorage): void {
-    if (message.op === 'told') {
+    if (message.op === 'answered') {
       const { question, answer } = message;
       this.questions.get(question)?.('code' in answer ? fromWire(answer) : answer);
       this.questions.delete(question);

@@ -89,23 +89,23 @@ async function finish(session: number, op: 'end' | 'abandon'): Promise<void> {
 
 const halting = new AbortController();
 
-async function tell(question: number, asked: StorageQuestion): Promise<void> {
+async function sendAnswer(question: number, request: StorageQuestion): Promise<void> {
   try {
-    send({ op: 'told', question, answer: await answerTo(asked) });
+    send({ op: 'answered', question, answer: await answerTo(request) });
   } catch (error) {
-    send({ op: 'told', question, answer: toWire(error) });
+    send({ op: 'answered', question, answer: toWire(error) });
   }
 }
 
-function answerTo(asked: StorageQuestion): Promise<JobOutcome> {
-  guardClient(asked.directory);
-  switch (asked.kind) {
+function answerTo(request: StorageQuestion): Promise<JobOutcome> {
+  guardClient(request.directory);
+  switch (request.kind) {
     case 'measure':
-      return measureSpace(system, asked.directory, asked.withEntries);
+      return measureSpace(system, request.directory, request.withEntries);
     case 'standing':
-      return standingOf(system, asked.directory, asked.withFigures);
+      return standingOf(system, request.directory, request.withFigures);
     case 'collectGarbage':
-      return collectGarbageHere(system, asked.directory, asked.work, halting.signal);
+      return collectGarbageHere(system, request.directory, request.work, halting.signal);
   }
 }
 
@@ -125,7 +125,7 @@ channel.listen((message: ToStorage) => {
       void finish(message.session, message.op);
       return;
     case 'ask':
-      void tell(message.question, message.asked);
+      void sendAnswer(message.question, message.request);
       return;
     case 'halt':
       halting.abort();

@@ -164,7 +164,7 @@ export function applyEvent(
     case 'setting':
       catalog.settings.put(event.key, event.value);
       return;
-    case 'forget-asked':
+    case 'forget-requested':
       catalog.forgets.put(event);
       return;
     case 'forget-withdrawn':
@@ -188,8 +188,8 @@ export function applyEvent(
     case 'damage':
       for (const digest of event.digests) applyDamage(catalog, digest);
       return;
-    case 'dropped':
-      dropSets(catalog, event.sets);
+    case 'sets-deleted':
+      deleteSets(catalog, event.sets);
       return;
     case 'moved':
       return; // the event determines how the contents of its commit are applied
@@ -237,10 +237,10 @@ function addAccountSets(
   for (const root of roots) accounts.addSet({ set, root, account });
 }
 
-function dropSets({ sets, seals, state }: Catalog, dropped: readonly SetNumber[]): void {
-  for (const set of dropped) {
+function deleteSets({ sets, seals, state }: Catalog, deleted: readonly SetNumber[]): void {
+  for (const set of deleted) {
     sets.drop(set);
-    seals.dropSet(set);
+    seals.deleteSet(set);
   }
   state.writeWaste({ versions: true, contents: true });
 }

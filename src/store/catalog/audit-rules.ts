@@ -130,7 +130,7 @@ const isUnderWay = (schema: string): string =>
  * flags, skip hashes, marks and all that no listed set needs. The places of contents are checked against the
  * records themselves.
  */
-const SAID: Readonly<Record<string, (schema: string) => string>> = {
+const COMPARED_ROWS: Readonly<Record<string, (schema: string) => string>> = {
   entries: (schema) =>
     `SELECT directory_id, name, first_set, last_set, type, flags & ~${PASSING_FLAGS}, size_bytes, child_id,
        metadata, ${DIGEST_OF(schema)} FROM ${schema}.entries e WHERE ${isKept({ table: 'entries', alias: 'e', schema })}`,
@@ -183,8 +183,8 @@ export function lackingIn(
 ): { versions: number; sets: SetNumber[] } {
   database.prepare('ATTACH ? AS other').run(otherPath);
   try {
-    const said = SAID['entries']!;
-    const lacking = `SELECT first_set FROM (${said('main')} EXCEPT ${said('other')})`;
+    const rowsIn = COMPARED_ROWS['entries']!;
+    const lacking = `SELECT first_set FROM (${rowsIn('main')} EXCEPT ${rowsIn('other')})`;
     const rows = database
       .query(`SELECT first_set, count(*) FROM (${lacking}) GROUP BY first_set ORDER BY first_set`, [
         'integer',
@@ -202,8 +202,8 @@ export function lackingIn(
 export function differencesIn(database: SqlDatabase, otherPath: string): Inconsistency[] {
   database.prepare('ATTACH ? AS other').run(otherPath);
   try {
-    return Object.entries(SAID).flatMap(([table, said]) => {
-      const [here, there] = [said('main'), said('other')];
+    return Object.entries(COMPARED_ROWS).flatMap(([table, rowsIn]) => {
+      const [here, there] = [rowsIn('main'), rowsIn('other')];
       const count = (one: string, two: string): number =>
         database.query(`SELECT count(*) FROM (${one} EXCEPT ${two})`, 'integer').get()!;
       const rows = Math.max(count(here, there), count(there, here));

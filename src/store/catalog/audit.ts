@@ -80,7 +80,7 @@ const VERSION_ROW = {
   lastSet: 'integer?',
   sizeBytes: 'integer',
 } as const;
-const MAX_TOLD = 100;
+const MAX_FAULTS = 100;
 
 export class CatalogAudit {
   /** The private copy, opened for the usual queries. */
@@ -122,8 +122,8 @@ export class CatalogAudit {
    * Returns the faults that SQLite finds, or else the columns with impossible values; empty if there are none.
    */
   integrity(): string[] {
-    const told = this.database.query(`PRAGMA integrity_check(${MAX_TOLD})`, 'text').all();
-    if (told.length !== 1 || told[0] !== 'ok') return told.map((fault) => `SQLite: ${fault}`);
+    const faults = this.database.query(`PRAGMA integrity_check(${MAX_FAULTS})`, 'text').all();
+    if (faults.length !== 1 || faults[0] !== 'ok') return faults.map((fault) => `SQLite: ${fault}`);
     return wrongColumns(this.database).map((name) => `a value in ${name} cannot be there`);
   }
 

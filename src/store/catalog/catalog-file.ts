@@ -63,8 +63,8 @@ export class CatalogPages {
     return [...pages].sort((one, other) => one - other);
   }
 
-  /** Calls `tell` with the checksum of each of these pages that exists in the file. `pages` must rise. */
-  each(pages: readonly number[], tell: (page: number, sum: number) => void): void {
+  /** Calls `visit` with the checksum of each of these pages that exists in the file. `pages` must rise. */
+  each(pages: readonly number[], visit: (page: number, sum: number) => void): void {
     const { files, pageBytes, catalogPath, perRead } = this;
     if (pages.length === 0) return;
     const fd = files.open(catalogPath, 'read');
@@ -77,7 +77,7 @@ export class CatalogPages {
         const got = files.read(fd, buffer, 0, count * pageBytes, (first - 1) * pageBytes);
         for (let nth = 0; (nth + 1) * pageBytes <= got; nth += 1) {
           const page = buffer.subarray(nth * pageBytes, (nth + 1) * pageBytes);
-          tell(first + nth, sumOf(first + nth, page));
+          visit(first + nth, sumOf(first + nth, page));
         }
         index += count;
       }
@@ -99,8 +99,8 @@ export function headOf(
 ): { pageBytes: number; counter: number } | undefined {
   const head = readStart(files, catalogPath, DATABASE_HEAD_BYTES);
   if (head === undefined || head.length < DATABASE_HEAD_BYTES) return undefined;
-  const said = head.readUInt16BE(PAGE_SIZE_AT);
-  const pageBytes = said === 1 ? 1 << 16 : said;
+  const stored = head.readUInt16BE(PAGE_SIZE_AT);
+  const pageBytes = stored === 1 ? 1 << 16 : stored;
   const isSize = pageBytes >= 512 && (pageBytes & (pageBytes - 1)) === 0;
   return isSize ? { pageBytes, counter: head.readUInt32BE(COUNTER_AT) } : undefined;
 }

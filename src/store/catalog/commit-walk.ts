@@ -224,9 +224,12 @@ export function isWithin({ location }: PendingRecord, ranges: readonly PackRange
   );
 }
 
-function sameRanges(said: readonly PackRange[], seen: ReadonlyMap<PackNumber, PackRange>): boolean {
-  if (said.length !== seen.size) return false;
-  return said.every((range) => {
+function sameRanges(
+  recorded: readonly PackRange[],
+  seen: ReadonlyMap<PackNumber, PackRange>,
+): boolean {
+  if (recorded.length !== seen.size) return false;
+  return recorded.every((range) => {
     const found = seen.get(range.pack);
     return (
       found !== undefined &&

@@ -8,13 +8,13 @@ export class ForgetRequests {
   constructor(database: SqlDatabase) {
     this.statements = {
       all: database.query(
-        `SELECT request_id AS id, path, last_set AS lastSet, asked_at_ms AS askedAtMs, due_at_ms AS dueAtMs
+        `SELECT request_id AS id, path, last_set AS lastSet, requested_at_ms AS requestedAtMs, due_at_ms AS dueAtMs
          FROM forget_requests ORDER BY request_id`,
         {
           id: 'integer',
           path: 'blob',
           lastSet: 'integer',
-          askedAtMs: 'integer',
+          requestedAtMs: 'integer',
           dueAtMs: 'integer',
         },
       ),
@@ -28,8 +28,8 @@ export class ForgetRequests {
     return this.statements.all.all().filter(isForgetRequest);
   }
 
-  put({ id, path, lastSet, askedAtMs, dueAtMs }: ForgetRequest): void {
-    this.statements.put.run(id, path, lastSet, askedAtMs, dueAtMs);
+  put({ id, path, lastSet, requestedAtMs, dueAtMs }: ForgetRequest): void {
+    this.statements.put.run(id, path, lastSet, requestedAtMs, dueAtMs);
   }
 
   remove(id: number): void {

@@ -60,7 +60,7 @@ export class GcTable {
   }
 
   /** Deletes seals of directories that have ended and that no listed set shows, and superseded sets. */
-  dropTheirSets(): void {
+  deleteTheirSets(): void {
     this.statements.dropSeals.run();
     for (const statement of this.statements.dropSuperseded) statement.run();
   }

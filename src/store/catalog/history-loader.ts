@@ -24,7 +24,7 @@ import { isRemoved, type Removals } from './removals.js';
 type ImageHead = Extract<ImageItem, { type: 'head' }>;
 
 /** Data of an image about contents, which no table holds. */
-interface SaidOfContents {
+interface ContentFacts {
   readonly head: ImageHead | undefined;
   readonly objects: readonly Buffer[];
   readonly damaged: readonly Buffer[];
@@ -96,7 +96,7 @@ export class HistoryLoader {
     for (const [digest, atMs] of removedObjects) gc.remove([], [digest], atMs);
   }
 
-  private async loadPieces(start: HistoryStart): Promise<SaidOfContents> {
+  private async loadPieces(start: HistoryStart): Promise<ContentFacts> {
     let head: ImageHead | undefined;
     const objects: Buffer[] = [];
     const damaged: Buffer[] = [];

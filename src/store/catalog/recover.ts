@@ -241,8 +241,8 @@ class Recovery {
     const { checkBodies, knownCommit, signal } = this.options;
     throwIfAborted(signal);
     const checked = await this.checkBodies(commit, isLast);
-    const isUntold = !checkBodies || commit.body.commit - 1 === knownCommit;
-    if (isLast && isUntold && (!commit.matches || checked.damaged > 0)) {
+    const mayBeCutShort = !checkBodies || commit.body.commit - 1 === knownCommit;
+    if (isLast && mayBeCutShort && (!commit.matches || checked.damaged > 0)) {
       // The last sync was cut short: this checkpoint was never acknowledged.
       return;
     }

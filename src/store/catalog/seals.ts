@@ -76,7 +76,7 @@ export class SealTable {
       putSkip: database.prepare('INSERT OR REPLACE INTO skip_seals VALUES (?, ?)'),
       ofSet: database.query('SELECT seal FROM set_seals WHERE set_number = ?', 'blob'),
       putSet: database.prepare('INSERT OR REPLACE INTO set_seals VALUES (?, ?)'),
-      dropSet: database.prepare('DELETE FROM set_seals WHERE set_number = ?'),
+      deleteSet: database.prepare('DELETE FROM set_seals WHERE set_number = ?'),
       newestSet: database.query(
         `SELECT set_number AS 'set', seal FROM set_seals JOIN backup_sets USING (set_number)
          WHERE state = 'complete' ORDER BY set_number DESC LIMIT 1`,
@@ -166,8 +166,8 @@ export class SealTable {
     this.statements.putSet.run(set, seal);
   }
 
-  dropSet(set: SetNumber): void {
-    this.statements.dropSet.run(set);
+  deleteSet(set: SetNumber): void {
+    this.statements.deleteSet.run(set);
   }
 
   /** Returns the newest complete set that has a seal. */

@@ -144,13 +144,13 @@ export class StateTable {
 
   /** Returns which kinds of data garbage collection can delete. */
   readWaste(): Waste {
-    const value = this.read('upkeep.waste');
+    const value = this.read('gc.waste');
     return { versions: (value & WASTE_VERSIONS) !== 0, contents: (value & WASTE_CONTENTS) !== 0 };
   }
 
   writeWaste({ versions, contents }: Waste): void {
     const value = (versions ? WASTE_VERSIONS : 0) | (contents ? WASTE_CONTENTS : 0);
-    this.writeOne.run('upkeep.waste', value);
+    this.writeOne.run('gc.waste', value);
   }
 
   /** Returns the place of the newest image and the size of its records; zeros if there is none. */

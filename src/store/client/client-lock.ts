@@ -92,7 +92,7 @@ export async function acquireClient(
     return held;
   });
   try {
-    forgetAsking(system, directory);
+    clearLockRequest(system, directory);
   } catch (error) {
     lock?.release();
     throw error;
@@ -117,7 +117,7 @@ function askForLock({ files }: System, directory: ClientDirectory): void {
  * Removes `lock.wanted`, which may be stale after its process was killed; a live waiter recreates it. Call with the
  * lock held.
  */
-export function forgetAsking({ files }: System, directory: ClientDirectory): void {
+export function clearLockRequest({ files }: System, directory: ClientDirectory): void {
   const wanted = wantedPathOf(directory);
   try {
     if (files.status(wanted) !== undefined) files.unlink(wanted);

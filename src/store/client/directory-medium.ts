@@ -13,7 +13,7 @@ import {
 import {
   acquireClient,
   type ClientLock,
-  forgetAsking,
+  clearLockRequest,
   isLockWanted,
   lockClient,
 } from './client-lock.js';
@@ -46,17 +46,17 @@ export class DirectoryMedium implements ClientMedium {
     return new PackWriter(records, lastPack, packBytes);
   }
 
-  async claim({ asks } = { asks: true }): Promise<ClientLock> {
+  async claim({ requestsLock } = { requestsLock: true }): Promise<ClientLock> {
     const { system, directory } = this;
-    return asks ? acquireClient(system, directory) : lockClient(system, directory);
+    return requestsLock ? acquireClient(system, directory) : lockClient(system, directory);
   }
 
   isWanted(): boolean {
     return isLockWanted(this.system, this.directory);
   }
 
-  forgetAsking(): void {
-    forgetAsking(this.system, this.directory);
+  clearLockRequest(): void {
+    clearLockRequest(this.system, this.directory);
   }
 
   checkStaged(): void {

@@ -38,14 +38,14 @@ export interface ClientMedium {
   /** Returns a writer of records. `records` are open ones of this medium. */
   writer(records: Backend, start: WriterStart): RecordWriter;
   /**
-   * Claims the client for writing, and waits a moment for a holder that is about to finish. With `asks`, a holder that
+   * Claims the client for writing, and waits a moment for a holder that is about to finish. With `requestsLock`, a holder that
    * does deferrable work is requested to release it. Throws CLIENT_BUSY.
    */
-  claim(options?: { readonly asks: boolean }): Promise<ClientLock>;
+  claim(options?: { readonly requestsLock: boolean }): Promise<ClientLock>;
   /** True if another process or session waits for the claim, which the caller holds. */
   isWanted(): boolean;
   /** Withdraws requests for the claim, which may be stale; a process that still waits repeats its own. */
-  forgetAsking(): void;
+  clearLockRequest(): void;
   /** Throws STORE_UNSAFE if contents would be staged through a symbolic link. */
   checkStaged(): void;
   /** Removes the contents that an interrupted session had staged. Call with the claim held. */

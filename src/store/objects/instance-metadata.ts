@@ -44,7 +44,7 @@ async function fromContainer(
     ? readSmallFile(textBytes(file), MAX_TOKEN_BYTES).toString('utf8').trim()
     : environment['AWS_CONTAINER_AUTHORIZATION_TOKEN'];
   const headers: Record<string, string> = token ? { authorization: token } : {};
-  const answer = await asked(url, 'GET', headers);
+  const answer = await requested(url, 'GET', headers);
   const found =
     answer === undefined ? undefined : readGranted(answer, 'Token', 'the service of the container');
   return found ?? 'the service of the container gives none';
@@ -62,20 +62,20 @@ async function fromMachine(host: string): Promise<Credentials | string> {
   const nothing = 'this machine has no service that gives one';
   if (!URL.canParse(host)) return nothing;
   const ttl = { 'x-aws-ec2-metadata-token-ttl-seconds': TOKEN_SECONDS };
-  const token = await asked(new URL('/latest/api/token', host), 'PUT', ttl);
+  const token = await requested(new URL('/latest/api/token', host), 'PUT', ttl);
   if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) return nothing;
   const headers = { 'x-aws-ec2-metadata-token': token };
-  const roles = await asked(new URL(ROLES, host), 'GET', headers);
+  const roles = await requested(new URL(ROLES, host), 'GET', headers);
   const role = roles?.split('\n')[0]?.trim() ?? '';
   if (role === '') return 'this machine has no role';
-  const granted = await asked(new URL(ROLES + encodeURIComponent(role), host), 'GET', headers);
+  const granted = await requested(new URL(ROLES + encodeURIComponent(role), host), 'GET', headers);
   const source = `the role of this machine`;
   const found = granted === undefined ? undefined : readGranted(granted, 'Token', source);
   return found ?? 'the service of this machine gives none';
 }
 
 /** Returns the text of an answer with status 200; undefined if there is none in time. */
-async function asked(
+async function requested(
   url: URL,
   method: 'GET' | 'PUT',
   headers: Readonly<Record<string, string>>,

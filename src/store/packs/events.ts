@@ -77,7 +77,7 @@ export type StoreEvent =
   /** A change of a setting stored with the client; without a value the setting is removed. */
   | { readonly type: 'setting'; readonly key: string; readonly value?: string }
   /** A request to forget a path. */
-  | ({ readonly type: 'forget-asked' } & ForgetRequest)
+  | ({ readonly type: 'forget-requested' } & ForgetRequest)
   /** The withdrawal of such a request. */
   | { readonly type: 'forget-withdrawn'; readonly id: number }
   /** All marks that users gave a set (title, priority, locks, tags). */
@@ -106,7 +106,7 @@ export type StoreEvent =
   /** Contents that were marked as damaged and have been read whole since. */
   | { readonly type: 'sound'; readonly digests: readonly Buffer[] }
   /** Sets that were deleted. */
-  | { readonly type: 'dropped'; readonly sets: readonly SetNumber[] }
+  | { readonly type: 'sets-deleted'; readonly sets: readonly SetNumber[] }
   /** The contents in records of this commit replace those in these packs. */
   | { readonly type: 'moved'; readonly packs: readonly PackNumber[] }
   /** Nothing needs the bytes of a pack from `to` on; the pack is about to be truncated there, or has been. */
@@ -284,7 +284,7 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
   'set-configured': (event) => isId(event['set']) && isClientConfig(event['config']),
   setting: (event) =>
     isSettingKey(event['key']) && (event['value'] === undefined || isSettingValue(event['value'])),
-  'forget-asked': isForgetRequest,
+  'forget-requested': isForgetRequest,
   'forget-withdrawn': (event) => isId(event['id']),
   'set-closed': (event) =>
     isId(event['set']) &&
@@ -302,7 +302,7 @@ const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolea
     isId(event['set']) && Buffer.isBuffer(event['seal']) && event['seal'].length === SET_SEAL_BYTES,
   damage: (event) => isListOf(event['digests'], isDigest),
   sound: (event) => isListOf(event['digests'], isDigest),
-  dropped: (event) => isListOf(event['sets'], isId),
+  'sets-deleted': (event) => isListOf(event['sets'], isId),
   moved: (event) => isListOf(event['packs'], isId),
   cut: (event) => isId(event['pack']) && isId(event['to']),
   removed: (event) =>

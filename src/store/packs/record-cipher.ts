@@ -157,9 +157,9 @@ export class RecordCipher {
     const place = Buffer.alloc(5);
     place[0] = scheme;
     place.writeUInt32LE(epoch, 1);
-    const said = Buffer.concat([Buffer.from(`tardis record 1: ${label}`), place, salt]);
+    const input = Buffer.concat([Buffer.from(`tardis record 1: ${label}`), place, salt]);
     const key = Buffer.allocUnsafe(KEY_BYTES);
-    this.calls.mac(this.master, said, 0, said.length, key, 0, KEY_BYTES);
+    this.calls.mac(this.master, input, 0, input.length, key, 0, KEY_BYTES);
     return key;
   }
 

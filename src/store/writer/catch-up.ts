@@ -52,7 +52,7 @@ export async function isFollowed(
 async function catchUpOnce(system: System, directory: ClientDirectory): Promise<void> {
   const isThere = (): boolean => system.files.status(directory.catalogPath) !== undefined;
   using lock = await mediumOf(system, directory)
-    .claim({ asks: false })
+    .claim({ requestsLock: false })
     .catch((error: unknown) => {
       if (asTardisError(error).code === 'CLIENT_BUSY' && isThere()) return undefined;
       throw error;

@@ -61,7 +61,7 @@ export interface FollowingOptions {
   /** Minimum time between two checks for new commits of one client. */
   readonly everyMs: number;
   /** Prints that the bucket cannot be read, and that it can be read again. */
-  readonly tell: (line: string) => void;
+  readonly warn: (line: string) => void;
   /** Applies the missing commits. The default does so in a thread. */
   readonly apply?: ((directory: ClientDirectory) => Promise<void>) | undefined;
 }
@@ -88,8 +88,8 @@ export class Following {
   private stopThread: (() => Promise<unknown>) | undefined;
   private looks: number = LOOKS.most;
   private refilledMs: number;
-  private lastTold = '';
-  private lastToldAccounts = '';
+  private lastReported = '';
+  private lastReportedAccounts = '';
   /** The last look for files of accounts, if it has not failed, and the time at which it began. */
   private files: { readonly atMs: number; readonly looking: Promise<void> } | undefined;
   private isClosed = false;
@@ -116,15 +116,15 @@ export class Following {
     return one.running;
   }
 
-  /** Brings a client up to date as `refresh` does, but reports a failure by `tell`, and never rejects. */
+  /** Brings a client up to date as `refresh` does, but reports a failure by `warn`, and never rejects. */
   async attempt(client: string): Promise<void> {
     try {
       await this.refresh(client);
-      if (this.lastTold !== '') this.tell('the bucket can be read again');
-      this.lastTold = '';
+      if (this.lastReported !== '') this.warn('the bucket can be read again');
+      this.lastReported = '';
     } catch (error) {
       const { code, message } = asTardisError(error);
-      if (!this.isClosed) this.tell(`the bucket cannot be read: ${message} [${code}]`);
+      if (!this.isClosed) this.warn(`the bucket cannot be read: ${message} [${code}]`);
     }
   }
 
@@ -132,7 +132,7 @@ export class Following {
    * Brings a client up to date if that is due. The call returns after a short time at most; the work continues in the
    * background. If the client has no catalog here, the call waits for the end, and throws as `refresh` does.
    */
-  async keepUp(client: string): Promise<void> {
+  async refreshIfDue(client: string): Promise<void> {
     const one = this.of(client);
     if (one.running === undefined && this.nowMs() - one.lookedMs < this.options.everyMs) return;
     const looking = this.attempt(client);
@@ -174,8 +174,8 @@ export class Following {
       const { code, message } = asTardisError(error);
       if (Object.hasOwn(BUCKET_ERRORS, code)) throw error;
       const line = `the accounts of "${client}" cannot be used: ${message} [${code}]`;
-      if (line !== this.lastToldAccounts) this.options.tell(line);
-      this.lastToldAccounts = line;
+      if (line !== this.lastReportedAccounts) this.options.warn(line);
+      this.lastReportedAccounts = line;
     }
   }
 
@@ -299,10 +299,10 @@ export class Following {
   }
 
   /** Prints a line, unless it is the last one again. */
-  private tell(line: string): void {
-    if (line === this.lastTold) return;
-    this.lastTold = line;
-    this.options.tell(line);
+  private warn(line: string): void {
+    if (line === this.lastReported) return;
+    this.lastReported = line;
+    this.options.warn(line);
   }
 }
 

@@ -56,8 +56,8 @@ export async function askToForget(
     undoMs,
   }: { readonly limits: StoreLimits; readonly paths: readonly Buffer[]; readonly undoMs: number },
 ): Promise<readonly ForgetRequest[]> {
-  const askedAtMs = system.clock.nowMs();
-  let asked: readonly ForgetRequest[] = [];
+  const requestedAtMs = system.clock.nowMs();
+  let added: readonly ForgetRequest[] = [];
   await changeSets(system, directory, limits, (_listed, catalog): StoreEvent[] => {
     const before = catalog.forgets.all();
     if (before.length + paths.length > MAX_FORGET_REQUESTS) {
@@ -66,14 +66,20 @@ export async function askToForget(
     }
     const first = (before.at(-1)?.id ?? 0) + 1;
     const lastSet = catalog.sets.all().at(-1)?.set ?? 0;
-    const dueAtMs = askedAtMs + undoMs;
-    asked = paths.map((path, index) => ({ id: first + index, path, lastSet, askedAtMs, dueAtMs }));
-    if (!asked.every(isForgetRequest)) {
+    const dueAtMs = requestedAtMs + undoMs;
+    added = paths.map((path, index) => ({
+      id: first + index,
+      path,
+      lastSet,
+      requestedAtMs,
+      dueAtMs,
+    }));
+    if (!added.every(isForgetRequest)) {
       throw new TardisError('USAGE', 'there are no sets yet, or the undo period is too long');
     }
-    return asked.map((request) => ({ type: 'forget-asked', ...request }));
+    return added.map((request) => ({ type: 'forget-requested', ...request }));
   });
-  return asked;
+  return added;
 }
 
 /** Returns the client's requests, ordered by id. Throws the errors of opening a catalog. */

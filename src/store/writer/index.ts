@@ -15,15 +15,15 @@ export {
 } from './forget-requests.js';
 export { formatsFor, ownRulesFor, rulesFor } from './client-rules.js';
 export { packOfCatalog } from './known-histories.js';
-export { type RebuildOptions, type RebuildReport, remakeCatalog } from './remake-catalog.js';
+export { type RebuildOptions, type RebuildReport, rebuildFromPacks } from './rebuild-from-packs.js';
 export { removeDatabase, replaceCatalog } from './replace-catalog.js';
 export { Reserve } from './reserve.js';
 export { NOTHING_RECEIVED, reserveFor, storedSizes } from './reserve-size.js';
-export { requireNoSecond, unfinishedRekey } from './second-generation.js';
+export { requireNoSecond, unfinishedRewrite } from './second-generation.js';
 export { isOldEnough, seenMoments, type TimedSet } from './set-ages.js';
-export { changeSets, dropSets, markSets, previewDrop } from './set-changes.js';
+export { changeSets, deleteSets, markSets, previewDelete } from './set-changes.js';
 export { defaultSetName, SetJournal } from './set-journal.js';
-export { isClockInDoubt, STAMP_FIGURES, stampFigures, stampIn } from './set-stamps.js';
+export { isClockInDoubt, AGE_FIGURES, ageFigures, ageIn } from './monotonic-ages.js';
 export { changeSetting, requireSetting } from './settings-changes.js';
 export {
   addTo,

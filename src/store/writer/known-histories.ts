@@ -53,12 +53,12 @@ export async function findHistory(
   system: System,
   directory: ClientDirectory,
   backend: Backend,
-  { told, copiesFirst }: { readonly told: PackReplay; readonly copiesFirst: boolean },
+  { fromPacks, copiesFirst }: { readonly fromPacks: PackReplay; readonly copiesFirst: boolean },
 ): Promise<FoundHistory | undefined> {
   const ofCatalog = (): Promise<FoundHistory | undefined> =>
-    findInCatalog(system, directory, backend, told);
+    findInCatalog(system, directory, backend, fromPacks);
   const ofCopies = (): Promise<FoundHistory | undefined> =>
-    findInCopies(system, directory, backend, told);
+    findInCopies(system, directory, backend, fromPacks);
   if (copiesFirst) return (await ofCopies()) ?? ofCatalog();
   return (await ofCatalog()) ?? ofCopies();
 }
@@ -67,11 +67,11 @@ async function findInCatalog(
   system: System,
   { catalogPath }: ClientDirectory,
   backend: Backend,
-  told: PackReplay,
+  fromPacks: PackReplay,
 ): Promise<FoundHistory | undefined> {
   if (system.files.status(catalogPath) === undefined) return undefined;
   if ((await comparePages(system, catalogPath, false)).kind === 'damaged') return undefined;
-  const found = await fitting(system, catalogPath, backend, told);
+  const found = await fitting(system, catalogPath, backend, fromPacks);
   return found && { ...found, copy: undefined };
 }
 
@@ -80,13 +80,13 @@ async function findInCopies(
   system: System,
   directory: ClientDirectory,
   backend: Backend,
-  told: PackReplay,
+  fromPacks: PackReplay,
 ): Promise<FoundHistory | undefined> {
   for (const copy of listCopies(system, directory)) {
     const folder = new PrivateFolder(system);
     try {
       await unpackCopy(system, directory, copy, folder.file(UNPACKED));
-      const found = await fitting(system, folder.file(UNPACKED), backend, told);
+      const found = await fitting(system, folder.file(UNPACKED), backend, fromPacks);
       if (found !== undefined) return { ...found, copy: copy.name };
     } catch (error) {
       requireDamage(error);
@@ -102,13 +102,13 @@ async function fitting(
   system: System,
   catalogPath: string,
   backend: Backend,
-  told: PackReplay,
+  fromPacks: PackReplay,
 ): Promise<Omit<FoundHistory, 'copy'> | undefined> {
   let history: KnownHistory | undefined;
   try {
     history = KnownHistory.open(system, catalogPath);
-    const contradictions = (await isOfPacks(history, backend, told.report))
-      ? history.contradictionsTo(told.catalogPath)
+    const contradictions = (await isOfPacks(history, backend, fromPacks.report))
+      ? history.contradictionsTo(fromPacks.catalogPath)
       : undefined;
     if (contradictions !== undefined) {
       const point = await clipped(history.point, backend);
@@ -127,14 +127,14 @@ async function fitting(
 async function isOfPacks(
   { point, counters }: KnownHistory,
   backend: Backend,
-  { point: end, imageCommit, counters: told }: RecoveryReport,
+  { point: end, imageCommit, counters: fromPacks }: RecoveryReport,
 ): Promise<boolean> {
   // Listings and events between the catalog's end and an image may be gone.
   if (point.commit === 0 || imageCommit > point.commit) return false;
   if (point.commit < end.commit) return hasCommit(backend, point);
   // An abandoned history may have as many commits, but not all of the numbers.
   const names = ['set', 'root', 'directory', 'sequence'] as const;
-  if (names.some((name) => told[name] > counters[name])) return false;
+  if (names.some((name) => fromPacks[name] > counters[name])) return false;
   if (point.commit > end.commit) return isBehind(point, end);
   return (
     point.pack === end.pack && point.position === end.position && point.checksum === end.checksum

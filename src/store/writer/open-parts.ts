@@ -12,7 +12,7 @@ import {
 } from '../index.js';
 import type { System } from '../../system/index.js';
 import { listCopies } from './catalog-copies.js';
-import { remakeCatalog } from './remake-catalog.js';
+import { rebuildFromPacks } from './rebuild-from-packs.js';
 import { removeDatabase } from './replace-catalog.js';
 import { takeSnapshot } from './take-snapshot.js';
 
@@ -114,7 +114,7 @@ async function openOnce(
     if (isLost && (await isOfSomething(system, directory, backend))) {
       catalog.abandon();
       removeDatabase(system, directory.catalogPath);
-      await remakeCatalog(system, directory, { notesLoss: true });
+      await rebuildFromPacks(system, directory, { notesLoss: true });
       catalog = openCatalog(system, directory, limits);
     }
     if (isUnwritten && origin.mayBeCopy) {

@@ -168,8 +168,8 @@ export class Reserve {
     const code = causeCode(error) ?? '';
     const isVague = code.startsWith('SQLITE_IOERR') || code.startsWith('SQLITE_CANTOPEN');
     const reason = isVague ? (this.probe() ?? error) : error;
-    const isTold = reason instanceof TardisError && 'freeBytes' in reason.context;
-    if (isDiskFull(reason) && !isTold) return this.full(reason);
+    const isExplained = reason instanceof TardisError && 'freeBytes' in reason.context;
+    if (isDiskFull(reason) && !isExplained) return this.full(reason);
     return asTardisError(reason, this.directory);
   }
 

@@ -24,7 +24,7 @@ export async function requireNoSecond(system: System, directory: ClientDirectory
   if (isBeingMade(system, second)) {
     throw new TardisError('CLIENT_BUSY', `"${client}" is being written anew (sonic rekey)`);
   }
-  throw unfinishedRekey(system, directory);
+  throw unfinishedRewrite(system, directory);
 }
 
 /** Throws REKEY_UNFINISHED if another machine writes a second generation in the bucket, or has left one. */
@@ -37,7 +37,7 @@ async function requireNoRewrites(system: System, directory: ClientDirectory): Pr
 }
 
 /** Returns the error for a second generation that no run is writing. */
-export function unfinishedRekey(system: System, directory: ClientDirectory): TardisError {
+export function unfinishedRewrite(system: System, directory: ClientDirectory): TardisError {
   const { files } = system;
   const second = secondGenerationPath(directory);
   if (files.status(path.join(directory.path, GENERATION_FILE)) !== undefined) {

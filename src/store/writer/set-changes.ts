@@ -9,7 +9,7 @@ import { buildEvent, type ClientDirectory, type StoreEvent } from '../index.js';
 import type { System } from '../../system/index.js';
 import { StoreWriter, type StoreLimits } from './store-writer.js';
 import { isOldEnough, seenMoments } from './set-ages.js';
-import { isClockInDoubt } from './set-stamps.js';
+import { isClockInDoubt } from './monotonic-ages.js';
 import { requireNoSecond } from './second-generation.js';
 
 /**
@@ -17,7 +17,7 @@ import { requireNoSecond } from './second-generation.js';
  * garbage collection. Refuses sets younger than `leastAgeMs` by the clock of this machine. Throws NO_SUCH_SET,
  * SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG, CLIENT_BUSY.
  */
-export async function dropSets(
+export async function deleteSets(
   system: System,
   directory: ClientDirectory,
   {
@@ -33,12 +33,12 @@ export async function dropSets(
   const nowMs = system.clock.nowMs();
   await changeSets(system, directory, limits, (listed) => {
     requireAllDroppable(directory.client, listed, sets, { leastAgeMs, nowMs });
-    return [{ type: 'dropped', sets }];
+    return [{ type: 'sets-deleted', sets }];
   });
 }
 
-/** Throws if these sets could not be deleted now: the errors of `dropSets`, except CLIENT_BUSY. */
-export function previewDrop(
+/** Throws if these sets could not be deleted now: the errors of `deleteSets`, except CLIENT_BUSY. */
+export function previewDelete(
   system: System,
   directory: ClientDirectory,
   sets: readonly SetNumber[],

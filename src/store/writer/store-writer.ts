@@ -22,7 +22,7 @@ import {
 } from '../index.js';
 import type { System } from '../../system/index.js';
 import { isFollowed } from './catch-up.js';
-import { ParityKeeper, type ParityLimits } from './parity-keeper.js';
+import { ParityWriter, type ParityLimits } from './parity-writer.js';
 import { openParts, type PartsLimits } from './open-parts.js';
 import { Reserve, type ReserveLimits } from './reserve.js';
 import {
@@ -45,7 +45,7 @@ export interface StoreLimits extends ReserveLimits, ParityLimits {
   /** False refuses a catalog of an earlier version with CATALOG_OLDER, and leaves it unchanged. */
   readonly mayUpgrade?: boolean;
   /** False for work that can wait: the holder of the client's lock is not requested to release it. */
-  readonly asksForLock?: boolean;
+  readonly requestsLock?: boolean;
 }
 
 /**
@@ -92,7 +92,7 @@ export class StoreWriter {
   readonly space: SpaceMeter | undefined;
   readonly reserve: Reserve;
   /** Makes the parity of what was stored; to be called after checkpoints. */
-  readonly parity: ParityKeeper;
+  readonly parity: ParityWriter;
   /** Lowest number of a pack that this writer makes. */
   readonly firstOwnPack: PackNumber;
   /** Numbers of files behind the last commit that are not packs of this client. They are ignored. */
@@ -121,7 +121,7 @@ export class StoreWriter {
     packs: RecordWriter;
     space: SpaceMeter | undefined;
     reserve: Reserve;
-    parity: ParityKeeper;
+    parity: ParityWriter;
     logBytes: () => number;
     mendKeys: () => Promise<unknown>;
     measure: () => StoredSizes;
@@ -154,9 +154,9 @@ export class StoreWriter {
     space?: SpaceMeter,
   ): Promise<StoreWriter> {
     const limits = limitsOn(directory, given);
-    const { asksForLock = true } = limits;
+    const { requestsLock = true } = limits;
     const medium = mediumOf(system, directory);
-    const lock = await medium.claim({ asks: asksForLock });
+    const lock = await medium.claim({ requestsLock: requestsLock });
     const reserve = new Reserve(system, directory.path, limits);
     try {
       medium.clearStaged();
@@ -170,7 +170,7 @@ export class StoreWriter {
           if (!isDiskFull(reserve.explain(error)) || !reserve.release()) throw error;
           return openParts(system, directory, wanted);
         });
-        const parity = new ParityKeeper(system, opened.backend, limits, freeBytes);
+        const parity = new ParityWriter(system, opened.backend, limits, freeBytes);
         const services = { lock, limits, space, reserve, parity, logBytes, mendKeys, measure };
         return new StoreWriter({ ...services, ...opened }).claimed();
       };
@@ -180,14 +180,14 @@ export class StoreWriter {
         return openAt(limits);
       });
     } catch (error) {
-      const told = reserve.explain(error);
+      const explained = reserve.explain(error);
       try {
-        if (isDiskFull(told)) reserve.restore();
+        if (isDiskFull(explained)) reserve.restore();
       } finally {
         lock.release();
       }
-      await isFollowed(system, directory, told); // the next command finds the new generation
-      throw told;
+      await isFollowed(system, directory, explained); // the next command finds the new generation
+      throw explained;
     }
   }
 
@@ -366,9 +366,9 @@ export class StoreWriter {
    * the catalog's log if it can, so that the catalog can be read without a byte of free space.
    */
   closeAfterFailure(error: unknown): unknown {
-    const told = this.reserve.explain(error);
+    const explained = this.reserve.explain(error);
     try {
-      if (isDiskFull(told)) {
+      if (isDiskFull(explained)) {
         this.packs.giveUp();
         this.close();
       }
@@ -376,7 +376,7 @@ export class StoreWriter {
       // A reader copies the catalog as it is left. The failure that led here is the one to report.
     }
     this.abandon();
-    return told;
+    return explained;
   }
 
   /** Closes the store at once after a failure; the next opening recovers it. Never throws. */

@@ -16,7 +16,7 @@ import { listedSpan } from './listed-spans.js';
 /** Bound on the paths that are collected for sorting; further paths are not shown. */
 export const MOST_FOUND = 10_000;
 /** Number of paths for which versions are requested at once. */
-const ASKED_AT_ONCE = 16;
+const REQUESTS_AT_ONCE = 16;
 
 export interface FoundPath {
   readonly path: Buffer;
@@ -45,8 +45,8 @@ interface Request {
 }
 
 /** Finds all paths that match. Throws NO_SUCH_PATH if nothing matches, and the errors of the history. */
-export async function findNames(asked: Omit<Request, 'roots'>): Promise<Finding> {
-  const request = { ...asked, roots: await asked.history.reports.rootsOfSets() };
+export async function findNames(wish: Omit<Request, 'roots'>): Promise<Finding> {
+  const request = { ...wish, roots: await wish.history.reports.rootsOfSets() };
   const finder = new Finder(request);
   await finder.roots();
   await finder.entries();
@@ -114,8 +114,8 @@ class Finder {
     const all = [...this.byPath.values()];
     const listed = await this.request.history.sets();
     const paths: FoundPath[] = [];
-    for (let from = 0; from < all.length; from += ASKED_AT_ONCE) {
-      const some = all.slice(from, from + ASKED_AT_ONCE);
+    for (let from = 0; from < all.length; from += REQUESTS_AT_ONCE) {
+      const some = all.slice(from, from + REQUESTS_AT_ONCE);
       const found = await Promise.all(
         some.map(({ path, job }) => this.versionsAt(path, job, listed)),
       );

@@ -171,8 +171,9 @@ async function asOfEach(
   for (const one of sets.filter(({ set }) => set >= start)) {
     const { set } = one;
     const entry = versions.find((version) => isAt(version, set))?.entry;
-    const isTold = entry !== undefined || (await firstCovering(history, path, [one])) !== undefined;
-    if (isTold) shown.push({ entry, firstSet: set, lastSet: set });
+    const isKnown =
+      entry !== undefined || (await firstCovering(history, path, [one])) !== undefined;
+    if (isKnown) shown.push({ entry, firstSet: set, lastSet: set });
   }
   return shown;
 }

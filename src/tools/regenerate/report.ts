@@ -2,7 +2,7 @@
 import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
-import { JSON_VERSION, say } from '../shared/run-tool.js';
+import { JSON_VERSION, printReport } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -31,7 +31,7 @@ export function printResult(
   if (asJson) {
     const failed = failures.map(({ path: name, error }) => ({ ...jsonName(name), ...error }));
     const counts = { sets, unfinished, dryRun, resumed, ...progress, elapsedMs, doubts, losses };
-    say(jsonText({ version: JSON_VERSION, ...counts, failed }));
+    printReport(jsonText({ version: JSON_VERSION, ...counts, failed }));
     return;
   }
   if (losses.length > 0) {
@@ -55,18 +55,21 @@ export function printResult(
   const { files, directories, links, bytes, unchanged, kept, leftOut, fetchedBytes } = progress;
   const done = dryRun ? 'Would restore' : 'Restored';
   const took = dryRun ? '' : `, in ${formatSeconds(elapsedMs)}`;
-  say(
+  printReport(
     `${done} ${counted(files, 'file')}, ${counted(directories, 'directory', 'directories')} and ` +
       `${counted(links, 'link')}, ${formatBytes(bytes)}${took}.`,
   );
-  if (fetchedBytes > 0) say(`${formatBytes(fetchedBytes)} fetched from the server.`);
-  if (unchanged > 0) say(`${counted(unchanged, 'was', 'were')} already present and unchanged.`);
-  if (kept > 0) say(`${counted(kept, 'was', 'were')} already present but different, and kept.`);
-  if (leftOut > 0) say(`${counted(leftOut, 'was', 'were')} left out by --include and --exclude.`);
+  if (fetchedBytes > 0) printReport(`${formatBytes(fetchedBytes)} fetched from the server.`);
+  if (unchanged > 0)
+    printReport(`${counted(unchanged, 'was', 'were')} already present and unchanged.`);
+  if (kept > 0)
+    printReport(`${counted(kept, 'was', 'were')} already present but different, and kept.`);
+  if (leftOut > 0)
+    printReport(`${counted(leftOut, 'was', 'were')} left out by --include and --exclude.`);
   const lacking = failures.filter(({ error }) => error.code === 'ATTRIBUTE_NOT_SET').length;
   const failed = failures.length - lacking;
   if (lacking > 0) {
-    say(`${counted(lacking, 'was', 'were')} restored without some of the attributes.`);
+    printReport(`${counted(lacking, 'was', 'were')} restored without some of the attributes.`);
   }
-  if (failed > 0) say(`${formatCount(failed)} could not be restored.`);
+  if (failed > 0) printReport(`${formatCount(failed)} could not be restored.`);
 }

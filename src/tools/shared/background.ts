@@ -16,7 +16,7 @@ const READY_VARIABLE = 'TARDIS_READY_FD';
 const READY_FD = 3;
 const SECRET_FD = 4;
 const READY = 'ready';
-const MAX_TOLD_CHARS = 64 << 10;
+const MAX_OUTPUT_CHARS = 64 << 10;
 const MAX_SECRET_BYTES = 8 << 10;
 /** Longest wait from the end of the pipe to the end of the process. */
 const MAX_END_MS = 5000;
@@ -48,18 +48,18 @@ export async function startInBackground(options: BackgroundOptions): Promise<voi
   child.stderr?.on('data', (text: Buffer) => process.stderr.write(text));
   if (secret !== undefined) giveSecret(child.stdio[SECRET_FD] as unknown as Writable, secret);
   const pipe = child.stdio[READY_FD] as Readable;
-  let told = '';
+  let output = '';
   pipe.setEncoding('utf8').on('data', (text: string) => {
-    told = (told + text).slice(0, MAX_TOLD_CHARS);
+    output = (output + text).slice(0, MAX_OUTPUT_CHARS);
   });
   await new Promise<void>((resolve, reject) => {
     pipe.once('end', resolve);
     child.once('error', reject);
   });
-  if (told === '') throw await silentEnd(child, options);
+  if (output === '') throw await silentEnd(child, options);
   child.unref();
   child.stderr?.destroy();
-  if (told !== READY) throw errorOf(told, options);
+  if (output !== READY) throw errorOf(output, options);
 }
 
 function giveSecret(pipe: Writable, secret: Buffer): void {
@@ -78,11 +78,11 @@ async function silentEnd(
   return new TardisError(failure, `${what} ended ${how}`);
 }
 
-function errorOf(told: string, { failure, what }: BackgroundOptions): Error {
+function errorOf(output: string, { failure, what }: BackgroundOptions): Error {
   try {
-    return fromWire(JSON.parse(told));
+    return fromWire(JSON.parse(output));
   } catch {
-    return new TardisError(failure, `${what} ended at once: ${told.slice(0, 200)}`);
+    return new TardisError(failure, `${what} ended at once: ${output.slice(0, 200)}`);
   }
 }
 

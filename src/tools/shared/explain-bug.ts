@@ -4,7 +4,7 @@ import type { Found } from '../../config/index.js';
 import { openClientDirectory } from '../../store/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { clientPlace } from './local-store.js';
-import { asksServer } from './open-history.js';
+import { usesServer } from './open-history.js';
 
 type PlaceSettings = Parameters<typeof clientPlace>[0];
 
@@ -17,7 +17,7 @@ export function explainBug(
   settings: object,
   found: ReadonlyMap<string, Found>,
 ): unknown {
-  if (!isOfStore(settings) || asksServer(found)) return error;
+  if (!isOfStore(settings) || usesServer(found)) return error;
   const system = nodeSystem();
   try {
     const { catalogPath } = openClientDirectory(system, clientPlace(settings));

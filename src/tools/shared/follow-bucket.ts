@@ -4,7 +4,7 @@ import { type BucketAccess, bucketAt } from '../../store/index.js';
 import type { Following } from '../../store/writer/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
 import { isSetAbove } from './precedence.js';
-import { sayAbove } from './progress-line.js';
+import { printAbove } from './progress-line.js';
 
 /** Time for which one check for new commits is enough, for commands that read once. */
 const DEFAULT_EVERY_MS = 30_000;
@@ -20,18 +20,18 @@ interface FollowSettings {
 const known = new Map<string, Promise<Following>>();
 
 /**
- * Returns what keeps the clients of the store up to date; undefined for a store in a directory, or on a server. `tell`
+ * Returns what keeps the clients of the store up to date; undefined for a store in a directory, or on a server. `warn`
  * prints failures. The caller closes it.
  */
 export async function followBucket(
   settings: FollowSettings,
   found: ReadonlyMap<string, Found>,
-  tell: (line: string) => void,
+  warn: (line: string) => void,
 ): Promise<Following | undefined> {
   const access = bucketAt(byteText(settings.database));
   if (access === undefined || isSetAbove(found, 'server', 'database')) return undefined;
   const { catalogFile, refreshSeconds } = settings;
-  return followingAt(access, { catalogFile, everyMs: refreshSeconds * MS, tell });
+  return followingAt(access, { catalogFile, everyMs: refreshSeconds * MS, warn });
 }
 
 /** Looks for new commits of a client after an object of the bucket was missing. Throws errors of the bucket. */
@@ -40,13 +40,13 @@ export async function followAgain(
   client: string,
   catalogFile: string = defaultOf('catalogFile'),
 ): Promise<void> {
-  const options = { catalogFile, everyMs: DEFAULT_EVERY_MS, tell: sayAbove };
+  const options = { catalogFile, everyMs: DEFAULT_EVERY_MS, warn: printAbove };
   await (await followingAt(access, options)).again(client);
 }
 
 function followingAt(
   access: BucketAccess,
-  options: { readonly catalogFile: string; readonly everyMs: number; tell(line: string): void },
+  options: { readonly catalogFile: string; readonly everyMs: number; warn(line: string): void },
 ): Promise<Following> {
   const there = known.get(access.cache);
   if (there !== undefined) return there;
@@ -57,7 +57,7 @@ function followingAt(
 
 async function open(
   access: BucketAccess,
-  options: { readonly catalogFile: string; readonly everyMs: number; tell(line: string): void },
+  options: { readonly catalogFile: string; readonly everyMs: number; warn(line: string): void },
 ): Promise<Following> {
   const { CACHE_UMASK, Following: Class } = await import('../../store/writer/index.js'); // directories need none
   return new Class({ ...options, system: nodeSystem(CACHE_UMASK), access });

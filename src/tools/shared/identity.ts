@@ -12,7 +12,7 @@ import {
   realPathOf,
   textBytes,
 } from '../../system/index.js';
-import { sayAbove } from './progress-line.js';
+import { printAbove } from './progress-line.js';
 
 export interface IdentitySettings {
   readonly database: Buffer;
@@ -25,7 +25,7 @@ export function identityAt(
   { database, client, trustStore }: IdentitySettings,
   server: Address | undefined,
 ): KnownClient {
-  const options = { trustsChange: trustStore, say: sayAbove };
+  const options = { trustsChange: trustStore, report: printAbove };
   if (server !== undefined) {
     const shown = describeAddress(server);
     // Host names are case-insensitive; paths of sockets are not.
@@ -49,7 +49,9 @@ export function trustOlder(
   { trustStore = false }: Partial<Pick<IdentitySettings, 'trustStore'>>,
 ): void {
   if (!trustStore) return;
-  history.acceptOlder?.((what) => sayAbove(`${displayText(what)}; its present state is accepted`));
+  history.acceptOlder?.((what) =>
+    printAbove(`${displayText(what)}; its present state is accepted`),
+  );
 }
 
 /** Returns the path with its links resolved. For a store that does not exist yet, the existing part is resolved. */

@@ -9,20 +9,20 @@ export async function noteDamage(
   system: System,
   settings: Parameters<typeof clientPlace>[0],
   failures: readonly RestoreFailure[],
-  { isRemote, tell }: { readonly isRemote: boolean; readonly tell: (line: string) => void },
+  { isRemote, warn }: { readonly isRemote: boolean; readonly warn: (line: string) => void },
 ): Promise<void> {
   const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
   if (digests.length === 0) return;
   if (isRemote) {
-    tell("the damage is in the server's store; inform its operator");
+    warn("the damage is in the server's store; inform its operator");
     return;
   }
   try {
     const { adminHere } = await import('./open-admin.js'); // most runs find no damage
     await adminHere(system, settings, undefined).markDamaged(digests); // which needs no keys
-    tell('the damage was marked; the next backup sends the contents again');
+    warn('the damage was marked; the next backup sends the contents again');
   } catch (error) {
     const { code } = asTardisError(error);
-    tell(`the damage could not be marked in the store [${code}]`);
+    warn(`the damage could not be marked in the store [${code}]`);
   }
 }

@@ -15,7 +15,7 @@ import { identityAt, type IdentitySettings, trustOlder } from './identity.js';
 import { clientPlace } from './local-store.js';
 import { warnOlder } from './open-history.js';
 import { donePartly } from './output.js';
-import { sayAbove } from './progress-line.js';
+import { printAbove } from './progress-line.js';
 import { isWithoutKeys, keysOf, refuseInClear } from './unlock.js';
 
 type PlaceSettings = Parameters<typeof clientPlace>[0];
@@ -71,7 +71,7 @@ function warnOfOtherKeys(system: System, settings: PlaceSettings & IdentitySetti
   if (record?.isEncrypting !== true) return;
   const what = identityAt(settings, undefined).unprovenKeys(record);
   if (what === undefined) return;
-  sayAbove(`warning: ${what} [KEYS_CHANGED]`);
+  printAbove(`warning: ${what} [KEYS_CHANGED]`);
   donePartly();
 }
 
@@ -132,7 +132,7 @@ export function noteStored(
   record: KeyRecord,
 ): void {
   const failure = noteKeys(record, { trustsOlder: trustStore });
-  if (failure !== undefined) sayAbove(`warning: ${failure}`);
+  if (failure !== undefined) printAbove(`warning: ${failure}`);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { RemotePlace } from '../../history/remote/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { donePartly } from './output.js';
 import { isSetAbove } from './precedence.js';
-import { sayAbove } from './progress-line.js';
+import { printAbove } from './progress-line.js';
 import { retryText } from './server-address.js';
 import { remotePlace, type ServerLoginSettings } from './server-login.js';
 import { unlockClient } from './unlock.js';
@@ -24,13 +24,13 @@ type ReportSettings = PlaceSettings & { readonly throughServer: string | undefin
 type Waiting = Pick<RemotePlace, 'patience' | 'onRetry' | 'keepsCatalog'>;
 
 /** True if a server is used: one is set, by a source of higher precedence than any that sets a store. */
-export function asksServer(found: ReadonlyMap<string, Found>): boolean {
+export function usesServer(found: ReadonlyMap<string, Found>): boolean {
   return isSetAbove(found, 'server', 'database');
 }
 
 export interface Opening {
   /** Prints reports of lost and replaced connections. */
-  readonly tell: (line: string) => void;
+  readonly warn: (line: string) => void;
   /**
    * If true, the catalog of a store on this machine is compared with the checksums of its pages, regardless of its
    * size.
@@ -53,10 +53,10 @@ export async function openHistory(
   system: System,
   settings: ReadingSettings,
   found: ReadonlyMap<string, Found>,
-  { tell, comparesAll = false, keepsCatalog = false, triesFirst = true }: Opening,
+  { warn, comparesAll = false, keepsCatalog = false, triesFirst = true }: Opening,
 ): Promise<History> {
-  const host = asksServer(found) ? settings.server : undefined;
-  const more = { ...waiting(settings.reconnectSeconds, tell, triesFirst), keepsCatalog };
+  const host = usesServer(found) ? settings.server : undefined;
+  const more = { ...waiting(settings.reconnectSeconds, warn, triesFirst), keepsCatalog };
   const most = comparesAll ? Infinity : COMPARED_AT_ONCE_BYTES;
   return openAt(system, settings, found, { host, more, most });
 }
@@ -79,7 +79,7 @@ async function warnOfDamage(system: System, catalogPath: string, mostBytes: numb
   }
   if (what === undefined) return;
   const then = 'entries may be missing or wrong; `sonic rebuild` rebuilds it';
-  sayAbove(`warning: ${what}: ${then} [CATALOG_DAMAGED]`);
+  printAbove(`warning: ${what}: ${then} [CATALOG_DAMAGED]`);
   donePartly();
 }
 
@@ -88,12 +88,12 @@ export async function openAdministered(
   system: System,
   settings: AdministeringSettings,
   found: ReadonlyMap<string, Found>,
-  tell: (line: string) => void,
+  warn: (line: string) => void,
 ): Promise<History> {
   const { throughServer, reconnectSeconds } = settings;
   return openAt(system, settings, found, {
     host: throughServer,
-    more: waiting(reconnectSeconds, tell),
+    more: waiting(reconnectSeconds, warn),
   });
 }
 
@@ -161,14 +161,14 @@ async function openKeyed(
 
 /** Warns of a store that was rolled back. It is read, but the run ends with status 3. */
 export function warnOlder(what: string): void {
-  sayAbove(`warning: ${displayText(what)} [STORE_ROLLED_BACK]`);
+  printAbove(`warning: ${displayText(what)} [STORE_ROLLED_BACK]`);
   donePartly();
 }
 
-function waiting(forSeconds: number, tell: (line: string) => void, triesFirst = true): Waiting {
+function waiting(forSeconds: number, warn: (line: string) => void, triesFirst = true): Waiting {
   return {
     patience: { forMs: forSeconds * 1000, triesFirst },
-    onRetry: (retry) => tell(retryText(retry)),
+    onRetry: (retry) => warn(retryText(retry)),
   };
 }
 

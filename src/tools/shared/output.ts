@@ -56,7 +56,7 @@ export function print(line: string): void {
 }
 
 /** Prints a line of a report, on standard error if standard output carries data. */
-export function say(line: string): void {
+export function printReport(line: string): void {
   if (isStdoutData) process.stderr.write(`${line}\n`);
   else print(line);
 }

@@ -245,8 +245,8 @@ async function runProgram([command, ...words]: readonly string[]): Promise<Buffe
     child.once('error', reject);
     child.once('close', resolve);
   });
-  const told = readAll(child.stdout, command);
-  const [status] = await Promise.all([ended, told]).catch((error: unknown) => {
+  const output = readAll(child.stdout, command);
+  const [status] = await Promise.all([ended, output]).catch((error: unknown) => {
     child.kill();
     if (error instanceof TardisError) throw error;
     throw configInvalid(
@@ -255,7 +255,7 @@ async function runProgram([command, ...words]: readonly string[]): Promise<Buffe
   });
   clearTimeout(timer);
   if (status !== 0) throw configInvalid(`${command} gave no password: exit status ${status}`);
-  return told;
+  return output;
 }
 
 export interface MemorySettings {

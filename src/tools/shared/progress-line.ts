@@ -10,7 +10,7 @@ const CLEAR_LINE = '\r\u001b[K';
 let clearShown: (() => void) | undefined;
 
 /** Prints a line to standard error, above the progress line if one is shown. */
-export function sayAbove(line: string): void {
+export function printAbove(line: string): void {
   clearShown?.();
   process.stderr.write(`${line}\n`);
 }
@@ -62,11 +62,11 @@ export class ProgressLine implements Disposable {
   }
 
   /** Hides the line while a user is prompted on the terminal. */
-  async silentDuring<T>(asking: () => Promise<T>): Promise<T> {
+  async silentDuring<T>(prompt: () => Promise<T>): Promise<T> {
     this.isSilent = true;
     this.clear();
     try {
-      return await asking();
+      return await prompt();
     } finally {
       this.isSilent = false;
     }

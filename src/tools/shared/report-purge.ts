@@ -29,15 +29,15 @@ export function purgedText(client: string, sets: readonly SetNumber[]): string {
 export const CLOCK_IN_DOUBT =
   'nothing is purged, since the clock has jumped or no backup was made for a long time';
 
-/** Returns lines for the report of a backup. `isAsked` is true if the run requested a purge. */
-export function settledLines(client: string, settled: Settled, isAsked: boolean): string[] {
+/** Returns lines for the report of a backup. `isRequested` is true if the run requested a purge. */
+export function settledLines(client: string, settled: Settled, isRequested: boolean): string[] {
   const { purged, early, isClockInDoubt, failure } = settled;
   const lines: string[] = [];
   if (early.length > 0) {
     const many = counted(early.length, 'expendable backup set');
     lines.push(`Space was low: ${many} deleted early (${setRanges(early)}).`);
   }
-  const isPurged = isAsked && !isClockInDoubt && failure === undefined;
+  const isPurged = isRequested && !isClockInDoubt && failure === undefined;
   if (isPurged || purged.length > 0)
     lines.push(`${purgedText(client, purged)}${whyNone(settled)}.`);
   if (settled.contents + settled.packs + settled.deletedFiles > 0 || purged.length > 0) {

@@ -33,14 +33,14 @@ import { helpLayout } from './help-layout.js';
 import { inOurWords } from './neophytos.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';
 import { requireNode } from './node-version.js';
-import { endStatus, failedStatus, outputIsReport, print, say } from './output.js';
-import { sayAbove } from './progress-line.js';
+import { endStatus, failedStatus, outputIsReport, print, printReport } from './output.js';
+import { printAbove } from './progress-line.js';
 import { endingSignals, keepHangupIgnored } from './signals.js';
 import { reportUnfinished } from './unfinished.js';
 import { formatTable } from './units.js';
 import { jsonText } from './json-text.js';
 
-export { print, say, stdoutIsData } from './output.js';
+export { print, printReport, stdoutIsData } from './output.js';
 
 export const VERSION = programVersion();
 /** Version of all JSON that --json prints. */
@@ -226,17 +226,17 @@ export async function runTool(
   command: Command,
   translate: (words: string[]) => string[] = (words) => words,
 ): Promise<void> {
-  let wantsJson = false;
+  let printsJson = false;
   let words: string[] = [];
   keepHangupIgnored();
-  onExposedSecret((text) => sayAbove(`${command.name()}: warning: ${text}`));
+  onExposedSecret((text) => printAbove(`${command.name()}: warning: ${text}`));
   const done = reportUnfinished((error) => {
-    process.exitCode = printError(command.name(), error, wantsJson);
+    process.exitCode = printError(command.name(), error, printsJson);
   });
   configureOutput(command);
   try {
     words = expandArguments(processArguments());
-    wantsJson = words.includes('--json');
+    printsJson = words.includes('--json');
     words = translate(words);
     requireNode();
     requireHelpThere(command, words);
@@ -245,16 +245,21 @@ export async function runTool(
     const isUnknown = error instanceof CommanderError && error.code === 'commander.unknownOption';
     const meant = isUnknown ? inOurWords(command.name(), words) : undefined;
     const failure = meant === undefined ? error : new TardisError('USAGE', meant);
-    process.exitCode = printError(command.name(), failure, wantsJson);
+    process.exitCode = printError(command.name(), failure, printsJson);
   }
   done();
 }
 
 /** Throws commander's error if help on an unknown command is requested. Commander would show the general help. */
-function requireHelpThere(command: Command, [first, asked]: readonly string[]): void {
-  if (first !== 'help' || asked === undefined || command.commands.length === 0) return;
-  if (command.commands.some((sub) => sub.name() === asked) || /^(help$|-)/.test(asked)) return;
-  throw new CommanderError(1, 'commander.unknownCommand', `error: unknown command '${asked}'`);
+function requireHelpThere(command: Command, [first, commandName]: readonly string[]): void {
+  if (first !== 'help' || commandName === undefined || command.commands.length === 0) return;
+  if (command.commands.some((sub) => sub.name() === commandName) || /^(help$|-)/.test(commandName))
+    return;
+  throw new CommanderError(
+    1,
+    'commander.unknownCommand',
+    `error: unknown command '${commandName}'`,
+  );
 }
 
 /** Sets the output of a command and its sub-commands, which do not inherit it. */
@@ -283,17 +288,17 @@ function usageError(name: string, error: CommanderError): TardisError {
 }
 
 /** Prints an error and returns its exit status. */
-export function printError(name: string, error: unknown, wantsJson: boolean): number {
+export function printError(name: string, error: unknown, printsJson: boolean): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // help or version was printed
     if (error.code === 'commander.help') return failedStatus(1); // help was printed, since no command was given
-    return printError(name, usageError(name, error), wantsJson);
+    return printError(name, usageError(name, error), printsJson);
   }
   const failure = asTardisError(error);
   const { kind, exitStatus, guidance } = failure.row;
-  if (wantsJson) {
+  if (printsJson) {
     const { code, message, context } = toWire(failure);
-    say(jsonText({ version: JSON_VERSION, error: { code, message, context, guidance } }));
+    printReport(jsonText({ version: JSON_VERSION, error: { code, message, context, guidance } }));
     return failedStatus(exitStatus);
   }
   // A message may contain text from a peer or a store, which must not control the terminal.
@@ -303,8 +308,8 @@ export function printError(name: string, error: unknown, wantsJson: boolean): nu
   if (kind === 'bug') {
     const original = failure.cause instanceof Error ? failure.cause : failure;
     const stack = failure.context['stack'];
-    const told = typeof stack === 'string' ? stack : (original.stack ?? '');
-    process.stderr.write(`${displayText(told)}\n`);
+    const written = typeof stack === 'string' ? stack : (original.stack ?? '');
+    process.stderr.write(`${displayText(written)}\n`);
   }
   return failedStatus(exitStatus);
 }
@@ -321,7 +326,7 @@ export function interruptSignal(name: string, then: string): AbortSignal {
   for (const signal of endingSignals('SIGINT', 'SIGTERM')) {
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(INTERRUPTED_STATUS);
-      sayAbove(`${name}: stopping cleanly (interrupt again to stop at once); ${then}`);
+      printAbove(`${name}: stopping cleanly (interrupt again to stop at once); ${then}`);
       controller.abort();
     });
   }

@@ -251,6 +251,6 @@ function passwordNotSet(client: string): TardisError {
 }
 
 export function promptFor(client: string, account?: string): { prompt: string; isNew: false } {
-  const who = account === undefined ? client : `the account ${account} of ${client}`;
-  return { prompt: `Password of ${who}`, isNew: false };
+  const owner = account === undefined ? client : `the account ${account} of ${client}`;
+  return { prompt: `Password of ${owner}`, isNew: false };
 }

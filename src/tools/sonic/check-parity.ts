@@ -85,11 +85,11 @@ export function parityLines(report: ParityReport): string[] {
   const all = unprotected + report.protected;
   const lines: string[] = [];
   if (repair !== undefined) {
-    const { healed, damaged, parityMade, parityRemade } = repair;
+    const { healed, damaged, parityMade, parityRebuilt } = repair;
     lines.push(
       `Repaired from parity: ${counted(healed, 'file')}; still damaged: ${counted(damaged, 'file')}.`,
     );
-    const made = parityMade + parityRemade;
+    const made = parityMade + parityRebuilt;
     if (made > 0) lines.push(`Parity made: for ${counted(made, 'file')}.`);
   }
   if (unprotected === 0 && repair === undefined) return [];

@@ -47,7 +47,7 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   let signal: AbortSignal | undefined;
   const interrupted = (): AbortSignal => (signal ??= interruptSignal('sonic check', SO_FAR));
   const progress = new Progress(options.progress, () => system.clock.monotonicMs());
-  const teller = new FindingPrinter(options.json, progress.line);
+  const reporter = new FindingPrinter(options.json, progress.line);
   const isFar = options.throughServer !== undefined;
   if (isFar) refuseFarRepair(options.repair);
   const run = { system, options, progress, interrupted };
@@ -55,14 +55,14 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   const there = isFar
     ? await openAdmin(system, options, found)
     : await openHere(system, options, found);
-  const task = { ...run, there, teller, wish: afterRepair(repaired, wish, options.readData) };
+  const task = { ...run, there, reporter, wish: afterRepair(repaired, wish, options.readData) };
   const { result, parity } = await checked(task, repaired);
   const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
   if (options.json) printJson(options, result, elapsedMs, { source, parity });
   else {
     const read = repaired?.isProven === true ? ALL : task.wish.read.data;
-    printText(options, result, elapsedMs, { data: read, shown: teller });
+    printText(options, result, elapsedMs, { data: read, shown: reporter });
     if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
   }
@@ -87,7 +87,7 @@ interface CheckRun {
 interface CheckTask extends CheckRun {
   readonly there: Admin;
   readonly wish: CheckWish;
-  readonly teller: FindingPrinter;
+  readonly reporter: FindingPrinter;
 }
 
 /**
@@ -127,7 +127,7 @@ function afterRepair(
 
 /** Repairs a client in a directory if that is requested, and checks it. Closes it in any case. */
 async function checked(
-  { system, options, wish, progress, teller, interrupted, ...task }: CheckTask,
+  { system, options, wish, progress, reporter, interrupted, ...task }: CheckTask,
   repaired: ParityReport | undefined,
 ): Promise<{ readonly result: CheckOutcome; readonly parity: ParityReport | undefined }> {
   using there = task.there;
@@ -142,7 +142,7 @@ async function checked(
   const parity = repaired ?? (await lookAtParity(there, options, repairProgress(run)));
   const result = await there.check(wish, {
     signal: interrupted(),
-    onFinding: (finding) => teller.tell(named(finding)),
+    onFinding: (finding) => reporter.report(named(finding)),
     onProgress: ({ step, done, of }) => {
       if (of !== undefined) progress.read(done, of);
       else if (Object.hasOwn(STEPS, step)) progress.enter(step as CheckStep);

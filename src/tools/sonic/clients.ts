@@ -12,7 +12,7 @@ import { clientPlace } from '../shared/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { differencesFromKnown } from '../shared/older-store.js';
 import { donePartly } from '../shared/output.js';
-import { sayAbove } from '../shared/progress-line.js';
+import { printAbove } from '../shared/progress-line.js';
 import { remotePlace } from '../shared/server-login.js';
 import { formatTable, formatTime } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
@@ -58,19 +58,19 @@ function warnOfOther(
   for (const { code, message } of differencesFromKnown(system, settings)) {
     if (code === fault) continue; // the table shows it
     const name = message.includes(`"${client}"`) ? '' : `the client "${client}": `;
-    sayAbove(`warning: ${name}${displayText(message)} [${code}]`);
+    printAbove(`warning: ${name}${displayText(message)} [${code}]`);
     donePartly();
   }
 }
 
 /** True if a server has raised an alert, or if the newest set is older than the requested age. */
 function isOverdue(
-  { isOverdue: isTold, newestAtMs, fault }: ClientOverview,
+  { isOverdue: isReported, newestAtMs, fault }: ClientOverview,
   { clock }: System,
   { overdueSeconds }: Settings<'sonic clients'>,
 ): boolean {
   const isOld = clock.nowMs() - newestAtMs >= overdueSeconds * 1000;
-  return isTold || (overdueSeconds > 0 && fault === '' && isOld);
+  return isReported || (overdueSeconds > 0 && fault === '' && isOld);
 }
 
 const HEAD = ['client', 'sets', 'newest set', 'of', 'protection', 'state'];

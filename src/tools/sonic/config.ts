@@ -47,8 +47,13 @@ export async function setConfig(
   await there.sets(); // refuses a store that was rolled back
   if (!rehearse) await there.changeSetting(key, value);
   if (json) {
-    const told = { client, key, value: value ?? null, ...(rehearse ? { isPreview: true } : {}) };
-    print(jsonText({ version: JSON_VERSION, ...told }));
+    const reported = {
+      client,
+      key,
+      value: value ?? null,
+      ...(rehearse ? { isPreview: true } : {}),
+    };
+    print(jsonText({ version: JSON_VERSION, ...reported }));
     return;
   }
   if (value === undefined) {

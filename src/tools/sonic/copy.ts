@@ -18,7 +18,7 @@ import { clientPlace, storeSystem } from '../shared/local-store.js';
 import { warnOlder } from '../shared/open-history.js';
 import { compareShown } from '../shared/older-store.js';
 import { donePartly } from '../shared/output.js';
-import { sayAbove } from '../shared/progress-line.js';
+import { printAbove } from '../shared/progress-line.js';
 import { hostAndPort, requireNoWeb, retryText } from '../shared/server-address.js';
 import { remotePlace } from '../shared/server-login.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
@@ -124,7 +124,7 @@ async function copyOut(
 function retrying({ reconnectSeconds }: Options): Pick<RemotePlace, 'patience' | 'onRetry'> {
   return {
     patience: { forMs: reconnectSeconds * 1000 },
-    onRetry: (retry) => sayAbove(retryText(retry)),
+    onRetry: (retry) => printAbove(retryText(retry)),
   };
 }
 
@@ -140,12 +140,12 @@ async function copyHere({ system, options }: Work, copyOne: CopyOne): Promise<Re
   for (const wanted of clients) {
     try {
       compareShown(system, { ...options, client: wanted.client });
-      results.push(told(options, wanted, await copyOne(wanted)));
+      results.push(shownResult(options, wanted, await copyOne(wanted)));
     } catch (error) {
       const failure = asTardisError(error, `copying the client "${wanted.client}"`);
       if (!allClients || failure.code === 'INTERRUPTED' || failure.code === 'INTERNAL') throw error;
       const text = displayText(failure.message);
-      sayAbove(`the client "${wanted.client}" was not copied: ${text} [${failure.code}]`);
+      printAbove(`the client "${wanted.client}" was not copied: ${text} [${failure.code}]`);
       results.push({ ...wanted, error: toWire(failure) });
       status = Math.max(status, failure.row.exitStatus);
     }
@@ -168,14 +168,14 @@ async function copyThere(
     history.acceptOlder?.(warnOlder);
     await history.sets(); // compares the newest seals with this machine's memory
     const wanted = { client, as: copyAs ?? client };
-    return { results: [told(options, wanted, await copyOne(wanted, feed))], status: 0 };
+    return { results: [shownResult(options, wanted, await copyOne(wanted, feed))], status: 0 };
   } finally {
     history.close();
   }
 }
 
 /** Prints the result of a client, unless all are printed at the end. */
-function told(options: Options, wanted: WantedCopy, result: CopyResult): Shown {
+function shownResult(options: Options, wanted: WantedCopy, result: CopyResult): Shown {
   if (result.lostVersions > 0) donePartly();
   if (!options.json) copyLines(wanted, shownTarget(options), result).forEach(print);
   return { ...wanted, ...result };

@@ -32,10 +32,10 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
     options.recentSet,
   );
   const numbers = sets.map(({ set }) => set);
-  await there.previewDrop(numbers); // reports errors before the prompt
+  await there.previewDelete(numbers); // reports errors before the prompt
   if (!mayGo(options, sets)) return 0;
   const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
-  await there.drop(numbers);
+  await there.deleteSets(numbers);
   let report: GcReport | undefined;
   try {
     if (options.clearUp) report = await freeDeleted(system, there, options, signal);

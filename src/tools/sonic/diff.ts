@@ -56,19 +56,19 @@ export async function diffSets(
   const { compared, json } = options;
   if (compared.length < 2) throw new TardisError('USAGE', 'give two backup sets to compare');
   const system = nodeSystem();
-  const tell = (text: string): void => {
+  const warn = (text: string): void => {
     if (!json) process.stderr.write(`sonic: ${displayText(text)}\n`);
   };
-  const history = await openAdministered(system, options, found, tell);
+  const history = await openAdministered(system, options, found, warn);
   try {
     const nowMs = system.clock.nowMs();
     const before = await setOfWord(history, wordOf(compared[0]!), options.recentSet, nowMs);
     const after = await setOfWord(history, wordOf(compared[1]!), options.recentSet, nowMs);
     for (const { set, state } of [before, after]) {
-      if (state !== 'complete') tell(`set ${set} is unfinished`);
+      if (state !== 'complete') warn(`set ${set} is unfinished`);
     }
-    const status = await printDifferences({ system, history, before, after }, options, tell);
-    for (const doubt of history.doubts) tell(doubt);
+    const status = await printDifferences({ system, history, before, after }, options, warn);
+    for (const doubt of history.doubts) warn(doubt);
     return status;
   } finally {
     history.close();
@@ -92,7 +92,7 @@ interface TwoSets {
 async function printDifferences(
   { system, history, before, after }: TwoSets,
   { compared, metadata, json }: DiffSettings,
-  tell: (text: string) => void,
+  warn: (text: string) => void,
 ): Promise<number> {
   const side = (set: SetNumber, other: SetNumber): SetSide => new SetSide({ history, set, other });
   const given = compared.slice(2).map(absolutePath);
@@ -118,7 +118,7 @@ async function printDifferences(
         print(json ? jsonDifference(one) : lineOf(one));
       } else {
         notCompared += 1;
-        printNotCompared(one, json, tell);
+        printNotCompared(one, json, warn);
       }
     }
   } finally {
@@ -131,9 +131,9 @@ async function printDifferences(
   return notCompared > 0 ? PARTLY : 0;
 }
 
-function printNotCompared(one: NotCompared, json: boolean, tell: (text: string) => void): void {
+function printNotCompared(one: NotCompared, json: boolean, warn: (text: string) => void): void {
   if (json) print(jsonNotCompared(one));
-  else tell(`${one.error.message} [${one.error.code}]`);
+  else warn(`${one.error.message} [${one.error.code}]`);
 }
 
 function newCounts(): Record<DifferenceKind, Count> {

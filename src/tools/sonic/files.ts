@@ -180,7 +180,7 @@ class FileReport {
   }
 
   private jsonOf({ what, now, before }: Change, entry: HistoryEntry): Record<string, unknown> {
-    const told = (one: HistoryEntry | undefined): Record<string, unknown> | undefined =>
+    const entryJson = (one: HistoryEntry | undefined): Record<string, unknown> | undefined =>
       one && {
         sizeBytes: one.sizeBytes,
         permissions: one.permissions.toString(8).padStart(4, '0'),
@@ -199,8 +199,8 @@ class FileReport {
       what,
       ...path,
       type,
-      now: told(now),
-      before: told(before),
+      now: entryJson(now),
+      before: entryJson(before),
     };
   }
 

@@ -19,9 +19,9 @@ import { absolutePath, type System } from '../../system/index.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../shared/open-admin.js';
 import { requireYes } from './confirm.js';
-import { withRekeyProgress } from './rekey-progress.js';
+import { withRewriteProgress } from './rewrite-progress.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
-import { abortRekey, rekeyWithout } from './rekey.js';
+import { abortRewrite, rewriteWithout } from './rekey.js';
 import { counted, formatBytes, formatTable, formatTime } from '../shared/units.js';
 import { unlockClient } from '../shared/unlock.js';
 import { clientPlace, storeSystem, storeLimits } from '../shared/local-store.js';
@@ -34,7 +34,7 @@ const GOES_ON = 'the same command continues it';
 
 export async function forgetPath(options: Options, found: Sources): Promise<number> {
   requireOneWish(options);
-  if (options.abort) return abortRekey(options);
+  if (options.abort) return abortRewrite(options);
   const system = storeSystem(options.umask);
   if (options.finishForgets) return finish(options, found, system);
   using there = await openAdmin(system, options, found);
@@ -103,7 +103,7 @@ async function ask(options: Options, there: Admin, nowMs: number): Promise<numbe
   if (!options.deleteYes) requireForgetting(client, paths, report, nowMs + undoMs);
   const requests = await there.askToForget(paths, undoMs);
   if (json) {
-    print(jsonText({ version: JSON_VERSION, client, requests: requests.map(told), ...report }));
+    print(jsonText({ version: JSON_VERSION, client, requests: requests.map(reported), ...report }));
     return 0;
   }
   for (const line of described(report, 'will')) print(line);
@@ -158,16 +158,16 @@ function described(report: ForgetReport, will: 'will' | 'would'): string[] {
 async function list({ client, json }: Options, there: Admin): Promise<number> {
   const requests = await there.forgets();
   if (json) {
-    print(jsonText({ version: JSON_VERSION, client, requests: requests.map(told) }));
+    print(jsonText({ version: JSON_VERSION, client, requests: requests.map(reported) }));
     return 0;
   }
   if (requests.length === 0) {
     print(`No paths of "${client}" are to be forgotten.`);
     return 0;
   }
-  const rows = requests.map(({ id, path, lastSet, askedAtMs, dueAtMs }) => [
+  const rows = requests.map(({ id, path, lastSet, requestedAtMs, dueAtMs }) => [
     String(id),
-    formatTime(askedAtMs),
+    formatTime(requestedAtMs),
     formatTime(dueAtMs),
     String(lastSet),
     displayName(path),
@@ -176,7 +176,7 @@ async function list({ client, json }: Options, there: Admin): Promise<number> {
   return 0;
 }
 
-function told({ path, ...rest }: ForgetRequest): object {
+function reported({ path, ...rest }: ForgetRequest): object {
   return { ...rest, ...jsonName(path) };
 }
 
@@ -191,8 +191,8 @@ async function undo(options: Options, there: Admin): Promise<number> {
   });
   if (rehearse) requireRequests(client, await there.forgets(), ids);
   else await there.withdrawForget(ids);
-  const told = rehearse ? { wouldUndo: ids } : { undone: ids };
-  if (json) print(jsonText({ version: JSON_VERSION, client, ...told }));
+  const reported = rehearse ? { wouldUndo: ids } : { undone: ids };
+  if (json) print(jsonText({ version: JSON_VERSION, client, ...reported }));
   else if (rehearse) print(`would undo: ${ids.join(', ')}`);
   else print(`Undone: ${ids.join(', ')}. Nothing of "${client}" was changed.`);
   return 0;
@@ -220,24 +220,24 @@ async function finish(options: Options, found: Sources, system: System): Promise
       directory,
       due.map(({ path }) => path),
     );
-    const told = {
+    const reported = {
       version: JSON_VERSION,
       client,
       isPreview: true,
       requests: due.length,
       ...report,
     };
-    if (json) print(jsonText(told));
+    if (json) print(jsonText(reported));
     else for (const line of described(report, 'would')) print(line);
     return 0;
   }
   const keys = newestKeys(system, directory.path);
   if (keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting) {
-    return rekeyWithout({ ...options, yes: options.deleteYes }, found, due);
+    return rewriteWithout({ ...options, yes: options.deleteYes }, found, due);
   }
   if (!options.deleteYes) requireFinish(client, due);
   await unlockClient(system, options, found); // a client that does not encrypt may still have a password
-  const result = await withRekeyProgress(system, options.progress, (onProgress) =>
+  const result = await withRewriteProgress(system, options.progress, (onProgress) =>
     forgetHere(system, directory, due, {
       limits: storeLimits(options),
       skipFile: options.storeSkipFile,

@@ -1,7 +1,7 @@
 /** Implements `sonic info`: prints all information about backup sets. */
 import type { History, BackupSet, SetNote } from '../../history/index.js';
 import type { Found, Settings } from '../../config/index.js';
-import { STAMP_FIGURES } from '../../store/writer/index.js';
+import { AGE_FIGURES } from '../../store/writer/index.js';
 import {
   type ClientConfig,
   displayName,
@@ -49,13 +49,13 @@ export function info(
     const sets = (await history.sets()) ?? [];
     const words = setsToShow.length === 0 ? [recentSet] : setsToShow;
     const chosen = chosenSets(client, sets, words, recentSet);
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     for (const set of chosen) {
       const one = await infoOf(history, set);
-      if (json) told.push(jsonOf(one));
+      if (json) reported.push(jsonOf(one));
       else print(`${set === chosen[0] ? '' : '\n'}${linesOf(one).join('\n')}`);
     }
-    if (json) print(jsonText({ version: JSON_VERSION, client, sets: told }));
+    if (json) print(jsonText({ version: JSON_VERSION, client, sets: reported }));
   });
 }
 
@@ -141,7 +141,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {
-    if (STAMP_FIGURES.has(name)) continue; // monotonic ages, used by the rules that keep sets by age; --json has them
+    if (AGE_FIGURES.has(name)) continue; // monotonic ages, used by the rules that keep sets by age; --json has them
     add(wordsOf(name), name.endsWith('Bytes') ? formatBytes(value) : formatCount(value));
   }
   for (const [index, { path, what, reason }] of notes.slice(0, MAX_NOTES_SHOWN).entries()) {

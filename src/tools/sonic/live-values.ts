@@ -15,7 +15,7 @@ import { EntryType, joinPath, type SetNumber } from '../../model/index.js';
 import { listClients } from '../../store/index.js';
 import { absolutePath, byteText, type System, textBytes } from '../../system/index.js';
 import { chooseSet } from '../shared/choose-set.js';
-import { asksServer, openUnlocked } from '../shared/open-history.js';
+import { usesServer, openUnlocked } from '../shared/open-history.js';
 import { counted, formatTime } from '../shared/units.js';
 import { keysOf, unlockClient } from '../shared/unlock.js';
 import { clientPlace } from '../shared/local-store.js';
@@ -68,7 +68,7 @@ export async function liveValues(system: System, question: LiveQuestion): Promis
   const words = question.words.map((word) => asMeant(word, home));
   const commandLine = givenIn(words);
   const { settings, found } = resolveSettings(TOOL, { commandLine, environment });
-  if (asksServer(found)) return [];
+  if (usesServer(found)) return [];
   const isTilde = question.prefix.startsWith('~/');
   const prefix = asMeant(question.prefix, isTilde ? '~' : home);
   if (kind === 'clients') {

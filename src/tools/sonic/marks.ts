@@ -79,8 +79,8 @@ async function mark(
   if (!rehearse) await there.mark(numbers, wish);
   const unchanged = numbers.filter((set) => !changed.includes(set));
   if (json) {
-    const told = rehearse ? { wouldChange: changed } : { changed };
-    print(jsonText({ version: JSON_VERSION, client, ...told, unchanged, ...wish }));
+    const reported = rehearse ? { wouldChange: changed } : { changed };
+    print(jsonText({ version: JSON_VERSION, client, ...reported, unchanged, ...wish }));
   } else {
     printMarked(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
     printMarked(client, unchanged, 'unchanged');

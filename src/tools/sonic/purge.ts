@@ -45,18 +45,18 @@ export async function purge(
   found: ReadonlyMap<string, Found>,
 ): Promise<number> {
   const { client, clearUp } = options;
-  const asked = await wishOf(options, found);
+  const given = await wishOf(options, found);
   const system = storeSystem(options.umask);
   using there = await openAdmin(system, options, found);
-  const wish = withKeptRules(asked, options, there);
+  const wish = withKeptRules(given, options, there);
   const sets = await there.sets();
-  const told = await there.previewPurge(wish);
-  const gone = goneIn(told);
+  const answer = await there.previewPurge(wish);
+  const gone = goneIn(answer);
   if (options.previewPurge || options.rehearse) {
-    printPreview(options, sets, told);
+    printPreview(options, sets, answer);
     return 0;
   }
-  if (told.isClockInDoubt && !options.trustClock) printDoubt();
+  if (answer.isClockInDoubt && !options.trustClock) printDoubt();
   if (gone.length === 0) {
     printPurged(options, [], undefined);
     return 0;
@@ -77,8 +77,8 @@ export async function purge(
 }
 
 async function purged(there: Admin, gone: readonly SetNumber[]): Promise<readonly SetNumber[]> {
-  const told = await there.purge(gone);
-  return told === undefined ? gone : goneIn(told);
+  const answer = await there.purge(gone);
+  return answer === undefined ? gone : goneIn(answer);
 }
 
 function goneIn({ verdicts }: Verdicts): SetNumber[] {
@@ -138,9 +138,9 @@ function printDoubt(): void {
   );
 }
 
-function printPreview(options: PurgeOptions, sets: readonly BackupSet[], told: Verdicts): void {
+function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer: Verdicts): void {
   const { client, json, trustClock } = options;
-  const { verdicts, isClockInDoubt } = told;
+  const { verdicts, isClockInDoubt } = answer;
   if (json) {
     print(jsonText({ version: JSON_VERSION, client, isClockInDoubt, sets: verdicts }));
     return;
@@ -158,7 +158,7 @@ function printPreview(options: PurgeOptions, sets: readonly BackupSet[], told: V
     ];
   });
   print(formatTable([['set', 'name', 'begun', '', 'why'], ...rows], [0]));
-  const gone = goneIn(told).length;
+  const gone = goneIn(answer).length;
   print(`${counted(gone, 'backup set')} of ${verdicts.length} would be deleted.`);
 }
 

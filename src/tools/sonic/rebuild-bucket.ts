@@ -83,16 +83,16 @@ export async function rebuildThere(
       },
     });
     line.stop();
-    const told = { report, placed, checked, findings };
-    if (options.json) printJson(options.client, told);
-    else printText(options.client, told);
+    const outcome = { report, placed, checked, findings };
+    if (options.json) printJson(options.client, outcome);
+    else printText(options.client, outcome);
     return report.lost.length + findings.length === 0 && !report.isMetadataLost ? 0 : FOUND_STATUS;
   } finally {
     line.stop();
   }
 }
 
-interface Told {
+interface Outcome {
   readonly report: BucketRebuild;
   /** Number of directories that had lost their place and were moved to another one. */
   readonly placed: number;
@@ -104,15 +104,15 @@ function doubtfulUpTo(system: System, { catalogPath }: ClientDirectory): number 
   return Catalog.reading(system, catalogPath, ({ state }) => state.readDoubtfulUpTo());
 }
 
-function printJson(client: string, { report, placed, checked, findings }: Told): void {
+function printJson(client: string, { report, placed, checked, findings }: Outcome): void {
   const { commits, lost, isMetadataLost, knowsMore, isNewGeneration } = report;
   const { marked, cleared } = checked;
-  const told = { client, commits, lostCommits: lost, isDoubtful: isMetadataLost, knowsMore };
+  const outcome = { client, commits, lostCommits: lost, isDoubtful: isMetadataLost, knowsMore };
   const done = { isNewGeneration, placed, marked, cleared, findings: findings.map(jsonOf) };
-  print(jsonText({ version: JSON_VERSION, ...told, ...done }));
+  print(jsonText({ version: JSON_VERSION, ...outcome, ...done }));
 }
 
-function printText(client: string, { report, placed, checked, findings }: Told): void {
+function printText(client: string, { report, placed, checked, findings }: Outcome): void {
   const { commits, lost, isMetadataLost, knowsMore, isNewGeneration } = report;
   print(`The catalog of "${client}" was rebuilt from ${counted(commits, 'commit')}.`);
   for (const { commit, why } of lost.slice(0, MAX_NAMED)) print(`commit ${commit}: ${why}`);

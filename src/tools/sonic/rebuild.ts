@@ -229,7 +229,7 @@ async function lostVersions(
 function printJson(client: string, report: RebuildReport, after: Settled): void {
   const { commits, damagedRecords, lostCommits, keptCatalog, fromCopy, knowsMore } = report;
   const { placed, lost, undone, keys } = after;
-  const told = {
+  const summary = {
     client,
     commits,
     damagedRecords,
@@ -244,7 +244,7 @@ function printJson(client: string, report: RebuildReport, after: Settled): void 
     undone: undone && toWire(undone),
     keys,
   };
-  print(jsonText({ version: JSON_VERSION, ...told, lost: lost.map(jsonOf) }));
+  print(jsonText({ version: JSON_VERSION, ...summary, lost: lost.map(jsonOf) }));
 }
 
 function printText(client: string, report: RebuildReport, after: Settled, options: Options): void {

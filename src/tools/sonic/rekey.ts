@@ -18,8 +18,8 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import type { ForgetRequest } from '../../model/index.js';
 import {
   Generations,
-  rekeyClient,
-  type RekeyResult,
+  rewriteClient,
+  type RewriteResult,
   removeOld,
   requestsDigest,
   requireOwnPacks,
@@ -27,7 +27,7 @@ import {
 import { listAccounts, newestKeys, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { givenNewPassword, requirePassword, strengthLine, stretchFor } from '../shared/password.js';
-import { withRekeyProgress } from './rekey-progress.js';
+import { withRewriteProgress } from './rewrite-progress.js';
 import { interruptSignal, JSON_VERSION, print } from '../shared/run-tool.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../shared/units.js';
@@ -95,7 +95,7 @@ export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources
 }
 
 /** Rewrites an encrypting client without some paths, with new keys and the same password. */
-export async function rekeyWithout(
+export async function rewriteWithout(
   options: Forgetting,
   found: Sources,
   requests: readonly ForgetRequest[],
@@ -131,7 +131,7 @@ async function ownKeys(
 }
 
 /** Removes an unfinished second generation of any of the three rewrites. */
-export async function abortRekey(options: Settings<'sonic forget-path'>): Promise<number> {
+export async function abortRewrite(options: Settings<'sonic forget-path'>): Promise<number> {
   return withGenerations('sonic forget-path', { ...options, yes: true }, [], () => {
     throw new TardisError('INTERNAL', 'no keys are made here');
   });
@@ -167,7 +167,7 @@ async function run(
   const { client } = options;
   const stage = await generations.state();
   if (stage === 'switched') {
-    await withRekeyProgress(system, options.progress, (onProgress) =>
+    await withRewriteProgress(system, options.progress, (onProgress) =>
       removeOld(generations, onProgress),
     );
     printResult(
@@ -186,8 +186,8 @@ async function run(
   if (stage !== 'making')
     await begin(generations, keys.record, options.storeSkipFile, requestsDigest(requests));
   const keyring = openKeyring(system, { record: keys.record, keys: keys.masters });
-  const result = await withRekeyProgress(system, options.progress, (onProgress) =>
-    rekeyClient(system, {
+  const result = await withRewriteProgress(system, options.progress, (onProgress) =>
+    rewriteClient(system, {
       generations,
       oldKeyring: keys.oldKeyring,
       keyring,
@@ -340,7 +340,7 @@ function recordIn(system: System, directory: string): KeyRecord | undefined {
 function printResult(
   { json, client }: Options,
   state: 'done' | 'finished' | 'aborted',
-  result: RekeyResult | undefined,
+  result: RewriteResult | undefined,
   text: string,
 ): void {
   print(json ? jsonText({ version: JSON_VERSION, client, state, ...result }) : text);

@@ -14,7 +14,7 @@ import { jsonText } from '../shared/json-text.js';
 /** Bound on the versions printed, since a lost pack affects many files; --json prints all. */
 const MAX_SHOWN = 1000;
 
-interface ToldOptions {
+interface ReportOptions {
   readonly client: string;
   readonly mark: boolean;
   readonly throughServer: string | undefined;
@@ -41,7 +41,7 @@ export class FindingPrinter {
     this.line = line;
   }
 
-  tell(finding: Finding): void {
+  report(finding: Finding): void {
     if (this.asJson) {
       print(jsonText({ version: JSON_VERSION, ...jsonOf(finding) }));
       return;
@@ -155,7 +155,7 @@ function setsText(sets: readonly SetNumber[]): string {
 }
 
 export function printJson(
-  { client }: ToldOptions,
+  { client }: ReportOptions,
   result: CheckOutcome,
   elapsedMs: number,
   { source, parity }: { source: SourceResult | undefined; parity: ParityReport | undefined },
@@ -180,7 +180,7 @@ export function printJson(
 }
 
 export function printText(
-  options: ToldOptions,
+  options: ReportOptions,
   result: CheckOutcome,
   elapsedMs: number,
   { data, shown }: { data: ReadData; shown: FindingPrinter },
@@ -225,7 +225,7 @@ export function printText(
 }
 
 /** Prints a summary of the damage, and advice. */
-function printDamage({ mark }: ToldOptions, result: CheckOutcome): void {
+function printDamage({ mark }: ReportOptions, result: CheckOutcome): void {
   const { catalogFaults, damagedMetadata, damagedRecords, lostVersions, marked } = result;
   const { notMarked } = result;
   if (lostVersions > 0) print(`${counted(lostVersions, 'version')} of files cannot be restored.`);

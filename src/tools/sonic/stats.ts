@@ -15,17 +15,18 @@ export function stats(
   return withReports(options, found, async (history) => {
     const { numbers, busiest } = await history.reports.figures();
     const newest = (await history.sets()).at(-1)?.set ?? 0;
-    const asked = busiest.map(({ directory }) => directory);
-    const paths = asked.length === 0 ? [] : await history.reports.directoryPaths(newest, asked);
+    const directories = busiest.map(({ directory }) => directory);
+    const paths =
+      directories.length === 0 ? [] : await history.reports.directoryPaths(newest, directories);
     const busy = busiest.map((one, index) => ({ ...one, path: paths[index] }));
     if (json) {
-      const told = busy.map(({ path, versions, bytes }) => ({
+      const shown = busy.map(({ path, versions, bytes }) => ({
         ...(path === undefined ? {} : jsonName(path)),
         versions,
         bytes,
       }));
       const ratios = ratiosOf(numbers);
-      print(jsonText({ version: JSON_VERSION, client, ...numbers, ...ratios, busiest: told }));
+      print(jsonText({ version: JSON_VERSION, client, ...numbers, ...ratios, busiest: shown }));
       return;
     }
     if (numbers.sets === 0) {

@@ -19,11 +19,11 @@ export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void>
     print(jsonText({ version: JSON_VERSION, client, from: from > 0 ? from : null, to, upgraded }));
     return;
   }
-  print(`The catalog of "${client}" ${said(done, directory.bucket !== undefined)}.`);
+  print(`The catalog of "${client}" ${outcomeOf(done, directory.bucket !== undefined)}.`);
 }
 
 /** Returns the result in words. A catalog of a bucket is a cache, which any command creates. */
-function said({ from, to, isDone }: CatalogUpgrade, isCache: boolean): string {
+function outcomeOf({ from, to, isDone }: CatalogUpgrade, isCache: boolean): string {
   if (from === 0)
     return `does not exist ${isCache ? 'here ' : ''}yet: the next ${isCache ? 'command' : 'backup'} creates it`;
   if (from === to) return `has version ${from}, the newest one`;

@@ -12,15 +12,15 @@ const OWNER_ONLY = 0o600;
  * Opens an address that other users must not see. Every user can see the arguments of a command, so the browser gets a
  * file that only its user can read, and that redirects to the address. Returns a function that removes the file.
  */
-export function openBrowser(url: string, tell: (line: string) => void): () => void {
+export function openBrowser(url: string, warn: (line: string) => void): () => void {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'tardis-web-'));
   const file = path.join(folder, 'open.html');
   const page = `<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url=${url}"><title>Tardis</title>\n`;
   writeFileSync(file, page, { mode: OWNER_ONLY });
   const child = spawn(OPENER, [pathToFileURL(file).href], { stdio: 'ignore', detached: true });
-  child.on('error', () => tell(`${OPENER} is not there; open the address yourself`));
+  child.on('error', () => warn(`${OPENER} is not there; open the address yourself`));
   child.on('exit', (status) => {
-    if (status !== 0 && status !== null) tell(`${OPENER} failed; open the address yourself`);
+    if (status !== 0 && status !== null) warn(`${OPENER} failed; open the address yourself`);
   });
   child.unref();
   return () => rmSync(folder, { recursive: true, force: true });

@@ -18,7 +18,7 @@ import {
 } from '../../notify/index.js';
 
 /** Prints a line for the user and logs it. */
-type Say = (line: string) => void;
+type Print = (line: string) => void;
 
 type Urls = Readonly<Record<'start' | 'success' | 'failure', URL | undefined>>;
 
@@ -29,12 +29,12 @@ export class BackupEvents {
   private starting: Promise<void> | undefined;
   private readonly urls: Urls;
   private readonly settings: Settings<'tardis'>;
-  private readonly say: Say;
+  private readonly print: Print;
 
   /** Throws CONFIG_INVALID if a URL or a mail setting is invalid. */
-  constructor(settings: Settings<'tardis'>, say: Say) {
+  constructor(settings: Settings<'tardis'>, print: Print) {
     this.settings = settings;
-    this.say = say;
+    this.print = print;
     const { urlStart, urlSuccess, urlFailure } = settings;
     this.urls = {
       start: urlStart === undefined ? undefined : parseUrl(urlStart, 'UrlStart'),
@@ -117,7 +117,7 @@ export class BackupEvents {
       timeoutMs: this.settings.hookSeconds * 1000,
       variables: hookVariables(event),
       ...(signal === undefined ? {} : { signal }),
-      onLine: (line) => this.say(`hook ${name}: ${line}`),
+      onLine: (line) => this.print(`hook ${name}: ${line}`),
     });
   }
 
@@ -142,6 +142,6 @@ export class BackupEvents {
 
   private warn(text: string): void {
     this.warnings.push(text);
-    this.say(text);
+    this.print(text);
   }
 }

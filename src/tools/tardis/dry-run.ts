@@ -19,7 +19,7 @@ export async function dryRun(
   const system = nodeSystem();
   const { roots, missing } = readRoots(system, settings.directories, settings);
   const run = new DryRun(settings);
-  run.tell(missingFailures(missing));
+  run.reportFailures(missingFailures(missing));
   const { progress } = run;
   const onBatch = (batch: WalkOutput): void => run.take(batch);
   const { workers: threads } = settings;
@@ -38,7 +38,7 @@ class DryRun {
 
   take({ walked, failures, leftOutPaths }: WalkOutput): void {
     const { verbosity, json } = this.settings;
-    this.tell(failures);
+    this.reportFailures(failures);
     if (json || verbosity === 0) return;
     for (let index = 0; index < walked.slots.length; index += 1) {
       print(`+ ${displayName(runOf(walked.paths, walked.pathEnds, index))}`);
@@ -46,7 +46,7 @@ class DryRun {
     for (const { path, why } of leftOutPaths) print(`x ${displayName(path)} (${why})`);
   }
 
-  tell(failures: readonly Failure[]): void {
+  reportFailures(failures: readonly Failure[]): void {
     for (const { path, what, reason } of failures) {
       this.progress[what] += 1;
       if (this.settings.json) continue;

@@ -41,7 +41,7 @@ export function excludeOptions(settings: Settings<'tardis'>, found: Origins): Ex
     skipNoAccess: settings.excludeNoAccess,
     maxFileBytes: settings.maxFileSize,
     filter: filterFileOf(settings),
-    tellsPaths: settings.verbosity > 1 && !settings.json,
+    reportsPaths: settings.verbosity > 1 && !settings.json,
   };
 }
 

@@ -102,7 +102,7 @@ function sentence(explanation: Answer): string {
   const by =
     crypt?.rule === undefined ? 'the default' : `#${crypt.tag}, ${describeRule(crypt.rule)}`;
   const stored = crypt === undefined ? '' : `; encryption ${crypt.algorithm} by ${by}`;
-  const said = {
+  const verdict = {
     kept: why === '' ? 'kept; no rule matches it' : `kept by ${why}`,
     leftOut: about === '' ? `left out: ${why}` : `left out, as ${about}left out: ${why}`,
     outside: 'not in any of the directories to back up',
@@ -110,7 +110,7 @@ function sentence(explanation: Answer): string {
     otherDevice: `left out, as ${about}on another file system`,
     tooDeep: `left out, as ${about}too deep to be entered (--maxdepth)`,
   }[outcome];
-  return `${displayName(path)}: ${said}${stored}${empty}${notes.join('')}`;
+  return `${displayName(path)}: ${verdict}${stored}${empty}${notes.join('')}`;
 }
 
 function plain(explanation: Answer): object {

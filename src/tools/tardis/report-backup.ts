@@ -32,13 +32,21 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
     const sum = formatBytes(readBytes + holeBytes + missingBytes);
     print(`The files that were read have a total size of ${sum}${ofHoles}.`);
   }
-  const { vanished, changed, unreadable, incomplete, inconsistent, held, leftOut } = progress;
+  const {
+    vanished,
+    changed,
+    unreadable,
+    incomplete,
+    inconsistent,
+    protected: kept,
+    leftOut,
+  } = progress;
   if (leftOut > 0) print(`${formatCount(leftOut)} left out by exclude rules (-vv lists them).`);
-  if (held > 0) {
+  if (kept > 0) {
     print(
-      held === 1
+      kept === 1
         ? '1 directory was left as it was in the last set; if its present state is right, give --trust-roots.'
-        : `${formatCount(held)} directories were left as they were in the last set; if their present ` +
+        : `${formatCount(kept)} directories were left as they were in the last set; if their present ` +
             'state is right, give --trust-roots.',
     );
   }

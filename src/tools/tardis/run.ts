@@ -50,29 +50,29 @@ export async function backUp(
   server: LocalServerOnDemand | undefined,
   signal: AbortSignal,
 ): Promise<number> {
-  let told: RunMessages | undefined;
+  let messages: RunMessages | undefined;
   let events: BackupEvents | undefined;
   let result: BackupResult;
   try {
-    told = new RunMessages(settings, new ScanAhead(settings, found));
-    events = new BackupEvents(settings, (line) => told?.say(line));
+    messages = new RunMessages(settings, new ScanAhead(settings, found));
+    events = new BackupEvents(settings, (line) => messages?.printNote(line));
     await events.begin(signal);
-    result = await run(settings, found, { server: server?.get(), signal, told });
+    result = await run(settings, found, { server: server?.get(), signal, messages });
   } catch (error) {
     // After an interruption, the interruption is reported instead of the errors it caused.
     const isInterrupted = signal.aborted;
-    told?.line.stop();
-    await told?.scan.stop();
+    messages?.line.stop();
+    await messages?.scan.stop();
     await server?.close();
     const failure = isInterrupted
       ? new TardisError('INTERRUPTED', 'interrupted')
       : (deathBehind(error, server) ?? withHint(error, settings, found));
     await events?.failed(asTardisError(failure));
-    told?.failed(failure);
+    messages?.failed(failure);
     throw failure;
   }
-  told.line.stop();
-  await told.scan.stop();
+  messages.line.stop();
+  await messages.scan.stop();
   await server?.close();
   const copies = await copiesOf(settings, signal);
   const isWhole = countErrors(result.progress) === 0 && result.lost === undefined;
@@ -80,8 +80,12 @@ export async function backUp(
   await events.done(result, status);
   // The set is complete, since the server had acknowledged all of it.
   const death = server?.death();
-  if (death !== undefined) told.say(death.message);
-  told.done(result, [...events.warnings, ...(death === undefined ? [] : [death.message])], copies);
+  if (death !== undefined) messages.printNote(death.message);
+  messages.done(
+    result,
+    [...events.warnings, ...(death === undefined ? [] : [death.message])],
+    copies,
+  );
   if (copies?.isInterrupted === true) {
     throw new TardisError(
       'INTERRUPTED',
@@ -141,13 +145,13 @@ function withHint(
 interface Running {
   readonly server: LocalServer | undefined;
   readonly signal: AbortSignal;
-  readonly told: RunMessages;
+  readonly messages: RunMessages;
 }
 
 async function run(
   settings: Settings<'tardis'>,
   found: ReadonlyMap<string, Found>,
-  { server, signal, told }: Running,
+  { server, signal, messages }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
   readRoots(system, settings.directories, settings); // fails before any request to the server
@@ -160,7 +164,7 @@ async function run(
   if (create && (password === undefined || !settings.crypt) && cryptWish !== undefined) {
     throw notEncrypting(client);
   }
-  if (create && password !== undefined) told.strength(strengthLine(password, settings));
+  if (create && password !== undefined) messages.strength(strengthLine(password, settings));
   // A server that receives the verifier of a new password is not authenticated by that password.
   const isProven = password !== undefined && !create;
   if (server === undefined) requireNoWeb(settings.server);
@@ -168,7 +172,7 @@ async function run(
   const request: BackupRequest = {
     client,
     create,
-    credentials: credentialsOf(settings, password, place?.address, told.line),
+    credentials: credentialsOf(settings, password, place?.address, messages.line),
     tls: place?.tls,
     elsewhere: (host, port) => placeElsewhere({ host, port }, settings, isProven),
     setName: settings.setName,
@@ -210,7 +214,7 @@ async function run(
     await server?.ready;
     return server?.address ?? place!.address;
   };
-  const hooks = told.hooks(() => server?.begun?.());
+  const hooks = messages.hooks(() => server?.begun?.());
   return runBackup(system, { reach, openJobs: jobs, request, hooks, signal });
 }
 
@@ -278,10 +282,10 @@ class RunMessages {
         const isLookedAt = opened.empty && this.line.isShown && settings.workers > 0;
         if (isLookedAt) this.scan.start((total) => this.shown.expect(total));
       },
-      onRetry: (retry) => this.say(retryText(retry)),
+      onRetry: (retry) => this.printNote(retryText(retry)),
       onRestart: () => {
         this.named.length = 0;
-        this.say('the server has ended the session; starting again from its last checkpoint');
+        this.printNote('the server has ended the session; starting again from its last checkpoint');
       },
       onFailures: (failures) => {
         for (const { path: name, what, reason } of failures) {
@@ -295,10 +299,10 @@ class RunMessages {
       onDirectory: (directory, isSame) => {
         if (settings.verbosity <= (isSame ? 1 : 0)) return;
         const text = `${isSame ? '=' : '+'} ${displayName(directory)}`;
-        this.tell(text);
+        this.printLine(text);
       },
       onLeftOut: (leftOut) => {
-        for (const { path, why } of leftOut) this.tell(`x ${displayName(path)} (${why})`);
+        for (const { path, why } of leftOut) this.printLine(`x ${displayName(path)} (${why})`);
       },
       ...(saved === undefined ? {} : { onSaved: (path) => saved.add(path) }),
     };
@@ -309,12 +313,12 @@ class RunMessages {
     if (!this.settings.json) process.stderr.write(`tardis: ${line}\n`);
   }
 
-  say(text: string): void {
+  printNote(text: string): void {
     this.log.write(text);
     if (!this.settings.json) this.line.interject(`tardis: ${text}`);
   }
 
-  private tell(text: string): void {
+  private printLine(text: string): void {
     this.log.write(text);
     this.line.interject(text);
   }

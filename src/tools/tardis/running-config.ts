@@ -13,7 +13,7 @@ import { configBytes, type PlainConfig, type RunSetting } from '../../model/inde
 import { VERSION } from '../shared/run-tool.js';
 
 /** Settings that are texts, paths or names, and contain no secret. */
-const TOLD_TEXTS: ReadonlySet<string> = new Set<SettingName>([
+const SHOWN_TEXTS: ReadonlySet<string> = new Set<SettingName>([
   'client',
   'job',
   'database',
@@ -61,16 +61,16 @@ export function runningConfig(
   const given = explain('tardis', { settings, found }).filter(
     ({ source, shown }) => source !== 'built-in' && shown !== undefined,
   );
-  const told = given.map(({ name, shown = '' }): RunSetting => {
+  const rows = given.map(({ name, shown = '' }): RunSetting => {
     const row = types.get(name);
     const isPlain = row !== undefined && PLAIN_TYPES.has(row.type);
-    const isTold = row?.isSecret !== true && (isPlain || TOLD_TEXTS.has(name));
-    if (!isTold || /:\/\/|@/.test(shown)) return { name, value: HIDDEN };
+    const isShown = row?.isSecret !== true && (isPlain || SHOWN_TEXTS.has(name));
+    if (!isShown || /:\/\/|@/.test(shown)) return { name, value: HIDDEN };
     const isShort = shown.length <= MAX_VALUE_CHARS;
     return { name, value: isShort ? shown : `(${shown.length} characters)` };
   });
   const { platform, arch, version: node } = process;
   const software = `tardis ${VERSION}`;
-  const whole: PlainConfig = { form: 'plain', software, node, platform, arch, settings: told };
+  const whole: PlainConfig = { form: 'plain', software, node, platform, arch, settings: rows };
   return configBytes(whole) <= MAX_CONFIG_BYTES ? whole : { ...whole, settings: [] };
 }

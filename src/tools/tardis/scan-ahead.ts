@@ -21,9 +21,9 @@ export class ScanAhead {
     this.found = found;
   }
 
-  /** Starts counting. `tell` is called with the total once it is known. */
-  start(tell: (total: Total) => void): void {
-    this.running ??= this.scan(tell);
+  /** Starts counting. `onTotal` is called with the total once it is known. */
+  start(onTotal: (total: Total) => void): void {
+    this.running ??= this.scan(onTotal);
   }
 
   async stop(): Promise<void> {
@@ -32,7 +32,7 @@ export class ScanAhead {
   }
 
   /** Counts the sources. Never rejects, since the backup itself reports errors of the sources. */
-  private async scan(tell: (total: Total) => void): Promise<void> {
+  private async scan(onTotal: (total: Total) => void): Promise<void> {
     const { settings, found } = this;
     const system = nodeSystem();
     const progress = new BackupProgress();
@@ -42,7 +42,7 @@ export class ScanAhead {
       const quiet = { ...settings, verbosity: 0 };
       await walkSources({ system, settings: quiet, found, roots, progress, threads: 1, signal });
       const { entries, directories, scannedBytes } = progress;
-      tell({ files: entries - directories, bytes: scannedBytes });
+      onTotal({ files: entries - directories, bytes: scannedBytes });
     } catch {
       return; // the total is then known only after the backup's own walk
     }

@@ -141,7 +141,7 @@ function gcPlan(
   const sizes = { packBytes, packContentBytes, parityPercent, ...memory };
   return {
     leastFreeBytes,
-    limits: { ...sizes, mayUpgrade, asksForLock: false },
+    limits: { ...sizes, mayUpgrade, requestsLock: false },
     graceMs: single ? 0 : settings.removeAfterSeconds * 1000,
     wasteRatio: settings.wastePercent / 100,
     intervalMs: single ? 0 : settings.gcSeconds * 1000,

@@ -21,9 +21,9 @@ export function watchPlan(settings: Settings<'tardisd'>): WatchPlan | undefined 
   if (hookOverdue !== undefined && !knowsOverdue) {
     throw configInvalid('HookOverdue needs OverdueAfter or OverdueFor');
   }
-  const isTold = settings.mailTo.length > 0 || hookFailure !== undefined;
+  const isNotified = settings.mailTo.length > 0 || hookFailure !== undefined;
   const isMeasured = metricsFile !== undefined || metricsPort !== undefined;
-  if (settings.single || !(knowsOverdue || isTold || isMeasured)) return undefined;
+  if (settings.single || !(knowsOverdue || isNotified || isMeasured)) return undefined;
   return {
     intervalMs: settings.watchSeconds * 1000,
     overdueAfterMs: overdueSeconds * 1000,

@@ -56,7 +56,7 @@ export async function serveBucket(
     access,
     catalogFile,
     everyMs: LOOK_EVERY_MS,
-    tell: (line) => log.error(line),
+    warn: (line) => log.error(line),
   });
   await following.requireBucket();
   log.info({ store: shownStore(access.cache), cache: access.cache }, 'the store is a bucket');
@@ -70,7 +70,7 @@ export async function serveBucket(
     forgetUsed: (client: string) => used.forget(client),
     fetchNow: (client: string) => following.fetchNow(client),
     refresh: (client: string) => following.refresh(client),
-    keepUp: (client: string) => following.keepUp(client),
+    refreshIfDue: (client: string) => following.refreshIfDue(client),
     again: (client: string) => following.again(client),
     requireBucket: () => requireAnswer(system, access),
     isBehind: (client: string) =>

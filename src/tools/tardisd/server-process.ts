@@ -156,8 +156,8 @@ function identityOf({ user, group }: RunAs): Identity {
 
 function cannotBecome({ user, group }: RunAs, error: unknown): TardisError {
   const why = error instanceof Error ? error.message.trim().split('\n').at(-1)! : '';
-  const who = [user, group].filter((name) => name !== undefined).join(':');
-  return new TardisError('CONFIG_INVALID', `cannot run as ${who}: ${why}`, {}, error);
+  const userAndGroup = [user, group].filter((name) => name !== undefined).join(':');
+  return new TardisError('CONFIG_INVALID', `cannot run as ${userAndGroup}: ${why}`, {}, error);
 }
 
 /** True if a user could replace a file, or a directory on the path to it. */
@@ -193,8 +193,8 @@ function aboveAndSelf(directory: Buffer): Buffer[] {
 
 /** Returns the ids of a user (`-u`), of its group (`-g`), or of its groups (`-G`). */
 function idsOf(user: string, which: '-u' | '-g' | '-G'): number[] {
-  const told = execFileSync('id', [which, '--', user], { stdio: 'pipe' }).toString();
-  return told.trim().split(' ').map(Number);
+  const output = execFileSync('id', [which, '--', user], { stdio: 'pipe' }).toString();
+  return output.trim().split(' ').map(Number);
 }
 
 /** Returns the id of a group by name. Node reveals the id only after the process has changed to that group. */

@@ -12,17 +12,17 @@ export async function openLasting(
   system: System,
   settings: MountSettings,
   found: ReadonlyMap<string, Found>,
-  tell: (line: string) => void,
+  warn: (line: string) => void,
 ): Promise<LastingHistory> {
   const open = async (triesFirst: boolean): Promise<History> => {
-    const opening = { tell, keepsCatalog: true, triesFirst };
+    const opening = { warn, keepsCatalog: true, triesFirst };
     const history = await openHistory(system, settings, found, opening);
     if (settings.allowUnproven) history.acceptUnproven?.();
     return history;
   };
   const history = await open(true);
   try {
-    return await LastingHistory.of(history, { reopen: () => open(false), tell });
+    return await LastingHistory.of(history, { reopen: () => open(false), warn });
   } catch (error) {
     history.close();
     throw error;

@@ -24,7 +24,7 @@ import {
 } from '../../system/index.js';
 import { AsideDecoder, type Decoder, openJobs } from '../../workers/index.js';
 import { followBucket } from '../shared/follow-bucket.js';
-import { asksServer } from '../shared/open-history.js';
+import { usesServer } from '../shared/open-history.js';
 import { endingSignals } from '../shared/signals.js';
 import { logTo } from './mount-log.js';
 import { openLasting } from './open-lasting.js';
@@ -80,7 +80,7 @@ export async function serveMount(
     attributeUse.mayRefuse = !checksAcls;
     const mounted = await mountAt(system, {
       path,
-      source: asksServer(found)
+      source: usesServer(found)
         ? settings.server
         : displayText(shownStore(byteText(settings.database))),
       allowsOthers: settings.allowOther,

@@ -164,7 +164,7 @@ export class Login {
   /** Sends the greeting. Must be called once, before anything else. */
   greet(connection: ClientLine, place: SessionPlace = NO_SESSION): void {
     const made = this.made?.record;
-    const told =
+    const known =
       made === undefined || this.credentials.keyFile === undefined ? made : withoutKeys(made);
     const message = encodeMessage('hello', {
       protocol: PROTOCOL_VERSION,
@@ -172,7 +172,7 @@ export class Login {
       ...this.target,
       ...place,
       account: this.credentials.account ?? '',
-      keys: told?.bytes ?? Buffer.alloc(0),
+      keys: known?.bytes ?? Buffer.alloc(0),
     });
     this.greeting = message.head;
     connection.sendEncoded(message);

@@ -12,7 +12,7 @@ export { invalidRequest, PROBLEM_TYPE, problemOf } from './problem.js';
 export { openApi, routesText } from './open-api.js';
 export { encodedPathIn, parseQuery, pathIn } from './raw-query.js';
 export { addedRoute, type AddedRoute, registerApi } from './register.js';
-export type { Asked, Handler, RouteRow } from './route-row.js';
+export type { ApiRequest, Handler, RouteRow } from './route-row.js';
 export { BASE, type RouteName, ROUTES } from './routes.js';
 export * as schemas from './schemas.js';
 export type * from './schemas.js';

@@ -8,7 +8,7 @@ import { ENTRY_HANDLERS } from './handlers/entry-handlers.js';
 import { REPORT_HANDLERS } from './handlers/report-handlers.js';
 import { SET_HANDLERS } from './handlers/set-handlers.js';
 import { openApi, routesPage } from './open-api.js';
-import type { Asked, Handler, RouteRow } from './route-row.js';
+import type { ApiRequest, Handler, RouteRow } from './route-row.js';
 import { BASE, type RouteName, ROUTES, type Routes } from './routes.js';
 import { Problem } from './schemas.js';
 import type { WebApp } from './web-app.js';
@@ -128,7 +128,7 @@ async function answerTo(
   const { visitor } = request;
   const params = request.params as Record<string, string>;
   const client = params['client'];
-  const asked = {
+  const apiRequest = {
     door,
     visitor,
     setText: params['set'] ?? '',
@@ -139,22 +139,27 @@ async function answerTo(
     reply,
   };
   if (client === undefined || visitor === undefined) {
-    return handled(row, handler, { ...asked, lease: undefined } as unknown as Asked, reply);
+    return handled(
+      row,
+      handler,
+      { ...apiRequest, lease: undefined } as unknown as ApiRequest,
+      reply,
+    );
   }
   const permit = (one: Visitor): void => requireRights(row, one, client);
-  return withLease({ door, client, visitor, request, reply, permit }, async (lease, asking) => {
+  return withLease({ door, client, visitor, request, reply, permit }, async (lease, caller) => {
     if (row.isClear === true && lease.isSealed) throw sealed(client);
-    return handled(row, handler, { ...asked, visitor: asking, lease }, reply);
+    return handled(row, handler, { ...apiRequest, visitor: caller, lease }, reply);
   });
 }
 
 async function handled(
   row: RouteRow,
   handler: Handler,
-  asked: Asked,
+  apiRequest: ApiRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const value: unknown = await handler(asked);
+  const value: unknown = await handler(apiRequest);
   if (row.sends !== undefined) return reply;
   if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store');
   return value;

@@ -30,7 +30,7 @@ export interface RouteRow {
 type ValueOf<S> = S extends TSchema ? Static<S> : undefined;
 
 /** A checked request. */
-export interface Asked<Row extends RouteRow = RouteRow> {
+export interface ApiRequest<Row extends RouteRow = RouteRow> {
   readonly door: Door;
   /** Undefined only for routes that are open to everybody. */
   readonly visitor: Visitor;
@@ -49,5 +49,5 @@ export interface Asked<Row extends RouteRow = RouteRow> {
 
 /** Returns the reply; nothing if it has sent it itself. */
 export type Handler<Row extends RouteRow = RouteRow> = (
-  asked: Asked<Row>,
+  apiRequest: ApiRequest<Row>,
 ) => Promise<Row['reply'] extends TSchema ? Static<Row['reply']> : void>;

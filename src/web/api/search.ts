@@ -18,7 +18,7 @@ import type { Found } from './schemas.js';
 /** Time after which a page ends with what it has. */
 const PAGE_MS = 400;
 /** Entries that are requested at once. */
-const ASKED_AT_ONCE = 16;
+const REQUESTS_AT_ONCE = 16;
 const MAX_PATTERN_BYTES = 4096;
 /** Each wildcard multiplies the time that a name takes, and all requesters wait for it. */
 const MAX_WILDCARDS = 32;
@@ -93,8 +93,8 @@ function isSamePlace(one: Named, other: Named): boolean {
 /** Returns the entries of placed names, as far as the reader may see them. */
 async function shown(history: History, placed: readonly PlacedName<Named>[]): Promise<Found[]> {
   const found: Found[] = [];
-  for (let from = 0; from < placed.length; from += ASKED_AT_ONCE) {
-    const some = placed.slice(from, from + ASKED_AT_ONCE);
+  for (let from = 0; from < placed.length; from += REQUESTS_AT_ONCE) {
+    const some = placed.slice(from, from + REQUESTS_AT_ONCE);
     const entries = await Promise.all(some.map(({ path, set }) => history.find(path, set)));
     for (const [index, { path, version, set }] of some.entries()) {
       const entry = entries[index];

@@ -21,12 +21,12 @@ export async function withLease<T>(
   { door, client, visitor, request, reply, permit }: LeasedRequest,
   use: (lease: Lease, visitor: Visitor) => Promise<T>,
 ): Promise<T> {
-  const answerWith = async (asking: Visitor, mayRepeat: boolean): Promise<T> => {
-    const lease = await door.open(client, asking);
+  const answerWith = async (caller: Visitor, mayRepeat: boolean): Promise<T> => {
+    const lease = await door.open(client, caller);
     const release = once(lease);
     whenClosed(reply, release); // a stream is still read when the answer has begun
     try {
-      return await use(lease, asking);
+      return await use(lease, caller);
     } catch (error) {
       release();
       if (!mayRepeat || lease.isOver?.() !== true || reply.raw.headersSent) throw error;

@@ -6,7 +6,7 @@ import { displayName, lastComponent } from '../../model/index.js';
 import {
   addedRoute,
   type AddedRoute,
-  type Asked,
+  type ApiRequest,
   AtOnce,
   type AtOnceLimits,
   cutOff,
@@ -72,8 +72,8 @@ export const ARCHIVE_ROW = {
 /** Returns the route, to be given to `registerApi`. */
 export function archiveRoute({ onError, selections }: ArchiveRouteOptions): AddedRoute {
   const atOnce = new AtOnce(ARCHIVES_AT_ONCE);
-  return addedRoute(ARCHIVE_ROW, async (asked) => {
-    const { request, reply } = asked;
+  return addedRoute(ARCHIVE_ROW, async (apiRequest) => {
+    const { request, reply } = apiRequest;
     requireFraming(request);
     let stream: ArchiveStream | undefined;
     const leave = atOnce.enter(request, {
@@ -82,13 +82,13 @@ export function archiveRoute({ onError, selections }: ArchiveRouteOptions): Adde
     });
     whenClosed(reply, leave);
     try {
-      const archive = await askedArchive(asked, selections);
+      const archive = await requestedArchive(apiRequest, selections);
       if (request.method === 'HEAD') {
         await reply.headers(archive.headers).send();
         return;
       }
       stream = new ArchiveStream(archive.options);
-      await sendArchive(asked, archive, stream, onError);
+      await sendArchive(apiRequest, archive, stream, onError);
     } catch (error) {
       leave(); // it may be requested again
       throw error;
@@ -107,17 +107,17 @@ function pathsIn({ path = [] }: { readonly path?: string | string[] }): readonly
   return (typeof path === 'string' ? [path] : path).map(pathIn);
 }
 
-interface AskedArchive {
+interface RequestedArchive {
   readonly headers: Readonly<Record<string, string>>;
   readonly options: ArchiveStreamOptions;
   /** The name of its file, for logs. */
   readonly shown: string;
 }
 
-async function askedArchive(
-  { door, lease: { history }, setText, params, query }: Asked<typeof ARCHIVE_ROW>,
+async function requestedArchive(
+  { door, lease: { history }, setText, params, query }: ApiRequest<typeof ARCHIVE_ROW>,
   selections = new Selections(),
-): Promise<AskedArchive> {
+): Promise<RequestedArchive> {
   const { format, compress, damage, selection: id } = query;
   const paths = id === undefined ? pathsIn(query) : selections.find(id, params['client'] ?? '');
   const { set, name } = await setOf(history, setText);
@@ -137,8 +137,8 @@ async function askedArchive(
 }
 
 async function sendArchive(
-  { request, reply }: Asked<typeof ARCHIVE_ROW>,
-  { headers, shown }: AskedArchive,
+  { request, reply }: ApiRequest<typeof ARCHIVE_ROW>,
+  { headers, shown }: RequestedArchive,
   stream: ArchiveStream,
   onError: ArchiveRouteOptions['onError'],
 ): Promise<void> {

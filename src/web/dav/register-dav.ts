@@ -106,7 +106,7 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
   const permit = (one: Visitor): void => requireRight(one, 'list', name);
   return withLease(
     { door, client: name, visitor, request, reply, permit },
-    async (lease, asking) => {
+    async (lease, caller) => {
       if (lease.isSealed) {
         throw new TardisError('SEALED', 'the client encrypts, and this program lacks its keys');
       }
@@ -115,7 +115,7 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
         const base = `${DAV_BASE}/${encodedName(client)}`;
         return answerPropfind(request, reply, node, { base, path });
       }
-      requireRight(asking, 'read', name);
+      requireRight(caller, 'read', name);
       return answerGet(door, lease, { request, reply, node });
     },
   );

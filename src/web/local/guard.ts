@@ -53,7 +53,7 @@ export class Entrance {
   }
 }
 
-export interface Asking {
+export interface IncomingRequest {
   readonly method: string;
   readonly headers: IncomingHttpHeaders;
 }
@@ -62,7 +62,7 @@ export interface Asking {
  * Throws NOT_PERMITTED for a request that is addressed to another host or comes from the page of another site. A client
  * without a browser sends neither Origin nor Sec-Fetch-Site. `hosts` are `name:port`; all are names of this door.
  */
-export function requireOwn({ method, headers }: Asking, hosts: ReadonlySet<string>): void {
+export function requireOwn({ method, headers }: IncomingRequest, hosts: ReadonlySet<string>): void {
   const { host = '', origin } = headers;
   if (!hosts.has(host)) throw refused('the request is addressed to another host');
   if (origin !== undefined && origin !== `http://${host}`) {
@@ -78,7 +78,10 @@ export function requireOwn({ method, headers }: Asking, hosts: ReadonlySet<strin
 }
 
 /** Throws NOT_PERMITTED unless the request names one of these hosts. For an address opened from outside the page. */
-export function requireHost({ headers: { host = '' } }: Asking, hosts: ReadonlySet<string>): void {
+export function requireHost(
+  { headers: { host = '' } }: IncomingRequest,
+  hosts: ReadonlySet<string>,
+): void {
   if (!hosts.has(host)) throw refused('the request is addressed to another host');
 }
 

@@ -51,7 +51,7 @@ export interface LocalServerOptions {
   readonly added?: readonly AddedRoute[];
   /** Adds what is no route of the API. */
   readonly extend?: (app: WebApp, door: Door) => void;
-  readonly tell: (line: string) => void;
+  readonly warn: (line: string) => void;
   /** Records damage that a restore has found. */
   readonly noteDamage?: (failures: readonly RestoreFailure[]) => Promise<void>;
 }
@@ -70,10 +70,10 @@ export interface LocalServer {
 
 /** Starts the server. Throws USAGE if the port is in use, and other errors of listening. */
 export async function serveLocally(options: LocalServerOptions): Promise<LocalServer> {
-  const { system, history, decoder, tell } = options;
+  const { system, history, decoder, warn } = options;
   const page = pageFiles(options.readPage); // throws before anything is opened
   const app = newWebApp({
-    onError: ({ code, message }) => tell(displayText(`a request failed: ${message} [${code}]`)),
+    onError: ({ code, message }) => warn(displayText(`a request failed: ${message} [${code}]`)),
   });
   const entrance = new Entrance();
   const contents = new OpenContents(system, history, decoder);

@@ -50,7 +50,7 @@ export interface ClientsOfBucket {
   /** Fetches the files of accounts that own clients. */
   fetchAccountFiles(): Promise<void>;
   /** Brings a client up to date if that is due. */
-  keepUp(client: string): Promise<void>;
+  refreshIfDue(client: string): Promise<void>;
   /** Brings a client up to date after an object was missing. */
   again(client: string): Promise<void>;
 }
@@ -204,7 +204,7 @@ export class StoreDoor implements Door {
   async clients({ client = '', rights }: Visitor): Promise<readonly ClientOverview[]> {
     const { system } = this;
     const { store, catalogFile, following } = this.options;
-    await following?.keepUp(client);
+    await following?.refreshIfDue(client);
     if (!rights.has('admin')) return overviewOf(system, store, [client], catalogFile);
     await following?.fetchAccountFiles();
     const all = await overviewBeside(system, openClientDirectory(system, this.placeOf(client)));
@@ -216,7 +216,7 @@ export class StoreDoor implements Door {
     if (!this.serves(client)) {
       throw new TardisError('NO_SUCH_CLIENT', `this server does not serve "${client}"`);
     }
-    await this.options.following?.keepUp(client);
+    await this.options.following?.refreshIfDue(client);
     const directory = openClientDirectory(system, this.placeOf(client));
     const isSealed = hasEncryptingKeys(system, directory.path);
     // A rewrite replaces the directory, and leaves a new catalog in its place.

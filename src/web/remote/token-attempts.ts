@@ -10,7 +10,7 @@ import type { Clock } from '../../system/index.js';
 const MAX_FAILED_TOKENS = 60;
 const MINUTE_MS = 60_000;
 /** Requests that may wait for the check of one token: as many as a login may have at once. */
-const MAX_ASKING = 192;
+const MAX_RUNNING = 192;
 /** Maximum number of tokens that are remembered as right. */
 const MAX_REMEMBERED = 1024;
 /** Minimum time of the first check of a token; it hides which files had to be read. */
@@ -25,7 +25,7 @@ export class TokenAttempts {
   /** Hashes of tokens that were right, least recently used first. */
   private readonly proven = new Set<string>();
   /** Requests whose token is being checked, by its hash: a check may wait for a server. */
-  private readonly asking = new Map<string, number>();
+  private readonly running = new Map<string, number>();
   /** Checks of tokens that are not known yet, by their hashes. */
   private readonly underWay = new Map<string, Promise<void>>();
   private readonly clock: Clock;
@@ -40,19 +40,19 @@ export class TokenAttempts {
    */
   async check<T>(token: string, address: string, look: Look<T>): Promise<T | undefined> {
     const key = tokenHash(token).toString('hex');
-    const asking = this.asking.get(key) ?? 0;
-    if (asking >= MAX_ASKING) {
+    const running = this.running.get(key) ?? 0;
+    if (running >= MAX_RUNNING) {
       throw new TardisError('TOO_MANY_REQUESTS', 'too many requests wait for this token', {
         seconds: 1,
       });
     }
-    this.asking.set(key, asking + 1);
+    this.running.set(key, running + 1);
     try {
       return await this.checkOnce(key, address, look);
     } finally {
-      const left = this.asking.get(key)! - 1;
-      if (left > 0) this.asking.set(key, left);
-      else this.asking.delete(key);
+      const left = this.running.get(key)! - 1;
+      if (left > 0) this.running.set(key, left);
+      else this.running.delete(key);
     }
   }
 

@@ -20,7 +20,7 @@ const REPORT_MS = 250;
 const MOST_MINIMISING_TRIES = 3000;
 const MINIMISING_MS = 20_000;
 
-function tell(message: FromChild): void {
+function send(message: FromChild): void {
   process.send?.(message);
 }
 
@@ -33,16 +33,16 @@ async function minimised(executor: Executor, { input, fault }: Failure): Promise
   });
 }
 
-function tellFailure(input: Buffer, fault: Fault): void {
-  tell({ type: 'failure', fault, input: input.toString('base64') });
+function sendFailure(input: Buffer, fault: Fault): void {
+  send({ type: 'failure', fault, input: input.toString('base64') });
 }
 
 async function replay(spec: ChildSpec, target: Target, executor: Executor): Promise<void> {
   await target.seeds(seededRandom(spec.seed)); // a target may prepare itself there
   const input = readFileSync(spec.input!);
   const outcome = await executor.run(input);
-  if ('fault' in outcome) tellFailure(input, outcome.fault);
-  else tell({ type: 'word', word: outcome.word });
+  if ('fault' in outcome) sendFailure(input, outcome.fault);
+  else send({ type: 'word', word: outcome.word });
 }
 
 /** Returns the inputs that a former run kept. */
@@ -65,7 +65,7 @@ async function fuzz(spec: ChildSpec, target: Target, executor: Executor): Promis
   const seeds = fuzzer.kept.length;
   const report = (): void => {
     const [kept, reached] = [fuzzer.kept.length, fuzzer.reachedChars];
-    tell({ type: 'progress', executions: executor.executions, seeds, kept, reached });
+    send({ type: 'progress', executions: executor.executions, seeds, kept, reached });
   };
   const endMs = performance.now() + spec.seconds * 1000;
   for (let reportMs = 0; failure === undefined && performance.now() < endMs; ) {
@@ -76,7 +76,7 @@ async function fuzz(spec: ChildSpec, target: Target, executor: Executor): Promis
     await setImmediate(); // sends the message, and runs what a target left pending
   }
   report();
-  if (failure !== undefined) tellFailure(await minimised(executor, failure), failure.fault);
+  if (failure !== undefined) sendFailure(await minimised(executor, failure), failure.fault);
 }
 
 const spec = JSON.parse(process.argv[2] ?? '') as ChildSpec;

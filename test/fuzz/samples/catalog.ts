@@ -92,14 +92,14 @@ export class CatalogGround {
       return reported(error);
     }
     try {
-      const words = [await this.told(async () => this.sets(history))];
+      const words = [await this.outcomeOf(async () => this.sets(history))];
       words.push(
-        await this.told(async () =>
+        await this.outcomeOf(async () =>
           JSON.stringify(await history.reports.figures()).length.toString(),
         ),
       );
       words.push(
-        await this.told(async () => {
+        await this.outcomeOf(async () => {
           await history.reports.settings();
           await history.reports.rootsOfSets();
           await this.changes(history);
@@ -122,7 +122,7 @@ export class CatalogGround {
     }
   }
 
-  private async told(ask: () => Promise<string>): Promise<string> {
+  private async outcomeOf(ask: () => Promise<string>): Promise<string> {
     try {
       return await ask();
     } catch (error) {

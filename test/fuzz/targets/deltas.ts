@@ -11,7 +11,7 @@ const BASIS = makePair(1, 1).before.subarray(0, 2000);
 const AFTER = Buffer.concat([BASIS.subarray(900), Buffer.from('more'), BASIS.subarray(0, 900)]);
 const IS_SIGNATURE = 1;
 
-async function told(read: () => Promise<string> | string): Promise<string> {
+async function reported(read: () => Promise<string> | string): Promise<string> {
   try {
     return await read();
   } catch (error) {
@@ -22,11 +22,11 @@ async function told(read: () => Promise<string> | string): Promise<string> {
 /** Applies a delta as a whole and as a range. Both must give the same bytes, if they are not refused. */
 async function patch(delta: Buffer, sizeBytes: number): Promise<string> {
   let made: Buffer | undefined;
-  const whole = await told(async () => {
+  const whole = await reported(async () => {
     made = await patchOf(BASIS, delta, sizeBytes);
     return 'made';
   });
-  const range = await told(async () => {
+  const range = await reported(async () => {
     const ranged = await rangeOf(BASIS, delta, sizeBytes, { from: 0, bytes: sizeBytes });
     must(made === undefined || ranged.equals(made), 'a range of a delta makes other bytes');
     return 'made';
@@ -55,7 +55,7 @@ export const target: Target = {
       .concat([Buffer.concat([Buffer.from([IS_SIGNATURE]), signature])]),
   fuzz: async (data) => {
     if ((data[0] ?? 0) % 2 === IS_SIGNATURE) {
-      return told(async () => {
+      return reported(async () => {
         const word = load(data.subarray(1));
         const delta = deltaOf(data.subarray(1), BASIS.length, AFTER);
         return `${word} ${await patch(delta, AFTER.length)}`;

@@ -42,7 +42,7 @@ test('damage in the catalog is found, and a rebuild undoes it', async (t) => {
       bytes[at]! ^= 1 << (n % 8);
       fs.writeFileSync(file(copy), bytes);
     }
-    const isSame = saysTheSame(file(copy), whole);
+    const isSame = hasEqualRows(file(copy), whole);
     const checked = await checkInline(copy);
     if (isSame) continue;
     found += 1;
@@ -56,7 +56,7 @@ test('damage in the catalog is found, and a rebuild undoes it', async (t) => {
 });
 
 /** True if a changed catalog still has the same content: the changed byte may be one that nothing needs. */
-function saysTheSame(file: string, whole: Record<string, string[]>): boolean {
+function hasEqualRows(file: string, whole: Record<string, string[]>): boolean {
   return difference(whole, file) === '';
 }
 

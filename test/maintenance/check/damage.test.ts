@@ -65,10 +65,10 @@ for (const [isEncrypting, share] of [
       const what = await DAMAGES[kind]!(path.join(copy.store, 'me'), files, random);
       if (fingerprint(copy) === whole) continue;
       const checked = await checkInline(copy, { keyring, isEncrypted: isEncrypting });
-      const told = `case ${n}: ${what}: ${JSON.stringify(checked.findings.slice(0, 3))}`;
-      t.true(checked.findings.length > 0, told);
+      const reported = `case ${n}: ${what}: ${JSON.stringify(checked.findings.slice(0, 3))}`;
+      t.true(checked.findings.length > 0, reported);
       const really = lostOf(right, await contentsOf(copy, keyring));
-      t.deepEqual(namedBy(checked), really, told);
+      t.deepEqual(namedBy(checked), really, reported);
       found += 1;
       lost += really.length > 0 ? 1 : 0;
     }

@@ -194,8 +194,8 @@ test('a pack that was deleted while it was healed is not written again', async (
   const name = [...objects.keys()].find((one) => one.includes('/packs/'))!;
   spoil(objects, name);
   let heads = 0;
-  const machine = on((kind, asked) => {
-    if (asked !== name || kind !== 'head') return;
+  const machine = on((kind, requested) => {
+    if (requested !== name || kind !== 'head') return;
     heads += 1;
     if (heads === 2) objects.delete(name);
   });
@@ -220,11 +220,11 @@ test('a repair whose requests fail leaves each object as it was or healed, and t
   );
   for (const { fault, at } of partOf(all, sweepShare * 2, random, (one) => [one.fault])) {
     restoreTo(objects, damaged);
-    let asked = 0;
+    let requested = 0;
     let later = (): void => undefined;
     const machine = on((_kind, _name, apply) => {
-      asked += 1;
-      if (asked !== at) return;
+      requested += 1;
+      if (requested !== at) return;
       if (fault === 'is applied, and fails') apply();
       if (fault === 'fails, and is applied later') later = apply;
       throw new TardisError('SERVER_UNREACHABLE', 'a fault of this test');

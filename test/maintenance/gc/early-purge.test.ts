@@ -120,8 +120,8 @@ test('whatever the sets and clocks are, what must stay stays', (t) => {
     leastAgeMs: fc.nat(1e12),
   });
   fc.assert(
-    fc.property(many, wish, (sets, asked) => {
-      const gone = setsToDeleteForSpace(sets, asked);
+    fc.property(many, wish, (sets, requested) => {
+      const gone = setsToDeleteForSpace(sets, requested);
       for (const roots of ['home', 'etc']) {
         const complete = sets.filter((one) => one.state === 'complete' && one.roots === roots);
         t.false(gone.includes(Math.max(...complete.map((one) => one.set))));
@@ -132,11 +132,11 @@ test('whatever the sets and clocks are, what must stay stays', (t) => {
       );
       let bytes = 0;
       for (const number of gone) {
-        t.true(bytes < asked.neededBytes, 'more than is needed');
+        t.true(bytes < requested.neededBytes, 'more than is needed');
         const one = sets.find((candidate) => candidate.set === number)!;
         t.true(one.isExpendable && !one.isLocked && one.state === 'complete');
         const youngest = Math.max(one.openedAtMs, one.closedAtMs ?? one.openedAtMs);
-        t.true(asked.nowMs - youngest >= asked.leastAgeMs);
+        t.true(requested.nowMs - youngest >= requested.leastAgeMs);
         bytes += one.freedBytes;
       }
     }),

@@ -16,10 +16,10 @@ import {
   rebuildInline,
   SMALL_STORE,
 } from '../../helpers/inline.js';
-import { toldBy } from '../../helpers/rekeys.js';
+import { dumpedHistory } from '../../helpers/rewrites.js';
 import { copyAt, freshPaths, pointsOf, strike } from '../../helpers/strike.js';
 import { makeScratch, removeScratch } from '../../helpers/tree.js';
-import { bySet, changeTree, dropInline, collectInline } from '../../helpers/upkeep.js';
+import { bySet, changeTree, deleteInline, collectInline } from '../../helpers/garbage.js';
 import { seed } from '../../helpers/seed.js';
 import { share, sweepShare } from '../../helpers/share.js';
 
@@ -34,7 +34,7 @@ const STRIDES = {
 const REBUILT_EVERY = share < 1 ? 3 : 1;
 const SETS = 6;
 const TREE_SEED = 5;
-const DROPPED = [1, 2, 4];
+const DELETED = [1, 2, 4];
 
 /** Small packs, so that some lose most of their records. */
 const STORAGE = {
@@ -61,16 +61,16 @@ async function withSets(): Promise<Start> {
     changeTree(source, round, changes);
     await backupInline(inlineSystem(), place, [source], { create: round === 1, storage: STORAGE });
   }
-  const all = await toldBy(place);
+  const all = await dumpedHistory(place);
   const sets = bySet(all);
-  for (const set of DROPPED) sets.delete(set);
+  for (const set of DELETED) sets.delete(set);
   return { place, all, kept: [...sets.values()].flat() };
 }
 
 const starting = withSets();
 
 async function purge(place: Place, system: System): Promise<GcReport> {
-  await dropInline(place, DROPPED, system);
+  await deleteInline(place, DELETED, system);
   const frames = { native: system.native, keys: undefined };
   return collectInline(place, { frames, wasteRatio: 0.1 }, system);
 }
@@ -96,18 +96,18 @@ async function hit(
 }
 
 async function check(t: ExecutionContext, place: Place, start: Start, what: string): Promise<void> {
-  const told = await toldBy(place);
-  const isDropped = told.length === start.kept.length;
-  t.deepEqual(told, isDropped ? start.kept : start.all, `${what}: as it was left`);
+  const reported = await dumpedHistory(place);
+  const isDropped = reported.length === start.kept.length;
+  t.deepEqual(reported, isDropped ? start.kept : start.all, `${what}: as it was left`);
   // A write in flight may have reached the disk. Then opening the client has completed the drop.
   if (!isDropped) {
-    await dropInline(place, DROPPED).catch((error: unknown) => {
+    await deleteInline(place, DELETED).catch((error: unknown) => {
       if ((error as { code?: string }).code !== 'NO_SUCH_SET') throw error;
     });
   }
   const { isDone } = await collectInline(place);
   t.true(isDone, what);
-  t.deepEqual(await toldBy(place), start.kept, `${what}: after the next run`);
+  t.deepEqual(await dumpedHistory(place), start.kept, `${what}: after the next run`);
 }
 
 async function checkRebuilt(
@@ -117,10 +117,10 @@ async function checkRebuilt(
   what: string,
 ): Promise<void> {
   t.is((await rebuildInline(place)).damagedRecords, 0, what);
-  t.deepEqual(await toldBy(place), start.kept, `${what}: rebuilt`);
+  t.deepEqual(await dumpedHistory(place), start.kept, `${what}: rebuilt`);
   const waste = await collectInline(place);
   t.true(waste.isDone);
-  t.deepEqual(await toldBy(place), start.kept, `${what}: cleared up after the rebuild`);
+  t.deepEqual(await dumpedHistory(place), start.kept, `${what}: cleared up after the rebuild`);
 }
 
 for (const trouble of TROUBLES) {

@@ -15,7 +15,7 @@ import {
 } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { noise } from '../../helpers/tree.js';
-import { bytesIn } from '../../helpers/upkeep.js';
+import { bytesIn } from '../../helpers/garbage.js';
 
 const KIB = 1 << 10;
 

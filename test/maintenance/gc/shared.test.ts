@@ -9,7 +9,7 @@ import { TardisError } from '../../../src/errors/index.js';
 import { collectGarbage, type GcReport } from '../../../src/maintenance/gc/index.js';
 import { applyEvent, Catalog } from '../../../src/store/catalog/index.js';
 import { buildEvent, type ClientDirectory, isOfLog, useBucket } from '../../../src/store/index.js';
-import { catchUp, dropSets, StoreWriter } from '../../../src/store/writer/index.js';
+import { catchUp, deleteSets, StoreWriter } from '../../../src/store/writer/index.js';
 import {
   backUpFrom,
   restoreFrom,
@@ -102,7 +102,7 @@ function collect(directory: ClientDirectory, isThorough = false): Promise<GcRepo
 }
 
 async function purge(directory: ClientDirectory): Promise<GcReport> {
-  await dropSets(inlineSystem(), directory, { limits: LIMITS, sets: [1, 2], leastAgeMs: 0 });
+  await deleteSets(inlineSystem(), directory, { limits: LIMITS, sets: [1, 2], leastAgeMs: 0 });
   return collect(directory);
 }
 
@@ -227,7 +227,7 @@ test('packs of a session that never committed are deleted, and those of a later 
   await restores(t, start, objects, { source, what: 'the newest set' });
 });
 
-test('the log is never deleted, whatever a commit says', async (t) => {
+test('the log is never deleted, whatever a commit lists', async (t) => {
   const start = await starting;
   const objects: Objects = new Map(start.objects);
   const store = await StoreWriter.open(inlineSystem(), start.on(objects), LIMITS);
@@ -242,7 +242,7 @@ test('the log is never deleted, whatever a commit says', async (t) => {
   t.is(objects.size, start.objects.size + 1);
 });
 
-test('packs that sets need are not deleted, whatever a commit says', async (t) => {
+test('packs that sets need are not deleted, whatever a commit lists', async (t) => {
   const start = await starting;
   const objects: Objects = new Map(start.objects);
   const hostile = start.on(objects, undefined, start.writer);
@@ -417,7 +417,7 @@ async function dropSome(directory: ClientDirectory, goes: () => boolean): Promis
     return listed.filter(({ set }) => set < newest).map(({ set }) => set);
   }).filter(goes);
   if (sets.length > 0)
-    await dropSets(inlineSystem(), directory, { limits: LIMITS, sets, leastAgeMs: 0 });
+    await deleteSets(inlineSystem(), directory, { limits: LIMITS, sets, leastAgeMs: 0 });
   await collect(directory, goes());
 }
 

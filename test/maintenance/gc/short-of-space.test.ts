@@ -16,10 +16,10 @@ import {
   rebuildInline,
   SMALL_STORE,
 } from '../../helpers/inline.js';
-import { toldBy } from '../../helpers/rekeys.js';
+import { dumpedHistory } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { noise } from '../../helpers/tree.js';
-import { bySet, dropInline, collectInline } from '../../helpers/upkeep.js';
+import { bySet, deleteInline, collectInline } from '../../helpers/garbage.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -47,7 +47,7 @@ async function halfDead(t: ExecutionContext): Promise<{ place: Place; packs: str
     }
     await backupInline(inlineSystem(), place, [source], { create: round === 1, storage: STORAGE });
   }
-  await dropInline(place, [1]);
+  await deleteInline(place, [1]);
   return { place, packs: path.join(place.store, 'me', 'packs') };
 }
 
@@ -77,7 +77,7 @@ const MOST_SUMS_BYTES = 64 << 10;
 
 test('a pack that does not fit is moved from its end, and cut off behind each piece', async (t) => {
   const { place, packs } = await halfDead(t);
-  const told = await toldBy(place);
+  const reported = await dumpedHistory(place);
   const first = fs.statSync(path.join(packs, '00000001.pack')).size;
   const before = sizeOf(packs);
   const cuts: number[] = [];
@@ -98,15 +98,15 @@ test('a pack that does not fit is moved from its end, and cut off behind each pi
   t.true(cuts.every((to) => to < first && to > 0));
   t.true(most < before + SPARE_BYTES, `at most ${most} bytes, ${before} before`);
   t.false(fs.existsSync(path.join(packs, '00000001.pack')), 'in the end it is gone');
-  t.deepEqual(await toldBy(place), told);
+  t.deepEqual(await dumpedHistory(place), reported);
   t.deepEqual((await checkInline(place)).findings, []);
   t.is((await rebuildInline(place)).damagedRecords, 0);
-  t.deepEqual(await toldBy(place), told, 'rebuilt');
+  t.deepEqual(await dumpedHistory(place), reported, 'rebuilt');
 });
 
 test('a pack that is being cut off can be left at any moment', async (t) => {
   const { place, packs } = await halfDead(t);
-  const told = await toldBy(place);
+  const reported = await dumpedHistory(place);
   const file = path.join(packs, '00000001.pack');
   let failures = 0;
   const system = shortSystem(() => {
@@ -123,10 +123,10 @@ test('a pack that is being cut off can be left at any moment', async (t) => {
       failures += 1;
     }
     t.true(failures < PACK_BYTES / FILE_BYTES, 'each run moves a file or more');
-    t.deepEqual(await toldBy(place), told, 'the event is there, the end too');
+    t.deepEqual(await dumpedHistory(place), reported, 'the event is there, the end too');
     t.deepEqual((await checkInline(place)).findings, []);
     t.is((await rebuildInline(place)).damagedRecords, 0);
-    t.deepEqual(await toldBy(place), told, 'rebuilt');
+    t.deepEqual(await dumpedHistory(place), reported, 'rebuilt');
   }
   t.true(failures > 0);
 });
@@ -157,9 +157,9 @@ test('a backup between two pieces sends again what was cut off', async (t) => {
     fs.writeFileSync(path.join(source, `f${file}`), noise(`1 ${file}`, FILE_BYTES));
   }
   await backupInline(inlineSystem(), place, [source], { storage: STORAGE });
-  const told = bySet(await toldBy(place)).get(3)!;
-  t.true(told.length > FILES);
-  t.false(told.some((line) => line.includes('lost')));
+  const reported = bySet(await dumpedHistory(place)).get(3)!;
+  t.true(reported.length > FILES);
+  t.false(reported.some((line) => line.includes('lost')));
   t.true(
     (
       await collectInline(
@@ -171,7 +171,7 @@ test('a backup between two pieces sends again what was cut off', async (t) => {
   );
   t.deepEqual((await checkInline(place)).findings, []);
   await rebuildInline(place);
-  t.deepEqual(bySet(await toldBy(place)).get(3), told);
+  t.deepEqual(bySet(await dumpedHistory(place)).get(3), reported);
   t.true(fs.readdirSync(packs).length > 0);
 });
 

@@ -13,11 +13,11 @@ import {
   type Place,
   rebuildInline,
 } from '../../helpers/inline.js';
-import { freshKeys, rekeyInline } from '../../helpers/rekeys.js';
+import { freshKeys, rewriteInline } from '../../helpers/rewrites.js';
 import { flipAt } from '../../helpers/rot.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { dir, file, makeTree, text } from '../../helpers/tree.js';
-import { dropInline, collectInline } from '../../helpers/upkeep.js';
+import { deleteInline, collectInline } from '../../helpers/garbage.js';
 
 /** With this many more bytes, a session does not check the whole catalog when it opens it. */
 const COMPARED_AT_ONCE_BYTES: number = 16 << 20;
@@ -38,7 +38,7 @@ async function damaged(t: ExecutionContext): Promise<{ place: Place; packs: () =
     fs.writeFileSync(path.join(source, 'changes'), text(seed, 5000));
     await backupInline(inlineSystem(), place, [source], { create: seed === 2 });
   }
-  await dropInline(place, [1]);
+  await deleteInline(place, [1]);
   const catalog = path.join(place.store, 'me', 'tardis.db');
   const bytes = fs.readFileSync(catalog);
   const name = Math.min(bytes.indexOf(NAME), bytes.lastIndexOf(NAME)); // at a place that nothing below writes to
@@ -51,7 +51,7 @@ async function damaged(t: ExecutionContext): Promise<{ place: Place; packs: () =
   return { place, packs: () => fs.readdirSync(path.join(place.store, 'me', 'packs')).sort() };
 }
 
-test('nothing is deleted by what a damaged catalog says', async (t) => {
+test('nothing is deleted because of a damaged catalog', async (t) => {
   const { place, packs } = await damaged(t);
   const before = packs();
   t.is(await rejectedCode(collectInline(place)), 'CATALOG_DAMAGED');
@@ -94,11 +94,11 @@ test('a catalog that never stays as it is counts as in use', async (t) => {
   t.deepEqual(packs(), before);
 });
 
-test('a client is not written anew by what a damaged catalog says', async (t) => {
+test('a client is not rewritten from a damaged catalog', async (t) => {
   const { place } = await damaged(t);
   const keys = await freshKeys(undefined);
-  t.is(await rejectedCode(rekeyInline(inlineSystem(), place, { keys })), 'CATALOG_DAMAGED');
+  t.is(await rejectedCode(rewriteInline(inlineSystem(), place, { keys })), 'CATALOG_DAMAGED');
   t.true(fs.existsSync(path.join(place.store, 'me', 'format.json')), 'it is there as it was');
   await rebuildInline(place);
-  t.is((await rekeyInline(inlineSystem(), place, { keys }))?.sets, 2);
+  t.is((await rewriteInline(inlineSystem(), place, { keys }))?.sets, 2);
 });

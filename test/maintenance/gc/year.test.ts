@@ -9,10 +9,10 @@ import { Catalog } from '../../../src/store/catalog/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { backupInline, inlineSystem, restoreInline, SMALL_STORE } from '../../helpers/inline.js';
-import { PASSWORD } from '../../helpers/rekeys.js';
+import { PASSWORD } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { text } from '../../helpers/tree.js';
-import { bytesIn, dropInline, frameTools, collectInline } from '../../helpers/upkeep.js';
+import { bytesIn, deleteInline, frameTools, collectInline } from '../../helpers/garbage.js';
 import { seed } from '../../helpers/seed.js';
 import { shareOf } from '../../helpers/share.js';
 
@@ -79,7 +79,7 @@ test('over many days of changes the store stays within what is needed, and a hal
     const options = { create: day === 1, password: PASSWORD, settings: SETTINGS, storage: STORAGE };
     await backupInline(inlineSystem(), place, [source], options);
     if (day <= KEPT_DAYS) continue;
-    await dropInline(place, [day - KEPT_DAYS]);
+    await deleteInline(place, [day - KEPT_DAYS]);
     await collectInline(place, { frames: await frameTools(place), limits: STORAGE.store });
     const ratio = bytesIn(path.join(client, 'packs')) / neededBytes(catalogPath);
     if (day > 2 * KEPT_DAYS) most = Math.max(most, ratio);

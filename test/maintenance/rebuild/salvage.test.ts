@@ -75,9 +75,9 @@ test('what is below a directory whose listing is lost is found again', async (t)
     found.map(([name, hash]) => [path.basename(name), hash]),
     [['second', right.get(`2 ${source}/a/b/second`)]],
   );
-  const told = await dumpHistory(place);
+  const reported = await dumpHistory(place);
   t.is((await salvage(place, true)).placed, 0);
-  t.deepEqual(await dumpHistory(place), told, 'the new place is in the packs');
+  t.deepEqual(await dumpHistory(place), reported, 'the new place is in the packs');
   await backupInline(inlineSystem(), place, [source]);
   const next = await contentsOf(place, undefined);
   const third = [...next].filter(([name]) => name.startsWith('3 '));

@@ -22,7 +22,7 @@ import {
 import {
   catchUp,
   changeSets,
-  dropSets,
+  deleteSets,
   forgetRequestsOf,
   StoreWriter,
 } from '../../../src/store/writer/index.js';
@@ -134,8 +134,10 @@ async function begin(): Promise<Start> {
     fs.writeFileSync(path.join(source, 'large'), noise(`large ${round}`, 1_500_000));
     await backUpFrom(writer.present(), source, { storage: STORAGE });
   }
-  const asked = requestFor(1, path.join(source, 'passing'), SETS);
-  await changeSets(system, writer.present(), LIMITS, () => [{ type: 'forget-asked', ...asked }]);
+  const requested = requestFor(1, path.join(source, 'passing'), SETS);
+  await changeSets(system, writer.present(), LIMITS, () => [
+    { type: 'forget-requested', ...requested },
+  ]);
   return { objects, writer, source };
 }
 
@@ -247,7 +249,7 @@ test('nobody deletes sets while a client is rewritten, until that is given up on
   t.is(await rejectedCode(broken.forget()), 'SERVER_UNREACHABLE');
   const other = new Machine(objects, undefined, start.writer);
   const drop = async (): Promise<unknown> =>
-    dropSets(system, await other.open(), { limits: LIMITS, sets: [1], leastAgeMs: 0 });
+    deleteSets(system, await other.open(), { limits: LIMITS, sets: [1], leastAgeMs: 0 });
   t.is(await rejectedCode(drop()), 'REKEY_UNFINISHED');
   await new Machine(objects).tidy();
   t.deepEqual(

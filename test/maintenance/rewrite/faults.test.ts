@@ -12,7 +12,7 @@ import { Codec } from '../../../src/store/index.js';
 import { watchOnly, type Trouble, TROUBLES } from '../../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
 import { WORDS, wordsIn } from '../../helpers/plaintext.js';
-import { freshKeys, rekeyInline, toldBy } from '../../helpers/rekeys.js';
+import { freshKeys, rewriteInline, dumpedHistory } from '../../helpers/rewrites.js';
 import { copyAt, freshPaths, strike } from '../../helpers/strike.js';
 import {
   addTo,
@@ -41,7 +41,7 @@ const freshPath = freshPaths(home);
 
 interface Start {
   readonly place: Place;
-  readonly told: readonly string[];
+  readonly reported: readonly string[];
   readonly keys: Buffer;
 }
 
@@ -66,7 +66,7 @@ async function plainClient(): Promise<Start> {
   await run('second');
   fs.renameSync(path.join(source, WORDS.directory), path.join(source, 'new', 'moved'));
   await run('third');
-  return { place, told: await toldBy(place), keys: await freshKeys(undefined) };
+  return { place, reported: await dumpedHistory(place), keys: await freshKeys(undefined) };
 }
 
 const starting = plainClient();
@@ -97,22 +97,22 @@ async function hit(
 ): Promise<string | undefined> {
   const place = copyAt(start.place, freshPath('store'));
   const struck = await strike(t, place.store, { trouble, at, seed }, (system) =>
-    rekeyInline(system, place, { keys: start.keys }),
+    rewriteInline(system, place, { keys: start.keys }),
   );
   const { hit: operation, what, error } = struck;
-  t.deepEqual(await toldBy(place), start.told, `${what}: the client can be read`);
+  t.deepEqual(await dumpedHistory(place), start.reported, `${what}: the client can be read`);
   const isLeft = fs.existsSync(path.join(place.store, '.me.next'));
   if (error !== undefined || isLeft || wordsIn(place.store).length > 0) {
-    await rekeyInline(inlineSystem(), place);
+    await rewriteInline(inlineSystem(), place);
   }
-  t.deepEqual(await toldBy(place), start.told, `${what}: after the next run`);
+  t.deepEqual(await dumpedHistory(place), start.reported, `${what}: after the next run`);
   t.deepEqual(wordsIn(place.store), [], `${what}: plaintext is left`);
   t.deepEqual(
     fs.readdirSync(place.store).filter((name) => name.startsWith('.me')),
     [],
   );
   t.is((await rebuildInline(place)).damagedRecords, 0, what);
-  t.deepEqual(await toldBy(place), start.told, `${what}: rebuilt`);
+  t.deepEqual(await dumpedHistory(place), start.reported, `${what}: rebuilt`);
   removeScratch(place.store);
   return operation;
 }
@@ -123,7 +123,7 @@ for (const trouble of TROUBLES) {
     t.deepEqual(wordsIn(start.place.store).length, 5, 'what is searched for is there');
     const plan = watchOnly();
     const watched = copyAt(start.place, freshPath('store'));
-    await rekeyInline(faultySystem(inlineSystem(), plan), watched, { keys: start.keys });
+    await rewriteInline(faultySystem(inlineSystem(), plan), watched, { keys: start.keys });
     removeScratch(watched.store);
     const hits: (string | undefined)[] = [];
     for (const at of pointsOf(plan.seen)) hits.push(await hit(t, start, trouble, at));

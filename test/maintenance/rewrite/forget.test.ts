@@ -18,7 +18,7 @@ import {
   decodedBytes,
   forgetInline,
   requestFor,
-  toldWithout,
+  dumpedWithout,
 } from '../../helpers/forgets.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import {
@@ -29,7 +29,14 @@ import {
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { copyAt, strike } from '../../helpers/strike.js';
-import { giveKeys, keysIn, PASSWORD, rekeyInline, ringOf, toldBy } from '../../helpers/rekeys.js';
+import {
+  giveKeys,
+  keysIn,
+  PASSWORD,
+  rewriteInline,
+  ringOf,
+  dumpedHistory,
+} from '../../helpers/rewrites.js';
 import {
   dir,
   file,
@@ -111,7 +118,7 @@ function wishesFor(source: string, random: Source): ForgetRequest[] {
 }
 
 /** Returns the lines without spans of sets, which end at forgotten versions. */
-const plain = (lines: readonly string[]): string[] => toldWithout(lines, []);
+const plain = (lines: readonly string[]): string[] => dumpedWithout(lines, []);
 
 test('whatever a history was, it is the same but for what is forgotten', async (t) => {
   for (let run = 0; run < runs; run += 1) {
@@ -119,12 +126,12 @@ test('whatever a history was, it is the same but for what is forgotten', async (
     const { place, source } = await lived(t, random);
     const wishes = wishesFor(source, random);
     const what = `seed ${seed + run}: ${wishes.map(({ path: p, lastSet }) => `${p.toString()} up to ${lastSet}`).join(', ')}`;
-    const wanted = toldWithout(await toldBy(place), wishes);
+    const wanted = dumpedWithout(await dumpedHistory(place), wishes);
     await askInline(place, wishes);
     await forgetInline(nodeSystem(), place);
-    t.deepEqual(plain(await toldBy(place)), wanted, what);
+    t.deepEqual(plain(await dumpedHistory(place)), wanted, what);
     t.is((await rebuildInline(place)).damagedRecords, 0, what);
-    t.deepEqual(plain(await toldBy(place)), wanted, `${what}: rebuilt`);
+    t.deepEqual(plain(await dumpedHistory(place)), wanted, `${what}: rebuilt`);
     t.deepEqual(fs.readdirSync(place.store), ['me'], what);
     const more = await backupInline(inlineSystem(), place, [source]);
     t.deepEqual(more.doubts, [], `${what}: the next backup`);
@@ -138,17 +145,17 @@ test('the same of a client that encrypts, with new keys and seals', async (t) =>
     const { place, source } = await lived(t, random, PASSWORD);
     const before = newestKeys(nodeSystem(), path.join(place.store, 'me'))!;
     const wishes = wishesFor(source, random);
-    const wanted = toldWithout(await toldBy(place), wishes);
+    const wanted = dumpedWithout(await dumpedHistory(place), wishes);
     const keys = await keysIn(nodeSystem(), path.join(place.store, 'me'));
     const ring = ringOf(nodeSystem(), keys!);
     const sealed = wishes.map((wish) => ({ ...wish, path: ring.names.path(wish.path) }));
     await askInline(place, sealed);
-    await rekeyInline(nodeSystem(), place, { forgotten: sealed });
-    t.deepEqual(plain(await toldBy(place)), wanted, `seed ${seed + run}`);
+    await rewriteInline(nodeSystem(), place, { forgotten: sealed });
+    t.deepEqual(plain(await dumpedHistory(place)), wanted, `seed ${seed + run}`);
     const after = newestKeys(nodeSystem(), path.join(place.store, 'me'))!;
     t.notDeepEqual(after.bytes, before.bytes);
     t.is((await rebuildInline(place)).damagedRecords, 0);
-    t.deepEqual(plain(await toldBy(place)), wanted, `seed ${seed + run}: rebuilt`);
+    t.deepEqual(plain(await dumpedHistory(place)), wanted, `seed ${seed + run}: rebuilt`);
   }
 });
 
@@ -192,7 +199,7 @@ test('no byte of it is left in frames, records, names or copies, and what rested
   t.true(left.includes('what stays'), 'it is looked for where it would be');
   t.false(left.includes(SECRET));
   t.false(left.includes(below));
-  t.regex((await toldBy(place)).join('\n'), /\/large /);
+  t.regex((await dumpedHistory(place)).join('\n'), /\/large /);
 });
 
 test('what no listed set shows is forgotten with it, and what was deleted is cleared up later', async (t) => {
@@ -209,7 +216,7 @@ test('what no listed set shows is forgotten with it, and what was deleted is cle
 
 test('what was taken back meanwhile is not forgotten', async (t) => {
   const { place, source } = await withSecrets(t);
-  const told = await toldBy(place);
+  const reported = await dumpedHistory(place);
   const how = {
     limits: SMALL_STORE.store,
     skipFile: 'skip',
@@ -221,7 +228,7 @@ test('what was taken back meanwhile is not forgotten', async (t) => {
   const directory = openClientDirectory(nodeSystem(), place);
   const code = await rejectedCode(forgetHere(nodeSystem(), directory, secretsOf(source), how));
   t.is(code, 'CLIENT_BUSY');
-  t.deepEqual(await toldBy(place), told);
+  t.deepEqual(await dumpedHistory(place), reported);
 });
 
 test('waiting keys and accounts of a client that does not encrypt stay as they are', async (t) => {
@@ -242,19 +249,19 @@ test('waiting keys and accounts of a client that does not encrypt stay as they a
 test('a client is not written anew at the cost of what is to stay free', async (t) => {
   const { place, source } = await withSecrets(t);
   await askInline(place, secretsOf(source));
-  const before = plain(await toldBy(place));
+  const before = plain(await dumpedHistory(place));
   const limits = { ...SMALL_STORE.store, leastFreeBytes: 2 ** 60 };
   t.is(await rejectedCode(forgetInline(nodeSystem(), place, limits)), 'DISK_FULL');
   t.deepEqual(fs.readdirSync(place.store), ['me']);
-  t.deepEqual(plain(await toldBy(place)), before);
+  t.deepEqual(plain(await dumpedHistory(place)), before);
 });
 
 for (const trouble of TROUBLES) {
   test.serial(`forgetting: ${trouble.name}`, async (t) => {
     const { place: start, source } = await withSecrets(t);
     const wishes = secretsOf(source);
-    const before = plain(await toldBy(start));
-    const after = toldWithout(await toldBy(start), wishes);
+    const before = plain(await dumpedHistory(start));
+    const after = dumpedWithout(await dumpedHistory(start), wishes);
     await askInline(start, wishes);
     const watched = copyAt(start, `${start.store} watched`);
     const seen = watchOnly();
@@ -267,13 +274,13 @@ for (const trouble of TROUBLES) {
       const { what } = await strike(t, place.store, { trouble, at, seed }, (system) =>
         forgetInline(system, place),
       );
-      const told = plain(await toldBy(place));
+      const reported = plain(await dumpedHistory(place));
       t.true(
-        [before, after].some((one) => one.join() === told.join()),
+        [before, after].some((one) => one.join() === reported.join()),
         `${what}: half of it`,
       );
       await forgetInline(nodeSystem(), place);
-      t.deepEqual(plain(await toldBy(place)), after, `${what}: after the next run`);
+      t.deepEqual(plain(await dumpedHistory(place)), after, `${what}: after the next run`);
       t.false((await decodedBytes(place)).includes(SECRET), what);
       // A failed deletion may leave an empty lock file, which the next rewrite takes.
       const left = fs.readdirSync(place.store).filter((name) => name !== '.me.next.lock');

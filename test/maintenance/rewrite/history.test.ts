@@ -9,7 +9,13 @@ import { Catalog, PageSums } from '../../../src/store/catalog/index.js';
 import { codeOf } from '../../helpers/codes.js';
 import { killWhen, Ledger } from '../../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
-import { giveKeys, keysIn, PASSWORD, rekeyInline, toldBy } from '../../helpers/rekeys.js';
+import {
+  giveKeys,
+  keysIn,
+  PASSWORD,
+  rewriteInline,
+  dumpedHistory,
+} from '../../helpers/rewrites.js';
 import {
   addTo,
   dir,
@@ -102,8 +108,8 @@ async function broken(place: Place, source: string, password: string | undefined
   await rebuildInline(place); // adds the durable part to the catalog, as the next run would
 }
 
-function statesIn(told: readonly string[]): string[] {
-  return told.flatMap((line) => /^set .*"state":"([a-z]+)"/.exec(line)?.[1] ?? []);
+function statesIn(reported: readonly string[]): string[] {
+  return reported.flatMap((line) => /^set .*"state":"([a-z]+)"/.exec(line)?.[1] ?? []);
 }
 
 /** Opens the catalog for reading. */
@@ -113,17 +119,17 @@ function catalogOf(place: Place): Catalog {
 }
 
 async function compare(t: ExecutionContext, made: Lived, wanted: readonly string[]): Promise<void> {
-  t.deepEqual(await toldBy(made.place), wanted);
+  t.deepEqual(await dumpedHistory(made.place), wanted);
   const beside = fs.readdirSync(made.place.store).filter((name) => name.startsWith('.me'));
   t.deepEqual(beside, [], 'nothing is left beside it');
   const { damagedRecords } = await rebuildInline(made.place);
   t.is(damagedRecords, 0);
-  t.deepEqual(await toldBy(made.place), wanted, 'rebuilt from its packs');
+  t.deepEqual(await dumpedHistory(made.place), wanted, 'rebuilt from its packs');
 }
 
 test('a history is the same with keys, with others, and after a rebuild', async (t) => {
   const made = await lived(t);
-  const wanted = await toldBy(made.place);
+  const wanted = await dumpedHistory(made.place);
   t.deepEqual(statesIn(wanted), [...Array<string>(5).fill('complete'), 'unfinished']);
   const [before, deltas] = (() => {
     const catalog = catalogOf(made.place);
@@ -135,7 +141,7 @@ test('a history is the same with keys, with others, and after a rebuild', async 
   const kinds = (contents: typeof deltas): number[] =>
     contents.map(({ kind }) => kind).sort((one, other) => one - other);
 
-  const result = await rekeyInline(inlineSystem(), made.place);
+  const result = await rewriteInline(inlineSystem(), made.place);
   t.is(result!.sets, 6);
   t.is(result!.lostVersions, 0);
   t.is(result!.verifiedContents, result!.contents);
@@ -144,7 +150,7 @@ test('a history is the same with keys, with others, and after a rebuild', async 
   const first = await keysIn(nodeSystem(), directory);
   t.true(first!.record.isEncrypting);
 
-  await rekeyInline(inlineSystem(), made.place);
+  await rewriteInline(inlineSystem(), made.place);
   await compare(t, made, wanted);
   const second = await keysIn(nodeSystem(), directory);
   t.notDeepEqual(second!.record.keysetId, first!.record.keysetId);
@@ -162,7 +168,7 @@ test('a backup goes on after it: nothing that is there is read or sent again', a
   await made.backup();
   const quiet = await made.backup();
   t.is(quiet.progress.filesRead, 0);
-  await rekeyInline(inlineSystem(), made.place);
+  await rewriteInline(inlineSystem(), made.place);
   const again = { create: false, password: PASSWORD };
   const roots = [made.source];
   const next = await backupInline(inlineSystem(), made.place, roots, again);
@@ -177,16 +183,16 @@ test('a backup goes on after it: nothing that is there is read or sent again', a
 
 test('a client that was made with a password gets other keys', async (t) => {
   const made = await lived(t, PASSWORD);
-  const wanted = await toldBy(made.place);
-  await rekeyInline(inlineSystem(), made.place);
+  const wanted = await dumpedHistory(made.place);
+  await rewriteInline(inlineSystem(), made.place);
   await compare(t, made, wanted);
 });
 
 test('a client whose keys only waited is encrypted with others', async (t) => {
   const made = await lived(t);
   await giveKeys(made.place, false);
-  const wanted = await toldBy(made.place);
-  await rekeyInline(inlineSystem(), made.place);
+  const wanted = await dumpedHistory(made.place);
+  await rewriteInline(inlineSystem(), made.place);
   await compare(t, made, wanted);
   const { record } = (await keysIn(nodeSystem(), path.join(made.place.store, 'me')))!;
   t.true(record.isEncrypting);
@@ -194,7 +200,7 @@ test('a client whose keys only waited is encrypted with others', async (t) => {
 
 test('what a store has mixed up does not get the seal of the new keys', async (t) => {
   const made = await lived(t, PASSWORD);
-  const wanted = await toldBy(made.place);
+  const wanted = await dumpedHistory(made.place);
   const { catalogPath } = openClientDirectory(nodeSystem(), made.place);
   const changed = `${catalogPath} before`;
   fs.copyFileSync(catalogPath, changed);
@@ -203,34 +209,34 @@ test('what a store has mixed up does not get the seal of the new keys', async (t
   database.exec(`DELETE FROM entries WHERE name IN (
     SELECT name FROM entries WHERE type = 1 AND last_set IS NULL ORDER BY size_bytes DESC LIMIT 1)`);
   database.close();
-  const changedPages = await t.throwsAsync(rekeyInline(inlineSystem(), made.place));
+  const changedPages = await t.throwsAsync(rewriteInline(inlineSystem(), made.place));
   t.is(codeOf(changedPages), 'CATALOG_DAMAGED');
   PageSums.takeAll(nodeSystem().files, catalogPath); // a program that can change rows can change their checksums
-  const error = await t.throwsAsync(rekeyInline(inlineSystem(), made.place));
+  const error = await t.throwsAsync(rewriteInline(inlineSystem(), made.place));
   t.is(codeOf(error), 'NOT_AUTHENTIC');
   fs.copyFileSync(changed, catalogPath);
-  await rekeyInline(inlineSystem(), made.place).catch(() => undefined);
-  t.deepEqual(await toldBy(made.place), wanted, 'whatever came of it, nothing is lost');
+  await rewriteInline(inlineSystem(), made.place).catch(() => undefined);
+  t.deepEqual(await dumpedHistory(made.place), wanted, 'whatever came of it, nothing is lost');
 });
 
 test('backups that finish meanwhile are there after the switch', async (t) => {
   const made = await lived(t);
   const controller = new AbortController();
-  const running = rekeyInline(inlineSystem(), made.place, { signal: controller.signal });
+  const running = rewriteInline(inlineSystem(), made.place, { signal: controller.signal });
   controller.abort();
   t.is(codeOf(await t.throwsAsync(running)), 'INTERRUPTED');
   t.true(fs.existsSync(path.join(made.place.store, '.me.next', 'generation.json')));
   addTo(made.source, file('meanwhile', 'meanwhile'));
   await made.backup([made.source], 'meanwhile');
-  const wanted = await toldBy(made.place);
-  await rekeyInline(inlineSystem(), made.place);
+  const wanted = await dumpedHistory(made.place);
+  await rewriteInline(inlineSystem(), made.place);
   await compare(t, made, wanted);
   t.true(wanted.some((line) => line.includes('/meanwhile ')));
 });
 
 test('a catalog or keys that are other ones in the end hold the switch up', async (t) => {
   const made = await lived(t);
-  const wanted = await toldBy(made.place);
+  const wanted = await dumpedHistory(made.place);
   const { catalogPath, path: directory } = openClientDirectory(nodeSystem(), made.place);
   const during = async (change: () => void): Promise<string> => {
     let isDone = false;
@@ -238,7 +244,7 @@ test('a catalog or keys that are other ones in the end hold the switch up', asyn
       if (!isDone) change();
       isDone = true;
     };
-    return codeOf(await t.throwsAsync(rekeyInline(inlineSystem(), made.place, { onProgress })));
+    return codeOf(await t.throwsAsync(rewriteInline(inlineSystem(), made.place, { onProgress })));
   };
   const rebuilt = (): void => {
     fs.copyFileSync(catalogPath, `${catalogPath}.new`);
@@ -252,17 +258,17 @@ test('a catalog or keys that are other ones in the end hold the switch up', asyn
   };
   t.is(await during(changed), 'CLIENT_BUSY');
   fs.rmSync(path.join(directory, 'keys'), { recursive: true });
-  t.deepEqual(await toldBy(made.place), wanted);
-  await rekeyInline(inlineSystem(), made.place);
+  t.deepEqual(await dumpedHistory(made.place), wanted);
+  await rewriteInline(inlineSystem(), made.place);
   await compare(t, made, wanted);
 });
 
 test('without room for a second generation nothing is written', async (t) => {
   const made = await lived(t);
-  const wanted = await toldBy(made.place);
+  const wanted = await dumpedHistory(made.place);
   const { files } = inlineSystem();
   const full = inlineSystem({ files: { ...files, freeBytes: () => 1 << 20 } });
-  t.is(codeOf(await t.throwsAsync(rekeyInline(full, made.place))), 'DISK_FULL');
+  t.is(codeOf(await t.throwsAsync(rewriteInline(full, made.place))), 'DISK_FULL');
   t.false(fs.existsSync(path.join(made.place.store, '.me.next', 'packs')));
-  t.deepEqual(await toldBy(made.place), wanted);
+  t.deepEqual(await dumpedHistory(made.place), wanted);
 });

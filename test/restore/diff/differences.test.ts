@@ -17,7 +17,7 @@ import { nodeSystem } from '../../../src/system/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { keyringOfPlace } from '../../helpers/damage.js';
 import { backupInline, inlineSystem, type Place } from '../../helpers/inline.js';
-import { PASSWORD } from '../../helpers/rekeys.js';
+import { PASSWORD } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { dir, file, makeTree, sparse, symlink } from '../../helpers/tree.js';
 
@@ -48,7 +48,7 @@ function naive(before: Shape, after: Shape): string[] {
   return lines.sort();
 }
 
-function told({ path: at, ...one }: Compared): string {
+function reported({ path: at, ...one }: Compared): string {
   if (!('aspects' in one)) return `! ${at.toString()} ${one.error.code}`;
   const letter = one.before === undefined ? '+' : one.after === undefined ? '-' : undefined;
   return `${letter ?? (one.aspects.includes('type') ? 'T' : 'M')} ${at.toString()}`;
@@ -130,12 +130,12 @@ async function makeSets(t: ExecutionContext, seed: number, isSealed: boolean): P
         const other = new SetSide({ history, set: after, other: before });
         const found = await compared(history, one, other, '/');
         const wanted = naive(shapes[before - 1]!, shapes[after - 1]!);
-        t.deepEqual(found.map(told).sort(), wanted, `seed ${seed}: ${before} and ${after}`);
+        t.deepEqual(found.map(reported).sort(), wanted, `seed ${seed}: ${before} and ${after}`);
       }
       const set = new SetSide({ history, set: before, other: undefined });
       const found = await compared(history, set, new DiskSide(system), top);
       const wanted = naive(shapes[before - 1]!, shapeOf(top));
-      t.deepEqual(found.map(told).sort(), wanted, `seed ${seed}: ${before} and the disk`);
+      t.deepEqual(found.map(reported).sort(), wanted, `seed ${seed}: ${before} and the disk`);
     }
   } finally {
     history.close();
@@ -143,16 +143,16 @@ async function makeSets(t: ExecutionContext, seed: number, isSealed: boolean): P
 }
 
 for (const seed of [1, 2, 3, 4]) {
-  test.serial(`sets and the disk differ as a naive comparison says (seed ${seed})`, (t) =>
+  test.serial(`sets and the disk differ as in a naive comparison (seed ${seed})`, (t) =>
     makeSets(t, seed, false),
   );
 }
-test.serial('sets of an encrypting client differ as a naive comparison says', (t) =>
+test.serial('sets of an encrypting client differ as in a naive comparison', (t) =>
   makeSets(t, 5, true),
 );
 
 test.serial(
-  'contents are compared where size and times tell nothing, holes wherever they are',
+  'contents are compared where size and times show nothing, holes wherever they are',
   async (t) => {
     const home = scratchInMemory(t);
     const top = path.join(home, 'tree');
@@ -174,10 +174,10 @@ test.serial(
     t.teardown(() => history.close());
     const set = new SetSide({ history, set: 1, other: undefined });
     const found = await compared(history, set, new DiskSide(system), top);
-    t.deepEqual(found.map(told), [`M ${path.join(top, 'other')}`]);
+    t.deepEqual(found.map(reported), [`M ${path.join(top, 'other')}`]);
     fs.writeFileSync(holes, Buffer.concat([Buffer.from('x'), fs.readFileSync(holes).subarray(1)]));
     const again = await compared(history, set, new DiskSide(system), top, { readsAll: true });
-    t.deepEqual(again.map(told).sort(), [`M ${holes}`, `M ${path.join(top, 'other')}`].sort());
+    t.deepEqual(again.map(reported).sort(), [`M ${holes}`, `M ${path.join(top, 'other')}`].sort());
   },
 );
 
@@ -203,13 +203,13 @@ test.serial('a directory of which little differs is looked through in pieces', a
   const [one, other] = [1, 2].map((set) => new SetSide({ history, set, other: 3 - set }));
   const found = await compared(history, one!, other!, top);
   t.true(found.every(isDifference));
-  t.deepEqual(found.map(told), [
+  t.deepEqual(found.map(reported), [
     `M ${path.join(top, name(3))}`,
     `- ${path.join(top, name(16_999))}`,
   ]);
 });
 
-test.serial('texts that take too long to compare are told to differ', async (t) => {
+test.serial('texts that take too long to compare are reported to differ', async (t) => {
   const home = scratchInMemory(t);
   const top = path.join(home, 'tree');
   const lines = (seed: number): string =>

@@ -62,16 +62,16 @@ test('a file that only one side has begins at line 0 of the other', async (t) =>
 });
 
 test('a missing newline at the end is shown', async (t) => {
-  const told = await difference('a\n', 'a');
-  t.true('hunks' in told && told.hunks[0]!.lines.some((line) => line.startsWith('\\')));
+  const reported = await difference('a\n', 'a');
+  t.true('hunks' in reported && reported.hunks[0]!.lines.some((line) => line.startsWith('\\')));
 });
 
 test('bytes that are not UTF-8 come back as they are', async (t) => {
-  const told = await difference('', Buffer.from([0xff, 0xe9, 0x0a]));
-  t.deepEqual('hunks' in told ? told.hunks[0]!.lines : [], ['+\u00ff\u00e9']);
+  const reported = await difference('', Buffer.from([0xff, 0xe9, 0x0a]));
+  t.deepEqual('hunks' in reported ? reported.hunks[0]!.lines : [], ['+\u00ff\u00e9']);
 });
 
-test('binary files are only said to differ, unless they are to be shown', async (t) => {
+test('binary files are only reported to differ, unless they are to be shown', async (t) => {
   t.deepEqual(await difference('a\0b', 'a'), { why: 'binary' });
   t.true('hunks' in (await difference('a\0b', 'a', { showsBinary: true })));
 });
@@ -79,6 +79,6 @@ test('binary files are only said to differ, unless they are to be shown', async 
 test('a file over the limit is not read, and one that grows over it is given up', async (t) => {
   t.deepEqual(await difference('a'.repeat(11), 'a', { mostBytes: 10 }), { why: 'too large' });
   const grown = seen('a'.repeat(11), 5);
-  const told = await lineDifference(contents, grown, seen('a'), { ...OPTIONS, mostBytes: 10 });
-  t.deepEqual(told, { why: 'too large' });
+  const reported = await lineDifference(contents, grown, seen('a'), { ...OPTIONS, mostBytes: 10 });
+  t.deepEqual(reported, { why: 'too large' });
 });

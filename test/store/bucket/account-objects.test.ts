@@ -69,7 +69,7 @@ function forge(objects: Objects, name: string, change: (body: Record<string, unk
   objects.set(name, { ...there, bytes });
 }
 
-test('of changes at once none is lost, whoever makes them', async (t) => {
+test('of changes at once none is lost, whatever machine makes them', async (t) => {
   const lab = await labOf(t);
   const machines = await Promise.all(Array.from({ length: 6 }, () => joined(lab)));
   await Promise.all(machines.map((machine, index) => give(machine, `a${index}`)));
@@ -101,29 +101,29 @@ test('one name is given once, and an account that is gone is not changed back in
 
 test('a look takes one request and no list if nothing is new, for a client without accounts too', async (t) => {
   const lab = await labOf(t);
-  const asked: string[] = [];
+  const requested: string[] = [];
   const machine = lab.machine((kind, name) => {
-    if (name.startsWith(PLACE)) asked.push(kind);
+    if (name.startsWith(PLACE)) requested.push(kind);
   });
   await machine.look();
-  t.deepEqual(asked.splice(0), ['read']);
+  t.deepEqual(requested.splice(0), ['read']);
   await give(machine, 'bot');
-  asked.length = 0;
+  requested.length = 0;
   await machine.look();
-  t.deepEqual(asked.splice(0), ['read']);
+  t.deepEqual(requested.splice(0), ['read']);
 });
 
 test('a machine that has never looked skips to the newest list', async (t) => {
   const lab = await labOf(t);
   const one = await joined(lab);
   for (let round = 0; round < 40; round += 1) await give(one, `a${round}`);
-  const asked: string[] = [];
+  const requested: string[] = [];
   const count: BeforeRequest = (kind, name) => {
-    if (name.startsWith(PLACE)) asked.push(kind);
+    if (name.startsWith(PLACE)) requested.push(kind);
   };
   const fresh = await joined(lab, count);
   t.is(names(fresh).length, 40);
-  t.deepEqual(asked, ['read', 'list', 'read', 'read']);
+  t.deepEqual(requested, ['read', 'list', 'read', 'read']);
   const late = await joined({ ...lab, objects: lab.objects });
   for (let round = 0; round < 40; round += 1)
     await removeAccount(system, one.directory, `a${round}`);

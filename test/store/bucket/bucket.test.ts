@@ -63,12 +63,12 @@ test('a client that is opened again stays in its bucket, in a thread that knows 
 test('a session that changes nothing makes one object, and lists nothing', async (t) => {
   const objects: Objects = new Map();
   const on = await sharedClient(t, objects);
-  const asked: string[] = [];
-  const directory = on((kind) => void asked.push(kind));
+  const requested: string[] = [];
+  const directory = on((kind) => void requested.push(kind));
   await acknowledge(directory, 'KeepDaily', 3);
-  asked.length = 0;
+  requested.length = 0;
   (await StoreWriter.open(inlineSystem(), directory, LIMITS)).close();
-  t.deepEqual(asked.sort(), ['head', 'put']);
+  t.deepEqual(requested.sort(), ['head', 'put']);
 });
 
 /** Faults that strike the first machine at one request, while the second one works. */
@@ -134,7 +134,7 @@ async function strike(t: ExecutionContext, fault: (typeof FAULTS)[number], at: n
   return requests >= at;
 }
 
-test('of two sessions that write at once, one is told that the store was taken', async (t) => {
+test('of two sessions that write at once, one learns that the store was taken', async (t) => {
   const objects: Objects = new Map();
   const on = await sharedClient(t, objects);
   const [one, other] = [on(), on()];

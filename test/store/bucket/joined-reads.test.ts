@@ -7,12 +7,15 @@ const KIB = 1 << 10;
 const MIB = 1 << 20;
 
 class Objects {
-  readonly asked: { readonly name: string; readonly position: number; readonly bytes: number }[] =
-    [];
+  readonly requested: {
+    readonly name: string;
+    readonly position: number;
+    readonly bytes: number;
+  }[] = [];
   failing = false;
   readonly bytes = noise(7, 12 * MIB);
   readonly reads = new JoinedReads(async (name, position, target, bytes) => {
-    this.asked.push({ name, position, bytes });
+    this.requested.push({ name, position, bytes });
     await new Promise((resolve) => setImmediate(resolve));
     if (this.failing) throw new Error('away');
     return this.bytes.copy(target, 0, position, position + bytes);
@@ -25,8 +28,8 @@ class Objects {
     return got === wanted.length && target.subarray(0, got).equals(wanted);
   }
 
-  get askedBytes(): number {
-    return this.asked.reduce((sum, { bytes }) => sum + bytes, 0);
+  get requestedBytes(): number {
+    return this.requested.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 }
 
@@ -35,8 +38,8 @@ test('neighbours are fetched together, in ranges that grow', async (t) => {
   for (let at = 0; at < objects.bytes.length; at += 40 * KIB)
     t.true(await objects.read(at, 40 * KIB));
   // 64 KiB, 128 KiB, …, 2 MiB, and then 4 MiB each; the last one is known to be the end
-  t.is(objects.asked.length, 9);
-  t.true(objects.asked.every(({ bytes }) => bytes <= 4 * MIB));
+  t.is(objects.requested.length, 9);
+  t.true(objects.requested.every(({ bytes }) => bytes <= 4 * MIB));
 });
 
 test('neighbours that are read at once share their ranges', async (t) => {
@@ -45,15 +48,15 @@ test('neighbours that are read at once share their ranges', async (t) => {
     objects.read(index * 512 * KIB, 512 * KIB),
   );
   t.true((await Promise.all(reads)).every(Boolean));
-  t.is(objects.asked.length, 6);
-  t.is(objects.askedBytes, 512 * KIB + MIB + 2 * MIB + 3 * 4 * MIB);
+  t.is(objects.requested.length, 6);
+  t.is(objects.requestedBytes, 512 * KIB + MIB + 2 * MIB + 3 * 4 * MIB);
 });
 
-test('a long run has its next range before it asks for it', async (t) => {
+test('a long run has its next range before it needs it', async (t) => {
   const objects = new Objects();
   let at = 0;
   for (; at < 5 * MIB; at += 512 * KIB) t.true(await objects.read(at, 512 * KIB));
-  const before = objects.asked.at(-1)!;
+  const before = objects.requested.at(-1)!;
   t.is(before.position + before.bytes, 11.5 * MIB);
   t.true(at < before.position);
 });
@@ -61,9 +64,9 @@ test('a long run has its next range before it asks for it', async (t) => {
 test('pieces apart from each other are fetched almost exactly', async (t) => {
   const objects = new Objects();
   for (const at of [8 * MIB, 2 * MIB, 5 * MIB, 11 * MIB]) t.true(await objects.read(at, 200 * KIB));
-  t.is(objects.askedBytes, 4 * 200 * KIB);
+  t.is(objects.requestedBytes, 4 * 200 * KIB);
   t.true(await objects.read(100, 8, 'b'));
-  t.is(objects.asked.at(-1)?.bytes, 64 * KIB);
+  t.is(objects.requested.at(-1)?.bytes, 64 * KIB);
 });
 
 test('a read across several ranges and behind the end has its bytes', async (t) => {
@@ -80,9 +83,9 @@ test('what is kept is bounded, and what was read long ago is fetched again', asy
   for (let at = 0; at < 12; at += 3) {
     for (const name of ['b', 'c', 'd']) t.true(await objects.read(at * MIB, 3 * MIB, name));
   }
-  const before = objects.asked.length;
+  const before = objects.requested.length;
   t.true(await objects.read(0, 64 * KIB, 'first'));
-  t.is(objects.asked.length, before + 1);
+  t.is(objects.requested.length, before + 1);
 });
 
 test('a range that could not be fetched is fetched again by the next read', async (t) => {
@@ -122,10 +125,10 @@ test('pieces that are expected are fetched together, and nothing else', async (t
   objects.reads.expect(expected.toReversed());
   for (const at of [...places, far]) t.true(await objects.read(at, 40 * KIB));
   // Two requests of at most 4 MiB for the neighbours, and one for the piece that is apart.
-  t.is(objects.asked.length, 3);
-  t.true(objects.asked.every(({ bytes }) => bytes <= 4 * MIB));
-  t.is(objects.asked.at(-1)?.bytes, 40 * KIB);
-  t.true(objects.askedBytes <= 100 * 60 * KIB + 40 * KIB);
+  t.is(objects.requested.length, 3);
+  t.true(objects.requested.every(({ bytes }) => bytes <= 4 * MIB));
+  t.is(objects.requested.at(-1)?.bytes, 40 * KIB);
+  t.true(objects.requestedBytes <= 100 * 60 * KIB + 40 * KIB);
 });
 
 test('a long piece that is expected is fetched in ranges, up to its end', async (t) => {
@@ -133,7 +136,7 @@ test('a long piece that is expected is fetched in ranges, up to its end', async 
   objects.reads.expect([{ object: 'a', position: 100, bytes: 9 * MIB }]);
   for (let at = 0; at < 9 * MIB; at += 512 * KIB) t.true(await objects.read(100 + at, 512 * KIB));
   t.deepEqual(
-    objects.asked.map(({ bytes }) => bytes),
+    objects.requested.map(({ bytes }) => bytes),
     [4 * MIB, 4 * MIB, MIB],
   );
 });
@@ -154,7 +157,7 @@ test('of the pieces that are expected, the oldest are forgotten', async (t) => {
   objects.reads.expect([{ object: 'a', position: 0, bytes: 10 }]);
   objects.reads.expect(many);
   t.true(await objects.read(0, 10));
-  t.is(objects.asked.at(-1)?.bytes, 64 * KIB);
+  t.is(objects.requested.at(-1)?.bytes, 64 * KIB);
   t.true(await objects.read(0, 1, 'b'));
-  t.is(objects.asked.at(-1)?.bytes, 16_384);
+  t.is(objects.requested.at(-1)?.bytes, 16_384);
 });

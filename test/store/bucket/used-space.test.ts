@@ -7,7 +7,7 @@ import { ManualClock } from '../../support/manual-clock.js';
 import { MemoryObjectStore, type Objects } from '../../support/memory-object-store.js';
 
 interface Lab {
-  readonly asked: string[];
+  readonly requested: string[];
   readonly clock: ManualClock;
   readonly used: UsedSpace;
   put(name: string, sizeBytes: number): void;
@@ -15,13 +15,13 @@ interface Lab {
 
 function labOf(t: ExecutionContext): Lab {
   const objects: Objects = new Map();
-  const asked: string[] = [];
-  const store = new MemoryObjectStore(objects, (kind) => void asked.push(kind));
+  const requested: string[] = [];
+  const store = new MemoryObjectStore(objects, (kind) => void requested.push(kind));
   const clock = new ManualClock(0);
   const used = new UsedSpace({ ...nodeSystem(), clock }, accountMachine(t, store).access);
   const put = (name: string, sizeBytes: number): void =>
     void objects.set(`c/${name}`, { bytes: Buffer.alloc(sizeBytes), modifiedMs: 0 });
-  return { asked, clock, used, put };
+  return { requested, clock, used, put };
 }
 
 test('packs, commits, keys and lists count, and copies of the catalog do not', async (t) => {
@@ -51,19 +51,19 @@ test('of two generations the larger one counts', async (t) => {
 });
 
 test('objects are listed again only if the log goes on, and seldom without that', async (t) => {
-  const { put, used, asked, clock } = labOf(t);
+  const { put, used, requested, clock } = labOf(t);
   put('me/g1/log/0000000001', 8);
   put('me/g1/log/0000000002', 8);
   t.is(await used.of('me'), 16);
-  t.deepEqual(asked.splice(0), ['list']);
+  t.deepEqual(requested.splice(0), ['list']);
   clock.advance(2000);
   t.is(await used.of('me'), 16);
-  t.deepEqual(asked.splice(0), ['head']);
+  t.deepEqual(requested.splice(0), ['head']);
   put('me/g1/log/0000000003', 8);
   clock.advance(11_000);
   t.is(await used.of('me'), 24);
-  t.deepEqual(asked.splice(0), ['head', 'list']);
+  t.deepEqual(requested.splice(0), ['head', 'list']);
   clock.advance(601_000);
   t.is(await used.of('me'), 24);
-  t.deepEqual(asked.splice(0), ['list'], 'packs may have been removed');
+  t.deepEqual(requested.splice(0), ['list'], 'packs may have been removed');
 });

@@ -127,7 +127,7 @@ test('a signature of an account takes the place of none of the client', (t) => {
   }
 });
 
-test('a content that is forgotten takes what is said of its record along', (t) => {
+test('a content that is forgotten takes the facts about its record along', (t) => {
   const catalog = catalogIn(t);
   apply(catalog, 1, { ofAccount: true });
   const { contentId } = catalog.contents.find(DIGEST)!;

@@ -103,7 +103,7 @@ class History {
   }
 }
 
-test('a catalog rebuilt after any crashes says what the living one says', async (t) => {
+test('a catalog rebuilt after any crashes has what the living one has', async (t) => {
   const folder = scratchInMemory(t);
   let runs = 0;
   let commits = 0;

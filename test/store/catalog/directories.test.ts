@@ -70,7 +70,7 @@ test('a directory met in this set already is not taken for a second one', (t) =>
   t.deepEqual(here, { directory: 5, isHere: true });
 });
 
-test('inodes of all 64 bits are told apart', (t) => {
+test('inodes of all 64 bits are distinguished', (t) => {
   const { directories } = openCatalog(t);
   const inodes = [2n ** 63n, 2n ** 64n - 1n, 2n ** 63n - 1n, 2n ** 53n, 2n ** 53n + 1n];
   inodes.forEach((inode, index) => {
@@ -170,7 +170,7 @@ test('what is under a directory that is gone is closed when a set completes, not
   t.is(treeAsOf(catalog, 1).length, 5, 'the first set has it all');
 });
 
-test('what a broken-off set told of a directory no other entry leads to is closed by the next', (t) => {
+test('a directory that only an interrupted set declared is closed by the next set', (t) => {
   const catalog = openCatalog(t);
   applySection(catalog, sectionOf(1, 1, [directoryEntry('a', 10n)], [], [2]));
   applySection(catalog, sectionOf(1, 2, [entryOf('f')]));

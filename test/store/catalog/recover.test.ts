@@ -119,8 +119,8 @@ async function writeHistory(store: PackedStore): Promise<void> {
   store.event({ type: 'set-sealed', set: third, seal: setSeal });
   store.event({ type: 'set-configured', set: third, config: configWith('x') });
   store.event({ type: 'setting', key: 'SaveFull', value: 'yes' });
-  const asked = { path: Buffer.from('/gone'), lastSet: 2, askedAtMs: 1, dueAtMs: 2 };
-  for (const id of [1, 2]) store.event({ type: 'forget-asked', id, ...asked });
+  const requested = { path: Buffer.from('/gone'), lastSet: 2, requestedAtMs: 1, dueAtMs: 2 };
+  for (const id of [1, 2]) store.event({ type: 'forget-requested', id, ...requested });
   store.event({ type: 'forget-withdrawn', id: 1 });
   store.event({ type: 'removed', packs: [999], objects: [Buffer.alloc(32, 3)], atMs: 5 });
   store.closeSet(third);
@@ -128,7 +128,7 @@ async function writeHistory(store: PackedStore): Promise<void> {
   await store.checkpoint();
 }
 
-test('a catalog made from the packs alone says what the lost one said', async (t) => {
+test('a catalog made from the packs alone has what the lost one had', async (t) => {
   const { live, rebuilt } = places(t);
   const store = await PackedStore.open(live, undefined, 600);
   await writeHistory(store);
@@ -250,7 +250,7 @@ test('a last commit whose ranges are not all there is given up', async (t) => {
   t.is((await rebuild(rebuilt, store.backend, false)).commits, 2);
 });
 
-test('what a power cut left of what nobody was told of is no damage', async (t) => {
+test('a part that a power cut left, and that nobody knows of, is no damage', async (t) => {
   const { live, rebuilt } = places(t);
   const store = await PackedStore.open(live, undefined, 1 << 20);
   const set = store.openSet();
@@ -275,10 +275,10 @@ test('what a power cut left of what nobody was told of is no damage', async (t) 
   t.like(uncovered, { commits: 1, damagedRecords: 0, isMetadataLost: false });
   // The same with the commit record. The missing record is damage only if the catalog had recorded this commit.
   const whole = await spoiled(last.position + last.bytes);
-  const untold = await rebuild(`${rebuilt}-2`, whole, true, 1);
-  t.like(untold, { commits: 1, damagedRecords: 0, isMetadataLost: false });
-  const told = await rebuild(`${rebuilt}-3`, whole, true, 2);
-  t.like(told, { commits: 2, damagedRecords: 1, isMetadataLost: true });
+  const unacknowledged = await rebuild(`${rebuilt}-2`, whole, true, 1);
+  t.like(unacknowledged, { commits: 1, damagedRecords: 0, isMetadataLost: false });
+  const reported = await rebuild(`${rebuilt}-3`, whole, true, 2);
+  t.like(reported, { commits: 2, damagedRecords: 1, isMetadataLost: true });
   // The same with a commit record whose last bytes did not reach the disk.
   const torn = new MemoryBackend();
   const pack = Buffer.alloc(last.position + last.bytes);

@@ -46,17 +46,17 @@ function home(t: ExecutionContext, files: Readonly<Record<string, string>>): Env
 async function service(
   t: ExecutionContext,
   answers: Readonly<Record<string, string>>,
-): Promise<{ url: string; asked: string[] }> {
-  const asked: string[] = [];
+): Promise<{ url: string; requested: string[] }> {
+  const requested: string[] = [];
   const listening = http.createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`);
+    requested.push(`${request.method} ${request.url}`);
     const answer = answers[`${request.method} ${request.url}`];
     if (answer === undefined) response.writeHead(404).end();
     else response.end(answer);
   });
   await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
   t.teardown(() => void listening.close());
-  return { url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}`, asked };
+  return { url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}`, requested };
 }
 
 test('an access key comes from the environment, with its session token', async (t) => {
@@ -100,7 +100,7 @@ test('a damaged file of profiles is named without its text', async (t) => {
   t.notRegex(error.message, /SECRET/);
 });
 
-test('a credential_process is run without a shell, and its failure is told without its output', async (t) => {
+test('a credential_process is run without a shell, and its failure is reported without its output', async (t) => {
   const { url } = await server(t, { keys: TOKEN });
   const folder = scratch(t);
   const script = path.join(folder, 'give keys');
@@ -135,7 +135,7 @@ test('a virtual machine and a container give access keys', async (t) => {
   });
   const on = { AWS_EC2_METADATA_DISABLED: '' };
   t.is(await outcome(url, { ...on, AWS_EC2_METADATA_SERVICE_ENDPOINT: machine.url }), undefined);
-  t.is(machine.asked[0], 'PUT /latest/api/token');
+  t.is(machine.requested[0], 'PUT /latest/api/token');
   const uri = { AWS_CONTAINER_CREDENTIALS_FULL_URI: `${machine.url}/container` };
   t.is(await outcome(url, { ...on, ...uri }), undefined);
   const elsewhere = { AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://192.0.2.1/container' };
@@ -143,7 +143,7 @@ test('a virtual machine and a container give access keys', async (t) => {
   t.is(await outcome(url, {}), 'CREDENTIALS_MISSING');
 });
 
-test('keys that end are renewed, and those that a store refuses are asked for again', async (t) => {
+test('keys that end are renewed, and those that a store refuses are requested again', async (t) => {
   const { url } = await server(t, { keys: TOKEN });
   const answers: Record<string, string> = { 'PUT /latest/api/token': 'machine-token' };
   answers['GET /latest/meta-data/iam/security-credentials/'] = 'role-1';
@@ -168,7 +168,7 @@ test('keys that end are renewed, and those that a store refuses are asked for ag
   };
   const { store } = await bucketAt(url, { environment, clock });
   t.teardown(() => store.close());
-  const granted = (): number => machine.asked.filter((one) => one === role).length;
+  const granted = (): number => machine.requested.filter((one) => one === role).length;
   await store.putOwn('nodes/a', Buffer.from('1'));
   const first = granted(); // a service that answers late gets the request again
   await store.putOwn('nodes/a', Buffer.from('2'));

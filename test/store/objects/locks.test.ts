@@ -173,7 +173,7 @@ test('the bytes of large and empty versions are read again as they were', async 
   }
 });
 
-test('a version that several requests made is told apart', async (t) => {
+test('a version that several requests made is recognized', async (t) => {
   const bucket = await locking(t);
   bucket.server.objects.completeMultipart('backups/all/packs/1', X, Date.now() - DAY_MS);
   await bucket.store.putOwn('packs/2', X);
@@ -241,7 +241,7 @@ test('names in a list of versions that lead elsewhere are left out', async (t) =
   );
 });
 
-test('the abilities of a bucket are what it says, or unknown', async (t) => {
+test('the abilities of a bucket are those it reports, or unknown', async (t) => {
   const ask = async (rules: S3Options) => (await locking(t, rules)).versions.abilities();
   t.deepEqual(await ask(LOCKING), { locks: 'yes', versions: 'yes' });
   t.deepEqual(await ask({ isVersioned: true }), { locks: 'no', versions: 'yes' });

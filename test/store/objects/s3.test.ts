@@ -52,7 +52,7 @@ async function codeAt(url: string, idleMs?: number): Promise<string | undefined>
 }
 
 test('each failure of a bucket has its own error', async (t) => {
-  const told = (word: string, message = ''): string =>
+  const reported = (word: string, message = ''): string =>
     `<Error><Code>${word}</Code><Message>${message}</Message></Error>`;
   for (const [status, word, code] of [
     [403, 'InvalidAccessKeyId', 'CREDENTIALS_REFUSED'],
@@ -70,9 +70,9 @@ test('each failure of a bucket has its own error', async (t) => {
     [302, '', 'BUCKET_ANSWER_INVALID'],
     [200, '', 'BUCKET_ANSWER_INVALID'],
   ] as const) {
-    t.is(await codeAt(await answering(t, status, told(word))), code, `${status} ${word}`);
+    t.is(await codeAt(await answering(t, status, reported(word))), code, `${status} ${word}`);
   }
-  const cap = told('AccessDenied', 'Cannot upload files, storage cap exceeded. See the page');
+  const cap = reported('AccessDenied', 'Cannot upload files, storage cap exceeded. See the page');
   t.is(await codeAt(await answering(t, 403, cap)), 'BUCKET_FULL');
   t.is(await codeAt('http://127.0.0.1:1'), 'BUCKET_UNREACHABLE');
   const { url } = (await openTestBucket(t, { faultAt: () => 'hang' })).server;
@@ -94,7 +94,7 @@ test('a PUT whose last answer is lost is looked for, and its outcome is unknown 
   t.is(await rejectedCode(nowhere.store.putNew('log/1', X)), 'BUCKET_UNREACHABLE');
 });
 
-test('an error names what was done where, and says how wrong the clock is', async (t) => {
+test('an error names what was done where, and how wrong the clock is', async (t) => {
   const { store } = await openTestBucket(t, { aheadMs: 3_600_000 }, BRIEF);
   const error = await t.throwsAsync(store.putNew('log/1', X), { instanceOf: TardisError });
   t.is(error.code, 'CLOCK_WRONG');
@@ -116,7 +116,7 @@ test('the text of an answer cannot harm a terminal, and is short', async (t) => 
   t.notRegex(error.message, /\p{Cc}/u);
 });
 
-test('another bucket, and a full one, are told', async (t) => {
+test('another bucket, and a full one, are reported', async (t) => {
   const { server } = await openTestBucket(t, { quotaBytes: 1000 });
   const elsewhere = await bucketAt(server.url, { ...BRIEF, bucket: 'other-bucket' });
   t.is(await rejectedCode(elsewhere.store.putNew('log/1', X)), 'NO_SUCH_BUCKET');
@@ -200,7 +200,7 @@ test('names in a list that are no names of objects are left out', async (t) => {
   t.deepEqual(names, ['log/1']);
 });
 
-test('a store that ignores conditions may have one writer only, if the user says so', async (t) => {
+test('a store that ignores conditions may have one writer only, if the user declares it', async (t) => {
   for (const conditions of ['ignored', 'unknown'] as const) {
     const many = await openTestBucket(t, { conditions });
     t.is(await rejectedCode(many.writers()), 'BUCKET_UNSAFE', conditions);
@@ -215,7 +215,7 @@ test('a store that ignores conditions may have one writer only, if the user says
   }
 });
 
-test('a store that honours conditions may have many writers, and is asked once', async (t) => {
+test('a store that honours conditions may have many writers, and is tried once', async (t) => {
   const { writers, server } = await openTestBucket(t);
   t.is(await writers(), 'many');
   const { length } = server.requests;

@@ -53,7 +53,7 @@ test('the addon multiplies as the field does, with and without special instructi
   t.throws(() => native.multiplyAdd(Buffer.alloc(4), 0, source, 0, 4, 256, false), code);
 });
 
-test('the shape of parity covers each block once, and takes what the percentage says', (t) => {
+test('the shape of parity covers each block once, and takes the given percentage', (t) => {
   for (const bytes of [1, 4096, 4097, 100_000, 5_000_000, 64 << 20, (130 << 20) + 5]) {
     for (const percent of [1, 3, 10, 50]) {
       const { blocks, stretches, parityBlocks } = shapeOf(bytes, percent);

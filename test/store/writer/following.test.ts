@@ -16,8 +16,8 @@ const CATALOG = 'tardis.db';
 
 /** A machine that writes, and one that reads. */
 class Lab {
-  readonly asked: string[] = [];
-  readonly told: string[] = [];
+  readonly requested: string[] = [];
+  readonly reported: string[] = [];
   applied = 0;
   /** Called before each request of the reader. */
   before: () => Promise<void> = async () => undefined;
@@ -32,7 +32,7 @@ class Lab {
   private constructor(home: string) {
     this.writer = machine(home, this.objects);
     this.reader = machine(home, this.objects, async (kind, name) => {
-      this.asked.push(`${kind} ${name.slice(name.indexOf('/', 2) + 1)}`);
+      this.requested.push(`${kind} ${name.slice(name.indexOf('/', 2) + 1)}`);
       await this.before();
     });
   }
@@ -71,7 +71,7 @@ class Lab {
       access: this.reader,
       catalogFile: CATALOG,
       everyMs,
-      tell: (line) => this.told.push(line),
+      warn: (line) => this.reported.push(line),
       apply: async (directory) => {
         this.applied += 1;
         await catchUp(system, directory);
@@ -92,51 +92,55 @@ const HOUR_MS = 3_600_000;
 test('a reader of a bucket sees new commits, and asks three times where there are none', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(0);
-  await following.keepUp(CLIENT);
+  await following.refreshIfDue(CLIENT);
   t.is(lab.seen().get('KeepLast'), '1');
   await lab.store('KeepDaily', 2);
-  await following.keepUp(CLIENT);
+  await following.refreshIfDue(CLIENT);
   t.is(lab.seen().get('KeepDaily'), '2');
   t.is(lab.applied, 2);
-  lab.asked.length = 0;
-  await following.keepUp(CLIENT);
-  t.deepEqual(lab.asked, ['read client.json', 'read keys/00000001.key', 'head g1/log/0000000005']);
+  lab.requested.length = 0;
+  await following.refreshIfDue(CLIENT);
+  t.deepEqual(lab.requested, [
+    'read client.json',
+    'read keys/00000001.key',
+    'head g1/log/0000000005',
+  ]);
   t.is(lab.applied, 2);
 });
 
-test('within the interval a reader asks nothing, unless an object is missing', async (t) => {
+test('within the interval a reader requests nothing, unless an object is missing', async (t) => {
   const lab = await Lab.make(t);
   lab.stopClock(); // a busy machine would let the least interval pass
   const following = lab.following(HOUR_MS);
-  await following.keepUp(CLIENT);
+  await following.refreshIfDue(CLIENT);
   await lab.store('KeepDaily', 2);
-  lab.asked.length = 0;
-  await Promise.all([following.keepUp(CLIENT), following.keepUp(CLIENT)]);
-  t.deepEqual(lab.asked, []);
+  lab.requested.length = 0;
+  await Promise.all([following.refreshIfDue(CLIENT), following.refreshIfDue(CLIENT)]);
+  t.deepEqual(lab.requested, []);
   await following.again(CLIENT); // just looked at
-  t.deepEqual(lab.asked, []);
+  t.deepEqual(lab.requested, []);
   const later = lab.following(HOUR_MS);
   await Promise.all([later.again(CLIENT), later.again(CLIENT)]);
   t.is(lab.seen().get('KeepDaily'), '2');
-  t.is(lab.asked.filter((one) => one === 'read client.json').length, 1);
+  t.is(lab.requested.filter((one) => one === 'read client.json').length, 1);
 });
 
-test('a reader goes on with what it has while the bucket is away or silent, and tells so once', async (t) => {
+test('a reader goes on with what it has while the bucket is away or silent, and reports it once', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(0);
   lab.before = async () => {
     throw new TardisError('BUCKET_UNREACHABLE', 'away');
   };
-  t.is(await rejectedCode(following.keepUp(CLIENT)), 'BUCKET_UNREACHABLE');
+  t.is(await rejectedCode(following.refreshIfDue(CLIENT)), 'BUCKET_UNREACHABLE');
   lab.before = async () => undefined;
-  await following.keepUp(CLIENT);
-  lab.told.length = 0;
+  await following.refreshIfDue(CLIENT);
+  lab.reported.length = 0;
   lab.before = async () => {
     throw new TardisError('BUCKET_UNREACHABLE', 'away');
   };
-  await following.keepUp(CLIENT);
-  await following.keepUp(CLIENT);
-  t.deepEqual(lab.told, ['the bucket cannot be read: away [BUCKET_UNREACHABLE]']);
+  await following.refreshIfDue(CLIENT);
+  await following.refreshIfDue(CLIENT);
+  t.deepEqual(lab.reported, ['the bucket cannot be read: away [BUCKET_UNREACHABLE]']);
   t.is(lab.seen().get('KeepLast'), '1');
   const alive = setInterval(() => undefined, 100); // nothing else waits
   t.teardown(() => clearInterval(alive));
@@ -145,50 +149,50 @@ test('a reader goes on with what it has while the bucket is away or silent, and 
     new Promise((resolve) => {
       answer = resolve;
     });
-  await following.keepUp(CLIENT); // waits a short time only
+  await following.refreshIfDue(CLIENT); // waits a short time only
   await lab.store('KeepDaily', 2);
   lab.before = async () => undefined;
   answer();
-  await following.keepUp(CLIENT);
+  await following.refreshIfDue(CLIENT);
   t.is(lab.seen().get('KeepDaily'), '2');
-  t.is(lab.told.at(-1), 'the bucket can be read again');
+  t.is(lab.reported.at(-1), 'the bucket can be read again');
 });
 
 test('a client that is gone from the bucket is gone for its readers', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(0);
-  await following.keepUp(CLIENT);
-  t.is(await rejectedCode(following.keepUp('other')), 'NO_SUCH_CLIENT');
+  await following.refreshIfDue(CLIENT);
+  t.is(await rejectedCode(following.refreshIfDue('other')), 'NO_SUCH_CLIENT');
   t.is(await rejectedCode(following.look('../me')), 'CLIENT_NAME_INVALID');
 });
 
-test('strangers who ask for many names cause few requests', async (t) => {
+test('strangers that name many clients cause few requests', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(HOUR_MS);
   const names = Array.from({ length: 2000 }, (_, index) => `name-${index}`);
   for (const name of names) await following.look(name);
-  t.true(lab.asked.length >= 60 && lab.asked.length < 200, String(lab.asked.length));
+  t.true(lab.requested.length >= 60 && lab.requested.length < 200, String(lab.requested.length));
 });
 
-test('strangers who ask for many names push out no client that is in use', async (t) => {
+test('strangers that name many clients push out no client that is in use', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(HOUR_MS);
-  await following.keepUp(CLIENT);
+  await following.refreshIfDue(CLIENT);
   for (let index = 0; index < 2000; index += 1) await following.look(`name-${index}`);
-  lab.asked.length = 0;
-  await following.keepUp(CLIENT);
-  t.deepEqual(lab.asked, []);
+  lab.requested.length = 0;
+  await following.refreshIfDue(CLIENT);
+  t.deepEqual(lab.requested, []);
 });
 
-test('strangers who ask for accounts cause few requests, and somebody who is logged in has one look in a while', async (t) => {
+test('strangers that look for accounts cause few requests, and a logged-in user has one look in a while', async (t) => {
   const lab = await Lab.make(t);
   const following = lab.following(HOUR_MS);
   await following.look(CLIENT);
-  lab.asked.length = 0;
+  lab.requested.length = 0;
   await Promise.all(Array.from({ length: 50 }, () => following.fetchAccounts(CLIENT)));
-  t.deepEqual(lab.asked, ['read accounts/0000000001.json']);
+  t.deepEqual(lab.requested, ['read accounts/0000000001.json']);
   for (let index = 0; index < 2000; index += 1) await following.lookAccounts(`name-${index}`);
-  t.true(lab.asked.length >= 60 && lab.asked.length < 200, String(lab.asked.length));
+  t.true(lab.requested.length >= 60 && lab.requested.length < 200, String(lab.requested.length));
   lab.before = async () => {
     throw new TardisError('BUCKET_UNREACHABLE', 'away');
   };
@@ -199,7 +203,7 @@ test('strangers who ask for accounts cause few requests, and somebody who is log
   }
 });
 
-test('a list of accounts that is damaged is told to the operator, and not to strangers', async (t) => {
+test('a list of accounts that is damaged is reported to the operator, and not to strangers', async (t) => {
   const lab = await Lab.make(t);
   lab.objects.set('c/me/accounts/0000000001.json', {
     bytes: Buffer.from('no list'),
@@ -208,8 +212,8 @@ test('a list of accounts that is damaged is told to the operator, and not to str
   const following = lab.following(HOUR_MS);
   await following.look(CLIENT);
   for (let round = 0; round < 3; round += 1) await following.lookAccounts(CLIENT);
-  t.is(lab.told.length, 1);
-  t.regex(lab.told[0]!, /accounts of "me" cannot be used: .* is no JSON \[ACCOUNTS_DAMAGED\]/);
+  t.is(lab.reported.length, 1);
+  t.regex(lab.reported[0]!, /accounts of "me" cannot be used: .* is no JSON \[ACCOUNTS_DAMAGED\]/);
   t.is(await rejectedCode(following.fetchAccounts(CLIENT)), 'ACCOUNTS_DAMAGED');
   lab.before = async () => {
     throw new TardisError('BUCKET_UNREACHABLE', 'away');

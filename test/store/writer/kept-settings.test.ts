@@ -28,10 +28,10 @@ import {
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { recordsIn } from '../../helpers/records.js';
-import { giveKeys, PASSWORD, rekeyInline } from '../../helpers/rekeys.js';
+import { giveKeys, PASSWORD, rewriteInline } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree, noise } from '../../helpers/tree.js';
-import { dropInline, collectInline } from '../../helpers/upkeep.js';
+import { deleteInline, collectInline } from '../../helpers/garbage.js';
 
 const system = inlineSystem();
 
@@ -57,14 +57,14 @@ function inCatalog<T>({ store, client }: Place, ask: (catalog: Catalog) => T): T
   }
 }
 
-function told(place: Place) {
+function reported(place: Place) {
   return inCatalog(place, (catalog) => ({
     settings: [...settingsOf(catalog)],
     configs: catalog.sets.all().map(({ set }) => [set, catalog.settings.configOf(set)]),
   }));
 }
 
-test('settings and what clients were set to outlive the catalog, upkeep and the keys', async (t) => {
+test('settings and reported settings of clients outlive the catalog, garbage collection and the keys', async (t) => {
   const { place, source, set } = ground(t);
   for (const round of [1, 2, 3]) {
     fs.writeFileSync(path.join(source, 'changes'), noise(round, 300_000));
@@ -87,25 +87,25 @@ test('settings and what clients were set to outlive the catalog, upkeep and the 
       [3, configWith('3')],
     ],
   };
-  t.deepEqual(told(place), wanted);
+  t.deepEqual(reported(place), wanted);
   await rebuildInline(place);
-  t.deepEqual(told(place), wanted, 'rebuilt');
-  await dropInline(place, [1]);
+  t.deepEqual(reported(place), wanted, 'rebuilt');
+  await deleteInline(place, [1]);
   await collectInline(place, { wasteRatio: 0.01, isThorough: true });
   const later = { ...wanted, configs: wanted.configs.slice(1) };
-  t.deepEqual(told(place), later, 'cleared up');
+  t.deepEqual(reported(place), later, 'cleared up');
   const kinds = (await recordsIn(path.join(place.store, 'me'))).map(({ kind }) => kind);
   t.true(kinds.includes(RecordKind.image), 'what stood in the removed pack is in an image');
   await rebuildInline(place);
-  t.deepEqual(told(place), later, 'rebuilt from an image');
+  t.deepEqual(reported(place), later, 'rebuilt from an image');
   await giveKeys(place, false);
-  await rekeyInline(system, place);
-  t.deepEqual(told(place).settings, wanted.settings, 'written anew');
-  const [two, three] = told(place).configs;
+  await rewriteInline(system, place);
+  t.deepEqual(reported(place).settings, wanted.settings, 'written anew');
+  const [two, three] = reported(place).configs;
   t.deepEqual(two, [2, undefined]);
   t.like(three![1], { form: 'sealed' }, 'by the new keys');
   await rebuildInline(place);
-  t.deepEqual(told(place).settings, wanted.settings);
+  t.deepEqual(reported(place).settings, wanted.settings);
 });
 
 test('items of an image with settings are taken as they were written, and no others', (t) => {
@@ -151,7 +151,7 @@ test('a key that nobody knows, and a value that it cannot have, are refused', as
   ] as const) {
     t.is(await rejectedCode(set(key, value)), 'CONFIG_INVALID', `${key} ${value?.slice(0, 20)}`);
   }
-  t.deepEqual(told(place).settings, []);
+  t.deepEqual(reported(place).settings, []);
   t.true(fs.readFileSync(path.join(place.store, 'me', 'tardis.db')).equals(before));
 });
 
@@ -185,7 +185,7 @@ test("settings of deltas that are kept with a client hold for it in place of the
   t.is(await deltas(t, [['SaveFull', 'no']], { storage: full }), 2);
 });
 
-test('what a client is set to is kept unless the server, or what is kept with the client, says no', async (t) => {
+test('the reported settings of a client are kept unless the server, or a kept setting, forbids it', async (t) => {
   const { place, source, set } = ground(t);
   const config = configWith('x');
   const never = { ...SMALL_STORE, saveConfig: false };
@@ -195,7 +195,7 @@ test('what a client is set to is kept unless the server, or what is kept with th
   await backupInline(system, place, [source], { config, storage: never });
   await set('SaveConfig', 'no');
   await backupInline(system, place, [source], { config });
-  t.deepEqual(told(place).configs, [
+  t.deepEqual(reported(place).configs, [
     [1, config],
     [2, undefined],
     [3, config],
@@ -213,7 +213,7 @@ test('a configuration that a store made up for a client that encrypts is not sea
   const config = configWith('its own');
   const options = { create: true, config, password: PASSWORD };
   await backupInline(system, place, [source], options);
-  const [[, sealed]] = told(place).configs as [[number, ClientConfig]];
+  const [[, sealed]] = reported(place).configs as [[number, ClientConfig]];
   t.is(sealed.form, 'sealed');
   const store = (stored: ClientConfig): void => {
     changeCatalog(place.store, (catalog) => {
@@ -222,10 +222,10 @@ test('a configuration that a store made up for a client that encrypts is not sea
     PageSums.takeAll(system.files, path.join(place.store, 'me', 'tardis.db')); // a program that can change rows can change these, too
   };
   store(configWith('made up'));
-  t.is(await rejectedCode(rekeyInline(system, place)), 'NOT_AUTHENTIC');
+  t.is(await rejectedCode(rewriteInline(system, place)), 'NOT_AUTHENTIC');
   store(sealed);
-  await rekeyInline(system, place);
-  const [[, again]] = told(place).configs as [[number, ClientConfig]];
+  await rewriteInline(system, place);
+  const [[, again]] = reported(place).configs as [[number, ClientConfig]];
   t.is(again.form, 'sealed');
   t.notDeepEqual(again, sealed, 'by the new keys');
 });

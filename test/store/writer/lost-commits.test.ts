@@ -19,7 +19,7 @@ import {
 } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree, text } from '../../helpers/tree.js';
-import { dropInline, collectInline } from '../../helpers/upkeep.js';
+import { deleteInline, collectInline } from '../../helpers/garbage.js';
 
 /** Returns the path of the pack that ends with the commit of an image. */
 async function imagePack({ store, client }: Place): Promise<string> {
@@ -37,7 +37,7 @@ async function imagePack({ store, client }: Place): Promise<string> {
   throw new Error('there is no image');
 }
 
-test('a set behind an image whose commit is lost stays, and the rebuild says that something is damaged', async (t) => {
+test('a set behind an image whose commit is lost stays, and the rebuild reports that something is damaged', async (t) => {
   const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   const place = { store: path.join(home, 'store'), client: 'me' };
@@ -45,7 +45,7 @@ test('a set behind an image whose commit is lost stays, and the rebuild says tha
   await backupInline(inlineSystem(), place, [source], { create: true });
   fs.writeFileSync(path.join(source, 'one'), text(2, 5000));
   await backupInline(inlineSystem(), place, [source]);
-  await dropInline(place, [1]);
+  await deleteInline(place, [1]);
   await collectInline(place, { isThorough: true, wasteRatio: 0.01 });
   for (const name of ['two', 'three']) {
     fs.writeFileSync(path.join(source, name), text(name, 3000));

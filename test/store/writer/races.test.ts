@@ -10,10 +10,10 @@ import { seededRandom } from '../../support/seeded-random.js';
 import { InlineJobs } from '../../../src/workers/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { backupInline, inlineSystem, type Place, restoreInline } from '../../helpers/inline.js';
-import { toldBy } from '../../helpers/rekeys.js';
+import { dumpedHistory } from '../../helpers/rewrites.js';
 import { scratch } from '../../helpers/scratch.js';
 import { differences, look, noise } from '../../helpers/tree.js';
-import { bySet, changeTree, dropInline, collectInline } from '../../helpers/upkeep.js';
+import { bySet, changeTree, deleteInline, collectInline } from '../../helpers/garbage.js';
 
 /** The longest wait for garbage collection; on a quiet machine it is about 50 ms. */
 const LONGEST_WAIT_MS = 1000;
@@ -69,7 +69,7 @@ test.serial('a restore finds what was moved and deleted under its hands', async 
   );
   const jobs = new InlineJobs(system);
   const beneath = interrupted(history, async () => {
-    await dropInline(place, [1, 2, 3, 4, 5]);
+    await deleteInline(place, [1, 2, 3, 4, 5]);
     const { deletedFiles } = await collectInline(place, { wasteRatio: 0.01 });
     t.true(deletedFiles > 0);
   });
@@ -98,13 +98,13 @@ test.serial(
   'a backup that comes while sets are cleared up does not wait, and both get their way',
   async (t) => {
     const { place, source, change } = await withSets(t, 6);
-    await dropInline(place, [1, 2, 3]);
-    const kept = withoutEnds(bySet(await toldBy(place)));
+    await deleteInline(place, [1, 2, 3]);
+    const kept = withoutEnds(bySet(await dumpedHistory(place)));
     change(7);
     // Each fsync of the garbage collection is slow, as on a slow disk, so that the backup starts in the middle of it.
-    let tellBegun = (): void => undefined;
+    let reportBegun = (): void => undefined;
     const begun = new Promise<void>((resolve) => {
-      tellBegun = resolve;
+      reportBegun = resolve;
     });
     const base = inlineSystem();
     const slow: System = {
@@ -112,36 +112,36 @@ test.serial(
       files: {
         ...base.files,
         sync: async (fd) => {
-          tellBegun();
+          reportBegun();
           await new Promise((resolve) => setTimeout(resolve, 60));
           await base.files.sync(fd);
         },
       },
     };
-    const upkeep = collectInline(place, {}, slow);
+    const collection = collectInline(place, {}, slow);
     await begun;
     const startMs = performance.now();
     await backupInline(inlineSystem(), place, [source]);
     const waitedMs = performance.now() - startMs;
-    const report = await upkeep;
+    const report = await collection;
     t.log(`the backup took ${Math.round(waitedMs)} ms; upkeep was done: ${report.isDone}`);
     t.true(waitedMs < LONGEST_WAIT_MS * 3);
-    const told = bySet(await toldBy(place));
-    t.deepEqual(withoutEnds(told).slice(0, kept.length), kept);
+    const reported = bySet(await dumpedHistory(place));
+    t.deepEqual(withoutEnds(reported).slice(0, kept.length), kept);
     while (!(await collectInline(place)).isDone);
-    t.deepEqual(bySet(await toldBy(place)), told);
+    t.deepEqual(bySet(await dumpedHistory(place)), reported);
   },
 );
 
 test.serial('while a session has the client, sets stay and nothing is cleared up', async (t) => {
   const { place } = await withSets(t, 3);
-  const told = await toldBy(place);
+  const reported = await dumpedHistory(place);
   const system = inlineSystem();
   const lock = lockClient(system, openClientDirectory(system, place));
-  t.is(await rejectedCode(dropInline(place, [1])), 'CLIENT_BUSY');
+  t.is(await rejectedCode(deleteInline(place, [1])), 'CLIENT_BUSY');
   t.is(await rejectedCode(collectInline(place, { isThorough: true })), 'CLIENT_BUSY');
   lock.release();
-  t.deepEqual(await toldBy(place), told);
+  t.deepEqual(await dumpedHistory(place), reported);
   t.false(fs.existsSync(path.join(place.store, 'me', 'lock.wanted')));
 });
 
@@ -149,7 +149,7 @@ test.serial(
   'a process that was killed while it waited for a client does not keep it from being cleaned up',
   async (t) => {
     const { place } = await withSets(t, 3);
-    await dropInline(place, [1]);
+    await deleteInline(place, [1]);
     fs.writeFileSync(path.join(place.store, 'me', 'lock.wanted'), '');
     t.true((await collectInline(place, { isThorough: true })).isDone);
   },
@@ -169,7 +169,7 @@ test.serial(
       await backupInline(inlineSystem(), place, [source], { create: round === 1 });
     }
     const before = fs.readFileSync(file);
-    await dropInline(place, [1, 2, 3]);
+    await deleteInline(place, [1, 2, 3]);
     await collectInline(place, { wasteRatio: 0.01 });
     const output = path.join(home, 'out');
     t.deepEqual(await restoreInline(inlineSystem(), place, { paths: [source], output }), []);
@@ -179,22 +179,22 @@ test.serial(
 
 test.serial('a client that is being written anew is left alone', async (t) => {
   const { place } = await withSets(t, 3);
-  const told = await toldBy(place);
+  const reported = await dumpedHistory(place);
   const second = path.join(place.store, '.me.next');
   fs.mkdirSync(second);
   const lock = tryLock(inlineSystem(), `${second}.lock`);
   for (const code of ['CLIENT_BUSY', 'REKEY_UNFINISHED']) {
-    t.is(await rejectedCode(dropInline(place, [1])), code);
+    t.is(await rejectedCode(deleteInline(place, [1])), code);
     t.is(await rejectedCode(collectInline(place, { isThorough: true })), code);
     lock!.release(); // the run is killed, and its unfinished generation stays
   }
-  t.deepEqual(await toldBy(place), told);
+  t.deepEqual(await dumpedHistory(place), reported);
 });
 
 test.serial('the newest complete set stays, and one that is not there is no set', async (t) => {
   const { place } = await withSets(t, 2);
-  t.is(await rejectedCode(dropInline(place, [2])), 'SET_IS_NEWEST');
-  t.is(await rejectedCode(dropInline(place, [7])), 'NO_SUCH_SET');
-  t.is(await rejectedCode(dropInline(place, [1, 2])), 'SET_IS_NEWEST');
-  t.is(bySet(await toldBy(place)).size, 2, 'one that cannot go keeps all of them');
+  t.is(await rejectedCode(deleteInline(place, [2])), 'SET_IS_NEWEST');
+  t.is(await rejectedCode(deleteInline(place, [7])), 'NO_SUCH_SET');
+  t.is(await rejectedCode(deleteInline(place, [1, 2])), 'SET_IS_NEWEST');
+  t.is(bySet(await dumpedHistory(place)).size, 2, 'one that cannot go keeps all of them');
 });

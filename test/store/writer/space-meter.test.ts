@@ -42,7 +42,7 @@ test('sessions share what is left, and what is refused is not counted', (t) => {
   t.is(added(), 60);
 });
 
-test('entries cost what the account says', (t) => {
+test('entries cost what the account is charged', (t) => {
   const { one } = meters(75);
   one.takeEntry(true);
   for (let count = 0; count < 4; count += 1) one.takeEntry(false);

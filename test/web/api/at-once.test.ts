@@ -4,16 +4,16 @@ import test from 'ava';
 import { asTardisError } from '../../../src/errors/index.js';
 import { AtOnce } from '../../../src/web/api/index.js';
 
-type Asked = Pick<FastifyRequest, 'visitor' | 'raw'>;
+type Caller = Pick<FastifyRequest, 'visitor' | 'raw'>;
 
-function stranger(remoteAddress: string): Asked {
-  return { visitor: undefined, raw: { socket: { remoteAddress } } } as Asked;
+function stranger(remoteAddress: string): Caller {
+  return { visitor: undefined, raw: { socket: { remoteAddress } } } as Caller;
 }
 
-function fill(atOnce: AtOnce, asked: Asked): number {
+function fill(atOnce: AtOnce, requested: Caller): number {
   for (let count = 0; ; count += 1) {
     try {
-      atOnce.enter(asked);
+      atOnce.enter(requested);
     } catch {
       return count;
     }

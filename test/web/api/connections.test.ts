@@ -78,7 +78,7 @@ test('over HTTP/2 a body that does not come ends its request', async (t) => {
   t.is(slow.rstCode, http2.constants.NGHTTP2_INTERNAL_ERROR);
   const quick = session.request({ ...headers, ':path': '/open' });
   const status = new Promise((resolve) =>
-    quick.once('response', (told) => resolve(told[':status'])),
+    quick.once('response', (reported) => resolve(reported[':status'])),
   );
   quick.end('{}');
   t.is(await status, 200);

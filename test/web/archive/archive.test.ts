@@ -295,11 +295,11 @@ test('slow readers get the bytes that fast ones get, plain, compressed and over 
   }
   const secure = await open(t, tree, true);
   const session = http2.connect(secure.origin, { rejectUnauthorized: false });
-  const asked = (): Readable =>
+  const requested = (): Readable =>
     session.request({ ':path': url, authorization: `Bearer ${secure.token}` });
-  const whole = Buffer.concat(await asked().toArray());
+  const whole = Buffer.concat(await requested().toArray());
   t.true(whole.length > 17 * MIB);
-  t.true((await takenSlowly(asked())).equals(whole));
+  t.true((await takenSlowly(requested())).equals(whole));
   session.destroy();
 });
 

@@ -8,7 +8,7 @@ import { InlineJobs } from '../../../src/workers/index.js';
 import { keyringOfPlace } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { openLied } from '../../helpers/lied-history.js';
-import { PASSWORD } from '../../helpers/rekeys.js';
+import { PASSWORD } from '../../helpers/rewrites.js';
 import { file, makeTree, scratch } from '../../helpers/tree.js';
 
 interface Restore {
@@ -42,7 +42,7 @@ async function served(
     idleMs: 0,
     readPage: () => Buffer.alloc(0),
     clients: async () => [],
-    tell: () => undefined,
+    warn: () => undefined,
   });
   t.teardown(async () => {
     await server.close();

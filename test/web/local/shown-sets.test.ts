@@ -9,26 +9,26 @@ import { serveLocally } from '../../../src/web/local/index.js';
 import { InlineJobs } from '../../../src/workers/index.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { file, makeTree, scratch } from '../../helpers/tree.js';
-import { dropInline } from '../../helpers/upkeep.js';
+import { deleteInline } from '../../helpers/garbage.js';
 
 const GONE = 1200;
 
-interface Asked {
+interface Received {
   readonly status: number;
   readonly body: string;
 }
 
 interface Served {
-  readonly get: (route: string) => Promise<Asked>;
-  readonly post: (route: string, body: object) => Promise<Asked>;
-  readonly told: string[];
+  readonly get: (route: string) => Promise<Received>;
+  readonly post: (route: string, body: object) => Promise<Received>;
+  readonly reported: string[];
 }
 
 async function serve(t: ExecutionContext, store: string): Promise<Served> {
   const system = inlineSystem();
   const history = openLocalHistory(nodeSystem(), { store, client: 'me' });
   const selections = new Selections();
-  const told: string[] = [];
+  const reported: string[] = [];
   const server = await serveLocally({
     system,
     history,
@@ -42,7 +42,7 @@ async function serve(t: ExecutionContext, store: string): Promise<Served> {
       throw new Error('the clients\u001b[2J are gone');
     },
     added: [archiveRoute({ onError: () => undefined, selections }), selectionRoute(selections)],
-    tell: (line) => told.push(line),
+    warn: (line) => reported.push(line),
   });
   t.teardown(async () => {
     await server.close();
@@ -53,14 +53,14 @@ async function serve(t: ExecutionContext, store: string): Promise<Served> {
     'x-tardis-page': '1',
     'content-type': 'application/json',
   };
-  const ask = async (route: string, init: RequestInit): Promise<Asked> => {
+  const ask = async (route: string, init: RequestInit): Promise<Received> => {
     const answer = await fetch(`http://127.0.0.1:${server.port}/api/v1${route}`, init);
     return { status: answer.status, body: await answer.text() };
   };
   return {
     get: (route) => ask(`/clients/me${route}`, { headers }),
     post: (route, body) => ask(route, { method: 'POST', headers, body: JSON.stringify(body) }),
-    told,
+    reported,
   };
 }
 
@@ -80,7 +80,7 @@ test('versions, searches and deleted names have a listed set that shows them', a
   fs.rmSync(path.join(source, 'gone'));
   await save(source); // 5
   await save(other); // 6
-  await dropInline(place, [3]);
+  await deleteInline(place, [3]);
   const { get } = await serve(t, place.store);
   const json = async <T>(route: string): Promise<T> => {
     const { status, body } = await get(route);
@@ -177,9 +177,9 @@ test('what the terminal shows of a failed request has no control characters', as
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', 'x')]);
   await backupInline(inlineSystem(), place, [source], { create: true });
-  const { told, get } = await serve(t, place.store);
+  const { reported, get } = await serve(t, place.store);
   t.is((await get('/../../clients')).status, 500);
-  t.is(told.length, 1);
-  t.regex(told[0]!, /the clients.*are gone/);
-  t.false(told[0]!.includes('\u001b'), told[0]);
+  t.is(reported.length, 1);
+  t.regex(reported[0]!, /the clients.*are gone/);
+  t.false(reported[0]!.includes('\u001b'), reported[0]);
 });

@@ -12,7 +12,7 @@ import {
 import { nodeSystem } from '../../../src/system/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
-import { giveAccount } from '../../helpers/rekeys.js';
+import { giveAccount } from '../../helpers/rewrites.js';
 import { openThroughWeb, startWeb, type WebServer } from '../../helpers/web-server.js';
 
 const test = anyTest as TestFn<undefined>;

@@ -73,7 +73,7 @@ for (const [what, url, method] of routes) {
   });
 }
 
-test('a server that ends each connection gives 503, and is not asked for ever', async (t) => {
+test('a server that ends each connection gives 503, and is not tried for ever', async (t) => {
   const { gateway, relay } = await behindRelay(t);
   const token = await giveToken(lab.place, 'always', ['list', 'read']);
   t.is((await ask(gateway, token, SETS)).status, 200);

@@ -166,7 +166,7 @@ test.serial('a question is answered only with its right, and only if it reads', 
     return answer.json<{ code: string }>().code;
   };
   const changes = [
-    'dropSets',
+    'deleteSets',
     'markSets',
     'purgeSets',
     'changeSetting',

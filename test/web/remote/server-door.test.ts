@@ -56,10 +56,10 @@ async function get(
 ): Promise<{ status: number; code: string | undefined; headers: object; text: string }> {
   const headers = { authorization: `Bearer ${token}` };
   const request = { method: 'GET', url: `/api/v1${route}`, headers, remoteAddress } as const;
-  const { statusCode, headers: told, body } = await app.inject(request);
-  const isProblem = String(told['content-type']).startsWith('application/problem+json');
+  const { statusCode, headers: reported, body } = await app.inject(request);
+  const isProblem = String(reported['content-type']).startsWith('application/problem+json');
   const code = isProblem ? (JSON.parse(body) as { code: string }).code : undefined;
-  return { status: statusCode, code, headers: told, text: body };
+  return { status: statusCode, code, headers: reported, text: body };
 }
 
 const directory = (): string => path.join(lab.place.store, 'me');
@@ -170,9 +170,9 @@ test('no token is sent over plain TCP, nor to a server with another certificate'
   const plain = await inFront(t, { address: lab.daemon.address, tls: undefined });
   t.is((await get(plain, SETS, token)).code, 'INSECURE_TCP_REFUSED');
   const { cert, key } = await certificateIn(lab.home, 'impostor');
-  let asked = 0;
-  const impostor = https.createServer({ cert, key }, () => (asked += 1));
-  impostor.on('upgrade', () => (asked += 1));
+  let requested = 0;
+  const impostor = https.createServer({ cert, key }, () => (requested += 1));
+  impostor.on('upgrade', () => (requested += 1));
   await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve));
   t.teardown(() => impostor.close());
   const { port } = impostor.address() as AddressInfo;
@@ -181,7 +181,7 @@ test('no token is sent over plain TCP, nor to a server with another certificate'
     const fooled = await inFront(t, { address, tls });
     t.is((await get(fooled, SETS, token)).code, 'SERVER_UNREACHABLE');
   }
-  t.is(asked, 0);
+  t.is(requested, 0);
 });
 
 /** Changes of a server's answer: another question's number, another message, cut, longer, and bytes of its head. */
@@ -211,9 +211,9 @@ test('a server that lies is named as the culprit, and harms no other token', asy
     let earlier: Buffer | undefined;
     return {
       answer: (answer) => {
-        const told = lie?.(answer, earlier) ?? answer;
+        const reported = lie?.(answer, earlier) ?? answer;
         earlier = answer;
-        return told;
+        return reported;
       },
     };
   });

@@ -98,13 +98,13 @@ export function readError({ body, headers }: Answer): ErrorAnswer {
 export function errorOf(answer: Answer, about: About): TardisError {
   const { word, message, region } = readError(answer);
   const code = codeOf(answer.status, word, message);
-  const said = shown(
+  const reason = shown(
     [String(answer.status), word, message].filter((part) => part !== '').join(' '),
   );
   const context = { status: answer.status, word: shown(word) };
   return new TardisError(
     code,
-    `${about.what} (${about.where}): ${said}${hint(code, answer, region, about)}`,
+    `${about.what} (${about.where}): ${reason}${hint(code, answer, region, about)}`,
     context,
   );
 }

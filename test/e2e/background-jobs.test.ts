@@ -7,7 +7,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { file, makeTree, noise, scratch } from '../helpers/tree.js';
-import { bytesIn } from '../helpers/upkeep.js';
+import { bytesIn } from '../helpers/garbage.js';
 
 backupsRunHere();
 
@@ -32,7 +32,7 @@ async function served(t: ExecutionContext, more: readonly string[]) {
     await succeed('sonic', ['account', ...place, ...own]);
   }
   const config = at('config');
-  fs.writeFileSync(config, '[Tardis]\nUpkeepInterval = 0\nRemoveAfter = 0\nLeastAge = 0\n');
+  fs.writeFileSync(config, '[Tardis]\nGcInterval = 0\nRemoveAfter = 0\nLeastAge = 0\n');
   const server = await Server.start(store, ['--config', config]);
   t.teardown(() => server.kill());
   const as = (name: string): string[] => [
@@ -90,7 +90,7 @@ for (const [what, more] of [
   });
 }
 
-test('what nothing needs is freed through a server, by who may delete', async (t) => {
+test('unneeded data is freed through a server, by an account with the right to delete', async (t) => {
   const { as, packs, place } = await served(t, ['--no-crypt']);
   await succeed('sonic', ['delete', '1', '--yes', ...as('tidier')]);
   const before = bytesIn(packs);

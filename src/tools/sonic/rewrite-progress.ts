@@ -1,5 +1,5 @@
 /** Progress of a rewrite of a client, as one line. */
-import type { RekeyProgress } from '../../maintenance/rewrite/index.js';
+import type { RewriteProgress } from '../../maintenance/rewrite/index.js';
 import type { System } from '../../system/index.js';
 import { withStepProgress } from '../shared/step-progress.js';
 
@@ -12,10 +12,10 @@ const STEPS = {
 } as const;
 
 /** Runs the work with a progress line. `isWanted` undefined shows it only on a terminal. */
-export function withRekeyProgress<T>(
+export function withRewriteProgress<T>(
   system: System,
   isWanted: boolean | undefined,
-  work: (onProgress: RekeyProgress) => Promise<T>,
+  work: (onProgress: RewriteProgress) => Promise<T>,
 ): Promise<T> {
   return withStepProgress(system, isWanted, STEPS, work);
 }

@@ -1,7 +1,12 @@
 /** Monotonic ages of sets, which are stored among their statistics (src/retention/time-line.ts). */
 import type { SetNumber } from '../../model/index.js';
 import type { BackupSet, Catalog } from '../catalog/index.js';
-import { type ClockStamp, nowAfter, stampOf, type TimedSet } from '../../retention/index.js';
+import {
+  type MonotonicAge,
+  nowAfter,
+  monotonicAgeOf,
+  type TimedSet,
+} from '../../retention/index.js';
 
 /** True if the clock does not plausibly follow the newest complete set, or jumped a short time ago. */
 export function isClockInDoubt(listed: readonly BackupSet[], nowMs: number): boolean {
@@ -11,18 +16,18 @@ export function isClockInDoubt(listed: readonly BackupSet[], nowMs: number): boo
 }
 
 function timed(set: BackupSet): TimedSet {
-  return { set: set.set, openedAtMs: set.openedAtMs, stamp: stampIn(set) };
+  return { set: set.set, openedAtMs: set.openedAtMs, age: ageIn(set) };
 }
 
 /** Returns the monotonic age among the statistics of a complete set; undefined if it has none. */
-export function stampIn({ state, stats }: BackupSet): ClockStamp | undefined {
+export function ageIn({ state, stats }: BackupSet): MonotonicAge | undefined {
   const { countedMs, clockStretch: stretch, stretchMs, clockGapMs: gapMs } = stats;
   if (state !== 'complete' || countedMs === undefined) return undefined;
   return { countedMs, stretch: stretch ?? 0, stretchMs: stretchMs ?? 0, gapMs: gapMs ?? 0 };
 }
 
 /** Names of the statistics that hold the monotonic age. */
-export const STAMP_FIGURES: ReadonlySet<string> = new Set([
+export const AGE_FIGURES: ReadonlySet<string> = new Set([
   'countedMs',
   'clockStretch',
   'stretchMs',
@@ -33,13 +38,13 @@ export const STAMP_FIGURES: ReadonlySet<string> = new Set([
  * Returns the statistics that hold a set's monotonic age, counted up to its beginning. The set gets them at its
  * end.
  */
-export function stampFigures(catalog: Catalog, set: SetNumber): Record<string, number> {
+export function ageFigures(catalog: Catalog, set: SetNumber): Record<string, number> {
   const openedAtMs = catalog.sets.find(set)?.openedAtMs;
   if (openedAtMs === undefined) return {};
   const before = catalog.sets
     .listed()
     .filter((one) => one.state === 'complete' && one.set < set)
     .map(timed);
-  const { countedMs, stretch, stretchMs, gapMs } = stampOf(before, openedAtMs);
+  const { countedMs, stretch, stretchMs, gapMs } = monotonicAgeOf(before, openedAtMs);
   return { countedMs, clockStretch: stretch, stretchMs, clockGapMs: gapMs };
 }

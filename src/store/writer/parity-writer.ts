@@ -30,7 +30,7 @@ interface Durable {
   readonly point: CommitPoint;
 }
 
-export class ParityKeeper {
+export class ParityWriter {
   private madeBytes = 0;
   /** Bytes of the parity of the last pack, which is made at the end of the session. */
   private expectedBytes = 0;

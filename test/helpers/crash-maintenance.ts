@@ -26,13 +26,13 @@ import {
   storeCheck,
   type StoreScenario,
   type StoreTruth,
-  tellingBackup,
+  answeringBackup,
   truthWith,
 } from './crash-scenarios.js';
 import { backupInline, inlineSystem, type Place, withDaemon } from './inline.js';
 import { LATER_STEPS, laterSystem } from './later-catalogs.js';
-import { freshKeys, PASSWORD, rekeyInline } from './rekeys.js';
-import { changeTree, dropInline, collectInline } from './upkeep.js';
+import { freshKeys, PASSWORD, rewriteInline } from './rewrites.js';
+import { changeTree, deleteInline, collectInline } from './garbage.js';
 import { LIGHT } from './light.js';
 
 const system = nodeSystem();
@@ -89,7 +89,7 @@ const UPGRADE: StoreScenario = {
   },
   work: (traced, ground, answer) => {
     const system = { ...traced, catalogSteps: LATER_STEPS };
-    return tellingBackup(system, ground, 'second', answer, OFTEN);
+    return answeringBackup(system, ground, 'second', answer, OFTEN);
   },
   truth: async (ground) => {
     const { catalogPath } = openClientDirectory(later, ground.place);
@@ -160,8 +160,8 @@ const KEYS: StoreScenario = {
   truth: truthWith(['first'], commitsCounted),
   check: async (crash, { history, before, commits }) => {
     const { place } = crash.ground;
-    const told = crash.told.answers.filter((answer) => answer.startsWith(KEYS_SET));
-    const wanted = Number(told.at(-1)?.slice(KEYS_SET.length) ?? 0);
+    const answered = crash.answered.answers.filter((answer) => answer.startsWith(KEYS_SET));
+    const wanted = Number(answered.at(-1)?.slice(KEYS_SET.length) ?? 0);
     const newest = newestKeys(system, path.join(place.store, place.client));
     if ((newest?.number ?? 0) < wanted) return [`key record ${wanted} is gone`];
     // The password opens the key record, whichever it is.
@@ -176,7 +176,7 @@ const KEYS: StoreScenario = {
   },
 };
 
-const DROPPED = [1, 3];
+const DELETED = [1, 3];
 const historyBefore = new WeakMap<Ground, History>();
 
 /** Deletes sets, then contents that only they used, then repacks packs that are half empty. */
@@ -195,7 +195,7 @@ export const PURGE: StoreScenario = {
     countCommits(ground);
   },
   work: async (traced, { place }, answer) => {
-    await dropInline(place, DROPPED, traced);
+    await deleteInline(place, DELETED, traced);
     answer('dropped');
     const all = { limits: OFTEN.storage.store, wasteRatio: 0.02, isThorough: true };
     await collectInline(place, all, traced);
@@ -209,10 +209,10 @@ export const PURGE: StoreScenario = {
   check: async (crash, { history, before, commits }) => {
     const { place } = crash.ground;
     const wrong: string[] = [];
-    const told = new Set((await historyIn(place)).keys());
-    const left = DROPPED.filter((set) => told.has(`set ${set}`)).length;
-    const isDropped = crash.told.answers.includes('dropped');
-    if (left > 0 && (isDropped || left < DROPPED.length)) wrong.push(`${left} dropped sets`);
+    const answered = new Set((await historyIn(place)).keys());
+    const left = DELETED.filter((set) => answered.has(`set ${set}`)).length;
+    const isDropped = crash.answered.answers.includes('dropped');
+    if (left > 0 && (isDropped || left < DELETED.length)) wrong.push(`${left} dropped sets`);
     if (crash.isThorough) await collectInline(place);
     const check = { truth: history, before, commits, like: 'set 5' };
     return [...wrong, ...(await checkStore(crash, check))];
@@ -232,7 +232,7 @@ export const PURGE_SHORT: StoreScenario = {
   states: 200,
   work: async (traced, { place }, answer) => {
     const files = { ...traced.files, freeBytes: () => SHORT_BYTES };
-    await dropInline(place, DROPPED, traced);
+    await deleteInline(place, DELETED, traced);
     answer('dropped');
     const { store: limits } = OFTEN.storage;
     const all = { limits, wantedFreeBytes: 2 * SHORT_BYTES, isThorough: true };
@@ -241,13 +241,13 @@ export const PURGE_SHORT: StoreScenario = {
   },
 };
 
-interface RekeyTruth extends StoreTruth {
+interface RewriteTruth extends StoreTruth {
   readonly lines: number;
 }
 
 let keys: Promise<Buffer> | undefined;
 
-export const REKEY: Scenario<RekeyTruth> = {
+export const REKEY: Scenario<RewriteTruth> = {
   name: 'all written anew with other keys',
   states: 400,
   thoroughEvery: 8,
@@ -257,7 +257,7 @@ export const REKEY: Scenario<RekeyTruth> = {
     await keys;
   },
   work: async (traced, { place }, answer) => {
-    await rekeyInline(traced, place, { keys: await keys! });
+    await rewriteInline(traced, place, { keys: await keys! });
     answer('rekeyed');
   },
   truth: async ({ place }) => {
@@ -270,11 +270,11 @@ export const REKEY: Scenario<RekeyTruth> = {
     const check = { truth: history, before: BOTH, like: 'second' };
     const wrong = await checkStore({ ...crash, isThorough: false }, check);
     if (!crash.isThorough) return wrong;
-    const isDone = crash.told.answers.includes('rekeyed');
+    const isDone = crash.answered.answers.includes('rekeyed');
     const isLeft = fs.existsSync(path.join(place.store, `.${place.client}.next`));
     if (isDone && isLeft) wrong.push('the old generation came back');
     if (isLeft || newestKeys(system, path.join(place.store, place.client)) === undefined) {
-      await rekeyInline(inlineSystem(), place, { keys: await keys! });
+      await rewriteInline(inlineSystem(), place, { keys: await keys! });
     }
     const left = fs.readdirSync(place.store).filter((name) => name.startsWith('.me'));
     if (left.length > 0) wrong.push(`left behind: ${left.join(', ')}`);
@@ -283,7 +283,7 @@ export const REKEY: Scenario<RekeyTruth> = {
   },
 };
 
-export const TENDING: readonly Scenario<StoreTruth>[] = [
+export const MAINTENANCE: readonly Scenario<StoreTruth>[] = [
   REBUILD,
   REBUILD_AFTER_KILL,
   UPGRADE,

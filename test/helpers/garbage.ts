@@ -1,7 +1,7 @@
 /** Garbage collection of a client with a history of many sets, without a server. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { dropSets } from '../../src/store/writer/index.js';
+import { deleteSets } from '../../src/store/writer/index.js';
 import {
   type FrameTools,
   collectGarbage,
@@ -11,7 +11,7 @@ import {
 import { openClientDirectory } from '../../src/store/index.js';
 import type { System } from '../../src/system/index.js';
 import { inlineSystem, type Place, SMALL_STORE } from './inline.js';
-import { keysIn, ringOf } from './rekeys.js';
+import { keysIn, ringOf } from './rewrites.js';
 import { noise, text } from './tree.js';
 
 /** Collects garbage with small limits, immediately. */
@@ -30,12 +30,12 @@ export async function collectInline(
   });
 }
 
-export function dropInline(
+export function deleteInline(
   place: Place,
   sets: readonly number[],
   system: System = inlineSystem(),
 ): Promise<void> {
-  return dropSets(system, openClientDirectory(system, place), {
+  return deleteSets(system, openClientDirectory(system, place), {
     limits: SMALL_STORE.store,
     sets,
     leastAgeMs: 0,
@@ -52,11 +52,11 @@ export async function frameTools(place: Place): Promise<FrameTools> {
   };
 }
 
-/** Groups lines of `toldBy` by set number. */
-export function bySet(told: readonly string[]): Map<number, string[]> {
+/** Groups lines of `dumpedHistory` by set number. */
+export function bySet(reported: readonly string[]): Map<number, string[]> {
   const sets = new Map<number, string[]>();
   let current: string[] = [];
-  for (const line of told) {
+  for (const line of reported) {
     const found = /^set \{"set":(\d+),/.exec(line);
     if (found !== null) {
       current = [];

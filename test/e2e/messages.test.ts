@@ -10,7 +10,7 @@ poolsStayAway();
 
 const NOBODY = 65_534;
 
-test('one of a thing is told as one', async (t) => {
+test('one of a thing is reported in the singular', async (t) => {
   const home = scratch(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', 'a')]);
@@ -70,7 +70,7 @@ test('a link in a store is no further client', async (t) => {
 });
 
 if (isRoot) {
-  test('what could not be looked at is told with the reason of the system', async (t) => {
+  test('what could not be looked at is reported with the reason of the system', async (t) => {
     const home = scratch(t);
     fs.chmodSync(home, 0o777);
     const source = path.join(home, 'tree');

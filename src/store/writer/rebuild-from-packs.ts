@@ -68,7 +68,7 @@ interface OldCatalog {
  * Makes a new catalog, replaces the old one when the new one is complete, and keeps the old one beside it. The new
  * one has no skip hashes, so the next backup compares everything. Throws DISK_FULL, STORE_NEWER, INTERRUPTED.
  */
-export async function remakeCatalog(
+export async function rebuildFromPacks(
   system: System,
   directory: ClientDirectory,
   options: RebuildOptions,
@@ -79,7 +79,7 @@ export async function remakeCatalog(
   try {
     const old = readOld(system, catalogPath);
     const known = old?.isWritten === true ? { knownCommit: old.commit } : {};
-    const work = new Remaking(system, directory, backend, { ...options, ...known });
+    const work = new Rebuilding(system, directory, backend, { ...options, ...known });
     const replayed = await work.replayed(old, options.fromCopy === true);
     throwIfAborted(options.signal);
     const [copy] = listCopies(system, directory);
@@ -99,7 +99,7 @@ export async function remakeCatalog(
   }
 }
 
-class Remaking {
+class Rebuilding {
   private readonly fresh: string;
   private readonly system: System;
   private readonly directory: ClientDirectory;
@@ -118,18 +118,18 @@ class Remaking {
   async replayed(old: OldCatalog | undefined, fromCopy: boolean): Promise<Replayed> {
     const quick = fromCopy ? await this.replayCopies() : undefined;
     if (quick !== undefined && !this.isLacking(quick, old)) return quick;
-    const told = await this.replay({});
+    const fromPacks = await this.replay({});
     const { packsOnly = false } = this.options;
-    if (packsOnly || !this.isLacking(told, old)) return told;
+    if (packsOnly || !this.isLacking(fromPacks, old)) return fromPacks;
     const { system, directory, backend, fresh } = this;
-    const source = { catalogPath: fresh, report: told };
+    const source = { catalogPath: fresh, report: fromPacks };
     const found = await findHistory(system, directory, backend, {
-      told: source,
+      fromPacks: source,
       copiesFirst: fromCopy,
     });
-    if (found === undefined) return told;
+    if (found === undefined) return fromPacks;
     try {
-      return await this.replayHistory(found, told);
+      return await this.replayHistory(found, fromPacks);
     } finally {
       found.history.close();
     }
@@ -143,7 +143,7 @@ class Remaking {
   }
 
   /** Replays the packs on a known history, and returns the report of the replay. */
-  private async replayHistory(found: FoundHistory, told: RecoveryReport): Promise<Replayed> {
+  private async replayHistory(found: FoundHistory, fromPacks: RecoveryReport): Promise<Replayed> {
     const { history, point, copy, contradictions } = found;
     const start = history.endingAt(point);
     const replayed = await this.replay({ start });
@@ -154,7 +154,7 @@ class Remaking {
       damagedRecords: Math.max(replayed.damagedRecords, contradictions > 0 ? 1 : 0),
       fromCopy: copy,
       knowsMore: true,
-      lostCommits: Math.max(0, point.commit - told.point.commit),
+      lostCommits: Math.max(0, point.commit - fromPacks.point.commit),
     };
   }
 

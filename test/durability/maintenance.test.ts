@@ -2,9 +2,9 @@
 import test from 'ava';
 import { PARTS } from '../helpers/crash-scenarios.js';
 import { sweep } from '../helpers/crash-sweep.js';
-import { TENDING } from '../helpers/crash-tending.js';
+import { MAINTENANCE } from '../helpers/crash-maintenance.js';
 
 test.serial(PARTS.name, async (t) => void (await sweep(t, PARTS)));
-for (const scenario of TENDING) {
+for (const scenario of MAINTENANCE) {
   test.serial(scenario.name, async (t) => void (await sweep(t, scenario)));
 }

@@ -16,9 +16,9 @@ import { asTardisError } from '../../src/errors/index.js';
 import { type ForgetRequest, type RightName, Scheme } from '../../src/model/index.js';
 import {
   Generations,
-  rekeyClient,
-  type RekeyProgress,
-  type RekeyResult,
+  rewriteClient,
+  type RewriteProgress,
+  type RewriteResult,
   removeOld,
   requestsDigest,
 } from '../../src/maintenance/rewrite/index.js';
@@ -82,11 +82,11 @@ export async function giveAccount(
   await putAccount(system, home, { name, rights }, made.record.bytes);
 }
 
-export interface RekeyChoice {
+export interface RewriteChoice {
   readonly verify?: boolean;
   readonly acceptDamage?: boolean;
   readonly signal?: AbortSignal;
-  readonly onProgress?: RekeyProgress;
+  readonly onProgress?: RewriteProgress;
   /** The paths to leave out. */
   readonly forgotten?: readonly ForgetRequest[];
   /** Keys created before, because creating them is slow. */
@@ -94,11 +94,11 @@ export interface RekeyChoice {
 }
 
 /** Completes a re-key as the commands do. Undefined if only the old generation had to be removed. */
-export async function rekeyInline(
+export async function rewriteInline(
   system: System,
   place: Place,
-  choice: RekeyChoice = {},
-): Promise<RekeyResult | undefined> {
+  choice: RewriteChoice = {},
+): Promise<RewriteResult | undefined> {
   const generations = new Generations(system, openClientDirectory(system, place));
   const lock = await generations.lock();
   try {
@@ -114,7 +114,7 @@ export async function rekeyInline(
       await generations.begin(choice.keys ?? (await freshKeys(former)), undefined, without);
     }
     const fresh = await keysIn(system, generations.second.path);
-    return await rekeyClient(system, {
+    return await rewriteClient(system, {
       generations,
       oldKeyring: former?.record.isEncrypting === true ? ringOf(system, former) : undefined,
       keyring: ringOf(system, fresh!),
@@ -141,7 +141,10 @@ export async function freshKeys(former: FormerKeys | undefined): Promise<Buffer>
 }
 
 /** Returns a client's whole history as a user with the password sees it, including the content of each version. */
-export async function toldBy(place: Place, system: System = nodeSystem()): Promise<string[]> {
+export async function dumpedHistory(
+  place: Place,
+  system: System = nodeSystem(),
+): Promise<string[]> {
   const found = newestKeys(system, path.join(place.store, place.client));
   const keys = found && (await opened(found.bytes));
   const sealed = openLocalHistory(system, { ...place, access: new Access(undefined) });

@@ -7,16 +7,16 @@ import { rebuildCatalog } from '../../../src/maintenance/rebuild/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
-import { PASSWORD, toldBy } from '../../helpers/rekeys.js';
+import { PASSWORD, dumpedHistory } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import {
   bySet,
   bytesIn,
   changeTree,
-  dropInline,
+  deleteInline,
   frameTools,
   collectInline,
-} from '../../helpers/upkeep.js';
+} from '../../helpers/garbage.js';
 import { seed } from '../../helpers/seed.js';
 
 async function manySets(t: ExecutionContext, sets: number, password?: string) {
@@ -39,25 +39,25 @@ async function manySets(t: ExecutionContext, sets: number, password?: string) {
  * bytes.
  */
 async function purge(t: ExecutionContext, place: Place, sets: readonly number[]): Promise<number> {
-  const before = bySet(await toldBy(place));
-  await dropInline(place, sets);
+  const before = bySet(await dumpedHistory(place));
+  await deleteInline(place, sets);
   for (const set of sets) before.delete(set);
   const kept = [...before.values()].flat();
-  t.deepEqual(await toldBy(place), kept, 'dropped');
+  t.deepEqual(await dumpedHistory(place), kept, 'dropped');
   const frames = await frameTools(place);
   const report = await collectInline(place, { frames });
   t.true(report.isDone);
-  t.deepEqual(await toldBy(place), kept, 'cleared up');
+  t.deepEqual(await dumpedHistory(place), kept, 'cleared up');
   t.is((await rebuildInline(place)).damagedRecords, 0);
-  t.deepEqual(await toldBy(place), kept, 'rebuilt');
+  t.deepEqual(await dumpedHistory(place), kept, 'rebuilt');
   return report.deletedBytes;
 }
 
-for (const [who, password] of [
+for (const [name, password] of [
   ['a client without a password', undefined],
   ['a client that encrypts', PASSWORD],
 ] as const) {
-  test.serial(`sets are dropped and cleared up, and all others stay: ${who}`, async (t) => {
+  test.serial(`sets are deleted and cleared up, and all others stay: ${name}`, async (t) => {
     const { place, client, backup } = await manySets(t, 10, password);
     const full = bytesIn(client);
     let deletedBytes = await purge(t, place, [3]);
@@ -81,8 +81,8 @@ test.serial(
   'clearing up and a rebuild end where they are interrupted, and are done the next time',
   async (t) => {
     const { place } = await manySets(t, 6);
-    await dropInline(place, [1, 2, 3, 4]);
-    const told = await toldBy(place);
+    await deleteInline(place, [1, 2, 3, 4]);
+    const reported = await dumpedHistory(place);
     let interrupted = 0;
     for (let last = 1; last <= MOST_STEPS; last += 1) {
       const controller = new AbortController();
@@ -100,9 +100,9 @@ test.serial(
       }
     }
     t.true(interrupted >= 3, `${interrupted} of ${MOST_STEPS}`);
-    t.deepEqual(await toldBy(place), told);
+    t.deepEqual(await dumpedHistory(place), reported);
     t.true((await collectInline(place)).isDone);
-    t.deepEqual(await toldBy(place), told);
+    t.deepEqual(await dumpedHistory(place), reported);
 
     const system = inlineSystem();
     const directory = openClientDirectory(system, place);
@@ -115,9 +115,9 @@ test.serial(
         code: 'INTERRUPTED',
       });
       t.false(fs.existsSync(`${directory.catalogPath}.new`));
-      t.deepEqual(await toldBy(place), told, 'the old catalog stays');
+      t.deepEqual(await dumpedHistory(place), reported, 'the old catalog stays');
     }
     await rebuildInline(place);
-    t.deepEqual(await toldBy(place), told);
+    t.deepEqual(await dumpedHistory(place), reported);
   },
 );
