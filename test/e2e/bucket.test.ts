@@ -115,14 +115,9 @@ test('sonic bucket reports what is wrong, and never shows a secret', async (t) =
 });
 
 test('a command that needs a directory refuses a bucket', async (t) => {
-  for (const [tool, ...words] of [
-    ['tardis', '/tmp'],
-    ['sonic', 'keys'],
-  ] as const) {
-    const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);
-    t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
-    t.regex(refused.stderr, /s3:\/\/bucket\/prefix is a bucket/);
-  }
+  const refused = await run('tardis', ['/tmp', '-D', 's3://bucket/prefix']);
+  t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
+  t.regex(refused.stderr, /s3:\/\/bucket\/prefix is a bucket/);
 });
 
 function examineText(
