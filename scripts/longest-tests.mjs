@@ -9,7 +9,6 @@ export const LONGEST = [
   'e2e/tardis-web',
   'durability/backups',
   'e2e/rekey',
-  'e2e/bucket',
   'e2e/bucket-store',
   'e2e/bucket-nodes',
   'e2e/bucket-crowd',

@@ -1,4 +1,5 @@
 /** `sonic bucket`: examines a bucket. */
+import dns from 'node:dns';
 import fs from 'node:fs';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -7,9 +8,11 @@ import test, { type ExecutionContext } from 'ava';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { codeIn } from '../helpers/codes.js';
-import { type Outcome, run } from '../helpers/commands.js';
+import { backupsRunHere, type Outcome, run } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { BUCKET, type S3Options, S3Server } from '../support/s3-server.js';
+
+backupsRunHere();
 
 const AT = ['bucket', '-D', `s3://${BUCKET}/all`, '--json'];
 
@@ -46,15 +49,32 @@ test('sonic bucket finds its endpoint and region by option, variable and key', a
   t.deepEqual(server.objects.keys(), [], 'something was left in the bucket');
 });
 
+/** Makes this thread find a name at the loopback address until the test ends; no name server knows it. */
+function resolveHere(t: ExecutionContext, name: string): void {
+  const { lookup } = dns;
+  const find = (host: string, ...rest: unknown[]): void =>
+    Reflect.apply(lookup, dns, [host === name ? '127.0.0.1' : host, ...rest]);
+  Object.assign(dns, { lookup: find });
+  t.teardown(() => void Object.assign(dns, { lookup }));
+}
+
 test('sonic bucket puts the name of the bucket into path or host, by --addressing', async (t) => {
-  const { url } = await started(t);
-  const inPath = await examine(['--endpoint', url, '--addressing', 'path']);
-  t.is((JSON.parse(inPath.stdout) as Record<string, unknown>)['isPathStyle'], true);
-  // The server expects the bucket in the path; or this machine does not know the name.
-  const host = url.replace('127.0.0.1', 'localhost');
-  const inHost = await examineText(['--endpoint', host, '--addressing', 'host']);
-  t.not(inHost.status, 0);
-  t.regex(inHost.stderr, /bucket\.localhost/);
+  const server = await started(t);
+  resolveHere(t, `${BUCKET}.localhost`);
+  const { port } = new URL(server.url);
+  const named = `http://localhost:${port}`;
+  for (const [addressing, endpoint, host, isPathStyle] of [
+    ['path', server.url, `127.0.0.1:${port}`, true],
+    ['host', named, `${BUCKET}.localhost:${port}`, false],
+  ] as const) {
+    const earlier = server.requests.length;
+    const { stdout, stderr } = await examine(['--endpoint', endpoint, '--addressing', addressing]);
+    t.like(JSON.parse(stdout), { endpoint: host, isPathStyle }, stderr);
+    const sent = server.requests.slice(earlier);
+    t.true(sent.length > 0);
+    t.deepEqual([...new Set(sent.map(({ headers }) => headers.host))], [host]);
+    t.true(sent.every(({ isInHost }) => isInHost === !isPathStyle));
+  }
 });
 
 test('sonic bucket trusts the given authority, and no other', async (t) => {
@@ -114,10 +134,15 @@ test('sonic bucket reports what is wrong, and never shows a secret', async (t) =
   t.is(codeIn(directory), 'CONFIG_INVALID');
 });
 
-test('a command that needs a directory refuses a bucket', async (t) => {
-  const refused = await run('tardis', ['/tmp', '-D', 's3://bucket/prefix']);
-  t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
-  t.regex(refused.stderr, /s3:\/\/bucket\/prefix is a bucket/);
+test('a command that cannot work on a bucket refuses it', async (t) => {
+  for (const [tool, ...words] of [
+    ['tardis', '/tmp'],
+    ['sonic', 'keys', '--remove'],
+  ] as const) {
+    const refused = await run(tool, [...words, '-D', 's3://bucket/prefix']);
+    t.is(codeIn(refused), 'CONFIG_INVALID', refused.stderr);
+    t.regex(refused.stderr, /s3:\/\/bucket\/prefix is a bucket/);
+  }
 });
 
 function examineText(

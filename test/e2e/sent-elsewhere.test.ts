@@ -5,9 +5,10 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocketServer } from 'ws';
 import { encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
-import { run, poolsStayAway, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, poolsStayAway, succeed } from '../helpers/commands.js';
 import { scratch } from '../helpers/tree.js';
 
+backupsRunHere();
 poolsStayAway();
 
 /** Most connections of one attempt: the first one, and as many as a client is sent on. */

@@ -13,8 +13,10 @@ import { Catalog } from '../../src/store/catalog/index.js';
 import { lockClient, openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { backup, BIN, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, BIN, succeed } from '../helpers/commands.js';
 import { file, makeTree, noise, scratch } from '../helpers/tree.js';
+
+backupsRunHere();
 
 const MIB = 1 << 20;
 const system = nodeSystem();

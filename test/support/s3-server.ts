@@ -27,6 +27,8 @@ export interface S3Record {
   readonly method: string;
   /** Empty for the bucket itself. */
   readonly key: string;
+  /** True if the bucket's name was in the host, not in the path. */
+  readonly isInHost: boolean;
   readonly headers: http.IncomingHttpHeaders;
 }
 
@@ -57,6 +59,10 @@ export class S3Server {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
+  private get bucket(): string {
+    return this.options.bucket ?? BUCKET;
+  }
+
   /** Lets all delayed changes take effect. */
   settle(): void {
     for (const { apply } of this.later.splice(0)) apply();
@@ -71,11 +77,12 @@ export class S3Server {
     const body = await bodyOf(request);
     if (body === undefined) return; // the client broke off: there was no request
     const url = new URL(request.url ?? '/', 'http://x');
-    const [, bucket = '', ...rest] = url.pathname
-      .split('/')
-      .map((part) => decodeURIComponent(part));
     const { method = '', headers } = request;
-    const record = { number: this.requests.length, method, key: rest.join('/'), headers };
+    const isInHost = headers.host?.startsWith(`${this.bucket}.`) === true;
+    const parts = url.pathname.slice(1).split('/').map(decodeURIComponent);
+    const [bucket = '', ...rest] = isInHost ? [this.bucket, ...parts] : parts;
+    const number = this.requests.length;
+    const record = { number, method, key: rest.join('/'), isInHost, headers };
     this.requests.push(record);
     const due = this.later.filter(({ at }) => at <= record.number);
     this.later = this.later.filter(({ at }) => at > record.number);
@@ -98,7 +105,7 @@ export class S3Server {
     if (fault !== undefined) {
       return S3Answer.error(fault === 'XAmzContentSHA256Mismatch' ? 400 : 403, fault);
     }
-    if (bucket !== (this.options.bucket ?? BUCKET)) return S3Answer.error(404, 'NoSuchBucket');
+    if (bucket !== this.bucket) return S3Answer.error(404, 'NoSuchBucket');
     if (key === '') return this.objects.list(query);
     const id = query.get('versionId');
     if (query.has('retention')) {
