@@ -1,24 +1,49 @@
 /**
  * Holds located files until they are restored, grouped by record. A walk meets the files of one record in several places,
  * and decoding a record again costs more than anything else about a small file. So the records with the most bytes leave
- * first: they are the most complete, and a record that few files need waits for others.
+ * first: they are the most complete, and a record that few files need waits for others. A record of which most bytes are
+found need not wait, since its other contents are mostly copies that the walk meets much later.
  */
 import type { LocatedFile } from './plan.js';
 
+/** A record counts as found if its held files have this share of its bytes. */
+const FOUND_SHARE = 0.75;
+/** Bytes of a stored record beside its contents, at most: its header and its seals. */
+const RECORD_OVERHEAD_BYTES = 256;
+/** Bytes of a stored record beside its contents, for each content. */
+const CONTENT_OVERHEAD_BYTES = 64;
+
 /** The files that need one record. */
 interface Group {
+  readonly object: string;
+  readonly position: number;
   readonly files: LocatedFile[];
+  /** Bytes of the files; copies count each. */
   bytes: number;
+  /** Bytes of the record that the files need, and where in it their contents begin. */
+  foundBytes: number;
+  readonly offsets: Set<number>;
+  /** A lower bound of the decoded bytes of the record: the highest end of a content that is found. */
+  endBytes: number;
+  storedBytes: number;
 }
 
 export class HeldFiles {
   private readonly groups = new Map<string, Map<number, Group>>();
+  /** The groups of records of which most bytes are found. */
+  private readonly found = new Set<Group>();
   private held = 0;
-  private last: { readonly object: string; readonly position: number; group: Group } | undefined;
+  private sinceTaken = 0;
+  private last: Group | undefined;
 
   /** Number of files that are held. */
   get count(): number {
     return this.held;
+  }
+
+  /** Number of files that were added since files left. */
+  get countSinceTaken(): number {
+    return this.sinceTaken;
   }
 
   add(file: LocatedFile): void {
@@ -26,45 +51,76 @@ export class HeldFiles {
     const group = this.groupAt(first?.object ?? '', first?.position ?? 0);
     group.files.push(file);
     for (const { sizeBytes } of file.pieces) group.bytes += sizeBytes;
+    if (first !== undefined && !group.offsets.has(first.offset)) {
+      group.offsets.add(first.offset);
+      group.foundBytes += first.sizeBytes;
+      group.endBytes = Math.max(group.endBytes, first.offset + first.sizeBytes);
+      group.storedBytes = first.recordBytes;
+    }
     this.held += 1;
+    this.sinceTaken += 1;
+    if (isFound(group)) this.found.add(group);
+    else this.found.delete(group);
   }
 
   /** Removes and returns the files of whole records, until their contents have `bytes` and their number is `count`. */
   take(bytes: number, count: number): LocatedFile[] {
+    const all = [...this.groups.values()].flatMap((records) => [...records.values()]);
+    return this.takeOf(all, bytes, count);
+  }
+
+  /** As `take`, but only the files of records of which most bytes are found; none if there is no such record. */
+  takeFound(bytes: number): LocatedFile[] {
+    return this.found.size === 0 ? [] : this.takeOf([...this.found], bytes, 0);
+  }
+
+  private takeOf(groups: Group[], bytes: number, count: number): LocatedFile[] {
     const taken: LocatedFile[] = [];
     let takenBytes = 0;
-    for (const { object, position, group } of this.inOrder()) {
+    for (const group of groups.sort((one, other) => other.bytes - one.bytes)) {
       if (takenBytes >= bytes && taken.length >= count) break;
       for (const file of group.files) taken.push(file);
       takenBytes += group.bytes;
-      this.remove(object, position);
+      this.remove(group);
     }
     this.held -= taken.length;
+    if (taken.length > 0) this.sinceTaken = 0;
     this.last = undefined;
     return taken;
   }
 
-  private inOrder(): { object: string; position: number; group: Group }[] {
-    const all = [...this.groups].flatMap(([object, records]) =>
-      [...records].map(([position, group]) => ({ object, position, group })),
-    );
-    return all.sort((one, other) => other.group.bytes - one.group.bytes);
-  }
-
   private groupAt(object: string, position: number): Group {
     // The files of a directory mostly follow one another in a record.
-    if (this.last?.position === position && this.last.object === object) return this.last.group;
+    if (this.last?.position === position && this.last.object === object) return this.last;
     let records = this.groups.get(object);
     if (records === undefined) this.groups.set(object, (records = new Map()));
     let group = records.get(position);
-    if (group === undefined) records.set(position, (group = { files: [], bytes: 0 }));
-    this.last = { object, position, group };
+    if (group === undefined) {
+      group = newGroup(object, position);
+      records.set(position, group);
+    }
+    this.last = group;
     return group;
   }
 
-  private remove(object: string, position: number): void {
-    const records = this.groups.get(object);
-    records?.delete(position);
-    if (records?.size === 0) this.groups.delete(object);
+  private remove(group: Group): void {
+    const records = this.groups.get(group.object);
+    records?.delete(group.position);
+    if (records?.size === 0) this.groups.delete(group.object);
+    this.found.delete(group);
   }
+}
+
+function newGroup(object: string, position: number): Group {
+  const sizes = { bytes: 0, foundBytes: 0, endBytes: 0, storedBytes: 0 };
+  return { object, position, files: [], offsets: new Set(), ...sizes };
+}
+
+/**
+ * True if most bytes of a record are found. Their number is not known before it is decoded, but it is no less than
+ * where a content ends, and seldom less than what is stored.
+ */
+function isFound({ offsets, foundBytes, endBytes, storedBytes }: Group): boolean {
+  const overheadBytes = RECORD_OVERHEAD_BYTES + offsets.size * CONTENT_OVERHEAD_BYTES;
+  return foundBytes >= FOUND_SHARE * Math.max(endBytes, storedBytes - overheadBytes);
 }

@@ -39,7 +39,9 @@ const WINDOW_FILES = 1024;
 const SLICE_MS = 4;
 /** Maximum number of located files that wait for others of their records. */
 const MAX_HELD = 16_384;
-/** Decoded bytes of the jobs in flight, for each worker, below which files leave before the rest of their records is found. */
+/** Number of located files without a found record after which idle workers get other records. */
+const FILES_UNTIL_OTHERS = 2048;
+/** Decoded bytes of the jobs in flight, for each worker, below which files leave as soon as most of their record is found. */
 const HUNGRY_BYTES_PER_WORKER = 8 << 20;
 /** Decoded bytes of the jobs that wait or run, for each worker; a waiting job holds only names. */
 const JOB_BYTES_PER_WORKER = 64 << 20;
@@ -269,15 +271,19 @@ class Restore implements WalkVisitor<Place> {
     for (const file of await this.locate(files)) this.held.add(file);
   }
 
-  /** Yields jobs for held files if the workers have little to do, or if too many files are held. */
+  /** Yields jobs for files of found records if the workers have little to do, and for others if too many are held. */
   private async *jobsNow(): AsyncGenerator<RestoreJob> {
     const { held, hungryBytes, inFlight } = this;
     const tooMany = held.count - MAX_HELD;
     if (held.count === 0 || (tooMany <= 0 && inFlight.used >= hungryBytes)) return;
     // A remote store is read ahead in the order of its packs, so many records of it leave together.
     const fullBytes = this.history.isFar ? inFlight.limit : 2 * hungryBytes;
-    const most = tooMany > 0 ? MAX_HELD / 4 : 0;
-    yield* this.admit(planJobs(held.take(fullBytes - inFlight.used, most), this.policy));
+    const freeBytes = fullBytes - inFlight.used;
+    // Workers that wait for the walk cost less than records that are decoded for each few of their files.
+    let files = tooMany > 0 ? held.take(freeBytes, MAX_HELD / 4) : held.takeFound(freeBytes);
+    const isIdle = files.length === 0 && inFlight.used === 0;
+    if (isIdle && held.countSinceTaken >= FILES_UNTIL_OTHERS) files = held.take(freeBytes, 0);
+    yield* this.admit(planJobs(files, this.policy));
   }
 
   private async locate(files: readonly FileToRestore[]): Promise<LocatedFile[]> {

@@ -65,6 +65,33 @@ test('nothing leaves if nothing is requested, or nothing is held', (t) => {
   t.deepEqual(new HeldFiles().take(Infinity, Infinity), []);
 });
 
+test('records leave when most of their bytes are found, and others stay', (t) => {
+  const stored = (offset: number, sizeBytes: number): ContentPiece => ({
+    ...pieceAt('packs/1', 0, sizeBytes),
+    recordBytes: 10_000,
+    offset,
+  });
+  const held = holding([
+    fileOf('first', stored(0, 5000)),
+    fileOf('copy', pieceAt('packs/2', 7, 10)),
+  ]);
+  t.is(held.countSinceTaken, 2);
+  held.add(fileOf('far', { ...pieceAt('packs/3', 0, 10), offset: 900 }));
+  t.deepEqual(namesOf(held.takeFound(Infinity)), ['copy']);
+  t.is(held.countSinceTaken, 0);
+  t.deepEqual(namesOf(held.takeFound(Infinity)), []);
+  held.add(fileOf('second', stored(5000, 3000)));
+  t.deepEqual(namesOf(held.takeFound(1)), ['first', 'second']);
+  t.deepEqual(namesOf(held.take(Infinity, Infinity)), ['far']);
+});
+
+test('a record whose further contents show that much of it is missing is found no longer', (t) => {
+  const held = holding([fileOf('one', pieceAt('packs/1', 0, 50))]);
+  held.add(fileOf('other', { ...pieceAt('packs/1', 0, 50), offset: 5000 }));
+  t.deepEqual(held.takeFound(Infinity), []);
+  t.is(held.count, 2);
+});
+
 const PIECES = fc.array(
   fc.record({
     object: fc.constantFrom('packs/1', 'packs/2', 'objects/a'),
