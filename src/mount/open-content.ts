@@ -121,6 +121,7 @@ export class OpenContent {
       return after(units.whole(piece), (unit) => {
         if (unit === undefined) return undefined;
         checkPiece(unit, piece);
+        if (from + count === piece.sizeBytes) units.noteRead(piece, unit);
         return { data: unit.bytes, from: piece.offset + from, bytes: count };
       });
     });

@@ -2,10 +2,10 @@
  * Decoded records and chunks, kept by use within a bound. Each is decoded once, however many requests wait for it: in
  * another thread, or in this one if nobody else waits.
  */
-import type { RecordPlace, RecordSource } from '../delta/index.js';
+import type { RecordPlace, RecordSource, StoredPiece } from '../delta/index.js';
 import { fetchHead, fetchRecord } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { bufferOf, DIGEST_BYTES, releaseAll } from '../model/index.js';
+import { bufferOf, releaseAll } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
@@ -21,23 +21,19 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { DecodeInput, Decoder } from '../workers/index.js';
+import { type DecodedDigest, digestsIn } from './decoded-digests.js';
 import { after, type Soon } from './tree.js';
 import { WalkAhead } from './walk-ahead.js';
 
 /** Bytes of decoded data that are kept. */
-const MAX_UNIT_BYTES = 8 << 20;
+const MAX_UNIT_BYTES = 12 << 20;
+/** Records that were decoded last, which a walk through a pack does not decode ahead again. */
+const MAX_DECODED = 4096;
 /** Records whose chunks were found; each takes some hundred bytes. */
 const MAX_RECORDS = 256;
 const MAX_SPARE = 4;
 /** Jobs beyond which nothing is decoded ahead. */
 const MAX_AHEAD = 3;
-const DIGEST_ROW_BYTES = DIGEST_BYTES + 8;
-const NO_DIGESTS: ReadonlyMap<number, DecodedDigest> = new Map();
-
-interface DecodedDigest {
-  readonly digest: Buffer;
-  readonly sizeBytes: number;
-}
 
 /**
  * Decoded bytes, which may be freed in the next turn of the event loop. Use or copy them before you await anything
@@ -47,7 +43,11 @@ export interface Unit {
   readonly bytes: Buffer;
   /** Digests that were computed from the bytes, by the offsets of the contents. */
   readonly digests: ReadonlyMap<number, DecodedDigest>;
+  /** Offsets of the contents that were not read to their ends yet. */
+  readonly unread: Set<number>;
 }
+
+const NO_CONTENTS: Pick<Unit, 'digests' | 'unread'> = { digests: new Map(), unread: new Set() };
 
 /** A record in chunks. */
 interface ChunkedRecord {
@@ -77,6 +77,10 @@ export class Units {
   private readonly units = new Map<string, Soon<Unit>>();
   private bytes = 0;
   private readonly records = new Map<string, Soon<Layout>>();
+  /** Keys of kept records whose contents were all read to their ends; they leave first. */
+  private readonly spent = new Set<string>();
+  /** Keys of the records that were decoded last. */
+  private readonly decoded = new Set<string>();
   /** Memory of chunks that were dropped. */
   private readonly spare: Buffer[] = [];
   /** Number of decoding jobs that run or wait. */
@@ -97,7 +101,9 @@ export class Units {
     this.source = source;
     this.decoder = decoder;
     this.directory = directory;
-    const warm = (record: RecordPlace): void => this.warm(record);
+    const warm = (record: RecordPlace): void => {
+      if (!this.decoded.has(keyOf(record))) this.warm(record);
+    };
     this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, warm);
   }
 
@@ -156,6 +162,16 @@ export class Units {
     if (unit instanceof Promise) unit.catch(() => undefined); // the reader gets the error
   }
 
+  /**
+   * Notes that a content of a decoded record was read to its end. The kernel keeps what it read, so a record of which no
+   * content is left gives way to those that readers are still in.
+   */
+  noteRead(piece: StoredPiece, unit: Unit): void {
+    if (!unit.unread.delete(piece.offset) || unit.unread.size > 0) return;
+    const key = keyOf(piece);
+    if (this.units.get(key) === unit) this.spent.add(key);
+  }
+
   private inOnePiece(record: RecordPlace): Soon<Unit | undefined> {
     const key = keyOf(record);
     if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(record);
@@ -164,7 +180,9 @@ export class Units {
       this.add(key, async () => {
         const output = await this.decode({ record }, record.position, record.recordBytes);
         if (!output.isWhole) throw new NotWhole();
-        return { bytes: bufferOf(output.bytes), digests: digestsIn(output.digests) };
+        this.noteDecoded(key);
+        const digests = digestsIn(output.digests);
+        return { bytes: bufferOf(output.bytes), digests, unread: new Set(digests.keys()) };
       });
     if (!(unit instanceof Promise)) return unit;
     // All who wait for it learn that it is not whole.
@@ -209,7 +227,7 @@ export class Units {
     const chunk = { ...header, number, at: from, sizeBytes, head };
     const what = { record, chunk };
     const { bytes } = await this.decode(what, record.position + from, header.storedBytes);
-    return { bytes: bufferOf(bytes), digests: NO_DIGESTS };
+    return { bytes: bufferOf(bytes), ...NO_CONTENTS };
   }
 
   /** Decodes a chunk in this thread. That takes less time if nobody else waits for this thread. */
@@ -226,7 +244,7 @@ export class Units {
       await fetchRecord(this.source.backend, record, from, stored);
       const bytes = this.room(sizeBytes);
       decodeChunk(codec, header, { stored, target: bytes, place: cipher && { cipher, number } });
-      return { bytes, digests: NO_DIGESTS };
+      return { bytes, ...NO_CONTENTS };
     } finally {
       this.isBusy = false;
     }
@@ -246,7 +264,7 @@ export class Units {
     if (header.storedBytes !== sizeBytes) throw tooLarge(record);
     const target = this.room(sizeBytes);
     await fetchRecord(this.source.backend, record, from, target);
-    return { bytes: openChunk(header, target), digests: NO_DIGESTS };
+    return { bytes: openChunk(header, target), ...NO_CONTENTS };
   }
 
   /** True if a chunk or record is decoded, or being decoded. */
@@ -331,15 +349,29 @@ export class Units {
     );
   }
 
+  private noteDecoded(key: string): void {
+    this.decoded.add(key);
+    const [oldest] = this.decoded;
+    if (this.decoded.size > MAX_DECODED) this.decoded.delete(oldest!);
+  }
+
+  /** Yields the keys of kept units, in the order in which they leave. */
+  private *oldestFirst(): Generator<string> {
+    yield* this.spent;
+    yield* this.units.keys();
+  }
+
   private put(key: string, unit: Unit): void {
     this.units.delete(key);
     this.units.set(key, unit);
     this.bytes += unit.bytes.length;
     const gone: Buffer[] = [];
-    for (const [oldest, old] of this.units) {
-      if (this.bytes <= MAX_UNIT_BYTES || oldest === key) break;
-      if (old instanceof Promise) continue;
+    for (const oldest of this.oldestFirst()) {
+      if (this.bytes <= MAX_UNIT_BYTES) break;
+      const old = this.units.get(oldest);
+      if (old === undefined || old instanceof Promise || oldest === key) continue;
       this.units.delete(oldest);
+      this.spent.delete(oldest);
       this.bytes -= old.bytes.length;
       gone.push(old.bytes);
     }
@@ -353,17 +385,6 @@ class NotWhole extends Error {}
 
 function keyOf({ object, position }: RecordPlace): string {
   return `${object}@${position}`;
-}
-
-function digestsIn(rows: Uint8Array): Map<number, DecodedDigest> {
-  const all = bufferOf(rows);
-  const digests = new Map<number, DecodedDigest>();
-  for (let at = 0; at + DIGEST_ROW_BYTES <= all.length; at += DIGEST_ROW_BYTES) {
-    const digest = all.subarray(at, at + DIGEST_BYTES);
-    const offset = all.readUInt32LE(at + DIGEST_BYTES);
-    digests.set(offset, { digest, sizeBytes: all.readUInt32LE(at + DIGEST_BYTES + 4) });
-  }
-  return digests;
 }
 
 function tooLarge({ object }: RecordPlace): TardisError {
