@@ -91,7 +91,7 @@ if [ "$profile" = pi ]; then
 fi
 
 # A mount frees decoded records of all sizes. If malloc maps the largest, they go back to the system; in its heap they left gaps, which made a
-# mount 16 MB larger. A threshold of 128 KiB saves 4 to 14 MB more, and costs a tenth of the processor time. A Pi has its own.
+# mount 16 MB larger. A threshold of 128 KiB saves 4 to 14 MB more, and costs 5 to 10 % of the processor time. A Pi has its own.
 [ "$name" != tardisfs ] || export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-786432}"
 
 # The compiled form of our files is kept in the cache of the user, which saves a third of a start (src/system/compiled-code.ts). It would run what it finds there,
