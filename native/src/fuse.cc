@@ -51,7 +51,8 @@ class Listener : private TurnTaker {
   // Answers what is ready, between pieces of work that JavaScript does. Keeps the other requests for the next batch.
   void answerReady() {
     if (isBatchRead_ || isOver_ || turn_.isTaken()) return;
-    keptError_ = fill(&keptBytes_);
+    answerKeptOne();
+    if (keptError_ == 0) keptError_ = fill(&keptBytes_);
     if (keptError_ != 0) isOver_ = true;
     if (keptBytes_ > 0 || keptError_ != 0) uv_idle_start(&idle_, onIdle);
   }
@@ -166,12 +167,17 @@ class Listener : private TurnTaker {
 
   bool isWalk() const { return listings_ >= kWalk || turnListings_ >= kLongTurn; }
 
+  // Answers the request that the other thread kept, if its reply is ready by now. Must be called before others are kept
+  // behind it: they are to stay.
+  void answerKeptOne() {
+    if (std::exchange(isKeptOne_, false) && isAnswered(memory_, keptBytes_)) keptBytes_ = 0;
+  }
+
   // Takes the requests that were kept, and those that are waiting. Returns an error number that ends the connection, or 0.
   int next(size_t* bytes, int status) {
+    answerKeptOne();
     *bytes = std::exchange(keptBytes_, 0);
     int error = std::exchange(keptError_, 0);
-    // A reply to what the other thread read may be ready by now.
-    if (std::exchange(isKeptOne_, false) && isAnswered(memory_, *bytes)) *bytes = 0;
     if (error == 0) error = fill(bytes);
     if (error == 0 && *bytes == 0 && (status < 0 || !watch())) error = EBADF;
     return error;

@@ -34,7 +34,7 @@ export interface Reach {
 
 /** Most servers one after the other that send a client on, before it waits. */
 const MAX_HOPS = 4;
-/** Longest time for a server that was named to answer: it may be the one that hangs. */
+/** Longest wait for a server that another server named; it may hang. */
 const NAMED_MS = 5000;
 
 export interface ConnectorEvents {

@@ -37,7 +37,7 @@ export interface Resolved<T extends Tool> {
   readonly found: ReadonlyMap<string, Found>;
 }
 
-/** Files that are read if they exist and no other file is named. */
+/** Default files. Each is read if it exists and no other file is named. */
 const USUAL_DEFAULTS = '/etc/tardis/system.defaults';
 const USUAL_SERVER_FILE = '/etc/tardis/tardisd.cfg';
 const USUAL_REMOTE_FILE = '/etc/tardis/tardisremote.cfg';

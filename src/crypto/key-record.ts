@@ -154,7 +154,7 @@ export function withoutKeys({ bytes }: KeyRecord): KeyRecord {
   return sealed(bare);
 }
 
-/** True if `record` is the one in `shown`, or the one that `shown` is without the keys. */
+/** True if `record` equals `shown`, or if `shown` has no keys and equals `record` without its keys. */
 export function isOfRecord(record: KeyRecord, shown: KeyRecord): boolean {
   if (shown.hasKeys) return record.bytes.equals(shown.bytes);
   return withoutKeys(record).bytes.equals(shown.bytes);

@@ -2,7 +2,7 @@
  * Computes scrypt (RFC 7914). Its memory, 128 MiB by default, counts as that of this process for ever (its peak), unless a
  * child process computes it.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { scrypt, type ScryptOptions } from 'node:crypto';
 
@@ -51,10 +51,11 @@ async function keyOfChild(input: ScryptInput): Promise<Buffer | undefined> {
     Buffer.from(bytes).toString('base64'),
   );
   const sent = { password: base64Password, salt: base64Salt, keyBytes, options };
-  const child = spawn(process.execPath, ['-e', CHILD_CODE], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-    timeout: CHILD_MS,
-  });
+  const child = startChild();
+  if (child === undefined) return undefined;
+  const closed = once(child, 'close').catch(() => []); // it could not be started
+  // Streams are missing if the process may open no further files.
+  if (!child.stdin || !child.stdout) return undefined;
   const key = Buffer.alloc(keyBytes);
   let bytes = 0;
   child.stdout.on('data', (part: Buffer) => {
@@ -64,10 +65,22 @@ async function keyOfChild(input: ScryptInput): Promise<Buffer | undefined> {
   });
   child.stdin.on('error', () => undefined); // it ended early, which its status shows
   child.stdin.end(JSON.stringify(sent));
+  const [status] = await closed;
+  return status === 0 && bytes === keyBytes ? key : undefined;
+}
+
+/**
+ * Starts a child process; undefined if the system has no memory for one. It gets no environment, whose NODE_OPTIONS might
+ * let it print, or open a debugger.
+ */
+function startChild(): ChildProcess | undefined {
   try {
-    const [status] = (await once(child, 'close')) as [number | null];
-    return status === 0 && bytes === keyBytes ? key : undefined;
+    return spawn(process.execPath, ['-e', CHILD_CODE], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      timeout: CHILD_MS,
+      env: {},
+    });
   } catch {
-    return undefined; // it could not be started
+    return undefined; // the key can be computed here
   }
 }

@@ -4,6 +4,7 @@ import { cleanUp } from './clean-up.js';
 /**
  * Holds what a function has opened so far. `using` closes it in reverse order, unless `move` has handed it over.
  * Closing never throws: the failure that led there is the one to report.
+ * It is our own since Node.js 22 has no `DisposableStack`.
  */
 export class Opened implements Disposable {
   private closers: (() => void)[] = [];

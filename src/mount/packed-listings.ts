@@ -1,7 +1,7 @@
 /**
  * Listings that are packed by the addon, straight from the rows of the catalog. They serve complete sets of a catalog on
- * this machine. For all else, and for pages with an entry that is damaged, sparse or has attributes, there is none, and
- * the entries are loaded one by one.
+ * this machine. Other sets have none, and neither have pages with an entry that is damaged, sparse or has attributes:
+ * their entries are loaded one by one.
  */
 import type { History } from '../history/index.js';
 import type { DirectoryId, SetNumber } from '../model/index.js';

@@ -2,7 +2,7 @@
  * Holds located files until they are restored, grouped by record. A walk meets the files of one record in several places,
  * and decoding a record again costs more than anything else about a small file. So the records with the most bytes leave
  * first: they are the most complete, and a record that few files need waits for others. A record of which most bytes are
-found need not wait, since its other contents are mostly copies that the walk meets much later.
+ * found need not wait, since its other contents are mostly copies that the walk meets much later.
  */
 import type { LocatedFile } from './plan.js';
 

@@ -282,7 +282,7 @@ class Lister {
   }
 }
 
-/** Returns an entry under its whole path. */
+/** Returns a copy of an entry whose name is its whole path. */
 function named(entry: HistoryEntry, path: Buffer): HistoryEntry {
   return Object.create(entry, { name: { value: path } }) as HistoryEntry;
 }

@@ -26,6 +26,8 @@ const STATE_WORD = 3;
 const PAGE_WORDS = 6;
 const HEADER_BYTES = 40;
 const REQUEST_BYTES = 80;
+/** Directories from this number on are not what a test is about. */
+const FAR_DIRECTORY = 100;
 const ROOM = READY_BYTES - HEAD_BYTES - DOTS_BYTES;
 const DOTS = [
   { low: 20, high: 0 },
@@ -85,10 +87,12 @@ class Lab {
     if (bytes === 0) this.calls += 1;
     if (bytes === 0) return false;
     this.onBatch();
-    const [uniqueLow, uniqueHigh] = [memory.readUInt32LE(offset + 8), 0];
-    const [low, high] = [memory.readUInt32LE(offset + 16), memory.readUInt32LE(offset + 20)];
-    this.requested.push(placeOfNode(low, high).directory);
-    this.kernel.fail({ uniqueLow, uniqueHigh }, 11);
+    for (let at = offset; at < offset + bytes; at += (memory.readUInt32LE(at) + 7) & ~7) {
+      const [uniqueLow, uniqueHigh] = [memory.readUInt32LE(at + 8), 0];
+      const [low, high] = [memory.readUInt32LE(at + 16), memory.readUInt32LE(at + 20)];
+      this.requested.push(placeOfNode(low, high).directory);
+      this.kernel.fail({ uniqueLow, uniqueHigh }, 11);
+    }
     return false;
   }
 
@@ -132,6 +136,19 @@ class Lab {
       Atomics.wait(words, words.length - 1, 0, LOOK_MS);
     }
     return undefined;
+  }
+
+  /** Calls `step` until a reply is there, while this thread does nothing else. Returns false if none comes. */
+  isRepliedMeanwhile(step: (look: number) => void): boolean {
+    const memory = new SharedArrayBuffer(2 * READY_BYTES);
+    const [reply, words] = [Buffer.from(memory), new Int32Array(memory)];
+    fs.read(this.far, reply, 0, reply.length, null, () => undefined);
+    for (let look = 0; look < LOOKS; look += 1) {
+      if (Atomics.load(words, 0) !== 0) return true;
+      step(look);
+      Atomics.wait(words, words.length - 1, 0, LOOK_MS);
+    }
+    return false;
   }
 
   /** Counts references once the other thread has noted that it sent them, while this one does nothing else. */
@@ -364,6 +381,30 @@ test('a request that JavaScript must answer ends the turn of the other thread', 
   t.is(lab.requested.length, 40);
   lab.ready.count();
   t.is(lab.tree.lookups, 40);
+});
+
+test('requests behind the one that ended the turn are kept, also if that one becomes ready', async (t) => {
+  const lab = new Lab(t);
+  await lab.walk(1);
+  const bytes = Buffer.alloc(REQUEST_BYTES);
+  bytes.writeUInt32LE(READY_BYTES, 56);
+  lab.write(Op.readdirplus, 3, bytes);
+  // Once this thread answers, the turn has ended. A socket may join requests, of which only the first is seen.
+  const isEnded = lab.isRepliedMeanwhile((look) => {
+    lab.offer(FAR_DIRECTORY + look, 1);
+    lab.write(Op.readdirplus, FAR_DIRECTORY + look, bytes);
+    lab.ready.answer();
+  });
+  if (!isEnded) throw new Error('the turn does not end');
+  lab.offer(3, 1);
+  lab.write(Op.readdirplus, 5, bytes);
+  lab.ready.answer();
+  for (let turn = 0; turn < TURNS && !lab.requested.includes(5); turn += 1) await nextTurn();
+  t.deepEqual(
+    lab.repliedNow().filter((directory) => directory < FAR_DIRECTORY),
+    [3, 5],
+    'by the addon or by JavaScript',
+  );
 });
 
 test('what is no request ends the turn of the other thread, and harms nobody', async (t) => {

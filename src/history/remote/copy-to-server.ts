@@ -23,7 +23,7 @@ import type { RemotePlace } from './remote-peer.js';
 const MAX_REQUESTED = 24;
 /** Most servers one after the other that send a copy on, before it waits. */
 const MAX_HOPS = 4;
-/** Longest time for a server that was named to answer: it may be the one that hangs. */
+/** Longest wait for a server that another server named; it may hang. */
 const NAMED_MS = 5000;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 

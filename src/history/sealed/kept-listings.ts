@@ -9,7 +9,7 @@ const MAX_LISTED = 4;
 export interface Listed {
   /** Entries of a proven listing, sorted by name; undefined if there are too many. */
   readonly entries: readonly HistoryEntry[] | undefined;
-  /** Sum of the entries of each page, by the name that precedes the page. */
+  /** Checksum of the entries of each page; the key is the last name before the page. */
   readonly pages: ReadonlyMap<string, Buffer>;
 }
 

@@ -42,8 +42,8 @@ export interface CheckWish {
 export interface RepairOutcome extends ParitySummary {
   readonly repair: RepairResult;
   /**
-   * In a bucket, where only what is stored from now on gets parity: false if stored bytes may be damaged that only their
-   * records show, so that a check must read them. Undefined in a directory.
+   * False if a check must read the contents, because objects of a bucket without parity may be damaged. Undefined in a
+   * directory.
    */
   readonly isProven?: boolean;
 }
@@ -89,7 +89,7 @@ export interface Admin extends Disposable {
   previewDelete(sets: readonly SetNumber[]): Promise<void>;
   /** Returns the sets that a purge would delete or keep: by these rules, or through a server by the server's. */
   previewPurge(wish: PurgeRequest): Promise<Verdicts>;
-  /** Deletes the sets that a preview listed. A server decides again, and returns its result. */
+  /** Deletes the sets that a preview listed. A server applies its own rules again, and returns the verdicts. */
   purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
   /**
    * Returns the retention rules stored with the client; `words` supply the priorities and all rules that are not

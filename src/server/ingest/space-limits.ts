@@ -9,7 +9,7 @@ import type { IncomingContents } from './incoming-contents.js';
 /** The free space is checked after this many bytes, so a session may use this much of LeastFree. */
 const LOOK_EVERY_BYTES = 1 << 20;
 
-/** A file system may not count data of the last seconds yet; this is the most that a fast disk writes in them. */
+/** Bytes that a fast disk can write in the seconds that a file system may not have counted yet. */
 const UNCOUNTED_BYTES = 1 << 30;
 
 export class SpaceLimits {

@@ -41,7 +41,7 @@ export async function openSession(
   }
 }
 
-/** The code for readers and copies is loaded on demand. */
+/** Opens a session. Loads the code for readers and copies only if it is needed. */
 async function openOnce(
   system: System,
   { directory, purpose, options }: SessionRequest,

@@ -54,7 +54,7 @@ export function chainedObject(prefix: string, number: number): string {
   return `${prefix}${number.toString().padStart(10, '0')}.json`;
 }
 
-/** Returns the number in the name of such an object; undefined for another name. */
+/** Returns the number in the name of a numbered object (`chainedObject`); undefined if the name is not one. */
 export function chainedNumber(prefix: string, object: string): number | undefined {
   const match = object.startsWith(prefix) ? CHAINED.exec(object.slice(prefix.length)) : null;
   const number = Number(match?.[1] ?? 0);
@@ -76,7 +76,7 @@ export function isGeneration(name: string): boolean {
   return generationNumber(name) > 1;
 }
 
-/** Returns the number of a generation (`undefined`: the first one); 0 for a name that is none. */
+/** Returns the number of a generation from its name (without a name: of the first one); 0 if the name is invalid. */
 export function generationNumber(name: string = FIRST_GENERATION): number {
   if (name === FIRST_GENERATION) return 1;
   const number = Number(LATER_GENERATION.exec(name)?.[1] ?? 0);

@@ -2,7 +2,8 @@
  * Restores damaged objects of a client in a bucket from the parity in them. The name of an object stands for the bytes
  * that it was created with, so a healed object is written in its own place, and only if its bytes are those, by the
  * checksum (SHA-256) that was stored with it. So it does not matter if another machine does it too, or if a request lands
- * late, and no condition is needed.
+ * late: no condition is needed. An object that another machine deletes while it is written exists again afterwards, without
+ * a commit that names it; `sonic orphans` deletes it.
  */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';

@@ -50,7 +50,7 @@ export interface SnapshotPoint {
   readonly usedBytes: number;
 }
 
-/** True if a number is in use that is above its counter. */
+/** True if a set, root or directory has a number above its counter. */
 const BEHIND = `SELECT
   (SELECT coalesce(max(set_number), 0) FROM backup_sets) > ? OR
   (SELECT coalesce(max(root_id), 0) FROM roots) > ? OR

@@ -80,7 +80,7 @@ export function headerOf(seen: Seen | undefined, other: Seen, { label }: Version
   return `${displayName((seen ?? other).path)}\t${time} (${label})`;
 }
 
-/** Returns each given path on both sides. Throws USAGE. */
+/** Returns for each given path the paths to compare before and after. Throws USAGE. */
 export async function comparedPaths(
   { before, after }: Versions,
   { paths, reducePath }: DiffSettings,
