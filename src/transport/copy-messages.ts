@@ -9,8 +9,8 @@ export const COPY_MESSAGES = {
    * Requests a snapshot of the catalog. It takes the place of an earlier one of the session. If the client is still in the state
    * `known`, none is made; empty if none is known.
    */
-  openCopy: requests(166, 'read', KIB, { known: 'line' }, { answer: 'copyOffered' }),
-  copyOffered: answers(167, 8 * KIB, {
+  openCopy: requests(166, 'read', 8 * KIB, { known: 'line' }, { answer: 'copyOffered' }),
+  copyOffered: answers(167, 16 * KIB, {
     /** The server's number for the snapshot. */
     offer: 'uint',
     /** The id of the client in its `format.json`. */
@@ -39,7 +39,7 @@ export const COPY_MESSAGES = {
   /** Offers a client. `keyset` is the id of its keys if it encrypts; otherwise empty. */
   copyStart: ofCopy(170, KIB, { keyset: 'bytes' }, { answer: 'copyDone' }),
   /** Requests a snapshot (`open`), a piece of its catalog, or bytes of an object. Other fields are 0 or empty. */
-  copyAsk: toCopy(171, KIB, {
+  copyAsk: toCopy(171, 16 * KIB, {
     question: 'uint',
     what: words('open', 'piece', 'object'),
     offer: 'uint',

@@ -85,7 +85,10 @@ test('the commands of README work one after the other', async (t) => {
     });
     if (typed) given.push('--password-file', passwordFile);
     if (args.includes('encrypt')) given.push('--yes');
-    const env = { HOME: at('state') };
+    // A new client at a server requires a certificate that this machine trusts.
+    const isCreated = args.includes('--to-server') && args.includes('--create');
+    const trusted: Record<string, string> = isCreated ? { NODE_EXTRA_CA_CERTS: at('c.pem') } : {};
+    const env = { HOME: at('state'), ...trusted };
     const { status, stderr } = await run(tool, given, { env });
     if (NOT_YET.test(comment)) t.regex(stderr, /NO_SUCH_SET/);
     else t.is(status, 0, `${words.join(' ')}: ${stderr}`);

@@ -80,7 +80,7 @@ export function dumpCatalog(catalogPath: string): Record<string, string[]> {
 
 /** Returns a condition that excludes the state of garbage collection: a rebuilt catalog requests one. */
 function keptRowsOf(table: string): string {
-  return table === 'state' ? "key NOT LIKE 'upkeep.%'" : 'true';
+  return table === 'state' ? "key NOT LIKE 'gc.%'" : 'true';
 }
 
 function toText(value: unknown): string {

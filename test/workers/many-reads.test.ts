@@ -136,7 +136,7 @@ for (const [what, options] of OPTIONS) {
   test(`random trees, twice: ${what}`, async (t) => {
     t.log(`TEST_SEED=${seed}`);
     const folder = path.join(scratch(t), 'tree');
-    makeTree(folder, randomTree(chooser(seed), 200));
+    makeTree(folder, randomTree(chooser(seed), 400));
     const parcel = parcelOf(...foldersOf(folder));
     const many = await both(t, [parcel, parcel], options);
     t.true(many.inCalls > 20);
