@@ -1,7 +1,7 @@
 /** Replies that the addon sends by itself: over a socket in place of /dev/fuse, beside a model of the references. */
 import fs from 'node:fs';
+import { Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import {
   FuseKernel,
@@ -10,15 +10,17 @@ import {
   placeOfNode,
   type ReadyPages,
 } from '../../src/mount/index.js';
+import { systemCode } from '../../src/errors/index.js';
 import { nodeSystem, READY_BYTES, READY_PAGES, ReadyState } from '../../src/system/index.js';
 import { chooser } from '../helpers/random-tree.js';
 
-const read = promisify(fs.read);
 const HEAD_BYTES = 16;
 const ENTRY_BYTES = 160;
 const DOTS_BYTES = 2 * ENTRY_BYTES;
 /** Turns of the event loop within which a batch comes. */
 const TURNS = 1000;
+/** More turns than the steps of a listener between the last reply and the turn of the other thread. */
+const TURNS_OF_WALK = 16;
 /** Looks for an answer of the other thread, and how long each waits. */
 const LOOKS = 30_000;
 const LOOK_MS = 1;
@@ -61,12 +63,16 @@ class Lab {
   onBatch: () => void = () => undefined;
   private readonly kernel: FuseKernel;
   private readonly far: number;
+  /** Room for replies. */
+  private readonly replies: Buffer = Buffer.alloc(2 * READY_BYTES);
 
   constructor(t: ExecutionContext) {
     const { native } = nodeSystem();
     const sockets = native.fuseSockets();
     const near = sockets.readInt32LE(0);
     this.far = sockets.readInt32LE(4);
+    // It makes the descriptor non-blocking: a read that waits would take a thread of the pool that all tests share.
+    const kernelEnd = new Socket({ fd: this.far, readable: false });
     this.kernel = new FuseKernel(native, near, (errno) => t.fail(String(errno)));
     this.ready = this.kernel.ready;
     this.links = this.kernel.links;
@@ -75,7 +81,7 @@ class Lab {
     });
     t.teardown(async () => {
       this.kernel.fail({ uniqueLow: 0, uniqueHigh: 0 }, 11);
-      native.close(this.far); // with something unread, so that the other end gets an error
+      kernelEnd.destroy(); // with something unread, so that the other end gets an error
       await ended;
       native.close(near);
     });
@@ -119,36 +125,40 @@ class Lab {
       this.offer(directory, 1);
       await this.list(directory);
     }
-    await nextTurn(); // a listener whose time was up goes on in the next one
-    await nextTurn();
+    // A listener whose time is up makes one step in each turn: it calls JavaScript, or lets the other thread read.
+    for (let turn = 0; turn < TURNS_OF_WALK; turn += 1) await nextTurn();
   }
 
   /** Returns the bytes of the answer to a listing, which comes while this thread does nothing else. */
   listMeanwhile(directory: number): Buffer | undefined {
-    const memory = new SharedArrayBuffer(2 * READY_BYTES);
-    const [reply, words] = [Buffer.from(memory), new Int32Array(memory)];
     const request = Buffer.alloc(REQUEST_BYTES);
     request.writeUInt32LE(READY_BYTES, 56);
-    fs.read(this.far, reply, 0, reply.length, null, () => undefined);
-    this.write(Op.readdirplus, directory, request);
+    const reply = this.replyMeanwhile((look) => {
+      if (look === 0) this.write(Op.readdirplus, directory, request);
+    });
+    return reply?.subarray(HEAD_BYTES);
+  }
+
+  /** Calls `step` until there is a reply, which it returns, while this thread does nothing else; undefined if none comes. */
+  replyMeanwhile(step: (look: number) => void): Buffer | undefined {
+    const words = new Int32Array(new SharedArrayBuffer(4));
     for (let look = 0; look < LOOKS; look += 1) {
-      if (Atomics.load(words, 0) !== 0) return reply.subarray(HEAD_BYTES, words[0]);
-      Atomics.wait(words, words.length - 1, 0, LOOK_MS);
+      const reply = this.readNow();
+      if (reply !== undefined) return reply;
+      step(look);
+      Atomics.wait(words, 0, 0, LOOK_MS);
     }
     return undefined;
   }
 
-  /** Calls `step` until a reply is there, while this thread does nothing else. Returns false if none comes. */
-  isRepliedMeanwhile(step: (look: number) => void): boolean {
-    const memory = new SharedArrayBuffer(2 * READY_BYTES);
-    const [reply, words] = [Buffer.from(memory), new Int32Array(memory)];
-    fs.read(this.far, reply, 0, reply.length, null, () => undefined);
-    for (let look = 0; look < LOOKS; look += 1) {
-      if (Atomics.load(words, 0) !== 0) return true;
-      step(look);
-      Atomics.wait(words, words.length - 1, 0, LOOK_MS);
+  /** Returns the replies that are there; undefined if there are none. */
+  private readNow(): Buffer | undefined {
+    try {
+      return Buffer.from(this.replies.subarray(0, fs.readSync(this.far, this.replies)));
+    } catch (error) {
+      if (systemCode(error) !== 'EAGAIN') throw error;
+      return undefined;
     }
-    return false;
   }
 
   /** Counts references once the other thread has noted that it sent them, while this one does nothing else. */
@@ -170,12 +180,15 @@ class Lab {
 
   async ask(opcode: number, directory: number, request: Buffer): Promise<Buffer | undefined> {
     this.write(opcode, directory, request);
-    const reply = Buffer.alloc(2 * READY_BYTES);
-    const { bytesRead } = await read(this.far, reply, 0, reply.length, null);
-    if (reply.readUInt32LE(0) !== bytesRead || reply.readUInt32LE(8) !== directory + 1) {
+    let reply: Buffer | undefined;
+    while (reply === undefined) {
+      await nextTurn();
+      reply = this.readNow();
+    }
+    if (reply.readUInt32LE(0) !== reply.length || reply.readUInt32LE(8) !== directory + 1) {
       throw new Error('no reply to this request');
     }
-    return reply.readInt32LE(4) === 0 ? reply.subarray(HEAD_BYTES, bytesRead) : undefined;
+    return reply.readInt32LE(4) === 0 ? reply.subarray(HEAD_BYTES) : undefined;
   }
 
   write(opcode: number, directory: number, request: Buffer = Buffer.alloc(REQUEST_BYTES)): void {
@@ -196,10 +209,9 @@ class Lab {
 
   /** Returns the directories of the replies that are there. */
   repliedNow(): number[] {
-    const replies = Buffer.alloc(2 * READY_BYTES);
-    const bytes = fs.readSync(this.far, replies);
+    const replies = this.readNow() ?? Buffer.alloc(0);
     const found: number[] = [];
-    for (let at = 0; at < bytes; at += replies.readUInt32LE(at)) {
+    for (let at = 0; at < replies.length; at += replies.readUInt32LE(at)) {
       found.push(replies.readUInt32LE(at + 8) - 1);
     }
     return found;
@@ -281,6 +293,7 @@ test('the references of random walks are those in the replies that were sent', a
       if (act > 590) lab.tree.lookups -= lookups; // the kernel forgets all of them
       if (act > 590) lookups = 0;
     }
+    lab.countSent(); // the other thread notes what it sent after the reply has come
     lab.ready.count();
     if (lab.tree.lookups !== lookups) t.is(lab.tree.lookups, lookups, `step ${step}`);
   }
@@ -361,7 +374,7 @@ test('a batch that JavaScript reads is not overwritten', async (t) => {
 test('in a walk what is ready is sent while JavaScript is busy, and counted afterwards', async (t) => {
   const lab = new Lab(t);
   await lab.walk(1);
-  lab.ready.count();
+  lab.countSent();
   t.is(lab.tree.lookups, 2);
   lab.offer(3, 5);
   t.is(lab.listMeanwhile(3)?.length, DOTS_BYTES + 5 * ENTRY_BYTES);
@@ -390,12 +403,12 @@ test('requests behind the one that ended the turn are kept, also if that one bec
   bytes.writeUInt32LE(READY_BYTES, 56);
   lab.write(Op.readdirplus, 3, bytes);
   // Once this thread answers, the turn has ended. A socket may join requests, of which only the first is seen.
-  const isEnded = lab.isRepliedMeanwhile((look) => {
+  const reply = lab.replyMeanwhile((look) => {
     lab.offer(FAR_DIRECTORY + look, 1);
     lab.write(Op.readdirplus, FAR_DIRECTORY + look, bytes);
     lab.ready.answer();
   });
-  if (!isEnded) throw new Error('the turn does not end');
+  if (reply === undefined) throw new Error('the turn does not end');
   lab.offer(3, 1);
   lab.write(Op.readdirplus, 5, bytes);
   lab.ready.answer();
