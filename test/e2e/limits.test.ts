@@ -82,7 +82,7 @@ test('with too few descriptors nothing begins, and the limit is named', (t) => {
 test('a full TMPDIR is named, and not the disk of the store', (t) => {
   const at = ground(t);
   const flag = isRoot ? '-m' : '-rm';
-  const script = `unshare ${flag} sh -c 'mkdir tmp; mount -t tmpfs -o size=64k tmpfs tmp || exit 77
+  const script = `unshare ${flag} true || exit 77; unshare ${flag} sh -c 'mkdir tmp; mount -t tmpfs -o size=64k tmpfs tmp || exit 77
     export TMPDIR=$PWD/tmp; cat /dev/zero >tmp/rest 2>/dev/null
     sonic check -D store -C me; echo "status $?"
     sonic forget-path -n -D store -C me $PWD/tree/small; echo "status $?"
