@@ -10,7 +10,7 @@ import type {
 } from '../pipeline/index.js';
 import type { Address } from '../system/index.js';
 import type { Head, Patience, Retry, TlsOptions } from '../transport/index.js';
-import type { Credentials } from '../transport/login/index.js';
+import type { Credentials, Elsewhere } from '../transport/login/index.js';
 import type { JobRunner } from '../workers/index.js';
 import type { BasePath } from './roots.js';
 import type { Settled } from './settling.js';
@@ -22,7 +22,7 @@ export interface BackupRequest {
   /** Undefined if TLS is not used. */
   readonly tls?: TlsOptions | undefined;
   /** See `Reach.elsewhere`. */
-  readonly elsewhere?: ((host: string, port: number) => Address) | undefined;
+  readonly elsewhere?: Elsewhere | undefined;
   /** Name of the set; if empty, the server chooses one. */
   readonly setName: string;
   /** Marks to store with the set. */

@@ -3,7 +3,7 @@
  * session, the retry time is over, or the session has ended.
  */
 import { asTardisError, TardisError } from '../errors/index.js';
-import { type Login, placeNamedIn } from '../transport/login/index.js';
+import { type Elsewhere, linkToNamed, type Login, SentOn } from '../transport/login/index.js';
 import { type Address, describeAddress, singleAddresses, type System } from '../system/index.js';
 import {
   Backoff,
@@ -25,17 +25,9 @@ export interface Reach {
   /** Undefined if TLS is not used. */
   readonly tls: TlsOptions | undefined;
   readonly patience: Patience;
-  /**
-   * Returns the address of a server that another one has named, or throws if its connection would be less safe.
-   * Undefined if this client goes nowhere else.
-   */
-  readonly elsewhere?: ((host: string, port: number) => Address) | undefined;
+  /** Undefined if this client goes to no server that another one names. */
+  readonly elsewhere?: Elsewhere | undefined;
 }
-
-/** Most servers one after the other that send a client on, before it waits. */
-const MAX_HOPS = 4;
-/** Longest wait for a server that another server named; it may hang. */
-const NAMED_MS = 5000;
 
 export interface ConnectorEvents {
   retrying(retry: Retry): void;
@@ -60,7 +52,7 @@ export class SessionConnector {
   private here: Address | undefined;
   /** The server that another one has named for the next connection. */
   private named: Address | undefined;
-  private hops = 0;
+  private readonly sentOn: SentOn;
   private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
   private readonly over = new AbortController();
@@ -73,6 +65,7 @@ export class SessionConnector {
     this.system = system;
     this.line = line;
     this.reach = reach;
+    this.sentOn = new SentOn(reach.elsewhere);
     this.events = events;
     this.reconnecting = new Reconnecting(system, reach.patience, this.over.signal, (retry) =>
       events.retrying(retry),
@@ -180,20 +173,13 @@ export class SessionConnector {
   /** Notes the server that has the session. */
   private arrived(): void {
     this.home = this.here;
-    this.hops = 0;
+    this.sentOn.arrived();
   }
 
   /** True if the next connection goes to a server that was named. Throws if that would be less safe. */
   private isSentOn(error: unknown): boolean {
-    const { elsewhere } = this.reach;
-    const place = placeNamedIn(error);
-    if (place === undefined || elsewhere === undefined || this.hops >= MAX_HOPS) {
-      this.hops = 0; // the next attempt follows a pause
-      return false;
-    }
-    this.named = elsewhere(place.host, place.port);
-    this.hops += 1;
-    return true;
+    this.named = this.sentOn.next(error);
+    return this.named !== undefined;
   }
 
   private async connect(): Promise<Connection> {
@@ -203,7 +189,7 @@ export class SessionConnector {
     const usual = singleAddresses(await address());
     const places =
       named === undefined ? [...(home === undefined ? [] : [home]), ...usual] : [named];
-    const how = named === undefined ? link : { ...link, connectMs: NAMED_MS };
+    const how = named === undefined ? link : linkToNamed(link);
     const { connection, address: here } = await connectAny(this.system, unique(places), how, tls);
     this.connection = connection;
     this.here = here;

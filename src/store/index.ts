@@ -6,6 +6,7 @@ export type {
   ObjectWriter,
 } from './backends/backend.js';
 export { DirectoryBackend } from './backends/directory-backend.js';
+export { stagedPieces } from './backends/staged-pieces.js';
 export {
   catalogFileOf,
   checkStore,

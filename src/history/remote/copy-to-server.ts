@@ -16,15 +16,11 @@ import {
   NO_PATIENCE,
   Purpose,
 } from '../../transport/index.js';
-import { greet, Login, NO_CREDENTIALS, placeNamedIn } from '../../transport/login/index.js';
+import { greet, linkToNamed, Login, NO_CREDENTIALS, SentOn } from '../../transport/login/index.js';
 import type { RemotePlace } from './remote-peer.js';
 
 /** Maximum number of questions of the server that are answered at one time. */
 const MAX_REQUESTED = 24;
-/** Most servers one after the other that send a copy on, before it waits. */
-const MAX_HOPS = 4;
-/** Longest wait for a server that another server named; it may hang. */
-const NAMED_MS = 5000;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export interface CopyToServer {
@@ -50,7 +46,8 @@ export async function copyToServer(
   const keyed = { ...credentials, encrypts: record?.isEncrypting === true, copied: record };
   const backoff = new Backoff(system, place.patience ?? NO_PATIENCE, order.signal);
   let login = await Login.prepare(system, target, keyed);
-  let [here, hops] = [place, 0];
+  const sentOn = new SentOn(place.elsewhere);
+  let here = place;
   for (;;) {
     const session = new CopyingSession(order, encryptingKeyset(record));
     try {
@@ -58,21 +55,13 @@ export async function copyToServer(
     } catch (error) {
       if (session.failure !== undefined) throw session.failure;
       if (order.signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
-      const next = hops < MAX_HOPS ? placeFrom(place, error) : undefined;
-      hops = next === undefined ? 0 : hops + 1;
-      here = next ?? place;
-      if (next === undefined) await backoff.wait(error, (retry) => place.onRetry?.(retry));
+      const address = sentOn.next(error);
+      const link = linkToNamed(place.link ?? DEFAULT_LINK);
+      here = address === undefined ? place : { ...place, address, link };
+      if (address === undefined) await backoff.wait(error, (retry) => place.onRetry?.(retry));
       login = login.again({ isMade: session.isMet });
     }
   }
-}
-
-/** Returns the place of the server that another one has named; undefined for other errors. Throws if it is less safe. */
-function placeFrom(place: RemotePlace, error: unknown): RemotePlace | undefined {
-  const named = placeNamedIn(error);
-  if (named === undefined || place.elsewhere === undefined) return undefined;
-  const link = { ...(place.link ?? DEFAULT_LINK), connectMs: NAMED_MS };
-  return { ...place, address: place.elsewhere(named.host, named.port), link };
 }
 
 class CopyingSession {

@@ -6,7 +6,7 @@
 import { decodeReply, encodeRequest, type Reply, type Request } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, fromWire, TardisError } from '../../errors/index.js';
-import type { Credentials } from '../../transport/login/index.js';
+import type { Credentials, Elsewhere } from '../../transport/login/index.js';
 import type { Address, System } from '../../system/index.js';
 import {
   answerTo,
@@ -44,11 +44,8 @@ export interface RemotePlace {
   readonly webPath?: string | undefined;
   readonly credentials?: Credentials;
   readonly link?: LinkOptions;
-  /**
-   * Returns the address of a server that another one has named, or throws if its connection would be less safe. Undefined if
-   * this command goes nowhere else.
-   */
-  readonly elsewhere?: ((host: string, port: number) => Address) | undefined;
+  /** Undefined if this command goes to no server that another one names. */
+  readonly elsewhere?: Elsewhere | undefined;
   /** Limits of the retries if a connection is lost or cannot be made; undefined for no retries. */
   readonly patience?: Patience;
   onRetry?(retry: Retry): void;

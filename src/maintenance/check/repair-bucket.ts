@@ -2,7 +2,7 @@
  * Restores damaged objects of a client in a bucket from the parity in them. Each object is a step of its own, and other
  * machines may write to the client meanwhile.
  */
-import { asTardisError, throwIfAborted } from '../../errors/index.js';
+import { asTardisError } from '../../errors/index.js';
 import {
   type ClientDirectory,
   type Mended,
@@ -12,7 +12,7 @@ import {
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import type { ParitySummary } from './parity-summary.js';
-import type { RepairFinding, RepairOptions, RepairResult } from './repair.js';
+import { failedRepair, type RepairOptions, type RepairResult } from './repair.js';
 
 /** Errors that concern one object. Others would end the next one, too. */
 const OF_ONE_OBJECT: ReadonlySet<string> = new Set(['OBJECT_DAMAGED', 'BUCKET_ANSWER_INVALID']);
@@ -34,11 +34,8 @@ export async function repairInBucket(
 ): Promise<BucketRepair> {
   return withClient(system, directory, async () => {
     mediumOf(system, directory).clearStaged();
-    const turn = yieldRegularly();
-    const healer = await ObjectHealer.open(system, directory, () => {
-      throwIfAborted(options.signal);
-      return turn();
-    });
+    const breathe = yieldRegularly(options.signal);
+    const healer = await ObjectHealer.open(system, directory, breathe);
     try {
       return await new Repair(healer, options).run();
     } finally {
@@ -80,7 +77,7 @@ class Repair {
       if (!OF_ONE_OBJECT.has(code)) throw error;
       this.counts.files += 1;
       this.counts.damaged += 1;
-      this.report(name, 'failed', { restoredBlocks: 0, lostBlocks: 0, why: message });
+      this.options.onFinding(failedRepair(name, message));
       return;
     }
     const { outcome, parityBytes, ...blocks } = mended;
@@ -94,15 +91,7 @@ class Repair {
     if (outcome === 'healed') this.counts.healed += 1;
     if (outcome === 'beyond' || outcome === 'unprotected') this.counts.damaged += 1;
     if (outcome === 'healed' || outcome === 'beyond' || outcome === 'unprotected') {
-      this.report(name, outcome, blocks);
+      this.options.onFinding({ finding: 'repair', file: name, outcome, ...blocks });
     }
-  }
-
-  private report(
-    file: string,
-    outcome: RepairFinding['outcome'],
-    rest: Omit<RepairFinding, 'finding' | 'file' | 'outcome'>,
-  ): void {
-    this.options.onFinding({ finding: 'repair', file, outcome, ...rest });
   }
 }

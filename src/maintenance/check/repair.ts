@@ -2,7 +2,7 @@
  * Restores damaged packs and objects of a client from their parity, and makes parity where it is missing or damaged. Each
  * file is a step of its own: an interruption leaves the old file or the healed one, and the next run does the rest.
  */
-import { asTardisError, throwIfAborted } from '../../errors/index.js';
+import { asTardisError } from '../../errors/index.js';
 import {
   type ClientDirectory,
   examine,
@@ -35,6 +35,11 @@ export interface RepairFinding {
   readonly lostBlocks: number;
   /** The reason of a failure. */
   readonly why?: string;
+}
+
+/** Returns the finding of a repair that failed. */
+export function failedRepair(file: string, why: string): RepairFinding {
+  return { finding: 'repair', file, outcome: 'failed', restoredBlocks: 0, lostBlocks: 0, why };
 }
 
 export interface RepairOptions {
@@ -80,11 +85,7 @@ class Repair {
   private readonly options: RepairOptions;
 
   constructor(backend: MendableBackend, { native }: System, options: RepairOptions) {
-    const turn = yieldRegularly();
-    const breathe = (): Promise<void> | undefined => {
-      throwIfAborted(options.signal);
-      return turn();
-    };
+    const breathe = yieldRegularly(options.signal);
     this.tools = { backend, math: native, breathe };
     this.options = options;
   }
@@ -112,7 +113,7 @@ class Repair {
       const { code, message } = asTardisError(error);
       if (code === 'INTERRUPTED' || code === 'STORE_NEWER') throw error;
       this.result.damaged += 1;
-      this.report(name, 'failed', { restoredBlocks: 0, lostBlocks: 0, why: message });
+      this.options.onFinding(failedRepair(name, message));
     }
   }
 
@@ -123,7 +124,8 @@ class Repair {
     if (found.state !== 'damaged') return this.protect(name, found);
     const hasParity = (await tools.backend.size(parityName(name))) !== undefined;
     const { outcome, ...blocks } = await heal(tools, name, found);
-    this.report(name, hasParity ? outcome : 'unprotected', blocks);
+    const shown = hasParity ? outcome : 'unprotected';
+    this.options.onFinding({ finding: 'repair', file: name, outcome: shown, ...blocks });
     // Bytes that are no records may be what an interrupted session left: the check knows if they are needed.
     if (!hasParity) return;
     if (outcome !== 'healed') {
@@ -148,13 +150,5 @@ class Repair {
     await makeParity(backend, math, name, { coveredBytes: wholeBytes, percent, breathe });
     if (state === 'noParity') this.result.parityMade += 1;
     else this.result.parityRebuilt += 1;
-  }
-
-  private report(
-    file: string,
-    outcome: RepairFinding['outcome'],
-    rest: Omit<RepairFinding, 'finding' | 'file' | 'outcome'>,
-  ): void {
-    this.options.onFinding({ finding: 'repair', file, outcome, ...rest });
   }
 }

@@ -59,28 +59,19 @@ export interface SnapshotFacts {
   readonly point: string;
 }
 
-/** Returns the facts of a client without a backup, of which no snapshot is made; undefined if it has one. */
-export function factsOfUnused(
-  system: System,
-  { path: home, catalogPath }: ClientDirectory,
-): SnapshotFacts | undefined {
-  if (!isUnusedClient(system, catalogPath)) return undefined;
-  const clientId = readFormat(system.files, home)?.clientId ?? '';
-  return { clientId, endedUpTo: 0, commit: 0, point: '' };
-}
-
 /**
- * Returns the facts of a client in a known state, of which no snapshot is made; undefined if it is in another one, or if
- * `known` is empty.
+ * Returns the facts of a client of which no snapshot is made: one without a backup, or one that is still in the state
+ * `known` (empty: none). Undefined for all others.
  */
-export function factsIfKnown(
+export function factsWithoutSnapshot(
   system: System,
   directory: ClientDirectory,
   known: string,
 ): SnapshotFacts | undefined {
-  if (known === '' || pointAt(system, directory) !== known) return undefined;
+  const isUnused = isUnusedClient(system, directory.catalogPath);
+  if (!isUnused && (known === '' || pointAt(system, directory) !== known)) return undefined;
   const clientId = readFormat(system.files, directory.path)?.clientId ?? '';
-  return { clientId, endedUpTo: 0, commit: 0, point: known };
+  return { clientId, endedUpTo: 0, commit: 0, point: isUnused ? '' : known };
 }
 
 const SNAPSHOT_FILE = 'copy.db';
@@ -106,8 +97,8 @@ export function localSource(system: System, place: ClientPlace): CopySource {
     keys: () => newestKeys(system, directory.path)?.bytes,
     news: async (since) => {
       if (isUnusedClient(system, catalogPath)) return 'none';
-      const facts = since && factsIfKnown(system, directory, since.point);
-      return facts?.clientId === since?.clientId && facts !== undefined ? 'nothing new' : 'some';
+      const facts = since && factsWithoutSnapshot(system, directory, since.point);
+      return facts !== undefined && facts.clientId === since?.clientId ? 'nothing new' : 'some';
     },
     take,
     explain: (error) => Catalog.explainedAt(system, catalogPath, error),

@@ -7,8 +7,7 @@ export {
   type CopyStep,
 } from './copy.js';
 export {
-  factsIfKnown,
-  factsOfUnused,
+  factsWithoutSnapshot,
   type CopySource,
   localSource,
   type SnapshotFacts,

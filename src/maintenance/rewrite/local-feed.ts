@@ -10,7 +10,7 @@ import {
 } from '../../store/index.js';
 import { catchUp, packPiece } from '../../store/writer/index.js';
 import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
-import { factsIfKnown, factsOfUnused, takeSnapshot } from './copy-source.js';
+import { factsWithoutSnapshot, takeSnapshot } from './copy-source.js';
 import type { ClientPlace } from './copy-target.js';
 import { type CopyFeed, type CopyOffer, keysSumOf, pieceAt } from './far-source.js';
 
@@ -90,7 +90,7 @@ class LocalFeed {
     const { offer } = this;
     if (offer > 1 && directory.bucket !== undefined) await catchUp(system, directory);
     const keysSum = keysSumOf(keys);
-    const facts = factsOfUnused(system, directory) ?? factsIfKnown(system, directory, known);
+    const facts = factsWithoutSnapshot(system, directory, known);
     if (facts !== undefined) return { ...facts, offer, catalogBytes: 0, keysSum };
     const folder = new PrivateFolder(system);
     this.folder = folder;

@@ -5,8 +5,7 @@
 import type { Handlers } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
-  factsIfKnown,
-  factsOfUnused,
+  factsWithoutSnapshot,
   keysSumOf,
   OFFER_PIECE_BYTES,
   pieceAt,
@@ -74,7 +73,7 @@ export class CopyOffers {
     const { system, directory, jobs } = this;
     if (this.offer !== undefined) drop(system, this.offer);
     const number = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
-    const unread = factsOfUnused(system, directory) ?? factsIfKnown(system, directory, known);
+    const unread = factsWithoutSnapshot(system, directory, known);
     if (unread !== undefined) {
       return { ...unread, offer: number, keysSum: this.keysSum(), catalogBytes: 0 };
     }

@@ -6,12 +6,17 @@
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { ClientDirectory } from '../client/client-directory.js';
-import { addKeys, keyNumberIn, removeOlderKeys, type StoredKeys } from '../client/key-files.js';
+import {
+  addKeys,
+  keyNumberIn,
+  MAX_KEY_FILE_BYTES,
+  removeOlderKeys,
+  type StoredKeys,
+} from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
 import { clientKeys } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
-const MAX_RECORD_BYTES: number = 64 << 10;
 /** Key records that a client can get after its first one. */
 const MAX_LATER_KEYS = 10_000;
 /** The largest number that a key record of a client may have. */
@@ -34,7 +39,7 @@ export async function* keysBehind(
   let place = number + 1;
   for (let read = 0; read < MAX_LATER_KEYS && place <= MAX_NUMBER; read += 1) {
     const name = clientKeys(client, place, generation);
-    const bytes = await store.readWhole(name, MAX_RECORD_BYTES).catch((error: unknown) => {
+    const bytes = await store.readWhole(name, MAX_KEY_FILE_BYTES).catch((error: unknown) => {
       if (asTardisError(error).code !== 'OBJECT_DAMAGED') throw error;
       return NO_BYTES; // a reader that opens it reports the damage
     });
@@ -87,7 +92,7 @@ export async function putKeysBackInto(
   const isNext = keyNumberIn(bytes) === number && number === before + 1;
   try {
     if (isNext && (await store.putNew(name, bytes)) === 'created') return;
-    if (isNext && (await store.readWhole(name, MAX_RECORD_BYTES))?.equals(bytes) === true) return;
+    if (isNext && (await store.readWhole(name, MAX_KEY_FILE_BYTES))?.equals(bytes) === true) return;
   } catch (error) {
     if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
   }

@@ -10,6 +10,7 @@ import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
+import { stagedPieces } from '../backends/staged-pieces.js';
 import type { ClientDirectory } from '../client/client-directory.js';
 import type { ListedObject, ObjectSource, ObjectStore } from '../objects/index.js';
 import { examine, heal } from '../parity/heal.js';
@@ -19,11 +20,10 @@ import {
   type InnerParity,
   innerParityBytes,
   InnerParityView,
-  piecesOf,
-  stageInnerParity,
 } from '../parity/inner-parity.js';
 import { HEAD_BYTES } from '../parity/parity-file.js';
 import { LOG_PACKS_PREFIX, LOG_PREFIX, logPlace, packOf } from './names.js';
+import { ParityMaker } from './parity-maker.js';
 import { type SharedStore, sharedStore } from './shared-stores.js';
 
 /** Bytes that are read by one request. */
@@ -150,19 +150,12 @@ export class ObjectHealer {
     { coveredBytes, percent }: InnerParity,
   ): Promise<void> {
     const { math, breathe, staging } = this;
-    for await (const piece of piecesOf(data)) {
+    for await (const piece of stagedPieces(data)) {
       whole.append(piece.subarray(0, Math.max(0, coveredBytes - whole.sizeBytes)));
       await breathe();
     }
-    const parity = staging.stage();
-    try {
-      const request = { coveredBytes, percent, breathe };
-      const source = { reader: readerOf(whole), name: INNER_OBJECT };
-      await stageInnerParity(parity, math, source, request);
-      for await (const piece of piecesOf(parity)) whole.append(piece);
-    } finally {
-      parity.close();
-    }
+    const maker = new ParityMaker(math, staging, percent, breathe);
+    await maker.append(readerOf(whole), coveredBytes, (piece) => whole.append(piece));
   }
 
   /** Writes an object again, and reads it back. Returns false if it was deleted or replaced meanwhile. */
@@ -240,14 +233,14 @@ function readerOf(staged: ObjectWriter) {
 
 async function sourceOf(staged: ObjectWriter): Promise<ObjectSource> {
   const hash = createHash('sha256');
-  for await (const piece of piecesOf(staged)) hash.update(piece);
+  for await (const piece of stagedPieces(staged)) hash.update(piece);
   const { sizeBytes } = staged;
   return { sizeBytes, sha256: hash.digest(), open: () => copiesOf(staged) };
 }
 
 /** Yields the bytes in pieces of their own: a request may hold several at once. */
 async function* copiesOf(staged: ObjectWriter): AsyncGenerator<Buffer> {
-  for await (const piece of piecesOf(staged)) yield Buffer.from(piece);
+  for await (const piece of stagedPieces(staged)) yield Buffer.from(piece);
 }
 
 function hexOf({ sha256 }: ObjectSource): string {

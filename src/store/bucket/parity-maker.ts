@@ -1,20 +1,30 @@
 /** Makes the parity that the objects of a session get, as their last record. */
 import { yieldRegularly } from '../../system/index.js';
 import type { Backend } from '../backends/backend.js';
-import { piecesOf, stageInnerParity } from '../parity/inner-parity.js';
-import type { ParityMath, Protected } from '../parity/make-parity.js';
+import { stagedPieces } from '../backends/staged-pieces.js';
+import { stageInnerParity } from '../parity/inner-parity.js';
+import type { ParityMath, ParityRequest, Protected } from '../parity/make-parity.js';
 
 export class ParityMaker {
   private readonly math: ParityMath;
   private readonly backend: Pick<Backend, 'stage'>;
   private readonly percent: number;
-  private readonly breathe = yieldRegularly();
+  private readonly breathe: ParityRequest['breathe'];
 
-  /** `backend` stages parity while it is made. `percent`: bytes of parity for 100 bytes, at least 1. */
-  constructor(math: ParityMath, backend: Pick<Backend, 'stage'>, percent: number) {
+  /**
+   * `backend` stages parity while it is made. `percent`: bytes of parity for 100 bytes, at least 1. `breathe` lets other
+   * work run, and may throw to end the work.
+   */
+  constructor(
+    math: ParityMath,
+    backend: Pick<Backend, 'stage'>,
+    percent: number,
+    breathe: ParityRequest['breathe'] = yieldRegularly(),
+  ) {
     this.math = math;
     this.backend = backend;
     this.percent = percent;
+    this.breathe = breathe;
   }
 
   /** Makes the parity of the first bytes of `reader`, and passes its record on. Each piece is valid during its call. */
@@ -28,7 +38,7 @@ export class ParityMaker {
     try {
       const request = { coveredBytes, percent, breathe };
       await stageInnerParity(staged, math, { reader, name: '' }, request);
-      for await (const piece of piecesOf(staged)) take(piece);
+      for await (const piece of stagedPieces(staged)) take(piece);
     } finally {
       staged.close();
     }

@@ -10,7 +10,7 @@ import { type Files, readStart, replaceFile, type System } from '../../system/in
 import { type NeededKeys, readFormat, writeFormat } from './format-file.js';
 import { KEY_COPIES_DIRECTORY, KEYS_DIRECTORY, keyFileName, keyFileNumber } from './layout.js';
 
-const MAX_KEY_FILE_BYTES = 64 << 10;
+export const MAX_KEY_FILE_BYTES: number = 64 << 10;
 /** Largest number of key records. Without a limit a hostile session could fill the disk with them. */
 const MAX_KEY_FILES = 1024;
 /** Offsets in a key record (whether it encrypts; its number; the id of its keys), and the length of the checksum at its end. */

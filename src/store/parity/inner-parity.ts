@@ -4,6 +4,7 @@
  */
 import { crc32 } from '../../system/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
+import { stagedPieces } from '../backends/staged-pieces.js';
 import { parityName } from '../client/layout.js';
 import { Codec } from '../packs/codec.js';
 import { RECORD_HEADER_BYTES, RecordKind, writeHeader } from '../packs/record.js';
@@ -46,23 +47,12 @@ export async function stageInnerParity(
   staged.replaceStart(Buffer.concat([header, start]));
   const bodyBytes = staged.sizeBytes - RECORD_HEADER_BYTES;
   let bodyChecksum = 0;
-  for await (const piece of piecesOf(staged, RECORD_HEADER_BYTES)) {
+  for await (const piece of stagedPieces(staged, RECORD_HEADER_BYTES)) {
     bodyChecksum = crc32(piece, bodyChecksum);
   }
   const sizes = { rawBytes: bodyBytes, bodyBytes, indexBytes: 0 };
   writeHeader(header, 0, { kind: RecordKind.parity, codec: Codec.none, ...sizes, bodyChecksum });
   staged.replaceStart(header);
-}
-
-/** Yields the bytes of a staged object. Each piece is valid until the next one. */
-export async function* piecesOf(staged: ObjectWriter, from = 0): AsyncGenerator<Buffer> {
-  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, staged.sizeBytes - from)));
-  for (let at = from; at < staged.sizeBytes; ) {
-    const got = staged.readBack(at, piece, Math.min(piece.length, staged.sizeBytes - at));
-    if (got === 0) throw new Error('a staged object has become shorter');
-    yield piece.subarray(0, got);
-    at += got;
-  }
 }
 
 /**
@@ -139,7 +129,7 @@ export class InnerParityView implements HealingBackend {
   async replace(staged: ObjectWriter): Promise<void> {
     const healed = this.makeStaged();
     this.healed = healed;
-    for await (const piece of piecesOf(staged)) healed.append(piece);
+    for await (const piece of stagedPieces(staged)) healed.append(piece);
   }
 
   private rangeOf(name: string): { readonly at: number; readonly bytes: number } {

@@ -16,7 +16,7 @@ import {
   type Location,
   mediumOf,
   mendAllKeys,
-  type ObjectWriter,
+  stagedPieces,
   RecordKind,
   type RecordWriter,
 } from '../index.js';
@@ -62,17 +62,6 @@ const FOLD_FREE_PART = 8;
 const USUAL_CACHE_BYTES = 6 << 20;
 /** Space that a checkpoint needs for the records that precede the transaction. */
 const RECORDS_BYTES = 2 << 20;
-
-const COPY_BYTES = 1 << 20;
-
-async function* piecesOf(writer: ObjectWriter): AsyncGenerator<Buffer> {
-  const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, writer.sizeBytes));
-  for (let at = 0; at < writer.sizeBytes; ) {
-    const got = writer.readBack(at, buffer, Math.min(buffer.length, writer.sizeBytes - at));
-    yield buffer.subarray(0, got);
-    at += got;
-  }
-}
 
 /**
  * Returns the limits for a client. In a bucket, the writer of its objects makes their parity; and a disk of this machine
@@ -272,7 +261,7 @@ export class StoreWriter {
     const isCopied = isSmall || header.kind === RecordKind.signature;
     const adopted = isCopied ? undefined : await this.packs.adoptNew(writer, digest);
     if (adopted !== undefined) return adopted;
-    const location = await this.packs.appendStaged(piecesOf(writer));
+    const location = await this.packs.appendStaged(stagedPieces(writer));
     writer.close();
     return location;
   }

@@ -96,8 +96,9 @@ interface CheckTask extends CheckRun {
  */
 async function repairBucket(run: CheckRun): Promise<ParityReport | undefined> {
   const { system, options, progress } = run;
+  if (!options.repair) return undefined;
   const bucket = bucketAt(clientPlace(options).store);
-  if (!options.repair || bucket === undefined) return undefined;
+  if (bucket === undefined) return undefined;
   await fetchClient(system, bucket, options.client);
   using line = progress.line;
   line.start();
@@ -127,9 +128,10 @@ function afterRepair(
 
 /** Repairs a client in a directory if that is requested, and checks it. Closes it in any case. */
 async function checked(
-  { system, options, wish, progress, reporter, interrupted, ...task }: CheckTask,
+  task: CheckTask,
   repaired: ParityReport | undefined,
 ): Promise<{ readonly result: CheckOutcome; readonly parity: ParityReport | undefined }> {
+  const { system, options, wish, progress, reporter, interrupted } = task;
   using there = task.there;
   using line = progress.line;
   const isHere = options.throughServer === undefined;
@@ -138,8 +140,7 @@ async function checked(
     ? clientNames(system, clientPlace(options).store)
     : (finding: Finding): Finding => finding;
   line.start();
-  const run = { system, options, progress, interrupted };
-  const parity = repaired ?? (await lookAtParity(there, options, repairProgress(run)));
+  const parity = repaired ?? (await lookAtParity(there, options, repairProgress(task)));
   const result = await there.check(wish, {
     signal: interrupted(),
     onFinding: (finding) => reporter.report(named(finding)),

@@ -1,0 +1,16 @@
+/** Reads back what was appended to an object. */
+import type { ObjectWriter } from './backend.js';
+
+/** Bytes read at once. */
+const PIECE_BYTES = 1 << 20;
+
+/** Yields the bytes of an object that is being written, from a position on. Each piece is valid until the next one. */
+export async function* stagedPieces(staged: ObjectWriter, from = 0): AsyncGenerator<Buffer> {
+  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, staged.sizeBytes - from)));
+  for (let at = from; at < staged.sizeBytes; ) {
+    const got = staged.readBack(at, piece, Math.min(piece.length, staged.sizeBytes - at));
+    if (got === 0) throw new Error('a staged object has become shorter');
+    yield piece.subarray(0, got);
+    at += got;
+  }
+}
