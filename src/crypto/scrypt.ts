@@ -77,7 +77,8 @@ function startChild(): ChildProcess | undefined {
   try {
     return spawn(process.execPath, ['-e', CHILD_CODE], {
       stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: CHILD_MS,
+      // An option `timeout` would keep this process alive if the program cannot be started.
+      signal: AbortSignal.timeout(CHILD_MS),
       env: {},
     });
   } catch {
