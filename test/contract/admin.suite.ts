@@ -11,7 +11,6 @@ import { rejectedCode } from '../helpers/codes.js';
 import {
   type HistoryLab,
   makeHistoryLab,
-  openHere,
   openThere,
   readerOf,
   removeHistoryLab,
@@ -48,7 +47,7 @@ export const THERE: AdminWay = {
     const { address } = lab.daemon;
     return openRemoteAdmin(nodeSystem(), { address, client: 'me', credentials });
   },
-  read: (lab) => openHere(lab, 'me'),
+  read: async (lab) => readerOf(lab, 'me', 0), // the server is in this thread
   isThroughServer: true,
 };
 

@@ -8,7 +8,7 @@ import {
   Access,
   type History,
   type HistoryEntry,
-  openLocalHistory,
+  openHistoryIn,
   unsealedHistory,
 } from '../../src/history/index.js';
 import { openRemoteHistory } from '../../src/history/remote/index.js';
@@ -219,11 +219,18 @@ export async function openHere(lab: HistoryLab, client: string): Promise<History
   return readerOf(lab, client);
 }
 
-/** Returns a reader of the store itself, with the client's keys if it encrypts. */
-export function readerOf(lab: Pick<HistoryLab, 'place' | 'keyring'>, client: string): History {
+/**
+ * Returns a reader of the store itself, with the client's keys if it encrypts. `sliceMs` 0 is for a test whose own thread
+ * also writes: a read transaction would end only after the writer has waited for it in vain.
+ */
+export function readerOf(
+  lab: Pick<HistoryLab, 'place' | 'keyring'>,
+  client: string,
+  sliceMs?: number,
+): History {
   const system = nodeSystem();
-  const { store } = lab.place;
-  const local = openLocalHistory(system, { store, client, access: new Access(undefined) });
+  const directory = openClientDirectory(system, { store: lab.place.store, client });
+  const local = openHistoryIn(system, directory, new Access(undefined), sliceMs);
   return lab.keyring === undefined ? local : unsealedHistory(local, lab.keyring, system.native);
 }
 
