@@ -1,6 +1,8 @@
 /** Tests of the rules themselves, because a rule that never finds anything would pass too. */
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { withoutCommentsAndTexts } from './blank.js';
+import { faultsOfDrawing } from './drawing.js';
 import { longFunctions } from './functions.js';
 import { filesOfHouse, linesMatching } from './house.js';
 import { forbiddenImports, importsPastAdmin, MAY_IMPORT, webImports } from './imports.js';
@@ -11,6 +13,29 @@ test('the arrows between folders make no circle', (t) => {
     !seen.includes(folder) &&
     (MAY_IMPORT[folder] ?? []).every((next) => isFree(next, [...seen, folder]));
   for (const folder of Object.keys(MAY_IMPORT)) t.true(isFree(folder, []), folder);
+});
+
+test('a room that the drawing lacks or invents, and an import that does not point down, are found', (t) => {
+  const text = readFileSync('ARCHITECTURE.md', 'utf8');
+  const found = (from: string, to: string): string[] => faultsOfDrawing(text.replace(from, to));
+  t.deepEqual(faultsOfDrawing(text), []);
+  t.true(found('\nstore/writer  ', '\n').includes('store/writer is missing'));
+  t.deepEqual(found('\nweb/api\n', '\nweb/api cellar\n'), [
+    'cellar is not in the table of imports',
+  ]);
+  const beside = text
+    .replace('\nstore/catalog  ', '\n')
+    .replace('\nstore/writer  ', '\nstore/writer store/catalog  ');
+  t.true(
+    faultsOfDrawing(beside).includes(
+      'store/catalog is not below store/writer, which may import it',
+    ),
+  );
+  t.true(
+    found('system    retention ▸ model', 'system    model ▸ retention').includes(
+      'model is not below retention, which may import it',
+    ),
+  );
 });
 
 test('an import against the arrows or past an index is found', (t) => {
