@@ -17,9 +17,7 @@ export default {
   files: ['dist/test/**/*.test.js', ...(areGroupsNamed ? [] : ['!dist/test/groups*/**'])],
   timeout: '5m',
   concurrency,
-  // Node.js aborts if a thread of a pool is ended while it loads an ES module by `require` (node:internal, LinkRequireFacadeWithOriginal).
-  // Built commands have scripts in place of modules, so this concerns tests only.
-  nodeArguments: ['--enable-source-maps', '--no-experimental-require-module'],
+  nodeArguments: ['--enable-source-maps'],
   // Every file of tests loads much of the same code; each build removes its compiled form.
   environmentVariables: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'dist/compiled') },
   // Each file of tests would load it, which takes 40 ms.

@@ -3,7 +3,7 @@ import { MAY_IMPORT } from './imports.js';
 
 /** The block of code whose first line begins with the programs. */
 const DRAWING = /\n```\n(tools [\s\S]+?)\n```/;
-/** Says in a line that each room may import those to its right. */
+/** In a line with it, each room may import those to its right. */
 const CHAIN = '▸';
 
 /** A room's line in the drawing, from above, and its place in a chain. */
