@@ -9,16 +9,8 @@ import type { StorageHost } from '../../src/server/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
 import { mutated } from '../helpers/mutate.js';
-import {
-  dir,
-  file,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  scratch,
-  text,
-} from '../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { shareOf } from '../helpers/share.js';
 
 /** Number of backups. Each encrypting backup makes a memory-hard call. */
@@ -46,7 +38,7 @@ for (const [what, password, rounds] of [
   ['that encrypts', 'a password of the tests', ROUNDS / SEALED_SHARE],
 ] as const) {
   test(`a client ${what} withstands any answer of a server`, async (t) => {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
     makeTree(source, [
       dir('a', [file('one', text(1, 900)), file('two', text(2, 700))]),

@@ -4,7 +4,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { missingFailures, readRoots, rootFiles, rootTasks } from '../../src/client/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { dir, file, makeTree, scratch, symlink } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, symlink } from '../helpers/tree.js';
 
 const system = nodeSystem();
 
@@ -16,7 +17,7 @@ interface Lab {
 }
 
 function lab(t: ExecutionContext): Lab {
-  const home = fs.realpathSync(scratch(t));
+  const home = fs.realpathSync(scratchInMemory(t));
   makeTree(path.join(home, 'a'), [dir('b', [dir('c'), file('f', 'f')]), dir('d', [dir('c')])]);
   const named = (names: readonly string[]): Buffer[] =>
     names.map((name) => Buffer.from(path.join(home, name)));

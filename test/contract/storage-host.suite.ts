@@ -11,16 +11,8 @@ import { rejectedCode } from '../helpers/codes.js';
 import { PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { backupInline, inlineSystem, SMALL_STORE, tapped, withHistory } from '../helpers/inline.js';
 import { type Message, StorageClient } from '../helpers/storage-client.js';
-import {
-  dir,
-  file,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  scratch,
-  text,
-} from '../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 
 const KIB = 1 << 10;
 const GARBAGE = {
@@ -64,7 +56,7 @@ const bytesOf = (messages: readonly Message[]): number =>
   messages.reduce((sum, { bytes }) => sum + bytes.length, 0);
 
 function newClient(t: ExecutionContext, client = 'me'): Promise<ClientDirectory> {
-  return createClientDirectory(nodeSystem(), { store: scratch(t), client });
+  return createClientDirectory(nodeSystem(), { store: scratchInMemory(t), client });
 }
 
 const setsIn = (directory: ClientDirectory): Promise<string[]> =>

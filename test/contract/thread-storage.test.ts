@@ -6,13 +6,16 @@ import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { SMALL_STORE } from '../helpers/inline.js';
 import { threadsOf } from '../helpers/threads.js';
-import { scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { storageHostSuite } from './storage-host.suite.js';
 
 storageHostSuite(() => new ThreadStorageHost(2));
 
 test('a thread that dies fails its sessions and questions, and nothing waits for it', async (t) => {
-  const directory = await createClientDirectory(nodeSystem(), { store: scratch(t), client: 'me' });
+  const directory = await createClientDirectory(nodeSystem(), {
+    store: scratchInMemory(t),
+    client: 'me',
+  });
   const { result: host, threads } = await threadsOf(() => new ThreadStorageHost(1));
   const failures: TardisError[] = [];
   const events = {

@@ -8,7 +8,8 @@ import { rejectedCode } from '../helpers/codes.js';
 import { backupInline, inlineSystem, type Place, startInline } from '../helpers/inline.js';
 import { giveKeys, PASSWORD } from '../helpers/rewrites.js';
 import { openTokenAt } from '../helpers/token-history.js';
-import { file, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { file, makeTree } from '../helpers/tree.js';
 import { giveToken, startOverTls, type TlsServer } from '../helpers/web-gateway.js';
 
 for (const isEncrypting of [false, true]) tokenHistorySuite(isEncrypting);

@@ -26,7 +26,7 @@ import {
 } from '../../src/crypto/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
-import { makeScratch, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { LIGHT } from '../helpers/light.js';
 
 const { modPow } = nodeSystem().native;

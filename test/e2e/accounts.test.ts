@@ -25,7 +25,8 @@ import {
   Server,
   succeed,
 } from '../helpers/commands.js';
-import { differences, dir, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -43,7 +44,7 @@ interface Lab {
 }
 
 async function labWith(t: ExecutionContext, accounts: Record<string, string>): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (name: string): string => path.join(home, name);
   const [store, source] = [at('store'), at('tree')];
   fs.writeFileSync(at('owner'), 'the words of the owner');

@@ -6,13 +6,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
-import { file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree, noise } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/garbage.js';
 
 backupsRunHere();
 
 async function served(t: ExecutionContext, more: readonly string[]) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (name: string): string => path.join(home, name);
   const [store, source, secret] = [at('store'), at('tree'), at('secret')];
   fs.writeFileSync(secret, 'of a test 4711\n');

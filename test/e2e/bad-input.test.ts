@@ -19,19 +19,8 @@ import {
   succeed,
   type Tool,
 } from '../helpers/commands.js';
-import {
-  differences,
-  dir,
-  file,
-  isRoot,
-  look,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  scratch,
-  text,
-} from '../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, isRoot, look, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -251,7 +240,7 @@ test('a missing directory is the only thing that is reported', async (t) => {
 });
 
 test('unknown keys of a configuration are refused', async (t) => {
-  const config = path.join(scratch(t), 'config');
+  const config = path.join(scratchInMemory(t), 'config');
   fs.writeFileSync(config, '[Pipeline]\nWorkrs = 2\n');
   await refused(t, 'tardis', [...place, '--local', '--config', config, source], {
     code: 'CONFIG_INVALID',
@@ -265,7 +254,7 @@ async function ownStore(t: ExecutionContext): Promise<{
   readonly own: string[];
   readonly catalog: string;
 }> {
-  const top = scratch(t);
+  const top = scratchInMemory(t);
   const own = ['-D', path.join(top, 'store'), '-C', 'me'];
   await backup([...own, '--local', '--create', source]);
   return { top, own, catalog: path.join(top, 'store', 'me', 'tardis.db') };
@@ -349,7 +338,7 @@ test('a catalog of something else stops a backup, and nothing is lost', async (t
 });
 
 test('a file in the place of the store', async (t) => {
-  const taken = path.join(scratch(t), 'taken');
+  const taken = path.join(scratchInMemory(t), 'taken');
   fs.writeFileSync(taken, 'mine');
   const args = ['-D', taken, '-C', 'me', '--local', source];
   await refused(t, 'tardis', args, { code: 'NO_SUCH_STORE', status: 10 });
@@ -389,7 +378,7 @@ if (isRoot) {
 
   test('files that may not be read: exit 3, and they are saved when they may', async (t) => {
     if (!(await canNobodyRun(t))) return;
-    const top = scratch(t);
+    const top = scratchInMemory(t);
     fs.chownSync(top, NOBODY, NOBODY);
     const tree = path.join(top, 'tree');
     makeTree(tree, [
@@ -426,7 +415,7 @@ function mount(t: ExecutionContext, at: string, size: string): boolean {
 
 if (isRoot) {
   test('a full disk: reported, nothing lost, and the next run continues', async (t) => {
-    const top = scratch(t);
+    const top = scratchInMemory(t);
     const small = path.join(top, 'small');
     if (!mount(t, small, '64m')) return t.pass();
     const own = ['-D', path.join(small, 'store'), '-C', 'me'];
@@ -447,7 +436,7 @@ if (isRoot) {
   });
 
   test('a target that is full: reported, and nothing wrong is left', async (t) => {
-    const top = scratch(t);
+    const top = scratchInMemory(t);
     const small = path.join(top, 'small');
     if (!mount(t, small, '1m')) return t.pass();
     const large = path.join(top, 'large');
@@ -462,7 +451,7 @@ if (isRoot) {
   });
 
   test('a read-only file system', async (t) => {
-    const top = scratch(t);
+    const top = scratchInMemory(t);
     const small = path.join(top, 'small');
     if (!mount(t, small, '80m')) return t.pass();
     const own = ['-D', path.join(small, 'store'), '-C', 'me'];

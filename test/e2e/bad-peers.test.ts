@@ -21,16 +21,8 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { withHistory } from '../helpers/inline.js';
-import {
-  differences,
-  file,
-  look,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  text,
-} from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { differences, file, look, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();

@@ -5,7 +5,8 @@ import test, { type ExecutionContext } from 'ava';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
 import { backupsRunHere, run, poolsStayAway } from '../helpers/commands.js';
-import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { file, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();

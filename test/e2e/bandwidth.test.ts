@@ -2,10 +2,11 @@
 import path from 'node:path';
 import test from 'ava';
 import { backup, run } from '../helpers/commands.js';
-import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 test('BandwidthLimit slows down sending', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [
     dir('a', [file('1', noise(1, 250_000)), file('2', noise(2, 250_000))]),
@@ -19,7 +20,7 @@ test('BandwidthLimit slows down sending', async (t) => {
 });
 
 test('a limit that is none is refused before anything is started', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const { status, stderr } = await run('tardis', [
     '-D',
     path.join(home, 'store'),

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { bucketCrowd } from '../helpers/bucket-crowd.js';
 import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';
-import { scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 import { S3Server } from '../support/s3-server.js';
@@ -20,7 +20,7 @@ test('servers of one bucket are killed and paused under load, and nothing acknow
   const server = await S3Server.start();
   t.teardown(() => server.close());
   const report = await bucketCrowd({
-    home: scratch(t),
+    home: scratchInMemory(t),
     urls: [server.url],
     clients: CLIENTS,
     servers: SERVERS,

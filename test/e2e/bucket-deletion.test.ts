@@ -7,7 +7,8 @@ import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, poolsStayAway, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { share, sweepShare } from '../helpers/share.js';
-import { look, makeScratch, noise, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { look, noise } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import type { S3Options, S3Record } from '../support/s3-server.js';
 

@@ -8,7 +8,8 @@ import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, pause, Running } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { differences, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import { S3Server } from '../support/s3-server.js';
@@ -31,7 +32,7 @@ class Lab extends BucketLab {
     this.state = state;
   }
 
-  static async start(t: ExecutionContext, home = scratch(t)): Promise<Lab> {
+  static async start(t: ExecutionContext, home = scratchInMemory(t)): Promise<Lab> {
     const state: Lab['state'] = { fault: undefined };
     const server = await S3Server.start({ faultAt: () => state.fault });
     t.teardown(() => server.close());

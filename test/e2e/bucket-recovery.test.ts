@@ -7,7 +7,8 @@ import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { bucketAt } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, poolsStayAway, run } from '../helpers/commands.js';
-import { differences, look, makeScratch, noise, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { differences, look, noise } from '../helpers/tree.js';
 import type { ObjectStore } from '../../src/store/objects/index.js';
 import { BUCKET, type S3Options } from '../support/s3-server.js';
 

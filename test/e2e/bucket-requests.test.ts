@@ -4,7 +4,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BucketLab } from '../helpers/bucket-lab.js';
 import { backupsRunHere, rest } from '../helpers/commands.js';
-import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise } from '../helpers/tree.js';
 import { type S3Record, S3Server } from '../support/s3-server.js';
 
 backupsRunHere();
@@ -23,7 +24,7 @@ class Lab extends BucketLab {
   static async start(t: ExecutionContext): Promise<Lab> {
     const server = await S3Server.start();
     t.teardown(() => server.close());
-    return new Lab(scratch(t), server);
+    return new Lab(scratchInMemory(t), server);
   }
 
   /** Returns the requests since the last call. */

@@ -7,15 +7,14 @@ import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import {
   differences,
   dir,
   file,
   look,
-  makeScratch,
   makeTree,
   noise,
-  removeScratch,
   type Snapshot,
   symlink,
   text,

@@ -14,7 +14,8 @@ import {
   withHistory,
 } from '../helpers/inline.js';
 import { sha256 } from '../helpers/rows.js';
-import { differences, dir, file, look, makeTree, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, text } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
 
@@ -92,7 +93,7 @@ class JumpyClock implements Clock {
 test('backups on days with clocks that jump: each set is complete, in order, and has what was there', async (t) => {
   t.timeout(240_000);
   t.log(`seed ${seed}`);
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const files = Array.from({ length: 8 }, (_, at) => file(`f${at}`, text(at, 3000)));
   makeTree(source, [dir('a', files), dir('b', [dir('c', files)])]);

@@ -6,7 +6,8 @@ import { codeIn } from '../helpers/codes.js';
 import { commandsRunHere, jsonLines, run, Running, Server, succeed } from '../helpers/commands.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
-import { file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree, noise } from '../helpers/tree.js';
 
 commandsRunHere();
 
@@ -31,7 +32,7 @@ interface Copied {
 
 test('a client is copied from a server by each kind of login, and later runs copy what is new', async (t) => {
   for (const lab of labs) {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     const file = path.join(home, 'password');
     fs.writeFileSync(file, `${PASSWORD}\n`);
     const to = path.join(home, 'copy');
@@ -57,7 +58,7 @@ test('a client is copied from a server by each kind of login, and later runs cop
 test('an account of a client that does not encrypt copies it, if it may read', async (t) => {
   const [lab] = labs;
   await giveAccount(lab!.place, 'copier', ['list', 'read']);
-  const to = path.join(scratch(t), 'copy');
+  const to = path.join(scratchInMemory(t), 'copy');
   const words = ['copy', ...at(lab!), '--to', to, '--account', 'copier'];
   const json = await succeed('sonic', [...words, `--password=${PASSWORD}`, '--json']);
   t.is(jsonLines<Copied>(json)[0]!.clients[0]!.sets.length, 6);
@@ -73,7 +74,7 @@ const SECRET = [`--password=${PASSWORD}`];
 
 test('a client is copied to a server that accepts copies, from a store and from another server', async (t) => {
   for (const lab of labs) {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     const store = path.join(home, 'target');
     fs.mkdirSync(store);
     const server = await Server.start(store, ['--accept-copies']);
@@ -98,7 +99,7 @@ test('a client is copied to a server that accepts copies, from a store and from 
 });
 
 test('copies go on when the command or the server is killed', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (name: string): string => path.join(home, name);
   makeTree(
     at('tree'),
@@ -149,7 +150,7 @@ test('copies go on when the command or the server is killed', async (t) => {
 });
 
 test('what cannot be copied from a server is refused before anything is made', async (t) => {
-  const to = path.join(scratch(t), 'copy');
+  const to = path.join(scratchInMemory(t), 'copy');
   const code = async (...words: string[]) =>
     codeIn(await run('sonic', ['copy', '--to', to, ...words]));
   const place = at(labs[0]!).slice(0, -2);

@@ -19,6 +19,7 @@ import {
 import { everyKind } from '../helpers/kinds.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -26,7 +27,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   text,
   type TreeNode,
 } from '../helpers/tree.js';
@@ -56,7 +56,7 @@ interface Copied {
 }
 
 function lab(t: ExecutionContext): Lab {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (name: string): string => path.join(home, name);
   const [store, copy] = [at('store'), at('copy')];
   return {

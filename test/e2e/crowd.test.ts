@@ -2,7 +2,7 @@
 import test from 'ava';
 import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { crowd } from '../helpers/crowd.js';
-import { scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 
@@ -14,7 +14,7 @@ const SECONDS = share < 1 ? 6 : 60;
 
 test('clients back up, restore and have sets deleted at once, and nobody gets a wrong byte', async (t) => {
   const report = await crowd({
-    home: scratch(t),
+    home: scratchInMemory(t),
     clients: CLIENTS,
     seconds: SECONDS,
     seed,

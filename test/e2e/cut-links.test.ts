@@ -11,7 +11,8 @@ import type { Address } from '../../src/system/index.js';
 import { backupTo, type InlineBackup, inlineSystem, startInline } from '../helpers/inline.js';
 import { type Fate, Link, randomFates, UPGRADE_BYTES, type Way } from '../helpers/link.js';
 import { PASSWORD, dumpedHistory } from '../helpers/rewrites.js';
-import { dir, file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { smallShare } from '../helpers/share.js';
 

@@ -8,7 +8,8 @@ import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, jsonLines, rest, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupByLiar, type Lie, spoilt } from '../helpers/lying-account.js';
-import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -42,7 +43,7 @@ function packBytes(store: string): number {
 }
 
 async function lab(t: ExecutionContext, encrypts: boolean): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (name: string): string => path.join(home, name);
   const [store, source] = [at('store'), at('tree')];
   fs.writeFileSync(at('secret'), SECRET);

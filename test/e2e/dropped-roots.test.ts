@@ -4,14 +4,15 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, rest, run, succeed } from '../helpers/commands.js';
 import { bytesIn } from '../helpers/garbage.js';
-import { dir, file, look, makeTree, noise, differences, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, look, makeTree, noise, differences } from '../helpers/tree.js';
 
 backupsRunHere();
 
 const SECRET_BYTES = 600_000;
 
 function twoRoots(t: ExecutionContext, more: readonly string[] = []) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   const place = ['-D', at('store'), '-C', 'me', ...more];
   makeTree(at('one'), [file('stays', 'what stays')]);

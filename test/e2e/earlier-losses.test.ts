@@ -3,8 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backupsRunHere, listedSets, run } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { makeScratch, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
 
 backupsRunHere();
 

@@ -5,6 +5,7 @@ import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { backup, backupsRunHere, pause, rest, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -13,7 +14,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   sizeOf,
   symlink,
   text,
@@ -34,7 +34,7 @@ function manyFiles(count: number, bytes: number, seed: string): TreeNode[] {
 }
 
 test('an unchanged tree at rest sends no listing and no content', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const directories = Array.from({ length: 300 }, (_, index) =>
     dir(`directory ${index}`, [...manyFiles(5, 700, String(index)), dir('empty')]),
@@ -56,7 +56,7 @@ test('an unchanged tree at rest sends no listing and no content', async (t) => {
 });
 
 test('a tree backed up while it was fresh is looked at once more, then never again', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [dir('a', manyFiles(20, 5000, 'a')), file('large', noise(1, 2 * MIB))]);
   const place = { store: path.join(home, 'store'), client: 'me' };
@@ -73,7 +73,7 @@ test('a tree backed up while it was fresh is looked at once more, then never aga
 });
 
 test('a renamed or moved directory of 10,000 files sends no content', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const parts = Array.from({ length: 10 }, (_, index) =>
     dir(`part ${index}`, manyFiles(1000, 100, String(index))),
@@ -105,7 +105,7 @@ test('a renamed or moved directory of 10,000 files sends no content', async (t) 
 });
 
 test('three equal trees cost little more than one', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const files = (): TreeNode[] => manyFiles(1500, 32_768, 'equal');
   const bytes: { packs: number; all: number }[] = [];
   for (const copies of [1, 3]) {
@@ -127,7 +127,7 @@ test('three equal trees cost little more than one', async (t) => {
 });
 
 test('equal large files are stored once', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
     dir('one', [file('large', noise(1, 20 * MIB)), file('medium', noise(2, 3 * MIB))]),
@@ -145,7 +145,7 @@ test('equal large files are stored once', async (t) => {
 });
 
 test('clients in one store are independent', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, manyFiles(30, 3000, 'shared'));
   const first = await backup(['-D', store, '-C', 'one', '--local', '--create', source]);

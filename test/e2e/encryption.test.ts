@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -12,7 +13,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   sparse,
   symlink,
   text,
@@ -34,7 +34,7 @@ interface Place {
 
 /** Makes a tree, and names a store for it. The file `parts` is large enough for parts only if a test requests that. */
 function made(t: ExecutionContext, password?: string, partsBytes = 3 * MIB): Place {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (name: string): string => path.join(home, name);
   const source = at('tree');
   makeTree(source, [

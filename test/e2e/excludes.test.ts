@@ -12,7 +12,8 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { savedPaths } from '../helpers/saved.js';
-import { isRoot, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { isRoot } from '../helpers/tree.js';
 import { fill } from '../helpers/jobs.js';
 
 backupsRunHere();
@@ -31,7 +32,7 @@ interface Bench {
 }
 
 function bench(t: ExecutionContext, files: Readonly<Record<string, string>>): Bench {
-  const home = fs.realpathSync(scratch(t));
+  const home = fs.realpathSync(scratchInMemory(t));
   const tree = path.join(home, 'tree');
   fs.mkdirSync(tree);
   fs.chmodSync(home, 0o777);
@@ -399,7 +400,7 @@ test('--explain names the rule, its file and its line', async (t) => {
 });
 
 test('what is left out later is closed, and its content is not sent again when it comes back', async (t) => {
-  const home = fs.realpathSync(scratch(t));
+  const home = fs.realpathSync(scratchInMemory(t));
   const tree = path.join(home, 'tree');
   const content = (name: string): string => `${name} `.repeat(1000);
   fill(tree, { 'a.log': content('a'), 'deep/er/b.log': content('b'), 'deep/c': content('c') });

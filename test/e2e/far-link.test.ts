@@ -15,7 +15,8 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -23,7 +24,7 @@ poolsStayAway();
 const MIB = 1 << 20;
 
 test('the set is opened, and directories are reported, with no answer but the welcome', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [dir('a', [file('b', 'c')])]);
   const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 });
@@ -54,7 +55,7 @@ test('the set is opened, and directories are reported, with no answer but the we
 });
 
 test('a link with a long round trip gets more bytes in flight, up to LinkBudget', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', noise(1, 3 * MIB)), file('b', text('b', 5000))]);
   const server = await Server.start(path.join(home, 'store'));
@@ -75,7 +76,7 @@ test('a link with a long round trip gets more bytes in flight, up to LinkBudget'
 });
 
 test('a link that is cut leaves what arrived, and the next run sends the rest', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
   const files = Array.from({ length: 60 }, (_, index) => file(`f${index}`, noise(index, 100_000)));
   makeTree(source!, [dir('a', files)]);
@@ -110,7 +111,7 @@ test('a link that is cut leaves what arrived, and the next run sends the rest', 
 });
 
 test('a link that is cut by hand ends a client that waits', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', 'a')]);
   const server = await Server.start(path.join(home, 'store'));

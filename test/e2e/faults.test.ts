@@ -22,6 +22,7 @@ import {
 } from '../helpers/inline.js';
 import { freshPaths, pointsOf, strike } from '../helpers/strike.js';
 import { here } from '../helpers/kinds.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import {
   addTo,
   differences,
@@ -29,11 +30,9 @@ import {
   file,
   hardlink,
   look,
-  makeScratch,
   makeTree,
   node,
   noise,
-  removeScratch,
   type Snapshot,
   sparse,
   symlink,

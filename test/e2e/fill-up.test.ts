@@ -8,7 +8,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { BIN } from '../helpers/commands.js';
-import { isRoot, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { isRoot, noise } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { smallShare } from '../helpers/share.js';
 
@@ -54,7 +55,7 @@ async function inNamespace(args: readonly string[], env: NodeJS.ProcessEnv = {})
 
 testMounted?.(`${passes} times a disk of 64 MiB is full`, async (t) => {
   t.timeout(passes * 30_000);
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const args = [process.execPath, FILL_UP, home, String(passes), String(seed)];
   const env = { XDG_STATE_HOME: path.join(home, 'state') };
   const { status, stdout, stderr } = await inNamespace(args, env);
@@ -67,7 +68,7 @@ testMounted?.(`${passes} times a disk of 64 MiB is full`, async (t) => {
 testMounted?.(
   'many large streams into a full disk: the client hears of it within 5 s',
   async (t) => {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     const tree = path.join(home, 'tree');
     fs.mkdirSync(tree);
     for (let index = 0; index < 24; index += 1) {
@@ -117,7 +118,7 @@ testMounted?.(
 testMounted?.(
   'a small client on a full disk: its small reserve keeps what fits, and room to delete sets',
   async (t) => {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     const tree = path.join(home, 'tree');
     fs.mkdirSync(tree);
     const write = (name: string, bytes: number): void =>

@@ -5,7 +5,8 @@ import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { fill } from '../helpers/jobs.js';
 import { savedPaths } from '../helpers/saved.js';
-import { differences, look, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, look, noise, text } from '../helpers/tree.js';
 import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 
 backupsRunHere();
@@ -32,7 +33,7 @@ function naiveAccepts(filter: string, top: string, below: string): boolean {
 }
 
 test('a filter file comes from option and key, and excludes what it does not accept', async (t) => {
-  const home = fs.realpathSync(scratch(t));
+  const home = fs.realpathSync(scratchInMemory(t));
   const tree = path.join(home, 'tree');
   const files: Record<string, string> = {};
   for (const at of ['', 'src/', 'src/test/', 'src/deep/test/', 'docs/', '.cache/']) {
@@ -83,7 +84,7 @@ test('a filter file comes from option and key, and excludes what it does not acc
 });
 
 test('excludes and a filter must both let a path in, and --explain names the line', async (t) => {
-  const home = fs.realpathSync(scratch(t));
+  const home = fs.realpathSync(scratchInMemory(t));
   const tree = path.join(home, 'tree');
   fill(tree, { 'a.c': '', 'b.c': '', 'c.h': '', 'd.x': '', '.tardis-excludes': 'b.c\n!c.h\n' });
   const file = path.join(home, 'filter');
@@ -130,7 +131,7 @@ test('excludes and a filter must both let a path in, and --explain names the lin
 });
 
 test('--make-sample-filter-file writes a usable file, and never replaces one', async (t) => {
-  const home = fs.realpathSync(scratch(t));
+  const home = fs.realpathSync(scratchInMemory(t));
   const tree = path.join(home, 'tree');
   fill(tree, { 'a.c': '', 'a.o': '', 'target/x': '' });
   t.is(
@@ -167,7 +168,7 @@ const WAYS: Readonly<Record<string, number>> = {
 const wordOf = (choice: string, way: string): string => `Okapi-${choice}-${way}-E4D7C1`;
 
 function mixed(t: ExecutionContext): Mixed {
-  const home = fs.realpathSync(scratch(t));
+  const home = fs.realpathSync(scratchInMemory(t));
   const tree = path.join(home, 'tree');
   for (const choice of CHOICES) {
     for (const [way, bytes] of Object.entries(WAYS)) {

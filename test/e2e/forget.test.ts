@@ -5,7 +5,8 @@ import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { decodedBytes } from '../helpers/forgets.js';
 import { runOnTerminal } from '../helpers/terminal.js';
-import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -13,7 +14,7 @@ const SECRET = 'Axolotl-secret-88A0';
 const TIMEOUT_MS = 60_000;
 
 async function withSecret(t: ExecutionContext, more: readonly string[] = []) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   const [store, source] = [at('store'), at('tree')];
   const place = ['-D', store, '-C', 'me', ...more];
@@ -133,7 +134,7 @@ test('a client that encrypts forgets with its keys, and gets new ones', async (t
 });
 
 test('no path is forgotten over the network before ForgetAfter', async (t) => {
-  const secret = path.join(scratch(t), 'password');
+  const secret = path.join(scratchInMemory(t), 'password');
   fs.writeFileSync(secret, 'of a test 4711\n');
   const own = ['-F', secret, '--no-crypt'];
   const { at, store, place: made, hidden } = await withSecret(t, own);

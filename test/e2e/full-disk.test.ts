@@ -27,15 +27,14 @@ import {
   withHistory,
 } from '../helpers/inline.js';
 import { copyAt, freshPaths } from '../helpers/strike.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import {
   differences,
   dir,
   file,
   look,
-  makeScratch,
   makeTree,
   noise,
-  removeScratch,
   type Snapshot,
   text,
 } from '../helpers/tree.js';

@@ -26,6 +26,7 @@ import {
   withHistory,
   withNative,
 } from '../helpers/inline.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -33,7 +34,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   type Snapshot,
   text,
   type TreeNode,
@@ -120,7 +120,7 @@ function someTree(): TreeNode[] {
 test.serial(
   'a crash between the last parcel and its checkpoint: all of it is sent again',
   async (t) => {
-    const lab = new Lab(scratch(t), someTree());
+    const lab = new Lab(scratchInMemory(t), someTree());
     await createClientDirectory(inlineSystem(), lab.place);
     await lab.crash(beforeCheckpoint(1));
     const again = await lab.backup();
@@ -132,7 +132,7 @@ test.serial(
 );
 
 test.serial('the same over an older set: the changes are sent again', async (t) => {
-  const lab = new Lab(scratch(t), someTree());
+  const lab = new Lab(scratchInMemory(t), someTree());
   await lab.backup({ create: true });
   const before = look(lab.source);
   fs.writeFileSync(lab.at('a', 'one'), 'changed');
@@ -149,7 +149,7 @@ test.serial('the same over an older set: the changes are sent again', async (t) 
 test.serial(
   'a crash after the checkpoint, before the catalog: nothing is lost or sent twice',
   async (t) => {
-    const lab = new Lab(scratch(t), someTree());
+    const lab = new Lab(scratchInMemory(t), someTree());
     await createClientDirectory(inlineSystem(), lab.place);
     await lab.crash(beforeCommit);
     const again = await lab.backup();
@@ -166,7 +166,7 @@ test.serial('a crash after some checkpoints: what they cover is not sent again',
       file('c', text(-at - 1, 50)),
     ]),
   );
-  const lab = new Lab(scratch(t), tree);
+  const lab = new Lab(scratchInMemory(t), tree);
   await createClientDirectory(inlineSystem(), lab.place);
   const storage = { ...SMALL_STORE, checkpoint: { ...SMALL_STORE.checkpoint, entries: 100 } };
   await lab.crash(beforeCheckpoint(9), { storage });
@@ -206,7 +206,7 @@ for (const [what, bytes] of [
   test.serial(
     `${what} that cannot be read keeps its older version and is saved by the next good run`,
     async (t) => {
-      const lab = new Lab(scratch(t), [
+      const lab = new Lab(scratchInMemory(t), [
         dir('a', [file('secret', noise(1, bytes)), file('open', 'open')]),
       ]);
       await lab.backup({ create: true });
@@ -243,7 +243,9 @@ for (const [what, bytes] of [
 test.serial(
   'a file that could not be read the first time is missing until it can be',
   async (t) => {
-    const lab = new Lab(scratch(t), [dir('a', [file('secret', 'secret'), file('open', 'open')])]);
+    const lab = new Lab(scratchInMemory(t), [
+      dir('a', [file('secret', 'secret'), file('open', 'open')]),
+    ]);
     const first = await lab.backup({ create: true }, unreadable('secret'));
     t.is(first.progress.unreadable, 1);
     t.false((await lab.restored()).has('a/secret'));
@@ -256,7 +258,7 @@ test.serial(
   'a directory is found where it went, though a file has its name and nothing else is gone',
   async (t) => {
     for (const elsewhere of ['before', 'within', 'zz behind']) {
-      const lab = new Lab(scratch(t), [
+      const lab = new Lab(scratchInMemory(t), [
         dir('moves', [file('a', 'a'), dir('deep', [file('b', 'b')])]),
         dir('within', [file('c', 'c')]),
       ]);
@@ -274,7 +276,7 @@ test.serial(
 );
 
 test.serial('an unreadable directory is never recorded as deleted', async (t) => {
-  const lab = new Lab(scratch(t), [
+  const lab = new Lab(scratchInMemory(t), [
     dir('a', [file('x', 'x')]),
     dir('closed', [file('y', 'y'), dir('below', [file('z', 'z')])]),
   ]);
@@ -292,7 +294,7 @@ test.serial('an unreadable directory is never recorded as deleted', async (t) =>
 });
 
 test.serial('an unreadable root keeps all of its older version', async (t) => {
-  const lab = new Lab(scratch(t), someTree());
+  const lab = new Lab(scratchInMemory(t), someTree());
   await lab.backup({ create: true });
   const before = look(lab.source);
   fs.writeFileSync(lab.at('a', 'one'), 'changed');
@@ -306,7 +308,9 @@ test.serial('an unreadable root keeps all of its older version', async (t) => {
 test.serial(
   'a small file that changes while it is read is read again by the next run',
   async (t) => {
-    const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
+    const lab = new Lab(scratchInMemory(t), [
+      dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')]),
+    ]);
     const busy = withNative((real) => ({
       readFileAt: (fd, name, rows, rowAt, ...rest) => {
         const got = real.readFileAt(fd, name, rows, rowAt, ...rest);
@@ -331,7 +335,9 @@ test.serial(
 test.serial(
   'a file changed after its listing was read, with equal times and size, is not missed',
   async (t) => {
-    const lab = new Lab(scratch(t), [dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')])]);
+    const lab = new Lab(scratchInMemory(t), [
+      dir('a', [file('busy', text(1, 5000)), file('quiet', 'q')]),
+    ]);
     // Half a second after the last change, no file may count as settled.
     const thenMs = Math.round(fs.statSync(lab.at('a', 'quiet')).ctimeMs) + 500;
     const clock = { nowMs: () => thenMs, monotonicMs: () => performance.now() };
@@ -347,7 +353,9 @@ test.serial(
 test.serial(
   'a large file that changes while it is read is read again by the next run',
   async (t) => {
-    const lab = new Lab(scratch(t), [dir('a', [file('busy', noise(1, 3 * MIB)), file('q', 'q')])]);
+    const lab = new Lab(scratchInMemory(t), [
+      dir('a', [file('busy', noise(1, 3 * MIB)), file('q', 'q')]),
+    ]);
     const wrapJobs = (jobs: JobRunner): JobRunner => ({
       recent: jobs.recent,
       run: (name, input, transfer) => jobs.run(name, input, transfer),
@@ -393,7 +401,7 @@ for (const [what, bytes] of [
   ['in a part of its own', 65 * MIB],
 ] as const) {
   test.serial(`a damaged content ${what} is reported, noted and sent again`, async (t) => {
-    const lab = new Lab(scratch(t), [
+    const lab = new Lab(scratchInMemory(t), [
       dir('a', [file('good', text(1, 20_000)), file('hit', noise(2, bytes))]),
       dir('b', [file('also good', text(3, 20_000)), file('copy of hit', noise(2, bytes))]),
     ]);
@@ -429,7 +437,7 @@ test.serial(
   'what shares a frame with damaged bytes outlives a rebuild, though the source is gone',
   async (t) => {
     const files = Array.from({ length: 20 }, (_, index) => file(`${index}`, noise(index, 2000)));
-    const lab = new Lab(scratch(t), [dir('a', files)]);
+    const lab = new Lab(scratchInMemory(t), [dir('a', files)]);
     await lab.backup({ create: true, settings: { parcelFiles: 100 } });
     const wanted = look(lab.source);
     await damage(lab.place, lab.at('a', '7'));
@@ -456,7 +464,7 @@ for (const [what, spoil] of [
   test.serial(
     `a rebuild over a pack that is ${what} keeps what the old catalog knew, and the catalog`,
     async (t) => {
-      const lab = new Lab(scratch(t), [
+      const lab = new Lab(scratchInMemory(t), [
         dir('a', [file('in an object', noise(1, 3 * MIB)), file('in a pack', noise(2, 300_000))]),
       ]);
       const storage = { ...SMALL_STORE, store: { packBytes: 64 * MIB, packContentBytes: MIB } };

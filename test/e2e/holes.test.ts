@@ -4,7 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
-import { isRoot, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { isRoot, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -38,7 +39,7 @@ function makeAlternating(file: string, blocks: number): void {
 }
 
 test('a file with more extents than its sparse form keeps apart is saved with every byte', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'source');
   const missing = mountSmallBlocks(t, home, source);
   if (missing !== undefined) {

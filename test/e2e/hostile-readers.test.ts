@@ -13,7 +13,8 @@ import {
 } from '../../src/transport/index.js';
 import { helloOf } from '../helpers/greetings.js';
 import { backup, backupsRunHere, Running } from '../helpers/commands.js';
-import { file, makeScratch, makeTree, noise, removeScratch, text } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { file, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 

@@ -22,16 +22,8 @@ import {
 } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, restoreInline, withHistory } from '../helpers/inline.js';
 import { share } from '../helpers/share.js';
-import {
-  differences,
-  dir,
-  file,
-  look,
-  makeScratch,
-  makeTree,
-  removeScratch,
-  symlink,
-} from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, symlink } from '../helpers/tree.js';
 
 backupsRunHere();
 

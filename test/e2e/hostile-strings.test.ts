@@ -43,7 +43,8 @@ import {
 } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { rowOf } from '../helpers/rows.js';
-import { differences, file, look, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { differences, file, look, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 

@@ -10,7 +10,8 @@ import {
   run,
   succeed,
 } from '../helpers/commands.js';
-import { dir, file, makeTree, noise, scratch, sparse } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, sparse } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -20,7 +21,7 @@ const FOLDERS = ['/proc/sys/kernel/keys', '/sys/kernel/mm/transparent_hugepage/k
 test('a file that gives other bytes than its size is saved with what it gives, and is an error', async (t) => {
   const folders = FOLDERS.filter((folder) => fs.existsSync(folder));
   t.true(folders.length > 0);
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = ['-D', path.join(home, 'store'), '-C', 'me'];
   const saved = await run('tardis', [...place, '--local', '--create', '--json', ...folders]);
   t.is(saved.status, 3, saved.stderr);
@@ -52,7 +53,7 @@ test('a file that gives other bytes than its size is saved with what it gives, a
 });
 
 test('the end of a run has the sizes of files beside the bytes that were read, where they differ', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'source');
   const data = noise(1, 4096);
   makeTree(source, [

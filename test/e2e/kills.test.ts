@@ -2,7 +2,7 @@
 import test from 'ava';
 import { commandsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { thrash } from '../helpers/thrash.js';
-import { scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { share, smallShare } from '../helpers/share.js';
 
@@ -14,7 +14,7 @@ const ROUNDS = Math.round(120 * smallShare);
 
 test('client or server killed: finished sets restore and the next run continues', async (t) => {
   const report = await thrash({
-    home: scratch(t),
+    home: scratchInMemory(t),
     rounds: ROUNDS,
     seed,
     log: (line) => t.log(line),

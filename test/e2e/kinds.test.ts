@@ -13,6 +13,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   addTo,
   differences,
@@ -24,7 +25,6 @@ import {
   makeTree,
   node,
   noise,
-  scratch,
   sparse,
   symlink,
 } from '../helpers/tree.js';
@@ -37,7 +37,7 @@ const MIB = 1 << 20;
 
 test('every kind of entry comes back, later sets and a rebuilt catalog included', async (t) => {
   for (const what of leftOut()) t.log(`left out: ${what}`);
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'kinds')];
   makeTree(source, everyKind());
   const before = look(source);
@@ -91,7 +91,7 @@ test('a change of attributes alone makes a version, and sends no content again',
     t.pass();
     return;
   }
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const attributes = { 'user.a': 'old' };
   makeTree(
@@ -146,7 +146,7 @@ const PRINT_PEAK = `process.on('exit', () => {
 });`;
 
 test('a sparse file of 16 TiB costs what its data cost', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const sizeBytes = 16 * TIB;
   const data = [
@@ -186,7 +186,7 @@ test('a sparse file of 16 TiB costs what its data cost', async (t) => {
 });
 
 test('attributes of many entries take several messages', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const many = Array.from({ length: 150 }, (_, index) => {
     const attributes = { 'user.large': noise(index, 60_000) };
@@ -218,7 +218,7 @@ test('what an ordinary user may not restore is reported, and the rest goes on', 
     t.pass();
     return;
   }
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   fs.chmodSync(home, 0o755);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
@@ -268,7 +268,7 @@ test('what an ordinary user may not restore is reported, and the rest goes on', 
 });
 
 test('what is restored gets no ACL from the place it is restored to', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name)) as [
     string,
     string,
@@ -286,7 +286,7 @@ test('what is restored gets no ACL from the place it is restored to', async (t) 
 });
 
 test('attributes too large to be kept are reported, and read again next time', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [dir('below', [file('plain', 'plain')])]);
   const value = 'v'.repeat(60_000);

@@ -4,14 +4,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, Server, succeed } from '../helpers/commands.js';
-import { dir, file, makeTree, scratch, symlink } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, symlink } from '../helpers/tree.js';
 
 backupsRunHere();
 
 const PASSWORD = '--password=of these links';
 
 function lab(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   makeTree(at('one'), [
     file('a', 'content of a'),

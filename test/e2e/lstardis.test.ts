@@ -5,7 +5,8 @@ import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
-import { dir, file, makeScratch, makeTree, removeScratch, symlink } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { dir, file, makeTree, symlink } from '../helpers/tree.js';
 
 backupsRunHere();
 

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
-import { file, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -21,7 +22,7 @@ interface ListedSet {
 }
 
 async function lab(t: ExecutionContext, sets: number, args: readonly string[] = []) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [file('stays', 'the same')]);
   const place = ['-D', store, '-C', 'me', ...args];
@@ -38,7 +39,7 @@ async function lab(t: ExecutionContext, sets: number, args: readonly string[] = 
 }
 
 test('sets get tags, locks, priorities and new names, in a store and through a server', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const secret = path.join(home, 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
   const { place, reported, store, source } = await lab(t, 4, ['-F', secret]);

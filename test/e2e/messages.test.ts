@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backupsRunHere, run, succeed, poolsStayAway } from '../helpers/commands.js';
-import { dir, file, isRoot, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -11,7 +12,7 @@ poolsStayAway();
 const NOBODY = 65_534;
 
 test('one of a thing is reported in the singular', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', 'a')]);
   const place = ['-D', path.join(home, 'store'), '-C', 'me'];
@@ -22,7 +23,7 @@ test('one of a thing is reported in the singular', async (t) => {
 });
 
 test('of very many failures a restore names the first, and JSON names all', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [source, out] = [path.join(home, 'tree'), path.join(home, 'out')];
   const names = Array.from({ length: 130 }, (_, index) => `f${index}`);
   makeTree(source, [...names.map((name) => file(name, name)), file('other', 'x')]);
@@ -57,7 +58,7 @@ test('a mistyped variable is only compared with what is like it', async (t) => {
 });
 
 test('a link in a store is no further client', async (t) => {
-  const store = path.join(scratch(t), 'store');
+  const store = path.join(scratchInMemory(t), 'store');
   await succeed('sonic', ['create', '-D', store, '-C', 'real']);
   fs.symlinkSync('real', path.join(store, 'link'));
   const listed = JSON.parse(await succeed('sonic', ['clients', '-D', store, '--json'])) as {
@@ -71,7 +72,7 @@ test('a link in a store is no further client', async (t) => {
 
 if (isRoot) {
   test('what could not be looked at is reported with the reason of the system', async (t) => {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     fs.chmodSync(home, 0o777);
     const source = path.join(home, 'tree');
     makeTree(source, [dir('listed', [file('not looked at')], { mode: 0o744 })]);

@@ -13,6 +13,7 @@ import { nodeSystem, OpenKind } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   dir,
   file,
@@ -21,7 +22,6 @@ import {
   type Metadata,
   node,
   noise,
-  scratch,
   sparse,
   symlink,
   type TreeNode,
@@ -165,7 +165,7 @@ function differencesByRsync(t: ExecutionContext, from: string, to: string): stri
 test('ten thousand odd names and every kind of entry come back to the last digit', async (t) => {
   t.log(`seed ${seed}`);
   for (const what of leftOut()) t.log(`left out: ${what}`);
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
   makeTree(source, [...oddTree(seededRandom(seed)), ...everyKind()]);
   const before = found(source);
@@ -222,7 +222,7 @@ function makeDeep(top: string): void {
 }
 
 test('directories a thousand deep, and paths longer than a path may be, come back', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'deep')];
   makeDeep(source);
   const before = found(source);

@@ -11,16 +11,8 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import {
-  dir,
-  file,
-  isRoot,
-  look,
-  makeTree,
-  scratch,
-  symlink,
-  type TreeNode,
-} from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, isRoot, look, makeTree, symlink, type TreeNode } from '../helpers/tree.js';
 
 poolsStayAway();
 
@@ -51,7 +43,7 @@ class Lab {
   readonly store: string;
 
   private constructor(t: ExecutionContext) {
-    this.home = scratch(t);
+    this.home = scratchInMemory(t);
     fs.chmodSync(this.home, 0o755);
     this.source = path.join(this.home, 'tree');
     this.store = path.join(this.home, 'store');
@@ -269,7 +261,7 @@ for (const [what, leave] of LEFT_OVERS) {
 asRoot(
   'a directory that was moved out of one that cannot be read now is restored in both places',
   async (t) => {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     fs.chmodSync(home, 0o755);
     const [source, store, secret] = ['tree', 'store', 'secret'].map((name) =>
       path.join(home, name),

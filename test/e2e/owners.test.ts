@@ -13,7 +13,8 @@ import {
   withNative,
 } from '../helpers/inline.js';
 import { ACL, here } from '../helpers/kinds.js';
-import { dir, file, isRoot, makeTree, node, scratch, symlink } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, isRoot, makeTree, node, symlink } from '../helpers/tree.js';
 
 /** Users and groups of the backed-up machine, by number. */
 const USERS: Readonly<Record<number, string>> = { 1001: 'anna', 1002: 'bert', 4321: 'carl' };
@@ -53,7 +54,7 @@ function skipUnlessRoot(t: ExecutionContext): boolean {
 
 test('owners are restored by name, or by number with --numeric-ids', async (t) => {
   if (skipUnlessRoot(t)) return;
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const acl = here.acls ? { attributes: { 'system.posix_acl_access': ACL } } : {};
   makeTree(
@@ -122,7 +123,7 @@ test('owners are restored by name, or by number with --numeric-ids', async (t) =
 
 test('each set keeps the names of its time', async (t) => {
   if (skipUnlessRoot(t)) return;
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [file('a', 'a', { uid: 1001, gid: 2001 }), file('b', 'b', { uid: 1002 })]);
   const place = { store, client: 'me' };
@@ -156,7 +157,7 @@ test('each set keeps the names of its time', async (t) => {
 });
 
 test('a service that does not answer loses no name that was known', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [file('a', 'a')]);
   const place = { store, client: 'me' };
@@ -172,7 +173,7 @@ test('a service that does not answer loses no name that was known', async (t) =>
 });
 
 test('lstardis shows names of owners, and numbers on request', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
     file('mine', 'a'),

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
-import { differences, dir, file, makeTree, noise, scratch, look, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, makeTree, noise, look, text } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 
 backupsRunHere();
@@ -14,7 +15,7 @@ const MIB = 1 << 20;
 const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
 
 test('with the profile pi a tree with large files goes to a store and comes back', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
   makeTree(source!, [
     dir(
@@ -40,7 +41,7 @@ test('with the profile pi a tree with large files goes to a store and comes back
 });
 
 test('the local server gets the profile of the client, unless its own file names another', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const printed = path.join(home, 'said');
   const serverFile = path.join(home, 'server.cfg');
   fs.writeFileSync(serverFile, '[Tardis]\n');
@@ -55,7 +56,7 @@ test('the local server gets the profile of the client, unless its own file names
 });
 
 test('a local server that its own file keeps from starting ends the run with its own error', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const serverFile = path.join(home, 'server.cfg');
   fs.writeFileSync(serverFile, '[Tardis]\nPort = many\n');
   const command = `'${ROOT}/bin/tardisd' --config '${serverFile}'`;
@@ -71,7 +72,7 @@ test('a local server that its own file keeps from starting ends the run with its
  * time before the build.
  */
 function launcher(t: ExecutionContext, isOld: boolean) {
-  const node = path.join(scratch(t), 'node');
+  const node = path.join(scratchInMemory(t), 'node');
   fs.writeFileSync(node, '#!/bin/sh\necho "$MALLOC_MMAP_THRESHOLD_" "$@"\n', { mode: 0o755 });
   if (isOld) fs.utimesSync(node, 0, 0);
   return (args: string[], more: Record<string, string> = {}): string => {

@@ -13,7 +13,8 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
-import { differences, file, look, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
 import { bytesIn } from '../helpers/garbage.js';
 
 backupsRunHere();
@@ -22,7 +23,7 @@ poolsStayAway();
 const MIB = 1 << 20;
 
 async function withSets(t: ExecutionContext, sets: number, args: readonly string[] = []) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (name: string): string => path.join(home, name);
   const [store, source] = [at('store'), at('tree')];
   const place = ['-D', store, '-C', 'me', ...args];
@@ -147,7 +148,7 @@ test('a server collects garbage after each session, and deletes replaced packs a
 });
 
 test('through a server only an account with the right to purge deletes', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const secret = path.join(home, 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
   const lab = await withSets(t, 4, ['-F', secret]);
@@ -186,7 +187,7 @@ test('through a server only an account with the right to purge deletes', async (
 });
 
 test('no set is deleted over the network before LeastAge', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const secret = path.join(home, 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
   const { place, store, numbers } = await withSets(t, 3, ['-F', secret]);
@@ -221,7 +222,7 @@ test('no set is deleted over the network before LeastAge', async (t) => {
 });
 
 test('only expendable sets of the client that has grown are deleted early', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const lab = await withSets(t, 4);
   const { place, store, source, numbers } = lab;
   await succeed('sonic', ['expendable', ...place, '1-3']);

@@ -5,7 +5,8 @@ import { BucketLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
 import { backupsRunHere, pause } from '../helpers/commands.js';
-import { noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { noise } from '../helpers/tree.js';
 import { type Gateway, startGateway, whyNoGateway } from '../support/radosgw.js';
 
 backupsRunHere();
@@ -25,7 +26,7 @@ test('machines share a store in a bucket of a real gateway', async (t) => {
     t.pass();
     return;
   }
-  const lab = new BucketLab(scratch(t), gateway.url);
+  const lab = new BucketLab(scratchInMemory(t), gateway.url);
   lab.grow();
   await lab.backUp('one', ['--create']);
   let done = 1;
@@ -50,7 +51,7 @@ test('servers on one bucket of a real gateway take over from each other', async 
     t.pass();
     return;
   }
-  const lab = new BucketLab(scratch(t), gateway.url);
+  const lab = new BucketLab(scratchInMemory(t), gateway.url);
   lab.grow();
   const small = ['--config', lab.at('small.cfg')];
   fs.writeFileSync(small[1]!, '[Pipeline]\nCheckpointSize = 1M\n');

@@ -13,10 +13,10 @@ import { contentsOf } from '../helpers/damage.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { copyOf, lived, type Lived } from '../helpers/lived-store.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
-import { dir, file, makeScratch, makeTree, removeScratch } from '../helpers/tree.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();

@@ -5,7 +5,8 @@ import test from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { backup, backupsRunHere, type CommandOptions, run, succeed } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { addTo, file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { addTo, file, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -35,7 +36,7 @@ test('new keys that are refused for space leave nothing, and name the disk and t
     const disk = mounts.mount('disk', 'tmpfs', 'tmpfs', 'size=104m');
     const options = { mountsOf: mounts.mountsOf };
     const store = path.join(disk, 'store');
-    const place = await twoSets(path.join(scratch(t), 'tree'), store, LARGE_BYTES, options);
+    const place = await twoSets(path.join(scratchInMemory(t), 'tree'), store, LARGE_BYTES, options);
     const requested = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
     const refused = await run('sonic', requested, options);
     t.is(codeIn(refused), 'DISK_FULL', refused.stderr);
@@ -49,7 +50,7 @@ test('new keys that are refused for space leave nothing, and name the disk and t
 });
 
 test('an unfinished second generation is named where it holds up what frees space', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
   const place = await twoSets(source, store, 2 * MIB);
   await succeed('sonic', ['setconfig', ...place, 'KeepLast', '1']);

@@ -18,6 +18,7 @@ import {
 import { everyKind, here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import { runOnTerminal } from '../helpers/terminal.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   addTo,
   differences,
@@ -26,7 +27,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   type Snapshot,
   symlink,
 } from '../helpers/tree.js';
@@ -48,7 +48,7 @@ const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribut
 
 /** Creates a client with one set: a few files that contain known words, and one that takes time to rewrite. */
 async function small(t: ExecutionContext, largeBytes = 2 * MIB): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   const [store, source] = [at('store'), at('tree')];
   makeTree(source, [
@@ -106,7 +106,7 @@ async function shown({ place, source }: Lab, args: readonly string[]): Promise<s
 }
 
 test('an unencrypted client is encrypted, and then lists and restores as before', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   const lab: Lab = {
     store: at('store'),

@@ -3,16 +3,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import {
   differences,
   dir,
   file,
   hardlink,
   look,
-  makeScratch,
   makeTree,
   noise,
-  removeScratch,
   sparse,
   symlink,
   text,

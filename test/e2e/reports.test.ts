@@ -11,13 +11,14 @@ import {
   Server,
   succeed,
 } from '../helpers/commands.js';
-import { dir, file, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 
 /** Makes two sets of a tree. Every command gets `args`. */
 async function twoSets(t: ExecutionContext, args: readonly string[] = []) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
     file('stays', 'same'),
@@ -94,7 +95,7 @@ test('sonic files lists what one set has and another lacks, and the reverse', as
 });
 
 test('sonic files lists sealed names in the order of their plain text', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [secret, source] = [path.join(home, 'secret'), path.join(home, 'tree')];
   fs.writeFileSync(secret, 'the words of the owner');
   const names = Array.from({ length: 20 }, (_, index) => `f${index + 10}`);
@@ -112,7 +113,7 @@ test('sonic files lists sealed names in the order of their plain text', async (t
 });
 
 test('sonic list, files, info and stats report the same through a server as here', async (t) => {
-  const secret = path.join(scratch(t), 'secret');
+  const secret = path.join(scratchInMemory(t), 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
   const { store, source, place } = await twoSets(t, ['-F', secret]);
   const server = await Server.start(store);
@@ -173,7 +174,7 @@ test('sonic info shows all details of sets', async (t) => {
 });
 
 test('a client that was never backed up has nothing to report', async (t) => {
-  const place = ['-D', path.join(scratch(t), 'store'), '-C', 'me'];
+  const place = ['-D', path.join(scratchInMemory(t), 'store'), '-C', 'me'];
   await succeed('sonic', ['create', ...place]);
   t.regex(await succeed('sonic', ['list', ...place]), /No backup sets yet/);
   t.regex(await succeed('sonic', ['stats', ...place]), /No backup sets yet/);

@@ -7,7 +7,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
-import { dir, file, isRoot, look, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, isRoot, look, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -16,7 +17,7 @@ const NOBODY = 65_534;
 const OLD = new Date('2020-02-03T04:05:06.789Z');
 
 function lab(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   fs.chmodSync(home, 0o755);
   const at = (...names: string[]): string => path.join(home, ...names);
   const place = ['-D', at('store'), '-C', 'me'];

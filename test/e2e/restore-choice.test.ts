@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
-import { dir, file, look, makeTree, scratch, symlink, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, look, makeTree, symlink, text } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -21,7 +22,7 @@ class Lab {
 
   private constructor(t: ExecutionContext) {
     this.t = t;
-    this.home = scratch(t);
+    this.home = scratchInMemory(t);
     this.source = path.join(this.home, 'tree');
     this.place = ['-D', path.join(this.home, 'store'), '-C', 'me'];
   }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -14,7 +15,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   symlink,
   text,
   type TreeNode,
@@ -82,7 +82,7 @@ function someTree(): TreeNode[] {
 }
 
 test('what is there already and is the same is not written again', async (t) => {
-  const lab = await Lab.with(scratch(t), someTree());
+  const lab = await Lab.with(scratchInMemory(t), someTree());
   t.like(await lab.restore(), { status: 0, files: 6, directories: 4, links: 1, unchanged: 0 });
   const inodes = (): bigint[] =>
     ['a/one', 'b/large', 'link'].map((name) => fs.lstatSync(lab.at(name), { bigint: true }).ino);
@@ -106,7 +106,7 @@ test('what is there already and is the same is not written again', async (t) => 
 });
 
 test('what is the same stays, of every kind', async (t) => {
-  const lab = await Lab.with(scratch(t), everyKind());
+  const lab = await Lab.with(scratchInMemory(t), everyKind());
   for (const reason of leftOut()) t.log(`left out: ${reason}`);
   t.is((await lab.restore()).status, 0);
   t.deepEqual(lab.differences(), []);
@@ -120,7 +120,7 @@ test('what is the same stays, of every kind', async (t) => {
 });
 
 test('existing files that differ are replaced as --overwrite allows', async (t) => {
-  const lab = await Lab.with(scratch(t), someTree());
+  const lab = await Lab.with(scratchInMemory(t), someTree());
   await lab.restore();
   const spoil = (): void => {
     fs.writeFileSync(lab.at('a', 'two'), 'newer');
@@ -156,7 +156,7 @@ test('existing files that differ are replaced as --overwrite allows', async (t) 
 });
 
 test('other kinds of things make way, but never a directory', async (t) => {
-  const lab = await Lab.with(scratch(t), someTree());
+  const lab = await Lab.with(scratchInMemory(t), someTree());
   await lab.restore();
   fs.rmSync(lab.at('b'), { recursive: true });
   fs.writeFileSync(lab.at('b'), 'a file for a directory');
@@ -188,7 +188,7 @@ test('other kinds of things make way, but never a directory', async (t) => {
 });
 
 test('a link in the target is never followed', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const lab = await Lab.with(home, someTree());
   await lab.restore();
   const outside = path.join(home, 'outside');
@@ -203,7 +203,7 @@ test('a link in the target is never followed', async (t) => {
 });
 
 test('a file that is replaced stays whole if the new one is damaged', async (t) => {
-  const lab = await Lab.with(scratch(t), [
+  const lab = await Lab.with(scratchInMemory(t), [
     file('small', text(1, 9000)),
     file('big', noise(2, 5 * MIB)),
   ]);
@@ -227,7 +227,7 @@ test('a file that is replaced stays whole if the new one is damaged', async (t) 
 });
 
 test('--compare-contents finds a different content even if size and time are equal', async (t) => {
-  const lab = await Lab.with(scratch(t), [
+  const lab = await Lab.with(scratchInMemory(t), [
     file('same', text(1, 9000)),
     file('other', text(2, 9000)),
     file('in parts', noise(3, 66 * MIB)),
@@ -253,7 +253,7 @@ test('--compare-contents finds a different content even if size and time are equ
 });
 
 test('a dry run shows what would be done, and does nothing', async (t) => {
-  const lab = await Lab.with(scratch(t), someTree());
+  const lab = await Lab.with(scratchInMemory(t), someTree());
   const dry = await lab.restore('--dry-run');
   t.like(dry, { status: 0, dryRun: true });
   t.false(fs.existsSync(lab.out));
@@ -274,7 +274,7 @@ test('a dry run shows what would be done, and does nothing', async (t) => {
 
 test('times, permissions, owners and hard links are restored unless an option switches that off', async (t) => {
   const meta = { mode: 0o4751, ...(isRoot ? { uid: 1234, gid: 4321 } : {}) };
-  const lab = await Lab.with(scratch(t), [
+  const lab = await Lab.with(scratchInMemory(t), [
     dir('d', [file('f', 'content', meta), hardlink('g', 'd', 'f')], { mode: 0o700 }),
   ]);
   const started = Date.now() - 10_000;
@@ -310,7 +310,7 @@ test('times, permissions, owners and hard links are restored unless an option sw
 
 test('attributes and ACLs are set unless that is switched off', async (t) => {
   const attributes: Record<string, string> = here.attributes ? { 'user.color': 'blue' } : {};
-  const lab = await Lab.with(scratch(t), [
+  const lab = await Lab.with(scratchInMemory(t), [
     file('f', 'content', { attributes }),
     dir('d', [file('g', 'g')], { attributes }),
   ]);

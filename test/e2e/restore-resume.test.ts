@@ -13,6 +13,7 @@ import { seededRandom } from '../support/seeded-random.js';
 import { backupsRunHere, backup, pause, run, Running, succeed } from '../helpers/commands.js';
 import { Ledger, Plan, watchOnly } from '../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -21,7 +22,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   type Snapshot,
   symlink,
   text,
@@ -62,7 +62,7 @@ class Lab {
   }
 
   static async with(t: ExecutionContext): Promise<Lab> {
-    const lab = new Lab(scratch(t));
+    const lab = new Lab(scratchInMemory(t));
     await backupInline(inlineSystem(), lab.place, [lab.source], { create: true });
     return lab;
   }
@@ -393,7 +393,7 @@ test.serial('the same restore does not run twice at once', async (t) => {
 });
 
 test.serial('kill -9 at random moments, until a run comes through', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'many');
   const place = ['-D', path.join(home, 'store'), '-C', 'me'];
   makeTree(source, [

@@ -15,6 +15,7 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { everyKind } from '../helpers/kinds.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -24,7 +25,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   symlink,
   text,
   type TreeNode,
@@ -77,7 +77,7 @@ function oddTree(): TreeNode[] {
 }
 
 test('a tar archive unpacks to an identical tree', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, out] = [
     path.join(home, 'store'),
     path.join(home, 'tree'),
@@ -128,7 +128,7 @@ test('a tar archive unpacks to an identical tree', async (t) => {
 });
 
 test('everything a file is goes through a tar archive', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, out] = [
     path.join(home, 'store'),
     path.join(home, 'tree'),
@@ -176,7 +176,7 @@ function spoil(store: string, sizeBytes: number): void {
 }
 
 test('a damaged file is left out of an archive and reported, the others are in it', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
     dir('a', [file('good', text(1, 3000)), file('bad', noise(2, 5 * MIB))]),
@@ -208,7 +208,7 @@ test('a damaged file is left out of an archive and reported, the others are in i
 });
 
 test('one file goes to standard output', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
     file('small', text(1, 3000)),
@@ -243,7 +243,7 @@ test('one file goes to standard output', async (t) => {
 });
 
 test('a reader that is slow holds a stream up, not the memory; one that goes is reported', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const parts = Array.from({ length: 5 }, (_, index) => file(`${index}`, noise(index, 60 * MIB)));
   makeTree(source, parts);

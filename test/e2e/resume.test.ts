@@ -14,7 +14,8 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { Link } from '../helpers/link.js';
-import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -39,7 +40,7 @@ interface Lab {
 }
 
 async function linkLab(t: ExecutionContext, serverArgs: readonly string[] = []): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
   const server = await Server.start(store!, serverArgs);
   const link: Link = await Link.start({ port: () => lab.server.port });
@@ -177,7 +178,7 @@ function loggedAtMs(server: Server, what: string): number[] {
 }
 
 test('ParkTimeout is the time for which a session waits for its client; 0 means no wait', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   makeTree(path.join(home, 'config'), [
     file('short', '[Tardis]\nParkTimeout = 1\n'),
     file('none', '[Tardis]\nParkTimeout = 0\n'),
@@ -205,7 +206,7 @@ test('ParkTimeout is the time for which a session waits for its client; 0 means 
 });
 
 test('ParkedSessions limits the sessions that wait for their clients; the oldest ends first', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   makeTree(path.join(home, 'config'), [file('cfg', '[Tardis]\nParkedSessions = 1\n')]);
   const lab = await linkLab(t, ['--config', path.join(home, 'config', 'cfg')]);
   makeSource(lab.source);
@@ -236,7 +237,7 @@ test('a parked session ends when a command on the machine of the store needs the
 });
 
 test('a client that slept longer than its server waits for a sign of life goes on when it wakes', async (t) => {
-  const home = path.join(scratch(t), 'config');
+  const home = path.join(scratchInMemory(t), 'config');
   makeTree(home, [file('cfg', '[Tardis]\nTimeout = 8\n')]);
   const lab = await linkLab(t, ['--config', path.join(home, 'cfg')]);
   makeSource(lab.source);

@@ -13,7 +13,8 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { file, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -26,7 +27,7 @@ interface ListedSet {
 }
 
 function lab(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, config] = ['store', 'tree', 'config'].map((name) => path.join(home, name));
   makeTree(source!, [file('stays', 'the same')]);
   const place = ['-D', store!, '-C', 'me'];

@@ -14,7 +14,8 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { dumpHistory } from '../helpers/inline.js';
-import { dir, differences, file, look, makeTree, removeScratch, scratch } from '../helpers/tree.js';
+import { removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { dir, differences, file, look, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -35,7 +36,7 @@ async function names(place: readonly string[], directory: string, set?: number):
 }
 
 test('a root that is suddenly empty keeps its entries unless --trust-roots is given', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source, other] = ['store', 'mounted', 'other'].map((name) =>
     path.join(home, name),
   ) as [string, string, string];
@@ -78,7 +79,7 @@ test('a root that is suddenly empty keeps its entries unless --trust-roots is gi
 });
 
 test('a root on another device is left as it was, a new directory on the same one is not', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), 'tardis-e2e-'));
   t.teardown(() => removeScratch(elsewhere));
   const [store, first, second] = ['store', 'one/tree', 'two/tree'].map((name) =>
@@ -108,7 +109,7 @@ test('a root on another device is left as it was, a new directory on the same on
 });
 
 test('other file systems are entered only with --crossdevice', (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [dir('mount'), file('own', 'own')]);
   const script = `
@@ -141,7 +142,7 @@ test('other file systems are entered only with --crossdevice', (t) => {
 });
 
 test('directories below the given depth are not entered', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [file('1', '1'), dir('a', [file('2', '2'), dir('b', [file('3', '3')])])]);
   const place = ['-D', store, '-C', 'me'];
@@ -160,7 +161,7 @@ test('directories below the given depth are not entered', async (t) => {
 });
 
 test('directories are stored under full, shortened or no paths', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const sources = ['x/one', 'x/y/two', 'z/two'].map((name) => path.join(home, 'all', name)) as [
     string,
     string,
@@ -194,7 +195,7 @@ test('directories are stored under full, shortened or no paths', async (t) => {
 });
 
 test('of several directories those that are there are saved, and the others are held', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, one, two] = ['store', 'tree one', 'tree two'].map((name) =>
     path.join(home, name),
   ) as [string, string, string];
@@ -224,7 +225,7 @@ test('of several directories those that are there are saved, and the others are 
 });
 
 test('directories are stored under the paths given for them', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [one, two] = ['one', 'two'].map((name) => path.join(home, name)) as [string, string];
   for (const source of [one, two]) makeTree(source, [file(path.basename(source), source)]);
   const place = ['-D', path.join(home, 'store'), '-C', 'me'];

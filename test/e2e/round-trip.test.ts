@@ -12,6 +12,7 @@ import {
   Server,
   succeed,
 } from '../helpers/commands.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 import {
   addTo,
   differences,
@@ -22,7 +23,6 @@ import {
   look,
   makeTree,
   noise,
-  scratch,
   type Snapshot,
   symlink,
   text,
@@ -141,7 +141,7 @@ function removeCatalog(store: string, client: string): void {
 }
 
 test('an odd tree with large files comes back, also from a rebuilt catalog', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
   makeTree(source, [
     ...oddTree(),
@@ -176,7 +176,7 @@ test('an odd tree with large files comes back, also from a rebuilt catalog', asy
 
 for (const codec of ['none', 'zlib', 'snappy']) {
   test(`an odd tree comes back by the codec ${codec}`, async (t) => {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
     makeTree(source, oddTree());
     const before = look(source);
@@ -189,7 +189,7 @@ for (const codec of ['none', 'zlib', 'snappy']) {
 }
 
 test('the smallest budgets are enough', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
   makeTree(source, [
     ...oddTree(),
@@ -208,7 +208,7 @@ test('the smallest budgets are enough', async (t) => {
 });
 
 test('over TCP, with several roots; a file and a directory by themselves', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const store = path.join(home, 'store');
   const [first, second] = [path.join(home, 'first'), path.join(home, 'second')];
   makeTree(first, oddTree());
@@ -281,7 +281,7 @@ function changeTree(source: string): void {
 }
 
 test('every set shows the tree as it was, whatever changes later', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
     file('goes away', 'gone soon'),
@@ -356,7 +356,7 @@ test('every set shows the tree as it was, whatever changes later', async (t) => 
 });
 
 test('sonic makes clients and lists them and their sets', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'new', 'store'), path.join(home, 'tree')];
   makeTree(source, [file('a', 'a')]);
   t.regex(await succeed('sonic', ['create', '-D', store, '-C', 'one']), /"one" is ready/);

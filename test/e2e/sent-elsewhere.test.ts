@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { WebSocketServer } from 'ws';
 import { encodeMessage, PROTOCOL_VERSION } from '../../src/transport/index.js';
 import { backupsRunHere, run, poolsStayAway, succeed } from '../helpers/commands.js';
-import { scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -52,7 +52,7 @@ async function sendOn(
       socket.send(answer.head, () => (isError ? socket.close() : undefined));
     });
   });
-  const source = scratch(t);
+  const source = scratchInMemory(t);
   fs.writeFileSync(path.join(source, 'a'), 'text');
   const words = ['-C', 'me', '--insecure-tcp', '--port', String(port), '--json', ...args];
   const { stdout } =
@@ -73,7 +73,7 @@ async function sendOn(
 
 /** Makes a store with one client, and returns its path. */
 async function storeToCopy(t: ExecutionContext): Promise<string> {
-  const [store, source] = [path.join(scratch(t), 'store'), scratch(t)];
+  const [store, source] = [path.join(scratchInMemory(t), 'store'), scratchInMemory(t)];
   fs.writeFileSync(path.join(source, 'a'), 'text');
   await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
   return store;
@@ -86,7 +86,7 @@ test('a client that is sent on for ever ends after a few connections', async (t)
 });
 
 test('a server that has not proven itself sends a client with a password nowhere', async (t) => {
-  const secret = path.join(scratch(t), 'secret');
+  const secret = path.join(scratchInMemory(t), 'secret');
   fs.writeFileSync(secret, 'a secret', { mode: 0o600 });
   const { code, connections } = await sendOn(t, {}, ['--password-file', secret]);
   t.is(code, 'PASSWORD_NOT_SET');

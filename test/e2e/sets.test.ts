@@ -3,13 +3,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
-import { dir, file, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 
 /** Makes two sets of one client: set 1 has the root `home`, set 2 has two other roots. */
 async function twoJobs(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   makeTree(at('home'), [file('letter', 'a')]);
   makeTree(at('etc'), [dir('ssh', [file('config', 'b')])]);
@@ -71,7 +72,7 @@ test('what a set has not is answered with its roots, and the set that has it', a
 });
 
 test('a set has a name that can be shown and given', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a')]);
   const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create'];
@@ -98,7 +99,7 @@ test('a set has a name that can be shown and given', async (t) => {
 });
 
 test('a server does not start on what is no store', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [missing, plain] = [path.join(home, 'missing', 'store'), path.join(home, 'file')];
   fs.writeFileSync(plain, '');
   const tcp = ['--port', '0', '--insecure-tcp'];

@@ -5,7 +5,8 @@ import test, { type ExecutionContext } from 'ava';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, jsonLines, type Outcome, run, succeed } from '../helpers/commands.js';
-import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { BUCKET, S3Server } from '../support/s3-server.js';
 
 backupsRunHere();
@@ -28,7 +29,7 @@ class Lab {
   readonly source: string;
 
   constructor(t: ExecutionContext) {
-    this.home = scratch(t);
+    this.home = scratchInMemory(t);
     this.source = this.at('tree');
     makeTree(this.source, [dir('docs', [file('a', text(1, 5000))]), file('b', noise(2, 300_000))]);
   }

@@ -16,7 +16,8 @@ import {
   Running,
   succeed,
 } from '../helpers/commands.js';
-import { dir, file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -28,7 +29,7 @@ interface Place {
 }
 
 function place(t: ExecutionContext): Place {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [dir('d', [file('large', noise(1, 4 << 20))])]);
   const temporary = path.join(home, 'tmp');

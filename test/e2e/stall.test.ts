@@ -12,7 +12,8 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { differences, dir, file, look, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 
 poolsStayAway();
 
@@ -64,7 +65,7 @@ function hasSentMuch(running: Running): boolean {
 }
 
 test('while the server stands still the walk stops and memory stays; then all goes on', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   fs.mkdirSync(source);
   const server = await Server.start(store);
@@ -101,7 +102,7 @@ test('while the server stands still the walk stops and memory stays; then all go
 });
 
 test('a server that is stopped ends at a checkpoint; the next run has less to send', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeLargeTree(source, FEW);
   const server = await Server.start(store);
@@ -137,7 +138,7 @@ for (const [name, interrupt] of [
   ['client and server, as by Ctrl-C,', (running: Running) => running.signalGroup('SIGINT')],
 ] as const) {
   test(`an interrupt of ${name} leaves an unfinished set, and the next run completes`, async (t) => {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
     makeLargeTree(source, FEW);
     const place = ['-D', store, '-C', 'me'];

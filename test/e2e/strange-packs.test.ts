@@ -7,8 +7,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, jsonLines, run } from '../helpers/commands.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { makeScratch, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
 
 backupsRunHere();
 

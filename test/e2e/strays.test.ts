@@ -5,8 +5,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { makeScratch, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
 
 backupsRunHere();
 

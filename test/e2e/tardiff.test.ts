@@ -5,16 +5,8 @@ import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
-import {
-  dir,
-  file,
-  isRoot,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  symlink,
-} from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { dir, file, isRoot, makeTree, noise, symlink } from '../helpers/tree.js';
 
 backupsRunHere();
 

@@ -4,12 +4,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { lineOf, takeTour, TOUR } from '../helpers/tour.js';
-import { scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 
 const DOCUMENT = fileURLToPath(new URL('../../../docs/tour.md', import.meta.url));
 
 test('a day in the life: each command does what the tour shows', async (t) => {
-  const home = fs.realpathSync(scratch(t));
+  const home = fs.realpathSync(scratchInMemory(t));
   const shown = await takeTour(home);
   t.is(shown.length, TOUR.length);
   t.is(

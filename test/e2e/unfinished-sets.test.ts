@@ -7,7 +7,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, backupsRunHere, run } from '../helpers/commands.js';
-import { differences, dir, file, look, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { differences, dir, file, look, makeTree } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 
 backupsRunHere();
@@ -16,7 +17,7 @@ const NOTHING_PROVES =
   /set 2 is not complete, so it has no seal: nothing proves which entries it has, and in which directories/;
 
 async function lab(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   const [store, source] = [at('store'), at('tree')];
   fs.writeFileSync(at('secret'), 'the words of this test');

@@ -16,7 +16,8 @@ import {
 } from '../helpers/commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { isRoot, makeScratch, removeScratch } from '../helpers/tree.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { isRoot } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();

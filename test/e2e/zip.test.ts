@@ -6,16 +6,8 @@ import path from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { backup, run, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
-import {
-  dir,
-  file,
-  makeTree,
-  noise,
-  scratch,
-  symlink,
-  text,
-  type TreeNode,
-} from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, symlink, text, type TreeNode } from '../helpers/tree.js';
 import { zipName } from '../../src/restore/index.js';
 import { pathInZip } from '../helpers/zip-paths.js';
 import { joinPath } from '../../src/model/index.js';
@@ -86,7 +78,7 @@ interface Lab {
 }
 
 async function backedUp(t: ExecutionContext, tree: readonly TreeNode[]): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, tree);
   const place = ['-D', path.join(home, 'store'), '-C', 'me'];

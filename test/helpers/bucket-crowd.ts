@@ -11,7 +11,8 @@ import { BucketLab, STORE } from './bucket-lab.js';
 import { FarClient } from './bucket-nodes.js';
 import { codeIn } from './codes.js';
 import { type ListedSet, type Outcome, pause, run, Server, type Tool } from './commands.js';
-import { differences, look, noise, removeScratch, type Snapshot, text } from './tree.js';
+import { removeScratch } from './scratch.js';
+import { differences, look, noise, type Snapshot, text } from './tree.js';
 
 /** Does something to a service, brings it back, and returns what it did. */
 export type Strike = (random: { next(): number }) => Promise<string>;

@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { KEY_VARIABLES } from './buckets.js';
 import { type ListedSet, type Outcome, run, type Tool } from './commands.js';
-import { differences, dir, file, look, makeTree, noise, scratch, text } from './tree.js';
+import { scratchInMemory } from './scratch.js';
+import { differences, dir, file, look, makeTree, noise, text } from './tree.js';
 import { BUCKET, type S3Options, S3Server } from '../support/s3-server.js';
 
 export const STORE = `s3://${BUCKET}/all`;
@@ -104,7 +105,7 @@ export class ServedLab extends BucketLab {
   static async start(t: ExecutionContext, options: S3Options = {}): Promise<ServedLab> {
     const server = await S3Server.start(options);
     t.teardown(() => server.close());
-    return new ServedLab(scratch(t), server);
+    return new ServedLab(scratchInMemory(t), server);
   }
 
   /** Starts a lab for the tests of a file, which removes `home` at its end. */
@@ -123,6 +124,6 @@ export class ServedLab extends BucketLab {
     const server = await S3Server.start(options);
     t.teardown(() => server.close());
     server.objects.copyFrom(model.server.objects);
-    return new ServedLab(scratch(t), server, model.source);
+    return new ServedLab(scratchInMemory(t), server, model.source);
   }
 }

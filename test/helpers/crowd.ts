@@ -8,7 +8,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { seededRandom } from '../support/seeded-random.js';
 import { listedSets, run, Server, type Tool } from './commands.js';
-import { differences, look, noise, removeScratch, type Snapshot, text } from './tree.js';
+import { removeScratch } from './scratch.js';
+import { differences, look, noise, type Snapshot, text } from './tree.js';
 
 export interface CrowdOptions {
   /** An empty directory for store, trees and restores. */

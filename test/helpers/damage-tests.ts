@@ -14,7 +14,7 @@ import { LOST } from './damage-look.js';
 import { STEPS } from './damage-steps.js';
 import { seed } from './seed.js';
 import { share } from './share.js';
-import { removeScratch } from './tree.js';
+import { removeScratch } from './scratch.js';
 
 /** Number of problems to show. */
 const MOST_SHOWN = Number(process.env['TEST_DAMAGE_SHOWN'] ?? 20);

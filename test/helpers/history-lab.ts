@@ -34,18 +34,8 @@ import {
 } from './inline.js';
 import { here } from './kinds.js';
 import { giveKeys, PASSWORD } from './rewrites.js';
-import {
-  dir,
-  file,
-  hardlink,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  sparse,
-  symlink,
-  text,
-} from './tree.js';
+import { makeScratch, removeScratch } from './scratch.js';
+import { dir, file, hardlink, makeTree, noise, sparse, symlink, text } from './tree.js';
 import { deleteInline } from './garbage.js';
 
 const KIB = 1 << 10;

@@ -2,15 +2,14 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { makeScratch, removeScratch } from './scratch.js';
 import {
   dir,
   file,
   hardlink,
   isRoot,
-  makeScratch,
   noise,
   node,
-  removeScratch,
   sparse,
   symlink,
   text,

@@ -9,7 +9,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { among, pause } from './commands.js';
-import { isRoot, scratch } from './tree.js';
+import { scratchInMemory } from './scratch.js';
+import { isRoot } from './tree.js';
 
 const POLL_MS = 5;
 const MOST_POLLS = 4000;
@@ -44,7 +45,7 @@ export class Mounts {
   /** Opens a mount namespace. Throws LeftOut if nothing can be mounted. */
   static async open(t: ExecutionContext): Promise<Mounts> {
     if (!isRoot) throw new LeftOut('mounting needs root');
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     // It runs until its input ends, which is when this process ends.
     const args = ['-m', '--propagation', 'private', 'sh', '-c', 'echo ready; exec cat'];
     const holder = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'pipe'] });

@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
-import { dir, file, makeTree, scratch } from './tree.js';
+import { scratchInMemory } from './scratch.js';
+import { dir, file, makeTree } from './tree.js';
 
 export interface Lab {
   readonly top: string;
@@ -18,7 +19,7 @@ export interface Lab {
 
 /** Creates a lab with a small tree in `source`, and no store yet. */
 export function lab(t: ExecutionContext): Lab {
-  const top = scratch(t);
+  const top = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(top, ...names);
   const source = at('tree');
   makeTree(source, [dir('a', [file('one', 'one')]), file('two', 'two')]);

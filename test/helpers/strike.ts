@@ -7,7 +7,7 @@ import { type System } from '../../src/system/index.js';
 import { copyStore, Ledger, Plan, type Trouble, TROUBLES } from './faults.js';
 import { type Place, inlineSystem } from './inline.js';
 import { seed } from './seed.js';
-import { removeScratch } from './tree.js';
+import { removeScratch } from './scratch.js';
 
 /** Returns a function that returns a new path in a directory for each call. */
 export function freshPaths(home: string): (what: string) => string {

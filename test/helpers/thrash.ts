@@ -17,7 +17,8 @@ import {
   Server,
   succeed,
 } from './commands.js';
-import { differences, look, noise, removeScratch, type Snapshot, text } from './tree.js';
+import { removeScratch } from './scratch.js';
+import { differences, look, noise, type Snapshot, text } from './tree.js';
 
 export interface ThrashOptions {
   /** An empty directory for store, tree and restores. */

@@ -3,10 +3,8 @@
  * The comparison covers all that a backup must restore: names, types, modes, owners, times to the nanosecond,
  * targets of symbolic links, groups of hard links, and contents.
  */
-import { spawnSync } from 'node:child_process';
 import { createCipheriv, createHash, hash as hashOnce } from 'node:crypto';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import {
   encodeRow,
@@ -359,34 +357,6 @@ export function noise(seed: number | string, bytes: number): Buffer {
 export function text(seed: number | string, bytes: number): Buffer {
   const letters = noise(seed, bytes).toString('hex').slice(0, bytes);
   return Buffer.from(letters);
-}
-
-/** Creates an empty directory for one test, in memory if possible. */
-export function makeScratch(): string {
-  const memory = '/dev/shm';
-  let parent = os.tmpdir();
-  try {
-    fs.accessSync(memory, fs.constants.W_OK);
-    parent = memory;
-  } catch {
-    parent = os.tmpdir(); // no memory file system here
-  }
-  return fs.mkdtempSync(path.join(parent, 'tardis-e2e-'));
-}
-
-/** Removes a test's directory, whatever its modes and names. */
-export function removeScratch(directory: string): void {
-  try {
-    fs.rmSync(directory, { recursive: true, force: true });
-  } catch {
-    spawnSync('rm', ['-rf', '--', directory]); // names that are not UTF-8
-  }
-}
-
-export function scratch(t: { teardown(work: () => void): void }): string {
-  const directory = makeScratch();
-  t.teardown(() => removeScratch(directory));
-  return directory;
 }
 
 /** Returns the sum of the lengths of all files in a directory, except the store's reserve. */

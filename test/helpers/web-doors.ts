@@ -9,7 +9,7 @@ import type { WebAppOptions } from '../../src/web/api/index.js';
 import { archiveRoute } from '../../src/web/archive/index.js';
 import { registerDav } from '../../src/web/dav/index.js';
 import type { Place } from './inline.js';
-import { scratch } from './tree.js';
+import { scratchInMemory } from './scratch.js';
 import {
   type Gateway,
   type GatewayOptions,
@@ -89,7 +89,7 @@ async function openFar(
   options: GatewayOptions,
 ): Promise<Gateway & { readonly token: string }> {
   const token = await nextToken(place, ['list', 'read', 'admin']);
-  const server = await startOverTls(scratch(t), place.store);
+  const server = await startOverTls(scratchInMemory(t), place.store);
   t.teardown(() => server.stop()); // runs after that of the doors, which was added later
   return { ...(await openGateway(server, options)), token };
 }

@@ -6,7 +6,8 @@ import { keyringOfPlace } from '../helpers/damage.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { openLied } from '../helpers/lied-history.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { dir, file, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
 
 const SET = 1;
 
@@ -36,7 +37,7 @@ function lying(lies: Lies): (honest: History) => Partial<History> {
 }
 
 test.serial('a set is proven again once it is complete, and so are its listings', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: `${home}/store`, client: 'me' };
   const source = `${home}/tree`;
   makeTree(source, [dir('docs', [file('one', 'one'), file('two', 'two')])]);
@@ -64,7 +65,7 @@ test.serial('a set is proven again once it is complete, and so are its listings'
 });
 
 test.serial('a failure to prove a set is not kept', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: `${home}/store`, client: 'me' };
   makeTree(`${home}/tree`, [file('one', 'one')]);
   await backupInline(inlineSystem(), place, [`${home}/tree`], { create: true, password: PASSWORD });

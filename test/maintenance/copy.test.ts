@@ -14,7 +14,8 @@ import { lockClient, openClientDirectory } from '../../src/store/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { backup, backupsRunHere, BIN, succeed } from '../helpers/commands.js';
-import { file, makeTree, noise, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -29,7 +30,7 @@ interface Lab {
 
 /** Makes a client with two sets, the second with fewer files. */
 async function twoSets(t: ExecutionContext): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [
     ...Array.from({ length: 40 }, (_, index) => file(`gone-${index}`, noise(index, 40_000))),

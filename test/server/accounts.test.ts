@@ -6,7 +6,7 @@ import type { TardisError } from '../../src/errors/index.js';
 import { accountOf, ACCOUNTS_DIRECTORY, parseAccount } from '../../src/server/index.js';
 import { listClients } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
 
 const WHOLE = `# of the office
 SpaceQuota:   100000000
@@ -18,7 +18,7 @@ Targets: laptop  desk\tshed
 `;
 
 function storeWith(t: ExecutionContext, accounts: Readonly<Record<string, string>>): string {
-  const store = scratch(t);
+  const store = scratchInMemory(t);
   fs.mkdirSync(path.join(store, ACCOUNTS_DIRECTORY));
   for (const [name, text] of Object.entries(accounts)) {
     fs.writeFileSync(path.join(store, ACCOUNTS_DIRECTORY, name), text);
@@ -115,7 +115,7 @@ test('a client has at most one account, and a broken one is no concern of others
 });
 
 test('a store may have no accounts, and not too many', (t) => {
-  t.deepEqual(ask(scratch(t), 'a'), { account: undefined, refusal: undefined, faults: [] });
+  t.deepEqual(ask(scratchInMemory(t), 'a'), { account: undefined, refusal: undefined, faults: [] });
   const many = Object.fromEntries(Array.from({ length: 257 }, (_, at) => [`n${at}`, '']));
   t.regex(ask(storeWith(t, many), 'a').refusal!, /more than 256 accounts/);
 });

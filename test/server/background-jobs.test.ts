@@ -12,13 +12,14 @@ import { dataFiles } from '../helpers/damage.js';
 import { backupInline, inlineSystem, type Place, startInline } from '../helpers/inline.js';
 import { giveKeys, PASSWORD } from '../helpers/rewrites.js';
 import { threadsOf } from '../helpers/threads.js';
-import { dir, file, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 
 const KIB = 1 << 10;
 const ALL = { read: { data: { kind: 'all' }, leastAgeMs: 0 }, mark: false } as const;
 
 async function lab(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place: Place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   makeTree(source, [dir('a', [file('b', text(1, 900))]), file('large', noise(2, 300 * KIB))]);

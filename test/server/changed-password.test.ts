@@ -11,7 +11,8 @@ import { rejectedCode } from '../helpers/codes.js';
 import { pause } from '../helpers/commands.js';
 import { backupInline, inlineSystem, startInline } from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
-import { file, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree } from '../helpers/tree.js';
 
 const MOST_POLLS = 400;
 
@@ -29,7 +30,7 @@ const NOTHING_SHARED: SharedClients = {
 };
 
 test('a login counts for the key record that it began with only', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   makeTree(path.join(home, 'tree'), [file('one', 'first')]);
   const system = inlineSystem();
@@ -63,7 +64,7 @@ test('a login counts for the key record that it began with only', async (t) => {
 });
 
 test('a password that was changed at another server counts from the next login on', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const tree = path.join(home, 'tree');
   makeTree(tree, [file('one', 'first')]);
@@ -98,7 +99,7 @@ test('a password that was changed at another server counts from the next login o
 
 /** A client with the account bob, and a session of it at a server whose looks for accounts do something. */
 async function sessionOfBob(t: ExecutionContext, rights: RightName[], atLook: () => Promise<void>) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   makeTree(path.join(home, 'tree'), [file('one', 'first')]);
   const system = inlineSystem();

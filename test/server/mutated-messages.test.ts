@@ -24,18 +24,8 @@ import {
 } from '../helpers/inline.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { mutated } from '../helpers/mutate.js';
-import {
-  addTo,
-  dir,
-  file,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  scratch,
-  symlink,
-  text,
-} from '../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { addTo, dir, file, makeTree, noise, symlink, text } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { sweepShare } from '../helpers/share.js';
 
@@ -67,7 +57,7 @@ const recording = (messages: Message[]): ((host: StorageHost) => StorageHost) =>
 
 /** Records the messages of two backups of a tree, the second one after some changes. */
 async function recorded(t: ExecutionContext, password?: string): Promise<[Place, Message[][]]> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
     dir('a', [file('one', text(1, 900)), file('two', text(2, 700)), symlink('link', 'where')]),

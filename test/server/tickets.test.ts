@@ -18,7 +18,8 @@ import {
   startInline,
 } from '../helpers/inline.js';
 import { type Fate, Link } from '../helpers/link.js';
-import { dir, file, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 
 const KIB = 1 << 10;
 const PATIENCE = { forMs: 60_000, firstWaitMs: 1 };
@@ -33,7 +34,7 @@ interface Lab {
 }
 
 async function lab(t: ExecutionContext): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [
     dir('a', [file('b', text('b', 30 * KIB)), file('c', noise('c', 200 * KIB))]),

@@ -9,16 +9,8 @@ import { seededRandom } from '../support/seeded-random.js';
 import { decodeMessage, peekMessage } from '../../src/transport/index.js';
 import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
 import { mutated } from '../helpers/mutate.js';
-import {
-  dir,
-  file,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  scratch,
-  text,
-} from '../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { shareOf } from '../helpers/share.js';
 
 /** Mutated messages in each direction. */
@@ -29,7 +21,7 @@ process.env['XDG_STATE_HOME'] = state;
 test.after.always(() => removeScratch(state));
 
 test('changed frames are refused or are messages, in both directions', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [
     dir('a', [file('one', text(1, 900)), dir('b', [file('deep', 'deep')])]),

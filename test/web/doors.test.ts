@@ -14,7 +14,8 @@ import { mounted } from '../helpers/mounted-sets.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
-import { dir, file, makeTree, noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { openDoors, quotedPath, type WebDoors } from '../helpers/web-doors.js';
 
 const SLASH = Buffer.from('/');
@@ -73,7 +74,7 @@ async function archived(
 }
 
 test('the API, WebDAV, zip and tar give equal bytes for generated names', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [source, place] = [
     path.join(home, 'tree'),
     { store: path.join(home, 'store'), client: 'me' },
@@ -154,7 +155,7 @@ const TREE = [
 async function clientLab(
   t: ExecutionContext,
 ): Promise<{ doors: WebDoors; home: string; source: string; url: string }> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   const place: Place = { store: path.join(home, 'store'), client: 'me' };
   makeTree(source, TREE);
@@ -220,7 +221,7 @@ test('curl, wget and rclone read WebDAV', async (t) => {
 });
 
 test('curl and wget read the API over TLS, by HTTP/2 and HTTP/1.1', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   const place: Place = { store: path.join(home, 'store'), client: 'me' };
   makeTree(source, TREE);

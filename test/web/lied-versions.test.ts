@@ -9,7 +9,8 @@ import { keyringOfPlace } from '../helpers/damage.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { openLied } from '../helpers/lied-history.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { dir, file, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
 import { makeWebLab } from '../helpers/web-lab.js';
 
 const SECRET = 'of the other directory';
@@ -17,7 +18,7 @@ const ALL = { authorization: 'Bearer me:all' };
 
 /** Returns a history whose server answers with the versions of another file `name`, once it lies. */
 async function makeLab(t: ExecutionContext) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   makeTree(source, [dir('one', [file('name', 'first')]), dir('two', [file('name', SECRET)])]);

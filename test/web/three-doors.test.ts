@@ -13,7 +13,8 @@ import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js'
 import { PASSWORD } from '../helpers/rewrites.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
-import { file, makeTree, scratch } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { file, makeTree } from '../helpers/tree.js';
 import { quotedPath } from '../helpers/web-doors.js';
 import { openThroughWeb, startWeb, type WebServer } from '../helpers/web-server.js';
 
@@ -49,7 +50,7 @@ async function ownDoor(
 }
 
 test('a tool over HTTPS and the own door of the user give the bytes of the source, for generated names', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   const names = someNames(shareOf(ALL_NAMES, 200));

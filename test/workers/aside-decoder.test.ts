@@ -7,7 +7,8 @@ import { Codec, type CodecNumber } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { AsideDecoder, type DecodeInput, InlineJobs } from '../../src/workers/index.js';
 import { chunkedRecord, contentRecord, frameRecord, sliced } from '../helpers/records.js';
-import { noise, scratch, text } from '../helpers/tree.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { noise, text } from '../helpers/tree.js';
 
 const AT_ONCE = 2;
 const system = nodeSystem();
@@ -17,7 +18,7 @@ class Lab {
   readonly home: string;
 
   constructor(t: ExecutionContext) {
-    this.home = scratch(t);
+    this.home = scratchInMemory(t);
     fs.mkdirSync(path.join(this.home, 'packs'));
   }
 

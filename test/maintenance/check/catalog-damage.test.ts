@@ -10,7 +10,7 @@ import { checkInline, contentsOf, lostOf } from '../../helpers/damage.js';
 import { type Place, rebuildInline } from '../../helpers/inline.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
 import { dumpCatalog } from '../../helpers/packed-store.js';
-import { makeScratch, removeScratch } from '../../helpers/tree.js';
+import { makeScratch, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { shareOf } from '../../helpers/share.js';
 

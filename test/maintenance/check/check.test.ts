@@ -11,7 +11,8 @@ import { codeOf } from '../../helpers/codes.js';
 import { type Checked, checkInline, contentsOf, lostOf, namedBy } from '../../helpers/damage.js';
 import { backupInline, inlineSystem, type Place, SMALL_STORE } from '../../helpers/inline.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
-import { dir, file, makeScratch, makeTree, removeScratch, scratch } from '../../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
+import { dir, file, makeTree } from '../../helpers/tree.js';
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
@@ -256,7 +257,7 @@ test('what was moved while a check reads is looked for once more', async (t) => 
 });
 
 test('a file in parts is lost with any of its parts, and with no other', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (name: string): string => path.join(home, name);
   const line = 'of a file of several parts, which compress well\n';
   const big = Buffer.alloc((64 << 20) + 4096, line);
@@ -302,7 +303,7 @@ test('a check that is broken off remembers what it has read', async (t) => {
 });
 
 test('a client that nobody has backed up to is in order, also while its first session begins', async (t) => {
-  const place = { store: path.join(scratch(t), 'store'), client: 'me' };
+  const place = { store: path.join(scratchInMemory(t), 'store'), client: 'me' };
   await createClientDirectory(nodeSystem(), place);
   const clean = { catalogFaults: 0, damagedMetadata: 0 };
   t.like(await checkInline(place), clean);

@@ -17,7 +17,7 @@ import {
   namedBy,
 } from '../../helpers/damage.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
-import { makeScratch, removeScratch } from '../../helpers/tree.js';
+import { makeScratch, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { sweepShare } from '../../helpers/share.js';
 

@@ -6,7 +6,8 @@ import { backup, run, succeed } from '../../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../../helpers/mounts.js';
 import { flipAt } from '../../helpers/rot.js';
 import { lab } from '../../helpers/settings.js';
-import { file, makeTree, noise, scratch } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { file, makeTree, noise } from '../../helpers/tree.js';
 
 test('a cache of what was read is made anew, whatever bit of it has changed', async (t) => {
   const { place, source, store } = lab(t);
@@ -43,7 +44,7 @@ for (const [what, fill] of Object.entries(FILL)) {
       const mounts = await Mounts.open(t);
       const { mountsOf } = mounts;
       const disk = mounts.mount('disk', 'tmpfs', 'tmpfs', 'size=72m,nr_inodes=100');
-      const [store, source] = [path.join(disk, 'store'), path.join(scratch(t), 'tree')];
+      const [store, source] = [path.join(disk, 'store'), path.join(scratchInMemory(t), 'tree')];
       makeTree(source, [file('noise', noise(4, 100_000))]);
       const place = ['-D', store, '-C', 'me'];
       await backup([...place, '--local', '--create', source], { mountsOf });

@@ -18,7 +18,7 @@ import {
 } from '../../helpers/inline.js';
 import { dumpedHistory } from '../../helpers/rewrites.js';
 import { copyAt, freshPaths, pointsOf, strike } from '../../helpers/strike.js';
-import { makeScratch, removeScratch } from '../../helpers/tree.js';
+import { makeScratch, removeScratch } from '../../helpers/scratch.js';
 import { bySet, changeTree, deleteInline, collectInline } from '../../helpers/garbage.js';
 import { seed } from '../../helpers/seed.js';
 import { share, sweepShare } from '../../helpers/share.js';

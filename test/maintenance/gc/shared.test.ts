@@ -18,10 +18,10 @@ import {
 } from '../../helpers/bucket-machines.js';
 import { codeOf } from '../../helpers/codes.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { memoryFolder } from '../../helpers/scratch.js';
+import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { share } from '../../helpers/share.js';
-import { differences, look, noise, removeScratch } from '../../helpers/tree.js';
+import { differences, look, noise } from '../../helpers/tree.js';
 import type { BeforeRequest, Objects } from '../../support/memory-object-store.js';
 import { seededRandom } from '../../support/seeded-random.js';
 

@@ -28,15 +28,8 @@ import {
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
-import {
-  dir,
-  file,
-  makeScratch,
-  makeTree,
-  removeScratch,
-  scratch,
-  text,
-} from '../../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
+import { dir, file, makeTree, text } from '../../helpers/tree.js';
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
@@ -56,7 +49,7 @@ async function salvage(
 }
 
 test('what is below a directory whose listing is lost is found again', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [dir('a', [dir('b', [file('first', text(1, 3000))])]), file('x', 'x')]);
   const place = { store: path.join(home, 'store'), client: 'me' };
@@ -93,7 +86,7 @@ test('what is below a directory whose listing is lost is found again', async (t)
 });
 
 test('what is found again is below its own root', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const sources = ['one', 'two'].map((name) => path.join(home, name));
   for (const source of sources) makeTree(source, [dir('a', [dir('b', [file('x', 'x')])])]);
   const place = { store: path.join(home, 'store'), client: 'me' };

@@ -30,10 +30,10 @@ import { backUpFrom, restoreFrom } from '../../helpers/bucket-machines.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { requestFor } from '../../helpers/forgets.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { memoryFolder } from '../../helpers/scratch.js';
+import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { share } from '../../helpers/share.js';
-import { differences, look, noise, removeScratch } from '../../helpers/tree.js';
+import { differences, look, noise } from '../../helpers/tree.js';
 import {
   type BeforeRequest,
   MemoryObjectStore,

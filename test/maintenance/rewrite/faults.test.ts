@@ -14,17 +14,8 @@ import { backupInline, inlineSystem, type Place, rebuildInline } from '../../hel
 import { WORDS, wordsIn } from '../../helpers/plaintext.js';
 import { freshKeys, rewriteInline, dumpedHistory } from '../../helpers/rewrites.js';
 import { copyAt, freshPaths, strike } from '../../helpers/strike.js';
-import {
-  addTo,
-  dir,
-  file,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  symlink,
-  text,
-} from '../../helpers/tree.js';
+import { makeScratch, removeScratch } from '../../helpers/scratch.js';
+import { addTo, dir, file, makeTree, noise, symlink, text } from '../../helpers/tree.js';
 import { seed } from '../../helpers/seed.js';
 import { sweepShare } from '../../helpers/share.js';
 

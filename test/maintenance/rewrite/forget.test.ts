@@ -37,15 +37,8 @@ import {
   ringOf,
   dumpedHistory,
 } from '../../helpers/rewrites.js';
-import {
-  dir,
-  file,
-  makeScratch,
-  makeTree,
-  noise,
-  removeScratch,
-  scratch,
-} from '../../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
+import { dir, file, makeTree, noise } from '../../helpers/tree.js';
 import { seed } from '../../helpers/seed.js';
 import { sweepShare } from '../../helpers/share.js';
 
@@ -94,7 +87,7 @@ async function lived(
   random: Source,
   password?: string,
 ): Promise<{ place: Place; source: string }> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   makeTree(source, [dir('a', [dir('c'), file('f1', noise(1, 150_000))]), file('f0', 'zero')]);
@@ -163,7 +156,7 @@ const SECRET = 'Quastenflosser-3C9E77';
 
 /** Makes a client with a file and a directory to forget. They share frames with others, and a delta depends on them. */
 async function withSecrets(t: ExecutionContext): Promise<{ place: Place; source: string }> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   const large = noise(20, 400_000);

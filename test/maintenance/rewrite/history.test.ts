@@ -16,17 +16,15 @@ import {
   rewriteInline,
   dumpedHistory,
 } from '../../helpers/rewrites.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
 import {
   addTo,
   dir,
   file,
   hardlink,
   isRoot,
-  makeScratch,
   makeTree,
   noise,
-  removeScratch,
-  scratch,
   sparse,
   symlink,
   text,
@@ -49,7 +47,7 @@ interface Lived {
 
 /** Makes sets of all kinds: changes, moves, deltas, other roots, interrupted sets, an unreadable file. */
 async function lived(t: ExecutionContext, password?: string): Promise<Lived> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   const [source, other] = [at('tree'), at('other')];
   makeTree(source, [

@@ -14,15 +14,8 @@ import {
   type Place,
   SMALL_STORE,
 } from '../../helpers/inline.js';
-import {
-  dir,
-  file,
-  makeScratch,
-  makeTree,
-  removeScratch,
-  scratch,
-  text,
-} from '../../helpers/tree.js';
+import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
+import { dir, file, makeTree, text } from '../../helpers/tree.js';
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
@@ -37,7 +30,7 @@ interface Lab {
 }
 
 function lab(t: ExecutionContext): Lab {
-  const top = scratch(t);
+  const top = scratchInMemory(t);
   const [source, store] = [path.join(top, 'tree'), path.join(top, 'store')];
   makeTree(source, [dir('a', [file('one', text(1, 3000))]), file('two', text(2, 500))]);
   const place = { store, client: 'me' };

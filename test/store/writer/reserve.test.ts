@@ -15,7 +15,8 @@ import {
 import { nodeSystem, type System } from '../../../src/system/index.js';
 import { thrownCode } from '../../helpers/codes.js';
 import { backupInline, inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { dir, file, makeTree, noise, scratch, sizeOf, type TreeNode } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { dir, file, makeTree, noise, sizeOf, type TreeNode } from '../../helpers/tree.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -25,7 +26,7 @@ function reserveIn(
   reserveBytes: number | undefined,
   system = nodeSystem(),
 ): { reserve: Reserve; file: string } {
-  const directory = scratch(t);
+  const directory = scratchInMemory(t);
   const limits = reserveBytes === undefined ? {} : { reserveBytes };
   return {
     reserve: new Reserve(system, directory, limits),
@@ -152,7 +153,7 @@ const TREES: Readonly<Record<string, () => TreeNode[]>> = {
 
 for (const [name, tree] of Object.entries(TREES)) {
   test(`what was reserved before it arrived covers what a store holds: ${name}`, async (t) => {
-    const home = scratch(t);
+    const home = scratchInMemory(t);
     const source = path.join(home, 'tree');
     makeTree(source, tree());
     const place = { store: path.join(home, 'store'), client: 'me' };

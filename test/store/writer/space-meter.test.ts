@@ -11,7 +11,7 @@ import { encodeMessage, Purpose } from '../../../src/transport/index.js';
 import { thrownCode } from '../../helpers/codes.js';
 import { SMALL_STORE } from '../../helpers/inline.js';
 import { rowOf } from '../../helpers/rows.js';
-import { scratch } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
 
 function meters(quotaBytes: number): {
   one: SpaceMeter;
@@ -93,7 +93,10 @@ const MANY_NOTES = encodeMessage('notes', {
 /** Opens a session of a new client with this many bytes left in its quota. */
 async function session(t: ExecutionContext, leftBytes: number) {
   const system = nodeSystem();
-  const directory = await createClientDirectory(system, { store: scratch(t), client: 'me' });
+  const directory = await createClientDirectory(system, {
+    store: scratchInMemory(t),
+    client: 'me',
+  });
   const grant = { account: 'a', quotaBytes: 1 << 20, perFileBytes: 0, perDirectoryBytes: 0 };
   const [used, added] = [sharedCount(), sharedCount()];
   used[0] = BigInt(grant.quotaBytes - leftBytes);

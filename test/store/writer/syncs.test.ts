@@ -9,7 +9,8 @@ import test from 'ava';
 import type { StorageOptions } from '../../../src/server/index.js';
 import type { System } from '../../../src/system/index.js';
 import { backupInline, inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { noise, scratch } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { noise } from '../../helpers/tree.js';
 
 const KIB = 1 << 10;
 const MOST_SYNCS = 4;
@@ -65,7 +66,7 @@ const STORAGE: StorageOptions = {
 };
 
 test('a checkpoint takes at most four syncs', async (t) => {
-  const top = scratch(t);
+  const top = scratchInMemory(t);
   const source = path.join(top, 'tree');
   fs.mkdirSync(source);
   for (let index = 0; index < 200; index += 1) {

@@ -7,7 +7,7 @@ import test from 'ava';
 import { newWebApp } from '../../../src/web/api/index.js';
 import { certificateIn } from '../../helpers/certificates.js';
 import { pause } from '../../helpers/commands.js';
-import { scratch } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
 
 const LIMITS = { readerMs: 3000 };
 const PART = Buffer.alloc(256 << 10);
@@ -50,7 +50,7 @@ for (const takes of [false, true]) {
   });
 
   test(`HTTP/2: ${what}`, async (t) => {
-    const { app, end, port } = await serve(await certificateIn(scratch(t)));
+    const { app, end, port } = await serve(await certificateIn(scratchInMemory(t)));
     const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
     const answer = session.request({ ':path': '/' });
     answer.on('error', () => undefined); // it may be cut off
@@ -62,7 +62,7 @@ for (const takes of [false, true]) {
 }
 
 test('an app closes although a reader over HTTP/2 waits, and bounds requests over TLS', async (t) => {
-  const { app, port } = await serve(await certificateIn(scratch(t)));
+  const { app, port } = await serve(await certificateIn(scratchInMemory(t)));
   t.like(app.server, { requestTimeout: 30_000, headersTimeout: 30_000 });
   const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   session.on('error', () => undefined); // the server ends it

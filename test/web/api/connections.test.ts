@@ -4,7 +4,7 @@ import net, { type AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { newWebApp, type WebApp, type WebLimits } from '../../../src/web/api/index.js';
 import { certificateIn } from '../../helpers/certificates.js';
-import { scratch } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
 
 /** Listens with small limits. `/own` is a route whose requests count as logged in. */
 async function serve(
@@ -12,7 +12,7 @@ async function serve(
   limits: Partial<WebLimits>,
   isSecure = false,
 ): Promise<{ app: WebApp; port: number }> {
-  const tls = isSecure ? await certificateIn(scratch(t)) : undefined;
+  const tls = isSecure ? await certificateIn(scratchInMemory(t)) : undefined;
   const app = newWebApp({ tls, onError: () => undefined, limits });
   app.route({ method: ['GET', 'POST'], url: '/open', handler: async () => ({}) });
   const onRequest = async (request: { visitor: unknown }): Promise<void> => {

@@ -8,7 +8,8 @@ import { certificateIn } from '../../helpers/certificates.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { seed } from '../../helpers/seed.js';
 import { shareOf } from '../../helpers/share.js';
-import { file, makeTree, scratch } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { file, makeTree } from '../../helpers/tree.js';
 import { openDoors, quotedPath, type WebDoors } from '../../helpers/web-doors.js';
 
 const ALL_REQUESTS = 10_000;
@@ -27,7 +28,7 @@ interface Lab {
 }
 
 async function makeLab(t: ExecutionContext): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   makeTree(source, [file('a.txt', CONTENT)]);
@@ -182,7 +183,7 @@ test('a request that two programs would delimit in different ways is refused wit
 });
 
 test('requests over HTTP/2 that are reset at once keep no places', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   makeTree(source, [file('a.txt', CONTENT)]);

@@ -13,6 +13,7 @@ import { certificateIn } from '../../helpers/certificates.js';
 import { pause } from '../../helpers/commands.js';
 import { dataFiles } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -21,7 +22,6 @@ import {
   makeTree,
   node,
   noise,
-  scratch,
   symlink,
   text,
   type TreeNode,
@@ -44,7 +44,7 @@ async function open(
   isSecure = false,
   isFar = false,
 ): Promise<Lab> {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
   makeTree(source, tree);
   const place = { store, client: 'me' };

@@ -9,7 +9,8 @@ import { keyringOfPlace } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { openLied } from '../../helpers/lied-history.js';
 import { PASSWORD } from '../../helpers/rewrites.js';
-import { file, makeTree, scratch } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { file, makeTree } from '../../helpers/tree.js';
 
 interface Restore {
   readonly id: string;
@@ -23,7 +24,7 @@ async function served(
   t: ExecutionContext,
   lies: (honest: History) => Partial<History> = () => ({}),
 ) {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   makeTree(source, [file('a.txt', 'secret')]);

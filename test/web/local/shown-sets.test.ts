@@ -8,7 +8,8 @@ import { archiveRoute, Selections, selectionRoute } from '../../../src/web/archi
 import { serveLocally } from '../../../src/web/local/index.js';
 import { InlineJobs } from '../../../src/workers/index.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
-import { file, makeTree, scratch } from '../../helpers/tree.js';
+import { scratchInMemory } from '../../helpers/scratch.js';
+import { file, makeTree } from '../../helpers/tree.js';
 import { deleteInline } from '../../helpers/garbage.js';
 
 const GONE = 1200;
@@ -65,7 +66,7 @@ async function serve(t: ExecutionContext, store: string): Promise<Served> {
 }
 
 test('versions, searches and deleted names have a listed set that shows them', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const [source, other] = [path.join(home, 'tree'), path.join(home, 'other')];
   makeTree(source, [file('kept', 'x'), file('gone', 'one')]);
@@ -117,7 +118,7 @@ test('versions, searches and deleted names have a listed set that shows them', a
 });
 
 test('all deleted names of a directory come, page by page', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   const names = Array.from({ length: GONE }, (_, n) => `n${n}`);
@@ -138,7 +139,7 @@ test('all deleted names of a directory come, page by page', async (t) => {
 });
 
 test('an archive and a restore take more paths than an address has room for', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   const names = Array.from({ length: GONE }, (_, n) => `${'long '.repeat(20)}${n}`);
@@ -172,7 +173,7 @@ test('an archive and a restore take more paths than an address has room for', as
 });
 
 test('what the terminal shows of a failed request has no control characters', async (t) => {
-  const home = scratch(t);
+  const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', 'x')]);
