@@ -10,7 +10,7 @@ const SLICE_MS = 20;
 export function yieldRegularly(signal?: AbortSignal): () => Promise<void> | undefined {
   let sliceEndsMs = performance.now() + SLICE_MS;
   return () => {
-    if (signal !== undefined) throwIfAborted(signal);
+    throwIfAborted(signal);
     if (performance.now() < sliceEndsMs) return undefined;
     return new Promise((resolve) => {
       setImmediate(() => {

@@ -12,6 +12,9 @@ const PASSWORD = Buffer.from([0, 0x22, 0xc3, 0xff, 0x0a]);
 
 const stretched = () => stretchPassword(PASSWORD, SALT, LIGHT);
 
+/** Returns the number of timers that keep this process alive. */
+const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+
 /** Takes a script for the program of child processes. `$node` is Node.js. */
 async function withProgram(t: ExecutionContext, script: string, run: () => Promise<void>) {
   const file = path.join(scratchInMemory(t), 'program');
@@ -49,8 +52,10 @@ test.serial(
     }
     const { execPath } = process;
     process.execPath = '/nowhere';
+    const before = timers();
     t.deepEqual(await stretched(), expected, 'no program');
     process.execPath = execPath;
+    t.is(timers(), before, 'no timer keeps the process');
   },
 );
 

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { allRows } from '../../src/config/index.js';
 import { withoutCommentsAndTexts } from './blank.js';
+import { faultsOfDrawing } from './drawing.js';
 import { forbiddenImports, idlePermissions, importsPastAdmin, webImports } from './imports.js';
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { longFunctions } from './functions.js';
@@ -49,6 +50,10 @@ function tooLong(among: readonly string[], maxLines: number): string[] {
 test('imports point one way, and go through the index of a folder', (t) => {
   const found = typescript.flatMap((file) => forbiddenImports(file, read(file)));
   expectNone(t, found, 'Move what both need to a lower folder, or export it from the index:');
+});
+
+test('the drawing of the rooms has each of them above those that it may import', (t) => {
+  expectNone(t, faultsOfDrawing(read('ARCHITECTURE.md')), 'Draw the rooms as they are:');
 });
 
 test('commands start without the modules of the web', (t) => {
