@@ -158,6 +158,7 @@ test('a backup is complete if its server is killed or paused at any request', as
     left = at + 1;
     const words = ['--timeout', '3', '--reconnect', '90', lab.source];
     await me.succeed(toAny(one, two), 'tardis', words);
+    left = 0; // a backup of fewer requests: a server that is paused while it ends would never end
     one.running.signalGroup('SIGCONT');
     lab.server.settle();
     await one.stop();
