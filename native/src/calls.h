@@ -29,6 +29,7 @@ napi_value zstdDecompress(const Call& call);
 // decoding.cc
 napi_value readAside(const Call& call);
 napi_value decodeAside(const Call& call);
+napi_value decodePartAside(const Call& call);
 
 // opening.cc
 napi_value openDirectory(const Call& call);

@@ -4,8 +4,10 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "aside.h"
@@ -71,10 +73,51 @@ struct FreeContext {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
+using Context = std::unique_ptr<ZSTD_DCtx, FreeContext>;
+
+// Contexts that decode parts. Each has memory for a whole record, so they are shared: there are as many as parts that
+// were decoded at once.
+class PartContexts {
+ public:
+  Context take() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (spare_.empty()) {
+      Context made(ZSTD_createDCtx());
+      if (!made) throw Failure{ENOMEM, "decodePartAside"};
+      ZSTD_DCtx_setParameter(made.get(), ZSTD_d_windowLogMax, kMaxWindowLog);
+      return made;
+    }
+    Context context = std::move(spare_.back());
+    spare_.pop_back();
+    ZSTD_DCtx_reset(context.get(), ZSTD_reset_session_only);
+    return context;
+  }
+
+  void giveBack(Context context) {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (spare_.size() < kMostSpare) spare_.push_back(std::move(context));
+  }
+
+ private:
+  static constexpr int kMaxWindowLog = 23;  // MAX_FRAME_RAW_BYTES of src/store/packs/record.ts
+  static constexpr size_t kMostSpare = 2;
+  std::mutex mutex_;
+  std::vector<Context> spare_;
+};
+
+PartContexts& partContexts() {
+  static PartContexts contexts;
+  return contexts;
+}
+
 class Decoding : public Counting {
  public:
-  explicit Decoding(const Call& call)
-      : Counting("decodeAside"),
+  explicit Decoding(const Call& call) : Decoding(call, "decodeAside") {}
+  ~Decoding() override { OPENSSL_cleanse(key_, sizeof key_); }
+
+ protected:
+  Decoding(const Call& call, const char* name)
+      : Counting(name),
         cipher_(call.bits(0)),
         also_(copyOf(call.bytes(3))),
         body_(call.bytes(4)),
@@ -91,10 +134,29 @@ class Decoding : public Counting {
     memcpy(key_, key.data, sizeof key_);
     memcpy(nonce_, nonce.data, sizeof nonce_);
   }
-  ~Decoding() override { OPENSSL_cleanse(key_, sizeof key_); }
 
- protected:
-  double count() override {
+  // Decodes the first `bytes` bytes of the body, which are not encrypted any more.
+  virtual Outcome decoded(size_t bytes) {
+    if (codec_ == kNoCodec) return bytes == target_.size ? copied(0) : kOtherLength;
+    thread_local Context context;
+    if (!context) context.reset(ZSTD_createDCtx());
+    if (!context) throw Failure{ENOMEM, "decodeAside"};
+    const size_t got = ZSTD_decompressDCtx(context.get(), target_.data, target_.size, body_.data, bytes);
+    if (ZSTD_isError(got)) return kBroken;
+    return got == target_.size ? kDecoded : kOtherLength;
+  }
+
+  Outcome copied(size_t from) const {
+    if (target_.size > 0) memcpy(target_.data, body_.data + from, target_.size);
+    return kDecoded;
+  }
+
+  const Bytes& body() const { return body_; }
+  const Bytes& target() const { return target_; }
+  bool isStored() const { return codec_ == kNoCodec; }
+
+ private:
+  double count() final {
     size_t bytes = body_.size;
     if (cipher_ < kBodyCiphers) {
       if (bytes < kBodyTagBytes) return kChanged;
@@ -106,22 +168,7 @@ class Decoding : public Counting {
     return outcome == kDecoded ? hashed() : outcome;
   }
 
- private:
   static std::vector<uint8_t> copyOf(const Bytes& bytes) { return {bytes.data, bytes.data + bytes.size}; }
-
-  Outcome decoded(size_t bytes) const {
-    if (codec_ == kNoCodec) {
-      if (bytes != target_.size) return kOtherLength;
-      if (bytes > 0) memcpy(target_.data, body_.data, bytes);
-      return kDecoded;
-    }
-    thread_local std::unique_ptr<ZSTD_DCtx, FreeContext> context;
-    if (!context) context.reset(ZSTD_createDCtx());
-    if (!context) throw Failure{ENOMEM, "decodeAside"};
-    const size_t got = ZSTD_decompressDCtx(context.get(), target_.data, target_.size, body_.data, bytes);
-    if (ZSTD_isError(got)) return kBroken;
-    return got == target_.size ? kDecoded : kOtherLength;
-  }
 
   // Writes the digest of each content before its offset and size.
   Outcome hashed() const {
@@ -148,10 +195,59 @@ class Decoding : public Counting {
   const Bytes contents_;
 };
 
+// Decodes a part of a body: as many bytes as the target has, from a position. What is behind it is not decoded.
+class DecodingPart : public Decoding {
+ public:
+  explicit DecodingPart(const Call& call) : Decoding(call, "decodePartAside"), from_(call.count(8)) {}
+
+ protected:
+  Outcome decoded(size_t bytes) override {
+    if (isStored()) {
+      return from_ <= bytes && target().size <= bytes - from_ ? copied(from_) : kOtherLength;
+    }
+    Context context = partContexts().take();
+    const Outcome outcome = decodedBy(*context, {body().data, bytes, 0});
+    partContexts().giveBack(std::move(context));
+    return outcome;
+  }
+
+ private:
+  static constexpr size_t kPassedBytes = 64 << 10;
+
+  Outcome decodedBy(ZSTD_DCtx& context, ZSTD_inBuffer in) const {
+    std::vector<uint8_t> passed(std::min(from_, kPassedBytes));
+    for (size_t left = from_; left > 0;) {
+      const Bytes piece = {passed.data(), std::min(left, passed.size())};
+      const Outcome outcome = fill(context, in, piece);
+      if (outcome != kDecoded) return outcome;
+      left -= piece.size;
+    }
+    return fill(context, in, target());
+  }
+
+  static Outcome fill(ZSTD_DCtx& context, ZSTD_inBuffer& in, const Bytes& piece) {
+    ZSTD_outBuffer out = {piece.data, piece.size, 0};
+    while (out.pos < out.size) {
+      const size_t before = out.pos + in.pos;
+      const size_t left = ZSTD_decompressStream(&context, &out, &in);
+      if (ZSTD_isError(left)) return kBroken;
+      const bool isEnd = left == 0 || out.pos + in.pos == before;
+      if (isEnd && out.pos < out.size) return kOtherLength;
+    }
+    return kDecoded;
+  }
+
+  const size_t from_;
+};
+
 }  // namespace
 
 napi_value readAside(const Call& call) { return Aside::start(std::make_unique<Reading>(call), call, {2}); }
 
 napi_value decodeAside(const Call& call) { return Aside::start(std::make_unique<Decoding>(call), call, {4, 6, 7}); }
+
+napi_value decodePartAside(const Call& call) {
+  return Aside::start(std::make_unique<DecodingPart>(call), call, {4, 6, 7});
+}
 
 }  // namespace tardis::calls

@@ -105,12 +105,14 @@ export class Contents {
     const stored = entries.filter(({ contentId }) => contentId !== undefined);
     const found = await this.locateEach(stored);
     const byEntry = new Map(stored.map((entry, at) => [entry, found[at]]));
+    const isLone = loneAmong(found);
     page.entries.slice(index, index + LOCATED_TOGETHER).forEach(({ entry }, at) => {
       const place = index + at;
       if (entry.type !== EntryType.file || page.contents[place] !== undefined) return;
       const pieces = entry.contentId === undefined ? withoutContent(entry) : byEntry.get(entry);
       if (pieces === undefined) return;
-      const opening = OpenContent.open(pieces, isSparse(entry.metadata), this.memory);
+      const how = { isSparse: isSparse(entry.metadata), isLone: isLone(pieces) };
+      const opening = OpenContent.open(pieces, how, this.memory);
       page.contents[place] = opening;
       if (!(opening instanceof Promise)) return;
       opening.then(
@@ -143,6 +145,19 @@ export class Contents {
       if (content instanceof OpenContent) content.warm();
     }
   }
+}
+
+/** Returns a function that is true for a location if no other one is in its record. */
+function loneAmong(
+  all: readonly ContentLocation[],
+): (pieces: NonNullable<ContentLocation>) => boolean {
+  const keyOf = (pieces: ContentLocation): string => {
+    const [piece] = pieces ?? [];
+    return piece === undefined ? '' : `${piece.object}@${piece.position}`;
+  };
+  const counts = new Map<string, number>();
+  for (const pieces of all) counts.set(keyOf(pieces), (counts.get(keyOf(pieces)) ?? 0) + 1);
+  return (pieces) => pieces.length === 1 && counts.get(keyOf(pieces)) === 1;
 }
 
 /** Returns the place of an empty file, which has no content; undefined if the file is not empty. */

@@ -9,7 +9,8 @@ import { SparseMap, sparseHeadBytes } from '../workers/index.js';
 import type { DeltaIndexes } from './delta-indexes.js';
 import type { ReplyData } from './kernel.js';
 import { after, type Soon } from './tree.js';
-import type { Unit, Units } from './units.js';
+import type { Unit } from './kept-units.js';
+import type { Units } from './units.js';
 
 /** How far ahead of a sequential reader chunks are decoded. */
 const AHEAD_CHUNKS = 3;
@@ -47,6 +48,11 @@ class Pieces {
   }
 }
 
+interface HowOpen {
+  readonly map: SparseMap | undefined;
+  readonly isLone: boolean;
+}
+
 export class OpenContent {
   /** Size of the file. */
   readonly sizeBytes: number;
@@ -55,27 +61,31 @@ export class OpenContent {
   private lastEnd = -1;
   private readonly form: Pieces;
   private readonly memory: ContentMemory;
+  /** See `Units.holding`. */
+  private readonly isLone: boolean;
 
-  private constructor(form: Pieces, memory: ContentMemory, map: SparseMap | undefined) {
+  private constructor(form: Pieces, memory: ContentMemory, how: Partial<HowOpen> = {}) {
+    const { map, isLone = false } = how;
     this.form = form;
     this.memory = memory;
     this.map = map;
+    this.isLone = isLone;
     this.sizeBytes = map?.fileBytes ?? form.sizeBytes;
   }
 
-  /** Opens a content. If it is of a sparse file, the head of its form is read. */
+  /** Opens a content. If it is of a sparse file, the head of its form is read. `isLone`: see `Units.holding`. */
   static open(
     pieces: readonly StoredPiece[],
-    isSparse: boolean,
+    { isSparse, isLone }: { readonly isSparse: boolean; readonly isLone: boolean },
     memory: ContentMemory,
   ): Soon<OpenContent> {
     const form = new Pieces(pieces);
-    if (!isSparse) return new OpenContent(form, memory, undefined);
+    if (!isSparse) return new OpenContent(form, memory, { isLone });
     return OpenContent.openSparse(form, memory);
   }
 
   private static async openSparse(form: Pieces, memory: ContentMemory): Promise<OpenContent> {
-    const plain = new OpenContent(form, memory, undefined);
+    const plain = new OpenContent(form, memory);
     const start = Buffer.alloc(sparseHeadBytes(undefined));
     if (form.sizeBytes < start.length) throw tooShort();
     await plain.fill(0, start);
@@ -85,7 +95,7 @@ export class OpenContent {
     await plain.fill(0, head);
     const map = new SparseMap(head);
     if (map.formBytes !== form.sizeBytes) throw tooShort();
-    return new OpenContent(form, memory, map);
+    return new OpenContent(form, memory, { map });
   }
 
   /** Returns at most `bytes` bytes from a position; fewer at the end. They must be used at once (see Unit). */
@@ -118,11 +128,11 @@ export class OpenContent {
           return { data: bytes, from: start, bytes: count };
         });
       }
-      return after(units.whole(piece), (unit) => {
+      return after(units.holding(piece, this.isLone), (unit) => {
         if (unit === undefined) return undefined;
         checkPiece(unit, piece);
         if (from + count === piece.sizeBytes) units.noteRead(piece, unit);
-        return { data: unit.bytes, from: piece.offset + from, bytes: count };
+        return { data: unit.bytes, from: piece.offset - unit.startBytes + from, bytes: count };
       });
     });
   }
@@ -171,12 +181,12 @@ export class OpenContent {
     }
   }
 
-  /** Begins to decode the whole record in which a small content is. */
+  /** Begins to decode a small content, mostly with its record. */
   warm(): void {
     const [piece] = this.form.pieces;
     const { units } = this.memory;
-    if (piece === undefined || piece.basis !== undefined || units.has(piece)) return;
-    if (units.layout(piece) === undefined) units.warm(piece);
+    if (piece === undefined || piece.basis !== undefined) return;
+    if (units.layout(piece) === undefined) units.warmHolding(piece, this.isLone);
   }
 }
 
@@ -276,10 +286,13 @@ async function* recordBytes(piece: StoredPiece, { units }: ContentMemory): Async
 }
 
 /** Throws CONTENT_DAMAGED if a piece of a decoded record has not the digest that the catalog has. */
-function checkPiece({ digests, bytes }: Unit, { digest, offset, sizeBytes }: StoredPiece): void {
+function checkPiece(
+  { digests, bytes, startBytes }: Unit,
+  { digest, offset, sizeBytes }: StoredPiece,
+): void {
   const found = digests.get(offset);
   const isSame = found?.sizeBytes === sizeBytes && found.digest.equals(digest);
-  if (!isSame || offset + sizeBytes > bytes.length) {
+  if (!isSame || offset < startBytes || offset - startBytes + sizeBytes > bytes.length) {
     throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
   }
 }

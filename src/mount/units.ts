@@ -1,11 +1,11 @@
 /**
- * Decoded records and chunks, kept by use within a bound. Each is decoded once, however many requests wait for it: in
- * another thread, or in this one if nobody else waits.
+ * Decodes records, contents and chunks for readers: in another thread, or in this one if nobody else waits. What is decoded
+ * is kept for a while (`KeptUnits`).
  */
 import type { RecordPlace, RecordSource, StoredPiece } from '../delta/index.js';
 import { fetchHead, fetchRecord } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { bufferOf, releaseAll } from '../model/index.js';
+import { bufferOf } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
@@ -20,34 +20,21 @@ import {
   type RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import type { DecodeInput, Decoder } from '../workers/index.js';
-import { type DecodedDigest, digestsIn } from './decoded-digests.js';
+import type { DecodeInput, DecodeOutput, Decoder } from '../workers/index.js';
+import { digestsIn } from './decoded-digests.js';
+import { KeptUnits, type Unit } from './kept-units.js';
+import { LoneContents } from './lone-contents.js';
 import { after, type Soon } from './tree.js';
 import { WalkAhead } from './walk-ahead.js';
 
-/** Bytes of decoded data that are kept. */
-const MAX_UNIT_BYTES = 12 << 20;
 /** Records that were decoded last, which a walk through a pack does not decode ahead again. */
 const MAX_DECODED = 4096;
 /** Records whose chunks were found; each takes some hundred bytes. */
 const MAX_RECORDS = 256;
-const MAX_SPARE = 4;
 /** Jobs beyond which nothing is decoded ahead. */
 const MAX_AHEAD = 3;
 
-/**
- * Decoded bytes, which may be freed in the next turn of the event loop. Use or copy them before you await anything
- * else.
- */
-export interface Unit {
-  readonly bytes: Buffer;
-  /** Digests that were computed from the bytes, by the offsets of the contents. */
-  readonly digests: ReadonlyMap<number, DecodedDigest>;
-  /** Offsets of the contents that were not read to their ends yet. */
-  readonly unread: Set<number>;
-}
-
-const NO_CONTENTS: Pick<Unit, 'digests' | 'unread'> = { digests: new Map(), unread: new Set() };
+const NO_CONTENTS: Omit<Unit, 'bytes'> = { startBytes: 0, digests: new Map(), unread: new Set() };
 
 /** A record in chunks. */
 interface ChunkedRecord {
@@ -74,15 +61,11 @@ interface PlacedChunk {
 type Layout = ChunkedRecord | undefined;
 
 export class Units {
-  private readonly units = new Map<string, Soon<Unit>>();
-  private bytes = 0;
+  private readonly kept = new KeptUnits();
+  private readonly lone = new LoneContents();
   private readonly records = new Map<string, Soon<Layout>>();
-  /** Keys of kept records whose contents were all read to their ends; they leave first. */
-  private readonly spent = new Set<string>();
   /** Keys of the records that were decoded last. */
   private readonly decoded = new Set<string>();
-  /** Memory of chunks that were dropped. */
-  private readonly spare: Buffer[] = [];
   /** Number of decoding jobs that run or wait. */
   running = 0;
   /** True while only one request is being answered. */
@@ -155,11 +138,35 @@ export class Units {
     return this.inOnePiece(record);
   }
 
+  /**
+   * Returns a unit that has a content of a record in one piece; undefined if the record is in chunks after all. If the
+   * content is lone, which means that none of its neighbours is in its record, it is decoded alone.
+   */
+  holding(piece: StoredPiece, isLone: boolean): Soon<Unit | undefined> {
+    return this.isDecodedAlone(piece, isLone) ? this.alone(piece) : this.whole(piece);
+  }
+
+  private isDecodedAlone(piece: StoredPiece, isLone: boolean): boolean {
+    const key = keyOf(piece);
+    return isLone && !this.kept.has(key) && this.lone.take(key, piece.offset);
+  }
+
   /** Begins to decode a record that is probably read next. */
   warm(record: RecordPlace): void {
     if (this.running >= MAX_AHEAD || this.has(record)) return;
-    const unit = this.inOnePiece(record);
-    if (unit instanceof Promise) unit.catch(() => undefined); // the reader gets the error
+    this.leave(this.inOnePiece(record));
+  }
+
+  /** Begins to decode what has a small content that is probably read next. */
+  warmHolding(piece: StoredPiece, isLone: boolean): void {
+    if (this.running >= MAX_AHEAD || this.has(piece) || this.kept.has(keyAlone(piece))) return;
+    const isAlone = this.isDecodedAlone(piece, isLone);
+    this.leave(isAlone ? this.alone(piece) : this.inOnePiece(piece));
+  }
+
+  /** Leaves what is being decoded to its readers, who get its error. */
+  private leave(unit: Soon<unknown>): void {
+    if (unit instanceof Promise) unit.catch(() => undefined);
   }
 
   /**
@@ -168,26 +175,48 @@ export class Units {
    */
   noteRead(piece: StoredPiece, unit: Unit): void {
     if (!unit.unread.delete(piece.offset) || unit.unread.size > 0) return;
-    const key = keyOf(piece);
-    if (this.units.get(key) === unit) this.spent.add(key);
+    this.kept.noteSpent(keyOf(piece), unit);
+    this.kept.noteSpent(keyAlone(piece), unit);
   }
 
   private inOnePiece(record: RecordPlace): Soon<Unit | undefined> {
     const key = keyOf(record);
     if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(record);
     const unit =
-      this.known(key) ??
-      this.add(key, async () => {
+      this.kept.get(key) ??
+      this.kept.add(key, async () => {
         const output = await this.decode({ record }, record.position, record.recordBytes);
         if (!output.isWhole) throw new NotWhole();
         this.noteDecoded(key);
-        const digests = digestsIn(output.digests);
-        return { bytes: bufferOf(output.bytes), digests, unread: new Set(digests.keys()) };
+        return unitOf(output);
       });
+    return this.unlessChunked(record, unit);
+  }
+
+  /** Returns a content of a record without the rest of it. */
+  private alone(piece: StoredPiece): Soon<Unit | undefined> {
+    const { object, position, recordBytes, offset, sizeBytes } = piece;
+    if (recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(piece);
+    const key = keyAlone(piece);
+    const unit =
+      this.kept.get(key) ??
+      this.kept.add(key, async () => {
+        const record = { object, position, recordBytes };
+        const content = { offset, sizeBytes };
+        const output = await this.decode({ record, content }, position, recordBytes);
+        if (!output.isWhole) throw new NotWhole();
+        return unitOf(output);
+      });
+    return this.unlessChunked(piece, unit);
+  }
+
+  /** Returns undefined instead of a unit if its record turns out to be in chunks. */
+  private unlessChunked(record: RecordPlace, unit: Soon<Unit>): Soon<Unit | undefined> {
     if (!(unit instanceof Promise)) return unit;
     // All who wait for it learn that it is not whole.
     return unit.catch((error: unknown) => {
       if (!(error instanceof NotWhole)) throw error;
+      const key = keyOf(record);
       return after(this.records.get(key) ?? this.findLayout(key, record), () => undefined);
     });
   }
@@ -195,7 +224,10 @@ export class Units {
   /** Returns one decoded chunk. `isAhead`: nobody waits for it yet. */
   chunk(record: RecordPlace, layout: ChunkedRecord, number: number, isAhead = false): Soon<Unit> {
     const key = `${keyOf(record)}#${number}`;
-    return this.known(key) ?? this.add(key, () => this.readChunk(record, layout, number, isAhead));
+    return (
+      this.kept.get(key) ??
+      this.kept.add(key, () => this.readChunk(record, layout, number, isAhead))
+    );
   }
 
   private async readChunk(
@@ -242,18 +274,12 @@ export class Units {
       if (this.stored.length < storedBytes) this.stored = Buffer.allocUnsafeSlow(storedBytes);
       const stored = this.stored.subarray(0, storedBytes);
       await fetchRecord(this.source.backend, record, from, stored);
-      const bytes = this.room(sizeBytes);
+      const bytes = this.kept.room(sizeBytes);
       decodeChunk(codec, header, { stored, target: bytes, place: cipher && { cipher, number } });
       return { bytes, ...NO_CONTENTS };
     } finally {
       this.isBusy = false;
     }
-  }
-
-  /** Returns memory for a decoded chunk, which may be that of an earlier one. */
-  private room(sizeBytes: number): Buffer {
-    const isFull = sizeBytes === STREAM_CHUNK_BYTES;
-    return (isFull ? this.spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(sizeBytes);
   }
 
   /** Reads a chunk that is stored as it is. That takes less time than to pass it to another thread. */
@@ -262,14 +288,14 @@ export class Units {
     { header, from, sizeBytes }: PlacedChunk,
   ): Promise<Unit> {
     if (header.storedBytes !== sizeBytes) throw tooLarge(record);
-    const target = this.room(sizeBytes);
+    const target = this.kept.room(sizeBytes);
     await fetchRecord(this.source.backend, record, from, target);
     return { bytes: openChunk(header, target), ...NO_CONTENTS };
   }
 
   /** True if a chunk or record is decoded, or being decoded. */
   has(record: RecordPlace, number?: number): boolean {
-    return this.units.has(number === undefined ? keyOf(record) : `${keyOf(record)}#${number}`);
+    return this.kept.has(number === undefined ? keyOf(record) : `${keyOf(record)}#${number}`);
   }
 
   /** Finds where the next chunk begins. Requests that come meanwhile wait for the same answer. */
@@ -291,7 +317,7 @@ export class Units {
   }
 
   private async decode(
-    what: Pick<DecodeInput, 'record' | 'chunk'>,
+    what: Pick<DecodeInput, 'record' | 'chunk' | 'content'>,
     position: number,
     bytes: number,
   ) {
@@ -313,71 +339,16 @@ export class Units {
     }
   }
 
-  private known(key: string): Soon<Unit> | undefined {
-    const unit = this.units.get(key);
-    if (unit === undefined || unit instanceof Promise) return unit;
-    this.units.delete(key);
-    this.units.set(key, unit);
-    return unit;
-  }
-
-  private add(key: string, make: () => Promise<Unit>): Promise<Unit> {
-    const making = make().then(
-      (unit) => {
-        this.put(key, unit);
-        return unit;
-      },
-      (error: unknown) => {
-        this.units.delete(key);
-        throw error;
-      },
-    );
-    this.units.set(key, making);
-    return making;
-  }
-
-  /** Keeps some buffers for the next chunks, and frees the others. */
-  private reuse(gone: readonly Buffer[]): void {
-    const isKept = (bytes: Buffer): boolean =>
-      bytes.length === STREAM_CHUNK_BYTES && this.spare.length < MAX_SPARE;
-    releaseAll(
-      gone.filter((bytes) => {
-        if (!isKept(bytes)) return true;
-        this.spare.push(bytes);
-        return false;
-      }),
-    );
-  }
-
   private noteDecoded(key: string): void {
     this.decoded.add(key);
     const [oldest] = this.decoded;
     if (this.decoded.size > MAX_DECODED) this.decoded.delete(oldest!);
   }
+}
 
-  /** Yields the keys of kept units, in the order in which they leave. */
-  private *oldestFirst(): Generator<string> {
-    yield* this.spent;
-    yield* this.units.keys();
-  }
-
-  private put(key: string, unit: Unit): void {
-    this.units.delete(key);
-    this.units.set(key, unit);
-    this.bytes += unit.bytes.length;
-    const gone: Buffer[] = [];
-    for (const oldest of this.oldestFirst()) {
-      if (this.bytes <= MAX_UNIT_BYTES) break;
-      const old = this.units.get(oldest);
-      if (old === undefined || old instanceof Promise || oldest === key) continue;
-      this.units.delete(oldest);
-      this.spent.delete(oldest);
-      this.bytes -= old.bytes.length;
-      gone.push(old.bytes);
-    }
-    // Those who wait for them get them before the next turn.
-    if (gone.length > 0) setImmediate(() => this.reuse(gone));
-  }
+function unitOf({ bytes, startBytes, digests: rows }: DecodeOutput): Unit {
+  const digests = digestsIn(rows);
+  return { bytes: bufferOf(bytes), startBytes, digests, unread: new Set(digests.keys()) };
 }
 
 /** Thrown if a record that was taken for one piece is in chunks. */
@@ -385,6 +356,11 @@ class NotWhole extends Error {}
 
 function keyOf({ object, position }: RecordPlace): string {
   return `${object}@${position}`;
+}
+
+/** Returns the key of a content that is decoded alone. */
+function keyAlone(piece: StoredPiece): string {
+  return `${keyOf(piece)}+${piece.offset}`;
 }
 
 function tooLarge({ object }: RecordPlace): TardisError {

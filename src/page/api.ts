@@ -9,7 +9,7 @@ import type {
   Version,
 } from '../web/api/schemas.js';
 import type { DeletedPage, RestoreState, RestoreWish } from '../web/local/schemas.js';
-import type { Order, Sort } from './parts/place.js';
+import type { Order, Sort } from './logic/place.js';
 
 export type { BackupSet, Change, Client, Entry, Found, RestoreState, RestoreWish, Version };
 export type Deleted = DeletedPage['deleted'][number];

@@ -1,7 +1,7 @@
 /** Hooks of the page: the place in the address, answers of the API, and lists that are loaded page by page. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api.js';
-import { hashOf, type Place, placeOf } from './parts/place.js';
+import { hashOf, type Place, placeOf } from './logic/place.js';
 
 /** Changes the place; `replace` leaves no step in the browser's history. */
 export type Go = (change: Partial<Place>, how?: 'push' | 'replace') => void;

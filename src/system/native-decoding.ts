@@ -38,4 +38,19 @@ export interface DecodingCalls {
     target: Uint8Array,
     contents: Uint8Array,
   ): Promise<number>;
+  /**
+   * Decodes only a part of `body` into `target`: as many bytes as it has, from position `from` of the decoded bytes. What
+   * is behind them is not decoded, so damage there is not found. The rest is as for `decodeAside`.
+   */
+  decodePartAside(
+    cipher: number,
+    key: Uint8Array,
+    nonce: Uint8Array,
+    also: Uint8Array,
+    body: Uint8Array,
+    codec: number,
+    target: Uint8Array,
+    contents: Uint8Array,
+    from: number,
+  ): Promise<number>;
 }

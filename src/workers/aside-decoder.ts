@@ -17,7 +17,7 @@ import {
   unreadable,
 } from '../store/index.js';
 import { AsideOutcome, type NativeCalls, NO_BODY_CIPHER, type System } from '../system/index.js';
-import { digestContents, memoryReader } from './decode-job.js';
+import { decodePartHere, digestContents, memoryReader, type PartToDecode } from './decode-job.js';
 import { decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
 
@@ -127,6 +127,8 @@ function stepsAside({ native }: System, rooms: Buffer[]): DecodingSteps {
     },
     decode: (codec, sealed, target, contents) =>
       decodeAside(native, { codec, sealed, target, contents }),
+    decodePart: (codec, sealed, target, part) =>
+      decodePartAside(native, { codec, sealed, target, ...part }),
   };
 }
 
@@ -151,6 +153,19 @@ async function decodeAside(
   const { cipher, key, nonce, also } = openingOf(sealed);
   const { body } = sealed;
   requireDecoded(await native.decodeAside(cipher, key, nonce, also, body, codec, target, contents));
+}
+
+async function decodePartAside(native: NativeCalls, part: PartToDecode): Promise<void> {
+  const { codec, sealed, target, from, contents } = part;
+  if (codec !== Codec.none && codec !== Codec.zstd) {
+    decodePartHere(native, part);
+    return;
+  }
+  const { cipher, key, nonce, also } = openingOf(sealed);
+  const { body } = sealed;
+  requireDecoded(
+    await native.decodePartAside(cipher, key, nonce, also, body, codec, target, contents, from),
+  );
 }
 
 /** Returns a decoder of bodies that works on libuv's pool. */

@@ -1,6 +1,13 @@
 /** Decodes one stored record, or one chunk of a large one, in the thread that calls it. */
 import { DIGEST_BYTES, releaseMemory } from '../model/index.js';
-import { decode, mediumOf, type ObjectReader, openSealed } from '../store/index.js';
+import {
+  type CodecNumber,
+  decode,
+  mediumOf,
+  type ObjectReader,
+  openSealed,
+  type SealedBody,
+} from '../store/index.js';
 import { CONTENT_ROW_BYTES, type NativeCalls, type System } from '../system/index.js';
 import { decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput } from './decode-types.js';
@@ -54,7 +61,30 @@ function stepsHere(native: NativeCalls): DecodingSteps {
       decode(codec, openSealed(native, sealed), target);
       digestContents(native, target, contents);
     },
+    decodePart: (codec, sealed, target, part) => {
+      decodePartHere(native, { codec, sealed, target, ...part });
+    },
   };
+}
+
+export interface PartToDecode {
+  readonly codec: CodecNumber;
+  readonly sealed: SealedBody;
+  readonly target: Buffer;
+  /** See `DecodingSteps.decodePart`. */
+  readonly from: number;
+  readonly rawBytes: number;
+  readonly contents: Buffer;
+}
+
+/** Decodes a part of a body by decoding all of it. */
+export function decodePartHere(native: NativeCalls, part: PartToDecode): void {
+  const { codec, sealed, target, from, rawBytes, contents } = part;
+  const whole = Buffer.allocUnsafeSlow(rawBytes);
+  decode(codec, openSealed(native, sealed), whole);
+  whole.copy(target, 0, from, from + target.length);
+  releaseMemory(whole);
+  digestContents(native, target, contents);
 }
 
 /** Writes the SHA-256 of each content before its offset and size. */

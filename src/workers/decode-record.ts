@@ -20,10 +20,10 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import { CONTENT_ROW_BYTES, type System } from '../system/index.js';
-import type { ChunkToDecode, DecodeInput, DecodeOutput } from './decode-types.js';
+import type { ChunkToDecode, ContentToDecode, DecodeInput, DecodeOutput } from './decode-types.js';
 
 const NOTHING = Buffer.alloc(0);
-const CHUNKED: DecodeOutput = { isWhole: false, bytes: NOTHING, digests: NOTHING };
+const CHUNKED: DecodeOutput = { isWhole: false, bytes: NOTHING, digests: NOTHING, startBytes: 0 };
 
 /** The steps that take time. */
 export interface DecodingSteps {
@@ -38,6 +38,13 @@ export interface DecodingSteps {
     sealed: SealedBody,
     target: Buffer,
     contents: Buffer,
+  ): Promise<void> | void;
+  /** Decodes as many bytes as `target` has from a position of a body, which decodes to `rawBytes` bytes. */
+  decodePart(
+    codec: CodecNumber,
+    sealed: SealedBody,
+    target: Buffer,
+    part: { readonly from: number; readonly rawBytes: number; readonly contents: Buffer },
   ): Promise<void> | void;
 }
 
@@ -54,7 +61,7 @@ export async function decodeRecord(
 }
 
 async function wholeRecord(
-  { record, source }: DecodeInput,
+  { record, source, content }: DecodeInput,
   from: RecordSource,
   system: System,
   steps: DecodingSteps,
@@ -71,13 +78,37 @@ async function wholeRecord(
   if (header.rawBytes > MAX_FRAME_RAW_BYTES) {
     throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} claims to be too large`);
   }
-  const digests = contentsOf(stored, header);
-  const bytes = Buffer.allocUnsafeSlow(header.rawBytes);
-  await steps.decode(header.codec, sealedBody(stored, header, cipher), bytes, digests);
+  const { codec, rawBytes } = header;
+  const sealed = sealedBody(stored, header, cipher);
+  const all = contentsOf(stored, header);
+  const one = content === undefined ? undefined : rowOf(all, content);
+  const digests = one ?? all;
+  const [startBytes, sizeBytes] =
+    one === undefined || content === undefined
+      ? [0, rawBytes]
+      : [content.offset, content.sizeBytes];
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes);
+  if (one === undefined) await steps.decode(codec, sealed, bytes, all);
+  else {
+    one.writeUInt32LE(0, DIGEST_BYTES); // the offset in `bytes`
+    await steps.decodePart(codec, sealed, bytes, { from: startBytes, rawBytes, contents: one });
+    one.writeUInt32LE(startBytes, DIGEST_BYTES);
+  }
   for (let at = 0; at < digests.length; at += CONTENT_ROW_BYTES) {
     contentDigest(system.native, from.keys, digests, at);
   }
-  return { isWhole: true, bytes, digests };
+  return { isWhole: true, bytes, digests, startBytes };
+}
+
+/** Returns the row of a content; undefined if the record has no such content. */
+function rowOf(rows: Buffer, { offset, sizeBytes }: ContentToDecode): Buffer | undefined {
+  for (let at = 0; at < rows.length; at += CONTENT_ROW_BYTES) {
+    const isAtOffset = rows.readUInt32LE(at + DIGEST_BYTES) === offset;
+    if (isAtOffset && rows.readUInt32LE(at + DIGEST_BYTES + 4) === sizeBytes) {
+      return Buffer.from(rows.subarray(at, at + CONTENT_ROW_BYTES));
+    }
+  }
+  return undefined;
 }
 
 /** Returns a row for each content of a record. Kinds of records without contents have none. Throws RECORD_DAMAGED. */
@@ -116,5 +147,5 @@ async function chunkOf(
   const bytes = Buffer.allocUnsafeSlow(chunk.sizeBytes);
   const sealed = sealedChunk(chunk, stored, cipher && { cipher, number: chunk.number });
   await steps.decode(chunk.isRaw ? Codec.none : header.codec, sealed, bytes, NOTHING);
-  return { isWhole: true, bytes, digests: NOTHING };
+  return { isWhole: true, bytes, digests: NOTHING, startBytes: 0 };
 }

@@ -10,8 +10,16 @@ export interface DecodeInput {
   readonly record: RecordPlace;
   /** If given, one chunk is decoded; `source.stored` then has the chunk without its header. */
   readonly chunk?: ChunkToDecode | undefined;
+  /** If given, only this content of a record in one piece is decoded. */
+  readonly content?: ContentToDecode | undefined;
   /** Given if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
+}
+
+/** The place of a content in its decoded record. */
+export interface ContentToDecode {
+  readonly offset: number;
+  readonly sizeBytes: number;
 }
 
 export interface ChunkToDecode extends ChunkHeader {
@@ -28,7 +36,9 @@ export interface DecodeOutput {
   /** False if the record is chunked, so that only chunks of it are decoded. */
   readonly isWhole: boolean;
   readonly bytes: Uint8Array;
-  /** The contents of a whole record: 32 bytes of digest, computed from the bytes, and two u32 for offset and size. */
+  /** Offset in the decoded record of the first byte: not 0 if one content was decoded. */
+  readonly startBytes: number;
+  /** The contents of a whole record, or the one that was requested: 32 bytes of digest, computed from the bytes, and two u32 for offset and size. */
   readonly digests: Uint8Array;
 }
 

@@ -60,6 +60,8 @@ function digestRows(): Buffer {
 class Lab {
   /** Numbers of the records, in the order in which they are decoded. */
   readonly decoded: number[] = [];
+  /** Numbers of the records of which one content was decoded alone. */
+  readonly alone: number[] = [];
   readonly units: Units;
 
   constructor() {
@@ -70,10 +72,12 @@ class Lab {
       close: () => undefined,
     };
     const decoder: ConstructorParameters<typeof Units>[1] = {
-      run: async (_name, { record }) => {
+      run: async (_name, { record, content }) => {
         this.decoded.push(record.position / RECORD_BYTES);
-        const bytes = Buffer.allocUnsafeSlow(RAW_BYTES);
-        return { output: { isWhole: true, bytes, digests: digestRows() } };
+        if (content !== undefined) this.alone.push(record.position / RECORD_BYTES);
+        const bytes = Buffer.allocUnsafeSlow(content?.sizeBytes ?? RAW_BYTES);
+        const startBytes = content?.offset ?? 0;
+        return { output: { isWhole: true, bytes, startBytes, digests: digestRows() } };
       },
     };
     const source = { backend, native: nodeSystem().native, keys: undefined };
@@ -126,4 +130,28 @@ test('a walk decodes no record ahead that was decoded before', async (t) => {
   await lab.read(pieceOf(28));
   await new Promise(setImmediate);
   t.deepEqual(lab.decoded.slice(before), [27, 28]);
+});
+
+test('a content without neighbours is decoded alone; a second one of its record, with the record', async (t) => {
+  const lab = new Lab();
+  const { units } = lab;
+  const first = await units.holding(pieceOf(9, 1), true);
+  t.is(first?.startBytes, CONTENT_BYTES);
+  t.is(first?.bytes.length, CONTENT_BYTES);
+  t.is(await units.holding(pieceOf(9, 1), true), first, 'it is kept');
+  t.deepEqual([lab.decoded, lab.alone], [[9], [9]]);
+  const whole = await units.holding(pieceOf(9, 0), true);
+  t.is(whole?.bytes.length, RAW_BYTES);
+  t.deepEqual([lab.decoded, lab.alone], [[9, 9], [9]]);
+  t.is(await units.holding(pieceOf(9, 1), true), whole, 'the record has it too');
+  await units.holding(pieceOf(4, 0), false);
+  t.deepEqual(lab.alone, [9]);
+});
+
+test('a content is decoded alone once for all that wait for it, also ahead', async (t) => {
+  const lab = new Lab();
+  lab.units.warmHolding(pieceOf(9), true);
+  const all = await Promise.all([1, 2, 3].map(() => lab.units.holding(pieceOf(9), true)));
+  t.is(new Set(all).size, 1);
+  t.deepEqual([lab.decoded, lab.alone], [[9], [9]]);
 });

@@ -2,10 +2,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { asTardisError } from '../../src/errors/index.js';
+import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { Codec, type CodecNumber } from '../../src/store/index.js';
-import { nodeSystem } from '../../src/system/index.js';
-import { AsideDecoder, type DecodeInput, InlineJobs } from '../../src/workers/index.js';
+import { CONTENT_ROW_BYTES, nodeSystem } from '../../src/system/index.js';
+import {
+  AsideDecoder,
+  type DecodeInput,
+  type Decoder,
+  InlineJobs,
+} from '../../src/workers/index.js';
 import { chunkedRecord, contentRecord, frameRecord, sliced } from '../helpers/records.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { noise, text } from '../helpers/tree.js';
@@ -56,6 +61,50 @@ for (const codec of [Codec.none, Codec.zstd, Codec.zlib, Codec.snappy]) {
   });
 }
 
+for (const codec of [Codec.none, Codec.zstd, Codec.zlib, Codec.snappy]) {
+  test(`each content of a record of codec ${codec} is decoded alone as with its record`, async (t) => {
+    const lab = new Lab(t);
+    for (const record of recordsOf(codec)) {
+      const input = lab.input(record);
+      const decoders: Decoder[] = [new AsideDecoder(system, AT_ONCE), new InlineJobs(system)];
+      for (const decoder of decoders) {
+        const { output: whole } = await decoder.run('decode', input);
+        for (let at = 0; at < whole.digests.length; at += CONTENT_ROW_BYTES) {
+          const row = Buffer.from(whole.digests.subarray(at, at + CONTENT_ROW_BYTES));
+          const [offset, sizeBytes] = [row.readUInt32LE(32), row.readUInt32LE(36)];
+          const content = { offset, sizeBytes };
+          const { output } = await decoder.run('decode', { ...input, content });
+          t.is(Buffer.compare(output.bytes, whole.bytes.subarray(offset, offset + sizeBytes)), 0);
+          t.deepEqual(Buffer.from(output.digests), row);
+          t.is(output.startBytes, offset);
+        }
+        const wrong = { offset: 1, sizeBytes: 10 };
+        const { output } = await decoder.run('decode', { ...input, content: wrong });
+        t.is(output.startBytes, 0);
+        t.is(Buffer.compare(output.bytes, whole.bytes), 0);
+      }
+    }
+  });
+}
+
+test('a content that is decoded alone does not need the bytes behind it', async (t) => {
+  const lab = new Lab(t);
+  const { source, slices } = sliced([noise(1, 200_000), noise(2, 200_000)], 9);
+  const record = frameRecord(source, slices, { codec: Codec.zstd, level: 1 });
+  const decoder = new AsideDecoder(system, AT_ONCE);
+  const { output: sound } = await decoder.run('decode', lab.input(record));
+  record.subarray(-1000).fill(0);
+  const input = lab.input(record, 'packs/2');
+  await t.throwsAsync(async () => {
+    const { output } = await decoder.run('decode', input);
+    if (Buffer.from(output.digests).equals(sound.digests)) return;
+    throw new TardisError('RECORD_DAMAGED', 'other digests');
+  });
+  const first = { offset: 0, sizeBytes: 200_000 };
+  const { output } = await decoder.run('decode', { ...input, content: first });
+  t.is(Buffer.compare(output.bytes, source.subarray(0, 200_000)), 0);
+});
+
 test('a record in chunks is recognized', async (t) => {
   const lab = new Lab(t);
   const input = lab.input(chunkedRecord(text(1, 50_000), 10_000, Codec.zstd));
@@ -80,6 +129,13 @@ test('each flipped byte of a record fails, or changes its digests, as in a job',
       }
     };
     t.deepEqual(await result(decoder), await result(jobs), `byte ${at}`);
+    const alone = { ...input, content: { offset: 900, sizeBytes: 300 } };
+    const output = await decoder
+      .run('decode', alone)
+      .then(({ output: found }) => found, asTardisError);
+    if (output instanceof TardisError || output.startBytes === 0) continue; // an error, or another index
+    const isRight = Buffer.from(output.digests).subarray(0, 32).equals(slices[1]!.digest);
+    t.is(isRight, noise(2, 300).equals(output.bytes), `byte ${at}`);
   }
 });
 

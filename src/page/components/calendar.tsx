@@ -10,8 +10,8 @@ import {
   shiftMonth,
   weekdayNames,
   weeksOf,
-} from '../parts/calendar.js';
-import { shownDay } from '../parts/shown.js';
+} from '../logic/calendar.js';
+import { shownDay } from '../logic/shown.js';
 import { Icon } from './icons.js';
 
 interface CalendarProps {

@@ -3,7 +3,7 @@ import { useRef } from 'preact/hooks';
 import { api, type BackupSet, type Entry } from '../api.js';
 import { usePages } from '../hooks.js';
 import { t } from '../language.js';
-import { changedRow, type Row } from '../parts/rows.js';
+import { changedRow, type Row } from '../logic/rows.js';
 import { type PathsProps, PathsView } from './paths-view.js';
 
 interface ChangesProps extends PathsProps {

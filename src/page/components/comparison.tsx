@@ -2,9 +2,9 @@
 import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { t } from '../language.js';
-import { MAX_DIFF_BYTES, textIn } from '../parts/preview.js';
-import { type DiffRow, diffRows, type DiffSide } from '../parts/text-diff.js';
-import { shownName } from '../parts/shown.js';
+import { MAX_DIFF_BYTES, textIn } from '../logic/preview.js';
+import { type DiffRow, diffRows, type DiffSide } from '../logic/text-diff.js';
+import { shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { Notice } from './notice.js';
 

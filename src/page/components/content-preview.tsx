@@ -3,8 +3,8 @@ import { useEffect, useState } from 'preact/hooks';
 import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { t } from '../language.js';
-import { imageType, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, textIn } from '../parts/preview.js';
-import { shownBytes, shownName } from '../parts/shown.js';
+import { imageType, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, textIn } from '../logic/preview.js';
+import { shownBytes, shownName } from '../logic/shown.js';
 import { Notice } from './notice.js';
 
 interface PreviewProps {

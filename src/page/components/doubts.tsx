@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api, onDoubts } from '../api.js';
 import { t } from '../language.js';
-import { shownName } from '../parts/shown.js';
+import { shownName } from '../logic/shown.js';
 import { Icon } from './icons.js';
 
 export function Doubts() {

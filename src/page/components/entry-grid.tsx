@@ -5,10 +5,10 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Entry } from '../api.js';
 import { t } from '../language.js';
-import type { Order, Sort } from '../parts/place.js';
-import { type Row, rowBeginning } from '../parts/rows.js';
-import { rowForKey, rowsInView, scrollFor } from '../parts/row-window.js';
-import { includes, type Selection } from '../parts/selection.js';
+import type { Order, Sort } from '../logic/place.js';
+import { type Row, rowBeginning } from '../logic/rows.js';
+import { rowForKey, rowsInView, scrollFor } from '../logic/row-window.js';
+import { includes, type Selection } from '../logic/selection.js';
 import { GridRow } from './grid-row.js';
 
 export type EntryRow = Row<Entry>;

@@ -3,12 +3,12 @@ import { useMemo } from 'preact/hooks';
 import { api, type BackupSet, type Deleted, type Entry } from '../api.js';
 import { type Go, type Paged, useAnswer, usePages } from '../hooks.js';
 import { t } from '../language.js';
-import { lastSegment, parentOf, pathOf, textOf } from '../parts/paths.js';
-import type { Place, Sort } from '../parts/place.js';
-import { aboveRoots, startingPath } from '../parts/roots.js';
-import { comparison, type Row, rowOf, withDeleted } from '../parts/rows.js';
-import { shownName } from '../parts/shown.js';
-import type { Selection } from '../parts/selection.js';
+import { lastSegment, parentOf, pathOf, textOf } from '../logic/paths.js';
+import type { Place, Sort } from '../logic/place.js';
+import { aboveRoots, startingPath } from '../logic/roots.js';
+import { comparison, type Row, rowOf, withDeleted } from '../logic/rows.js';
+import { shownName } from '../logic/shown.js';
+import type { Selection } from '../logic/selection.js';
 import { EntryGrid, type EntryRow } from './entry-grid.js';
 import { Notice } from './notice.js';
 

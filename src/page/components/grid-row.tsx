@@ -1,9 +1,9 @@
 /** One row of the list of entries. */
 import type { Entry } from '../api.js';
 import { LOCALE, t } from '../language.js';
-import { parentOf } from '../parts/paths.js';
-import type { Row } from '../parts/rows.js';
-import { msOfNs, shownBytes, shownName, shownTime } from '../parts/shown.js';
+import { parentOf } from '../logic/paths.js';
+import type { Row } from '../logic/rows.js';
+import { msOfNs, shownBytes, shownName, shownTime } from '../logic/shown.js';
 import { Icon, iconOf } from './icons.js';
 import { Name, PathName } from './name.js';
 

@@ -1,6 +1,6 @@
 /** Shows names, which may contain anything: unseen characters are visible, and directions stay inside. */
-import { textOf } from '../parts/paths.js';
-import { shownName } from '../parts/shown.js';
+import { textOf } from '../logic/paths.js';
+import { shownName } from '../logic/shown.js';
 
 export function Name({ name }: { readonly name: string }) {
   return (

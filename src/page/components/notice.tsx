@@ -1,7 +1,7 @@
 /** Shows an error of the API, with what to do about it. */
 import type { ApiError } from '../api.js';
 import { t } from '../language.js';
-import { shownName } from '../parts/shown.js';
+import { shownName } from '../logic/shown.js';
 import { Icon } from './icons.js';
 
 interface NoticeProps {

@@ -2,8 +2,8 @@
 import { api, type BackupSet, type Client } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import { type Standing, standingOf, type Timed } from '../parts/calendar.js';
-import { shownAgo, shownName, shownTime } from '../parts/shown.js';
+import { type Standing, standingOf, type Timed } from '../logic/calendar.js';
+import { shownAgo, shownName, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
 import { SpacePlot } from './space-plot.js';

@@ -1,7 +1,7 @@
 /** The path of the directory as steps that can be chosen, or as text that can be typed. */
 import { useRef, useState } from 'preact/hooks';
 import { t } from '../language.js';
-import { crumbsOf, parentOf, pathFromText, textOf } from '../parts/paths.js';
+import { crumbsOf, parentOf, pathFromText, textOf } from '../logic/paths.js';
 import { Icon } from './icons.js';
 import { Name } from './name.js';
 

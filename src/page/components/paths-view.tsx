@@ -1,6 +1,6 @@
 /** A list of paths that is loaded by pages, with a title, a way back, and a line that counts it. */
 import type { Paged } from '../hooks.js';
-import type { Selection } from '../parts/selection.js';
+import type { Selection } from '../logic/selection.js';
 import { EntryGrid, type EntryRow } from './entry-grid.js';
 import { Notice } from './notice.js';
 

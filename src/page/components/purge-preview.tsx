@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { api, type BackupSet, type PurgeRules } from '../api.js';
 import { useAnswer, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import { shownName, shownTime } from '../parts/shown.js';
+import { shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../strings.js';
 import { Notice } from './notice.js';
 

@@ -2,8 +2,8 @@
 import { api, type Found } from '../api.js';
 import { usePages, useSettled } from '../hooks.js';
 import { t } from '../language.js';
-import { foundRows } from '../parts/rows.js';
-import { shownName } from '../parts/shown.js';
+import { foundRows } from '../logic/rows.js';
+import { shownName } from '../logic/shown.js';
 import { type PathsProps, PathsView } from './paths-view.js';
 
 interface SearchProps extends PathsProps {

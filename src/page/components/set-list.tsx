@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import type { BackupSet } from '../api.js';
 import { LOCALE, t } from '../language.js';
-import { shownBytes, shownClock, shownCount, shownDay, shownName } from '../parts/shown.js';
+import { shownBytes, shownClock, shownCount, shownDay, shownName } from '../logic/shown.js';
 
 interface SetListProps {
   readonly sets: readonly BackupSet[];

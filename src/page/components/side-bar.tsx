@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { BackupSet } from '../api.js';
 import { t } from '../language.js';
-import { lateSets, monthNumber, monthOf, standingOf } from '../parts/calendar.js';
+import { lateSets, monthNumber, monthOf, standingOf } from '../logic/calendar.js';
 import { Calendar } from './calendar.js';
 import { SetList } from './set-list.js';
 

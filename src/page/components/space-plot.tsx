@@ -2,8 +2,8 @@
 import { api, type SpacePoint } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import { type Box, type Plot, plotOf } from '../parts/plot.js';
-import { shownBytes, shownDay, shownTime } from '../parts/shown.js';
+import { type Box, type Plot, plotOf } from '../logic/plot.js';
+import { shownBytes, shownDay, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 
 const BOX: Box = { width: 640, height: 220, left: 64, right: 16, top: 12, bottom: 28 };

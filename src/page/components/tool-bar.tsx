@@ -3,8 +3,8 @@ import { useState } from 'preact/hooks';
 import { type ApiError, archiveHref, keptArchiveHref } from '../api.js';
 import { asApiError, type Go } from '../hooks.js';
 import { t } from '../language.js';
-import type { Place } from '../parts/place.js';
-import { MAX_SELECTED, type Selection } from '../parts/selection.js';
+import type { Place } from '../logic/place.js';
+import { MAX_SELECTED, type Selection } from '../logic/selection.js';
 import { Notice } from './notice.js';
 
 interface ToolBarProps {

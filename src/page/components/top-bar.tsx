@@ -2,8 +2,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Go } from '../hooks.js';
 import { t } from '../language.js';
-import { type Place, VIEWS } from '../parts/place.js';
-import { shownName } from '../parts/shown.js';
+import { type Place, VIEWS } from '../logic/place.js';
+import { shownName } from '../logic/shown.js';
 import { Icon } from './icons.js';
 
 interface TopBarProps {

@@ -87,7 +87,7 @@ export class OpenContents {
       throw new TardisError('CONTENT_DAMAGED', 'the store lacks the content');
     }
     const isForm = isSparse(entry.metadata);
-    const content = await OpenContent.open(pieces, isForm, memory);
+    const content = await OpenContent.open(pieces, { isSparse: isForm, isLone: true }, memory);
     return { content, pieces: isForm || history.contentKeys !== undefined ? [] : pieces };
   }
 }

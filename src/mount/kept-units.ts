@@ -1,0 +1,110 @@
+/** Decoded records, contents and chunks, kept by use within a bound. Each is made once, however many requests wait for it. */
+import { releaseAll } from '../model/index.js';
+import { STREAM_CHUNK_BYTES } from '../store/index.js';
+import type { DecodedDigest } from './decoded-digests.js';
+import type { Soon } from './tree.js';
+
+/** Bytes of decoded data that are kept. */
+const MAX_UNIT_BYTES = 12 << 20;
+const MAX_SPARE = 4;
+
+/**
+ * Decoded bytes, which may be freed in the next turn of the event loop. Use or copy them before you await anything
+ * else.
+ */
+export interface Unit {
+  readonly bytes: Buffer;
+  /** Offset in the decoded record of the first byte; not 0 if only one content was decoded. */
+  readonly startBytes: number;
+  /** Digests that were computed from the bytes, by the offsets of the contents in the record. */
+  readonly digests: ReadonlyMap<number, DecodedDigest>;
+  /** Offsets of the contents that were not read to their ends yet. */
+  readonly unread: Set<number>;
+}
+
+export class KeptUnits {
+  private readonly units = new Map<string, Soon<Unit>>();
+  private bytes = 0;
+  /** Keys of kept units whose contents were all read to their ends; they leave first. */
+  private readonly spent = new Set<string>();
+  /** Memory of chunks that were dropped. */
+  private readonly spare: Buffer[] = [];
+
+  /** True if a unit is decoded, or being decoded. */
+  has(key: string): boolean {
+    return this.units.has(key);
+  }
+
+  /** Returns a unit that is decoded, or being decoded, and counts that as a use. */
+  get(key: string): Soon<Unit> | undefined {
+    const unit = this.units.get(key);
+    if (unit === undefined || unit instanceof Promise) return unit;
+    this.units.delete(key);
+    this.units.set(key, unit);
+    return unit;
+  }
+
+  /** Keeps a unit that is being made. If that fails, nothing is kept. */
+  add(key: string, make: () => Promise<Unit>): Promise<Unit> {
+    const making = make().then(
+      (unit) => {
+        this.put(key, unit);
+        return unit;
+      },
+      (error: unknown) => {
+        this.units.delete(key);
+        throw error;
+      },
+    );
+    this.units.set(key, making);
+    return making;
+  }
+
+  /** Notes that all contents of a unit were read: it gives way to those that readers are still in. */
+  noteSpent(key: string, unit: Unit): void {
+    if (this.units.get(key) === unit) this.spent.add(key);
+  }
+
+  /** Returns memory for a decoded chunk, which may be that of an earlier one. */
+  room(sizeBytes: number): Buffer {
+    const isFull = sizeBytes === STREAM_CHUNK_BYTES;
+    return (isFull ? this.spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(sizeBytes);
+  }
+
+  private put(key: string, unit: Unit): void {
+    this.units.delete(key);
+    this.units.set(key, unit);
+    this.bytes += unit.bytes.length;
+    const gone: Buffer[] = [];
+    for (const oldest of this.oldestFirst()) {
+      if (this.bytes <= MAX_UNIT_BYTES) break;
+      const old = this.units.get(oldest);
+      if (old === undefined || old instanceof Promise || oldest === key) continue;
+      this.units.delete(oldest);
+      this.spent.delete(oldest);
+      this.bytes -= old.bytes.length;
+      gone.push(old.bytes);
+    }
+    // Those who wait for them get them before the next turn.
+    if (gone.length > 0) setImmediate(() => this.reuse(gone));
+  }
+
+  /** Yields the keys of kept units, in the order in which they leave. */
+  private *oldestFirst(): Generator<string> {
+    yield* this.spent;
+    yield* this.units.keys();
+  }
+
+  /** Keeps some buffers for the next chunks, and frees the others. */
+  private reuse(gone: readonly Buffer[]): void {
+    const isKept = (bytes: Buffer): boolean =>
+      bytes.length === STREAM_CHUNK_BYTES && this.spare.length < MAX_SPARE;
+    releaseAll(
+      gone.filter((bytes) => {
+        if (!isKept(bytes)) return true;
+        this.spare.push(bytes);
+        return false;
+      }),
+    );
+  }
+}
