@@ -5,26 +5,32 @@ import { EntryType, isSparse } from '../model/index.js';
 import type { System } from '../system/index.js';
 import type { Decoder } from '../workers/index.js';
 import { DeltaIndexes } from './delta-indexes.js';
+import { FilesAhead, type FileTree } from './files-ahead.js';
 import type { ReplyData } from './kernel.js';
 import type { NodePlace } from './node-ids.js';
 import { OpenContent } from './open-content.js';
 import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
-import { after, type Soon, type Tree } from './tree.js';
+import { after, type Soon } from './tree.js';
 import { Units } from './units.js';
 
 /** Contents of neighbours in a directory are located together. */
 const LOCATED_TOGETHER = 64;
-/** Neighbours whose records are decoded ahead. */
-const LOOK_AHEAD = 16;
 
-/** A tree that has files. */
-export type FileTree = Tree & Required<Pick<Tree, 'pageOf'>>;
+/** A file that is read from its beginning. */
+interface BegunFile {
+  readonly tree: FileTree;
+  readonly place: NodePlace;
+  readonly page: LoadedPage;
+}
 
 export class Contents {
   private readonly memory;
   private readonly objects;
   private readonly history: History;
+  private readonly ahead = new FilesAhead((page, index) => this.locate(page, index));
+  /** Files that were read from their beginnings since `lookAhead`. */
+  private readonly begun: BegunFile[] = [];
 
   constructor(system: System, history: History, decoder: Decoder) {
     this.history = history;
@@ -48,9 +54,14 @@ export class Contents {
     return after(tree.pageOf(place.directory, place.entry), (page) => {
       const read = (content: OpenContent): Soon<ReplyData> => content.read(position, bytes);
       const index = place.entry - page.first;
-      if (position === 0) this.lookAhead(page, index);
+      if (position === 0) this.begun.push({ tree, place, page });
       return this.withContent(page, index, read);
     });
+  }
+
+  /** Begins to decode what is read next. Call it once the readers have their replies: they can work meanwhile. */
+  lookAhead(): void {
+    for (const { tree, place, page } of this.begun.splice(0)) this.ahead.follow(tree, place, page);
   }
 
   /** Returns where data (or a hole) begins at or after a position; undefined after the end. */
@@ -135,14 +146,6 @@ export class Contents {
       const [first, ...others] = entries;
       const found = await this.history.locate([first!]);
       return [...found, ...others.map(() => undefined)];
-    }
-  }
-
-  /** Begins to decode the records of the files after one in its directory, in which a walk reads them. */
-  private lookAhead(page: LoadedPage, index: number): void {
-    for (let next = index + 1; next <= index + LOOK_AHEAD; next += 1) {
-      const content = page.contents[next];
-      if (content instanceof OpenContent) content.warm();
     }
   }
 }

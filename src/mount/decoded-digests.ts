@@ -1,21 +1,59 @@
 /** Digests of the contents of a decoded record. */
 import { bufferOf, DIGEST_BYTES } from '../model/index.js';
 
+const OFFSET_AT = DIGEST_BYTES;
+const SIZE_AT = DIGEST_BYTES + 4;
 const DIGEST_ROW_BYTES = DIGEST_BYTES + 8;
 
-export interface DecodedDigest {
-  readonly digest: Buffer;
+/** The place of a content in a decoded record. */
+export interface ContentPlace {
+  readonly offset: number;
   readonly sizeBytes: number;
 }
 
-/** Returns the digests in the rows of `DecodeOutput.digests`, by the offsets of the contents. */
-export function digestsIn(rows: Uint8Array): Map<number, DecodedDigest> {
-  const all = bufferOf(rows);
-  const digests = new Map<number, DecodedDigest>();
-  for (let at = 0; at + DIGEST_ROW_BYTES <= all.length; at += DIGEST_ROW_BYTES) {
-    const digest = all.subarray(at, at + DIGEST_BYTES);
-    const offset = all.readUInt32LE(at + DIGEST_BYTES);
-    digests.set(offset, { digest, sizeBytes: all.readUInt32LE(at + DIGEST_BYTES + 4) });
+/** The rows of `DecodeOutput.digests`, and which of their contents were read to their ends. */
+export class DecodedDigests {
+  private readonly rows: Buffer;
+  private readonly isRead: Uint8Array;
+  private unread: number;
+
+  constructor(rows: Uint8Array) {
+    this.rows = bufferOf(rows);
+    this.unread = Math.floor(rows.length / DIGEST_ROW_BYTES);
+    this.isRead = new Uint8Array(this.unread);
   }
-  return digests;
+
+  /** True if the content at a place has this digest. */
+  has(place: ContentPlace, digest: Uint8Array): boolean {
+    const at = this.find(place) * DIGEST_ROW_BYTES;
+    return at >= 0 && this.rows.compare(digest, 0, digest.length, at, at + DIGEST_BYTES) === 0;
+  }
+
+  /** Notes that a content was read to its end. Returns true if it was the last one. */
+  noteRead(place: ContentPlace): boolean {
+    const row = this.find(place);
+    if (row < 0 || this.isRead[row] === 1) return false;
+    this.isRead[row] = 1;
+    this.unread -= 1;
+    return this.unread === 0;
+  }
+
+  /** Returns the number of the row of a content; -1 if there is none. Rows are sorted by their offsets. */
+  private find({ offset, sizeBytes }: ContentPlace): number {
+    let [low, high] = [0, this.isRead.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.offsetOf(middle) < offset) low = middle + 1;
+      else high = middle;
+    }
+    // An empty content has the offset of the one behind it.
+    for (; low < this.isRead.length && this.offsetOf(low) === offset; low += 1) {
+      if (this.rows.readUInt32LE(low * DIGEST_ROW_BYTES + SIZE_AT) === sizeBytes) return low;
+    }
+    return -1;
+  }
+
+  private offsetOf(row: number): number {
+    return this.rows.readUInt32LE(row * DIGEST_ROW_BYTES + OFFSET_AT);
+  }
 }

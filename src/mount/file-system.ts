@@ -6,7 +6,8 @@ import { asTardisError, type TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { writeAttributes, writeNumber } from './attributes.js';
 import { attributeReply } from './attribute-reply.js';
-import { Contents, type FileTree } from './contents.js';
+import { Contents } from './contents.js';
+import type { FileTree } from './files-ahead.js';
 import { endAfter, plainPart, plusPart } from './directory-parts.js';
 import { circle, errnoOf } from './failures.js';
 import { type ReplyData, type Unique, uniqueOf } from './kernel.js';
@@ -105,6 +106,7 @@ export class FileSystem {
     if (bytes === 0) return ahead.step();
     this.contents.isAlone = this.pending === 0 && isOneRequest(memory, offset, bytes);
     forEachRequest(memory, offset, bytes, (request) => this.request(request));
+    this.contents.lookAhead();
     return ahead.hasStep;
   }
 

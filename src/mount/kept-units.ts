@@ -1,7 +1,7 @@
 /** Decoded records, contents and chunks, kept by use within a bound. Each is made once, however many requests wait for it. */
 import { releaseAll } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { DecodedDigest } from './decoded-digests.js';
+import type { DecodedDigests } from './decoded-digests.js';
 import type { Soon } from './tree.js';
 
 /** Bytes of decoded data that are kept. */
@@ -16,10 +16,8 @@ export interface Unit {
   readonly bytes: Buffer;
   /** Offset in the decoded record of the first byte; not 0 if only one content was decoded. */
   readonly startBytes: number;
-  /** Digests that were computed from the bytes, by the offsets of the contents in the record. */
-  readonly digests: ReadonlyMap<number, DecodedDigest>;
-  /** Offsets of the contents that were not read to their ends yet. */
-  readonly unread: Set<number>;
+  /** Digests that were computed from the bytes. */
+  readonly digests: DecodedDigests;
 }
 
 export class KeptUnits {

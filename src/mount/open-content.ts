@@ -181,12 +181,12 @@ export class OpenContent {
     }
   }
 
-  /** Begins to decode a small content, mostly with its record. */
-  warm(): void {
+  /** Begins to decode a small content, mostly with its record. Returns false if it must wait. */
+  warm(): boolean {
     const [piece] = this.form.pieces;
     const { units } = this.memory;
-    if (piece === undefined || piece.basis !== undefined) return;
-    if (units.layout(piece) === undefined) units.warmHolding(piece, this.isLone);
+    if (piece === undefined || piece.basis !== undefined) return true;
+    return units.layout(piece) !== undefined || units.warmHolding(piece, this.isLone);
   }
 }
 
@@ -290,8 +290,7 @@ function checkPiece(
   { digests, bytes, startBytes }: Unit,
   { digest, offset, sizeBytes }: StoredPiece,
 ): void {
-  const found = digests.get(offset);
-  const isSame = found?.sizeBytes === sizeBytes && found.digest.equals(digest);
+  const isSame = digests.has({ offset, sizeBytes }, digest);
   if (!isSame || offset < startBytes || offset - startBytes + sizeBytes > bytes.length) {
     throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
   }

@@ -86,6 +86,17 @@ export class SetTree implements Tree {
     return this.loaded(directory, Math.floor(position / PAGE_ENTRIES));
   }
 
+  loadedPage(directory: number, position: number): LoadedPage | undefined {
+    const key = this.keyOf(directory, Math.floor(position / PAGE_ENTRIES));
+    const page = this.pinned.get(key) ?? this.options.cache.get(key);
+    return page instanceof Promise ? undefined : page;
+  }
+
+  above(directory: number): { directory: number; position: number } | undefined {
+    if (directory === 0) return undefined;
+    return { directory: this.table.parent(directory), position: this.table.place(directory) + 1 };
+  }
+
   lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined> {
     return after(this.entryAt(directory, -1), ({ entry }) => {
       if (!this.history.access.maySearch(entry)) throw new FuseError(Errno.EACCES);

@@ -54,6 +54,10 @@ export interface Tree {
   dots(directory: number): Soon<readonly [Inode, Inode]>;
   /** Returns the page with a position, for what is kept beside its entries; undefined in a tree without files. */
   pageOf?(directory: number, position: number): Soon<LoadedPage>;
+  /** Returns that page if it is loaded. */
+  loadedPage?(directory: number, position: number): LoadedPage | undefined;
+  /** Returns the position behind a directory in the one above it; undefined for the top directory. */
+  above?(directory: number): { readonly directory: number; readonly position: number } | undefined;
   /** Returns the path of a node below the mount point, for the log. */
   pathOf(directory: number, entry: number): Promise<Buffer>;
 }

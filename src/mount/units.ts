@@ -1,6 +1,6 @@
 /**
- * Decodes records, contents and chunks for readers: in another thread, or in this one if nobody else waits. What is decoded
- * is kept for a while (`KeptUnits`).
+ * Decodes records, contents and chunks for readers: in another thread, or in this one if nobody else waits. Decoded
+ * bytes are kept for a while (`KeptUnits`).
  */
 import type { RecordPlace, RecordSource, StoredPiece } from '../delta/index.js';
 import { fetchHead, fetchRecord } from '../delta/index.js';
@@ -21,7 +21,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { DecodeInput, DecodeOutput, Decoder } from '../workers/index.js';
-import { digestsIn } from './decoded-digests.js';
+import { DecodedDigests } from './decoded-digests.js';
 import { KeptUnits, type Unit } from './kept-units.js';
 import { LoneContents } from './lone-contents.js';
 import { after, type Soon } from './tree.js';
@@ -34,7 +34,10 @@ const MAX_RECORDS = 256;
 /** Jobs beyond which nothing is decoded ahead. */
 const MAX_AHEAD = 3;
 
-const NO_CONTENTS: Omit<Unit, 'bytes'> = { startBytes: 0, digests: new Map(), unread: new Set() };
+const NO_CONTENTS: Omit<Unit, 'bytes'> = {
+  startBytes: 0,
+  digests: new DecodedDigests(new Uint8Array(0)),
+};
 
 /** A record in chunks. */
 interface ChunkedRecord {
@@ -157,11 +160,13 @@ export class Units {
     this.leave(this.inOnePiece(record));
   }
 
-  /** Begins to decode what has a small content that is probably read next. */
-  warmHolding(piece: StoredPiece, isLone: boolean): void {
-    if (this.running >= MAX_AHEAD || this.has(piece) || this.kept.has(keyAlone(piece))) return;
+  /** Begins to decode what has a small content that is probably read next. Returns false if too much is being decoded. */
+  warmHolding(piece: StoredPiece, isLone: boolean): boolean {
+    if (this.has(piece) || this.kept.has(keyAlone(piece))) return true;
+    if (this.running >= MAX_AHEAD) return false;
     const isAlone = this.isDecodedAlone(piece, isLone);
     this.leave(isAlone ? this.alone(piece) : this.inOnePiece(piece));
+    return true;
   }
 
   /** Leaves what is being decoded to its readers, who get its error. */
@@ -174,7 +179,7 @@ export class Units {
    * content is left gives way to those that readers are still in.
    */
   noteRead(piece: StoredPiece, unit: Unit): void {
-    if (!unit.unread.delete(piece.offset) || unit.unread.size > 0) return;
+    if (!unit.digests.noteRead(piece)) return;
     this.kept.noteSpent(keyOf(piece), unit);
     this.kept.noteSpent(keyAlone(piece), unit);
   }
@@ -346,9 +351,8 @@ export class Units {
   }
 }
 
-function unitOf({ bytes, startBytes, digests: rows }: DecodeOutput): Unit {
-  const digests = digestsIn(rows);
-  return { bytes: bufferOf(bytes), startBytes, digests, unread: new Set(digests.keys()) };
+function unitOf({ bytes, startBytes, digests }: DecodeOutput): Unit {
+  return { bytes: bufferOf(bytes), startBytes, digests: new DecodedDigests(digests) };
 }
 
 /** Thrown if a record that was taken for one piece is in chunks. */

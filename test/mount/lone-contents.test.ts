@@ -1,6 +1,6 @@
 /** Which contents are decoded alone. */
 import test from 'ava';
-import { LoneContents } from '../../src/mount/lone-contents.js';
+import { LoneContents } from '../../src/mount/index.js';
 
 /** Records that are remembered (MAX_RECENT of src/mount/lone-contents.ts). */
 const REMEMBERED = 64;

@@ -151,7 +151,7 @@ test('a content without neighbours is decoded alone; a second one of its record,
 test('a content is decoded alone once for all that wait for it, also ahead', async (t) => {
   const lab = new Lab();
   lab.units.warmHolding(pieceOf(9), true);
-  const all = await Promise.all([1, 2, 3].map(() => lab.units.holding(pieceOf(9), true)));
+  const all = await Promise.all([1, 2, 3].map(async () => lab.units.holding(pieceOf(9), true)));
   t.is(new Set(all).size, 1);
   t.deepEqual([lab.decoded, lab.alone], [[9], [9]]);
 });

@@ -1,0 +1,110 @@
+/**
+ * Decodes the files that a walk reads next, while the walking program works on the one before: those behind it in its
+ * directory, in the order of their names, and those of the directories between them and behind them.
+ */
+import { EntryType } from '../model/index.js';
+import { type NodePlace, placeOf } from './node-ids.js';
+import { OpenContent } from './open-content.js';
+import type { LoadedPage } from './page-cache.js';
+import type { Tree } from './tree.js';
+
+/** Files that are decoded ahead of the one that is read. */
+const LOOK_AHEAD = 16;
+/** Steps for one request: to an entry, into a directory, or out of one. A tree may have no files for a long way. */
+const MOST_STEPS = 64;
+
+/** A tree that has files. */
+export type FileTree = Tree & Required<Pick<Tree, 'pageOf'>>;
+
+/** Locates the contents of some entries of a page, from an index on. */
+export type LocateContents = (page: LoadedPage, index: number) => Promise<void>;
+
+/** A position in a directory, and its page once that is loaded. */
+interface Cursor {
+  readonly tree: FileTree;
+  readonly directory: number;
+  position: number;
+  page: LoadedPage | undefined;
+}
+
+export class FilesAhead {
+  /** The files between the one that is read and the cursor, in their order. */
+  private readonly coming: { readonly page: LoadedPage; readonly position: number }[] = [];
+  /** Where looking ahead goes on; undefined at the end of the tree. */
+  private cursor: Cursor | undefined;
+  private isLoading = false;
+  private readonly locate: LocateContents;
+
+  constructor(locate: LocateContents) {
+    this.locate = locate;
+  }
+
+  /** Notes that a file is read from its beginning. `page` has its entry. */
+  follow(tree: FileTree, { directory, entry }: NodePlace, page: LoadedPage): void {
+    const { coming } = this;
+    const at = coming.findIndex((one) => one.page === page && one.position === entry);
+    const isWalk = at >= 0;
+    coming.splice(0, isWalk ? at + 1 : coming.length);
+    if (!isWalk) this.cursor = { tree, directory, position: entry + 1, page };
+    this.goOn(isWalk);
+  }
+
+  /** Goes on until enough files are ahead. Without `mayLoad`, no other page is loaded: one file is read, perhaps. */
+  private goOn(mayLoad: boolean): void {
+    for (let steps = 0; steps < MOST_STEPS && this.coming.length < LOOK_AHEAD; steps += 1) {
+      const { cursor } = this;
+      if (cursor === undefined || this.isLoading) return;
+      cursor.page ??= cursor.tree.loadedPage?.(cursor.directory, cursor.position);
+      if (cursor.page === undefined) {
+        if (mayLoad) this.load(cursor);
+        return;
+      }
+      if (!this.step(cursor, cursor.page)) return;
+    }
+  }
+
+  /** Passes one entry, and begins to decode it. Returns false if it must wait. */
+  private step(cursor: Cursor, page: LoadedPage): boolean {
+    const { tree, directory, position } = cursor;
+    const index = position - page.first;
+    const shown = page.entries[index];
+    if (shown === undefined) {
+      const next = page.isLast ? tree.above?.(directory) : { directory, position };
+      this.cursor = next && { tree, ...next, page: undefined };
+      return true;
+    }
+    const isShown = shown.nodeLow !== 0 || shown.nodeHigh !== 0;
+    if (shown.entry.type === EntryType.directory && isShown) {
+      const below = placeOf(shown.nodeLow, shown.nodeHigh);
+      this.cursor = { tree, directory: below.directory, position: 0, page: undefined };
+      return true;
+    }
+    const content = page.contents[index];
+    if (content instanceof OpenContent && !content.warm()) return false;
+    if (shown.entry.type === EntryType.file) this.coming.push({ page, position });
+    cursor.position += 1;
+    return true;
+  }
+
+  /** Loads the page of a cursor, locates its contents, and goes on. */
+  private load(cursor: Cursor): void {
+    this.isLoading = true;
+    const { tree, directory, position } = cursor;
+    const loading = (async () => {
+      const page = await tree.pageOf(directory, position);
+      const index = position - page.first;
+      if (page.contents[index] === undefined) await this.locate(page, index);
+    })();
+    loading
+      .then(
+        () => true,
+        () => false, // the reader gets the error
+      )
+      .then((isLoaded) => {
+        this.isLoading = false;
+        if (isLoaded) this.goOn(false);
+        else this.cursor = undefined;
+      })
+      .catch(() => undefined); // unreachable: warming never fails
+  }
+}

@@ -1,0 +1,153 @@
+/** Which files are decoded ahead of a walk. */
+import test from 'ava';
+import type { HistoryEntry } from '../../src/history/index.js';
+import { EntryType } from '../../src/model/index.js';
+import {
+  type ContentMemory,
+  FilesAhead,
+  type FileTree,
+  type LoadedPage,
+  nodeHigh,
+  nodeLow,
+  OpenContent,
+} from '../../src/mount/index.js';
+
+/** Files that are decoded ahead (LOOK_AHEAD of src/mount/files-ahead.ts). */
+const AHEAD = 16;
+
+interface Directory {
+  /** A name for a file, a number for the directory with that number. */
+  readonly names: readonly (string | number)[];
+  readonly above?: { readonly directory: number; readonly position: number };
+}
+
+/** A tree of directories by their numbers, whose pages are loaded when they are requested. */
+class Lab {
+  /** Files that were decoded ahead, in their order. */
+  readonly warmed: string[] = [];
+  /** Directories whose pages were loaded. */
+  readonly loaded: number[] = [];
+  isBusy = false;
+  readonly ahead = new FilesAhead(async () => undefined);
+  private readonly pages = new Map<number, LoadedPage>();
+  private readonly directories: readonly Directory[];
+
+  constructor(directories: readonly Directory[]) {
+    this.directories = directories;
+  }
+
+  readonly tree = {
+    pageOf: async (directory: number) => {
+      this.loaded.push(directory);
+      return this.page(directory);
+    },
+    loadedPage: (directory: number) => this.pages.get(directory),
+    above: (directory: number) => this.directories[directory]!.above,
+  } as unknown as FileTree;
+
+  /** Returns the page of a directory, which counts as loaded from now on. */
+  page(directory: number): LoadedPage {
+    let page = this.pages.get(directory);
+    if (page !== undefined) return page;
+    const { names } = this.directories[directory]!;
+    const entries = names.map((name, entry) => this.shown(name, directory, entry));
+    const contents = names.map((name) => this.content(String(name)));
+    page = { first: 0, entries, isLast: true, isSorted: true, packed: undefined, contents };
+    this.pages.set(directory, page);
+    return page;
+  }
+
+  private shown(name: string | number, directory: number, position: number) {
+    const isFile = typeof name === 'string';
+    const type = isFile ? EntryType.file : EntryType.directory;
+    const place = { tree: 1, directory: isFile ? directory : name, entry: isFile ? position : -1 };
+    const entry = { type } as HistoryEntry;
+    const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+    return { entry, inode: { low: 0, high: 0 }, ...node, storedBytes: undefined };
+  }
+
+  private content(name: string): OpenContent {
+    const units = {
+      layout: () => undefined,
+      warmHolding: () => {
+        if (!this.isBusy && !this.warmed.includes(name)) this.warmed.push(name);
+        return !this.isBusy;
+      },
+    };
+    const record = { object: 'packs/1', position: 0, recordBytes: 1000 };
+    const piece = { ...record, offset: 0, sizeBytes: 10, digest: Buffer.alloc(32) };
+    const how = { isSparse: false, isLone: false };
+    return OpenContent.open([piece], how, { units } as unknown as ContentMemory) as OpenContent;
+  }
+
+  /** Reads a file from its beginning, and waits until what that begins is done. */
+  async read(directory: number, entry: number): Promise<void> {
+    this.ahead.follow(this.tree, { tree: 1, directory, entry }, this.page(directory));
+    await new Promise(setImmediate);
+  }
+}
+
+const files = (count: number, prefix = 'file '): string[] =>
+  Array.from({ length: count }, (_, number) => `${prefix}${number}`);
+
+test('the files behind the one that is read are decoded, up to a number, and each is requested once', async (t) => {
+  const lab = new Lab([{ names: files(40) }]);
+  await lab.read(0, 2);
+  t.deepEqual(lab.warmed, files(40).slice(3, 3 + AHEAD));
+  await lab.read(0, 3);
+  await lab.read(0, 4);
+  t.deepEqual(lab.warmed, files(40).slice(3, 5 + AHEAD));
+});
+
+test('a walk looks into the next directory, back out of it, and behind it', async (t) => {
+  const lab = new Lab([
+    { names: ['a', 'b', 1, 'd', 2] },
+    { names: ['c1', 'c2'], above: { directory: 0, position: 3 } },
+    { names: ['e'], above: { directory: 0, position: 5 } },
+  ]);
+  await lab.read(0, 0);
+  t.deepEqual([lab.warmed, lab.loaded], [['b'], []], 'one file may be all that is read');
+  await lab.read(0, 1);
+  t.deepEqual(lab.loaded, [1]);
+  t.deepEqual(lab.warmed, ['b', 'c1', 'c2', 'd']);
+  await lab.read(1, 0);
+  t.deepEqual(lab.loaded, [1, 2]);
+  await lab.read(1, 1);
+  await lab.read(0, 3);
+  await lab.read(2, 0);
+  t.deepEqual(lab.warmed, ['b', 'c1', 'c2', 'd', 'e']);
+});
+
+test('what had to wait is decoded at the next request', async (t) => {
+  const lab = new Lab([{ names: files(9) }]);
+  lab.isBusy = true;
+  await lab.read(0, 0);
+  t.deepEqual(lab.warmed, []);
+  lab.isBusy = false;
+  await lab.read(0, 1);
+  t.deepEqual(lab.warmed, files(9).slice(2));
+});
+
+test('files in any order load no other directory', async (t) => {
+  const above = { directory: 0, position: 0 };
+  const others = Array.from({ length: 8 }, () => ({ names: [...files(2), 0], above }));
+  const lab = new Lab([{ names: files(3) }, ...others]);
+  for (const directory of [5, 2, 8, 1, 3]) await lab.read(directory, 1);
+  t.deepEqual(lab.loaded, []);
+});
+
+test('a tree without files for a long way, one that leads back to itself, and one that fails, end the look', async (t) => {
+  const chain = Array.from({ length: 200 }, (_, number) => ({
+    names: number === 0 ? ['a', 'b', 1] : [(number + 1) % 200],
+    above: { directory: number - 1, position: number === 1 ? 3 : 1 },
+  }));
+  const lab = new Lab(chain);
+  for (let directory = 0; directory < 200; directory += 1) lab.page(directory);
+  await lab.read(0, 0);
+  await lab.read(0, 1);
+  t.deepEqual(lab.warmed, ['b']);
+  const broken = new Lab([{ names: ['a', 'b', 'c', 1] }, { names: [] }]);
+  Object.assign(broken.tree, { pageOf: () => Promise.reject(new Error('damaged')) });
+  for (const entry of [0, 1, 2, 0, 1]) await broken.read(0, entry);
+  t.deepEqual(broken.warmed, ['b', 'c']);
+});
