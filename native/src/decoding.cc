@@ -195,7 +195,7 @@ class Decoding : public Counting {
   const Bytes contents_;
 };
 
-// Decodes a part of a body: as many bytes as the target has, from a position. What is behind it is not decoded.
+// Decodes a part of a body: as many bytes as the target has, from a position. The rest behind it is not decoded.
 class DecodingPart : public Decoding {
  public:
   explicit DecodingPart(const Call& call) : Decoding(call, "decodePartAside"), from_(call.count(8)) {}
