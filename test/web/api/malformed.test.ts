@@ -129,6 +129,17 @@ async function requireWhole(t: ExecutionContext, { doors, good }: Lab): Promise<
   t.deepEqual(doors.reported, []);
 }
 
+/**
+ * True if a body is the content, or its beginning if the request promised a body that did not come: the connection may end
+ * then while the answer is sent, which its length shows.
+ */
+function isRight(body: string, head: string, request: string): boolean {
+  if (body === CONTENT) return true;
+  const promisesBody = /^(transfer-encoding|content-length):/im.test(request);
+  const isCut = CONTENT.startsWith(body) && head.includes(`content-length: ${CONTENT.length}`);
+  return promisesBody && isCut;
+}
+
 test('malformed requests over a connection get a refusal or the content, and nothing else', async (t) => {
   const lab = await makeLab(t);
   const { good, port } = lab;
@@ -147,7 +158,7 @@ test('malformed requests over a connection get a refusal or the content, and not
     }
     const [head = '', body = ''] = text.split('\r\n\r\n');
     const isContent = status === 200 && head.includes('etag: ');
-    if (isContent && !head.includes('content-encoding') && body !== CONTENT) {
+    if (isContent && !head.includes('content-encoding') && !isRight(body, head, shown)) {
       t.fail(`a wrong content: ${JSON.stringify(shown)}`);
     }
   });
