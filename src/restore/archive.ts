@@ -262,13 +262,16 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     const { batches } = this;
     this.batches = [];
     this.entries = 0;
-    for (const { others, files, links } of batches) {
+    const located: LocatedArchiveFile[][] = [];
+    for (const { files } of batches) located.push((await this.locate(files)).toSorted(byPlace));
+    this.reader.expect(located.flat().map(({ pieces }) => pieces));
+    for (const [index, { others, links }] of batches.entries()) {
       for (const item of others) {
         await this.format.other(item, this.row(item));
         const { entry } = item;
         this.progress[entry.type === EntryType.directory ? 'directories' : 'links'] += 1;
       }
-      for (const file of (await this.locate(files)).toSorted(byPlace)) await this.writeFile(file);
+      for (const file of located[index]!) await this.writeFile(file);
       for (const link of links) await this.writeLink(link);
     }
   }

@@ -6,6 +6,7 @@ import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
 import { bodiesAside } from '../workers/index.js';
+import { LoneReads } from './lone-reads.js';
 
 /** Maximum number of readers; each holds a decoded record, mostly of 1 MiB. */
 const MAX_READERS = 16;
@@ -24,6 +25,7 @@ export class ContentReader {
   /** Buffer for pieces that do not fit into a frame. */
   private piece: Buffer = Buffer.alloc(0);
   private readonly mayPassEarly: boolean;
+  private readonly lone: LoneReads;
 
   /**
    * `mayPassEarly`: the chunks of a large piece are returned when their checksums are right, and its digest is compared
@@ -36,6 +38,12 @@ export class ContentReader {
     this.mayPassEarly = mayPassEarly;
     const memory = new MemoryAhead(bodiesAside(system.native));
     this.large = new RecordReader(this.backend, system.native, memory, this.keys);
+    this.lone = new LoneReads(system, history, this.backend);
+  }
+
+  /** Notes which contents are read next, in their order, so that some are decoded ahead and without their records. */
+  expect(contents: readonly (readonly ContentPiece[])[]): void {
+    this.lone.plan(contents, (piece) => this.readers.has(keyOf(piece)));
   }
 
   /**
@@ -58,9 +66,9 @@ export class ContentReader {
     this.backend.close();
   }
 
-  private reader({ object, position, recordBytes }: ContentPiece): RecordReader {
-    if (recordBytes > STREAM_CHUNK_BYTES) return this.large;
-    const key = `${object}@${position}`;
+  private reader(piece: ContentPiece): RecordReader {
+    if (piece.recordBytes > STREAM_CHUNK_BYTES) return this.large;
+    const key = keyOf(piece);
     let reader = this.readers.get(key);
     if (reader !== undefined) this.readers.delete(key);
     else if (this.readers.size < MAX_READERS) {
@@ -75,6 +83,11 @@ export class ContentReader {
   }
 
   private async *pieceBytes(piece: ContentPiece): AsyncGenerator<Buffer> {
+    const alone = await this.lone.take(piece);
+    if (alone !== undefined) {
+      yield alone;
+      return;
+    }
     const reader = this.reader(piece);
     if (this.mayPassEarly || (await reader.isWhole(piece))) {
       yield* reader.pieceBytes(piece, piece);
@@ -95,4 +108,8 @@ export class ContentReader {
     }
     yield this.piece.subarray(0, at);
   }
+}
+
+function keyOf({ object, position }: ContentPiece): string {
+  return `${object}@${position}`;
 }

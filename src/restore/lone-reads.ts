@@ -1,0 +1,115 @@
+/**
+ * Decodes contents of which a stream needs nothing else of their record, without the rest of it, and ahead of the stream.
+ * Such a content is one that equals an older one: its record is elsewhere, and would be decoded for it alone.
+ */
+import type { ContentPiece, History, ObjectReader } from '../history/index.js';
+import { fetchRecord } from '../delta/index.js';
+import { TardisError } from '../errors/index.js';
+import { bufferOf, DIGEST_BYTES } from '../model/index.js';
+import { STREAM_CHUNK_BYTES } from '../store/index.js';
+import type { System } from '../system/index.js';
+import { AsideDecoder, type DecodeInput } from '../workers/index.js';
+
+/** Contents that are decoded ahead. */
+const AHEAD = 3;
+
+interface LoneRead {
+  readonly piece: ContentPiece;
+  /** The bytes; undefined if they must be read with their record. */
+  bytes: Promise<Buffer | undefined> | undefined;
+}
+
+export class LoneReads {
+  /** By the keys of contents, in the order in which they are read. */
+  private readonly reads = new Map<string, LoneRead>();
+  private readonly decoder: AsideDecoder;
+  private readonly history: History;
+  private readonly backend: ObjectReader;
+
+  constructor(system: System, history: History, backend: ObjectReader) {
+    this.decoder = new AsideDecoder(system);
+    this.history = history;
+    this.backend = backend;
+  }
+
+  /**
+   * Plans the reading of contents in their order. One is lone if its record has no other of them; `isDecoded` returns true
+   * for a record that needs no decoding. What was planned before is dropped.
+   */
+  plan(
+    contents: readonly (readonly ContentPiece[])[],
+    isDecoded: (piece: ContentPiece) => boolean,
+  ): void {
+    this.reads.clear();
+    const counts = new Map<string, number>();
+    for (const pieces of contents) {
+      for (const piece of pieces) {
+        const record = recordKey(piece);
+        counts.set(record, (counts.get(record) ?? 0) + 1);
+      }
+    }
+    for (const [piece, ...others] of contents) {
+      if (piece === undefined || others.length > 0 || piece.basis !== undefined) continue;
+      const isSmall = piece.recordBytes <= STREAM_CHUNK_BYTES;
+      const isLone = isSmall && counts.get(recordKey(piece)) === 1 && !isDecoded(piece);
+      if (isLone) this.reads.set(contentKey(piece), { piece, bytes: undefined });
+    }
+  }
+
+  /**
+   * Returns the bytes of a lone content; undefined if it must be read with its record. Throws CONTENT_DAMAGED,
+   * RECORD_DAMAGED, IO_FAILED.
+   */
+  async take(piece: ContentPiece): Promise<Buffer | undefined> {
+    const key = contentKey(piece);
+    if (!this.reads.has(key)) return undefined;
+    this.begin();
+    const { bytes } = this.reads.get(key)!;
+    this.reads.delete(key);
+    const taken = bytes ?? this.decoded(piece);
+    this.begin();
+    return taken;
+  }
+
+  /** Begins to decode the next contents. */
+  private begin(): void {
+    let ahead = 0;
+    for (const read of this.reads.values()) {
+      if (ahead === AHEAD) return;
+      ahead += 1;
+      if (read.bytes !== undefined) continue;
+      read.bytes = this.decoded(read.piece);
+      read.bytes.catch(() => undefined); // `take` gets the error
+    }
+  }
+
+  private async decoded(piece: ContentPiece): Promise<Buffer | undefined> {
+    const { object, position, recordBytes, offset, sizeBytes } = piece;
+    const record = { object, position, recordBytes };
+    const { directory, contentKeys: keys } = this.history;
+    const source: DecodeInput['source'] =
+      directory === undefined
+        ? {
+            stored: await fetchRecord(this.backend, record, 0, Buffer.allocUnsafeSlow(recordBytes)),
+          }
+        : { directory };
+    const content = { offset, sizeBytes };
+    const { output } = await this.decoder.run('decode', { source, record, content, keys });
+    // A record in chunks, or one that has no such content, is judged by who reads it as a whole.
+    if (!output.isWhole || output.startBytes !== offset || output.bytes.length !== sizeBytes) {
+      return undefined;
+    }
+    if (!bufferOf(output.digests).subarray(0, DIGEST_BYTES).equals(piece.digest)) {
+      throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
+    }
+    return bufferOf(output.bytes);
+  }
+}
+
+function recordKey({ object, position }: ContentPiece): string {
+  return `${object}@${position}`;
+}
+
+function contentKey(piece: ContentPiece): string {
+  return `${recordKey(piece)}+${piece.offset}`;
+}
