@@ -34,7 +34,7 @@ export class LoneReads {
 
   /**
    * Plans the reading of contents in their order. One is lone if its record has no other of them; `isDecoded` returns true
-   * for a record that needs no decoding. What was planned before is dropped.
+   * for a record that needs no decoding. An earlier plan is dropped.
    */
   plan(
     contents: readonly (readonly ContentPiece[])[],
