@@ -1,7 +1,7 @@
 /**
- * The server as the pipeline of a client that may encrypt sees it. Seals names and all other secrets before
- * they are sent. Until the login shows whether the client encrypts, nothing is sent: calls are queued in
- * their order, since the walk starts before there is a connection.
+ * Stands between the pipeline and the server, and seals names and all other secrets before they are sent. The walk
+ * starts before there is a connection, so calls are queued in their order until the login shows whether the client
+ * encrypts.
  */
 import {
   type Keyring,

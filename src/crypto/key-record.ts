@@ -73,7 +73,9 @@ export interface MasterKey {
 }
 
 export interface KeyRecord {
-  /** Counts the changes of the password, from 1. */
+  /**
+   * Version of the record: 1 for the first one, and one more for each change of the password or the keys.
+   */
   readonly number: number;
   /** Id of the key set; equal in all records of the same keys. */
   readonly keysetId: Buffer;

@@ -54,6 +54,6 @@ export interface ForgetReport {
   /** Number of contents that nothing else needs, and their size before compression. */
   readonly contents: number;
   readonly contentBytes: number;
-  /** Number of contents that stay because something else needs them too. */
+  /** Number of contents that are kept, since other paths use them. */
   readonly heldElsewhere: number;
 }

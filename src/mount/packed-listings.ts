@@ -25,7 +25,7 @@ const PLACE_NUMBERS = 9;
 const DIRENT_NAME_AT = 24;
 const NAME_BYTES_AT = 16;
 const INODE_WORD_IN_ENTRY = 10;
-/** Pages whose directories are remembered. */
+/** Maximum number of pages whose directories are remembered. */
 const MAX_NOTED = 4096;
 
 export interface ListedDirectory {

@@ -44,7 +44,9 @@ interface Offered {
 }
 
 export class ReadyPages {
-  /** The table of `fuseListen`, and the replies behind it. */
+  /**
+   * Memory that is shared with the addon: the table that `fuseListen` reads, followed by the replies.
+   */
   readonly memory: Buffer = Buffer.from(new ArrayBuffer(REPLIES_AT + READY_PAGES * READY_BYTES));
   private readonly words = new Uint32Array(this.memory.buffer);
   private readonly rooms: ReadyRoom[] = [];

@@ -11,7 +11,9 @@ const MAIL_TIMEOUT_MS = 60_000;
 /** Longest line, in bytes, that every mail server accepts; RFC 5322 allows 998. */
 const MAX_LINE_BYTES = 900;
 const MAX_SUBJECT_CHARS = 200;
-/** Matches one address that is neither a list of addresses nor an option of the command. */
+/**
+ * Matches a single mail address. Rejects lists, and a leading `-`, which the mail command would take as an option.
+ */
 const ADDRESS = /^[A-Za-z0-9_.+=!#$%&'*/?^`{|}~][^\s,;:<>()"\\]*$/;
 
 export interface MailSettings {

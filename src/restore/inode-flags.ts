@@ -39,7 +39,9 @@ export class FlagsToSet {
     else if (type === EntryType.file) this.files.push({ path, flags });
   }
 
-  /** True if a directory already has a flag that bars changes, so that an earlier run has finished it. */
+  /**
+   * True if a directory already has a flag that bars changes, which shows that an earlier run finished it.
+   */
   isDone(path: Buffer): boolean {
     const wanted = this.directories.get(keyOf(path));
     return wanted !== undefined && (wanted.flags & BARRING & this.target.flagsOf(path)) !== 0;

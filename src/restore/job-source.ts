@@ -35,7 +35,10 @@ function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>)
 /** Stored bytes of a job that are fetched before it; a job with more reads them bit by bit. */
 const MOST_FETCHED_BYTES = 4 << 20;
 
-/** True if a job needs all of its records, and nothing else: no file is kept, updated by a delta, or is in parts. */
+/**
+ * True if a job reads each of its records as a whole. False if one of its files may be kept, updated by a delta, or is
+ * in parts.
+ */
 function needsExactly({ places }: RestoreJob['input']): boolean {
   for (let at = 3; at < places.length; at += PLACE_NUMBERS) if (places[at] !== 0) return false;
   return true;

@@ -13,7 +13,9 @@ const MARK_BYTES = 8;
 export class MissingNote {
   private isTaken = false;
 
-  /** Takes notice of a path in the archive; the note must not have the name of another entry. */
+  /**
+   * Records that the archive has a path, so that the note about missing files gets another name.
+   */
   meet(path: Buffer): void {
     if (path.length !== NAME.length + ENDING.length || path.includes(SLASH)) return;
     if (path.toString('latin1').toUpperCase() === `${NAME}${ENDING}`.toUpperCase()) {

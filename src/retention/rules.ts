@@ -10,7 +10,9 @@ export interface PriorityPeriod {
 }
 
 export interface RetentionRules {
-  /** Rules by priority; empty for none. Sets with a lower priority than all of them follow the lowest. */
+  /**
+   * Rules by priority; empty for none. The rule of the lowest priority also applies to sets below it.
+   */
   readonly periods: readonly PriorityPeriod[];
   /** Number of newest sets to keep, in total or one per period; 0 means no rule. */
   readonly keepLast: number;

@@ -1,6 +1,6 @@
 /**
- * A thread of this program and its channel: each end knows what the other one sends. Jobs of the worker pool have
- * another way, since its library gives them to threads.
+ * Starts threads of this program, with channels for typed messages. The worker pool does not use this: its library
+ * passes jobs to its threads.
  */
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { asTardisError, TardisError } from '../errors/index.js';

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { addressGroup } from '../system/index.js';
 
 export interface GateLimits {
-  /** Milliseconds from the accepted connection to its login. */
+  /** Maximum time from accepting a connection to its login. */
   readonly deadlineMs: number;
   /** Maximum number of connections without a login, in total and from one address. */
   readonly maxWaiting: number;

@@ -35,7 +35,7 @@ export interface WebPlace {
 }
 
 const QUESTION_TYPE = 'application/vnd.tardis';
-/** Larger than the largest size in the message table. */
+/** Maximum size of an answer. It exceeds every size in the message table. */
 const MAX_ANSWER_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
 /** A whole question takes at most the time-out of the link, and what its bytes take at this speed. */

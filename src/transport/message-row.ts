@@ -207,7 +207,7 @@ export function requests<
   );
 }
 
-/** Returns a row for an answer to a reader's questions. */
+/** Returns the row of the message table for an answer to a reader's question. */
 export function answers<const F extends Fields, const M extends More = object>(
   number: number,
   maxBytes: number,

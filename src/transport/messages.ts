@@ -367,7 +367,7 @@ export const HEAD_PROTECTED = 2;
 
 /**
  * Answers to one listed entry. `no`: nothing to do. `yes`: send its bytes. `hashFirst`: hash it before sending it.
- * `held`: its stored entry is kept, because it is a mount point without its file system.
+ * `protected`: keep its stored entry, because it is a mount point without its file system.
  */
 export const Wanted = Object.freeze({ no: 0, yes: 1, hashFirst: 2, protected: 3 });
 

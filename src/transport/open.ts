@@ -20,7 +20,7 @@ const ONE_OF_SEVERAL_MS = 5000;
 /** Errors of a server that cannot be reached; the next one may be. */
 const UNREACHED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['SERVER_UNREACHABLE', 'TIMED_OUT']);
 
-/** Connects, by `connect` of sockets.ts, to the first server of an address that can be reached. */
+/** Connects to the first reachable server of an address, which may list several servers. */
 export async function connect(...args: Parameters<typeof sockets.connect>): Promise<Connection> {
   const [system, address, ...how] = args;
   return (await connectAny(system, singleAddresses(address), ...how)).connection;

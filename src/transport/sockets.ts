@@ -21,7 +21,7 @@ import { type Channel, Connection } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 import type { LinkOptions } from './link.js';
 
-/** Larger than the largest size in the message table. */
+/** Maximum size of an answer. It exceeds every size in the message table. */
 const MAX_MESSAGE_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
 const BACKLOG_CONNECTIONS = 128;

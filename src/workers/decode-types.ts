@@ -33,7 +33,10 @@ export interface ChunkToDecode extends ChunkHeader {
 }
 
 export interface DecodeOutput {
-  /** False if the record is chunked, so that only chunks of it are decoded. */
+  /**
+   * True if a whole record, or the content that was requested, was decoded; false if the record is in chunks, which
+   * are decoded one by one.
+   */
   readonly isWhole: boolean;
   readonly bytes: Uint8Array;
   /** Offset in the decoded record of the first byte: not 0 if one content was decoded. */

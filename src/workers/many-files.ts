@@ -2,7 +2,10 @@
 import { areOwn, type NativeCalls, RestoreCursor, type System } from '../system/index.js';
 import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js';
 
-/** The calls for single files that `restoreFiles` stands for. */
+/**
+ * Calls for single files that one call of `restoreFiles` makes unnecessary. If a test replaces one of them,
+ * `restoreFiles` is not used.
+ */
 const REPLACED = ['openBeneath', 'sha256', 'keyDigests', 'writeFileAt', 'unlinkAt'] as const;
 
 const NO_KEY = new Uint8Array(0);

@@ -1,6 +1,6 @@
 /**
- * The hash and compress stages for a large file, or a part of one. It is read chunk by chunk and is never whole in
- * memory. A generator lets the caller decide how far it may run ahead.
+ * The hash and compress stages for a large file, or a part of one. The file is read chunk by chunk and is never whole
+ * in memory. A generator lets the caller decide how far the reading may run ahead.
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';

@@ -14,7 +14,8 @@ interface ByteRange {
 }
 
 /**
- * Reads a range of that form to the start of `target`. Returns the number of bytes; fewer if the file was truncated.
+ * Reads a range of a file, in the form in which it is sent, to the start of `target`. Returns the number of bytes that
+ * were read; fewer if the file was truncated.
  */
 export function readForm(
   system: System,

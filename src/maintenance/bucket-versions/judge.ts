@@ -70,7 +70,10 @@ class Judge {
     return one?.isRight === true && other !== undefined && one.sha256 === other.sha256;
   }
 
-  /** Returns the checksum that a version was stored with; undefined if there is none. */
+  /**
+   * Reads a version. Returns the checksum that it was stored with, and whether its bytes match; undefined if it has no
+   * checksum.
+   */
   private async checksumOf(
     version: ObjectVersion,
   ): Promise<{ readonly sha256: string; readonly isRight: boolean } | undefined> {

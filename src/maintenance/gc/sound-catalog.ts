@@ -1,6 +1,6 @@
 /**
- * Checks a catalog before data that it calls unneeded is deleted. Damage in a row would free data that a set
- * needs, or be copied into a rewritten store.
+ * Checks a catalog before garbage collection or a rewrite relies on it. A damaged row could free data that a set
+ * needs, or be copied into the rewritten store.
  */
 import {
   Catalog,

@@ -144,7 +144,9 @@ async function replay(
   }
 }
 
-/** Looks for missing contents in all packs, even those that no commit covers any more. */
+/**
+ * Finds missing contents in all packs, also in those that no commit covers any more, and adds them to the catalog.
+ */
 async function findContents(system: System, file: string, log: SalvagedLog): Promise<void> {
   const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
   try {

@@ -3,7 +3,9 @@ import { parentOf } from './paths.js';
 
 export type Selection = ReadonlySet<string>;
 
-/** Most paths of a selection: those that one request for a restore or an archive takes. */
+/**
+ * Maximum number of paths in a selection. One request for a restore or an archive takes no more.
+ */
 export const MAX_SELECTED = 10_000;
 
 export const NOTHING: Selection = new Set();

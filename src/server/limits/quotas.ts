@@ -183,7 +183,10 @@ export class Quotas {
     this.timer.unref();
   }
 
-  /** Counts as `recountIdle` does, but never rejects: while the bucket is away, no session of another server adds to it. */
+  /**
+   * Calls `recountIdle`, but only logs its errors. If the bucket cannot be reached, no other server can add to it
+   * either, so the earlier count stays right.
+   */
   private async recountOthers(ledger: Ledger): Promise<void> {
     const { account, active } = ledger;
     try {

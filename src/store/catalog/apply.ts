@@ -54,8 +54,8 @@ export function closeName(
 }
 
 /**
- * Writes a row as the open version of its name. `isNew` means that the directory had no entries before this
- * session, so that there is nothing to close.
+ * Stores a row as the open version of its name, and closes the version before it. `isNew`: the directory had no
+ * entries before this session, so there is none to look for.
  */
 export function putRow(
   catalog: Catalog,

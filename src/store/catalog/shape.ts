@@ -44,8 +44,8 @@ export function hasNoTables(database: SqlDatabase): boolean {
 }
 
 /**
- * Throws CATALOG_DAMAGED unless a catalog has exactly the tables and columns of its version; `wanted` is its shape,
- * undefined if there is no such version. The error's context has the shape of the catalog.
+ * Throws CATALOG_DAMAGED unless a catalog has exactly the tables and columns of its version. `wanted` is the shape of
+ * that version; undefined if the version is unknown. The error's context has the shape that was found.
  */
 export function requireShape(
   database: SqlDatabase,

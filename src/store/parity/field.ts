@@ -33,7 +33,9 @@ export function coefficient(row: number, shard: number): number {
   return divide(MAX_SHARDS ^ shard, (MAX_SHARDS + row) ^ shard);
 }
 
-/** Returns the inverse of a square part of the coefficients: these rows, and these shards. */
+/**
+ * Returns the inverse of the square matrix of coefficients with these rows (of parity) and these columns (of shards).
+ */
 export function inverseOf(rows: readonly number[], shards: readonly number[]): Uint8Array[] {
   const size = rows.length;
   const matrix = rows.map((row, at) => {

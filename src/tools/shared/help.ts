@@ -29,7 +29,7 @@ export function helpText({ about = [], examples, notes = [] }: ToolHelp): string
   return `\n${parts.join('\n\n')}`;
 }
 
-/** Returns the help of `sonic` itself: an example of each sub-command. */
+/** Returns the text below the options in `sonic --help`: the first example of each sub-command. */
 export function sonicHelpText(): string {
   const lines = Object.entries(HELP)
     .filter(([tool]) => tool.startsWith('sonic '))

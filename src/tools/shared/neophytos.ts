@@ -1,4 +1,6 @@
-/** Translates command lines of Neophytos to the equivalent ones here. */
+/**
+ * Suggests the command line of tardis that corresponds to one with options of Neophytos, an older backup program.
+ */
 import { NEOPHYTOS, NEOPHYTOS_ONLY } from '../../config/index.js';
 import { shellWord } from './shell-word.js';
 

@@ -170,7 +170,10 @@ function isPlain(text: string): boolean {
   return text !== '' && !/[\p{Cc}\p{Cf}\ufffd]/u.test(text);
 }
 
-/** Returns the entries of the directory in a typed path, as of the selected set. */
+/**
+ * Returns completions of a typed path: the entries of its directory, in the selected set, whose names begin with its
+ * last part.
+ */
 async function pathsIn(
   history: History,
   system: System,
