@@ -6,7 +6,7 @@ export { packPiece, pieceOf, unpackPiece } from './snapshot-pieces.js';
 export { StoreWriter, type StoreLimits } from './store-writer.js';
 export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';
 export {
-  askToForget,
+  requestForgets,
   dueForgets,
   forgetRequestsOf,
   previewForget,

@@ -29,7 +29,7 @@ export function freeDeleted(
   signal: AbortSignal,
 ): Promise<GcReport | undefined> {
   return withProgress(system, options, signal, (hooks) =>
-    there.freeDeleted(wishOf(options), hooks),
+    there.freeDeleted(requestOf(options), hooks),
   );
 }
 
@@ -41,7 +41,7 @@ export function freeUnneeded(
   signal: AbortSignal,
 ): Promise<GcReport> {
   return withProgress(system, options, signal, (hooks) =>
-    there.freeUnneeded(wishOf(options), hooks),
+    there.freeUnneeded(requestOf(options), hooks),
   );
 }
 
@@ -61,7 +61,7 @@ function withProgress<T>(
   );
 }
 
-function wishOf({ wastePercent }: ClearUpSettings): Parameters<Admin['freeUnneeded']>[0] {
+function requestOf({ wastePercent }: ClearUpSettings): Parameters<Admin['freeUnneeded']>[0] {
   return { wasteRatio: wastePercent / 100 };
 }
 
