@@ -8,7 +8,7 @@ import { TardisError } from '../../errors/index.js';
 import type { PurgeRequest, GcReport } from '../../maintenance/gc/index.js';
 import { displayName, type SetNumber } from '../../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
-import { CLEARED_LATER, freeDeleted, gcSummary } from '../shared/clear-up.js';
+import { CLEARED_LATER, clearUpAfter, gcSummary } from '../shared/clear-up.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../shared/open-admin.js';
 import { requireYesToDelete } from './confirm.js';
@@ -44,7 +44,7 @@ export async function purge(
   options: PurgeOptions,
   found: ReadonlyMap<string, Found>,
 ): Promise<number> {
-  const { client, clearUp } = options;
+  const { client } = options;
   const given = await requestOf(options, found);
   const system = storeSystem(options.umask);
   using there = await openAdmin(system, options, found);
@@ -65,14 +65,9 @@ export async function purge(
   if (!options.deleteYes) requireYesToDelete(client, going);
   const signal = interruptSignal('sonic purge', CLEARED_LATER);
   const done = await purged(there, gone);
-  let report: GcReport | undefined;
-  try {
-    if (clearUp) report = await freeDeleted(system, there, options, signal);
-  } catch (error) {
-    printPurged(options, done, undefined); // the sets are deleted even if the garbage collection failed
-    throw error;
-  }
-  printPurged(options, done, report);
+  await clearUpAfter({ system, there, options, signal }, (freed) =>
+    printPurged(options, done, freed),
+  );
   return 0;
 }
 
