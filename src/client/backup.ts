@@ -152,7 +152,7 @@ class BackupRun {
       this.login = login;
       pipeline.widen(longWayBytes(connection, request));
       const keyring = login.keyring(welcome);
-      const isInVain = keyring === undefined && request.settings.cryptWish !== undefined;
+      const isInVain = keyring === undefined && request.settings.cipherChoice !== undefined;
       if (isInVain) throw notEncrypting(request.client);
       peer.begin(keyring);
       const opened = await opening;

@@ -161,14 +161,14 @@ export class SealingPeer implements BackupPeer {
     return this.keyring && new SealMemory(this.keyring.id).write(set, ownSetSeal(seal));
   }
 
-  heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array> {
+  heads(batch: HeadBatch, isQuery: boolean): Promise<Uint8Array> {
     return this.when(async () => {
       const { keyring, sealer } = this;
-      if (keyring === undefined || sealer === undefined) return this.server.heads(batch, ask);
+      if (keyring === undefined || sealer === undefined) return this.server.heads(batch, isQuery);
       const rows = keyring.names.rows(batch.rows);
       const sealed = { ...batch, rows, hashes: this.keyed(batch.hashes) };
       sealer.declare(sealed);
-      const { same, seals } = await this.server.askHeads(sealed, ask);
+      const { same, seals } = await this.server.requestHeads(sealed, isQuery);
       await this.opened; // its answer arrived before this one; nothing is sent into a set of a rejected store
       const moved = sealer.answered(sealed, same, seals);
       if (moved.slots.length > 0) this.server.moved(moved.slots, moved.seals);
@@ -194,7 +194,11 @@ export class SealingPeer implements BackupPeer {
         return this.server.listing(slot, rows, isLast);
       }
       const { sorted, order } = inSealedOrder(keyring.names, rows);
-      const { wanted: answers, known, gone } = await this.server.askListing(slot, sorted, isLast);
+      const {
+        wanted: answers,
+        known,
+        gone,
+      } = await this.server.requestListing(slot, sorted, isLast);
       if (gone.length > 0) {
         this.onMountsGone?.(
           slot,
@@ -210,8 +214,8 @@ export class SealingPeer implements BackupPeer {
     });
   }
 
-  ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
-    return this.when(() => this.server.ask(digests, promise));
+  verdicts(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
+    return this.when(() => this.server.verdicts(digests, promise));
   }
 
   parcel(parcel: OutgoingParcel): Promise<void> {
@@ -284,11 +288,11 @@ export class SealingPeer implements BackupPeer {
    * Calls `ask` now, or in its turn once `begin` is called. The server gets all requests in the order of the
    * calls.
    */
-  private when<T>(ask: () => Promise<T>): Promise<T> {
-    if (this.isReady) return ask();
+  private when<T>(request: () => Promise<T>): Promise<T> {
+    if (this.isReady) return request();
     return new Promise((resolve, reject) => {
       this.waiting.push(() => {
-        ask().then(resolve, reject);
+        request().then(resolve, reject);
       });
     });
   }

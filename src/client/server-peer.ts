@@ -151,21 +151,21 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  async heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array> {
-    return (await this.askHeads(batch, ask)).same;
+  async heads(batch: HeadBatch, isQuery: boolean): Promise<Uint8Array> {
+    return (await this.requestHeads(batch, isQuery)).same;
   }
 
   /** Compares as `heads` does, and returns the seals that the server stored for unchanged directories. */
-  async askHeads(batch: HeadBatch, ask: boolean): Promise<HeadsAnswer> {
+  async requestHeads(batch: HeadBatch, isQuery: boolean): Promise<HeadsAnswer> {
     const count = batch.slots.length;
     const head = {
-      ask,
+      ask: isQuery,
       slots: Array.from(batch.slots),
       parents: Array.from(batch.parents),
       rows: bufferOf(batch.rows),
       hashes: bufferOf(batch.hashes),
     };
-    if (!ask) {
+    if (!isQuery) {
       this.sender.post('heads', head);
       return { same: Buffer.alloc(count), seals: NO_BYTES };
     }
@@ -176,13 +176,13 @@ export class ServerPeer implements BackupPeer {
   }
 
   async listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
-    const { wanted, gone } = await this.askListing(slot, rows, isLast);
+    const { wanted, gone } = await this.requestListing(slot, rows, isLast);
     if (gone.length > 0) this.onMountsGone?.(slot, gone);
     return wanted;
   }
 
   /** Compares as `listing` does, and returns the seals that the server stored for unchanged entries. */
-  askListing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
+  requestListing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
     return this.question((question) => {
       const pages = [...pagesOf(rows)];
       const open = this.listings.get(slot) ?? [];
@@ -195,7 +195,7 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
+  verdicts(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {
     return this.question((question) => {
       this.lastAsk += 1;
       this.questions.set(this.lastAsk, question);

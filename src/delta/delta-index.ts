@@ -146,7 +146,7 @@ class Parser {
       this.headBytes += 1;
       this.at += 1;
       from += 1;
-      if (this.headBytes === this.wantedBytes()) {
+      if (this.headBytes === this.neededBytes()) {
         this.take();
         this.headBytes = 0;
       }
@@ -154,7 +154,7 @@ class Parser {
   }
 
   /** Returns the length of the magic number or command, as far as its first bytes determine it. */
-  private wantedBytes(): number {
+  private neededBytes(): number {
     if (!this.hasMagic) return MAGIC_BYTES;
     const op = this.head[0]!;
     if (op > Op.most) throw malformed();

@@ -135,8 +135,8 @@ class PatchRun {
       this.count(job.putBytes);
       given = 0;
       if (status === RsyncStatus.needsBasis) {
-        given = job.wantedBytes;
-        await basis.read(job.wantedAt, output, this.filled, given);
+        given = job.neededBytes;
+        await basis.read(job.neededAt, output, this.filled, given);
         continue;
       }
       const isFull = this.filled === output.length;

@@ -47,12 +47,12 @@ export class RsyncJob {
     return this.figures[RsyncFigure.put]!;
   }
 
-  get wantedAt(): number {
-    return this.figures[RsyncFigure.wantedAt]!;
+  get neededAt(): number {
+    return this.figures[RsyncFigure.neededAt]!;
   }
 
-  get wantedBytes(): number {
-    return this.figures[RsyncFigure.wantedBytes]!;
+  get neededBytes(): number {
+    return this.figures[RsyncFigure.neededBytes]!;
   }
 
   get commands(): number {

@@ -147,16 +147,16 @@ export class CryptFilter {
   }
 }
 
-let last: { readonly wish: CipherChoice; readonly filter: CryptFilter } | undefined;
+let last: { readonly choice: CipherChoice; readonly filter: CryptFilter } | undefined;
 
 /** Returns the filter, compiled once for all jobs of a thread; undefined if the machine chooses for all contents. */
-export function cryptFilter(wish: CipherChoice | undefined): CryptFilter | undefined {
-  if (wish === undefined || (wish.file === undefined && wish.otherwise === 'auto'))
+export function cryptFilter(choice: CipherChoice | undefined): CryptFilter | undefined {
+  if (choice === undefined || (choice.file === undefined && choice.otherwise === 'auto'))
     return undefined;
   const isSame =
     last !== undefined &&
-    last.wish.otherwise === wish.otherwise &&
-    isSameFile(last.wish.file, wish.file);
-  if (last === undefined || !isSame) last = { wish, filter: new CryptFilter(wish) };
+    last.choice.otherwise === choice.otherwise &&
+    isSameFile(last.choice.file, choice.file);
+  if (last === undefined || !isSame) last = { choice, filter: new CryptFilter(choice) };
   return last.filter;
 }

@@ -49,7 +49,7 @@ export interface FoundContent {
 }
 
 /** A content to locate. If the store is untrusted, the location is checked against the digest or the proof. */
-export type WantedContent = Pick<CatalogEntry, 'contentId'> &
+export type RequestedContent = Pick<CatalogEntry, 'contentId'> &
   Partial<Pick<CatalogEntry, 'digest' | 'proof' | 'metadata'>>;
 
 /** The pieces of a content in their order; undefined if its bytes are missing. */
@@ -132,7 +132,7 @@ export interface History {
   /** Returns every version that was ever at an absolute path, oldest first, as far as the reader may see it. */
   versions(path: Buffer): Promise<PathVersion[]>;
   /** Returns the locations of contents, in the order of the request. */
-  locate(contents: readonly WantedContent[]): Promise<ContentLocation[]>;
+  locate(contents: readonly RequestedContent[]): Promise<ContentLocation[]>;
   /** Returns a reader for the objects that contain the contents. */
   objects(): ObjectReader;
   /** Returns a source of deltas made where the store is; undefined if contents are read without deltas. */

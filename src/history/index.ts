@@ -11,7 +11,7 @@ export type {
   FoundContent,
   PathVersion,
   SetSeals,
-  WantedContent,
+  RequestedContent,
 } from './history.js';
 export { Access, noAccess } from './local/access.js';
 export { FollowingReader } from './local/following-reader.js';

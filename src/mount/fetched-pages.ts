@@ -4,7 +4,7 @@ import type { History } from '../history/index.js';
 const DIGIT_0 = 0x30;
 const SEMICOLON = 0x3b;
 
-type WantedPages = Parameters<NonNullable<History['listPacked']>>[0];
+type RequestedPages = Parameters<NonNullable<History['listPacked']>>[0];
 
 /** A page for `packListing`: a range of a value. */
 export interface FetchedPage {
@@ -14,15 +14,15 @@ export interface FetchedPage {
 }
 
 /** Returns a page for each directory; none if the history has no packed pages or an error, which `list` then reports. */
-export function fetchPages(history: History, wanted: WantedPages): FetchedPage[] {
+export function fetchPages(history: History, requested: RequestedPages): FetchedPage[] {
   let value: Buffer | undefined;
   try {
-    value = history.listPacked?.(wanted);
+    value = history.listPacked?.(requested);
   } catch {
     return []; // `list` reports the error
   }
   const pages = value === undefined ? [] : pagesIn(value);
-  return pages.length === wanted.directories.length ? pages : [];
+  return pages.length === requested.directories.length ? pages : [];
 }
 
 /** Returns the pages up to the first malformed length. */

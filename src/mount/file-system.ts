@@ -282,13 +282,13 @@ export class FileSystem {
   }
 
   private extended(request: Request, place: NodePlace): Soon<Reply> {
-    const wantedBytes = request.bytes.readUInt32LE(request.bodyAt);
+    const requestedBytes = request.bytes.readUInt32LE(request.bodyAt);
     const isOne = request.opcode === Op.getxattr;
     const name = isOne ? nameIn(request, 8) : undefined;
     return after(this.tree(place).entryAt(place.directory, place.entry), ({ entry }) => {
       const value = attributeReply(entry, name);
-      if (wantedBytes === 0) return this.number(value.length);
-      if (value.length > wantedBytes) throw new FuseError(Errno.ERANGE);
+      if (requestedBytes === 0) return this.number(value.length);
+      if (value.length > requestedBytes) throw new FuseError(Errno.ERANGE);
       return this.bytes(value);
     });
   }

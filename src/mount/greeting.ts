@@ -18,7 +18,7 @@ const CONGESTION = 48;
 const LEAST_WRITE_BYTES = 4096;
 const MAX_PAGES = 256; // 1 MiB in one read
 
-const WANTED =
+const REQUESTED =
   InitFlag.asyncRead |
   InitFlag.autoInvalidate |
   InitFlag.readdirplus |
@@ -42,14 +42,14 @@ export function greet(request: Request, body: Buffer, { checksAcls }: GreetingOp
     throw new FuseError(Errno.EPROTO);
   }
   const offered = bytes.readUInt32LE(bodyAt + 12);
-  const wanted = checksAcls ? WANTED | InitFlag.posixAcl : WANTED;
+  const requested = checksAcls ? REQUESTED | InitFlag.posixAcl : REQUESTED;
   const at = OUT_HEADER_BYTES;
   body.fill(0, at, at + REPLY_BYTES);
   body.writeUInt32LE(FUSE_MAJOR, at);
   body.writeUInt32LE(FUSE_MINOR, at + 4);
   if (major > FUSE_MAJOR) return at + REPLY_BYTES; // the kernel then greets again, in our version
   body.writeUInt32LE(MAX_READ_AHEAD_BYTES, at + 8);
-  body.writeUInt32LE((offered & wanted) >>> 0, at + 12);
+  body.writeUInt32LE((offered & requested) >>> 0, at + 12);
   body.writeUInt16LE(MAX_BACKGROUND, at + 16);
   body.writeUInt16LE(CONGESTION, at + 18);
   body.writeUInt32LE(LEAST_WRITE_BYTES, at + 20);

@@ -45,7 +45,7 @@ export async function callUrl(url: URL, options: CallOptions): Promise<string | 
   let why: string | undefined;
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     if (attempt > 0) await pause((options.pauseMs ?? FIRST_PAUSE_MS) * 2 ** (attempt - 1));
-    const answer = await ask(url, options);
+    const answer = await send(url, options);
     if (typeof answer === 'number' && answer >= 200 && answer < 300) return undefined;
     why = typeof answer === 'number' ? whyOf(answer) : answer;
     if (typeof answer === 'number' && !isPassing(answer)) break;
@@ -64,7 +64,7 @@ function isPassing(status: number): boolean {
 }
 
 /** Sends one request. Returns the status of the answer, or why there is none. */
-function ask(url: URL, { method, body, timeoutMs }: CallOptions): Promise<number | string> {
+function send(url: URL, { method, body, timeoutMs }: CallOptions): Promise<number | string> {
   const payload = method === 'POST' ? Buffer.from(body) : undefined;
   const headers: OutgoingHttpHeaders = { 'user-agent': 'tardis' };
   if (payload !== undefined) {

@@ -8,10 +8,10 @@ import type {
   Found,
   Version,
 } from '../web/api/schemas.js';
-import type { DeletedPage, RestoreState, RestoreWish } from '../web/local/schemas.js';
+import type { DeletedPage, RestoreState, RestoreBody } from '../web/local/schemas.js';
 import type { Order, Sort } from './logic/place.js';
 
-export type { BackupSet, Change, Client, Entry, Found, RestoreState, RestoreWish, Version };
+export type { BackupSet, Change, Client, Entry, Found, RestoreState, RestoreBody, Version };
 export type Deleted = DeletedPage['deleted'][number];
 
 const BASE = '/api/v1';
@@ -43,7 +43,7 @@ interface How {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-async function ask(
+async function request(
   path: string,
   { method = 'GET', body, signal, headers }: How,
 ): Promise<Response> {
@@ -90,7 +90,7 @@ function noteDoubts(count: number): void {
 }
 
 async function json<T>(path: string, how: How = {}): Promise<T> {
-  return (await (await ask(path, how)).json()) as T;
+  return (await (await request(path, how)).json()) as T;
 }
 
 function clientPath(client: string): string {
@@ -108,7 +108,7 @@ interface SessionReply {
   readonly doubts?: readonly string[];
 }
 
-export interface DirectoryWish {
+export interface DirectoryRequest {
   readonly client: string;
   readonly set: number;
   readonly path: string;
@@ -160,8 +160,8 @@ export const api = {
     }),
   entry: (client: string, set: number, path: string, signal: AbortSignal) =>
     json<Entry>(`${setPath(client, set)}/entry?path=${path}`, { signal }),
-  directory: (wish: DirectoryWish, after: string | undefined, signal: AbortSignal) => {
-    const { client, set, path, sort, order } = wish;
+  directory: (requested: DirectoryRequest, after: string | undefined, signal: AbortSignal) => {
+    const { client, set, path, sort, order } = requested;
     const query = `path=${path}&limit=${PAGE_ENTRIES}&sort=${sort}&order=${order}`;
     return json<Directory>(`${setPath(client, set)}/directory?${query}${cursor(after)}`, {
       signal,
@@ -194,7 +194,7 @@ export const api = {
   /** Returns at most the first bytes of a content. */
   content: async (href: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> => {
     const headers = { range: `bytes=0-${maxBytes - 1}` };
-    const response = await ask(href.slice(BASE.length), { signal, headers });
+    const response = await request(href.slice(BASE.length), { signal, headers });
     return new Uint8Array(await response.arrayBuffer());
   },
   space: async (client: string, signal: AbortSignal): Promise<SpacePoint[]> => {
@@ -211,7 +211,8 @@ export const api = {
     const path = `${clientPath(client)}/purge${query === '' ? '' : `?${query}`}`;
     return (await json<{ sets: Decision[] }>(path, { signal })).sets;
   },
-  restore: (wish: RestoreWish) => json<RestoreState>('/restores', { method: 'POST', body: wish }),
+  restore: (requested: RestoreBody) =>
+    json<RestoreState>('/restores', { method: 'POST', body: requested }),
   restoreState: (id: string, signal: AbortSignal) =>
     json<RestoreState>(`/restores/${id}`, { signal }),
   stopRestore: (id: string) => json<RestoreState>(`/restores/${id}`, { method: 'DELETE' }),

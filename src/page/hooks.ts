@@ -43,14 +43,14 @@ const WAITING = { value: undefined, error: undefined, isLoading: true } as const
 /** Sends a request when `key` changes, and aborts the one before; an undefined key sends none. */
 export function useAnswer<T>(
   key: string | undefined,
-  ask: (signal: AbortSignal) => Promise<T>,
+  request: (signal: AbortSignal) => Promise<T>,
 ): Answer<T> & { readonly again: () => void } {
   const [held, setHeld] = useState<Answer<T> & { readonly key?: string | undefined }>(WAITING);
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     if (key === undefined) return undefined;
     const controller = new AbortController();
-    ask(controller.signal).then(
+    request(controller.signal).then(
       (value) => setHeld({ key, value, error: undefined, isLoading: false }),
       (error: unknown) => {
         if (controller.signal.aborted) return;
@@ -102,7 +102,7 @@ interface Growing<T> {
 /** Loads a list page by page; a new `key` begins another one, and an undefined one has no list. */
 export function usePages<T>(
   key: string | undefined,
-  ask: (after: string | undefined, signal: AbortSignal) => Promise<Page<T>>,
+  request: (after: string | undefined, signal: AbortSignal) => Promise<Page<T>>,
 ): Paged<T> {
   const [, setTurn] = useState(0);
   const list = useRef<Growing<T>>(newList());
@@ -122,7 +122,7 @@ export function usePages<T>(
       const before = growing.items.length;
       growing.isLoading = true;
       growing.error = undefined;
-      ask(growing.next, controller.signal)
+      request(growing.next, controller.signal)
         .then((page) => {
           for (const item of page.items) growing.items.push(item);
           growing.next = page.next;

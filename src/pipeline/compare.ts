@@ -77,7 +77,7 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
   const { peer, progress, mounts, report } = context;
   const { walked, hashes } = batch;
   const { slots } = walked;
-  const ask = !peer.isEmpty;
+  const isQuery = !peer.isEmpty;
   const changed: Promise<ComparedDirectory>[] = [];
   const heldInVain: number[] = [];
   const large = new Map(batch.large.map((each) => [each.index, each]));
@@ -97,7 +97,7 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
       if (held !== undefined) heldInVain.push(held.held);
       continue;
     }
-    if (ask) progress.listings += 1;
+    if (isQuery) progress.listings += 1;
     const hash = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
     const isSettled = hash.some((byte) => byte !== 0);
     const directory = { slot: slots[index]!, items, isSettled };
@@ -105,7 +105,7 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
       const block = oneOfBlock(walked, index);
       const pages = { directory: block, held: held.held, hash: Uint8Array.from(hash) };
       changed.push(Promise.resolve({ ...directory, selection: undefined, pages }));
-    } else changed.push(select(context, directory, { path, rows: reader, ask }));
+    } else changed.push(select(context, directory, { path, rows: reader, isQuery }));
   }
   return { changed, sameItems, heldInVain };
 }
@@ -117,10 +117,14 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
 async function select(
   { mounts }: Context,
   directory: Pick<ComparedDirectory, 'slot' | 'items' | 'isSettled'>,
-  { path, rows, ask }: { readonly path: Buffer; readonly rows: RowReader; readonly ask: boolean },
+  {
+    path,
+    rows,
+    isQuery,
+  }: { readonly path: Buffer; readonly rows: RowReader; readonly isQuery: boolean },
 ): Promise<ComparedDirectory> {
   const { slot } = directory;
-  const wanted = ask ? await mounts.listing(slot, path, rows.rows, true) : undefined;
+  const wanted = isQuery ? await mounts.listing(slot, path, rows.rows, true) : undefined;
   const selection = { slot, path, rows, from: 0, to: rows.rows.length, wanted };
   return { ...directory, selection, pages: undefined };
 }

@@ -1,7 +1,7 @@
 /** The compress stage for parcels. */
 import type { OperatorFunction } from 'rxjs';
 import { memoryOf, memoryOfContents } from '../workers/index.js';
-import { askWhatIsWanted } from './ask.js';
+import { requestVerdicts } from './request-verdicts.js';
 import type { Context } from './context.js';
 import type { HashedParcel } from './hash.js';
 import type { Parcel } from './parcel.js';
@@ -42,7 +42,7 @@ async function compressParcel(
     const count = output.files - output.repeats;
     return { outgoing: { ...outgoing, records, recordLengths }, contents: count, ...held };
   }
-  const { wanted, count } = await askWhatIsWanted(peer, jobs.recent, contents);
+  const { wanted, count } = await requestVerdicts(peer, jobs.recent, contents);
   progress.filesHad += contents.starts.length - count;
   if (count === 0) return { outgoing: { ...outgoing, ...NO_RECORDS }, contents: 0, ...held };
   const rawBytes = contents.sizes.reduce((sum, size, index) => sum + wanted[index]! * size, 0);

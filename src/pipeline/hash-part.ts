@@ -27,7 +27,7 @@ export function hashPart(context: Context): OperatorFunction<Part, Part> {
 async function isThere({ peer }: Context, { sizeBytes, digest }: RangeOutput): Promise<boolean> {
   if (sizeBytes === 0) return true;
   // Sending is not promised, since the file may change before it is read again.
-  const [verdict] = await peer.ask(digest, false);
+  const [verdict] = await peer.verdicts(digest, false);
   // `coming` is a stream of this session. The part is sent again, and the server drops the stream that ends second.
   return verdict === Verdict.have;
 }

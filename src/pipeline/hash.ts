@@ -38,7 +38,7 @@ async function hashParcel(
   const transfer = memoryOf(input.rows, input.rowEnds, input.paths, input.pathEnds, input.slots);
   const memory = frames === undefined ? undefined : context.spare.take();
   if (memory !== undefined) transfer.push(...memoryOf(memory));
-  const { rawRules, cryptWish: crypt } = settings;
+  const { rawRules, cipherChoice: crypt } = settings;
   const { keys } = encryption;
   const job = { parcel: input, frames, memory, rawRules, crypt, keys };
   const { output: hashed, busyMs } = await jobs.run('hash', job, transfer);

@@ -147,9 +147,9 @@ export function isSameVersion(row: Buffer, other: Buffer): boolean {
 }
 
 /** Returns the encryption scheme that the user chose for a file; undefined for the usual one. */
-export function wantedScheme(
-  wish: CipherChoice | undefined,
+export function chosenScheme(
+  choice: CipherChoice | undefined,
   { directoryPath, row }: LargeFile,
 ): SchemeNumber | undefined {
-  return cryptFilter(wish)?.scheme(directoryPath, new RowReader(row).name(0));
+  return cryptFilter(choice)?.scheme(directoryPath, new RowReader(row).name(0));
 }

@@ -54,7 +54,7 @@ export async function* selectPages(
         wanted.catch(() => undefined); // rejects where it is awaited, unless an earlier page failed
         requested.push({ rows, wanted });
         if (isLast && isWhole)
-          await askWhole((all) => mounts.listing(slot, path, all, true), requested);
+          await requestWhole((all) => mounts.listing(slot, path, all, true), requested);
         continue;
       }
       const { rows, wanted } = requested.shift()!;
@@ -67,11 +67,11 @@ export async function* selectPages(
 }
 
 /** Sends all pages as one listing, for a peer that needs a whole listing. The whole listing is in memory then. */
-async function askWhole(
-  ask: (rows: Buffer) => Promise<Uint8Array>,
+async function requestWhole(
+  request: (rows: Buffer) => Promise<Uint8Array>,
   pages: RequestedPage[],
 ): Promise<void> {
-  const all = await ask(Buffer.concat(pages.map(({ rows }) => rows.rows)));
+  const all = await request(Buffer.concat(pages.map(({ rows }) => rows.rows)));
   let from = 0;
   for (const page of pages) {
     const rows = countRows(page.rows);

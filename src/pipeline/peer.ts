@@ -41,11 +41,11 @@ export interface BackupPeer {
   /**
    * Declares directories. With `ask`, resolves with 1 for each unchanged listing and 2 for each protected mount point.
    */
-  heads(batch: HeadBatch, ask: boolean): Promise<Uint8Array>;
+  heads(batch: HeadBatch, isQuery: boolean): Promise<Uint8Array>;
   /** Sends a listing, or the pages of one in order. Resolves with a `Wanted` for each row. */
   listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<Uint8Array>;
   /** Resolves with a `Verdict` for each digest. `promise` guarantees that wanted contents will be sent. */
-  ask(digests: Uint8Array, promise: boolean): Promise<Uint8Array>;
+  verdicts(digests: Uint8Array, promise: boolean): Promise<Uint8Array>;
   /** Sends final rows with the records of their contents. */
   parcel(parcel: OutgoingParcel): Promise<void>;
   /** Reports that the last rows of these directories were sent; the next backup may skip those that are settled. */

@@ -25,7 +25,7 @@ import {
   type SentFile,
   type Source,
   UnreadableFile,
-  wantedScheme,
+  chosenScheme,
 } from './large-file.js';
 import { sourceOf } from './open-large.js';
 import { readPart } from './read-part.js';
@@ -111,7 +111,7 @@ class PartsSender {
     const { checksumAboveBytes = 0 } = settings;
     const isAbove = checksumAboveBytes > 0 && formBytes > checksumAboveBytes;
     const mustSign = this.isSigned(formBytes) && source.blockBytes !== undefined;
-    const scheme = wantedScheme(settings.cryptWish, source);
+    const scheme = chosenScheme(settings.cipherChoice, source);
     const mayBeThere =
       source.hashFirst || streams.sentSizes.has(formBytes) || delta?.isMadeMeanwhile === true;
     streams.sentSizes.add(formBytes);

@@ -27,7 +27,7 @@ export interface PipelineSettings {
   readonly compression: Compression;
   readonly rawRules?: RawRules;
   /** The user's choice of encryption schemes, if the client encrypts. */
-  readonly cryptWish?: CipherChoice | undefined;
+  readonly cipherChoice?: CipherChoice | undefined;
   readonly checksumAboveBytes?: number;
   readonly sendSignatures?: boolean;
 }

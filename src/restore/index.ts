@@ -12,6 +12,7 @@ export { locateEach } from './locate-each.js';
 export { MissingNote, missingText } from './missing-note.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';
 export type { RestoreMeans, RestoreRequest, RestoreResult, StreamMeans } from './request.js';
+export { ReadAhead } from './read-ahead.js';
 export { runRestore } from './restore.js';
 export {
   TAR_BLOCK_BYTES,
@@ -21,12 +22,30 @@ export {
   tarPadding,
   TarType,
 } from './tar-format.js';
+export { plainContent, sparseContent } from './tar-content.js';
 export { lossesOf } from './target-limits.js';
 export type { ArchiveRequest } from './archive.js';
 export { writeTar } from './tar.js';
 export { writeZip, type ZipOptions } from './zip.js';
+export {
+  begun,
+  deflatedBlocks,
+  isWorthDeflating,
+  joined,
+  Summed,
+  withZeros,
+} from './zip-content.js';
+export {
+  CentralDirectory,
+  zipDescriptor,
+  type ZipEntry,
+  zipLocalHeader,
+  ZipMethod,
+} from './zip-format.js';
 export { zipName } from './zip-names.js';
 export { deviceIn, Devices } from './devices.js';
+export { FlagsToSet } from './inode-flags.js';
+export { restoreId, RestoreJournal, temporaryPrefix } from './journal.js';
 export { FailedBefore, formatJournal, type JournalText, parseJournal } from './journal-text.js';
 export { keyOf } from './links.js';
 export { isOfOneListing, requireDistinctNames } from './walk.js';

@@ -22,16 +22,16 @@ export class FlagsToSet {
   private readonly files: Flagged[] = [];
   private readonly directories = new Map<string, Flagged>();
   private readonly target: RestoreTarget;
-  private readonly isWanted: boolean;
+  private readonly isRequested: boolean;
 
-  constructor(target: RestoreTarget, isWanted: boolean) {
+  constructor(target: RestoreTarget, isRequested: boolean) {
     this.target = target;
-    this.isWanted = isWanted && !target.isDry;
+    this.isRequested = isRequested && !target.isDry;
   }
 
   /** Records the flags of an entry that is restored under a name in a directory. */
   add({ type, attributes }: HistoryEntry, directory: Buffer, name: Buffer): void {
-    if (!this.isWanted || attributes === undefined) return;
+    if (!this.isRequested || attributes === undefined) return;
     const flags = inodeFlags(attributes);
     if (flags === 0) return;
     const path = joinPath(directory, name);

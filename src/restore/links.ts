@@ -25,10 +25,10 @@ export class LinkGroups {
   /** The first name of each file. */
   private readonly first = new Map<string, TargetName>();
   private readonly links: HardLink[] = [];
-  private readonly isWanted: boolean;
+  private readonly isRequested: boolean;
 
-  constructor(isWanted: boolean) {
-    this.isWanted = isWanted;
+  constructor(isRequested: boolean) {
+    this.isRequested = isRequested;
   }
 
   /**
@@ -36,7 +36,7 @@ export class LinkGroups {
    * restored.
    */
   isFurther({ entry, directory, device }: Visited<Place>, at: TargetName): boolean {
-    if (!this.isWanted || entry.linkCount <= 1) return false;
+    if (!this.isRequested || entry.linkCount <= 1) return false;
     const key = keyOf(entry, device);
     const existing = this.first.get(key);
     if (existing === undefined) {

@@ -41,7 +41,7 @@ export class ListingsAhead {
   /** Returns the page after a name; it is shorter than PAGE_ENTRIES at the end. */
   async page(directory: DirectoryId, after: Buffer): Promise<HistoryEntry[]> {
     const ahead = after.length === 0 ? this.requested.get(directory) : undefined;
-    if (ahead === undefined) return this.ask(directory, after);
+    if (ahead === undefined) return this.request(directory, after);
     this.requested.delete(directory);
     const page = await ahead;
     this.waiting -= page.length + 1;
@@ -54,16 +54,16 @@ export class ListingsAhead {
     const from = Math.max(0, stack.length - TOP_AHEAD);
     for (let index = stack.length - 1; index >= from; index -= 1) {
       const directory = stack[index]!.entry?.childId;
-      if (directory !== undefined) this.askAhead(directory);
+      if (directory !== undefined) this.requestAhead(directory);
     }
   }
 
-  private askAhead(directory: DirectoryId): void {
+  private requestAhead(directory: DirectoryId): void {
     const isTooMuch = this.waiting >= MOST_WAITING || this.open >= MOST_OPEN;
     if (isTooMuch || this.requested.has(directory)) return;
     this.waiting += 1;
     this.open += 1;
-    const page = this.ask(directory, NO_NAME);
+    const page = this.request(directory, NO_NAME);
     this.requested.set(directory, page);
     page.then(
       (entries) => {
@@ -71,7 +71,7 @@ export class ListingsAhead {
         this.waiting += entries.length;
         if (!this.isWholeTree) return;
         // Otherwise each level of the tree would take a round trip.
-        for (const { childId } of entries) if (childId !== undefined) this.askAhead(childId);
+        for (const { childId } of entries) if (childId !== undefined) this.requestAhead(childId);
       },
       () => {
         this.open -= 1; // the error is thrown when the walk requests this page
@@ -79,7 +79,7 @@ export class ListingsAhead {
     );
   }
 
-  private ask(directory: DirectoryId, after: Buffer): Promise<HistoryEntry[]> {
+  private request(directory: DirectoryId, after: Buffer): Promise<HistoryEntry[]> {
     const { set } = this;
     const { withDigests = false, unlike } = this.how;
     const limit = PAGE_ENTRIES;

@@ -19,7 +19,7 @@ import {
 import { RestoreHow } from '../workers/index.js';
 import type { OwnerMap } from './owner-map.js';
 import type { Resume } from './journal.js';
-import type { WantedLimits } from './target-limits.js';
+import type { RequestedLimits } from './target-limits.js';
 
 /** The condition for replacing an existing entry: always, if the set's entry is newer (or older), or never. */
 export type OverwriteMode = 'always' | 'newer' | 'older' | 'never';
@@ -102,7 +102,7 @@ export class RestorePolicy {
     return this.options.setOwner !== false;
   }
 
-  get wantedLimits(): WantedLimits {
+  get requestedLimits(): RequestedLimits {
     const { setPermissions, setTimes } = this.options;
     return { permissions: setPermissions !== false, times: setTimes !== false };
   }

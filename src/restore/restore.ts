@@ -164,7 +164,7 @@ class Restore implements WalkVisitor<Place> {
       isDry: this.isDry,
       names,
     });
-    if (!this.isDry) this.losses = target.losses(policy.wantedLimits);
+    if (!this.isDry) this.losses = target.losses(policy.requestedLimits);
   }
 
   close(): void {

@@ -20,7 +20,7 @@ const UNITS: readonly (readonly [ns: bigint, name: string])[] = [
 ];
 
 /** The attributes that a restore gives to entries. */
-export interface WantedLimits {
+export interface RequestedLimits {
   readonly permissions: boolean;
   readonly times: boolean;
 }
@@ -33,7 +33,7 @@ export function lossesOf(
   system: System,
   directoryFd: number,
   prefix: string,
-  wanted: WantedLimits,
+  requested: RequestedLimits,
 ): string[] {
   const { native } = system;
   const name = Buffer.from(temporaryName(system, prefix));
@@ -46,7 +46,7 @@ export function lossesOf(
     });
     const permissions = early!.permissions === PERMISSIONS ? [] : ['permissions'];
     const times = lostTimes(early!.mtimeNs, late!.mtimeNs);
-    return [...(wanted.permissions ? permissions : []), ...(wanted.times ? times : [])];
+    return [...(requested.permissions ? permissions : []), ...(requested.times ? times : [])];
   } catch {
     return []; // each entry reports what the file system rejects
   } finally {

@@ -36,7 +36,7 @@ import {
   temporaryName,
 } from '../workers/index.js';
 import { areOneName } from './folded-names.js';
-import { lossesOf, type WantedLimits } from './target-limits.js';
+import { lossesOf, type RequestedLimits } from './target-limits.js';
 
 export interface TargetName {
   /** Path relative to the target; empty for the target itself. */
@@ -162,8 +162,8 @@ export class RestoreTarget {
   }
 
   /** Returns those of the given attributes that the file system accepts but does not keep. */
-  losses(wanted: WantedLimits): string[] {
-    return lossesOf(this.system, this.rootFd, this.prefix, wanted);
+  losses(requested: RequestedLimits): string[] {
+    return lossesOf(this.system, this.rootFd, this.prefix, requested);
   }
 
   get rootFd(): number {

@@ -93,12 +93,15 @@ export interface Decision {
 const DAY_MS = 86_400_000;
 
 /** Decides about all sets, which are given in the order of their numbers. */
-export function decideRetention(sets: readonly RetentionSet[], wish: RetentionOptions): Decision {
+export function decideRetention(
+  sets: readonly RetentionSet[],
+  options: RetentionOptions,
+): Decision {
   const complete = sets.filter(({ isComplete }) => isComplete);
   const now =
     complete.length === 0
-      ? { countedMs: wish.nowMs, isInDoubt: false }
-      : nowAfter(complete, wish.nowMs);
+      ? { countedMs: options.nowMs, isInDoubt: false }
+      : nowAfter(complete, options.nowMs);
   const counted = countedTimes(sets);
   const ages = new Map(sets.map(({ set }, index) => [set, now.countedMs - counted[index]!]));
   const reasons = new Map<SetNumber, Reason[]>(sets.map(({ set }) => [set, []]));
@@ -106,21 +109,21 @@ export function decideRetention(sets: readonly RetentionSet[], wish: RetentionOp
     const reason = what === undefined ? { why } : { why, what };
     reasons.get(set)!.push(which === undefined ? reason : { ...reason, which });
   };
-  const counts = hasRules(wish.rules) || wish.only !== undefined;
+  const counts = hasRules(options.rules) || options.only !== undefined;
   for (const [index, set] of sets.entries()) {
     const times = { ageMs: ages.get(set.set)!, countedMs: counted[index]! };
-    keepAlways({ ...set, ...times }, wish, counts, keep);
+    keepAlways({ ...set, ...times }, options, counts, keep);
   }
   for (const group of groupedBy(complete, ({ roots }) => roots).values()) {
     keep(group.at(-1)!.set, 'newest');
-    for (const set of group) keepByItself(set, ages.get(set.set)!, wish.rules, keep);
+    for (const set of group) keepByItself(set, ages.get(set.set)!, options.rules, keep);
     const stretches = stretchesOf(group);
-    keepLast(group, wish, keep);
+    keepLast(group, options, keep);
     for (const name of Object.keys(PERIOD_RULES) as PeriodName[]) {
-      keepPeriods(stretches, name, wish, keep);
+      keepPeriods(stretches, name, options, keep);
     }
   }
-  if (now.isInDoubt && !wish.trustsClock) {
+  if (now.isInDoubt && !options.trustsClock) {
     for (const { set } of sets) if (reasons.get(set)!.length === 0) keep(set, 'clock');
   }
   const verdicts = sets.map(({ set }) => ({ set, reasons: reasons.get(set)! }));

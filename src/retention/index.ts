@@ -34,4 +34,11 @@ export {
   serverRules,
   spanOf,
 } from './words.js';
-export { type MonotonicAge, nowAfter, monotonicAgeOf, type TimedSet } from './time-line.js';
+export {
+  type AgeFigure,
+  isAgeFigure,
+  type MonotonicAge,
+  nowAfter,
+  monotonicAgeOf,
+  type TimedSet,
+} from './time-line.js';

@@ -21,6 +21,16 @@ export interface MonotonicAge {
   readonly gapMs: number;
 }
 
+const AGE_FIGURES = ['countedMs', 'clockStretch', 'stretchMs', 'clockGapMs'] as const;
+
+/** Name of a statistic of a set that holds a field of its monotonic age. */
+export type AgeFigure = (typeof AGE_FIGURES)[number];
+
+/** True for the name of a statistic that only the rules for ages use. */
+export function isAgeFigure(name: string): name is AgeFigure {
+  return (AGE_FIGURES as readonly string[]).includes(name);
+}
+
 export interface TimedSet {
   readonly set: SetNumber;
   /** Time by the server's clock, in milliseconds since 1970. */

@@ -50,7 +50,7 @@ export interface ClientSessionServices {
   readonly parkMs: number;
   readonly log: Logger;
   /** True if another process waits for the lock of a client. */
-  isWanted(directory: ClientDirectory): boolean;
+  isRequested(directory: ClientDirectory): boolean;
   /** Called when a session was parked, since there may be too many. */
   parked(): void;
   /** Called when a session ends because of an error. */
@@ -93,7 +93,7 @@ export class ClientSession implements SessionOwner {
   private shownTicket: Buffer | undefined;
   private hasSet = false;
   private isSetClosed = false;
-  private afterSet: ClosingRequests = { isPurgeWanted: false, isAwaited: false };
+  private afterSet: ClosingRequests = { isPurgeRequested: false, isAwaited: false };
   /** Number of messages received from the client. */
   private received = 0;
   private unprocessedBytes = 0;
@@ -169,7 +169,7 @@ export class ClientSession implements SessionOwner {
 
   /** True if the client requested a purge of old sets after the session. */
   get requestsPurge(): boolean {
-    return this.afterSet.isPurgeWanted;
+    return this.afterSet.isPurgeRequested;
   }
 
   /** The ticket with which the client can resume the session. */
@@ -256,7 +256,7 @@ export class ClientSession implements SessionOwner {
 
   /** Ends the parked session if another process waits for the client's lock: the client may never return. */
   private makeWay(): void {
-    if (this.directory === undefined || !this.services.isWanted(this.directory)) return;
+    if (this.directory === undefined || !this.services.isRequested(this.directory)) return;
     this.services.log.info(
       { client: this.client },
       'the client is wanted: its parked session ends',

@@ -126,7 +126,7 @@ export class Daemon {
       incarnation: system.random.bytes(16),
       claim: (session) => this.claim(session),
       sessionOf: (client) => this.byClient.get(client),
-      isWanted: (directory) => mediumOf(system, directory).isWanted(),
+      isRequested: (directory) => mediumOf(system, directory).isRequested(),
       parked: () => this.limitParked(),
       refused: (client, error) => this.watch?.refused(client, error),
     };

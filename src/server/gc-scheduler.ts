@@ -89,7 +89,7 @@ export class GcScheduler {
 
   private repeat(intervalMs: number, reason: GcReason): void {
     if (intervalMs === 0) return;
-    const timer = setInterval(() => this.askForAll(reason), intervalMs);
+    const timer = setInterval(() => this.requestForAll(reason), intervalMs);
     timer.unref();
     this.timers.push(timer);
   }
@@ -104,11 +104,11 @@ export class GcScheduler {
     const isPurge = reason.isPurge === true || this.waiting.get(client)?.isPurge === true;
     if (isPurge || this.isEarlyDue(plan, reason)) {
       const outcome = new Promise<GcOutcome>((resolve) => this.listen(client, resolve));
-      this.ask(client, reason);
+      this.request(client, reason);
       return outcome;
     }
     if (plan.intervalMs > 0) {
-      setTimeout(() => this.ask(client, reason), AFTER_SESSION_MS).unref();
+      setTimeout(() => this.request(client, reason), AFTER_SESSION_MS).unref();
     }
     return Promise.resolve(undefined);
   }
@@ -151,15 +151,16 @@ export class GcScheduler {
     }
   }
 
-  private askForAll(reason: GcReason): void {
+  private requestForAll(reason: GcReason): void {
     try {
-      for (const client of listClients(this.system, this.place.baseDir)) this.ask(client, reason);
+      for (const client of listClients(this.system, this.place.baseDir))
+        this.request(client, reason);
     } catch (error) {
       this.log.error({ err: error }, 'the clients cannot be listed for garbage collection');
     }
   }
 
-  private ask(client: string, reason: GcReason): void {
+  private request(client: string, reason: GcReason): void {
     if (this.isStopped) return;
     const before = [this.queue.get(client), this.waiting.get(client)];
     this.waiting.delete(client);

@@ -9,7 +9,7 @@ export const RsyncStatus = Object.freeze({
   /** The job needs more input, or more space for output. */
   more: 0,
   done: 1,
-  /** A patch needs `wantedBytes` of the basis from `wantedAt` on, to be placed at the end of the output so far. */
+  /** A patch needs `neededBytes` of the basis from `neededAt` on, to be placed at the end of the output so far. */
   needsBasis: 2,
 });
 export type RsyncStatusNumber = (typeof RsyncStatus)[keyof typeof RsyncStatus];
@@ -19,8 +19,8 @@ export const RsyncFigure = Object.freeze({
   /** Bytes that this step consumed from the input, and bytes that it wrote to the output. */
   taken: 0,
   put: 1,
-  wantedAt: 2,
-  wantedBytes: 3,
+  neededAt: 2,
+  neededBytes: 3,
   /** Totals of a delta so far: commands, bytes that are not in the basis, and bytes that are. */
   commands: 4,
   literalBytes: 5,

@@ -38,3 +38,20 @@ export {
   unifiedDiff,
   wholeDiff,
 } from './tardiff/diff-text.js';
+export { chooseSet, setOfWord } from './shared/choose-set.js';
+export { takeAttached, takeNumbers, ToolCommand } from './shared/option-words.js';
+export { givenPassword } from './shared/password.js';
+export {
+  aspectsText,
+  jsonDifference,
+  jsonNotCompared,
+  kindOf,
+  sizeOf,
+} from './shared/report-differences.js';
+export { matchingPaths } from './lstardis/list-globs.js';
+export { chooseVersions, comparedPaths, type DiffSettings, headerOf } from './tardiff/sides.js';
+export { ClientLog } from './tardis/client-log.js';
+export { runningConfig } from './tardis/running-config.js';
+export { SavedList } from './tardis/saved-list.js';
+export { watchPlan } from './tardisd/monitor-settings.js';
+export { logTo } from './tardisfs/mount-log.js';

@@ -42,7 +42,7 @@ const command = toolCommand({
       spec: settings.colors,
       isChosen: isChosen(found),
       lsColors: process.env['LS_COLORS'],
-      isWanted: settings.color,
+      isRequested: settings.color,
     });
     const history = await openHistory(nodeSystem(), settings, found, {
       warn(text) {
@@ -98,7 +98,7 @@ async function list(history: History, options: LsSettings): Promise<number> {
   const set = await chooseSet(history, options, nowMs);
   const view = { ...options, owners: await ownersOf(history, set, options.numericIds) };
   const lister = new Lister(history, set, sets, view);
-  for (const path of await lister.wanted()) await lister.list(path);
+  for (const path of await lister.requestedPaths()) await lister.list(path);
   return lister.status;
 }
 
@@ -141,7 +141,7 @@ class Lister {
   }
 
   /** Returns the absolute paths to list. */
-  async wanted(): Promise<Buffer[]> {
+  async requestedPaths(): Promise<Buffer[]> {
     const paths = this.view.paths.map(absolutePath);
     const found: Buffer[] = [];
     for (const path of paths) {

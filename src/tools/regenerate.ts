@@ -183,15 +183,18 @@ async function chooseBatches(
     const paths = names.map((name) => Buffer.from(name));
     return { batches: [{ history: contents, set: 0, paths }], isDoubtful: false, unfinished: [] };
   }
-  const wanted = given.map(absolutePath);
+  const requested = given.map(absolutePath);
   const chosen: { set: BackupSet; paths: Buffer[] }[] = [];
   if (options.last) {
-    chosen.push(...(await newestVersions(history, wanted)));
+    chosen.push(...(await newestVersions(history, requested)));
     if (!options.hierarchy) requireDistinctNames(chosen.flatMap(({ paths }) => paths));
   } else {
     const set = await chooseSet(history, options, nowMs);
     const roots = options.all ? await history.roots(set.set) : [];
-    chosen.push({ set, paths: options.all ? roots.map((root) => shownRoot(root.path)) : wanted });
+    chosen.push({
+      set,
+      paths: options.all ? roots.map((root) => shownRoot(root.path)) : requested,
+    });
   }
   for (const { set } of chosen) {
     if (options.authenticate) requireSound(set);
@@ -235,22 +238,22 @@ function warnAbout(set: BackupSet, line: ProgressLine): void {
 /** Groups the paths by the newest complete set that has each. Throws NO_SUCH_PATH. */
 async function newestVersions(
   history: History,
-  wanted: readonly Buffer[],
+  requested: readonly Buffer[],
 ): Promise<{ set: BackupSet; paths: Buffer[] }[]> {
   const complete = (await history.sets()).filter((set) => set.state === 'complete').toReversed();
   const found = new Map<SetNumber, { set: BackupSet; paths: Buffer[] }>();
-  for (const wantedPath of wanted) {
+  for (const requestedPath of requested) {
     let set: BackupSet | undefined;
     for (const candidate of complete) {
-      if ((await history.find(wantedPath, candidate.set)) === undefined) continue;
+      if ((await history.find(requestedPath, candidate.set)) === undefined) continue;
       set = candidate;
       break;
     }
     if (set === undefined) {
-      throw new TardisError('NO_SUCH_PATH', `no complete set has "${displayName(wantedPath)}"`);
+      throw new TardisError('NO_SUCH_PATH', `no complete set has "${displayName(requestedPath)}"`);
     }
     const batch = found.get(set.set) ?? { set, paths: [] };
-    batch.paths.push(wantedPath);
+    batch.paths.push(requestedPath);
     found.set(set.set, batch);
   }
   return [...found.values()];

@@ -50,11 +50,11 @@ export async function connectHttps(
   address: Address & { kind: 'tcp' },
   {
     link,
-    wish,
+    tlsOptions,
     place,
-  }: { readonly link: LinkOptions; readonly wish: TlsOptions; readonly place: WebPlace },
+  }: { readonly link: LinkOptions; readonly tlsOptions: TlsOptions; readonly place: WebPlace },
 ): Promise<ClientLine> {
-  const socket = await connected(dial(system, address, wish, [H2]), address, link);
+  const socket = await connected(dial(system, address, tlsOptions, [H2]), address, link);
   const { alpnProtocol } = socket as TLSSocket;
   if (alpnProtocol !== H2) {
     socket.destroy();

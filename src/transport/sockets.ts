@@ -224,22 +224,22 @@ function hostInHeader({ host, port }: Address & { kind: 'tcp' }): string {
 }
 
 /**
- * Connects, over TLS if `wish` is given. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, and TIMED_OUT if the
+ * Connects, over TLS if `tlsOptions` is given. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, and TIMED_OUT if the
  * server does not answer.
  */
 export function connect(
   system: System,
   address: Address,
   link: LinkOptions,
-  wish?: TlsOptions,
+  tlsOptions?: TlsOptions,
 ): Promise<Connection> {
   const host = address.kind === 'tcp' ? hostInHeader(address) : 'localhost';
   let startMs = system.clock.monotonicMs();
   let raw: net.Socket | undefined;
-  const isSafe = address.kind === 'unix' || wish !== undefined;
+  const isSafe = address.kind === 'unix' || tlsOptions !== undefined;
   const socket = new WebSocket(`ws://${host}/`, {
     createConnection: () => {
-      raw = dial(system, address, wish);
+      raw = dial(system, address, tlsOptions);
       // Starts the measurement again after the TLS handshake, since the computations of both ends would count
       // otherwise.
       raw.once('secureConnect', () => void (startMs = system.clock.monotonicMs()));
@@ -276,23 +276,23 @@ export function connect(
   });
 }
 
-/** Opens a socket to a server, over TLS if `wish` is given. `protocols` are offered by ALPN. */
+/** Opens a socket to a server, over TLS if `tlsOptions` is given. `protocols` are offered by ALPN. */
 export function dial(
   system: System,
   address: Address,
-  wish: TlsOptions | undefined,
+  tlsOptions: TlsOptions | undefined,
   protocols?: readonly string[],
 ): net.Socket {
   const socket = system.network.connect(address);
-  if (wish === undefined || address.kind === 'unix') return socket;
+  if (tlsOptions === undefined || address.kind === 'unix') return socket;
   const host = address.host.replace(/^\[(.*)\]$/, '$1');
   return loadTls().connect({
     socket,
     host,
     ...(net.isIP(host) === 0 ? { servername: host } : {}),
     minVersion: TLS_VERSION,
-    rejectUnauthorized: wish.validate,
-    ...(wish.trusted === undefined ? {} : trusting(wish.trusted)),
+    rejectUnauthorized: tlsOptions.validate,
+    ...(tlsOptions.trusted === undefined ? {} : trusting(tlsOptions.trusted)),
     ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
   });
 }

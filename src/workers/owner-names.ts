@@ -63,7 +63,7 @@ function named(
   ids: ReadonlySet<number>,
   known: Map<number, Buffer>,
   isGroup: boolean,
-  ask: (id: number) => Buffer | undefined,
+  lookUp: (id: number) => Buffer | undefined,
 ): OwnerName[] {
   if (known.size > MOST_KNOWN) known.clear();
   const names: OwnerName[] = [];
@@ -71,7 +71,7 @@ function named(
     let name = known.get(id);
     if (name === undefined) {
       try {
-        name = ask(id) ?? NO_NAME;
+        name = lookUp(id) ?? NO_NAME;
       } catch (error) {
         if (systemCode(error) === undefined) throw error;
         continue; // the service does not answer now; the set keeps the name known before

@@ -11,7 +11,7 @@ import type { ObjectReader } from '../store/index.js';
 /** Smaller answers are left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
 
-type Ask =
+type StoreRequest =
   | { readonly what: 'read'; readonly object: string; position: number; bytes: number }
   | { what: 'sign'; signature: number; basisBytes: number; bytes: Uint8Array; isLast: boolean }
   | { what: 'next'; signature: number; digest: Uint8Array; isFirst: boolean }
@@ -19,7 +19,7 @@ type Ask =
 
 interface ProxyRequest {
   readonly number: number;
-  readonly ask: Ask;
+  readonly request: StoreRequest;
 }
 
 interface ProxyAnswer {
@@ -52,7 +52,7 @@ export class StoreProxy implements ObjectReader, DeltaSource {
   }
 
   async read(object: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
-    const { chunk } = await this.ask({ what: 'read', object, position, bytes });
+    const { chunk } = await this.request({ what: 'read', object, position, bytes });
     const { length } = chunk;
     target.set(chunk);
     if (length >= MIN_RELEASE_BYTES) releaseMemory(chunk);
@@ -65,27 +65,27 @@ export class StoreProxy implements ObjectReader, DeltaSource {
     bytes: Uint8Array,
     isLast: boolean,
   ): Promise<void> {
-    await this.ask({ what: 'sign', signature, basisBytes, bytes, isLast });
+    await this.request({ what: 'sign', signature, basisBytes, bytes, isLast });
   }
 
   next(signature: number, digest: Uint8Array, isFirst: boolean): Promise<DeltaPart> {
-    return this.ask({ what: 'next', signature, digest, isFirst });
+    return this.request({ what: 'next', signature, digest, isFirst });
   }
 
   async drop(signature: number): Promise<void> {
-    await this.ask({ what: 'drop', signature });
+    await this.request({ what: 'drop', signature });
   }
 
   close(): void {
     this.port.close();
   }
 
-  private ask(ask: Ask): Promise<DeltaPart> {
+  private request(request: StoreRequest): Promise<DeltaPart> {
     this.lastNumber += 1;
     const number = this.lastNumber;
     return new Promise((resolve, reject) => {
       this.waiting.set(number, { resolve, reject });
-      this.port.postMessage({ number, ask } satisfies ProxyRequest);
+      this.port.postMessage({ number, request } satisfies ProxyRequest);
     });
   }
 }
@@ -99,8 +99,8 @@ const NOTHING = new Uint8Array(0);
 
 /** Serves requests from `port` until it is closed. */
 export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
-  port.on('message', ({ number, ask }: ProxyRequest) => {
-    answer(ask, reader, deltas).then(
+  port.on('message', ({ number, request }: ProxyRequest) => {
+    answer(request, reader, deltas).then(
       (part) => {
         const { chunk } = part;
         const isOwner = chunk.length > 0 && chunk.length === chunk.buffer.byteLength;
@@ -116,23 +116,27 @@ export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: D
   });
 }
 
-async function answer(ask: Ask, reader: ObjectReader, deltas: DeltaSource): Promise<DeltaPart> {
+async function answer(
+  request: StoreRequest,
+  reader: ObjectReader,
+  deltas: DeltaSource,
+): Promise<DeltaPart> {
   let chunk: Uint8Array = NOTHING;
-  switch (ask.what) {
+  switch (request.what) {
     case 'read': {
-      const { object, position, bytes } = ask;
+      const { object, position, bytes } = request;
       const target = new Uint8Array(bytes);
       const got = await reader.read(object, position, target, bytes);
       chunk = got === bytes ? target : target.slice(0, got);
       break;
     }
     case 'sign':
-      await deltas.sign(ask.signature, ask.basisBytes, ask.bytes, ask.isLast);
+      await deltas.sign(request.signature, request.basisBytes, request.bytes, request.isLast);
       break;
     case 'next':
-      return deltas.next(ask.signature, ask.digest, ask.isFirst);
+      return deltas.next(request.signature, request.digest, request.isFirst);
     case 'drop':
-      await deltas.drop(ask.signature);
+      await deltas.drop(request.signature);
       break;
   }
   return { chunk, isLast: true, isUseless: false };

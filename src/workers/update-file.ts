@@ -172,7 +172,7 @@ class DeltaParts {
     this.source = source;
     this.signature = signature;
     this.digest = digest;
-    this.askMore();
+    this.requestMore();
   }
 
   async isUseless(): Promise<boolean> {
@@ -185,13 +185,13 @@ class DeltaParts {
       const { chunk, isLast, isUseless } = await this.requested.shift()!;
       if (isUseless) throw new TardisError('RECORD_DAMAGED', 'a delta was given up');
       this.isEnd = isLast;
-      if (!isLast) this.askMore();
+      if (!isLast) this.requestMore();
       if (chunk.length > 0) yield decodedChunk(chunk, decoded);
       if (isLast) return;
     }
   }
 
-  private askMore(): void {
+  private requestMore(): void {
     while (!this.isEnd && this.requested.length < PARTS_AHEAD) {
       const part = this.source.next(this.signature, this.digest, this.isFirst);
       this.isFirst = false;

@@ -21,15 +21,15 @@ function piece(text: string, changes: Partial<Piece> = {}): Piece {
   return { basis: 1, bytes: Buffer.from(text), ...whole, ...changes };
 }
 
-function made(): { bases: OfferedBases; wishes: unknown[] } {
-  const wishes: unknown[] = [];
-  const sender = { post: (_name: string, head: object) => void wishes.push(head) };
+function made(): { bases: OfferedBases; requests: unknown[] } {
+  const requests: unknown[] = [];
+  const sender = { post: (_name: string, head: object) => void requests.push(head) };
   const streams = {
     delta: () => {
       throw new Error('no delta is sent here');
     },
   };
-  return { bases: new OfferedBases(sender, streams), wishes };
+  return { bases: new OfferedBases(sender, streams), requests };
 }
 
 test('a basis is found by directory and name, and by nothing else', (t) => {
@@ -69,7 +69,7 @@ test('a server cannot offer without end', (t) => {
 });
 
 test('a signature is handed on in order, whether it came before the request or after', async (t) => {
-  const { bases, wishes } = made();
+  const { bases, requests } = made();
   bases.offer(basis());
   bases.piece(piece('one '));
   const got: string[] = [];
@@ -79,7 +79,7 @@ test('a signature is handed on in order, whether it came before the request or a
   bases.piece(piece('three', { last: true }));
   t.true(await fetched);
   t.deepEqual(got, ['one ', 'two ', 'three']);
-  t.deepEqual(wishes, [{ basis: 1, wish: BasisWish.signature }]);
+  t.deepEqual(requests, [{ basis: 1, wish: BasisWish.signature }]);
 });
 
 test('a sample and the whole signature do not mix', async (t) => {
@@ -122,13 +122,13 @@ test('more than may come without a request is refused', (t) => {
 });
 
 test('a released offer is gone, is reported once, and makes room for early pieces', async (t) => {
-  const { bases, wishes } = made();
+  const { bases, requests } = made();
   bases.offer(basis());
   bases.piece({ ...piece(''), bytes: Buffer.alloc(16 << 20) });
   const found = bases.find(3, NAME)!;
   found.release();
   found.release();
-  t.deepEqual(wishes, [{ basis: 1, wish: BasisWish.nothing }]);
+  t.deepEqual(requests, [{ basis: 1, wish: BasisWish.nothing }]);
   t.is(bases.find(3, NAME), undefined);
   bases.piece(piece('in flight'));
   bases.offer(basis());

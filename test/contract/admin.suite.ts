@@ -157,7 +157,7 @@ function forgettingSuite(change: Change): void {
     t.deepEqual(await admin.forgets(), []);
     t.true((await admin.previewForget([path1])).versions > 100);
     await admin.mark([2], { isLocked: false });
-    const [requested] = await admin.askToForget([path1], 3_600_000);
+    const [requested] = await admin.requestForgets([path1], 3_600_000);
     t.deepEqual(requested!.path, path1);
     t.is(requested!.dueAtMs - requested!.requestedAtMs, 3_600_000);
     t.deepEqual(await admin.forgets(), [requested!]);
@@ -206,14 +206,14 @@ function deletionSuite(change: Change): void {
       keepTags: ['täx'],
     });
     const before = await admin.sets();
-    const wish = {
+    const request = {
       rules,
       leastAgeMs: 0,
       resistsFloods: false,
       keepsDoubtful: false,
       trustsClock: true,
     };
-    const { verdicts } = await admin.previewPurge(wish);
+    const { verdicts } = await admin.previewPurge(request);
     t.deepEqual(
       verdicts.map(({ set }) => set),
       before.map(({ set }) => set),

@@ -38,8 +38,8 @@ async function named(history: History, literal: string, isMatch: (name: Buffer) 
   const versions: { name: Buffer; firstSet: number; directory: number }[] = [];
   let after: NonNullable<ChangesFound['next']> = FIRST_PLACE;
   for (let page = 0; page < MOST_PAGES; page += 1) {
-    const wish = { after, literal: Buffer.from(literal), isMatch };
-    const { versions: more, next } = await history.reports.named(wish);
+    const request = { after, literal: Buffer.from(literal), isMatch };
+    const { versions: more, next } = await history.reports.named(request);
     versions.push(...more);
     if (next === undefined) return versions;
     after = next;

@@ -134,7 +134,7 @@ function orderSuite(lab: Lab): void {
     await session.until(() => session.names.includes('setClosed'));
     t.is(session.requests.length, 1);
     const [requests, answersBefore] = session.requests[0]!;
-    t.deepEqual(requests, { isPurgeWanted: true, isAwaited: false });
+    t.deepEqual(requests, { isPurgeRequested: true, isAwaited: false });
     t.true(answersBefore <= session.names.indexOf('setClosed'));
     await session.handle.end();
   });

@@ -211,9 +211,9 @@ test('a path is forgotten in the bucket by a server when its request is due', as
   const secret = `${lab.source}/docs/secret`;
   fs.writeFileSync(secret, noise('secret', 50_000));
   await me.succeed(to, 'tardis', [lab.source]);
-  const wish = ['forget-path', '--yes', '--undo-period', '0d', secret];
+  const request = ['forget-path', '--yes', '--undo-period', '0d', secret];
   const own = ['--password-file', lab.at('me.secret')];
-  await lab.succeed('laptop', 'sonic', [...wish, ...own]);
+  await lab.succeed('laptop', 'sonic', [...request, ...own]);
   fs.rmSync(secret);
   // The server takes up a client again that another machine has changed, once it has had a session here.
   await me.succeed(to, 'tardis', [lab.source]);

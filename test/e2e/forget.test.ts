@@ -148,10 +148,10 @@ test('no path is forgotten over the network before ForgetAfter', async (t) => {
   t.teardown(() => server.kill());
   const far = [...server.clientArgs, '-C', 'me', '-F', secret, '--account', 'tidier'];
   t.regex(await succeed('sonic', ['forget-path', '--preview', ...far, hidden]), /4 versions/);
-  const wish = ['forget-path', '--yes', '--undo-period', '0d', '--json', ...far];
-  t.regex((await run('sonic', [...wish, hidden])).stdout, /SET_LOCKED/);
+  const words = ['forget-path', '--yes', '--undo-period', '0d', '--json', ...far];
+  t.regex((await run('sonic', [...words, hidden])).stdout, /SET_LOCKED/);
   await succeed('sonic', ['lock', '--unlock', ...place, '1']);
-  const [first] = jsonLines(await succeed('sonic', [...wish, hidden]));
+  const [first] = jsonLines(await succeed('sonic', [...words, hidden]));
   const [request] = first!['requests'] as { dueAtMs: number; requestedAtMs: number; id: number }[];
   t.is(request!.dueAtMs - request!.requestedAtMs, 3000);
   await succeed('sonic', ['forget-path', '--undo', String(request!.id), ...far]);
@@ -161,7 +161,7 @@ test('no path is forgotten over the network before ForgetAfter', async (t) => {
   t.regex(refused.stderr, /CAPABILITY_MISSING/);
 
   const started = Date.now();
-  await succeed('sonic', [...wish, hidden]);
+  await succeed('sonic', [...words, hidden]);
   while (!server.running.stderr.includes('paths were forgotten')) {
     t.true(Date.now() - started < TIMEOUT_MS, server.running.stderr);
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -37,8 +37,8 @@ async function stranger(port: number, place: number): Promise<WebSocket> {
     createConnection: () => {
       // A few connections from each address, and none from 127.0.0.1, which the client with the password uses.
       const localAddress = `127.1.${place >> 8}.${place & 255 || 255}`;
-      const wish = { port, host: '127.0.0.1', localAddress, rejectUnauthorized: false };
-      return (raw = tls.connect(wish));
+      const request = { port, host: '127.0.0.1', localAddress, rejectUnauthorized: false };
+      return (raw = tls.connect(request));
     },
   });
   await new Promise<void>((resolve, reject) => {

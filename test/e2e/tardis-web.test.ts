@@ -32,36 +32,39 @@ test('without the cookie, with a used token or for another host nothing is sent'
   const { store } = await makeLab(scratchInMemory(t));
   const door = await WebDoor.start(store);
   try {
-    const ask = door.ask.bind(door);
-    t.is((await ask(`${API}/session`)).status, 401);
-    t.is((await ask(`${API}/session`, { cookie: 'tardis-web=guess' })).status, 401);
-    t.is((await ask('/enter?token=guess')).headers['set-cookie'], undefined);
-    t.is((await ask(door.url.pathname + door.url.search, { host: 'evil.example' })).status, 403);
-    const first = await ask(door.url.pathname + door.url.search);
+    const send = door.request.bind(door);
+    t.is((await send(`${API}/session`)).status, 401);
+    t.is((await send(`${API}/session`, { cookie: 'tardis-web=guess' })).status, 401);
+    t.is((await send('/enter?token=guess')).headers['set-cookie'], undefined);
+    t.is((await send(door.url.pathname + door.url.search, { host: 'evil.example' })).status, 403);
+    const first = await send(door.url.pathname + door.url.search);
     t.is(first.status, 303);
     const [given = ''] = first.headers['set-cookie'] ?? [];
     for (const word of ['HttpOnly', 'SameSite=Strict', 'Path=/'])
       t.true(given.includes(word), given);
     t.false(given.includes(door.url.searchParams.get('token')!));
     const cookie = given.split(';')[0]!;
-    t.is((await ask(door.url.pathname + door.url.search)).headers['set-cookie'], undefined);
-    t.is((await ask(`${API}/session`, { cookie })).status, 200);
+    t.is((await send(door.url.pathname + door.url.search)).headers['set-cookie'], undefined);
+    t.is((await send(`${API}/session`, { cookie })).status, 200);
     const foreign: readonly Readonly<Record<string, string>>[] = [
       { host: 'evil.example' },
       { origin: 'http://evil.example' },
       { 'sec-fetch-site': 'cross-site' },
     ];
     for (const headers of foreign) {
-      const { status, body } = await ask(`${API}/clients/me/sets`, { ...headers, cookie });
+      const { status, body } = await send(`${API}/clients/me/sets`, { ...headers, cookie });
       t.is(status, 403, JSON.stringify(headers));
       t.false(body.includes('openedAtMs'));
     }
     const loopback = { host: `127.0.0.1:${door.url.port}` };
     const program = { ...loopback, authorization: `Bearer ${door.programKey}` };
-    t.is((await ask(`${API}/session`, program)).status, 200);
-    t.is((await ask(`${API}/session`, { ...program, host: 'evil.example' })).status, 403);
-    t.is((await ask(`${API}/session`, { ...loopback, authorization: 'Bearer guess' })).status, 401);
-    t.is((await ask('/', { host: `localhost.evil.example:${door.url.port}` })).status, 403);
+    t.is((await send(`${API}/session`, program)).status, 200);
+    t.is((await send(`${API}/session`, { ...program, host: 'evil.example' })).status, 403);
+    t.is(
+      (await send(`${API}/session`, { ...loopback, authorization: 'Bearer guess' })).status,
+      401,
+    );
+    t.is((await send('/', { host: `localhost.evil.example:${door.url.port}` })).status, 403);
   } finally {
     await door.close();
   }
@@ -72,7 +75,7 @@ test('what changes something needs the header of the page, and a known shape', a
   const door = await WebDoor.start(store);
   try {
     const cookie = await door.enter();
-    const wish = {
+    const request = {
       client: 'me',
       set: 1,
       paths: [`${source}/docs/a.txt`],
@@ -82,28 +85,28 @@ test('what changes something needs the header of the page, and a known shape', a
     };
     fs.writeFileSync(`${source}/docs/a.txt`, 'two\n');
     const send = (headers: Record<string, string>, body: object) =>
-      door.ask(`${API}/restores`, headers, { method: 'POST', body: JSON.stringify(body) });
-    t.is((await send({ cookie, 'content-type': 'application/json' }, wish)).status, 403);
-    t.is((await send(PAGE, wish)).status, 401);
-    t.is((await send({ ...PAGE, cookie, origin: 'http://evil.example' }, wish)).status, 403);
+      door.request(`${API}/restores`, headers, { method: 'POST', body: JSON.stringify(body) });
+    t.is((await send({ cookie, 'content-type': 'application/json' }, request)).status, 403);
+    t.is((await send(PAGE, request)).status, 401);
+    t.is((await send({ ...PAGE, cookie, origin: 'http://evil.example' }, request)).status, 403);
     const wrong = [
-      { ...wish, overwrite: 'maybe' },
-      { ...wish, paths: [] },
-      { ...wish, paths: ['relative'] },
-      { ...wish, paths: ['/'] },
-      { ...wish, paths: [`${source}/../x`] },
-      { ...wish, output: 'relative' },
-      { ...wish, other: 1 },
+      { ...request, overwrite: 'maybe' },
+      { ...request, paths: [] },
+      { ...request, paths: ['relative'] },
+      { ...request, paths: ['/'] },
+      { ...request, paths: [`${source}/../x`] },
+      { ...request, output: 'relative' },
+      { ...request, other: 1 },
     ];
     for (const body of wrong) {
       t.is((await send({ ...PAGE, cookie }, body)).status, 400, JSON.stringify(body));
     }
     t.is(fs.readFileSync(`${source}/docs/a.txt`, 'utf8'), 'two\n');
-    const started = await send({ ...PAGE, cookie }, wish);
+    const started = await send({ ...PAGE, cookie }, request);
     t.is(started.status, 200, started.body);
     const { id } = JSON.parse(started.body) as { id: string };
     for (let state = 'running'; state === 'running'; ) {
-      const { body } = await door.ask(`${API}/restores/${id}`, { cookie });
+      const { body } = await door.request(`${API}/restores/${id}`, { cookie });
       ({ state } = JSON.parse(body) as { state: string });
     }
     t.is(fs.readFileSync(`${source}/docs/a.txt`, 'utf8'), 'one\n');
@@ -128,7 +131,7 @@ test('damage that a restore finds is marked, so that the next backup sends the c
   const door = await WebDoor.start(store);
   try {
     const cookie = await door.enter();
-    const wish = {
+    const request = {
       client: 'me',
       set: 2,
       paths: [large],
@@ -137,8 +140,8 @@ test('damage that a restore finds is marked, so that the next backup sends the c
       comparesContents: false,
       isPreview: false,
     };
-    const body = JSON.stringify(wish);
-    const started = await door.ask(
+    const body = JSON.stringify(request);
+    const started = await door.request(
       `${API}/restores`,
       { ...PAGE, cookie },
       { method: 'POST', body },
@@ -160,20 +163,20 @@ test('a page out of a backup cannot act, and the page of tardis-web loads nothin
   try {
     const cookie = await door.enter();
     const at = `${API}/clients/me/sets/1/content?path=${source}/docs/page.html`;
-    const { status, headers, body } = await door.ask(at, { cookie });
+    const { status, headers, body } = await door.request(at, { cookie });
     t.is(status, 200);
     t.is(body, EVIL);
     t.true(headers['content-security-policy']?.includes('sandbox'));
     t.true(headers['content-disposition']?.startsWith('attachment'));
     t.is(headers['x-content-type-options'], 'nosniff');
-    const page = await door.ask('/');
+    const page = await door.request('/');
     const policy = String(page.headers['content-security-policy']);
     t.true(policy.includes("default-src 'none'"));
     t.false(/unsafe|https?:|\*/.test(policy), policy);
     t.is(page.headers['x-content-type-options'], 'nosniff');
     t.false(/(?:src|href)="(?:https?:)?\/\//.test(page.body));
-    t.is((await door.ask('/', { 'if-none-match': String(page.headers['etag']) })).status, 304);
-    t.is((await door.ask('/../package.json')).status, 404);
+    t.is((await door.request('/', { 'if-none-match': String(page.headers['etag']) })).status, 304);
+    t.is((await door.request('/../package.json')).status, 404);
   } finally {
     await door.close();
   }
@@ -188,7 +191,7 @@ test('what a directory has lost is listed with the last set that has it', async 
     const cookie = await door.enter();
     const deleted = async (set: number): Promise<[string, number][]> => {
       const at = `${API}/clients/me/sets/${set}/deleted?path=${source}/docs`;
-      const { body } = await door.ask(at, { cookie });
+      const { body } = await door.request(at, { cookie });
       const found = JSON.parse(body) as { deleted: { entry: { name: string }; lastSet: number }[] };
       return found.deleted.map(({ entry, lastSet }) => [entry.name, lastSet]);
     };
@@ -250,7 +253,7 @@ test('tardis-web decrypts for its user, with every way to give a password', asyn
   try {
     const cookie = await door.enter();
     const at = `${API}/clients/me/sets/latest/content?path=${source!}/name.txt`;
-    t.is((await door.ask(at, { cookie })).body, 'hidden\n');
+    t.is((await door.request(at, { cookie })).body, 'hidden\n');
   } finally {
     await door.close();
   }

@@ -95,7 +95,7 @@ test('tardis-web names a set that was broken off, and ends with status 3 if it s
     const expected = set === 1 ? 0 : 3;
     const door = await WebDoor.start(store, ['-F', at('secret')], newMachine(`web ${set}`));
     const url = `/api/v1/clients/me/sets/${set}/directory?path=${encodeURIComponent(source)}`;
-    const answer = await door.ask(url, { authorization: `Bearer ${door.programKey}` });
+    const answer = await door.request(url, { authorization: `Bearer ${door.programKey}` });
     t.is(answer.status, 200, answer.body);
     door.running.signal('SIGTERM');
     const { status, stderr } = await door.running.ended;

@@ -93,7 +93,7 @@ export class FakePeer implements BackupPeer {
     return Uint8Array.from(wanted);
   }
 
-  async ask(digests: Uint8Array): Promise<Uint8Array> {
+  async verdicts(digests: Uint8Array): Promise<Uint8Array> {
     const verdicts: number[] = [];
     for (let at = 0; at < digests.length; at += 32) {
       const digest = Buffer.from(digests.subarray(at, at + 32)).toString('hex');

@@ -24,7 +24,7 @@ export function requestFor(id: number, forgotten: string, lastSet: number): Forg
 }
 
 /** Records forget requests unchanged. */
-export async function askInline(
+export async function requestInline(
   { store, client }: Place,
   requests: readonly ForgetRequest[],
 ): Promise<void> {

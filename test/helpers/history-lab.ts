@@ -194,8 +194,8 @@ async function markAndSet(place: Place, keyring: Keyring | undefined): Promise<v
   const system = inlineSystem();
   const directory = openClientDirectory(system, place);
   const tag = keyring?.names.text('paid') ?? 'paid';
-  const wish = { addTags: [tag], isLocked: true };
-  await markSets(system, directory, SMALL_STORE.store, { sets: [2], wish });
+  const change = { addTags: [tag], isLocked: true };
+  await markSets(system, directory, SMALL_STORE.store, { sets: [2], change });
   await changeSetting(system, directory, SMALL_STORE.store, { text: 'KeepDaily', value: '7' });
 }
 

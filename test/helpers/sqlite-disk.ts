@@ -20,12 +20,12 @@ export class SqliteDisk {
 
   constructor(directory: string) {
     this.control.loadExtension(EXTENSION);
-    this.ask('disk_watch(?)', realpathSync(directory));
+    this.query('disk_watch(?)', realpathSync(directory));
   }
 
   /** Returns the changes since the last call. */
   take(): ForeignAct[] {
-    const reported = this.ask('disk_take()') as Buffer;
+    const reported = this.query('disk_take()') as Buffer;
     const acts: ForeignAct[] = [];
     for (let at = 0; at < reported.length; ) {
       const [pathBytes, bytes] = [reported.readUInt32LE(at + 4), reported.readUInt32LE(at + 16)];
@@ -46,24 +46,24 @@ export class SqliteDisk {
   /** Makes the call `at` from now on fail (1 is the next); with `lasts` all later ones too. */
   failAt(at: number, how: SqliteFailure, more: { lasts?: boolean; isShort?: boolean } = {}): void {
     const { lasts = false, isShort = false } = more;
-    this.ask('disk_fault(?, ?, ?, ?)', at, how, Number(lasts), Number(isShort));
+    this.query('disk_fault(?, ?, ?, ?)', at, how, Number(lasts), Number(isShort));
   }
 
   /** Number of calls since `failAt`. */
   get calls(): number {
-    return this.ask('disk_calls()') as number;
+    return this.query('disk_calls()') as number;
   }
 
   /** The call that failed first; undefined if none did. */
   get hit(): string | undefined {
-    return (this.ask('disk_hit()') as string | null) ?? undefined;
+    return (this.query('disk_hit()') as string | null) ?? undefined;
   }
 
   close(): void {
     this.control.close();
   }
 
-  private ask(what: string, ...values: (string | number)[]): unknown {
+  private query(what: string, ...values: (string | number)[]): unknown {
     return this.control
       .prepare(`SELECT ${what}`)
       .pluck()

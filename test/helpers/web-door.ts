@@ -37,7 +37,7 @@ export class WebDoor {
   }
 
   /** Sends a request to the loopback address, whatever name of a host it is for. */
-  ask(
+  request(
     path: string,
     headers: Readonly<Record<string, string>> = {},
     { method = 'GET', body }: { readonly method?: string; readonly body?: string } = {},
@@ -66,7 +66,7 @@ export class WebDoor {
 
   /** Exchanges the token; returns the cookie to send. */
   async enter(): Promise<string> {
-    const { headers } = await this.ask(this.url.pathname + this.url.search);
+    const { headers } = await this.request(this.url.pathname + this.url.search);
     return (headers['set-cookie']?.[0] ?? '').split(';')[0]!;
   }
 

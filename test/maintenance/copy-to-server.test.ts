@@ -223,8 +223,8 @@ async function endOf(
   const address = { kind: 'tcp', host: '127.0.0.1', port } as const;
   const connection = await connect(system, address, DEFAULT_LINK);
   const password = Buffer.from(PASSWORD);
-  const wish = { client: 'me', create: false, purpose };
-  const login = await Login.prepare(system, wish, { password, ask: async () => password });
+  const request = { client: 'me', create: false, purpose };
+  const login = await Login.prepare(system, request, { password, ask: async () => password });
   const waiting = [...messages];
   const send = (question: number): void => {
     const message = waiting.shift();

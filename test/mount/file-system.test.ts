@@ -175,7 +175,7 @@ class Lab {
     });
   }
 
-  ask(opcode: number, node: Node, body: Buffer): Promise<Buffer> {
+  send(opcode: number, node: Node, body: Buffer): Promise<Buffer> {
     this.last += 1;
     const request = Buffer.alloc(40 + body.length);
     request.writeUInt32LE(request.length, 0);
@@ -195,7 +195,7 @@ class Lab {
   }
 
   async lookup(parent: Node, name: string): Promise<Node> {
-    const reply = await this.ask(Op.lookup, parent, Buffer.from(`${name}\0`));
+    const reply = await this.send(Op.lookup, parent, Buffer.from(`${name}\0`));
     if (reply.length === 4) throw new Error(String(reply.readInt32LE()));
     return { low: reply.readUInt32LE(0), high: reply.readUInt32LE(4) };
   }
@@ -210,7 +210,7 @@ class Lab {
     const body = Buffer.alloc(40);
     body.writeBigUInt64LE(BigInt(offset), 8);
     body.writeUInt32LE(bytes, 16);
-    return this.ask(opcode, node, body);
+    return this.send(opcode, node, body);
   }
 
   /** Returns the names of a directory, read in replies of some bytes from an offset. */
@@ -259,9 +259,9 @@ test('names are found, and those that are not are remembered as missing', async 
   const one = await lab.lookup(root, 'f04321');
   t.deepEqual(await lab.lookup(root, 'f04321'), one);
   t.deepEqual(await lab.lookup(root, 'nothing'), { low: 0, high: 0 });
-  const missing = await lab.ask(Op.lookup, root, Buffer.from('zzz\0'));
+  const missing = await lab.send(Op.lookup, root, Buffer.from('zzz\0'));
   t.true(missing.readUInt32LE(16) > 1_000_000); // seconds for which the kernel keeps that
-  const target = await lab.ask(Op.readlink, await lab.lookup(root, 'h-link'), NOTHING);
+  const target = await lab.send(Op.readlink, await lab.lookup(root, 'h-link'), NOTHING);
   t.is(target.toString(), 'f00001');
   await t.throwsAsync(lab.lookup(one, 'below-a-file'), { message: String(-Errno.ENOTDIR) });
 });
@@ -282,12 +282,12 @@ test('attributes are listed and read, and a room that is too small is refused', 
     body.write(name, 8);
     return body;
   };
-  t.is((await lab.ask(Op.listxattr, node, sized(100))).toString(), 'user.a\0');
-  t.is((await lab.ask(Op.listxattr, node, sized(0))).readUInt32LE(0), 7);
-  t.is((await lab.ask(Op.getxattr, node, sized(100, 'user.a'))).toString(), 'value');
+  t.is((await lab.send(Op.listxattr, node, sized(100))).toString(), 'user.a\0');
+  t.is((await lab.send(Op.listxattr, node, sized(0))).readUInt32LE(0), 7);
+  t.is((await lab.send(Op.getxattr, node, sized(100, 'user.a'))).toString(), 'value');
   const failures = [sized(100, 'user.b'), sized(3, 'user.a')];
   const found = [];
-  for (const body of failures) found.push((await lab.ask(Op.getxattr, node, body)).readInt32LE(0));
+  for (const body of failures) found.push((await lab.send(Op.getxattr, node, body)).readInt32LE(0));
   t.deepEqual(found, [-Errno.ENODATA, -Errno.ERANGE]);
 });
 
@@ -295,10 +295,10 @@ test('what would change something is refused, and unknown requests are left to t
   const lab = new Lab();
   const root = await lab.walk('first', 'root');
   for (const opcode of [Op.mkdir, Op.unlink, Op.write, Op.setattr, Op.create, Op.setxattr]) {
-    t.is((await lab.ask(opcode, root, Buffer.alloc(16))).readInt32LE(0), -Errno.EROFS);
+    t.is((await lab.send(opcode, root, Buffer.alloc(16))).readInt32LE(0), -Errno.EROFS);
   }
   for (const opcode of [Op.open, Op.opendir, 999]) {
-    t.is((await lab.ask(opcode, root, Buffer.alloc(16))).readInt32LE(0), -Errno.ENOSYS);
+    t.is((await lab.send(opcode, root, Buffer.alloc(16))).readInt32LE(0), -Errno.ENOSYS);
   }
 });
 
@@ -313,7 +313,7 @@ test('a new set appears, and in a deleted one everything is stale', async (t) =>
   await new Promise((resolve) => setTimeout(resolve, 1100));
   t.false((await lab.names(Op.readdir, ROOT, 0, 4096)).includes('first'));
   t.true(lab.forgotten.includes('first'));
-  const stale = await lab.ask(Op.lookup, inside, Buffer.from('f00001\0'));
+  const stale = await lab.send(Op.lookup, inside, Buffer.from('f00001\0'));
   t.is(stale.readInt32LE(0), -Errno.ESTALE);
 });
 
@@ -327,12 +327,12 @@ test('a tree is not dropped before the references in replies that were sent are 
   lab.ready.offer(place, { bytes: 0, entries: 7 });
   const one = Buffer.alloc(8);
   one.writeBigUInt64LE(2n); // the set and its root
-  void lab.ask(Op.forget, node, one);
+  void lab.send(Op.forget, node, one);
   const state = 12;
   lab.ready.memory.writeUInt32LE(2, state); // the addon has sent it since
   await new Promise(setImmediate);
   t.is(listed.lookups, 7);
-  const stale = await lab.ask(Op.getattr, node, Buffer.alloc(16));
+  const stale = await lab.send(Op.getattr, node, Buffer.alloc(16));
   t.is(stale.readInt32LE(0), -Errno.ESTALE, 'a tree without references is dropped');
 });
 

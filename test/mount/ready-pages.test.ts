@@ -116,7 +116,7 @@ class Lab {
     const request = Buffer.alloc(REQUEST_BYTES);
     request.writeUInt32LE(offset, 48);
     request.writeUInt32LE(roomBytes, 56);
-    return this.ask(Op.readdirplus, directory, request);
+    return this.send(Op.readdirplus, directory, request);
   }
 
   /** Lists directories until the other thread reads requests. */
@@ -171,14 +171,14 @@ class Lab {
   }
 
   readLink(directory: number): Promise<Buffer | undefined> {
-    return this.ask(Op.readlink, directory, Buffer.alloc(HEADER_BYTES));
+    return this.send(Op.readlink, directory, Buffer.alloc(HEADER_BYTES));
   }
 
   forget(): void {
     this.kernel.forgetEnds();
   }
 
-  async ask(opcode: number, directory: number, request: Buffer): Promise<Buffer | undefined> {
+  async send(opcode: number, directory: number, request: Buffer): Promise<Buffer | undefined> {
     this.write(opcode, directory, request);
     let reply: Buffer | undefined;
     while (reply === undefined) {
@@ -439,7 +439,7 @@ test('a request that is cut off is left to JavaScript', async (t) => {
     lab.offer(10 * round + 3, 1);
     const opcode = [Op.readdirplus, Op.readdir, Op.getxattr, Op.listxattr][choose(4)]!;
     const bytes = HEADER_BYTES + choose(8);
-    t.is(await lab.ask(opcode, 10 * round + 3, Buffer.alloc(bytes)), undefined, `round ${round}`);
+    t.is(await lab.send(opcode, 10 * round + 3, Buffer.alloc(bytes)), undefined, `round ${round}`);
   }
   t.is(lab.requested.length, 200);
 });

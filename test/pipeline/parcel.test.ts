@@ -170,9 +170,9 @@ test('every wanted row comes out once, in its order, within the limits', (t) => 
       const { parcels, larges } = cut(directories, limits);
       const isLarge = ({ type, sizeBytes }: Entry): boolean =>
         type === EntryType.file && sizeBytes > limits.largeBytes;
-      const wanted = directories.flatMap(({ slot, entries, wanted: wishes }) =>
+      const wanted = directories.flatMap(({ slot, entries, wanted: requests }) =>
         entries
-          .filter((_entry, index) => (wishes?.[index] ?? Wanted.yes) !== Wanted.no)
+          .filter((_entry, index) => (requests?.[index] ?? Wanted.yes) !== Wanted.no)
           .map((entry) => ({ key: `${slot}/${entry.name.toString()}`, isLarge: isLarge(entry) })),
       );
       const keys = (large: boolean): string[] =>

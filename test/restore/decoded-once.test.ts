@@ -5,7 +5,7 @@ import type {
   ContentPiece,
   History,
   HistoryEntry,
-  WantedContent,
+  RequestedContent,
 } from '../../src/history/index.js';
 import { EntryType, metadataOf, RowReader } from '../../src/model/index.js';
 import { newRestoreProgress, runRestore } from '../../src/restore/index.js';
@@ -75,7 +75,7 @@ async function restored(
       const from = ENTRIES.findIndex(({ name }) => Buffer.compare(name, after) > 0);
       return from < 0 ? [] : ENTRIES.slice(from, from + limit);
     },
-    locate: async (contents: readonly WantedContent[]) =>
+    locate: async (contents: readonly RequestedContent[]) =>
       contents.map(({ contentId }) => [located(contentId!)]),
   } as unknown as History;
   const run = async (_name: string, { records, places }: RestoreInput): Promise<unknown> => {

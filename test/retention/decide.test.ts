@@ -99,9 +99,13 @@ test('of a day the newest set stays, or the oldest where floods must evict none;
   t.deepEqual(gone(sets, rules, 2), [1, 2, 4]);
   t.deepEqual(gone(sets, rules, 2, { resistsFloods: true }), [2, 3, 5]);
   for (const resistsFloods of [false, true]) {
-    const wish = { rules: { ...NO_RULES, ...rules }, nowMs: START_MS + 2 * DAY_MS, leastAgeMs: 0 };
+    const request = {
+      rules: { ...NO_RULES, ...rules },
+      nowMs: START_MS + 2 * DAY_MS,
+      leastAgeMs: 0,
+    };
     const how = { resistsFloods, keepsDoubtful: true, trustsClock: false };
-    const { verdicts } = decideRetention(sets, { ...wish, ...how });
+    const { verdicts } = decideRetention(sets, { ...request, ...how });
     const which = resistsFloods ? 'oldest' : 'newest';
     t.like(verdicts[resistsFloods ? 0 : 2]!.reasons[0], { why: 'day', which });
     t.true(verdicts.flatMap(({ reasons }) => reasons).every(isReason));

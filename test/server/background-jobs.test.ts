@@ -80,11 +80,11 @@ test.serial('findings of a damaged store come one by one, before the result', as
 test.serial('an error of the work has its code, and the next work is done', async (t) => {
   const { open } = await lab(t);
   const there = await open();
-  const wish = {
+  const request = {
     ...ALL,
     read: { data: { kind: 'percent', percent: 0.0001 }, leastAgeMs: 0 },
   } as const;
-  t.is(await rejectedCode((await open()).check(wish, hooks())), 'PROTOCOL_VIOLATION');
+  t.is(await rejectedCode((await open()).check(request, hooks())), 'PROTOCOL_VIOLATION');
   t.is(
     await rejectedCode((await open()).freeUnneeded({ wasteRatio: 0.5 }, hooks())),
     'NOT_PERMITTED',

@@ -42,7 +42,7 @@ async function connectedTo(
   const line = await connectHttps(
     nodeSystem(),
     { kind: 'tcp', host: '127.0.0.1', port },
-    { link, wish: { validate: false }, place: { prefix: '', client: 'me' } },
+    { link, tlsOptions: { validate: false }, place: { prefix: '', client: 'me' } },
   );
   t.teardown(() => line.leave());
   return line;

@@ -168,7 +168,7 @@ test('both ends of TLS have the same keying material, which no other connection 
   t.is(seen.size, 3);
 });
 
-test('TLS is 1.3, and its certificate is checked where that is wished', async (t) => {
+test('TLS is 1.3, and its certificate is checked where that is requested', async (t) => {
   const certificate = await certificateIn(scratch(t));
   const { address, port } = await serving(t, {}, certificate);
   const checked = connect(system, address, DEFAULT_LINK, { validate: true });

@@ -36,7 +36,7 @@ import type {
   FoundContent,
   PathVersion,
   SetSeals,
-  WantedContent,
+  RequestedContent,
 } from '../history.js';
 
 export interface LocalHistoryOptions {
@@ -361,7 +361,7 @@ class LocalHistory implements History {
     });
   }
 
-  async locate(contents: readonly WantedContent[]): Promise<ContentLocation[]> {
+  async locate(contents: readonly RequestedContent[]): Promise<ContentLocation[]> {
     return contents.map(({ contentId = 0 }) =>
       this.locator.locate(this.reading().contents, contentId),
     );

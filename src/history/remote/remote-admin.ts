@@ -12,37 +12,38 @@ export async function openRemoteAdmin(system: System, place: RemotePlace): Promi
   const { peer, keyring } = await RemotePeer.open(system, place);
   const history = historyOf(system, place.client, peer, keyring);
   const deleteSets = (sets: readonly SetNumber[], preview: boolean): Promise<void> =>
-    peer.ask('deleteSets', { sets: [...sets], preview });
+    peer.request('deleteSets', { sets: [...sets], preview });
   const admin: Admin = {
     keyring,
     acceptOlder: (report) => history.acceptOlder?.(report),
     sets: () => history.sets(),
     deleteSets: (sets) => deleteSets(sets, false),
     previewDelete: (sets) => deleteSets(sets, true),
-    previewPurge: () => peer.ask('previewPurge', undefined),
-    purge: () => peer.ask('purgeSets', undefined),
+    previewPurge: () => peer.request('previewPurge', undefined),
+    purge: () => peer.request('purgeSets', undefined),
     keptRules: () => undefined,
-    mark: (sets, change) => peer.ask('markSets', { sets, change }),
-    forgets: async () => (await peer.ask('readForgets', undefined)).requests,
+    mark: (sets, change) => peer.request('markSets', { sets, change }),
+    forgets: async () => (await peer.request('readForgets', undefined)).requests,
     previewForget: async (paths) => {
-      const wish = { paths: [...paths], undoMs: 0, preview: true };
-      const { report } = await peer.ask('forgetPaths', wish);
+      const requested = { paths: [...paths], undoMs: 0, preview: true };
+      const { report } = await peer.request('forgetPaths', requested);
       if (report === undefined) throw odd('figures');
       return report;
     },
-    askToForget: async (paths, undoMs) => {
-      const wish = { paths: [...paths], undoMs, preview: false };
-      return (await peer.ask('forgetPaths', wish)).requests;
+    requestForgets: async (paths, undoMs) => {
+      const requested = { paths: [...paths], undoMs, preview: false };
+      return (await peer.request('forgetPaths', requested)).requests;
     },
     withdrawForget: async (ids) => {
-      await peer.ask('withdrawForgets', { ids: [...ids] });
+      await peer.request('withdrawForgets', { ids: [...ids] });
     },
-    changeSetting: (key, value) => peer.ask('changeSetting', { key, value }),
+    changeSetting: (key, value) => peer.request('changeSetting', { key, value }),
     // The code that decodes findings is loaded only if work is requested.
-    check: async (wish, hooks) =>
-      (await import('./remote-work.js')).checkThere({ peer, history, keyring }, wish, hooks),
+    check: async (requested, hooks) =>
+      (await import('./remote-work.js')).checkThere({ peer, history, keyring }, requested, hooks),
     freeDeleted: async () => undefined, // the server does so by itself
-    freeUnneeded: async (_wish, hooks) => (await import('./remote-work.js')).freeThere(peer, hooks),
+    freeUnneeded: async (_request, hooks) =>
+      (await import('./remote-work.js')).freeThere(peer, hooks),
     markDamaged: async () => {
       throw notThere('marking damage');
     },

@@ -13,7 +13,7 @@ export async function remoteClients(
 ): Promise<readonly ClientOverview[]> {
   const { peer } = await RemotePeer.open(system, place);
   try {
-    return await peer.ask('readClients', undefined);
+    return await peer.request('readClients', undefined);
   } finally {
     peer.close();
   }

@@ -25,7 +25,7 @@ export async function openRemoteCopy(system: System, place: RemotePlace): Promis
     const feed: CopyFeed = {
       keys: keysOf(record, place.credentials?.account),
       open: (known) => offerOf(system, peer, place, known),
-      piece: (offer, index) => peer.ask('readCatalog', { offer, piece: index }),
+      piece: (offer, index) => peer.request('readCatalog', { offer, piece: index }),
       objects: history.objects(),
     };
     return { feed, history };
@@ -45,7 +45,7 @@ async function offerOf(
   const backoff = new Backoff(system, place.patience ?? NO_PATIENCE, undefined);
   for (;;) {
     try {
-      return await peer.ask('openCopy', { known });
+      return await peer.request('openCopy', { known });
     } catch (error) {
       if (asTardisError(error).code !== 'CLIENT_BUSY') throw error;
       await backoff.wait(error, (retry) => place.onRetry?.(retry));

@@ -16,7 +16,7 @@ import {
   type SetNote,
   type SetSeals,
   unsealedHistory,
-  type WantedContent,
+  type RequestedContent,
 } from '../index.js';
 import type { Keyring } from '../../crypto/index.js';
 import type { DeltaSource } from '../../delta/index.js';
@@ -71,7 +71,7 @@ class RemoteHistory implements History {
   }
 
   async sets(): Promise<BackupSet[]> {
-    return [...(await this.peer.ask('readSets', undefined))];
+    return [...(await this.peer.request('readSets', undefined))];
   }
 
   async findSet(text: string | undefined): Promise<BackupSet> {
@@ -83,7 +83,7 @@ class RemoteHistory implements History {
   }
 
   async roots(set: SetNumber): Promise<RootRecord[]> {
-    return [...(await this.peer.ask('readRoots', { set }))];
+    return [...(await this.peer.request('readRoots', { set }))];
   }
 
   async seals(set: SetNumber, after: DirectoryId, limit: number): Promise<SetSeals> {
@@ -91,7 +91,7 @@ class RemoteHistory implements History {
     let setSeal: Buffer | undefined;
     for (let hasMore = true; hasMore && directories.length < limit; ) {
       const question = { set, after: directories.at(-1)?.directory ?? after };
-      const page = await this.peer.ask('readSeals', question);
+      const page = await this.peer.request('readSeals', question);
       directories.push(...page.items);
       ({ setSeal, hasMore } = page);
     }
@@ -99,15 +99,15 @@ class RemoteHistory implements History {
   }
 
   notes(set: SetNumber): Promise<SetNote[]> {
-    return allOf((from) => this.peer.ask('readNotes', { set, from }));
+    return allOf((from) => this.peer.request('readNotes', { set, from }));
   }
 
   owners(set: SetNumber): Promise<OwnerRecord[]> {
-    return allOf((from) => this.peer.ask('readOwners', { set, from }));
+    return allOf((from) => this.peer.request('readOwners', { set, from }));
   }
 
   find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined> {
-    return this.peer.ask('readEntry', { set, path });
+    return this.peer.request('readEntry', { set, path });
   }
 
   async list(page: ListingPage): Promise<HistoryEntry[]> {
@@ -115,7 +115,7 @@ class RemoteHistory implements History {
     for (let hasMore = true; hasMore && found.length < page.limit; ) {
       const limit = Math.min(page.limit - found.length, MAX_PAGE_ENTRIES);
       const after = found.at(-1)?.name ?? page.after;
-      const next = await this.peer.ask('readListing', { ...page, after, limit });
+      const next = await this.peer.request('readListing', { ...page, after, limit });
       for (const entry of next.entries) found.push(entry);
       ({ hasMore } = next);
     }
@@ -123,19 +123,19 @@ class RemoteHistory implements History {
   }
 
   async findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
-    return [...(await this.peer.ask('readDigests', { prefix, limit }))];
+    return [...(await this.peer.request('readDigests', { prefix, limit }))];
   }
 
   async versions(path: Buffer): Promise<PathVersion[]> {
-    return [...(await this.peer.ask('readVersions', { path }))];
+    return [...(await this.peer.request('readVersions', { path }))];
   }
 
-  async locate(wanted: readonly WantedContent[]): Promise<ContentLocation[]> {
-    const contentIds = wanted.map(({ contentId = 0 }) => contentId);
+  async locate(requested: readonly RequestedContent[]): Promise<ContentLocation[]> {
+    const contentIds = requested.map(({ contentId = 0 }) => contentId);
     const replies: Promise<readonly ContentLocation[]>[] = [];
     for (let from = 0; from < contentIds.length; from += MAX_LOCATED) {
       replies.push(
-        this.peer.ask('readPlaces', { contents: contentIds.slice(from, from + MAX_LOCATED) }),
+        this.peer.request('readPlaces', { contents: contentIds.slice(from, from + MAX_LOCATED) }),
       );
     }
     return (await Promise.all(replies)).flat();
@@ -143,7 +143,7 @@ class RemoteHistory implements History {
 
   objects(): ObjectReader {
     return objectsInPieces(async (piece) => {
-      const found = await this.peer.ask('readObject', piece);
+      const found = await this.peer.request('readObject', piece);
       this.fetchedBytes += found?.length ?? 0;
       return found;
     });
@@ -160,12 +160,12 @@ class RemoteHistory implements History {
         const generation = known(signature);
         generations.set(signature, generation);
         const piece = { signature, basisBytes, isLast, bytes: bufferOf(bytes) };
-        await peer.ask('readerSignature', piece, generation);
+        await peer.request('readerSignature', piece, generation);
       },
       next: async (signature, digest, isFirst) => {
         const question = { signature, digest: Buffer.from(digest), first: isFirst };
         try {
-          const part = await peer.ask('readDelta', question, known(signature));
+          const part = await peer.request('readDelta', question, known(signature));
           this.fetchedBytes += part.chunk.length;
           return part;
         } catch (error) {
@@ -176,7 +176,7 @@ class RemoteHistory implements History {
       drop: async (signature) => {
         const generation = known(signature);
         generations.delete(signature);
-        await peer.ask('dropSignature', { signature }, generation);
+        await peer.request('dropSignature', { signature }, generation);
       },
     };
   }

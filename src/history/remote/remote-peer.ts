@@ -148,7 +148,7 @@ export class RemotePeer {
    * Sends a question and returns its answer. Rejects with the error of the server. `generation` is the number of
    * the connection that the question is limited to, if it depends on earlier questions.
    */
-  async ask<N extends QuestionName>(
+  async request<N extends QuestionName>(
     name: N,
     request: Request<N>,
     generation?: number,
@@ -156,7 +156,7 @@ export class RemotePeer {
     const turn = this.turns.take(1);
     try {
       if (turn !== undefined) await turn;
-      return await this.askNow(name, request, generation);
+      return await this.requestNow(name, request, generation);
     } catch (error) {
       throw this.place.judge?.(error) ?? error;
     } finally {
@@ -164,7 +164,7 @@ export class RemotePeer {
     }
   }
 
-  private async askNow<N extends QuestionName>(
+  private async requestNow<N extends QuestionName>(
     name: N,
     request: Request<N>,
     generation: number | undefined,
@@ -218,13 +218,13 @@ export class RemotePeer {
     this.connection = connection;
     this.unacknowledgedBytes = 0;
     if (this.failure !== undefined) connection.leave(); // the peer was closed meanwhile
-    if (this.place.keepsCatalog === true) this.askForCatalog();
+    if (this.place.keepsCatalog === true) this.requestCatalog();
     connection.owes(this.waiting.length > 0);
     for (const { message } of this.waiting) connection.sendEncoded(message);
   }
 
   /** Puts a question before all others, whose answer fails the peer if the server has another catalog now. */
-  private askForCatalog(): void {
+  private requestCatalog(): void {
     this.lastQuestion += 1;
     const question = { number: this.lastQuestion, request: undefined };
     this.waiting.unshift({
@@ -247,7 +247,11 @@ export class RemotePeer {
     if (address.kind !== 'tcp' || tls === undefined) {
       throw new TardisError('INSECURE_TCP_REFUSED', 'an HTTP interface is read over TLS only');
     }
-    return connectHttps(system, address, { link, wish: tls, place: { prefix: webPath, client } });
+    return connectHttps(system, address, {
+      link,
+      tlsOptions: tls,
+      place: { prefix: webPath, client },
+    });
   }
 
   private receive(connection: ClientLine, name: MessageName, bytes: Buffer): void {

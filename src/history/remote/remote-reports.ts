@@ -23,7 +23,9 @@ export class RemoteReports implements Reports {
   async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
     const all = new Map<SetNumber, readonly Buffer[]>();
     for (let from: SetNumber | undefined = 1; from !== undefined; ) {
-      const { roots, next }: Reply<'readSetRoots'> = await this.peer.ask('readSetRoots', { from });
+      const { roots, next }: Reply<'readSetRoots'> = await this.peer.request('readSetRoots', {
+        from,
+      });
       for (const [set, paths] of roots) all.set(set, paths);
       from = next;
     }
@@ -31,11 +33,11 @@ export class RemoteReports implements Reports {
   }
 
   changes(page: ChangesPage): Promise<ChangesFound> {
-    return this.peer.ask('readChanges', page);
+    return this.peer.request('readChanges', page);
   }
 
   async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
-    const { versions, next } = await this.peer.ask('readNamed', { after, literal });
+    const { versions, next } = await this.peer.request('readNamed', { after, literal });
     return { versions: versions.filter(({ name }) => isMatch(name)), next };
   }
 
@@ -46,24 +48,24 @@ export class RemoteReports implements Reports {
     const all: (Buffer | undefined)[] = [];
     while (all.length < directories.length) {
       const part = directories.slice(all.length, all.length + MAX_DIRECTORY_PATHS);
-      all.push(...(await this.peer.ask('readDirectoryPaths', { set, directories: part })));
+      all.push(...(await this.peer.request('readDirectoryPaths', { set, directories: part })));
     }
     return all;
   }
 
   settings(): Promise<readonly ClientSetting[]> {
-    return this.peer.ask('readSettings', undefined);
+    return this.peer.request('readSettings', undefined);
   }
 
   clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
-    return this.peer.ask('readConfiguration', { set });
+    return this.peer.request('readConfiguration', { set });
   }
 
   figures(): Promise<StoreFigures> {
-    return this.peer.ask('readFigures', undefined);
+    return this.peer.request('readFigures', undefined);
   }
 
   store(): Promise<StoreState> {
-    return this.peer.ask('readStore', undefined);
+    return this.peer.request('readStore', undefined);
   }
 }

@@ -6,7 +6,7 @@ import {
   brokenSets,
   type CheckHooks,
   type CheckOutcome,
-  type CheckWish,
+  type CheckRequest,
   type WorkHooks,
 } from '../../maintenance/admin/index.js';
 import type { Finding, ReadData } from '../../maintenance/check/index.js';
@@ -26,11 +26,11 @@ interface Place {
  */
 export async function checkThere(
   { peer, history, keyring }: Place,
-  { read: { data, leastAgeMs }, mark }: CheckWish,
+  { read: { data, leastAgeMs }, mark }: CheckRequest,
   hooks: CheckHooks,
 ): Promise<CheckOutcome> {
-  const wish = { data: data.kind, ...amountOf(data), leastAgeMs, mark };
-  const begun = await peer.ask('checkStore', wish);
+  const requested = { data: data.kind, ...amountOf(data), leastAgeMs, mark };
+  const begun = await peer.request('checkStore', requested);
   const { result, omitted } = await follow(peer, begun, hooks, (finding) =>
     hooks.onFinding(openedFinding(finding, keyring)),
   );
@@ -72,7 +72,7 @@ export async function freeThere(
   peer: RemotePeer,
   hooks: WorkHooks,
 ): ReturnType<Admin['freeUnneeded']> {
-  const begun = await peer.ask('freeUnneeded', undefined);
+  const begun = await peer.request('freeUnneeded', undefined);
   const { result } = await follow(peer, begun, hooks, () => undefined);
   if (result.kind !== 'free') throw odd('results of a job');
   const { kind: _, ...freed } = result;
@@ -87,7 +87,7 @@ async function follow(
   { signal, onProgress }: WorkHooks,
   onFinding: (finding: Finding) => void,
 ): Promise<{ result: NonNullable<News['result']>; omitted: number }> {
-  for (let news = first; ; news = await peer.ask('askWork', undefined)) {
+  for (let news = first; ; news = await peer.request('askWork', undefined)) {
     for (const finding of news.findings) onFinding(finding);
     throwIfAborted(signal);
     const { progress, result, omitted } = news;

@@ -30,6 +30,6 @@ export async function openHistoryByToken(
     history: historyOf(system, client, peer, undefined),
     rights: new Set(RIGHTS.filter((right) => taken.rights.includes(right))),
     isSealed: taken.isSealed,
-    clients: () => peer.ask('readClients', undefined),
+    clients: () => peer.request('readClients', undefined),
   };
 }

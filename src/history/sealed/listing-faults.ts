@@ -88,8 +88,8 @@ export class ListingFaults {
     for (let after = NOTHING; ; ) {
       throwIfAborted(signal);
       await this.breathe();
-      const wish = { directory, set, after, limit: PAGE_ENTRIES, withDigests: true };
-      const page = this.catalog.entries.listAsOf(wish);
+      const request = { directory, set, after, limit: PAGE_ENTRIES, withDigests: true };
+      const page = this.catalog.entries.listAsOf(request);
       const next = page.at(-1)?.name ?? NOTHING;
       if (!this.add(page, sum)) return false;
       if (page.length < PAGE_ENTRIES) break;

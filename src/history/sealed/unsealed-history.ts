@@ -31,7 +31,7 @@ import type {
   FoundContent,
   PathVersion,
   SetSeals,
-  WantedContent,
+  RequestedContent,
 } from '../history.js';
 import { DirectoryPlaces } from './directory-places.js';
 import { type DoubtedEntry, settleDoubts } from './doubted-entries.js';
@@ -358,7 +358,7 @@ class UnsealedHistory implements History {
     return this.sealed.findContents(prefix, limit);
   }
 
-  async locate(contents: readonly WantedContent[]): Promise<ContentLocation[]> {
+  async locate(contents: readonly RequestedContent[]): Promise<ContentLocation[]> {
     const locations = await this.sealed.locate(contents);
     const proof = { opener: this.opener, keys: this.contentKeys, native: this.native };
     return provenLocations(proof, contents, locations);

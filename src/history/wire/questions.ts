@@ -28,7 +28,7 @@ import {
 } from './wire-contents.js';
 import { ENTRY, LISTING, PAGE, VERSIONS } from './wire-entries.js';
 import { FORGETS, SET_CHANGE, TO_FORGET, VERDICTS } from './wire-changes.js';
-import { PLACES, PLACES_WANTED } from './wire-places.js';
+import { PLACES, PLACES_REQUEST } from './wire-places.js';
 import {
   CHANGES,
   CHANGES_PAGE,
@@ -63,7 +63,7 @@ export const QUESTIONS = {
   readListing: coded('readListing', LISTING, PAGE),
   readVersions: coded('readVersions', asIs<'readVersions'>(), VERSIONS),
   readDigests: coded('readDigests', DIGESTS, FOUND),
-  readPlaces: coded('readPlaces', PLACES_WANTED, PLACES),
+  readPlaces: coded('readPlaces', PLACES_REQUEST, PLACES),
   readObject: coded('readObject', OBJECT, OBJECT_PART),
   readerSignature: coded('readerSignature', SIGNATURE, NOTHING),
   readDelta: coded('readDelta', DELTA, DELTA_PART),

@@ -6,7 +6,7 @@ import type { ContentLocation, ContentPiece } from '../history.js';
 import { asIs, type Coder, odd, refused } from './coder.js';
 
 type Fields = Body<'placesAre'>;
-type Wanted = Body<'readPlaces'>;
+type Requested = Body<'readPlaces'>;
 
 const NONE = 0;
 const MISSING = -1;
@@ -51,12 +51,14 @@ class PieceLists {
   }
 }
 
-export const PLACES_WANTED: Coder<Wanted, Wanted, unknown> = asIs<'readPlaces'>(({ contents }) => {
-  if (contents.length > MAX_LOCATED) throw refused('a number of contents');
-});
+export const PLACES_REQUEST: Coder<Requested, Requested, unknown> = asIs<'readPlaces'>(
+  ({ contents }) => {
+    if (contents.length > MAX_LOCATED) throw refused('a number of contents');
+  },
+);
 
 /** The locations of the requested contents, in their order. */
-export const PLACES: Coder<readonly ContentLocation[], Fields, Wanted> = {
+export const PLACES: Coder<readonly ContentLocation[], Fields, Requested> = {
   toWire: (locations) => {
     const lists = new PieceLists();
     for (const pieces of locations) {

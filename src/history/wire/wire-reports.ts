@@ -205,14 +205,14 @@ export const CHANGES: Coder<ChangesFound, Body<'changesAre'>, Pick<ChangesPage, 
 };
 
 /** A request for names. The reader matches the names itself, since a server has no expressions of a peer to run. */
-type NamesWanted = Omit<NamedPage, 'isMatch'>;
+type NamesRequest = Omit<NamedPage, 'isMatch'>;
 
-export const NAMES_PAGE: Coder<NamesWanted, Body<'readNamed'>, unknown> = {
+export const NAMES_PAGE: Coder<NamesRequest, Body<'readNamed'>, unknown> = {
   toWire: ({ after, literal }) => ({ ...placeOf(after), literal }),
   fromWire: ({ literal, ...after }) => ({ after: placeOf(after), literal }),
 };
 
-export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesWanted> = {
+export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesRequest> = {
   toWire: namesToWire,
   fromWire: (reply, { after }) => {
     const found = namesFromWire(reply);

@@ -30,7 +30,7 @@ export interface WorkHooks {
   readonly onProgress: (progress: WorkProgress) => void;
 }
 
-export interface CheckWish {
+export interface CheckRequest {
   readonly read: ReadRequest;
   /** True to mark damaged contents, and to clear the marks of sound ones. */
   readonly mark: boolean;
@@ -67,7 +67,7 @@ export interface CheckOutcome extends CheckCounts {
   readonly unprovenSets: number;
 }
 
-export interface FreeWish {
+export interface FreeRequest {
   /** A pack is rewritten if at least this share of it is unneeded. A server uses its own. */
   readonly wasteRatio: number;
 }
@@ -88,7 +88,7 @@ export interface Admin extends Disposable {
   /** Throws the errors that deleting these sets would throw now. */
   previewDelete(sets: readonly SetNumber[]): Promise<void>;
   /** Returns the sets that a purge would delete or keep: by these rules, or through a server by the server's. */
-  previewPurge(wish: PurgeRequest): Promise<Verdicts>;
+  previewPurge(request: PurgeRequest): Promise<Verdicts>;
   /** Deletes the sets that a preview listed. A server applies its own rules again, and returns the verdicts. */
   purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
   /**
@@ -97,13 +97,13 @@ export interface Admin extends Disposable {
    */
   keptRules(words: RuleWords): RetentionRules | undefined;
   /** Changes marks of all these sets, or of none. Throws NO_SUCH_SET, MARKS_INVALID. */
-  mark(sets: readonly SetNumber[], wish: SetChange): Promise<void>;
+  mark(sets: readonly SetNumber[], change: SetChange): Promise<void>;
   /** Returns the pending requests to forget paths. */
   forgets(): Promise<readonly ForgetRequest[]>;
   /** Returns the data that would be deleted if these paths were forgotten now. */
   previewForget(paths: readonly Buffer[]): Promise<ForgetReport>;
   /** Requests that paths be forgotten after `undoMs`, which a server may lengthen. Returns the requests. */
-  askToForget(paths: readonly Buffer[], undoMs: number): Promise<readonly ForgetRequest[]>;
+  requestForgets(paths: readonly Buffer[], undoMs: number): Promise<readonly ForgetRequest[]>;
   /** Withdraws requests to forget paths. Throws NO_SUCH_REQUEST. */
   withdrawForget(ids: readonly number[]): Promise<void>;
   /** Changes a setting stored with the client; `value` undefined removes it. Throws CONFIG_INVALID. */
@@ -112,14 +112,14 @@ export interface Admin extends Disposable {
    * Checks the store, and compares sets with their seals if the keys are known. Throws INTERRUPTED and the errors of a
    * check; through a server also NOT_PERMITTED and CONNECTION_LOST.
    */
-  check(wish: CheckWish, hooks: CheckHooks): Promise<CheckOutcome>;
+  check(request: CheckRequest, hooks: CheckHooks): Promise<CheckOutcome>;
   /**
    * Frees the space that deleted sets used, if there are any. Returns undefined through a server, which does so by
    * itself. Throws INTERRUPTED, CATALOG_DAMAGED.
    */
-  freeDeleted(wish: FreeWish, hooks: WorkHooks): Promise<GcReport | undefined>;
+  freeDeleted(request: FreeRequest, hooks: WorkHooks): Promise<GcReport | undefined>;
   /** Looks through the whole client for space to free. Throws INTERRUPTED, CATALOG_DAMAGED. */
-  freeUnneeded(wish: FreeWish, hooks: WorkHooks): Promise<GcReport>;
+  freeUnneeded(request: FreeRequest, hooks: WorkHooks): Promise<GcReport>;
   /**
    * Marks contents as damaged, so that the next backup sends them again. Throws CAPABILITY_MISSING through a server,
    * which marks only what its own checks find.

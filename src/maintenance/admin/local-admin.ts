@@ -5,7 +5,7 @@ import type { Keyring } from '../../crypto/index.js';
 import { Catalog } from '../../store/catalog/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import {
-  askToForget,
+  requestForgets,
   changeSetting,
   deleteSets,
   forgetRequestsOf,
@@ -19,7 +19,7 @@ import {
 } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { collectGarbage, type GcReport, previewPurgeOf } from '../gc/index.js';
-import type { Admin, FreeWish, WorkHooks } from './admin.js';
+import type { Admin, FreeRequest, WorkHooks } from './admin.js';
 import { sealedAdmin } from './sealed-admin.js';
 
 export interface LocalAdminOptions {
@@ -46,24 +46,24 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     sets: () => setsOf(client, acceptOlder),
     deleteSets: (gone) => deleteSets(system, directory, { limits, sets: gone, leastAgeMs: 0 }),
     previewDelete: async (gone) => previewDelete(system, directory, gone, 0),
-    previewPurge: async (wish) => previewPurgeOf(system, directory, () => wish),
+    previewPurge: async (request) => previewPurgeOf(system, directory, () => request),
     purge: async (gone) => {
       await deleteSets(system, directory, { limits, sets: gone, leastAgeMs: 0 });
       return undefined;
     },
     keptRules: (words) =>
       Catalog.reading(system, directory.catalogPath, (catalog) => ownRulesFor(catalog, words)),
-    mark: (marked, wish) => markSets(system, directory, limits, { sets: marked, wish }),
+    mark: (marked, change) => markSets(system, directory, limits, { sets: marked, change }),
     forgets: async () => forgetRequestsOf(system, directory),
     previewForget: async (paths) => previewForget(system, directory, paths),
-    askToForget: (paths, undoMs) => askToForget(system, directory, { limits, paths, undoMs }),
+    requestForgets: (paths, undoMs) => requestForgets(system, directory, { limits, paths, undoMs }),
     withdrawForget: (ids) => withdrawForget(system, directory, limits, ids),
     changeSetting: (key, value) => changeSetting(system, directory, limits, { text: key, value }),
     // Most runs need neither a check nor a repair.
-    check: async (wish, hooks) =>
-      (await import('./local-check.js')).checkHere(system, client, wish, hooks),
-    freeDeleted: (wish, hooks) => free(system, client, { ...wish, isThorough: false }, hooks),
-    freeUnneeded: (wish, hooks) => free(system, client, { ...wish, isThorough: true }, hooks),
+    check: async (request, hooks) =>
+      (await import('./local-check.js')).checkHere(system, client, request, hooks),
+    freeDeleted: (request, hooks) => free(system, client, { ...request, isThorough: false }, hooks),
+    freeUnneeded: (request, hooks) => free(system, client, { ...request, isThorough: true }, hooks),
     markDamaged: (digests) => markDamaged(system, directory, limits, digests),
     parity: async () => (await import('./local-repair.js')).parityHere(system, directory),
     repair: async (options) =>
@@ -89,11 +89,11 @@ async function setsOf(
 function free(
   system: System,
   { directory, limits, keyring, wantedFreeBytes }: LocalAdminOptions,
-  wish: FreeWish & { readonly isThorough: boolean },
+  request: FreeRequest & { readonly isThorough: boolean },
   { signal, onProgress }: WorkHooks,
 ): Promise<GcReport> {
   return collectGarbage(system, directory, {
-    ...wish,
+    ...request,
     limits,
     graceMs: 0, // a reader that misses a file looks it up again
     ...(wantedFreeBytes === undefined ? {} : { wantedFreeBytes }),

@@ -5,7 +5,7 @@ import { ListingFaults } from '../../history/index.js';
 import { Catalog } from '../../store/catalog/index.js';
 import type { System } from '../../system/index.js';
 import { checkClient, type SealFinding } from '../check/index.js';
-import type { CheckHooks, CheckOutcome, CheckWish } from './admin.js';
+import type { CheckHooks, CheckOutcome, CheckRequest } from './admin.js';
 import { brokenSets } from './broken-sets.js';
 import type { LocalAdminOptions } from './local-admin.js';
 
@@ -13,12 +13,12 @@ import type { LocalAdminOptions } from './local-admin.js';
 export async function checkHere(
   system: System,
   client: LocalAdminOptions,
-  { withListings = false, ...wish }: CheckWish,
+  { withListings = false, ...request }: CheckRequest,
   { signal, onFinding, onProgress }: CheckHooks,
 ): Promise<CheckOutcome> {
   const { directory, limits, keyring } = client;
   const result = await checkClient(system, directory, {
-    ...wish,
+    ...request,
     keyring,
     isEncrypted: client.isEncrypted(),
     limits,
@@ -33,7 +33,7 @@ export async function checkHere(
     keyring === undefined || !canCompare
       ? []
       : await sealFindings(system, client, keyring, {
-          withListings: withListings || wish.read.data.kind !== 'none',
+          withListings: withListings || request.read.data.kind !== 'none',
           signal,
         });
   seals.forEach(onFinding);

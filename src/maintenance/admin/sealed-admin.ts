@@ -19,19 +19,19 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
     sets: () => admin.sets(),
     deleteSets: (sets) => admin.deleteSets(sets),
     previewDelete: (sets) => admin.previewDelete(sets),
-    previewPurge: ({ rules, ...wish }) =>
-      admin.previewPurge({ ...wish, rules: { ...rules, keepTags: rules.keepTags.map(text) } }),
+    previewPurge: ({ rules, ...request }) =>
+      admin.previewPurge({ ...request, rules: { ...rules, keepTags: rules.keepTags.map(text) } }),
     purge: (gone) => admin.purge(gone),
     keptRules: (words) => admin.keptRules(words),
-    mark: (sets, wish) => admin.mark(sets, sealedChange(wish, text)),
+    mark: (sets, change) => admin.mark(sets, sealedChange(change, text)),
     forgets: async () => opened(await admin.forgets()),
     previewForget: (all) => admin.previewForget(paths(all)),
-    askToForget: async (all, undoMs) => opened(await admin.askToForget(paths(all), undoMs)),
+    requestForgets: async (all, undoMs) => opened(await admin.requestForgets(paths(all), undoMs)),
     withdrawForget: (ids) => admin.withdrawForget(ids),
     changeSetting: (key, value) => admin.changeSetting(key, value),
-    check: (wish, hooks) => admin.check(wish, hooks),
-    freeDeleted: (wish, hooks) => admin.freeDeleted(wish, hooks),
-    freeUnneeded: (wish, hooks) => admin.freeUnneeded(wish, hooks),
+    check: (request, hooks) => admin.check(request, hooks),
+    freeDeleted: (request, hooks) => admin.freeDeleted(request, hooks),
+    freeUnneeded: (request, hooks) => admin.freeUnneeded(request, hooks),
     markDamaged: (digests) => admin.markDamaged(digests),
     parity: () => admin.parity(),
     repair: (options) => admin.repair(options),
@@ -40,10 +40,10 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
   };
 }
 
-function sealedChange(wish: SetChange, seal: (text: string) => string): SetChange {
-  const { title, addTags, removeTags } = wish;
+function sealedChange(change: SetChange, seal: (text: string) => string): SetChange {
+  const { title, addTags, removeTags } = change;
   return {
-    ...wish,
+    ...change,
     title: title && seal(title),
     addTags: addTags?.map(seal),
     removeTags: removeTags?.map(seal),

@@ -35,7 +35,7 @@ import { holdsMissing } from './pack-uses.js';
 import { hasGarbage, requireSoundUnlocked } from './sound-catalog.js';
 import { dropLost, dropVersions, type Pace, sweep } from './sweep.js';
 import { protectMissing } from './missing-parity.js';
-import { writeWantedImage } from './wanted-image.js';
+import { writeRequestedImage } from './requested-image.js';
 
 export type GcStep = 'versions' | 'contents' | 'packs' | 'files';
 
@@ -128,7 +128,7 @@ async function isProvenSound(
   const turn = yieldRegularly();
   try {
     await requireSoundUnlocked(system, directory, () =>
-      turn()?.then(() => yieldIfWanted(system, directory, signal)),
+      turn()?.then(() => yieldIfRequested(system, directory, signal)),
     );
     return true;
   } catch (error) {
@@ -141,13 +141,13 @@ async function isProvenSound(
   }
 }
 
-function yieldIfWanted(
+function yieldIfRequested(
   system: System,
   directory: ClientDirectory,
   signal: AbortSignal | undefined,
 ): void {
   throwIfAborted(signal);
-  if (mediumOf(system, directory).isWanted()) throw new Yielded();
+  if (mediumOf(system, directory).isRequested()) throw new Yielded();
 }
 
 /** True for an error of the disk or of the store, as opposed to one that ends the run. */
@@ -238,7 +238,7 @@ class Run {
 
   /** Writes an image if one is wanted. It runs last, since it needs space. */
   async writeImage(): Promise<void> {
-    await writeWantedImage(this.store, () => this.breathe());
+    await writeRequestedImage(this.store, () => this.breathe());
   }
 
   /** Makes the parity of what this run has written, and of packs that have none. It runs last, since it needs space. */
@@ -268,7 +268,7 @@ class Run {
     const pause = this.turn();
     if (pause === undefined) return;
     await pause;
-    yieldIfWanted(this.system, this.directory, this.options.signal);
+    yieldIfRequested(this.system, this.directory, this.options.signal);
   }
 
   /**

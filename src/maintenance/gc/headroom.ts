@@ -31,14 +31,14 @@ export interface HeadroomOptions {
 
 export class Headroom {
   private readonly store: StoreWriter;
-  private readonly wish: HeadroomOptions;
+  private readonly options: HeadroomOptions;
   private readonly catalogBytes: () => number;
   private wasShort: boolean;
 
-  constructor(store: StoreWriter, wish: HeadroomOptions, catalogBytes: () => number) {
+  constructor(store: StoreWriter, options: HeadroomOptions, catalogBytes: () => number) {
     this.store = store;
-    this.wish = wish;
-    this.wasShort = wish.isResumed;
+    this.options = options;
+    this.wasShort = options.isResumed;
     this.catalogBytes = catalogBytes;
   }
 
@@ -47,7 +47,7 @@ export class Headroom {
    * space is free.
    */
   get isShort(): boolean {
-    const enoughBytes = this.wish.wantedFreeBytes * (this.wasShort ? RELIEF : 1);
+    const enoughBytes = this.options.wantedFreeBytes * (this.wasShort ? RELIEF : 1);
     this.wasShort = this.store.reserve.freeBytes < enoughBytes;
     return this.wasShort;
   }
@@ -57,7 +57,7 @@ export class Headroom {
    * again what it misses.
    */
   get graceMs(): number {
-    return this.isShort ? 0 : this.wish.graceMs;
+    return this.isShort ? 0 : this.options.graceMs;
   }
 
   /**
@@ -69,7 +69,7 @@ export class Headroom {
     const isReturned = this.graceMs === 0;
     const usable = isReturned
       ? reserve.freeBytes + reserve.sizeBytes
-      : reserve.freeBytes - this.wish.wantedFreeBytes;
+      : reserve.freeBytes - this.options.wantedFreeBytes;
     return Math.max(0, Math.floor((usable - this.ownBytes) * LEAST_FIT));
   }
 

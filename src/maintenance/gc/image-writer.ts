@@ -26,7 +26,7 @@ export async function appendImage(
     piece += 1;
   }
   store.catalog.state.writeImage({ ...first!, bytes: written });
-  store.catalog.state.writeImageWanted(false);
+  store.catalog.state.writeImageRequested(false);
 }
 
 /** Returns how many bytes an image of the catalog takes, and writes nothing. */

@@ -16,4 +16,4 @@ export {
 } from './purge.js';
 export type { FrameTools } from './repack.js';
 export { requireSoundCatalog, requireSoundUnlocked } from './sound-catalog.js';
-export { writeMissingImage, writeImageIfRoom } from './wanted-image.js';
+export { writeMissingImage, writeImageIfRoom } from './requested-image.js';

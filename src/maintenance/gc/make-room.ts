@@ -27,16 +27,16 @@ export interface MakeRoomOptions {
 export async function deleteForSpace(
   system: System,
   directory: ClientDirectory,
-  wish: MakeRoomOptions,
+  goal: MakeRoomOptions,
   options: GcOptions,
 ): Promise<SetNumber[]> {
   const deleted: SetNumber[] = [];
   for (;;) {
     throwIfAborted(options.signal);
-    const missingBytes = wish.belowBytes - system.files.freeBytes(directory.path);
+    const missingBytes = goal.belowBytes - system.files.freeBytes(directory.path);
     if (missingBytes <= 0) return deleted;
     const set = await dropOne(system, directory, {
-      ...wish,
+      ...goal,
       ...options,
       neededBytes: missingBytes,
     });

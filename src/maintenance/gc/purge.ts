@@ -25,27 +25,27 @@ export interface PurgeReport extends Decision {
 
 /**
  * Decides over all listed sets, and deletes those that no rule keeps. Throws CLIENT_BUSY and the errors of
- * `wishFor`.
+ * `purgeRequestFor`.
  */
 export async function purgeByRules(
   system: System,
   directory: ClientDirectory,
   limits: StoreLimits,
-  wishFor: (catalog: Catalog) => PurgeRequest,
+  purgeRequestFor: (catalog: Catalog) => PurgeRequest,
 ): Promise<PurgeReport> {
   let report: PurgeReport | undefined;
   await changeSets(system, directory, limits, (_, catalog): StoreEvent[] => {
-    report = previewPurge(catalog, wishFor(catalog), system.clock.nowMs());
+    report = previewPurge(catalog, purgeRequestFor(catalog), system.clock.nowMs());
     return report.gone.length === 0 ? [] : [{ type: 'sets-deleted', sets: report.gone }];
   });
   return report!;
 }
 
 /** Returns the report that `purgeByRules` would return, and deletes nothing. */
-function previewPurge(catalog: Catalog, wish: PurgeRequest, nowMs: number): PurgeReport {
+function previewPurge(catalog: Catalog, request: PurgeRequest, nowMs: number): PurgeReport {
   const { sets } = catalog;
   const judged = sets.listed().map((set) => retentionSet(set, rootsText(catalog, set.set)));
-  const decision = decideRetention(judged, { ...wish, nowMs });
+  const decision = decideRetention(judged, { ...request, nowMs });
   const gone = decision.verdicts.filter(({ reasons }) => reasons.length === 0);
   return { ...decision, gone: gone.map(({ set }) => set) };
 }
@@ -57,10 +57,10 @@ function previewPurge(catalog: Catalog, wish: PurgeRequest, nowMs: number): Purg
 export function previewPurgeOf(
   system: System,
   directory: ClientDirectory,
-  wishFor: (catalog: Catalog) => PurgeRequest,
+  purgeRequestFor: (catalog: Catalog) => PurgeRequest,
 ): PurgeReport {
   return Catalog.reading(system, directory.catalogPath, (catalog) =>
-    previewPurge(catalog, wishFor(catalog), system.clock.nowMs()),
+    previewPurge(catalog, purgeRequestFor(catalog), system.clock.nowMs()),
   );
 }
 

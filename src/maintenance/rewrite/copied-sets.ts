@@ -41,7 +41,7 @@ const LASTING_FLAGS = RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevi
 const ROOT_NUMBER = /^[1-9]\d{0,14}$/;
 
 /** Sets to copy, with the contents that they need and the directories that each of them changed. */
-export interface WantedSets {
+export interface NeededSets {
   /** Rising by number. */
   readonly sets: readonly BackupSet[];
   /** Ids of contents at the source. */
@@ -53,11 +53,11 @@ export interface WantedSets {
 }
 
 /** Finds what these sets, which rise by number, need from the source. Throws INTERRUPTED. */
-export async function findWanted(
+export async function findNeeded(
   { catalog }: OldStore,
   sets: readonly BackupSet[],
   signal: AbortSignal,
-): Promise<WantedSets> {
+): Promise<NeededSets> {
   const needed = new IdSet();
   const changed = sets.map((): DirectoryId[] => []);
   let neededCount = 0;
@@ -92,14 +92,15 @@ function indexFrom(numbers: readonly SetNumber[], least: SetNumber): number {
 }
 
 function* allDirectories({ history }: Catalog): Generator<DirectoryId> {
-  const ask = (after: DirectoryId): DirectoryId[] => history.directories(after, PAGE_DIRECTORIES);
-  for (const page of pages(-1, PAGE_DIRECTORIES, ask, Number)) yield* page;
+  const pageAfter = (after: DirectoryId): DirectoryId[] =>
+    history.directories(after, PAGE_DIRECTORIES);
+  for (const page of pages(-1, PAGE_DIRECTORIES, pageAfter, Number)) yield* page;
 }
 
 function* versionsIn({ history }: Catalog, directory: DirectoryId): Generator<CatalogEntry> {
-  const ask = (after: typeof FIRST_VERSION): CatalogEntry[] =>
+  const pageAfter = (after: typeof FIRST_VERSION): CatalogEntry[] =>
     history.versionsIn(directory, after, PAGE_ENTRIES);
-  for (const page of pages(FIRST_VERSION, PAGE_ENTRIES, ask, (last) => last)) yield* page;
+  for (const page of pages(FIRST_VERSION, PAGE_ENTRIES, pageAfter, (last) => last)) yield* page;
 }
 
 /** Yields the entries of a directory as of a set, by name. */
@@ -108,9 +109,9 @@ function* entriesOf(
   directory: DirectoryId,
   set: SetNumber,
 ): Generator<CatalogEntry> {
-  const ask = (after: Buffer): CatalogEntry[] =>
+  const pageAfter = (after: Buffer): CatalogEntry[] =>
     entries.listAsOf({ directory, set, after, limit: PAGE_ENTRIES, withDigests: true });
-  for (const page of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) yield* page;
+  for (const page of pages(NOTHING, PAGE_ENTRIES, pageAfter, ({ name }) => name)) yield* page;
 }
 
 export class CopiedSets extends CopiedHistory {
@@ -119,7 +120,7 @@ export class CopiedSets extends CopiedHistory {
    * CATALOG_DAMAGED, INTERRUPTED, DISK_FULL.
    */
   async copy(
-    { sets, changed }: WantedSets,
+    { sets, changed }: NeededSets,
     signal: AbortSignal,
     onSet: (done: number) => void,
   ): Promise<void> {
@@ -222,10 +223,10 @@ export class SealsAsTheyAre implements CopiedSeals {
   async seal(journal: SetJournal, { set }: BackupSet, roots: readonly RootRecord[]): Promise<void> {
     const { old, store } = this;
     const sealed = new Set<DirectoryId>();
-    const ask = (after: DirectoryId): SealedDirectory[] =>
+    const pageAfter = (after: DirectoryId): SealedDirectory[] =>
       old.seals.asOf(set, after, PAGE_DIRECTORIES);
     const breathe = yieldRegularly();
-    for (const page of pages(0, PAGE_DIRECTORIES, ask, ({ directory }) => directory)) {
+    for (const page of pages(0, PAGE_DIRECTORIES, pageAfter, ({ directory }) => directory)) {
       for (const { directory, seal } of page) {
         requireLength(seal, DIRECTORY_SEAL_BYTES);
         sealed.add(directory);

@@ -16,7 +16,7 @@ import {
 import { PrivateFolder, type System } from '../../system/index.js';
 import { collectGarbage } from '../gc/index.js';
 import { RecordCopier } from './copied-records.js';
-import { CopiedSets, findWanted, SealsAsTheyAre } from './copied-sets.js';
+import { CopiedSets, findNeeded, SealsAsTheyAre } from './copied-sets.js';
 import { readOrigin, requireSameHistory, writeOrigin } from './copy-origin.js';
 import { lookAtTarget, pointText, setsAt } from './copy-known.js';
 import type { CopySource, TakenSource } from './copy-source.js';
@@ -205,7 +205,7 @@ class Run implements Disposable {
       await store.checkpoint(); // a backup to the target gives its set a number above all that are copied
       await writeOrigin(system, target, { clientId: sourceId, upToSet });
     }
-    const wanted = await findWanted(old, missing, signal);
+    const wanted = await findNeeded(old, missing, signal);
     const { needed } = wanted;
     const all = wanted.neededCount + this.addMissing(needed);
     const copier = new RecordCopier(system.native, old, store, source.isEncrypting);

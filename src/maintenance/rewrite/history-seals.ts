@@ -227,9 +227,10 @@ export function sumOf(
   open: (entries: readonly CatalogEntry[], sum: SealSum) => void,
 ): SealSum {
   const sum = new SealSum();
-  const ask = (after: Buffer): CatalogEntry[] =>
+  const pageAfter = (after: Buffer): CatalogEntry[] =>
     catalog.entries.listAsOf({ directory, set, after, limit: PAGE_ENTRIES, withDigests: true });
-  for (const entries of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) open(entries, sum);
+  for (const entries of pages(NOTHING, PAGE_ENTRIES, pageAfter, ({ name }) => name))
+    open(entries, sum);
   return sum;
 }
 

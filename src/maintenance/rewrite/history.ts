@@ -147,8 +147,9 @@ export class CopiedHistory {
   private changesFrom(first: SetNumber): Map<SetNumber, DirectoryId[]> {
     const { history } = this.old.catalog;
     const changes = new Map<SetNumber, DirectoryId[]>();
-    const ask = (after: DirectoryId): DirectoryId[] => history.directories(after, PAGE_DIRECTORIES);
-    for (const page of pages(-1, PAGE_DIRECTORIES, ask, Number)) {
+    const pageAfter = (after: DirectoryId): DirectoryId[] =>
+      history.directories(after, PAGE_DIRECTORIES);
+    for (const page of pages(-1, PAGE_DIRECTORIES, pageAfter, Number)) {
       for (const directory of page) {
         for (const set of history.changesOf(directory)) {
           if (set < first) continue;
@@ -273,9 +274,9 @@ export class CopiedHistory {
   private replayEnds(journal: SetJournal, directory: DirectoryId): void {
     const { history } = this.old.catalog;
     const place = { root: history.rootOf(directory), directory, isNew: false };
-    const ask = (after: Buffer): Buffer[] =>
+    const pageAfter = (after: Buffer): Buffer[] =>
       history.endedIn(directory, journal.set, after, PAGE_ENTRIES);
-    for (const names of pages(NOTHING, PAGE_ENTRIES, ask, (last) => last)) {
+    for (const names of pages(NOTHING, PAGE_ENTRIES, pageAfter, (last) => last)) {
       for (const name of names) {
         journal.remove(place, this.sealName(directory, this.old.openName(directory, name)));
       }
@@ -284,9 +285,9 @@ export class CopiedHistory {
 
   private replayBeginnings(journal: SetJournal, directory: DirectoryId): void {
     const { history } = this.old.catalog;
-    const ask = (after: Buffer): CatalogEntry[] =>
+    const pageAfter = (after: Buffer): CatalogEntry[] =>
       history.begunIn(directory, journal.set, after, PAGE_ENTRIES);
-    for (const entries of pages(NOTHING, PAGE_ENTRIES, ask, ({ name }) => name)) {
+    for (const entries of pages(NOTHING, PAGE_ENTRIES, pageAfter, ({ name }) => name)) {
       this.putAll(journal, directory, entries);
     }
   }

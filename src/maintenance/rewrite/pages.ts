@@ -5,11 +5,11 @@
 export function* pages<T, K>(
   first: K,
   limit: number,
-  ask: (after: K) => T[],
+  pageAfter: (after: K) => T[],
   behind: (last: T) => K,
 ): Generator<T[]> {
   for (let after = first; ; ) {
-    const page = ask(after);
+    const page = pageAfter(after);
     const last = page.at(-1);
     if (last === undefined) return;
     after = behind(last);

@@ -138,10 +138,10 @@ export class Verifier {
   private versionsOf(directory: DirectoryId, isNew: boolean): Map<string, string> {
     const { history } = isNew ? this.store.catalog : this.old.catalog;
     const versions = new Map<string, string>();
-    const ask = (after: AfterVersion): CatalogEntry[] =>
+    const pageAfter = (after: AfterVersion): CatalogEntry[] =>
       history.versionsIn(directory, after, PAGE_ENTRIES);
     const behind = ({ name, firstSet }: CatalogEntry): AfterVersion => ({ name, firstSet });
-    for (const entries of pages(FIRST_VERSION, PAGE_ENTRIES, ask, behind)) {
+    for (const entries of pages(FIRST_VERSION, PAGE_ENTRIES, pageAfter, behind)) {
       if (isNew) this.keys.open(entries);
       else this.old.open(entries);
       for (const entry of entries) {
@@ -204,9 +204,9 @@ export class Verifier {
     signal: AbortSignal,
   ): Promise<void> {
     const { catalog } = this.store;
-    const ask = (after: DirectoryId): SealedDirectory[] =>
+    const pageAfter = (after: DirectoryId): SealedDirectory[] =>
       catalog.seals.asOf(set, after, PAGE_DIRECTORIES);
-    for (const page of pages(0, PAGE_DIRECTORIES, ask, ({ directory }) => directory)) {
+    for (const page of pages(0, PAGE_DIRECTORIES, pageAfter, ({ directory }) => directory)) {
       for (const { directory, seal } of page) {
         throwIfAborted(signal);
         const listing = seal.subarray(SEAL_BYTES);

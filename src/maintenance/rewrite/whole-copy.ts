@@ -7,7 +7,7 @@ import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import type { SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { RecordCopier } from './copied-records.js';
-import { CopiedSets, findWanted, SealsAsTheyAre } from './copied-sets.js';
+import { CopiedSets, findNeeded, SealsAsTheyAre } from './copied-sets.js';
 import { NewKeys } from './new-keys.js';
 import { OldGeneration } from './old-generation.js';
 
@@ -54,7 +54,7 @@ async function copyFrom(
   counters.set = Math.max(counters.set, known.set);
   counters.root = Math.max(counters.root, known.root);
   counters.directory = Math.max(counters.directory, known.directory);
-  const wanted = await findWanted(old, old.catalog.sets.listed(), signal);
+  const wanted = await findNeeded(old, old.catalog.sets.listed(), signal);
   const copier = new RecordCopier(system.native, old, store, isEncrypting);
   let done = 0;
   await copier.copy(wanted.needed, signal, () => onProgress((done += 1), wanted.neededCount));

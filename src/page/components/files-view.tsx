@@ -68,8 +68,8 @@ function DirectoryView(props: FilesProps) {
   const { path, sort, order, showsDeleted } = place;
   const key = `${client}/${set.set}/${sort}/${order}${path}`;
   const list = usePages<Row<Entry>>(key, async (after, signal) => {
-    const wish = { client, set: set.set, path, sort, order };
-    const { entries, next } = await api.directory(wish, after, signal);
+    const request = { client, set: set.set, path, sort, order };
+    const { entries, next } = await api.directory(request, after, signal);
     return { items: entries.map((entry) => rowOf(path, entry)), next };
   });
   const deleted = useAnswer(

@@ -1,6 +1,6 @@
 /** Lets the user choose target and options, previews, restores on this machine, and shows progress and result. */
 import { useEffect, useState } from 'preact/hooks';
-import { api, type ApiError, type RestoreState, type RestoreWish } from '../api.js';
+import { api, type ApiError, type RestoreState, type RestoreBody } from '../api.js';
 import { asApiError } from '../hooks.js';
 import { t } from '../language.js';
 import { pathFromText, textOf } from '../logic/paths.js';
@@ -38,7 +38,7 @@ export function RestoreDialog({ client, set, time, paths, onClose }: RestoreProp
   const [comparesContents, setComparesContents] = useState(false);
   const { state, error, start, stop } = useRestore();
   const isRunning = state?.state === 'running';
-  const wish = (isPreview: boolean): RestoreWish => ({
+  const bodyFor = (isPreview: boolean): RestoreBody => ({
     client,
     set,
     paths: [...paths],
@@ -64,7 +64,7 @@ export function RestoreDialog({ client, set, time, paths, onClose }: RestoreProp
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          if (mayStart) start(wish(false));
+          if (mayStart) start(bodyFor(false));
         }}
       >
         <Where {...{ isInPlace, setInPlace, output, setOutput, isRunning }} />
@@ -86,7 +86,7 @@ export function RestoreDialog({ client, set, time, paths, onClose }: RestoreProp
               {t('restoreStop')}
             </button>
           ) : (
-            <button type="button" disabled={!mayStart} onClick={() => start(wish(true))}>
+            <button type="button" disabled={!mayStart} onClick={() => start(bodyFor(true))}>
               {t('restorePreview')}
             </button>
           )}
@@ -182,10 +182,10 @@ function useRestore() {
     };
   }, [id]);
   const fail = (problem: unknown): void => setError(asApiError(problem));
-  const start = (wish: RestoreWish): void => {
+  const start = (body: RestoreBody): void => {
     setError(undefined);
     setState(undefined);
-    api.restore(wish).then(setState, fail);
+    api.restore(body).then(setState, fail);
   };
   const stop = (): void => {
     if (id !== undefined) api.stopRestore(id).then(setState, fail);

@@ -73,7 +73,10 @@ function entryHandlers(
       return undefined;
     },
     ask: ({ ask, digests, promise }) => {
-      answer('verdicts', { ask, verdicts: Buffer.from(session.openSet().ask(digests, promise)) });
+      answer('verdicts', {
+        ask,
+        verdicts: Buffer.from(session.openSet().verdicts(digests, promise)),
+      });
       return undefined;
     },
     done: ({ slots, settled, seals }) => {
@@ -134,7 +137,7 @@ function contentHandlers(
     },
     deltaEnd: (head) => large.endDelta(session.openSet(), head),
     basisWish: (head) => {
-      offers.wish(head);
+      offers.takeWish(head);
       return undefined;
     },
     assembly: (head) => {

@@ -138,7 +138,7 @@ export class BasisOffers {
   }
 
   /** Handles a client's request for an offer's signature, or the return of an offer. Throws PROTOCOL_VIOLATION. */
-  wish({ basis, wish }: Head<'basisWish'>): void {
+  takeWish({ basis, wish }: Head<'basisWish'>): void {
     if (!Object.values<number>(BasisWish).includes(wish)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'unknown wish for a basis');
     }

@@ -159,23 +159,24 @@ export class CopySession implements StorageHandle {
     return {
       keys,
       open: async (known = '') => {
-        const { offer, clientId, endedUpTo, commit, point, catalogBytes } = await this.ask({
+        const { offer, clientId, endedUpTo, commit, point, catalogBytes } = await this.request({
           what: 'open',
           known,
         });
         return { offer, clientId, endedUpTo, commit, point, catalogBytes, keysSum };
       },
-      piece: async (offer, piece) => (await this.ask({ what: 'piece', offer, piece })).attachment,
+      piece: async (offer, piece) =>
+        (await this.request({ what: 'piece', offer, piece })).attachment,
       objects: objectsInPieces(async (piece) => {
-        const { exists, attachment } = await this.ask({ what: 'object', ...piece });
+        const { exists, attachment } = await this.request({ what: 'object', ...piece });
         return exists ? attachment : undefined;
       }),
     };
   }
 
-  private ask(wish: Partial<CopyRequest> & Pick<CopyRequest, 'what'>): Promise<CopyAnswer> {
+  private request(fields: Partial<CopyRequest> & Pick<CopyRequest, 'what'>): Promise<CopyAnswer> {
     this.lastQuestion += 1;
-    const request = { ...NOTHING, ...wish, question: this.lastQuestion };
+    const request = { ...NOTHING, ...fields, question: this.lastQuestion };
     return new Promise((resolve, reject) => {
       if (this.isOver || this.stopping.signal.aborted) {
         reject(new TardisError('CONNECTION_LOST', 'the peer has left'));

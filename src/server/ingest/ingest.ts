@@ -288,7 +288,7 @@ export class Ingest {
    * Returns a verdict for each digest: want, have, or coming (another parcel brings it). With `promise`, the client
    * guarantees to send what is wanted, so that it need not be sent by others.
    */
-  ask(digests: Buffer, promise: boolean): Uint8Array {
+  verdicts(digests: Buffer, promise: boolean): Uint8Array {
     if (digests.length % DIGEST_BYTES !== 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the last digest is cut off');
     }

@@ -38,14 +38,14 @@ function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value);
 }
 
-/** Stores a client's configuration; with `isWanted` false, only checks it. Throws PROTOCOL_VIOLATION. */
+/** Stores a client's configuration; with `isStored` false, only checks it. Throws PROTOCOL_VIOLATION. */
 export function takeConfiguration(
   set: Ingest,
   { config }: Head<'configuration'>,
-  isWanted = true,
+  isStored = true,
 ): void {
   if (!isClientConfig(config) || configBytes(config) > MAX_REPORTED_CONFIG_BYTES) {
     throw new TardisError('PROTOCOL_VIOLATION', 'a configuration is too large or has wrong names');
   }
-  if (isWanted) set.configure(config);
+  if (isStored) set.configure(config);
 }

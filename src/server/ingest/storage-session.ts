@@ -59,7 +59,7 @@ export class StorageSession implements StorageHandle {
   private readonly receipts: Receipts;
   private readonly handlers: BackupHandlers;
   private durableUpTo = 0;
-  private isCheckpointWanted = false;
+  private isCheckpointRequested = false;
   private lastCheckpointMs: number;
   private readonly timer: NodeJS.Timeout;
   private storedBytesBefore = 0;
@@ -135,7 +135,7 @@ export class StorageSession implements StorageHandle {
 
   /** Requests a checkpoint of the received messages, as soon as they are handled. */
   checkpoint(): void {
-    this.isCheckpointWanted = true;
+    this.isCheckpointRequested = true;
     this.pump();
   }
 
@@ -269,7 +269,7 @@ export class StorageSession implements StorageHandle {
     if (uncommittedBytes >= checkpoint.bytes) return true;
     if (this.ingest.entriesSinceCheckpoint >= checkpoint.entries) return true;
     if (uncommittedBytes === 0 && this.receipts.handled === this.durableUpTo) return false;
-    if (this.isCheckpointWanted) return true;
+    if (this.isCheckpointRequested) return true;
     return this.system.clock.monotonicMs() - this.lastCheckpointMs >= checkpoint.intervalMs;
   }
 
@@ -278,7 +278,7 @@ export class StorageSession implements StorageHandle {
     await this.ingest!.checkpoint();
     this.lastCheckpointMs = this.system.clock.monotonicMs();
     this.durableUpTo = upTo;
-    this.isCheckpointWanted = false;
+    this.isCheckpointRequested = false;
     this.answer('durable', { upTo });
     await this.store.parity.protectFinished();
   }
@@ -340,7 +340,7 @@ export class StorageSession implements StorageHandle {
   }
 
   private async onCloseSet({ stats, seal, purge, waits }: Head<'closeSet'>): Promise<void> {
-    this.events.closing({ isPurgeWanted: purge, isAwaited: waits });
+    this.events.closing({ isPurgeRequested: purge, isAwaited: waits });
     if (this.large.openCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
     }

@@ -49,7 +49,7 @@ export interface JobLimits {
 export async function runJobThread(task: JobTask, signal?: AbortSignal): Promise<JobResult> {
   throwIfAborted(signal);
   const job = new Job(task);
-  const stop = (): void => job.ask('stop');
+  const stop = (): void => job.request('stop');
   signal?.addEventListener('abort', stop);
   try {
     for (;;) {
@@ -208,11 +208,11 @@ class Job {
   }
 
   async stop(): Promise<void> {
-    this.ask('stop');
+    this.request('stop');
     await this.exited;
   }
 
-  ask(what: 'stop'): void {
+  request(what: 'stop'): void {
     this.thread.send(what);
   }
 

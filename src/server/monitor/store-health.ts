@@ -12,36 +12,36 @@ export class StoreHealth {
   private lookedMs = -Infinity;
   private looking: Promise<ErrorCode | undefined> | undefined;
   private failure: ErrorCode | undefined;
-  private readonly ask: (() => Promise<void>) | undefined;
+  private readonly probe: (() => Promise<void>) | undefined;
   private readonly clock: Clock;
   private readonly log: Logger;
 
-  /** `ask` rejects if the store does not answer; undefined for a store that always does. */
-  constructor(ask: (() => Promise<void>) | undefined, clock: Clock, log: Logger) {
-    this.ask = ask;
+  /** `probe` rejects if the store does not answer; undefined for a store that always does. */
+  constructor(probe: (() => Promise<void>) | undefined, clock: Clock, log: Logger) {
+    this.probe = probe;
     this.clock = clock;
     this.log = log;
   }
 
   /** True if the store answered at the last look; undefined if there is no need to look. */
   get answers(): boolean | undefined {
-    return this.ask === undefined ? undefined : this.failure === undefined;
+    return this.probe === undefined ? undefined : this.failure === undefined;
   }
 
   /** Returns the code of the error that prevents the use of the store; undefined if it can be used. Never rejects. */
   async look(): Promise<ErrorCode | undefined> {
-    if (this.ask === undefined) return undefined;
+    if (this.probe === undefined) return undefined;
     if (this.clock.monotonicMs() - this.lookedMs < FRESH_MS) return this.failure;
-    this.looking ??= this.lookNow(this.ask).finally(() => {
+    this.looking ??= this.lookNow(this.probe).finally(() => {
       this.looking = undefined;
     });
     return this.looking;
   }
 
-  private async lookNow(ask: () => Promise<void>): Promise<ErrorCode | undefined> {
+  private async lookNow(probe: () => Promise<void>): Promise<ErrorCode | undefined> {
     const before = this.failure;
     try {
-      await inTime(ask());
+      await inTime(probe());
       this.failure = undefined;
       if (before !== undefined) this.log.warn('the bucket answers again');
     } catch (error) {

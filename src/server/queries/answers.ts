@@ -54,7 +54,7 @@ export class Answers {
       ...setHandlers(store),
       ...forgetHandlers(store, jobs),
       ...copies.handlers(),
-      checkStore: (wish) => jobs.check(wish),
+      checkStore: (request) => jobs.check(request),
       freeUnneeded: () => jobs.free(),
       askWork: () => jobs.news(),
     };

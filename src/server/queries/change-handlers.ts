@@ -5,7 +5,7 @@ import { previewPurgeOf, purgeByRules, type PurgeRequest } from '../../maintenan
 import type { ClientDirectory } from '../../store/index.js';
 import type { Catalog } from '../../store/catalog/index.js';
 import {
-  askToForget,
+  requestForgets,
   changeSetting,
   deleteSets,
   forgetRequestsOf,
@@ -22,7 +22,7 @@ export interface PurgeRights {
   readonly leastAgeMs: number;
   /** Minimum time between a request to forget a path and its due date. */
   readonly forgetAfterMs: number;
-  readonly wishFor: (catalog: Catalog) => PurgeRequest;
+  readonly purgeRequestFor: (catalog: Catalog) => PurgeRequest;
 }
 
 /** The client's store, and the limits for its changes. */
@@ -37,7 +37,7 @@ export function setHandlers({
   system,
   directory,
   limits,
-  rights: { leastAgeMs, wishFor },
+  rights: { leastAgeMs, purgeRequestFor },
 }: ChangedStore): Pick<
   Handlers,
   'deleteSets' | 'markSets' | 'purgeSets' | 'previewPurge' | 'changeSetting'
@@ -47,9 +47,9 @@ export function setHandlers({
       if (preview) previewDelete(system, directory, sets, leastAgeMs);
       else await deleteSets(system, directory, { limits, sets, leastAgeMs });
     },
-    markSets: ({ sets, change }) => markSets(system, directory, limits, { sets, wish: change }),
-    purgeSets: () => purgeByRules(system, directory, limits, wishFor),
-    previewPurge: async () => previewPurgeOf(system, directory, wishFor),
+    markSets: ({ sets, change }) => markSets(system, directory, limits, { sets, change }),
+    purgeSets: () => purgeByRules(system, directory, limits, purgeRequestFor),
+    previewPurge: async () => previewPurgeOf(system, directory, purgeRequestFor),
     changeSetting: ({ key, value }) =>
       changeSetting(system, directory, limits, { text: key, value }),
   };
@@ -69,7 +69,9 @@ export function forgetHandlers(
         throw new TardisError('SET_LOCKED', `it is in locked sets (${lockedSets})`);
       // Waits for the least age of sets too, so that no young set is deleted path by path.
       const afterMs = Math.max(undoMs, forgetAfterMs, leastAgeMs);
-      return { requests: await askToForget(system, directory, { limits, paths, undoMs: afterMs }) };
+      return {
+        requests: await requestForgets(system, directory, { limits, paths, undoMs: afterMs }),
+      };
     },
     withdrawForgets: async ({ ids }) => {
       await withdrawForget(system, directory, limits, ids);

@@ -32,7 +32,7 @@ export interface ServerPurge {
 }
 
 /** Returns the rules that decide which sets of a client are kept. If the clock is in doubt, all sets are kept. */
-export function wishFor({
+export function purgeRequestFor({
   rules,
   leastAgeMs,
   resistsFloods,
@@ -95,12 +95,12 @@ export async function collectGarbageHere(
   const keys = newestKeys(system, directory.path);
   const isEncrypted = keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting;
   const frames = isEncrypted ? undefined : { native: system.native, keys: undefined };
-  const { early: wish, purge, limits, graceMs, wasteRatio, isThorough } = work;
+  const { early: goal, purge, limits, graceMs, wasteRatio, isThorough } = work;
   const options = { limits, graceMs, wasteRatio, isThorough, frames, signal };
   const forgot = isEncrypted ? NOTHING_FORGOTTEN : await forgetDue(system, directory, work, signal);
   const present = forgot.forgotten > 0 ? reopenClient(system, directory) : directory;
   const report = purge && (await followRules(system, present, work, purge));
-  const early = wish === undefined ? [] : await deleteForSpace(system, present, wish, options);
+  const early = goal === undefined ? [] : await deleteForSpace(system, present, goal, options);
   const done = await collectGarbage(system, present, options);
   const { gone: purged = [], verdicts = [], isClockInDoubt = false, purgeFailure } = report ?? {};
   const young = verdicts.filter(isOnlyYoung).length;
@@ -182,7 +182,7 @@ async function followRules(
   purge: ServerPurge,
 ): Promise<Purged> {
   try {
-    return await purgeByRules(system, directory, limits, wishFor(purge));
+    return await purgeByRules(system, directory, limits, purgeRequestFor(purge));
   } catch (error) {
     if (!(error instanceof TardisError) || error.code !== 'CONFIG_INVALID') throw error;
     return { purgeFailure: error.message };

@@ -6,7 +6,7 @@ import type { System } from '../../system/index.js';
 import { Purpose, type PurposeName } from '../../transport/index.js';
 import type { StorageEvents, StorageHandle, StorageOptions } from './storage-options.js';
 import { StorageSession } from '../ingest/storage-session.js';
-import { wishFor } from './gc-work.js';
+import { purgeRequestFor } from './gc-work.js';
 
 export interface SessionRequest {
   readonly directory: ClientDirectory;
@@ -61,7 +61,7 @@ async function openOnce(
   const rights = {
     leastAgeMs,
     forgetAfterMs,
-    wishFor: wishFor({ leastAgeMs, rules, resistsFloods }),
+    purgeRequestFor: purgeRequestFor({ leastAgeMs, rules, resistsFloods }),
   };
   const { freeing = FREEING, umask } = options;
   const work = { limits: store, umask, ...freeing };

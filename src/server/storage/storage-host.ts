@@ -196,15 +196,19 @@ export class ThreadStorageHost implements StorageHost {
   }
 
   async measure(directory: ClientDirectory, withEntries: boolean): Promise<SpaceTaken> {
-    return (await this.thread.ask({ kind: 'measure', directory, withEntries })) as SpaceTaken;
+    return (await this.thread.request({ kind: 'measure', directory, withEntries })) as SpaceTaken;
   }
 
   async standing(directory: ClientDirectory, withFigures: boolean): Promise<ClientStanding> {
-    return (await this.thread.ask({ kind: 'standing', directory, withFigures })) as ClientStanding;
+    return (await this.thread.request({
+      kind: 'standing',
+      directory,
+      withFigures,
+    })) as ClientStanding;
   }
 
   async collectGarbage(directory: ClientDirectory, work: GcWork): Promise<GcResult> {
-    return (await this.thread.ask({ kind: 'collectGarbage', directory, work })) as GcResult;
+    return (await this.thread.request({ kind: 'collectGarbage', directory, work })) as GcResult;
   }
 
   halt(): void {
@@ -259,7 +263,7 @@ class StorageThread {
     });
   }
 
-  async ask(request: StorageQuestion): Promise<JobOutcome> {
+  async request(request: StorageQuestion): Promise<JobOutcome> {
     if (this.dead !== undefined) throw this.dead;
     this.lastQuestion += 1;
     const question = this.lastQuestion;

@@ -42,7 +42,7 @@ export interface StorageOptions {
 /** Requests of a client for the time after its set. */
 export interface ClosingRequests {
   /** True if old sets are to be purged after the session. */
-  readonly isPurgeWanted: boolean;
+  readonly isPurgeRequested: boolean;
   /** True if the client waits for the report on the work after its set. */
   readonly isAwaited: boolean;
 }

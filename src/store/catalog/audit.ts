@@ -150,67 +150,67 @@ export class CatalogAudit {
     return contradictionsIn(this.database, otherPath);
   }
 
-  private get ask(): ReturnType<typeof statementsOf> {
+  private get prepared(): ReturnType<typeof statementsOf> {
     this.statements ??= statementsOf(this.database);
     return this.statements;
   }
 
   /** Returns the packs that have records; 0 stands for objects. */
   packs(): PackNumber[] {
-    return this.ask.packs.all();
+    return this.prepared.packs.all();
   }
 
   recordsIn(pack: PackNumber): AuditedRecord[] {
-    return this.ask.recordsIn.all(pack);
+    return this.prepared.recordsIn.all(pack);
   }
 
   /** Returns the packs to be deleted, with the times of their removal in ms. */
   removedPacks(): [pack: PackNumber, atMs: number][] {
-    return this.ask.removedPacks.all();
+    return this.prepared.removedPacks.all();
   }
 
   removedObjects(): [digest: Buffer, atMs: number][] {
-    return this.ask.removedObjects.all();
+    return this.prepared.removedObjects.all();
   }
 
   get recordBytes(): number {
-    return this.ask.recordBytes.get()!;
+    return this.prepared.recordBytes.get()!;
   }
 
   contentsOf(recordId: RecordId): AuditedContent[] {
-    return this.ask.contentsOf.all(recordId);
+    return this.prepared.contentsOf.all(recordId);
   }
 
   /** True if a record holds the signature of a content. */
   isSignature(recordId: RecordId): boolean {
-    return this.ask.signature.get(recordId) !== undefined;
+    return this.prepared.signature.get(recordId) !== undefined;
   }
 
   recordOf(contentId: ContentId): AuditedRecord | undefined {
-    return this.ask.recordOf.get(contentId);
+    return this.prepared.recordOf.get(contentId);
   }
 
   content(contentId: ContentId): AuditedContent | undefined {
-    return this.ask.content.get(contentId);
+    return this.prepared.content.get(contentId);
   }
 
   /** Returns contents that entries, parts or deltas need but that have no record. */
   missingContents(): ContentId[] {
-    return this.ask.missing.all();
+    return this.prepared.missing.all();
   }
 
   /** Returns contents that have a record but are marked as damaged. */
   markedContents(): ContentId[] {
-    return this.ask.marked.all();
+    return this.prepared.marked.all();
   }
 
   versionsOf(contentId: ContentId): ContentVersion[] {
-    return this.ask.versionsOf.all(contentId);
+    return this.prepared.versionsOf.all(contentId);
   }
 
   /** Returns the entries that ever led to a directory. */
   waysTo(directory: DirectoryId): ContentVersion[] {
-    return this.ask.waysTo.all(directory);
+    return this.prepared.waysTo.all(directory);
   }
 
   close(): void {

@@ -186,7 +186,7 @@ class Recovery {
     catalog.begin();
     for (const digest of found) applyFound(catalog, digest);
     breakDependants(catalog);
-    catalog.state.writeImageWanted(true);
+    catalog.state.writeImageRequested(true);
     catalog.commit();
   }
 

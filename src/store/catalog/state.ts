@@ -123,12 +123,13 @@ export class StateTable {
   }
 
   /** True if the catalog has data that the packs lack, so that an image of it must be written. */
-  readImageWanted(): boolean {
+  readImageRequested(): boolean {
     return this.read('image.is_wanted') !== 0;
   }
 
-  writeImageWanted(isWanted: boolean): void {
-    if (isWanted !== this.readImageWanted()) this.writeOne.run('image.is_wanted', isWanted ? 1 : 0);
+  writeImageRequested(isRequested: boolean): void {
+    if (isRequested !== this.readImageRequested())
+      this.writeOne.run('image.is_wanted', isRequested ? 1 : 0);
   }
 
   /** Returns the losses found by a backup that rebuilt the catalog, until they are reported to a client. */

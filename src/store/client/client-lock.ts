@@ -88,7 +88,7 @@ export async function acquireClient(
   guardClient(directory);
   const lock = await lockPatiently(() => {
     const held = tryLock(system, lockPathOf(directory));
-    if (held === undefined) askForLock(system, directory);
+    if (held === undefined) requestLock(system, directory);
     return held;
   });
   try {
@@ -104,7 +104,7 @@ function wantedPathOf(directory: ClientDirectory): string {
   return path.join(directory.path, LOCK_REQUEST_FILE);
 }
 
-function askForLock({ files }: System, directory: ClientDirectory): void {
+function requestLock({ files }: System, directory: ClientDirectory): void {
   const wanted = wantedPathOf(directory);
   try {
     if (files.status(wanted) === undefined) files.close(files.open(wanted, 'create'));
@@ -127,6 +127,6 @@ export function clearLockRequest({ files }: System, directory: ClientDirectory):
 }
 
 /** True if another process or session waits for the lock, which the caller holds. */
-export function isLockWanted({ files }: System, directory: ClientDirectory): boolean {
+export function isLockRequested({ files }: System, directory: ClientDirectory): boolean {
   return files.status(wantedPathOf(directory)) !== undefined;
 }

@@ -14,7 +14,7 @@ import {
   acquireClient,
   type ClientLock,
   clearLockRequest,
-  isLockWanted,
+  isLockRequested,
   lockClient,
 } from './client-lock.js';
 import { PackWriter } from '../packs/pack-writer.js';
@@ -51,8 +51,8 @@ export class DirectoryMedium implements ClientMedium {
     return requestsLock ? acquireClient(system, directory) : lockClient(system, directory);
   }
 
-  isWanted(): boolean {
-    return isLockWanted(this.system, this.directory);
+  isRequested(): boolean {
+    return isLockRequested(this.system, this.directory);
   }
 
   clearLockRequest(): void {

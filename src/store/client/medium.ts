@@ -43,7 +43,7 @@ export interface ClientMedium {
    */
   claim(options?: { readonly requestsLock: boolean }): Promise<ClientLock>;
   /** True if another process or session waits for the claim, which the caller holds. */
-  isWanted(): boolean;
+  isRequested(): boolean;
   /** Withdraws requests for the claim, which may be stale; a process that still waits repeats its own. */
   clearLockRequest(): void;
   /** Throws STORE_UNSAFE if contents would be staged through a symbolic link. */

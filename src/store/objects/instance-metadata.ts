@@ -38,7 +38,7 @@ async function fromContainer(
   environment: Environment,
 ): Promise<Credentials | string> {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !mayAsk(url)) return 'the URL of the container is refused';
+  if (url === undefined || !mayCall(url)) return 'the URL of the container is refused';
   const file = environment['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
   const token = file
     ? readSmallFile(textBytes(file), MAX_TOKEN_BYTES).toString('utf8').trim()
@@ -50,7 +50,7 @@ async function fromContainer(
   return found ?? 'the service of the container gives none';
 }
 
-function mayAsk(url: URL): boolean {
+function mayCall(url: URL): boolean {
   if (url.protocol === 'https:') return true;
   return (
     url.protocol === 'http:' && (CONTAINER_HOSTS.has(url.hostname) || isLoopback(url.hostname))

@@ -47,7 +47,7 @@ export function previewForget(
  * Requests that paths be forgotten in all present sets, `undoMs` from now. Returns the requests. Throws
  * CLIENT_BUSY; USAGE if there are too many requests, no sets yet, or the time is too long.
  */
-export async function askToForget(
+export async function requestForgets(
   system: System,
   directory: ClientDirectory,
   {

@@ -6,7 +6,7 @@ export { packPiece, pieceOf, unpackPiece } from './snapshot-pieces.js';
 export { StoreWriter, type StoreLimits } from './store-writer.js';
 export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';
 export {
-  askToForget,
+  requestForgets,
   dueForgets,
   forgetRequestsOf,
   previewForget,
@@ -23,7 +23,7 @@ export { requireNoSecond, unfinishedRewrite } from './second-generation.js';
 export { isOldEnough, seenMoments, type TimedSet } from './set-ages.js';
 export { changeSets, deleteSets, markSets, previewDelete } from './set-changes.js';
 export { defaultSetName, SetJournal } from './set-journal.js';
-export { isClockInDoubt, AGE_FIGURES, ageFigures, ageIn } from './monotonic-ages.js';
+export { isClockInDoubt, ageFigures, ageIn } from './monotonic-ages.js';
 export { changeSetting, requireSetting } from './settings-changes.js';
 export {
   addTo,

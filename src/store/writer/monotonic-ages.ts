@@ -2,6 +2,7 @@
 import type { SetNumber } from '../../model/index.js';
 import type { BackupSet, Catalog } from '../catalog/index.js';
 import {
+  type AgeFigure,
   type MonotonicAge,
   nowAfter,
   monotonicAgeOf,
@@ -26,19 +27,11 @@ export function ageIn({ state, stats }: BackupSet): MonotonicAge | undefined {
   return { countedMs, stretch: stretch ?? 0, stretchMs: stretchMs ?? 0, gapMs: gapMs ?? 0 };
 }
 
-/** Names of the statistics that hold the monotonic age. */
-export const AGE_FIGURES: ReadonlySet<string> = new Set([
-  'countedMs',
-  'clockStretch',
-  'stretchMs',
-  'clockGapMs',
-]);
-
 /**
  * Returns the statistics that hold a set's monotonic age, counted up to its beginning. The set gets them at its
  * end.
  */
-export function ageFigures(catalog: Catalog, set: SetNumber): Record<string, number> {
+export function ageFigures(catalog: Catalog, set: SetNumber): Partial<Record<AgeFigure, number>> {
   const openedAtMs = catalog.sets.find(set)?.openedAtMs;
   if (openedAtMs === undefined) return {};
   const before = catalog.sets

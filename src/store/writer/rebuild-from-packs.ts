@@ -237,7 +237,7 @@ function finish(system: System, fresh: string, report: RebuildReport, notesLoss:
       state.writeDoubtfulUpTo(report.counters.set);
     }
     if (report.isMetadataLost || report.knowsMore || report.lostCommits > 0) {
-      state.writeImageWanted(true);
+      state.writeImageRequested(true);
     }
     if (notesLoss) {
       const { damagedRecords, lostCommits, isMetadataLost, counters } = report;

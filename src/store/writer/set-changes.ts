@@ -71,12 +71,12 @@ export async function markSets(
   system: System,
   directory: ClientDirectory,
   limits: StoreLimits,
-  { sets, wish }: { readonly sets: readonly SetNumber[]; readonly wish: SetChange },
+  { sets, change }: { readonly sets: readonly SetNumber[]; readonly change: SetChange },
 ): Promise<void> {
   await changeSets(system, directory, limits, (listed) =>
     [...new Set(sets)].flatMap((set) => {
       const before = requireListed(directory.client, listed, set);
-      const marks = marksAfter(directory.client, before, wish);
+      const marks = marksAfter(directory.client, before, change);
       return areSameMarks(before.marks, marks) ? [] : [{ type: 'set-marked', set, marks }];
     }),
   );

@@ -45,8 +45,8 @@ interface Request {
 }
 
 /** Finds all paths that match. Throws NO_SUCH_PATH if nothing matches, and the errors of the history. */
-export async function findNames(wish: Omit<Request, 'roots'>): Promise<Finding> {
-  const request = { ...wish, roots: await wish.history.reports.rootsOfSets() };
+export async function findNames(given: Omit<Request, 'roots'>): Promise<Finding> {
+  const request = { ...given, roots: await given.history.reports.rootsOfSets() };
   const finder = new Finder(request);
   await finder.roots();
   await finder.entries();

@@ -21,16 +21,32 @@ const STEPS: Readonly<Record<GcStep | 'other', string>> = {
   other: 'freeing space',
 };
 
-/** Frees the space of deleted sets. Returns undefined if a server does so by itself. Throws INTERRUPTED. */
-export function freeDeleted(
-  system: System,
-  there: Admin,
-  options: ClearUpSettings,
-  signal: AbortSignal,
-): Promise<GcReport | undefined> {
-  return withProgress(system, options, signal, (hooks) =>
-    there.freeDeleted(wishOf(options), hooks),
-  );
+/** A client whose sets were just deleted. */
+interface Cleared {
+  readonly system: System;
+  readonly there: Admin;
+  readonly options: ClearUpSettings & { readonly clearUp: boolean };
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Frees the space of deleted sets if `clearUp` is set, and then calls `report`, with undefined if nothing was freed
+ * here. The sets are reported even if the garbage collection fails, since they are deleted. Throws INTERRUPTED.
+ */
+export async function clearUpAfter(
+  { system, there, options, signal }: Cleared,
+  report: (freed: GcReport | undefined) => void,
+): Promise<void> {
+  let freed: GcReport | undefined;
+  try {
+    if (options.clearUp) {
+      freed = await withProgress(system, options, signal, (hooks) =>
+        there.freeDeleted(requestOf(options), hooks),
+      );
+    }
+  } finally {
+    report(freed);
+  }
 }
 
 /** Looks through the whole client for space to free. Throws INTERRUPTED. */
@@ -41,7 +57,7 @@ export function freeUnneeded(
   signal: AbortSignal,
 ): Promise<GcReport> {
   return withProgress(system, options, signal, (hooks) =>
-    there.freeUnneeded(wishOf(options), hooks),
+    there.freeUnneeded(requestOf(options), hooks),
   );
 }
 
@@ -61,7 +77,7 @@ function withProgress<T>(
   );
 }
 
-function wishOf({ wastePercent }: ClearUpSettings): Parameters<Admin['freeUnneeded']>[0] {
+function requestOf({ wastePercent }: ClearUpSettings): Parameters<Admin['freeUnneeded']>[0] {
   return { wasteRatio: wastePercent / 100 };
 }
 

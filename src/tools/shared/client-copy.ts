@@ -28,7 +28,7 @@ const STEPS = {
 } as const;
 
 /** A client to copy. */
-export interface WantedCopy {
+export interface RequestedCopy {
   readonly client: string;
   /** Its name at the target. */
   readonly as: string;
@@ -53,7 +53,7 @@ export async function enterCopyTarget(choice: BucketChoice, copyTo: Buffer): Pro
 }
 
 /** A client to copy, and its target. */
-export interface CopyOrder extends WantedCopy {
+export interface CopyOrder extends RequestedCopy {
   readonly to: Buffer;
   readonly signal: AbortSignal;
   /** The client on a server; undefined if it is in the store of the choice. */
@@ -95,13 +95,13 @@ export async function copyTo(
   return withCopyProgress(system, choice.progress, work);
 }
 
-/** Runs a copy with a progress line. `isWanted` undefined shows it only on a terminal. */
+/** Runs a copy with a progress line. `isRequested` undefined shows it only on a terminal. */
 export function withCopyProgress(
   system: System,
-  isWanted: boolean | undefined,
+  isRequested: boolean | undefined,
   work: (onProgress: CopyProgress) => Promise<CopyResult>,
 ): Promise<CopyResult> {
-  return withStepProgress(system, isWanted, STEPS, work);
+  return withStepProgress(system, isRequested, STEPS, work);
 }
 
 /** Throws USAGE if the source and the target are one directory. */
@@ -117,7 +117,7 @@ function requireOther(
 }
 
 /** Returns the lines that report a copy. */
-export function copyLines({ client, as }: WantedCopy, to: string, result: CopyResult): string[] {
+export function copyLines({ client, as }: RequestedCopy, to: string, result: CopyResult): string[] {
   const { sets, leftSet, deleted, copiedBytes, lostVersions, allSets } = result;
   const name = as === client ? `"${client}"` : `"${client}" as "${as}"`;
   const amount = `${counted(sets.length, 'set')}, ${formatBytes(copiedBytes)}`;

@@ -20,15 +20,15 @@ type Style = readonly [begin: number, end: number];
 type Styles = ReadonlyMap<string, readonly Style[]>;
 
 /**
- * Returns true if output is styled. The option `isWanted` decides if it is given. Otherwise only a terminal is styled,
+ * Returns true if output is styled. The option `isRequested` decides if it is given. Otherwise only a terminal is styled,
  * unless it is dumb or NO_COLOR is set (https://no-color.org).
  */
 export function showsColors(
-  isWanted: boolean | undefined,
+  isRequested: boolean | undefined,
   { isTTY }: { readonly isTTY?: boolean },
   environment: Readonly<Record<string, string | undefined>>,
 ): boolean {
-  if (isWanted !== undefined) return isWanted;
+  if (isRequested !== undefined) return isRequested;
   return isTTY === true && (environment['NO_COLOR'] ?? '') === '' && !isDumb(environment);
 }
 
@@ -44,7 +44,7 @@ export interface ColorChoice {
   readonly isChosen: boolean;
   readonly lsColors: string | undefined;
   /** Undefined styles a terminal, unless NO_COLOR is set. */
-  readonly isWanted: boolean | undefined;
+  readonly isRequested: boolean | undefined;
 }
 
 const PLAIN: Paint = Object.freeze({
@@ -53,9 +53,9 @@ const PLAIN: Paint = Object.freeze({
 });
 
 /** Returns the styles for this output. Throws CONFIG_INVALID for an unknown part or style. */
-export function painter({ spec, isChosen, lsColors, isWanted }: ColorChoice): Paint {
+export function painter({ spec, isChosen, lsColors, isRequested }: ColorChoice): Paint {
   const styles = stylesOf(spec);
-  if (!showsColors(isWanted, process.stdout, process.env)) return PLAIN;
+  if (!showsColors(isRequested, process.stdout, process.env)) return PLAIN;
   const codes = lsColors === undefined || lsColors === '' ? undefined : new LsColors(lsColors);
   const part = (name: ColorPart, text: string): string => inStyles(styles.get(name), text);
   return {

@@ -13,7 +13,7 @@ import { newestKeys, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { identityAt, type IdentitySettings, trustOlder } from './identity.js';
 import { clientPlace } from './local-store.js';
-import { warnOlder } from './open-history.js';
+import { openThere, warnOlder } from './open-history.js';
 import { donePartly } from './output.js';
 import { printAbove } from './progress-line.js';
 import { isWithoutKeys, keysOf, refuseInClear } from './unlock.js';
@@ -144,10 +144,9 @@ export async function requireNewestThere(
   settings: Pick<IdentitySettings, 'trustStore'>,
   { address, tls, client, credentials, timeoutMs }: KeysRequest,
 ): Promise<void> {
-  const { openRemoteHistory } = await import('../../history/remote/index.js'); // most runs need no connection
-  const { linkWith } = await import('../../transport/index.js');
+  const { linkWith } = await import('../../transport/index.js'); // most runs need no connection
   const link = linkWith(timeoutMs);
-  const history = await openRemoteHistory(system, { address, tls, client, credentials, link });
+  const history = await openThere(system, { address, tls, client, credentials, link });
   try {
     trustOlder(history, settings);
     await history.sets();

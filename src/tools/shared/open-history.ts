@@ -154,9 +154,13 @@ async function openKeyed(
   if (host === undefined) {
     return openUnlocked(system, clientPlace(settings), await unlockClient(system, settings, found));
   }
-  const place = await remotePlace(host, settings, found);
+  return openThere(system, { ...(await remotePlace(host, settings, found)), ...more });
+}
+
+/** Opens the history of a client on a server. Throws the errors of logging in. */
+export async function openThere(system: System, place: RemotePlace): Promise<History> {
   const { openRemoteHistory } = await import('../../history/remote/index.js'); // most runs need no connection
-  return openRemoteHistory(system, { ...place, ...more });
+  return openRemoteHistory(system, place);
 }
 
 /** Warns of a store that was rolled back. It is read, but the run ends with status 3. */

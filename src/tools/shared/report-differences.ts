@@ -80,10 +80,10 @@ function timeText(timeNs: bigint): string {
 /** Returns `permissions 0644 → 0600, owner 0:0 → 7:7`, for the selected aspects. */
 export function aspectsText(
   { before, after, aspects }: Difference,
-  isWanted: (aspect: Aspect) => boolean,
+  isPrinted: (aspect: Aspect) => boolean,
 ): string {
   if (before === undefined || after === undefined) return '';
-  const texts = aspects.filter(isWanted).map((aspect) => {
+  const texts = aspects.filter(isPrinted).map((aspect) => {
     const values = valuesOf(aspect, before, after);
     if (values === undefined) return aspect;
     const [was, is] = values;

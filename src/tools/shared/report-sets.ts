@@ -35,8 +35,8 @@ export async function printSets(
   sets: readonly BackupSet[],
   { json, long = false, headers = true }: SetsView,
 ): Promise<void> {
-  const isWanted = json || long;
-  const roots = isWanted ? await history.reports.rootsOfSets() : undefined;
+  const isLong = json || long;
+  const roots = isLong ? await history.reports.rootsOfSets() : undefined;
   const rootsOf = (set: SetNumber): Buffer[] => shownRoots(roots?.get(set) ?? []);
   if (json) {
     const all = sets.map(({ firstName, marks: { title, ...marks }, ...set }) => ({

@@ -7,16 +7,16 @@ import { formatCount } from './units.js';
 /** Reports how far a step is; `of` is undefined if the total is unknown. */
 type StepProgress<S extends string> = (step: S, done: number, of: number | undefined) => void;
 
-/** Runs the work with a progress line. `isWanted` undefined shows it only on a terminal. */
+/** Runs the work with a progress line. `isRequested` undefined shows it only on a terminal. */
 export async function withStepProgress<S extends string, T>(
   system: System,
-  isWanted: boolean | undefined,
+  isRequested: boolean | undefined,
   steps: Readonly<Record<S, string>>,
   work: (onProgress: StepProgress<S>) => Promise<T>,
 ): Promise<T> {
   let shown = '';
   let at: S | undefined;
-  using line = new ProgressLine(isWanted, () => shown);
+  using line = new ProgressLine(isRequested, () => shown);
   const timeLeft = new TimeLeft(() => system.clock.monotonicMs());
   line.start();
   return await work((step, done, of) => {

@@ -19,15 +19,15 @@ interface RepairProgress {
   readonly interrupted: () => AbortSignal;
 }
 
-interface RepairWish {
+interface RepairChoice {
   readonly repair: boolean;
   readonly parityPercent: number | undefined;
   readonly json: boolean;
 }
 
 /** Throws CONFIG_INVALID for a repair through a server. */
-export function refuseFarRepair(isWanted: boolean): void {
-  if (!isWanted) return;
+export function refuseFarRepair(isRequested: boolean): void {
+  if (!isRequested) return;
   throw configInvalid("--repair works on the store itself: run it on the server's machine");
 }
 
@@ -37,7 +37,7 @@ export function refuseFarRepair(isWanted: boolean): void {
  */
 export async function lookAtParity(
   there: Admin,
-  { repair, parityPercent: percent = USUAL_PARITY_PERCENT, json }: RepairWish,
+  { repair, parityPercent: percent = USUAL_PARITY_PERCENT, json }: RepairChoice,
   progress: RepairProgress,
 ): Promise<ParityReport | undefined> {
   if (!repair) return parityIfReadable(there);

@@ -3,7 +3,7 @@ import { configInvalid, type Found, parseSize, type Settings } from '../../confi
 import type { Keyring } from '../../crypto/index.js';
 import { bucketAt, fetchClient } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import type { Admin, CheckOutcome, CheckWish } from '../../maintenance/admin/index.js';
+import type { Admin, CheckOutcome, CheckRequest } from '../../maintenance/admin/index.js';
 import type { CheckStep, Finding, ReadData } from '../../maintenance/check/index.js';
 import { lookAtParity, parityLines, type ParityReport, refuseFarRepair } from './check-parity.js';
 import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
@@ -39,7 +39,7 @@ const STEPS: Readonly<Record<CheckStep, string>> = {
 export async function check(options: Options, found: ReadonlyMap<string, Found>): Promise<number> {
   const data = readDataOf(options.readData);
   const system = storeSystem(options.umask);
-  const wish = {
+  const request = {
     read: { data, leastAgeMs: options.readDataAgeDays * DAY_MS },
     mark: options.mark,
   };
@@ -55,13 +55,18 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
   const there = isFar
     ? await openAdmin(system, options, found)
     : await openHere(system, options, found);
-  const task = { ...run, there, reporter, wish: afterRepair(repaired, wish, options.readData) };
+  const task = {
+    ...run,
+    there,
+    reporter,
+    request: afterRepair(repaired, request, options.readData),
+  };
   const { result, parity } = await checked(task, repaired);
   const source = options.againstSource ? await checkSource(options, found, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
   if (options.json) printJson(options, result, elapsedMs, { source, parity });
   else {
-    const read = repaired?.isProven === true ? ALL : task.wish.read.data;
+    const read = repaired?.isProven === true ? ALL : task.request.read.data;
     printText(options, result, elapsedMs, { data: read, shown: reporter });
     if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
@@ -86,7 +91,7 @@ interface CheckRun {
 /** A check, and what it reports to. */
 interface CheckTask extends CheckRun {
   readonly there: Admin;
-  readonly wish: CheckWish;
+  readonly request: CheckRequest;
   readonly reporter: FindingPrinter;
 }
 
@@ -117,13 +122,13 @@ function repairProgress({ progress, interrupted }: CheckRun): Parameters<typeof 
 /** Returns what is checked after a repair in a bucket, which has compared all bytes with their checksums. */
 function afterRepair(
   repaired: ParityReport | undefined,
-  wish: CheckWish,
+  request: CheckRequest,
   readData: string | undefined,
-): CheckWish {
-  if (repaired === undefined) return wish;
+): CheckRequest {
+  if (repaired === undefined) return request;
   const isLeft = repaired.isProven !== true && readData === undefined;
-  const read = isLeft ? { ...wish.read, data: ALL } : wish.read;
-  return { ...wish, read, withListings: true };
+  const read = isLeft ? { ...request.read, data: ALL } : request.read;
+  return { ...request, read, withListings: true };
 }
 
 /** Repairs a client in a directory if that is requested, and checks it. Closes it in any case. */
@@ -131,7 +136,7 @@ async function checked(
   task: CheckTask,
   repaired: ParityReport | undefined,
 ): Promise<{ readonly result: CheckOutcome; readonly parity: ParityReport | undefined }> {
-  const { system, options, wish, progress, reporter, interrupted } = task;
+  const { system, options, request, progress, reporter, interrupted } = task;
   using there = task.there;
   using line = progress.line;
   const isHere = options.throughServer === undefined;
@@ -141,7 +146,7 @@ async function checked(
     : (finding: Finding): Finding => finding;
   line.start();
   const parity = repaired ?? (await lookAtParity(there, options, repairProgress(task)));
-  const result = await there.check(wish, {
+  const result = await there.check(request, {
     signal: interrupted(),
     onFinding: (finding) => reporter.report(named(finding)),
     onProgress: ({ step, done, of }) => {

@@ -10,7 +10,7 @@ import {
   copyLines,
   copyTo,
   enterCopyTarget,
-  type WantedCopy,
+  type RequestedCopy,
   withCopyProgress,
 } from '../shared/client-copy.js';
 import { jsonText } from '../shared/json-text.js';
@@ -28,7 +28,7 @@ type Options = Settings<'sonic copy'>;
 type Sources = ReadonlyMap<string, Found>;
 
 /** The result of one client, for --json. */
-type Shown = WantedCopy & (CopyResult | { readonly error: ReturnType<typeof toWire> });
+type Shown = RequestedCopy & (CopyResult | { readonly error: ReturnType<typeof toWire> });
 
 export async function copy(options: Options, found: Sources): Promise<number> {
   requireWords(options);
@@ -37,10 +37,10 @@ export async function copy(options: Options, found: Sources): Promise<number> {
   const work: Work = { system, options, found, signal };
   const { copyTo: to, copyToServer: toServer, throughServer } = options;
   const target = to && (await enterCopyTarget(options, to));
-  const copyOne: CopyOne = (wanted, feed) =>
+  const copyOne: CopyOne = (requested, feed) =>
     target === undefined
-      ? copyOut(work, { ...wanted, host: toServer!, feed })
-      : copyTo(system, options, { ...wanted, to: target, signal, ...(feed && { feed }) });
+      ? copyOut(work, { ...requested, host: toServer!, feed })
+      : copyTo(system, options, { ...requested, to: target, signal, ...(feed && { feed }) });
   const shown =
     throughServer === undefined
       ? await copyHere(work, copyOne)
@@ -59,7 +59,7 @@ interface Work {
   readonly signal: AbortSignal;
 }
 
-type CopyOne = (wanted: WantedCopy, feed?: CopyFeed) => Promise<CopyResult>;
+type CopyOne = (requested: RequestedCopy, feed?: CopyFeed) => Promise<CopyResult>;
 
 interface Results {
   readonly results: readonly Shown[];
@@ -98,7 +98,7 @@ function shownTarget({ copyTo: to, copyToServer: toServer }: Options): string {
 /** Copies a client to a server; from another server if there is a feed. */
 async function copyOut(
   { system, options, found, signal }: Work,
-  { client, as, host, feed }: WantedCopy & { host: string; feed: CopyFeed | undefined },
+  { client, as, host, feed }: RequestedCopy & { host: string; feed: CopyFeed | undefined },
 ): Promise<CopyResult> {
   requireNoWeb(host);
   const isSingle = !/[/,]/.test(host); // a path, or a list, in which each has its own port
@@ -132,21 +132,21 @@ function retrying({ reconnectSeconds }: Options): Pick<RemotePlace, 'patience' |
 async function copyHere({ system, options }: Work, copyOne: CopyOne): Promise<Results> {
   const { client, copyAs, allClients } = options;
   const { store } = clientPlace(options);
-  const clients: WantedCopy[] = allClients
+  const clients: RequestedCopy[] = allClients
     ? listClients(system, store).map((name) => ({ client: name, as: name }))
     : [{ client, as: copyAs ?? client }];
   const results: Shown[] = [];
   let status = 0;
-  for (const wanted of clients) {
+  for (const requested of clients) {
     try {
-      compareShown(system, { ...options, client: wanted.client });
-      results.push(shownResult(options, wanted, await copyOne(wanted)));
+      compareShown(system, { ...options, client: requested.client });
+      results.push(shownResult(options, requested, await copyOne(requested)));
     } catch (error) {
-      const failure = asTardisError(error, `copying the client "${wanted.client}"`);
+      const failure = asTardisError(error, `copying the client "${requested.client}"`);
       if (!allClients || failure.code === 'INTERRUPTED' || failure.code === 'INTERNAL') throw error;
       const text = displayText(failure.message);
-      printAbove(`the client "${wanted.client}" was not copied: ${text} [${failure.code}]`);
-      results.push({ ...wanted, error: toWire(failure) });
+      printAbove(`the client "${requested.client}" was not copied: ${text} [${failure.code}]`);
+      results.push({ ...requested, error: toWire(failure) });
       status = Math.max(status, failure.row.exitStatus);
     }
   }
@@ -167,16 +167,19 @@ async function copyThere(
   try {
     history.acceptOlder?.(warnOlder);
     await history.sets(); // compares the newest seals with this machine's memory
-    const wanted = { client, as: copyAs ?? client };
-    return { results: [shownResult(options, wanted, await copyOne(wanted, feed))], status: 0 };
+    const requested = { client, as: copyAs ?? client };
+    return {
+      results: [shownResult(options, requested, await copyOne(requested, feed))],
+      status: 0,
+    };
   } finally {
     history.close();
   }
 }
 
 /** Prints the result of a client, unless all are printed at the end. */
-function shownResult(options: Options, wanted: WantedCopy, result: CopyResult): Shown {
+function shownResult(options: Options, requested: RequestedCopy, result: CopyResult): Shown {
   if (result.lostVersions > 0) donePartly();
-  if (!options.json) copyLines(wanted, shownTarget(options), result).forEach(print);
-  return { ...wanted, ...result };
+  if (!options.json) copyLines(requested, shownTarget(options), result).forEach(print);
+  return { ...requested, ...result };
 }

@@ -4,7 +4,7 @@ import type { Found, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
 import type { SetNumber } from '../../model/index.js';
-import { CLEARED_LATER, freeDeleted, freeUnneeded, gcSummary } from '../shared/clear-up.js';
+import { CLEARED_LATER, clearUpAfter, freeUnneeded, gcSummary } from '../shared/clear-up.js';
 import { compareWithKnown, openAdmin } from '../shared/open-admin.js';
 import { requireYesToDelete, setText } from './confirm.js';
 import { warnIfOlder } from '../shared/older-store.js';
@@ -36,14 +36,9 @@ export async function deleteSets(options: DeleteOptions, found: Sources): Promis
   if (!mayGo(options, sets)) return 0;
   const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
   await there.deleteSets(numbers);
-  let report: GcReport | undefined;
-  try {
-    if (options.clearUp) report = await freeDeleted(system, there, options, signal);
-  } catch (error) {
-    printDeleted(options, numbers, undefined); // the sets are deleted even if the garbage collection failed
-    throw error;
-  }
-  printDeleted(options, numbers, report);
+  await clearUpAfter({ system, there, options, signal }, (freed) =>
+    printDeleted(options, numbers, freed),
+  );
   return 0;
 }
 

@@ -98,7 +98,7 @@ class FileReport {
     for (let after = FIRST_PLACE; ; ) {
       const page = { set, before, after, limit: PAGE_ENTRIES };
       const { entries, next } = await this.history.reports.changes(page);
-      const changes = changesIn(entries, set).filter((change) => this.isWanted(change));
+      const changes = changesIn(entries, set).filter((change) => this.isPrinted(change));
       await this.findPaths(changes);
       for (const change of changes) this.printChange(change);
       if (next === undefined) break;
@@ -108,7 +108,7 @@ class FileReport {
     else print(this.summary());
   }
 
-  private isWanted({ now, before }: Change): boolean {
+  private isPrinted({ now, before }: Change): boolean {
     const isDirectory = (now ?? before)!.type === EntryType.directory;
     return !isDirectory || this.options.withDirectories;
   }
@@ -121,12 +121,12 @@ class FileReport {
     const directories = new Set(changes.map(({ now, before }) => (now ?? before)!.directory));
     for (const known of this.paths.keys()) if (!directories.has(known)) this.paths.delete(known);
     const missing = [...directories].filter((one) => !this.paths.has(one));
-    await this.ask(this.set.set, missing);
+    await this.lookUp(this.set.set, missing);
     const gone = missing.filter((one) => this.paths.get(one) === undefined);
-    if (this.before !== undefined) await this.ask(this.before.set, gone);
+    if (this.before !== undefined) await this.lookUp(this.before.set, gone);
   }
 
-  private async ask(set: SetNumber, directories: readonly DirectoryId[]): Promise<void> {
+  private async lookUp(set: SetNumber, directories: readonly DirectoryId[]): Promise<void> {
     if (directories.length === 0) return;
     const paths = await this.history.reports.directoryPaths(set, directories);
     directories.forEach((directory, index) => this.paths.set(directory, paths[index]));

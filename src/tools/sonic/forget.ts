@@ -33,7 +33,7 @@ type Sources = ReadonlyMap<string, Found>;
 const GOES_ON = 'the same command continues it';
 
 export async function forgetPath(options: Options, found: Sources): Promise<number> {
-  requireOneWish(options);
+  requireOneRequest(options);
   if (options.abort) return abortRewrite(options);
   const system = storeSystem(options.umask);
   if (options.finishForgets) return finish(options, found, system);
@@ -41,20 +41,20 @@ export async function forgetPath(options: Options, found: Sources): Promise<numb
   await there.sets(); // refuses a store that was rolled back
   if (options.undoForgets.length > 0) return await undo(options, there);
   if (options.pathsToForget.length === 0) return await list(options, there);
-  return await ask(options, there, system.clock.nowMs());
+  return await request(options, there, system.clock.nowMs());
 }
 
 /** Throws USAGE unless exactly one action is selected, with options that fit it. */
-function requireOneWish(options: Options): void {
+function requireOneRequest(options: Options): void {
   const { pathsToForget, listForgets, undoForgets, finishForgets, forgetNow, abort } = options;
-  const wishes = [
+  const requests = [
     pathsToForget.length > 0,
     listForgets,
     undoForgets.length > 0,
     finishForgets,
     abort,
   ].filter(Boolean).length;
-  if (wishes !== 1) {
+  if (requests !== 1) {
     const what = 'give the paths to forget, or one of --list, --undo, --finish and --abort';
     throw new TardisError('USAGE', what);
   }
@@ -76,7 +76,7 @@ function requireOneWish(options: Options): void {
 
 // --- requesting ----------------------------------------------------------------------------------
 
-async function ask(options: Options, there: Admin, nowMs: number): Promise<number> {
+async function request(options: Options, there: Admin, nowMs: number): Promise<number> {
   const { client, json } = options;
   const undoMs = spanOf(options.undoPeriod, '--undo-period');
   const paths = options.pathsToForget.map(absolutePath);
@@ -101,7 +101,7 @@ async function ask(options: Options, there: Admin, nowMs: number): Promise<numbe
     paths.some((path) => path.equals(one.path)),
   );
   if (!options.deleteYes) requireForgetting(client, paths, report, nowMs + undoMs);
-  const requests = await there.askToForget(paths, undoMs);
+  const requests = await there.requestForgets(paths, undoMs);
   if (json) {
     print(jsonText({ version: JSON_VERSION, client, requests: requests.map(reported), ...report }));
     return 0;

@@ -1,7 +1,6 @@
 /** Implements `sonic info`: prints all information about backup sets. */
 import type { History, BackupSet, SetNote } from '../../history/index.js';
 import type { Found, Settings } from '../../config/index.js';
-import { AGE_FIGURES } from '../../store/writer/index.js';
 import {
   type ClientConfig,
   displayName,
@@ -12,6 +11,7 @@ import {
   shownRoot,
   shownRoots,
 } from '../../model/index.js';
+import { isAgeFigure } from '../../retention/index.js';
 import { withReports } from '../shared/open-history.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { chosenSets } from './set-choice.js';
@@ -141,7 +141,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {
-    if (AGE_FIGURES.has(name)) continue; // monotonic ages, used by the rules that keep sets by age; --json has them
+    if (isAgeFigure(name)) continue; // monotonic ages, used by the rules that keep sets by age; --json has them
     add(wordsOf(name), name.endsWith('Bytes') ? formatBytes(value) : formatCount(value));
   }
   for (const [index, { path, what, reason }] of notes.slice(0, MAX_NOTES_SHOWN).entries()) {

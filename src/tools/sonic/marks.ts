@@ -62,7 +62,7 @@ export function expend(options: Settings<'sonic expendable'>, found: Sources): P
 async function mark(
   options: Common,
   found: Sources,
-  wish: SetChange,
+  change: SetChange,
   { done, mostSets = Infinity }: { readonly done: string; readonly mostSets?: number },
 ): Promise<number> {
   const { client, setsToMark, rehearse, json } = options;
@@ -74,13 +74,13 @@ async function mark(
   if (sets.length > mostSets) throw new TardisError('USAGE', 'give one backup set at a time');
   const numbers = sets.map(({ set }) => set);
   const isChanged = (one: (typeof sets)[number]): boolean =>
-    !areSameMarks(one.marks, marksAfter(client, one, wish));
+    !areSameMarks(one.marks, marksAfter(client, one, change));
   const changed = sets.filter(isChanged).map(({ set }) => set);
-  if (!rehearse) await there.mark(numbers, wish);
+  if (!rehearse) await there.mark(numbers, change);
   const unchanged = numbers.filter((set) => !changed.includes(set));
   if (json) {
     const reported = rehearse ? { wouldChange: changed } : { changed };
-    print(jsonText({ version: JSON_VERSION, client, ...reported, unchanged, ...wish }));
+    print(jsonText({ version: JSON_VERSION, client, ...reported, unchanged, ...change }));
   } else {
     printMarked(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
     printMarked(client, unchanged, 'unchanged');

@@ -8,7 +8,7 @@ import { TardisError } from '../../errors/index.js';
 import type { PurgeRequest, GcReport } from '../../maintenance/gc/index.js';
 import { displayName, type SetNumber } from '../../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
-import { CLEARED_LATER, freeDeleted, gcSummary } from '../shared/clear-up.js';
+import { CLEARED_LATER, clearUpAfter, gcSummary } from '../shared/clear-up.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../shared/open-admin.js';
 import { requireYesToDelete } from './confirm.js';
@@ -44,13 +44,13 @@ export async function purge(
   options: PurgeOptions,
   found: ReadonlyMap<string, Found>,
 ): Promise<number> {
-  const { client, clearUp } = options;
-  const given = await wishOf(options, found);
+  const { client } = options;
+  const given = await requestOf(options, found);
   const system = storeSystem(options.umask);
   using there = await openAdmin(system, options, found);
-  const wish = withKeptRules(given, options, there);
+  const request = withKeptRules(given, options, there);
   const sets = await there.sets();
-  const answer = await there.previewPurge(wish);
+  const answer = await there.previewPurge(request);
   const gone = goneIn(answer);
   if (options.previewPurge || options.rehearse) {
     printPreview(options, sets, answer);
@@ -65,14 +65,9 @@ export async function purge(
   if (!options.deleteYes) requireYesToDelete(client, going);
   const signal = interruptSignal('sonic purge', CLEARED_LATER);
   const done = await purged(there, gone);
-  let report: GcReport | undefined;
-  try {
-    if (clearUp) report = await freeDeleted(system, there, options, signal);
-  } catch (error) {
-    printPurged(options, done, undefined); // the sets are deleted even if the garbage collection failed
-    throw error;
-  }
-  printPurged(options, done, report);
+  await clearUpAfter({ system, there, options, signal }, (freed) =>
+    printPurged(options, done, freed),
+  );
   return 0;
 }
 
@@ -89,7 +84,7 @@ function goneIn({ verdicts }: Verdicts): SetNumber[] {
  * Returns the purge that the options request, without rules stored with the client. Throws USAGE, CONFIG_INVALID,
  * BAD_DATE.
  */
-async function wishOf(
+async function requestOf(
   options: PurgeOptions,
   found: ReadonlyMap<string, Found>,
 ): Promise<PurgeRequest> {
@@ -121,11 +116,11 @@ async function wishOf(
 }
 
 /** Adds the rules stored with the client, if the options have none. Throws USAGE, CONFIG_INVALID. */
-function withKeptRules(wish: PurgeRequest, options: PurgeOptions, there: Admin): PurgeRequest {
-  const isLimited = wish.only !== undefined;
-  if (options.throughServer !== undefined || isLimited || hasRules(wish.rules)) return wish;
+function withKeptRules(request: PurgeRequest, options: PurgeOptions, there: Admin): PurgeRequest {
+  const isLimited = request.only !== undefined;
+  if (options.throughServer !== undefined || isLimited || hasRules(request.rules)) return request;
   const rules = there.keptRules(options);
-  if (rules !== undefined) return { ...wish, rules };
+  if (rules !== undefined) return { ...request, rules };
   throw new TardisError(
     'USAGE',
     'give rules for what to keep: --keep-daily 7, --keep-periods 0,180,30, --before "3 months ago", …; or store rules with the client (`sonic setconfig`)',

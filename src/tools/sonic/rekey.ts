@@ -263,7 +263,7 @@ async function begin(
   }
 }
 
-interface FreshKeysWish {
+interface FreshKeysOptions {
   /** The keys that are replaced; undefined if the client had none. */
   readonly former: FormerKeys | undefined;
   /** Digest of the requests to forget paths; empty without them. */
@@ -279,7 +279,7 @@ async function freshKeys(
   system: System,
   generations: Generations,
   password: Buffer,
-  { former, without, stretch }: FreshKeysWish,
+  { former, without, stretch }: FreshKeysOptions,
 ): Promise<Pick<Keys, 'record' | 'masters'>> {
   if (generations.stage() !== 'making') {
     const { record } = await replaceKeys(system.native.modPow, password, former, stretch);

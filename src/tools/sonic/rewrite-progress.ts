@@ -11,11 +11,11 @@ const STEPS = {
   remove: 'removing the old generation',
 } as const;
 
-/** Runs the work with a progress line. `isWanted` undefined shows it only on a terminal. */
+/** Runs the work with a progress line. `isRequested` undefined shows it only on a terminal. */
 export function withRewriteProgress<T>(
   system: System,
-  isWanted: boolean | undefined,
+  isRequested: boolean | undefined,
   work: (onProgress: RewriteProgress) => Promise<T>,
 ): Promise<T> {
-  return withStepProgress(system, isWanted, STEPS, work);
+  return withStepProgress(system, isRequested, STEPS, work);
 }

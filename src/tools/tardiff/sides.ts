@@ -56,15 +56,16 @@ async function chooseSets(
   { comparedSets, comparedDates, recentSet }: DiffSettings,
   nowMs: number,
 ): Promise<BackupSet[]> {
-  const wishes = [
+  const choices = [
     ...comparedSets.map((backup) => ({ backup, date: undefined })),
     ...comparedDates.map((date) => ({ backup: undefined, date })),
   ];
-  if (wishes.length > MOST_VERSIONS) {
+  if (choices.length > MOST_VERSIONS) {
     throw new TardisError('USAGE', 'at most two versions can be compared (-b, -d)');
   }
   const sets: BackupSet[] = [];
-  for (const wish of wishes) sets.push(await chooseSet(history, { ...wish, recentSet }, nowMs));
+  for (const choice of choices)
+    sets.push(await chooseSet(history, { ...choice, recentSet }, nowMs));
   return sets.length > 0 ? sets : [await history.findSet(undefined)];
 }
 

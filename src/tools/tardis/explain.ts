@@ -16,7 +16,7 @@ import {
 import { displayName, EntryType, joinPath, jsonName, lastComponent } from '../../model/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { excludeOptions, placeOf } from './exclude-settings.js';
-import { cryptWishOf } from './filter-settings.js';
+import { cipherChoiceOf } from './filter-settings.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { jsonText } from '../shared/json-text.js';
 
@@ -27,8 +27,8 @@ export function explainPaths(
 ): number {
   const system = nodeSystem();
   const options = excludeOptions(settings, found);
-  const wish = cryptWishOf(settings);
-  const crypt = wish && new CryptFilter(wish);
+  const choice = cipherChoiceOf(settings);
+  const crypt = choice && new CryptFilter(choice);
   const { roots } = readRoots(system, settings.directories);
   const reach = { crossDevices: settings.crossDevice, maxDepth: settings.maxDepth };
   const explanations = settings.explain.map((path) => {

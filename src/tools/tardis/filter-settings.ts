@@ -19,14 +19,14 @@ export function filterFileOf({ filterFile }: Settings<'tardis'>): FilterFile | u
 }
 
 /** Returns the rules for encrypting contents; undefined for the default. Throws CONFIG_INVALID. */
-export function cryptWishOf({
+export function cipherChoiceOf({
   cryptFilterFile,
   defaultCrypt,
 }: Settings<'tardis'>): CipherChoice | undefined {
   if (cryptFilterFile === undefined && defaultCrypt === 'auto') return undefined;
-  const wish = { file: cryptFilterFile && readFilter(cryptFilterFile), otherwise: defaultCrypt };
-  cryptFilter(wish);
-  return wish;
+  const choice = { file: cryptFilterFile && readFilter(cryptFilterFile), otherwise: defaultCrypt };
+  cryptFilter(choice);
+  return choice;
 }
 
 function readFilter(given: Buffer): FilterFile {

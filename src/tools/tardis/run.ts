@@ -20,7 +20,7 @@ import { type JobRunner, openJobs } from '../../workers/index.js';
 import { BackupEvents } from './backup-events.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
-import { cryptWishOf } from './filter-settings.js';
+import { cipherChoiceOf } from './filter-settings.js';
 import { identityAt } from '../shared/identity.js';
 import { askPassword, givenPassword, strengthLine, stretchFor } from '../shared/password.js';
 import { ProgressLine } from '../shared/progress-line.js';
@@ -156,12 +156,12 @@ async function run(
   const system = nodeSystem();
   readRoots(system, settings.directories, settings); // fails before any request to the server
   const { client, create } = settings;
-  const cryptWish = cryptWishOf(settings);
+  const cipherChoice = cipherChoiceOf(settings);
   const ask = create
     ? { prompt: `New password of ${client}`, isNew: true }
     : promptFor(client, settings.account);
   const password = await givenPassword(settings, found, ask);
-  if (create && (password === undefined || !settings.crypt) && cryptWish !== undefined) {
+  if (create && (password === undefined || !settings.crypt) && cipherChoice !== undefined) {
     throw notEncrypting(client);
   }
   if (create && password !== undefined) messages.strength(strengthLine(password, settings));
@@ -190,7 +190,7 @@ async function run(
     waits: server !== undefined, // a local server ends with this process
     settings: {
       ...settings,
-      cryptWish,
+      cipherChoice,
       compression: { codec: Codec[settings.codec], level: settings.compressLevel },
       rawRules: await rawRules({
         types: settings.noCompress,

@@ -59,10 +59,15 @@ async function byName(
   const from = after === undefined ? NO_NAME : cursorIn(after).name;
   const found: HistoryEntry[] = [];
   for (let last = from; found.length <= limit; ) {
-    const wanted = Math.min(PAGE_ENTRIES, limit + 1 - found.length);
-    const page = await history.list({ ...place, after: last, limit: wanted, withDigests: false });
+    const requested = Math.min(PAGE_ENTRIES, limit + 1 - found.length);
+    const page = await history.list({
+      ...place,
+      after: last,
+      limit: requested,
+      withDigests: false,
+    });
     found.push(...page);
-    if (page.length < wanted) break;
+    if (page.length < requested) break;
     last = page.at(-1)!.name;
   }
   return pageOf(found, limit, 'name');

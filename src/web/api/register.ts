@@ -104,11 +104,11 @@ function clientIn(request: FastifyRequest): string | undefined {
 function requireRights(
   { right }: RouteRow,
   { client, rights }: Visitor,
-  wanted: string | undefined,
+  requested: string | undefined,
 ): void {
-  if (wanted !== undefined) {
-    checkClientName(wanted);
-    if (client !== undefined && client !== wanted) {
+  if (requested !== undefined) {
+    checkClientName(requested);
+    if (client !== undefined && client !== requested) {
       throw new TardisError('NOT_PERMITTED', 'the login is of another client');
     }
   }

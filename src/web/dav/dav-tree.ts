@@ -113,10 +113,10 @@ async function byDate(
     const own = path.at(-1) ?? Buffer.from(BY_DATE);
     return folder(own, [...new Map(below)], newestMs(within));
   }
-  const [wanted, ...rest] = path.slice(DAY_PARTS);
-  const found = within.find(({ name }) => Buffer.from(name).equals(wanted!));
+  const [requested, ...rest] = path.slice(DAY_PARTS);
+  const found = within.find(({ name }) => Buffer.from(name).equals(requested!));
   if (found === undefined) throw missing();
-  return setNode(history, found.set, rest, wanted!);
+  return setNode(history, found.set, rest, requested!);
 }
 
 /** Returns what is at a path in a set. The set itself is shown as `name`. */

@@ -2,7 +2,7 @@
 import type { HistoryEntry } from '../../history/index.js';
 import { EntryType } from '../../model/index.js';
 import { etagOf, typeOf } from '../api/index.js';
-import type { PropertyName, WantedProperties } from './propfind-body.js';
+import type { PropertyName, RequestedProperties } from './propfind-body.js';
 
 export const XML_TYPE = 'application/xml; charset=utf-8';
 export const XML_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n';
@@ -48,7 +48,7 @@ function valuesOf({ entry }: DavResource): ReadonlyMap<string, string> {
 export const LINK_TYPE = 'inode/symlink';
 
 /** Returns the element `response` of a resource. */
-export function responseOf(resource: DavResource, wanted: WantedProperties): string {
+export function responseOf(resource: DavResource, requested: RequestedProperties): string {
   const { href, entry } = resource;
   if (entry.damage !== undefined) {
     return `<D:response><D:href>${href}</D:href>${statusOf('500 Internal Server Error')}</D:response>\n`;
@@ -56,15 +56,15 @@ export function responseOf(resource: DavResource, wanted: WantedProperties): str
   const values = valuesOf(resource);
   const found: string[] = [];
   const missing: string[] = [];
-  if (wanted.kind === 'some') {
-    for (const name of wanted.names) {
+  if (requested.kind === 'some') {
+    for (const name of requested.names) {
       const value = name.namespace === DAV_NAMESPACE ? values.get(name.name) : undefined;
       if (value === undefined) missing.push(emptyOf(name));
       else found.push(property(name.name, value));
     }
   } else {
     for (const [name, value] of values)
-      found.push(property(name, wanted.kind === 'all' ? value : ''));
+      found.push(property(name, requested.kind === 'all' ? value : ''));
   }
   const parts = [
     ...(found.length > 0 || missing.length === 0 ? [propstat(found, '200 OK')] : []),

@@ -14,14 +14,14 @@ export interface PropertyName {
 }
 
 /** Properties by name, all with their values, or the names of all. */
-export type WantedProperties =
+export type RequestedProperties =
   | { readonly kind: 'some'; readonly names: readonly PropertyName[] }
   | { readonly kind: 'all' | 'names' };
 
 type Scope = ReadonlyMap<string, string>;
 
 /** Returns the requested properties; an empty body requests all. Throws REQUEST_INVALID. */
-export function propertiesIn(body: Buffer): WantedProperties {
+export function propertiesIn(body: Buffer): RequestedProperties {
   if (body.length === 0) return { kind: 'all' };
   const root = readXml(body, { maxBytes: MAX_BODY_BYTES, maxDepth: MAX_DEPTH, refused });
   const scope = scopeOf(root, new Map([['xml', XML_NAMESPACE]]));

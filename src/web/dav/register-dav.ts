@@ -27,7 +27,7 @@ import {
   XML_HEAD,
   XML_TYPE,
 } from './multistatus.js';
-import { MAX_BODY_BYTES, propertiesIn, type WantedProperties } from './propfind-body.js';
+import { MAX_BODY_BYTES, propertiesIn, type RequestedProperties } from './propfind-body.js';
 
 export const DAV_BASE = '/dav';
 const ALLOWED = 'OPTIONS, GET, HEAD, PROPFIND';
@@ -125,9 +125,9 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
 function requireRight(
   { rights, client }: Visitor,
   right: 'list' | 'read',
-  wanted: string | undefined,
+  requested: string | undefined,
 ): void {
-  if (wanted !== undefined && client !== undefined && client !== wanted) {
+  if (requested !== undefined && client !== undefined && client !== requested) {
     throw new TardisError('NOT_PERMITTED', 'the login is of another client');
   }
   if (rights.has(right)) return;
@@ -166,14 +166,14 @@ async function answerPropfind(
   place: Place,
 ): Promise<unknown> {
   const { body } = request;
-  const wanted = propertiesIn(Buffer.isBuffer(body) ? body : Buffer.alloc(0));
+  const requested = propertiesIn(Buffer.isBuffer(body) ? body : Buffer.alloc(0));
   const { depth } = request.headers;
   if (depth !== '0' && depth !== '1') {
     const error = '<D:error xmlns:D="DAV:"><D:propfind-finite-depth/></D:error>\n';
     return reply.code(403).type(XML_TYPE).send(`${XML_HEAD}${error}`);
   }
   const pages = depth === '1' && isShown(node.entry) ? node.pages?.() : undefined;
-  const text = multistatus(node, pages, place, wanted);
+  const text = multistatus(node, pages, place, requested);
   void reply.code(207).type(XML_TYPE).header('cache-control', 'no-store');
   await sendStream(reply, parts(text));
   return reply;
@@ -183,16 +183,16 @@ async function* multistatus(
   { entry }: DavNode,
   pages: AsyncIterable<readonly DavResource['entry'][]> | undefined,
   { base, path }: Place,
-  wanted: WantedProperties,
+  requested: RequestedProperties,
 ): AsyncGenerator<string> {
   yield MULTISTATUS_START;
-  yield responseOf({ href: hrefOf(base, path, isCollection(entry)), entry }, wanted);
+  yield responseOf({ href: hrefOf(base, path, isCollection(entry)), entry }, requested);
   const above = hrefOf(base, path, true);
   for await (const page of pages ?? []) {
     for (const child of page) {
       if (!isShown(child)) continue;
       const href = `${above}${encodedName(child.name)}${isCollection(child) ? '/' : ''}`;
-      yield responseOf({ href, entry: child }, wanted);
+      yield responseOf({ href, entry: child }, requested);
     }
   }
   yield MULTISTATUS_END;

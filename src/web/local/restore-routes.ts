@@ -2,7 +2,7 @@
 import { TardisError } from '../../errors/index.js';
 import { type AddedRoute, addedRoute } from '../api/index.js';
 import type { Restores } from './restores.js';
-import { MAX_WISH_BYTES, RestoreState, RestoreWish } from './schemas.js';
+import { MAX_RESTORE_BODY_BYTES, RestoreState, RestoreBody } from './schemas.js';
 
 const RESTORES = '/restores';
 const RESTORE = `${RESTORES}/{id}`;
@@ -16,8 +16,8 @@ export function restoreRoutes(restores: Restores, client: string): AddedRoute[] 
         path: RESTORES,
         right: 'read',
         summary: 'Begins a restore on this machine, or a preview of one.',
-        maxBodyBytes: MAX_WISH_BYTES,
-        body: RestoreWish,
+        maxBodyBytes: MAX_RESTORE_BODY_BYTES,
+        body: RestoreBody,
         reply: RestoreState,
       },
       async ({ body }) => {

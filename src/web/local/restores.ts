@@ -14,7 +14,7 @@ import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import { encodedPathIn, invalidRequest, pathJson } from '../api/index.js';
 import { shownDoubts } from './doubts.js';
-import { MAX_FAILURES, type RestoreState, type RestoreWish } from './schemas.js';
+import { MAX_FAILURES, type RestoreState, type RestoreBody } from './schemas.js';
 
 /** Restores whose results are kept. */
 const MAX_KEPT = 16;
@@ -57,12 +57,12 @@ export class Restores {
   }
 
   /** Begins a restore. Throws CLIENT_BUSY if one runs, REQUEST_INVALID. */
-  start(wish: RestoreWish): RestoreState {
+  start(body: RestoreBody): RestoreState {
     if (this.isRunning) throw new TardisError('CLIENT_BUSY', 'another restore is running');
-    const batches = batchesOf(wish);
+    const batches = batchesOf(body);
     const running: Running = {
       id: randomUUID(),
-      isPreview: wish.isPreview,
+      isPreview: body.isPreview,
       progress: newRestoreProgress(),
       failures: [],
       losses: new Set(),
@@ -73,7 +73,7 @@ export class Restores {
     const [oldest] = this.kept.keys();
     if (this.kept.size >= MAX_KEPT && oldest !== undefined) this.kept.delete(oldest);
     this.kept.set(running.id, running);
-    this.work = this.run(running, wish, batches);
+    this.work = this.run(running, body, batches);
     return this.stateOf(running);
   }
 
@@ -112,9 +112,9 @@ export class Restores {
     return running;
   }
 
-  private async run(running: Running, wish: RestoreWish, batches: readonly Batch[]): Promise<void> {
+  private async run(running: Running, body: RestoreBody, batches: readonly Batch[]): Promise<void> {
     const { system, history, openJobs, workers } = this.options;
-    const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = wish;
+    const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = body;
     const { progress, controller } = running;
     const foldedNames = new FoldedNames();
     const policy = {
@@ -132,7 +132,7 @@ export class Restores {
         running.failures.push(
           ...result.failures.slice(0, room).map((failure) => ({
             ...failure,
-            path: wish.output === undefined ? joinPath(output, failure.path) : failure.path,
+            path: body.output === undefined ? joinPath(output, failure.path) : failure.path,
           })),
         );
         if (!dryRun) await this.noteDamage(result.failures);
@@ -156,7 +156,7 @@ interface Batch {
 }
 
 /** Returns the paths by the directories that they go to: the chosen one, or those where they were. */
-function batchesOf({ paths: given, output }: RestoreWish): Batch[] {
+function batchesOf({ paths: given, output }: RestoreBody): Batch[] {
   const paths = given.map(encodedPathIn);
   if (output !== undefined) {
     const target = Buffer.from(output);

@@ -5,13 +5,13 @@ import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery } from '../api/schemas.
 /** Maximum number of paths of one restore. */
 export const MAX_PATHS = 10_000;
 /** Maximum number of bytes of a request for a restore: that many paths of usual length. */
-export const MAX_WISH_BYTES: number = 4 << 20;
+export const MAX_RESTORE_BODY_BYTES: number = 4 << 20;
 /** Maximum number of failures of a restore that are reported one by one. */
 export const MAX_FAILURES = 100;
 
 const count = Type.Integer({ minimum: 0 });
 
-export const RestoreWish = Type.Object({
+export const RestoreBody = Type.Object({
   client: Type.String({ maxLength: 128 }),
   set: Type.Integer({ minimum: 1 }),
   paths: Type.Array(PathQuery, { minItems: 1, maxItems: MAX_PATHS }),
@@ -25,7 +25,7 @@ export const RestoreWish = Type.Object({
   comparesContents: Type.Boolean(),
   isPreview: Type.Boolean({ description: 'True to count what would be done, and change nothing.' }),
 });
-export type RestoreWish = Static<typeof RestoreWish>;
+export type RestoreBody = Static<typeof RestoreBody>;
 
 export const RestoreState = Type.Object({
   id: Type.String(),

@@ -114,13 +114,13 @@ const anySet = fc.record({
 
 test('whatever the sets and clocks are, what must stay stays', (t) => {
   const many = fc.uniqueArray(anySet, { selector: (one) => one.set, maxLength: 30 });
-  const wish = fc.record({
+  const request = fc.record({
     neededBytes: fc.nat(5000),
     nowMs: fc.integer({ min: 0, max: 4e12 }),
     leastAgeMs: fc.nat(1e12),
   });
   fc.assert(
-    fc.property(many, wish, (sets, requested) => {
+    fc.property(many, request, (sets, requested) => {
       const gone = setsToDeleteForSpace(sets, requested);
       for (const roots of ['home', 'etc']) {
         const complete = sets.filter((one) => one.state === 'complete' && one.roots === roots);

@@ -8,11 +8,11 @@ const WISH = { wantedFreeBytes: 48 * MIB, graceMs: 3_600_000, isResumed: false }
 
 function headroomOf(
   freeMib: number,
-  wish = WISH,
+  request = WISH,
 ): { headroom: Headroom; disk: { freeBytes: number } } {
   const disk = { freeBytes: freeMib * MIB, sizeBytes: 16 * MIB };
   const store = { reserve: disk } as unknown as StoreWriter;
-  return { headroom: new Headroom(store, wish, () => 0), disk };
+  return { headroom: new Headroom(store, request, () => 0), disk };
 }
 
 test('space that begins short stays short until twice the wanted bytes are free', (t) => {

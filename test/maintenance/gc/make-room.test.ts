@@ -32,7 +32,7 @@ test('sets go until there is room, the oldest first, and what they held is free 
   const directory = openClientDirectory(plain, place);
   await markSets(plain, directory, SMALL_STORE.store, {
     sets: [1, 3, 4, 5, 6],
-    wish: { isExpendable: true },
+    change: { isExpendable: true },
   });
   const packs = path.join(directory.path, 'packs');
   const fullBytes = bytesIn(packs);

@@ -14,7 +14,7 @@ import { nodeSystem } from '../../../src/system/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { TROUBLES, watchOnly } from '../../helpers/faults.js';
 import {
-  askInline,
+  requestInline,
   decodedBytes,
   forgetInline,
   requestFor,
@@ -101,7 +101,7 @@ async function lived(
   return { place, source };
 }
 
-function wishesFor(source: string, random: Source): ForgetRequest[] {
+function requestsFor(source: string, random: Source): ForgetRequest[] {
   const paths = ['a', 'a/c', 'b/d', 'f1', 'a/f2', 'b'].filter(() => random.next() < 0.35);
   if (paths.length === 0) paths.push('a/c');
   return paths.map((name, index) => {
@@ -117,10 +117,10 @@ test('whatever a history was, it is the same but for what is forgotten', async (
   for (let run = 0; run < runs; run += 1) {
     const random = seededRandom(seed + run);
     const { place, source } = await lived(t, random);
-    const wishes = wishesFor(source, random);
-    const what = `seed ${seed + run}: ${wishes.map(({ path: p, lastSet }) => `${p.toString()} up to ${lastSet}`).join(', ')}`;
-    const wanted = dumpedWithout(await dumpedHistory(place), wishes);
-    await askInline(place, wishes);
+    const requests = requestsFor(source, random);
+    const what = `seed ${seed + run}: ${requests.map(({ path: p, lastSet }) => `${p.toString()} up to ${lastSet}`).join(', ')}`;
+    const wanted = dumpedWithout(await dumpedHistory(place), requests);
+    await requestInline(place, requests);
     await forgetInline(nodeSystem(), place);
     t.deepEqual(plain(await dumpedHistory(place)), wanted, what);
     t.is((await rebuildInline(place)).damagedRecords, 0, what);
@@ -137,12 +137,12 @@ test('the same of a client that encrypts, with new keys and seals', async (t) =>
     const random = seededRandom(seed + run);
     const { place, source } = await lived(t, random, PASSWORD);
     const before = newestKeys(nodeSystem(), path.join(place.store, 'me'))!;
-    const wishes = wishesFor(source, random);
-    const wanted = dumpedWithout(await dumpedHistory(place), wishes);
+    const requests = requestsFor(source, random);
+    const wanted = dumpedWithout(await dumpedHistory(place), requests);
     const keys = await keysIn(nodeSystem(), path.join(place.store, 'me'));
     const ring = ringOf(nodeSystem(), keys!);
-    const sealed = wishes.map((wish) => ({ ...wish, path: ring.names.path(wish.path) }));
-    await askInline(place, sealed);
+    const sealed = requests.map((request) => ({ ...request, path: ring.names.path(request.path) }));
+    await requestInline(place, sealed);
     await rewriteInline(nodeSystem(), place, { forgotten: sealed });
     t.deepEqual(plain(await dumpedHistory(place)), wanted, `seed ${seed + run}`);
     const after = newestKeys(nodeSystem(), path.join(place.store, 'me'))!;
@@ -186,7 +186,7 @@ test('no byte of it is left in frames, records, names or copies, and what rested
   const below = noise(21, 200);
   t.true(all.includes(`${SECRET} in a frame`) && all.includes(`${SECRET}-dir`));
   t.true(all.includes(below));
-  await askInline(place, secretsOf(source));
+  await requestInline(place, secretsOf(source));
   await forgetInline(nodeSystem(), place);
   const left = await decodedBytes(place);
   t.true(left.includes('what stays'), 'it is looked for where it would be');
@@ -197,7 +197,7 @@ test('no byte of it is left in frames, records, names or copies, and what rested
 
 test('what no listed set shows is forgotten with it, and what was deleted is cleared up later', async (t) => {
   const { place, source } = await withSecrets(t);
-  await askInline(place, secretsOf(source));
+  await requestInline(place, secretsOf(source));
   const other = path.join(path.dirname(source), 'other');
   makeTree(other, [file('elsewhere', 'elsewhere')]);
   // This set has another root only. It does not show the path, whose version is still open.
@@ -232,7 +232,7 @@ test('waiting keys and accounts of a client that does not encrypt stay as they a
   fs.writeFileSync(path.join(account, 'rights'), 'add list\n');
   fs.writeFileSync(path.join(account, 'keys', '00000001.key'), 'record');
   const before = newestKeys(nodeSystem(), path.join(place.store, 'me'));
-  await askInline(place, secretsOf(source));
+  await requestInline(place, secretsOf(source));
   await forgetInline(nodeSystem(), place);
   t.deepEqual(newestKeys(nodeSystem(), path.join(place.store, 'me')), before);
   t.is(fs.readFileSync(path.join(account, 'rights'), 'utf8'), 'add list\n');
@@ -241,7 +241,7 @@ test('waiting keys and accounts of a client that does not encrypt stay as they a
 
 test('a client is not written anew at the cost of what is to stay free', async (t) => {
   const { place, source } = await withSecrets(t);
-  await askInline(place, secretsOf(source));
+  await requestInline(place, secretsOf(source));
   const before = plain(await dumpedHistory(place));
   const limits = { ...SMALL_STORE.store, leastFreeBytes: 2 ** 60 };
   t.is(await rejectedCode(forgetInline(nodeSystem(), place, limits)), 'DISK_FULL');
@@ -252,10 +252,10 @@ test('a client is not written anew at the cost of what is to stay free', async (
 for (const trouble of TROUBLES) {
   test.serial(`forgetting: ${trouble.name}`, async (t) => {
     const { place: start, source } = await withSecrets(t);
-    const wishes = secretsOf(source);
+    const requests = secretsOf(source);
     const before = plain(await dumpedHistory(start));
-    const after = dumpedWithout(await dumpedHistory(start), wishes);
-    await askInline(start, wishes);
+    const after = dumpedWithout(await dumpedHistory(start), requests);
+    await requestInline(start, requests);
     const watched = copyAt(start, `${start.store} watched`);
     const seen = watchOnly();
     await forgetInline(faultySystem(inlineSystem(), seen), watched);

@@ -124,8 +124,8 @@ test('on a disk without a free byte, garbage collection may copy all packs, and 
     property(size, size, (catalogBytes, packBytes) => {
       const sizeBytes = reserveFor({ catalogBytes, packBytes }, NOTHING_RECEIVED);
       const store = { reserve: { freeBytes: 0, sizeBytes } } as unknown as StoreWriter;
-      const wish = { wantedFreeBytes: MIB, graceMs: 0, isResumed: false };
-      const headroom = new Headroom(store, wish, () => catalogBytes);
+      const request = { wantedFreeBytes: MIB, graceMs: 0, isResumed: false };
+      const headroom = new Headroom(store, request, () => catalogBytes);
       return headroom.bytes >= packBytes + catalogBytes;
     }),
   );

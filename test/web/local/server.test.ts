@@ -85,7 +85,7 @@ test.serial(
     const unproven = /set 1 is not complete, so it has no seal/;
     t.regex((await session()).doubts[0]!, unproven);
 
-    const wish = {
+    const request = {
       client: 'me',
       set: 1,
       paths: [source],
@@ -94,7 +94,7 @@ test.serial(
       comparesContents: false,
       isPreview: true,
     };
-    const started = await ask('/restores', { method: 'POST', body: JSON.stringify(wish) });
+    const started = await ask('/restores', { method: 'POST', body: JSON.stringify(request) });
     let restore = (await started.json()) as Restore;
     while (restore.state === 'running') {
       restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;
@@ -110,14 +110,14 @@ test.serial('a restore in place names the whole path of what fails', async (t) =
   fs.rmSync(lost);
   fs.mkdirSync(lost);
   fs.writeFileSync(path.join(lost, 'in the way'), '');
-  const wish = {
+  const request = {
     client: 'me',
     set: 1,
     paths: [lost],
     overwrite: 'always',
     comparesContents: false,
   };
-  const body = JSON.stringify({ ...wish, isPreview: false });
+  const body = JSON.stringify({ ...request, isPreview: false });
   let restore = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
   while (restore.state === 'running') {
     restore = (await (await ask(`/restores/${restore.id}`)).json()) as Restore;

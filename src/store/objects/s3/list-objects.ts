@@ -25,7 +25,7 @@ export async function* listObjects(
 ): AsyncGenerator<ListedKey> {
   const what = `listing ${requests.shown}`;
   for (let last = after; ; ) {
-    const { body } = await requests.ask({
+    const { body } = await requests.send({
       method: 'GET',
       key: '',
       what,

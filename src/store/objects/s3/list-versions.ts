@@ -74,7 +74,7 @@ async function pageFrom(
     'key-marker': from.key,
     ...(from.id === '' ? {} : { 'version-id-marker': from.id }),
   };
-  const { body } = await requests.ask({
+  const { body } = await requests.send({
     method: 'GET',
     key: '',
     what,

@@ -19,7 +19,7 @@ export async function putAgain(
 ): Promise<void> {
   const sha256 = Buffer.from(source.sha256).toString('hex');
   const lock = retainMs === 0 ? {} : await lockHeaders(source, requests.storeNowMs() + retainMs);
-  await requests.ask({
+  await requests.send({
     method: 'PUT',
     key,
     what: `writing ${name} again`,

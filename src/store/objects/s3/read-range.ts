@@ -30,7 +30,7 @@ export interface RangeRead {
 export async function readRange(requests: Requests, range: Range): Promise<RangeRead | undefined> {
   const { key, name, at, bytes, versionId } = range;
   const what = `reading ${name}`;
-  const answer = await requests.ask({
+  const answer = await requests.send({
     method: 'GET',
     key,
     what,

@@ -115,7 +115,7 @@ export class Requests {
   }
 
   /** Sends a request until there is an answer. Only for requests that may be repeated. */
-  async ask(request: S3Request): Promise<Answer> {
+  async send(request: S3Request): Promise<Answer> {
     for (const tries = this.tries(); ; ) {
       const outcome = await this.once(request);
       if (outcome.answer !== undefined) return outcome.answer;

@@ -74,7 +74,7 @@ export class S3Store implements ObjectStore {
 
   async putOwn(name: string, bytes: Uint8Array): Promise<void> {
     const bodySha256 = checksumOf(bytes);
-    await this.requests.ask({
+    await this.requests.send({
       method: 'PUT',
       key: this.keyOf(name),
       what: `writing ${name}`,
@@ -123,11 +123,16 @@ export class S3Store implements ObjectStore {
   async head(name: string): Promise<ObjectHead | undefined> {
     const what = `looking at ${name}`;
     const key = this.keyOf(name);
-    const answer = await this.requests.ask({ method: 'HEAD', key, what, expects: [400, 403, 404] });
+    const answer = await this.requests.send({
+      method: 'HEAD',
+      key,
+      what,
+      expects: [400, 403, 404],
+    });
     if (answer.status === 404) return undefined;
     if (answer.status >= 400) {
       // Such an answer has no body, and so no reason; the answer to a GET has.
-      const explained = await this.requests.ask({
+      const explained = await this.requests.send({
         method: 'GET',
         key,
         what,
@@ -185,7 +190,7 @@ export class S3Store implements ObjectStore {
 
   private async removeOne(name: string): Promise<void> {
     const what = `removing ${name}`;
-    const answer = await this.requests.ask({
+    const answer = await this.requests.send({
       method: 'DELETE',
       key: this.keyOf(name),
       what,

@@ -78,7 +78,7 @@ export class S3Versions implements ObjectVersions {
     const query = { retention: '', ...(id === undefined ? {} : { versionId: id }) };
     const key = this.keyOf(name);
     const { requests } = this;
-    const answer = await requests.ask({
+    const answer = await requests.send({
       method: 'GET',
       key,
       what,
@@ -96,7 +96,7 @@ export class S3Versions implements ObjectVersions {
     const until = new Date(this.requests.storeNowMs() + retainMs).toISOString();
     const text = `<Retention xmlns="${XML_NAMESPACE}"><Mode>COMPLIANCE</Mode><RetainUntilDate>${until}</RetainUntilDate></Retention>`;
     const body = Buffer.from(text);
-    await this.requests.ask({
+    await this.requests.send({
       method: 'PUT',
       key: this.keyOf(name),
       what: `locking ${name}`,
@@ -130,7 +130,7 @@ export class S3Versions implements ObjectVersions {
     read: (element: XmlElement) => string | undefined,
   ): Promise<Ability> {
     const what = `reading ${property} of the bucket`;
-    const answer = await this.requests.ask({
+    const answer = await this.requests.send({
       method: 'GET',
       key: '',
       what,

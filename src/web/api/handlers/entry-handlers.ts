@@ -32,8 +32,8 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
     const { set } = await setOf(history, setText);
     const directory = await entryAt(history, path, set);
     const { limit, after, sort, order } = query;
-    const wanted = { limit, after, sort, isDescending: order === 'desc' };
-    const { entries, next } = await directoryPage(history, directory, set, wanted);
+    const requested = { limit, after, sort, isDescending: order === 'desc' };
+    const { entries, next } = await directoryPage(history, directory, set, requested);
     const shown = entries.map((entry) => entryJson(history, entry));
     return { entries: shown, ...(next === undefined ? {} : { next }) };
   },

@@ -40,9 +40,9 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
     const path = query.path === undefined ? Buffer.from('/') : pathIn(query.path);
     const skipped = query.after === undefined ? 0 : Number(query.after);
     if (!(skipped <= MAX_SKIPPED)) throw invalidRequest('`after` is no cursor');
-    const wanted = { to: to.set, path, skipped, limit: query.limit };
+    const requested = { to: to.set, path, skipped, limit: query.limit };
     if (from === undefined) return { changes: [], unread: [] };
-    return { from, ...(await changesPage(system, history, { from, ...wanted })) };
+    return { from, ...(await changesPage(system, history, { from, ...requested })) };
   },
   space: async ({ lease: { history } }) => {
     const [sets, { numbers }] = [await history.sets(), await figuresOf(history)];
@@ -117,7 +117,7 @@ async function setBefore(history: History, to: BackupSet): Promise<SetNumber | u
   return (await history.sets()).findLast(isBefore)?.set;
 }
 
-interface ChangesWanted {
+interface ChangesRequest {
   readonly from: SetNumber;
   readonly to: SetNumber;
   readonly path: Buffer;
@@ -128,7 +128,7 @@ interface ChangesWanted {
 async function changesPage(
   system: System,
   history: History,
-  { from, to, path, skipped, limit }: ChangesWanted,
+  { from, to, path, skipped, limit }: ChangesRequest,
 ): Promise<{ changes: Change[]; unread: string[]; next?: string }> {
   const changes: Change[] = [];
   const unread: string[] = [];

@@ -11,8 +11,8 @@ import { appendImage } from './image-writer.js';
 import type { Breathe } from './survey.js';
 
 /** Writes the image that a rebuild has requested, if any. Durable when it returns. */
-export async function writeWantedImage(store: StoreWriter, breathe: Breathe): Promise<void> {
-  if (!store.catalog.state.readImageWanted()) return;
+export async function writeRequestedImage(store: StoreWriter, breathe: Breathe): Promise<void> {
+  if (!store.catalog.state.readImageRequested()) return;
   await appendImage(store, new Set(), breathe);
   await store.checkpoint();
 }
@@ -24,7 +24,7 @@ export async function writeWantedImage(store: StoreWriter, breathe: Breathe): Pr
 export async function writeImageIfRoom(store: StoreWriter): Promise<void> {
   const turn = yieldRegularly();
   try {
-    await writeWantedImage(store, async () => turn());
+    await writeRequestedImage(store, async () => turn());
   } catch (error) {
     if (!isDiskFull(error)) throw error;
   }
@@ -37,11 +37,11 @@ export async function writeMissingImage(
   limits: StoreLimits,
 ): Promise<void> {
   const { catalogPath } = directory;
-  if (!Catalog.reading(system, catalogPath, ({ state }) => state.readImageWanted())) return;
+  if (!Catalog.reading(system, catalogPath, ({ state }) => state.readImageRequested())) return;
   const store = await StoreWriter.open(system, directory, limits);
   const turn = yieldRegularly();
   try {
-    await writeWantedImage(store, async () => turn());
+    await writeRequestedImage(store, async () => turn());
     store.close();
   } catch (error) {
     throw store.closeAfterFailure(error);

@@ -4,23 +4,23 @@ import { Verdict } from '../transport/index.js';
 import type { ContentBlock, RecentDigests } from '../workers/index.js';
 import type { BackupPeer } from './peer.js';
 
-export interface WantedContents {
+export interface RequestedContents {
   /** 1 for each content of the block that must be sent. */
   readonly wanted: Uint8Array;
   readonly count: number;
 }
 
 /** Queries all contents of a parcel in one request. After that they count as recent, whatever the answer was. */
-export async function askWhatIsWanted(
+export async function requestVerdicts(
   peer: BackupPeer,
   recent: RecentDigests,
   contents: ContentBlock,
-): Promise<WantedContents> {
+): Promise<RequestedContents> {
   const total = contents.starts.length;
   const wanted = new Uint8Array(total);
   if (total === 0) return { wanted, count: 0 };
   const digests = contents.digests.subarray(0, total * DIGEST_BYTES);
-  const verdicts = await peer.ask(digests, true);
+  const verdicts = await peer.verdicts(digests, true);
   let count = 0;
   for (let index = 0; index < total; index += 1) {
     recent.add(digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES));
