@@ -298,7 +298,7 @@ function between(
       });
       return {
         post: (name, bytes) => handle.post(name, message(name, bytes)),
-        checkpoint: () => handle.checkpoint(),
+        park: () => handle.park(),
         end: () => handle.end(),
         abandon: () => handle.abandon(),
       };

@@ -95,7 +95,7 @@ export class CopySession implements StorageHandle {
   }
 
   /** Does nothing: a copy makes its own checkpoints. */
-  checkpoint(): void {}
+  park(): void {}
 
   /** Ends the copy, and keeps what its checkpoints cover. */
   async end(): Promise<void> {
