@@ -6,13 +6,13 @@
  *
  * A parked session keeps the client's lock and the answers that the client has not acknowledged. A checkpoint is made
  * when it is parked. It ends at a checkpoint when its time is over, when too many sessions are parked, when another
- * process waits for the client's lock, or when another session of the client replaces it. A client authenticates its
- * return with its ticket.
+ * process waits for the client's lock, or when another session of the client replaces it, here or at another server of
+ * the bucket. A client authenticates its return with its ticket.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
 import { TardisError } from '../errors/index.js';
-import type { ClientDirectory } from '../store/index.js';
+import { type ClientDirectory, LEASE_MS } from '../store/index.js';
 import {
   type Connection,
   type MessageName,
@@ -38,6 +38,8 @@ const UNREAD_CHECK_MS = 100;
 
 /** Interval for checking whether another process waits for the lock of a parked session; it waits about two seconds. */
 const LOCK_LOOK_MS = 250;
+/** Interval at which a parked session looks for a session of its client at another server, which may begin so late. */
+const TAKEN_LOOK_MS = LEASE_MS;
 
 export interface ClientSessionServices {
   readonly storage: StorageHost;
@@ -87,6 +89,7 @@ export class ClientSession implements SessionOwner {
   private ending: Promise<void> | undefined;
   private parkTimer: NodeJS.Timeout | undefined;
   private lockTimer: NodeJS.Timeout | undefined;
+  private takenTimer: NodeJS.Timeout | undefined;
   private directory: ClientDirectory | undefined;
   /** The newest ticket, and the one that the client used last; the client may not have received the newest. */
   private ticket: Buffer = newTicket();
@@ -246,7 +249,8 @@ export class ClientSession implements SessionOwner {
     const { parkMs, log } = this.services;
     log.info({ client: this.client }, 'session parked');
     this.parkedAtMs = performance.now();
-    this.handle.checkpoint();
+    this.handle.park();
+    this.takenTimer = setInterval(() => this.handle?.park(), TAKEN_LOOK_MS).unref();
     this.parkTimer = setTimeout(() => void this.end(), parkMs);
     this.parkTimer.unref();
     this.lockTimer = setInterval(() => this.makeWay(), LOCK_LOOK_MS);
@@ -267,6 +271,7 @@ export class ClientSession implements SessionOwner {
   private stopWaiting(): void {
     clearTimeout(this.parkTimer);
     clearInterval(this.lockTimer);
+    clearInterval(this.takenTimer);
   }
 
   /** Ends the session at a checkpoint, and cuts its dead connection. */

@@ -70,6 +70,7 @@ export {
   type NamedSnapshot,
   type SnapshotObjects,
   snapshotsOf,
+  type StoredSnapshot,
 } from './bucket/snapshot-objects.js';
 export { movedTo, requireNotMoved } from './bucket/moved-object.js';
 export { unfinishedRewrites } from './bucket/generation-objects.js';

@@ -26,6 +26,7 @@ export const FINDING = oneOf('finding', {
   pack: { file: 'line', pack: 'uint', clientId: 'line', isOwn: 'bool' },
   stray: { file: 'line', kind: words('file', 'directory', 'other'), isInTheWay: 'bool' },
   unreadable: { file: 'line', why: 'line' },
+  copy: { copy: 'line', state: words('damaged', 'foreign', 'left'), why: 'line' },
 });
 
 /** `of` is missing if the total is unknown. */
@@ -49,6 +50,7 @@ export const RESULT = oneOf('kind', {
     strangePacks: 'uint',
     strayFiles: 'uint',
     unreadableFiles: 'uint',
+    damagedCopies: 'uint',
     marked: 'uint',
     cleared: 'uint',
     /** False if encrypted data was only compared with checksums. */

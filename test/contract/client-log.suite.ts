@@ -329,9 +329,13 @@ function sharingSuite(withLog: WithLog): void {
   withLog('of two sessions that know one commit, one may write', async (t, log) => {
     const first = await log.open();
     first.event('first');
+    await first.writer.requireNewest();
     await first.commit();
+    await first.writer.requireNewest();
     t.is(await rejectedCode(log.open()), 'STORE_TAKEN');
+    await first.writer.requireNewest();
     const next = await log.open(first.known);
+    await t.throwsAsync(first.writer.requireNewest(), { code: 'STORE_TAKEN' });
     first.event('too late');
     await t.throwsAsync(first.commit(), { code: 'STORE_TAKEN' });
     next.event('in time');

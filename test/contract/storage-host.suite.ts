@@ -146,7 +146,7 @@ function orderSuite(lab: Lab): void {
     session.replay(recorded.messages.slice(0, upTo));
     await session.until(() => session.processedBytes === bytesOf(recorded.messages.slice(0, upTo)));
     session.answers.length = 0;
-    session.handle.checkpoint();
+    session.handle.park();
     await session.until(() => session.names.includes('durable'));
     t.true(session.names.includes('durable'));
     await session.handle.abandon();
@@ -191,7 +191,7 @@ function endingSuite(lab: Lab): void {
     const session = await StorageClient.open(host, directory, 'backup');
     await session.handle.end();
     t.notThrows(() => session.send('openSet', PLAIN_SET));
-    t.notThrows(() => session.handle.checkpoint());
+    t.notThrows(() => session.handle.park());
     await t.notThrowsAsync(session.handle.end());
     await t.notThrowsAsync(session.handle.abandon());
     t.deepEqual([session.names, session.failures], [[], []]);

@@ -35,7 +35,7 @@ test('a thread that dies fails its sessions and questions, and nothing waits for
   t.true(failures.length > 0 && failures.every(({ code }) => code === 'INTERNAL'));
   t.is(await rejectedCode(host.open(directory, 'backup', SMALL_STORE, events)), 'INTERNAL');
   t.is(await rejectedCode(host.standing(directory, false)), 'INTERNAL');
-  t.notThrows(() => handle.checkpoint());
+  t.notThrows(() => handle.park());
   t.is(await rejectedCode(handle.abandon()), 'INTERNAL', 'as the end that was under way');
   t.notThrows(() => host.halt());
   await host.close();

@@ -261,3 +261,65 @@ test('what a thief did to copies: overwritten ones are brought back, deleted one
   t.deepEqual(await lab.restored('three'), []);
   await recover(['--extend']);
 });
+
+test('a check names copies that no machine can use, and a repair replaces them', async (t) => {
+  const lab = await started(t);
+  await lab.backUp('one', ['--create']);
+  fill(lab, 'more');
+  await lab.backUp('one');
+  const [older, newest, ...others] = copiesIn(lab).map((key) => key.slice('all/'.length));
+  t.deepEqual(others, []);
+  const { store } = await bucketAt(lab.server.url, { prefix: 'all' });
+  t.teardown(() => store.close());
+  const whole = new Map(lab.server.objects.versions);
+  const bytes = lab.server.objects.bytesOf(`all/${newest!}`)!;
+  const spoiled = Buffer.from(bytes);
+  spoiled[spoiled.length >> 1]! ^= 1;
+  const nobody = (commit: number): string =>
+    `c/me/g1/snap/${commit.toString().padStart(10, '0')}-${'f'.repeat(16)}/0000`;
+  const cases = [
+    { piece: newest!, body: spoiled, state: 'damaged', isCheap: false, isHarm: true },
+    { piece: newest!, body: Buffer.alloc(0), state: 'damaged', isCheap: true, isHarm: true },
+    { piece: older!, body: spoiled, state: 'damaged', isCheap: false, isHarm: true },
+    { piece: nobody(9_999_999_999), body: bytes, state: 'foreign', isCheap: true, isHarm: true },
+    { piece: nobody(1), body: bytes, state: 'left', isCheap: true, isHarm: false },
+  ] as const;
+  for (const [turn, { piece, body, state, isCheap, isHarm }] of cases.entries()) {
+    const what = `${piece}: ${state}`;
+    const machine = `keeper-${turn}`;
+    lab.server.objects.versions.clear();
+    for (const [key, versions] of whole) lab.server.objects.versions.set(key, versions);
+    await store.putOwn(piece, body);
+    for (const words of [[], ['--read-data']]) {
+      const isSeen = isCheap || words.length > 0;
+      const check = await lab.run(machine, 'sonic', ['check', '--json', ...words]);
+      t.is(check.status, isSeen && isHarm ? 3 : 0, `${what}: ${check.stdout}${check.stderr}`);
+      t.deepEqual(copyFindings(check.stdout), isSeen ? [`${shortOf(piece)} ${state}`] : [], what);
+    }
+    const repair = await lab.run(machine, 'sonic', ['check', '--repair']);
+    t.is(repair.status, 0, `${what}: ${repair.stdout}${repair.stderr}`);
+    t.true(repair.stdout.includes(`repair: ${shortOf(piece)}: this copy`), repair.stdout);
+    const left = copiesIn(lab).map((key) => key.slice('all/'.length));
+    t.false(left.includes(piece), what);
+    t.is(left.length, [older, newest].includes(piece) ? 1 : 2, what);
+    const after = await lab.run(machine, 'sonic', ['check', '--read-data']);
+    t.is(after.status, 0, `${what}: ${after.stdout}`);
+    const from = lab.server.requests.length;
+    t.is((await lab.sets(`fresh-${turn}`)).length, 2);
+    const fetched = lab.server.requests.slice(from).filter(({ key }) => key.includes('/snap/'));
+    t.is(fetched.length, 1, `${what}: a fresh machine begins with one copy`);
+  }
+});
+
+/** Returns the name of a copy below its generation. */
+function shortOf(piece: string): string {
+  return /snap\/[^/]+/.exec(piece)![0];
+}
+
+function copyFindings(printed: string): string[] {
+  const lines = printed.trim().split('\n');
+  const found = lines.map((line) => JSON.parse(line) as Record<string, string>);
+  return found
+    .filter(({ finding }) => finding === 'copy')
+    .map(({ copy, state }) => `${copy} ${state}`);
+}

@@ -153,7 +153,7 @@ export function tapped(tapOf: () => Tap): (host: StorageHost) => StorageHost {
           tap.message?.(name, bytes);
           handle.post(name, bytes);
         },
-        checkpoint: () => handle.checkpoint(),
+        park: () => handle.park(),
         end: () => handle.end(),
         abandon: () => handle.abandon(),
       };

@@ -33,6 +33,7 @@ import { changed, LIES, lying } from '../helpers/lied-catalogs.js';
 import { PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
+import { threadsOf } from '../helpers/threads.js';
 
 const SETS = [1, 2, 3, 5, 6, 7];
 
@@ -65,6 +66,16 @@ async function target(t: ExecutionContext, options: InlineServer = {}): Promise<
   if (daemon.address.kind !== 'tcp') throw new Error('the server listens on TCP');
   return { daemon, place, port: daemon.address.port };
 }
+
+test.serial('the catalog of a peer is examined in a thread of its own', async (t) => {
+  const { lab } = labs.get(false)!;
+  const { daemon } = await target(t);
+  const order = { place: lab.place, to: daemon.address };
+  const { threads } = await threadsOf(() => copyOut(order, { create: true }));
+  t.is(threads.length, 1);
+  const again = await threadsOf(() => copyOut(order));
+  t.is(again.threads.length, 0, 'without news there is no catalog');
+});
 
 for (const isEncrypting of [false, true]) {
   const kind = isEncrypting ? 'sealed' : 'plain';
@@ -298,7 +309,7 @@ function between(
       });
       return {
         post: (name, bytes) => handle.post(name, message(name, bytes)),
-        checkpoint: () => handle.checkpoint(),
+        park: () => handle.park(),
         end: () => handle.end(),
         abandon: () => handle.abandon(),
       };

@@ -17,6 +17,8 @@ export interface S3Options extends S3Rules {
   readonly aheadMs?: number;
   /** Chooses the fault of a request. Its number counts from 0. */
   readonly faultAt?: (request: S3Record) => S3Fault | undefined;
+  /** Requests after which a delayed change takes effect; Infinity: not before `settle`. */
+  readonly laterBy?: number;
   /** Answers requests of another bucket's name, too; otherwise NoSuchBucket. */
   readonly bucket?: string;
 }
@@ -32,7 +34,6 @@ export interface S3Record {
   readonly headers: http.IncomingHttpHeaders;
 }
 
-/** Requests after which a delayed change takes effect. */
 const LATER_BY = 2;
 
 export class S3Server {
@@ -150,8 +151,10 @@ export class S3Server {
         response.destroy();
         return;
       case 'drop, apply later':
-        if (isChange(method))
-          this.later.push({ at: number + LATER_BY, apply: () => void answer() });
+        if (isChange(method)) {
+          const at = number + (this.options.laterBy ?? LATER_BY);
+          this.later.push({ at, apply: () => void answer() });
+        }
         response.destroy();
         return;
       case 'cut':

@@ -67,7 +67,7 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     markDamaged: (digests) => markDamaged(system, directory, limits, digests),
     parity: async () => (await import('./local-repair.js')).parityHere(system, directory),
     repair: async (options) =>
-      (await import('./local-repair.js')).repairHere(system, directory, options),
+      (await import('./local-repair.js')).repairHere(system, client, options),
     close: () => undefined,
     [Symbol.dispose]: () => undefined,
   };

@@ -1,29 +1,31 @@
 /** Repairs a client in a store on this machine from its parity. */
-import type { ClientDirectory } from '../../store/index.js';
-import { catchUp } from '../../store/writer/index.js';
+import { type ClientDirectory, reopenClient } from '../../store/index.js';
+import { catchUp, type StoreLimits } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import {
   parityOf,
   type ParitySummary,
   repairClient,
+  repairCopies,
   repairInBucket,
   type RepairOptions,
 } from '../check/index.js';
 import type { RepairOutcome } from './admin.js';
 
 /**
- * Repairs a client. In a bucket, its catalog here is then brought up to date, which damaged commits would have prevented.
- * Throws CLIENT_BUSY, INTERRUPTED, and errors of a bucket.
+ * Repairs a client. In a bucket, its catalog here is then brought up to date, which damaged commits would have prevented, and
+ * wrong copies of it are replaced. Throws CLIENT_BUSY, INTERRUPTED, and errors of a bucket.
  */
 export async function repairHere(
   system: System,
-  directory: ClientDirectory,
+  { directory, limits }: { readonly directory: ClientDirectory; readonly limits: StoreLimits },
   options: RepairOptions,
 ): Promise<RepairOutcome> {
   if (directory.bucket !== undefined) {
-    const outcome = await repairInBucket(system, directory, options);
+    const { repair, ...outcome } = await repairInBucket(system, directory, options);
     await catchUp(system, directory);
-    return outcome;
+    const left = await repairCopies(system, reopenClient(system, directory), limits, options);
+    return { ...outcome, repair: { ...repair, damaged: repair.damaged + left } };
   }
   const repair = await repairClient(system, directory, options);
   return { ...(await parityOf(system, directory)), repair };

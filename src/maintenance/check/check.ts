@@ -7,10 +7,17 @@ import { type CatalogAudit, isUnusedClient } from '../../store/catalog/index.js'
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, Opened, type TardisError } from '../../errors/index.js';
 import { catchUp, settleMarks, type StoreLimits } from '../../store/writer/index.js';
-import { type ClientDirectory, locationName, mediumOf, packName } from '../../store/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  locationName,
+  mediumOf,
+  packName,
+} from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { boundedBackend } from './bounded-backend.js';
 import { CatalogCheck } from './catalog-check.js';
+import { lookAtCopies } from './catalog-copies.js';
 import { ClientFiles } from './client-files.js';
 import { LostContents } from './lost-contents.js';
 import { CommittedRanges } from './committed.js';
@@ -96,6 +103,7 @@ class Check {
     const backend = boundedBackend(files, point);
     options.onStep('packs');
     await beside.checkStrays(files);
+    await this.checkCopies(disk);
     const reference = this.keep(await Reference.make(system, backend));
     catalog.compare(own, reference, point);
     await catalog.compareEnd(own, files);
@@ -137,6 +145,17 @@ class Check {
     if (own !== undefined) await catalog.believe();
     const isForgetful = !memory.settle();
     return { ...counts, isOpened: this.isOpened, notMarked, isForgetful };
+  }
+
+  /** Reports copies of the catalog in a bucket that no machine can use. */
+  private async checkCopies(disk: Backend): Promise<void> {
+    const { read, signal, onFinding } = this.options;
+    const { wrong } = await lookAtCopies(disk, { reads: read.data.kind === 'all', signal });
+    for (const { finding } of wrong) {
+      // Nobody has harmed anything if a session was interrupted.
+      if (finding.state !== 'left') this.counts.damagedCopies += 1;
+      onFinding(finding);
+    }
   }
 
   private keep<T extends { close(): void }>(part: T): T {

@@ -103,6 +103,19 @@ export interface UnreadableFinding {
   readonly why: string;
 }
 
+/** A copy of the catalog in a bucket that no machine can use. Nothing is lost: the log has all that is in it. */
+export interface CopyFinding {
+  readonly finding: 'copy';
+  /** Name of the copy below the generation of the client. */
+  readonly copy: string;
+  /**
+   * `damaged`: a commit names it, and it has other bytes. `foreign`: no commit can name it. `left`: no commit names it;
+   * the session that made it was interrupted.
+   */
+  readonly state: 'damaged' | 'foreign' | 'left';
+  readonly why: string;
+}
+
 /**
  * A complete set of a client that encrypts that differs from what the client sealed. Only a check with the keys
  * finds it.
@@ -128,6 +141,7 @@ export type Finding =
   | PackFinding
   | StrayFinding
   | UnreadableFinding
+  | CopyFinding
   | SealFinding;
 
 export interface CheckCounts {
@@ -150,6 +164,8 @@ export interface CheckCounts {
   strangePacks: number;
   strayFiles: number;
   unreadableFiles: number;
+  /** Number of copies of the catalog in a bucket that are damaged or foreign. */
+  damagedCopies: number;
   /** Number of marks set, and of marks cleared. */
   marked: number;
   cleared: number;
@@ -172,6 +188,7 @@ export function newCounts(): CheckCounts {
     strangePacks: 0,
     strayFiles: 0,
     unreadableFiles: 0,
+    damagedCopies: 0,
     marked: 0,
     cleared: 0,
   };

@@ -12,7 +12,7 @@ import {
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import type { ParitySummary } from './parity-summary.js';
-import { failedRepair, type RepairOptions, type RepairResult } from './repair.js';
+import { type RepairOptions, type RepairResult, repairWithoutBlocks } from './repair.js';
 
 /** Errors that concern one object. Others would end the next one, too. */
 const OF_ONE_OBJECT: ReadonlySet<string> = new Set(['OBJECT_DAMAGED', 'BUCKET_ANSWER_INVALID']);
@@ -77,7 +77,7 @@ class Repair {
       if (!OF_ONE_OBJECT.has(code)) throw error;
       this.counts.files += 1;
       this.counts.damaged += 1;
-      this.options.onFinding(failedRepair(name, message));
+      this.options.onFinding(repairWithoutBlocks(name, 'failed', message));
       return;
     }
     const { outcome, parityBytes, ...blocks } = mended;

@@ -28,8 +28,9 @@ export interface RepairFinding {
   /**
    * `healed`: all of it was restored. `partly`: some of it was. `beyond`: more is damaged than its parity restores, or
    * its parity is damaged, too. `unprotected`: it has no parity. `failed`: the repair failed, and has changed nothing.
+   * `removed`: a copy of the catalog in a bucket, which could not be used. `later`: no new copy could be made now.
    */
-  readonly outcome: 'healed' | 'partly' | 'beyond' | 'unprotected' | 'failed';
+  readonly outcome: 'healed' | 'partly' | 'beyond' | 'unprotected' | 'failed' | 'removed' | 'later';
   /** Number of blocks of 4 KiB that were restored, and that could not be. */
   readonly restoredBlocks: number;
   readonly lostBlocks: number;
@@ -37,9 +38,13 @@ export interface RepairFinding {
   readonly why?: string;
 }
 
-/** Returns the finding of a repair that failed. */
-export function failedRepair(file: string, why: string): RepairFinding {
-  return { finding: 'repair', file, outcome: 'failed', restoredBlocks: 0, lostBlocks: 0, why };
+/** Returns the finding of a repair that failed, or that concerns no blocks. */
+export function repairWithoutBlocks(
+  file: string,
+  outcome: 'failed' | 'removed' | 'later',
+  why: string,
+): RepairFinding {
+  return { finding: 'repair', file, outcome, restoredBlocks: 0, lostBlocks: 0, why };
 }
 
 export interface RepairOptions {
@@ -113,7 +118,7 @@ class Repair {
       const { code, message } = asTardisError(error);
       if (code === 'INTERRUPTED' || code === 'STORE_NEWER') throw error;
       this.result.damaged += 1;
-      this.options.onFinding(failedRepair(name, message));
+      this.options.onFinding(repairWithoutBlocks(name, 'failed', message));
     }
   }
 

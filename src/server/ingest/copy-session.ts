@@ -24,11 +24,12 @@ import {
   type Head,
   type MessageName,
 } from '../../transport/index.js';
+import { runJobThread } from '../jobs/background-jobs.js';
 import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
 
 /** Maximum number of copies at one time in a thread. */
 const MAX_COPIES = 2;
-/** Largest catalog that is taken from a peer: it is examined in this thread, and needs room for temporary files. */
+/** Largest catalog that is taken from a peer: it is examined in a thread of its own, and needs room for temporary files. */
 const MAX_CATALOG_BYTES: number = 2 ** 31;
 /** Time for the next answer of the peer. */
 const ANSWER_MS = 300_000;
@@ -95,7 +96,7 @@ export class CopySession implements StorageHandle {
   }
 
   /** Does nothing: a copy makes its own checkpoints. */
-  checkpoint(): void {}
+  park(): void {}
 
   /** Ends the copy, and keeps what its checkpoints cover. */
   async end(): Promise<void> {
@@ -138,6 +139,10 @@ export class CopySession implements StorageHandle {
     const source = new FarSource(system, this.feed(keys), signal, {
       onPiece: (done, of) => report('catalog', done, of),
       maxCatalogBytes: MAX_CATALOG_BYTES,
+      examine: async (file) => {
+        const { store: limits, umask } = options;
+        await runJobThread({ directory, limits, umask, work: { kind: 'examine', file } }, signal);
+      },
     });
     const request = {
       source,

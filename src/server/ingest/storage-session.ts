@@ -60,6 +60,7 @@ export class StorageSession implements StorageHandle {
   private readonly handlers: BackupHandlers;
   private durableUpTo = 0;
   private isCheckpointRequested = false;
+  private isLookRequested = false;
   private lastCheckpointMs: number;
   private readonly timer: NodeJS.Timeout;
   private storedBytesBefore = 0;
@@ -133,9 +134,10 @@ export class StorageSession implements StorageHandle {
     this.pump();
   }
 
-  /** Requests a checkpoint of the received messages, as soon as they are handled. */
-  checkpoint(): void {
+  /** Requests a checkpoint of the received messages, as soon as they are handled, and a look for another session. */
+  park(): void {
     this.isCheckpointRequested = true;
+    this.isLookRequested = this.store.isShared;
     this.pump();
   }
 
@@ -223,8 +225,9 @@ export class StorageSession implements StorageHandle {
 
   private pumped(): void {
     this.isPumping = false;
-    // A message may have arrived after the last look at the queue, while this pump was still running.
-    if (this.queue.length > 0) this.pump();
+    // A message or a request may have arrived after the last look at the queue, while this pump was still running.
+    const isMore = this.queue.length > 0 || this.isLookRequested || this.isCheckpointDue();
+    if (isMore && this.failure === undefined) this.pump();
     else for (const resolve of this.idle.splice(0)) resolve();
   }
 
@@ -233,8 +236,9 @@ export class StorageSession implements StorageHandle {
       const message = this.queue.shift();
       if (message === undefined) {
         this.receipts.acknowledgeSoon();
-        if (!this.isCheckpointDue()) return;
-        await this.commit();
+        if (this.isCheckpointDue()) await this.commit();
+        else if (this.isLookRequested) await this.look();
+        else return;
         continue;
       }
       try {
@@ -281,6 +285,17 @@ export class StorageSession implements StorageHandle {
     this.isCheckpointRequested = false;
     this.answer('durable', { upTo });
     await this.store.parity.protectFinished();
+  }
+
+  /** Throws STORE_TAKEN if another session has begun. A commit of this one cannot be under way meanwhile. */
+  private async look(): Promise<void> {
+    this.isLookRequested = false;
+    try {
+      await this.store.packs.requireNewest();
+    } catch (error) {
+      // The bucket may be away for a while: the next look, or the next commit, finds out.
+      if (asTardisError(error).code === 'STORE_TAKEN') throw error;
+    }
   }
 
   private answer<N extends MessageName>(name: N, head: Head<N>): void {

@@ -31,7 +31,10 @@ const MAX_WAITING_BYTES = 32 << 20;
 /** Bytes that a finding takes besides its texts, lists and bytes, and bytes of a number. */
 const FINDING_BYTES = 128;
 const NUMBER_BYTES = 9;
-/** Maximum number of jobs at one time in a process; further requests get CLIENT_BUSY. */
+/**
+ * Maximum number of jobs at one time in a process; further requests get CLIENT_BUSY. Examinations of catalogs are not
+ * counted: there are no more of them than copies.
+ */
 const MAX_JOBS = 2;
 
 /** The server's settings for background jobs. */
@@ -181,16 +184,17 @@ class Job {
 
   /** Starts the job. Throws CLIENT_BUSY if too many are running. */
   constructor(task: JobTask) {
-    if (jobs >= MAX_JOBS) {
+    const counted = task.work.kind === 'examine' ? 0 : 1;
+    if (counted > 0 && jobs >= MAX_JOBS) {
       const what = 'the server runs as many jobs as it can; try again later';
       throw new TardisError('CLIENT_BUSY', what);
     }
     const entry = new URL('./job-thread.js', import.meta.url);
     const start = { entry, name: 'job', data: task };
     this.thread = new Thread<JobChannel>(start, (message) => this.receive(message));
-    jobs += 1;
+    jobs += counted;
     this.exited = this.thread.exited.then((error) => {
-      jobs -= 1;
+      jobs -= counted;
       this.end(error);
     });
   }

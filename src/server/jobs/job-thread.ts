@@ -1,5 +1,5 @@
 /** Entry point of a thread that runs one background job on a client's store, and ends. */
-import { Catalog } from '../../store/catalog/index.js';
+import { Catalog, requireForeign } from '../../store/catalog/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { toWire } from '../../errors/index.js';
 import { collectGarbage } from '../../maintenance/gc/index.js';
@@ -67,6 +67,10 @@ async function run(): Promise<JobResult> {
   }
   if (work.kind === 'snapshot') {
     return { kind: 'snapshot', facts: await takeSnapshot(system, directory, work.file) };
+  }
+  if (work.kind === 'examine') {
+    requireForeign(system, work.file);
+    return { kind: 'examine' };
   }
   if (work.kind === 'preview') {
     const report = previewForget(system, directory, work.paths.map(bufferOf));

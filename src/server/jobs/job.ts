@@ -15,6 +15,8 @@ export type JobWork =
   | { readonly kind: 'free'; readonly graceMs: number; readonly wasteRatio: number }
   /** Copies the catalog to a file in a private folder, for a copy of the client. */
   | { readonly kind: 'snapshot'; readonly file: string }
+  /** Examines a catalog from a peer, in a private folder, before a copy of its client uses it. */
+  | { readonly kind: 'examine'; readonly file: string }
   /** Computes what would be removed with these paths. */
   | { readonly kind: 'preview'; readonly paths: readonly Uint8Array[] }
   /** Rewrites a client, which does not encrypt, without the paths that are due. */
@@ -41,6 +43,7 @@ export type JobResult =
   | ReportedResult
   | { readonly kind: 'preview'; readonly report: ForgetReport }
   | { readonly kind: 'snapshot'; readonly facts: SnapshotFacts }
+  | { readonly kind: 'examine' }
   | { readonly kind: 'forget' };
 
 /** Data with which the thread is started. */

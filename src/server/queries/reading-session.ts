@@ -69,7 +69,7 @@ export class ReadingSession implements StorageHandle {
   }
 
   /** Does nothing, since a reader writes nothing. */
-  checkpoint(): void {}
+  park(): void {}
 
   /** Ends the session; pending questions are not answered. */
   async end(): Promise<void> {

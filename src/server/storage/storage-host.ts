@@ -61,8 +61,8 @@ function endingOnce(handle: StorageHandle): StorageHandle {
     post: (name, bytes) => {
       if (ending === undefined) handle.post(name, bytes);
     },
-    checkpoint: () => {
-      if (ending === undefined) handle.checkpoint();
+    park: () => {
+      if (ending === undefined) handle.park();
     },
     end: () => (ending ??= handle.end()),
     abandon: () => (ending ??= handle.abandon()),
@@ -129,7 +129,7 @@ export interface StorageThreadData {
 export type ToStorage =
   | { op: 'open'; session: number; request: SessionRequest }
   | { op: 'message'; session: number; name: MessageName; bytes: Uint8Array }
-  | { op: 'checkpoint' | 'end' | 'abandon'; session: number }
+  | { op: 'park' | 'end' | 'abandon'; session: number }
   | { op: 'ask'; question: number; request: StorageQuestion }
   | { op: 'halt' | 'finish' };
 
@@ -257,7 +257,7 @@ class StorageThread {
     }
     return endingOnce({
       post: (name, bytes) => this.post(session, name, bytes),
-      checkpoint: () => this.send({ op: 'checkpoint', session }),
+      park: () => this.send({ op: 'park', session }),
       end: () => this.finish(session, 'end'),
       abandon: () => this.finish(session, 'abandon'),
     });

@@ -61,8 +61,11 @@ export interface StorageEvents {
 export interface StorageHandle {
   /** Passes one message to the storage. The buffer belongs to the storage from then on. */
   post(name: MessageName, bytes: Buffer): void;
-  /** Makes received data durable soon, even if no further message arrives. */
-  checkpoint(): void;
+  /**
+   * Makes received data durable soon, even if no further message arrives. In a bucket, the session then fails with
+   * STORE_TAKEN if another one has begun; that takes one request. May be called again.
+   */
+  park(): void;
   /** Ends the session at a checkpoint. */
   end(): Promise<void>;
   /** Ends the session at once and discards what no checkpoint covered. */

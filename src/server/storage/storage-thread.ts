@@ -117,8 +117,8 @@ channel.listen((message: ToStorage) => {
     case 'message':
       sessions.get(message.session)?.post(message.name, bufferOf(message.bytes));
       return;
-    case 'checkpoint':
-      sessions.get(message.session)?.checkpoint();
+    case 'park':
+      sessions.get(message.session)?.park();
       return;
     case 'end':
     case 'abandon':

@@ -125,6 +125,11 @@ export class LogWriter implements RecordWriter {
       : undefined;
   }
 
+  async requireNewest(): Promise<void> {
+    const name = this.backend.fullName(logPack(this.lastCommit + 1));
+    if ((await (await this.backend.objects()).head(name)) !== undefined) throw taken(name);
+  }
+
   giveUp(): void {
     return undefined; // what no commit object names takes space in the store until it is swept
   }
@@ -174,9 +179,7 @@ export class LogWriter implements RecordWriter {
   /** Creates an object of this session. Throws STORE_TAKEN if it exists with other bytes. */
   private async create(pack: PackNumber, body: ObjectBody): Promise<void> {
     const name = this.backend.fullName(pack);
-    if ((await (await this.backend.objects()).putNew(name, body)) === 'created') return;
-    const what = `another process has written to the client since (${name})`;
-    throw new TardisError('STORE_TAKEN', what, { object: name });
+    if ((await (await this.backend.objects()).putNew(name, body)) !== 'created') throw taken(name);
   }
 
   private hasOwnRoom({ kind }: RecordHeader, { length }: Buffer): boolean {
@@ -279,6 +282,11 @@ export class LogWriter implements RecordWriter {
  */
 function isOfStore({ kind, sequence }: RecordHeader): boolean {
   return sequence > 0 || kind === RecordKind.assembly;
+}
+
+function taken(name: string): TardisError {
+  const what = `another process has written to the client since (${name})`;
+  return new TardisError('STORE_TAKEN', what, { object: name });
 }
 
 function noRecords(): OwnRecords {

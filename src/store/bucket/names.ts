@@ -233,9 +233,13 @@ export interface SnapshotPlace {
 }
 
 /** Returns the name of a piece (from 0) of a copy of the catalog. */
-export function snapshotPiece({ commit, id }: SnapshotPlace, piece: number): string {
-  const [slot, number] = [commit.toString().padStart(10, '0'), piece.toString().padStart(4, '0')];
-  return `${SNAPSHOTS_PREFIX}${slot}-${id}/${number}`;
+export function snapshotPiece(place: SnapshotPlace, piece: number): string {
+  return `${snapshotName(place)}/${piece.toString().padStart(4, '0')}`;
+}
+
+/** Returns the name of a copy of the catalog: the folder with its pieces, without a slash at its end. */
+export function snapshotName({ commit, id }: SnapshotPlace): string {
+  return `${SNAPSHOTS_PREFIX}${commit.toString().padStart(10, '0')}-${id}`;
 }
 
 /** Returns the copy of the catalog that an object is a piece of; undefined for another object. */

@@ -14,6 +14,7 @@ import { movedTo } from './moved-object.js';
 import {
   commitName,
   logPack,
+  snapshotName,
   snapshotOf,
   type SnapshotPlace,
   snapshotPiece,
@@ -30,6 +31,15 @@ export interface NamedSnapshot {
   readonly facts: SnapshotFacts;
   /** The commit that names it. */
   readonly body: CommitBody;
+}
+
+/** A copy as the store has it. */
+export interface StoredSnapshot {
+  readonly place: SnapshotPlace;
+  /** Its name below the generation of the client. */
+  readonly name: string;
+  /** Sizes in bytes of the pieces that are there, by their numbers (from 0). */
+  readonly pieces: ReadonlyMap<number, number>;
 }
 
 /** Returns the copies of the catalog of a client in a bucket; undefined for another store. */
@@ -61,6 +71,26 @@ export class SnapshotObjects {
       if (place !== undefined) found.set(`${place.commit}-${place.id}`, place);
     }
     return [...found.values()].sort((one, other) => other.commit - one.commit);
+  }
+
+  /** Returns the copies with their pieces, the newest first; undefined if there are so many names that no copy is used. */
+  async stored(): Promise<readonly StoredSnapshot[] | undefined> {
+    const found = new Map<string, StoredSnapshot & { readonly pieces: Map<number, number> }>();
+    const { prefix } = this.backend;
+    const store = await this.backend.objects();
+    let names = 0;
+    for await (const { name: whole, sizeBytes } of store.listSized(prefix + SNAPSHOTS_PREFIX)) {
+      names += 1;
+      if (names > MAX_NAMES) return undefined;
+      const object = whole.slice(prefix.length);
+      const place = snapshotOf(object);
+      if (place === undefined) continue;
+      const name = snapshotName(place);
+      const one = found.get(name) ?? { place, name, pieces: new Map<number, number>() };
+      one.pieces.set(Number(object.slice(name.length + 1)), sizeBytes);
+      found.set(name, one);
+    }
+    return [...found.values()].sort((one, other) => other.place.commit - one.place.commit);
   }
 
   /**
@@ -103,6 +133,15 @@ export class SnapshotObjects {
     throw new TardisError('OBJECT_DAMAGED', `${name} is not what the log records`, {
       object: name,
     });
+  }
+
+  /** Removes copies. Throws BUCKET_DENIED if the access key may not. */
+  async remove(copies: readonly StoredSnapshot[]): Promise<void> {
+    const { backend } = this;
+    const names = copies.flatMap(({ place, pieces }) =>
+      [...pieces.keys()].map((piece) => backend.prefix + snapshotPiece(place, piece)),
+    );
+    while (names.length > 0) await (await backend.objects()).remove(names.splice(0, AT_ONCE));
   }
 
   /** Removes copies that end before a commit. A key that may not remove leaves them. */

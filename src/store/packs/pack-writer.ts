@@ -156,6 +156,11 @@ export class PackWriter implements RecordWriter {
   }
 
   /** Truncates the current pack to its last commit record. */
+  /** Does nothing: while the client is locked, no other session begins. */
+  async requireNewest(): Promise<void> {
+    return undefined;
+  }
+
   giveUp(): void {
     if (this.current === undefined) return;
     this.cutBack(this.current.writer, this.committedTo);

@@ -58,6 +58,11 @@ export interface RecordWriter {
    * Throws STORE_TAKEN.
    */
   claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined>;
+  /**
+   * Throws STORE_TAKEN if another session has begun since. Takes one request on a medium that other machines write to, and
+   * none elsewhere. May not be called while a commit is under way.
+   */
+  requireNewest(): Promise<void>;
   /** Frees the space of data that no commit covers, as far as possible. Never throws. */
   giveUp(): void;
   close(): void;

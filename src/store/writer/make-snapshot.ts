@@ -31,16 +31,17 @@ const MOST_SENDING = 2;
 const ID_BYTES = 8;
 
 /**
- * Makes a copy if enough has changed since the newest one; to be called at the end of a session, behind its last checkpoint.
- * Returns the error if that fails. Everything else that the session stored is durable then, too.
+ * Makes a copy if enough has changed since the newest one, or if that is lost; to be called at the end of a session, behind
+ * its last checkpoint. Returns the error if that fails. Everything else that the session stored is durable then, too.
  */
 export async function makeSnapshot(
   system: System,
   directory: ClientDirectory,
   store: StoreWriter,
+  { isLost = false }: { readonly isLost?: boolean } = {},
 ): Promise<TardisError | undefined> {
   const snapshots = snapshotsOf(store.backend);
-  if (snapshots === undefined || !isDue(store)) return undefined;
+  if (snapshots === undefined || !isDue(store, isLost)) return undefined;
   try {
     const before = store.catalog.state.readSnapshot();
     const facts = await send(system, directory, store, snapshots);
@@ -56,7 +57,7 @@ export async function makeSnapshot(
   }
 }
 
-function isDue({ catalog, commitPoint, isWhole, packs }: StoreWriter): boolean {
+function isDue({ catalog, commitPoint, isWhole, packs }: StoreWriter, isLost: boolean): boolean {
   if (!isWhole || packs.uncommittedBytes > 0) return false;
   if (catalog.state.readCommitPoint().commit !== commitPoint.commit) return false;
   const { usedBytes } = catalog;
@@ -64,6 +65,7 @@ function isDue({ catalog, commitPoint, isWhole, packs }: StoreWriter): boolean {
   const last = catalog.state.readSnapshot();
   const parts = usedBytes < LARGE_BYTES ? GROWN_PARTS : LARGE_GROWN_PARTS;
   return (
+    isLost ||
     last.commit === 0 ||
     commitPoint.commit - last.commit >= MOST_COMMITS ||
     Math.abs(usedBytes - last.usedBytes) * parts > last.usedBytes

@@ -72,6 +72,8 @@ function textOf({ file, outcome, restoredBlocks, lostBlocks, why }: RepairFindin
     beyond: lostBlocks === 0 ? 'damaged, and so is its parity' : `${lost}; nothing was changed`,
     unprotected: 'has bytes that are no records, and no parity; the check shows if they are needed',
     failed: `not repaired, and nothing was changed: ${why ?? ''}`,
+    removed: `this copy of the catalog was removed: ${why ?? ''}`,
+    later: `no new copy of the catalog could be made, a later backup makes one: ${why ?? ''}`,
   }[outcome];
   return `repair: ${file}: ${text}`;
 }

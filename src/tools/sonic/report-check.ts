@@ -2,7 +2,13 @@
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import type { CheckOutcome } from '../../maintenance/admin/index.js';
-import type { Finding, ReadData, StrayFinding } from '../../maintenance/check/index.js';
+import type {
+  CopyFinding,
+  Finding,
+  ReadData,
+  SealFinding,
+  StrayFinding,
+} from '../../maintenance/check/index.js';
 import { isSourceWrong, type SourceResult } from './check-source.js';
 import type { ParityReport } from './check-parity.js';
 import type { ProgressLine } from '../shared/progress-line.js';
@@ -25,7 +31,7 @@ export function isDamaged(result: CheckOutcome): boolean {
   const { catalogFaults, damagedRecords, damagedMetadata, lostVersions, damagedKeys } = result;
   const lost = lostVersions + result.doubtfulSets;
   const { strangePacks, strayFiles, unreadableFiles } = result;
-  const foreign = strangePacks + strayFiles + unreadableFiles;
+  const foreign = strangePacks + strayFiles + unreadableFiles + result.damagedCopies;
   const unusable = damagedKeys + result.damagedAccounts + result.unprovenSets + foreign;
   return catalogFaults + damagedRecords + damagedMetadata + lost + unusable > 0;
 }
@@ -110,15 +116,10 @@ export function textOf(finding: Finding): string {
       return strayText(finding);
     case 'unreadable':
       return `unreadable: ${finding.why}`;
-    case 'seal': {
-      const { set, directories } = finding;
-      if (directories === undefined) return `seal: set ${set} is not what the client sealed`;
-      const [what, have] =
-        directories === 1
-          ? ['a directory', 'has']
-          : [counted(directories, 'directory', 'directories'), 'have'];
-      return `seal: in set ${set} ${what} ${have} other entries than the client sealed`;
-    }
+    case 'copy':
+      return copyText(finding);
+    case 'seal':
+      return sealText(finding);
     case 'doubtful':
       return `doubtful: ${setsText(finding.sets)} may lack entries because of an earlier loss, or show older ones`;
     case 'history': {
@@ -140,6 +141,24 @@ function strayText({ file, kind, isInTheWay }: StrayFinding): string {
   return isInTheWay
     ? `stray: ${file} is ${what} in the place of a plain file of the store`
     : `stray: ${file} is ${what} that does not belong there, and is not used`;
+}
+
+function copyText({ copy, state, why }: CopyFinding): string {
+  const what = {
+    damaged: 'is damaged',
+    foreign: 'is foreign',
+    left: 'was left by an interrupted session',
+  }[state];
+  return `copy: the copy of the catalog ${copy} ${what}: ${why}`;
+}
+
+function sealText({ set, directories }: SealFinding): string {
+  if (directories === undefined) return `seal: set ${set} is not what the client sealed`;
+  const [what, have] =
+    directories === 1
+      ? ['a directory', 'has']
+      : [counted(directories, 'directory', 'directories'), 'have'];
+  return `seal: in set ${set} ${what} ${have} other entries than the client sealed`;
 }
 
 /** Returns `set 3`, or `sets 1-4, 7`. */
@@ -262,6 +281,12 @@ function printDamage({ mark }: ReportOptions, result: CheckOutcome): void {
     const what = counted(result.unreadableFiles, 'file');
     print(
       `${what} cannot be read completely: check the disk, the system log, and owner and mode. See docs/recovery.md, "Files that cannot be read".`,
+    );
+  }
+  if (result.damagedCopies > 0) {
+    const what = counted(result.damagedCopies, 'copy of the catalog', 'copies of the catalog');
+    print(
+      `${what} in the bucket cannot be used, so that machines without a cache take longer: \`sonic check --repair\` replaces what is wrong.`,
     );
   }
   if (marked > 0) {

@@ -10,9 +10,10 @@ import {
   type RepairFinding,
 } from '../../../src/maintenance/check/index.js';
 import { type ClientDirectory, shapeOf } from '../../../src/store/index.js';
-import { catchUp } from '../../../src/store/writer/index.js';
+import { collectGarbage } from '../../../src/maintenance/gc/index.js';
+import { catchUp, deleteSets } from '../../../src/store/writer/index.js';
 import { backUpFrom, restoreFrom, sharedClient } from '../../helpers/bucket-machines.js';
-import { inlineSystem } from '../../helpers/inline.js';
+import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
 import { scratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { partOf, sweepShare } from '../../helpers/share.js';
@@ -201,6 +202,61 @@ test('a pack that was deleted while it was healed is not written again', async (
   });
   t.like((await repair(machine)).repair, { damaged: 0, healed: 0 });
   t.false(objects.has(name));
+});
+
+test('a pack that another machine deletes while it is healed exists again, and the next sweep removes it', async (t) => {
+  const objects: Objects = new Map();
+  const start = await sharedClient(t, objects);
+  const on = (before?: BeforeRequest): ClientDirectory => withParity(start(before));
+  const source = path.join(scratch(t), 'tree');
+  fs.mkdirSync(source);
+  fs.writeFileSync(path.join(source, 'kept'), noise(1, 300_000));
+  fs.writeFileSync(path.join(source, 'gone'), noise(2, 3_000_000));
+  const other = on();
+  const packs = (): string[] => [...objects.keys()].filter((name) => name.includes('/packs/'));
+  await backUpFrom(other, source);
+  const gone = packs();
+  fs.rmSync(path.join(source, 'gone'));
+  fs.writeFileSync(path.join(source, 'new'), noise(3, 3_000_000));
+  await backUpFrom(other, source);
+  const isOf = (name: string): boolean => objects.get(name)!.bytes.length > 2_000_000;
+  const name = gone.find(isOf)!;
+  const stored = objects.get(name)!;
+  const spoiled = Buffer.from(stored.bytes);
+  spoiled[1000]! ^= 1;
+  objects.set(name, { ...stored, bytes: spoiled });
+  const swept = async (): Promise<number> => {
+    const { deletedFiles, isDone } = await collectGarbage(inlineSystem(), other, {
+      limits: SMALL_STORE.store,
+      graceMs: 0,
+      wasteRatio: 0.2,
+      frames: undefined,
+      isThorough: true,
+    });
+    t.true(isDone);
+    return deletedFiles;
+  };
+  let deletes = true;
+  const machine = on(async (kind, requested) => {
+    if (!deletes || requested !== name || kind !== 'put') return;
+    deletes = false;
+    const limits = SMALL_STORE.store;
+    await deleteSets(inlineSystem(), other, { limits, sets: [1], leastAgeMs: 0 });
+    t.true((await swept()) > 0);
+    t.false(objects.has(name), 'it is deleted before it is written again');
+  });
+  t.like((await repair(machine)).repair, { damaged: 0, healed: 1 });
+  t.true(objects.has(name), 'the write came too late to be right');
+  const restored = async (): Promise<void> => {
+    const fresh = on();
+    await catchUp(inlineSystem(), fresh);
+    t.deepEqual(await restoreFrom(fresh, { source, output: path.join(scratch(t), 'out') }), []);
+  };
+  await restored();
+  t.is(await swept(), 1);
+  t.false(objects.has(name));
+  t.is(await swept(), 0);
+  await restored();
 });
 
 /** Faults of one request. Those that come later are applied when the repair has ended. */

@@ -1,0 +1,146 @@
+/**
+ * Compares the copies of the catalog in a bucket with the log. A machine without a catalog ignores a wrong copy, which
+ * costs it time; so nothing else reports one.
+ */
+import { asTardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  type Backend,
+  type SnapshotFacts,
+  type SnapshotObjects,
+  snapshotsOf,
+  type StoredSnapshot,
+} from '../../store/index.js';
+import { MAX_STORED_BYTES } from '../../store/writer/index.js';
+import type { CopyFinding } from './findings.js';
+
+/** Copies that are looked at, the newest first; a machine without a catalog tries fewer. */
+const MOST_LOOKED = 16;
+/** Older copies that commits name may be in removal. */
+const MOST_KEPT = 2;
+/** Looks until a copy counts as damaged: another machine may remove it meanwhile. */
+const MOST_LOOKS = 2;
+
+/** A copy that cannot be used, and the finding about it. */
+export interface WrongCopy {
+  readonly copy: StoredSnapshot;
+  readonly finding: CopyFinding;
+}
+
+/** The copies of a client. */
+export interface CopiesSeen {
+  readonly wrong: readonly WrongCopy[];
+  /** Commits at which copies end that can be used. */
+  readonly sound: readonly number[];
+}
+
+export interface CopyLook {
+  /** True to read the copies; otherwise only the names and sizes of their pieces count. */
+  readonly reads: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Returns the copies of the catalog of a client; none in a directory. It takes a list, and for each copy one or two requests.
+ * Throws INTERRUPTED and errors of a bucket.
+ */
+export async function lookAtCopies(backend: Backend, look: CopyLook): Promise<CopiesSeen> {
+  const snapshots = snapshotsOf(backend);
+  if (snapshots === undefined) return { wrong: [], sound: [] };
+  for (let looks = 1; ; looks += 1) {
+    const seen = await lookOnce(snapshots, look);
+    const isDamaged = seen.wrong.some(({ finding }) => finding.state === 'damaged');
+    if (!isDamaged || looks === MOST_LOOKS) return seen;
+  }
+}
+
+async function lookOnce(snapshots: SnapshotObjects, look: CopyLook): Promise<CopiesSeen> {
+  const stored = await snapshots.stored();
+  if (stored === undefined) return { wrong: [TOO_MANY], sound: [] };
+  const wrong: WrongCopy[] = [];
+  const sound: number[] = [];
+  let named = 0;
+  for (const copy of stored.slice(0, MOST_LOOKED)) {
+    throwIfAborted(look.signal);
+    const facts = await factsOf(snapshots, copy);
+    if (facts === 'unknown') continue;
+    if (typeof facts === 'string') {
+      wrong.push({ copy, finding: found(copy, facts, WHY[facts]) });
+      continue;
+    }
+    named += 1;
+    if (named > MOST_KEPT) continue;
+    const isRead = look.reads && sizeFault(copy, facts) === undefined;
+    const why = isRead ? await byteFault(snapshots, facts, look) : sizeFault(copy, facts);
+    if (why === undefined) sound.push(facts.commit);
+    else wrong.push({ copy, finding: found(copy, 'damaged', why) });
+  }
+  return { wrong, sound };
+}
+
+const WHY = {
+  foreign: 'it does not belong to the log',
+  left: 'no commit names it',
+} as const;
+
+const TOO_MANY: WrongCopy = {
+  copy: { place: { commit: 0, id: '' }, name: 'snap', pieces: new Map() },
+  finding: {
+    finding: 'copy',
+    copy: 'snap',
+    state: 'foreign',
+    why: 'there are more objects than copies have, so no machine uses a copy; they may be deleted',
+  },
+};
+
+function found({ name }: StoredSnapshot, state: CopyFinding['state'], why: string): CopyFinding {
+  return { finding: 'copy', copy: name, state, why };
+}
+
+/**
+ * Returns what the log has about a copy. `unknown`: the copy may be in the making, or the commit that could name it is
+ * damaged, which the check reports by itself.
+ */
+async function factsOf(
+  snapshots: SnapshotObjects,
+  { place }: StoredSnapshot,
+): Promise<SnapshotFacts | 'foreign' | 'left' | 'unknown'> {
+  try {
+    // A copy is made behind its last commit.
+    if ((await snapshots.commitBytes(place.commit)) === undefined) return 'foreign';
+    const named = await snapshots.named(place);
+    if (named !== undefined) return named.facts;
+    return (await snapshots.commitBytes(place.commit + 1)) === undefined ? 'unknown' : 'left';
+  } catch (error) {
+    const { code } = asTardisError(error);
+    if (code === 'RECORD_DAMAGED' || code === 'OBJECT_DAMAGED') return 'unknown';
+    throw error;
+  }
+}
+
+/** Returns the fault of a copy by the names and sizes of its pieces. */
+function sizeFault({ pieces }: StoredSnapshot, facts: SnapshotFacts): string | undefined {
+  const count = facts.pieces.length;
+  const isRight = (bytes = 0): boolean => bytes > 0 && bytes <= MAX_STORED_BYTES;
+  const wrong = facts.pieces.findIndex((_, piece) => !isRight(pieces.get(piece)));
+  if (wrong < 0) return undefined;
+  return `piece ${wrong} of ${count} ${pieces.has(wrong) ? 'has a wrong size' : 'is missing'}`;
+}
+
+/** Reads a copy, and returns its fault. */
+async function byteFault(
+  snapshots: SnapshotObjects,
+  facts: SnapshotFacts,
+  { signal }: CopyLook,
+): Promise<string | undefined> {
+  for (const [piece] of facts.pieces.entries()) {
+    throwIfAborted(signal);
+    try {
+      await snapshots.read(facts, piece, MAX_STORED_BYTES);
+    } catch (error) {
+      const { code } = asTardisError(error);
+      if (code !== 'OBJECT_DAMAGED' && code !== 'BUCKET_ANSWER_INVALID') throw error;
+      return `piece ${piece} of ${facts.pieces.length} is not what the log records`;
+    }
+  }
+  return undefined;
+}
