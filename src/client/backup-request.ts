@@ -19,7 +19,7 @@ export interface BackupRequest {
   readonly client: string;
   readonly create: boolean;
   readonly credentials?: Credentials;
-  /** Undefined if TLS is not used. */
+  /** TLS options; undefined if TLS is not used. */
   readonly tls?: TlsOptions | undefined;
   /** See `Reach.elsewhere`. */
   readonly elsewhere?: Elsewhere | undefined;
@@ -38,16 +38,16 @@ export interface BackupRequest {
   readonly basePath?: BasePath;
   /** For each directory, the path under which it is stored in the set. */
   readonly keptAs?: readonly Buffer[];
-  /** Accepts the roots as they are, even if they are suddenly empty. */
+  /** True if the roots are accepted as they are, even if they are suddenly empty. */
   readonly trustRoots?: boolean;
-  /** Requests that the server purge old sets by its rules once this set is complete. */
+  /** True if the server is requested to purge old sets by its rules once this set is complete. */
   readonly purge?: boolean;
   /**
-   * Waits until the server has finished its work after the set. Needed if the server ends with this process. A purge is
-   * always awaited.
+   * True if the backup waits until the server has finished its work after the set. Needed if the server ends with this
+   * process. A purge is always awaited.
    */
   readonly waits?: boolean;
-  /** Sends no deltas, and replaces contents that are stored as deltas with whole ones. */
+  /** True if no deltas are sent, and contents that are stored as deltas are replaced with whole ones. */
   readonly full?: boolean;
   readonly settings: PipelineSettings;
   readonly compressMessages: boolean;
@@ -61,7 +61,7 @@ export interface BackupRequest {
 export interface BackupHooks extends PipelineHooks {
   /** Called when the pipeline starts, and again when a lost session is started over. */
   onStart(progress: BackupProgress): void;
-  /** Called when the set is open, with what the server reports about earlier sets. */
+  /** Called when the set is open, with the server's report about earlier sets. */
   onOpened?(opened: Head<'setOpened'>): void;
   /** Called before a connection that was lost, or could not be made, is tried again. */
   onRetry?(retry: Retry): void;
@@ -75,7 +75,7 @@ export interface BackupResult {
   readonly elapsedMs: number;
   readonly progress: BackupProgress;
   readonly stages: readonly StageFigures[];
-  /** Bytes the server wrote, including metadata. */
+  /** Number of bytes that the server wrote, including metadata. */
   readonly storedBytes: number;
   readonly wireBytes: number;
   /** The part of `wireBytes` that was sent again because a connection was lost. */
@@ -88,16 +88,16 @@ export interface BackupResult {
   readonly doubts: readonly string[];
   /** Losses of earlier sets that the server found when this backup began; undefined if there are none. */
   readonly lost?: { readonly doubtfulUpTo: SetNumber; readonly records: number };
-  /** Space of the account that owns the client, if it has a quota. `usedBytes` is measured at the end of the set. */
+  /** Quota of the account that owns the client, if it has one. `usedBytes` is measured at the end of the set. */
   readonly quotaBytes?: number;
   readonly usedBytes?: number;
   /** Result of the server's work after the set; undefined if it was not awaited. */
   readonly settled?: Settled | undefined;
-  /** Limit for `peakInFlightBytes`. */
+  /** Maximum of `peakInFlightBytes`. */
   readonly budgetBytes: number;
 }
 
-/** A backup, and what it works with. */
+/** Input of a backup: the server's address, the job runner, the request and the hooks. */
 export interface BackupTask {
   /** Resolves with the server's address once the server listens. */
   readonly reach: () => Promise<Address>;

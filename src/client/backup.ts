@@ -1,6 +1,6 @@
 /**
- * Runs one backup on the client: connects, logs in, opens a set, runs the pipeline and closes the set. If the
- * backup fails, the server keeps what it received as an unfinished set.
+ * Runs one backup on the client: connects, logs in, opens a set, runs the pipeline and closes the set. If the backup
+ * fails, the server keeps the received data as an unfinished set.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
 import { BackupPipeline } from '../pipeline/index.js';
@@ -35,15 +35,15 @@ import { ServerPeer } from './server-peer.js';
 import { setStats } from './set-stats.js';
 import { type Settled, untilSettled } from './settling.js';
 
-/** Limit of sessions per backup, so that a server that drops every session is not retried forever. */
+/** Maximum number of sessions per backup. Without it, a server that drops every session would be retried forever. */
 const MAX_BEGINNINGS = 16;
-/** Throughput that a link with a long round trip should still reach. */
+/** Throughput to reach on a link with a long round trip, in bytes per millisecond. */
 const LINK_BYTES_PER_MS = 160_000;
 
 /**
  * Runs a whole backup. Work that needs no server, above all the walk, starts before the server listens. A lost
- * connection is replaced, and the session continues. If the server has dropped the session (it restarted, or
- * too much time has passed), the backup starts again on top of what was already durable.
+ * connection is replaced, and the session continues. If the server has dropped the session (it restarted, or too much
+ * time has passed), the backup starts again and builds on the data that is already durable.
  */
 export async function runBackup(
   system: System,
@@ -237,7 +237,7 @@ class BackupRun {
   }
 }
 
-/** Returns the error for encryption settings that would be ignored. */
+/** Returns the error for a client that does not encrypt although encryption settings are given. */
 export function notEncrypting(client: string): TardisError {
   const what = '--efilter-file (CryptFilterFile) and --def-crypt (DefaultCrypt)';
   return new TardisError('CONFIG_INVALID', `${client} does not encrypt, so it cannot use ${what}`);
@@ -304,7 +304,10 @@ function linkOf({ timeoutMs, compressMessages }: BackupRequest): LinkOptions {
   return { ...linkWith(timeoutMs), compressHeads: compressMessages };
 }
 
-/** Returns the bytes that must be in flight to keep the throughput on a link with this round trip. */
+/**
+ * Returns the number of bytes that must be in flight to reach LINK_BYTES_PER_MS with this round trip, at most
+ * `linkBudgetBytes`.
+ */
 function longWayBytes({ roundTripMs }: Connection, { settings }: BackupRequest): number {
   const { linkBudgetBytes = 0 } = settings;
   return Math.min(linkBudgetBytes, Math.round(roundTripMs * LINK_BYTES_PER_MS));

@@ -15,7 +15,7 @@ import { type Credentials, greet, Login } from '../transport/login/index.js';
 
 export interface KeysRequest {
   readonly address: Address;
-  /** Undefined if TLS is not used. */
+  /** TLS options; undefined if TLS is not used. */
   readonly tls?: TlsOptions | undefined;
   readonly client: string;
   readonly create: boolean;

@@ -21,7 +21,7 @@ import {
 
 const START_TIMEOUT_MS = 30_000;
 const END_TIMEOUT_MS = 60_000;
-/** Longest time between the exit of the child and the end of what it printed. */
+/** Maximum time to wait for the rest of the child's output after its exit. */
 const LAST_WORDS_MS = 1000;
 const MAX_STDERR_CHARS = 8192;
 
@@ -41,9 +41,12 @@ export interface LocalServerOptions {
 
 export interface LocalServer {
   readonly address: Address;
-  /** True if it serves a small client in this process. */
+  /** True if the server runs in this process, for a small client. */
   readonly isForLittle?: boolean;
-  /** Notes that the session has begun. A server in this process removes its socket: a kill would leave it. */
+  /**
+   * Called when the session has begun. A server in this process then removes its socket, which would be left behind by
+   * a kill.
+   */
   begun?(): void;
   /** Resolves when the child listens. Rejects with SERVER_DIED, the child's own error, or SERVER_UNREACHABLE. */
   readonly ready: Promise<void>;
@@ -57,14 +60,14 @@ export interface LocalServer {
 export interface LocalServerOnDemand {
   /** Starts the server at the first call. Throws CONFIG_INVALID. */
   get(): LocalServer;
-  /** Same as `LocalServer.death`; undefined if no server was started. */
+  /** Returns the result of `LocalServer.death`; undefined if no server was started. */
   death(): TardisError | undefined;
   close(): Promise<void>;
 }
 
 /**
- * Starts the child. Throws CONFIG_INVALID if there is no place for the socket. This module imports little,
- * because it runs before anything else is loaded.
+ * Starts the child. Throws CONFIG_INVALID if there is no place for the socket. This module has few imports, because it
+ * runs before anything else is loaded.
  */
 export function startLocalServer(options: LocalServerOptions): LocalServer {
   const { folder: directory, socket: socketPath } = makeSocketFolder();
@@ -109,7 +112,10 @@ export function startLocalServer(options: LocalServerOptions): LocalServer {
   };
 }
 
-/** Returns the arguments that name paths. Paths with bytes that no argument can hold are passed through a file. */
+/**
+ * Returns the arguments that name paths. If a path has bytes that no argument can hold, writes the arguments to `file`
+ * and returns `@FILE`.
+ */
 function pathArguments({ store, configFile }: LocalServerOptions, file: string): string[] {
   const words = [
     ...(configFile === undefined ? [] : ['--config', byteText(configFile)]),
@@ -158,8 +164,8 @@ function readiness(child: ChildProcess): Promise<void> {
 }
 
 /**
- * Calls `next` when the stream has been read to its end, which may be after the exit of the child; or after LAST_WORDS_MS,
- * since programs that the child has left behind may hold it open.
+ * Calls `next` when the stream has been read to its end, or after LAST_WORDS_MS. The end may come after the exit of
+ * the child, since programs that the child left behind may hold the stream open.
  */
 function afterEnd(stream: Readable, next: () => void): void {
   if (stream.closed) return next();
@@ -170,10 +176,10 @@ function afterEnd(stream: Readable, next: () => void): void {
   });
 }
 
-/** Matches the line in which a tool prints the error that ends it. */
+/** Matches the line with the error that ended a tool: its message and its code. */
 const REASON = /^\S+: (.*) \[([A-Z_]+)\]$/gm;
 
-/** Returns the error that the child printed last, or SERVER_UNREACHABLE if it printed none. */
+/** Returns the last error in the child's output, or SERVER_UNREACHABLE if there is none. */
 function errorOf(output: string, status: number | null): TardisError {
   const [, message, code] = [...output.matchAll(REASON)].at(-1) ?? [];
   if (code !== undefined && Object.hasOwn(ERROR_TABLE, code))

@@ -1,6 +1,6 @@
 /**
- * Maps a number of messages to their total bytes. It remembers marks at intervals, because a server may
- * report "durable" late or never.
+ * Maps a number of messages to their total bytes. Only totals at intervals are kept, because a server may report
+ * "durable" late or never.
  */
 
 const MAX_MARKS = 1024;
@@ -14,7 +14,7 @@ export class MessageMarks {
   private marks: Mark[] = [];
   private last: Mark = { messages: 0, bytes: 0 };
   private bytes = 0;
-  /** Messages between two marks; doubles when there are too many marks. */
+  /** Number of messages between two marks; doubled when there are too many marks. */
   private step = 1;
 
   /** Records that `messages` messages with `bytes` bytes in total have been sent by now. */
@@ -27,7 +27,7 @@ export class MessageMarks {
     this.step *= 2;
   }
 
-  /** Returns the bytes of the first `messages` messages, or slightly fewer. */
+  /** Returns the bytes of the first `messages` messages, or slightly fewer. Removes the marks of these messages. */
   upTo(messages: number): number {
     const count = this.marks.findLastIndex((mark) => mark.messages <= messages) + 1;
     const reached = this.marks.splice(0, count).at(-1);

@@ -1,6 +1,6 @@
 /**
- * The bases that the server offers for deltas, kept until the file has been sent or its directory is done. A
- * signature may arrive before it is requested; it is then buffered here.
+ * The bases that the server offers for deltas. Each is kept until the file has been sent or its directory is done.
+ * Signatures that arrive before they are requested are buffered here.
  */
 import { TardisError } from '../errors/index.js';
 import { DIGEST_BYTES, type SlotNumber } from '../model/index.js';
@@ -9,7 +9,10 @@ import { BasisWish, type Head, MAX_OPEN_BASES } from '../transport/index.js';
 import type { OutgoingStreams } from './outgoing-streams.js';
 import type { Sender } from './sender.js';
 
-/** Limits of signatures that arrive before they are requested: twice what a server sends without a request. */
+/**
+ * Maximum number of bytes and of pieces of signatures that arrive before they are requested: twice as many as a server
+ * sends without a request.
+ */
 const MAX_EARLY_BYTES = 16 << 20;
 const MAX_EARLY_PIECES = 1024;
 
@@ -71,7 +74,7 @@ export class OfferedBases {
     else others.push(offer);
   }
 
-  /** Takes a piece of a signature. Ignores a piece for a closed offer, since it may have been in flight. */
+  /** Takes a piece of a signature. Ignores a piece of a closed offer, since the piece may have been in flight. */
   piece({ basis, isSample, bytes, last, failed }: Head<'signature'>): void {
     const offer = this.byNumber.get(basis);
     if (offer === undefined) return;

@@ -1,7 +1,7 @@
-/** Checks the space that the server reports for the account that owns the client. */
+/** Checks the space of the account that owns the client, as the server reports it. */
 import { TardisError } from '../errors/index.js';
 
-/** Usage from which a backup prints a warning. */
+/** Percentage of the quota from which a backup prints a warning. */
 const WARN_FROM_PERCENT = 90;
 
 /** Quota and usage of an account; `quotaBytes` is 0 without a quota. */

@@ -11,7 +11,7 @@ import { rootParent } from '../transport/index.js';
 /** Identifies a directory for the duration of a backup. */
 export interface Identity {
   readonly device: bigint;
-  /** Undefined if the file system reports a different number each time. */
+  /** Inode number; undefined if the file system reports a different one each time. */
   readonly inode: bigint | undefined;
   readonly birthTimeNs: bigint;
 }

@@ -21,7 +21,7 @@ import { type Failure, packBlock, readAttributesOf } from '../workers/index.js';
 
 export interface Root {
   readonly path: Buffer;
-  /** The path under which it is stored in the set. */
+  /** Path under which the root is stored in the set. */
   readonly keptPath: Buffer;
   /** Device number. */
   readonly device: string;
@@ -30,11 +30,11 @@ export interface Root {
   /** True if the directory has no entries. */
   readonly isEmpty: boolean;
   readonly row: Buffer;
-  /** The row with its attributes. */
+  /** Row of the root, with its attributes. */
   readonly wholeRow: Buffer;
-  /** Reason why its attributes could not be read; empty if they could. */
+  /** Reason why attributes of the root could not be read; empty if all were read. */
   readonly incomplete: string;
-  /** If a file was named as the root: its name, the only entry of the directory that is backed up. */
+  /** Name of the file if the root is a file: the only entry of the directory that is backed up. */
   readonly file?: Buffer;
 }
 
@@ -273,7 +273,7 @@ const PROTECTION_REASONS: Readonly<Record<string, string>> = {
   [Protection.otherDevice]: 'it is on another device now',
 };
 
-/** Returns the notes for directories that cannot be opened; the set has no root for them. */
+/** Returns a failure for each directory that cannot be opened; the set has no root for it. */
 export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
   return missing.map(({ path, reason }) => ({
     slot: NO_SLOT,

@@ -3,8 +3,8 @@ import { RowReader, type SlotNumber } from '../model/index.js';
 import type { OutgoingParcel } from '../pipeline/index.js';
 
 /**
- * Bytes of rows per parcel message. With records of at most one or two frames, the message stays below its
- * size limit.
+ * Maximum number of bytes of rows in a parcel message with several rows. With records of at most one or two frames,
+ * the message stays below its size limit.
  */
 const PARCEL_ROWS_BYTES = 4 << 20;
 

@@ -58,8 +58,8 @@ export class SealedSignature {
   }
 
   /**
-   * Opens the record. Returns false if it is not the expected record; true also while its beginning is
-   * incomplete.
+   * Opens the record once its beginning is complete; until then returns true. Returns false if it is not the expected
+   * record.
    */
   private open(): boolean {
     if (this.opened !== undefined) return true;
@@ -84,7 +84,7 @@ export class SealedSignature {
     return true;
   }
 
-  /** Decodes the chunks that have arrived completely. */
+  /** Decodes the chunks that have arrived completely. Returns false if the signature cannot be used. */
   private drain(): boolean {
     const { opened } = this;
     if (opened === undefined) return true;

@@ -1,5 +1,5 @@
 /**
- * Stands between the pipeline and the server, and seals names and all other secrets before they are sent. The walk
+ * Layer between the pipeline and the server. It seals names and all other secrets before they are sent. The walk
  * starts before there is a connection, so calls are queued in their order until the login shows whether the client
  * encrypts.
  */
@@ -38,10 +38,13 @@ import type { ServerPeer } from './server-peer.js';
 import { SetSealer } from './set-sealer.js';
 
 const NO_HASH: Buffer = Buffer.alloc(DIGEST_BYTES);
-/** Bytes of an owner's name that are sealed; the seal of a longer name would be too long for a server. */
+/**
+ * Maximum number of bytes of an owner's name that are sealed. The seal of a longer name would be too long for a
+ * server.
+ */
 const MAX_OWNER_NAME_BYTES = 200;
 
-/** Returns true if the user accepts a store that shows less than this machine has seen. */
+/** Returns true if the user accepts an older state of the store than this machine has seen. */
 type AcceptsOlder = (what: string) => boolean;
 
 export class SealingPeer implements BackupPeer {
@@ -64,7 +67,7 @@ export class SealingPeer implements BackupPeer {
     this.acceptsOlder = acceptsOlder;
   }
 
-  /** Sends what is queued, and everything from now on; sealed if there are keys. */
+  /** Sends the queued calls, and sends all later calls at once. Both are sealed if there are keys. */
   begin(keyring: Keyring | undefined): void {
     this.keyring = keyring;
     this.sealer = keyring && new SetSealer(keyring.tree);
@@ -99,8 +102,8 @@ export class SealingPeer implements BackupPeer {
   }
 
   /**
-   * False for a client that encrypts: sealed rows sort differently from plain ones, so each listing must be
-   * whole.
+   * True if listings may be sent in pages. False for a client that encrypts: sealed rows sort differently from plain
+   * ones, so each listing must be whole.
    */
   get takesPages(): boolean {
     return this.keyring === undefined;
@@ -130,7 +133,10 @@ export class SealingPeer implements BackupPeer {
     return opened;
   }
 
-  /** Throws STORE_ROLLED_BACK if the server shows less than this machine has seen, unless the user accepts that. */
+  /**
+   * Throws STORE_ROLLED_BACK if the server shows an older state than this machine has seen, unless the user accepts
+   * that.
+   */
   private checkMemory({ id }: Keyring, newest: SetNumber, seal: Buffer): void {
     try {
       new SealMemory(id).check(newest, (set) => (set === newest ? ownSetSeal(seal) : undefined));
@@ -154,8 +160,8 @@ export class SealingPeer implements BackupPeer {
   }
 
   /**
-   * Remembers the seal of a durable set: a store that shows less from now on has lost it. Returns why it
-   * cannot be remembered, or undefined.
+   * Remembers the seal of a durable set, so that a store that has lost the set is detected later. Returns the reason
+   * if it cannot be remembered; otherwise undefined.
    */
   remember(set: SetNumber, seal: Buffer): string | undefined {
     return this.keyring && new SealMemory(this.keyring.id).write(set, ownSetSeal(seal));
@@ -176,7 +182,7 @@ export class SealingPeer implements BackupPeer {
     });
   }
 
-  /** Returns keyed skip hashes, so that a server cannot test for a listing it knows. */
+  /** Returns keyed skip hashes. With plain ones a server could test whether a client has a known listing. */
   private keyed(hashes: Uint8Array): Buffer {
     const keyed = Buffer.from(hashes);
     const key = this.keyring!.skipHashes;
@@ -285,8 +291,8 @@ export class SealingPeer implements BackupPeer {
   }
 
   /**
-   * Calls `ask` now, or in its turn once `begin` is called. The server gets all requests in the order of the
-   * calls.
+   * Calls `ask` at once if `begin` was called, otherwise after `begin`. The server gets all requests in the order of
+   * the calls.
    */
   private when<T>(request: () => Promise<T>): Promise<T> {
     if (this.isReady) return request();
@@ -307,7 +313,7 @@ function shortened(owner: OwnerName): OwnerName {
   return { ...owner, name: owner.name.subarray(0, MAX_OWNER_NAME_BYTES) };
 }
 
-/** Returns the sealed rows of a listing, sorted; `order[n]` is the index that the n-th had in `rows`. */
+/** Returns the sealed rows of a listing, sorted; `order[n]` is the index in `rows` of the n-th sealed row. */
 function inSealedOrder(names: NameSealer, rows: Buffer): { sorted: Buffer; order: number[] } {
   const reader = new RowReader(names.rows(rows));
   const sealed: { row: Buffer; name: Buffer; index: number }[] = [];

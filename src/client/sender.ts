@@ -1,6 +1,6 @@
 /**
- * Sends messages in the order of the calls, within the credit that the server grants: a limit for bytes that
- * are sent but not yet received. Both ends count messages, so "received up to n" needs no ids.
+ * Sends messages in the order of the calls, within the server's credit. The credit limits the bytes that are sent but
+ * not yet received. Both ends count messages, so "received up to n" needs no ids.
  */
 import { TardisError } from '../errors/index.js';
 import {
@@ -24,7 +24,7 @@ export interface SenderOptions {
   readonly compressHeads: boolean;
   /** Undefined for no limit. */
   readonly rateLimit?: RateLimit | undefined;
-  /** Called with the bytes of messages that are durable by now. */
+  /** Called with the number of bytes of all messages that are durable. */
   readonly onDurable?: (bytes: number) => void;
 }
 
@@ -34,7 +34,7 @@ export class Sender {
   sentBytes = 0;
   /** The part of `sentBytes` that was sent again over another connection. */
   resentBytes = 0;
-  /** Zero until `welcome`: until then the peer is not authenticated, and nothing is sent. */
+  /** Credit in bytes; zero until `welcome`. Until then the peer is not authenticated, and nothing is sent. */
   private creditBytes = 0;
   private isWelcome = false;
   private unreceivedBytes = 0;
@@ -64,8 +64,8 @@ export class Sender {
   }
 
   /**
-   * Continues over another connection. The server has received the first `cameUpTo` messages; those after
-   * them, at most the credit, are sent again. Throws PROTOCOL_VIOLATION.
+   * Continues over another connection. The server has received the first `cameUpTo` messages; later ones, at most the
+   * credit, are sent again. Throws PROTOCOL_VIOLATION.
    */
   resume(connection: Connection, cameUpTo: number): void {
     if (cameUpTo < this.receivedUpTo || cameUpTo > this.sentCount) {
@@ -83,7 +83,7 @@ export class Sender {
     this.attach(connection);
   }
 
-  /** Sets the credit: the bytes that the server allows to be unreceived. */
+  /** Sets the credit, the maximum number of bytes that are sent but not yet received, and sends queued messages. */
   welcome(creditBytes: number): void {
     this.creditBytes = creditBytes;
     this.isWelcome = true;
@@ -128,7 +128,7 @@ export class Sender {
     this.options.onDurable?.(this.marks.upTo(upTo));
   }
 
-  /** Fails all waiting messages: nothing more will be received. */
+  /** Fails all waiting messages, since the server will receive no more. */
   fail(error: TardisError): void {
     this.failure ??= error;
     for (const waiter of this.waiting.splice(0)) waiter.reject(error);
@@ -155,7 +155,7 @@ export class Sender {
     }
   }
 
-  /** True if the rate limit is used up; sending then resumes by itself when it allows more. */
+  /** Returns true if the rate limit is used up, and then starts a timer that resumes sending. */
   private mustWait(): boolean {
     if (this.isHeldBack) return true;
     const waitMs = this.options.rateLimit?.waitMs() ?? 0;

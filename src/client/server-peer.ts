@@ -1,5 +1,5 @@
 /**
- * The server behind one connection or several, as the pipeline sees it: each request returns a promise of its
+ * The server as the pipeline uses it, over one connection or several in turn. Each request returns a promise of its
  * answer.
  */
 import { TardisError } from '../errors/index.js';
@@ -49,7 +49,7 @@ interface ListingQuestion extends Question<ListingAnswer> {
   readonly answers: ListingAnswer[];
 }
 
-/** Takes each message of the server; `bytes` is the message as it came. */
+/** One handler for each message of the server; `bytes` is the encoded message. */
 type Takers = { readonly [N in BackupAnswer]: (head: Head<N>, bytes: Buffer) => void };
 
 /** The server's answer to a listing. */
@@ -58,16 +58,16 @@ export interface ListingAnswer {
   readonly wanted: Buffer;
   /** KNOWN_BYTES for each row; empty if nothing is sealed. */
   readonly known: Buffer;
-  /** Names of mount points that are missing from the listing, and whose entries stay. */
+  /** Names of mount points that are missing from the listing. Their stored entries are kept. */
   readonly gone: readonly Buffer[];
 }
 
 export type HeadsAnswer = Pick<Head<'headsAnswer'>, 'same' | 'seals'>;
 
-/** Number of notes in one message; far below its largest size. */
+/** Maximum number of notes in one message; far below its largest size. */
 const NOTES_BATCH = 1024;
 const NO_BYTES: Buffer = Buffer.alloc(0);
-/** A listing is sent in pages of this size. */
+/** Maximum number of bytes in a page of a listing. */
 const LISTING_PAGE_BYTES = 1 << 20;
 
 export class ServerPeer implements BackupPeer {
@@ -79,7 +79,7 @@ export class ServerPeer implements BackupPeer {
   readonly line: SessionLine;
   /** Keys of a client that encrypts; set before the first request. */
   contentKeys: ContentKeys | undefined;
-  /** One function for each message of the server to a backup. */
+  /** One handler for each message that the server sends to a backup. */
   private readonly takers: Takers = {
     received: ({ upTo }) => this.sender.received(upTo),
     durable: ({ upTo }) => this.sender.durable(upTo),
@@ -113,7 +113,7 @@ export class ServerPeer implements BackupPeer {
   /** Listings that wait for answers, by slot, in the order of the pages. */
   private readonly listings = new Map<SlotNumber, ListingQuestion[]>();
   private readonly questions = new Map<number, Question<Uint8Array>>();
-  /** Owners whose names were sent: users by their number, groups by -1 minus theirs. */
+  /** Owners whose names were sent. A user is recorded by number n, a group by -1 - n. */
   private readonly sentOwners = new Set<number>();
   private lastAsk = 0;
   private failure: TardisError | undefined;
@@ -155,7 +155,7 @@ export class ServerPeer implements BackupPeer {
     return (await this.requestHeads(batch, isQuery)).same;
   }
 
-  /** Compares as `heads` does, and returns the seals that the server stored for unchanged directories. */
+  /** Compares directories like `heads`, and returns the seals that the server stored for unchanged directories. */
   async requestHeads(batch: HeadBatch, isQuery: boolean): Promise<HeadsAnswer> {
     const count = batch.slots.length;
     const head = {
@@ -181,7 +181,7 @@ export class ServerPeer implements BackupPeer {
     return wanted;
   }
 
-  /** Compares as `listing` does, and returns the seals that the server stored for unchanged entries. */
+  /** Compares a listing like `listing`, and returns the seals that the server stored for unchanged entries. */
   requestListing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
     return this.question((question) => {
       const pages = [...pagesOf(rows)];

@@ -22,10 +22,10 @@ export interface Reach {
   /** Resolves with the server's address once the server listens. */
   readonly address: () => Promise<Address>;
   readonly link: LinkOptions;
-  /** Undefined if TLS is not used. */
+  /** TLS options; undefined if TLS is not used. */
   readonly tls: TlsOptions | undefined;
   readonly patience: Patience;
-  /** Undefined if this client goes to no server that another one names. */
+  /** Undefined if the client does not follow a server's reference to another server. */
   readonly elsewhere?: Elsewhere | undefined;
 }
 
@@ -48,7 +48,7 @@ export class SessionConnector {
   private connection: Connection | undefined;
   /** The server that had the session last; it is tried first. */
   private home: Address | undefined;
-  /** The server of the connection that is made now. */
+  /** The server of the newest connection. */
   private here: Address | undefined;
   /** The server that another one has named for the next connection. */
   private named: Address | undefined;
@@ -111,7 +111,10 @@ export class SessionConnector {
     }
   }
 
-  /** Calls `lost` if the connection is lost from now on, and does not replace it: the session is already closed. */
+  /**
+   * Stops replacing lost connections, since the session is already closed. From then on, `lost` is called if the
+   * connection is lost.
+   */
   expectNoMore(lost: (reason: TardisError) => void): void {
     this.line.onLost = lost;
   }
@@ -170,13 +173,16 @@ export class SessionConnector {
     }
   }
 
-  /** Notes the server that has the session. */
+  /** Records the server of the newest connection as the one that has the session. */
   private arrived(): void {
     this.home = this.here;
     this.sentOn.arrived();
   }
 
-  /** True if the next connection goes to a server that was named. Throws if that would be less safe. */
+  /**
+   * Records the server that an error names for the next connection; returns false if it names none. Throws if that
+   * connection would be less safe.
+   */
   private isSentOn(error: unknown): boolean {
     this.named = this.sentOn.next(error);
     return this.named !== undefined;
@@ -201,7 +207,7 @@ export class SessionConnector {
   }
 }
 
-/** Returns addresses without those that came before. */
+/** Returns the addresses without repetitions, in their order. */
 function unique(addresses: readonly Address[]): Address[] {
   return [...new Map(addresses.map((one) => [describeAddress(one), one])).values()];
 }

@@ -9,7 +9,7 @@ import { type Connection, type Head, type MessageName, TICKET_BYTES } from '../t
 import { requireSpace } from './quota.js';
 import type { Sender } from './sender.js';
 
-/** Answers are acknowledged after this many of them, or this many bytes. */
+/** Number of answers, and number of their bytes, after which they are acknowledged. */
 const ACKNOWLEDGE_MESSAGES = 128;
 const ACKNOWLEDGE_BYTES = 256 << 10;
 const NO_TICKET: Buffer = Buffer.alloc(0);

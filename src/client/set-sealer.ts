@@ -1,7 +1,7 @@
 /**
- * Computes the seals of one set while its directories are sent: for each directory those of its place and its
- * listing, and at the end that of the set. If the server reports a directory as unchanged, this is accepted
- * only with the proof that the client made earlier.
+ * Computes the seals of one set while its directories are sent: two for each directory (of its place and of its
+ * listing), and at the end one for the set. A directory that the server reports as unchanged is accepted only with the
+ * proof that the client made earlier.
  */
 import { ownSetSeal, SealSum, type TreeSealer } from '../crypto/index.js';
 import { TardisError } from '../errors/index.js';
@@ -24,7 +24,9 @@ import type { HeadBatch } from '../pipeline/index.js';
 interface OpenListing {
   readonly sum: SealSum;
   readonly skipHash: Buffer;
-  /** True if a part of it could not be read: the server then keeps older entries, which are not known here. */
+  /**
+   * True if a part of the directory could not be read. The server then keeps older entries, which are not known here.
+   */
   isPartial: boolean;
 }
 
@@ -43,7 +45,7 @@ export class SetSealer {
   private places: Buffer = Buffer.alloc(1024 * SEAL_BYTES);
   private readonly protectedSlots = new Set<SlotNumber>();
   private roots: SealedRoot[] = [];
-  /** Index of the root for each root's slot, and the roots whose listing is sealed. */
+  /** Index of each root by its slot, and the roots whose listing is sealed. */
   private readonly rootSlots = new Map<SlotNumber, number>();
   private readonly sealedRoots = new Set<number>();
   private opened: Head<'setOpened'> | undefined;
@@ -95,8 +97,8 @@ export class SetSealer {
   }
 
   /**
-   * Takes the answers to declared directories. `seals` holds what the server stored for the unchanged ones.
-   * Returns those whose place has changed, with the new seals to store. Throws NOT_AUTHENTIC.
+   * Takes the answers to declared directories. `seals` holds the seals that the server stored for the unchanged
+   * directories. Returns the directories whose place has changed, with the new seals to store. Throws NOT_AUTHENTIC.
    */
   answered(
     { slots, parents }: HeadBatch,

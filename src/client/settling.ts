@@ -8,14 +8,14 @@ export interface Settled {
   readonly purged: readonly SetNumber[];
   /** Expendable sets that were removed because space was low. */
   readonly early: readonly SetNumber[];
-  /** Number of sets that no rule keeps, and that are kept only because they are too young. */
+  /** Number of sets that are kept only because they are too young to be purged. */
   readonly young: number;
   /** True if the rules were applied as for an account without the right to purge. */
   readonly isCautious: boolean;
-  /** Contents that were deleted, and packs that were rewritten. */
+  /** Number of deleted contents, and of rewritten packs. */
   readonly contents: number;
   readonly packs: number;
-  /** Bytes saved once the removed files are deleted. */
+  /** Number of bytes that are freed when the removed files are deleted. */
   readonly freedBytes: number;
   readonly deletedFiles: number;
   readonly deletedBytes: number;
@@ -27,7 +27,7 @@ export interface Settled {
   readonly failure?: string;
 }
 
-/** Limit of the wait; garbage collection of a large store takes long. */
+/** Maximum time to wait. Garbage collection of a large store takes long. */
 const MOST_WAIT_MS = 24 * 3_600_000;
 
 /**

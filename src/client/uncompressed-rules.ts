@@ -6,13 +6,13 @@ import { byteText, readSmallFile } from '../system/index.js';
 import type { RawRules } from '../workers/index.js';
 
 const MAX_FILE_BYTES = 1 << 20;
-/** Limit of extensions; every file's extension is looked up among them. */
+/** Maximum number of extensions. The extension of every file is looked up among them. */
 const MAX_ENDINGS = 4096;
 
 export interface RawRuleOptions {
-  /** Type or ending, for example `video/mp4`, `image/*` or `.iso`. */
+  /** MIME types and extensions, for example `video/mp4`, `image/*` or `.iso`. */
   readonly types: readonly string[];
-  /** Path of a file that contains such words. */
+  /** Path of a file with further types and extensions. */
   readonly file: Buffer | undefined;
   readonly belowBytes: number;
 }

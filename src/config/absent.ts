@@ -94,12 +94,12 @@ export const ABSENT: readonly AbsentRow[] = [
   ),
 ];
 
-/** True for a setting that is rejected only if it is on: `Force = no` has no effect. */
+/** True for a setting that is rejected only if it is on, and that is off here: `Force = no` has no effect. */
 export function requestsNothing(kind: AbsentKind, name: string, text: string): boolean {
   return kind === 'client key' && name.toLowerCase() === 'force' && isNo(text);
 }
 
-/** Throws CAPABILITY_MISSING if the name is in the table; any other name is left to the caller. */
+/** Throws CAPABILITY_MISSING if the name is in the table; otherwise does nothing. */
 export function refuseAbsent(kind: AbsentKind, name: string, where: string): void {
   const wanted = kind === 'option' ? name : name.toLowerCase();
   const found = ABSENT.find(

@@ -1,6 +1,6 @@
 /**
- * Settings of the server that can be stored with a client. For this client they override the server's own
- * settings. Each is a row of the settings table with the same key, or a text.
+ * Settings of the server that can be stored with a client. For this client they override the server's own settings.
+ * The type of each is that of the row with this key in the settings table, or text.
  */
 import { TardisError } from '../errors/index.js';
 import { isSettingValue } from '../model/index.js';

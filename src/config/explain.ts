@@ -16,7 +16,7 @@ export interface Explained {
   readonly where: string;
 }
 
-/** Shown instead of a secret. */
+/** Text shown instead of a secret. */
 const HIDDEN = '(not shown)';
 
 /** Returns one row for each setting of the tool, in the order of the table. */

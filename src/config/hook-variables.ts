@@ -1,6 +1,6 @@
 /**
- * Environment variables that describe the event to a hook. They are not settings, but they are not rejected
- * as mistyped settings either when a hook runs one of these commands.
+ * Environment variables that describe the event to a hook. They are not settings. They are not rejected as mistyped
+ * settings, since a hook may run one of these commands.
  */
 export const HOOK_VARIABLES = {
   event: 'TARDIS_HOOK_EVENT',

@@ -1,7 +1,7 @@
 /**
- * Reads configuration files in the format of Python's configparser: `[section]`, `key = value` or `key:
- * value`, whole-line comments with `#` or `;`, and indented continuation lines. It is written here because
- * errors must name the line, and because the available packages take an indented line for a key.
+ * Reads configuration files in the format of Python's configparser: `[section]`, `key = value` or `key: value`,
+ * whole-line comments with `#` or `;`, and indented continuation lines. No package is used, because errors must name
+ * the line, and because the available packages take an indented line for a key.
  */
 import { systemCode, type TardisError } from '../errors/index.js';
 import { byteText, readSmallFile } from '../system/index.js';

@@ -7,7 +7,7 @@ export function configInvalid(message: string, cause?: unknown): TardisError {
   return new TardisError('CONFIG_INVALID', message, {}, cause);
 }
 
-/** Returns CONFIG_INVALID for a text that should be something else; `where` names its place. */
+/** Returns CONFIG_INVALID for a text that does not fit `wanted`; `where` names its place. */
 export function mustBe(where: string, text: string, wanted: string): TardisError {
   return new TardisError(
     'CONFIG_INVALID',

@@ -73,7 +73,10 @@ export function commandLineLayer(rows: Rows, given: ReadonlyMap<string, readonly
   return layer;
 }
 
-/** Returns the texts, with those of a repeated flag moved to the setting that takes them. */
+/**
+ * Returns the texts by setting. The second and later texts of a repeated flag are moved to the setting named by
+ * `repeatedTo`.
+ */
 function withRepeated(
   rows: Rows,
   given: ReadonlyMap<string, readonly string[]>,
@@ -165,9 +168,8 @@ export function serverFileLayer(rows: Rows, file: Buffer, isRemote = false): Lay
 }
 
 /**
- * Reads the client's files; later files override earlier ones. [Pipeline] applies to every job; the section
- * of the job overrides it. Every section is checked, so that a mistake is found before the night in which
- * that job runs.
+ * Reads the client's files; later files override earlier ones. [Pipeline] applies to every job; the section of the job
+ * overrides it. The sections of all jobs are checked, so that a mistake is found before its job runs.
  */
 export function clientFilesLayer(rows: Rows, files: readonly Buffer[], job: string): Layer {
   const layer = new Map<string, Found>();

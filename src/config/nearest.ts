@@ -1,7 +1,7 @@
 /** Finds the known name that is most similar to a mistyped one. */
 import { shownText } from './shown.js';
 
-/** Longer names are not compared: they are not typing errors. */
+/** Maximum length of names that are compared; longer ones are not typing errors. */
 const MAX_CHARS = 64;
 
 /** Returns the most similar of `known`, regardless of case; undefined if none is similar. */
@@ -24,7 +24,9 @@ export function nearestHint(name: string, known: Iterable<string>): string {
   return found === undefined ? '' : ` (the nearest one is "${shownText(found)}")`;
 }
 
-/** Returns the edit distance: the insertions, deletions and replacements that turn `from` into `to`. */
+/**
+ * Returns the edit distance: the minimum number of insertions, deletions and replacements that turn `from` into `to`.
+ */
 function distance(from: string, to: string): number {
   let above = Array.from({ length: to.length + 1 }, (_, at) => at);
   for (let row = 1; row <= from.length; row += 1) {

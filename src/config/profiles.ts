@@ -11,9 +11,9 @@ const KIB = 1 << 10;
 const MIB = 1 << 20;
 
 /**
- * For 512 MB of memory and a slow processor: client and local server together stay below 120 MB (measured
- * with 80,000 files: 95). The main thread does the work of the workers and of the storage thread, which saves
- * the memory of two V8 isolates, and parcels are small. bin/launch.sh adds V8 flags.
+ * Defaults for 512 MB of memory and a slow processor: client and local server together stay below 120 MB (measured
+ * with 80,000 files: 95). The main thread does the work of the workers and of the storage thread, which saves the
+ * memory of two V8 isolates, and parcels are small. bin/launch.sh adds V8 flags.
  */
 const PI: Readonly<Partial<Record<SettingName, number>>> = {
   workers: 0,
@@ -31,7 +31,7 @@ const PI: Readonly<Partial<Record<SettingName, number>>> = {
   passwordMemoryBytes: 32 * MIB,
 };
 
-/** A machine with at most this much memory counts as a Pi; with a single processor the limit is twice as high. */
+/** Maximum memory of a machine that counts as a Pi. With a single processor the limit is twice as high. */
 const PI_MEMORY_BYTES = 1024 * MIB;
 
 export type Profile = 'pi' | 'desktop';

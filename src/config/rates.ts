@@ -11,7 +11,7 @@ export interface RatePeriod {
 }
 
 const DAY_MINUTES = 24 * 60;
-/** At a lower rate a backup would never finish. */
+/** Minimum rate in bytes per second. At a lower rate a backup would never finish. */
 const MIN_RATE = 1 << 10;
 const MAX_RATE = 2 ** 40;
 const MAX_PERIODS = 48;

@@ -27,7 +27,7 @@ export interface Given {
   /** Texts (byte text) of options and arguments, by the names of the rows. */
   readonly commandLine: ReadonlyMap<string, readonly string[]>;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Machine that the profile `auto` examines; this machine if it is left out. */
+  /** Machine for which `auto` chooses a profile; by default this machine. */
   readonly machine?: Machine;
 }
 
@@ -37,7 +37,7 @@ export interface Resolved<T extends Tool> {
   readonly found: ReadonlyMap<string, Found>;
 }
 
-/** Default files. Each is read if it exists and no other file is named. */
+/** Paths of the default files. Each file is read if it exists and no other file is named. */
 const USUAL_DEFAULTS = '/etc/tardis/system.defaults';
 const USUAL_SERVER_FILE = '/etc/tardis/tardisd.cfg';
 const USUAL_REMOTE_FILE = '/etc/tardis/tardisremote.cfg';
@@ -75,7 +75,7 @@ export function isBucket(database: Found | undefined): boolean {
   return database !== undefined && isBucketText(String(database.value));
 }
 
-/** Throws CONFIG_INVALID if a store in a bucket is given to a command that needs a directory. */
+/** Throws CONFIG_INVALID if the store is a bucket and the command cannot use it. */
 function requireDirectory(tool: Tool, found: Layer): void {
   const database = found.get('database');
   if (!isBucket(database)) return;
@@ -87,7 +87,7 @@ function requireDirectory(tool: Tool, found: Layer): void {
   );
 }
 
-/** Returns why a command cannot use a bucket; undefined if it can. */
+/** Returns the reason why a command cannot use a bucket; undefined if it can. */
 function whyNoBucket(tool: Tool, isOn: (setting: string) => boolean): string | undefined {
   if (!(BUCKET_TOOLS as readonly Tool[]).includes(tool)) return 'this command needs a directory';
   if (tool === 'tardis' && !isOn('local'))

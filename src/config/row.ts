@@ -2,11 +2,11 @@
 import type { Tool } from './tools.js';
 
 /**
- * Types of values. `path` is bytes, `text` must be UTF-8, `name` is a text without slashes. The plural types
- * are lists; in a file their words are separated by blanks or commas, and quoted if they contain some.
- * `command` is words separated by blanks everywhere. `seconds` may have three decimals. `size` may have a
- * unit (K, M, G, T). `count` is a number that a flag without a value raises by one. `mode` is octal. `rates`
- * are bytes per second, optionally by time of day.
+ * Types of values. `path` is bytes, `text` must be UTF-8, `name` is a text without slashes. The plural types are
+ * lists. In a file, the words of a list are separated by blanks or commas; a word that contains some is quoted.
+ * `command` is words separated by blanks everywhere. `seconds` may have three decimals. `size` may have a unit (K, M,
+ * G, T). `count` is a number; each flag without a value raises it by one. `mode` is octal. `rates` are bytes per
+ * second, optionally by time of day.
  */
 export type ValueType =
   | 'text'
@@ -29,14 +29,17 @@ export interface ValueSpec {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
-  /** Choices of the predecessor programs that are rejected, with what to write instead. */
+  /** Choices of the predecessor programs that are rejected, with their replacements. */
   readonly refused?: Readonly<Record<string, string>>;
 }
 
 type Default = string | number | boolean | readonly string[];
 
 export interface SettingRow extends ValueSpec {
-  /** If left out, the setting is undefined unless it is given. A function computes a default from the machine. */
+  /**
+   * Default value, or a function that computes it from the machine. Without a default, the setting is undefined unless
+   * it is given.
+   */
   readonly default?: Default | (() => Default);
   /** Description of a default that is not a plain value. */
   readonly defaultText?: string;
@@ -46,19 +49,22 @@ export interface SettingRow extends ValueSpec {
    * secret is written `-P, --password[=password]`: its value is never the next word.
    */
   readonly flags?: string;
-  /** Setting that takes the values of a repeated flag after the first one. Without it, the last one counts. */
+  /** Setting that takes the second and later values of a repeated flag. Without it, only the last value counts. */
   readonly repeatedTo?: string;
   /** Value of the flag if it is given without one (`--overwrite [when]`). */
   readonly preset?: string;
-  /** With `preset`: the next word is the value of the flag only if it is a number. */
+  /** With `preset`: true if the next word is the value of the flag only when it is a number. */
   readonly isNumberOrNothing?: true;
-  /** Never shown. */
+  /** True if the value is never shown. */
   readonly isSecret?: true;
-  /** The flag of a bool also has a `--no-` form. */
+  /** True if the flag of a bool also has a `--no-` form. */
   readonly negatable?: true;
-  /** Takes the arguments that are not options: `<path...>`, or `[path...]` if they are optional. */
+  /**
+   * Pattern of the arguments that are not options, which this setting takes: `<path...>`, or `[path...]` if they are
+   * optional.
+   */
   readonly argument?: string;
-  /** The arguments as help and manuals of a tool show them, if `argument` is less exact. */
+  /** Arguments as shown in the help and manual of a tool, if `argument` is less exact. */
   readonly shownArguments?: Readonly<Partial<Record<Tool, string>>>;
   /** Environment variable, which is also the key in system.defaults. */
   readonly variable?: `TARDIS_${string}`;
@@ -68,7 +74,7 @@ export interface SettingRow extends ValueSpec {
   readonly serverKey?: string;
   /** Key in the configuration file of tardisremote, if it differs from `serverKey`. */
   readonly remoteKey?: string;
-  /** The key is also allowed in `[Pipeline]`, which applies to every job. */
+  /** True if the key is also allowed in `[Pipeline]`, which applies to every job. */
   readonly isTuning?: true;
   readonly help: string;
   /** Title of the test that shows the effect; another test checks that it exists. */

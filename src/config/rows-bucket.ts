@@ -1,4 +1,7 @@
-/** Settings of stores in buckets (S3). Missing ones are taken from the environment of other S3 tools. */
+/**
+ * Settings of stores in buckets (S3). Settings that are not given are taken from the environment variables of other S3
+ * tools.
+ */
 import type { SettingTable } from './row.js';
 import { MARKING, READERS, REPORTING, type Tool } from './tools.js';
 

@@ -4,7 +4,7 @@ import { MARKING } from './tools.js';
 
 const HOUR_SECONDS = 3600;
 const YEAR_SECONDS = 366 * 24 * HOUR_SECONDS;
-/** Node.js timers are limited to 24.8 days. */
+/** Maximum interval in seconds: Node.js timers are limited to 24.8 days. */
 const MOST_INTERVAL_SECONDS = 24 * 24 * HOUR_SECONDS;
 
 export const GC_ROWS = {

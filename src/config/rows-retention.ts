@@ -6,10 +6,10 @@ const RULES =
 const SERVER_RULES =
   'a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request';
 const MOST = 1_000_000;
-/** Help text: the sets that are kept of a number of periods. */
+/** Returns the help text of a rule that keeps the newest set of each period. */
 const newestOf = (period: string): string => `the newest set of each of the last n ${period}s`;
 
-/** Node.js timers are limited to 24.8 days. */
+/** Maximum interval in seconds: Node.js timers are limited to 24.8 days. */
 const MOST_INTERVAL_SECONDS = 24 * 86_400;
 
 const count = (flag: string, serverKey: string, what: string) =>

@@ -1,4 +1,4 @@
-/** Formats texts of files and arguments for errors. */
+/** Formats texts from files and arguments for error messages. */
 import { displayName } from '../model/index.js';
 import { textBytes } from '../system/index.js';
 

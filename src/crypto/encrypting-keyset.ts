@@ -1,4 +1,4 @@
-/** The keys with which a client encrypts. */
+/** Id of the keys with which a client encrypts. */
 import type { KeyRecord } from './key-record.js';
 
 /** Returns the id of a client's keys; empty if the client does not encrypt. */

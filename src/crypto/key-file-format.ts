@@ -1,7 +1,7 @@
 /**
  * Reads and writes the text of a key file: a section for each client, with its key records and their wrapped keys. A
  * change to one section leaves the others as they are, byte for byte. See docs/formats.md, "Key files". Texts are
- * decoded as latin1, so that any bytes survive.
+ * decoded as latin1, which keeps all bytes.
  */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
@@ -11,7 +11,7 @@ import { describeTypingErrors, type TypedLine } from './typing-errors.js';
 
 export const MAX_KEY_FILE_BYTES: number = 1 << 20;
 const MAX_SECTIONS = 1024;
-/** Bound on the records of a section. A section has two for a moment, while a key record is replaced. */
+/** Maximum number of records in a section. A section has two while a key record is being replaced. */
 const MAX_RECORDS = 4;
 const FIRST_LINE = '# tardis key file 1';
 const HEAD = `${FIRST_LINE}
@@ -22,7 +22,10 @@ const HEAD = `${FIRST_LINE}
 const LINE_CHARS = 64;
 const MAX_SHOWN_CHARS = 80;
 
-/** These patterns accept more or fewer blanks before a line, since a person may have typed it from paper. */
+/**
+ * Patterns of the lines of a key file. They accept any number of blanks before a line, since a person may have typed
+ * it from paper.
+ */
 const SECTION = /^[ \t]*\[([^\]]*)\]\s*$/;
 const KEYS = /^[ \t]*keys\s*=\s*([0-9a-f]{32})\s*$/;
 const RECORD = /^[ \t]*record\s+(\d{1,10})\s*$/;
@@ -32,7 +35,7 @@ const SUM_DIGITS = 4;
 interface Section {
   /** Name of the client when the section was written. */
   readonly name: string;
-  /** Undefined if the section has no id, or more than one; the section is then damaged. */
+  /** Id of the key set; undefined if the section has no id, or more than one. The section is then damaged. */
   readonly keysetId: string | undefined;
   readonly text: string;
 }
@@ -103,8 +106,8 @@ export class KeyFileText {
   }
 
   /**
-   * Returns the file with these records as the only ones of their key set. They replace the old section, or are
-   * appended. Throws KEY_FILE_INVALID if the file would become too large, or if the old section is damaged.
+   * Returns the text of the file with these records as the only ones of their key set. They replace the old section,
+   * or are appended. Throws KEY_FILE_INVALID if the file would become too large, or if the old section is damaged.
    */
   with(client: string, records: readonly [KeyRecord, ...KeyRecord[]]): Buffer {
     const id = records[0].keysetId.toString('hex');
@@ -213,8 +216,8 @@ function sectionText(client: string, id: string, records: readonly KeyRecord[]):
 }
 
 /**
- * Checksum of a line together with the length of the record before it. It shows a person who types a sheet which
- * line is wrong or left out.
+ * Returns the checksum of a line and of the length of the record before it. It reveals which line of a typed sheet is
+ * wrong or left out.
  */
 function sumOf(before: string, line: string): string {
   const hash = createHash('sha256').update(`${before.length} ${line}`);

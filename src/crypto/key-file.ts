@@ -19,10 +19,13 @@ import {
 import { KeyFileText, MAX_KEY_FILE_BYTES } from './key-file-format.js';
 import { isOfRecord, type KeyRecord, withoutKeys } from './key-record.js';
 
-/** Longest wait for the lock. Several processes may change a file in turn, which takes each of them milliseconds. */
+/**
+ * Maximum time to wait for the lock. Several processes may change a file in turn, which takes each of them
+ * milliseconds.
+ */
 const PATIENCE_MS = 30_000;
 
-/** New files get the permissions that these file calls give: 0600 for a key file. */
+/** System calls for key files. They decide the permissions of new files: 0600 for a key file. */
 type Calls = Pick<System, 'files' | 'native'>;
 
 export class KeyFile {
@@ -65,9 +68,8 @@ export class KeyFile {
   }
 
   /**
-   * Returns the record in this file that corresponds to the one the store shows, with its keys. Throws
-   * KEY_FILE_INVALID if the file has no section for the key set, KEY_FILE_DIFFERS if its record is older, newer or
-   * another one.
+   * Returns this file's record, with its keys, for the record `shown` by the store. Throws KEY_FILE_INVALID if the
+   * file has no section for the key set, KEY_FILE_DIFFERS if its record is older, newer or another one.
    */
   recordOf(shown: KeyRecord, client: string): KeyRecord {
     const text = this.read();
@@ -138,7 +140,10 @@ export class KeyFile {
     throw new TardisError('KEY_FILE_NOT_WRITTEN', `the directory of ${this.shown} does not exist`);
   }
 
-  /** Locks the directory rather than the file, since the file itself is replaced. */
+  /**
+   * Locks the directory and returns its descriptor. The file itself is not locked, since it is replaced. Throws
+   * CLIENT_BUSY.
+   */
   private async lock(directory: string): Promise<number> {
     const { files, native } = this.calls;
     const fd = files.open(directory, 'directory');

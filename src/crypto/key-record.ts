@@ -1,8 +1,8 @@
 /**
  * The key record of a client: its random master keys, wrapped by a key derived from the password, and the login
- * verifier of that password. The server stores it and can read neither. A change of password makes a new record
- * around the same keys. If the keys are in a key file, the server's record ends with the verifier. docs/formats.md
- * describes every byte.
+ * verifier of that password. The server stores the record, and can read neither the keys nor the password. A change of
+ * password makes a new record around the same keys. If the keys are in a key file, the server's record ends with the
+ * verifier. docs/formats.md describes every byte.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -20,9 +20,9 @@ import {
 const MAGIC = Buffer.from('TDK1');
 const VERSION = 1;
 const KDF_SCRYPT = 1;
-/** The 3072-bit SRP group with SHA-256. */
+/** Number of the login group: 3072-bit SRP with SHA-256. */
 export const LOGIN_GROUP = 1;
-/** The record ends with the verifier; the keys are in a key file. */
+/** Cipher of a record without keys: it ends with the verifier, and the keys are in a key file. */
 const CIPHER_NONE = 0;
 const CIPHER_AES_256_GCM = 1;
 const NONCE_BYTES = 12;
@@ -33,7 +33,7 @@ const VERIFIER_AT = 80;
 const WRAPPED_AT = VERIFIER_AT + SRP_BYTES;
 const CRC_BYTES = 4;
 export const MAX_KEY_RECORD_BYTES: number = 64 << 10;
-/** Takes the place of the client's name in x, so that the client's directory can be renamed. */
+/** Identity that x contains in place of the client's name, so that the client's directory can be renamed. */
 const IDENTITY = 'tardis';
 
 /** Offsets of the cipher that wraps the keys, and of the flag for encrypted contents and metadata. */
@@ -47,7 +47,7 @@ export const KeyPurpose = Object.freeze({
   names: 2,
   digests: 3,
   seals: 4,
-  /** Not a key: the id of an earlier key set that this one replaced, padded with zeros. */
+  /** Id of an earlier key set that this one replaced, padded with zeros; not a key. */
   former: 5,
 });
 export type KeyPurposeNumber = (typeof KeyPurpose)[keyof typeof KeyPurpose];
@@ -62,12 +62,14 @@ const NEW_PURPOSES = [
 
 const KEY_BYTES = 32;
 const ENTRY_BYTES = 40;
-/** Bound on the ids of replaced key sets in a record; the newest are kept. */
+/** Maximum number of ids of replaced key sets in a record; the newest are kept. */
 const MAX_FORMER = 64;
 
 export interface MasterKey {
   readonly purpose: KeyPurposeNumber;
-  /** From 1. Contents have one key for each epoch; every other purpose has one key, of epoch 1. */
+  /**
+   * Number of the epoch, from 1. Contents have one key for each epoch; every other purpose has one key, of epoch 1.
+   */
   readonly epoch: number;
   readonly key: Buffer;
 }
@@ -145,8 +147,8 @@ function isBare(bytes: Buffer): boolean {
 }
 
 /**
- * Returns the record without its keys, as the store keeps it if the client has the keys in a key file. It serves
- * logins. An attacker who has it can decrypt nothing, even with the password.
+ * Returns the record without its keys. The store keeps this form, for logins, if the client has the keys in a key
+ * file. An attacker who has it can decrypt nothing, even with the password.
  */
 export function withoutKeys({ bytes }: KeyRecord): KeyRecord {
   const bare = Buffer.from(bytes.subarray(0, WRAPPED_AT));
@@ -200,8 +202,8 @@ export interface FormerKeys {
 
 /**
  * Generates master keys that encrypt, in place of `before` (undefined if the client had none). The record lists the
- * ids of replaced key sets, which are not trusted any more. The list is wrapped, so only an owner of the password
- * can write it.
+ * ids of replaced key sets, which are refused from then on. The list is wrapped, so only an owner of the password can
+ * write it.
  */
 export function replaceKeys(
   modPow: ModPow,

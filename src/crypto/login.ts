@@ -22,7 +22,7 @@ import {
 } from './srp.js';
 import { SALT_BYTES, type StretchedPassword, type StretchParameters } from './stretch.js';
 
-/** The values that a login is bound to, besides those it exchanges. */
+/** Values to which a login is bound, besides the exchanged ones. */
 export interface LoginContext {
   readonly channelKind: string;
   readonly keyingMaterial: Buffer;

@@ -33,7 +33,7 @@ export class NameSealer {
     this.keys = keys;
   }
 
-  /** Returns rows that are not final, with their names and link targets sealed. */
+  /** Returns rows with their names and link targets sealed. The given rows are not final. */
   rows(rows: Uint8Array): Buffer {
     return this.calls.sealRows(this.keys, rows, NO_KEYS, NO_KEYS);
   }
@@ -100,7 +100,7 @@ export class NameSealer {
     return this.seal(Label.device, Buffer.from(device)).toString('base64url');
   }
 
-  /** Undefined if the value cannot be opened: a long one was cut off. */
+  /** Opens a sealed device number. Returns undefined if that fails, because a long value was cut off. */
   openDevice(sealed: string): string | undefined {
     const bytes = Buffer.from(sealed, 'base64url');
     return this.calls.openBytes(this.keys, Label.device, bytes)?.toString();
@@ -124,7 +124,7 @@ function ownerHead(isGroup: boolean, id: number): Buffer {
   return head;
 }
 
-/** Replaces each name of a path. The mark of a root that is a single file stays where it is. */
+/** Applies `change` to each name of a path. The mark of a root that is a single file stays where it is. */
 function eachName(path: Buffer, change: (name: Buffer) => Buffer): Buffer {
   const { directory, below } = splitRoot(path);
   const above = joined(splitPath(directory).map(change));

@@ -1,6 +1,6 @@
 /**
- * Computes scrypt (RFC 7914). Its memory, 128 MiB by default, counts as that of this process for ever (its peak), unless a
- * child process computes it.
+ * Computes scrypt (RFC 7914). It uses 128 MiB by default, which raise the peak memory of this process unless a child
+ * process computes it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,9 +13,9 @@ export interface ScryptInput {
   readonly options: ScryptOptions;
 }
 
-/** Longest wait for a child process. */
+/** Maximum time to wait for a child process. */
 const CHILD_MS = 60_000;
-/** Reads the input from its standard input, and writes the key. */
+/** Program of the child process. It reads the input from standard input, and writes the key to standard output. */
 const CHILD_CODE = `
 const given = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));
 const [password, salt] = [given.password, given.salt].map((text) => Buffer.from(text, 'base64'));
@@ -24,7 +24,7 @@ process.stdout.write(require('node:crypto').scryptSync(password, salt, given.key
 
 let usesChild = false;
 
-/** Lets child processes compute scrypt from now on, for a process whose memory is to stay small. */
+/** Makes child processes compute scrypt from then on, for a process whose memory is to stay small. */
 export function stretchInChildren(): void {
   usesChild = true;
 }
@@ -44,7 +44,10 @@ function keyHere({ password, salt, keyBytes, options }: ScryptInput): Promise<Bu
   });
 }
 
-/** Returns undefined if no child process can be run, or if it fails: the key can be computed here as well. */
+/**
+ * Returns the key from a child process; undefined if none can be run, or if it fails. The key can be computed here as
+ * well.
+ */
 async function keyOfChild(input: ScryptInput): Promise<Buffer | undefined> {
   const { password, salt, keyBytes, options } = input;
   const [base64Password, base64Salt] = [password, salt].map((bytes) =>
@@ -70,8 +73,8 @@ async function keyOfChild(input: ScryptInput): Promise<Buffer | undefined> {
 }
 
 /**
- * Starts a child process; undefined if the system has no memory for one. It gets no environment, whose NODE_OPTIONS might
- * let it print, or open a debugger.
+ * Starts a child process; returns undefined if the system has no memory for one. The child gets no environment, since
+ * NODE_OPTIONS might let it print, or open a debugger.
  */
 function startChild(): ChildProcess | undefined {
   try {

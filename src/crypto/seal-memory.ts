@@ -26,7 +26,7 @@ const NOTHING: Remembered = Object.freeze({
   isReplaced: false,
 });
 
-/** A fact to remember, and what goes unnoticed if it is not. */
+/** A fact to remember, and the risk if it is not remembered. */
 interface Fact {
   readonly what: string;
   readonly risk: string;

@@ -1,4 +1,4 @@
-/** Seals the configuration of a run, all of it as one value, so that a store sees neither names nor their number. */
+/** Seals the configuration of a run as one value, so that a store sees neither the names nor their number. */
 import { TardisError } from '../errors/index.js';
 import {
   type ClientConfig,
@@ -15,7 +15,7 @@ export function sealConfig(names: NameSealer, config: PlainConfig): SealedConfig
   return { form: 'sealed', bytes: names.config(packr.pack(config)) };
 }
 
-/** Opens a configuration that a store has. Throws NOT_AUTHENTIC if this client has not sealed it. */
+/** Opens a stored configuration. Throws NOT_AUTHENTIC if this client has not sealed it. */
 export function openConfig(names: NameSealer, config: ClientConfig): PlainConfig {
   if (config.form === 'sealed') {
     const opened = unpacked(names.openConfig(config.bytes));
@@ -24,7 +24,7 @@ export function openConfig(names: NameSealer, config: ClientConfig): PlainConfig
   throw new TardisError('NOT_AUTHENTIC', 'a configuration was not sealed by this client');
 }
 
-/** Returns undefined for bytes that are no msgpack. */
+/** Returns the decoded value; undefined if the bytes are not msgpack. */
 function unpacked(bytes: Buffer): unknown {
   try {
     return packr.unpack(bytes);

@@ -22,9 +22,9 @@ export interface SrpGroup {
   readonly generator: number;
 }
 
-/** Bytes of a number in the group in use. */
+/** Number of bytes of a number in the group. */
 export const SRP_BYTES = 384;
-/** Bytes of a secret exponent: 256 bits, twice the strength of the group. */
+/** Number of bytes of a secret exponent: 256 bits, twice the strength of the group. */
 const SECRET_BYTES = 32;
 
 let group3072: SrpGroup | undefined;

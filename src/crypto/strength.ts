@@ -1,6 +1,6 @@
 /**
- * Estimates how hard a password is to guess. Shown when a password is set; no password is refused. The estimate is
- * based on the guesses that attackers try first: common words, rows of the keyboard, sequences, repetitions, years.
+ * Estimates how hard a password is to guess. The estimate is shown when a password is set; no password is refused. It
+ * is based on the guesses that attackers try first: common words, rows of the keyboard, sequences, repetitions, years.
  */
 export interface Strength {
   /** Binary logarithm of the number of guesses needed. */
@@ -25,7 +25,7 @@ const ROWS = ['abcdefghijklmnopqrstuvwxyz', '01234567890', 'qwertyuiop', 'asdfgh
 const WORD_BITS = 9;
 const ROW_BITS = 6;
 const YEAR_BITS = 7;
-/** Bits of a less common dictionary word: about 14 for five letters. */
+/** Number of bits of a less common dictionary word: a base, and a part for each letter; about 14 for five letters. */
 const FIRST_LETTER_BITS = 3;
 const LETTER_BITS = 2.2;
 const REPEAT_BITS = 1.5;

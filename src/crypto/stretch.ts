@@ -13,16 +13,16 @@ export interface StretchParameters {
   readonly p: number;
 }
 
-/** 128 MiB; takes some tenths of a second. */
+/** Default parameters: 128 MiB. A call takes some tenths of a second. */
 export const STRETCH: StretchParameters = Object.freeze({ logN: 17, r: 8, p: 1 });
 
-/** Lower bound on the memory: with less, a guess is too cheap. */
+/** Minimum memory of a call: with less, a guess is too cheap. */
 export const MIN_STRETCH_BYTES: number = 16 << 20;
-/** Upper bound on the memory: a hostile record or server could otherwise exhaust the client's memory. */
+/** Maximum memory of a call: a hostile record or server could otherwise exhaust the client's memory. */
 export const MAX_STRETCH_BYTES: number = 256 << 20;
 /**
- * Upper bound on memory times passes, about two seconds: a hostile record or server could otherwise waste the
- * client's time.
+ * Maximum of memory times passes, about two seconds: a hostile record or server could otherwise waste the client's
+ * time.
  */
 const MAX_WORK_BYTES = 512 << 20;
 const R = 8;
@@ -31,9 +31,9 @@ export const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 
 export interface StretchedPassword {
-  /** Wraps the master keys. */
+  /** Key that wraps the master keys. */
   readonly wrapKey: Buffer;
-  /** Takes the place of the password in the login. */
+  /** Secret that takes the place of the password in the login. */
   readonly loginSecret: Buffer;
 }
 

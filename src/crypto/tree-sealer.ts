@@ -40,8 +40,8 @@ export interface SealedSet {
   readonly previousSet: SetNumber;
   readonly previousSeal: Buffer;
   /**
-   * Roots of the set, with sealed paths. The set's seal does not cover `seal` of a root with `isProtected`, which the client
-   * did not read.
+   * Roots of the set, with sealed paths. The set's seal does not cover the field `seal` of a root with `isProtected`,
+   * since the client did not read this root.
    */
   readonly roots: readonly {
     readonly path: Buffer;
@@ -50,7 +50,7 @@ export interface SealedSet {
   }[];
 }
 
-/** Bytes of each of the two keys of entries, which are concatenated. */
+/** Number of bytes of each of the two keys that `entries` concatenates. */
 const SEAL_KEY_BYTES = 32;
 const ROOT_LABEL = Buffer.from('root');
 
@@ -81,9 +81,9 @@ export class TreeSealer {
   }
 
   /**
-   * Opens sealed rows and adds their seals to `sum`. Undefined if a row was not sealed by this client. `contents`
-   * has SEAL_BYTES for each row: the hash of its content that its seal covers. The content itself is not checked
-   * here.
+   * Opens sealed rows and adds their seals to `sum`. Returns undefined if a row was not sealed by this client.
+   * `contents` has SEAL_BYTES for each row: the content hash that the seal of the row covers. The content itself is
+   * not checked here.
    */
   open(rows: Buffer, count: number, sum: SealSum): { rows: Buffer; contents: Buffer } | undefined {
     sum.count += count;

@@ -10,8 +10,8 @@ export interface TypedLine {
 const MAX_NAMED = 4;
 
 /**
- * Describes the lines that are missing or have no checksum. Undefined if no line is missing and each has its
- * checksum. `lineChars` is the length of all lines but the last. `shown` makes a line printable.
+ * Returns a description of the lines that are missing or have no checksum; undefined if there are none. `lineChars` is
+ * the length of all lines but the last. `shown` makes a line printable.
  */
 export function describeTypingErrors(
   lines: readonly TypedLine[],

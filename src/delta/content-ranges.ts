@@ -26,7 +26,7 @@ import { DeltaIndex } from './delta-index.js';
 import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './fetch-record.js';
 import { MAX_CHAIN, type StoredPiece } from './stored-piece.js';
 
-/** Limits of the caches for one content and its bases: decoded chunks, and open records. */
+/** Maximum number of bytes in the caches for one content and its bases: decoded chunks, and open records. */
 const MAX_CHUNK_BYTES = 6 << 20;
 const MAX_OPEN_BYTES = 8 << 20;
 /** Approximate memory of an open record besides its index. */
@@ -80,7 +80,7 @@ interface Shared {
   readonly records: Weighed<OpenRecord>;
   /** Buffer for encoded bytes. */
   stored: Buffer;
-  /** An evicted chunk, reused so that garbage does not pile up. */
+  /** An evicted chunk that is reused, which saves allocations. */
   spare: Buffer | undefined;
 }
 
@@ -142,7 +142,7 @@ export class ContentRanges implements Basis {
     shared.spare = undefined;
   }
 
-  /** Returns the last piece that begins at or before `position`; it is not empty. */
+  /** Returns the index of the last piece that begins at or before `position`. This piece is not empty. */
   private pieceAt(position: number): number {
     let [low, high] = [0, this.starts.length - 1];
     while (low < high) {

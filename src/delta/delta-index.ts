@@ -1,12 +1,12 @@
 /**
- * Maps each range of a content to the delta commands that produce it, so that a range can be read without
- * what precedes it. The commands are librsync's: https://librsync.github.io/page_formats.html. Their first
- * byte: 0 end; 1 to 64 that many literal bytes follow; 65 to 68 literal bytes, after a length of 1 to 8
- * bytes; 69 to 84 a copy, with position and length of 1 to 8 bytes each. Numbers are big endian.
+ * Maps each range of a content to the delta commands that produce it, so that a range can be read without the bytes
+ * before it. The commands are librsync's: https://librsync.github.io/page_formats.html. The first byte of a command: 0
+ * end; 1 to 64 that many literal bytes follow; 65 to 68 literal bytes, after a length of 1 to 8 bytes; 69 to 84 a
+ * copy, with position and length of 1 to 8 bytes each. Numbers are big endian.
  */
 import { TardisError } from '../errors/index.js';
 
-/** Limit of the commands in one delta, for writers as well. The index takes 16 bytes for each. */
+/** Maximum number of commands in one delta, for writers as well. The index takes 16 bytes for each. */
 export const MAX_COMMANDS: number = 1 << 18;
 
 const MAGIC = 0x7273_0236;
@@ -103,7 +103,7 @@ export class DeltaIndex {
     [this.starts, this.sources] = [starts, sources];
   }
 
-  /** Returns the last command that begins at or before `position`. */
+  /** Returns the index of the last command that begins at or before `position`. */
   private find(position: number): number {
     let [low, high] = [0, this.count - 1];
     while (low < high) {
@@ -121,9 +121,9 @@ class Parser {
   private readonly head = Buffer.alloc(1 + 8 + 8);
   private headBytes = 0;
   private hasMagic = false;
-  /** Bytes of a literal that have not arrived yet. */
+  /** Number of bytes of the current literal that have not arrived yet. */
   private skipBytes = 0;
-  /** Bytes of the delta read so far. */
+  /** Number of bytes of the delta read so far. */
   private at = 0;
   private readonly index: DeltaIndex;
 

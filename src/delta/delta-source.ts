@@ -1,11 +1,11 @@
 /**
- * Deltas that are computed where the contents are stored, on a basis that the reader has. A reader with an
- * older version of a file fetches only the differences.
+ * Computes deltas where the contents are stored, on a basis that the reader has. A reader with an older version of a
+ * file fetches only the differences.
  */
 export interface DeltaSource {
   /**
-   * Takes the next bytes of the signature of a basis of `basisBytes` bytes; the caller chooses the number
-   * `signature`. Rejects if the signature is malformed, or if there are too many.
+   * Takes the next bytes of the signature of a basis with `basisBytes` bytes. The caller chooses the number
+   * `signature`. Rejects if the signature is malformed, or if there are too many signatures.
    */
   sign(signature: number, basisBytes: number, bytes: Uint8Array, isLast: boolean): Promise<void>;
   /** Returns the next part of the delta from that basis to a content; `isFirst` starts from the beginning. */

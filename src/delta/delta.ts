@@ -24,22 +24,25 @@ export class DeltaMaker {
     return this.job.commands;
   }
 
-  /** Bytes so far that the basis does not contain. */
+  /** Number of bytes so far that the basis does not contain. */
   get literalBytes(): number {
     return this.job.literalBytes;
   }
 
-  /** True if something of the basis was found so far. */
+  /** True if any match with the basis was found so far. */
   get hasMatch(): boolean {
     return this.job.copiedBytes > 0;
   }
 
-  /** Yields full pieces. Each piece is valid until the next one is requested. */
+  /**
+   * Adds bytes of the content and yields the full pieces of the delta. Each piece is valid until the next one is
+   * requested.
+   */
   push(bytes: Uint8Array): Generator<Buffer, void, undefined> {
     return this.drive(bytes, false);
   }
 
-  /** Yields the rest. */
+  /** Yields the rest of the delta. */
   *finish(): Generator<Buffer, void, undefined> {
     yield* this.drive(NOTHING, true);
     if (this.filled > 0) yield this.piece.subarray(0, this.filled);

@@ -24,7 +24,7 @@ export interface RecordSource {
 /** The header of a record and its cipher. */
 export interface RecordHead {
   readonly header: RecordHeader;
-  /** Undefined if the record is not encrypted. */
+  /** Cipher of the record; undefined if it is not encrypted. */
   readonly cipher: RecordCipher | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Buffers that outlive a reader, so that they are not allocated again. */
+/** Buffers that are kept when a reader ends, so that the next one need not allocate them. */
 export class ReaderMemory {
   decoded: Buffer = Buffer.alloc(0);
   stored: Buffer = Buffer.alloc(0);

@@ -1,4 +1,7 @@
-/** Reads and decodes the chunks of a large record; with memory for it, the next one in another thread while one is used. */
+/**
+ * Reads and decodes the chunks of a large record. With `MemoryAhead`, another thread decodes the next chunk while one
+ * is used.
+ */
 import {
   CHUNK_HEADER_BYTES,
   Codec,
@@ -30,8 +33,8 @@ export class MemoryAhead extends ReaderMemory {
 }
 
 /**
- * Yields the decoded chunks of a record. Each is valid until the next one is requested; with `MemoryAhead` that one is
- * decoded meanwhile. Throws RECORD_DAMAGED.
+ * Yields the decoded chunks of a record. Each is valid until the next one is requested; with `MemoryAhead` the next
+ * one is decoded meanwhile. Throws RECORD_DAMAGED.
  */
 export async function* recordChunks(
   { backend, native }: RecordSource,

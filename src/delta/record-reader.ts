@@ -144,7 +144,10 @@ export class RecordReader {
     yield* patched(this.native, chunks, this.rangesOf(piece.basis), piece.sizeBytes);
   }
 
-  /** Parts of a content usually have the same basis, so the last basis and its caches are kept. */
+  /**
+   * Returns a reader of a basis. It is kept with its caches until another basis is read, since parts of a content
+   * usually have the same basis.
+   */
   private rangesOf(pieces: readonly StoredPiece[]): ContentRanges {
     if (this.basis?.pieces === pieces) return this.basis.ranges;
     this.basis?.ranges.release();
@@ -164,7 +167,7 @@ export class RecordReader {
     yield* this.chunks(record, await fetchHead(this.source, record));
   }
 
-  /** Yields the stored bytes of an encrypted record in pieces; undefined if the record is not encrypted. */
+  /** Returns the stored bytes of an encrypted record in pieces; undefined if the record is not encrypted. */
   async encrypted(
     record: RecordPlace,
     pieceBytes: number,

@@ -18,7 +18,7 @@ interface StepInput {
 interface StepOutput {
   readonly target: Uint8Array;
   readonly at: number;
-  /** Bytes of the basis that were read to that place, since the last step wanted them. */
+  /** Number of bytes of the basis that were read into `target`, as the last step requested. */
   readonly givenBytes?: number;
 }
 

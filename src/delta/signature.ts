@@ -10,25 +10,27 @@ import { RsyncJob } from './rsync-job.js';
 
 export const SIGNATURE_HEADER_BYTES = 12;
 /**
- * Bytes of a strong sum. Collisions of 16 bytes cannot be forged, and a store that encrypts could not detect
+ * Number of bytes of a strong sum. With 16 bytes, collisions cannot be forged; a store that encrypts could not detect
  * them.
  */
 export const STRONG_BYTES = 16;
 export const SUM_BYTES: number = 4 + STRONG_BYTES;
 /** Maximum number of sums for one content. Loaded and indexed they take at most 44 bytes each: 22 MiB. */
 export const MAX_BLOCKS: number = 1 << 19;
-/** Contents with more than MAX_BLOCKS blocks of this size have no signature (16 TiB). */
+/**
+ * Maximum length of a block. Contents with more than WANTED_BLOCKS blocks of this size (16 TiB) have no signature.
+ */
 export const MAX_BLOCK_BYTES: number = 64 << 20;
 export const MAX_SIGNATURE_BYTES: number = SIGNATURE_HEADER_BYTES + MAX_BLOCKS * SUM_BYTES;
 
-/** Size below which sending a content whole is quicker than comparing it. */
+/** Minimum size of a content for a delta. Sending a smaller one whole is quicker than comparing it. */
 export const LEAST_DELTA_BYTES: number = 1 << 20;
 
-/** Up to this size shorter blocks cost little and find more matches. */
+/** Maximum size of a content with short blocks, which cost little there and find more matches. */
 const SMALL_CONTENT_BYTES = 16 << 20;
 const SMALL_BLOCK_BYTES = 1024;
 const BLOCK_BYTES = 2048;
-/** Above this number blocks become longer: a loaded signature then takes 11 MiB at most. */
+/** Number of blocks above which longer blocks are chosen, so that a loaded signature takes 11 MiB at most. */
 const WANTED_BLOCKS = 1 << 18;
 
 /**
@@ -42,7 +44,7 @@ export function blockBytesFor(sizeBytes: number): number | undefined {
   return blockBytes <= MAX_BLOCK_BYTES ? blockBytes : undefined;
 }
 
-/** Length of a signature in bytes. */
+/** Returns the length of a signature in bytes. */
 export function signatureBytesFor(sizeBytes: number, blockBytes: number): number {
   return SIGNATURE_HEADER_BYTES + Math.ceil(sizeBytes / blockBytes) * SUM_BYTES;
 }
@@ -98,7 +100,10 @@ export class SignatureMaker {
   }
 }
 
-/** Size of a basis from which a sample is sent first; the signature of a smaller one is computed and sent at once. */
+/**
+ * Minimum size of a basis for which a sample of the signature is sent first. The signature of a smaller one is
+ * computed and sent at once.
+ */
 export const SAMPLED_FROM_BYTES: number = 16 << 20;
 
 /** Number of pieces in a sample of a signature, and blocks in each. */
@@ -122,7 +127,7 @@ export function samplePlaces(
 }
 
 const STEP_BYTES = 16 << 10;
-/** Block length that signatures made by other programs may always have, whatever the size of the content. */
+/** Block length that is always allowed in signatures made by other programs, whatever the size of the content. */
 const LEAST_BLOCK_CAP_BYTES = 64 << 10;
 
 /** A signature of a basis, in memory that all threads share. Must be closed. */
@@ -193,7 +198,7 @@ export class LoadedSignature {
 export class SignatureJoin {
   private isBegun = false;
 
-  /** Returns the part of the next signature that belongs into the joined one. */
+  /** Returns the part of the next signature to append to the joined one. */
   next(signature: Uint8Array): Uint8Array {
     const from = this.isBegun ? SIGNATURE_HEADER_BYTES : 0;
     this.isBegun = true;

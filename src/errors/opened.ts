@@ -1,10 +1,10 @@
-/** A list of opened things, which closes them in reverse order. */
+/** A list of opened things that closes them in reverse order. */
 import { cleanUp } from './clean-up.js';
 
 /**
- * Holds what a function has opened so far. `using` closes it in reverse order, unless `move` has handed it over.
- * Closing never throws: the failure that led there is the one to report.
- * It is our own since Node.js 22 has no `DisposableStack`.
+ * The things that a function has opened so far. `using` closes them in reverse order, unless `move` has handed them
+ * over. Closing never throws, since the earlier failure is the one to report. The class is our own since Node.js 22
+ * has no `DisposableStack`.
  */
 export class Opened implements Disposable {
   private closers: (() => void)[] = [];

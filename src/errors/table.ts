@@ -1,6 +1,6 @@
 /**
- * The table of all errors that a user or a peer can get: the kind, the exit status of the command, and what
- * to do about it. docs/errors.md is generated from it (a test keeps them equal).
+ * The table of all errors that a user or a peer can get: the kind, the exit status of the command, and the remedy.
+ * docs/errors.md is generated from it (a test keeps them equal).
  */
 import { BUCKET_ERRORS } from './bucket-errors.js';
 import { SHARED_ERRORS } from './shared-errors.js';

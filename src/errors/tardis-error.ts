@@ -110,7 +110,10 @@ export function isDiskFull(error: unknown): boolean {
   return FULL_CODES.has(code);
 }
 
-/** SQLITE_IOERR_SHMSIZE means that SQLite cannot enlarge the index of its write-ahead log. */
+/**
+ * Codes of a full disk or quota. SQLITE_IOERR_SHMSIZE means that SQLite cannot enlarge the index of its write-ahead
+ * log.
+ */
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
 
 /**

@@ -10,14 +10,14 @@ export interface RuleLink {
   /** Path of the directory. */
   readonly path: Uint8Array;
   readonly files: readonly RuleFile[];
-  /** Bytes of the rule files in this link and in all above it. */
+  /** Number of bytes of the rule files in this link and in all links above. */
   readonly totalBytes: number;
 }
 
 export interface RuleFile {
   /** Bytes as latin1. */
   readonly name: string;
-  /** Undefined if the file could not be read; a rule that keeps everything replaces it then. */
+  /** Contents of the file; undefined if it could not be read. A rule that keeps everything then replaces it. */
   readonly bytes: Uint8Array | undefined;
 }
 

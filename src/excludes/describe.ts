@@ -12,7 +12,7 @@ const WORDS: Readonly<Record<Exclude<Reason, 'rule' | 'filter'>, string>> = Obje
   noAccess: 'this user may not read it',
 });
 
-/** Returns why something is excluded or kept; a rule is described as `file:line: pattern`. */
+/** Returns the reason why an entry is excluded or kept; a rule is described as `file:line: pattern`. */
 export function describeDecision({ reason, rule }: Decision): string {
   return reason === 'rule' || reason === 'filter' ? describeRule(rule!) : WORDS[reason];
 }

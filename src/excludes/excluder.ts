@@ -12,12 +12,12 @@ import { generalRules } from './general.js';
 import type { ExcludeOptions } from './options.js';
 import { parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
 
-/** Larger rule files are not read; files written by hand are far smaller. */
+/** Maximum size of a rule file. Larger ones are not read; files written by hand are far smaller. */
 export const MAX_RULE_FILE_BYTES = 128 << 10;
-/** Limit for the bytes of all rule files that apply to one directory. */
+/** Maximum number of bytes of all rule files that apply to one directory. */
 export const MAX_CHAIN_BYTES = 512 << 10;
 
-/** Reason why something is excluded or, for `rule` and `filter`, kept although another rule would exclude it. */
+/** Reason why an entry is excluded or, for `rule` and `filter`, kept although another rule would exclude it. */
 export type Reason =
   | 'rule'
   /** A line of the filter file. */
@@ -37,13 +37,13 @@ export type DecidingLine = Pick<Rule, 'origin' | 'line' | 'text'>;
 export interface Decision {
   readonly isLeftOut: boolean;
   readonly reason: Reason;
-  /** Given for the reasons `rule` and `filter`. */
+  /** The rule that decided; given for the reasons `rule` and `filter`. */
   readonly rule: DecidingLine | undefined;
 }
 
 /**
- * A rule file that could not be read. It may contain rules that keep entries, and excluded entries count as
- * deleted. So everything is kept in its place, unless rule files further down exclude it.
+ * A rule file that could not be read. It may contain rules that keep entries, and excluded entries count as deleted.
+ * Therefore a rule that keeps everything replaces it, unless rule files further down exclude entries.
  */
 export interface RuleProblem {
   readonly name: Buffer;
@@ -57,7 +57,7 @@ export interface ListedDirectory {
    * excludes its entries.
    */
   readonly isRoot: boolean;
-  /** The nearest rule files above it. */
+  /** The nearest rule files above the directory. */
   readonly rules: RuleLink | undefined;
   /** The directory's listing, or only the rows from `Excluder.markRows`. */
   readonly rows: RowReader;
@@ -122,7 +122,7 @@ export class Excluder {
   }
 
   /**
-   * Returns the decisions for a directory; undefined if everything is kept. Throws a system error if the
+   * Returns the decisions for a directory; undefined if all its entries are kept. Throws a system error if the
    * directory is gone.
    */
   enter(directory: ListedDirectory): DirectoryDecider | undefined {
@@ -292,5 +292,5 @@ function compileFiles(directory: string, files: readonly RuleFile[]): RuleList {
   return new RuleList(rules);
 }
 
-/** Shown in place of the rule. */
+/** Text shown in place of the rule of a file that cannot be read. */
 const UNREADABLE = '(cannot be read, so everything is kept)';

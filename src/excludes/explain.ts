@@ -1,6 +1,6 @@
 /**
- * Explains why a path is kept or excluded. Walks down to it like a backup: the same listings, the same rule
- * files, the same decisions.
+ * Explains why a path is kept or excluded. It walks down to the path like a backup, with the same listings, rule files
+ * and decisions.
  */
 import { systemCode } from '../errors/index.js';
 import { EntryType, joinPath, RowFlag, RowReader, splitPath } from '../model/index.js';
@@ -18,19 +18,19 @@ export interface Explanation {
     | 'outside'
     /** The path does not exist. */
     | 'missing'
-    /** Below a mount point that is not entered. */
+    /** The path is below a mount point that is not entered. */
     | 'otherDevice'
-    /** Below a directory that is too deep to be entered. */
+    /** The path is below a directory that is too deep to be entered. */
     | 'tooDeep';
   /** Type of the path; undefined for a root, and for paths that were not examined. */
   readonly type: number | undefined;
   /** The path that decides the outcome: the path itself, or a directory above it that is excluded or missing. */
   readonly decidedAt: Buffer;
-  /** Undefined if no rule applies to it. */
+  /** The decision about `decidedAt`; undefined if no rule applies to it. */
   readonly decision: Decision | undefined;
   /** Reason why all entries of the path are excluded, if it is a directory that is itself kept. */
   readonly emptied: Decision | undefined;
-  /** Rule files on the way that cannot be used. */
+  /** Rule files above the path that cannot be used. */
   readonly problems: readonly { readonly path: Buffer; readonly reason: string }[];
 }
 

@@ -17,11 +17,11 @@ function loadEngine(): Engine {
 
 export const MAX_EXPRESSION_BYTES = 1000;
 /**
- * Limit for the steps of all expressions in a file together: in the worst case each byte of a name takes this
- * many.
+ * Maximum number of steps of all expressions in a file together. In the worst case each byte of a name takes as many
+ * steps.
  */
 export const MAX_EXPRESSION_STEPS = 10_000;
-/** Limit for the engine's cache, for one set of expressions in one thread. */
+/** Maximum size of the engine's cache, for one set of expressions in one thread. */
 const MAX_MEMORY_BYTES = 2 << 20;
 
 /** Returns the number of steps of an expression. Throws an Error with the reason if it is invalid. */
@@ -41,7 +41,10 @@ export function expressionSteps(expression: string): number {
   }
 }
 
-/** The engine would treat bytes above 127 as Latin-1 letters. */
+/**
+ * Matches a flag that ignores case. It is refused with bytes above 127, which the engine would treat as Latin-1
+ * letters.
+ */
 const IGNORES_CASE = /\(\?[A-Za-z]*i/;
 const BEYOND_ASCII = /[\x80-\xff]|\\x(?:\{|[89A-Fa-f])|\\[23][0-7]{2}/;
 

@@ -119,7 +119,7 @@ export function parseFilterFile(file: FilterFile): FilterLine[] {
   throw invalid(file.path, 1, 'no line accepts anything, so nothing would be backed up');
 }
 
-/** Limit for the cache of matches: names plus numbers of matching lines. Most names occur many times. */
+/** Maximum size of the cache of matches: names plus numbers of matching lines. Most names occur many times. */
 const MAX_REMEMBERED = 1 << 15;
 
 /** Compiled lines, in their order. */

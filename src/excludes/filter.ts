@@ -10,7 +10,7 @@ export interface LeftOut {
 }
 
 export interface Filtered {
-  /** The rows that are kept; the same buffer if all are. */
+  /** The rows that are kept; the given buffer if all rows are kept. */
   readonly listing: Buffer;
   readonly leftOut: number;
   /** The excluded entries, if they are to be reported. */
@@ -18,9 +18,9 @@ export interface Filtered {
 }
 
 /**
- * Returns the decision about a row. An entry of unknown type is excluded only if it would be excluded both as
- * a file and as a directory. Excluded entries count as deleted, and a directory that is only unreadable today
- * must not.
+ * Returns the decision about a row. An entry of unknown type is excluded only if it would be excluded both as a file
+ * and as a directory. The reason: excluded entries count as deleted, and a directory that is only temporarily
+ * unreadable must not.
  */
 function decideSurely<Decision extends { readonly isLeftOut: boolean }>(
   rows: RowReader,

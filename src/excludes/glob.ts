@@ -61,7 +61,7 @@ export function compileGlob(glob: string): Glob {
   return new TokenGlob(tokens, prefix, plainEnd(glob));
 }
 
-/** Returns the plain text at the end, without a slash before it, because that slash may be skipped. */
+/** Returns the plain text at the end of a glob, without a leading slash, because that slash may be skipped. */
 function plainEnd(glob: string): string {
   let start = glob.length;
   while (start > 0 && !'*?[]\\'.includes(glob[start - 1]!)) start -= 1;
@@ -70,7 +70,7 @@ function plainEnd(glob: string): string {
 
 const NOTHING: Glob = { matches: () => false };
 
-/** Matches `*ending`: the star matches no slash, so there is none before the ending. */
+/** True if `*ending` matches a text. The star matches no slash, so no slash may precede the ending. */
 function endsWithinName(text: string, ending: string): boolean {
   return text.endsWith(ending) && !text.slice(0, text.length - ending.length).includes('/');
 }
@@ -194,7 +194,10 @@ const literal = (byte: number): Token => ({ kind: Kind.literal, byte, set: undef
 /** Parses a glob; undefined if it is malformed. */
 function tokensOf(glob: string): Token[] | undefined {
   const tokens: Token[] = [];
-  /** Git removes the plain text at the beginning, and then finds `**` at the beginning of the rest. */
+  /**
+   * True while only plain text was read. Git removes this text first, and so treats a `**` after it as one at the
+   * beginning.
+   */
   let isPlainSoFar = true;
   let at = 0;
   while (at < glob.length) {

@@ -5,9 +5,9 @@ import { OpenKind, type System } from '../system/index.js';
 import type { ExcludeOptions } from './options.js';
 
 export const CACHE_TAG_NAME = 'CACHEDIR.TAG';
-/** https://bford.info/cachedir/ */
+/** Signature of a valid CACHEDIR.TAG: https://bford.info/cachedir/ */
 const CACHE_TAG_SIGNATURE = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55');
-/** Most names begin with this text, so one search shows that there is none of them. */
+/** Common beginning of most names of marker files. One search for it shows whether any of them may occur. */
 const COMMON_BEGINNING = '.tardis-';
 
 /** Finds marker files in listings, at almost no cost if there are none. */

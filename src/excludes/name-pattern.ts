@@ -12,12 +12,15 @@ export interface NamePattern {
   readonly isPathMatch: (path: Buffer) => boolean;
 }
 
-/** Wildcards, which make a name a pattern: `*`, `?`, a class that is closed, or an escaped bracket. In a name without them, a backslash and a bracket are themselves. */
+/**
+ * Matches a wildcard, which makes a name a pattern: `*`, `?`, a class that is closed, or an escaped bracket. In a name
+ * without wildcards, a backslash and a bracket stand for themselves.
+ */
 const WILD = /[*?]|\[[^\]]+\]|\\\[/;
 
 /**
- * Parses a pattern. A name without wildcards matches all names that contain it. One with wildcards also matches names
- * that contain just these bytes: brackets are common in names.
+ * Parses a pattern. A name without wildcards matches all names that contain it. A pattern with wildcards also matches
+ * names that contain its text literally, since brackets are common in names.
  */
 export function namePattern(text: Buffer): NamePattern {
   const parts = splitPath(text);

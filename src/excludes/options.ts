@@ -18,17 +18,17 @@ export interface ExcludeOptions {
   readonly localRuleFileNames: readonly string[];
   /** Names of files that exclude all entries of their directory. */
   readonly skipFileNames: readonly string[];
-  /** Excludes all entries of directories with a valid CACHEDIR.TAG. */
+  /** True if all entries of directories with a valid CACHEDIR.TAG are excluded. */
   readonly skipCaches: boolean;
-  /** Excludes entries with the attribute "no dump". */
+  /** True if entries with the attribute "no dump" are excluded. */
   readonly skipNoDump: boolean;
-  /** Excludes entries that this process may not read. */
+  /** True if entries that this process may not read are excluded. */
   readonly skipNoAccess: boolean;
-  /** Excludes larger files; 0 means no limit. */
+  /** Maximum size of files that are not excluded; 0 means no limit. */
   readonly maxFileBytes: number;
-  /** Excludes entries that this filter does not accept. */
+  /** Filter file; entries that it does not accept are excluded. */
   readonly filter: FilterFile | undefined;
-  /** Reports the paths of excluded entries, not only their number. */
+  /** True if the paths of excluded entries are reported, not only their number. */
   readonly reportsPaths: boolean;
 }
 

@@ -25,7 +25,7 @@ export interface Rule {
   /** True if it has no slash inside: it is matched against names, otherwise against paths. */
   readonly isForNames: boolean;
   readonly glob: Glob;
-  /** The glob itself if it has no wildcard and is matched against names. */
+  /** The glob itself if it has no wildcard and is matched against names; otherwise undefined. */
   readonly plainName: string | undefined;
 }
 
@@ -86,7 +86,7 @@ export class RuleList {
   readonly rules: readonly Rule[];
   /** True if some rule needs the path relative to the list's directory. */
   readonly hasPaths: boolean;
-  /** Indexes of plain names, in rising order; most lists contain little else. */
+  /** Indexes of the rules with plain names, by name, in rising order. Most rules are of this kind. */
   private readonly plain = new Map<string, number[]>();
   /** Indexes of the other rules. */
   private readonly others: number[] = [];

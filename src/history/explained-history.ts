@@ -1,9 +1,12 @@
-/** Wraps a history so that its errors show if the catalog is damaged, rather than the program that reads it. */
+/** Wraps a history so that errors from a damaged catalog are reported as damage, not as bugs of the program. */
 import type { History } from './history.js';
 
 type Explain = (error: unknown) => unknown;
 
-/** Returns the history and its reports, with each error that a call throws or rejects with passed through `explain`. */
+/**
+ * Returns a history that passes errors through `explain`: all errors that its calls, and those of its reports, throw
+ * or reject with.
+ */
 export function explainedHistory(history: History, explain: Explain): History {
   const reports = explained(history.reports, explain);
   return explained(history, explain, new Map<PropertyKey, unknown>([['reports', reports]]));

@@ -57,15 +57,18 @@ export type ContentLocation = readonly ContentPiece[] | undefined;
 
 export interface History {
   readonly client: string;
-  /** Bytes of contents fetched over a connection so far. */
+  /** Number of bytes of contents that were fetched over a connection so far. */
   readonly fetchedBytes: number;
-  /** True if contents, and mostly each call, take a round trip to a server or bucket: callers should request data ahead. */
+  /**
+   * True if reading contents, and usually each call, takes a round trip to a server or bucket. Callers should then
+   * request data ahead.
+   */
   readonly isFar: boolean;
   /** Keys that decrypt contents and key their digests; undefined if nothing is encrypted. */
   readonly contentKeys: ContentKeys | undefined;
-  /** Warnings about returned data that nothing proves, as text for the user. */
+  /** Warnings about returned data without proof, as text for the user. */
   readonly doubts: readonly string[];
-  /** True if entries were returned whose directory or set nothing proves; undefined if the history has no proofs. */
+  /** True if any returned entry is of a directory or set without proof; undefined if the history has no proofs. */
   readonly hasUnproven?: boolean;
   /** Reports on sets and on the whole store, as opposed to single entries. */
   readonly reports: Reports;
@@ -77,19 +80,19 @@ export interface History {
    */
   readonly access: Access;
   /**
-   * Accepts sets that do not match their seals. From then on the entries of such a set are proven one by one, and
-   * `doubts` reports it. Undefined if the client has no seals.
+   * Accepts sets that do not match their seals. Each entry of such a set is then proven separately, and `doubts`
+   * reports the set. Undefined if the client has no seals.
    */
   acceptUnproven?(): void;
   /**
-   * Accepts a store that is older than this machine has seen. `report` receives a description of what is missing.
+   * Accepts a store in an older state than this machine has seen. `report` receives a description of the missing data.
    * Undefined if nothing is remembered about the store.
    */
   acceptOlder?(report: (what: string) => void): void;
-  /** True if the store is older than this machine has seen. */
+  /** True if the store is in an older state than this machine has seen. */
   readonly isOlder?: boolean;
   /**
-   * Returns CATALOG_DAMAGED for an error that looks like a bug but that damage of the catalog explains; returns
+   * Returns CATALOG_DAMAGED for an error that looks like a bug but is explained by damage of the catalog; returns
    * other errors unchanged. Undefined if the catalog is not on this machine.
    */
   explain?(error: unknown): unknown;
@@ -122,9 +125,9 @@ export interface History {
   /** Returns a page of a directory as of a set, sorted by name. A page has a limit of at least 1. */
   list(page: ListingPage): Promise<HistoryEntry[]>;
   /**
-   * Returns the pages that `list` returns of some directories, each packed for `packListing` of the addon, with its length
-   * in decimal and `;` before it; undefined if this reader may not see all of them. The value is unchecked. Undefined
-   * unless the catalog is on this machine and not encrypted.
+   * Returns the pages of some directories as `list` does, but each packed for `packListing` of the addon. Each page
+   * follows its length in decimal and `;`. Returns undefined if this reader may not see all of the pages. The value is
+   * unchecked. The function is absent unless the catalog is on this machine and not encrypted.
    */
   listPacked?(pages: PackedPages): Buffer | undefined;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */

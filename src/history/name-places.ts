@@ -1,4 +1,7 @@
-/** Finds the paths of versions that were found by their names, each in the newest set that can reach it. */
+/**
+ * Finds the paths of versions that were found by their names. The path is that in the newest set that can reach the
+ * version.
+ */
 import { type DirectoryId, joinPath, type SetNumber } from '../model/index.js';
 import type { BackupSet } from '../store/catalog/index.js';
 import type { History } from './history.js';

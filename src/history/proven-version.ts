@@ -4,8 +4,8 @@ import type { SetNumber } from '../model/index.js';
 import type { History, HistoryEntry, PathVersion } from './history.js';
 
 /**
- * Returns the entry of a version as a set with it has it at the path. `versions` of an encrypting client proves the
- * names only: a version that the set does not prove at this place becomes a stand-in with `damage`.
+ * Returns the entry of a version as the set shows it at the path. For an encrypting client, `versions` proves the
+ * names only. A version that the set does not prove at this path becomes a stand-in with `damage`.
  */
 export async function provenVersion(
   history: History,

@@ -16,14 +16,14 @@ export interface ChangesFound {
    * adjacent.
    */
   readonly entries: readonly HistoryEntry[];
-  /** The place to continue after; undefined if this is the last page. */
+  /** Place after which the next page begins; undefined if this is the last page. */
   readonly next: EntryPlace | undefined;
 }
 
 /** A request for the names after a place. */
 export interface NamedPage {
   readonly after: EntryPlace;
-  /** Bytes that each opened name must contain; empty for any name. */
+  /** Byte string that each opened name must contain; empty for any name. */
   readonly literal: Buffer;
   readonly isMatch: (name: Buffer) => boolean;
 }
@@ -31,7 +31,7 @@ export interface NamedPage {
 export interface NamesFound {
   /** Sorted by directory, then by the name as stored. */
   readonly versions: readonly NamedVersion[];
-  /** The place to continue after; undefined if this is the last page. */
+  /** Place after which the next page begins; undefined if this is the last page. */
   readonly next: EntryPlace | undefined;
 }
 
@@ -42,7 +42,7 @@ export const FIRST_PLACE: EntryPlace = Object.freeze({ directory: -1, name: Buff
 export interface StoreFigures {
   /** Counts and bytes of each kind (docs/operations.md). */
   readonly numbers: Readonly<Record<StoreFigure, number>>;
-  /** Directories whose files' older versions have the most bytes, largest first. */
+  /** Directories with the most bytes in older versions of their files, largest first. */
   readonly busiest: readonly BusyDirectory[];
 }
 
@@ -81,9 +81,9 @@ export const MOST_BUSY = 10;
 
 /** The catalog that a history reads, and the file system that has the store. */
 export interface StoreState {
-  /** Identifies the catalog. In another one, numbers of directories and contents may be other ones. */
+  /** Identifies the catalog. Numbers of directories and contents may differ in another catalog. */
   readonly catalog: string;
-  /** True if a rebuild or new keys put another catalog into its place since it was opened. */
+  /** True if another catalog has replaced this one since it was opened, because of a rebuild or new keys. */
   readonly isReplaced: boolean;
   readonly space: DiskSpace;
 }
@@ -113,7 +113,7 @@ export interface Reports {
   figures(): Promise<StoreFigures>;
   store(): Promise<StoreState>;
   /**
-   * Returns which attributes entries of any set may have, or undefined if that is not known after `limitMs`. The
+   * Returns the attributes that entries of any set may have; undefined if they are not known after `limitMs`. The
    * function is absent if the catalog is on another machine.
    */
   attributeUse?(limitMs: number): Promise<AttributeUse | undefined>;

@@ -43,7 +43,7 @@ const NO_CONTENTS: Omit<Unit, 'bytes'> = {
 interface ChunkedRecord {
   readonly head: Buffer;
   readonly codec: CodecNumber;
-  /** Undefined if the record is not encrypted. */
+  /** Cipher of the record; undefined if it is not encrypted. */
   readonly cipher: RecordCipher | undefined;
   readonly rawBytes: number;
   /** Offsets in the record of the chunks that were found so far. */

@@ -10,7 +10,7 @@ import { countedTimes, nowAfter, type Stretch, stretchesOf, type TimedSet } from
 
 export interface RetentionSet extends TimedSet {
   readonly isComplete: boolean;
-  /** True if a rebuild has found that the set may lack something. */
+  /** True if a rebuild has found that the set may lack entries. */
   readonly isDoubtful: boolean;
   readonly priority: number;
   readonly isLocked: boolean;

@@ -57,7 +57,7 @@ export const RESULT = oneOf('kind', {
     isOpened: 'bool',
     /** True if the next check will not have the list of what this one has read. */
     isForgetful: 'bool',
-    /** The error that kept the findings from being marked. */
+    /** The error that prevented marking the findings. */
     notMarked: maybe(mapOf({ code: 'line', message: 'text' })),
   },
   free: {

@@ -1,8 +1,7 @@
 /**
  * The identity of a client at a place (a store on this machine, or a server): whether it encrypts, and with which
- * keys. This machine remembers the identity when it first meets the client, and compares it each time after that.
- * So a store that was swapped, or a server that omits the keys, is rejected. See docs/threat-model.md, "The
- * identity of a client".
+ * keys. This machine remembers the identity of a new client, and compares it at each later use. So a swapped store, or
+ * a server that omits the keys, is rejected. See docs/threat-model.md, "The identity of a client".
  */
 import { createHash } from 'node:crypto';
 import { formerIds, type KeyRecord, type MasterKey } from '../index.js';
@@ -13,8 +12,9 @@ import { readState, statePath, writeState } from '../../system/index.js';
 /** The place of a client, as the user names it. */
 export interface ClientPlace {
   /**
-   * `store PATH`, `bucket URL` or `server HOST:PORT`. A store that is reached through a link has two names, the given path and
-   * the real path. The memory of both counts, so that a link that now leads elsewhere is detected.
+   * Names of the place: `store PATH`, `bucket URL` or `server HOST:PORT`. A store that is reached through a link has
+   * two names, the given path and the real path. An identity is remembered under each, so that a changed link is
+   * detected.
    */
   readonly places: readonly [string, ...string[]];
   readonly client: string;
@@ -48,7 +48,10 @@ export class KnownClient {
     this.options = options;
   }
 
-  /** Remembers a client that this machine has just created, whatever was at its place before. */
+  /**
+   * Remembers a client that this machine has just created, and replaces any other identity that is remembered for its
+   * place.
+   */
   made(record: KeyRecord): void {
     const id = idOf(record);
     const former = this.read(false).find((one) => one !== null && one !== id);
@@ -63,8 +66,8 @@ export class KnownClient {
   }
 
   /**
-   * Compares a client with the remembered identity, after the password has opened its key record, and remembers
-   * it. Keys that name the remembered ones as their predecessors are accepted. Throws KEYS_CHANGED,
+   * Compares a client with the remembered identity, and remembers it. Call it after the password has opened the key
+   * record. Keys that list the remembered ones as their predecessors are accepted. Throws KEYS_CHANGED,
    * ENCRYPTION_GONE.
    */
   meet(record: KeyRecord, keys: readonly MasterKey[]): void {
@@ -91,8 +94,9 @@ export class KnownClient {
   }
 
   /**
-   * Returns a message if the client's keys are not the remembered ones and no password is available to show
-   * whether they may follow those; otherwise undefined. Throws MEMORY_DAMAGED.
+   * Returns a message if the client's keys are not the remembered ones, for a run without the password. Only with the
+   * password can the predecessors of the keys be checked. Returns undefined if the keys match or the user accepts the
+   * change. Throws MEMORY_DAMAGED.
    */
   unprovenKeys(record: KeyRecord): string | undefined {
     const id = idOf(record);
@@ -111,13 +115,16 @@ export class KnownClient {
     return this.options.trustsChange;
   }
 
-  /** True if an older state of the store is accepted; the user is then warned with `what`. */
+  /** Returns true if an older state of the store is accepted, and then warns the user with `what`. */
   acceptsOlder(what: string): boolean {
     if (this.trustsChange) this.report(`${what}; it is taken as it is now`);
     return this.trustsChange;
   }
 
-  /** Returns the remembered key ids, if keys with this id may follow them. Throws KEYS_CHANGED. */
+  /**
+   * Returns the remembered key ids. Throws KEYS_CHANGED if keys with this id may not follow them, unless the user
+   * accepts the change.
+   */
   private knownBefore(id: string, keys: readonly MasterKey[]): readonly (string | null)[] {
     const known = this.read();
     const former = shownFormerIds(keys);
@@ -164,16 +171,17 @@ export class KnownClient {
   }
 
   /**
-   * Compares like `rememberPlain` but remembers nothing. It serves runs that are or may still be refused, and servers
-   * that have not shown the client. `how` is the reason that the client does not encrypt. Throws ENCRYPTION_GONE.
+   * Compares like `rememberPlain` but remembers nothing. Used for runs that are or may still be refused, and for
+   * servers that have not shown the client. `how` is the reason that the client does not encrypt. Throws
+   * ENCRYPTION_GONE.
    */
   requirePlain(how?: string): void {
     this.keysIn(this.read(), how);
   }
 
   /**
-   * Returns the remembered key id of a client that does not encrypt now. Throws ENCRYPTION_GONE, unless the user
-   * accepts the change.
+   * Returns the remembered key id of a client that does not encrypt; undefined if there is none. Throws
+   * ENCRYPTION_GONE if there is one, unless the user accepts the change.
    */
   private keysIn(
     known: readonly (string | null)[],
@@ -272,12 +280,12 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Returns a key id as people compare it: four groups of eight characters. */
+/** Returns a key id for display: four groups of eight characters. */
 export function shownKeyId(id: string | null): string {
   return id === null ? 'none' : id.replace(/(.{8})(?=.)/g, '$1 ');
 }
 
-/** Returns the ids of the keys that these have replaced, in hexadecimal. */
+/** Returns the ids of the key sets that these keys have replaced, in hexadecimal. */
 function shownFormerIds(keys: readonly MasterKey[]): string[] {
   return formerIds(keys).map((one) => one.toString('hex'));
 }

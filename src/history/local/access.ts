@@ -1,6 +1,6 @@
 /**
- * Limits the parts of a backup that an ordinary user may see. A user may see what the owners and permissions
- * stored in the set would have let that user see at the source. Root may see everything. This check is meant for
+ * Limits the parts of a backup that an ordinary user may see. The owners and permissions stored in the set decide: a
+ * user may see the entries that this user could see at the source. Root may see everything. This check is meant for
  * honest users; the permissions of the store itself keep all others out (docs/threat-model.md).
  */
 import { TardisError } from '../../errors/index.js';
@@ -26,7 +26,7 @@ const WRITE = 2;
 const SEARCH = 1;
 
 export class Access {
-  /** Undefined if the reader may see everything. */
+  /** The reader; undefined if everything may be seen. */
   private readonly reader: Reader | undefined;
 
   constructor(reader: Reader | undefined) {

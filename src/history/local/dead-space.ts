@@ -24,9 +24,12 @@ export interface ShownContents {
 }
 
 export interface DeadSpace {
-  /** Upper bound of the bytes that garbage collection frees. */
+  /** Maximum number of bytes that garbage collection can free. */
   readonly deadBytes: number;
-  /** Bytes that it would free in addition if all sets before the newest complete one were deleted. */
+  /**
+   * Number of bytes that garbage collection would free in addition if all sets before the newest complete one were
+   * deleted.
+   */
   readonly olderBytes: number;
 }
 
@@ -108,9 +111,8 @@ async function usesOf(catalog: Catalog, shown: ShownContents, breathe: Breathe):
 }
 
 /**
- * Returns the number of bytes that nothing needs: in records, in packs outside of records, and in files that are
- * removed but not deleted yet. Pack bytes outside of records count only if it is known how many of them are
- * metadata.
+ * Returns the number of unneeded bytes: in records, in packs outside of records, and in files that are removed but not
+ * deleted yet. Pack bytes outside of records count only if it is known how many of them are metadata.
  */
 function lostIn(
   { gc, state }: Catalog,

@@ -1,11 +1,12 @@
 /**
- * Reads the packs of a client in a bucket. Another machine may have moved the contents of a pack and deleted it. So the
- * catalog is brought up to date before a pack counts as missing, and the caller looks its contents up again.
+ * Reads the packs of a client in a bucket. Another machine may have moved the contents of a pack and deleted the pack.
+ * Therefore the catalog is brought up to date before a pack counts as missing, and the caller looks up the contents
+ * again.
  */
 import { systemCode } from '../../errors/index.js';
 import type { ExpectedRange, ObjectReader } from '../../store/index.js';
 
-/** Names of missing packs that are remembered. */
+/** Maximum number of missing packs whose names are remembered. */
 const MAX_MISSED = 4096;
 
 export class FollowingReader implements ObjectReader {
@@ -38,7 +39,7 @@ export class FollowingReader implements ObjectReader {
     this.reader.close();
   }
 
-  /** Brings the catalog up to date; one call serves all packs that are missed meanwhile. */
+  /** Brings the catalog up to date. One call serves all packs that are found missing meanwhile. */
   private async catchUp(name: string): Promise<void> {
     this.following ??= this.follow().finally(() => {
       this.following = undefined;

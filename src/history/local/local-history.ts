@@ -74,8 +74,8 @@ export function openHistoryIn(
 }
 
 /**
- * Appends a version, or joins it to the last one if they are the same entry. A change of a directory above splits
- * one version in two.
+ * Appends a version, or extends the last one if it is the same entry. A change of a directory above splits one version
+ * in two.
  */
 function joinVersions(versions: RootVersion[], next: RootVersion): RootVersion[] {
   const last = versions.at(-1);
@@ -90,7 +90,7 @@ function joinVersions(versions: RootVersion[], next: RootVersion): RootVersion[]
   return versions;
 }
 
-/** A root with the names of a path below it, and the sets that have this root, oldest first. */
+/** A root, the names of a path below it, and the sets that have this root, oldest first. */
 interface RootEver {
   readonly root: RootRecord;
   readonly rest: Buffer[];
@@ -138,7 +138,7 @@ class LocalHistory implements History {
   readonly fetchedBytes = 0;
   readonly contentKeys = undefined;
   readonly doubts = [];
-  /** Undefined for a client in a bucket: its records are read here, for all jobs. */
+  /** Directory of the client; undefined for a client in a bucket. Its records are read here, for all jobs. */
   readonly directory: ClientDirectory | undefined;
   readonly access: Access;
   readonly reports: Reports;
@@ -146,7 +146,7 @@ class LocalHistory implements History {
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();
   private readonly finder: PathFinder;
-  /** The records of a client in a bucket, open once: what one reader has fetched serves the others. */
+  /** Reader of the records of a client in a bucket, open once: the data that it has fetched serves all readers. */
   private farRecords: ObjectReader | undefined;
   private readonly catalog: Catalog;
   private readonly system: System;

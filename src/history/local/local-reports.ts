@@ -117,8 +117,8 @@ export class LocalReports implements Reports {
   }
 
   /**
-   * Returns a page of changes. If `isCut`, the last name is left for the next page, since it may have another
-   * version.
+   * Returns a page of changes. If `isCut`, the last name is left for the next page, since more of its versions may
+   * follow.
    */
   private found(
     span: { before: SetNumber; set: SetNumber },
@@ -355,7 +355,10 @@ const LAST_NAME: Buffer = Buffer.alloc(4097, 0xff);
 const LAST_PLACE: EntryPlace = { directory: Number.MAX_SAFE_INTEGER, name: LAST_NAME };
 /** The place after all roots, whose names are numbers. */
 const BEHIND_ROOTS: EntryPlace = { directory: ROOTS_DIRECTORY, name: LAST_NAME };
-/** Versions that one query covers: FEW_VERSIONS if all of them are returned, MANY_VERSIONS if only a few are. */
+/**
+ * Numbers of versions that one query covers: FEW_VERSIONS if all of them are returned, MANY_VERSIONS if only a few
+ * are.
+ */
 const FEW_VERSIONS = 8192;
 const MANY_VERSIONS = 16_384;
 
@@ -367,7 +370,7 @@ function listed(files: Files, directory: string): string[] {
   return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
 }
 
-/** Collects the directories whose older versions have the most bytes, largest first. */
+/** Collects the directories with the most bytes in older versions, largest first. */
 class Busiest {
   private found: BusyDirectory[] = [];
 

@@ -24,7 +24,7 @@ export class PathFinder {
     this.access = access;
   }
 
-  /** Forgets what was found. Call it when another read transaction begins, since the catalog may have changed. */
+  /** Clears the cache. Call it when another read transaction begins, since the catalog may have changed. */
   forget(): void {
     this.last = undefined;
     this.roots = undefined;

@@ -19,13 +19,13 @@ import {
 import { greet, linkToNamed, Login, NO_CREDENTIALS, SentOn } from '../../transport/login/index.js';
 import type { RemotePlace } from './remote-peer.js';
 
-/** Maximum number of questions of the server that are answered at one time. */
+/** Maximum number of requests of the server that are answered at one time. */
 const MAX_REQUESTED = 24;
 const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export interface CopyToServer {
   readonly feed: CopyFeed;
-  /** True to create the client at the server, with the keys of the source. */
+  /** True if the client is created at the server, with the keys of the source. */
   readonly create: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: CopyProgress;
@@ -65,9 +65,12 @@ export async function copyToServer(
 }
 
 class CopyingSession {
-  /** The error of reading the source, or of a forbidden request of the server. The server does not know it. */
+  /**
+   * The error of reading the source, or of a forbidden request of the server. It is thrown in place of the error of
+   * the server.
+   */
   failure: TardisError | undefined;
-  /** True if the server has let us in, so that the client exists. */
+  /** True if the login has succeeded, so that the client exists at the server. */
   isMet = false;
   private requested = 0;
   private readonly order: CopyToServer;

@@ -15,7 +15,7 @@ import type { System } from '../../system/index.js';
 export interface Entry {
   /** Logs in over a new connection. Throws the errors of the login. */
   enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void>;
-  /** Takes the reason why a first connection failed. Throws ENCRYPTION_GONE. */
+  /** Called with the reason why a first connection failed. Throws ENCRYPTION_GONE. */
   refused(reason: TardisError): void;
 }
 
@@ -58,7 +58,7 @@ export class PasswordEntry implements Entry {
 }
 
 export class TokenEntry implements Entry {
-  /** The answer to the token, once it was taken. */
+  /** The server's answer to the token; set once the token was accepted. */
   taken!: Head<'tokenTaken'>;
   private readonly token: string;
 

@@ -31,34 +31,36 @@ import {
 } from '../../transport/index.js';
 import { type Entry, PasswordEntry, TokenEntry } from './entries.js';
 
-/** Bytes of answers to receive before they are acknowledged: a share of what the server may send ahead. */
+/**
+ * Number of bytes of answers after which they are acknowledged: a share of the bytes that the server may send ahead.
+ */
 const ACKNOWLEDGED_BYTES = 1 << 20;
 
 /** A client of a server, and the way to connect to it. */
 export interface RemotePlace {
   readonly address: Address;
   readonly client: string;
-  /** Undefined for a connection without TLS. */
+  /** TLS options; undefined for a connection without TLS. */
   readonly tls?: TlsOptions | undefined;
   /** Path of the HTTP interface in its URL; undefined if the server is a `tardisd`. */
   readonly webPath?: string | undefined;
   readonly credentials?: Credentials;
   readonly link?: LinkOptions;
-  /** Undefined if this command goes to no server that another one names. */
+  /** Undefined if the command does not follow a server's reference to another server. */
   readonly elsewhere?: Elsewhere | undefined;
   /** Limits of the retries if a connection is lost or cannot be made; undefined for no retries. */
   readonly patience?: Patience;
   onRetry?(retry: Retry): void;
   /**
-   * True to use numbers of the catalog for as long as the peer exists: the peer then fails if a later connection
+   * True if numbers of the catalog are used for as long as the peer exists. The peer then fails if a later connection
    * reads another catalog.
    */
   readonly keepsCatalog?: boolean;
 }
 
-/** The server of a program that passes on questions of others. */
+/** The server of a program that forwards the requests of others. */
 export interface TokenPlace {
-  /** With TLS, the certificate must be checked. */
+  /** Address of the server. With TLS, its certificate must be checked. */
   readonly address: Address;
   readonly tls?: (TlsOptions & { readonly validate: true }) | undefined;
   readonly link?: LinkOptions;
@@ -73,7 +75,7 @@ type PeerPlace = RemotePlace & Pick<TokenPlace, 'onEnd' | 'judge'>;
 interface Waiting {
   readonly message: EncodedMessage;
   readonly answer: MessageName;
-  /** True if the request builds on earlier ones of the same connection, so that it is useless on another one. */
+  /** True if the request depends on earlier ones of the same connection, and is useless on another one. */
   readonly isBound: boolean;
   readonly resolve: (bytes: Buffer) => void;
   readonly reject: (error: Error) => void;
@@ -91,7 +93,7 @@ export class RemotePeer {
   private readonly reconnecting: Reconnecting;
   private failure: TardisError | undefined;
   private connection: ClientLine | undefined;
-  /** Questions beyond those that a server takes wait here. */
+  /** Limits the open questions to the number that a server accepts; further questions wait here. */
   private readonly turns = new Credit(MAX_QUESTIONS - 1); // the peer may ask one of its own
   private readonly over = new AbortController();
   private readonly system: System;
@@ -223,7 +225,10 @@ export class RemotePeer {
     for (const { message } of this.waiting) connection.sendEncoded(message);
   }
 
-  /** Puts a question before all others, whose answer fails the peer if the server has another catalog now. */
+  /**
+   * Sends a question about the catalog before all others. The peer fails if the server reads another catalog than
+   * before.
+   */
   private requestCatalog(): void {
     this.lastQuestion += 1;
     const question = { number: this.lastQuestion, request: undefined };
@@ -309,14 +314,14 @@ export class RemotePeer {
   }
 }
 
-/** Returns the error for requests with numbers of a catalog that is not there any more. */
+/** Returns the error for requests with numbers of a catalog that was replaced. */
 function otherCatalog(): TardisError {
   return new TardisError('CONNECTION_LOST', 'the catalog of the client was replaced', {
     catalog: 'replaced',
   });
 }
 
-/** Returns the error for requests that depend on a connection that was replaced. Their callers read without a delta. */
+/** Returns the error for requests that depend on a replaced connection. Their callers read without a delta. */
 function replaced(): TardisError {
   return new TardisError('CONNECTION_LOST', 'the connection was replaced');
 }

@@ -1,4 +1,4 @@
-/** Reports of a server. Its answers are checked, and each page must advance, so that their number is bounded. */
+/** Reports of a server. Its answers are checked. Each page must advance, which bounds the number of pages. */
 import type {
   ChangesFound,
   ChangesPage,

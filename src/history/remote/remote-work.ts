@@ -1,4 +1,4 @@
-/** Background jobs on a client's store that its server runs on request, followed to their end. */
+/** Starts background jobs on a client's store at its server, and follows each to its end. */
 import type { Keyring } from '../../crypto/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
 import {
@@ -21,8 +21,8 @@ interface Place {
 }
 
 /**
- * Lets the server check, which has no keys. Names are decrypted, and sets compared with their seals, here. Throws
- * NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED, and the errors of a check.
+ * Has the server check the store. The server has no keys, so names are decrypted, and sets compared with their seals,
+ * on this machine. Throws NOT_PERMITTED, CONNECTION_LOST, INTERRUPTED, and the errors of a check.
  */
 export async function checkThere(
   { peer, history, keyring }: Place,

@@ -1,7 +1,6 @@
 /**
- * Examines the entries of a sealed listing that do not match their seals. The seal of a listing covers the seals
- * of its entries. So it shows whether an entry or its seal is damaged, and that all others are as the client had
- * them.
+ * Examines the entries of a sealed listing that do not match their seals. The seal of a listing covers the seals of
+ * its entries. It therefore shows whether an entry or its seal is damaged, and proves all other entries.
  */
 import { damagedEntry } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
@@ -17,7 +16,7 @@ import {
 import type { NativeCalls } from '../../system/index.js';
 import type { HistoryEntry } from '../history.js';
 
-/** Bytes before the value of the attribute with the seal: the lengths of name and value, and the name. */
+/** Bytes that precede the value of the attribute with the seal: the lengths of name and value, and the name. */
 const SEAL_HEAD: Buffer = Buffer.from([4, 0, 32, 0, 0, 0, ...Buffer.from('seal')]);
 const HASH_BYTES = 32;
 /** Maximum number of doubted entries in one listing; each may double the combinations to try. */
@@ -80,7 +79,7 @@ function openedName({ name }: HistoryEntry, { names }: Keyring): Buffer {
 }
 
 /**
- * Returns the doubted entries that are right although their seals are damaged, so that the listing adds up to its
+ * Returns the doubted entries that are right although their seals are damaged: with them, the listing adds up to its
  * seal. `proven` is the sum of the other entries. Returns undefined if no combination adds up.
  */
 export function settleDoubts(

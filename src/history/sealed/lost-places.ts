@@ -15,12 +15,14 @@ import type { RootRecord } from '../../store/index.js';
 import type { History, HistoryEntry } from '../history.js';
 import { FIRST_PLACE } from '../reports.js';
 
-/** Directory for what was lost, in the first root of a set; it gets another name if this one is taken. */
+/**
+ * Name of the directory for lost directories, in the first root of a set. Another name is chosen if this one is taken.
+ */
 const LOST_AND_FOUND = 'lost+found';
-/** Id of that directory, which no catalog assigns. */
+/** Id of the directory for lost directories; no catalog assigns it. */
 export const FOUND_DIRECTORY = -1;
 const PERMISSIONS = 0o700;
-/** Maximum number of directories shown in it. */
+/** Maximum number of lost directories that are shown. */
 const MAX_FOUND = 1 << 18;
 /** Maximum number of sets whose lost directories are cached. */
 const MAX_KEPT = 4;

@@ -26,7 +26,10 @@ const ROW_HINT_BYTES = 256;
 
 export class EntryOpener {
   private readonly sealedRootName: Buffer;
-  /** Bytes from which a seal covers a content (docs/formats.md): 1 if it is sparse, then its digest; and their hash. */
+  /**
+   * Buffers for the bytes by which a seal covers a content (docs/formats.md), and for their hash. The bytes are 1 if
+   * the content is sparse, then its digest.
+   */
   private readonly covered = Buffer.alloc(1 + DIGEST_BYTES);
   private readonly hash = Buffer.alloc(DIGEST_BYTES);
   private readonly keyring: Keyring;
@@ -76,9 +79,9 @@ export class EntryOpener {
   }
 
   /**
-   * Returns false, and opens nothing, if a seal does not match. An entry may lead to a content or directory that
-   * its seal does not allow. This is thrown as an error or, with `marks`, the entry is replaced by a stand-in with
-   * `damage`.
+   * Opens entries in place and adds their seals to `sum`. Returns false, and opens nothing, if a seal does not match.
+   * For an entry that leads to a content or directory its seal does not allow, throws an error or, with `marks`, puts
+   * a stand-in with `damage` in its place.
    */
   private openAll(entries: HistoryEntry[], sum: SealSum, marks: boolean): boolean {
     if (entries.length === 0) return true;
@@ -106,8 +109,8 @@ export class EntryOpener {
   }
 
   /**
-   * Returns an error if the content or the directory of an entry is not the one its seal allows. The store must
-   * not decide these.
+   * Returns an error if the content or the directory of an entry is not the one that its seal covers. The store must
+   * not choose these.
    */
   private strayOf(entry: HistoryEntry, proof: ContentProof): TardisError | undefined {
     const hasContent = proof.hashes

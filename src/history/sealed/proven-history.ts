@@ -1,4 +1,4 @@
-/** A history that returns only what is proven. It throws instead of reporting a doubt. */
+/** A history that returns only proven data. It throws instead of reporting a doubt. */
 import type { SetNumber } from '../../model/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { History } from '../history.js';

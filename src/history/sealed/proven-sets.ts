@@ -39,7 +39,7 @@ export interface ProvenSet {
   readonly set: SetNumber;
   /** False for an incomplete set, which is never sealed, and for a set that does not match its seal. */
   readonly isSealed: boolean;
-  /** True if the set does not match its seal, or has lost it, but such sets are accepted. */
+  /** True if the set does not match its seal, or its seal is lost, and such sets are accepted. */
   readonly isBroken: boolean;
   readonly roots: readonly ProvenRoot[];
   /** Returns the seal of the listing at a place; undefined if the client did not list it. */
@@ -48,13 +48,16 @@ export interface ProvenSet {
 
 export class ProvenSets {
   private readonly kept = new Map<SetNumber, Promise<ProvenSet>>();
-  /** Messages about sets that nothing proves or that cannot be remembered. */
+  /** Messages about sets that are not proven or cannot be remembered. */
   readonly doubts = new Set<string>();
-  /** True to treat sets that do not match their seals like sets without a seal. */
+  /** True if sets that do not match their seals are treated like sets without a seal. */
   acceptsUnproven = false;
-  /** Receives what is missing if the store is older than this machine has seen; undefined to reject such a store. */
+  /**
+   * Receives a description of the missing data if the store is in an older state than this machine has seen; undefined
+   * to reject such a store.
+   */
   reportOlder: ((what: string) => void) | undefined;
-  /** True if the store is older than this machine has seen. */
+  /** True if the store is in an older state than this machine has seen. */
   isOlder = false;
   private remembered: Promise<void> | undefined;
   private readonly sealed: History;
@@ -98,7 +101,10 @@ export class ProvenSets {
     return sets.some((one) => one.set === set && one.state === 'complete');
   }
 
-  /** Checks that the store still has what this machine remembers. Throws STORE_ROLLED_BACK. */
+  /**
+   * Checks that the store still has the set that this machine remembers. If not, calls `reportOlder`; without it,
+   * throws STORE_ROLLED_BACK.
+   */
   checkMemory(): Promise<void> {
     this.remembered ??= this.compareMemory().catch((error: unknown) => {
       const { code, message } = asTardisError(error);
@@ -128,8 +134,8 @@ export class ProvenSets {
   }
 
   /**
-   * Checks the set after a remembered set that is gone, for example because it was purged. The seal of that set
-   * names its predecessor, so it shows if the history was forked before it.
+   * Checks the set `next` after a remembered set that is gone, for example because it was purged. The seal of `next`
+   * names its predecessor, and so reveals a history that was forked earlier.
    */
   private async checkSuccessor(remembered: Remembered, next: SetNumber): Promise<void> {
     const { setSeal } = await this.proveUnremembered(next);
@@ -194,7 +200,7 @@ export class ProvenSets {
     return { set, isSealed, isBroken, roots, listingAt, setSeal: isSealed ? setSeal : undefined };
   }
 
-  /** Throws NOT_AUTHENTIC, unless sets that nothing proves as a whole are accepted; then records a message. */
+  /** Throws NOT_AUTHENTIC, unless sets without proof as a whole are accepted; then records a message. */
   doubt(why: string): void {
     if (!this.acceptsUnproven) {
       const hint = 'after a loss of packs, --allow-unproven restores what is proven entry by entry';

@@ -1,15 +1,15 @@
-/** Counts of returned data that nothing proves, and the warnings about them. */
+/** Counts of returned data without proof, and the warnings about it. */
 import type { SetNumber } from '../../model/index.js';
 
 export class UnprovenCounts {
   /** Sets without a seal that were read. */
   readonly unsealedSets = new Set<SetNumber>();
-  /** Directories that a set did not read completely. */
+  /** Number of directories that a set did not read completely. */
   directories = 0;
-  /** Versions that were left out, since their entries are damaged. */
+  /** Number of versions that were left out, since their entries are damaged. */
   damagedVersions = 0;
 
-  /** Returns the warnings, with those of `others` in their place. */
+  /** Returns the warnings, including `others`: those about unsealed sets, then `others`, then all other warnings. */
   doubts(others: readonly string[]): readonly string[] {
     const doubts = [...this.unsealedSets].map(
       (set) =>

@@ -1,7 +1,7 @@
 /**
- * The history of an encrypting client, for a reader that has its keys. Requests are sealed. Answers are opened and
- * rejected unless this client sealed them, in this set, at this place. Unless they are very large, listings are
- * sorted here, since a store sorts the sealed names.
+ * The history of an encrypting client, for a reader that has its keys. Requests are sealed. Answers are opened, and
+ * rejected unless this client sealed them for this set and place. Listings that are not very large are sorted here,
+ * since a store sorts by the sealed names.
  */
 import { type BackupSet, type ListingPage, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
@@ -48,14 +48,17 @@ import { differenceOf } from './sum-difference.js';
 import { UnprovenCounts } from './unproven-counts.js';
 import { UnsealedReports } from './unsealed-reports.js';
 
-/** Directories with more entries are listed in the order of their sealed names. */
+/**
+ * Maximum number of entries in a directory whose listing is sorted. Larger directories are listed in the order of
+ * their sealed names.
+ */
 const MAX_SORTED_ENTRIES = 16_384;
 const PAGE_ENTRIES = 2048;
 const NOTHING = Buffer.alloc(0);
-/** Seal of a listing that could not be read completely; its entries are proven one by one only. */
+/** Seal of a listing that could not be read completely. Each of its entries is proven only by its own seal. */
 const PARTIAL = NO_SEAL;
 
-/** Returns a history that opens what `sealed` returns, and takes ownership of it. */
+/** Returns a history that opens the results of `sealed`, and takes ownership of `sealed`. */
 export function unsealedHistory(sealed: History, keyring: Keyring, native: NativeCalls): History {
   const history = new UnsealedHistory(sealed, keyring, native);
   return explainedHistory(history, (error) => sealed.explain?.(error) ?? error);
@@ -212,7 +215,10 @@ class UnsealedHistory implements History {
     }
   }
 
-  /** Returns versions, each proven to be of this client. Only the sets themselves prove which sets had it. */
+  /**
+   * Returns versions, each proven to be sealed by this client. The sets that had a version are proven only by these
+   * sets themselves.
+   */
   async versions(path: Buffer): Promise<PathVersion[]> {
     await this.proven.checkMemory();
     const versions = await this.sealed.versions(this.keyring.names.path(path));
@@ -309,13 +315,13 @@ class UnsealedHistory implements History {
     return right;
   }
 
-  /** Adds the directory of lost directories, if sets are accepted that nothing proves as a whole. */
+  /** Adds the directory of lost directories to the entries, if sets without proof as a whole are accepted. */
   private async addFound(proven: ProvenSet, entries: HistoryEntry[]): Promise<void> {
     if (!this.proven.acceptsUnproven || !(proven.isSealed || proven.isBroken)) return;
     entries.push(...(await this.lost.foundEntry(proven.set, proven.roots, entries)));
   }
 
-  /** Replaces the stand-in of an entry whose seal alone was damaged by that entry. */
+  /** Replaces a stand-in by its entry, if only the seal of the entry was damaged. */
   private mend(entries: HistoryEntry[], { shown, mended }: DoubtedEntry): void {
     const index = entries.indexOf(shown);
     if (index < 0 || mended === undefined) return;

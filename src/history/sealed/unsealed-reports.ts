@@ -1,6 +1,6 @@
 /**
- * Reports on an encrypting client, for a reader that has its keys. Results are opened, and rejected if this client
- * did not seal them. Nothing proves that a report is complete; listing or restoring a set proves that.
+ * Reports on an encrypting client, for a reader that has its keys. Results are opened, and rejected if this client did
+ * not seal them. Reports are not proven to be complete; listing or restoring a set proves that.
  */
 import {
   type AttributeUse,
@@ -46,7 +46,10 @@ export class UnsealedReports implements Reports {
     return new Map([...roots].map(([set, paths]) => [set, paths.map(open)]));
   }
 
-  /** Returns a page of changes sorted by opened name. The place to continue after is in the order of the store. */
+  /**
+   * Returns a page of changes sorted by opened name. The place after which the next page begins is in the order of the
+   * store.
+   */
   async changes(page: ChangesPage): Promise<ChangesFound> {
     const { entries, next } = await this.sealed.changes(page);
     this.opener.open(entries, new SealSum());
@@ -87,7 +90,9 @@ export class UnsealedReports implements Reports {
     return this.sealed.settings();
   }
 
-  /** Returns the opened configuration. Throws NOT_AUTHENTIC if it is not sealed, since the store then made it up. */
+  /**
+   * Returns the opened configuration. Throws NOT_AUTHENTIC if it is not sealed, and therefore invented by the store.
+   */
   async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
     const config = await this.sealed.clientConfig(set);
     return config && openConfig(this.keyring.names, config);

@@ -13,7 +13,7 @@ export interface ClientOverview {
   readonly completeSets: number;
   /** Number of the newest complete set; 0 if there is none. */
   readonly newestSet: SetNumber;
-  /** Time at which that set was closed, by the server's clock; 0 if there is none. */
+  /** Time at which the newest complete set was closed, by the server's clock; 0 if there is none. */
   readonly newestAtMs: number;
   readonly protection: Protection;
   /** True if a server has found the client overdue and no complete set has followed. */
@@ -48,5 +48,5 @@ export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unkno
   },
 };
 
-/** The code of an error, or nothing. */
+/** Matches the code of an error, or an empty text. */
 const FAULT = /^[A-Z_]*$/;

@@ -1,4 +1,4 @@
-/** A codec between what callers use and the fields of a message. The fields of a peer are checked here. */
+/** A codec between the values that callers use and the fields of a message. It checks the fields of a peer. */
 import { TardisError } from '../../errors/index.js';
 import type { AnswerTo, Body, MessageName, QuestionName } from '../../transport/index.js';
 
@@ -7,7 +7,7 @@ export const PAGE_ITEMS = 16_384;
 /** Maximum number of bytes of rows or paths in one answer, unless a single one is larger. */
 export const PAGE_BYTES = 4 << 20;
 
-/** `Context` is the request, for answers: it limits what they may contain. */
+/** Codec of a message. For an answer, `Context` is the request, which limits the contents of the answer. */
 export interface Coder<Value, Fields, Context = void> {
   toWire(value: Value, context: Context): Fields;
   /** Decodes and checks fields. Throws PROTOCOL_VIOLATION. */
@@ -20,7 +20,7 @@ export interface Coded<N extends QuestionName, Request, Reply> {
   readonly reply: Coder<Reply, Body<AnswerTo<N>>, Request>;
 }
 
-/** Returns the codec of a message whose fields are used as they are; `check` throws if they cannot be. */
+/** Returns the codec of a message whose fields are used unchanged; `check` throws if they are invalid. */
 export function asIs<N extends MessageName, Context = unknown>(
   check: (fields: Body<N>, context: Context) => void = () => undefined,
 ): Coder<Body<N>, Body<N>, Context> {

@@ -1,4 +1,4 @@
-/** Objects of a store that is read through a peer, in pieces of the size that a message may have. */
+/** Reads objects of a store through a peer, in pieces of the size that a message may have. */
 import type { ObjectReader } from '../../store/index.js';
 import { MAX_READ_BYTES } from '../../transport/index.js';
 
@@ -9,7 +9,10 @@ export interface ObjectPiece {
   readonly bytes: number;
 }
 
-/** Returns a reader that requests the pieces of a range at once. `request` resolves with undefined if there is no such object. */
+/**
+ * Returns a reader that requests all pieces of a range at once. `request` resolves with undefined if there is no such
+ * object.
+ */
 export function objectsInPieces(
   request: (piece: ObjectPiece) => Promise<Uint8Array | undefined>,
 ): ObjectReader {

@@ -92,7 +92,7 @@ export const QUESTIONS = {
   readCatalog: coded('readCatalog', asIs<'readCatalog'>(), CATALOG_PIECE),
 } satisfies { readonly [N in QuestionName]: Coded<N, unknown, unknown> };
 
-/** The value that a question carries, and the one that its answer carries. */
+/** The value in a question, and the value in its answer. */
 export type Request<N extends QuestionName> = ReturnType<
   (typeof QUESTIONS)[N]['request']['fromWire']
 >;
@@ -134,7 +134,7 @@ export function encodeReply<N extends QuestionName>(
   return encodeAnswer(name, number, CODECS[name].reply.toWire(reply, request));
 }
 
-/** Decodes the answer to a question, and checks that it belongs to it. Throws PROTOCOL_VIOLATION. */
+/** Decodes an answer, and checks that it belongs to the question. Throws PROTOCOL_VIOLATION. */
 export function decodeReply<N extends QuestionName>(
   name: N,
   { number, request }: DecodedRequest<N>,

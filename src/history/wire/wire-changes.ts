@@ -18,7 +18,7 @@ export interface SetsChange {
   readonly change: SetChange;
 }
 
-/** The marks are validated when they are changed, not here. */
+/** Codec of a change of marks. The marks are validated when they are changed, not here. */
 export const SET_CHANGE: Coder<SetsChange, Body<'markSets'>, unknown> = {
   toWire: ({ sets, change: { addTags = [], removeTags = [], ...change } }) => {
     return { sets: [...sets], change, addTags: [...addTags], removeTags: [...removeTags] };
@@ -63,7 +63,7 @@ export const TO_FORGET: Coder<
   }
 });
 
-/** Requests to forget paths; `report` has the figures of what would be removed, after a preview. */
+/** Requests to forget paths; after a preview, `report` has the figures of the data that would be removed. */
 export interface Forgets {
   readonly requests: readonly ForgetRequest[];
   readonly report?: ForgetReport | undefined;

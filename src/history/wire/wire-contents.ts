@@ -5,7 +5,7 @@ import { type Body, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/ind
 import type { FoundContent } from '../history.js';
 import { asIs, type Coder, isParallel, odd, refused } from './coder.js';
 
-/** Digests are looked up by at least this many bytes. */
+/** Minimum number of bytes by which a digest is looked up. */
 const LEAST_PREFIX_BYTES = 8;
 
 export const DIGESTS: Coder<

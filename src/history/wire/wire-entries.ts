@@ -1,6 +1,6 @@
 /**
- * Codecs of entries: a listing, one entry, and the versions of a path. Data from the peer is checked here: after this,
- * no number, row or name in it can mislead a reader.
+ * Codecs of entries: a listing, one entry, and the versions of a path. Data from the peer is checked here, so that
+ * readers can rely on every number, row and name.
  */
 import { damagedEntry, entryOfParts, type ListingPage } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -102,7 +102,7 @@ export const ENTRY: Coder<HistoryEntry | undefined, Fields, unknown> = {
   fromWire: (fields) => entriesFromWire(fields)[0],
 };
 
-/** A request for a page of a listing; a server makes a page no larger than it allows. */
+/** A request for a page of a listing. A server limits the size of the page. */
 export const LISTING: Coder<ListingPage, Body<'readListing'>, unknown> = {
   toWire: ({ directory, set, after, limit, withDigests, unlike = NONE }) => {
     return { directory, set, after, limit, withDigests, unlike };

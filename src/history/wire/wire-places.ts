@@ -1,4 +1,7 @@
-/** Codec of the locations of contents: lists of pieces, each list once, since contents share those of a basis. */
+/**
+ * Codec of the locations of contents, which are lists of pieces. Each list is sent once, since contents share the list
+ * of a common basis.
+ */
 import { MAX_CHAIN } from '../../delta/index.js';
 import { DIGEST_BYTES } from '../../model/index.js';
 import { type Body, MAX_LOCATED, PIECE_NUMBERS } from '../../transport/index.js';
@@ -23,7 +26,7 @@ class PieceLists {
   private readonly lists = new Map<readonly ContentPiece[], number>();
   private readonly objects = new Map<string, number>();
 
-  /** Returns the number of a list, from 1. The lists of its bases have lower numbers. */
+  /** Adds a list and returns its number, from 1. The lists of its bases have lower numbers. */
   put(pieces: readonly ContentPiece[]): number {
     const known = this.lists.get(pieces);
     if (known !== undefined) return known;

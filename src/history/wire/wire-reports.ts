@@ -39,7 +39,9 @@ import { entriesFromWire, entriesToWire } from './wire-entries.js';
 
 const BUSY_NUMBERS = 3;
 
-/** Returns the roots of as many sets, from `from` on, as fit into one message; always those of the first one. */
+/**
+ * Encodes the roots of sets from `from` on: of as many sets as fit into one message, and at least of the first one.
+ */
 export function setRootsToWire(
   all: ReadonlyMap<SetNumber, readonly Buffer[]>,
   from: SetNumber,
@@ -204,7 +206,7 @@ export const CHANGES: Coder<ChangesFound, Body<'changesAre'>, Pick<ChangesPage, 
   },
 };
 
-/** A request for names. The reader matches the names itself, since a server has no expressions of a peer to run. */
+/** A request for names. The reader matches the names itself, since a server does not run expressions of a peer. */
 type NamesRequest = Omit<NamedPage, 'isMatch'>;
 
 export const NAMES_PAGE: Coder<NamesRequest, Body<'readNamed'>, unknown> = {
@@ -282,7 +284,7 @@ export const FIGURES: Coder<StoreFigures, Body<'figuresAre'>, unknown> = {
   fromWire: figuresFromWire,
 };
 
-/** Largest block of a file system that is believed. */
+/** Maximum block size of a file system that is accepted from a peer. */
 const MAX_BLOCK_BYTES = 1 << 30;
 
 export const STORE: Coder<StoreState, Body<'storeIs'>, unknown> = {

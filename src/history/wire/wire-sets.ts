@@ -1,4 +1,4 @@
-/** Codecs of backup sets, and of what belongs to one set: roots, notes, owners and seals. */
+/** Codecs of backup sets, and of the data of one set: roots, notes, owners and seals. */
 import type { BackupSet, SealedDirectory } from '../../store/catalog/index.js';
 import { DIRECTORY_SEAL_BYTES, isSetMarks } from '../../model/index.js';
 import type { OwnerRecord, RootRecord, SetNote } from '../../store/index.js';

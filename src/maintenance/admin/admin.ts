@@ -1,7 +1,7 @@
 /**
- * The interface for changing what is stored of a client: sets, their marks, paths to forget, and settings; and for long
- * work on the whole of it: a check and garbage collection. Every tool that does these uses it, on a store on this machine
- * or through a server. Texts and paths are in the clear.
+ * The interface for changing a stored client (sets, their marks, paths to forget, and settings), and for long work on
+ * the whole client (a check and garbage collection). All tools for these tasks use it, on a store on this machine or
+ * through a server. Texts and paths are in the clear.
  */
 import type { BackupSet, Verdicts } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
@@ -25,16 +25,19 @@ export interface WorkProgress {
 }
 
 export interface WorkHooks {
-  /** Interrupts the work. Through a server, closing the `Admin` then ends the work, and nothing else may follow. */
+  /**
+   * Interrupts the work when aborted. Through a server, closing the `Admin` then ends the work, and no other call may
+   * follow.
+   */
   readonly signal: AbortSignal;
   readonly onProgress: (progress: WorkProgress) => void;
 }
 
 export interface CheckRequest {
   readonly read: ReadRequest;
-  /** True to mark damaged contents, and to clear the marks of sound ones. */
+  /** True if damaged contents are marked, and the marks of sound ones are cleared. */
   readonly mark: boolean;
-  /** True to compare each directory with its seal even if no contents are read. A server has no keys for that. */
+  /** True if each directory is compared with its seal even if no contents are read. A server has no keys for that. */
   readonly withListings?: boolean;
 }
 
@@ -49,7 +52,7 @@ export interface RepairOutcome extends ParitySummary {
 }
 
 export interface CheckHooks extends WorkHooks {
-  /** Paths are in the clear if the keys are known. */
+  /** Called for each finding. Its paths are in the clear if the keys are known. */
   readonly onFinding: (finding: Finding) => void;
 }
 
@@ -57,9 +60,9 @@ export interface CheckHooks extends WorkHooks {
 export interface CheckOutcome extends CheckCounts {
   /** False if encrypted data was only compared with checksums. */
   readonly isOpened: boolean;
-  /** True if the records that this check has read could not be remembered for the next check. */
+  /** True if the list of records that this check has read could not be stored for the next check. */
   readonly isForgetful: boolean;
-  /** The error that prevented marking what was found; undefined if there was none. */
+  /** The error that prevented marking the findings; undefined if there was none. */
   readonly notMarked: { readonly code: string; readonly message: string } | undefined;
   /** Number of findings that a server did not send, since there were too many. */
   readonly omitted: number;
@@ -68,26 +71,32 @@ export interface CheckOutcome extends CheckCounts {
 }
 
 export interface FreeRequest {
-  /** A pack is rewritten if at least this share of it is unneeded. A server uses its own. */
+  /** Minimum share of unneeded bytes for which a pack is rewritten. A server uses its own value. */
   readonly wasteRatio: number;
 }
 
-/** Every change may throw CLIENT_BUSY; through a server also NOT_PERMITTED and CONNECTION_LOST. */
+/**
+ * Changes of a client, and long work on it. Every change may throw CLIENT_BUSY; through a server also NOT_PERMITTED
+ * and CONNECTION_LOST.
+ */
 export interface Admin extends Disposable {
-  /** Undefined if nothing is encrypted, or if the keys are not available here. */
+  /** Keys of the client; undefined if nothing is encrypted, or if the keys are not available here. */
   readonly keyring: Keyring | undefined;
   /**
-   * Accepts a store that is older than this machine has seen. `report` receives a description of what is missing. Without
-   * it, `sets` throws STORE_ROLLED_BACK.
+   * Accepts a store in an older state than this machine has seen. `report` receives a description of the missing data.
+   * Without this call, `sets` throws STORE_ROLLED_BACK.
    */
   acceptOlder(report: (what: string) => void): void;
   /** Returns the listed sets, oldest first. */
   sets(): Promise<BackupSet[]>;
   /** Deletes sets. Throws NO_SUCH_SET, SET_IS_NEWEST, SET_LOCKED, SET_TOO_YOUNG. */
   deleteSets(sets: readonly SetNumber[]): Promise<void>;
-  /** Throws the errors that deleting these sets would throw now. */
+  /** Checks whether these sets may be deleted, and deletes nothing. Throws the errors of `deleteSets`. */
   previewDelete(sets: readonly SetNumber[]): Promise<void>;
-  /** Returns the sets that a purge would delete or keep: by these rules, or through a server by the server's. */
+  /**
+   * Returns the sets that a purge would delete or keep. It uses these rules or, through a server, the rules of the
+   * server.
+   */
   previewPurge(request: PurgeRequest): Promise<Verdicts>;
   /** Deletes the sets that a preview listed. A server applies its own rules again, and returns the verdicts. */
   purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
@@ -114,18 +123,18 @@ export interface Admin extends Disposable {
    */
   check(request: CheckRequest, hooks: CheckHooks): Promise<CheckOutcome>;
   /**
-   * Frees the space that deleted sets used, if there are any. Returns undefined through a server, which does so by
+   * Frees the space of deleted sets, if there are any. Returns undefined through a server, which frees the space by
    * itself. Throws INTERRUPTED, CATALOG_DAMAGED.
    */
   freeDeleted(request: FreeRequest, hooks: WorkHooks): Promise<GcReport | undefined>;
-  /** Looks through the whole client for space to free. Throws INTERRUPTED, CATALOG_DAMAGED. */
+  /** Searches the whole client for unneeded data, and frees its space. Throws INTERRUPTED, CATALOG_DAMAGED. */
   freeUnneeded(request: FreeRequest, hooks: WorkHooks): Promise<GcReport>;
   /**
    * Marks contents as damaged, so that the next backup sends them again. Throws CAPABILITY_MISSING through a server,
-   * which marks only what its own checks find.
+   * which marks only contents that its own checks find damaged.
    */
   markDamaged(digests: readonly Buffer[]): Promise<void>;
-  /** Returns what parity protects; undefined through a server, and in a bucket. */
+  /** Returns a summary of the parity; undefined through a server, and in a bucket. */
   parity(): Promise<ParitySummary | undefined>;
   /**
    * Restores damaged files of the store from their parity, and in a directory makes parity that is missing. Needs no keys,

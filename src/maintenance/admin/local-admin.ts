@@ -29,7 +29,7 @@ export interface LocalAdminOptions {
   readonly keyring: Keyring | undefined;
   /** True if the client encrypts, or may do so because its key record is damaged. */
   readonly isEncrypted: () => boolean;
-  /** Free bytes without which no backup begins. With less, unneeded files are deleted at once. */
+  /** Number of free bytes below which no backup begins, and unneeded files are deleted at once. */
   readonly wantedFreeBytes?: number;
   /** Opens the client for reading, with the keys. */
   readonly openHistory: () => History;

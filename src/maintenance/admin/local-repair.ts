@@ -31,7 +31,7 @@ export async function repairHere(
   return { ...(await parityOf(system, directory)), repair };
 }
 
-/** Returns what parity protects; undefined in a bucket, where only a repair reads so much that it sees parity. */
+/** Returns a summary of the parity; undefined in a bucket, where only a repair reads enough to find the parity. */
 export async function parityHere(
   system: System,
   directory: ClientDirectory,

@@ -1,11 +1,11 @@
-/** Changes of an encrypting client: names, titles, tags and paths are sealed on their way, and opened on the way back. */
+/** Changes of an encrypting client. Names, titles, tags and paths are sealed in requests, and opened in results. */
 import type { Keyring } from '../../crypto/index.js';
 import type { ForgetRequest, SetChange } from '../../model/index.js';
 import type { Admin } from './admin.js';
 
 /**
- * Returns an object that seals what it passes to `admin`. The sets of `admin` are opened by their history, and the paths
- * of findings by the check itself.
+ * Returns an object that seals its arguments for `admin`. The sets of `admin` are opened by their history, and the
+ * paths of findings by the check itself.
  */
 export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
   const { names } = keyring;

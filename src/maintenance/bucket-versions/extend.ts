@@ -1,6 +1,6 @@
 /**
- * Makes the locks of a store longer before they end. The locks of what a store needs are made longer when less than half
- * of `LockDays` is left; those of packs that nothing needs are left to end.
+ * Extends the locks of a store before they end. The lock of a needed object is extended when less than half of
+ * `LockDays` is left. The locks of unneeded packs are left to end.
  */
 import { throwIfAborted } from '../../errors/index.js';
 import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
@@ -14,24 +14,24 @@ export interface ExtendOptions {
   /** Time for which an object is locked. */
   readonly retainMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Reports the number of names that were looked at. */
+  /** Called with the number of names examined so far. */
   readonly onProgress?: (names: number) => void;
 }
 
 export interface ExtendReport {
-  /** Objects that the store needs. */
+  /** Number of objects that the store needs. */
   names: number;
-  /** Locks that were made longer. */
+  /** Number of locks that were extended. */
   extended: number;
-  /** Objects that had no lock, or one that had ended. They are among `extended`. */
+  /** Number of objects whose lock was missing or had ended. They are among `extended`. */
   unlocked: number;
-  /** Objects that somebody overwrote or deleted. */
+  /** Number of objects that somebody overwrote or deleted. */
   attacked: number;
   /** Time when the first lock of these objects ends, in ms since 1970; undefined if there is no object. */
   firstEndMs: number | undefined;
 }
 
-/** Makes locks longer that are due. Throws INTERRUPTED and errors of a bucket. A later run goes on. */
+/** Extends the locks that are due. Throws INTERRUPTED and errors of a bucket. A later run continues the work. */
 export async function extendLocks(
   versions: ObjectVersions,
   { retainMs, signal, onProgress }: ExtendOptions,

@@ -6,9 +6,9 @@ import { type LogFacts, readLogFacts } from './log-facts.js';
 import { type VersionedName, versionedNames } from './names.js';
 
 /**
- * `sound`: readers get the bytes that count. `changed`: they get others. `hidden`: there is a delete marker that
- * no commit knows of. `freed`: a pack that a commit has deleted, or that no commit covers. `strange`: a name
- * without a version that counts.
+ * State of an object. `sound`: readers get the bytes of the version that counts. `changed`: readers get other bytes.
+ * `hidden`: there is a delete marker that no commit explains. `freed`: a pack that a commit has deleted, or that no
+ * commit covers. `strange`: a name without a version that counts.
  */
 export type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange';
 
@@ -17,9 +17,9 @@ export interface Judged extends VersionedName {
 }
 
 export interface JudgeOptions {
-  /** Versions and commits that were stored later do not count. */
+  /** Time limit: versions and commits that were stored later do not count. */
   readonly untilMs: number;
-  /** True to look up each pack in the log, not only packs that were changed or hidden. */
+  /** True if each pack is looked up in the log, not only packs that were changed or hidden. */
   readonly isStrict: boolean;
 }
 
@@ -37,7 +37,7 @@ export async function* judged(
 class Judge {
   private readonly versions: ObjectVersions;
   private readonly options: JudgeOptions;
-  /** The log of one client: names are sorted, so its packs follow each other. */
+  /** Facts from the log of one client. Names are sorted, so the packs of a client follow each other. */
   private log:
     | {
         readonly client: string;
@@ -61,7 +61,7 @@ class Judge {
     return latest.isMark ? 'hidden' : 'changed';
   }
 
-  /** True if two versions have equal bytes. Equal tags show that; different ones do not exclude it. */
+  /** True if two versions have equal bytes. Equal tags prove that; versions with different tags may be equal, too. */
   private async hasBytesOf(latest: ObjectVersion, oldest: ObjectVersion): Promise<boolean> {
     if (latest.isMark || latest.sizeBytes !== oldest.sizeBytes) return false;
     if (latest.tag !== '' && latest.tag === oldest.tag) return true;

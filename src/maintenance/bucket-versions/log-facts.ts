@@ -1,6 +1,6 @@
 /**
- * Reads from the log of a client which packs its commits cover, and which they have deleted. It reads the version of each
- * commit object that counts, so that later changes of the object do not matter.
+ * Reads from the log of a client the packs that its commits cover, and the packs that they have deleted. For each
+ * commit object it reads the version that counts, so that later changes of the object do not matter.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import {
@@ -18,24 +18,27 @@ import {
 import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
 import { versionedNames } from './names.js';
 
-/** A log that covers more packs is taken for one that cannot be read. */
+/** Maximum number of packs in a log. A log that covers more is treated as unreadable. */
 const MAX_PACKS = 8_000_000;
 const DAMAGE: ReadonlySet<string> = new Set(['RECORD_DAMAGED', 'OBJECT_DAMAGED', 'STORE_NEWER']);
-/** Largest commit object that is read. */
+/** Maximum size of a commit object that is read. */
 const MAX_COMMIT_BYTES = 256 << 20;
 
 export interface LogFacts {
-  /** False if a commit object cannot be read: then packs may be covered that are not known to be. */
+  /** False if a commit object cannot be read. Some covered packs may then be missing from `covered`. */
   readonly isWhole: boolean;
   /** Packs that a commit covers. */
   readonly covered: ReadonlySet<number>;
-  /** Packs that were deleted since nothing needed them. */
+  /** Packs that were deleted because they were unneeded. */
   readonly deleted: ReadonlySet<number>;
-  /** Number of the commit in whose place the log ends, since a rewrite made another generation; undefined if it goes on. */
+  /**
+   * Number of the commit at which the log ends because a rewrite has made another generation; undefined if the log
+   * continues.
+   */
   readonly movedAt: number | undefined;
 }
 
-/** Reads the commits of a client's generation (`undefined`: the first one) that were stored at a time at the latest. */
+/** Reads the commits of a client's generation (`undefined`: the first one) that were stored until `untilMs`. */
 export async function readLogFacts(
   versions: ObjectVersions,
   { client, generation }: { readonly client: string; readonly generation: string | undefined },

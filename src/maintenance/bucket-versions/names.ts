@@ -1,6 +1,6 @@
 /**
- * Gathers the versions of each name in a bucket. An object of a store is created once, so the oldest one of its versions
- * counts: all later ones are of another writer, or copies that were brought back.
+ * Gathers the versions of each name in a bucket. An object of a store is created once, so its oldest version counts.
+ * All later versions are from another writer, or are restored copies.
  */
 import { CLIENTS_PREFIX, writtenOnce, type WrittenOnce } from '../../store/index.js';
 import { isMultipart, type ObjectVersion, type ObjectVersions } from '../../store/objects/index.js';
@@ -11,8 +11,8 @@ export interface VersionedName extends WrittenOnce {
   /** The version that readers get, or a delete marker. */
   readonly latest: ObjectVersion;
   /**
-   * The version that counts; undefined if there is none. Versions that several requests made never count: a service
-   * dates them by the first of those requests, so they could be made older than an object that exists.
+   * The version that counts; undefined if there is none. A version that several requests made never counts: a service
+   * dates it by the first of these requests, so it could be made to look older than an existing object.
    */
   readonly oldest: ObjectVersion | undefined;
 }

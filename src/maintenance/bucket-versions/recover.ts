@@ -1,7 +1,7 @@
 /**
- * Brings back objects that somebody overwrote or deleted in a bucket that keeps versions. For a name that is written
+ * Restores objects that somebody overwrote or deleted in a bucket that keeps versions. For a name that is written
  * once, the oldest version counts. Nothing is ever deleted: the bytes are written once more, and become the current
- * version. A run may stop anywhere; the next one finds what was brought back as sound.
+ * version. A run may stop anywhere; the next one finds the restored objects sound.
  */
 import { configInvalid } from '../../config/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
@@ -9,16 +9,18 @@ import type { ObjectSource, ObjectStore, ObjectVersions } from '../../store/obje
 import { atOnce } from './at-once.js';
 import { type Judged, judged, type JudgeOptions } from './judge.js';
 
-/** Objects that are written at once; each has up to 40 MiB in memory. */
+/** Number of objects that are written at once; each takes up to 40 MiB of memory. */
 const AT_ONCE = 4;
 
 export interface RecoverOptions {
-  /** True to report only. */
+  /** True if objects are only reported. */
   readonly isPreview: boolean;
   readonly signal?: AbortSignal | undefined;
-  /** Reports the number of names that were looked at. */
+  /** Called with the number of names examined so far. */
   readonly onProgress?: (names: number) => void;
-  /** Reports what is done about an object that readers do not get as it was, and about one that is copied. */
+  /**
+   * Called with the result for each object that readers do not get in its original form, and for each copied object.
+   */
   readonly onFound?: (name: string, result: Result) => void;
 }
 
@@ -26,24 +28,24 @@ export interface RecoverOptions {
 export type Result = 'changed' | 'hidden' | 'lost' | 'strange' | 'copied';
 
 export interface RecoverReport {
-  /** Names that were looked at. */
+  /** Number of names that were examined. */
   names: number;
-  /** Objects that had other bytes, and were brought back. */
+  /** Number of objects that had other bytes, and were restored (in a preview: would be restored). */
   changed: number;
-  /** Objects that had a delete marker, and were brought back. */
+  /** Number of objects that had a delete marker, and were restored (in a preview: would be restored). */
   hidden: number;
-  /** Objects that cannot be brought back. */
+  /** Number of objects that cannot be restored. */
   lost: number;
-  /** Names without a version of ours, or with none before the chosen time. */
+  /** Number of names without a version that counts, or with none before the chosen time. */
   strange: number;
-  /** Packs that were deleted since nothing needed them. */
+  /** Packs that were deleted because they were unneeded. */
   freed: number;
-  /** Objects that the other store has, and bytes of those that this run wrote. */
+  /** Number of objects that the other store has, and number of bytes that this run wrote. */
   copied: number;
   writtenBytes: number;
 }
 
-/** Brings back all objects of a store in their place. Throws INTERRUPTED and errors of a bucket. */
+/** Restores all objects of a store in place. Throws INTERRUPTED and errors of a bucket. */
 export async function recover(
   versions: ObjectVersions,
   options: RecoverOptions,
@@ -55,8 +57,9 @@ export async function recover(
 }
 
 /**
- * Copies all objects as they were at a time to another store. Packs that no set needed then are left out. An object that
- * is there already stays; throws CONFIG_INVALID if it has another size or other bytes.
+ * Copies all objects to another store, as they were at the time `untilMs`. Packs that were unneeded at that time are
+ * left out. An object that exists in the other store stays; throws CONFIG_INVALID if it has another size or other
+ * bytes.
  */
 export async function recoverTo(
   versions: ObjectVersions,
@@ -90,7 +93,7 @@ class Run {
     this.options = options;
   }
 
-  /** Yields the names of the store except those that need nothing, which it counts. */
+  /** Yields the names of the store except freed packs and strange names, which it counts. */
   async *names(how: JudgeOptions): AsyncGenerator<Judged> {
     for await (const found of judged(this.versions, how)) {
       throwIfAborted(this.options.signal);
@@ -106,7 +109,7 @@ class Run {
     }
   }
 
-  /** Makes the bytes that count the current version. */
+  /** Makes the version that counts the current one, if readers get another; writes nothing in a preview. */
   async bringBack(found: Judged): Promise<void> {
     const { name, state } = found;
     if (state !== 'changed' && state !== 'hidden') return;
@@ -139,7 +142,10 @@ class Run {
     onFound?.(name, 'copied');
   }
 
-  /** Returns the bytes that count; counts the object as lost if they are damaged, or not ours. */
+  /**
+   * Returns the bytes of the version that counts. If they are damaged or not stored by this package, counts the object
+   * as lost and returns undefined.
+   */
   private async sourceOf({ name, oldest }: Judged): Promise<ObjectSource | undefined> {
     try {
       const source = await this.versions.source(oldest!);

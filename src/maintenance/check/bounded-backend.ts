@@ -37,7 +37,7 @@ class BoundedBackend implements Backend {
     return (await this.backend.list(prefix)).filter((name) => this.endOf(name) > 0);
   }
 
-  /** Does nothing: no data made from this view needs to last. */
+  /** Does nothing, since no data made from this view needs to be durable. */
   async sync(): Promise<void> {
     return undefined;
   }

@@ -21,14 +21,14 @@ export interface Checked {
   readonly system: System;
   readonly directory: ClientDirectory;
   readonly counts: CheckCounts;
-  /** True to store marks and repairs. */
+  /** True if marks and repairs are stored. */
   readonly mark: boolean;
   readonly onFinding: (finding: Finding) => void;
 }
 
 export class CatalogCheck {
   private readonly fingerprint: string;
-  /** True once pages were compared, and none of them has a checksum. */
+  /** True if pages were compared, and none of them has a checksum. */
   private isUnproven = false;
   private readonly checked: Checked;
 
@@ -71,7 +71,7 @@ export class CatalogCheck {
     return undefined;
   }
 
-  /** Reports what the catalog lacks of the packs, or has besides them. */
+  /** Reports facts of the packs that the catalog lacks, and facts of the catalog that the packs lack. */
   compare(
     audit: CatalogAudit | undefined,
     reference: Reference,
@@ -90,7 +90,7 @@ export class CatalogCheck {
     }
   }
 
-  /** Reports doubtful sets, and a catalog that is older than its packs: it is sound, but lists too few sets. */
+  /** Reports doubtful sets, and a catalog that is older than its packs. Such a catalog is sound, but lacks sets. */
   async compareEnd(audit: CatalogAudit | undefined, files: Backend): Promise<void> {
     if (audit === undefined) return;
     const { state, sets } = audit.catalog;
@@ -109,7 +109,10 @@ export class CatalogCheck {
     );
   }
 
-  /** Begins to keep page checksums of a catalog that has none. Call it last: the check must have found no fault in it. */
+  /**
+   * Adds page checksums to a catalog that has none. Call it last; it does nothing if the check has found a fault in
+   * the catalog.
+   */
   async believe(): Promise<void> {
     const { system, directory, mark, counts } = this.checked;
     if (!this.isUnproven) return;

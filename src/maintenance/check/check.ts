@@ -1,7 +1,7 @@
 /**
- * Checks one client: its catalog, its other files, the headers of all records, and the bytes of
- * as many records as requested. It reads as any reader does, without a lock; it takes the lock only for a
- * moment, to store marks and repairs.
+ * Checks one client: its catalog, its other files, the headers of all records, and the bytes of as many records as
+ * requested. It reads like any reader, without a lock. It takes the lock only for a moment, to store marks and
+ * repairs.
  */
 import { type CatalogAudit, isUnusedClient } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
@@ -35,7 +35,7 @@ export interface CheckOptions {
   /** Keys that open the contents and names of a client that encrypts, if they are known. */
   readonly keyring: Keyring | undefined;
   readonly isEncrypted: boolean;
-  /** True to mark damaged contents, and to clear the marks of sound ones. */
+  /** True if damaged contents are marked, and the marks of sound ones are cleared. */
   readonly mark: boolean;
   readonly limits: StoreLimits;
   readonly signal: AbortSignal;
@@ -49,9 +49,9 @@ export type CheckStep = 'catalog' | 'packs' | 'records' | 'marks';
 export interface CheckResult extends CheckCounts {
   /** False if encrypted data was only compared with checksums. */
   readonly isOpened: boolean;
-  /** The error that kept the findings from being marked. */
+  /** The error that prevented marking the findings. */
   readonly notMarked: TardisError | undefined;
-  /** True if the records that this check has read could not be remembered for the next check. */
+  /** True if the list of records that this check has read could not be stored for the next check. */
   readonly isForgetful: boolean;
 }
 
@@ -166,7 +166,10 @@ class Check {
     return !this.options.isEncrypted || this.options.keyring !== undefined;
   }
 
-  /** Extends the damage found to everything that cannot be read because of it. */
+  /**
+   * Adds missing contents to the losses, tries contents that are marked as damaged, and extends the losses to all
+   * contents that depend on lost ones.
+   */
   private async condemn(
     audit: CatalogAudit,
     prover: ContentProver,

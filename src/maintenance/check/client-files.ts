@@ -1,4 +1,7 @@
-/** Checks what a client has beside its catalog and its records: keys, accounts, and files that do not belong there. */
+/**
+ * Checks the parts of a client other than its catalog and its records: keys, accounts, and files that do not belong
+ * there.
+ */
 import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
 import { holdsSeals } from '../../store/catalog/index.js';
@@ -55,7 +58,7 @@ export class ClientFiles {
     }
   }
 
-  /** Reports a list of accounts that nobody can use. Throws every other error. */
+  /** Reports the error of an unusable list of accounts. Throws every other error. */
   private damagedList(error: unknown): void {
     const { code, message, context } = asTardisError(error);
     if (code !== 'ACCOUNTS_DAMAGED') throw error;

@@ -11,8 +11,8 @@ const WRITE_VERSION_AT = 18;
 const BY_LOG = 2;
 
 /**
- * Returns how many checkpoints the packs contain that the catalog should contain, but does not. `seen`: the
- * state of a copy of the catalog, taken a moment ago.
+ * Returns the number of checkpoints that the packs contain and the catalog lacks. `seen`: the state of a copy of the
+ * catalog, taken a moment ago.
  */
 export async function commitsBehind(
   system: System,

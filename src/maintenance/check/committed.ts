@@ -49,7 +49,7 @@ interface SeenHeader {
 export class CommittedRanges {
   readonly packs: PackNumber[] = [];
   readonly faults: CommitFault[] = [];
-  /** Ranges that the records between the previous commit and their own do not fill. */
+  /** Ranges that are not filled by the records between the previous commit and their own commit. */
   private uncounted: PackRange[] = [];
   private readonly ranges = new Map<PackNumber, PackRange[]>();
 
@@ -137,7 +137,7 @@ export class CommittedRanges {
     }
   }
 
-  /** Numbers of the packs that commits name. */
+  /** Numbers of all packs that are named by commits. */
   get spokenOf(): PackNumber[] {
     return [...this.ranges.keys()];
   }
@@ -184,8 +184,8 @@ export class CommittedRanges {
   }
 
   /**
-   * Compares a range with the records before its commit. Each record has a
-   * valid header even if their order is another one than at the commit.
+   * Compares a range with the records before its commit. Reports a fault if the checksum of their headers differs:
+   * records in another order still have valid headers.
    */
   private compare(range: PackRange, since: readonly SeenHeader[]): void {
     const { pack, from, to, checksum } = range;
@@ -206,7 +206,7 @@ export class CommittedRanges {
   }
 
   /**
-   * Returns the ranges of a pack that are without gaps, but hold other records than those right before their
+   * Returns a fault for each range of a pack that has no gaps, but contains other records than those right before its
    * commit.
    */
   disordered(pack: PackNumber, gaps: readonly { from: number; to: number }[]): CommitFault[] {

@@ -4,7 +4,7 @@ import type { StrangePack, Stray } from '../../store/index.js';
 
 /** Purpose of a damaged record. */
 export type RecordRole =
-  /** Contents of versions of files, or contents that those rest on. */
+  /** Contents of versions of files, or contents on which those depend. */
   | 'contents'
   /** Data from which deltas are made; it can be made again. */
   | 'signature'
@@ -13,7 +13,7 @@ export type RecordRole =
   /** Data that is not needed any more. */
   | 'unneeded';
 
-/** A place in the store with other bytes than it should have. */
+/** A place in the store with wrong bytes. */
 export interface RecordFinding {
   readonly finding: 'record';
   /** Path of the file below the client's directory. */
@@ -28,7 +28,7 @@ export interface RecordFinding {
 export interface VersionFinding {
   readonly finding: 'version';
   readonly path: Buffer;
-  /** Numbers of the sets that show it, ascending. */
+  /** Numbers of the sets that show the version, ascending. */
   readonly sets: readonly SetNumber[];
   /** Number of the version in the catalog: the set in which it began. */
   readonly firstSet: SetNumber;
@@ -48,8 +48,8 @@ export interface CatalogFinding {
 export interface HistoryFinding {
   readonly finding: 'history';
   /**
-   * Number of versions that a rebuild would lose; undefined if the catalog cannot be used either. `sets`: those
-   * they began in.
+   * Number of versions that a rebuild would lose; undefined if the catalog cannot be used either. `sets`: the sets in
+   * which these versions began.
    */
   readonly versions?: number | undefined;
   readonly sets: readonly SetNumber[];
@@ -83,10 +83,10 @@ export interface AccountFinding {
   readonly state: 'senseless' | 'gone';
 }
 
-/** A file in the place of packs that contains a pack with another number than in its name, or of another client. */
+/** A file among the packs that contains a pack of another client, or a pack with another number than in its name. */
 export interface PackFinding extends StrangePack {
   readonly finding: 'pack';
-  /** Name of the client that the label names, if the tool that prints the finding can find it. */
+  /** Name of the client in the label, if the tool that prints the finding can find it. */
   readonly client?: string;
 }
 
@@ -117,7 +117,7 @@ export interface CopyFinding {
 }
 
 /**
- * A complete set of a client that encrypts that differs from what the client sealed. Only a check with the keys
+ * A complete set of an encrypting client that differs from the set that the client sealed. Only a check with the keys
  * finds it.
  */
 export interface SealFinding {

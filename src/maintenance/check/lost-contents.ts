@@ -1,7 +1,7 @@
 /**
- * Finds the contents that cannot be read because of damaged records, with all contents that rest on them:
- * deltas, and contents in parts. Each one is tried before it is reported lost, since a delta need not use the
- * damaged part of its basis.
+ * Finds the contents that cannot be read because of damaged records, and all contents that depend on them: deltas, and
+ * contents in parts. Each content is tried before it is reported lost, since a delta need not use the damaged part of
+ * its basis.
  */
 import type { ContentId } from '../../model/index.js';
 import type { AuditedContent, CatalogAudit } from '../../store/catalog/index.js';
@@ -19,7 +19,7 @@ export class LostContents {
   private readonly lost = new Map<ContentId, Lost>();
   /** Contents that can be read although their record is damaged: a rebuild would lose them. */
   private readonly weak = new Map<ContentId, AuditedContent>();
-  /** Contents that were read successfully while they, or the contents they rest on, counted as damaged. */
+  /** Contents that were read successfully while they, or contents on which they depend, counted as damaged. */
   private readonly proven = new Map<ContentId, AuditedContent>();
   private readonly audit: CatalogAudit;
   private readonly prover: ContentProver;
@@ -63,7 +63,7 @@ export class LostContents {
     this.lost.set(contentId, { contentId, digest, why: 'rests' });
   }
 
-  /** Takes contents that entries, or other contents, name and that are stored nowhere. */
+  /** Takes contents that are named by entries or other contents, but stored nowhere. */
   async missing(contentIds: readonly ContentId[]): Promise<void> {
     for (const contentId of contentIds) {
       if (this.lost.has(contentId)) continue;
@@ -73,7 +73,7 @@ export class LostContents {
     }
   }
 
-  /** Takes contents that are marked as damaged: they may have been healed, or never have been damaged. */
+  /** Tries contents that are marked as damaged, since they may have been healed, or never have been damaged. */
   async proveMarked(contentIds: readonly ContentId[], isWholeRecord: IsWholeRecord): Promise<void> {
     for (const contentId of contentIds) {
       const content = this.audit.content(contentId);
@@ -91,7 +91,7 @@ export class LostContents {
     }
   }
 
-  /** Extends the losses to everything that rests on a lost content. */
+  /** Extends the losses to all contents that depend on a lost content. */
   async spread(): Promise<void> {
     for (const { contentId } of this.lost.values()) {
       for (const dependant of this.audit.catalog.bases.dependants(contentId)) {

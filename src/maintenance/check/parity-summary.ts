@@ -1,4 +1,4 @@
-/** Counts what parity protects, without reading it. */
+/** Counts the packs and objects that parity protects, without reading them. */
 import { type ClientDirectory, mediumOf, parityName, protectable } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 
@@ -6,11 +6,11 @@ export interface ParitySummary {
   /** Number of packs and objects that have parity, and that have none. */
   readonly protected: number;
   readonly unprotected: number;
-  /** Bytes of all parity files. */
+  /** Number of bytes of all parity files. */
   readonly bytes: number;
 }
 
-/** Returns how much of a client is protected. A session may change it at any time. */
+/** Returns the summary of a client's parity. A session may change the result at any time. */
 export async function parityOf(system: System, directory: ClientDirectory): Promise<ParitySummary> {
   const backend = mediumOf(system, directory).records();
   try {

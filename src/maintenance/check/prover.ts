@@ -1,6 +1,6 @@
 /**
- * Checks whether a record is whole, and whether a content can be read, by the same steps as a restore. So a
- * check reports exactly the contents as lost that a restore could not return. A content that cannot be read is
+ * Checks whether a record is whole, and whether a content can be read, by the same steps as a restore. A check
+ * therefore reports exactly those contents as lost that a restore could not return. A content that cannot be read is
  * looked up again in the present catalog, since it may have been moved.
  */
 import {
@@ -64,7 +64,7 @@ export interface ProverOptions {
   readonly refresh: (() => Promise<void>) | undefined;
 }
 
-/** Description of what is wrong with a record; undefined if nothing was found. */
+/** Description of the damage of a record; undefined if none was found. */
 export type Fault = string | undefined;
 
 export class ContentProver {
@@ -307,7 +307,9 @@ function damage(what: string): TardisError {
   return new TardisError('RECORD_DAMAGED', what);
 }
 
-/** Returns a description of damage in stored bytes; throws every other error. */
+/**
+ * Runs `work`. Returns a description of the damage if it finds damaged bytes in the store; throws every other error.
+ */
 export async function faultOf(work: () => Promise<void>): Promise<Fault> {
   try {
     await work();

@@ -8,7 +8,7 @@ import { fromSystem, isDiskFull, systemCode } from '../../errors/index.js';
 import { CHECKED_FILE, PACKS_PREFIX } from '../../store/index.js';
 import type { SqlDatabase, SqlQuery, SqlValue, System } from '../../system/index.js';
 
-/** Rows written in one transaction. */
+/** Number of rows written in one transaction. */
 const BATCH = 1024;
 const VERSION = 1;
 const TABLE =
@@ -55,7 +55,7 @@ export class ReadMemory {
     return this.database === undefined || this.isStopped;
   }
 
-  /** Returns when a record was last read, in ms since 1970; 0 if never, or if the time is unknown. */
+  /** Returns the time at which a record was last read, in ms since 1970; 0 if never, or if the time is unknown. */
   readAtMs(object: string, position: number): number {
     const atMs = this.orAnew(() => this.find?.get(object, position));
     return typeof atMs === 'number' && Number.isSafeInteger(atMs) ? atMs : 0;

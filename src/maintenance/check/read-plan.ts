@@ -72,7 +72,7 @@ export class ReadPlan {
     return this.isOldEnough(this.lastReadMs(object, position));
   }
 
-  /** Chooses records until there are enough: first those never read, then those not read for longest. */
+  /** Chooses records until they have `budgetBytes`: first those never read, then those not read for longest. */
   private choose(records: readonly PlannedRecord[], budgetBytes: number): void {
     const ordered = records
       .map((record) => ({ ...record, atMs: this.lastReadMs(record.object, record.position) }))
@@ -86,8 +86,8 @@ export class ReadPlan {
   }
 
   /**
-   * Returns when a record was last read; 0 if never. A time in the future is from a wrong clock, and counts as
-   * never.
+   * Returns the time at which a record was last read; 0 if never. A time in the future is from a wrong clock, and
+   * counts as never.
    */
   private lastReadMs(object: string, position: number): number {
     const atMs = this.memory.readAtMs(object, position);

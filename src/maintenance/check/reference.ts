@@ -48,7 +48,10 @@ export class Reference {
     return audit.differencesFrom(this.folder.file(FILE));
   }
 
-  /** Returns what a rebuild would lose: versions that only the client's own catalog contains. */
+  /**
+   * Returns the number of versions that only the client's own catalog contains, and the sets in which they began. A
+   * rebuild would lose these versions.
+   */
   lacks(audit: CatalogAudit): { versions: number; sets: SetNumber[] } {
     return audit.lackingIn(this.folder.file(FILE));
   }

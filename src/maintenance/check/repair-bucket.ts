@@ -14,12 +14,12 @@ import { yieldRegularly, type System } from '../../system/index.js';
 import type { ParitySummary } from './parity-summary.js';
 import { type RepairOptions, type RepairResult, repairWithoutBlocks } from './repair.js';
 
-/** Errors that concern one object. Others would end the next one, too. */
+/** Errors that concern only one object. Any other error would also occur for the next object. */
 const OF_ONE_OBJECT: ReadonlySet<string> = new Set(['OBJECT_DAMAGED', 'BUCKET_ANSWER_INVALID']);
 
 export interface BucketRepair extends ParitySummary {
   readonly repair: RepairResult;
-  /** False if stored bytes may be damaged that only their records show: then the check must read them. */
+  /** False if stored bytes may have damage that only their records reveal. The check must then read these bytes. */
   readonly isProven: boolean;
 }
 

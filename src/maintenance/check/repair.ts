@@ -48,7 +48,9 @@ export function repairWithoutBlocks(
 }
 
 export interface RepairOptions {
-  /** Bytes of parity for 100 bytes; 0 makes none, and heals with what is there. */
+  /**
+   * Number of bytes of parity for 100 bytes. With 0 no parity is made, and the existing parity is used for repairs.
+   */
   readonly percent: number;
   readonly signal: AbortSignal;
   readonly onFinding: (finding: RepairFinding) => void;

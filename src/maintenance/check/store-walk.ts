@@ -1,6 +1,6 @@
 /**
- * Examines all records of a store, by the catalog and by the packs: whether each is at its place in the catalog. The
- * bytes of the records to be read are checked, too.
+ * Examines all records in the catalog and in the packs of a store, and checks that each is at its place in the
+ * catalog. The bytes of the records to be read are checked, too.
  */
 import type { PackNumber } from '../../model/index.js';
 import type { AuditedContent, AuditedRecord, CatalogAudit } from '../../store/catalog/index.js';

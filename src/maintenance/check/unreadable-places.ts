@@ -7,9 +7,12 @@ import { TardisError } from '../../errors/index.js';
 import { type Backend, unreadableObject } from '../../store/index.js';
 import type { UnreadableFinding } from './findings.js';
 
-/** A range that cannot be read at once is read in pieces of this size, so that one bad sector hides little. */
+/** Size of the pieces in which a range is read if it cannot be read at once, so that one bad sector hides little. */
 const PIECE_BYTES = 4096;
-/** Number of failures in one file after which the rest of it is not tried: each failure may take a disk seconds. */
+/**
+ * Maximum number of failures in one file. Then the rest of the file is not tried, since each failure may take a disk
+ * seconds.
+ */
 const MAX_FAILURES = 64;
 
 export class UnreadablePlaces {
@@ -30,7 +33,7 @@ export class UnreadablePlaces {
     return this.firstDenied;
   }
 
-  /** Returns a backend that reports what cannot be read, and still rejects. */
+  /** Returns a backend that reports unreadable places, and rejects when they are read. */
   reporting(backend: Backend): Backend {
     return withRead(backend, async (name, position, target, bytes) => {
       try {
@@ -42,7 +45,7 @@ export class UnreadablePlaces {
     });
   }
 
-  /** Returns a backend that reports what cannot be read, and returns zeros in its place. */
+  /** Returns a backend that reports unreadable places, and returns zeros for them. */
   zeroed(backend: Backend): Backend {
     const read: Backend['read'] = async (name, position, target, bytes) => {
       try {

@@ -28,13 +28,13 @@ interface Way {
 /** A directory whose paths are being found. */
 interface Step {
   readonly directory: DirectoryId;
-  /** The entries that lead to it. */
+  /** The entries that lead to the directory. */
   readonly entries: readonly ContentVersion[];
   next: number;
   readonly ways: Way[];
 }
 
-/** Greatest depth of a path. A deeper one is a circle in a damaged catalog. */
+/** Maximum depth of a path. A deeper path is a circle in a damaged catalog. */
 const MAX_DEPTH = 4096;
 /** Number of directories whose paths are cached. */
 const MAX_KNOWN = 4096;

@@ -1,7 +1,7 @@
 /**
- * Closes open entries below roots that the newest sets no longer include. Entries that a listed set shows stay open,
- * and a root that returns continues from them. Each closing is written to the packs too: otherwise a rebuilt catalog
- * would show the entry again.
+ * Closes open entries below roots that the newest sets no longer include. Entries that a listed set shows stay open;
+ * if a root is included again, it continues from them. Each closing is also written to the packs: otherwise a rebuilt
+ * catalog would show the entry again.
  */
 import type { DirectoryId, RootNumber } from '../../model/index.js';
 import { ROOTS_DIRECTORY, type RootUse } from '../../store/catalog/index.js';
@@ -9,9 +9,9 @@ import type { StoreWriter } from '../../store/writer/index.js';
 import { SetJournal } from '../../store/writer/index.js';
 import type { Breathe } from './survey.js';
 
-/** Directories read, or names closed, in one slice. */
+/** Number of directories read, or of names closed, in one slice. */
 const SLICE_ROWS = 2048;
-/** Changes between two checkpoints. */
+/** Number of changes between two checkpoints. */
 const CHECKPOINT_CHANGES = 1 << 16;
 
 /**

@@ -47,15 +47,17 @@ export interface GcOptions {
    */
   readonly graceMs: number;
   /**
-   * Free bytes without which no backup begins. With less, unneeded files are deleted at once. Undefined means
-   * the least free space and the reserve in `limits`.
+   * Number of free bytes below which no backup begins, and unneeded files are deleted at once. Undefined means the
+   * least free space and the reserve in `limits`.
    */
   readonly wantedFreeBytes?: number;
-  /** A pack is rewritten if at least this share of it is unneeded. */
+  /** Minimum share of unneeded bytes for which a pack is rewritten. */
   readonly wasteRatio: number;
-  /** Undefined if frames of the client cannot be opened; they are then copied as they are. */
+  /**
+   * Tools to open frames; undefined if the frames of the client cannot be opened. Frames are then copied as they are.
+   */
   readonly frames: FrameTools | undefined;
-  /** True to look for unneeded contents and packs even if nothing indicates that there are any. */
+  /** True if unneeded contents and packs are searched even if nothing indicates that there are any. */
   readonly isThorough: boolean;
   readonly signal?: AbortSignal | undefined;
   /** Reports progress; `of` is undefined if the amount of work is unknown. */
@@ -69,7 +71,7 @@ export interface GcReport {
   readonly contents: number;
   /** Number of packs that were rewritten. */
   readonly packs: number;
-  /** Bytes saved once the old packs and the unneeded objects are deleted. */
+  /** Number of bytes that are freed when the old packs and the unneeded objects are deleted. */
   readonly freedBytes: number;
   /** Number of deleted files, including those left by earlier runs. */
   readonly deletedFiles: number;
@@ -78,9 +80,9 @@ export interface GcReport {
 
 const NOTHING = { contents: 0, packs: 0, freedBytes: 0, deletedFiles: 0, deletedBytes: 0 };
 
-/** Files deleted between two checkpoints. */
+/** Maximum number of files deleted between two checkpoints. */
 const MAX_OBJECTS = 1024;
-/** Packs of a shared store that are deleted at once. */
+/** Number of packs of a shared store that are deleted at once. */
 const DELETED_AT_ONCE = 8;
 
 /** Thrown to stop when another process requests the client. */
@@ -119,7 +121,10 @@ export async function collectGarbage(
   }
 }
 
-/** Returns false if another process requests the client meanwhile. Throws CATALOG_DAMAGED, CLIENT_BUSY. */
+/**
+ * Checks the catalog; deletes a damaged one of a client in a bucket, where it is a cache. Returns false if another
+ * process requests the client meanwhile. Throws CATALOG_DAMAGED, CLIENT_BUSY.
+ */
 async function isProvenSound(
   system: System,
   directory: ClientDirectory,
@@ -236,12 +241,15 @@ class Run {
     return older.length > 0;
   }
 
-  /** Writes an image if one is wanted. It runs last, since it needs space. */
+  /** Writes an image if one is requested. It runs last, since it needs space. */
   async writeImage(): Promise<void> {
     await writeRequestedImage(this.store, () => this.breathe());
   }
 
-  /** Makes the parity of what this run has written, and of packs that have none. It runs last, since it needs space. */
+  /**
+   * Makes parity for the data that this run has written, and for packs that have none. It runs last, since it needs
+   * space.
+   */
   async protect(): Promise<void> {
     const { store, system } = this;
     const { parityPercent = 0, leastFreeBytes } = store.limits;
@@ -301,8 +309,8 @@ class Run {
   }
 
   /**
-   * Deletes packs of a shared store, several at once, and records that for other machines. A pack stays that has
-   * contents which the sets lack: the commit that removed it was wrong.
+   * Deletes packs of a shared store, several at once, and records that for other machines. A pack with contents that
+   * the sets lack is kept: the commit that removed it was wrong.
    */
   private async deleteShared(due: readonly PackNumber[]): Promise<void> {
     const { store } = this;

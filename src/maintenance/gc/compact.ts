@@ -1,9 +1,9 @@
 /**
- * Compaction: rewrites packs that contain much unneeded data, without that data. Packs without any needed data
- * are removed first, then those that free most for each byte written, in rounds that fit into the free space.
- * The new records are read back from the disk before an event removes the old packs. If needed, the same commit
- * has an image, which replaces their listings and events. A pack that does not fit as a whole is moved piece by
- * piece from its end, and truncated after each piece.
+ * Compaction: rewrites packs that contain much unneeded data, without that data. Packs without any needed data are
+ * removed first. Packs that free most for each byte written follow, in rounds that fit into the free space. The new
+ * records are read back from the disk before an event removes the old packs. If needed, the same commit has an image,
+ * which replaces their listings and events. A pack that does not fit as a whole is moved piece by piece from its end,
+ * and truncated after each piece.
  */
 import { applyEvent, breakDependants, type RecordUse } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -17,29 +17,32 @@ import { type MoverOptions, RecordMover } from './record-mover.js';
 import { measureRecords } from './survey.js';
 
 const SLICE_ROWS = 2048;
-/** If space is short, a pack is rewritten if at least this share of it is unneeded. */
+/** Minimum share of unneeded bytes for which a pack is rewritten if space is short. */
 const LEAST_WASTE_RATIO = 0.01;
 /** Maximum number of bytes moved at once from the end of a pack that does not fit as a whole. */
 const MAX_PIECE_BYTES = 64 << 20;
-/** Divisor of the available space for the size of the first piece. If truncating frees nothing, no more is lost. */
+/**
+ * Divisor of the available space for the size of the first piece. If truncating frees nothing, only this space is
+ * lost.
+ */
 const FIRST_PIECE_PART = 8;
-/** A piece may be this many times as large as the largest one whose cut freed space. */
+/** Factor by which a piece may be larger than the largest piece whose cut freed space. */
 const PIECE_GROWTH = 2;
 /**
- * Fewest bytes of a cut that shows whether it freed space. A smaller cut may free less because of block sizes,
- * or because other processes write meanwhile.
+ * Minimum number of bytes in a cut to judge whether it freed space. A smaller cut may free less because of block
+ * sizes, or because other processes write meanwhile.
  */
 const SHOWING_BYTES = 256 << 10;
 
 export interface CompactOptions extends Omit<MoverOptions, 'used'> {
-  /** A pack is rewritten if at least this share of it is unneeded. */
+  /** Minimum share of unneeded bytes for which a pack is rewritten. */
   readonly wasteRatio: number;
   readonly nowMs: number;
   readonly headroom: Headroom;
   readonly onProgress: (packs: number, of: number) => void;
   /** Deletes the files of removed packs that are due. */
   readonly onRemoved: () => Promise<void>;
-  /** Frees space that only makes a later recovery faster. Returns false if there was none. */
+  /** Deletes data that only makes a later recovery faster. Returns false if there was none. */
   readonly sacrifice: () => boolean;
 }
 
@@ -49,7 +52,7 @@ export interface CompactReport {
   readonly freedBytes: number;
 }
 
-/** Rewrites packs to free space. Throws DISK_FULL if space is short and no rewrite that would free some fits. */
+/** Rewrites packs to free space. Throws DISK_FULL if space is short and no rewrite fits that would free some. */
 export async function compact(store: StoreWriter, options: CompactOptions): Promise<CompactReport> {
   const { breathe, frames, needed, wasteRatio } = options;
   const used = await measureRecords(store.catalog, breathe, needed);
@@ -65,7 +68,7 @@ class Compaction {
   private freedBytes = 0;
   /** The first pack with a record that did not fit. */
   private tooLarge: PackUse | undefined;
-  /** False once a cut freed less than half of what it cut. */
+  /** False after a cut has freed less than half of its bytes. */
   private cutsFree = true;
   /** Size in bytes of the largest piece whose cut freed space. */
   private provenBytes = 0;
@@ -143,7 +146,7 @@ class Compaction {
   }
 
   /**
-   * True if an image takes less than it frees. An image is not larger than the listings and events before it,
+   * True if an image takes fewer bytes than it frees. An image is not larger than the listings and events before it,
    * since it contains the same facts.
    */
   private isWorthAnImage(packs: readonly PackUse[]): boolean {
@@ -152,7 +155,7 @@ class Compaction {
     return freed > lasting;
   }
 
-  /** Writes an image. Afterwards nothing needs the listings and events of earlier packs. */
+  /** Writes an image. The listings and events of earlier packs are then unneeded. */
   private async writeImage(without: ReadonlySet<PackNumber>): Promise<void> {
     await appendImage(this.store, without, this.options.breathe);
     for (const pack of this.left) pack.metadataBytes = 0;
@@ -229,7 +232,10 @@ class Compaction {
     return true;
   }
 
-  /** Takes records that fit from the end of a list; few at first, and more after each cut that freed space. */
+  /**
+   * Removes the records of the next piece from the end of a list, and returns them: few at first, and more after each
+   * cut that freed space.
+   */
   private takePiece(records: RecordUse[]): RecordUse[] {
     const most = Math.min(this.options.headroom.bytes, MAX_PIECE_BYTES);
     const wanted = Math.max(most / FIRST_PIECE_PART, PIECE_GROWTH * this.provenBytes);
@@ -249,9 +255,9 @@ class Compaction {
   }
 
   /**
-   * Truncates a pack behind its last needed record, once an event that records this is durable. Each cut of enough
-   * bytes shows whether it freed space. On btrfs it may not: btrfs keeps the blocks of an extent until all of them
-   * are free, and a pack has short extents and long ones.
+   * Truncates a pack behind its last needed record, after an event that records this is durable. A cut of enough bytes
+   * shows whether cuts free space. On btrfs they may not: btrfs keeps the blocks of an extent until all of them are
+   * free, and a pack has short extents and long ones.
    */
   private async cut(
     pack: PackNumber,
@@ -275,10 +281,7 @@ class Compaction {
     if (this.cutsFree) this.provenBytes = Math.max(this.provenBytes, pieceBytes);
   }
 
-  /**
-   * Throws INTERNAL if a place that is to be removed still has a needed content. This is looked up in the
-   * catalog.
-   */
+  /** Checks in the catalog that no place to be removed still has a needed content; throws INTERNAL otherwise. */
   private async requireEmpty(goes: (pack: PackNumber, position: number) => boolean): Promise<void> {
     const { catalog } = this.store;
     const { breathe, needed } = this.options;

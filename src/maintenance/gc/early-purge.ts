@@ -1,19 +1,19 @@
 /**
- * Decides which sets are deleted early when space runs low: only expendable ones of the client whose session
- * needs the space, oldest first. The newest complete set stays, and if that may lack entries, so does the newest
- * that does not; so do sets younger than a least age. The decision is a pure function of the catalog. The caller decides again after each deletion, since only then the space
- * that it freed is certain.
+ * Decides which sets are deleted early when space runs low: only expendable ones of the client whose session needs the
+ * space, oldest first. Three kinds of sets stay: the newest complete set; if that set may lack entries, also the
+ * newest complete set that does not; and sets younger than a least age. The decision is a pure function of the
+ * catalog. The caller decides again after each deletion, since only then is the freed space certain.
  */
 import type { SetNumber } from '../../model/index.js';
 import { isOldEnough, seenMoments, type TimedSet } from '../../store/writer/index.js';
 
 export interface EarlySet extends TimedSet {
   readonly state: 'unfinished' | 'complete';
-  /** True if a rebuild has found that the set may lack something. */
+  /** True if a rebuild has found that the set may lack entries. */
   readonly isDoubtful: boolean;
   readonly isExpendable: boolean;
   readonly isLocked: boolean;
-  /** Equal texts mean the same roots. The newest complete set of the same roots stays. */
+  /** Text that is equal for sets of the same roots. The newest complete one of these sets stays. */
   readonly roots: string;
   /** Bytes that deleting this set alone certainly frees; 0 if none, or if the number is unknown. */
   readonly freedBytes: number;
@@ -26,8 +26,8 @@ export interface EarlyPurgeOptions {
 }
 
 /**
- * Returns the sets to delete, in this order, until the freed bytes suffice. If they never do, returns all that
- * may be deleted. Sets are given in any order, each once.
+ * Returns the sets to delete, in this order, until the freed bytes suffice; all sets that may be deleted if they never
+ * suffice. Sets are given in any order, each once.
  */
 export function setsToDeleteForSpace(
   sets: readonly EarlySet[],

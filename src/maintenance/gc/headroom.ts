@@ -1,27 +1,30 @@
 /**
- * Computes how much garbage collection may write. If space is short, it deletes unneeded files at once, and
- * writes into the space of the reserve. Each step then frees at least what it took.
+ * Computes the number of bytes that garbage collection may write. If space is short, garbage collection deletes
+ * unneeded files at once, and writes into the space of the reserve. Each step then frees at least as much as it took.
  */
 import type { StoreWriter } from '../../store/writer/index.js';
 
-/** A step changes at most a quarter of the catalog, and at most CATALOG_BYTES of its pages. */
+/**
+ * Divisor for the part of the catalog that a step may change: at most a quarter, and at most CATALOG_BYTES of its
+ * pages.
+ */
 const CATALOG_PART = 4;
 const CATALOG_BYTES = 4 << 20;
-/** Bytes that a step writes besides packs and catalog: events, a commit, names. */
+/** Number of bytes that a step writes besides packs and catalog: events, a commit, names. */
 const STEP_BYTES = 128 << 10;
 /**
- * Part of the usable space that the estimated bytes may fill. A repacked frame may be larger than its estimate,
+ * Maximum part of the usable space that the estimated bytes fill. A repacked frame may be larger than its estimate,
  * since less data compresses less well.
  */
 const LEAST_FIT = 7 / 8;
 /**
- * Multiple of the wanted bytes at which space is no longer short. Exactly the wanted bytes would let a backup begin
- * that then fills the disk, while packs still hold what no set needs.
+ * Multiple of the wanted bytes at which space is no longer short. With exactly the wanted bytes, a backup could begin
+ * and then fill the disk, while packs still contain unneeded data.
  */
 const RELIEF = 2;
 
 export interface HeadroomOptions {
-  /** Free bytes without which no backup begins. */
+  /** Number of free bytes below which no backup begins. */
   readonly wantedFreeBytes: number;
   /** Time for which removed packs are kept if space is not short. */
   readonly graceMs: number;
@@ -53,16 +56,16 @@ export class Headroom {
   }
 
   /**
-   * Time for which removed packs are kept. If space is short they are deleted at once, and a reader looks up
-   * again what it misses.
+   * Time for which removed packs are kept. If space is short they are deleted at once, and a reader looks up missing
+   * data again.
    */
   get graceMs(): number {
     return this.isShort ? 0 : this.options.graceMs;
   }
 
   /**
-   * Bytes that the next step may append to packs. The space that it frees must be available before the step
-   * after it.
+   * Number of bytes that the next step may append to packs. The space that this step frees must be available before
+   * the following one.
    */
   get bytes(): number {
     const { reserve } = this.store;
@@ -85,7 +88,7 @@ export class Headroom {
     if (this.isShort) await this.store.reserve.settleFree();
   }
 
-  /** Bytes that a step writes besides packs: the log of the catalog, events, a commit, names. */
+  /** Number of bytes that a step writes besides packs: the log of the catalog, events, a commit, names. */
   private get ownBytes(): number {
     return STEP_BYTES + Math.min(this.catalogBytes() / CATALOG_PART, CATALOG_BYTES);
   }

@@ -29,7 +29,7 @@ export async function appendImage(
   store.catalog.state.writeImageRequested(false);
 }
 
-/** Returns how many bytes an image of the catalog takes, and writes nothing. */
+/** Returns the number of bytes that an image of the catalog takes; writes nothing. */
 export async function measureImage(store: StoreWriter, breathe: Breathe): Promise<number> {
   const image = store.counters.sequence + 1;
   let [bytes, piece] = [0, 0];

@@ -16,13 +16,13 @@ import { collectGarbage, type GcOptions } from './collect-garbage.js';
 export interface MakeRoomOptions {
   /** Free bytes of the store's file system below which sets are deleted. */
   readonly belowBytes: number;
-  /** Age by the server's clock; younger sets stay. */
+  /** Minimum age of the sets to delete, by the server's clock. */
   readonly leastAgeMs: number;
 }
 
 /**
- * Deletes sets until there is space, and frees their data at once: a reader of such a set finds it gone. Ends
- * early if a session requests the client. Returns the sets. Throws CLIENT_BUSY, INTERRUPTED.
+ * Deletes sets until there is space, and frees their data at once: a reader of such a set finds it gone. Ends early if
+ * a session requests the client. Returns the deleted sets. Throws CLIENT_BUSY, INTERRUPTED.
  */
 export async function deleteForSpace(
   system: System,

@@ -1,4 +1,6 @@
-/** Makes the parity of packs and objects that have none: stored by an earlier release, or by a session that was cut off. */
+/**
+ * Makes parity for packs and objects without it: those stored by an earlier release, or by a session that was cut off.
+ */
 import {
   type Backend,
   makeParity,
@@ -12,7 +14,7 @@ import {
 } from '../../store/index.js';
 
 export interface MissingParity {
-  /** Bytes of parity for 100 bytes of the store; 0 makes none. */
+  /** Number of bytes of parity for 100 bytes of the store; 0 makes none. */
   readonly percent: number;
   /** False if a parity file of this size would not leave enough space. */
   readonly hasRoom: (bytes: number) => boolean;
@@ -20,8 +22,9 @@ export interface MissingParity {
 }
 
 /**
- * Protects what is not protected. Objects are only looked for if a pack lacks parity: a session protects the objects first.
- * A file that has damage is left to `sonic check`, which reports it. Call with the client's lock held.
+ * Makes parity for packs and objects that have none. Objects are searched only if a pack lacks parity, since a session
+ * protects the objects first. A damaged file is left to `sonic check`, which reports it. Call with the client's lock
+ * held.
  */
 export async function protectMissing(
   backend: Backend,

@@ -1,4 +1,4 @@
-/** Measures how much of each pack is needed, and what a rewrite of that would write and free. */
+/** Measures the needed part of each pack, and the bytes that a rewrite of the pack would write and free. */
 import type { PackNumber, RecordId } from '../../model/index.js';
 import { hasLog, missingIn, type RecordUse } from '../../store/catalog/index.js';
 import {
@@ -14,7 +14,7 @@ import type { StoreWriter } from '../../store/writer/index.js';
 import type { Breathe } from './survey.js';
 
 const SLICE_ROWS = 2048;
-/** A frame is repacked if less than this share of it is needed. */
+/** Share of needed bytes below which a frame is repacked. */
 const WORTH_REPACKING = 0.75;
 
 /** Needed and unneeded parts of one pack. */
@@ -78,8 +78,8 @@ export async function measurePacks(
 }
 
 /**
- * Leaves the parity in packs out of their sizes: a rewrite would make as much again. Only packs that would be rewritten
- * otherwise are looked at; those without needed contents are deleted in any case.
+ * Subtracts the parity in packs from their sizes, since a rewrite would make as much again. Only packs that would
+ * otherwise be rewritten are examined; packs without needed contents are deleted in any case.
  */
 async function leaveOutParity(
   backend: Backend,
@@ -95,7 +95,10 @@ async function leaveOutParity(
   }
 }
 
-/** True if a pack contains missing contents: it was lost and put back. It is kept, so that a rebuild can use it. */
+/**
+ * True if a pack contains contents that the store lacks: the pack was lost and has been put back. It is kept, so that
+ * a rebuild can use it.
+ */
 export async function holdsMissing(
   { backend, catalog }: StoreWriter,
   pack: PackNumber,
@@ -137,7 +140,7 @@ async function* sizesOf(backend: Backend): AsyncGenerator<readonly [PackNumber, 
   }
 }
 
-/** Returns how many bytes of a record must be written again. */
+/** Returns the number of bytes of a record that must be written again. */
 export function neededOf(
   [recordId, kind, , , bytes, rawBytes]: Readonly<RecordUse>,
   used: ReadonlyMap<RecordId, number>,

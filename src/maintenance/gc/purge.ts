@@ -72,7 +72,7 @@ export function rootsText({ sets }: Catalog, set: SetNumber): string {
     .join(' ');
 }
 
-/** Returns a set as rules judge it; `roots` is equal for sets of the same roots. */
+/** Returns a set in the form that the rules use; `roots` is equal for sets of the same roots. */
 export function retentionSet(set: BackupSet, roots: string): RetentionSet {
   const { priority, isLocked, tags } = set.marks;
   return {

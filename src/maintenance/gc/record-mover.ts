@@ -25,16 +25,16 @@ import { FrameRepacker, type FrameTools, proveFrame, type RepackedFrame } from '
 import type { Breathe } from './survey.js';
 
 const COPY_BYTES = 1 << 20;
-/** Bytes written between two checkpoints: the most that an interruption loses. */
+/** Number of bytes written between two checkpoints: the maximum that an interruption loses. */
 const CHECKPOINT_BYTES = 64 << 20;
 
 export interface MoverOptions {
-  /** Undefined if frames cannot be opened, since no keys were given; frames are then copied as they are. */
+  /** Tools to open frames; undefined if no keys were given. Frames are then copied as they are. */
   readonly frames: FrameTools | undefined;
   readonly breathe: Breathe;
   /** Needed decoded bytes of each record, by record id. */
   readonly used: ReadonlyMap<RecordId, number>;
-  /** The contents that are needed, in a shared store; all known ones otherwise. */
+  /** Needed contents in a shared store; otherwise undefined, and all known contents are needed. */
   readonly needed: IdSet | undefined;
 }
 

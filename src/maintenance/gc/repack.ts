@@ -35,7 +35,7 @@ import {
 import type { NativeCalls } from '../../system/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 
-/** Decoded bytes of a repacked frame, as in a first backup. */
+/** Number of decoded bytes in a repacked frame, as in a first backup. */
 const FRAME_BYTES = 512 << 10;
 const LEVEL = 3;
 

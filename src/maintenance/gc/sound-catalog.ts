@@ -12,12 +12,14 @@ import { TardisError } from '../../errors/index.js';
 import { type ClientDirectory, withClient } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 
-/** Comparisons under the client's lock. Only a reader's empty log can come or go meanwhile. */
+/**
+ * Maximum number of comparisons under the client's lock. Meanwhile only a reader's empty log can appear or disappear.
+ */
 const MOST_COMPARISONS = 3;
 
 /**
- * Throws CATALOG_DAMAGED unless every page of a client's catalog matches its checksum. If there are no page
- * checksums, SQLite's own check must find nothing wrong, and each value must have its type. The caller must hold
+ * Checks that every page of a client's catalog matches its checksum; throws CATALOG_DAMAGED otherwise. If there are no
+ * page checksums, SQLite's own check must find nothing wrong, and each value must have its type. The caller must hold
  * the client's lock. `breathe` is called between slices, and may throw. Throws CLIENT_BUSY if the catalog changes
  * nevertheless.
  */
@@ -35,7 +37,7 @@ export async function requireSoundCatalog(
 
 /**
  * Checks like `requireSoundCatalog`, for a caller without the client's lock. The lock is taken only if the catalog
- * changes while it is compared: then nothing is known about it. `breathe` is called while the lock is held.
+ * changes during the comparison, which then shows nothing. `breathe` is called while the lock is held.
  */
 export async function requireSoundUnlocked(
   system: System,
@@ -46,7 +48,7 @@ export async function requireSoundUnlocked(
   await withClient(system, directory, () => requireSoundCatalog(system, directory, breathe));
 }
 
-/** Returns false if the catalog changes meanwhile. Throws CATALOG_DAMAGED. */
+/** Compares the catalog with its checksums. Returns false if it changes meanwhile. Throws CATALOG_DAMAGED. */
 async function isFoundSound(
   system: System,
   { catalogPath }: ClientDirectory,

@@ -1,6 +1,6 @@
 /**
- * Finds what a store still needs: contents that a version names, contents that those rest on, and the used part
- * of each record. It reads every row once, in slices. Meanwhile no set is open, so nothing changes.
+ * Finds the data that a store still needs: contents that a version names, contents on which those depend, and the used
+ * part of each record. It reads every row once, in slices. Meanwhile no set is open, so nothing changes.
  */
 import type { ContentId, RecordId } from '../../model/index.js';
 import {
@@ -11,7 +11,7 @@ import {
   IdSet,
 } from '../../store/catalog/index.js';
 
-/** Rows in one slice. */
+/** Number of rows in one slice. */
 const SLICE_ROWS = 4096;
 
 /** Lets other work run. Throws if this work must end. */
@@ -23,7 +23,7 @@ export interface Needed {
   readonly directories: IdSet;
 }
 
-/** Reads all versions, and returns what they need. */
+/** Reads all versions, and returns the contents and directories that they need. */
 export async function findNeeded(catalog: Catalog, breathe: Breathe): Promise<Needed> {
   const needed = { contents: new IdSet(), directories: new IdSet() };
   for (let after: EntryKey = FIRST_ENTRY; ; ) {
@@ -43,8 +43,8 @@ export async function findNeeded(catalog: Catalog, breathe: Breathe): Promise<Ne
 }
 
 /**
- * Returns, by record id, the decoded bytes of each record that contents use: at least 1. Only contents in `needed`
- * count; all known ones if it is undefined.
+ * Returns, by record id, the number of decoded bytes of each record that contents use: at least 1. Only contents in
+ * `needed` count; all known contents if it is undefined.
  */
 export async function measureRecords(
   catalog: Catalog,

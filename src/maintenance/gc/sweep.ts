@@ -1,13 +1,13 @@
-/** Sweep: deletes versions that no set shows, then contents, records and directories that nothing names. */
+/** Sweep: deletes versions that no set shows, then unneeded contents, records and directories. */
 import type { ContentId, DirectoryId, RecordId } from '../../model/index.js';
 import { type EntryKey, FIRST_ENTRY, IdSet } from '../../store/catalog/index.js';
 import { buildEvent, objectName } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import { type Breathe, findNeeded, measureRecords } from './survey.js';
 
-/** Rows read in one slice. */
+/** Number of rows read in one slice. */
 const SLICE_ROWS = 2048;
-/** Contents deleted between two checkpoints. */
+/** Number of contents deleted between two checkpoints. */
 const CHECKPOINT_CONTENTS = 1 << 16;
 
 /** Pauses between the slices of a sweep. */

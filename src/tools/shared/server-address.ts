@@ -14,7 +14,7 @@ export interface ServerSettings {
 
 export interface ServerPlace {
   readonly address: Address;
-  /** Undefined for a connection without TLS. */
+  /** TLS options; undefined for a connection without TLS. */
   readonly tls: TlsOptions | undefined;
   /** Path of an HTTP interface in its URL; undefined if the server is a `tardisd`. */
   readonly webPath?: string | undefined;
