@@ -15,6 +15,8 @@ export interface FileSystemOptions extends GreetingOptions {
   readonly attributeUse: AttributeUse;
   /** Name of the link to the newest complete set. */
   readonly current: string;
+  /** The only user to whom `versions` is shown; undefined if it is shown to all who have access to the mount. */
+  readonly versionsFor?: number | undefined;
   /** Writes a line to the log. */
   readonly log: (line: string) => void;
   /** Returns the size of the file system that has the store. */

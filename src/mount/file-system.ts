@@ -67,7 +67,7 @@ export class FileSystem {
 
   constructor(options: FileSystemOptions) {
     this.options = options;
-    const { history, system, kernel, current } = options;
+    const { history, system, kernel, current, versionsFor } = options;
     this.contents = contentsOf(options);
     this.trees = new Trees({
       history: () => history,
@@ -75,6 +75,7 @@ export class FileSystem {
       packed: new PackedListings(system.native, kernel.links),
       ready: kernel.ready,
       current,
+      versionsFor,
       nowMs: () => system.clock.nowMs(),
       forgetName: (name) => kernel.forgetName(ROOT_NODE, 0, Buffer.from(name)),
       onStale: () => kernel.forgetEnds(),

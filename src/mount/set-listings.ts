@@ -36,7 +36,7 @@ export interface SetListingsOptions extends SetTreeOptions {
   readonly owner: ListedSet;
   readonly table: DirectoryTable;
   readonly starts: PageStarts;
-  /** True if a directory is a root or above a root. */
+  /** True if a directory has roots in it, or is in no backup. */
   readonly isAroundRoots: (directory: number) => boolean;
 }
 

@@ -52,8 +52,8 @@ export class SetTree implements Tree {
     this.options = options;
     this.set = options.set;
     this.validSeconds = options.set.state === 'complete' ? FOREVER_SECONDS : UNFINISHED_SECONDS;
-    const { table, starts, rootNodes } = this;
-    const isAroundRoots = (directory: number): boolean => rootNodes.has(directory);
+    const { table, starts } = this;
+    const isAroundRoots = (directory: number): boolean => this.nodeAround(directory) !== undefined;
     this.listings = new SetListings({ ...options, owner: this, table, starts, isAroundRoots });
   }
 
@@ -277,10 +277,20 @@ export class SetTree implements Tree {
     });
   }
 
+  /**
+   * Returns the node of a directory that has roots, or that the set does not have; undefined for every other one, which is
+   * listed page by page. For a directory with a node, each page takes all of its entries.
+   */
+  private nodeAround(directory: number): RootNode | undefined {
+    const node = this.rootNodes.get(directory);
+    const isPlain = node?.children.size === 0 && this.table.id(directory) >= 0;
+    return isPlain ? undefined : node;
+  }
+
   private async load(directory: number, number: number): Promise<LoadedPage> {
     await this.ready();
     this.requireKnown(directory);
-    const node = this.rootNodes.get(directory);
+    const node = this.nodeAround(directory);
     const first = number * PAGE_ENTRIES;
     const listed =
       node === undefined

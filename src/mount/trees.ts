@@ -21,6 +21,8 @@ export interface TreesOptions {
   readonly packed: PackedListings;
   readonly ready: ReadyPages;
   readonly current: string;
+  /** The only user to whom `versions` is shown; undefined if it is shown to all. */
+  readonly versionsFor?: number | undefined;
   readonly nowMs: () => number;
   /** Makes the kernel forget a name of the top level, and everything below it. */
   readonly forgetName: (name: string) => void;
@@ -47,6 +49,7 @@ export class Trees {
     this.versions = new VersionsTree({
       history,
       tree: MAX_TREES,
+      onlyUser: options.versionsFor,
       changedMs: () => this.top.changedMs,
     });
     this.trees.set(MAX_TREES, this.versions);

@@ -14,7 +14,7 @@ import { Errno, FuseError } from './protocol.js';
 import { named } from './roots.js';
 import { versionName } from './shown-names.js';
 import type { PackedPage, ShownEntry, Tree } from './tree.js';
-import { virtualDirectory } from './virtual.js';
+import { privateDirectory, virtualDirectory } from './virtual.js';
 
 const VALID_SECONDS = 1;
 const NOTHING = Buffer.alloc(0);
@@ -28,6 +28,8 @@ export interface VersionsOptions {
   readonly tree: number;
   /** Returns the time of the directories. The kernel keeps their names until it changes. */
   readonly changedMs: () => number;
+  /** The user to whom versions are shown; undefined if they are shown to all who have access to the mount. */
+  readonly onlyUser?: number | undefined;
 }
 
 interface PathNode {
@@ -149,8 +151,14 @@ export class VersionsTree implements Tree {
   private shownDirectory(directory: number): ShownEntry {
     const { path } = this.node(directory);
     const place = { tree: this.options.tree, directory, entry: -1 };
+    const { changedMs, onlyUser } = this.options;
+    const name = splitPath(path).at(-1) ?? NOTHING;
+    // A version is shown without the directories that it was in, whose permissions other users would be subject to.
+    const isPrivate = directory === 0 && onlyUser !== undefined;
     return {
-      entry: virtualDirectory(splitPath(path).at(-1) ?? NOTHING, this.options.changedMs()),
+      entry: isPrivate
+        ? privateDirectory(name, changedMs(), onlyUser)
+        : virtualDirectory(name, changedMs()),
       inode: inodeOfPath(path),
       nodeLow: nodeLow(place),
       nodeHigh: nodeHigh(place, true),

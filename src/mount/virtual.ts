@@ -17,8 +17,10 @@ function virtualEntry(
     permissions,
     timeMs,
     linkTarget,
+    uid = 0,
   }: {
     readonly permissions: number;
+    readonly uid?: number;
     readonly timeMs: number;
     readonly linkTarget?: Buffer | undefined;
   },
@@ -29,7 +31,7 @@ function virtualEntry(
     type,
     flags: 0,
     permissions,
-    uid: 0,
+    uid,
     gid: 0,
     linkCount: 1, // a directory of 2 would have no directories in it
     sizeBytes: 0,
@@ -50,6 +52,11 @@ function virtualEntry(
 /** Returns a directory that everybody may enter. */
 export function virtualDirectory(name: Buffer, timeMs: number): HistoryEntry {
   return virtualEntry(name, EntryType.directory, { permissions: 0o755, timeMs });
+}
+
+/** Returns a directory that only one user, and root, may enter. */
+export function privateDirectory(name: Buffer, timeMs: number, uid: number): HistoryEntry {
+  return virtualEntry(name, EntryType.directory, { permissions: 0o700, uid, timeMs });
 }
 
 export function virtualLink(name: Buffer, target: string, timeMs: number): HistoryEntry {

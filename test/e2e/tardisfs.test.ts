@@ -244,6 +244,9 @@ test.serial(
     t.true(asNobody('cat', path.join(lab.shown, 'closed')).stderr.includes('Permission denied'));
     t.true(asNobody('ls', path.join(lab.shown, 'private')).stderr.includes('Permission denied'));
     t.is(lab.inside('cat', path.join(lab.shown, 'closed')).stdout, 'for root');
+    const versions = lab.view('versions', lab.source, 'private', 'in');
+    t.is(fs.readdirSync(versions).length, 1);
+    t.true(asNobody('ls', versions).stderr.includes('Permission denied'));
   }),
 );
 

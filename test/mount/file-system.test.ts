@@ -253,6 +253,13 @@ test('a directory is read in any pieces, from any offset, with and without attri
   }
 });
 
+test('each page of a root takes one question to the history', async (t) => {
+  const lab = new Lab();
+  const root = await lab.walk('first', 'root');
+  const names = await lab.names(Op.readdirplus, root, 0, 65_536);
+  t.is(lab.history.listings, Math.ceil((names.length - 2) / 512));
+});
+
 test('names are found, and those that are not are remembered as missing', async (t) => {
   const lab = new Lab();
   const root = await lab.walk('first', 'root');

@@ -137,6 +137,7 @@ async function serve(serving: Serving): Promise<boolean> {
     decoder: await decoderOf(system, settings.workers),
     kernel,
     current: settings.recentSet,
+    versionsFor: settings.allowOther ? process.geteuid?.() : undefined,
     log,
     checksAcls,
     attributeUse,
