@@ -106,19 +106,15 @@ async function copyOut(
   const settings = { ...options, client: as, account: undefined, port };
   const place = await remotePlace(name, settings, found, options.create);
   const { copyToServer } = await import('../../history/remote/index.js'); // most runs need no connection
-  const own =
+  using own =
     feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;
-  try {
-    return await withCopyProgress(system, options.progress, (onProgress) =>
-      copyToServer(
-        system,
-        { ...place, ...retrying(options) },
-        { feed: feed ?? own!, create: options.create, signal, onProgress },
-      ),
-    );
-  } finally {
-    own?.close();
-  }
+  return await withCopyProgress(system, options.progress, (onProgress) =>
+    copyToServer(
+      system,
+      { ...place, ...retrying(options) },
+      { feed: feed ?? own!, create: options.create, signal, onProgress },
+    ),
+  );
 }
 
 function retrying({ reconnectSeconds }: Options): Pick<RemotePlace, 'patience' | 'onRetry'> {
