@@ -34,7 +34,8 @@ export class TardisError extends Error {
 }
 
 /** Returns the plain form; an unknown error becomes INTERNAL, with its stack as context. */
-export function toWire(error: unknown): WireError {
+export function toWire(thrown: unknown): WireError {
+  const error = firstError(thrown);
   if (error instanceof TardisError) {
     return { code: error.code, message: error.message, context: error.context };
   }
@@ -68,7 +69,8 @@ export function fromWire(value: unknown): TardisError {
 }
 
 /** Returns the `code` of a system error (`ENOENT`, `SQLITE_FULL`, …), or undefined. */
-export function systemCode(error: unknown): string | undefined {
+export function systemCode(thrown: unknown): string | undefined {
+  const error = firstError(thrown);
   if (error instanceof TardisError || !(error instanceof Error)) return undefined;
   const code = (error as NodeJS.ErrnoException).code;
   return typeof code === 'string' ? code : undefined;
@@ -98,13 +100,15 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
 const SQLITE_BUGS = new Set(['SQLITE_ERROR', 'SQLITE_MISUSE', 'SQLITE_RANGE', 'SQLITE_CONSTRAINT']);
 
 /** Returns the code of a system error, also if it was wrapped in a TardisError. */
-export function causeCode(error: unknown): string | undefined {
+export function causeCode(thrown: unknown): string | undefined {
+  const error = firstError(thrown);
   const { cause } = error instanceof TardisError ? error.context : {};
   return typeof cause === 'string' ? cause : systemCode(error);
 }
 
 /** True if an error means that a disk or a quota of the file system is full. */
-export function isDiskFull(error: unknown): boolean {
+export function isDiskFull(thrown: unknown): boolean {
+  const error = firstError(thrown);
   if (error instanceof TardisError) return error.code === 'DISK_FULL';
   const code = systemCode(error) ?? '';
   return FULL_CODES.has(code);
@@ -133,12 +137,26 @@ export function fromSystem(error: unknown, what = ''): TardisError | undefined {
 }
 
 /** Converts any thrown value to a TardisError; unknown values become INTERNAL, with the original as cause. */
-export function asTardisError(error: unknown, what = ''): TardisError {
+export function asTardisError(thrown: unknown, what = ''): TardisError {
+  const error = firstError(thrown);
   if (error instanceof TardisError) return error;
   const known = fromSystem(error, what);
   if (known !== undefined) return known;
   const wire = toWire(error);
   return new TardisError(wire.code, wire.message, wire.context, error);
+}
+
+/**
+ * Returns the error of a block whose `using` then failed to close something: that failure must not hide it. Returns any
+ * other error unchanged.
+ */
+export function firstError(error: unknown): unknown {
+  let first = error;
+  // The class is missing in Node.js 22, where the name is all that the compiled code has.
+  while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first) {
+    first = first.suppressed;
+  }
+  return first;
 }
 
 /** Throws INTERRUPTED if the signal is aborted. */

@@ -55,7 +55,7 @@ export type RequestedContent = Pick<CatalogEntry, 'contentId'> &
 /** The pieces of a content in their order; undefined if its bytes are missing. */
 export type ContentLocation = readonly ContentPiece[] | undefined;
 
-export interface History {
+export interface History extends Disposable {
   readonly client: string;
   /** Number of bytes of contents that were fetched over a connection so far. */
   readonly fetchedBytes: number;

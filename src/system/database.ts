@@ -34,7 +34,7 @@ export interface SqlStatement {
   pluck(): SqlStatement;
 }
 
-export interface SqlDatabase {
+export interface SqlDatabase extends Disposable {
   /** Prepares a statement that returns no rows, or whose rows may be anything. */
   prepare(sql: string): SqlStatement;
   /** Prepares a query whose rows have a shape. */
@@ -113,7 +113,8 @@ function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
     const plain = database.prepare.bind(database);
     const prepare: SqlDatabase['prepare'] = (sql) => plain(steadySql(sql));
     const query: SqlDatabase['query'] = (sql, shape) => shaped(prepare(sql), shape);
-    return Object.assign(database, { prepare, query });
+    const dispose = (): void => void database.close();
+    return Object.assign(database, { prepare, query, [Symbol.dispose]: dispose });
   } catch (error) {
     if (!isUnloadable(error)) throw error;
     const [reason] = (error as Error).message.split('\n');

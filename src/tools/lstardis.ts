@@ -44,19 +44,15 @@ const command = toolCommand({
       lsColors: process.env['LS_COLORS'],
       isRequested: settings.color,
     });
-    const history = await openHistory(nodeSystem(), settings, found, {
+    using history = await openHistory(nodeSystem(), settings, found, {
       warn(text) {
         if (!settings.json) process.stderr.write(`lstardis: ${text}\n`);
       },
     });
-    try {
-      if (settings.allowUnproven) history.acceptUnproven?.();
-      const status = await list(history, { ...settings, paint });
-      const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
-      return isDoubtful ? printDoubts(history, status) : status;
-    } finally {
-      history.close();
-    }
+    if (settings.allowUnproven) history.acceptUnproven?.();
+    const status = await list(history, { ...settings, paint });
+    const isDoubtful = settings.allowUnproven || history.hasUnproven === true;
+    return isDoubtful ? printDoubts(history, status) : status;
   },
 });
 

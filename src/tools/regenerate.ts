@@ -290,17 +290,13 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
     const { writeArchiveTo } = await import('./regenerate/streams.js');
     return writeArchiveTo(system, means, request, output);
   }
-  const jobs = await openJobs(run.system, {
+  await using jobs = await openJobs(run.system, {
     threads: options.workers,
     recentDigests: RECENT_DIGESTS,
   });
-  try {
-    const failures: RestoreFailure[] = [];
-    for (const batch of batches) failures.push(...(await restoreBatch(batch, jobs, run)));
-    return failures;
-  } finally {
-    await jobs.close();
-  }
+  const failures: RestoreFailure[] = [];
+  for (const batch of batches) failures.push(...(await restoreBatch(batch, jobs, run)));
+  return failures;
 }
 
 function selectionOf({ set, paths }: Batch, { options, filter }: Run) {

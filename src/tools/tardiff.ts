@@ -64,14 +64,10 @@ async function compare(settings: DiffSettings, found: ReadonlyMap<string, Found>
   const warn = (text: string): void => {
     if (!settings.json) process.stderr.write(`tardiff: ${displayText(text)}\n`);
   };
-  const history = await openHistory(system, settings, found, { warn });
-  try {
-    const status = await compareIn(system, history, settings, warn);
-    for (const doubt of history.doubts) warn(doubt);
-    return status;
-  } finally {
-    history.close();
-  }
+  using history = await openHistory(system, settings, found, { warn });
+  const status = await compareIn(system, history, settings, warn);
+  for (const doubt of history.doubts) warn(doubt);
+  return status;
 }
 
 /** Throws USAGE for formats that exclude each other. */

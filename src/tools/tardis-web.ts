@@ -32,7 +32,7 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
   const system = nodeSystem();
   const following = await followBucket(settings, found, warn);
   await following?.refresh(settings.client);
-  const history = await openHistory(system, settings, found, { warn });
+  using history = await openHistory(system, settings, found, { warn });
   const looking = setInterval(() => {
     void following?.attempt(settings.client); // never rejects
   }, settings.refreshSeconds * MS);
@@ -75,7 +75,6 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
   } finally {
     clearInterval(looking);
     await following?.close();
-    history.close();
   }
 }
 

@@ -71,6 +71,10 @@ export class GrowingJobs implements JobRunner {
     await pool?.close();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Moves jobs to the pool, and starts it if no large file has; jobs stay in this thread until it runs. */
   private growSoon(): void {
     if (this.isGrowing || this.isClosed) return;

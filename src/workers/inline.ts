@@ -83,6 +83,10 @@ export class InlineJobs implements JobRunner {
     await this.last;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     // Sockets are served between jobs, so that many jobs in one thread do not delay them.
     const done = this.last.then(turn).then(work);

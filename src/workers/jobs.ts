@@ -342,7 +342,7 @@ export interface JobResult<T> {
 }
 
 /** Runs jobs, in a pool of threads or in the calling thread. */
-export interface JobRunner {
+export interface JobRunner extends AsyncDisposable {
   /** Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
   run<N extends JobName>(
     name: N,

@@ -121,6 +121,10 @@ export class JobPool implements JobRunner {
     await this.piscina.destroy();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   private async send(
     task: ThreadTask,
     transferList: (ArrayBuffer | MessagePort)[],

@@ -360,6 +360,7 @@ test.serial(
       recent: jobs.recent,
       run: (name, input, transfer) => jobs.run(name, input, transfer),
       close: () => jobs.close(),
+      [Symbol.asyncDispose]: () => jobs.close(),
       loadSignature: (...args) => jobs.loadSignature(...args),
       native: jobs.native,
       runRange: (input, window, onChunk) =>

@@ -130,6 +130,7 @@ function faultyDatabase(database: SqlDatabase, plan: FaultPlan): SqlDatabase {
     exec: (sql) => (plan.step('sql.exec'), database.exec(sql)),
     pragma: (text, options) => database.pragma(text, options),
     close: () => database.close(),
+    [Symbol.dispose]: () => void database.close(),
     get inTransaction() {
       return database.inTransaction;
     },

@@ -55,6 +55,10 @@ export class MemoryBackend implements Backend {
     // there is nothing to close
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   private put(name: string, chunks: Buffer[]): void {
     if (this.objects.has(name)) {
       throw Object.assign(new Error(`EEXIST: object exists, ${name}`), { code: 'EEXIST' });

@@ -123,10 +123,8 @@ interface Reached {
 function soundOrDamaged(entry: HistoryEntry): HistoryEntry {
   const fault = metadataFault(entry.metadata);
   if (fault === undefined) return entry;
-  return damagedEntry(
-    entry,
-    new TardisError('CATALOG_DAMAGED', `its row in the catalog (entries.metadata) ${fault}`),
-  );
+  const what = `its row in the catalog (entries.metadata) ${fault}`;
+  return damagedEntry(entry, new TardisError('CATALOG_DAMAGED', what));
 }
 
 /** Duration of a read transaction, which all calls within this time share. */
@@ -391,10 +389,11 @@ class LocalHistory implements History {
   close(): void {
     this.farRecords?.close();
     clearTimeout(this.sliceTimer);
-    try {
-      this.endSlice();
-    } finally {
-      this.catalog.close();
-    }
+    using _catalog = this.catalog; // closed in any case
+    this.endSlice();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

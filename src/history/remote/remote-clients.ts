@@ -11,10 +11,6 @@ export async function remoteClients(
   system: System,
   place: RemotePlace,
 ): Promise<readonly ClientOverview[]> {
-  const { peer } = await RemotePeer.open(system, place);
-  try {
-    return await peer.request('readClients', undefined);
-  } finally {
-    peer.close();
-  }
+  using peer = (await RemotePeer.open(system, place)).peer;
+  return await peer.request('readClients', undefined);
 }

@@ -184,6 +184,10 @@ class RemoteHistory implements History {
   close(): void {
     this.peer.close();
   }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }
 
 /** Returns all items of a list that a server gives in pages. */

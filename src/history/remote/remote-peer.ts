@@ -191,6 +191,10 @@ export class RemotePeer {
     this.connection?.leave();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   /**
    * Makes the first connection, and retries after temporary errors. Throws the errors of connecting and of the
    * login.

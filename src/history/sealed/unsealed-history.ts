@@ -386,4 +386,8 @@ class UnsealedHistory implements History {
   close(): void {
     this.sealed.close();
   }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }

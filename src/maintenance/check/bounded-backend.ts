@@ -62,6 +62,10 @@ class BoundedBackend implements Backend {
     this.backend.close();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   private endOf(name: string): number {
     const pack = packNumber(name);
     if (this.point === undefined || pack === undefined || pack < this.point.pack) return Infinity;

@@ -12,17 +12,13 @@ export interface ParitySummary {
 
 /** Returns the summary of a client's parity. A session may change the result at any time. */
 export async function parityOf(system: System, directory: ClientDirectory): Promise<ParitySummary> {
-  const backend = mediumOf(system, directory).records();
-  try {
-    const sum = { protected: 0, unprotected: 0, bytes: 0 };
-    for (const name of await protectable(backend)) {
-      const bytes = await backend.size(parityName(name));
-      if (bytes === undefined) sum.unprotected += 1;
-      else sum.protected += 1;
-      sum.bytes += bytes ?? 0;
-    }
-    return sum;
-  } finally {
-    backend.close();
+  using backend = mediumOf(system, directory).records();
+  const sum = { protected: 0, unprotected: 0, bytes: 0 };
+  for (const name of await protectable(backend)) {
+    const bytes = await backend.size(parityName(name));
+    if (bytes === undefined) sum.unprotected += 1;
+    else sum.protected += 1;
+    sum.bytes += bytes ?? 0;
   }
+  return sum;
 }

@@ -212,16 +212,12 @@ export class ContentProver {
     const { catalogPath, refresh } = this.options;
     if (catalogPath === undefined) return false;
     await refresh?.();
-    const catalog = Catalog.openForReading(this.system, catalogPath);
-    try {
-      const found = catalog.contents.find(digest);
-      if (found === undefined) return true;
-      const now = catalog.contents.stored(found.contentId);
-      if (now?.pack === was?.pack && now?.position === was?.position) return false;
-      return (await faultOf(() => this.readContent(catalog, found.contentId))) === undefined;
-    } finally {
-      catalog.close();
-    }
+    using catalog = Catalog.openForReading(this.system, catalogPath);
+    const found = catalog.contents.find(digest);
+    if (found === undefined) return true;
+    const now = catalog.contents.stored(found.contentId);
+    if (now?.pack === was?.pack && now?.position === was?.position) return false;
+    return (await faultOf(() => this.readContent(catalog, found.contentId))) === undefined;
   }
 
   /** Reads a content. Throws RECORD_DAMAGED, CONTENT_DAMAGED, IO_FAILED. */

@@ -77,12 +77,8 @@ export async function repairClient(
   return withClient(system, directory, async () => {
     const medium = mediumOf(system, directory);
     medium.clearStaged();
-    const backend = medium.mendable();
-    try {
-      return await new Repair(backend, system, options).run();
-    } finally {
-      backend.close();
-    }
+    using backend = medium.mendable();
+    return await new Repair(backend, system, options).run();
   });
 }
 

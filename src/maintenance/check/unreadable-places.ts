@@ -120,6 +120,7 @@ function withRead(backend: Backend, read: Backend['read']): Backend {
     shorten: (name, sizeBytes) => backend.shorten(name, sizeBytes),
     remove: (name) => backend.remove(name),
     close: () => backend.close(),
+    [Symbol.dispose]: () => backend.close(),
     ...(hasLog(backend) ? logOf(backend) : {}),
   };
 }

@@ -17,7 +17,10 @@ import { type CopyFeed, type CopyOffer, keysSumOf, pieceAt } from './far-source.
 const CATALOG_FILE = 'catalog.db';
 
 /** Opens a client in a directory or a bucket. The caller closes the feed. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, … */
-export function localFeed(system: System, place: ClientPlace): CopyFeed & { close(): void } {
+export function localFeed(
+  system: System,
+  place: ClientPlace,
+): CopyFeed & Disposable & { close(): void } {
   const feed = new LocalFeed(system, openClientDirectory(system, place));
   return {
     keys: feed.keys,
@@ -25,6 +28,7 @@ export function localFeed(system: System, place: ClientPlace): CopyFeed & { clos
     open: (known) => feed.open(known),
     piece: (offer, index) => feed.piece(offer, index),
     close: () => feed.close(),
+    [Symbol.dispose]: () => feed.close(),
   };
 }
 

@@ -54,14 +54,10 @@ export async function standingOf(
 }
 
 async function fromCatalog(system: System, catalogPath: string, withDamage: boolean) {
-  const catalog = Catalog.openForReading(system, catalogPath);
-  try {
-    const complete = catalog.sets.listed().filter(({ state }) => state === 'complete');
-    const damagedContents = withDamage ? await countDamaged(catalog) : 0;
-    return { newest: goodSet(complete.at(-1)), completeSets: complete.length, damagedContents };
-  } finally {
-    catalog.close();
-  }
+  using catalog = Catalog.openForReading(system, catalogPath);
+  const complete = catalog.sets.listed().filter(({ state }) => state === 'complete');
+  const damagedContents = withDamage ? await countDamaged(catalog) : 0;
+  return { newest: goodSet(complete.at(-1)), completeSets: complete.length, damagedContents };
 }
 
 function goodSet(set: BackupSet | undefined): GoodSet | undefined {

@@ -71,20 +71,16 @@ async function countEntries(
   catalogPath: string,
 ): Promise<{ files: number; directories: number }> {
   const breathe = yieldRegularly();
-  const catalog = Catalog.openForReading(system, catalogPath);
-  try {
-    const { entryCounts } = catalog;
-    let [files, directories] = [0, 0];
-    let from = entryCounts.nextDirectory(0);
-    while (from !== undefined) {
-      const found = entryCounts.between(from, from + COUNT_SLICE);
-      from = entryCounts.nextDirectory(from + COUNT_SLICE);
-      files += found.all - found.directories;
-      directories += found.directories;
-      await breathe();
-    }
-    return { files, directories };
-  } finally {
-    catalog.close();
+  using catalog = Catalog.openForReading(system, catalogPath);
+  const { entryCounts } = catalog;
+  let [files, directories] = [0, 0];
+  let from = entryCounts.nextDirectory(0);
+  while (from !== undefined) {
+    const found = entryCounts.between(from, from + COUNT_SLICE);
+    from = entryCounts.nextDirectory(from + COUNT_SLICE);
+    files += found.all - found.directories;
+    directories += found.directories;
+    await breathe();
   }
+  return { files, directories };
 }

@@ -51,7 +51,7 @@ export interface ExpectedRange {
   readonly bytes: number;
 }
 
-export interface Backend extends ObjectReader {
+export interface Backend extends ObjectReader, Disposable {
   /** Creates a named object to append to. Throws EEXIST if the name is taken. */
   create(name: string): ObjectWriter;
   /** Starts an object whose name is not known yet. */

@@ -117,6 +117,10 @@ export class DirectoryBackend implements MendableBackend {
     for (const fd of open) this.files.close(fd);
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   /** Removes the parity of an object; false if it has none. */
   private dropParity(name: string): boolean {
     return this.unlink(parityName(name));

@@ -169,6 +169,10 @@ export class LogBackend implements Backend {
     this.staging.close();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   private resolve(name: string): string {
     const object = packNumber(name) === undefined ? undefined : objectOf(name);
     if (object !== undefined) return object;

@@ -38,7 +38,7 @@ import { ImageLoader } from './image-loader.js';
 import { ImageTable } from './image.js';
 
 /** SQLite's report of a fold: frames in the log, and those that are in the file. */
-export class Catalog {
+export class Catalog implements Disposable {
   readonly sets: SetTable;
   readonly directories: DirectoryTable;
   readonly entries: EntryTable;
@@ -185,12 +185,8 @@ export class Catalog {
    * catalog.
    */
   static reading<T>(system: System, catalogPath: string, look: (catalog: Catalog) => T): T {
-    const catalog = Catalog.openForReading(system, catalogPath);
-    try {
-      return look(catalog);
-    } finally {
-      catalog.close();
-    }
+    using catalog = Catalog.openForReading(system, catalogPath);
+    return look(catalog);
   }
 
   private static around(
@@ -329,6 +325,10 @@ export class Catalog {
     }
     this.rollback();
     this.folding(() => closeAfterWriting(this.database, makeRoom));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   /** Closes the file without cleaning up, as a crash would; for tests and after failures. */

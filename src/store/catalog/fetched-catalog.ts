@@ -25,27 +25,23 @@ export function requireFitting(
     counters,
   }: { readonly empty: string; readonly point: CommitPoint; readonly counters: Counters },
 ): void {
-  const database = system.openDatabase(file, { readonly: false });
-  try {
-    beCareful(database);
-    if (versionOf(database) !== newestVersion(system)) throw other('its version');
-    const fault = shapeFault(database, schemaAt(system, empty));
-    if (fault !== undefined) throw other(fault);
-    const state = new StateTable(database);
-    const there = state.readCommitPoint();
-    const isAtPoint =
-      there.commit === point.commit &&
-      there.pack === point.pack &&
-      there.position === point.position &&
-      there.checksum === point.checksum;
-    if (!isAtPoint) throw other('its last commit');
-    if (state.areCountersBehind() || !isBefore(state.readCounters(), counters)) {
-      throw other('its numbers');
-    }
-    database.pragma('journal_mode = TRUNCATE');
-  } finally {
-    database.close();
+  using database = system.openDatabase(file, { readonly: false });
+  beCareful(database);
+  if (versionOf(database) !== newestVersion(system)) throw other('its version');
+  const fault = shapeFault(database, schemaAt(system, empty));
+  if (fault !== undefined) throw other(fault);
+  const state = new StateTable(database);
+  const there = state.readCommitPoint();
+  const isAtPoint =
+    there.commit === point.commit &&
+    there.pack === point.pack &&
+    there.position === point.position &&
+    there.checksum === point.checksum;
+  if (!isAtPoint) throw other('its last commit');
+  if (state.areCountersBehind() || !isBefore(state.readCounters(), counters)) {
+    throw other('its numbers');
   }
+  database.pragma('journal_mode = TRUNCATE');
 }
 
 /**
@@ -53,28 +49,24 @@ export function requireFitting(
  * new one and values of the right types; CATALOG_OLDER or CATALOG_NEWER for another version. It leaves the file without a log beside it.
  */
 export function requireForeign(system: System, file: string): void {
-  const database = system.openDatabase(file, { readonly: false });
-  try {
-    beCareful(database);
-    const [version, newest] = [versionOf(database), newestVersion(system)];
-    if (version !== newest) {
-      const what = `the catalog at the server has version ${version}, this software reads ${newest}`;
-      throw new TardisError(version < newest ? 'CATALOG_OLDER' : 'CATALOG_NEWER', what);
-    }
-    const empty = openEmpty(system);
-    const schema = schemaOf(empty);
-    empty.close();
-    const fault =
-      shapeFault(database, schema) ??
-      (new StateTable(database).areCountersBehind() ? 'its numbers' : undefined) ??
-      (wrongColumns(database).length > 0 ? 'its values' : undefined);
-    if (fault !== undefined) {
-      throw new TardisError('CATALOG_DAMAGED', `the catalog from the server is damaged: ${fault}`);
-    }
-    database.pragma('journal_mode = TRUNCATE');
-  } finally {
-    database.close();
+  using database = system.openDatabase(file, { readonly: false });
+  beCareful(database);
+  const [version, newest] = [versionOf(database), newestVersion(system)];
+  if (version !== newest) {
+    const what = `the catalog at the server has version ${version}, this software reads ${newest}`;
+    throw new TardisError(version < newest ? 'CATALOG_OLDER' : 'CATALOG_NEWER', what);
   }
+  const empty = openEmpty(system);
+  const schema = schemaOf(empty);
+  empty.close();
+  const fault =
+    shapeFault(database, schema) ??
+    (new StateTable(database).areCountersBehind() ? 'its numbers' : undefined) ??
+    (wrongColumns(database).length > 0 ? 'its values' : undefined);
+  if (fault !== undefined) {
+    throw new TardisError('CATALOG_DAMAGED', `the catalog from the server is damaged: ${fault}`);
+  }
+  database.pragma('journal_mode = TRUNCATE');
 }
 
 /** Protects this process from a crafted file. */
@@ -105,12 +97,8 @@ function schemaOf(database: SqlDatabase): string {
 }
 
 function schemaAt(system: System, file: string): string {
-  const database = system.openDatabase(file, { readonly: true });
-  try {
-    return schemaOf(database);
-  } finally {
-    database.close();
-  }
+  using database = system.openDatabase(file, { readonly: true });
+  return schemaOf(database);
 }
 
 function other(what: string): TardisError {

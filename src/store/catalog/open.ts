@@ -103,12 +103,8 @@ function forgetUnknown({ files }: System, catalogPath: string): (database: SqlDa
  */
 export function catalogVersion(system: System, catalogPath: string): number {
   if (isUnusedClient(system, catalogPath)) return 0;
-  const database = openForReading(system, catalogPath);
-  try {
-    return versionOf(database);
-  } finally {
-    database.close();
-  }
+  using database = openForReading(system, catalogPath);
+  return versionOf(database);
 }
 
 /** True if a catalog has the newest version; false if it has an earlier one, or the client has no backup yet. Throws as `catalogVersion`. */

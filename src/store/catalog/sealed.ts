@@ -11,12 +11,8 @@ import { SealTable } from './seals.js';
 export function holdsSeals(system: System, catalogPath: string): boolean {
   try {
     if (isUnusedClient(system, catalogPath)) return false;
-    const database = openForReading(system, catalogPath);
-    try {
-      return new SealTable(database).isAny;
-    } finally {
-      database.close();
-    }
+    using database = openForReading(system, catalogPath);
+    return new SealTable(database).isAny;
   } catch (error) {
     if (error instanceof TardisError || systemCode(error) !== undefined) return false;
     throw error;

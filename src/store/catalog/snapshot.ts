@@ -34,24 +34,16 @@ export function snapshotCatalog(system: System, catalogPath: string, target: str
 
 /** Folds the log of the copy into its file. */
 function foldCopy(system: System, copy: string): void {
-  const database = system.openDatabase(copy, { readonly: false });
-  try {
-    database.pragma('journal_mode = TRUNCATE');
-  } finally {
-    database.close();
-  }
+  using database = system.openDatabase(copy, { readonly: false });
+  database.pragma('journal_mode = TRUNCATE');
 }
 
 function copyByReading(system: System, catalogPath: string, target: string): void {
-  const database = system.openDatabase(catalogPath, { readonly: true });
-  try {
-    if (database.pragma('journal_mode', { simple: true }) !== 'wal') {
-      throw new TardisError('CLIENT_BUSY', `${catalogPath} changes while it is read`);
-    }
-    database.prepare('VACUUM INTO ?').run(target);
-  } finally {
-    database.close();
+  using database = system.openDatabase(catalogPath, { readonly: true });
+  if (database.pragma('journal_mode', { simple: true }) !== 'wal') {
+    throw new TardisError('CLIENT_BUSY', `${catalogPath} changes while it is read`);
   }
+  database.prepare('VACUUM INTO ?').run(target);
 }
 
 function removeCopy({ files }: System, copy: string): void {

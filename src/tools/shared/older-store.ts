@@ -146,11 +146,7 @@ export async function requireNewestThere(
 ): Promise<void> {
   const { linkWith } = await import('../../transport/index.js'); // most runs need no connection
   const link = linkWith(timeoutMs);
-  const history = await openThere(system, { address, tls, client, credentials, link });
-  try {
-    trustOlder(history, settings);
-    await history.sets();
-  } finally {
-    history.close();
-  }
+  using history = await openThere(system, { address, tls, client, credentials, link });
+  trustOlder(history, settings);
+  await history.sets();
 }

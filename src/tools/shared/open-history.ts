@@ -106,12 +106,8 @@ export async function withReports<T>(
   found: ReadonlyMap<string, Found>,
   use: (history: History) => Promise<T>,
 ): Promise<T> {
-  const history = await openAt(nodeSystem(), settings, found, { host: settings.throughServer });
-  try {
-    return await use(history);
-  } finally {
-    history.close();
-  }
+  using history = await openAt(nodeSystem(), settings, found, { host: settings.throughServer });
+  return await use(history);
 }
 
 /** The server that a history is read through, or the way to compare the catalog on this machine. */

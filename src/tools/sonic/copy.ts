@@ -106,19 +106,15 @@ async function copyOut(
   const settings = { ...options, client: as, account: undefined, port };
   const place = await remotePlace(name, settings, found, options.create);
   const { copyToServer } = await import('../../history/remote/index.js'); // most runs need no connection
-  const own =
+  using own =
     feed === undefined ? localFeed(system, clientPlace({ ...options, client })) : undefined;
-  try {
-    return await withCopyProgress(system, options.progress, (onProgress) =>
-      copyToServer(
-        system,
-        { ...place, ...retrying(options) },
-        { feed: feed ?? own!, create: options.create, signal, onProgress },
-      ),
-    );
-  } finally {
-    own?.close();
-  }
+  return await withCopyProgress(system, options.progress, (onProgress) =>
+    copyToServer(
+      system,
+      { ...place, ...retrying(options) },
+      { feed: feed ?? own!, create: options.create, signal, onProgress },
+    ),
+  );
 }
 
 function retrying({ reconnectSeconds }: Options): Pick<RemotePlace, 'patience' | 'onRetry'> {
@@ -163,18 +159,18 @@ async function copyThere(
   requireNoWeb(host);
   const place = await remotePlace(host, options, found);
   const { openRemoteCopy } = await import('../../history/remote/index.js'); // most runs need no connection
-  const { feed, history } = await openRemoteCopy(system, { ...place, ...retrying(options) });
-  try {
-    history.acceptOlder?.(warnOlder);
-    await history.sets(); // compares the newest seals with this machine's memory
-    const requested = { client, as: copyAs ?? client };
-    return {
-      results: [shownResult(options, requested, await copyOne(requested, feed))],
-      status: 0,
-    };
-  } finally {
-    history.close();
-  }
+  const { feed, history: opened } = await openRemoteCopy(system, {
+    ...place,
+    ...retrying(options),
+  });
+  using history = opened;
+  history.acceptOlder?.(warnOlder);
+  await history.sets(); // compares the newest seals with this machine's memory
+  const requested = { client, as: copyAs ?? client };
+  return {
+    results: [shownResult(options, requested, await copyOne(requested, feed))],
+    status: 0,
+  };
 }
 
 /** Prints the result of a client, unless all are printed at the end. */

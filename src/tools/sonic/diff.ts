@@ -59,20 +59,16 @@ export async function diffSets(
   const warn = (text: string): void => {
     if (!json) process.stderr.write(`sonic: ${displayText(text)}\n`);
   };
-  const history = await openAdministered(system, options, found, warn);
-  try {
-    const nowMs = system.clock.nowMs();
-    const before = await setOfWord(history, wordOf(compared[0]!), options.recentSet, nowMs);
-    const after = await setOfWord(history, wordOf(compared[1]!), options.recentSet, nowMs);
-    for (const { set, state } of [before, after]) {
-      if (state !== 'complete') warn(`set ${set} is unfinished`);
-    }
-    const status = await printDifferences({ system, history, before, after }, options, warn);
-    for (const doubt of history.doubts) warn(doubt);
-    return status;
-  } finally {
-    history.close();
+  using history = await openAdministered(system, options, found, warn);
+  const nowMs = system.clock.nowMs();
+  const before = await setOfWord(history, wordOf(compared[0]!), options.recentSet, nowMs);
+  const after = await setOfWord(history, wordOf(compared[1]!), options.recentSet, nowMs);
+  for (const { set, state } of [before, after]) {
+    if (state !== 'complete') warn(`set ${set} is unfinished`);
   }
+  const status = await printDifferences({ system, history, before, after }, options, warn);
+  for (const doubt of history.doubts) warn(doubt);
+  return status;
 }
 
 function wordOf(bytes: Buffer): string {

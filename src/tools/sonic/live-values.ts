@@ -80,15 +80,11 @@ export async function liveValues(system: System, question: LiveQuestion): Promis
   }
   const keyring = await keyringOf(system, settings, found);
   const keys = keyring === 'locked' ? undefined : keyring;
-  const history = openUnlocked(system, clientPlace(settings), keys);
+  using history = openUnlocked(system, clientPlace(settings), keys);
   history.acceptOlder?.(() => undefined); // completion needs no warning
-  try {
-    if (kind === 'paths') return await pathsIn(history, system, { settings, typed: prefix, home });
-    const named = await setsIn(history, keyring !== 'locked', kind);
-    return named.filter(({ value }) => value.startsWith(prefix)).slice(0, MOST_VALUES);
-  } finally {
-    history.close();
-  }
+  if (kind === 'paths') return await pathsIn(history, system, { settings, typed: prefix, home });
+  const named = await setsIn(history, keyring !== 'locked', kind);
+  return named.filter(({ value }) => value.startsWith(prefix)).slice(0, MOST_VALUES);
 }
 
 function plainValue(value: string): LiveValue {

@@ -69,13 +69,9 @@ async function openNewest(
   keyring: Keyring,
   acceptsUnproven: boolean,
 ): Promise<number> {
-  const history = openUnlocked(system, clientPlace(settings), keyring);
+  using history = openUnlocked(system, clientPlace(settings), keyring);
   history.acceptOlder?.(() => undefined); // only the keys are checked here
   if (acceptsUnproven) history.acceptUnproven?.();
-  try {
-    const newest = (await history.sets()).at(-1);
-    return newest === undefined ? 0 : (await history.roots(newest.set)).length;
-  } finally {
-    history.close();
-  }
+  const newest = (await history.sets()).at(-1);
+  return newest === undefined ? 0 : (await history.roots(newest.set)).length;
 }

@@ -47,49 +47,45 @@ export async function rebuildThere(
   const before = openClientDirectory(system, clientPlace(options));
   refuseInClear(system, options);
   let shown = 'reading commits';
-  const line = new ProgressLine(options.progress, () => shown);
+  using line = new ProgressLine(options.progress, () => shown);
   const signal = interruptSignal('sonic rebuild', 'nothing was changed yet');
   const findings: Finding[] = [];
   line.start();
-  try {
-    const report = await rebuildInBucket(system, before, {
-      packsOnly: options.packsOnly,
-      limits: storeLimits(options),
-      signal,
-      onProgress: (done, of) => {
-        shown = `copying contents: ${done} of ${of}`;
-      },
-    });
-    const { directory } = report;
-    compareShown(system, options); // only now, since the catalog that shows the seals may have been lost
-    const isEncrypted = mayEncrypt(system, clientPlace(options));
-    const isDoubtful = report.isMetadataLost || doubtfulUpTo(system, directory) > 0;
-    // For an encrypting client no orphan is moved: readers reject a place that the client has not sealed.
-    const isPlaced = !isEncrypted && isDoubtful;
-    const placed = isPlaced ? await placeOrphans(system, directory, storeLimits(options)) : 0;
-    const unlocking = { ...options, account: undefined };
-    const keyring = hasPassword(found) ? await unlockClient(system, unlocking, found) : undefined;
-    const checked = await checkClient(system, directory, {
-      read: { data: { kind: 'all' }, leastAgeMs: 0 },
-      keyring,
-      isEncrypted,
-      mark: true,
-      limits: storeLimits(options),
-      signal,
-      onFinding: (finding) => findings.push(finding),
-      onStep: () => undefined,
-      onRead: (done, of) => {
-        shown = `checking contents: ${formatBytes(done)} of ${formatBytes(of)}`;
-      },
-    });
-    line.stop();
-    const outcome = { report, placed, checked, findings };
-    if (options.json) printJson(options.client, outcome);
-    else printText(options.client, outcome);
-    return report.lost.length + findings.length === 0 && !report.isMetadataLost ? 0 : FOUND_STATUS;
-  } finally {
-    line.stop();
-  }
+  const report = await rebuildInBucket(system, before, {
+    packsOnly: options.packsOnly,
+    limits: storeLimits(options),
+    signal,
+    onProgress: (done, of) => {
+      shown = `copying contents: ${done} of ${of}`;
+    },
+  });
+  const { directory } = report;
+  compareShown(system, options); // only now, since the catalog that shows the seals may have been lost
+  const isEncrypted = mayEncrypt(system, clientPlace(options));
+  const isDoubtful = report.isMetadataLost || doubtfulUpTo(system, directory) > 0;
+  // For an encrypting client no orphan is moved: readers reject a place that the client has not sealed.
+  const isPlaced = !isEncrypted && isDoubtful;
+  const placed = isPlaced ? await placeOrphans(system, directory, storeLimits(options)) : 0;
+  const unlocking = { ...options, account: undefined };
+  const keyring = hasPassword(found) ? await unlockClient(system, unlocking, found) : undefined;
+  const checked = await checkClient(system, directory, {
+    read: { data: { kind: 'all' }, leastAgeMs: 0 },
+    keyring,
+    isEncrypted,
+    mark: true,
+    limits: storeLimits(options),
+    signal,
+    onFinding: (finding) => findings.push(finding),
+    onStep: () => undefined,
+    onRead: (done, of) => {
+      shown = `checking contents: ${formatBytes(done)} of ${formatBytes(of)}`;
+    },
+  });
+  line.stop();
+  const outcome = { report, placed, checked, findings };
+  if (options.json) printJson(options.client, outcome);
+  else printText(options.client, outcome);
+  return report.lost.length + findings.length === 0 && !report.isMetadataLost ? 0 : FOUND_STATUS;
 }
 
 interface Outcome {

@@ -69,7 +69,7 @@ export async function rebuild(
   );
   let shown = 'looking for packs';
   await withClient(system, directory, () => mendAllKeys(system, directory.path));
-  const line = new ProgressLine(options.progress, () => shown);
+  using line = new ProgressLine(options.progress, () => shown);
   const timeLeft = new TimeLeft(() => system.clock.monotonicMs());
   const signal = interruptSignal(
     'sonic rebuild',
@@ -77,29 +77,25 @@ export async function rebuild(
   );
   const isLost = isCatalogLost(system, directory.catalogPath);
   line.start();
-  try {
-    const report = await rebuildCatalog(system, directory, {
-      fromCopy: fromBackup,
-      packsOnly,
-      signal,
-      onProgress: (pack, lastPack) => {
-        shown = `reading pack ${pack} of ${lastPack}${timeLeft.text(pack - 1, lastPack)}`;
-      },
-    });
-    throwIfAborted(signal);
-    shown = 'looking for lost data';
-    line.refresh();
-    const after = await settle(system, directory, report, { options, found, signal });
-    line.stop();
-    if (options.json) printJson(client, report, after);
-    else printText(client, report, after, options);
-    const isNothingLeft = isLost && report.point.commit === 0;
-    if (isNothingLeft && !options.json) print(NOTHING_LEFT);
-    const isClean = after.isWhole && after.keys.length + after.doubtful.length === 0;
-    return isClean && !isNothingLeft ? 0 : FOUND_STATUS;
-  } finally {
-    line.stop();
-  }
+  const report = await rebuildCatalog(system, directory, {
+    fromCopy: fromBackup,
+    packsOnly,
+    signal,
+    onProgress: (pack, lastPack) => {
+      shown = `reading pack ${pack} of ${lastPack}${timeLeft.text(pack - 1, lastPack)}`;
+    },
+  });
+  throwIfAborted(signal);
+  shown = 'looking for lost data';
+  line.refresh();
+  const after = await settle(system, directory, report, { options, found, signal });
+  line.stop();
+  if (options.json) printJson(client, report, after);
+  else printText(client, report, after, options);
+  const isNothingLeft = isLost && report.point.commit === 0;
+  if (isNothingLeft && !options.json) print(NOTHING_LEFT);
+  const isClean = after.isWhole && after.keys.length + after.doubtful.length === 0;
+  return isClean && !isNothingLeft ? 0 : FOUND_STATUS;
 }
 
 /** Results of the steps after the new catalog was written. */

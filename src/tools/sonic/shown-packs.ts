@@ -30,13 +30,9 @@ export async function namedStrangePacks(
   system: System,
   directory: ClientDirectory,
 ): Promise<Finding[]> {
-  const backend = mediumOf(system, directory).records();
-  try {
-    const named = clientNames(system, path.dirname(directory.path));
-    return (await strangePacks(backend)).map((pack) => named({ finding: 'pack', ...pack }));
-  } finally {
-    backend.close();
-  }
+  using backend = mediumOf(system, directory).records();
+  const named = clientNames(system, path.dirname(directory.path));
+  return (await strangePacks(backend)).map((pack) => named({ finding: 'pack', ...pack }));
 }
 
 /** Describes the label of a file. */

@@ -28,27 +28,23 @@ export interface SourceWalk {
 /** Runs the walk. Throws INTERRUPTED, and the errors that end a walk. */
 export async function walkSources(walk: SourceWalk): Promise<void> {
   const { settings, roots, progress, signal } = walk;
-  const jobs = await openJobs(walk.system, { threads: walk.threads, recentDigests: 1 });
-  try {
-    const sources = {
-      start: rootTasks(roots),
-      files: rootFiles(roots),
-      firstFreeSlot: roots.length,
-      excludes: excludeOptions(settings, walk.found),
-      crossDevices: settings.crossDevice,
-      maxDepth: settings.maxDepth,
-    };
-    const budget = new Budget(settings.budgetBytes, settings.budgetItems);
-    const counters = { walk: new StageCounters('walk', settings.walkConcurrency) };
-    const flight = { starve: () => undefined, enterBatch: () => undefined };
-    const context = { jobs, sources, budget, progress, counters, flight };
-    await walkAlone(context, async (batch) => {
-      throwIfAborted(signal);
-      for (const { held } of batch.large) await jobs.run('dropNames', { held });
-      walk.onBatch?.(batch);
-      budget.items.give(itemsOf(batch));
-    });
-  } finally {
-    await jobs.close();
-  }
+  await using jobs = await openJobs(walk.system, { threads: walk.threads, recentDigests: 1 });
+  const sources = {
+    start: rootTasks(roots),
+    files: rootFiles(roots),
+    firstFreeSlot: roots.length,
+    excludes: excludeOptions(settings, walk.found),
+    crossDevices: settings.crossDevice,
+    maxDepth: settings.maxDepth,
+  };
+  const budget = new Budget(settings.budgetBytes, settings.budgetItems);
+  const counters = { walk: new StageCounters('walk', settings.walkConcurrency) };
+  const flight = { starve: () => undefined, enterBatch: () => undefined };
+  const context = { jobs, sources, budget, progress, counters, flight };
+  await walkAlone(context, async (batch) => {
+    throwIfAborted(signal);
+    for (const { held } of batch.large) await jobs.run('dropNames', { held });
+    walk.onBatch?.(batch);
+    budget.items.give(itemsOf(batch));
+  });
 }

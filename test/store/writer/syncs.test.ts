@@ -51,6 +51,7 @@ function counting(counted: Counted): System {
           return database.pragma(text, options);
         },
         close: () => database.close(),
+        [Symbol.dispose]: () => void database.close(),
         get inTransaction() {
           return database.inTransaction;
         },
