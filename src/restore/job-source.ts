@@ -48,6 +48,11 @@ function storedBytes({ records }: RestoreJob['input']): number {
   return records.reduce((sum, { recordBytes }) => sum + recordBytes, 0);
 }
 
+/** True if the records come from a store that is read by slow requests, of which each may fetch many. */
+export function isReadInRanges(history: History): boolean {
+  return history.directory === undefined && history.objects().expect !== undefined;
+}
+
 /** Lets a store that is read by slow requests fetch together what these jobs need. */
 export function expectJobs(history: History, jobs: readonly RestoreJob[]): void {
   if (history.directory !== undefined) return;

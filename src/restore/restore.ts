@@ -19,7 +19,7 @@ import {
   type Resume,
   temporaryPrefix,
 } from './journal.js';
-import { expectJobs, runJobOf } from './job-source.js';
+import { expectJobs, isReadInRanges, runJobOf } from './job-source.js';
 import { FoldedNames } from './folded-names.js';
 import { HeldFiles } from './held-files.js';
 import { OwnerMap } from './owner-map.js';
@@ -45,6 +45,9 @@ const FILES_UNTIL_OTHERS = 2048;
 const HUNGRY_BYTES_PER_WORKER = 8 << 20;
 /** Decoded bytes of the jobs that wait or run, for each worker; a waiting job holds only names. */
 const JOB_BYTES_PER_WORKER = 64 << 20;
+
+/** Jobs whose records are fetched while the workers have others, if that takes requests to a store of objects. */
+const MOST_FETCHING_JOBS = 8;
 
 /** Restores some paths. Throws NO_SUCH_PATH and NO_ACCESS before anything is written. */
 export async function runRestore(
@@ -121,7 +124,8 @@ class Restore implements WalkVisitor<Place> {
 
   async run(walk: TreeWalk<Place>): Promise<void> {
     await this.begin();
-    const counters = new StageCounters('restore', this.request.workers * 2 + 2);
+    const fetching = isReadInRanges(this.history) ? MOST_FETCHING_JOBS : 0;
+    const counters = new StageCounters('restore', this.request.workers * 2 + 2 + fetching);
     const work = from(this.jobsFor(walk)).pipe(stage(counters, (job) => this.runJob(job)));
     try {
       await lastValueFrom(work, { defaultValue: undefined });

@@ -54,6 +54,8 @@ export class JoinedReads {
   /** Reads as `fetch` does, and rejects with its errors. */
   async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
     if (bytes === 0) return this.fetch(name, position, target, bytes);
+    // Without room, an expected piece would be fetched without its neighbours.
+    while (this.isWithoutRoom(name, position)) await this.someRange();
     const end = position + bytes;
     const needed: Range[] = [];
     // All ranges are begun before the first is waited for, so that calls at once share them.
@@ -105,6 +107,18 @@ export class JoinedReads {
     const [range] = this.ranges.splice(index, 1);
     this.ranges.push(range!);
     return range;
+  }
+
+  /** True if an expected piece is not being fetched, and its range has no room now. */
+  private isWithoutRoom(name: string, at: number): boolean {
+    const isThere = this.ranges.some((range) => range.name === name && covers(range, at));
+    return !isThere && this.expected.has(name, at) && !this.makeRoom(MOST_RANGE_BYTES);
+  }
+
+  /** Waits until one of the ranges that are being fetched has come or failed. */
+  private async someRange(): Promise<void> {
+    const coming = this.ranges.filter(({ isHere }) => !isHere);
+    await Promise.race(coming.map(({ data }) => data.catch(() => undefined))); // its reader gets the error
   }
 
   /** Begins to fetch what follows a range of the largest size, so that a long run need not wait for each range. */

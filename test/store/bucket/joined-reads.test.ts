@@ -161,3 +161,38 @@ test('of the pieces that are expected, the oldest are forgotten', async (t) => {
   t.true(await objects.read(0, 1, 'b'));
   t.is(objects.requested.at(-1)?.bytes, 16_384);
 });
+
+test('expected pieces without room wait for it, and are then fetched with their neighbours', async (t) => {
+  const bytes = noise(7, 4 * MIB);
+  const sizes: number[] = [];
+  let [coming, most] = [0, 0];
+  const reads = new JoinedReads(async (name, position, target, wanted) => {
+    sizes.push(wanted);
+    coming += wanted;
+    most = Math.max(most, coming);
+    await new Promise((resolve) => setImmediate(resolve));
+    coming -= wanted;
+    if (name === 'lost') throw new Error('away');
+    return bytes.copy(target, 0, position, position + wanted);
+  });
+  const names = ['lost', ...Array.from({ length: 10 }, (_, at) => `object-${at}`)];
+  const pieces = names.flatMap((object) =>
+    [0, 1, 2, 3].map((at) => ({ object, position: at * MIB, bytes: MIB })),
+  );
+  reads.expect(pieces);
+  const read = async ({ object, position }: { object: string; position: number }) => {
+    const target = Buffer.alloc(MIB);
+    const got = await reads.read(object, position, target, MIB).catch(() => 0);
+    return got === MIB && target.equals(bytes.subarray(position, position + MIB));
+  };
+  const results = await Promise.all(pieces.map(read));
+  t.deepEqual(
+    results,
+    pieces.map(({ object }) => object !== 'lost'),
+  );
+  t.deepEqual(
+    sizes,
+    names.map(() => 4 * MIB),
+  );
+  t.is(most, 16 * MIB);
+});
