@@ -10,7 +10,7 @@
  * a note records that.
  */
 export const MAX_ATTRIBUTES_BYTES: number = 128 << 10;
-/** Largest size of packed attributes that are sealed into one. */
+/** Maximum size of packed attributes that are sealed into one attribute. */
 const MAX_PACKED_BYTES: number = MAX_ATTRIBUTES_BYTES + 64;
 const HEAD_BYTES = 6;
 const MAX_ATTRIBUTE_NAME_BYTES = 255;
@@ -73,22 +73,20 @@ export function flagsForTar(flags: number): string {
     .join(',');
 }
 
-/**
- * True if a row's time may be only the nearest representable one; the exact time is then among the attributes.
- */
+/** True if a row's time may be only the nearest representable time. The exact time is then among the attributes. */
 export function isTimeBeyond(timeNs: bigint): boolean {
   return timeNs === MAX_I64 || timeNs === MIN_I64;
 }
 
-/** Returns the time that a row holds for `timeNs`: the nearest that 64 bits can represent. */
+/** Returns the time to store in a row for `timeNs`: the nearest time that 64 bits can represent. */
 export function timeInRow(timeNs: bigint): bigint {
   if (timeNs > MAX_I64) return MAX_I64;
   return timeNs < MIN_I64 ? MIN_I64 : timeNs;
 }
 
 /**
- * Returns the attributes in a checked packed block, without the exact time and the inode flags. They are views,
- * not copies.
+ * Returns the attributes in a checked packed block, without the exact time and the inode flags. The attributes are
+ * views, not copies.
  */
 export function readAttributes(packed: Buffer | undefined): Attribute[] {
   return all(packed).filter(({ name }) => name.length > 0 && !name.equals(FLAGS_NAME));
@@ -121,7 +119,7 @@ const ACL_ENTRY_BYTES = 8;
 const ACL_USER = 0x02;
 const ACL_GROUP = 0x08;
 
-/** Tags of ACL entries: the kind of user or group that an entry applies to. */
+/** Tags of ACL entries. A tag is the kind of user or group that an entry applies to. */
 export const AclTag = Object.freeze({
   owner: 0x01,
   user: ACL_USER,

@@ -1,9 +1,9 @@
 import { releaseMemory } from './release.js';
 
-/** Smaller buffers are left to the garbage collector. */
+/** Minimum size of a buffer that is freed at once. Smaller buffers are left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
 /**
- * Least size of a buffer that `adopt` takes over. A smaller one would only make the next append grow the buffer
+ * Minimum size of a buffer that `adopt` takes over. With a smaller buffer, the next append would only have to grow it
  * sooner.
  */
 const MIN_ADOPT_BYTES = 256 << 10;
@@ -43,8 +43,8 @@ export class BytesBuilder {
   }
 
   /**
-   * Appends bytes. Returns true if it took over the buffer itself instead of copying it: only for the first
-   * append, and only for a large buffer.
+   * Appends bytes. Returns true if it took over the buffer itself instead of copying it. That happens only at the
+   * first append, and only for a large buffer.
    */
   adopt(bytes: Buffer): boolean {
     const isWorth = bytes.length >= MIN_ADOPT_BYTES && bytes.buffer.byteLength === bytes.length;
@@ -74,7 +74,7 @@ export class BytesBuilder {
     this.used += bytes;
   }
 
-  /** Returns a view of all bytes appended so far. Room behind them in the same buffer may be unused. */
+  /** Returns a view of all bytes appended so far. The buffer may have unused room behind them. */
   view(): Buffer {
     return this.buffer.subarray(0, this.used);
   }

@@ -1,16 +1,16 @@
 /**
- * The configuration of a run, which a client reports of itself and which is stored with the set. The checks here are
- * about form: only the program that shows it interprets its texts.
+ * Configuration of a run. The client reports it, and it is stored with the set. The checks here are only about form:
+ * the program that shows the configuration interprets its texts.
  */
 import { isSettingValue } from './client-settings.js';
 
-/** A setting of a run that has no default value. */
+/** A setting of a run that does not have its default value. */
 export interface RunSetting {
   readonly name: string;
   readonly value: string;
 }
 
-/** The configuration of a client that does not encrypt, or one that was opened. */
+/** Configuration of a client that does not encrypt, or a configuration that was opened. */
 export interface PlainConfig {
   readonly form: 'plain';
   readonly software: string;
@@ -20,7 +20,7 @@ export interface PlainConfig {
   readonly settings: readonly RunSetting[];
 }
 
-/** The configuration of a client that encrypts: all of it as one sealed value. */
+/** Configuration of a client that encrypts: a single sealed value. */
 export interface SealedConfig {
   readonly form: 'sealed';
   readonly bytes: Buffer;
@@ -28,15 +28,18 @@ export interface SealedConfig {
 
 export type ClientConfig = PlainConfig | SealedConfig;
 
-/** Largest client configuration that a server accepts: less than a record may hold, since new seals make it longer. */
+/**
+ * Maximum size of a client configuration that a server accepts. It is less than a record may hold, since new seals
+ * make the configuration longer.
+ */
 export const MAX_REPORTED_CONFIG_BYTES: number = 40 << 10;
-/** Largest client configuration that a store may contain. */
+/** Maximum size of a client configuration in a store. */
 const MAX_CLIENT_CONFIG_BYTES = 64 << 10;
 const MAX_SETTINGS = 512;
 const MAX_FACT_BYTES = 256;
-/** Names of settings. */
+/** Form of the names of settings. */
 const NAME = /^[A-Za-z0-9]{1,64}$/;
-/** Bytes by which a setting in a list is longer than its texts; no encoding here needs more. */
+/** Number of bytes by which the encoding of a setting in a list may be longer than its texts. */
 const SETTING_HEAD_BYTES = 32;
 
 /** True if an untrusted value has the form of a client configuration. */

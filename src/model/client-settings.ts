@@ -5,7 +5,7 @@ export interface ClientSetting {
   readonly value: string;
 }
 
-/** Allows keys longer than any that exists. */
+/** Form of a setting's key. It allows keys longer than any existing key. */
 const KEY = /^[A-Za-z]{1,40}$/;
 const MAX_VALUE_BYTES = 4096;
 

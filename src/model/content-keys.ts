@@ -5,7 +5,7 @@
 
 /** Scheme by which digests, names and bodies are protected; its number is in the header of every record. */
 export const Scheme = Object.freeze({
-  /** No keys. */
+  /** No keys: bodies are not encrypted, and digests are hashes. */
   plain: 1,
   /** Bodies are encrypted with AES-256-GCM. */
   aes: 2,
@@ -27,9 +27,9 @@ export interface ContentKeys {
   /** Scheme and epoch of new records, unless the user chose another scheme for a file. */
   readonly scheme: SchemeNumber;
   readonly epoch: number;
-  /** One key of 32 bytes for each epoch. */
+  /** Keys of contents: one key of 32 bytes for each epoch. */
   readonly contents: readonly { readonly epoch: number; readonly key: Uint8Array }[];
-  /** One key of 32 bytes for all epochs. */
+  /** Key of digests: 32 bytes, valid in all epochs. */
   readonly digests: Uint8Array;
 }
 

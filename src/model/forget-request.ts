@@ -1,21 +1,21 @@
 /**
- * A request to delete a path from all sets up to a given one. It is carried out after a delay in which it can
- * be withdrawn.
+ * A request to delete a path from all sets up to a given set. It is carried out after a delay, during which it can be
+ * withdrawn.
  */
 import type { SetNumber } from './ids.js';
 
 export interface ForgetRequest {
   readonly id: number;
-  /** Absolute. If the client encrypts, its names are sealed as those of entries are. */
+  /** Absolute path. If the client encrypts, its names are sealed like those of entries. */
   readonly path: Buffer;
   readonly lastSet: SetNumber;
   readonly requestedAtMs: number;
   readonly dueAtMs: number;
 }
 
-/** Even the longest path that a system accepts is much shorter than this when sealed. */
+/** Maximum size of a path. Even the longest path that a system accepts is much shorter when sealed. */
 const MAX_PATH_BYTES = 128 << 10;
-/** Number of requests that one client may have pending. */
+/** Maximum number of requests that one client may have pending. */
 export const MAX_FORGET_REQUESTS = 64;
 
 /** True if an untrusted value is a path that can be forgotten. */
@@ -36,7 +36,7 @@ export function isForgetRequest(value: unknown): value is ForgetRequest {
 
 /** Effects of forgetting a path now. */
 export interface ForgetReport {
-  /** Number of versions to be deleted. The pieces of a version that was cut in two count one by one. */
+  /** Number of versions to be deleted. The pieces of a version that was cut in two are counted separately. */
   readonly versions: number;
   /** Total size of the files among these versions. */
   readonly fileBytes: number;
@@ -45,13 +45,13 @@ export interface ForgetReport {
   /** Number of locked sets among these. */
   readonly lockedSets: number;
   /**
-   * Number of roots at or below the path. They stay with their entries, since only paths inside a root can be
+   * Number of roots at or below the path. They are kept with their entries, since only paths inside a root can be
    * forgotten.
    */
   readonly rootsBelow: number;
   /** True if the newest set contains the path, so that the source may still have it. */
   readonly isInNewest: boolean;
-  /** Number of contents that nothing else needs, and their size before compression. */
+  /** Number of contents that only the forgotten paths need, and their size before compression. */
   readonly contents: number;
   readonly contentBytes: number;
   /** Number of contents that are kept, since other paths use them. */

@@ -1,6 +1,6 @@
 /**
- * Types of the numbers that identify things in a store and in a session. A number of one kind does not fit where
- * another kind is expected; a plain number, as SQLite and the wire give it, fits everywhere.
+ * Types of the numbers that identify things in a store and in a session. A number of one kind cannot be used where
+ * another kind is expected. A plain number, for example from SQLite or from a message, can be used everywhere.
  */
 declare const kind: unique symbol;
 type Id<Kind extends string> = number & { readonly [kind]?: Kind };
@@ -11,7 +11,7 @@ export type SetNumber = Id<'set'>;
 /** Number of a root, from 1 on. */
 export type RootNumber = Id<'root'>;
 
-/** Lasting id of a directory; 0 holds the roots. */
+/** Permanent id of a directory; 0 is the directory of the roots. */
 export type DirectoryId = Id<'directory'>;
 
 /** Row of a content in the catalog. */

@@ -131,7 +131,7 @@ export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | und
   return row;
 }
 
-/** Returns the size in metadata; 0 for a directory, whose row has its mount state in that field. */
+/** Returns the size in metadata; 0 for a directory, whose size field holds its mount state. */
 export function sizeIn(metadata: Buffer): number {
   if (metadata[RowOffset.type - METADATA_FROM] === EntryType.directory) return 0;
   return Number(metadata.readBigUInt64LE(RowOffset.sizeBytes - METADATA_FROM));

@@ -3,10 +3,13 @@ import { isUtf8 } from 'node:buffer';
 
 const SLASH = Buffer.from('/');
 
-/** Control characters, line separators, and characters that change the direction of text. */
+/** Matches control characters, line separators, and characters that change the direction of text. */
 const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Longer than any path. A longer name, which only a hostile store can contain, is cut off at this size. */
+/**
+ * Maximum size of a name that is displayed; it is longer than any path. A longer name, which only a hostile store can
+ * contain, is cut off at this size.
+ */
 const MAX_SHOWN_BYTES = 1 << 20;
 
 /**
@@ -53,7 +56,7 @@ export function joinPath(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, SLASH, name]);
 }
 
-/** Returns the path of names below a directory, one in the other. */
+/** Returns a path of nested names below a directory. */
 export function pathBelow(directory: Buffer, names: readonly Buffer[]): Buffer {
   return names.reduce((above, name) => joinPath(above, name), directory);
 }

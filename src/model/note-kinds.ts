@@ -11,10 +11,10 @@ const KINDS = {
   changed: false,
   /** The entry was saved without some of its attributes. */
   incomplete: true,
-  /** A protected root: nothing was saved from it, because it looks empty or foreign. */
+  /** Nothing was saved from a protected root, because it looks empty or foreign. */
   protected: true,
   /**
-   * The file returned fewer bytes than its size, or other bytes in another read, although it had not changed.
+   * The file returned fewer bytes than its size, or different bytes in a second read, although it had not changed.
    */
   inconsistent: true,
 } as const;
@@ -23,7 +23,7 @@ export type NoteKind = keyof typeof KINDS;
 
 export const NOTE_KINDS: readonly NoteKind[] = Object.keys(KINDS) as NoteKind[];
 
-/** Returns the number of notes that make a run end with status 3. */
+/** Returns the number of notes that count as errors: they make a run end with status 3. */
 export function countErrors(counts: Readonly<Partial<Record<NoteKind, number>>>): number {
   return NOTE_KINDS.reduce((sum, kind) => sum + (KINDS[kind] ? (counts[kind] ?? 0) : 0), 0);
 }

@@ -8,7 +8,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 
 let nowhere: MessagePort | undefined;
 
-/** Frees the memory of a buffer that does not share it with others; does nothing for other buffers. */
+/** Frees the memory of a buffer that is not shared with others; has no effect on other buffers. */
 export function releaseMemory(bytes: Uint8Array): void {
   releaseAll([bytes]);
 }

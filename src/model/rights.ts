@@ -4,5 +4,5 @@
 export const RIGHTS = ['add', 'read', 'list', 'purge', 'admin'] as const;
 export type RightName = (typeof RIGHTS)[number];
 
-/** `keys`, the right to change the client's keys, belongs to the client's owner only. */
+/** Rights of a session. `keys`, the right to change the client's keys, belongs to the client's owner only. */
 export type Right = RightName | 'keys';

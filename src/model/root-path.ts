@@ -11,7 +11,7 @@ const SLASH = Buffer.from('/');
 export interface SplitRoot {
   /** Path of the root's directory. */
   readonly directory: Buffer;
-  /** Names behind the `/./`: one for a file, none for a directory. */
+  /** Names behind the `/./`: one name for a file, none for a directory. */
   readonly below: readonly Buffer[];
 }
 
@@ -28,13 +28,13 @@ export function fileRootPath(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([above, MARK, name]);
 }
 
-/** Returns the path as a user writes it: that of the directory, or of the file. */
+/** Returns the path of a root in the form that a user writes: the path of the directory, or of the file. */
 export function shownRoot(path: Buffer): Buffer {
   const { directory, below } = splitRoot(path);
   return pathBelow(directory, below);
 }
 
-/** Returns the paths as a user writes them, sorted. */
+/** Returns the paths of roots in the form that a user writes, sorted. */
 export function shownRoots(paths: readonly Buffer[]): Buffer[] {
   return paths.map(shownRoot).sort((one, other) => Buffer.compare(one, other));
 }

@@ -12,7 +12,7 @@ import { checkAttributes } from './attributes.js';
 export const ROW_FIXED_BYTES = 72;
 export const DIGEST_BYTES = 32;
 export const MAX_NAME_BYTES = 4096; // the name of a root's row may be its whole path
-/** Largest sealed link target: 4096 bytes and the vector, with each byte escaped as two. */
+/** Maximum size of a sealed link target: 4096 bytes and the vector of 16 bytes, with each byte escaped as two. */
 export const MAX_LINK_BYTES: number = 2 * (4096 + 16);
 
 /** Name in the row of a root; the path of the root is given separately. */
@@ -32,7 +32,7 @@ const MAX_ENTRY_TYPE = 7;
 
 export const RowFlag = Object.freeze({
   hasDigest: 1,
-  /** The times may not show the next change, so the next backup reads the file again. */
+  /** The next change may not alter the times of the file, so the next backup reads the file again. */
   unsettled: 2,
   /** The metadata could not be read. */
   unreadable: 4,
@@ -42,11 +42,11 @@ export const RowFlag = Object.freeze({
   hasAttributes: 32,
   /** The content is in the sparse form. In a listing: the file has fewer blocks than its size needs. */
   sparse: 64,
-  /** The entry has attributes to be read. The flag never leaves the process that read the file. */
+  /** The entry has attributes that must still be read. The flag never leaves the process that read the file. */
   mayHaveAttributes: 128,
   /**
-   * The type of an unreadable row is unknown, and is given as `file`. The flag never leaves the process that
-   * listed it.
+   * The type of an unreadable row is unknown, and is given as `file`. The flag never leaves the process that listed
+   * the entry.
    */
   unknownType: 128,
 });
@@ -98,7 +98,7 @@ export interface Entry {
   readonly device: bigint;
   readonly digest: Buffer | undefined;
   readonly linkTarget: Buffer | undefined;
-  /** Packed (see attributes.ts). */
+  /** Packed attributes (see attributes.ts). */
   readonly attributes: Buffer | undefined;
 }
 
@@ -122,7 +122,7 @@ export class RowReader {
   setFlags(at: number, flags: number): void {
     this.rows[at + RowOffset.flags] = flags;
   }
-  /** Exact up to 2^53 - 1; `checkRows` rejects larger sizes. */
+  /** Returns the size, exact up to 2^53 - 1; `checkRows` rejects larger sizes. */
   sizeBytes(at: number): number {
     return (
       this.rows.readUInt32LE(at + RowOffset.sizeBytes + 4) * 0x1_0000_0000 +
@@ -170,7 +170,7 @@ export class RowReader {
     const start = this.variableStart(at) + this.rows.readUInt16LE(at + RowOffset.nameBytes);
     return this.rows.subarray(start, start + this.rows.readUInt16LE(at + RowOffset.linkBytes));
   }
-  /** Packed attributes, or undefined if there are none. A view, not a copy. */
+  /** Returns the packed attributes as a view, not a copy; undefined if there are none. */
   attributes(at: number): Buffer | undefined {
     if ((this.flags(at) & RowFlag.hasAttributes) === 0) return undefined;
     return this.rows.subarray(this.attributesStart(at), at + this.rowBytes(at));
@@ -294,7 +294,7 @@ export function newDirectoryRow(
   return unseenRow({ ...owner, type: EntryType.directory, linkCount: 2, mtimeNs });
 }
 
-/** Returns a copy of a row with these attributes; without any if `attributes` is empty. */
+/** Returns a copy of a row with these attributes, or without attributes if `attributes` is empty. */
 export function withAttributes(row: Buffer, attributes: Uint8Array): Buffer {
   const old = new RowReader(row).attributes(0)?.length ?? 0;
   const bare = row.subarray(0, row.length - old);
@@ -338,9 +338,9 @@ export function isEntryName(name: Uint8Array): boolean {
 }
 
 /**
- * Checks untrusted rows: bounds, types, names and sizes. Throws PROTOCOL_VIOLATION with the offset of the first
- * fault. Afterwards every RowReader call at the start of a row stays in bounds. With `sorted`, names must rise
- * strictly.
+ * Checks untrusted rows: bounds, types, names and sizes. Throws PROTOCOL_VIOLATION with the offset of the first fault.
+ * Afterwards every RowReader call at the start of a row stays in bounds. With `sorted`, names must be in ascending
+ * order, without duplicates.
  */
 export function checkRows(bytes: Uint8Array, sorted: boolean): RowReader {
   const rows = new RowReader(bytes);

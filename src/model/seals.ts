@@ -2,22 +2,24 @@
 import { createHash } from 'node:crypto';
 import { readAttributes } from './attributes.js';
 
-/** Seal of an entry, of a listing, or of a directory's place. */
+/** Size of the seal of an entry, of a listing, or of a directory's place. */
 export const SEAL_BYTES = 16;
-/** Seal of a directory in a set: seal of its place, seal of its listing. */
+/** Size of the seal of a directory in a set: seal of its place, seal of its listing. */
 export const DIRECTORY_SEAL_BYTES: number = 2 * SEAL_BYTES;
-/** Seal stored with a skip hash: place, listing, and the proof that skip hash and listing belong together. */
+/**
+ * Size of the seal stored with a skip hash: place, listing, and the proof that skip hash and listing belong together.
+ */
 export const SKIP_SEAL_BYTES: number = 3 * SEAL_BYTES;
-/** Seal in the row of an entry: the seal itself, and the hash of its content that it covers. */
+/** Size of the seal in the row of an entry: the seal itself, and the hash of the content that the seal covers. */
 export const ENTRY_SEAL_BYTES: number = 2 * SEAL_BYTES;
 /**
- * Data by which a client recognises an unchanged entry of a changed listing: seal, hash of its content, hash of
- * its attributes.
+ * Size of the data by which a client recognises an unchanged entry of a changed listing: seal, hash of its content,
+ * hash of its attributes.
  */
 export const KNOWN_BYTES: number = 3 * SEAL_BYTES;
-/** Seal of a set: the number of the sealed set before it (u64), the seal of that set, its own seal. */
+/** Size of the seal of a set: the number of the sealed set before it (u64), the seal of that set, its own seal. */
 export const SET_SEAL_BYTES: number = 8 + 2 * SEAL_BYTES;
-/** Stands for a missing seal. */
+/** Value of a missing seal: zeros. */
 export const NO_SEAL: Buffer = Buffer.alloc(SEAL_BYTES);
 /** Name of the attribute that holds an entry's seal. */
 export const SEAL_ATTRIBUTE: Buffer = Buffer.from('seal');
@@ -30,7 +32,9 @@ export function sealIn(attributes: Buffer | undefined): Buffer {
   return seal?.length === ENTRY_SEAL_BYTES ? seal.subarray(0, SEAL_BYTES) : NO_SEAL;
 }
 
-/** Returns the hash of an entry's sealed attributes, which the entry's seal covers; zeros if it has none. */
+/**
+ * Returns the hash of an entry's sealed attributes, which the entry's seal covers; zeros if there are no attributes.
+ */
 export function attributesHash(sealed: Uint8Array | undefined): Buffer {
   if (sealed === undefined) return Buffer.alloc(SEAL_BYTES);
   return createHash('sha256').update(sealed).digest().subarray(0, SEAL_BYTES);

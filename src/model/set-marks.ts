@@ -4,13 +4,13 @@ import type { SetNumber } from './ids.js';
 import { setNameFault } from './set-name.js';
 
 export interface SetMarks {
-  /** The name that the set got later; empty if it has its original name. */
+  /** Name that the set got later; empty if it has its original name. */
   readonly title: string;
   /** Sets of higher priority are kept longer, if retention rules use priorities. */
   readonly priority: number;
-  /** The set cannot be deleted. */
+  /** True if the set cannot be deleted. */
   readonly isLocked: boolean;
-  /** The set may be deleted early when space runs low. */
+  /** True if the set may be deleted early when space runs low. */
   readonly isExpendable: boolean;
   /** Sorted, without duplicates. */
   readonly tags: readonly string[];
@@ -37,17 +37,18 @@ export const NO_MARKS: SetMarks = Object.freeze({
 export const MAX_PRIORITY = 1_000_000;
 export const MAX_TAGS = 64;
 const MAX_TAG_BYTES = 100;
-/** Larger than for a name that is typed: a sealed title is longer than its text. */
+/** Maximum size of a title. It is larger than for a typed name, since a sealed title is longer than its text. */
 const MAX_TITLE_BYTES = 768;
 /**
- * Letters and digits of any script, and characters that do not separate words on a command line or in a list.
+ * Form of a tag: letters and digits of any script, and characters that do not separate words on a command line or in a
+ * list.
  */
 const TAG = /^[\p{L}\p{N}_][\p{L}\p{N}_.:/@+-]*$/u;
 
-/** A tag as a client that encrypts seals it. No tag that a user types begins with `~`. */
+/** Form of a sealed tag of a client that encrypts. No tag that a user types begins with `~`. */
 const SEALED_TAG = /^~[\w-]{1,300}$/;
 
-/** Returns why a text that a user typed cannot be a tag; undefined if it can. */
+/** Returns the reason why a typed text cannot be a tag; undefined if it can. */
 export function tagFault(tag: string): string | undefined {
   if (Buffer.byteLength(tag) > MAX_TAG_BYTES) return `is longer than ${MAX_TAG_BYTES} bytes`;
   if (!TAG.test(tag)) return 'is not one word of letters, digits and . : / @ + - _';
@@ -70,7 +71,7 @@ export function isSetMarks(value: unknown): value is SetMarks {
   );
 }
 
-/** True if a tag is sealed, as clients that encrypt do. */
+/** True if a tag has the form of a sealed tag, as clients that encrypt send it. */
 export function isSealedTag(tag: string): boolean {
   return SEALED_TAG.test(tag);
 }

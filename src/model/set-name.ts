@@ -5,12 +5,12 @@
 /** The name that stands for the newest complete set, unless the user configures another word. */
 export const RECENT_SET = 'Current';
 const MAX_NAME_BYTES = 255;
-/** Largest size of a set name that is sealed and written as text. */
+/** Maximum size of a set name that is sealed and written as text. */
 export const MAX_SEALED_SET_NAME_BYTES = 768;
-/** Control characters, line separators, and characters that change the direction of text. */
+/** Matches control characters, line separators, and characters that change the direction of text. */
 const UNSHOWABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
-/** Returns why a text cannot be the name of a set; undefined if it can. */
+/** Returns the reason why a text cannot be the name of a set; undefined if it can. */
 export function setNameFault(name: string, mostBytes = MAX_NAME_BYTES): string | undefined {
   if (UNSHOWABLE.test(name)) return 'holds control characters';
   if (name.trim() === '') return 'is blank';

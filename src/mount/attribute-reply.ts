@@ -1,9 +1,12 @@
-/** Replies to questions for extended attributes. */
+/** Replies to requests for extended attributes. */
 import type { HistoryEntry } from '../history/index.js';
 import { readAttributes } from '../model/index.js';
 import { Errno, FuseError } from './protocol.js';
 
-/** Returns the value of an attribute, or without a name the names of all. Throws ENODATA if the entry lacks it. */
+/**
+ * Returns the value of an attribute; without a name, the names of all attributes. Throws ENODATA if the entry lacks
+ * the attribute.
+ */
 export function attributeReply(entry: HistoryEntry, name: Buffer | undefined): Buffer {
   const all = readAttributes(entry.attributes);
   if (name === undefined) {

@@ -1,21 +1,21 @@
 /**
- * Determines whether any entry of a mount has extended attributes or ACLs. If none has an ACL, requests for ACLs are
- * answered as by a file system without them. `ls -l` then sends one request, not one for each file.
+ * Determines whether any entry of a mount has extended attributes or ACLs. If no entry has an ACL, requests for ACLs
+ * are answered as by a file system without ACLs. `ls -l` then sends one such request, instead of one for each file.
  */
 import type { BackupSet, History } from '../history/index.js';
 import { AttributeAnswer } from '../system/index.js';
 
-/** Longest time in which all entries are looked at: about a million. Requests wait meanwhile. */
+/** Maximum time to examine all entries: enough for about a million. Requests wait meanwhile. */
 const MAX_LOOK_MS = 100;
 
 export class AttributeUse {
   /** Answers of the addon about entries without attributes (see `AttributeAnswer`). */
   readonly answers: Uint8Array = new Uint8Array(1);
-  /** False if the kernel itself requests ACLs, since it accepts no refusal. */
+  /** True unless the kernel itself requests ACLs, since it accepts no refusal. */
   mayRefuse = true;
-  /** The sets whose entries were looked at last. */
+  /** The sets whose entries were examined last. */
   private looked = '';
-  /** Counts the looks: one that was overtaken has no effect. */
+  /** Number of examinations begun. An examination has no effect if a later one has begun meanwhile. */
   private looks = 0;
   private readonly history: History;
 
@@ -23,12 +23,14 @@ export class AttributeUse {
     this.history = history;
   }
 
-  /** False if no entry of the sets that were looked at has an ACL. */
+  /** True unless it is known that no entry of the examined sets has an ACL. */
   get mayHaveAcls(): boolean {
     return (this.answers[0]! & AttributeAnswer.noAcls) === 0;
   }
 
-  /** Looks at all entries, unless that was done for these sets. Call it before entries of new sets are shown. */
+  /**
+   * Examines all entries, unless that was done for these sets. Must be called before entries of new sets are shown.
+   */
   async look(sets: readonly BackupSet[]): Promise<void> {
     if (!this.mayRefuse) return;
     const key = JSON.stringify(sets.map(({ set, state }) => [set, state]));

@@ -1,4 +1,4 @@
-/** Writes what `stat` shows of an entry, as the kernel takes it. */
+/** Writes the attributes of an entry that `stat` shows, in the layout of the kernel. */
 import type { HistoryEntry } from '../history/index.js';
 import { EntryType, METADATA_FLAGS_AT, METADATA_FROM, RowFlag, RowOffset } from '../model/index.js';
 import { ATTRIBUTE_BYTES } from './protocol.js';
@@ -21,7 +21,7 @@ const DIRECTORY_BYTES = 4096;
 const TWO_32 = 0x1_0000_0000;
 const TWO_16 = 0x1_0000;
 const NS = 1_000_000_000;
-/** Upper half of a time close to the largest of 64 bits, which may stand for a later one (see `isTimeBeyond`). */
+/** Upper half of a time close to the largest 64-bit time, which may stand for a later time (see `isTimeBeyond`). */
 const NEAR_LIMIT_HIGH = 0x7fff_ffff;
 
 /** An inode number, in two halves. */
@@ -39,15 +39,15 @@ function isDevice(type: number): boolean {
   return type === EntryType.characterDevice || type === EntryType.blockDevice;
 }
 
-/** Returns the size of an entry that `stat` shows. */
+/** Returns the size that `stat` shows for an entry. */
 function shownSize(entry: HistoryEntry): number {
   if (entry.type === EntryType.directory) return DIRECTORY_BYTES;
   return entry.type === EntryType.symlink ? (entry.linkTarget?.length ?? 0) : entry.sizeBytes;
 }
 
 /**
- * Writes 88 bytes to zeros, at a multiple of 4. `storedBytes`: bytes of data of a sparse file; undefined for other
- * entries.
+ * Writes the attributes of an entry: 88 bytes, at a multiple of 4, into memory that must be zero. `storedBytes`: bytes
+ * of data of a sparse file; undefined for other entries.
  */
 export function writeAttributes(
   target: Uint32Array,
@@ -86,7 +86,10 @@ export function writeNumber(target: Uint32Array, word: number, value: number): v
   target[word + 1] = Math.floor(value / TWO_32);
 }
 
-/** `beyond` is given if the time may be among the attributes, because 64 bits of nanoseconds cannot represent it. */
+/**
+ * Writes a time. `beyond` is given if the exact time may be among the attributes, because 64 bits of nanoseconds
+ * cannot represent it.
+ */
 function writeTime(
   target: Uint32Array,
   secondsWord: number,

@@ -1,4 +1,4 @@
-/** Reads the contents of files by their nodes, and looks ahead to the files that are probably read next. */
+/** Reads the contents of files by their nodes, and decodes in advance the files that are probably read next. */
 import type { ContentLocation, History, HistoryEntry } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
@@ -14,10 +14,10 @@ import { Errno, FuseError } from './protocol.js';
 import { after, type Soon } from './tree.js';
 import { Units } from './units.js';
 
-/** Contents of neighbours in a directory are located together. */
+/** Maximum number of neighbours in a directory whose contents are located together. */
 const LOCATED_TOGETHER = 64;
 
-/** A file that is read from its beginning. */
+/** A file whose reading began at its start. */
 interface BegunFile {
   readonly tree: FileTree;
   readonly place: NodePlace;
@@ -29,7 +29,7 @@ export class Contents {
   private readonly objects;
   private readonly history: History;
   private readonly ahead = new FilesAhead((page, index) => this.locate(page, index));
-  /** Files that were read from their beginnings since `lookAhead`. */
+  /** Files whose reading began at their start since the last `lookAhead`. */
   private readonly begun: BegunFile[] = [];
 
   constructor(system: System, history: History, decoder: Decoder) {
@@ -49,7 +49,9 @@ export class Contents {
     this.memory.units.isAlone = isAlone;
   }
 
-  /** Returns bytes of a file; they must be used at once. Throws FuseError, and the errors of damaged contents. */
+  /**
+   * Returns bytes of a file. The caller must use them at once. Throws FuseError, and the errors of damaged contents.
+   */
   read(tree: FileTree, place: NodePlace, position: number, bytes: number): Soon<ReplyData> {
     return after(tree.pageOf(place.directory, place.entry), (page) => {
       const read = (content: OpenContent): Soon<ReplyData> => content.read(position, bytes);
@@ -59,12 +61,15 @@ export class Contents {
     });
   }
 
-  /** Begins to decode what is read next. Call it once the readers have their replies: they can work meanwhile. */
+  /**
+   * Begins to decode the data that is probably read next. Call it after the replies were sent, so that the readers
+   * work meanwhile.
+   */
   lookAhead(): void {
     for (const { tree, place, page } of this.begun.splice(0)) this.ahead.follow(tree, place, page);
   }
 
-  /** Returns where data (or a hole) begins at or after a position; undefined after the end. */
+  /** Returns the start of the next data (or hole) at or after a position; undefined after the end. */
   seek(
     tree: FileTree,
     place: NodePlace,
@@ -78,7 +83,10 @@ export class Contents {
     );
   }
 
-  /** Uses a content. If its records were moved since it was located, it is located and used again. */
+  /**
+   * Calls a function with the location of a content. If its records were moved since it was located, it is located
+   * again and the function is called again.
+   */
   private withContent<T>(
     page: LoadedPage,
     index: number,
@@ -137,7 +145,9 @@ export class Contents {
     });
   }
 
-  /** Locates contents; one by one if that fails for one of them. The first one's error is thrown. */
+  /**
+   * Locates contents together, or one by one if that fails for one of them. Throws the error of the first content.
+   */
   private async locateEach(entries: readonly HistoryEntry[]): Promise<ContentLocation[]> {
     try {
       return await this.history.locate(entries);
@@ -150,7 +160,7 @@ export class Contents {
   }
 }
 
-/** Returns a function that is true for a location if no other one is in its record. */
+/** Returns a function that is true for a location whose record contains no other of the locations. */
 function loneAmong(
   all: readonly ContentLocation[],
 ): (pieces: NonNullable<ContentLocation>) => boolean {

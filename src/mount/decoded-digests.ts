@@ -11,7 +11,7 @@ export interface ContentPlace {
   readonly sizeBytes: number;
 }
 
-/** The rows of `DecodeOutput.digests`, and which of their contents were read to their ends. */
+/** The rows of `DecodeOutput.digests`, with a mark for each content that was read to its end. */
 export class DecodedDigests {
   private readonly rows: Buffer;
   private readonly isRead: Uint8Array;
@@ -29,7 +29,7 @@ export class DecodedDigests {
     return at >= 0 && this.rows.compare(digest, 0, digest.length, at, at + DIGEST_BYTES) === 0;
   }
 
-  /** Notes that a content was read to its end. Returns true if it was the last one. */
+  /** Records that a content was read to its end. Returns true if it was the last unread content. */
   noteRead(place: ContentPlace): boolean {
     const row = this.find(place);
     if (row < 0 || this.isRead[row] === 1) return false;

@@ -1,4 +1,4 @@
-/** Indexes of deltas that were read last, bounded by their memory. */
+/** Indexes of the deltas that were read last. Their memory is limited. */
 import type { DeltaIndex, StoredPiece } from '../delta/index.js';
 
 const MAX_INDEX_BYTES = 8 << 20;
@@ -8,7 +8,7 @@ export class DeltaIndexes {
   private readonly weights = new Map<string, number>();
   private bytes = 0;
 
-  /** Returns the index of a delta, which `read` makes if it is not kept. */
+  /** Returns the index of a delta. If it is not kept, `read` makes it, and the index is kept. */
   of(
     { object, position }: StoredPiece,
     basisBytes: number,

@@ -1,17 +1,20 @@
 /**
- * Loads the directories that a walk lists next, while the walking program works on the one before: its subdirectories,
- * then those beside it.
+ * Loads directories in advance for a program that walks a tree, while the program works on another directory. The
+ * subdirectories of that directory are loaded first, then its siblings.
  */
 import { MAX_DIRECTORIES } from './node-ids.js';
 import type { SetTree } from './set-tree.js';
 
-/** Directories ahead of a walk that are loaded. */
+/** Maximum number of directories ahead of a walk that are loaded. */
 const WINDOW = 32;
-/** Directories that are loaded at once. */
+/** Maximum number of directories that are loaded at once. */
 const AT_ONCE = 8;
-/** Fewer of them wait for more, unless the walk is as near as this. */
+/** Distance, in directories, below which directories are loaded even if fewer than `AT_ONCE` are unread. */
 const NEAR = 12;
-/** Number of listed directories that are remembered. A program that lists a subdirectory of one is walking the tree. */
+/**
+ * Maximum number of listed directories that are remembered. A program that lists a subdirectory of one of them is
+ * walking the tree.
+ */
 const MAX_REMEMBERED = 1024;
 
 interface Walk {
@@ -26,7 +29,7 @@ export class DirectoriesAhead {
   private isLoading = false;
   private isWaiting = false;
 
-  /** Notes that a directory is listed. */
+  /** Records that a directory is listed. If its parent was listed before, a walk is assumed at this directory. */
   follow(tree: SetTree, directory: number): void {
     const parent = tree.parentOf(directory);
     const parentKey = keyOf(tree, parent);
@@ -44,12 +47,12 @@ export class DirectoriesAhead {
     this.listed.delete(oldest!);
   }
 
-  /** True if directories may be left that can be loaded now. */
+  /** True if there may be more directories that can be loaded immediately. */
   get hasStep(): boolean {
     return !this.isLoading && this.walk !== undefined;
   }
 
-  /** Loads a few directories, so that requests wait for no more. Returns true if there may be others. */
+  /** Loads only a few directories, so that requests do not wait for long. Returns true if there may be others. */
   step(): boolean {
     if (this.isLoading || this.walk === undefined) return false;
     const { tree, directory } = this.walk;
@@ -67,7 +70,7 @@ export class DirectoriesAhead {
     return this.hasStep;
   }
 
-  /** Loads directories in turns of the event loop. Call it when no batch of requests is going on. */
+  /** Loads directories in turns of the event loop. Call it only while no batch of requests is processed. */
   goOn(): void {
     if (this.isWaiting || !this.hasStep) return;
     this.isWaiting = true;

@@ -1,4 +1,4 @@
-/** Takes the entries for one reply out of a page of a directory. */
+/** Selects the entries for one reply from a page of a directory. */
 import type { ReplyData } from './kernel.js';
 import { DOTS } from './packing.js';
 import type { PackedEntries, PackedPage, Tree } from './tree.js';

@@ -1,4 +1,4 @@
-/** The directories of a tree that the kernel knows, in some 40 bytes each. */
+/** Table of the directories of a tree that the kernel has references to, in about 40 bytes each. */
 import { FuseError, Errno } from './protocol.js';
 import { MAX_DIRECTORIES } from './node-ids.js';
 
@@ -11,12 +11,12 @@ export class DirectoryTable {
   private places = new Uint32Array(FIRST_ROOM);
   private ids = new Float64Array(FIRST_ROOM);
   private devices = new Uint32Array(FIRST_ROOM);
-  /** Numbers of directories by the hashes of their places; at most half full. */
+  /** Hash table of the numbers of directories by their places; at most half full. */
   private buckets = new Uint32Array(FIRST_ROOM * 2).fill(NONE);
   private readonly deviceKeys: string[] = [];
   private readonly deviceNumbers = new Map<string, number>();
 
-  /** Forgets all directories. */
+  /** Removes all directories. */
   clear(): void {
     this.count = 0;
     this.parents = new Uint32Array(FIRST_ROOM);
@@ -67,7 +67,7 @@ export class DirectoryTable {
     return number;
   }
 
-  /** True if a directory or one above it has this id. */
+  /** True if this directory or one of its ancestors has this id. */
   isWithin(directory: number, id: number): boolean {
     for (let at = directory; ; at = this.parents[at]!) {
       if (this.ids[at] === id) return true;

@@ -1,4 +1,4 @@
-/** Pages of directories as the catalog packs them: several in one value, each with its length before it. */
+/** Pages of directories as the catalog packs them: several pages in one value, each preceded by its length. */
 import type { History } from '../history/index.js';
 
 const DIGIT_0 = 0x30;
@@ -6,14 +6,17 @@ const SEMICOLON = 0x3b;
 
 type RequestedPages = Parameters<NonNullable<History['listPacked']>>[0];
 
-/** A page for `packListing`: a range of a value. */
+/** A page for `packListing`, as a range of bytes in a value. */
 export interface FetchedPage {
   readonly value: Buffer;
   readonly from: number;
   readonly bytes: number;
 }
 
-/** Returns a page for each directory; none if the history has no packed pages or an error, which `list` then reports. */
+/**
+ * Returns a page for each directory. Returns none if the history has no packed pages, or in case of an error, which
+ * `list` then reports.
+ */
 export function fetchPages(history: History, requested: RequestedPages): FetchedPage[] {
   let value: Buffer | undefined;
   try {

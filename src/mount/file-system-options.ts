@@ -11,7 +11,7 @@ export interface FileSystemOptions extends GreetingOptions {
   readonly history: History;
   readonly decoder: Decoder;
   readonly kernel: Kernel;
-  /** Looks at the entries of new sets before they are shown. */
+  /** Examines the entries of new sets before they are shown. */
   readonly attributeUse: AttributeUse;
   /** Name of the link to the newest complete set. */
   readonly current: string;

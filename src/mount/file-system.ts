@@ -1,6 +1,7 @@
 /**
- * Answers the kernel's requests. It knows no binding: requests come in batches, and replies go to a `Kernel`. Requests
- * for data in memory are answered at once, and all others in any order, as the data is read.
+ * Answers the kernel's requests. It does not depend on the native addon: requests come in batches, and replies go to a
+ * `Kernel`. Requests for data in memory are answered at once, and all others in any order, as soon as their data was
+ * read.
  */
 import { asTardisError, type TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
@@ -35,22 +36,22 @@ import { Trees } from './trees.js';
 import { after, type Soon, type Tree } from './tree.js';
 
 const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
-/** Longest page of a directory, or list of attributes, that one reply holds. */
+/** Maximum size of the page of a directory, or list of attributes, in one reply. */
 const MAX_REPLY_BYTES = 1 << 20;
-/** Longest reply without the data of another buffer. */
+/** Maximum size of a reply without the data of another buffer. */
 const MAX_BODY_BYTES = 4096;
 const SEEK_DATA = 3;
-/** How long a request goes on after a signal to its process. */
+/** Time for which a request continues after a signal to its process. */
 const INTERRUPT_MS = 2000;
 
-/** A reply in the body that all requests share. */
+/** A reply in the buffer `body`, which all requests share. */
 interface Built {
-  /** End of what is in the body. */
+  /** End of the reply in the body. */
   readonly bodyBytes: number;
   readonly data?: ReplyData | undefined;
 }
 
-/** Builds a reply right before it is sent, since the next request uses the same body. */
+/** Function that builds a reply immediately before it is sent, since the next request uses the same body. */
 type Reply = () => Built;
 
 export class FileSystem {
@@ -60,7 +61,7 @@ export class FileSystem {
   /** Body of a reply that is sent at once. */
   private readonly body = Buffer.from(new ArrayBuffer(MAX_BODY_BYTES));
   private readonly words = new Uint32Array(this.body.buffer);
-  /** Requests that wait for a promise. */
+  /** Number of requests that wait for a promise. */
   private pending = 0;
   private isIdleLater = false;
   private readonly options: FileSystemOptions;
@@ -84,13 +85,14 @@ export class FileSystem {
   }
 
   /**
-   * Looks for new and deleted sets. Call it from time to time, since the kernel may answer all requests from its cache.
+   * Updates the sets: finds new and deleted sets. Call it from time to time, since the kernel may answer all requests
+   * from its cache.
    */
   async refresh(): Promise<void> {
     await this.trees.top.refresh();
   }
 
-  /** Ends all nodes: they answer ESTALE. Call it when the history has another catalog. */
+  /** Invalidates all nodes: requests for them fail with ESTALE. Call it when the history has another catalog. */
   async restart(): Promise<void> {
     this.contents.close();
     this.contents = contentsOf(this.options);
@@ -98,8 +100,8 @@ export class FileSystem {
   }
 
   /**
-   * Answers a batch of requests; an empty one is for directories to be loaded ahead. Returns true if there are more of them,
-   * for which an empty batch shall follow.
+   * Answers a batch of requests. An empty batch loads directories ahead. Returns true if more directories can be
+   * loaded ahead, so that an empty batch must follow.
    */
   batch(memory: Buffer, offset: number, bytes: number): boolean {
     const { ahead } = this.trees;
@@ -137,8 +139,8 @@ export class FileSystem {
   }
 
   /**
-   * Ends a request whose process got a signal, if it waits for a server that may be away. A reply that comes later is
-   * refused by the kernel, and dropped. Everything else is answered soon.
+   * Ends a request whose process got a signal, if the store is on a server, which may be away. The kernel refuses a
+   * reply that comes later, and it is dropped. All other requests are answered soon.
    */
   private interrupt({ bytes, bodyAt }: Request): void {
     const { history, kernel } = this.options;

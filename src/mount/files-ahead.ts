@@ -1,6 +1,6 @@
 /**
- * Decodes the files that a walk reads next, while the walking program works on the one before: those behind it in its
- * directory, in the order of their names, and those of the directories between them and behind them.
+ * Decodes the files that a walk probably reads next, while the walking program works on the file before. These are the
+ * later files of the same directory, in the order of their names, and the files in directories between and after them.
  */
 import { EntryType } from '../model/index.js';
 import { type NodePlace, placeOf } from './node-ids.js';
@@ -8,18 +8,21 @@ import { OpenContent } from './open-content.js';
 import type { LoadedPage } from './page-cache.js';
 import type { Tree } from './tree.js';
 
-/** Files that are decoded ahead of the one that is read. */
+/** Maximum number of files that are decoded ahead of the file that is read. */
 const LOOK_AHEAD = 16;
-/** Steps for one request: to an entry, into a directory, or out of one. A tree may have no files for a long way. */
+/**
+ * Maximum number of steps for one request: to an entry, into a directory, or out of one. Large parts of a tree may
+ * have no files.
+ */
 const MOST_STEPS = 64;
 
-/** A tree that has files. */
+/** A tree that contains files. */
 export type FileTree = Tree & Required<Pick<Tree, 'pageOf'>>;
 
 /** Locates the contents of some entries of a page, from an index on. */
 export type LocateContents = (page: LoadedPage, index: number) => Promise<void>;
 
-/** A position in a directory, and its page once that is loaded. */
+/** A position in a directory, and its page if that is loaded. */
 interface Cursor {
   readonly tree: FileTree;
   readonly directory: number;
@@ -28,9 +31,9 @@ interface Cursor {
 }
 
 export class FilesAhead {
-  /** The files between the one that is read and the cursor, in their order. */
+  /** The files between the file that is read and the cursor, in their order. */
   private readonly coming: { readonly page: LoadedPage; readonly position: number }[] = [];
-  /** Where looking ahead goes on; undefined at the end of the tree. */
+  /** Position at which looking ahead continues; undefined at the end of the tree. */
   private cursor: Cursor | undefined;
   private isLoading = false;
   private readonly locate: LocateContents;
@@ -39,7 +42,7 @@ export class FilesAhead {
     this.locate = locate;
   }
 
-  /** Notes that a file is read from its beginning. `page` has its entry. */
+  /** Records that a file is read from its beginning, and decodes the next files. `page` contains the file's entry. */
   follow(tree: FileTree, { directory, entry }: NodePlace, page: LoadedPage): void {
     const { coming } = this;
     const at = coming.findIndex((one) => one.page === page && one.position === entry);
@@ -49,7 +52,10 @@ export class FilesAhead {
     this.goOn(isWalk);
   }
 
-  /** Goes on until enough files are ahead. Without `mayLoad`, no other page is loaded: one file is read, perhaps. */
+  /**
+   * Continues until enough files are ahead. Without `mayLoad`, no other page is loaded, since perhaps only one file is
+   * read.
+   */
   private goOn(mayLoad: boolean): void {
     for (let steps = 0; steps < MOST_STEPS && this.coming.length < LOOK_AHEAD; steps += 1) {
       const { cursor } = this;
@@ -63,7 +69,7 @@ export class FilesAhead {
     }
   }
 
-  /** Passes one entry, and begins to decode it. Returns false if it must wait. */
+  /** Advances the cursor by one entry, and begins to decode the entry. Returns false if decoding must wait. */
   private step(cursor: Cursor, page: LoadedPage): boolean {
     const { tree, directory, position } = cursor;
     const index = position - page.first;
@@ -86,7 +92,7 @@ export class FilesAhead {
     return true;
   }
 
-  /** Loads the page of a cursor, locates its contents, and goes on. */
+  /** Loads the page of a cursor, locates its contents, and continues. */
   private load(cursor: Cursor): void {
     this.isLoading = true;
     const { tree, directory, position } = cursor;

@@ -1,4 +1,4 @@
-/** Answers the kernel's first message, with what this file system can do. */
+/** Answers the kernel's first message with the capabilities of this file system. */
 import {
   Errno,
   FUSE_MAJOR,
@@ -12,7 +12,7 @@ import {
 
 const REPLY_BYTES = 64;
 const MAX_READ_AHEAD_BYTES = 1 << 20;
-/** Requests for data ahead of a reader that the kernel may have open. */
+/** Maximum number of the kernel's requests for data ahead of a reader that are open at once. */
 const MAX_BACKGROUND = 64;
 const CONGESTION = 48;
 const LEAST_WRITE_BYTES = 4096;
@@ -30,11 +30,14 @@ const REQUESTED =
   InitFlag.noOpenDirectory;
 
 export interface GreetingOptions {
-  /** True if the kernel checks permissions, and ACLs with them; it then also keeps ACLs. */
+  /** True if the kernel checks permissions and ACLs. It then also caches ACLs. */
   readonly checksAcls: boolean;
 }
 
-/** Writes the reply into `body` after its header; returns its end. Throws EPROTO for a kernel that is too old. */
+/**
+ * Writes the reply into `body` after its header, and returns the end of the reply. Throws EPROTO for a kernel that is
+ * too old.
+ */
 export function greet(request: Request, body: Buffer, { checksAcls }: GreetingOptions): number {
   const { bytes, bodyAt } = request;
   const [major, minor] = [bytes.readUInt32LE(bodyAt), bytes.readUInt32LE(bodyAt + 4)];

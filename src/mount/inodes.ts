@@ -1,4 +1,4 @@
-/** Inode numbers: hashes, so that they are the same at each mount. */
+/** Returns inode numbers. They are hashes, so that they are equal at each mount. */
 import type { HistoryEntry } from '../history/index.js';
 import { EntryType } from '../model/index.js';
 import { keyOf } from '../restore/index.js';
@@ -6,7 +6,7 @@ import type { Inode } from './attributes.js';
 
 const LEAST_INODE = 16;
 
-/** Mixes bytes into two numbers of 32 bits (murmur's mixing of one byte at a time). */
+/** Hash function: mixes bytes into two numbers of 32 bits (murmur's mixing of one byte at a time). */
 class Mixer {
   private low = 0x9e37_79b9;
   private high = 0x85eb_ca6b;
@@ -44,7 +44,7 @@ class Mixer {
   }
 }
 
-/** Returns the number of a directory of a set; those without an id of their own have negative ones. */
+/** Returns the inode number of a directory of a set. Directories without an id of their own have negative ids. */
 export function inodeOfDirectory(set: number, directory: number): Inode {
   const mixer = new Mixer();
   mixer.number(set);
@@ -52,7 +52,7 @@ export function inodeOfDirectory(set: number, directory: number): Inode {
   return mixer.inode();
 }
 
-/** Returns the number of a directory that is known by its path only. */
+/** Returns the inode number of a directory that has only a path. */
 export function inodeOfPath(path: Buffer): Inode {
   const mixer = new Mixer();
   mixer.number(0);
@@ -60,7 +60,7 @@ export function inodeOfPath(path: Buffer): Inode {
   return mixer.inode();
 }
 
-/** Returns the number of an entry: equal for all names of one file, if it has several. */
+/** Returns the inode number of an entry: equal for all names of one file, if it has several. */
 export function inodeOf(
   set: number,
   directory: number,

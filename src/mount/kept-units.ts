@@ -1,20 +1,20 @@
-/** Decoded records, contents and chunks, kept by use within a bound. Each is made once, however many requests wait for it. */
+/**
+ * Cache of decoded records, contents and chunks, limited in size; those used last are kept. Each is decoded once, even
+ * if several requests wait for it.
+ */
 import { releaseAll } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { DecodedDigests } from './decoded-digests.js';
 import type { Soon } from './tree.js';
 
-/** Bytes of decoded data that are kept. */
+/** Maximum number of bytes of decoded data that are kept. */
 const MAX_UNIT_BYTES = 12 << 20;
 const MAX_SPARE = 4;
 
-/**
- * Decoded bytes, which may be freed in the next turn of the event loop. Use or copy them before you await anything
- * else.
- */
+/** Decoded bytes, which may be freed in the next turn of the event loop. Use or copy them before any `await`. */
 export interface Unit {
   readonly bytes: Buffer;
-  /** Offset in the decoded record of the first byte; not 0 if only one content was decoded. */
+  /** Offset of the first byte in the decoded record; not 0 if only one content was decoded. */
   readonly startBytes: number;
   /** Digests that were computed from the bytes. */
   readonly digests: DecodedDigests;
@@ -23,9 +23,9 @@ export interface Unit {
 export class KeptUnits {
   private readonly units = new Map<string, Soon<Unit>>();
   private bytes = 0;
-  /** Keys of kept units whose contents were all read to their ends; they leave first. */
+  /** Keys of kept units whose contents were all read to their ends. They are removed first. */
   private readonly spent = new Set<string>();
-  /** Memory of chunks that were dropped. */
+  /** Memory of removed chunks, kept for reuse. */
   private readonly spare: Buffer[] = [];
 
   /** True if a unit is decoded, or being decoded. */
@@ -42,7 +42,7 @@ export class KeptUnits {
     return unit;
   }
 
-  /** Keeps a unit that is being made. If that fails, nothing is kept. */
+  /** Makes a unit and keeps it. If that fails, nothing is kept. */
   add(key: string, make: () => Promise<Unit>): Promise<Unit> {
     const making = make().then(
       (unit) => {
@@ -58,12 +58,12 @@ export class KeptUnits {
     return making;
   }
 
-  /** Notes that all contents of a unit were read: it gives way to those that readers are still in. */
+  /** Records that all contents of a unit were read. It is then removed before units that are still being read. */
   noteSpent(key: string, unit: Unit): void {
     if (this.units.get(key) === unit) this.spent.add(key);
   }
 
-  /** Returns memory for a decoded chunk, which may be that of an earlier one. */
+  /** Returns memory for a decoded chunk; it may be reused from an earlier chunk. */
   room(sizeBytes: number): Buffer {
     const isFull = sizeBytes === STREAM_CHUNK_BYTES;
     return (isFull ? this.spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(sizeBytes);
@@ -87,7 +87,7 @@ export class KeptUnits {
     if (gone.length > 0) setImmediate(() => this.reuse(gone));
   }
 
-  /** Yields the keys of kept units, in the order in which they leave. */
+  /** Yields the keys of kept units, in the order in which they are removed. */
   private *oldestFirst(): Generator<string> {
     yield* this.spent;
     yield* this.units.keys();

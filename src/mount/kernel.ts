@@ -1,10 +1,10 @@
-/** The connection to the kernel, as the file system uses it. Tests have one of their own. */
+/** Interface between the file system and the kernel. Tests use an implementation of their own. */
 import fs from 'node:fs';
 import { type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ReadyPages } from './ready-pages.js';
 import { NotifyCode, OUT_HEADER_BYTES, type Request } from './protocol.js';
 
-/** The number of a request, by which it is answered. */
+/** Number of a request, needed to answer it. */
 export interface Unique {
   readonly uniqueLow: number;
   readonly uniqueHigh: number;
@@ -18,26 +18,29 @@ export interface ReplyData {
 }
 
 export interface Kernel {
-  /** Sends a reply: the bytes of `body` after room for a header, then `data`. */
+  /** Sends a reply: the bytes of `body`, which begins with room for a header, then `data`. */
   reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void;
-  /** Sends an error. */
+  /** Sends an error as the reply. */
   fail(to: Unique, errno: number): void;
-  /** Makes the kernel forget a name in a directory, and everything below it. */
+  /** Removes a name of a directory, and everything below it, from the kernel's cache. */
   forgetName(parentLow: number, parentHigh: number, name: Buffer): void;
-  /** Notes that the listing of a directory, whose node is never another one's, ends at an offset. */
+  /**
+   * Records the offset at which the listing of a directory ends. The directory's node must never be used for another
+   * directory.
+   */
   noteEnd(nodeLow: number, nodeHigh: number, offset: number): void;
-  /** Replies that are ready before their requests. */
+  /** Replies that are prepared before their requests arrive. */
   readonly ready: ReadyPages;
-  /** Targets of links, as `packListing` notes them. */
+  /** Targets of links, as `packListing` records them. */
   readonly links: Buffer;
-  /** Forgets all ends of listings, links and ready replies. Call it when nodes become stale or free. */
+  /** Drops all recorded ends of listings, links and ready replies. Call it when nodes become stale or free. */
   forgetEnds(): void;
 }
 
 const NOTHING = new Uint8Array(0);
-/** Bytes for one batch of requests. */
+/** Maximum size of one batch of requests. */
 const BATCH_BYTES = 128 << 10;
-/** Length of struct fuse_notify_inval_entry_out, which the name follows. */
+/** Size of struct fuse_notify_inval_entry_out, which is followed by the name. */
 const FORGET_NAME_BYTES = 16;
 const NO_REQUEST: Unique = { uniqueLow: 0, uniqueHigh: 0 };
 
@@ -58,8 +61,8 @@ export class FuseKernel implements Kernel {
   }
 
   /**
-   * Passes each batch to `onBatch`, and calls `onEnd` when the connection ends. A batch is also empty: see `fuseListen`.
-   * `answers` are those for entries without attributes (see `AttributeAnswer`).
+   * Passes each batch to `onBatch`, and calls `onEnd` when the connection ends. A batch may be empty: see
+   * `fuseListen`. `answers` are the replies for entries without attributes (see `AttributeAnswer`).
    */
   listen(
     answers: Uint8Array,
@@ -117,7 +120,7 @@ export class FuseKernel implements Kernel {
   }
 }
 
-/** ENOENT: nobody waits for the reply any more. */
+/** ENOENT: no process waits for the reply. */
 const ABANDONED = 2;
 
 function writeHead(head: Buffer, bytes: number, error: number, to: Unique): void {
@@ -127,7 +130,7 @@ function writeHead(head: Buffer, bytes: number, error: number, to: Unique): void
   head.writeUInt32LE(to.uniqueHigh, 12);
 }
 
-/** Returns the number of a request, for a reply after its memory was reused. */
+/** Returns a copy of the number of a request, for a reply after the request's memory was reused. */
 export function uniqueOf({ uniqueLow, uniqueHigh }: Request): Unique {
   return { uniqueLow, uniqueHigh };
 }

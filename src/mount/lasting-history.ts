@@ -1,16 +1,16 @@
 /**
- * A history that lasts as long as a mount. It is opened again if its server or disk was away and is back, or if another
- * catalog took the place of the one that is read.
+ * A history that lasts as long as a mount. It is opened again if its server or disk was away and is back, or if
+ * another catalog has replaced the one that is read.
  */
 import type { History, ObjectReader, StoreState } from '../history/index.js';
 import { asTardisError } from '../errors/index.js';
 import type { DiskSpace } from '../system/index.js';
 
-/** Minimum time between two looks that failed requests cause. */
+/** Minimum time between two checks of the store after failed requests. */
 const RETRY_MS = 2000;
-/** How long a replaced history stays open for the requests that still read it. */
+/** Time for which a replaced history stays open, for the requests that still read it. */
 const CLOSE_AFTER_MS = 10_000;
-/** Calls that open a lost history again before they read. */
+/** Names of the calls that open a lost history again before they read. */
 const READING: ReadonlySet<PropertyKey> = new Set<keyof History>([
   'sets',
   'roots',
@@ -28,9 +28,9 @@ export interface LastingOptions {
 }
 
 export class LastingHistory {
-  /** Passes each call to the history that is open at that moment. */
+  /** A history that passes each call to the history that is currently open. */
   readonly history: History;
-  /** Called when numbers of directories and contents are not valid any more. */
+  /** Called when the numbers of directories and contents have become invalid. */
   onReplaced: () => Promise<void> = async () => undefined;
   private state: StoreState;
   private current: History;
@@ -48,17 +48,17 @@ export class LastingHistory {
     this.history = this.forwarded();
   }
 
-  /** Takes an open history. Throws its errors. */
+  /** Returns a lasting history that begins with an open history. Throws the errors of that history. */
   static async of(history: History, options: LastingOptions): Promise<LastingHistory> {
     return new LastingHistory(history, await history.reports.store(), options);
   }
 
-  /** Size of the file system that has the store, as of the last look. */
+  /** Returns the size of the file system that contains the store, as of the last check. */
   get space(): DiskSpace {
     return this.state.space;
   }
 
-  /** Looks for a lost or replaced store, and opens it again. Returns false if it cannot be read now. */
+  /** Checks for a lost or replaced store, and opens it again. Returns false if it cannot be read. */
   look(): Promise<boolean> {
     this.looking ??= this.lookNow()
       .then((isThere) => {
@@ -72,7 +72,7 @@ export class LastingHistory {
     return this.looking;
   }
 
-  /** Looks soon after a request failed, unless that was done just now. */
+  /** Checks the store soon after a request failed, unless that was done a moment ago. */
   lookAfterFailure(): void {
     if (this.isClosed || !this.isTime()) return;
     this.look().catch((error: unknown) => this.warn(asTardisError(error).message));
@@ -131,7 +131,7 @@ export class LastingHistory {
     await this.onReplaced();
   }
 
-  /** Writes a line, unless it is the last one again. */
+  /** Writes a line to the log, unless it equals the line before. */
   private warn(line: string): void {
     if (line === this.lastReported) return;
     this.lastReported = line;
@@ -160,7 +160,7 @@ export class LastingHistory {
     return (method as (...all: unknown[]) => unknown).apply(this.current, [...args]);
   }
 
-  /** Returns a reader of the objects of the history that is open at the moment of each call. */
+  /** Returns a reader of objects. Each call reads from the history that is open at that moment. */
   private objects(): ObjectReader {
     let from = this.current;
     let reader = from.objects();

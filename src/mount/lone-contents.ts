@@ -1,16 +1,19 @@
 /**
- * Decides which contents are decoded alone. A record of small files has some hundred contents. A file that equals an older
- * one is in the record of that one, of which a walk needs nothing else.
+ * Decides which contents are decoded alone. A record of small files has some hundred contents. A file that equals an
+ * older file is stored in the record of the older file. A walk needs nothing else from that record.
  */
 
 /** Records that are remembered: a walk comes back to one that it is in sooner than that. */
 const MAX_RECENT = 64;
 
 export class LoneContents {
-  /** By the keys of records of which one content was decoded alone: its offset. */
+  /** Offset of the content that was decoded alone, by the key of its record. */
   private readonly recent = new Map<string, number>();
 
-  /** Returns true, and remembers the content, unless another content of the record was decoded alone a moment ago. */
+  /**
+   * True if this content should be decoded alone: no other content of the record was decoded alone a moment ago. The
+   * content is then remembered.
+   */
   take(record: string, offset: number): boolean {
     const known = this.recent.get(record);
     if (known !== undefined && known !== offset) return false;

@@ -1,6 +1,6 @@
 /**
- * Mounts and unmounts. Root mounts by itself; another user through fusermount3, which opens /dev/fuse and sends the
- * descriptor back.
+ * Mounts and unmounts file systems. Root calls mount(2) directly. Other users mount through fusermount3, which opens
+ * /dev/fuse and sends the descriptor back.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ const NO_SUID = 2;
 const NO_DEV = 4;
 const NO_EXEC = 8;
 const MAX_OUTPUT_CHARS = 4096;
-/** FUSE's name for programs: what fusermount3 reads to find its socket. */
+/** Name of the environment variable in which fusermount3 finds the number of its socket. */
 const SOCKET_VARIABLE = '_FUSE_COMMFD';
 const MAX_READ_BYTES = 1 << 20;
 
@@ -25,7 +25,7 @@ export interface MountRequest {
   readonly path: Buffer;
   /** Name of the source in lists of mounts. */
   readonly source: string;
-  /** True to let all users in; the kernel then checks the permissions of each entry. */
+  /** True to allow access by all users; the kernel then checks the permissions of each entry. */
   readonly allowsOthers: boolean;
   readonly checksPermissions: boolean;
   readonly isNoExec: boolean;
@@ -33,11 +33,14 @@ export interface MountRequest {
 
 export interface Mounted {
   readonly fd: number;
-  /** Unmounts, even while the mount is in use. Does nothing if it is not mounted any more. */
+  /** Unmounts the file system, even while it is in use. Has no effect if it is not mounted. */
   unmount(): Promise<void>;
 }
 
-/** Mounts, after a mount of a process that was killed is taken away. Throws MOUNT_FAILED, FUSE_MISSING. */
+/**
+ * Mounts a file system. If a killed process has left a mount there, it is unmounted first. Throws MOUNT_FAILED,
+ * FUSE_MISSING.
+ */
 export async function mountAt(system: System, request: MountRequest): Promise<Mounted> {
   const isRoot = process.geteuid?.() === 0;
   requireDevice(isRoot);
@@ -46,7 +49,10 @@ export async function mountAt(system: System, request: MountRequest): Promise<Mo
   return { fd, unmount: () => unmount(system, request.path, isRoot) };
 }
 
-/** Throws FUSE_MISSING. For users other than root, fusermount3 reports what they may not do. */
+/**
+ * Throws FUSE_MISSING if the FUSE device is missing or cannot be opened. For users other than root, fusermount3
+ * reports other missing rights.
+ */
 function requireDevice(isRoot: boolean): void {
   try {
     if (isRoot) fs.closeSync(fs.openSync(DEVICE, fs.constants.O_RDWR));
@@ -59,7 +65,7 @@ function requireDevice(isRoot: boolean): void {
   }
 }
 
-/** Unmounts what a killed process left. Throws MOUNT_FAILED if the path is no directory. */
+/** Unmounts a file system that a killed process has left. Throws MOUNT_FAILED if the path is not a directory. */
 async function takeOver(system: System, path: Buffer, isRoot: boolean): Promise<void> {
   try {
     if (fs.statSync(path).isDirectory()) return;

@@ -1,6 +1,6 @@
 /**
- * One content, of which any range can be read without what is before it. Decoded bytes are kept in `Units`. A delta's
- * commands are indexed, so that a range is read from its literals and from its basis in the same way.
+ * A content of which any range can be read without decoding the data before it. Decoded bytes are kept in `Units`. The
+ * commands of a delta are indexed. A range is then read in the same way from its literals and from its basis.
  */
 import { DeltaIndex, MAX_CHAIN, type StoredPiece } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
@@ -12,7 +12,7 @@ import { after, type Soon } from './tree.js';
 import type { Unit } from './kept-units.js';
 import type { Units } from './units.js';
 
-/** How far ahead of a sequential reader chunks are decoded. */
+/** Number of chunks that are decoded ahead of a sequential reader. */
 const AHEAD_CHUNKS = 3;
 
 export interface ContentMemory {
@@ -20,7 +20,7 @@ export interface ContentMemory {
   readonly indexes: DeltaIndexes;
 }
 
-/** Pieces that follow one another. */
+/** A sequence of consecutive pieces. */
 class Pieces {
   readonly sizeBytes: number;
   private readonly starts: number[] = [];
@@ -36,7 +36,7 @@ class Pieces {
     this.sizeBytes = sizeBytes;
   }
 
-  /** Returns the piece that has a position, and the position in it. */
+  /** Returns the piece that contains a position, and the position within the piece. */
   at(position: number): { piece: StoredPiece; from: number } {
     let [low, high] = [0, this.starts.length - 1];
     while (low < high) {
@@ -56,12 +56,12 @@ interface HowOpen {
 export class OpenContent {
   /** Size of the file. */
   readonly sizeBytes: number;
-  /** Where the data of a sparse file is. */
+  /** Map of the data of a sparse file; undefined for other files. */
   readonly map: SparseMap | undefined;
   private lastEnd = -1;
   private readonly form: Pieces;
   private readonly memory: ContentMemory;
-  /** See `Units.holding`. */
+  /** True if the content is decoded alone (see `Units.holding`). */
   private readonly isLone: boolean;
 
   private constructor(form: Pieces, memory: ContentMemory, how: Partial<HowOpen> = {}) {
@@ -73,7 +73,7 @@ export class OpenContent {
     this.sizeBytes = map?.fileBytes ?? form.sizeBytes;
   }
 
-  /** Opens a content. If it is of a sparse file, the head of its form is read. `isLone`: see `Units.holding`. */
+  /** Opens a content. For a sparse file, the head of the sparse form is read. `isLone`: see `Units.holding`. */
   static open(
     pieces: readonly StoredPiece[],
     { isSparse, isLone }: { readonly isSparse: boolean; readonly isLone: boolean },
@@ -98,7 +98,7 @@ export class OpenContent {
     return new OpenContent(form, memory, { map });
   }
 
-  /** Returns at most `bytes` bytes from a position; fewer at the end. They must be used at once (see Unit). */
+  /** Returns at most `bytes` bytes from a position; fewer at the end. The caller must use them at once (see Unit). */
   read(position: number, bytes: number): Soon<ReplyData> {
     const count = Math.max(0, Math.min(bytes, this.sizeBytes - position));
     if (count === 0) return NOTHING;
@@ -114,7 +114,7 @@ export class OpenContent {
     return { data: target, from: 0, bytes: count };
   }
 
-  /** Returns a view of a decoded unit, if one has the whole range. */
+  /** Returns a view of a decoded unit, if a single unit contains the whole range. */
   private inOneUnit(position: number, count: number): Soon<ReplyData | undefined> {
     const { piece, from } = this.form.at(position);
     if (piece.basis !== undefined || from + count > piece.sizeBytes) return undefined;
@@ -156,7 +156,7 @@ export class OpenContent {
     }
   }
 
-  /** Begins to decode what a sequential reader reads next. */
+  /** Begins to decode the data after this range, for a sequential reader. */
   private readAhead(position: number, count: number): void {
     const isNext = position === this.lastEnd;
     this.lastEnd = position + count;
@@ -181,7 +181,7 @@ export class OpenContent {
     }
   }
 
-  /** Begins to decode a small content, mostly with its record. Returns false if it must wait. */
+  /** Begins to decode a small content, usually with its whole record. Returns false if that must wait. */
   warm(): boolean {
     const [piece] = this.form.pieces;
     const { units } = this.memory;
@@ -285,7 +285,7 @@ async function* recordBytes(piece: StoredPiece, { units }: ContentMemory): Async
   }
 }
 
-/** Throws CONTENT_DAMAGED if a piece of a decoded record has not the digest that the catalog has. */
+/** Throws CONTENT_DAMAGED unless a piece of a decoded record has the digest that is in the catalog. */
 function checkPiece(
   { digests, bytes, startBytes }: Unit,
   { digest, offset, sizeBytes }: StoredPiece,

@@ -1,7 +1,7 @@
 /**
- * Listings that are packed by the addon, straight from the rows of the catalog. They serve complete sets of a catalog on
- * this machine. Other sets have none, and neither have pages with an entry that is damaged, sparse or has attributes:
- * their entries are loaded one by one.
+ * Packs listings in the addon, directly from the rows of the catalog. This works for complete sets of a catalog on
+ * this machine. In other sets, and for pages with an entry that is damaged, sparse or has attributes, entries are
+ * loaded one by one.
  */
 import type { History } from '../history/index.js';
 import type { DirectoryId, SetNumber } from '../model/index.js';
@@ -12,9 +12,9 @@ import { type FetchedPage, fetchPages } from './fetched-pages.js';
 import { PAGE_ENTRIES } from './page-cache.js';
 import type { PackedEntries, PackedPage } from './tree.js';
 
-/** Largest packed page: 512 entries with long names. */
+/** Maximum size of a packed page: 512 entries with long names. */
 const MAX_PACKED_BYTES = 512 << 10;
-/** Bytes of listings that are kept. Once the kernel has a listing, it seldom comes back. */
+/** Maximum number of bytes of listings that are kept. After the kernel has a listing, it seldom requests it again. */
 const MAX_KEPT_BYTES = 2 << 20;
 const HEAD_WORDS = 2;
 const CHILD_WORDS = 3;
@@ -34,21 +34,21 @@ export interface ListedDirectory {
   readonly number: number;
   readonly id: DirectoryId;
   readonly device: string;
-  /** The position and the name of the first entry; no name for the first page. */
+  /** Position of the first entry, and the name after which the page begins; no name for the first page. */
   readonly first: number;
   readonly after: Buffer;
   readonly validSeconds: number;
   readonly isPlus: boolean;
 }
 
-/** A directory in a page. */
+/** A directory that is listed in a page. */
 export interface ListedChild {
   readonly position: number;
   readonly id: DirectoryId;
   readonly isOnOtherDevice: boolean;
 }
 
-/** The node and the inode of a directory in a page. */
+/** Node and inode of a directory in a page. */
 export interface ChildNode {
   readonly number: number;
   readonly inode: Inode;
@@ -62,7 +62,7 @@ export interface ListedNode {
   readonly number: number;
 }
 
-/** Memory for a page, also as words. */
+/** Memory for a page, as bytes and as words. */
 export interface Room {
   readonly bytes: Buffer;
   readonly words: Uint32Array;
@@ -79,7 +79,7 @@ export interface PackedListing extends PackedPage, PackedEntries {
   readonly isPlus: boolean;
   readonly isLast: boolean;
   readonly lastName: Buffer;
-  /** Directories in the page. */
+  /** Directories that are listed in the page. */
   readonly children: readonly ListedNode[];
 }
 
@@ -92,7 +92,7 @@ export class PackedListings {
   private readonly placeBytes = Buffer.from(this.place.buffer);
   private readonly index = new Uint32Array(INDEX_WORDS);
   private readonly indexBytes = Buffer.from(this.index.buffer);
-  /** By the keys of pages: their directories. */
+  /** Directories that are listed in pages, by the keys of the pages. */
   private readonly noted = new Map<number, readonly ListedNode[]>();
   private target: Room | undefined;
   private device = '';
@@ -100,21 +100,25 @@ export class PackedListings {
   private readonly native: FuseCalls;
   private readonly links: Uint8Array;
 
-  /** `links` is the table of links that are packed (see `fuseListen`). */
+  /** `links`: the table into which the targets of links are packed (see `fuseListen`). */
   constructor(native: FuseCalls, links: Uint8Array = new Uint8Array(READY_LINKS_BYTES)) {
     this.native = native;
     this.links = links;
   }
 
-  /** Returns a listing that is kept in the form of READDIRPLUS or READDIR; in any form without `isPlus`. */
+  /**
+   * Returns a kept listing in the form of READDIRPLUS (with `isPlus`) or READDIR; in any form if `isPlus` is
+   * undefined.
+   */
   get(key: number, isPlus?: boolean): PackedListing | undefined {
     const listing = this.kept.get(key);
     return isPlus === undefined || listing?.isPlus === isPlus ? listing : undefined;
   }
 
   /**
-   * Makes and keeps a listing. `nodeOf` returns the node of a directory in it, or undefined if the listing cannot be
-   * shown in this way. Returns undefined then, and if the page needs a closer look.
+   * Makes and keeps a listing. `nodeOf` returns the node of a directory in the listing, or undefined if the directory
+   * cannot be listed in packed form. In that case, and if the entries of the page must be loaded one by one, this
+   * function returns undefined.
    */
   make(
     key: number,
@@ -135,7 +139,10 @@ export class PackedListings {
     return listing;
   }
 
-  /** Packs a listing into a room; undefined as from `make`, and if the room is too small. Nothing is kept. */
+  /**
+   * Packs a listing into a room, without keeping it. Returns undefined in the cases of `make`, and if the room is too
+   * small.
+   */
   pack(
     room: Room,
     page: FetchedPage,
@@ -167,7 +174,7 @@ export class PackedListings {
     this.noted.delete(oldest!);
   }
 
-  /** Returns the directories of a page that was packed; undefined if it was not, or long ago. */
+  /** Returns the directories of a page that was packed; undefined if it was not packed, or long ago. */
   childrenIn(key: number): readonly ListedNode[] | undefined {
     return this.noted.get(key);
   }
@@ -264,7 +271,7 @@ export class PackedListings {
   }
 }
 
-/** Returns a room of some memory, which begins at a multiple of 4. */
+/** Returns a room in this memory, which begins at a multiple of 4. */
 export function roomOf(bytes: Buffer): Room {
   return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2) };
 }

@@ -4,15 +4,15 @@ import { direntType, type Inode, writeAttributes } from './attributes.js';
 import { ATTRIBUTE_BYTES, DIRENT_BYTES, ENTRY_BYTES } from './protocol.js';
 import type { PackedEntries, PackedPage, ShownEntry } from './tree.js';
 
-/** Positions 1 and 2 of a directory are `.` and `..`. */
+/** Number of positions before the first entry: positions 1 and 2 of a directory are `.` and `..`. */
 export const DOTS = 2;
-/** Both names, as words in the order of bytes of the machines that this runs on. */
+/** The names `.` and `..` as words, in little-endian order. */
 const DOT_NAMES = [0x2e, 0x2e2e];
 const ENTRY_WORDS = ENTRY_BYTES >>> 2;
-/** A name of up to eight bytes, with what is before it. */
+/** Number of words for a name of up to eight bytes, with the header before it. */
 const DOT_WORDS = (DIRENT_BYTES + 8) >>> 2;
 
-/** Writes a struct fuse_entry_out to zeros. */
+/** Writes a struct fuse_entry_out into memory that must be zero. */
 export function writeEntry(
   target: Uint32Array,
   at: number,
@@ -32,7 +32,7 @@ function padded(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
-/** Returns a page with entries, the first of which is at `first` in its directory. */
+/** Returns a page with these entries. The first entry has the position `first` in its directory. */
 export function packPage(
   entries: readonly ShownEntry[],
   first: number,
@@ -46,7 +46,7 @@ export function packPage(
   };
 }
 
-/** Packs entries. Without `validSeconds` no more than their names. */
+/** Packs entries; without `validSeconds`, only their names. */
 function packEntries(
   entries: readonly ShownEntry[],
   first: number,
@@ -79,8 +79,8 @@ function packEntries(
 }
 
 /**
- * Writes `.` and `..` from an offset on, with room for nodes that the kernel does not take from them; returns their end.
- * `from` is a multiple of 4.
+ * Writes `.` and `..` from an offset on, and returns their end. There is room for nodes, but the kernel ignores the
+ * nodes of these two names. `from` is a multiple of 4.
  */
 export function writeDots(
   target: Uint32Array,

@@ -1,13 +1,13 @@
-/** Pages of directories that were read last, bounded by their entries. */
+/** Pages of directories that were read last. The number of their entries is limited. */
 import type { OpenContent } from './open-content.js';
 import type { PackedPage, ShownEntry, Soon } from './tree.js';
 
 export const PAGE_ENTRIES = 512;
-/** Largest number of entries in all pages that are kept: about 8 MB. */
+/** Maximum number of entries in all pages that are kept: about 8 MB. */
 const MAX_ENTRIES = 8 * 1024;
-/** Listings of large directories that are kept without their entries, of at most 200 kB each. */
+/** Maximum number of listings of large directories that are kept without their entries, of at most 200 kB each. */
 const MAX_LISTINGS = 8;
-/** A page has a price even if its directory is empty. */
+/** Size of a page in the cache besides its entries, so that pages of empty directories are counted, too. */
 const PAGE_WEIGHT = 8;
 
 export interface LoadedPage {
@@ -17,7 +17,7 @@ export interface LoadedPage {
   readonly isLast: boolean;
   readonly isSorted: boolean;
   packed: PackedPage | undefined;
-  /** By the index of the entry: the contents that were looked up. */
+  /** Contents that were looked up, by the index of the entry. */
   readonly contents: (Soon<OpenContent> | undefined)[];
 }
 
@@ -34,13 +34,13 @@ export class PageCache {
     return page;
   }
 
-  /** Returns the listing that was kept of a page. */
+  /** Returns the kept listing of a page; undefined if none is kept. */
   listing(key: number, isPlus: boolean): PackedPage | undefined {
     const listing = this.listings.get(key);
     return listing?.isPlus === isPlus ? listing : undefined;
   }
 
-  /** Keeps a listing in place of its page. */
+  /** Keeps a listing in the cache instead of its page. */
   keepListing(key: number, page: PackedPage, isPlus: boolean): PackedPage {
     const { first } = page;
     const entries = isPlus ? page.plus() : page.plain();

@@ -1,4 +1,4 @@
-/** Looks into the page of a directory: for a name, for its directories, and for its sparse files. */
+/** Searches the page of a directory for a name, for its directories, and for its sparse files. */
 import type { History, HistoryEntry } from '../history/index.js';
 import { EntryType, isSparse } from '../model/index.js';
 import { placeOf } from './node-ids.js';
@@ -6,7 +6,7 @@ import type { LoadedPage } from './page-cache.js';
 import type { ListedNode } from './packed-listings.js';
 import type { ShownEntry } from './tree.js';
 
-/** Returns the entry of a name, by halving if the page is sorted. */
+/** Returns the entry of a name, by binary search if the page is sorted. */
 export function foundIn({ entries, isSorted }: LoadedPage, name: Buffer): ShownEntry | undefined {
   if (!isSorted) return entries.find(({ entry }) => entry.name.equals(name));
   let [low, high] = [0, entries.length - 1];
@@ -20,7 +20,7 @@ export function foundIn({ entries, isSorted }: LoadedPage, name: Buffer): ShownE
   return undefined;
 }
 
-/** True if no later page of a sorted directory has the name. */
+/** True if the directory is sorted and no later page can contain the name. */
 export function endsAfter({ entries, isSorted }: LoadedPage, name: Buffer): boolean {
   const last = entries.at(-1);
   return isSorted && last !== undefined && Buffer.compare(last.entry.name, name) > 0;
@@ -35,7 +35,7 @@ export function childrenOf(page: LoadedPage): ListedNode[] {
   });
 }
 
-/** Returns the bytes of data of sparse files. */
+/** Returns the number of bytes of data of each sparse file. */
 export async function storedSizes(
   history: History,
   entries: readonly HistoryEntry[],

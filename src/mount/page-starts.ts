@@ -2,7 +2,7 @@
 const NOTHING = Buffer.alloc(0);
 
 export class PageStarts {
-  /** The names before the pages after the first one, of directories that have some. */
+  /** For each directory with several pages: the names after which its pages begin, from the second page on. */
   private readonly names = new Map<number, Buffer[]>();
 
   /** Returns the name after which a page begins; undefined if the page before was never read. */
@@ -10,7 +10,7 @@ export class PageStarts {
     return page === 0 ? NOTHING : this.names.get(directory)?.[page - 1];
   }
 
-  /** Returns the number of the first page whose beginning is not known. */
+  /** Returns the number of the first page whose beginning is unknown. */
   firstUnknown(directory: number): number {
     return (this.names.get(directory)?.length ?? 0) + 1;
   }

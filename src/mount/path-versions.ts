@@ -12,7 +12,10 @@ export interface ShownVersion {
   readonly set: BackupSet;
 }
 
-/** Returns the versions that a path had as anything but a directory, oldest first. `provenVersion` proves each. */
+/**
+ * Returns the versions of a path, oldest first, except those in which it was a directory. Each must be proven by
+ * `provenVersion`.
+ */
 export async function versionsAt(history: History, path: Buffer): Promise<ShownVersion[]> {
   const versions = await history.versions(path);
   const sets = new Map((await history.sets()).map((set) => [set.set, set]));
@@ -23,7 +26,7 @@ export async function versionsAt(history: History, path: Buffer): Promise<ShownV
   });
 }
 
-/** True if any set has, or had, something at a path, or a root below it. */
+/** True if any set has or had an entry at the path, or a root below it. */
 export async function isKnownPath(history: History, path: Buffer): Promise<boolean> {
   const newest = await newestSet(history);
   if (newest === undefined) return false;

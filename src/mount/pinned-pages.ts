@@ -1,8 +1,11 @@
-/** Pages of an unfinished set, which are never dropped: its positions hold only while they are kept. */
+/**
+ * Pages of an unfinished set. They are never removed, since the positions of entries are valid only while their pages
+ * are kept.
+ */
 import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
 
-/** Largest number of entries of an unfinished set. */
+/** Maximum number of entries of an unfinished set. */
 const MAX_PINNED_ENTRIES = 256 * 1024;
 
 export class PinnedPages {
@@ -13,7 +16,7 @@ export class PinnedPages {
     return this.pages.get(key);
   }
 
-  /** Throws ENOMEM if there are too many entries. */
+  /** Keeps a page. Throws ENOMEM if there are too many entries. */
   pin(key: number, page: LoadedPage): void {
     if (this.pages.has(key)) return;
     this.entries += page.entries.length;

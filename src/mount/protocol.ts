@@ -5,9 +5,9 @@
 import os from 'node:os';
 
 export const FUSE_MAJOR = 7;
-/** The version of the layouts in this file. A newer kernel uses the older of the two versions. */
+/** Minor version of the layouts in this file. A newer kernel uses the older of the two versions. */
 export const FUSE_MINOR = 38;
-/** Oldest version that has everything this file system needs (Linux 4.20). */
+/** Minimum version that has all features that this file system needs (Linux 4.20). */
 export const LEAST_MINOR = 28;
 
 export const Op = Object.freeze({
@@ -47,7 +47,7 @@ export const Op = Object.freeze({
   tmpfile: 51,
 });
 
-/** Requests that change something. */
+/** Codes of requests that change something. */
 export const WRITING: ReadonlySet<number> = new Set([
   Op.setattr,
   Op.symlink,
@@ -69,7 +69,7 @@ export const WRITING: ReadonlySet<number> = new Set([
 /** Flags of the first message. */
 export const InitFlag = Object.freeze({
   asyncRead: 1 << 0,
-  /** Cached contents and listings are dropped if times or sizes change: those of the top level do. */
+  /** Cached contents and listings are dropped if times or sizes change. This occurs only at the top level. */
   autoInvalidate: 1 << 12,
   readdirplus: 1 << 13,
   readdirplusAuto: 1 << 14,
@@ -122,18 +122,18 @@ export class FuseError extends Error {
   }
 }
 
-/** A request: a view of memory that is reused when the call that received it returns. */
+/** A request: a view of memory that is reused when the function that received it returns. */
 export interface Request {
   readonly bytes: Buffer;
   readonly at: number;
   readonly opcode: number;
-  /** The number to reply to, in two halves. */
+  /** Number to reply to, in two halves. */
   readonly uniqueLow: number;
   readonly uniqueHigh: number;
-  /** The node, in two halves. */
+  /** Node of the request, in two halves. */
   readonly nodeLow: number;
   readonly nodeHigh: number;
-  /** Offset of what follows the header, and its length. */
+  /** Offset of the data after the header; `bodyBytes` is its length. */
   readonly bodyAt: number;
   readonly bodyBytes: number;
 }
@@ -163,12 +163,12 @@ export function forEachRequest(
   }
 }
 
-/** True if a batch has one request only. */
+/** True if a batch contains exactly one request. */
 export function isOneRequest(memory: Buffer, offset: number, bytes: number): boolean {
   return bytes >= IN_HEADER_BYTES && memory.readUInt32LE(offset) + 8 > bytes;
 }
 
-/** Returns a copy of the name in a request, without its end. */
+/** Returns a copy of the name in a request, without its terminating NUL. */
 export function nameIn({ bytes, bodyAt, bodyBytes }: Request, from = 0): Buffer {
   const body = bytes.subarray(bodyAt + from, bodyAt + bodyBytes);
   const end = body.indexOf(0);

@@ -1,7 +1,7 @@
 /**
- * Replies to READDIRPLUS that are ready before their requests. They lie in memory that the addon shares, which sends them
- * by itself, in this thread or in another one. So states change by `Atomics`. The references that the kernel gets are
- * counted once a reply was sent.
+ * Replies to READDIRPLUS that are prepared before their requests arrive. They are in memory shared with the addon,
+ * which sends them by itself, in this thread or in another one. So states are changed with `Atomics`. References that
+ * the kernel gets are counted after a reply was sent.
  */
 import { READY_BYTES, READY_PAGES, ReadyState } from '../system/index.js';
 import type { Inode } from './attributes.js';
@@ -15,14 +15,14 @@ const REPLIES_AT = READY_PAGES * PAGE_WORDS * 4;
 const ENTRIES_AT = OUT_HEADER_BYTES + DOTS * (ENTRY_BYTES + DIRENT_BYTES + 8);
 const STATE_WORD = 3;
 
-/** A tree with a directory that is listed. */
+/** A tree whose directories are listed. */
 export interface ListedTree {
   lookups: number;
-  /** Notes that a reply with the whole directory was sent. */
+  /** Records that a reply with the whole directory was sent. */
   wasListed(directory: number): void;
 }
 
-/** The directory of a page, and its node. */
+/** Directory and node of a page. */
 export interface ReadyPlace {
   readonly tree: ListedTree;
   readonly directory: number;
@@ -32,7 +32,7 @@ export interface ReadyPlace {
   readonly dots: readonly [Inode, Inode];
 }
 
-/** Room for the entries of a reply, and its index in the table. */
+/** Memory for the entries of a reply, with its index in the table. */
 export interface ReadyRoom extends Room {
   readonly index: number;
 }
@@ -51,12 +51,15 @@ export class ReadyPages {
   private readonly words = new Uint32Array(this.memory.buffer);
   private readonly rooms: ReadyRoom[] = [];
   private readonly offered: (Offered | undefined)[] = [];
-  /** Answers requests that come meanwhile, between pieces of work. */
+  /** Answers waiting requests. Called between two pieces of work. */
   answer: () => void = () => undefined;
-  /** Index of the oldest reply, whose room is taken next. */
+  /** Index of the oldest reply. Its room is used next. */
   private next = 0;
 
-  /** Returns the next room, which drops the oldest reply; undefined if that is sent and not counted yet. */
+  /**
+   * Returns the next room, and drops its reply, the oldest one; undefined if that reply is being sent, or was sent and
+   * is not counted yet.
+   */
   room(): ReadyRoom | undefined {
     const { words, memory, rooms, next: index } = this;
     const word = index * PAGE_WORDS + STATE_WORD;
@@ -69,7 +72,9 @@ export class ReadyPages {
     });
   }
 
-  /** Makes a reply ready whose entries, of which each is a reference, are in the room that was returned last. */
+  /**
+   * Makes a reply ready to be sent. Its entries, each of which is a reference, are in the room that was returned last.
+   */
   offer(place: ReadyPlace, { bytes, entries }: { bytes: number; entries: number }): void {
     const { words, next: index } = this;
     const { tree, directory, nodeLow, nodeHigh, dots } = place;
@@ -86,7 +91,7 @@ export class ReadyPages {
     this.next = (index + 1) % READY_PAGES;
   }
 
-  /** Counts the references in replies that were sent. Call it before anything else when requests come. */
+  /** Counts the references in replies that were sent. It must be called first when requests arrive. */
   count(): void {
     const { words, offered } = this;
     for (let index = 0; index < READY_PAGES; index += 1) {
@@ -100,7 +105,7 @@ export class ReadyPages {
     }
   }
 
-  /** Drops the replies that were not sent. Call it when nodes become stale or free. */
+  /** Drops the replies that were not sent. It must be called when nodes become stale or free. */
   drop(): void {
     const { words, offered } = this;
     for (let index = 0; index < READY_PAGES; index += 1) {
@@ -110,7 +115,7 @@ export class ReadyPages {
     }
   }
 
-  /** True if a reply of a tree is sent whose references are not counted yet. */
+  /** True if a reply of a tree is being sent, or was sent and its references are not counted yet. */
   isSending(tree: ListedTree): boolean {
     return this.offered.some((offer, index) => {
       if (offer?.tree !== tree) return false;

@@ -11,11 +11,11 @@ const NOTHING = Buffer.alloc(0);
 export interface RootNode {
   readonly name: Buffer;
   readonly children: Map<string, RootNode>;
-  /** The entry of the root that is here, under its own name; undefined if this is only on the way to one. */
+  /** Entry of the root at this node, under its own name; undefined if this node is only above a root. */
   entry: HistoryEntry | undefined;
   /** Key of the device of the root. */
   device: string;
-  /** A negative number for the directory here, in place of the id that it lacks: the same at each mount. */
+  /** Negative number that replaces the missing id of a directory above a root. It is equal at each mount. */
   readonly id: number;
 }
 
@@ -24,7 +24,7 @@ function newNode(name: Buffer, above?: RootNode): RootNode {
   return { name, children: new Map(), entry: undefined, device: '', id };
 }
 
-/** Returns the roots of a set. A root that the reader may not see is left out. */
+/** Returns the roots of a set, except those that the reader may not see. */
 export async function rootsOf(history: History, set: number): Promise<RootNode> {
   const top = newNode(Buffer.from('/'));
   for (const root of await history.roots(set)) {
@@ -59,14 +59,14 @@ async function findRoot(
   }
 }
 
-/** Returns an entry under another name. */
+/** Returns a copy of an entry under another name. */
 export function named(entry: HistoryEntry, name: Buffer): HistoryEntry {
   return Object.create(entry, { name: { value: name } }) as HistoryEntry;
 }
 
 /**
- * Returns all entries of a directory that is a root or above one: what it has, and the roots in it. `id` is that of the
- * directory, negative if the set does not have it.
+ * Returns all entries of a directory that is a root or above one: its own entries, and the roots in it. `id` is the id
+ * of the directory, negative if the directory is not in the set.
  */
 export async function entriesAround(
   history: History,

@@ -1,4 +1,7 @@
-/** Listings of the directories of one set that the addon has packed, and those that a walk needs next. */
+/**
+ * Returns listings of the directories of one set that the addon has packed, and finds the directories that a walk
+ * probably lists next.
+ */
 import type { BackupSet, History } from '../history/index.js';
 import type { DirectoryTable } from './directory-table.js';
 import { fetchPages } from './fetched-pages.js';
@@ -20,7 +23,7 @@ import type { ListedTree } from './ready-pages.js';
 import type { SetTreeOptions } from './set-tree-options.js';
 
 const NOTHING = Buffer.alloc(0);
-/** More entries than a ready reply has room for. */
+/** Maximum number of entries that are fetched for a ready reply: more than it has room for. */
 const READY_ENTRIES = 101;
 
 /** The tree whose directories are listed. */
@@ -40,10 +43,10 @@ export interface SetListingsOptions extends SetTreeOptions {
   readonly isAroundRoots: (directory: number) => boolean;
 }
 
-/** Unread directories among those that a walk lists next. */
+/** Unread directories that a walk probably lists next. */
 export interface UnreadDirectories {
   readonly directories: readonly number[];
-  /** The number of directories that come before the first one. */
+  /** Number of directories that the walk lists before the first of these. */
   readonly distance: number;
 }
 
@@ -74,7 +77,7 @@ export class SetListings {
   }
 
   /**
-   * Makes the replies about directories ready, as far as they are of the usual form. Returns the other ones, which must be
+   * Makes replies about directories ready, if the addon can pack them. Returns the other directories, which must be
    * loaded in another way.
    */
   makeReady(directories: readonly number[]): number[] {
@@ -122,7 +125,7 @@ export class SetListings {
     ready.offer({ tree: owner, directory, dots: this.dots(directory), ...node }, made);
   }
 
-  /** Returns the inode numbers of a directory and the one above it. */
+  /** Returns the inode numbers of a directory and of its parent. */
   dots(directory: number): readonly [Inode, Inode] {
     const { owner, table } = this.options;
     const { set } = owner.set;
@@ -131,7 +134,7 @@ export class SetListings {
     return [own, inodeOfDirectory(set, table.id(table.parent(directory)))];
   }
 
-  /** Returns what the addon needs to pack a page; undefined if it must be loaded entry by entry. */
+  /** Returns the data that the addon needs to pack a page; undefined if the page must be loaded entry by entry. */
   private listed(
     directory: number,
     number: number,
@@ -147,7 +150,7 @@ export class SetListings {
     return { tree, set, number: directory, id: table.id(directory), isPlus, ...page, validSeconds };
   }
 
-  /** Returns the node of a directory without attributes; undefined if it contains itself. */
+  /** Returns the node of a directory without attributes; undefined if the directory contains itself. */
   private childNode(
     directory: number,
     { position, id, isOnOtherDevice }: ListedChild,
@@ -161,7 +164,7 @@ export class SetListings {
     return { number, inode, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
   }
 
-  /** Remembers that a directory is loaded in another way, so that it counts as read. */
+  /** Records that a directory is loaded in another way, so that it counts as read. */
   noteOther(directory: number): void {
     const { packed, owner } = this.options;
     const key = owner.keyOf(directory, 0);
@@ -176,8 +179,8 @@ export class SetListings {
   }
 
   /**
-   * Returns at most `limit` unread directories among the next `window` ones in the order of a walk, which lists each
-   * directory before what is in it.
+   * Returns at most `limit` unread directories among the next `window` directories of a walk. A walk lists each
+   * directory before its contents.
    */
   unreadAfter(directory: number, window: number, limit: number): UnreadDirectories {
     const { table } = this.options;
@@ -210,7 +213,7 @@ export class SetListings {
     return packed.childrenIn(owner.keyOf(directory, 0)) !== undefined;
   }
 
-  /** Returns the directories in the page that has the position after one. */
+  /** Returns the directories in the page that contains the next position. */
   private childrenIn(directory: number, position: number): readonly ListedNode[] {
     const { packed, owner } = this.options;
     const key = owner.keyOf(directory, Math.floor((position + 1) / PAGE_ENTRIES));

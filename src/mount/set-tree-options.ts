@@ -1,4 +1,4 @@
-/** Parts that the tree of a set shares with those of other sets. */
+/** Parts that the trees of all sets share. */
 import type { BackupSet, History } from '../history/index.js';
 import type { DirectoriesAhead } from './directories-ahead.js';
 import type { PackedListings } from './packed-listings.js';

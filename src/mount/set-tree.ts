@@ -1,7 +1,6 @@
 /**
- * The tree of one set. Its directories are numbered as they are met, and their pages are read from the history when
- * they are needed. A set that is complete never changes, so that a position in a directory is always that of the
- * same entry.
+ * The tree of one set. Its directories get numbers when they are first used, and their pages are read from the history
+ * when needed. A complete set never changes, so a position in a directory always belongs to the same entry.
  */
 import { type BackupSet, type History, type HistoryEntry } from '../history/index.js';
 import { EntryType, joinPath } from '../model/index.js';
@@ -23,13 +22,13 @@ import { after, type PackedPage, type ShownEntry, type Soon, type Tree } from '.
 import { virtualDirectory } from './virtual.js';
 
 const NOTHING = Buffer.alloc(0);
-/** The place of the top directory, which is an entry of no other one. */
+/** Place of the top directory, which has no parent. */
 const NO_PLACE = 0xffff_ffff;
 const MAX_PAGES = Math.ceil(MAX_ENTRIES / PAGE_ENTRIES);
-/** Keys of the pages of one tree. */
+/** Number of keys for the pages of one tree. */
 const TREE_KEYS = 2 ** 26 * MAX_PAGES;
 const FOREVER_SECONDS = 0x3fff_ffff;
-/** How long the kernel may keep what it knows of a set that a backup is still writing. */
+/** Time for which the kernel may cache data of a set that a backup is still writing. */
 const UNFINISHED_SECONDS = 1;
 
 export class SetTree implements Tree {
@@ -81,7 +80,7 @@ export class SetTree implements Tree {
     });
   }
 
-  /** Returns the page of an entry, for what is kept beside the entry. */
+  /** Returns the page that contains an entry, for data that is kept with the page. */
   pageOf(directory: number, position: number): Soon<LoadedPage> {
     return this.loaded(directory, Math.floor(position / PAGE_ENTRIES));
   }
@@ -109,7 +108,7 @@ export class SetTree implements Tree {
     });
   }
 
-  /** Searches the pages after one that lacks the name. */
+  /** Searches for a name in the pages after a page that lacks it. */
   private async searchOn(
     directory: number,
     name: Buffer,
@@ -146,27 +145,30 @@ export class SetTree implements Tree {
     });
   }
 
-  /** Returns the number of the directory above; of the top directory its own. */
+  /** Returns the number of the parent directory; for the top directory, its own number. */
   parentOf(directory: number): number {
     return this.table.parent(directory);
   }
 
-  /** Returns the position of a directory in the one above. */
+  /** Returns the position of a directory in its parent. */
   placeOf(directory: number): number {
     return this.table.place(directory);
   }
 
-  /** Returns directories that a walk lists soon after one and that are not loaded (see SetListings). */
+  /**
+   * Returns directories that are not loaded, and that a walk probably lists soon after this directory (see
+   * SetListings).
+   */
   unreadAfter(directory: number, window: number, limit: number): UnreadDirectories {
     return this.listings.unreadAfter(directory, window, limit);
   }
 
-  /** Notes that a directory was listed. */
+  /** Records that a directory was listed. */
   wasListed(directory: number): void {
     this.options.ahead.follow(this, directory);
   }
 
-  /** Loads the first pages of directories, ready to be sent by the addon if they are of the usual form. */
+  /** Loads the first pages of directories, in a form that the addon can send if possible. */
   prepare(directories: readonly number[]): Soon<void> {
     if (this.isGone || this.set.state !== 'complete') return;
     const loading: Promise<unknown>[] = [];
@@ -213,7 +215,7 @@ export class SetTree implements Tree {
     return joinPath(Buffer.from(`/${this.set.name}`), path);
   }
 
-  /** Forgets all numbers, once the kernel has no reference left. */
+  /** Removes all numbers, when the kernel has no reference left. */
   clear(): void {
     this.table.clear();
     this.roots = undefined;
@@ -311,7 +313,7 @@ export class SetTree implements Tree {
     return page;
   }
 
-  /** Lists a page. The page before it must be read first, if it was never read. */
+  /** Lists a page. If the page before it was never read, that page is read first. */
   private async list(directory: number, number: number): Promise<HistoryEntry[]> {
     if (number >= MAX_PAGES) throw new FuseError(Errno.ENOMEM);
     for (let known = this.starts.firstUnknown(directory) - 1; known < number; known += 1) {

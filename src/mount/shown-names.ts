@@ -1,19 +1,19 @@
-/** Makes the names that only the mount has: of sets, days and versions. */
+/** Makes the names that exist only in a mount: of sets, days and versions. */
 import type { BackupSet } from '../history/index.js';
 import { isEntryName } from '../model/index.js';
 
 export const BY_DATE = 'by-date';
 export const VERSIONS = 'versions';
-/** Default name of the newest complete set. */
+/** Default name of the link to the newest complete set. */
 export const CURRENT = 'Current';
 
-/** A set as the top level shows it. */
+/** A set as shown at the top level. */
 export interface ShownSet {
   readonly name: string;
   readonly set: BackupSet;
 }
 
-/** Returns the sets with the names of their directories: a set of a name that is taken is shown by its number. */
+/** Returns the sets with the names of their directories. A set whose name is already taken is shown by its number. */
 export function namedSets(sets: readonly BackupSet[], taken: readonly string[]): ShownSet[] {
   const names = new Set(taken);
   return sets.map((set) => {
@@ -35,7 +35,7 @@ function two(number: number): string {
   return String(number).padStart(2, '0');
 }
 
-/** Returns the name of a version whose first set this is: a local time that sorts as text, and the set. */
+/** Returns the name of a version by its first set: a local time that sorts as text, and the name of the set. */
 export function versionName({ openedAtMs, name }: BackupSet): Buffer {
   const localMs = openedAtMs - new Date(openedAtMs).getTimezoneOffset() * 60_000;
   const time = new Date(localMs).toISOString().slice(0, 19);

@@ -1,4 +1,4 @@
-/** Writes what `statfs` shows, as the kernel takes it. */
+/** Writes the data that `statfs` shows, in the layout of the kernel. */
 import type { DiskSpace } from '../system/index.js';
 import { writeNumber } from './attributes.js';
 

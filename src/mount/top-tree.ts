@@ -1,6 +1,6 @@
 /**
- * The top level: `Current`, a directory for each set, and links to the sets by date. The top level
- * is rebuilt when the sets have changed. That is checked only when the mount is used, at most once a second.
+ * The top level: `Current`, a directory for each set, and links to the sets by date. The top level is rebuilt when the
+ * sets have changed. The sets are checked only when the mount is used, at most once a second.
  */
 import type { BackupSet } from '../history/index.js';
 import { type EntryTypeNumber, EntryType } from '../model/index.js';
@@ -20,9 +20,9 @@ export interface TopOptions {
   /** Name of the link to the newest complete set. */
   readonly current: string;
   readonly nowMs: () => number;
-  /** Returns the sets, after trees of deleted sets were ended. */
+  /** Returns the sets, after ending the trees of deleted sets. */
   readonly sets: () => Promise<readonly BackupSet[]>;
-  /** Called with the names that are there now. */
+  /** Called with the names of the present sets. */
   readonly onSets: (sets: readonly ShownSet[]) => void;
   /** Returns the directory of all versions. */
   readonly versions: () => ShownEntry;
@@ -33,7 +33,7 @@ export interface TopOptions {
 interface Item {
   readonly name: Buffer;
   readonly type: EntryTypeNumber;
-  /** Number of the item, which is its directory if it is one. */
+  /** Number of the item. For a directory, it is the number of the directory. */
   readonly number: number;
   readonly set?: BackupSet;
   readonly target?: string;
@@ -51,10 +51,10 @@ export class TopTree implements Tree {
   lookups = 0;
   private folders = new Map<number, Folder>();
   private items = new Map<number, Item>();
-  /** Numbers of folders and links, by path and target; they stay while the process runs. */
+  /** Numbers of folders and links, by path and target. They are kept while the process runs. */
   private readonly numbers = new Map<string, number>();
   private shown = '';
-  /** Time at which the sets were seen to change, which the times of directories show. */
+  /** Time of the last detected change of the sets, shown as the time of directories. */
   changedMs: number;
   private lookedMs = -Infinity;
   private looking: Promise<void> | undefined;
@@ -65,7 +65,7 @@ export class TopTree implements Tree {
     this.changedMs = options.nowMs();
   }
 
-  /** Looks for new and deleted sets, unless that was done just now. */
+  /** Updates the sets: finds new and deleted sets, unless that was done a moment ago. */
   refresh(): Soon<void> {
     if (performance.now() - this.lookedMs < REFRESH_MS) return undefined;
     this.looking ??= this.look().finally(() => {
@@ -74,7 +74,7 @@ export class TopTree implements Tree {
     return this.looking;
   }
 
-  /** Makes the next look build the top level again. */
+  /** Marks the top level to be rebuilt at the next check. */
   restart(): void {
     this.shown = '';
     this.lookedMs = -Infinity;
@@ -133,7 +133,7 @@ export class TopTree implements Tree {
     return number;
   }
 
-  /** Adds a link. A link to another target is another node, since the kernel keeps targets. */
+  /** Adds a link. A link with a changed target is a new node, since the kernel caches targets. */
   private addLink(folder: number, name: string, target: string, timeMs: number): void {
     const number = this.numberOf(`${folder}/${name} -> ${target}`);
     const item = { name: Buffer.from(name), type: EntryType.symlink, number, target, timeMs };
@@ -189,7 +189,10 @@ export class TopTree implements Tree {
     return item;
   }
 
-  /** Returns the entry of an item. A set is shown without a node: the kernel requests it when it needs more than the name. */
+  /**
+   * Returns the entry of an item. A set is shown without a node; the kernel requests its node when it needs more than
+   * the name.
+   */
   private show(item: Item): ShownEntry {
     const { name, timeMs, target, number } = item;
     const entry =

@@ -1,23 +1,23 @@
-/** A tree of nodes: the top level, or one set. The file system answers requests from these calls. */
+/** A tree of nodes: the top level, or one set. The file system calls it to answer requests. */
 import type { HistoryEntry } from '../history/index.js';
 import type { Inode } from './attributes.js';
 import type { LoadedPage } from './page-cache.js';
 
-/** An entry with all that a reply about it needs. */
+/** An entry with all data that a reply about it needs. */
 export interface ShownEntry {
   readonly entry: HistoryEntry;
   readonly inode: Inode;
-  /** The node, in two halves; both 0 if the entry is damaged, so that only its name is shown. */
+  /** Node of the entry, in two halves; both 0 if the entry is damaged, so that only its name is shown. */
   readonly nodeLow: number;
   readonly nodeHigh: number;
-  /** Bytes of data of a sparse file. */
+  /** Number of bytes of data of a sparse file. */
   readonly storedBytes: number | undefined;
 }
 
-/** Entries of a part of a directory, packed as the kernel takes them. */
+/** Entries of a part of a directory, packed in the layout of the kernel. */
 export interface PackedEntries {
   readonly packed: Buffer;
-  /** Where each entry begins in `packed`, and the end of the last one. */
+  /** Offset in `packed` of each entry, and the end of the last one. */
   readonly starts: Uint32Array;
 }
 
@@ -25,15 +25,18 @@ export interface PackedEntries {
 export interface PackedPage {
   /** Position in the directory of the first entry of this page. */
   readonly first: number;
-  /** True if no entry follows, now and for ever. */
+  /** True if no entry follows, and none can be added later. */
   readonly isLast?: boolean;
-  /** Entries with all that `stat` shows (struct fuse_direntplus); packed when they are first requested. */
+  /**
+   * Returns the entries with all attributes that `stat` shows (struct fuse_direntplus). They are packed at the first
+   * call.
+   */
   plus(): PackedEntries;
-  /** Entries with no more than their names (struct fuse_dirent). */
+  /** Returns the entries with only their names (struct fuse_dirent). */
   plain(): PackedEntries;
 }
 
-/** A result that is often known at once. A promise for each request would cost more than the request. */
+/** A result that is often available at once. A promise for each request would cost more than the request. */
 export type Soon<T> = T | Promise<T>;
 
 export interface Tree {
@@ -41,28 +44,33 @@ export interface Tree {
   readonly validSeconds: number;
   /** Number of references that the kernel holds to nodes of this tree. */
   lookups: number;
-  /** Returns the entry of a directory, or an entry in it (`entry` of at least 0). Throws FuseError. */
+  /** Returns the entry of a directory; if `entry` is at least 0, that entry of the directory. Throws FuseError. */
   entryAt(directory: number, entry: number): Soon<ShownEntry>;
-  /** Returns the entry of a name, or undefined. Throws FuseError. */
+  /** Returns the entry with a name; undefined if there is none. Throws FuseError. */
   lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined>;
   /**
    * Returns the page that has a position, for its entries with or without attributes; undefined after the last entry.
    * Throws FuseError.
    */
   page(directory: number, position: number, isPlus: boolean): Soon<PackedPage | undefined>;
-  /** Returns the inode numbers of a directory and the one above it, for `.` and `..`. */
+  /** Returns the inode numbers of a directory and of its parent, for `.` and `..`. */
   dots(directory: number): Soon<readonly [Inode, Inode]>;
-  /** Returns the page with a position, for what is kept beside its entries; undefined in a tree without files. */
+  /**
+   * Returns the page that contains a position, for data that is kept beside its entries; undefined in a tree without
+   * files.
+   */
   pageOf?(directory: number, position: number): Soon<LoadedPage>;
-  /** Returns that page if it is loaded. */
+  /** Returns the page that contains a position, if it is loaded. */
   loadedPage?(directory: number, position: number): LoadedPage | undefined;
-  /** Returns the position behind a directory in the one above it; undefined for the top directory. */
+  /**
+   * Returns the parent of a directory, and the position after the directory in it; undefined for the top directory.
+   */
   above?(directory: number): { readonly directory: number; readonly position: number } | undefined;
   /** Returns the path of a node below the mount point, for the log. */
   pathOf(directory: number, entry: number): Promise<Buffer>;
 }
 
-/** Calls `then` with a result: at once if the result is known, otherwise when its promise resolves. */
+/** Calls `then` with a result: at once if it is available, otherwise when its promise resolves. */
 export function after<T, U>(soon: Soon<T>, then: (value: T) => Soon<U>): Soon<U> {
   return soon instanceof Promise ? soon.then(then) : then(soon);
 }

@@ -12,7 +12,7 @@ import { TopTree } from './top-tree.js';
 import type { ShownEntry, Soon, Tree } from './tree.js';
 import { VersionsTree } from './versions-tree.js';
 
-/** Trees without references of the kernel that keep their numbers for the next look. */
+/** Maximum number of trees without references of the kernel that keep their numbers until the next check. */
 const MAX_IDLE_TREES = 256;
 
 export interface TreesOptions {
@@ -24,11 +24,11 @@ export interface TreesOptions {
   /** The only user to whom `versions` is shown; undefined if it is shown to all. */
   readonly versionsFor?: number | undefined;
   readonly nowMs: () => number;
-  /** Makes the kernel forget a name of the top level, and everything below it. */
+  /** Removes a name of the top level, and everything below it, from the kernel's cache. */
   readonly forgetName: (name: string) => void;
-  /** Called when nodes of a tree become stale, or free for another one. */
+  /** Called when nodes of a tree become stale, or are free to be used again. */
   readonly onStale: () => void;
-  /** Called before the sets that are there now are shown. */
+  /** Called before the present sets are shown. */
   readonly onSets: (sets: readonly BackupSet[]) => void;
 }
 
@@ -38,7 +38,7 @@ export class Trees {
   readonly ahead = new DirectoriesAhead();
   private readonly trees = new Map<number, Tree>();
   private readonly bySet = new Map<number, { tree: SetTree; number: number }>();
-  /** Names of the top level, by the sets that they show. */
+  /** Names of sets at the top level, by the number of the set. */
   private names = new Map<number, string>();
   private currentName: string | undefined;
   private readonly options: TreesOptions;
@@ -64,14 +64,14 @@ export class Trees {
     this.trees.set(0, this.top);
   }
 
-  /** Throws ESTALE for a tree that is not there any more. */
+  /** Returns a tree by its number. Throws ESTALE for a tree that does not exist any more. */
   tree(number: number): Tree {
     const tree = this.trees.get(number);
     if (tree === undefined) throw new FuseError(Errno.ESTALE);
     return tree;
   }
 
-  /** Returns the sets, and ends the trees of those that are deleted or have another state. */
+  /** Returns the sets, and ends the trees of sets that are deleted or have another state. */
   private async look(): Promise<BackupSet[]> {
     const sets = await this.options.history().sets();
     const now = new Map(sets.map((set) => [set.set, set]));
@@ -90,7 +90,7 @@ export class Trees {
     return sets;
   }
 
-  /** Ends all sets and versions, whose numbers are not valid any more, and looks for the sets again. */
+  /** Ends all trees of sets and all versions, whose numbers have become invalid, and reads the sets again. */
   async restart(): Promise<void> {
     for (const { tree } of this.bySet.values()) this.end(tree);
     this.bySet.clear();
@@ -147,7 +147,7 @@ export class Trees {
     }
   }
 
-  /** Ends a tree: everything in it answers ESTALE. */
+  /** Ends a tree: requests for its nodes fail with ESTALE. */
   private end(tree: SetTree): void {
     tree.isGone = true;
     tree.clear();

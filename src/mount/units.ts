@@ -1,6 +1,6 @@
 /**
- * Decodes records, contents and chunks for readers: in another thread, or in this one if nobody else waits. Decoded
- * bytes are kept for a while (`KeptUnits`).
+ * Decodes records, contents and chunks for readers: in another thread, or in this one if no other request waits.
+ * Decoded bytes are kept for a while (`KeptUnits`).
  */
 import type { RecordPlace, RecordSource, StoredPiece } from '../delta/index.js';
 import { fetchHead, fetchRecord } from '../delta/index.js';
@@ -27,11 +27,13 @@ import { LoneContents } from './lone-contents.js';
 import { after, type Soon } from './tree.js';
 import { WalkAhead } from './walk-ahead.js';
 
-/** Records that were decoded last, which a walk through a pack does not decode ahead again. */
+/**
+ * Maximum number of records that are remembered as decoded. A walk through a pack does not decode them ahead again.
+ */
 const MAX_DECODED = 4096;
-/** Records whose chunks were found; each takes some hundred bytes. */
+/** Maximum number of records whose chunks were found and are remembered; each takes some hundred bytes. */
 const MAX_RECORDS = 256;
-/** Jobs beyond which nothing is decoded ahead. */
+/** Maximum number of decoding jobs with which further data is decoded ahead. */
 const MAX_AHEAD = 3;
 
 const NO_CONTENTS: Omit<Unit, 'bytes'> = {
@@ -39,14 +41,14 @@ const NO_CONTENTS: Omit<Unit, 'bytes'> = {
   digests: new DecodedDigests(new Uint8Array(0)),
 };
 
-/** A record in chunks. */
+/** A record that consists of chunks. */
 interface ChunkedRecord {
   readonly head: Buffer;
   readonly codec: CodecNumber;
   /** Cipher of the record; undefined if it is not encrypted. */
   readonly cipher: RecordCipher | undefined;
   readonly rawBytes: number;
-  /** Offsets in the record of the chunks that were found so far. */
+  /** Offsets in the record of the chunks found so far. */
   readonly places: number[];
   finding: Promise<void> | undefined;
 }
@@ -55,12 +57,12 @@ interface ChunkedRecord {
 interface PlacedChunk {
   readonly header: ChunkHeader;
   readonly number: number;
-  /** Offset in the record of its stored bytes. */
+  /** Offset of its stored bytes in the record. */
   readonly from: number;
   readonly sizeBytes: number;
 }
 
-/** Undefined if the record is in one piece. */
+/** Layout of a record; undefined if the record is in one piece. */
 type Layout = ChunkedRecord | undefined;
 
 export class Units {
@@ -73,16 +75,19 @@ export class Units {
   running = 0;
   /** True while only one request is being answered. */
   isAlone = false;
-  /** Looks for the next record in advance; undefined if the store is behind a server, where that would cost a round trip. */
+  /**
+   * Decodes the next records in advance; undefined if the store is behind a server, where finding them would cost a
+   * round trip.
+   */
   private readonly walk: WalkAhead | undefined;
-  /** Memory for stored bytes, and true while it is in use. */
+  /** Memory for stored bytes; `isBusy` is true while the memory is in use. */
   private stored: Buffer = Buffer.alloc(0);
   private isBusy = false;
   private readonly source: RecordSource;
   private readonly decoder: Decoder;
   private readonly directory: ClientDirectory | undefined;
 
-  /** `directory`: that of the client, whose records the decoder then reads; undefined if a server reads them. */
+  /** `directory`: directory of the client, if the decoder can read its records; undefined if a server reads them. */
   constructor(source: RecordSource, decoder: Decoder, directory: ClientDirectory | undefined) {
     this.source = source;
     this.decoder = decoder;
@@ -135,15 +140,15 @@ export class Units {
     return { head, codec, cipher, rawBytes, places: [head.length], finding: undefined };
   }
 
-  /** Returns a decoded record that is in one piece; undefined if it is in chunks after all. */
+  /** Returns a decoded record that is in one piece; undefined if the record turns out to be in chunks. */
   whole(record: RecordPlace): Soon<Unit | undefined> {
     this.walk?.follow(record);
     return this.inOnePiece(record);
   }
 
   /**
-   * Returns a unit that has a content of a record in one piece; undefined if the record is in chunks after all. If the
-   * content is lone, which means that none of its neighbours is in its record, it is decoded alone.
+   * Returns a unit with a content of a record in one piece; undefined if the record turns out to be in chunks. A lone
+   * content is decoded alone. A content is lone if none of its neighbours in the directory is in its record.
    */
   holding(piece: StoredPiece, isLone: boolean): Soon<Unit | undefined> {
     return this.isDecodedAlone(piece, isLone) ? this.alone(piece) : this.whole(piece);
@@ -160,7 +165,10 @@ export class Units {
     this.leave(this.inOnePiece(record));
   }
 
-  /** Begins to decode what has a small content that is probably read next. Returns false if too much is being decoded. */
+  /**
+   * Begins to decode the unit of a small content that is probably read next. Returns false if too much is being
+   * decoded.
+   */
   warmHolding(piece: StoredPiece, isLone: boolean): boolean {
     if (this.has(piece) || this.kept.has(keyAlone(piece))) return true;
     if (this.running >= MAX_AHEAD) return false;
@@ -169,14 +177,14 @@ export class Units {
     return true;
   }
 
-  /** Leaves what is being decoded to its readers, who get its error. */
+  /** Ignores errors of a unit that is being decoded, since its readers get them. */
   private leave(unit: Soon<unknown>): void {
     if (unit instanceof Promise) unit.catch(() => undefined);
   }
 
   /**
-   * Notes that a content of a decoded record was read to its end. The kernel keeps what it read, so a record of which no
-   * content is left gives way to those that readers are still in.
+   * Records that a content of a decoded record was read to its end. The kernel caches the data that it has read. A
+   * record whose contents were all read is therefore removed before records that are still being read.
    */
   noteRead(piece: StoredPiece, unit: Unit): void {
     if (!unit.digests.noteRead(piece)) return;
@@ -198,7 +206,7 @@ export class Units {
     return this.unlessChunked(record, unit);
   }
 
-  /** Returns a content of a record without the rest of it. */
+  /** Returns a content of a record, decoded without the rest of the record. */
   private alone(piece: StoredPiece): Soon<Unit | undefined> {
     const { object, position, recordBytes, offset, sizeBytes } = piece;
     if (recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(piece);
@@ -226,7 +234,7 @@ export class Units {
     });
   }
 
-  /** Returns one decoded chunk. `isAhead`: nobody waits for it yet. */
+  /** Returns one decoded chunk. `isAhead`: true if no request waits for the chunk yet. */
   chunk(record: RecordPlace, layout: ChunkedRecord, number: number, isAhead = false): Soon<Unit> {
     const key = `${keyOf(record)}#${number}`;
     return (
@@ -267,7 +275,7 @@ export class Units {
     return { bytes: bufferOf(bytes), ...NO_CONTENTS };
   }
 
-  /** Decodes a chunk in this thread. That takes less time if nobody else waits for this thread. */
+  /** Decodes a chunk in this thread. That takes less time if no other request waits for this thread. */
   private async decodeHere(
     record: RecordPlace,
     { codec, cipher }: ChunkedRecord,
@@ -287,7 +295,7 @@ export class Units {
     }
   }
 
-  /** Reads a chunk that is stored as it is. That takes less time than to pass it to another thread. */
+  /** Reads a chunk that is stored unencoded. That takes less time than passing it to another thread. */
   private async rawChunk(
     record: RecordPlace,
     { header, from, sizeBytes }: PlacedChunk,
@@ -303,7 +311,7 @@ export class Units {
     return this.kept.has(number === undefined ? keyOf(record) : `${keyOf(record)}#${number}`);
   }
 
-  /** Finds where the next chunk begins. Requests that come meanwhile wait for the same answer. */
+  /** Finds the beginning of the next chunk. Concurrent requests wait for the same result. */
   private async findNext(record: RecordPlace, layout: ChunkedRecord): Promise<void> {
     layout.finding ??= (async () => {
       const at = layout.places.at(-1)!;
@@ -355,7 +363,7 @@ function unitOf({ bytes, startBytes, digests }: DecodeOutput): Unit {
   return { bytes: bufferOf(bytes), startBytes, digests: new DecodedDigests(digests) };
 }
 
-/** Thrown if a record that was taken for one piece is in chunks. */
+/** Thrown if a record that was expected to be in one piece is in chunks. */
 class NotWhole extends Error {}
 
 function keyOf({ object, position }: RecordPlace): string {

@@ -1,7 +1,8 @@
 /**
- * `versions/PATH/`: the directory of a path that some set has. It has a subdirectory for each name below the path, and one
- * entry for each version of the path if it was ever a file. Entries of versions keep their positions while the kernel has a
- * reference to this tree; they are named by the time of the first set with that version, and by that set.
+ * `versions/PATH/`: the directory of a path that is in some set. It has a subdirectory for each name below the path.
+ * It has one entry for each version of the path if the path was ever a file. Entries of versions keep their positions
+ * while the kernel has a reference to this tree. They are named by the time and the name of the first set with that
+ * version.
  */
 import { type History, type HistoryEntry, provenVersion } from '../history/index.js';
 import { joinPath, splitPath } from '../model/index.js';
@@ -18,7 +19,10 @@ import { privateDirectory, virtualDirectory } from './virtual.js';
 
 const VALID_SECONDS = 1;
 const NOTHING = Buffer.alloc(0);
-/** How long a listing is kept for the requests of one reader, and how many are. */
+/**
+ * Time for which a listing is kept for the requests of one reader; `MAX_LISTINGS` is the maximum number of kept
+ * listings.
+ */
 const KEPT_MS = 2000;
 const MAX_LISTINGS = 4;
 
@@ -26,7 +30,7 @@ export interface VersionsOptions {
   readonly history: () => History;
   /** Number of the tree in node ids. */
   readonly tree: number;
-  /** Returns the time of the directories. The kernel keeps their names until it changes. */
+  /** Returns the time shown for directories. The kernel caches their names until the time changes. */
   readonly changedMs: () => number;
   /** The user to whom versions are shown; undefined if they are shown to all who have access to the mount. */
   readonly onlyUser?: number | undefined;
@@ -35,10 +39,10 @@ export interface VersionsOptions {
 interface PathNode {
   readonly path: Buffer;
   readonly parent: number;
-  /** Positions of the versions, by their sets and places; they are never used for another one. */
+  /** Positions of the versions, by their sets and places. A position is never used for another version. */
   readonly positions: Map<string, number>;
   readonly page: LoadedPage & { readonly entries: ShownEntry[] };
-  /** Versions before this position are of a catalog that was replaced. */
+  /** First valid position: earlier positions are of versions in a catalog that was replaced. */
   firstValid: number;
 }
 
@@ -116,14 +120,16 @@ export class VersionsTree implements Tree {
     return Buffer.concat([Buffer.from('/versions'), this.node(directory).path]);
   }
 
-  /** Forgets all paths, once the kernel has no reference left. */
+  /** Removes all paths, when the kernel has no reference left. */
   clear(): void {
     this.nodes = this.nodes.slice(0, 1);
     this.numbers.clear();
     this.listings.clear();
   }
 
-  /** Ends all versions, which answer ESTALE. Paths stay, and their versions get other positions. */
+  /**
+   * Ends all versions: requests for them fail with ESTALE. Paths are kept, and their versions get other positions.
+   */
   restart(): void {
     for (const node of this.nodes) {
       node.positions.clear();
@@ -210,7 +216,10 @@ export class VersionsTree implements Tree {
   }
 }
 
-/** Returns what a version's position is known by. A set that becomes complete proves it again. */
+/**
+ * Returns the key of a version in the map of positions. A set that becomes complete gets another key, so that the
+ * version is proven again.
+ */
 function keyOf({ version: { entry, firstSet }, set: { state } }: ShownVersion): string {
   return `${state}/${firstSet}/${entry.directory}/${entry.firstSet}`;
 }

@@ -1,4 +1,6 @@
-/** Entries that no backup has: directories of the top level and above the roots of a set, and links to sets. */
+/**
+ * Makes entries that are in no backup: directories of the top level and above the roots of a set, and links to sets.
+ */
 import type { HistoryEntry } from '../history/index.js';
 import {
   encodeRow,
@@ -49,7 +51,7 @@ function virtualEntry(
   return { ...entry, ...place, contentId: undefined, childId: undefined, metadata };
 }
 
-/** Returns a directory that everybody may enter. */
+/** Returns a directory that all users may enter. */
 export function virtualDirectory(name: Buffer, timeMs: number): HistoryEntry {
   return virtualEntry(name, EntryType.directory, { permissions: 0o755, timeMs });
 }

@@ -1,4 +1,6 @@
-/** Looks ahead in the order of the packs, in which files were stored and a walk reads them. */
+/**
+ * Decodes records in advance in the order of the packs. Files were stored in this order, and a walk reads them in it.
+ */
 import type { RecordPlace } from '../delta/index.js';
 import {
   type ObjectReader,
@@ -9,10 +11,10 @@ import {
   RecordKind,
 } from '../store/index.js';
 
-/** Records after the one that is read that are decoded ahead, if they are not larger than this. */
+/** Maximum number of records after the current one that are decoded ahead, if they are not too large. */
 const AHEAD_RECORDS = 4;
 const MAX_AHEAD_BYTES = 2 << 20;
-/** Two records of a pack that are read one after the other are no walk if there is more between them. */
+/** Maximum distance in a pack between two records read one after the other by a walk. */
 const MAX_STEP_BYTES = 8 << 20;
 
 export class WalkAhead {
@@ -27,7 +29,7 @@ export class WalkAhead {
     this.warm = warm;
   }
 
-  /** Notes a record that is read. */
+  /** Records that a record is read, and decodes the next records if a walk is reading the pack. */
   follow(record: RecordPlace): void {
     const { last } = this;
     if (last?.object === record.object && last.position === record.position) return;

@@ -1,6 +1,6 @@
 /**
- * Sends a request to a URL when something has happened, for services that monitor jobs. Retries if that may
- * help. The path and query of a URL may be its secret, so they are never shown.
+ * Sends a request to a URL when an event has occurred, for services that monitor jobs. Retries if that may help. The
+ * path and query of a URL may be its secret, so they are never shown.
  */
 import type { OutgoingHttpHeaders } from 'node:http';
 import { configInvalid } from '../config/index.js';
@@ -14,9 +14,9 @@ export interface CallOptions {
   readonly method: 'GET' | 'POST';
   /** Body of a POST request. */
   readonly body: string;
-  /** Timeout of each try. */
+  /** Maximum duration of each try. */
   readonly timeoutMs: number;
-  /** Pause before the second try; it doubles before the third. */
+  /** Pause before the second try; doubled before the third. */
   readonly pauseMs?: number;
 }
 
@@ -32,13 +32,13 @@ export function parseUrl(text: string, where: string): URL {
   throw configInvalid(`${where} must be a URL that begins with http:// or https://`);
 }
 
-/** Returns the part of a URL that may be shown. */
+/** Returns the part of a URL that may be shown: it contains no secret. */
 export function shownUrl(url: URL): string {
   return `${url.protocol}//${url.host}`;
 }
 
 /**
- * Sends the request. Returns in words why it failed, or undefined if the server answered with success. Never
+ * Sends the request. Returns the reason of a failure as text; undefined if the server answered with success. Never
  * throws.
  */
 export async function callUrl(url: URL, options: CallOptions): Promise<string | undefined> {
@@ -58,12 +58,12 @@ function whyOf(status: number): string {
   return `status ${status}${isRedirection ? ' (give the URL it redirects to)' : ''}`;
 }
 
-/** True if another try may get another answer. */
+/** True if another try may get a different answer. */
 function isPassing(status: number): boolean {
   return status >= 500 || status === 429 || status === 408;
 }
 
-/** Sends one request. Returns the status of the answer, or why there is none. */
+/** Sends one request. Returns the status of the answer, or the reason why there is none. */
 function send(url: URL, { method, body, timeoutMs }: CallOptions): Promise<number | string> {
   const payload = method === 'POST' ? Buffer.from(body) : undefined;
   const headers: OutgoingHttpHeaders = { 'user-agent': 'tardis' };

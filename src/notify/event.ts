@@ -17,17 +17,17 @@ export interface HookEvent {
   readonly scannedBytes?: number;
   readonly sentBytes?: number;
   readonly storedBytes?: number;
-  /** Entries that could not be read, or only in part. */
+  /** Number of entries that could not be read, or only in part. */
   readonly unread?: number;
   readonly warnings?: number;
   readonly seconds?: number;
   /** Time when the newest complete set ended, as ISO 8601. */
   readonly lastGood?: string | undefined;
-  /** Seconds since `lastGood`. */
+  /** Number of seconds since `lastGood`. */
   readonly ageSeconds?: number;
 }
 
-/** A variable can hold at most 128 KiB; error messages are single lines. */
+/** Maximum length of a value. An environment variable can hold at most 128 KiB; error messages are single lines. */
 const MAX_VALUE_CHARS = 4096;
 
 /** Returns the environment variables for a hook; unknown values are not set. */

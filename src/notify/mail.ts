@@ -8,7 +8,7 @@ import { displayName } from '../model/index.js';
 import { runCommand } from './run-command.js';
 
 const MAIL_TIMEOUT_MS = 60_000;
-/** Longest line, in bytes, that every mail server accepts; RFC 5322 allows 998. */
+/** Maximum length of a line, in bytes, that every mail server accepts; RFC 5322 allows 998. */
 const MAX_LINE_BYTES = 900;
 const MAX_SUBJECT_CHARS = 200;
 /**
@@ -28,7 +28,7 @@ export interface Mail {
   readonly dateMs: number;
 }
 
-/** Throws CONFIG_INVALID for an invalid address. */
+/** Checks the mail addresses. Throws CONFIG_INVALID for an invalid address. */
 export function checkMailSettings({ mailTo, mailFrom, mailCommand }: MailSettings): void {
   if (mailTo.length === 0) return;
   for (const [what, address] of [
@@ -42,14 +42,16 @@ export function checkMailSettings({ mailTo, mailFrom, mailCommand }: MailSetting
   if (mailCommand.length === 0) throw configInvalid('MailCommand is empty');
 }
 
-/** Sends a mail. Returns in words why it was not sent, or undefined if the command accepted it. Never throws. */
+/**
+ * Sends a mail. Returns the reason of a failure as text; undefined if the command accepted the mail. Never throws.
+ */
 export async function sendMail(settings: MailSettings, mail: Mail): Promise<string | undefined> {
   const input = mailText(settings, mail);
   const why = await runCommand(settings.mailCommand, { timeoutMs: MAIL_TIMEOUT_MS, input });
   return why === undefined ? undefined : `${settings.mailCommand[0]} could not send mail: ${why}`;
 }
 
-/** Returns the mail in the format of RFC 5322, but with plain line feeds, as a mail command expects. */
+/** Returns the mail in the format of RFC 5322, but with plain line feeds, as expected by a mail command. */
 export function mailText({ mailTo, mailFrom }: MailSettings, mail: Mail): string {
   const head = [
     `From: ${mailFrom}`,

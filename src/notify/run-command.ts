@@ -8,12 +8,15 @@ import type { Readable } from 'node:stream';
 import { systemCode } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 
-/** Limit for all output together; the rest is read and dropped. */
+/** Maximum number of bytes of all output together; the rest is read and dropped. */
 const MAX_OUTPUT_BYTES = 64 << 10;
 const MAX_LINE_BYTES = 1000;
 /** Time from SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5000;
-/** Wait for the rest of the output after the command has exited: its child processes may keep the output open. */
+/**
+ * Maximum time to wait for the rest of the output after the command has exited: its child processes may keep the
+ * output open.
+ */
 const OUTPUT_AFTER_END_MS = 1000;
 
 export interface CommandOptions {
@@ -28,8 +31,8 @@ export interface CommandOptions {
 }
 
 /**
- * Runs a command to its end. Returns undefined for exit status 0, otherwise in words why it failed, with the
- * last line of its output. Never throws.
+ * Runs a command to its end. Returns undefined for exit status 0, otherwise the reason of the failure as text, with
+ * the last line of its output. Never throws.
  */
 export async function runCommand(
   [command, ...words]: readonly string[],
@@ -90,7 +93,7 @@ function signalGroup({ pid }: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void
   }
 }
 
-/** Waits a moment for the rest of the output. */
+/** Waits for the rest of the output, but only for a moment. */
 async function closed(child: ChildProcess): Promise<void> {
   const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
   const waiting = new AbortController();
@@ -120,7 +123,7 @@ class OutputLines {
     stream.on('data', (chunk: Buffer) => this.take(stream, chunk));
   }
 
-  /** Passes on lines without a line feed at their end. */
+  /** Passes on the last line if no line feed follows it. */
   finish(): void {
     for (const rest of this.pending.values()) if (rest.length > 0) this.report(rest);
     this.pending.clear();

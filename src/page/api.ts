@@ -1,4 +1,6 @@
-/** Sends requests to the program that served the page. Addresses are relative, so that no other host gets one. */
+/**
+ * Sends requests to the program that served the page. Addresses are relative, so that no other host gets a request.
+ */
 import type {
   BackupSet,
   Change,
@@ -15,13 +17,15 @@ export type { BackupSet, Change, Client, Entry, Found, RestoreState, RestoreBody
 export type Deleted = DeletedPage['deleted'][number];
 
 const BASE = '/api/v1';
-/** Entries of a page of a listing. */
+/** Number of entries in one page of a listing. */
 const PAGE_ENTRIES = 1000;
-/** Deleted entries of a directory that are shown. */
+/** Maximum number of deleted entries of a directory that are shown. */
 const MAX_DELETED = 10_000;
-/** Maximum length of the address of an archive. For a longer one, the paths are sent to the program first. */
+/**
+ * Maximum length of the address of an archive. If an address would be longer, the paths are sent to the program first.
+ */
 const MAX_HREF_CHARS = 8000;
-/** Results of a page of a search: the first ones must come quickly. */
+/** Number of results in one page of a search. It is small, since the first results must come quickly. */
 const PAGE_FOUND = 200;
 
 /** An error of the API. `code` is one of docs/errors.md; `UNREACHABLE` if there was no answer. */
@@ -76,7 +80,10 @@ async function request(
 let doubts = 0;
 const listeners = new Set<() => void>();
 
-/** Calls a function when the number of warnings changes, and now if there are any. Returns what ends that. */
+/**
+ * Calls a function when the number of warnings changes, and at once if there are any. Returns a function that ends
+ * these calls.
+ */
 export function onDoubts(changed: () => void): () => void {
   listeners.add(changed);
   if (doubts > 0) changed();
@@ -116,7 +123,7 @@ export interface DirectoryRequest {
   readonly order: Order;
 }
 
-/** The bytes that all listed sets up to one have added to the store. */
+/** Number of bytes that all listed sets up to a set have added to the store. */
 export interface SpacePoint {
   readonly set: number;
   readonly ms: number;
@@ -135,14 +142,14 @@ interface SpaceReply {
 }
 
 interface ChangesReply {
-  /** The earlier set; absent if there is none. */
+  /** Number of the earlier set; absent if there is none. */
   readonly from?: number;
   readonly changes: readonly Change[];
   readonly unread: readonly string[];
   readonly next?: string;
 }
 
-/** The verdict of a purge on a set, with the reasons to keep it. */
+/** Decision of a purge about a set, with the reasons to keep the set. */
 export interface Decision {
   readonly set: number;
   readonly isDeleted: boolean;
@@ -177,7 +184,7 @@ export const api = {
       if (after === undefined || found.length >= MAX_DELETED) return found;
     }
   },
-  /** Returns a page of what a set changed, against the one before it. */
+  /** Returns a page of the changes of a set since the set before it. */
   changes: (client: string, set: number, after: string | undefined, signal: AbortSignal) =>
     json<ChangesReply>(
       `${clientPath(client)}/changes?to=${set}&limit=${PAGE_ENTRIES}${cursor(after)}`,
@@ -191,7 +198,7 @@ export const api = {
       signal,
     });
   },
-  /** Returns at most the first bytes of a content. */
+  /** Returns the first bytes of a content, at most `maxBytes`. */
   content: async (href: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> => {
     const headers = { range: `bytes=0-${maxBytes - 1}` };
     const response = await request(href.slice(BASE.length), { signal, headers });
@@ -228,7 +235,10 @@ export function contentHref(client: string, set: number, path: string, isDownloa
   return `${BASE}${setPath(client, set)}/content?path=${path}${download}`;
 }
 
-/** Returns the address of an archive of paths; undefined if it is too long. Damaged files are named in a text in it. */
+/**
+ * Returns the address of an archive of paths; undefined if it would be too long. The archive contains a text that
+ * names damaged files.
+ */
 export function archiveHref(
   client: string,
   set: number,
@@ -240,7 +250,9 @@ export function archiveHref(
   return href.length > MAX_HREF_CHARS ? undefined : href;
 }
 
-/** Returns the address of an archive of any number of paths, which are kept by the program. */
+/**
+ * Sends any number of paths to the program, which stores them, and returns the address of an archive of these paths.
+ */
 export async function keptArchiveHref(
   client: string,
   set: number,

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api.js';
 import { hashOf, type Place, placeOf } from './logic/place.js';
 
-/** Changes the place; `replace` leaves no step in the browser's history. */
+/** Changes the place. With `replace`, no step is added to the browser's history. */
 export type Go = (change: Partial<Place>, how?: 'push' | 'replace') => void;
 
 export function usePlace(): [Place, Go] {
@@ -40,7 +40,9 @@ export interface Answer<T> {
 
 const WAITING = { value: undefined, error: undefined, isLoading: true } as const;
 
-/** Sends a request when `key` changes, and aborts the one before; an undefined key sends none. */
+/**
+ * Sends a request when `key` changes, and aborts the request before it. No request is sent if the key is undefined.
+ */
 export function useAnswer<T>(
   key: string | undefined,
   request: (signal: AbortSignal) => Promise<T>,
@@ -78,18 +80,21 @@ export interface Paged<T> {
   readonly isWhole: boolean;
   readonly isLoading: boolean;
   readonly error: ApiError | undefined;
-  /** True if the list has the most entries that a page keeps. */
+  /** True if the list has reached the maximum number of items. */
   readonly isFull: boolean;
   /** Loads the next page. */
   readonly more: () => void;
-  /** Loads everything up to the bound. */
+  /** Loads all pages, up to the maximum number of items. */
   readonly all: () => void;
 }
 
-/** Most entries of a list that the page keeps. */
+/** Maximum number of items of a list that the page keeps. */
 export const MAX_ITEMS = 250_000;
 
-/** The list while it grows; its items are in one array, since copying it for each page would take ever longer. */
+/**
+ * The list while it is loaded. Its items are in one array, since copying them for each page would take longer and
+ * longer.
+ */
 interface Growing<T> {
   readonly items: T[];
   next: string | undefined;
@@ -99,7 +104,7 @@ interface Growing<T> {
   error: ApiError | undefined;
 }
 
-/** Loads a list page by page; a new `key` begins another one, and an undefined one has no list. */
+/** Loads a list page by page. A new `key` begins a new list; if the key is undefined, there is no list. */
 export function usePages<T>(
   key: string | undefined,
   request: (after: string | undefined, signal: AbortSignal) => Promise<Page<T>>,
@@ -175,7 +180,7 @@ function newList<T>(): Growing<T> {
   };
 }
 
-/** Returns a value that follows another one after it has stayed for some time. */
+/** Returns a copy of a value that changes only after the value has not changed for some time. */
 export function useSettled<T>(value: T, afterMs: number): T {
   const [settled, setSettled] = useState(value);
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** The language of the page: the first one of the browser that has a table, else English. */
+/** Language of the page: the browser's first language that has a table, otherwise English. */
 import { ENGLISH, LANGUAGES, type Language, type TextKey } from './strings.js';
 
 const FALLBACK = 'en';
@@ -8,7 +8,7 @@ const code = wanted.find((tag) => Object.hasOwn(LANGUAGES, tag)) ?? FALLBACK;
 const table: Language = LANGUAGES[code] ?? ENGLISH;
 const plurals = new Intl.PluralRules(code);
 
-/** The tag for dates and numbers: that of the browser, if it is of the language of the texts. */
+/** Tag for the format of dates and numbers: that of the browser if it has the language of the texts. */
 export const LOCALE: string =
   navigator.languages.find((tag) => tag.toLowerCase().startsWith(code)) ?? code;
 
@@ -16,7 +16,7 @@ const numbers = new Intl.NumberFormat(LOCALE);
 
 type Values = Readonly<Record<string, string | number>>;
 
-/** Returns a text with its values. The value `n` chooses the plural. */
+/** Returns a text with its values inserted. The value `n` selects the plural form. */
 export function t(key: TextKey, values: Values = {}): string {
   const text = table[key];
   const count = values['n'];

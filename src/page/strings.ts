@@ -1,6 +1,6 @@
 /**
- * All texts of the page, in English. A language is another table with the same keys. `{name}` stands for a value; a text
- * with a number has one form for each plural that its language has.
+ * All texts of the page, in English. Another language is another table with the same keys. `{name}` stands for a
+ * value. A text with a number has one form for each plural form of its language.
  */
 export type Text =
   | string

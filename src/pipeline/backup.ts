@@ -33,7 +33,9 @@ import { sendLarge } from './send-large.js';
 import { sendParts } from './send-parts.js';
 import { walk } from './walk.js';
 
-/** Returns the stream that runs a backup. It emits nothing; it completes when the server has received everything. */
+/**
+ * Returns the stream that runs a backup. It emits no values, and completes when the server has received everything.
+ */
 export function backup(context: Context): Observable<never> {
   const work = walk(context).pipe(
     compare(context), // with the previous backup: emits directories that differ, with the entries to send

@@ -1,4 +1,4 @@
-/** Limits the bytes of contents and the entries in flight. The source waits if either is used up. */
+/** Limits the bytes of contents and the number of entries in flight. The source waits if either limit is reached. */
 import { Credit } from '../transport/index.js';
 
 export class Budget {

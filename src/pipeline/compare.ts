@@ -30,14 +30,14 @@ export interface CompareResult {
   readonly changed: readonly ComparedDirectory[];
   /** Number of items of unchanged directories, which are returned to the budget at once. */
   readonly sameItems: number;
-  /** Ids of the held name lists of unchanged directories, which can be freed. */
+  /** Ids of the held name lists of unchanged directories. They are not needed and can be freed. */
   readonly heldInVain: readonly number[];
 }
 
 /**
- * The compare stage: emits, for each batch of the walk, the directories that differ and the entries to send. Answers
- * arrive in any order, so batches may overtake each other. Batches that wait hold entries of the budget; those of
- * unchanged directories return here.
+ * The compare stage. For each batch of the walk it emits the directories that differ and the entries to send. Answers
+ * arrive in any order, so batches may overtake each other. Waiting batches hold entries of the budget; those of
+ * unchanged directories are returned here.
  */
 export function compare(context: Context): OperatorFunction<WalkOutput, CompareResult> {
   return stage(context.counters.compare, (batch) => compareBatch(context, batch));
@@ -111,8 +111,8 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
 }
 
 /**
- * Selects the entries to send of a directory whose listing differs. Queries the server about them if it has stored
- * entries of the directory.
+ * Selects the entries to send of a directory whose listing differs. Queries the server about them if the server has
+ * stored entries of the directory.
  */
 async function select(
   { mounts }: Context,

@@ -22,8 +22,8 @@ export const NO_RECORDS = { records: undefined, recordLengths: [] };
 
 /**
  * The compress stage, with encrypt in the same job: queries which contents the server needs, and makes their records.
- * It works on `compressConcurrency` parcels at once; those that wait hold bytes of the budget. A parcel that left the
- * hash stage with records passes.
+ * It works on `compressConcurrency` parcels at once. Waiting parcels hold bytes of the budget. A parcel that left the
+ * hash stage with records is passed on unchanged.
  */
 export function compress(context: Context): OperatorFunction<HashedParcel, ReadyParcel> {
   return stage(context.counters.compress, (hashed) => compressParcel(context, hashed));

@@ -20,7 +20,7 @@ import { SpareMemory } from './spare-memory.js';
 import { Streams } from './streams.js';
 import type { WalkOptions } from './walk.js';
 
-/** The parts of a pipeline that its caller gives. */
+/** The parts of a pipeline that its caller supplies. */
 export interface ContextParts {
   readonly peer: BackupPeer;
   readonly sources: WalkOptions;
@@ -47,13 +47,16 @@ export class Context {
   /** Roots and mounts that disappear during the backup, and mount points that were empty at its start. */
   readonly places: LostPlaces;
   readonly mounts: MissingMounts;
-  /** Effort of compression, and the limits of parcels that follow it. */
+  /** Compression effort, and the limits of parcels, which depend on it. */
   readonly effort: Effort;
   readonly spare = new SpareMemory();
   /** Limits of the large files that are read at once. */
   readonly streams: Streams;
   readonly encryption: Encryption;
-  /** Files that turned out to be too large for their parcels: the hash stage emits them, the large files end with it. */
+  /**
+   * Files that turned out to be too large for their parcels. The hash stage emits them. The stream of large files ends
+   * when this subject completes.
+   */
   readonly grown = new Subject<LargeFile>();
 
   constructor(jobs: JobRunner, { peer, sources, settings, hooks }: ContextParts) {

@@ -1,13 +1,16 @@
 /**
- * The counters of all stages. Each has the name of a stage, and the number of items that it works on at once, from the
- * settings.
+ * Counters of all stages. Each counter has the name of a stage, and the number of items that the stage works on at
+ * once, from the settings.
  */
 import type { PipelineSettings } from './settings.js';
 import { StageCounters, type StageFigures } from './stage.js';
 
-/** A parcel holds what the one before it left over, so they are cut one after the other. */
+/**
+ * Number of parcels cut at once. A parcel begins with the rest of the parcel before it, so they are cut one after the
+ * other.
+ */
 const CUT_CONCURRENCY = 1;
-/** Least number of large files under way, if no setting gives one. */
+/** Minimum number of large files in work at once, if no setting determines it. */
 const LARGE_FILES = 8;
 
 /** Counters of the stages that parts of large files pass. */
@@ -26,7 +29,7 @@ export class Counters {
   readonly compress: StageCounters;
   readonly encrypt: StageCounters;
   readonly send: StageCounters;
-  /** Large files under way, with those that wait for answers. */
+  /** Large files in work, including those that wait for answers. */
   readonly large: StageCounters;
   readonly open: StageCounters;
   readonly basis: StageCounters;
@@ -61,7 +64,7 @@ export class Counters {
     this.sendLarge = new StageCounters('large send', files);
   }
 
-  /** Lets this many parts be read at once. */
+  /** Sets the number of parts that are read at once. */
   widenParts(concurrency: number): void {
     const { hash, delta, compress, encrypt } = this.part;
     for (const each of [this.parts, hash, delta, compress, encrypt]) each.concurrency = concurrency;

@@ -58,7 +58,7 @@ class Cutter {
     flight.leave();
   }
 
-  /** Passes work on once the budget has the bytes for it. The work is made on demand. */
+  /** Passes work on when the budget has the bytes for it. The work is made on demand. */
   private async *admit(works: Iterable<Work>): AsyncGenerator<Work> {
     const { budget, counters, flight } = this.context;
     const making = works[Symbol.iterator]();

@@ -1,4 +1,7 @@
-/** The delta stage for parts of large files. Small files have none: a whole one costs less than the round trip. */
+/**
+ * The delta stage for parts of large files. Small files are never sent as deltas, since the round trip costs more than
+ * sending a whole file.
+ */
 import type { OperatorFunction } from 'rxjs';
 import type { Context } from './context.js';
 import type { FileDelta } from './file-delta.js';
@@ -9,8 +12,8 @@ import { PART_BYTES } from './streams.js';
 
 /**
  * The delta stage for parts: compares a part with the whole basis and sends the chunks of the delta, in one job. Parts
- * without a basis pass, and so do those whose delta did not pay. A part that waits for the signature has no slot, so
- * other files are read meanwhile.
+ * without a basis, and parts whose delta did not pay, are passed on unchanged. A part that waits for the signature has
+ * no slot, so other files are read meanwhile.
  */
 export function deltaPart(context: Context): OperatorFunction<Part, Part> {
   return stage(context.counters.part.delta, async (part) => {

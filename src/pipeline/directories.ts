@@ -1,6 +1,6 @@
 /**
- * Counts, for each directory in flight, the parcels that contain entries of it. When the last one was sent, the server
- * is informed and the directory's items return to the budget.
+ * Counts, for each directory in flight, the parcels that contain entries of it. When the last of these parcels was
+ * sent, the server is informed, and the directory's items return to the budget.
  */
 import type { SlotNumber } from '../model/index.js';
 

@@ -1,4 +1,4 @@
-/** The way of large files, which are not cut into parcels. */
+/** The stages for large files, which are not cut into parcels. */
 import {
   catchError,
   EMPTY,
@@ -19,9 +19,9 @@ import { stage } from './stage.js';
 export type WayOfFile = (file: Observable<LargeFile>) => Observable<void>;
 
 /**
- * Sends each large file on the given way, `largeConcurrency` at once: more files than are read wait on their ways for
- * answers. It emits nothing. Files that wait for their turn hold no bytes; their directories hold entries of the
- * budget, which bounds their number.
+ * Sends each large file through the given stages, `largeConcurrency` files at once. This is more than the number of
+ * files being read, since some wait for answers. It emits nothing. Files that wait for their turn hold no bytes; their
+ * directories hold entries of the budget, which limits their number.
  */
 export function eachLargeFile(
   context: Context,
@@ -45,7 +45,7 @@ export function eachLargeFile(
   return (files) => files.pipe(stage(counters.large, send), ignoreElements());
 }
 
-/** Notes a file that could not be read. Throws any other error, which ends the backup. */
+/** Records a failure of a file that could not be read. Throws any other error, which ends the backup. */
 function noteUnreadable(context: Context, file: LargeFile, error: unknown): void {
   if (!(error instanceof UnreadableFile)) throw error;
   const reason = context.places.isDoubtful(file.directoryPath) ? GONE : error.reason;

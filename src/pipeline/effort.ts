@@ -14,18 +14,18 @@ export interface EffortSettings
   readonly budgetBytes: number;
   /** Level for changes, if it is higher than the usual one. */
   readonly changeLevel: number;
-  /** Largest size of a frame of changes, if it is more than usual. */
+  /** Maximum size of a frame of changes, if it is larger than usual. */
   readonly changeFrameBytes: number;
-  /** Number of bytes in a session that are compressed as changes; 0 for none. */
+  /** Maximum number of bytes in a session that are compressed as changes; 0 for none. */
   readonly changeBytes: number;
 }
 
 /**
- * A content shares a frame only if it is at most this fraction of the frame, so that each such frame has several
- * contents.
+ * Divisor of the frame size: a content shares a frame only if it is at most this fraction of the frame, so that each
+ * shared frame has several contents.
  */
 const FRAME_SHARE = 4;
-/** A parcel takes at most this fraction of the budget, so that several stages have one. */
+/** Divisor of the budget: a parcel takes at most this fraction of it, so that several stages can have a parcel. */
 const BUDGET_SHARE = 3;
 
 /** The current effort; the limits of parcels follow it. */
@@ -62,7 +62,7 @@ export class Effort implements ParcelLimits {
     return framesOf(this.usual);
   }
 
-  /** Returns the frame options for the next contents, which have `contentBytes` bytes in total, and counts those. */
+  /** Returns the frame options for the next contents, whose total size is `contentBytes`, and counts these bytes. */
   framesFor(contentBytes: number): FrameOptions {
     const frames = framesOf(this.now);
     this.leftBytes -= contentBytes;

@@ -5,8 +5,8 @@ import type { Part } from './large-file.js';
 import { stage } from './stage.js';
 
 /**
- * The encrypt stage for parts: the job that made the chunks of a record has encrypted them. This stage seals the record
- * and ends it. Parts without a record pass.
+ * The encrypt stage for parts. The chunks of a record were encrypted by the job that made them. This stage seals the
+ * record and ends it. Parts without a record are passed on unchanged.
  */
 export function encryptPart(context: Context): OperatorFunction<Part, Part> {
   const { counters, progress } = context;

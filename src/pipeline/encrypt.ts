@@ -9,8 +9,8 @@ import type { OutgoingParcel } from './peer.js';
 import { stage } from './stage.js';
 
 /**
- * The encrypt stage: the job that made the records has encrypted them in place, since another job would cost more than
- * the work. This stage counts that, and passes only parcels without a plain record, if the client encrypts.
+ * The encrypt stage. The job that made the records has encrypted them in place, since another job would cost more than
+ * the work. This stage counts that work. If the client encrypts, it checks that no record of a parcel is plain.
  */
 export function encrypt(context: Context): OperatorFunction<ReadyParcel, ReadyParcel> {
   const { counters, encryption } = context;

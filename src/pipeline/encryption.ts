@@ -1,6 +1,6 @@
 /**
- * How records are encrypted. The job that makes a record or a chunk encrypts it in place, in its thread. Records of
- * parcels are whole then. A streamed record is made chunk by chunk, and is sealed here at its end.
+ * Encryption of records. The job that makes a record or a chunk encrypts it in place, in its thread. Records of
+ * parcels are then complete. A streamed record is made chunk by chunk, and is sealed here at its end.
  */
 import {
   type CipherHead,
@@ -39,7 +39,10 @@ export class Encryption {
     this.context = context;
   }
 
-  /** The keys for digests and records, for a job; undefined if the client does not encrypt. Set with the first answer. */
+  /**
+   * Returns the keys for digests and records, for a job; undefined if the client does not encrypt. They are set with
+   * the first answer.
+   */
   get keys(): ContentKeys | undefined {
     return this.context.peer.contentKeys;
   }
@@ -53,7 +56,7 @@ export class Encryption {
   }
 
   /**
-   * Opens a stream for a delta on the offered basis. If the client encrypts, the delta is never readable, since the
+   * Opens a stream for a delta on the offered basis. If the client encrypts, the delta is always encrypted, since the
    * basis may be encrypted.
    */
   openDelta(start: ContentStart, basis: OfferedBasis): RecordStream {
@@ -64,8 +67,8 @@ export class Encryption {
   }
 
   /**
-   * Opens a stream for a signature. If the client encrypts, the signature is never readable, since it reveals parts of
-   * the content. Even a content chosen to be readable may be stored encrypted.
+   * Opens a stream for a signature. If the client encrypts, the signature is always encrypted, since it reveals parts
+   * of the content. Even a content chosen to be readable may be stored encrypted.
    */
   openSignature(codec: CodecNumber, scheme: SchemeNumber | undefined): RecordStream {
     const record = { kind: RecordKind.signature, codec, fileSizeBytes: 0, isPart: false, scheme };
@@ -126,7 +129,7 @@ export class RecordStream {
   }
 }
 
-/** Returns the scheme if it encrypts; otherwise undefined, for the usual scheme, which does. */
+/** Returns the scheme if it encrypts; otherwise undefined, which stands for the usual scheme, and that encrypts. */
 function secret(scheme: SchemeNumber | undefined): SchemeNumber | undefined {
   return scheme === Scheme.readable ? undefined : scheme;
 }

@@ -1,6 +1,6 @@
 /**
- * The delta of one large file. It decides whether there is a basis, whether the file has anything in common with
- * it, and whether a delta still pays. All parts of the file are compared with the whole basis, whose signature is in
+ * Delta of one large file. It determines whether there is a basis, whether the file and the basis have common data,
+ * and whether a delta still pays. All parts of the file are compared with the whole basis. The basis' signature is in
  * memory once for all threads.
  */
 import {
@@ -18,22 +18,22 @@ import type { StageCounters } from './stage.js';
 
 /** Memory of one block checksum: 20 bytes, and up to 24 in the index. */
 const LOADED_SUM_BYTES = 44;
-/** Memory limit of all loaded signatures; enough for the largest one. */
+/** Maximum memory of all loaded signatures; enough for the largest signature. */
 export const MAX_LOADED_BYTES: number = MAX_BLOCKS * LOADED_SUM_BYTES;
 /** Number of places in a file that are compared with a sample. */
 const SNIFFED_PLACES = 3;
 /**
- * A delta must pay within a number of bytes of a part: a quarter of the file up to 4 MiB, or an eighth up to 16 MiB.
- * This is the least such number.
+ * Minimum number of bytes of a part within which a delta must pay. The number is a quarter of the file up to 4 MiB, or
+ * an eighth up to 16 MiB, but at least this.
  */
 const MIN_EVIDENCE_BYTES = 1 << 20;
 const QUARTER_UP_TO_BYTES = 4 << 20;
 const EIGHTH_UP_TO_BYTES = 16 << 20;
-/** Least number after parts were dropped; each dropped part halves the number. */
+/** Minimum of this number after parts were dropped. Each dropped part halves the number. */
 const LEAST_EVIDENCE_BYTES = 128 << 10;
-/** Making a delta may take this many times as long as sending the part, */
+/** Factor of the time limit for a delta: this many times the time for sending the part, plus `PATIENCE_MS`. */
 const FAR_LONGER = 16;
-/** plus this time, since the first part includes indexing the signature. */
+/** Time added to the limit for a delta, since the first part includes indexing the signature. */
 const PATIENCE_MS = 5000;
 
 /** The data of a file that is compared with the basis. */
@@ -64,7 +64,7 @@ export class FileDelta {
   }
 
   /**
-   * Starts the delta stage; undefined if the file is better sent whole. In that case the offer and the memory are
+   * Starts the delta stage. Returns undefined if the file is better sent whole; the offer and the memory are then
    * released. `signatureBytes` limits the memory of signatures.
    */
   static async begin(
@@ -102,8 +102,8 @@ export class FileDelta {
   }
 
   /**
-   * Returns the request for a part of this length. `sendMsPerByte` is the time that sending has taken so far; undefined
-   * if it is unknown.
+   * Returns the delta request for a part of this length. `sendMsPerByte` is the average time of sending so far;
+   * undefined if it is unknown.
    */
   request(partBytes: number, fileBytes: number, sendMsPerByte: number | undefined): DeltaRequest {
     const { mostPercent } = this.offer;
@@ -129,7 +129,7 @@ export class FileDelta {
   }
 }
 
-/** True if the server must first make the signature, and that takes long. */
+/** True if the server must first make the signature, and this takes a long time. */
 function isDear({ hasSignature, sizeBytes }: OfferedBasis): boolean {
   return !hasSignature && sizeBytes > SAMPLED_FROM_BYTES;
 }
@@ -147,7 +147,7 @@ function takerOf(signature: LoadedSignature): (bytes: Buffer, isLast: boolean) =
   };
 }
 
-/** True if a sample shows that some range of the file is in the basis. */
+/** True if a sample shows that the basis contains some range of the file. */
 async function hasCommon(
   offer: OfferedBasis,
   { directoryPath, row, sparseHead, formBytes }: DeltaSource,

@@ -1,4 +1,4 @@
-/** The start of the delta stage for a large file: determines the basis that its parts are compared with. */
+/** The first step of the delta stage for a large file: determines the basis with which its parts are compared. */
 import type { OperatorFunction } from 'rxjs';
 import { RowReader } from '../model/index.js';
 import type { Context } from './context.js';
@@ -8,7 +8,7 @@ import { stage } from './stage.js';
 
 /**
  * Emits large files with their bases, and begins to fetch the signatures. Files wait for the memory of a signature,
- * which `context.streams` limits; the stage that sends the parts returns it.
+ * which `context.streams` limits. The stage that sends the parts returns the memory.
  */
 export function findBasis(context: Context): OperatorFunction<OpenedFile, BasedFile> {
   const { basis } = context.counters;
@@ -19,7 +19,7 @@ export function findBasis(context: Context): OperatorFunction<OpenedFile, BasedF
   });
 }
 
-/** Returns undefined if the server offers no basis, or if the file does not suit a delta. */
+/** Returns the delta of a file; undefined if the server offers no basis, or if the file does not suit a delta. */
 async function deltaOf(
   { counters, jobs, peer, streams }: Context,
   source: Source,

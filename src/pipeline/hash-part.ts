@@ -8,8 +8,8 @@ import { readPart } from './read-part.js';
 import { stage } from './stage.js';
 
 /**
- * The hash stage for parts: reads and hashes a part that the server may have, and queries the server. Other parts pass;
- * they are hashed while they are sent. Parts that wait for a slot of `context.streams` hold nothing.
+ * The hash stage for parts: reads and hashes a part that the server may have, and queries the server. Other parts are
+ * passed on unchanged and hashed while they are sent. Parts that wait for a slot of `context.streams` hold nothing.
  */
 export function hashPart(context: Context): OperatorFunction<Part, Part> {
   const host = context.counters.part.hash;
@@ -23,7 +23,7 @@ export function hashPart(context: Context): OperatorFunction<Part, Part> {
   });
 }
 
-/** True if the server has the content that was hashed, or if it is empty. */
+/** True if the server has the hashed content, or if the content is empty. */
 async function isThere({ peer }: Context, { sizeBytes, digest }: RangeOutput): Promise<boolean> {
   if (sizeBytes === 0) return true;
   // Sending is not promised, since the file may change before it is read again.

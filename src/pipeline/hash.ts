@@ -7,7 +7,7 @@ import type { Parcel } from './parcel.js';
 import { pathsOf } from './presence.js';
 import { stage } from './stage.js';
 
-/** Above this fraction of its capacity, the memory of recent digests forgets some; the server is queried then. */
+/** Fraction of its capacity above which the memory of recent digests drops some; the server is then queried. */
 const RECENT_FULL_RATIO = 0.6;
 
 export interface HashedParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
@@ -15,9 +15,9 @@ export interface HashedParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
 }
 
 /**
- * The hash stage: reads and hashes the files of a parcel, in one job, on `hashConcurrency` parcels at once. Parcels that
- * wait hold bytes of the budget. In a first backup, whose contents the server lacks, the same job runs compress and
- * encrypt. Files that have grown too large leave by `context.grown`.
+ * The hash stage: reads and hashes the files of a parcel in one job, `hashConcurrency` parcels at once. Waiting
+ * parcels hold bytes of the budget. In a first backup the server lacks all contents, so the same job also does
+ * compress and encrypt. Files that have grown too large are sent to `context.grown`.
  */
 export function hash(context: Context): OperatorFunction<Parcel, HashedParcel> {
   return (parcels) =>
@@ -56,7 +56,7 @@ async function hashParcel(
   return { output, heldBytes, slots };
 }
 
-/** True if the server has no contents to ask about, and the threads remember all that were sent. */
+/** True if the server has no contents to query, and the threads remember the digests of all sent contents. */
 function isCompressedAtOnce({ jobs, peer }: Context): boolean {
   const { added, capacity } = jobs.recent;
   return peer.isEmpty && added <= capacity * RECENT_FULL_RATIO;
@@ -69,7 +69,10 @@ function countRead({ progress }: Context, output: HashOutput): void {
   progress.filesHad += output.repeats;
 }
 
-/** Passes on the files that must be read like large ones. Nothing waits for them: they may need this parcel's budget. */
+/**
+ * Passes on the files that must be read like large files. Nothing waits for them, since they may need this parcel's
+ * budget.
+ */
 function streamGrown({ directories, flight, grown }: Context, output: HashOutput): void {
   for (const { slot, path, row } of output.grown) {
     directories.hold(slot);

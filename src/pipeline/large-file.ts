@@ -20,7 +20,10 @@ export interface LargeResult {
   readonly row: Buffer;
   readonly digest: Buffer;
   readonly hasChanged: boolean;
-  /** True if the bytes read contradict the file's size, or another reading of it, though the file did not change. */
+  /**
+   * True if the number of bytes read differs from the file's size, or the bytes differ from another reading, though
+   * the file did not change.
+   */
   readonly isInconsistent: boolean;
   /** Number of bytes read: those of the sparse form, if the file has one. */
   readonly readBytes: number;
@@ -63,7 +66,7 @@ export interface PartResult extends PartDigest {
   readonly incomplete: string;
   /** True if the server had the content already. */
   readonly wasThere: boolean;
-  /** True if its block checksums have been sent. */
+  /** True if the part's block checksums have been sent. */
   readonly isSigned: boolean;
 }
 
@@ -76,13 +79,13 @@ export interface Source extends LargeFile {
   readonly blockBytes: number | undefined;
 }
 
-/** A large file between its stages, and how it is read. */
+/** A large file between two stages, and the way in which it is read. */
 export interface OpenedFile {
   readonly file: LargeFile;
   readonly source: Source;
 }
 
-/** A large file with the basis that its parts are compared with, if it has one. */
+/** A large file with the basis with which its parts are compared, if it has one. */
 export interface BasedFile extends OpenedFile {
   readonly delta: FileDelta | undefined;
 }
@@ -96,7 +99,7 @@ export interface SentFile {
 /** A large file whose parts are being sent. */
 export interface Sending extends Source {
   readonly isInParts: boolean;
-  /** Encryption scheme of its records; undefined for the usual one. */
+  /** Encryption scheme of the file's records; undefined for the usual scheme. */
   readonly scheme: SchemeNumber | undefined;
   readonly delta: FileDelta | undefined;
   readonly signature: SignatureSender | undefined;
@@ -107,13 +110,13 @@ export interface Part {
   readonly file: Sending;
   readonly offset: number;
   readonly slot: PartSlot;
-  /** The reading that only hashed it. */
+  /** Result of the reading that only hashed the part. */
   readonly first: RangeOutput | undefined;
-  /** True if the server has the content that was hashed, so nothing is sent. */
+  /** True if the server has the hashed content, so that nothing is sent. */
   readonly wasThere: boolean;
-  /** The reading that was sent. */
+  /** Result of the reading that was sent. */
   readonly sent: RangeOutput | undefined;
-  /** The record of that reading, until it is sealed and ended. */
+  /** Record of the sent reading, until it is sealed and ended. */
   readonly record: OpenRecord | undefined;
 }
 

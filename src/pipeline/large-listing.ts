@@ -1,6 +1,6 @@
 /**
- * Sends the listing of a very large directory in pages. A few pages are in flight to the server while one is cut into
- * parcels. So memory never holds more of the listing than that, and no page waits for a round trip.
+ * Sends the listing of a very large directory in pages. A few pages are in flight to the server while one page is cut
+ * into parcels. So memory never holds more of the listing than these pages, and no page waits for a round trip.
  */
 import { createHash } from 'node:crypto';
 import { countRows, RowReader } from '../model/index.js';
@@ -66,7 +66,7 @@ export async function* selectPages(
   }
 }
 
-/** Sends all pages as one listing, for a peer that needs a whole listing. The whole listing is in memory then. */
+/** Sends all pages as one listing, for a peer that needs a whole listing. The whole listing is then in memory. */
 async function requestWhole(
   request: (rows: Buffer) => Promise<Uint8Array>,
   pages: RequestedPage[],

@@ -1,5 +1,6 @@
 /**
- * Reports mount points on which nothing is mounted any more. The server protects them: their entries stay as they were.
+ * Reports mount points that no longer have a mounted file system. The server protects them: their entries stay as they
+ * were.
  */
 import { forEachRow, joinPath, RowReader, type SlotNumber } from '../model/index.js';
 import { Wanted } from '../transport/index.js';

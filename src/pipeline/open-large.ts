@@ -1,4 +1,4 @@
-/** The first stage of a large file: determines what is read of it, its bytes or its sparse form. */
+/** The first stage of a large file: determines whether its bytes or its sparse form are read. */
 import type { OperatorFunction } from 'rxjs';
 import { RowFlag, RowReader } from '../model/index.js';
 import { SparseMap } from '../workers/index.js';
@@ -8,7 +8,7 @@ import type { LargeFile } from './parcel.js';
 import { signatureBlocks } from './signature-sender.js';
 import { stage } from './stage.js';
 
-/** Emits large files with their sources. It works on every file that its caller admits. */
+/** Emits large files with their sources. The caller limits the number of files in work. */
 export function openLarge(context: Context): OperatorFunction<LargeFile, OpenedFile> {
   const { open } = context.counters;
   return stage(open, async (file) => {

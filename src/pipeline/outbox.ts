@@ -1,6 +1,6 @@
 /**
- * The way of parcels to the server. Messages are received in order: once the last parcel is received, so are all before
- * it, and the budget of the directories that they complete returns.
+ * Sends parcels to the server. Messages are received in order. When a parcel is received, all parcels before it are
+ * received too, and the budget of the directories that they complete returns.
  */
 import { asTardisError, type TardisError } from '../errors/index.js';
 import type { SlotNumber } from '../model/index.js';
@@ -14,7 +14,7 @@ const DONE_BATCH = 64;
 
 export class Outbox {
   private lastSent: Promise<void> = Promise.resolve();
-  /** First failure of a parcel that nothing awaits. */
+  /** First failure of a parcel that no caller awaits. */
   private failure: TardisError | undefined;
   private doneSlots: SlotNumber[] = [];
   private doneSettled: boolean[] = [];
@@ -22,14 +22,17 @@ export class Outbox {
   private readonly budget: Budget;
   private readonly turns: Credit;
 
-  /** `most` is the number of parcels that may be sent but not received. */
+  /** `most`: the maximum number of parcels that are sent but not received. */
   constructor(peer: BackupPeer, budget: Budget, most: number) {
     this.peer = peer;
     this.budget = budget;
     this.turns = new Credit(most);
   }
 
-  /** Waits until one more parcel may be sent; undefined if it may now. The call of `send` must follow at once. */
+  /**
+   * Waits until one more parcel may be sent; returns undefined if it may be sent at once. The call of `send` must
+   * follow at once.
+   */
   turn(): Promise<void> | undefined {
     return this.turns.take(1);
   }
@@ -45,14 +48,18 @@ export class Outbox {
     return this.lastSent;
   }
 
-  /** Records the failure of a parcel that is not awaited. `flush` throws it; whatever waits for the budget fails. */
+  /**
+   * Records the failure of a parcel that is not awaited. `flush` throws it. All callers that wait for the budget fail.
+   */
   fail(error: unknown): void {
     this.failure ??= asTardisError(error);
     this.budget.fail(this.failure);
     this.turns.fail(this.failure);
   }
 
-  /** Reports that the last rows of a directory were sent. Its items return once they are received. */
+  /**
+   * Reports that the last rows of a directory were sent. Its items return to the budget when the rows are received.
+   */
   finish({ slot, isSettled }: FinishedDirectory, items: number): void {
     this.doneSlots.push(slot);
     this.doneSettled.push(isSettled);
@@ -63,7 +70,10 @@ export class Outbox {
     );
   }
 
-  /** Reports the remaining directories, at the end. Throws the first failure; later, the next request fails too. */
+  /**
+   * Reports the remaining directories, at the end. Throws the first failure. After a later failure the next request
+   * fails too.
+   */
   flush(): void {
     if (this.failure !== undefined) throw this.failure;
     this.sendDone();

@@ -15,7 +15,7 @@ import type { ParcelInput } from '../workers/index.js';
 export interface ParcelLimits {
   readonly parcelFiles: number;
   readonly parcelBytes: number;
-  /** Files above this size are large. */
+  /** Maximum size of a file that is not large. */
   readonly largeBytes: number;
 }
 
@@ -24,7 +24,7 @@ export interface LargeFile {
   readonly directoryPath: Buffer;
   readonly row: Buffer;
   readonly sizeBytes: number;
-  /** True if the server may have the content, or parts of it, so it is hashed before it is sent. */
+  /** True if the server may have the content, or parts of it. The file is then hashed before it is sent. */
   readonly hashFirst: boolean;
 }
 
@@ -51,7 +51,7 @@ export interface Selection {
   readonly wanted: Uint8Array | undefined;
 }
 
-/** Largest number of rows in one parcel. Rows without contents are cheap, but not free. */
+/** Maximum number of rows in one parcel. Rows without contents are cheap, but not free. */
 const MAX_ROWS = 2048;
 const ROW_HINT_BYTES = 96;
 

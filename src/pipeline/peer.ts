@@ -1,6 +1,6 @@
 /**
- * The server as the pipeline sees it. Requests are sent in the order of the calls; answers arrive in any order. The
- * promises of sent data resolve once the server has received it. After a failure every promise rejects.
+ * The server as the pipeline uses it. Requests are sent in the order of the calls; answers arrive in any order. The
+ * promises of sent data resolve when the server has received the data. After a failure every promise rejects.
  */
 import type { ContentKeys, SlotNumber } from '../model/index.js';
 import type { CipherHead } from '../store/index.js';
@@ -39,30 +39,37 @@ export interface BackupPeer {
    */
   onMountsGone?: ((slot: SlotNumber, names: readonly Uint8Array[]) => void) | undefined;
   /**
-   * Declares directories. With `ask`, resolves with 1 for each unchanged listing and 2 for each protected mount point.
+   * Declares directories to the server. With `ask`, resolves with 1 for each unchanged listing and 2 for each
+   * protected mount point.
    */
   heads(batch: HeadBatch, isQuery: boolean): Promise<Uint8Array>;
   /** Sends a listing, or the pages of one in order. Resolves with a `Wanted` for each row. */
   listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<Uint8Array>;
-  /** Resolves with a `Verdict` for each digest. `promise` guarantees that wanted contents will be sent. */
+  /**
+   * Queries the server about digests. Resolves with a `Verdict` for each. `promise` guarantees that wanted contents
+   * will be sent.
+   */
   verdicts(digests: Uint8Array, promise: boolean): Promise<Uint8Array>;
   /** Sends final rows with the records of their contents. */
   parcel(parcel: OutgoingParcel): Promise<void>;
-  /** Reports that the last rows of these directories were sent; the next backup may skip those that are settled. */
+  /**
+   * Reports that the last rows of these directories were sent. The next backup may skip the directories that are
+   * settled.
+   */
   done(slots: readonly SlotNumber[], settled: readonly boolean[]): void;
   notes(failures: readonly Failure[]): void;
   /** Sends names of users and groups that entries belong to; each is sent only once. */
   owners(names: readonly OwnerName[]): void;
   /** Opens a stream for a large content, or a part of one. */
   openStream(start: StreamStart): PeerStream;
-  /** Returns the version that a changed file may be sent as a delta on; undefined if the file must be sent whole. */
+  /** Returns the version on which a changed file may be sent as a delta; undefined if the file must be sent whole. */
   basisOf(slot: SlotNumber, name: Uint8Array): OfferedBasis | undefined;
   /** Opens a stream for the signature of a content that the server has or receives. */
   openSignature(cipher: CipherHead | undefined): PeerStream;
   assembly(digest: Uint8Array, sizeBytes: number, parts: Uint8Array): void;
 }
 
-/** Takes the next piece of a signature; returns false if the piece is useless. */
+/** Function that receives the next piece of a signature. It returns false if the piece is useless. */
 export type SignatureSink = (bytes: Buffer, isLast: boolean) => boolean;
 
 export interface OfferedBasis {
@@ -71,7 +78,7 @@ export interface OfferedBasis {
   readonly sizeBytes: number;
   /** Percentage of new bytes above which the file is sent whole. */
   readonly mostPercent: number;
-  /** True if the server has the signature; otherwise it makes it from the content on request. */
+  /** True if the server has the signature; otherwise the server makes it from the content on request. */
   readonly hasSignature: boolean;
   /** Fetches the signature, or a sample of it. Resolves with true if all of it arrived and was accepted. */
   fetch(isSample: boolean, sink: SignatureSink): Promise<boolean>;
@@ -96,7 +103,7 @@ export interface StreamEnd {
   readonly sizeBytes: number;
   /** Number of streamed bytes before encoding, of the content, delta or signature. */
   readonly rawBytes: number;
-  /** Empty if nothing is encrypted. */
+  /** Seal of the record; empty if nothing is encrypted. */
   readonly seal: Uint8Array;
 }
 

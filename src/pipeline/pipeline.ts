@@ -1,4 +1,4 @@
-/** The pipeline of one backup, as its caller sees it. `backup.ts` has the stages. */
+/** The pipeline of one backup, as its caller uses it. `backup.ts` contains the stages. */
 import { lastValueFrom } from 'rxjs';
 import { asTardisError } from '../errors/index.js';
 import type { Failure, JobRunner } from '../workers/index.js';
@@ -36,7 +36,7 @@ export class BackupPipeline {
     }
   }
 
-  /** Allows this many more bytes in flight, on a link with long round trips. */
+  /** Increases the maximum number of bytes in flight, on a link with long round trips. */
   widen(bytes: number): void {
     const { budget, streams } = this.context;
     budget.bytes.grow(bytes);

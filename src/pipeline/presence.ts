@@ -21,19 +21,19 @@ import {
   type WalkOutput,
 } from '../workers/index.js';
 
-/** A directory that begins a backed-up tree: a root, or a mount point below one. */
+/** A directory at the top of a backed-up tree: a root, or a mount point below one. */
 export interface Place {
-  /** The slot of the root, which is below 0. A mount point itself may not be declared yet. */
+  /** Slot of the root, a number below 0. A mount point itself may not be declared yet. */
   readonly slot: SlotNumber;
   readonly name: Uint8Array;
   readonly path: Buffer;
 }
 
-/** Checks places by their paths. */
+/** Checks whether places still exist, by their paths. */
 export interface Presence {
   /** Adds a mount point below a root to the places. */
   enter(path: Buffer): void;
-  /** Returns the places found missing since the last call. Costs one lstat for each place. */
+  /** Returns the places found missing since the last call. Calls lstat once for each place. */
   lost(): readonly Place[];
 }
 
@@ -58,7 +58,7 @@ export class LostPlaces {
     this.onLost = onLost;
   }
 
-  /** Checks all places again; true if any has ever disappeared. */
+  /** Checks all places again. Returns true if any has ever disappeared. */
   private look(): boolean {
     const lost = this.presence.lost();
     for (const { path } of lost) this.paths.push(path);
@@ -81,7 +81,7 @@ export class LostPlaces {
     return this.look() && this.isLost(directoryPath);
   }
 
-  /** Returns a batch without the directories in missing places. */
+  /** Returns a batch of the walk without the directories in missing places. */
   async walked(
     batch: WalkOutput,
     dropNames: (held: number) => Promise<unknown>,
@@ -206,7 +206,7 @@ function unread(slot: SlotNumber, directory: Buffer, name: Buffer, what: Failure
   return { slot, name, path: joinPath(directory, name), what, reason: GONE };
 }
 
-/** Returns copies of a parcel's directory paths. The job takes the originals away. */
+/** Returns copies of a parcel's directory paths, since the originals are transferred to the job. */
 export function pathsOf({ paths, pathEnds }: ParcelInput): Buffer[] {
   const copy = Buffer.from(paths);
   return Array.from(pathEnds, (end, index) =>

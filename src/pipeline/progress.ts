@@ -4,45 +4,45 @@ export class BackupProgress {
   directories = 0;
   entries = 0;
   scannedBytes = 0;
-  /** Entries left out by rules, marks, attributes or size (without the entries below them). */
+  /** Number of entries left out by rules, marks, attributes or size (without the entries below them). */
   leftOut = 0;
-  /** Directories whose listing the server has unchanged. */
+  /** Number of directories whose listing is unchanged on the server. */
   sameDirectories = 0;
-  /** Listings sent to be compared. */
+  /** Number of listings sent to be compared. */
   listings = 0;
-  /** Files read, and their bytes. */
+  /** Number of files read, and their bytes. */
   filesRead = 0;
   readBytes = 0;
-  /** Bytes of parts of large files that are being read; at least the bytes already sent of them. */
+  /** Number of bytes of parts of large files that are being read; at least the bytes already sent of them. */
   readingBytes = 0;
   /** Bytes of holes, which were not read. */
   holeBytes = 0;
   /** Bytes missing from files that were shorter than their sizes; negative if they were longer. */
   missingBytes = 0;
-  /** Files whose content was not sent, since this session sent it earlier or the server had it. */
+  /** Number of files whose content was not sent, since this session sent it earlier or the server had it. */
   filesHad = 0;
-  /** Contents sent, and the bytes of their records. */
+  /** Number of contents sent, and the bytes of their records. */
   contentsSent = 0;
   sentBytes = 0;
-  /** Sent bytes that the server has confirmed as durable. */
+  /** Number of sent bytes that the server has confirmed as durable. */
   durableBytes = 0;
   /** Contents sent as deltas on earlier versions; also counted as sent contents. */
   deltasSent = 0;
   vanished = 0;
   unreadable = 0;
   changed = 0;
-  /** Files whose bytes contradict their size, or another reading. */
+  /** Number of files whose bytes differ from their size, or from another reading. */
   inconsistent = 0;
-  /** Entries saved without some of their attributes. */
+  /** Number of entries saved without some of their attributes. */
   incomplete = 0;
-  /** Protected roots and mount points, whose old entries are kept. */
+  /** Number of protected roots and mount points, whose old entries are kept. */
   protected = 0;
   isWalkDone = false;
 }
 
 /**
- * A part of a large file while it is read and sent. Until its end, its sent bytes count as being read; after that the
- * whole part counts as read.
+ * A part of a large file while it is read and sent. Until the end of the part, its sent bytes count as being read.
+ * After that the whole part counts as read.
  */
 export class PartUnderWay {
   private bytes = 0;

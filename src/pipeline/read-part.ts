@@ -1,4 +1,4 @@
-/** Reads a part of a large file in one job, which a thread runs chunk by chunk while chunks are sent. */
+/** Reads a part of a large file in one job. A thread runs the job chunk by chunk while chunks are sent. */
 import type { Compression } from '../store/index.js';
 import type { DeltaRequest, RangeOutput } from '../workers/index.js';
 import type { Context } from './context.js';
@@ -9,15 +9,15 @@ import type { StageCounters } from './stage.js';
 import { PART_BYTES } from './streams.js';
 
 export interface ReadHow {
-  /** True to make block checksums of the part. */
+  /** True to compute block checksums of the part. */
   readonly isSigning: boolean;
-  /** Undefined if the part is only hashed. */
+  /** Compression of the chunks; undefined if the part is only hashed. */
   readonly compression?: Compression;
-  /** Given if the chunks are those of a delta. */
+  /** Request for a delta; undefined unless the chunks are those of a delta. */
   readonly delta?: DeltaRequest;
-  /** Receives the output; without it the part is only hashed. */
+  /** Stream that receives the output; if undefined, the part is only hashed. */
   readonly stream?: RecordStream;
-  /** The stage that runs the job, which does the work of other stages along with its own. */
+  /** The stage that runs the job. The job also does the work of other stages. */
   readonly host: StageCounters;
 }
 

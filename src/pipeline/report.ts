@@ -53,8 +53,8 @@ export class Report {
   }
 
   /**
-   * Returns a function that reports a parcel's entries when its hash job is done. Create it before the job, since the
-   * job takes the paths away. Nothing is copied if the caller needs no report.
+   * Returns a function that reports a parcel's entries when its hash job has ended. Call this before the job, since
+   * the paths are transferred to the job. Nothing is copied if the caller needs no report.
    */
   savedOf({ paths, pathEnds }: ParcelInput): (output: HashOutput) => void {
     const { onSaved } = this.hooks;

@@ -10,7 +10,10 @@ export interface RequestedContents {
   readonly count: number;
 }
 
-/** Queries all contents of a parcel in one request. After that they count as recent, whatever the answer was. */
+/**
+ * Queries all contents of a parcel in one request. After that all of them count as recent, also those that the server
+ * does not need.
+ */
 export async function requestVerdicts(
   peer: BackupPeer,
   recent: RecentDigests,

@@ -33,7 +33,10 @@ import { SignatureSender } from './signature-sender.js';
 import { stage } from './stage.js';
 import { PART_BYTES, PartSlot } from './streams.js';
 
-/** Number of tries for a file that keeps changing; its last reading is kept. Above MAX_AGAIN_BYTES it is 1. */
+/**
+ * Maximum number of tries for a file that keeps changing; its last reading is kept. A file above MAX_AGAIN_BYTES gets
+ * only 1 try.
+ */
 const MAX_TRIES = 2;
 const MAX_AGAIN_BYTES = 1 << 30;
 
@@ -43,8 +46,9 @@ const NOTHING_SENT = { sent: undefined, record: undefined };
 export type WayOfPart = (part: Observable<Part>) => Observable<Part>;
 
 /**
- * Sends the parts of a large file on the given way, and emits the file when the server has all of them. Parts wait for
- * slots and windows of `context.streams`. A file that changed meanwhile is sent again, unless it is very large.
+ * Sends the parts of a large file through the given stages, and emits the file when the server has all of them. Parts
+ * wait for slots and windows of `context.streams`. A file that changed meanwhile is sent again, unless it is very
+ * large.
  */
 export function sendParts(context: Context, way: WayOfPart): OperatorFunction<BasedFile, SentFile> {
   const sender = new PartsSender(context, way);
@@ -63,7 +67,7 @@ class PartsSender {
     this.way = way;
   }
 
-  /** Rejects with UnreadableFile if the file cannot be read. */
+  /** Sends a file. Rejects with UnreadableFile if it cannot be read. */
   async send({ file, source: first, delta }: BasedFile): Promise<LargeResult> {
     const { jobs, progress } = this.context;
     try {
@@ -104,7 +108,7 @@ class PartsSender {
     return this.finish(file, parts);
   }
 
-  /** Decides how the file is sent. */
+  /** Determines how the file is sent. */
   private sendingOf(source: Source, delta: FileDelta | undefined): Sending {
     const { formBytes } = source;
     const { encryption, settings, streams } = this.context;
@@ -126,8 +130,8 @@ class PartsSender {
   }
 
   /**
-   * True if signatures are sent. A server cannot make those of encrypted contents, so the client sends those of changed
-   * files, and of files that are expensive to send whole.
+   * True if signatures are sent. A server cannot make signatures of encrypted contents. So the client sends those of
+   * changed files, and of files that are expensive to send whole.
    */
   private isSigned(formBytes: number): boolean {
     const { peer, settings } = this.context;

@@ -6,8 +6,8 @@ import { stage } from './stage.js';
 
 /**
  * The send stage: sends parcels in the order in which they arrive. It emits nothing, and does not wait for the last
- * parcels to be received, so a link with long round trips stays full. The budget bounds what is sent but not received,
- * in bytes, and `sendConcurrency` in parcels. A parcel that waits for its turn holds bytes of the budget.
+ * parcels to be received, so a link with long round trips stays full. The budget limits the bytes that are sent but
+ * not received, and `sendConcurrency` the parcels. A parcel that waits for its turn holds bytes of the budget.
  */
 export function send(context: Context): OperatorFunction<ReadyParcel, never> {
   return (parcels) =>

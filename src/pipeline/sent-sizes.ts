@@ -1,5 +1,6 @@
 /**
- * Limit of the sizes remembered of sent files. They are only a hint: a forgotten size costs a second transfer at most.
+ * Maximum number of sizes of sent files that are remembered. They are only a hint: a forgotten size costs a second
+ * transfer at most.
  */
 const MAX_SIZES = 1 << 16;
 

@@ -6,7 +6,7 @@ import type { RawRules } from '../workers/index.js';
 export interface PipelineSettings {
   readonly workers: number;
   readonly budgetBytes: number;
-  /** Largest number of bytes added to the budget on a link with long round trips. */
+  /** Maximum number of bytes added to the budget on a link with long round trips. */
   readonly linkBudgetBytes?: number;
   readonly budgetItems: number;
   readonly parcelFiles: number;
@@ -19,7 +19,9 @@ export interface PipelineSettings {
   readonly walkConcurrency: number;
   readonly compareConcurrency: number;
   readonly sendConcurrency: number;
-  /** For this and the next three settings, 0 chooses a number that fits the workers. */
+  /**
+   * Number of parcels hashed at once. For this and the next three settings, 0 chooses a number that fits the workers.
+   */
   readonly hashConcurrency: number;
   readonly compressConcurrency: number;
   readonly streamConcurrency: number;

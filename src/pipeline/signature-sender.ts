@@ -1,13 +1,13 @@
 /**
- * The signature stage: sends the signature of a file while its parts are read, in their order, so the whole signature
- * is never in memory. It ends after the content, and is stored under the content's digest.
+ * The signature stage: sends the signature of a file while its parts are read, in their order, so that the whole
+ * signature is never in memory. The signature ends after the content, and is stored under the content's digest.
  */
 import { blockBytesFor, LEAST_DELTA_BYTES, SignatureJoin } from '../delta/index.js';
 import { BytesBuilder, type SchemeNumber } from '../model/index.js';
 import { buildChunk, Codec, STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { Encryption, RecordStream } from './encryption.js';
 
-/** Block checksums look random, so they cannot be compressed. */
+/** Compression of block checksums: none, since they look random and cannot be compressed. */
 const AS_THEY_ARE = { codec: Codec.none, level: 0 };
 
 /**
@@ -27,7 +27,7 @@ export class SignatureSender {
   private readonly waiting = new BytesBuilder(0);
   private rawBytes = 0;
   private nextPart = 0;
-  /** Signatures that are ready before those of earlier parts; fewer than the parts read at once. */
+  /** Signatures of parts that arrived before those of earlier parts. They are fewer than the parts read at once. */
   private readonly early = new Map<number, Uint8Array>();
 
   /** `scheme` is the content's encryption scheme; undefined for the usual one. */

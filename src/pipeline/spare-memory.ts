@@ -1,11 +1,11 @@
 /**
- * Reuses the memory of records that the server has received. The next jobs fill it, so it moves between threads instead
- * of being allocated and collected, which cost a sixth of the main thread's time.
+ * Reuses the memory of records that the server has received. The next jobs fill this memory. It moves between threads
+ * and is not allocated and collected each time, which cost a sixth of the main thread's time.
  */
 import { releaseMemory } from '../model/index.js';
 
 const MAX_SPARE = 6;
-/** Largest block to keep. A block that grew for an incompressible parcel is freed. */
+/** Maximum size of a block to keep. A block that grew for an incompressible parcel is freed. */
 const MAX_SPARE_BYTES = 2 << 20;
 
 export class SpareMemory {

@@ -20,7 +20,7 @@ export interface StageFigures {
   readonly bytes: number;
   /** Time spent working, summed over all concurrent work. */
   readonly busyMs: number;
-  /** Time that items waited in the stage: for their turn, for a thread, for the budget or for an answer. */
+  /** Time for which items waited in the stage: for their turn, for a thread, for the budget or for an answer. */
   readonly waitingMs: number;
 }
 
@@ -29,9 +29,9 @@ export class StageCounters {
   bytes = 0;
   busyMs = 0;
   readonly name: string;
-  /** Largest number of items worked on at once. */
+  /** Maximum number of items worked on at once. */
   concurrency: number;
-  /** Time that items were in the stage, working or waiting. */
+  /** Time for which items were in the stage, working or waiting. */
   private elapsedMs = 0;
 
   constructor(name: string, concurrency: number) {
@@ -39,7 +39,7 @@ export class StageCounters {
     this.concurrency = concurrency;
   }
 
-  /** Counts work. `host` is the stage whose job did this work along with its own, if it is another one. */
+  /** Counts work. `host`: the stage whose job did this work, if that is another stage. */
   count(items: number, bytes: number, busyMs: number, host: StageCounters = this): void {
     this.items += items;
     this.bytes += bytes;
@@ -49,7 +49,9 @@ export class StageCounters {
     host.elapsedMs -= busyMs;
   }
 
-  /** Counts the time for which an item was in the stage. `stage` does that, up to the result of the work. */
+  /**
+   * Counts the time for which an item was in the stage. `stage` calls this, for the time up to the result of the work.
+   */
   passed(elapsedMs: number): void {
     this.elapsedMs += elapsedMs;
   }

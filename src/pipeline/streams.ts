@@ -9,7 +9,7 @@ import type { Counters } from './counters.js';
 import { MAX_LOADED_BYTES } from './file-delta.js';
 import { SentSizes } from './sent-sizes.js';
 
-/** Contents above this size are cut into parts of this size. */
+/** Maximum size of a content that is not cut, and size of the parts of larger contents. */
 export const PART_BYTES = 64 << 20;
 const MIN_WINDOW_CHUNKS = 2;
 const MAX_WINDOW_CHUNKS = 16;
@@ -40,7 +40,7 @@ export class Streams {
     return Math.min(MAX_WINDOW_CHUNKS, Math.max(MIN_WINDOW_CHUNKS, Math.floor(share)));
   }
 
-  /** Lets more parts wait for their answers while others are read, for a link with long round trips. */
+  /** Increases the number of parts that wait for answers while others are read, for a link with long round trips. */
   widen(): void {
     const { most, counters } = this;
     const parts = Math.max(counters.large.concurrency, most);
@@ -48,7 +48,10 @@ export class Streams {
     counters.widenParts(parts);
   }
 
-  /** Waits for a slot and for the window of a part. Returns the bytes of the window, which `leave` takes back. */
+  /**
+   * Waits for a slot and for the window of a part. Returns the number of bytes of the window, which must be returned
+   * by `leave`.
+   */
   async enter(formBytes: number): Promise<number> {
     await this.slots.take(1);
     // The whole window is taken before the job starts. A job that waited for the shared budget while it keeps a thread

@@ -21,26 +21,26 @@ export interface WalkOptions {
   /** See WalkInput. */
   readonly crossDevices?: boolean;
   readonly maxDepth?: number;
-  /** Detects roots that disappear; absent if none can. */
+  /** Detects roots that disappear; undefined if no root can disappear. */
   readonly presence?: Presence;
 }
 
 /**
- * Largest number of directories given to a walk job. It returns those it does not reach; too many of them cost more
- * than another job.
+ * Maximum number of directories given to a walk job. The job returns those that it does not reach. Returning too many
+ * costs more than another job.
  */
 const MOST_TASKS = 256;
-/** Limit for several concurrent jobs, so that each finds some directories. */
+/** Maximum number of directories for each of several concurrent jobs, so that each job gets some. */
 const SHARED_TASKS = 64;
 
 /** One of the walk jobs that run at once. */
 interface Lane {
   nextFreeSlot: SlotNumber;
-  /** The directories that it walks next. */
+  /** The directories that this job walks next. */
   tasks: WalkInput['tasks'] | undefined;
 }
 
-/** The part of the context that a walk needs; a walk of its own needs no more. */
+/** The part of the context that a walk needs, also a walk without a pipeline. */
 export interface WalkContext extends Pick<Context, 'jobs' | 'sources' | 'budget' | 'progress'> {
   readonly counters: Pick<Counters, 'walk'>;
   readonly flight: Pick<Flight, 'starve' | 'enterBatch'>;
@@ -59,7 +59,7 @@ export function walk(context: WalkContext): Observable<WalkOutput> {
 }
 
 class Walker {
-  /** The lanes whose turn it is to walk. Completes when no directory is left. */
+  /** Emits the lanes that may walk next. Completes when no directory is left. */
   readonly turns: Observable<Lane>;
   private subscriber: Subscriber<Lane> | undefined;
   private readonly idle: Lane[];
@@ -84,7 +84,7 @@ class Walker {
     });
   }
 
-  /** Walks in one job, and returns its batch once the budget has the entries. */
+  /** Walks in one job, and returns its batch when the budget has the entries. */
   async walk(lane: Lane): Promise<WalkOutput> {
     const { jobs, budget, progress, flight, places } = this.context;
     const walked = await this.job(lane);
@@ -138,7 +138,9 @@ class Walker {
   }
 }
 
-/** Walks without a pipeline. Calls `take` with one batch at a time; it returns the batch's items to the budget. */
+/**
+ * Walks without a pipeline. Calls `take` with one batch at a time; `take` returns the batch's items to the budget.
+ */
 export async function walkAlone(
   context: WalkContext,
   take: (batch: WalkOutput) => Promise<void>,
@@ -151,7 +153,10 @@ class PendingDirectories {
   private readonly blocks: WalkInput['tasks'][] = [];
   private readonly mostTasks: number;
 
-  /** No job gets more than `mostTasks` directories, since those it does not reach must be packed again. */
+  /**
+   * `mostTasks`: the maximum number of directories for one job, since those that it does not reach must be packed
+   * again.
+   */
   constructor(start: WalkInput['tasks'], mostTasks: number) {
     this.mostTasks = mostTasks;
     this.add(start);
@@ -168,7 +173,7 @@ class PendingDirectories {
     } else if (length > 0) this.blocks.push(block);
   }
 
-  /** Returns the directories on top. */
+  /** Removes and returns the directories on top of the stack. */
   take(): WalkInput['tasks'] {
     return this.blocks.pop()!;
   }

@@ -34,11 +34,11 @@ export interface ArchiveRequest extends Selection {
   /** True to omit the names of owners. */
   readonly numericIds?: boolean;
   /**
-   * True if the archive must not look complete when a file or listing is damaged: the damage is then thrown. Otherwise
-   * the file is omitted and reported.
+   * True to throw damage of a file or listing, so that the archive does not look complete. Otherwise a damaged file is
+   * omitted and reported.
    */
   readonly endsAtDamage?: boolean;
-  /** True to end the archive with a text that names each entry that it lacks, if there is one. */
+  /** True to end the archive with a text that names each missing entry, if there is one. */
   readonly listsMissing?: boolean;
 }
 
@@ -51,11 +51,11 @@ export interface ArchiveItem {
 /** A format of archives. Each call returns when other entries may follow. */
 export interface ArchiveFormat {
   readonly name: string;
-  /** True if the bytes of the current file are being written, so that the file cannot be omitted any more. */
+  /** True if the bytes of the current file are being written, so that the file can no longer be omitted. */
   isBegun: boolean;
-  /** False if the format stores each further name of a file as a separate file. */
+  /** True unless the format stores each further name of a file as a separate file. */
   readonly hasHardLinks: boolean;
-  /** Returns the kind of entries that the archive cannot hold, if this one is of that kind. */
+  /** Returns the name of a kind of entries, if the entry is of that kind and the archive cannot contain it. */
   refusal(type: EntryTypeNumber, path: Buffer): string | undefined;
   /** Writes an entry that is neither a regular file nor a further name of one. */
   other(item: ArchiveItem, row: Entry): Promise<void>;
@@ -73,7 +73,7 @@ export interface ArchiveFormat {
   end(): Promise<void>;
 }
 
-/** Owner and mode of what is no entry of the set. */
+/** Owner and mode of a file in the archive that is not an entry of the set. */
 export const PLAIN_ROW = Object.freeze({
   permissions: 0o644,
   uid: 0,
@@ -87,7 +87,7 @@ interface ArchiveDirectory extends OutputDirectory {
 }
 
 interface ArchiveFile extends ArchiveItem {
-  /** Key of its hard link group; undefined if it has none. */
+  /** Key of the file's hard link group; undefined if it has none. */
   readonly key: string | undefined;
 }
 
@@ -106,7 +106,7 @@ interface LocatedArchiveFile extends ArchiveFile {
 const NS_PER_MS = 1_000_000n;
 /** Number of entries collected before their contents are located. */
 const WINDOW_ENTRIES = 1024;
-/** Errors for which a file is omitted; any other error ends the archive. */
+/** Codes of the errors for which a file is omitted; any other error ends the archive. */
 const LEFT_OUT_FOR: ReadonlySet<string> = new Set([
   'CONTENT_DAMAGED',
   'RECORD_DAMAGED',
@@ -192,7 +192,9 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     return true;
   }
 
-  /** Adds a directory. With a filter, those that only lead to included entries are added with the first of these. */
+  /**
+   * Adds a directory. With a filter, a directory that only leads to included entries is added with the first of these.
+   */
   enter(directory: ArchiveDirectory): void {
     if (this.request.filter === undefined || directory.isInside) this.addDirectory(directory);
   }
@@ -219,8 +221,8 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
   }
 
   /**
-   * Adds the header of a directory, after those above it. The program that unpacks sets a directory's time once an
-   * entry outside of it follows. So all entries of a directory must precede any other entry.
+   * Adds the header of a directory, after those of the directories above it. A program that unpacks sets a directory's
+   * time when an entry outside of the directory follows. So all entries of a directory must precede any other entry.
    */
   private addDirectory(directory: ArchiveDirectory): void {
     if (directory.isWritten) return;
@@ -325,7 +327,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.progress.files += 1;
   }
 
-  /** Throws an error that ends the archive. Damage does, if the archive must be complete. */
+  /** Throws an error that ends the archive. Damage ends it if the archive must be complete. */
   private endAt(path: Buffer, error: WireError | Error): void {
     if (this.request.endsAtDamage !== true) return;
     const { code, message } = toWire(error);

@@ -28,8 +28,8 @@ export class ContentReader {
   private readonly lone: LoneReads;
 
   /**
-   * `mayPassEarly`: the chunks of a large piece are returned when their checksums are right, and its digest is compared
-   * at its end. The caller must then be able to end what it writes so that it does not look complete.
+   * `mayPassEarly`: true to return the chunks of a large piece when their checksums are right, and compare its digest
+   * only at its end. The caller must then be able to end its output so that it does not look complete.
    */
   constructor(system: System, history: History, mayPassEarly = false) {
     this.backend = history.objects();
@@ -41,7 +41,10 @@ export class ContentReader {
     this.lone = new LoneReads(system, history, this.backend);
   }
 
-  /** Notes which contents are read next, in their order, so that some are decoded ahead and without their records. */
+  /**
+   * Announces the contents that are read next, in their order, so that some can be decoded ahead and without their
+   * records.
+   */
   expect(contents: readonly (readonly ContentPiece[])[]): void {
     this.lone.plan(contents, (piece) => this.readers.has(keyOf(piece)));
   }

@@ -1,7 +1,6 @@
 /**
- * Finds the devices of a set's entries, since inodes can only be compared on one device. The numbers of the roots'
- * devices are stored. A directory that was the root of another file system counts as a device of its own, shared
- * with nothing else.
+ * Determines the devices of a set's entries, since inodes can only be compared on one device. The device numbers of
+ * the roots are stored. A directory that was the root of another file system counts as a device of its own.
  */
 import { type History, type HistoryEntry, type RootRecord, rootAbove } from '../history/index.js';
 import { joinPath, METADATA_FLAGS_AT, RowFlag, type SetNumber } from '../model/index.js';

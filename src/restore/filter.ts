@@ -6,8 +6,8 @@ import { parseRule, RuleList } from '../excludes/index.js';
 
 export interface PathFilter {
   /**
-   * Returns the decision on a name in a directory (its path in the backup): `in` to restore it, `out` to omit it,
-   * `through` to only descend into it. `isInside` is true if a directory above is included.
+   * Returns the decision on a name in a directory (given by its path in the backup): `in` to restore it, `out` to omit
+   * it, `through` to only descend into it. `isInside` is true if an ancestor directory is included.
    */
   verdict(directory: Buffer, name: Buffer, isDirectory: boolean, isInside: boolean): FilterVerdict;
 }

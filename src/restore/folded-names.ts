@@ -1,13 +1,13 @@
 /**
- * Detects names that collide on a file system that ignores case. If the file system takes two names for the same
- * one, the second is refused. Otherwise it would replace the entry that was restored first.
+ * Detects names that collide on a file system that ignores case. If the file system treats two names as equal, the
+ * second name is refused. Otherwise it would replace the entry that was restored first.
  */
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { OpenKind, type System } from '../system/index.js';
 import { temporaryName } from '../workers/index.js';
 
-/** True if a file system finds `present`, which is in the directory, by the same name in capitals. */
+/** True if a file system finds the entry `present` of the directory by its name in capitals. */
 export function foldsCase({ native }: System, directoryFd: number, present: Buffer): boolean {
   const capitals = Buffer.from(present.toString('latin1').toUpperCase(), 'latin1');
   try {
@@ -19,9 +19,8 @@ export function foldsCase({ native }: System, directoryFd: number, present: Buff
 }
 
 /**
- * True if a file system takes two names for the same one. Creates a temporary file with the one name and looks it
- * up by the other. Names that are too long for that count as the same: the restore then refuses more, but loses
- * nothing.
+ * True if a file system treats two names as equal. Creates a temporary file with one name and looks it up by the other
+ * name. Names that are too long for this count as equal: the restore then refuses more, but loses nothing.
  */
 export function areOneName(
   system: System,
@@ -61,8 +60,8 @@ export class FoldedNames {
   private readonly byPath: Map<string, Names> | undefined;
 
   /**
-   * `isShared` is for several restores into one output, which visit a directory again. Names are then kept to the
-   * end.
+   * `isShared`: true for several restores into one output, which may visit a directory again. Names are then kept to
+   * the end.
    */
   constructor(isShared = false) {
     this.byPath = isShared ? new Map() : undefined;
@@ -70,7 +69,7 @@ export class FoldedNames {
 
   /**
    * Records a name of a directory. Throws TARGET_EXISTS if another name of this restore collides with it. `areOne`
-   * tests two similar names on the file system.
+   * tests on the file system whether two similar names are equal.
    */
   claim(directory: Directory, name: Buffer, areOne: (one: Buffer, other: Buffer) => boolean): void {
     const names = this.namesIn(directory);
@@ -97,8 +96,8 @@ export class FoldedNames {
 }
 
 /**
- * Returns the folded form of a name, which is equal for names that a file system may take for the same one. It
- * ignores case and the encoding of accents.
+ * Returns the folded form of a name: equal for all names that a file system may treat as equal. It ignores case and
+ * the encoding of accents.
  */
 function fold(name: Buffer): string {
   const text = name.toString('utf8');

@@ -1,16 +1,17 @@
 /**
- * Holds located files until they are restored, grouped by record. A walk meets the files of one record in several places,
- * and decoding a record again costs more than anything else about a small file. So the records with the most bytes leave
- * first: they are the most complete, and a record that few files need waits for others. A record of which most bytes are
- * found need not wait, since its other contents are mostly copies that the walk meets much later.
+ * Holds located files until they are restored, grouped by record. A walk visits the files of one record in several
+ * places, and decoding a record again costs more than any other work on a small file. So the records with the most
+ * bytes are removed first, since they are the most complete. A record that few files need waits for others. A record
+ * of which most bytes are found need not wait, since its other contents are mostly copies that the walk visits much
+ * later.
  */
 import type { LocatedFile } from './plan.js';
 
-/** A record counts as found if its held files have this share of its bytes. */
+/** Minimum share of a record's bytes in held files, with which the record counts as found. */
 const FOUND_SHARE = 0.75;
-/** Bytes of a stored record beside its contents, at most: its header and its seals. */
+/** Maximum number of bytes of a stored record besides its contents: its header and its seals. */
 const RECORD_OVERHEAD_BYTES = 256;
-/** Bytes of a stored record beside its contents, for each content. */
+/** Maximum number of bytes of a stored record besides its contents, for each content. */
 const CONTENT_OVERHEAD_BYTES = 64;
 
 /** The files that need one record. */
@@ -18,12 +19,12 @@ interface Group {
   readonly object: string;
   readonly position: number;
   readonly files: LocatedFile[];
-  /** Bytes of the files; copies count each. */
+  /** Number of bytes of the files; each copy is counted. */
   bytes: number;
-  /** Bytes of the record that the files need, and where in it their contents begin. */
+  /** Number of bytes of the record that the files need; `offsets` are the positions at which their contents begin. */
   foundBytes: number;
   readonly offsets: Set<number>;
-  /** A lower bound of the decoded bytes of the record: the highest end of a content that is found. */
+  /** Lower bound of the size of the decoded record: the highest end of a found content. */
   endBytes: number;
   storedBytes: number;
 }
@@ -41,7 +42,7 @@ export class HeldFiles {
     return this.held;
   }
 
-  /** Number of files that were added since files left. */
+  /** Number of files that were added since files were last removed. */
   get countSinceTaken(): number {
     return this.sinceTaken;
   }
@@ -63,13 +64,19 @@ export class HeldFiles {
     else this.found.delete(group);
   }
 
-  /** Removes and returns the files of whole records, until their contents have `bytes` and their number is `count`. */
+  /**
+   * Removes and returns the files of whole records, until their contents have at least `bytes` bytes and their number
+   * is at least `count`.
+   */
   take(bytes: number, count: number): LocatedFile[] {
     const all = [...this.groups.values()].flatMap((records) => [...records.values()]);
     return this.takeOf(all, bytes, count);
   }
 
-  /** As `take`, but only the files of records of which most bytes are found; none if there is no such record. */
+  /**
+   * Removes and returns files as `take` does, but only those of records of which most bytes are found; none if there
+   * is no such record.
+   */
   takeFound(bytes: number): LocatedFile[] {
     return this.found.size === 0 ? [] : this.takeOf([...this.found], bytes, 0);
   }
@@ -117,8 +124,8 @@ function newGroup(object: string, position: number): Group {
 }
 
 /**
- * True if most bytes of a record are found. Their number is not known before it is decoded, but it is no less than
- * where a content ends, and seldom less than what is stored.
+ * True if most bytes of a record are found. The size of the record is unknown before it is decoded. It is at least the
+ * end of each content, and seldom less than the stored size.
  */
 function isFound({ offsets, foundBytes, endBytes, storedBytes }: Group): boolean {
   const overheadBytes = RECORD_OVERHEAD_BYTES + offsets.size * CONTENT_OVERHEAD_BYTES;

@@ -1,5 +1,5 @@
 /**
- * Sets the inode flags (chattr) of restored entries after everything else: first those of files, then of
+ * Sets the inode flags (chattr) of restored entries after all other steps: first those of files, then those of
  * directories. Entries that failed, and the directories above them, get no flags, so that the next run can repair
  * them.
  */
@@ -40,7 +40,8 @@ export class FlagsToSet {
   }
 
   /**
-   * True if a directory already has a flag that bars changes, which shows that an earlier run finished it.
+   * True if a directory already has a flag that prevents changes. This shows that an earlier run finished the
+   * directory.
    */
   isDone(path: Buffer): boolean {
     const wanted = this.directories.get(keyOf(path));

@@ -15,7 +15,7 @@ import {
 import type { RestoreJob } from './plan.js';
 import { ReadAhead, type ReadRange } from './read-ahead.js';
 
-/** Returns the records of files that replace others, since a delta may be enough for these. */
+/** Returns the numbers of the records of files that replace others, since a delta may be enough for these files. */
 function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>): Set<number> {
   const records = new Set<number>();
   const parts = new Map(inParts.map(({ file, pieces }) => [file, pieces]));
@@ -32,12 +32,15 @@ function updatedRecords({ inParts, places, rows }: Omit<RestoreInput, 'source'>)
   return records;
 }
 
-/** Stored bytes of a job that are fetched before it; a job with more reads them bit by bit. */
+/**
+ * Maximum number of stored bytes of a job that are fetched before it runs. A job with more bytes reads them bit by
+ * bit.
+ */
 const MOST_FETCHED_BYTES = 4 << 20;
 
 /**
- * True if a job reads each of its records as a whole. False if one of its files may be kept, updated by a delta, or is
- * in parts.
+ * True if a job reads each of its records as a whole. It does not if one of its files may be kept, updated by a delta,
+ * or is in parts.
  */
 function needsExactly({ places }: RestoreJob['input']): boolean {
   for (let at = 3; at < places.length; at += PLACE_NUMBERS) if (places[at] !== 0) return false;
@@ -53,7 +56,7 @@ export function isReadInRanges(history: History): boolean {
   return history.directory === undefined && history.objects().expect !== undefined;
 }
 
-/** Lets a store that is read by slow requests fetch together what these jobs need. */
+/** Announces the records that these jobs need, so that a store with slow requests can fetch them together. */
 export function expectJobs(history: History, jobs: readonly RestoreJob[]): void {
   if (history.directory !== undefined) return;
   const records = jobs.flatMap(({ input }) => (needsExactly(input) ? input.records : []));
@@ -63,8 +66,8 @@ export function expectJobs(history: History, jobs: readonly RestoreJob[]): void 
 }
 
 /**
- * Returns the bytes of all records, one after the other; undefined if one cannot be read. The job then reads them one by
- * one, and reports the files whose record is the faulty one.
+ * Returns the bytes of all records, one after the other; undefined if one cannot be read. The job then reads the
+ * records one by one, and reports the files whose record is faulty.
  */
 async function fetched(
   reader: ObjectReader,

@@ -1,10 +1,13 @@
-/** The text of a restore's journal: a line of JSON, in a file that anyone may have written. */
+/**
+ * Reads and writes the text of a restore's journal: a line of JSON. The file is untrusted, since any user may have
+ * written it.
+ */
 import type { SetNumber } from '../model/index.js';
 
 /** Paths of entries that failed in an earlier run, relative to the output. */
 export class FailedBefore {
   static readonly none: FailedBefore = new FailedBefore(new Set());
-  /** Undefined if there were too many to record, so that any entry may be one of them. */
+  /** The failed paths; undefined if there were too many to record, so that any entry may have failed. */
   private readonly paths: ReadonlySet<string> | undefined;
 
   private constructor(paths: ReadonlySet<string> | undefined) {
@@ -73,7 +76,10 @@ export function formatJournal(text: JournalText): Buffer {
   return Buffer.from(JSON.stringify({ version: 1, set, boot, ...ended, ...earlier, ...paths }));
 }
 
-/** Parses a journal. All values are unknown if it is malformed: a run may have been killed before it wrote anything. */
+/**
+ * Parses a journal. All values are unknown if the text is malformed, since a run may have been killed before it wrote
+ * anything.
+ */
 export function parseJournal(text: string): JournalText {
   if (!text.startsWith('{') || !text.endsWith('}')) return UNKNOWN;
   try {

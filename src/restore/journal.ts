@@ -26,7 +26,7 @@ export interface Resume {
   readonly sinceNs: bigint;
   /** True if the run was interrupted; false if it ended with failures, so that no entry is partly restored. */
   readonly isBrokenOff: boolean;
-  /** Time at which the first run that did not succeed began; directories created since then belong to the restore. */
+  /** Time at which the first unsuccessful run began; directories created since then belong to the restore. */
   readonly firstSinceNs: bigint;
   /** Entries that failed in runs that ended. */
   readonly failed: FailedBefore;
@@ -47,14 +47,14 @@ const ID_DIGITS = 16;
 const MAX_TRIES = 100;
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
-/** Returns an id that is the same for every run of the same command, whichever set is the newest. */
+/** Returns an id that is equal for every run of the same command, even if another set has become the newest. */
 export function restoreId({ client, paths, hierarchy }: RestoreIdentity): string {
   const hash = createHash('sha256').update(`${client}\0${hierarchy}\0`);
   for (const path of paths) hash.update(path).update('\0');
   return hash.digest('hex').slice(0, ID_DIGITS);
 }
 
-/** Returns the prefix of the temporary names that a run will rename. */
+/** Returns the prefix of the temporary names from which a run renames its files. */
 export function temporaryPrefix(id: string): string {
   return `.tardis-${id}-`;
 }
@@ -89,7 +89,7 @@ export class RestoreJournal {
   }
 
   /**
-   * Creates the journal, or continues that of an earlier run; it is durable on return. Returns undefined if it
+   * Creates the journal, or continues the journal of an earlier run; it is durable on return. Returns undefined if it
    * cannot be written. Throws CLIENT_BUSY.
    */
   static async begin(
@@ -178,9 +178,9 @@ export class RestoreJournal {
   }
 
   /**
-   * Ends the restore and removes the journal, unless the next run of the same command needs it to repair failures.
-   * It is needed for the times of created directories (`hasDirectories`), or if an entry lacks attributes. It is
-   * then durable.
+   * Ends the restore and removes the journal, unless the next run of the same command needs it to repair failures. The
+   * next run needs it for the times of created directories (`hasDirectories`), or if an entry lacks attributes. The
+   * journal is then durable.
    */
   async end(failures: readonly RestoreFailure[], hasDirectories: boolean): Promise<void> {
     const lacksPart = failures.some(({ error }) => error.code === 'ATTRIBUTE_NOT_SET');
@@ -298,7 +298,7 @@ function sinceOf({ native }: Pick<System, 'native'>, rootFd: number, name: Buffe
   return bornNs === 0n ? row.mtimeNs(0) : bornNs;
 }
 
-/** Returns the text for a run that begins now; `before` is the run that it continues. */
+/** Returns the text of a run that begins at this moment; `before` is the run that it continues. */
 function textOf(system: System, { set }: RestoreIdentity, before: Resume | undefined): JournalText {
   return {
     set,

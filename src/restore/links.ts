@@ -1,4 +1,4 @@
-/** Restores hard links: the first name of a file is restored, and its other names are linked to that one. */
+/** Restores hard links: the first name of a file is restored, and its other names are linked to the first. */
 import type { HistoryEntry } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 import {
@@ -32,7 +32,7 @@ export class LinkGroups {
   }
 
   /**
-   * True if the entry is a further name of a file that was met before. It is then linked once that file is
+   * True if the entry is a further name of a file that was visited before. It is then linked when that file is
    * restored.
    */
   isFurther({ entry, directory, device }: Visited<Place>, at: TargetName): boolean {
@@ -51,7 +51,9 @@ export class LinkGroups {
     return this.links;
   }
 
-  /** Forgets the first name of a file, since an existing file stays there. The next name becomes the first. */
+  /**
+   * Removes the recorded first name of a file, since an existing file was kept there. The next name becomes the first.
+   */
   forget({ entry, device }: Visited<Place>): void {
     this.first.delete(keyOf(entry, device));
   }
@@ -91,9 +93,9 @@ export class LinkGroups {
 export type LinkOutcome = 'made' | 'unchanged' | 'kept';
 
 /**
- * Returns a key that only the names of one file share. The inode is not enough: a file system may give it to
- * several files, or report it wrongly. A snapshot has the inodes and times of its original on another device. So
- * the key contains all metadata and the content. Entries that differ in anything are never linked.
+ * Returns a key that only the names of one file share. The inode is not enough: a file system may give it to several
+ * files, or report it wrongly. A snapshot has the inodes and times of its original on another device. So the key
+ * contains all metadata and the content. Entries with any difference are never linked.
  */
 export function keyOf({ metadata, contentId }: HistoryEntry, device: string): string {
   const same = Buffer.from(metadata);

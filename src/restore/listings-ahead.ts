@@ -4,18 +4,18 @@ import type { History, HistoryEntry } from '../history/index.js';
 
 /** Number of entries of a directory that are read at once. */
 export const PAGE_ENTRIES = 2048;
-/** Number of directories at the top of the walk's stack that are requested ahead. */
+/** Maximum number of directories at the top of the walk's stack that are requested ahead. */
 const TOP_AHEAD = 256;
 /** Maximum number of requests in flight. */
 const MOST_OPEN = 512;
-/** Maximum number of entries and pending answers held for the walk; beyond it, nothing is requested ahead. */
+/** Maximum number of entries and pending answers held for the walk. Above it, nothing is requested ahead. */
 const MOST_WAITING = 1 << 16;
 const NO_NAME = Buffer.alloc(0);
 
 /** Options of the listings. */
 export interface ListingHow {
   readonly withDigests?: boolean;
-  /** List only directories, and entries that differ from this set. */
+  /** Number of another set: list only directories, and entries that differ from that set. */
   readonly unlike?: SetNumber;
 }
 
@@ -30,7 +30,7 @@ export class ListingsAhead {
 
   private readonly how: ListingHow;
 
-  /** `isWholeTree` means that the directories within a directory will be listed as well. */
+  /** `isWholeTree`: true if the directories within a directory will be listed as well. */
   constructor(history: History, set: SetNumber, isWholeTree: boolean, how: ListingHow = {}) {
     this.how = how;
     this.history = history;
@@ -38,7 +38,7 @@ export class ListingsAhead {
     this.isWholeTree = isWholeTree;
   }
 
-  /** Returns the page after a name; it is shorter than PAGE_ENTRIES at the end. */
+  /** Returns the page of entries after a name. It is shorter than PAGE_ENTRIES only at the end. */
   async page(directory: DirectoryId, after: Buffer): Promise<HistoryEntry[]> {
     const ahead = after.length === 0 ? this.requested.get(directory) : undefined;
     if (ahead === undefined) return this.request(directory, after);
@@ -48,7 +48,7 @@ export class ListingsAhead {
     return page;
   }
 
-  /** Announces the directories that are visited next; the last one of `stack` is the first. */
+  /** Announces the directories that are visited next; the last one of `stack` is visited first. */
   comeNext(stack: readonly { readonly entry: Pick<HistoryEntry, 'childId'> | undefined }[]): void {
     if (!this.history.isFar) return;
     const from = Math.max(0, stack.length - TOP_AHEAD);

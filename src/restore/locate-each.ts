@@ -2,7 +2,10 @@
 import type { History, HistoryEntry, ContentLocation } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
 
-/** Returns the locations in the order of the files; CATALOG_DAMAGED if the catalog has no valid location for a file. */
+/**
+ * Returns the locations of contents in the order of the files. For a file without a valid location in the catalog, it
+ * returns a CATALOG_DAMAGED error instead.
+ */
 export async function locateEach(
   history: History,
   files: readonly { readonly entry: HistoryEntry }[],

@@ -1,6 +1,7 @@
 /**
- * Decodes contents of which a stream needs nothing else of their record, without the rest of it, and ahead of the stream.
- * Such a content is one that equals an older one: its record is elsewhere, and would be decoded for it alone.
+ * Decodes lone contents ahead of a stream. A content is lone if the stream needs nothing else of its record; it is
+ * decoded without the rest of the record. Such a content equals an older one: its record is elsewhere, and would be
+ * decoded only for this content.
  */
 import type { ContentPiece, History, ObjectReader } from '../history/index.js';
 import { fetchRecord } from '../delta/index.js';
@@ -10,17 +11,17 @@ import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { AsideDecoder, type DecodeInput } from '../workers/index.js';
 
-/** Contents that are decoded ahead. */
+/** Number of contents that are decoded ahead. */
 const AHEAD = 3;
 
 interface LoneRead {
   readonly piece: ContentPiece;
-  /** The bytes; undefined if they must be read with their record. */
+  /** The decoded bytes; undefined if they must be read with their record. */
   bytes: Promise<Buffer | undefined> | undefined;
 }
 
 export class LoneReads {
-  /** By the keys of contents, in the order in which they are read. */
+  /** Reads of lone contents by the keys of the contents, in the order in which they are read. */
   private readonly reads = new Map<string, LoneRead>();
   private readonly decoder: AsideDecoder;
   private readonly history: History;
@@ -33,8 +34,8 @@ export class LoneReads {
   }
 
   /**
-   * Plans the reading of contents in their order. One is lone if its record has no other of them; `isDecoded` returns true
-   * for a record that needs no decoding. An earlier plan is dropped.
+   * Plans the reading of contents in their order. A content is lone if its record contains no other content of the
+   * plan. `isDecoded` returns true for a record that needs no decoding. An earlier plan is dropped.
    */
   plan(
     contents: readonly (readonly ContentPiece[])[],

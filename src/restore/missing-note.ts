@@ -6,16 +6,14 @@ import type { RestoreFailure } from './progress.js';
 const NAME = 'MISSING-FROM-THIS-ARCHIVE';
 const ENDING = '.txt';
 const SLASH = 0x2f;
-/** Entries that are named; the number of the others is given. */
+/** Maximum number of entries that are named; of the others, only the number is given. */
 const MAX_NAMED = 10_000;
 const MARK_BYTES = 8;
 
 export class MissingNote {
   private isTaken = false;
 
-  /**
-   * Records that the archive has a path, so that the note about missing files gets another name.
-   */
+  /** Records a path of the archive, so that the note about missing files gets another name. */
   meet(path: Buffer): void {
     if (path.length !== NAME.length + ENDING.length || path.includes(SLASH)) return;
     if (path.toString('latin1').toUpperCase() === `${NAME}${ENDING}`.toUpperCase()) {
@@ -23,14 +21,14 @@ export class MissingNote {
     }
   }
 
-  /** Returns the name of the note. If an entry has it, the name has an ending that nobody can foresee. */
+  /** Returns the name of the note. If an entry has this name, it gets an unpredictable ending. */
   get name(): Buffer {
     const mark = this.isTaken ? `-${randomBytes(MARK_BYTES).toString('hex')}` : '';
     return Buffer.from(`${NAME}${mark}${ENDING}`);
   }
 }
 
-/** Returns the text for some failures. Names are one line each, whatever their bytes. */
+/** Returns the text for some failures. Each name is on one line, whatever its bytes. */
 export function missingText(failures: readonly RestoreFailure[]): Buffer {
   const named = failures.slice(0, MAX_NAMED).map(({ path, error: { code, message } }) => {
     return `${displayName(path)}: ${displayText(message)} [${code}]`;

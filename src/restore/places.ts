@@ -1,6 +1,6 @@
 /**
- * The directories of a restore's output. They are created when something is put into them. Only those that existed
- * before are inspected. They get their metadata last.
+ * Directories of a restore's output. They are created when an entry is put into them. Only directories that existed
+ * before are inspected. Their metadata is set last.
  */
 import { TardisError } from '../errors/index.js';
 import type { HistoryEntry } from '../history/index.js';
@@ -23,15 +23,15 @@ import type { OutputDirectory } from './walk.js';
 export interface Place extends OutputDirectory {
   readonly above: Place | undefined;
   /**
-   * `fresh`: created by this run, so all entries are its own. `there`: existed before. `barred`: something else
-   * has the name and stays.
+   * State of the directory. `unmade`: not created yet. `fresh`: created by this run, so all entries in it are of this
+   * run. `there`: existed before. `barred`: another entry has the name and stays.
    */
   state: 'unmade' | 'fresh' | 'there' | 'barred';
 }
 
 export type PlacedAs = number | 'unchanged' | 'kept';
 
-/** A directory that still gets its metadata. */
+/** A directory whose metadata is not set yet. */
 interface Unfinished {
   readonly path: Buffer;
   readonly row: Buffer;
@@ -46,7 +46,7 @@ export class RestorePlaces {
   private readonly isDry: boolean;
   private readonly names: FoldedNames | undefined;
 
-  /** `names` detects collisions if the file system of the target takes several names for the same one. */
+  /** `names` detects collisions if the file system of the target treats several names as equal. */
   constructor(
     target: RestoreTarget,
     {
@@ -77,8 +77,8 @@ export class RestorePlaces {
   }
 
   /**
-   * Creates a directory, and those above it, if it does not exist. Returns false if something else has its name
-   * and stays.
+   * Creates a directory, and its ancestors, if it does not exist. Returns false if another entry has its name and
+   * stays.
    */
   make(place: Place): boolean {
     if (place.state !== 'unmade') return place.state !== 'barred';
@@ -107,7 +107,10 @@ export class RestorePlaces {
     }
   }
 
-  /** Throws TARGET_EXISTS for a name that the file system takes for that of another entry of this restore. */
+  /**
+   * Records a name of the restore. Throws TARGET_EXISTS if the file system treats it as equal to the name of another
+   * entry of this restore.
+   */
   claimName(directory: Place, name: Buffer): void {
     const { path } = directory;
     this.names?.claim(directory, name, (one, other) => this.target.areOneName(path, one, other));
@@ -147,7 +150,10 @@ export class RestorePlaces {
     }
   }
 
-  /** Returns how to write an entry (bits of RestoreHow), or why it is not written, and counts it in that case. */
+  /**
+   * Returns how to write an entry (bits of RestoreHow), or the reason why it is not written. In the latter case the
+   * entry is also counted.
+   */
   settle(entry: HistoryEntry, directory: Place, name: Buffer): PlacedAs {
     const at = { directory: directory.path, name };
     const there = directory.state === 'fresh' ? undefined : this.target.look(at);
@@ -163,7 +169,7 @@ export class RestorePlaces {
     return settled;
   }
 
-  /** True if some directories get their metadata at the end. */
+  /** True if the metadata of some directories is still to be set at the end. */
   get hasUnfinished(): boolean {
     return this.unfinished.length > 0;
   }
@@ -188,13 +194,13 @@ export class RestorePlaces {
     if (this.policy.resume !== undefined && !this.isDry) this.target.removeTemporaries(directory);
   }
 
-  /** Syncs the target, so that everything restored is on the disk on return. */
+  /** Syncs the target, so that all restored data is on the disk on return. */
   async sync(): Promise<void> {
     const { files, links, directories } = this.progress;
     if (!this.isDry && files + links + directories > 0) await this.target.sync();
   }
 
-  /** Sets the metadata of the directories, deepest first, then all flags. `failures` grows while this runs. */
+  /** Sets the metadata of the directories, deepest first, then all flags. `failures` may grow meanwhile. */
   finish(
     attempt: (path: Buffer, work: () => FailedAttribute[]) => void,
     failures: readonly RestoreFailure[],

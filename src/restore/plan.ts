@@ -1,4 +1,4 @@
-/** Sorts files in the order of the packs, and groups those that share records into jobs. */
+/** Sorts files in the order of the packs, and groups files that share records into jobs. */
 import type { HistoryEntry, ContentPiece } from '../history/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
 import {

@@ -15,7 +15,7 @@ export const COPY_MESSAGES = {
     offer: 'uint',
     /** The id of the client in its `format.json`. */
     clientId: 'line',
-    /** No session writes to the sets up to this one any more. */
+    /** Number of the last set that no session can still write to; the sets before it have ended, too. */
     endedUpTo: 'uint',
     /** Number of the last commit in the snapshot. */
     commit: 'uint',

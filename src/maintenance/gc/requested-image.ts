@@ -1,6 +1,6 @@
 /**
- * After a rebuild of packs with holes the catalog contains more than the packs. An image of the catalog is
- * written into the packs, so that the next rebuild finds the same history, with no more doubt.
+ * Writes an image of the catalog into the packs. After a rebuild of packs with holes, the catalog contains more than
+ * the packs. With the image, the next rebuild restores the same history, without doubt about any set.
  */
 import { Catalog } from '../../store/catalog/index.js';
 import { isDiskFull } from '../../errors/index.js';
@@ -30,7 +30,10 @@ export async function writeImageIfRoom(store: StoreWriter): Promise<void> {
   }
 }
 
-/** Opens a client to write the image that is wanted. Throws CLIENT_BUSY, DISK_FULL and the errors of opening. */
+/**
+ * Opens a client and writes the image that a rebuild has requested. Throws CLIENT_BUSY, DISK_FULL and the errors of
+ * opening.
+ */
 export async function writeMissingImage(
   system: System,
   directory: ClientDirectory,

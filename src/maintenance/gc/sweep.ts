@@ -62,8 +62,8 @@ export async function sweep(
 }
 
 /**
- * Deletes contents that are stored nowhere any more, and that neither a version nor another content needs. Returns
- * their number.
+ * Deletes contents that are in no pack and are needed neither by a version nor by another content. Returns their
+ * number.
  */
 export async function dropLost(store: StoreWriter, needed: IdSet, pace: Pace): Promise<number> {
   const { gc } = store.catalog;
@@ -122,7 +122,7 @@ async function dropContents(
   return { contents: swept, objectBytes };
 }
 
-/** Deletes the rows of records that have no content any more. */
+/** Deletes the rows of records without contents. */
 async function dropRecords(store: StoreWriter, pace: Pace): Promise<void> {
   const { catalog } = store;
   const used = await measureRecords(catalog, pace.breathe);

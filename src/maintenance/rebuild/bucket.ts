@@ -1,6 +1,7 @@
 /**
- * Rebuilds a client in a bucket. If all commits are whole, only this machine's catalog is made again. Otherwise what is left
- * is copied into a new generation, which takes the place of the damaged one in one request; other machines follow it.
+ * Rebuilds a client in a bucket. If all commits are whole, only the catalog of this machine is made again. Otherwise
+ * the remaining data is copied into a new generation, which replaces the damaged one in one request. Other machines
+ * then use the new generation, too.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { holdsSeals, type LostCommit } from '../../store/catalog/index.js';
@@ -24,7 +25,7 @@ import type { System } from '../../system/index.js';
 import { copyWhole } from '../rewrite/index.js';
 import { type LogCatalog, makeLogCatalog, type SalvagedLog } from './log-catalog.js';
 
-/** Times that a rebuild begins again because other machines have written to the client. */
+/** Maximum number of times that a rebuild begins again because other machines have written to the client. */
 const MAX_ATTEMPTS = 20;
 
 export interface BucketRebuildOptions {
@@ -36,7 +37,7 @@ export interface BucketRebuildOptions {
 }
 
 export interface BucketRebuild {
-  /** The client, perhaps in a new generation. */
+  /** Directory of the client, perhaps in a new generation. */
   readonly directory: ClientDirectory;
   /** Number of commits that were read. */
   readonly commits: number;
@@ -44,15 +45,15 @@ export interface BucketRebuild {
   readonly lost: readonly LostCommit[];
   /** True if entries or whole sets may be missing. */
   readonly isMetadataLost: boolean;
-  /** True if the catalog of this machine had what the bucket lacks. */
+  /** True if the catalog of this machine had data that the bucket lacks. */
   readonly knowsMore: boolean;
-  /** True if what is left is in a new generation now. */
+  /** True if the remaining data was copied into a new generation. */
   readonly isNewGeneration: boolean;
 }
 
 /**
- * Throws CLIENT_BUSY, STORE_FORKED, STORE_NEWER, INTERRUPTED, DISK_FULL, and errors of a bucket; STORE_TAKEN if other machines
- * wrote to the client again and again.
+ * Rebuilds a client in a bucket. Throws CLIENT_BUSY, STORE_FORKED, STORE_NEWER, INTERRUPTED, DISK_FULL, and errors of
+ * a bucket. Throws STORE_TAKEN if other machines wrote to the client again and again.
  */
 export async function rebuildInBucket(
   system: System,
@@ -105,7 +106,7 @@ async function rebuildOnce(
   return { ...report, directory: present };
 }
 
-/** Copies what is left into a new generation, switches to it, and returns its name. */
+/** Copies the remaining data into a new generation, switches to it, and returns its name. */
 async function moveOn(
   system: System,
   directory: ClientDirectory,
@@ -138,7 +139,10 @@ async function moveOn(
   }
 }
 
-/** True if any trace shows that the client encrypts: then its records are copied without a look at their contents. */
+/**
+ * True if the format, the keys or the catalog show that the client encrypts. Its records are then copied without
+ * checking their contents.
+ */
 function isEncrypting(system: System, directory: ClientDirectory, catalogPath: string): boolean {
   const { keys } = readFormat(system.files, directory.path) ?? {};
   return (

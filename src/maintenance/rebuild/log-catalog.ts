@@ -1,6 +1,6 @@
 /**
- * Makes the catalog of a client in a bucket again from all commits that are left. If the log has holes, the catalog that
- * this machine has fills them, if it is sound and of the same history.
+ * Makes the catalog of a client in a bucket again from all remaining commits. If the log has holes, they are filled
+ * from this machine's catalog, if that is sound and has the same history.
  */
 import {
   applyFound,
@@ -29,23 +29,23 @@ import { removeDatabase } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { rootsOf } from './orphans.js';
 
-/** Orphans whose roots are looked up; later ones are placed below the first root. */
+/** Maximum number of orphans whose roots are looked up. Later orphans are placed below the first root. */
 const MAX_ORPHANS = 1_000_000;
 
 /** A catalog of all that is left of a log. */
 export interface LogCatalog {
-  /** A file that the caller uses or removes. */
+  /** Path of the catalog's file. The caller uses or removes it. */
   readonly file: string;
   readonly commits: number;
   /** Commits without a usable object, by number. */
   readonly lost: readonly LostCommit[];
   /** True if entries or whole sets may be missing. */
   readonly isMetadataLost: boolean;
-  /** True if the log has holes, or ends too early, and this machine's catalog had what it lacks. */
+  /** True if the log has holes or ends too early, and this machine's catalog had the missing data. */
   readonly knowsMore: boolean;
-  /** True if the log alone makes this catalog on every machine. */
+  /** True if every machine can make this catalog from the log alone. */
   readonly isWhole: boolean;
-  /** The highest number that a commit is known to have had. */
+  /** Highest known number of a commit. */
   readonly last: number;
   readonly counters: Counters;
 }
@@ -62,7 +62,10 @@ interface Replayed extends RecoveryReport {
   readonly walk: SalvageWalk;
 }
 
-/** Throws CLIENT_MOVED, STORE_FORKED if this machine's catalog is of another history, STORE_NEWER, INTERRUPTED. */
+/**
+ * Makes the catalog. Throws CLIENT_MOVED, STORE_FORKED if this machine's catalog is of another history, STORE_NEWER,
+ * INTERRUPTED.
+ */
 export async function makeLogCatalog(
   system: System,
   { catalogPath }: ClientDirectory,
@@ -109,7 +112,7 @@ export async function makeLogCatalog(
   };
 }
 
-/** Returns the commits that only this machine knows. */
+/** Returns the commits that are only in this machine's catalog. */
 function behind({ lastCommit }: SalvageWalk, last: number): LostCommit[] {
   const lost: LostCommit[] = [];
   for (let commit = lastCommit + 1; commit <= last; commit += 1) {
@@ -118,7 +121,7 @@ function behind({ lastCommit }: SalvageWalk, last: number): LostCommit[] {
   return lost;
 }
 
-/** Applies all commits behind the last one that a catalog has; it may be empty. */
+/** Applies to a catalog all commits after its last one. The catalog may be empty. */
 async function replay(
   system: System,
   file: string,
@@ -145,7 +148,7 @@ async function replay(
 }
 
 /**
- * Finds missing contents in all packs, also in those that no commit covers any more, and adds them to the catalog.
+ * Finds missing contents in all packs and adds them to the catalog. Packs that are in no commit are searched, too.
  */
 async function findContents(system: System, file: string, log: SalvagedLog): Promise<void> {
   const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
@@ -164,7 +167,10 @@ async function findContents(system: System, file: string, log: SalvagedLog): Pro
   }
 }
 
-/** Records the roots of orphans, so that each is placed below its own: their listings are copied without their path. */
+/**
+ * Records the roots of orphans, so that each orphan is placed below its own root. Listings of orphans are copied
+ * without their path.
+ */
 async function findRoots(system: System, file: string, log: SalvagedLog): Promise<void> {
   const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
   try {
@@ -189,7 +195,9 @@ interface Known extends Disposable {
   readonly history: KnownHistory;
 }
 
-/** Opens the catalog that this machine has; undefined if there is none, or it is damaged. Throws CATALOG_NEWER. */
+/**
+ * Opens the catalog of this machine. Returns undefined if there is none, or if it is damaged. Throws CATALOG_NEWER.
+ */
 async function openKnown(system: System, catalogPath: string): Promise<Known | undefined> {
   if (system.files.status(catalogPath) === undefined) return undefined;
   try {
@@ -205,8 +213,8 @@ async function openKnown(system: System, catalogPath: string): Promise<Known | u
 }
 
 /**
- * Returns how many versions in a catalog are contradicted by the log; undefined if one of the two has a history that the
- * other lacks.
+ * Returns the number of versions in a catalog that contradict the log. Returns undefined if the catalog or the log has
+ * a history that the other lacks.
  */
 async function fitOf(
   history: KnownHistory,

@@ -1,7 +1,7 @@
 /**
- * Places orphans: directories whose entries survived a rebuild from packs with holes, but not the entry that
- * led to them. Each gets a place in `lost+found` below its own root, by listings like those of a session, so that
- * it can be listed and restored. The next backup closes that place again.
+ * Places orphans in the catalog. An orphan is a directory whose entries survived a rebuild from packs with holes,
+ * while the entry of the directory itself did not. Each orphan gets a place in `lost+found` below its own root, by
+ * listings like those of a session. It can then be listed and restored. The next backup closes that place again.
  */
 import { Catalog, hasLog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import {
@@ -37,15 +37,15 @@ import { SetJournal } from '../../store/writer/index.js';
 export const LOST_AND_FOUND = 'lost+found';
 const PERMISSIONS = 0o700;
 const ROW_HINT_BYTES = 128;
-/** Entries written between two checkpoints. */
+/** Number of entries written between two checkpoints. */
 const CHECKPOINT_ENTRIES = 65_536;
 
-/** A root, and the first listed set that has it. */
+/** A root, and the number of the first listed set that contains it. */
 interface RootPlace extends RootRecord {
   readonly set: SetNumber;
 }
 
-/** Places all orphans, and returns how many there were. Throws CLIENT_BUSY and the errors of opening. */
+/** Places all orphans, and returns their number. Throws CLIENT_BUSY and the errors of opening. */
 export async function placeOrphans(
   system: System,
   directory: ClientDirectory,
@@ -151,8 +151,8 @@ class Placing {
 }
 
 /**
- * Returns the numbers of the roots of directories. A catalog knows only those of directories that an entry led to,
- * so the others are looked up in the listings in the packs.
+ * Returns the numbers of the roots of directories. A catalog has these numbers only for directories that have an
+ * entry. The roots of other directories are looked up in the listings in the packs.
  */
 export async function rootsOf(
   { catalog, backend }: Pick<StoreWriter, 'catalog' | 'backend'>,
@@ -179,7 +179,9 @@ export async function rootsOf(
   return roots;
 }
 
-/** Returns the sections of a listing; none if its record is damaged, which the rebuild has counted. */
+/**
+ * Returns the sections of a listing; none if its record is damaged, since the rebuild has already counted that damage.
+ */
 async function sectionsAt(
   backend: Backend,
   pack: PackNumber,
@@ -194,7 +196,7 @@ async function sectionsAt(
   }
 }
 
-/** Returns the roots of all listed sets, each with the first set that has it. */
+/** Returns the roots of all listed sets, each with the number of the first set that contains it. */
 function rootsIn({ sets }: Catalog): RootPlace[] {
   const roots = new Map<RootNumber, RootPlace>();
   for (const { set } of sets.listed()) {

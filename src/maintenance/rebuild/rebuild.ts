@@ -10,8 +10,8 @@ import {
 import { Reserve } from '../../store/writer/index.js';
 
 /**
- * Rebuilds the catalog from the packs and checks every record; with `fromCopy`, those after a copy. Throws
- * CLIENT_BUSY, STORE_NOT_WRITABLE, DISK_FULL, STORE_NEWER.
+ * Rebuilds the catalog from the packs and checks every record. With `fromCopy`, it begins with the newest usable copy
+ * of the catalog and checks only the records after it. Throws CLIENT_BUSY, STORE_NOT_WRITABLE, DISK_FULL, STORE_NEWER.
  */
 export async function rebuildCatalog(
   system: System,

@@ -58,13 +58,13 @@ import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 import { StreamMover } from './streams.js';
 
-/** Bytes between two checkpoints. */
+/** Number of bytes copied between two checkpoints. */
 const CHECKPOINT_BYTES = 64 << 20;
 const PAGE_CONTENTS = 512;
-/** Compression of frames that are repacked, since not all of their contents are needed. */
+/** Compression of frames that are repacked because only some of their contents are needed. */
 const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
 
-/** The generations between which contents are copied, and how. */
+/** Source, target and options of copying contents between two generations. */
 interface Move {
   readonly old: OldGeneration;
   readonly store: StoreWriter;
@@ -143,7 +143,7 @@ export class ContentMover {
     return fresh !== undefined && this.isStored(fresh) ? fresh : undefined;
   }
 
-  /** Returns a digest for a content that is lost. No content has this digest. */
+  /** Returns a digest for a lost content. No content has this digest. */
   standIn(old: Uint8Array): Buffer {
     return this.keys.digest(Buffer.from(old));
   }
@@ -156,7 +156,7 @@ export class ContentMover {
     return this.store.catalog.contents.find(digest)?.isStored === true;
   }
 
-  /** Copies a content, after the contents that it rests on. Returns its new digest; undefined if it is lost. */
+  /** Copies a content, after the contents that it is based on. Returns its new digest; undefined if it is lost. */
   private async ensure(contentId: ContentId): Promise<Buffer | undefined> {
     if (this.lost.has(contentId)) return undefined;
     const stored = this.old.catalog.contents.stored(contentId);
@@ -236,7 +236,7 @@ export class ContentMover {
   }
 
   /**
-   * Copies one content of a record that is damaged elsewhere, if a restore could still read it. Throws
+   * Copies one content of a record whose other parts are damaged, if a restore could still read the content. Throws
    * RECORD_DAMAGED, CONTENT_DAMAGED.
    */
   private async salvage(contentId: ContentId, { kind, digest }: StoredContent): Promise<void> {
@@ -263,7 +263,7 @@ export class ContentMover {
     this.map.put(digest, fresh);
   }
 
-  /** Copies a delta. The content that it makes is read whole, since only that content has the digest. */
+  /** Copies a delta. The resulting content is read whole, since the digest is that of the whole content. */
   private async moveDelta(
     contentId: ContentId,
     stored: StoredContent,
@@ -313,7 +313,7 @@ export class ContentMover {
     this.map.put(digest, fresh);
   }
 
-  /** Copies a signature. A damaged one is left out: the next backup makes another. */
+  /** Copies a signature. A damaged signature is left out, and the next backup makes a new one. */
   private async moveSignature(signature: PlacedContent): Promise<void> {
     const { contents, signatures } = this.store.catalog;
     const digest = this.digestOf(signature.digest);
@@ -348,7 +348,7 @@ export function placeOf(stored: Placed): RecordPlace {
   return { object: locationName(stored, digest), position, recordBytes };
 }
 
-/** True for damage, which can only be in the old generation. Every other error ends the run. */
+/** True if the error reports damage, which can only be in the old generation. Every other error ends the run. */
 export function isDamage(error: unknown): boolean {
   return error instanceof TardisError && ['RECORD_DAMAGED', 'CONTENT_DAMAGED'].includes(error.code);
 }

@@ -48,15 +48,15 @@ import { damaged, entriesOf, isDamage, type Placed, placeOf, tooLarge } from './
 import type { CopiedDigests } from './history.js';
 import type { OldRecords, OldStore } from './old-generation.js';
 
-/** Bytes between two checkpoints. */
+/** Number of bytes copied between two checkpoints. */
 const CHECKPOINT_BYTES = 64 << 20;
 const PAGE_CONTENTS = 512;
 const COPY_BYTES = 1 << 20;
-/** A record in one piece is read whole. */
+/** Maximum size of a record that is read whole: one in one piece. */
 const MAX_WHOLE_BYTES: number = 2 * MAX_FRAME_RAW_BYTES;
 
 export class RecordCopier implements CopiedDigests {
-  /** Number of records and of their bytes that were copied. */
+  /** Number of copied records, and of their bytes. */
   readonly copied = { records: 0, bytes: 0 };
   /** True if a record could not be read, or did not match its checksums or digests. */
   hasLost = false;
@@ -125,7 +125,7 @@ export class RecordCopier implements CopiedDigests {
     return this.store.catalog.contents.find(digest)?.isStored === true;
   }
 
-  /** Copies a content, after the contents that it rests on. Returns false if it is lost. */
+  /** Copies a content, after the contents that it is based on. Returns false if it is lost. */
   private async ensure(contentId: ContentId, depth = 0): Promise<boolean> {
     if (this.lost.has(contentId)) return false;
     const stored = this.old.catalog.contents.stored(contentId);
@@ -263,7 +263,7 @@ export class RecordCopier implements CopiedDigests {
     this.copied.bytes += bytes;
   }
 
-  /** Copies a signature. A damaged one is left out: the next backup makes another. */
+  /** Copies a signature. A damaged signature is left out, and the next backup makes a new one. */
   private async copySignature(signature: Placed): Promise<void> {
     const { contents, signatures } = this.store.catalog;
     const contentId = contents.find(signature.digest)?.contentId;

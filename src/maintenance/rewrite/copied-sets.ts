@@ -52,7 +52,10 @@ export interface NeededSets {
   readonly changed: readonly (readonly DirectoryId[])[];
 }
 
-/** Finds what these sets, which rise by number, need from the source. Throws INTERRUPTED. */
+/**
+ * Finds the data that these sets need from the source. The sets must be in the order of their numbers. Throws
+ * INTERRUPTED.
+ */
 export async function findNeeded(
   { catalog }: OldStore,
   sets: readonly BackupSet[],
@@ -80,7 +83,7 @@ export async function findNeeded(
   return { sets, needed, neededCount, changed };
 }
 
-/** Returns the index of the first number that is at least `least`; the length if there is none. */
+/** Returns the index of the first set number that is at least `least`; the length of the list if there is none. */
 function indexFrom(numbers: readonly SetNumber[], least: SetNumber): number {
   let [low, high] = [0, numbers.length];
   while (low < high) {
@@ -116,7 +119,7 @@ function* entriesOf(
 
 export class CopiedSets extends CopiedHistory {
   /**
-   * Copies the sets, whose contents are at the target. Each is durable before the next one begins. Throws
+   * Copies sets whose contents are already at the target. Each set is durable before the next one begins. Throws
    * CATALOG_DAMAGED, INTERRUPTED, DISK_FULL.
    */
   async copy(
@@ -140,7 +143,7 @@ export class CopiedSets extends CopiedHistory {
     return [...both];
   }
 
-  /** Makes the open entries of a directory those that the source has as of the set of the journal. */
+  /** Changes the open entries of a directory to those that the source has as of the set of the journal. */
   protected override replayChanges(journal: SetJournal, directory: DirectoryId): void {
     const { set } = journal;
     const root = this.old.catalog.history.rootOf(directory);
@@ -176,7 +179,7 @@ export class CopiedSets extends CopiedHistory {
   }
 }
 
-/** Throws CATALOG_DAMAGED for an entry that no writer stores. */
+/** Checks an entry of the source. Throws CATALOG_DAMAGED for an entry that no writer stores. */
 function requireSound({ directory, name, metadata, digest }: CatalogEntry): void {
   const isRoot = directory === ROOTS_DIRECTORY;
   try {
@@ -206,7 +209,7 @@ function lasting(metadata: Buffer): Buffer {
   return copy;
 }
 
-/** Copies the seals of a client that encrypts as they are. */
+/** Copies the seals of a client that encrypts, without any change. */
 export class SealsAsTheyAre implements CopiedSeals {
   private readonly old: Catalog;
   private readonly store: StoreWriter;

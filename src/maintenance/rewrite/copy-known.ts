@@ -1,6 +1,6 @@
 /**
- * The states of source and target after a copy that left nothing undone. If both are still the same, the next copy has nothing
- * to do, and takes no snapshot of the source.
+ * States of source and target after a complete copy. If neither state has changed since, the next copy has nothing to
+ * do, and makes no snapshot of the source.
  */
 import { Catalog, type CommitPoint } from '../../store/catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
@@ -9,10 +9,10 @@ import { catchUp } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { type CopyOrigin, readOrigin } from './copy-origin.js';
 
-/** The form of a state. It comes from a peer, too. */
+/** Form of the text of a state (`pointText`). The text may come from a peer, too. */
 const POINT = /^\d{1,16}(?:-\d{1,16}){3}$/;
 
-/** Returns a text that is equal for equal states of a client: it names the last commit. */
+/** Returns a text that identifies the state of a client by its last commit. Equal states have equal texts. */
 export function pointText({ commit, pack, position, checksum }: CommitPoint): string {
   return [commit, pack, position, checksum].join('-');
 }
@@ -35,14 +35,17 @@ export function pointAt(system: System, { catalogPath }: ClientDirectory): strin
   }
 }
 
-/** A target, and what is known of it before a copy. */
+/** A target of a copy, and the facts that are known about it before the copy. */
 export interface KnownTarget {
   readonly target: ClientDirectory;
-  /** The last copy, if the target has not changed since; undefined if there may be something to do. */
+  /** The last complete copy, if the target has not changed since; undefined if there may be something to do. */
   readonly done: (NonNullable<CopyOrigin['done']> & { readonly clientId: string }) | undefined;
 }
 
-/** Returns what the last copy to a target left. In a bucket, the catalog of the target is brought up to date. */
+/**
+ * Returns a target and the state that the last copy left there. In a bucket, the catalog of the target is also brought
+ * up to date.
+ */
 export async function lookAtTarget(
   system: System,
   given: ClientDirectory,

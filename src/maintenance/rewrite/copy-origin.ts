@@ -1,6 +1,6 @@
 /**
- * The origin of a copied client: the file copy.json in its directory. It shows which sets the copies so far could
- * have brought, and so which sets at the target are copies.
+ * Origin of a copied client: the file copy.json in its directory. It shows which sets the copies so far may have
+ * brought. From this follows which sets at the target are copies.
  */
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -17,19 +17,19 @@ const MAX_ORIGIN_BYTES = 4096;
 export interface CopyOrigin {
   /** The id in the source's `format.json`. */
   readonly clientId: string;
-  /** No copy so far has brought a set above this one. */
+  /** Highest number of a set that a copy may have brought. */
   readonly upToSet: SetNumber;
-  /** The last copy that left nothing undone. */
+  /** The last complete copy. */
   readonly done?: DoneCopy;
 }
 
 export interface DoneCopy {
-  /** States of both clients after it (`pointText`). */
+  /** State of the source after this copy (`pointText`); `target` is that of the target. */
   readonly source: string;
   readonly target: string;
-  /** True if it has also deleted the sets that were deleted at the source. */
+  /** True if this copy has also deleted the sets that were deleted at the source. */
   readonly deletes: boolean;
-  /** True if it has also copied marks. */
+  /** True if this copy has also copied marks. */
   readonly marks: boolean;
 }
 
@@ -70,7 +70,9 @@ export async function writeOrigin(
   else await replaceFile(system.files, path.join(directory.path, ORIGIN_FILE), bytes);
 }
 
-/** True for a whole note about a copy; without one, the next copy looks at everything. */
+/**
+ * True if the value is a complete record of the last copy. Without such a record, the next copy examines all data.
+ */
 function isDone(value: unknown): value is DoneCopy {
   if (typeof value !== 'object' || value === null) return false;
   const { source, target, deletes, marks } = value as Readonly<Record<string, unknown>>;
@@ -88,7 +90,7 @@ function parsed(text: string): Readonly<Record<string, unknown>> {
   return {};
 }
 
-/** Both ends of a copy. */
+/** Source and target of a copy. */
 export interface Ends {
   readonly source: Catalog;
   readonly sourceId: string;
@@ -98,8 +100,8 @@ export interface Ends {
 }
 
 /**
- * Throws COPY_DIFFERS unless the history of the target is that of the source up to its newest set. Sets that a copy
- * has brought may be missing at the source, where they were deleted since.
+ * Throws COPY_DIFFERS unless the target has the history of the source up to the target's newest set. Copied sets may
+ * be missing at the source if they were deleted there since.
  */
 export function requireSameHistory({ source, sourceId, target, origin }: Ends): void {
   if (origin !== undefined && origin.clientId !== sourceId) {

@@ -1,4 +1,4 @@
-/** The client that a copy is made from: its key record, and snapshots of its catalog with the records that belong to them. */
+/** Source client of a copy: its key record, and snapshots of its catalog with the records that belong to them. */
 import { Catalog, isUnusedClient, snapshotCatalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
@@ -23,14 +23,17 @@ export interface CopySource {
   readonly isEncrypting: boolean;
   /** Returns the newest key record; undefined if the client has no password. Throws KEYS_DAMAGED, KEYS_LOST. */
   keys(): Buffer | undefined;
-  /** Returns what there is to copy: nothing (`none`), nothing since a state (`pointText`) that was copied, or something. */
+  /**
+   * Returns the state of the source for a copy: there is no backup (`none`), nothing has changed since a copied state
+   * (`pointText`), or there is something to copy.
+   */
   news(since: { readonly clientId: string; readonly point: string } | undefined): Promise<News>;
   /**
-   * Takes a snapshot of the catalog into the folder. With `isAgain`, records of an earlier one were moved since. The
-   * caller closes the store. Throws CATALOG_DAMAGED, CLIENT_BUSY, TEMPORARY_FULL.
+   * Writes a snapshot of the catalog into the folder. With `isAgain`, records of an earlier snapshot were moved since.
+   * The caller closes the store. Throws CATALOG_DAMAGED, CLIENT_BUSY, TEMPORARY_FULL.
    */
   take(folder: PrivateFolder, isAgain: boolean): Promise<TakenSource>;
-  /** Returns the error to throw for one that a copy of this source met. */
+  /** Returns the error to throw for an error that occurred in a copy of this source. */
   explain(error: unknown): unknown;
 }
 
@@ -41,9 +44,9 @@ export interface TakenSource {
   readonly old: OldStore;
   /** The id in the source's `format.json`. */
   readonly clientId: string;
-  /** No session writes to the sets up to this one any more. */
+  /** Number of the last set that no session can still write to; the sets before it have ended, too. */
   readonly endedUpTo: SetNumber;
-  /** Its state (`pointText`). */
+  /** State of the source at the snapshot (`pointText`). */
   readonly point: string;
   /** True if the source has changed since the snapshot, so that records may have been moved. */
   isStale(): Promise<boolean>;
@@ -53,15 +56,15 @@ export interface TakenSource {
 export interface SnapshotFacts {
   readonly clientId: string;
   readonly endedUpTo: SetNumber;
-  /** Number of the last commit in it. */
+  /** Number of the last commit in the snapshot. */
   readonly commit: number;
-  /** Its state (`pointText`); empty if there is no backup yet. */
+  /** State of the client (`pointText`); empty if there is no backup yet. */
   readonly point: string;
 }
 
 /**
- * Returns the facts of a client of which no snapshot is made: one without a backup, or one that is still in the state
- * `known` (empty: none). Undefined for all others.
+ * Returns the facts of a client if no snapshot is needed: it has no backup, or is still in the state `known` (empty:
+ * none). Returns undefined for all other clients.
  */
 export function factsWithoutSnapshot(
   system: System,
@@ -106,8 +109,8 @@ export function localSource(system: System, place: ClientPlace): CopySource {
 }
 
 /**
- * Copies the catalog of a client to a file, which must not exist and whose folder must belong to the caller alone. Throws
- * CATALOG_DAMAGED, since damage would be copied; CLIENT_BUSY, DISK_FULL.
+ * Copies the catalog of a client to a new file. The file must not exist, and its folder must belong to the caller
+ * alone. Throws CATALOG_DAMAGED, since damage would be copied; CLIENT_BUSY, DISK_FULL.
  */
 export async function takeSnapshot(
   system: System,
@@ -127,8 +130,8 @@ function commitOf(system: System, catalogPath: string): number {
 }
 
 /**
- * Returns the number of the newest set if no session has the source open, since no later session continues a set. 0 if
- * the source is in use, or cannot be locked because it cannot be written.
+ * Returns the number of the newest set if no session has the source open: later sessions never continue a set. Returns
+ * 0 if the source is in use, or if it cannot be locked because it cannot be written.
  */
 function newestEnded(system: System, source: ClientDirectory): SetNumber {
   let lock: ClientLock;

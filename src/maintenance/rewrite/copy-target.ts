@@ -1,4 +1,7 @@
-/** The client at the target of a copy: created with the keys of the source, or compared with them. */
+/**
+ * Opens or creates the client at the target of a copy. A new client gets the keys of the source; those of an existing
+ * client are compared with them.
+ */
 import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -22,8 +25,9 @@ export interface ClientPlace {
 }
 
 /**
- * Opens the client at the target, and creates it (and the store) if it does not exist. `record` is the newest key record
- * of the source; if it is newer than that of the target, for example for a changed password, it is added. Throws COPY_DIFFERS if the two have different keys.
+ * Opens the client at the target. Creates it (and the store) if it does not exist. `record` is the newest key record
+ * of the source. It is added if it is newer than that of the target, for example after a change of the password.
+ * Throws COPY_DIFFERS if source and target have different keys.
  */
 export async function openTarget(
   system: System,

@@ -1,7 +1,7 @@
 /**
- * Copies a client to another store, with its sets as they are: numbers, names, times, marks and seals. Data
- * that the target has is not copied again, so a run may be killed at any point, and the next run continues. The source is
- * only read; sessions and garbage collection may use it meanwhile.
+ * Copies a client to another store. The sets keep their numbers, names, times, marks and seals. Data that the target
+ * has is not copied again, so a run may be killed at any point, and the next run continues. The source is only read;
+ * sessions and garbage collection may use it meanwhile.
  */
 import { applyEvent, type BackupSet } from '../../store/catalog/index.js';
 import { Opened } from '../../errors/index.js';
@@ -38,20 +38,20 @@ export interface CopyRequest {
   readonly limits: StoreLimits;
   /** True to delete sets at the target that were deleted at the source, and to unlock those that were unlocked. */
   readonly deletes: boolean;
-  /** True to leave the marks of sets that the target has as they are. */
+  /** True to keep the marks of sets that are already at the target unchanged. */
   readonly keepsMarks?: boolean;
-  /** A pack of the target is rewritten after deletions if at least this share of it is unneeded. */
+  /** Least share of unneeded data with which a pack of the target is rewritten after deletions. */
   readonly wasteRatio: number;
   readonly signal: AbortSignal;
   readonly onProgress: CopyProgress;
-  /** Counts what the copy takes; undefined if nothing limits it. */
+  /** Counts the space that the copy takes; undefined if there is no limit. */
   readonly space?: SpaceMeter | undefined;
 }
 
 export interface CopyResult {
   /** Numbers of the sets that this run has copied. */
   readonly sets: readonly SetNumber[];
-  /** Number of the newest set, if it is left for the next run since its backup has not ended. */
+  /** Number of the newest set, if its backup has not ended and it is left for the next run. */
   readonly leftSet: SetNumber | undefined;
   /** Numbers of the sets that were deleted at the target. */
   readonly deleted: readonly SetNumber[];
@@ -123,7 +123,7 @@ async function copyUsed(
   return result;
 }
 
-/** Frees what only deleted sets needed. Frames are copied as they are, since there may be no keys. */
+/** Frees the data that only deleted sets needed. Frames are copied unchanged, since there may be no keys. */
 async function freeDeleted(
   system: System,
   { limits, wasteRatio, signal, onProgress }: CopyRequest,
@@ -168,7 +168,10 @@ class Run implements Disposable {
     this.old = taken.old;
   }
 
-  /** `isAgain`: true if an earlier round met records that were moved. Throws CATALOG_DAMAGED: damage would be copied. */
+  /**
+   * Opens source and target. `isAgain`: true if records were moved during an earlier round. Throws CATALOG_DAMAGED:
+   * damage would be copied.
+   */
   static async open(
     system: System,
     request: CopyRequest,
@@ -187,8 +190,8 @@ class Run implements Disposable {
   }
 
   /**
-   * Copies everything. Returns undefined if records could not be read because the source was changed meanwhile; with
-   * `isLast` they then count as lost.
+   * Copies everything. Returns undefined if records could not be read because the source was changed meanwhile. With
+   * `isLast`, such records count as lost instead.
    */
   async all(isLast: boolean): Promise<CopyResult | undefined> {
     const { system, old, ends, request } = this;
@@ -246,8 +249,9 @@ class Run implements Disposable {
   }
 
   /**
-   * Returns the sets above those of the target, and the newest of those if it was not complete when it was copied
-   * and is now. A newest set that is unfinished is left for the next run while a session may still be writing it.
+   * Returns the sets that are newer than those of the target. The newest set of the target is included if it was
+   * incomplete when it was copied and is complete now. The newest set of the source is left for the next run while a
+   * session may still be writing it.
    */
   private missing(): { missing: readonly BackupSet[]; leftSet: SetNumber | undefined } {
     const last = this.ends.store.catalog.sets.all().at(-1);
@@ -261,7 +265,7 @@ class Run implements Disposable {
     return { leftSet: isOpen ? missing.pop()?.set : undefined, missing };
   }
 
-  /** Adds contents that the target lacks although it has their entries. Returns their number. */
+  /** Adds to the needed contents those that the target lacks although it has their entries. Returns their number. */
   private addMissing(needed: { has(id: ContentId): boolean; add(id: ContentId): void }): number {
     const { contents } = this.ends.store.catalog;
     let added = 0;
@@ -278,14 +282,14 @@ class Run implements Disposable {
     }
   }
 
-  /** Counts what was written. Throws QUOTA_EXCEEDED if it is too much. */
+  /** Counts the written bytes. Throws QUOTA_EXCEEDED if they exceed the limit. */
   private settle(): void {
     const { space, packs, parity } = this.ends.store;
     space?.settle(packs.appendedBytes + parity.bytes);
     space?.requireRoom();
   }
 
-  /** Copies the counters, so that a backup to the target assigns no number twice. */
+  /** Copies the counters, so that a backup to the target does not assign a number twice. */
   private copyCounters(): void {
     const { counters } = this.ends.store;
     const known = this.old.catalog.state.readCounters();

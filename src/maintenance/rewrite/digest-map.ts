@@ -1,6 +1,6 @@
 /**
- * Maps old digests to the digests under the new keys. The map is stored beside the new generation, so that a
- * later run need not read everything again.
+ * Maps old digests to the digests under the new keys. The map is stored beside the new generation, so that a later run
+ * does not read all contents again.
  */
 import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
@@ -48,8 +48,8 @@ export class DigestMap {
   }
 
   /**
-   * Makes the added digests durable. A digest that is added before its content is durable is used only if the
-   * content is there.
+   * Makes the added digests durable. A digest may become durable before its content. It is used only if the content is
+   * stored.
    */
   commit(): void {
     this.database.exec('COMMIT');
@@ -65,7 +65,7 @@ export class DigestMap {
   }
 }
 
-/** Deletes the map: it shows which contents of two sets of keys are the same. */
+/** Deletes the map, because it shows which contents under two sets of keys are equal. */
 export function removeMap({ files }: System, directory: string): void {
   for (const suffix of ['-wal', '-shm', '-journal', '']) {
     const file = path.join(directory, MAP_FILE + suffix);

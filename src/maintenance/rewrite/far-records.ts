@@ -1,15 +1,19 @@
 /**
- * Records of a client on another machine. Small ones are fetched together with their neighbours. A large one is read more
- * than once, to be proven and to be copied, and so is the basis of deltas: the newest of them are kept in files.
+ * Reads records of a client on another machine. Small records are fetched together with their neighbours. A large
+ * record is read more than once, to prove it and to copy it. The basis of deltas is also read more than once. The
+ * newest of these records are kept in files.
  */
 import { type ExpectedRange, JoinedReads, type ObjectReader } from '../../store/index.js';
 import type { Files, PrivateFolder } from '../../system/index.js';
 
-/** A record up to this size is not kept: its range stays in memory for a while. */
+/** Maximum size of a record that is not kept in a file: its range stays in memory for a while. */
 const LEAST_HELD_BYTES: number = 2 << 20;
-/** Largest record that is kept: a content, or a part of one, has at most 64 MiB. A larger one is fetched each time. */
+/**
+ * Maximum size of a record that is kept in a file: a content, or a part of one, has at most 64 MiB. A larger record is
+ * fetched each time.
+ */
 const MOST_HELD_BYTES: number = 96 << 20;
-/** Bytes of all files with records. */
+/** Maximum number of bytes in all files with records. */
 const ALL_HELD_BYTES: number = 256 << 20;
 const FETCH_BYTES: number = 4 << 20;
 
@@ -19,7 +23,7 @@ interface Held extends ExpectedRange {
 }
 
 export class FarRecords implements ObjectReader {
-  /** Kept records, the one that was used last at the end. */
+  /** Kept records; the last is the most recently used. */
   private held: Held[] = [];
   private heldBytes = 0;
   private lastFile = 0;
@@ -45,7 +49,10 @@ export class FarRecords implements ObjectReader {
     return this.files.read(one!.fd, target, 0, bytes, position - one!.position);
   }
 
-  /** Keeps a record that will be read more than once, if it is large. Throws TEMPORARY_FULL, and errors of reading. */
+  /**
+   * Fetches a record that will be read more than once and keeps it in a file, if it is large. Throws TEMPORARY_FULL,
+   * and errors of reading.
+   */
   async hold(record: ExpectedRange): Promise<void> {
     const { object, position, bytes } = record;
     if (bytes < LEAST_HELD_BYTES || bytes > MOST_HELD_BYTES) return;

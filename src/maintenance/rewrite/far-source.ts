@@ -1,6 +1,6 @@
 /**
- * A client on another machine as the source of a copy. Its catalog is fetched whole and examined; its records are
- * fetched from their places in the catalog. All of it is from a peer, which may lie.
+ * Source of a copy: a client on another machine. Its catalog is fetched whole and examined. Its records are fetched
+ * from the places that the catalog gives. All this data is untrusted, since it comes from a peer.
  */
 import { createHash } from 'node:crypto';
 import { requireForeign } from '../../store/catalog/index.js';
@@ -14,18 +14,21 @@ import type { CopySource, News, SnapshotFacts, TakenSource } from './copy-source
 import { FarRecords } from './far-records.js';
 import { OldStore } from './old-generation.js';
 
-/** Bytes of a catalog in each piece but the last one. */
+/** Number of bytes in each piece of a catalog, except the last piece. */
 export const OFFER_PIECE_BYTES: number = 4 << 20;
-/** Largest catalog that is fetched: about ten thousand million entries. */
+/** Maximum size of a catalog that is fetched: about ten thousand million entries. */
 const MAX_CATALOG_BYTES: number = 2 ** 41;
-/** Pieces that are requested at once. */
+/** Maximum number of pieces that are requested at once. */
 const MOST_FETCHING = 3;
-/** Maximum number of snapshots that are begun, since the peer drops one if the connection is lost. */
+/**
+ * Maximum number of snapshots that are requested for one copy, since the peer drops a snapshot if the connection is
+ * lost.
+ */
 const MAX_OFFERS = 8;
 
 /** A snapshot that the peer keeps for a while. */
 export interface CopyOffer extends SnapshotFacts {
-  /** The peer's number for it. */
+  /** Number by which the peer identifies the snapshot. */
   readonly offer: number;
   /** Size of the catalog; 0 if there is no backup yet, or none since the known state. */
   readonly catalogBytes: number;
@@ -33,7 +36,7 @@ export interface CopyOffer extends SnapshotFacts {
   readonly keysSum: Buffer;
 }
 
-/** The client as its machine serves it. */
+/** Interface by which a client's machine serves its data to a copy. */
 export interface CopyFeed {
   /** The newest key record of the client itself; undefined if it has none. */
   readonly keys: Buffer | undefined;
@@ -50,7 +53,7 @@ const CATALOG_FILE = 'far.db';
 
 export interface FarOptions {
   readonly onPiece?: (done: number, of: number) => void;
-  /** A larger catalog is refused. */
+  /** Maximum size of a catalog; a larger one is refused. */
   readonly maxCatalogBytes?: number;
   /** Throws unless a file is a sound catalog (`requireForeign`). The default examines it in the calling thread. */
   readonly examine?: (file: string) => Promise<void>;
@@ -59,7 +62,7 @@ export interface FarOptions {
 export class FarSource implements CopySource {
   readonly isEncrypting: boolean;
   private readonly record: KeyRecord | undefined;
-  /** A snapshot that was requested and not used yet. */
+  /** A snapshot that was requested but is still unused. */
   private offered: CopyOffer | undefined;
   private readonly system: System;
   private readonly feed: CopyFeed;
@@ -167,7 +170,7 @@ export class FarSource implements CopySource {
   }
 }
 
-/** Returns the checksum by which both ends compare a key record; empty for a client that has none. */
+/** Returns the checksum by which source and target compare a key record; empty for a client that has none. */
 export function keysSumOf(record: Uint8Array | undefined): Buffer {
   if (record === undefined) return Buffer.alloc(0);
   return createHash('sha256').update(record).digest();

@@ -1,7 +1,7 @@
 /**
- * Forgetting: rewrites a client without some paths, and without the data that only they used. No byte of that
- * remains in records, frames, listings or copies of the catalog. For a client that encrypts this needs its
- * keys, and gives it new ones: seals under the old keys would show what existed.
+ * Rewrites a client without some paths, and without the data that only those paths used. No byte of that data remains
+ * in records, frames, listings or copies of the catalog. For a client that encrypts, forgetting needs its keys and
+ * gives it new keys, since seals under the old keys would show which data existed.
  */
 import { createHash } from 'node:crypto';
 import { asTardisError } from '../../errors/index.js';
@@ -24,14 +24,14 @@ export function requestsDigest(requests: readonly ForgetRequest[]): string {
 
 export interface ForgetOptions
   extends Omit<RewriteRequest, 'generations' | 'oldKeyring' | 'keyring' | 'forgotten'> {
-  /** Name of a file that keeps the client out of a backup of the store's machine. */
+  /** Name of a file that excludes the client from a backup of the store's machine. */
   readonly skipFile: string;
 }
 
 /**
- * Rewrites a client that does not encrypt, without these paths. After a kill or an interruption another run
- * continues; after any other failure nothing is left. Throws CLIENT_BUSY (also while another process rewrites
- * the client), REKEY_UNFINISHED, CONTENT_DAMAGED, DISK_FULL, INTERRUPTED, STORE_NOT_WRITABLE.
+ * Rewrites a client that does not encrypt, without these paths. After a kill or an interruption the next run
+ * continues; after any other failure no second generation is left. Throws CLIENT_BUSY (also while another process
+ * rewrites the client), REKEY_UNFINISHED, CONTENT_DAMAGED, DISK_FULL, INTERRUPTED, STORE_NOT_WRITABLE.
  */
 export async function forgetHere(
   system: System,
@@ -55,7 +55,7 @@ export async function forgetHere(
   }
 }
 
-/** Errors after which the next run continues. */
+/** Codes of the errors after which the next run continues. */
 const GO_ON: ReadonlySet<string> = new Set(['INTERRUPTED', 'CLIENT_BUSY', 'REKEY_UNFINISHED']);
 
 async function beginHere(
@@ -80,8 +80,8 @@ async function beginHere(
 }
 
 /**
- * Finishes a run that was killed after the switch, here or at another machine of a bucket: removes the old generation. False
- * if there is none. Throws CLIENT_BUSY.
+ * Removes the old generation that a run has left, if it was killed after the switch (here or at another machine of a
+ * bucket). Returns false if there is none. Throws CLIENT_BUSY.
  */
 export async function finishSwitched(system: System, directory: ClientDirectory): Promise<boolean> {
   const generations = new Generations(system, directory);

@@ -41,9 +41,9 @@ import { requireOwnPacks } from './own-packs.js';
 
 const MARKER_VERSION = 1;
 const MAX_COPIED_BYTES = 64 << 10;
-/** Depth of accounts/NAME/keys. */
+/** Maximum depth of directories that are copied: that of accounts/NAME/keys. */
 const MAX_COPIED_DEPTH = 3;
-/** Size of packs that a commit without contents never fills. */
+/** Size of a pack that is larger than any commit without contents. */
 const COMMIT_PACK_BYTES = 1 << 20;
 
 /** Source and keys of a second generation. */
@@ -53,16 +53,19 @@ export interface Marker {
   /** Id of the keys of the first generation, in hexadecimal; empty if it has none. */
   readonly from: string;
   readonly to: string;
-  /** Digest of the requests that it is made without (`requestsDigest`); empty if nothing is left out. */
+  /**
+   * Digest of the forget requests whose paths the second generation is made without (`requestsDigest`); empty if
+   * nothing is left out.
+   */
   readonly without: string;
 }
 
 export type Stage = 'none' | 'begun' | 'making' | 'switched';
 
 export class Generations {
-  /** The generation that is read and backed up to. */
+  /** Directory of the generation that is read and backed up to. */
   readonly first: ClientDirectory;
-  /** The generation beside it, at STORE/.CLIENT.next. */
+  /** Directory of the other generation, STORE/.CLIENT.next. */
   second: ClientDirectory;
   private readonly store: string;
   private readonly system: System;
@@ -80,7 +83,7 @@ export class Generations {
     this.second = mediumOf(system, first).second();
   }
 
-  /** Takes a lock that excludes every other run. Releasing it deletes its file. Throws CLIENT_BUSY. */
+  /** Takes a lock that excludes every other run. Releasing the lock deletes its file. Throws CLIENT_BUSY. */
   async lock(): Promise<ClientLock> {
     const { files, system, second } = this;
     const file = `${second.path}.lock`;
@@ -98,7 +101,7 @@ export class Generations {
     return { release, [Symbol.dispose]: release };
   }
 
-  /** Returns how far an earlier run got. Throws RECORD_DAMAGED if a marker is invalid. */
+  /** Returns the stage that an earlier run has reached. Throws RECORD_DAMAGED if a marker is invalid. */
   stage(): Stage {
     const { first, second } = this;
     if (this.readMarker(first) !== undefined) return 'switched';
@@ -112,8 +115,8 @@ export class Generations {
   }
 
   /**
-   * Returns the stage as `stage` does. In a bucket it also looks for a run that was given up on another machine, and for
-   * objects that a run there has left.
+   * Returns the stage as `stage` does. In a bucket it also searches for a run that was given up on another machine,
+   * and for objects that such a run has left.
    */
   async state(): Promise<Stage> {
     const stage = this.stage();
@@ -204,8 +207,7 @@ export class Generations {
   }
 
   /**
-   * Removes a second generation that contains only its keys. Never throws: what is left is removed by the next
-   * run.
+   * Removes a second generation that contains only its keys. Never throws: the next run removes anything that is left.
    */
   async removeUnwritten(): Promise<void> {
     try {
@@ -216,17 +218,17 @@ export class Generations {
     }
   }
 
-  /** Returns the bytes that the second generation takes on the disk. */
+  /** Returns the size of the second generation on the disk, in bytes. */
   secondBytes(): number {
     return this.sizeOf(this.second.path);
   }
 
-  /** Returns the free bytes beside the first generation. */
+  /** Returns the number of free bytes on the disk of the store. */
   freeBytes(): number {
     return this.files.freeBytes(this.store);
   }
 
-  /** Brings the keys here that another machine may have changed. Call with the client's lock held. */
+  /** Fetches the keys that another machine may have changed. The caller must hold the client's lock. */
   async refreshKeys(): Promise<void> {
     await mediumOf(this.system, this.first).refreshKeys();
   }
@@ -240,7 +242,9 @@ export class Generations {
     await mediumOf(this.system, this.first).switchTo(this.second, state);
   }
 
-  /** Removes the generation at STORE/.CLIENT.next, then the marker. It may be called again after a crash. */
+  /**
+   * Removes the generation at STORE/.CLIENT.next, then the marker. This function may be called again after a crash.
+   */
   async removeOld(onRemoved: () => void = () => undefined): Promise<void> {
     const { system, files, first } = this;
     removeMap(system, first.path);
@@ -346,8 +350,8 @@ export class Generations {
 }
 
 /**
- * Writes a commit without contents. A process that deletes data, or switches to a second generation, then finds that its
- * next commit is taken.
+ * Writes a commit without contents. Another process that deletes data, or switches to a second generation, then cannot
+ * write its next commit, since the number is used.
  */
 async function writeCommit(system: System, directory: ClientDirectory): Promise<void> {
   const limits = { packBytes: COMMIT_PACK_BYTES, packContentBytes: 0, parityPercent: 0 };

@@ -1,7 +1,6 @@
 /**
- * Seals the sets of the new generation. If the old generation has seals, each set is proven by them first. A
- * set that the store has mixed up must not get a seal of the new keys. If it has none, sets are sealed as the
- * store shows them.
+ * Seals the sets of the new generation. If the old generation has seals, each set is first proven by them, so that a
+ * set that the store has mixed up gets no seal of the new keys. Otherwise sets are sealed as they are in the store.
  */
 import { type History, EntryOpener, type ProvenSet, ProvenSets } from '../../history/index.js';
 import {
@@ -35,7 +34,7 @@ interface Child {
   readonly name: Buffer;
 }
 
-/** A directory on a path through a set. */
+/** A directory on the path from a root to a directory of a set. */
 interface Way {
   readonly directory: DirectoryId;
   readonly place: Buffer;
@@ -46,7 +45,7 @@ interface Way {
 interface Met extends Way {
   /** Seal of its listing under the old keys, if there is one. */
   readonly expected: Buffer | undefined;
-  /** True if the client read it in this set. */
+  /** True if the client read the directory in this set. */
   readonly isLookedAt: boolean;
 }
 
@@ -121,9 +120,9 @@ export class HistorySeals {
   }
 
   /**
-   * Returns the directories of a set, each once. The catalog may show a directory in two places, if it was moved
-   * out of an unreadable one; the result has the place that the old generation has sealed. Throws NOT_AUTHENTIC
-   * if both are sealed.
+   * Returns the directories of a set, each once. The catalog may show a directory in two places, if it was moved out
+   * of an unreadable directory. The result then has the place that the old generation has sealed. Throws NOT_AUTHENTIC
+   * if both places are sealed.
    */
   private meet(roots: readonly RootRecord[], proven: ProvenSet | undefined): Iterable<Met> {
     const children = childrenIn(this.store.catalog);

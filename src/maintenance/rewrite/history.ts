@@ -1,7 +1,6 @@
 /**
- * Copies sets into the new generation, oldest first, each as the changes that it made. The numbers of sets,
- * roots and directories stay the same, and so do all dates. A set is durable with everything it has, or not at
- * all.
+ * Copies sets into the new generation, oldest first. Each set is copied as a list of its changes. The numbers of sets,
+ * roots and directories stay unchanged, and so do all dates. A set becomes durable as a whole, or not at all.
  */
 import { defaultOf } from '../../config/index.js';
 import {
@@ -39,11 +38,11 @@ const PAGE_ENTRIES = 2048;
 const PAGE_DIRECTORIES = 1024;
 const NOTHING: Buffer = Buffer.alloc(0);
 const NO_CONTENTS: ReadonlyMap<string, number> = new Map();
-/** Flags that may change without a new version. */
+/** Flags of a row that may change without a new version of the entry. */
 const LOOSE_FLAGS = RowFlag.unsettled | RowFlag.changedWhileRead;
 const ROW_HINT_BYTES = 256;
 
-/** Gives the contents of copied entries their new digests. */
+/** Interface that returns the new digests of the contents of copied entries. */
 export interface CopiedDigests {
   /** Returns the digest that an old content has in the new generation; undefined if it is not stored there. */
   digestOf(old: Uint8Array): Buffer | undefined;
@@ -51,9 +50,9 @@ export interface CopiedDigests {
   standIn(old: Uint8Array): Buffer;
 }
 
-/** Writes the seals of copied sets. */
+/** Interface that writes the seals of copied sets. */
 export interface CopiedSeals {
-  /** Takes note of directories that a set without a seal changed. */
+  /** Records the directories that a set without a seal has changed. */
   changed(directories: readonly DirectoryId[]): void;
   /** Seals a set whose entries are complete. */
   seal(
@@ -94,7 +93,7 @@ export class CopiedHistory {
   }
 
   /**
-   * Copies the missing sets that will not change any more. With `isAlone` it copies all of them, since no other
+   * Copies the missing sets that cannot change any more. With `isAlone` it copies all missing sets, since no other
    * process has the old generation open. Throws NOT_AUTHENTIC, INTERRUPTED.
    */
   async replayNew(
@@ -128,10 +127,7 @@ export class CopiedHistory {
       for (const number of numbers) await this.replay(number, undefined, changes.get(number)!);
   }
 
-  /**
-   * Copies the records of which accounts made which sets. Deleted sets are included, since entries of them may
-   * still be open.
-   */
+  /** Copies the account of each set. Deleted sets are included, since entries of them may still be open. */
   protected bringAccounts(): void {
     const { accounts } = this.store.catalog;
     const known = new Set(accounts.sets().map(({ set, root }) => `${set} ${root}`));
@@ -162,7 +158,7 @@ export class CopiedHistory {
     return changes;
   }
 
-  /** Replays all changes of one set. `set` is undefined if nothing else of it is known. */
+  /** Writes all changes of one set. `set` is undefined if only its number is known. */
   protected async replay(
     number: SetNumber,
     set: BackupSet | undefined,
@@ -217,14 +213,14 @@ export class CopiedHistory {
     journal.mark(mappedMarks(marks, (text) => this.keys.text(this.old.openText(text))));
   }
 
-  /** Copies the client's configuration of a set. It is sealed, since it contains names. */
+  /** Copies the client's configuration of a set, sealed, since it contains names. */
   private bringConfig(journal: SetJournal, set: SetNumber): void {
     const config = this.old.catalog.settings.configOf(set);
     const kept = config && this.keys.config(this.old.openConfig(config));
     if (kept !== undefined) journal.configure(kept);
   }
 
-  /** Copies the present settings. Settings that were copied before may have changed. */
+  /** Copies the present settings, also those that were copied before, since they may have changed. */
   bringSettings(): void {
     const { old, store } = this;
     const [now, before] = [settingsOf(old.catalog), settingsOf(store.catalog)];
@@ -237,7 +233,7 @@ export class CopiedHistory {
     }
   }
 
-  /** Copies the requests to forget that remain. `done`: the requests that this generation is made without. */
+  /** Copies the remaining requests to forget. `done`: the requests whose paths are left out of this generation. */
   bringForgets(done: readonly ForgetRequest[]): void {
     const { old, keys, store } = this;
     for (const request of old.catalog.forgets.all()) {
@@ -250,8 +246,8 @@ export class CopiedHistory {
   }
 
   /**
-   * Returns the name of a set. A name that the user gave is sealed. A name that a server made is not, since the
-   * server uses such names.
+   * Returns the name of a set in the new generation. A name that the user gave is sealed. A name that a server made is
+   * not sealed, since the server uses such names.
    */
   private nameOf(set: BackupSet): string {
     const plain = this.old.openText(set.firstName);
@@ -329,7 +325,7 @@ export class CopiedHistory {
     journal.put({ root, directory, isNew: false }, row, 0, { contentId, childId });
   }
 
-  /** Returns rows as the owner of the new keys writes them; the rows of roots have the name "root". */
+  /** Returns rows of the entries, sealed with the new keys. The rows of roots have the name "root". */
   private sealedRows(directory: DirectoryId, entries: readonly CatalogEntry[]): RowReader {
     this.old.open(entries);
     const rows = new BytesBuilder(entries.length * ROW_HINT_BYTES);
@@ -353,7 +349,7 @@ export class CopiedHistory {
     return directory === ROOTS_DIRECTORY ? name : this.keys.name(name);
   }
 
-  /** Closes directories that the end of a set has closed, since they had no place. */
+  /** Closes directories without a place that the end of the set has closed in the old generation. */
   private closeGone(journal: SetJournal): void {
     const { old, store } = this;
     for (const directory of store.catalog.history.unplaced()) {
@@ -362,7 +358,10 @@ export class CopiedHistory {
     }
   }
 
-  /** Copies the doubt about sets that may lack entries. A log must have it, for the catalogs of other machines. */
+  /**
+   * Copies the number of the last set that may lack entries. In a bucket, the log must contain it, for the catalogs of
+   * other machines.
+   */
   bringDoubt(upToSet: SetNumber = this.old.catalog.state.readDoubtfulUpTo()): void {
     const { store } = this;
     if (upToSet <= store.catalog.state.readDoubtfulUpTo()) return;

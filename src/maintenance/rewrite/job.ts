@@ -1,7 +1,7 @@
 /**
- * Rewrites a client with other keys or without some paths. It makes a second generation beside the first, which
- * is read and backed up to meanwhile. At the end, under the client's lock, the second takes the place of the
- * first in one step. A run may be killed at any point; work that a checkpoint covers is not repeated.
+ * Rewrites a client with other keys or without some paths. A second generation is made beside the first, which is read
+ * and backed up to meanwhile. At the end, under the client's lock, the second replaces the first in one step. A run
+ * may be killed at any point; work before a checkpoint is not repeated.
  */
 import path from 'node:path';
 import { Access, type History, openHistoryIn } from '../../history/index.js';
@@ -22,13 +22,13 @@ import { NewKeys } from './new-keys.js';
 import { OldGeneration } from './old-generation.js';
 import { Verifier } from './verify.js';
 
-/** Bytes needed besides the contents, and besides twice the catalog with its log. */
+/** Number of free bytes needed in addition to the contents and to twice the catalog with its log. */
 const SPARE_BYTES = 16 << 20;
-/** Times that a rewrite copies what other machines wrote while it was about to end. */
+/** Maximum number of times that a rewrite copies data that other machines wrote shortly before its end. */
 const MAX_ATTEMPTS = 20;
 /**
- * Growth of the stored data by new keys, in percent, for the estimate of space. Keys add 16 bytes to each record and 32 to
- * each row; compressed data keeps its size.
+ * Growth of the stored data by new keys, in percent, for the estimate of space. Keys add 16 bytes to each record and
+ * 32 bytes to each row; the size of compressed data does not change.
  */
 const GROWTH_PERCENT = 5;
 
@@ -64,9 +64,9 @@ export interface RewriteResult {
 }
 
 /**
- * Does everything that an earlier run has not done, including the switch and the removal of the old generation.
- * Throws CLIENT_BUSY if a session does not release the client (another run does the rest), CATALOG_DAMAGED,
- * CONTENT_DAMAGED, NOT_AUTHENTIC, DISK_FULL, INTERRUPTED.
+ * Rewrites the client: does all steps that an earlier run has not done, including the switch and the removal of the
+ * old generation. Throws CLIENT_BUSY if a session does not release the client (another run does the rest),
+ * CATALOG_DAMAGED, CONTENT_DAMAGED, NOT_AUTHENTIC, DISK_FULL, INTERRUPTED.
  */
 export async function rewriteClient(
   system: System,
@@ -120,7 +120,7 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
   }
 }
 
-/** Returns false if another machine has written to the client, and the rewrite may try again. */
+/** Switches to the second generation. Returns false if another machine has written to the client: try again. */
 async function isSwitched(
   generations: Generations,
   state: SwitchState,
@@ -148,8 +148,9 @@ export async function removeOld(
 }
 
 /**
- * Brings the catalog of the first generation up to date with its packs, and to the newest version. Returns the number of
- * its last commit. Throws CATALOG_DAMAGED: damage would be copied, and the evidence of it removed with the old generation.
+ * Brings the catalog of the first generation up to date with its packs, and to the newest format version. Returns the
+ * number of its last commit. Throws CATALOG_DAMAGED: otherwise damage would be copied, and its evidence removed with
+ * the old generation.
  */
 async function recover(system: System, directory: ClientDirectory): Promise<number> {
   const medium = mediumOf(system, directory);
@@ -258,12 +259,12 @@ class Run {
     return run;
   }
 
-  /** Id of the last content of the second generation that was read and found right. */
+  /** Id of the last content of the second generation that was read and verified. */
   get verifiedUpTo(): ContentId {
     return this.verifier.lastContent;
   }
 
-  /** Copies what the second generation lacks; with `isAlone`, all of it. */
+  /** Copies the data that the second generation lacks; with `isAlone`, all of it. */
   async catchUp(isAlone: boolean): Promise<void> {
     const { mover, history, request, old } = this;
     const { signal, onProgress, verify } = request;
@@ -281,7 +282,7 @@ class Run {
     await this.verifier.readNewContents(signal, (done) => onProgress('verify', done, fresh));
   }
 
-  /** Copies the rest, with the client's lock held. Afterwards the second generation is complete and closed. */
+  /** Copies the remaining data, with the client's lock held. The second generation is then complete and closed. */
   async finish(): Promise<RewriteResult> {
     const { system, request, store, map, history, verifier } = this;
     const { generations, signal, onProgress } = request;
@@ -325,7 +326,7 @@ class Run {
     throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
   }
 
-  /** Closes everything; a later run continues from the last checkpoint. Never throws. */
+  /** Closes all files without finishing; a later run continues from the last checkpoint. Never throws. */
   abandon(): void {
     this.opened[Symbol.dispose]();
   }
@@ -357,7 +358,7 @@ class Run {
   }
 }
 
-/** Throws CLIENT_BUSY if a request to forget was withdrawn or replaced meanwhile. */
+/** Throws CLIENT_BUSY if one of the requests to forget was withdrawn or replaced meanwhile. */
 function requireRequested({ forgets }: Catalog, forgotten: readonly ForgetRequest[]): void {
   const requests = forgets.all();
   const isRequested = forgotten.every((request) =>

@@ -1,4 +1,4 @@
-/** A client of this machine, served to a server that copies it. */
+/** Serves a client of this machine to a server that copies it. */
 import { TardisError } from '../../errors/index.js';
 import {
   type ClientDirectory,
@@ -16,7 +16,10 @@ import { type CopyFeed, type CopyOffer, keysSumOf, pieceAt } from './far-source.
 
 const CATALOG_FILE = 'catalog.db';
 
-/** Opens a client in a directory or a bucket. The caller closes the feed. Throws NO_SUCH_STORE, NO_SUCH_CLIENT, … */
+/**
+ * Opens a client in a directory or a bucket, and returns its feed. The caller closes the feed. Throws NO_SUCH_STORE,
+ * NO_SUCH_CLIENT, …
+ */
 export function localFeed(
   system: System,
   place: ClientPlace,
@@ -75,7 +78,10 @@ class LocalFeed {
     if (this.waiting === 0) this.drop();
   }
 
-  /** Runs one work after the other, whatever the server requests: a file that is read must not be closed meanwhile. */
+  /**
+   * Runs one job after the other, in any order of the server's requests, so that a file is not closed while it is
+   * read.
+   */
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.waiting += 1;
     const done = this.turn.then(work).finally(() => {

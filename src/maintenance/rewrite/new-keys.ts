@@ -1,4 +1,4 @@
-/** Keys that a new generation is written with. Without keys everything stays in the clear. */
+/** Keys of a new generation. Without keys all data stays unencrypted. */
 import { EntryOpener } from '../../history/index.js';
 import type { CatalogEntry } from '../../store/catalog/index.js';
 import { type Keyring, sealConfig, SealSum } from '../../crypto/index.js';
@@ -48,7 +48,7 @@ export class NewKeys {
     return this.keyring?.names.text(text) ?? text;
   }
 
-  /** Returns undefined for a configuration that nothing can open. */
+  /** Returns a configuration, sealed if the new generation encrypts; undefined for one that cannot be opened. */
   config(config: ClientConfig): ClientConfig | undefined {
     if (this.keyring === undefined) return config;
     return config.form === 'sealed' ? undefined : sealConfig(this.keyring.names, config);

@@ -1,7 +1,4 @@
-/**
- * The client that is being rewritten or copied: reads its catalog and objects as they are, with its keys if it has
- * some.
- */
+/** Reads the client that is being rewritten or copied: its catalog and its objects, with its keys if it has some. */
 import type { ClientConfig, DirectoryId } from '../../model/index.js';
 import { EntryOpener } from '../../history/index.js';
 import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
@@ -16,9 +13,9 @@ import {
 } from '../../store/index.js';
 import type { Files, System } from '../../system/index.js';
 
-/** The records of a client that is read. */
+/** Reader of a client's records. */
 export interface OldRecords extends ObjectReader {
-  /** Notes that a record will be read more than once, so that slow reads need not be repeated. */
+  /** Announces that a record will be read more than once, so that slow reads are not repeated. */
   hold?(record: ExpectedRange): Promise<void>;
 }
 
@@ -92,7 +89,10 @@ export class OldGeneration extends OldStore {
   private readonly catalogIdentity: string | undefined;
   private readonly files: Files;
 
-  /** `catalogPath`: a catalog with less in it, to use instead of its own. Throws CATALOG_*. */
+  /**
+   * Opens the generation. `catalogPath`: a catalog with a part of the data, to use instead of its own. Throws
+   * CATALOG_*.
+   */
   constructor(
     system: System,
     directory: ClientDirectory,
@@ -107,7 +107,7 @@ export class OldGeneration extends OldStore {
     this.catalogIdentity = identity;
   }
 
-  /** False if a rebuild has replaced the catalog that is being read. */
+  /** True unless a rebuild has replaced the catalog that is being read. */
   get isCurrent(): boolean {
     return identityOf(this.files, this.directory) === this.catalogIdentity;
   }

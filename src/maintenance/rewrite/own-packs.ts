@@ -1,6 +1,6 @@
 /**
- * The old generation is removed as a whole. Files in it that do not belong to its client must be moved away
- * before.
+ * Checks for files that do not belong to the client in its old generation. They must be moved away first, since the
+ * old generation is removed as a whole.
  */
 import { TardisError } from '../../errors/index.js';
 import { type ClientDirectory, mediumOf, PACKS_PREFIX, strangePacks } from '../../store/index.js';
@@ -9,7 +9,7 @@ import type { System } from '../../system/index.js';
 /** Maximum number of files that an error names. */
 const MOST_NAMED = 16;
 
-/** Throws PACKS_STRANGE if files lie in the place of packs that are not packs of the client. */
+/** Throws PACKS_STRANGE if the directory of packs contains files that are not packs of the client. */
 export async function requireOwnPacks(system: System, directory: ClientDirectory): Promise<void> {
   if (directory.bucket !== undefined) return; // only objects with names of the client's packs are removed there
   const medium = mediumOf(system, directory);

@@ -1,6 +1,6 @@
 /**
- * Yields a long answer in pages of `limit`, each starting behind the last item of the page before. That place
- * is determined before a page is yielded: the caller opens entries in place, which changes their names.
+ * Yields a long result in pages of `limit` items, each beginning behind the last item of the page before. That
+ * position is determined before a page is yielded, since the caller opens entries in place, which changes their names.
  */
 export function* pages<T, K>(
   first: K,

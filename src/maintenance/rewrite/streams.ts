@@ -1,4 +1,4 @@
-/** Copies chunked records into the new generation chunk by chunk, with at most one chunk in memory. */
+/** Copies records in chunks into the new generation, with at most one chunk in memory. */
 import { createHash } from 'node:crypto';
 import { applyContentRecord } from '../../store/catalog/index.js';
 import { fetchHead, fetchRecord, type RecordPlace } from '../../delta/index.js';
@@ -31,7 +31,7 @@ import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 
 /**
- * Facts about a delta or a signature that are known before it is read, since its bytes are not those of the
+ * Digests of a delta or a signature. They must be known before it is read, since its bytes are not those of the
  * content.
  */
 interface Known {
@@ -44,7 +44,7 @@ interface Known {
 const NO_SEAL: Buffer = Buffer.alloc(0);
 const COMPRESSION = { codec: Codec.zstd, level: 3 } as const;
 
-/** Opens a record as a delta that will be stored whole. */
+/** Value of `known` for a delta whose content will be stored whole. */
 const DELTA: Known = { digest: NO_SEAL, basis: NO_SEAL };
 
 interface Source {
@@ -69,8 +69,8 @@ export class StreamMover {
   }
 
   /**
-   * Moves one record, and returns the new digest of its content. A record that is not `known` is checked by its
-   * digest. Throws RECORD_DAMAGED, CONTENT_DAMAGED.
+   * Copies one record, and returns the new digest of its content. A record without `known` is checked by its digest.
+   * Throws RECORD_DAMAGED, CONTENT_DAMAGED.
    */
   async move(place: RecordPlace, known?: Known): Promise<Buffer> {
     const { store } = this;
@@ -95,7 +95,7 @@ export class StreamMover {
     }
   }
 
-  /** Stores the content of a delta whole, since its basis is left out. Throws the errors of `move`. */
+  /** Stores the content of a delta whole, for a delta whose basis is left out. Throws the errors of `move`. */
   async makeWhole(place: RecordPlace, bytes: AsyncIterable<Buffer>): Promise<Buffer> {
     const { store } = this;
     const source = await this.open(place, DELTA);
@@ -159,7 +159,7 @@ export class StreamMover {
     return { ...start, basis: { digest: known.basis, contentId }, isPart: isPart(index) };
   }
 
-  /** Copies the chunks unchanged but for their encryption. Returns the hash of the decoded bytes. */
+  /** Copies the chunks; only their encryption changes. Returns the hash of the decoded bytes. */
   private async copy(
     { place, header, cipher }: Source,
     stream: IncomingStream,
@@ -201,7 +201,7 @@ export class StreamMover {
   }
 }
 
-/** Yields the same bytes in pieces of one chunk each. */
+/** Yields bytes in pieces of one chunk each. */
 async function* inChunks(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const chunk = Buffer.allocUnsafe(STREAM_CHUNK_BYTES);
   let filled = 0;

@@ -39,9 +39,9 @@ const PAGE_DIRECTORIES = 1024;
 const PAGE_CONTENTS = 512;
 
 export class Verifier {
-  /** Number of contents that were read and found right. */
+  /** Number of contents that were read and matched their digests. */
   contents = 0;
-  /** Id of the last of these contents. */
+  /** Id of the last content that was read. */
   lastContent: ContentId = 0;
   private readonly locator = new Locator();
   private readonly breathe = yieldRegularly();
@@ -67,7 +67,7 @@ export class Verifier {
     this.reader = new RecordReader(store.backend, native, new ReaderMemory(), keys.contents);
   }
 
-  /** Continues after this content: an earlier run has read the contents up to it. */
+  /** Continues after this content, since an earlier run has read the contents up to it. */
   goOnAfter(contentId: ContentId): void {
     this.lastContent = contentId;
   }
@@ -105,8 +105,8 @@ export class Verifier {
   }
 
   /**
-   * Compares every version of every name, and every set, in both generations; the new keys must prove each set.
-   * Nothing may be written to the old generation meanwhile. Throws CATALOG_DAMAGED, NOT_AUTHENTIC.
+   * Compares every version of every name, and every set, in both generations. Each set must also be proven by the new
+   * keys. No process may write to the old generation meanwhile. Throws CATALOG_DAMAGED, NOT_AUTHENTIC.
    */
   async compare(oldHistory: History, signal: AbortSignal): Promise<void> {
     const [old, fresh] = [this.old.catalog, this.store.catalog];

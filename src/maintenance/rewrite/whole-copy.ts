@@ -1,6 +1,7 @@
 /**
- * Copies all that a catalog has of a client into a new generation, with records, sets and seals as they are. A rebuild uses
- * it for a damaged log. Contents that cannot be read are missing in the copy, and the next backup sends them.
+ * Copies all data of a client that is in a catalog into a new generation, with records, sets and seals unchanged. A
+ * rebuild uses it for a damaged log. Contents that cannot be read are missing in the copy, and the next backup sends
+ * them.
  */
 import type { ClientDirectory } from '../../store/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
@@ -17,16 +18,16 @@ export interface WholeCopy {
   readonly catalogPath: string;
   /** True if the client encrypts, so that no digest can be checked. */
   readonly isEncrypting: boolean;
-  /** A generation without a commit. */
+  /** Directory of a generation without a commit. */
   readonly target: ClientDirectory;
-  /** Sets up to this one may lack entries; 0 if none may. */
+  /** Number of the last set that may lack entries; 0 if there is none. */
   readonly doubtfulUpTo: SetNumber;
   readonly limits: StoreLimits;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, of: number) => void;
 }
 
-/** Throws CATALOG_DAMAGED, INTERRUPTED, DISK_FULL, and errors of a bucket. */
+/** Copies the data. Throws CATALOG_DAMAGED, INTERRUPTED, DISK_FULL, and errors of a bucket. */
 export async function copyWhole(system: System, request: WholeCopy): Promise<void> {
   const { source, catalogPath, target, limits } = request;
   const store = await StoreWriter.open(system, target, limits);

@@ -78,7 +78,7 @@ function Page(props: PageProps) {
   );
 }
 
-/** Returns the set of the address, else the newest complete one, else the newest. */
+/** Returns the set in the address; otherwise the newest complete set, or the newest set. */
 function chosenSet(sets: readonly BackupSet[], wanted: number | undefined): BackupSet | undefined {
   return (
     sets.find(({ set }) => set === wanted) ??
@@ -106,7 +106,7 @@ function useGlobalKeys(place: Place, go: Go, onKeys: () => void): void {
   }, [place]);
 }
 
-/** Closes what is open: the details, then the search, then the changes. */
+/** Closes the view that is open: first the details, then the search, then the changes. */
 function escape(place: Place, go: Go): void {
   if (place.file !== undefined) go({ file: undefined });
   else if (place.search !== '') go({ search: '' });

@@ -102,7 +102,7 @@ interface Restoring {
   readonly set: number;
 }
 
-/** Keeps the selected paths, all of one set. */
+/** Keeps the selected paths, which must be of one set. */
 function useSelection({ place, chosen }: BrowserProps) {
   const [held, setHeld] = useState({ selection: NOTHING, set: chosen.set });
   const clear = (): void => setHeld({ selection: NOTHING, set: chosen.set });
@@ -122,7 +122,7 @@ function useSelection({ place, chosen }: BrowserProps) {
   return { selection, selectedSet: set ?? chosen.set, toggle, clear, canSelect };
 }
 
-/** Returns the place of a row. A path that the set lacks is shown in the last set that has it. */
+/** Returns the place of a row. A path that is missing in the set is shown in the last set that contains it. */
 function openedPlace({ path, entry, inSet }: EntryRow): Partial<Place> {
   const set = inSet === undefined ? {} : { set: inSet, showsChanges: false };
   if (entry === undefined || entry.type === 'directory') {

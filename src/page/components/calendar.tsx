@@ -1,4 +1,4 @@
-/** A month with its backups: the days that have some can be chosen. */
+/** Shows a month with its backups. Days with backups can be chosen. */
 import type { BackupSet } from '../api.js';
 import { LOCALE, t } from '../language.js';
 import {
@@ -17,7 +17,7 @@ import { Icon } from './icons.js';
 interface CalendarProps {
   readonly sets: readonly BackupSet[];
   readonly month: Month;
-  /** The chosen set. */
+  /** Number of the chosen set. */
   readonly chosen: number | undefined;
   readonly onMonth: (month: Month) => void;
   readonly onChoose: (set: number) => void;

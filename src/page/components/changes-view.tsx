@@ -1,4 +1,4 @@
-/** Changes of a backup, against the one before it with the same directories. */
+/** Shows the changes of a backup since the backup before it with the same directories. */
 import { useRef } from 'preact/hooks';
 import { api, type BackupSet, type Entry } from '../api.js';
 import { usePages } from '../hooks.js';

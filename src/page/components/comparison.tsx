@@ -1,4 +1,4 @@
-/** Two versions of a text, side by side; below one another where there is no room. */
+/** Shows two versions of a text side by side, or one below the other if there is not enough room. */
 import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { t } from '../language.js';
@@ -9,7 +9,7 @@ import { Dialog } from './dialog.js';
 import { Notice } from './notice.js';
 
 export interface ComparedVersion {
-  /** A set that has the version. */
+  /** Number of a set that contains the version. */
   readonly set: number;
   readonly entry: Entry;
   readonly time: string;

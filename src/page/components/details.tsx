@@ -1,4 +1,4 @@
-/** The details of one file or other entry: facts, content and versions. */
+/** Shows the details of one file or other entry: facts, content and versions. */
 import { useEffect, useRef } from 'preact/hooks';
 import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';

@@ -1,4 +1,4 @@
-/** A dialog above the page. The browser keeps the focus inside and gives it back. */
+/** A dialog above the page. The browser keeps the focus inside the dialog and restores it at the end. */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../language.js';

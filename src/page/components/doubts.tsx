@@ -1,4 +1,4 @@
-/** Warns of shown entries that nothing proves. */
+/** Shows a warning about entries that are shown but not proven. */
 import { useEffect, useState } from 'preact/hooks';
 import { api, onDoubts } from '../api.js';
 import { t } from '../language.js';

@@ -1,6 +1,6 @@
 /**
- * The list of entries: a grid of which only the rows in view are in the document. One row is active; the keys move it,
- * and the grid itself has the focus, so that scrolling never loses it.
+ * List of entries, as a grid. Only the rows in view are in the document. One row is active, and keys move it. The grid
+ * itself has the focus, so that scrolling never loses it.
  */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Entry } from '../api.js';
@@ -16,17 +16,17 @@ export type EntryRow = Row<Entry>;
 interface GridProps {
   readonly label: string;
   readonly rows: readonly EntryRow[];
-  /** True if the rows are all there are. */
+  /** True if all rows have been loaded. */
   readonly isWhole: boolean;
   readonly selection: Selection;
   readonly sort: Sort | undefined;
   readonly order: Order;
   /** True if each row has its whole path. */
   readonly hasPaths?: boolean;
-  /** Path of the row to be active first. */
+  /** Path of the row that is active at first. */
   readonly startAt?: string | undefined;
   readonly timeOf: (set: number) => string;
-  /** True if a row may be selected together with those that are. */
+  /** True if a row may be selected together with the selected rows. */
   readonly canSelect: (row: EntryRow) => boolean;
   readonly onSort: (sort: Sort) => void;
   readonly onOpen: (row: EntryRow) => void;
@@ -37,13 +37,13 @@ interface GridProps {
 }
 
 const COLUMNS: readonly Sort[] = ['name', 'size', 'modified'];
-/** Rows before the end at which the next page is loaded. */
+/** Number of rows before the end at which the next page is loaded. */
 const NEAR_END_ROWS = 200;
 const ROW_PX = 34;
-/** On a narrow view, a row has two lines. */
+/** Height of a row in a narrow view, where a row has two lines. */
 const TALL_ROW_PX = 52;
 const NARROW_PX = 480;
-/** Time within which typed letters belong together. */
+/** Maximum time between typed letters that belong together. */
 const TYPING_MS = 700;
 
 export function EntryGrid(props: GridProps) {
@@ -130,7 +130,7 @@ function range(first: number, end: number): number[] {
   return Array.from({ length: end - first }, (_, index) => first + index);
 }
 
-/** Moves to the last row after a press of End, as long as rows are still loaded. */
+/** After a press of End, moves to the last row each time that more rows are loaded. */
 function useFollowedEnd(
   count: number,
   isWhole: boolean,
@@ -203,7 +203,7 @@ interface KeyState {
   readonly current: number;
   readonly moveTo: (row: number) => void;
   readonly shown: Parameters<typeof rowForKey>[2];
-  /** True while rows that are still loaded follow a press of End. */
+  /** True after a press of End, while rows are still being loaded. */
   readonly followsEnd: { current: boolean };
 }
 

@@ -1,4 +1,4 @@
-/** One directory of one set: its entries, and on request those that were deleted from it. */
+/** Shows one directory of one set: its entries, and on request the entries that were deleted from it. */
 import { useMemo } from 'preact/hooks';
 import { api, type BackupSet, type Deleted, type Entry } from '../api.js';
 import { type Go, type Paged, useAnswer, usePages } from '../hooks.js';
@@ -45,7 +45,7 @@ export function FilesView(props: FilesProps) {
   return <DirectoryView {...props} key={`${client}/${set.set}${place.path}`} />;
 }
 
-/** True once a directory was shown: only the first visit goes down to the roots by itself. */
+/** True after a directory was shown. Only the first visit opens the directory of the roots automatically. */
 let wasHere = false;
 
 function AboveRoots(props: FilesProps & { readonly segments: readonly string[] }) {

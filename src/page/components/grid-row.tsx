@@ -1,4 +1,4 @@
-/** One row of the list of entries. */
+/** Shows one row of the list of entries. */
 import type { Entry } from '../api.js';
 import { LOCALE, t } from '../language.js';
 import { parentOf } from '../logic/paths.js';

@@ -1,4 +1,4 @@
-/** Icons as lines, in the colour of the text around them. Each has its meaning also in words. */
+/** Icons drawn as lines, in the colour of the text around them. The meaning of each icon is also given in words. */
 const PATHS = {
   directory:
     'M2 4.5A1.5 1.5 0 0 1 3.500 3h2.700l1.600 1.800h4.700A1.500 1.500 0 0 1 14 6.300v5.200a1.500 1.500 0 0 1-1.500 1.500h-9A1.500 1.500 0 0 1 2 11.500z',
@@ -29,7 +29,7 @@ export function Icon({ name }: { readonly name: IconName }) {
   );
 }
 
-/** Returns the icon of a type of entries. */
+/** Returns the icon for a type of entry. */
 export function iconOf(type: string): IconName {
   if (type === 'directory' || type === 'file' || type === 'symlink') return type;
   return 'special';

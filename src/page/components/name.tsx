@@ -1,4 +1,7 @@
-/** Shows names, which may contain anything: unseen characters are visible, and directions stay inside. */
+/**
+ * Shows names, which may contain any character. Invisible characters are made visible, and a change of text direction
+ * does not affect the text around the name.
+ */
 import { textOf } from '../logic/paths.js';
 import { shownName } from '../logic/shown.js';
 
@@ -10,7 +13,7 @@ export function Name({ name }: { readonly name: string }) {
   );
 }
 
-/** Shows an encoded path. Directions cannot cross a slash. */
+/** Shows an encoded path. A change of text direction ends at a slash. */
 export function PathName({ path }: { readonly path: string }) {
   const segments = path === '/' ? [] : path.slice(1).split('/');
   if (segments.length === 0) return <span class="path">/</span>;

@@ -1,4 +1,4 @@
-/** Shows an error of the API, with what to do about it. */
+/** Shows an error of the API, with advice about it. */
 import type { ApiError } from '../api.js';
 import { t } from '../language.js';
 import { shownName } from '../logic/shown.js';

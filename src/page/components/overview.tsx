@@ -1,4 +1,4 @@
-/** The overview: all clients, the space over time, and what a purge would delete. */
+/** Overview of all clients, the space over time, and the sets that a purge would delete. */
 import { api, type BackupSet, type Client } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
@@ -75,7 +75,7 @@ function Clients({ clients, own }: ClientsProps) {
   );
 }
 
-/** Returns what is known of the sets of a client that is not open. */
+/** Returns the facts that are known about the sets of a client that is not open. */
 function onlyNewest({ lastSet = 0, lastCompletedMs }: Client): Timed[] {
   if (lastCompletedMs === undefined) return [];
   return [{ set: lastSet, state: 'complete', openedAtMs: lastCompletedMs }];

@@ -1,4 +1,4 @@
-/** The path of the directory as steps that can be chosen, or as text that can be typed. */
+/** Shows the path of the directory as steps to choose, or as text to edit. */
 import { useRef, useState } from 'preact/hooks';
 import { t } from '../language.js';
 import { crumbsOf, parentOf, pathFromText, textOf } from '../logic/paths.js';

@@ -1,4 +1,7 @@
-/** A list of paths that is loaded by pages, with a title, a way back, and a line that counts it. */
+/**
+ * Shows a list of paths that is loaded page by page, with a title, a button to go back, and a line with the number of
+ * paths.
+ */
 import type { Paged } from '../hooks.js';
 import type { Selection } from '../logic/selection.js';
 import { EntryGrid, type EntryRow } from './entry-grid.js';
@@ -15,14 +18,14 @@ export interface PathsProps {
 }
 
 interface PathsViewProps extends PathsProps {
-  /** Another list begins at its first row. */
+  /** Key of the list. When it changes, the list is shown from its first row. */
   readonly listKey: string;
   readonly list: Omit<Paged<unknown>, 'items'>;
   readonly rows: readonly EntryRow[];
   readonly title: string;
   /** Text of the button that calls `onEnd`. */
   readonly back: string;
-  /** Shown in place of a whole list without rows. */
+  /** Text that is shown if the whole list has no rows. */
   readonly empty: string;
   readonly status: string;
 }

@@ -1,4 +1,6 @@
-/** Shows the sets that a purge by given rules would delete, and why the others stay. Nothing is deleted. */
+/**
+ * Shows the sets that a purge by given rules would delete, and the reasons to keep the others. Nothing is deleted.
+ */
 import { useState } from 'preact/hooks';
 import { api, type BackupSet, type PurgeRules } from '../api.js';
 import { useAnswer, useSettled } from '../hooks.js';
@@ -53,7 +55,7 @@ export function PurgePreview({ client, sets }: PurgeProps) {
   );
 }
 
-/** Texts of the reasons to keep a set; those of a period need its name. */
+/** Texts of the reasons to keep a set. A reason about a period needs the name of the period. */
 const REASONS: Readonly<Record<string, TextKey>> = {
   locked: 'keepLocked',
   newest: 'keepNewest',

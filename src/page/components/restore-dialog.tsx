@@ -163,7 +163,7 @@ function Policies({ overwrite, setOverwrite, isRunning }: PoliciesProps) {
   );
 }
 
-/** Starts a restore, and requests its state until it ends. */
+/** Returns a function that starts a restore and requests its state until it ends. */
 function useRestore() {
   const [state, setState] = useState<RestoreState>();
   const [error, setError] = useState<ApiError>();

@@ -1,4 +1,4 @@
-/** Results of a search over all backups, which grow while the person types. */
+/** Shows the results of a search over all backups, which is updated while the user types. */
 import { api, type Found } from '../api.js';
 import { usePages, useSettled } from '../hooks.js';
 import { t } from '../language.js';
@@ -11,7 +11,7 @@ interface SearchProps extends PathsProps {
   readonly pattern: string;
 }
 
-/** Time without a key after which the search begins. */
+/** Time after the last key before the search begins. */
 const SETTLE_MS = 120;
 
 export function SearchView({ client, pattern: typed, ...paths }: SearchProps) {

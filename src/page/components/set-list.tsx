@@ -1,4 +1,4 @@
-/** The backup sets of a month, with what each changed, and marks of those that are late or had troubles. */
+/** Shows the backup sets of a month, with the changes of each set. Sets that are late or had problems are marked. */
 import type { ComponentChildren } from 'preact';
 import type { BackupSet } from '../api.js';
 import { LOCALE, t } from '../language.js';
@@ -6,7 +6,7 @@ import { shownBytes, shownClock, shownCount, shownDay, shownName } from '../logi
 
 interface SetListProps {
   readonly sets: readonly BackupSet[];
-  /** Days without a backup before a set, by its number. */
+  /** Number of days without a backup before a set, by the set's number. */
   readonly late: ReadonlyMap<number, number>;
   readonly chosen: number | undefined;
   readonly onChoose: (set: number) => void;
@@ -42,7 +42,7 @@ export function SetList({ sets, late, chosen, onChoose, onChanges }: SetListProp
   );
 }
 
-/** Returns what a set changed, in words. */
+/** Returns the changes of a set in words. */
 export function changesOf({ changed }: BackupSet): string {
   const { new: fresh, changed: altered, deleted, filesRead, sentBytes } = changed;
   const words: string[] = [];

@@ -1,4 +1,4 @@
-/** The backups: a calendar, and the list of a month. On a narrow page it is a drawer. */
+/** Shows the backups: a calendar, and the list of a month. On a narrow page it is a drawer. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { BackupSet } from '../api.js';
 import { t } from '../language.js';
@@ -11,7 +11,7 @@ interface SideBarProps {
   readonly chosen: BackupSet | undefined;
   readonly isOpen: boolean;
   readonly onChoose: (set: number) => void;
-  /** Lists what the chosen set changed. */
+  /** Called to list the changes of the chosen set. */
   readonly onChanges: () => void;
 }
 

@@ -1,4 +1,4 @@
-/** The stored bytes after each backup, as a line over time. A table has the same figures. */
+/** Shows the number of stored bytes after each backup, as a line over time. A table contains the same figures. */
 import { api, type SpacePoint } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
@@ -7,11 +7,11 @@ import { shownBytes, shownDay, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 
 const BOX: Box = { width: 640, height: 220, left: 64, right: 16, top: 12, bottom: 28 };
-/** Times of a shorter span are shown as hours. */
+/** Span of time below which times are shown as hours. */
 const SHORT_MS = 2 * 86_400_000;
 const CLOCK = { hour: '2-digit', minute: '2-digit' } as const;
 const DAY = { day: 'numeric', month: 'short' } as const;
-/** With more points, only the line is drawn. */
+/** Maximum number of points that are drawn as dots. With more points, only the line is drawn. */
 const MAX_DOTS = 80;
 
 export function SpacePlot({ client }: { readonly client: string }) {

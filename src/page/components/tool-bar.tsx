@@ -73,7 +73,7 @@ interface ArchiveProps extends Pick<ToolBarProps, 'client' | 'set'> {
   readonly onError: (error: ApiError | undefined) => void;
 }
 
-/** A link to an archive; a button if the paths are too long for an address. */
+/** Shows a link to an archive, or a button if the paths are too long for an address. */
 function ArchiveButton({ client, set, paths, format, onError }: ArchiveProps) {
   const [short, long] = ARCHIVE_TEXTS[format];
   const href = archiveHref(client, set, paths, format);

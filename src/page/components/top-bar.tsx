@@ -74,7 +74,10 @@ export function TopBar({ place, client, go, onKeys }: TopBarProps) {
   );
 }
 
-/** The address keeps the place, so that a link to a part of the page must not change it. */
+/**
+ * Moves the focus to the list of files or the main part. It does not follow the link, since the address contains the
+ * place and must not change.
+ */
 function skip(event: Event): void {
   event.preventDefault();
   const files = document.querySelector<HTMLElement>('#files');

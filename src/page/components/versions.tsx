@@ -1,4 +1,4 @@
-/** The versions of a path as a line of time, newest first. Two of them can be compared. */
+/** Shows the versions of a path as a timeline, newest first. Two versions can be compared. */
 import { useState } from 'preact/hooks';
 import { api, type Version } from '../api.js';
 import { useAnswer } from '../hooks.js';
@@ -11,7 +11,7 @@ interface VersionsProps {
   readonly client: string;
   readonly path: string;
   readonly name: string;
-  /** The set whose version is shown. */
+  /** Number of the set whose version is shown. */
   readonly set: number;
   readonly timeOf: (set: number) => string;
   readonly onSet: (set: number) => void;

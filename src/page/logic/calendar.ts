@@ -9,7 +9,7 @@ export interface Timed {
 
 export interface Month {
   readonly year: number;
-  /** 0 for January. */
+  /** Number of the month: 0 for January. */
   readonly month: number;
 }
 
@@ -22,11 +22,11 @@ export interface Day {
 
 const DAYS_A_WEEK = 7;
 const DAY_MS = 86_400_000;
-/** A gap counts as late if it is this much longer than the usual distance of sets. */
+/** Factor: a gap counts as late if it is this many times as long as the usual distance of sets. */
 const LATE_TIMES = 2.5;
-/** Shorter gaps never count. */
+/** Minimum length of a gap that counts as late. */
 const LEAST_GAP_MS = 26 * 3_600_000;
-/** Fewer distances do not show what is usual. */
+/** Minimum number of distances that show the usual distance. */
 const LEAST_DISTANCES = 3;
 
 export function monthOf(ms: number): Month {
@@ -39,7 +39,7 @@ export function shiftMonth({ year, month }: Month, by: number): Month {
   return { year: date.getFullYear(), month: date.getMonth() };
 }
 
-/** Returns a number for each month that has the order of time. */
+/** Returns a number for a month. Later months have higher numbers. */
 export function monthNumber({ year, month }: Month): number {
   return year * 12 + month;
 }
@@ -73,8 +73,8 @@ export function weeksOf(
 }
 
 /**
- * Returns the days without a complete set before each set that came late, by its number. A set is late if the time
- * since the complete one before it is much longer than usual.
+ * Returns the number of days without a complete set before each late set, by the number of the set. A set is late if
+ * the time since the complete set before it is much longer than usual.
  */
 export function lateSets(sets: readonly Timed[]): Map<number, number> {
   const gaps = gapsOf(sets);
@@ -84,12 +84,15 @@ export function lateSets(sets: readonly Timed[]): Map<number, number> {
   return new Map(late.map(({ set, gapMs }) => [set, daysOf(gapMs)]));
 }
 
-/** How a client stands now. A schedule is not known: only what is usual, or a backup of the last day, shows it. */
+/**
+ * Present state of a client: late, on time or unknown. A schedule is not known. The state is determined from the usual
+ * distance of sets, or from a backup of the last day.
+ */
 export type Standing =
   | { readonly kind: 'late'; readonly days: number }
   | { readonly kind: 'onTime' | 'unknown' };
 
-/** Returns how a client with these sets stands. */
+/** Returns the state of a client with these sets. */
 export function standingOf(sets: readonly Timed[], nowMs: number): Standing {
   const newestMs = Math.max(...completeOf(sets).map(({ openedAtMs }) => openedAtMs), -Infinity);
   const ageMs = nowMs - newestMs;
@@ -118,7 +121,7 @@ function gapsOf(sets: readonly Timed[]): Gap[] {
   }));
 }
 
-/** Returns the longest time between sets that is not late; undefined if there are too few to know. */
+/** Returns the longest time between sets that is not late; undefined if there are too few sets to determine it. */
 function longestUsualMs(gaps: readonly Gap[]): number | undefined {
   if (gaps.length < LEAST_DISTANCES) return undefined;
   const sorted = gaps.map(({ gapMs }) => gapMs).sort((a, b) => a - b);

@@ -1,6 +1,6 @@
 /**
- * Paths as the API takes them: absolute, with each byte of a name that is not a plain character as `%XX`. The page
- * keeps paths in this form, since names need not be text.
+ * Paths in the form of the API: absolute, with each byte of a name that is not a plain character as `%XX`. The page
+ * keeps paths in this form, since names may not be text.
  */
 
 /** A name as the API gives it. */
@@ -10,7 +10,7 @@ export interface Named {
   readonly nameBytes?: string | undefined;
 }
 
-/** Returns a name as a segment of a path. */
+/** Returns a name as an encoded segment of a path. */
 export function segmentOf({ name, nameBytes }: Named): string {
   if (nameBytes === undefined) return encodeURIComponent(name);
   const bytes = Uint8Array.from(atob(nameBytes), (char) => char.charCodeAt(0));
@@ -23,7 +23,7 @@ function encodeByte(byte: number): string {
   return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 }
 
-/** Returns the path of an absolute path given as text or as bytes in base64. */
+/** Returns the encoded form of an absolute path, which is given as text or as bytes in base64. */
 export function pathOf(path: string, pathBytes?: string): string {
   const segment = segmentOf({ name: path, nameBytes: pathBytes });
   return segment.replaceAll('%2F', '/');
@@ -45,7 +45,7 @@ export function lastSegment(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Returns each directory from the top to a path, with its own segment. */
+/** Returns each directory from the top to a path, with the last segment of its path. */
 export function crumbsOf(path: string): { readonly path: string; readonly segment: string }[] {
   const crumbs = [{ path: '/', segment: '' }];
   for (const segment of path.split('/')) {
@@ -70,7 +70,7 @@ export function textOf(path: string): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes));
 }
 
-/** Returns a path that a person typed: text, from the top. */
+/** Returns the encoded form of a typed path, which is text and begins at the top. */
 export function pathFromText(text: string): string {
   const segments = text.split('/').filter((segment) => segment !== '' && segment !== '.');
   return `/${segments.map(encodeURIComponent).join('/')}`;

@@ -19,7 +19,7 @@ export interface Place {
   readonly sort: Sort;
   readonly order: Order;
   readonly showsDeleted: boolean;
-  /** True to list what the set changed, in place of a directory. */
+  /** True to list the changes of the set instead of a directory. */
   readonly showsChanges: boolean;
 }
 
@@ -81,7 +81,7 @@ function textWord(word: string | undefined): string | undefined {
   }
 }
 
-/** Returns `#…` of a place; what equals the start is left out. */
+/** Returns the part of an address, `#…`, for a place. Values equal to those of the start are omitted. */
 export function hashOf(place: Place): string {
   const words: string[] = [];
   const { client, set, path, file, search, sort, order, showsDeleted, showsChanges } = place;

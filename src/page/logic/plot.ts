@@ -8,7 +8,7 @@ export interface Point {
 export interface Box {
   readonly width: number;
   readonly height: number;
-  /** Space around the plot for its labels. */
+  /** Space around the plot for its labels, in pixels. */
   readonly left: number;
   readonly bottom: number;
   readonly top: number;
@@ -27,10 +27,10 @@ export interface Plot {
 
 const LEVELS = 4;
 const TIMES = 4;
-/** Steps of round numbers within a power of ten. */
+/** Round numbers within a power of ten. */
 const ROUND = [1, 2, 2.5, 5, 10];
 
-/** Returns a round number that is not smaller. */
+/** Returns the smallest round number that is at least `value`. */
 export function roundUp(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
@@ -38,7 +38,7 @@ export function roundUp(value: number): number {
   return step * power;
 }
 
-/** Returns the plot of points in the order of time; undefined without any. */
+/** Returns the plot of points, which must be in the order of time; undefined if there are none. */
 export function plotOf(points: readonly Point[], box: Box): Plot | undefined {
   const [first] = points;
   const last = points.at(-1);

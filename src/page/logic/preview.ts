@@ -12,11 +12,11 @@ const IMAGES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 };
 
-/** Images that are larger are not shown. */
+/** Maximum size of an image that is shown. */
 export const MAX_IMAGE_BYTES: number = 24 << 20;
-/** Bytes of a text that are shown. */
+/** Maximum number of bytes of a text that are shown. */
 export const MAX_TEXT_BYTES: number = 256 << 10;
-/** Texts that are larger are not compared. */
+/** Maximum size of a text that is compared. */
 export const MAX_DIFF_BYTES: number = 2 << 20;
 
 /** Returns the media type of an image by the ending of its name. */
@@ -26,8 +26,9 @@ export function imageType(name: string): string | undefined {
 }
 
 /**
- * Returns bytes as text; undefined if they are none. Text is UTF-8, or UTF-16 with a byte order mark; other bytes
- * without control characters are read as Windows-1252, which includes Latin-1. A character that the end cuts is left out.
+ * Returns bytes as text; undefined if they are not text. Text is UTF-8, or UTF-16 with a byte order mark. Other bytes
+ * without control characters are read as Windows-1252, which includes Latin-1. An incomplete character at the end is
+ * omitted.
  */
 export function textIn(bytes: Uint8Array): string | undefined {
   const wide = wideEncoding(bytes);
@@ -37,7 +38,7 @@ export function textIn(bytes: Uint8Array): string | undefined {
 }
 
 const SINGLE_BYTE = 'windows-1252';
-/** First bytes of UTF-16, which are no character of the text. */
+/** Byte order marks of UTF-16, which are not part of the text. */
 const BYTE_ORDER_MARKS: readonly (readonly [number, number, string])[] = [
   [0xff, 0xfe, 'utf-16le'],
   [0xfe, 0xff, 'utf-16be'],
@@ -57,7 +58,7 @@ function decoded(bytes: Uint8Array, encoding: string): string | undefined {
 
 const SPACE = 0x20;
 const DELETE = 0x7f;
-/** Control characters that texts contain: tab, line feed, vertical tab, form feed, carriage return, escape. */
+/** Control characters that may occur in texts: tab, line feed, vertical tab, form feed, carriage return, escape. */
 const OF_TEXTS = new Set([0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1b]);
 
 function hasControls(bytes: Uint8Array): boolean {

@@ -1,7 +1,9 @@
-/** Directories above the roots of a set, which the set itself does not have. */
+/** Directories above the roots of a set. The set itself does not contain them. */
 import { isBelow, joinPath } from './paths.js';
 
-/** Returns the segments of a directory above the roots; undefined if it is at a root or below one. */
+/**
+ * Returns the segments that a directory above the roots contains; undefined if the directory is a root or below one.
+ */
 export function aboveRoots(path: string, roots: readonly string[]): string[] | undefined {
   if (roots.some((root) => isBelow(path, root))) return undefined;
   const below = roots.filter((root) => isBelow(root, path));
@@ -9,7 +11,7 @@ export function aboveRoots(path: string, roots: readonly string[]): string[] | u
   return [...new Set(below.map((root) => root.slice(start).split('/')[0] ?? ''))].sort();
 }
 
-/** Returns the directory to show first: the deepest one with all roots at it or below it. */
+/** Returns the directory to show first: the only root, or the deepest directory above all roots. */
 export function startingPath(roots: readonly string[]): string {
   const [only] = roots;
   if (roots.length === 1 && only !== undefined) return only;

@@ -7,10 +7,10 @@ export interface View {
   readonly count: number;
 }
 
-/** Rows beyond each edge of the view, so that scrolling shows no gap. */
+/** Number of rows beyond each edge of the view that are in the document, so that scrolling shows no gap. */
 const BEYOND = 12;
 
-/** Returns the first row and the one after the last. */
+/** Returns the index of the first row in view, and the index after the last one. */
 export function rowsInView({ scrollPx, heightPx, rowPx, count }: View): {
   first: number;
   end: number;
@@ -21,7 +21,7 @@ export function rowsInView({ scrollPx, heightPx, rowPx, count }: View): {
   return { first, end: Math.max(first, end) };
 }
 
-/** Returns the position to scroll to so that a row is in view; the present one if it is. */
+/** Returns the position to scroll to so that a row is in view; the present position if it already is. */
 export function scrollFor(row: number, { scrollPx, heightPx, rowPx }: View): number {
   const topPx = row * rowPx;
   if (topPx < scrollPx) return topPx;

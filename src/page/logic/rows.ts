@@ -16,9 +16,9 @@ export interface Row<E extends RowEntry = RowEntry> {
   readonly name: string;
   /** Number of a set that has this version; undefined if it is the browsed set. */
   readonly inSet: number | undefined;
-  /** True if the set that is browsed has nothing at this path. */
+  /** True if the browsed set has no entry at this path. */
   readonly isDeleted: boolean;
-  /** How the browsed set changed it, in a list of changes. */
+  /** Change of the path by the browsed set, in a list of changes. */
   readonly change?: ChangeKind;
 }
 
@@ -29,7 +29,7 @@ export function rowOf<E extends RowEntry>(directory: string, entry: E): Row<E> {
   return { path, entry, name: entry.name, inSet: undefined, isDeleted: false };
 }
 
-/** Returns a comparison in the order of the API. Equal ones are in the order of their names. */
+/** Returns a comparison function for the order of the API. Rows that are equal in it are sorted by name. */
 export function comparison(
   sort: Sort,
   order: Order,
@@ -57,8 +57,8 @@ function compareTexts(a: string, b: string): number {
 }
 
 /**
- * Returns rows with deleted ones in their places. Those behind the last row that is loaded are left out until the list
- * is whole.
+ * Returns rows with the deleted rows in their places. Deleted rows behind the last loaded row are omitted until the
+ * list is whole.
  */
 export function withDeleted<E extends RowEntry>(
   rows: readonly Row<E>[],
@@ -84,11 +84,11 @@ export interface FoundVersion<E extends RowEntry> {
   readonly entry: E;
   readonly firstSet: number;
   readonly lastSet?: number | undefined;
-  /** The newest listed set that has it. */
+  /** Number of the newest listed set that contains the version. */
   readonly set: number;
 }
 
-/** Returns one row for each path: its newest version. Order stays. */
+/** Returns one row for each path, with its newest version, in the order of the results. */
 export function foundRows<E extends RowEntry>(found: readonly FoundVersion<E>[]): Row<E>[] {
   const newest = new Map<string, FoundVersion<E>>();
   for (const one of found) {
@@ -105,7 +105,7 @@ export function foundRows<E extends RowEntry>(found: readonly FoundVersion<E>[])
   }));
 }
 
-/** A difference of a set to the one before it. */
+/** A path that differs between a set and the set before it. */
 export interface ChangedPath<E extends RowEntry> {
   readonly path: string;
   readonly pathBytes?: string | undefined;
@@ -114,7 +114,7 @@ export interface ChangedPath<E extends RowEntry> {
   readonly after?: E | undefined;
 }
 
-/** Returns the row of a difference; what is gone is in the set `from`. */
+/** Returns the row of a difference. For a path that is gone, it is in the set `from`. */
 export function changedRow<E extends RowEntry>(
   { path: text, pathBytes, kind, before, after }: ChangedPath<E>,
   from: number | undefined,
@@ -131,7 +131,7 @@ export function changedRow<E extends RowEntry>(
   };
 }
 
-/** Returns the next row after one whose name begins with a text, in any case; undefined if there is none. */
+/** Returns the next row whose name begins with a text, without regard to case; undefined if there is none. */
 export function rowBeginning(rows: readonly Row[], text: string, from: number): number | undefined {
   const wanted = text.toLowerCase();
   for (let step = 0; step < rows.length; step += 1) {

@@ -3,14 +3,12 @@ import { parentOf } from './paths.js';
 
 export type Selection = ReadonlySet<string>;
 
-/**
- * Maximum number of paths in a selection. One request for a restore or an archive takes no more.
- */
+/** Maximum number of paths in a selection, and in one request for a restore or an archive. */
 export const MAX_SELECTED = 10_000;
 
 export const NOTHING: Selection = new Set();
 
-/** Returns the selection with a path, or without it if it was selected. Paths below it are no longer listed. */
+/** Returns the selection with a path added, or removed if it was selected. Paths below an added path are removed. */
 export function toggled(selection: Selection, path: string): Selection {
   if (selection.has(path)) return without(selection, path);
   return withPaths(selection, [path]);
@@ -20,7 +18,7 @@ export function without(selection: Selection, path: string): Selection {
   return new Set([...selection].filter((one) => one !== path));
 }
 
-/** Returns the selection with more paths, up to the bound. */
+/** Returns the selection with more paths, up to the maximum number. */
 export function withPaths(selection: Selection, paths: readonly string[]): Selection {
   const more = new Set(paths);
   const kept = [...selection].filter((one) => !includes(more, one));
@@ -36,8 +34,8 @@ export function includes(selection: Selection, path: string): boolean {
 }
 
 /**
- * Returns the rows that may be selected together: one archive or restore is of one set. That is the set of what is selected
- * already; else the browsed one; else that of the first row.
+ * Returns the rows that may be selected together: an archive or a restore is of one set. This is the set of the
+ * selected rows; if there are none, the browsed set; otherwise the set of the first row.
  */
 export function ofOneSet<R extends { readonly inSet: number | undefined }>(
   rows: readonly R[],

@@ -4,14 +4,14 @@ const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 const NS_PER_MS = 1_000_000n;
 
 /**
- * Characters that change the order or the place of the text around them: control characters, directions, separators
- * of lines, characters without a width. The joiners that scripts and emoji need stay.
+ * Matches characters that change the order or the place of the text around them: control characters, directions, line
+ * separators, characters without a width. Joiners, which scripts and emoji need, are not matched.
  */
 const UNSEEN =
   // eslint-disable-next-line no-control-regex
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
-/** Returns a name in which each unseen character is a visible one. */
+/** Returns a name in which each invisible character is replaced by a visible one. */
 export function shownName(name: string): string {
   return name.replaceAll(UNSEEN, (char) => {
     const code = char.charCodeAt(0).toString(16).toUpperCase();
@@ -31,14 +31,14 @@ export function shownBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** Returns milliseconds of a time in decimal nanoseconds; undefined if it is none. */
+/** Returns a time in milliseconds from a time in decimal nanoseconds; undefined if that is not a number. */
 export function msOfNs(ns: string | undefined): number | undefined {
   if (ns === undefined || !/^-?\d{1,30}$/.test(ns)) return undefined;
   const ms = Number(BigInt(ns) / NS_PER_MS);
   return Math.abs(ms) <= 8.64e15 ? ms : undefined;
 }
 
-/** Returns date and time to the minute, as the language has them. */
+/** Returns date and time to the minute, in the format of the language. */
 export function shownTime(ms: number | undefined, language: string): string {
   if (ms === undefined) return '\u2013';
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
@@ -70,7 +70,7 @@ const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
   ['minute', 60_000],
 ];
 
-/** Returns `3 days ago`, as the language has it. */
+/** Returns the age of a time in the words of the language, for example `3 days ago`. */
 export function shownAgo(ms: number, nowMs: number, language: string): string {
   const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
   const passedMs = nowMs - ms;

@@ -2,7 +2,7 @@
 import { diffLines } from 'diff';
 
 export interface DiffSide {
-  /** Counted from 1. */
+  /** Number of the line, from 1. */
   readonly line: number;
   readonly text: string;
 }
@@ -11,16 +11,16 @@ export type DiffRow =
   | { readonly kind: 'same' | 'changed'; readonly before: DiffSide; readonly after: DiffSide }
   | { readonly kind: 'gone'; readonly before: DiffSide; readonly after: undefined }
   | { readonly kind: 'new'; readonly before: undefined; readonly after: DiffSide }
-  /** Equal lines that are not shown. */
+  /** Number of equal lines that are not shown. */
   | { readonly kind: 'skipped'; readonly lines: number };
 
-/** Lines shown around a difference. */
+/** Number of equal lines shown around a difference. */
 const AROUND = 3;
-/** Time after which two texts count as too different. */
+/** Maximum time of a comparison. After it, two texts count as too different. */
 const MAX_DIFF_MS = 1500;
 const MAX_ROWS = 5000;
 
-/** Returns the rows; undefined if the texts are too large and too different. */
+/** Returns the rows of the differences; undefined if the texts are too large and too different. */
 export function diffRows(before: string, after: string): DiffRow[] | undefined {
   const parts = diffLines(before, after, { timeout: MAX_DIFF_MS });
   if (parts === undefined) return undefined;

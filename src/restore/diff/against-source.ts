@@ -1,6 +1,6 @@
 /**
- * Compares a backup set with the directories it was made from, and reads each file again. An entry with the times
- * of the set has not changed since. The set must then have the entry as it is on the disk.
+ * Compares a backup set with the directories that it was made from. Reads each file again. An entry with the times of
+ * the set has not changed since. The set must then contain the entry as it is on the disk.
  */
 import type { History, BackupSet } from '../../history/index.js';
 import { shownRoot } from '../../model/index.js';
@@ -20,9 +20,9 @@ import type { Seen } from './side.js';
 export interface SourceFinding {
   readonly finding: 'source';
   /**
-   * `differs`: the entry has the times of the set, but is not what the set has. `unsaved`: the entry is older than
-   * the set but not in it, because of an exclude rule or because a backup missed it. `unread`: it could not be
-   * compared.
+   * Kind of the finding. `differs`: the entry has the times of the set, but differs from the entry in the set.
+   * `unsaved`: the entry is older than the set but not in it, because of an exclude rule or because a backup missed
+   * it. `unread`: the entry could not be compared.
    */
   readonly what: 'differs' | 'unsaved' | 'unread';
   readonly path: Buffer;
@@ -102,8 +102,8 @@ class SourceComparison {
   }
 
   /**
-   * True if a file has the times and the content of the set. Reads the file only if its times are the same;
-   * otherwise it counts as changed, whatever its content.
+   * True if a file has the times and the content of the set. Reads the file only if its times are the same. With other
+   * times it counts as changed, whatever its content.
    */
   private async areSame(before: Seen, after: Seen): Promise<boolean> {
     if (!hasSameTimes(before, after)) return false;
@@ -114,7 +114,7 @@ class SourceComparison {
   }
 
   /**
-   * Returns the finding on a difference; undefined if the entry changed after the set. `foreign` means that it is
+   * Returns the finding on a difference; undefined if the entry changed after the set. `foreign`: true if the entry is
    * on another file system, which the set need not contain.
    */
   private judge(

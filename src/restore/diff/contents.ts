@@ -1,4 +1,4 @@
-/** Compares the contents of files on either side, and reads them. */
+/** Reads and compares the contents of files on the two sides. */
 import type { History, ContentPiece } from '../../history/index.js';
 import { isSameContent, noAccess } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -16,7 +16,7 @@ export class Contents {
   private openReader: ContentReader | undefined;
   private readonly system: System;
   private readonly history: History;
-  /** True to read a file on the disk even if its metadata are those of the backup. */
+  /** True to read a file on the disk even if its metadata are equal to those of the backup. */
   private readonly alwaysReads: boolean;
 
   constructor(system: System, history: History, alwaysReads: boolean) {
@@ -54,7 +54,7 @@ export class Contents {
     }
   }
 
-  /** Compares two files byte by byte, since the same file may have its holes elsewhere. */
+  /** Compares two files byte by byte, since equal files may have holes in different places. */
   private async sameBytes(one: Seen, other: Seen): Promise<boolean> {
     const chunks = this.bytes(other);
     let rest: Buffer = Buffer.alloc(0);

@@ -1,6 +1,6 @@
 /**
- * Walks two trees in parallel, in the order of names, and yields the differences. One directory of each is open at
- * a time, so memory is bounded by the depth and width of the tree, not by its size.
+ * Walks two trees in parallel, in the order of names, and yields the differences. One directory of each tree is open
+ * at a time, so memory is limited by the depth and width of the tree, not by its size.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
 import { displayName, EntryType, splitPath } from '../../model/index.js';
@@ -24,7 +24,7 @@ export interface Difference {
   readonly path: Buffer;
   readonly before: Seen | undefined;
   readonly after: Seen | undefined;
-  /** Empty if only one side has the path. */
+  /** Properties that differ; empty if only one side has the path. */
   readonly aspects: readonly Aspect[];
 }
 
@@ -41,11 +41,11 @@ export interface CompareRequest {
   readonly before: Side;
   readonly after: Side;
   readonly contents: Pick<Contents, 'areSame'>;
-  /** Absolute paths, one for each side. */
+  /** Absolute paths to compare, each with one path for each side. */
   readonly paths: readonly { readonly before: Buffer; readonly after: Buffer }[];
   /** True to compare the directories within the named ones as well. */
   readonly recurse: boolean;
-  /** True to compare everything in a directory that only one side has. */
+  /** True to compare all entries in a directory that only one side has. */
   readonly entersOnly: boolean;
   /** True to compare permissions, owners, times and attributes as well. */
   readonly metadata: boolean;
@@ -58,7 +58,7 @@ interface Pair {
   readonly depth: number;
 }
 
-/** Number of directories at the top of the stack that are requested ahead. */
+/** Maximum number of directories at the top of the stack that are requested ahead. */
 const TOP_AHEAD = 256;
 
 export function isDifference(compared: Compared): compared is Difference {
@@ -302,7 +302,9 @@ const OF_ONE_PATH: ReadonlySet<string> = new Set([
   'CATALOG_DAMAGED',
 ]);
 
-/** Returns an error that concerns one path, to report it. Throws any other error, which ends the comparison. */
+/**
+ * Returns an error that concerns only one path, to be reported. Throws any other error, which ends the comparison.
+ */
 function tolerable(error: unknown): TardisError {
   const failure = asTardisError(error);
   if (OF_ONE_PATH.has(failure.code)) return failure;

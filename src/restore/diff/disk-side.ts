@@ -1,4 +1,4 @@
-/** The current files on the disk as one side of a comparison. */
+/** One side of a comparison: the current files on the disk. */
 import { systemCode, TardisError } from '../../errors/index.js';
 import {
   decodeRow,
@@ -16,7 +16,10 @@ import type { System } from '../../system/index.js';
 import { MOST_NAMES } from '../../workers/index.js';
 import type { Seen, Side, Visit } from './side.js';
 
-/** Number of rows made at a time in a large directory, of which only the names are in memory. */
+/**
+ * Maximum number of rows that are made at a time in a large directory. Only the names of such a directory are in
+ * memory.
+ */
 const PAGE_NAMES = 2048;
 const MISSING = new Set(['ENOENT', 'ENOTDIR']);
 
@@ -121,7 +124,7 @@ export function unreadable(path: Buffer, error: unknown): TardisError {
   return new TardisError('SOURCE_UNREADABLE', text, { cause: code }, error);
 }
 
-/** Returns an entry with size 0 if it is a directory: in its row, the size field is the state of a mount. */
+/** Returns the entry, with size 0 if it is a directory, since the size field in its row is the state of a mount. */
 function sized(entry: Entry): Entry {
   return entry.type === EntryType.directory ? { ...entry, sizeBytes: 0 } : entry;
 }

@@ -5,23 +5,23 @@
 import type { Contents } from './contents.js';
 import type { Seen } from './side.js';
 
-/** Adjacent lines that differ, with their context. */
+/** Adjacent lines that differ, with the equal lines around them. */
 export interface Hunk {
-  /** Number of the first line, from 1; with no lines, that of the line before it (0 at the start). */
+  /** Number of the first line, from 1. Without lines, number of the line before the hunk (0 at the start). */
   readonly beforeStart: number;
   readonly beforeLines: number;
   readonly afterStart: number;
   readonly afterLines: number;
-  /** Each line begins with a blank, `+`, `-`, or a backslash for "No newline at end of file". */
+  /** Lines of the hunk. Each begins with a blank, `+`, `-`, or a backslash for "No newline at end of file". */
   readonly lines: readonly string[];
 }
 
 export interface LineOptions {
   /** Number of equal lines around each difference; Infinity for all. */
   readonly context: number;
-  /** Maximum size of a file; larger ones are only reported to differ. */
+  /** Maximum size of a file that is compared by lines; larger files are only reported to differ. */
   readonly mostBytes: number;
-  /** True to show files that contain zero bytes as well. */
+  /** True to show files with zero bytes as well. */
   readonly showsBinary: boolean;
   /**
    * Time limit; a comparison that takes longer only reports that the files differ. The time grows with the product

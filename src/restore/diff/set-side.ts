@@ -1,4 +1,4 @@
-/** A backup set as one side of a comparison. */
+/** One side of a comparison: a backup set. */
 import { type HistoryEntry, circleAt, noAccess } from '../../history/index.js';
 import { type DirectoryId, isEntryName, joinPath, shownRoot } from '../../model/index.js';
 import { ListingsAhead, PAGE_ENTRIES } from '../index.js';
@@ -8,7 +8,7 @@ const NO_NAME = Buffer.alloc(0);
 
 export class SetSide implements Side {
   private readonly whole: ListingsAhead;
-  /** Lists directories, and entries that differ from the other set. */
+  /** Listings of only the directories, and of entries that differ from the other set. */
   private readonly differing: ListingsAhead | undefined;
   private readonly compared: ComparedSet;
 
@@ -45,8 +45,8 @@ export class SetSide implements Side {
   }
 
   /**
-   * Returns the listings for a directory. Entries that are the same in both sets may be omitted only if both sides
-   * show the very same directory.
+   * Returns the listings for a directory. Entries that are equal in both sets may be omitted only if both sides show
+   * the same directory.
    */
   private listingsFor({ directory, twin }: Visit): ListingsAhead {
     const isSame = twin?.stored?.childId === directory.stored?.childId;
@@ -63,7 +63,7 @@ export class SetSide implements Side {
 }
 
 /**
- * Yields the entries of a directory sorted by name. Very large directories of an encrypting client are returned in
+ * Yields the entries of a directory sorted by name. Very large directories of a client that encrypts are returned in
  * another order, so they are read completely first.
  */
 async function* inOrder(

@@ -3,7 +3,7 @@ import type { History, HistoryEntry, OnWay } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { Entry, SetNumber } from '../../model/index.js';
 
-/** An entry as one of the sides has it. */
+/** An entry of one of the sides. */
 export interface Seen {
   /** Absolute path. */
   readonly path: Buffer;
@@ -14,7 +14,7 @@ export interface Seen {
   readonly above?: OnWay;
 }
 
-/** A directory, with the entry that has its path on the other side. */
+/** A directory, and the entry at its path on the other side. */
 export interface Visit {
   readonly directory: Seen;
   readonly twin: Seen | undefined;
@@ -23,14 +23,14 @@ export interface Visit {
 export interface Side {
   /** Returns the entry at a path. Throws NO_ACCESS, or the error of the system, if it may not be read. */
   find(path: Buffer): Promise<Seen | undefined>;
-  /** Returns the paths at which this side begins; empty if it has all paths. */
+  /** Returns the paths of the roots of this side; empty if it contains all paths. */
   roots(): Promise<readonly Buffer[]>;
   /**
-   * Yields the entries of a directory sorted by name. If `twin`, the same path on the other side, is the same
-   * directory, entries that are the same there may be omitted, except directories. Throws the errors of reading.
+   * Yields the entries of a directory sorted by name. `twin` is the entry at the same path on the other side. If it is
+   * the same directory, entries that are equal there may be omitted, except directories. Throws the errors of reading.
    */
   entries(visit: Visit): AsyncGenerator<Seen, void>;
-  /** Announces the directories that are visited next, the first one last. */
+  /** Announces the directories that are visited next; the last one is visited first. */
   comeNext(visits: readonly Visit[]): void;
 }
 
@@ -41,7 +41,7 @@ export interface ComparedSet {
   readonly other: SetNumber | undefined;
 }
 
-/** Returns the error for a name that is not that of an entry. */
+/** Returns the error for a name that no entry can have. */
 export function badName(): TardisError {
   return new TardisError('RECORD_DAMAGED', 'the store has an entry whose name is none');
 }

@@ -21,7 +21,7 @@ const MAX_VERSIONS = 100_000;
 
 interface LastSeen {
   readonly name: Buffer;
-  /** The newest listed set that has it. */
+  /** Number of the newest listed set that contains the version. */
   readonly lastSet: SetNumber;
 }
 
