@@ -24,6 +24,7 @@ import {
   forEachRequest,
   FuseError,
   isOneRequest,
+  MAX_NAME_BYTES,
   nameIn,
   Op,
   OUT_HEADER_BYTES,
@@ -236,6 +237,7 @@ export class FileSystem {
 
   private lookup(place: NodePlace, name: Buffer): Soon<Reply> {
     if (place.entry >= 0) throw new FuseError(Errno.ENOTDIR);
+    if (name.length > MAX_NAME_BYTES) throw new FuseError(Errno.ENAMETOOLONG);
     const parent = this.tree(place);
     return after(parent.lookup(place.directory, name), (shown) => () => {
       const { body } = this;
@@ -314,6 +316,7 @@ export class FileSystem {
     if (place.entry >= 0) throw new FuseError(Errno.ENOTDIR);
     const { bytes, bodyAt, opcode, nodeLow, nodeHigh } = request;
     const offset = bytes.readUInt32LE(bodyAt + 8);
+    if (bytes.readUInt32LE(bodyAt + 12) !== 0) return () => ({ bodyBytes: OUT_HEADER_BYTES }); // behind any end
     const room = Math.min(bytes.readUInt32LE(bodyAt + 16), MAX_REPLY_BYTES);
     const isPlus = opcode === Op.readdirplus;
     const tree = this.tree(place);

@@ -90,6 +90,8 @@ export const ENTRY_BYTES = 128;
 export const ATTRIBUTE_BYTES = 88;
 export const DIRENT_BYTES = 24;
 export const ROOT_NODE = 1;
+/** Maximum length of a name (NAME_MAX of Linux). */
+export const MAX_NAME_BYTES = 255;
 
 const { errno } = os.constants;
 
@@ -110,6 +112,7 @@ export const Errno = Object.freeze({
   EINTR: errno.EINTR,
   EPROTO: errno.EPROTO,
   ENOMEM: errno.ENOMEM,
+  ENAMETOOLONG: errno.ENAMETOOLONG,
 });
 
 /** A failed request; `number` is one of `Errno`. */

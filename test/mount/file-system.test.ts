@@ -253,6 +253,16 @@ test('a directory is read in any pieces, from any offset, with and without attri
   }
 });
 
+test('an offset that no directory has is behind its end, and a name that is too long is refused', async (t) => {
+  const lab = new Lab();
+  const root = await lab.walk('first', 'root');
+  t.is((await lab.readdir(Op.readdir, root, 2 ** 32 + 5, 4096)).length, 0);
+  t.true((await lab.readdir(Op.readdir, root, 5, 4096)).length > 0);
+  const tooLong = { message: String(-Errno.ENAMETOOLONG) };
+  await t.throwsAsync(lab.lookup(root, 'n'.repeat(256)), tooLong);
+  t.deepEqual(await lab.lookup(root, 'n'.repeat(255)), { low: 0, high: 0 });
+});
+
 test('each page of a root takes one question to the history', async (t) => {
   const lab = new Lab();
   const root = await lab.walk('first', 'root');
