@@ -123,8 +123,8 @@ export interface History {
   list(page: ListingPage): Promise<HistoryEntry[]>;
   /**
    * Returns the pages that `list` returns of some directories, each packed for `packListing` of the addon, with its length
-   * in decimal and `;` before it; undefined if this reader may not see all of them. The value is unchecked. Undefined
-   * unless the catalog is on this machine and not encrypted.
+   * in decimal and `;` before it; undefined if this reader may not see all of them. The value is unchecked. A page without
+   * bytes must be listed by `list`. Undefined unless the catalog is on this machine.
    */
   listPacked?(pages: PackedPages): Buffer | undefined;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */
