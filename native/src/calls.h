@@ -96,6 +96,9 @@ napi_value openRows(const Call& call);
 napi_value mac(const Call& call);
 napi_value addMacs(const Call& call);
 
+// opened-listing.cc
+napi_value openListing(const Call& call);
+
 // bodies.cc
 napi_value encryptBody(const Call& call);
 napi_value decryptBody(const Call& call);

@@ -10,15 +10,15 @@ constexpr uint64_t kMostNumber = (uint64_t{1} << 53) - 1;  // largest integer th
 
 bool ListedRows::begin() {
   uint64_t count, sound;
-  if (!number(',', false, &count) || !number(';', false, &sound) || count != sound) return false;
+  if (!number(',', &count) || !number(';', &sound) || count != sound) return false;
   left_ = static_cast<size_t>(count);
   return true;
 }
 
 bool ListedRows::next(ListedRow* row) {
   uint64_t nameBytes, metadataBytes;
-  if (left_ == 0 || !number(',', false, &nameBytes) || !number(',', false, &metadataBytes) ||
-      !number(',', true, &row->childId) || !number(';', true, &row->contentId) || !part(nameBytes, &row->name) ||
+  if (left_ == 0 || !number(',', &nameBytes) || !number(',', &metadataBytes) ||
+      !id(',', &row->childId) || !id(';', &row->contentId) || !part(nameBytes, &row->name) ||
       !part(metadataBytes, &row->metadata)) {
     return false;
   }
@@ -28,16 +28,24 @@ bool ListedRows::next(ListedRow* row) {
   return true;
 }
 
-bool ListedRows::number(char terminator, bool mayBeEmpty, uint64_t* value) {
+bool ListedRows::number(char terminator, uint64_t* value) {
   const uint8_t* start = at_;
   uint64_t sum = 0;
   for (; at_ < end_ && *at_ >= '0' && *at_ <= '9'; ++at_) {
     sum = sum * 10 + (*at_ - '0');
     if (sum > kMostNumber) return false;
   }
-  if (at_ == end_ || *at_ != static_cast<uint8_t>(terminator) || (at_ == start && !mayBeEmpty)) return false;
+  if (at_ == end_ || *at_ != static_cast<uint8_t>(terminator) || at_ == start) return false;
   at_ += 1;
   *value = sum;
+  return true;
+}
+
+// Reads an id. An entry without one has no digits; 0 is no id.
+bool ListedRows::id(char terminator, uint64_t* value) {
+  if (at_ == end_ || *at_ != static_cast<uint8_t>(terminator)) return number(terminator, value) && *value != 0;
+  at_ += 1;
+  *value = 0;
   return true;
 }
 

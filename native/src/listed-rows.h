@@ -2,8 +2,17 @@
 #pragma once
 
 #include "call.h"
+#include "row.h"
 
 namespace tardis {
+
+// Metadata is a row without its first eight bytes, and without the device number unless it is a device.
+constexpr size_t kMetadataFrom = kType;
+constexpr size_t kMetadataBytes = kRdev - kMetadataFrom;
+constexpr size_t kDeviceBytes = kRowFixedBytes - kRdev;
+constexpr size_t kMostLinkBytes = 2 * (4096 + 16);
+
+inline bool isDeviceType(uint8_t type) { return type == kCharacterDevice || type == kBlockDevice; }
 
 // One entry of such a page. Pointers are into the value.
 struct ListedRow {
@@ -31,7 +40,8 @@ class ListedRows {
   bool isWhole() const { return left_ == 0 && at_ == end_; }
 
  private:
-  bool number(char terminator, bool mayBeEmpty, uint64_t* value);
+  bool number(char terminator, uint64_t* value);
+  bool id(char terminator, uint64_t* value);
   bool part(uint64_t bytes, const uint8_t** start);
 
   const uint8_t* at_;

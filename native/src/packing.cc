@@ -15,11 +15,7 @@ namespace tardis::calls {
 
 namespace {
 
-// Metadata is a row without its first eight bytes, and without the device number unless it is a device.
-constexpr size_t kFrom = kType;
-constexpr size_t kMetadataBytes = kRdev - kFrom;
-constexpr size_t kDeviceBytes = kRowFixedBytes - kRdev;
-constexpr size_t kMostLinkBytes = 2 * (4096 + 16);
+constexpr size_t kFrom = kMetadataFrom;
 constexpr size_t kMostShownName = 1024;  // of which the kernel takes no longer ones
 constexpr uint64_t kBareNode = uint64_t{1} << 62;
 constexpr uint64_t kTreeShift = 50;
@@ -107,7 +103,7 @@ class Metadata {
     return linkBytes <= kMostLinkBytes && get<uint64_t>(kSize) <= kMostFileBytes;
   }
 
-  bool isDevice() const { return type_ == kCharacterDevice || type_ == kBlockDevice; }
+  bool isDevice() const { return isDeviceType(type_); }
   uint8_t type() const { return type_; }
   bool isOnOtherDevice() const { return (row_.metadata[kFlags - kFrom] & kOtherDevice) != 0; }
 

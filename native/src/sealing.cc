@@ -14,7 +14,6 @@ namespace tardis {
 namespace {
 
 constexpr size_t kBlockBytes = 64;
-constexpr size_t kMacBytes = 32;
 
 void demand(bool done) {
   if (!done) throw Failure{EIO, "seal", nullptr, "a cipher is not available"};
@@ -77,6 +76,15 @@ void hmacSha256(const uint8_t* key, const uint8_t* first, size_t firstBytes, con
   hash.add(inner, sizeof inner);
   hash.finish(mac);
   OPENSSL_cleanse(pad, sizeof pad);
+}
+
+void addToSum(uint8_t* sum, const uint8_t* mac) {
+  unsigned carry = 0;
+  for (size_t at = 0; at < kMacBytes; ++at) {
+    carry += static_cast<unsigned>(sum[at]) + mac[at];
+    sum[at] = static_cast<uint8_t>(carry);
+    carry >>= 8;
+  }
 }
 
 void Sealer::vectorOf(uint8_t label, const uint8_t* data, size_t size, uint8_t* vector) const {

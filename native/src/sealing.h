@@ -14,10 +14,14 @@ namespace tardis {
 constexpr size_t kKeyBytes = 32;
 constexpr size_t kSealKeysBytes = 2 * kKeyBytes;  // for the vectors, for the counter mode
 constexpr size_t kSealBytes = 16;                 // bytes that a seal adds
+constexpr size_t kMacBytes = 32;
 
 // Computes the HMAC-SHA-256 (RFC 2104) of two pieces, one after the other.
 void hmacSha256(const uint8_t* key, const uint8_t* first, size_t firstBytes, const uint8_t* second, size_t secondBytes,
                 uint8_t* mac);
+
+// Adds a MAC to a sum, as numbers of 256 bits.
+void addToSum(uint8_t* sum, const uint8_t* mac);
 
 class Sealer {
  public:

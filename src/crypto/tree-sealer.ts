@@ -4,6 +4,7 @@
  */
 import {
   DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
   KNOWN_BYTES,
   ROW_FIXED_BYTES,
   RowOffset,
@@ -50,7 +51,25 @@ export interface SealedSet {
   }[];
 }
 
-/** Number of bytes of each of the two keys that `entries` concatenates. */
+/** A packed page of sealed entries: a range of a value. */
+export interface PageRange {
+  readonly value: Buffer;
+  readonly from: number;
+  readonly bytes: number;
+}
+
+/** An opened page in the same form, with the directories in it. */
+export interface OpenedListing {
+  readonly count: number;
+  readonly children: readonly { readonly id: DirectoryId; readonly place: Buffer }[];
+  readonly page: Buffer;
+}
+
+const LISTING_HEAD_BYTES = 8;
+const ID_BYTES = 8;
+const CHILD_BYTES: number = ID_BYTES + SEAL_BYTES;
+const TWO_32 = 0x1_0000_0000;
+/** Bytes of each of the two keys of entries, which are concatenated. */
 const SEAL_KEY_BYTES = 32;
 const ROOT_LABEL = Buffer.from('root');
 
@@ -91,6 +110,42 @@ export class TreeSealer {
     const { entries } = this.keys;
     const opened = this.calls.openRows(this.nameKeys, entries, rows, sum.bytes, contents);
     return opened && { rows: opened, contents };
+  }
+
+  /**
+   * Opens a packed page of a directory and adds the seals of its entries to `sum` (see `openListing` of the addon).
+   * Undefined if an entry is not as this client sealed it, or is unusual; `sum` has no meaning then.
+   */
+  openListing(
+    { value, from, bytes }: PageRange,
+    place: Buffer,
+    sum: SealSum,
+  ): OpenedListing | undefined {
+    const { entries, places } = this.keys;
+    const opened = this.calls.openListing(
+      this.nameKeys,
+      entries,
+      places,
+      place,
+      value,
+      from,
+      bytes,
+      sum.bytes,
+    );
+    if (opened === undefined) return undefined;
+    const [count, directories] = [opened.readUInt32LE(0), opened.readUInt32LE(4)];
+    sum.count += count;
+    const children = Array.from({ length: directories }, (_, index) => {
+      const at = LISTING_HEAD_BYTES + index * CHILD_BYTES;
+      const id = opened.readUInt32LE(at) + opened.readUInt32LE(at + 4) * TWO_32;
+      // A view would keep the page.
+      return { id, place: Buffer.from(opened.subarray(at + ID_BYTES, at + CHILD_BYTES)) };
+    });
+    return {
+      count,
+      children,
+      page: opened.subarray(LISTING_HEAD_BYTES + directories * CHILD_BYTES),
+    };
   }
 
   /** Computes the seal that a sealed row should have. `unlisted` has the hashes of its content and its attributes. */

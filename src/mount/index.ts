@@ -35,7 +35,7 @@ export {
   versionName,
   VERSIONS,
 } from './shown-names.js';
-export type { SetTree } from './set-tree.js';
+export { SetTree } from './set-tree.js';
 export { Units } from './units.js';
 export { virtualDirectory } from './virtual.js';
 export { WalkAhead } from './walk-ahead.js';

@@ -3,12 +3,12 @@
  * this machine. In other sets, and for pages with an entry that is damaged, sparse or has attributes, entries are
  * loaded one by one.
  */
-import type { History } from '../history/index.js';
+import type { FetchedPage, History } from '../history/index.js';
 import type { DirectoryId, SetNumber } from '../model/index.js';
 import { type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ENTRY_BYTES } from './protocol.js';
 import type { Inode } from './attributes.js';
-import { type FetchedPage, fetchPages } from './fetched-pages.js';
+import { fetchPages } from './fetched-pages.js';
 import { PAGE_ENTRIES } from './page-cache.js';
 import type { PackedEntries, PackedPage } from './tree.js';
 

@@ -42,6 +42,23 @@ export interface SealingCalls {
     contents: Uint8Array,
   ): Buffer | undefined;
   /**
+   * Opens a page of a directory: a range of `pages`, which `History.listPacked` returns for sealed entries. `place` of 16 bytes
+   * is that of the directory. Checks the seal of each entry and adds it to `sum`. Returns undefined if one was not sealed with
+   * these keys or was changed, if it has no content or directory though its seal requires one, or the reverse, or if it is
+   * damaged, sparse or has attributes. `sum` has no meaning then. Otherwise returns the number of entries and of directories
+   * (u32 each); for each directory its id (u64) and its place; and the page with opened entries, sorted by name.
+   */
+  openListing(
+    keys: Uint8Array,
+    entryKeys: Uint8Array,
+    placeKey: Uint8Array,
+    place: Uint8Array,
+    pages: Uint8Array,
+    from: number,
+    bytes: number,
+    sum: Uint8Array,
+  ): Buffer | undefined;
+  /**
    * Checks the sealed rows of a listing for which `wanted` has 0, except unreadable ones. `known` has 48 bytes
    * for each row: its seal, and the hashes of its content and its attributes. A correct seal is added to `sum`;
    * for the others `wanted` becomes 1. Returns the number of correct seals.

@@ -24,6 +24,7 @@ export function provenHistory(history: History): History {
   return Object.create(history, {
     roots: { value: (set: SetNumber) => proven(history.roots(set)) },
     find: { value: (path: Buffer, set: SetNumber) => proven(history.find(path, set)) },
+    listPacked: { value: undefined }, // pages that `list` has not returned
     list: {
       value: async (page: Parameters<History['list']>[0]) => {
         const entries = await proven(history.list(page));

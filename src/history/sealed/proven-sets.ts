@@ -48,7 +48,9 @@ export interface ProvenSet {
 
 export class ProvenSets {
   private readonly kept = new Map<SetNumber, Promise<ProvenSet>>();
-  /** Messages about sets that are not proven or cannot be remembered. */
+  /** Sets of `kept` that match their seals. */
+  private readonly known = new Map<SetNumber, ProvenSet>();
+  /** Messages about sets that nothing proves or that cannot be remembered. */
   readonly doubts = new Set<string>();
   /** True if sets that do not match their seals are treated like sets without a seal. */
   acceptsUnproven = false;
@@ -85,15 +87,28 @@ export class ProvenSets {
     return this.kept.get(set) ?? this.keep(set);
   }
 
+  /** Returns a set that `of` has returned and that matches its seal; undefined for others, which `of` must prove. */
+  provenBefore(set: SetNumber): ProvenSet | undefined {
+    return this.known.get(set);
+  }
+
   private keep(set: SetNumber): Promise<ProvenSet> {
-    const proven = this.prove(set);
-    this.kept.set(set, proven);
-    proven.catch(() => {
-      if (this.kept.get(set) === proven) this.kept.delete(set);
-    });
+    const proving = this.prove(set);
+    this.kept.set(set, proving);
+    proving.then(
+      (proven) => {
+        if (this.kept.get(set) === proving && proven.isSealed) this.known.set(set, proven);
+      },
+      () => {
+        if (this.kept.get(set) === proving) this.kept.delete(set);
+      },
+    );
     const [oldest] = this.kept.keys();
-    if (this.kept.size > MAX_KEPT) this.kept.delete(oldest!);
-    return proven;
+    if (this.kept.size > MAX_KEPT) {
+      this.kept.delete(oldest!);
+      this.known.delete(oldest!);
+    }
+    return proving;
   }
 
   private async isComplete(set: SetNumber): Promise<boolean> {

@@ -3,7 +3,12 @@
  * rejected unless this client sealed them for this set and place. Listings that are not very large are sorted here,
  * since a store sorts by the sealed names.
  */
-import { type BackupSet, type ListingPage, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import {
+  type BackupSet,
+  type ListingPage,
+  type PackedPages,
+  ROOTS_DIRECTORY,
+} from '../../store/catalog/index.js';
 import { type Keyring, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -39,6 +44,7 @@ import { KeptListings, type Listed, listingKey } from './kept-listings.js';
 import { FOUND_DIRECTORY, LostPlaces } from './lost-places.js';
 import { explainedHistory } from '../explained-history.js';
 import { EntryOpener } from './opened-entries.js';
+import { OpenedPages } from './opened-pages.js';
 import { provenLocations } from './proven-contents.js';
 import { type ProvenSet, ProvenSets } from './proven-sets.js';
 import type { Reports } from '../reports.js';
@@ -74,6 +80,7 @@ class UnsealedHistory implements History {
   readonly access = new Access(undefined);
   private readonly listed = new KeptListings();
   private readonly places = new DirectoryPlaces();
+  private readonly pages: OpenedPages;
   private readonly counts = new UnprovenCounts();
   private readonly opener: EntryOpener;
   private readonly proven: ProvenSets;
@@ -93,6 +100,7 @@ class UnsealedHistory implements History {
     this.proven = new ProvenSets(sealed, keyring);
     this.lost = new LostPlaces(sealed);
     this.opener = new EntryOpener(keyring, native);
+    this.pages = new OpenedPages(sealed, keyring, this.places, MAX_SORTED_ENTRIES);
     this.reports = new UnsealedReports(sealed.reports, keyring, this.opener);
   }
 
@@ -247,6 +255,12 @@ class UnsealedHistory implements History {
     if (after.length === 0) return entries.slice(0, limit);
     const from = entries.findIndex(({ name }) => Buffer.compare(name, after) > 0);
     return from < 0 ? [] : entries.slice(from, from + limit);
+  }
+
+  /** Returns pages of a set that was proven before. Doubts are left to `list`. */
+  listPacked(pages: PackedPages): Buffer | undefined {
+    const proven = this.proven.acceptsUnproven ? undefined : this.proven.provenBefore(pages.set);
+    return proven && this.pages.list(proven, pages);
   }
 
   /** Returns the whole listing of a directory after comparing it with its seal. Throws NOT_AUTHENTIC. */

@@ -61,6 +61,8 @@ export interface PackedPages {
   readonly set: SetNumber;
   readonly after: Buffer;
   readonly limit: number;
+  /** True to count an entry as sound only if its other columns have the right types, too, as `listAsOf` requires. */
+  readonly isStrict?: boolean;
 }
 
 const COLUMNS =
@@ -83,21 +85,35 @@ export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
  * and its metadata. SQLite joins blobs byte by byte, in the order of the inner query, which its limit keeps. One statement for
  * several directories takes a third of the time of one for each.
  */
-const PACKED = `
+const packedQuery = (isSound: string): string => `
   WITH listed AS (SELECT key, value FROM json_each(?))
   SELECT CAST(ifnull(group_concat(length(packed) || ';' || packed, ''), '') AS BLOB)
   FROM (
     SELECT (
       SELECT CAST(
-        count(*) || ',' || ifnull(sum(typeof(name) = 'blob' AND typeof(metadata) = 'blob'), 0) || ';' ||
+        count(*) || ',' || ifnull(sum(${isSound}), 0) || ';' ||
         ifnull(group_concat(
           length(name) || ',' || length(metadata) || ',' || ifnull(child_id, '') || ',' ||
           ifnull(content_id, '') || ';' || name || metadata, ''), '') AS BLOB)
       FROM (
-        SELECT name, child_id, content_id, metadata FROM entries
+        SELECT name, first_set, last_set, flags, child_id, content_id, metadata FROM entries
         WHERE directory_id = listed.value AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?)
     ) AS packed
     FROM listed ORDER BY listed.key)`;
+const SOUND = "typeof(name) = 'blob' AND typeof(metadata) = 'blob'";
+const STRICTLY_SOUND = [
+  SOUND,
+  ...['first_set', 'flags'].map((column) => isInteger(column)),
+  ...['last_set', 'child_id', 'content_id'].map(
+    (column) => `(${column} IS NULL OR ${isInteger(column)})`,
+  ),
+].join(' AND ');
+
+/** Returns the condition that a column has an integer that a number of JavaScript represents exactly. */
+function isInteger(column: string): string {
+  const { MIN_SAFE_INTEGER: least, MAX_SAFE_INTEGER: most } = Number;
+  return `typeof(${column}) = 'integer' AND ${column} BETWEEN ${least} AND ${most}`;
+}
 
 /** The row of `SELECT_HEAD`. */
 const HEAD_ROW = ['blob', 'integer', 'integer?', 'integer?', 'integer', 'integer', 'blob'] as const;
@@ -161,7 +177,8 @@ export class EntryTable {
          WHERE directory_id = ? AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?`,
         ENTRY_ROW,
       ),
-      packed: database.query(PACKED, 'blob'),
+      packed: database.query(packedQuery(SOUND), 'blob'),
+      packedStrictly: database.query(packedQuery(STRICTLY_SOUND), 'blob'),
       oneAsOf: database.query(
         `${SELECT}, ${DIGEST} FROM entries WHERE directory_id = ? AND name = ? AND ${AS_OF}`,
         ENTRY_ROW,
@@ -238,9 +255,11 @@ export class EntryTable {
     return rows.map(toEntry);
   }
 
-  /** Returns such pages, of several directories, as one value (see `PACKED`), which is unchecked. */
-  packedAsOf({ directories, set, after, limit }: PackedPages): Buffer | undefined {
-    return this.statements.packed.get(JSON.stringify(directories), after, set, set, limit);
+  /** Returns such pages, of several directories, as one value (see `packedQuery`), which is unchecked. */
+  packedAsOf({ directories, set, after, limit, isStrict }: PackedPages): Buffer | undefined {
+    const { packed, packedStrictly } = this.statements;
+    const statement = isStrict === true ? packedStrictly : packed;
+    return statement.get(JSON.stringify(directories), after, set, set, limit);
   }
 
   findAsOf(directory: DirectoryId, name: Buffer, set: SetNumber): CatalogEntry | undefined {

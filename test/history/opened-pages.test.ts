@@ -1,0 +1,102 @@
+/** Packed pages of an encrypting client: nothing comes before its set and its directory are proven, or while doubts are accepted. */
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import {
+  Access,
+  type History,
+  openLocalHistory,
+  packedPagesIn,
+  provenHistory,
+  unsealedHistory,
+} from '../../src/history/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { keyringOfPlace } from '../helpers/damage.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { PASSWORD } from '../helpers/rewrites.js';
+import { scratchInMemory } from '../helpers/scratch.js';
+import { dir, file, makeTree } from '../helpers/tree.js';
+
+const SET = 1;
+const LIMIT = 512;
+const NOTHING = Buffer.alloc(0);
+
+async function openSaved(t: ExecutionContext): Promise<{ history: History; root: string }> {
+  const home = scratchInMemory(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  const root = path.join(home, 'source');
+  makeTree(root, [dir('one', [file('b'), file('a', 'x'), dir('deep', [file('c')])]), dir('two')]);
+  await backupInline(inlineSystem(), place, [root], { create: true, password: PASSWORD });
+  const system = nodeSystem();
+  const local = openLocalHistory(system, { ...place, access: new Access(undefined) });
+  const history = unsealedHistory(local, (await keyringOfPlace(place))!, system.native);
+  t.teardown(() => history.close());
+  return { history, root };
+}
+
+function packed(history: History, directories: readonly number[], limit = LIMIT) {
+  const value = history.listPacked!({ directories, set: SET, after: NOTHING, limit });
+  return value && packedPagesIn(value).map(({ bytes }) => bytes > 0);
+}
+
+/** Returns the ids of the root and of its directories, whose places `history` then knows. */
+async function directoriesIn({ history, root }: Awaited<ReturnType<typeof openSaved>>) {
+  const { childId } = (await history.find(Buffer.from(root), SET))!;
+  const page = { directory: childId!, set: SET, after: NOTHING, limit: LIMIT, withDigests: false };
+  const entries = await history.list(page);
+  return [childId!, ...entries.map((entry) => entry.childId!)];
+}
+
+test('a set that was not proven has no packed pages, and then only directories whose places are known', async (t) => {
+  const { history, root } = await openSaved(t);
+  t.is(packed(history, [1, 2, 3]), undefined);
+  const { childId } = (await history.find(Buffer.from(root), SET))!;
+  const others = [1, 2, 3, 4, 5].filter((id) => id !== childId);
+  t.deepEqual(packed(history, others), [false, false, false, false]);
+  t.deepEqual(packed(history, [childId!]), [true]);
+  const page = { directory: childId!, set: SET, after: NOTHING, limit: LIMIT, withDigests: false };
+  const [one, two] = await history.list(page);
+  t.deepEqual(packed(history, [one!.childId!, two!.childId!, 999]), [true, true, false]);
+  t.is(packed(history, []), undefined);
+});
+
+test('an opened page makes the places of its directories known', async (t) => {
+  const { history, root } = await openSaved(t);
+  const [rootId, one] = await directoriesIn({ history, root });
+  const all = [1, 2, 3, 4, 5, 6].filter((id) => packed(history, [id])![0]);
+  t.true(all.includes(rootId!));
+  t.true(packed(history, [one!])![0]);
+  const after = [1, 2, 3, 4, 5, 6].filter((id) => packed(history, [id])![0]);
+  t.is(after.length, 4); // the root, both directories in it, and the one that is deep
+});
+
+test('a page has as many entries as are requested, and several directories none that is larger', async (t) => {
+  const lab = await openSaved(t);
+  const [, one, two] = await directoriesIn(lab);
+  t.deepEqual(packed(lab.history, [one!, two!], 3), [false, true]);
+  t.deepEqual(packed(lab.history, [one!, two!], 4), [true, true]);
+  const names: string[] = [];
+  for (let after = NOTHING; ; ) {
+    const wanted = { directories: [one!], set: SET, after, limit: 1 };
+    const value = lab.history.listPacked!(wanted)!.toString('latin1');
+    const [, name] = /^\d+;1,1;(?:(\d+),\d+,\d*,\d*;(?:[^]*))$/.exec(value) ?? [];
+    if (name === undefined) {
+      t.is(value, '4;0,0;');
+      break;
+    }
+    const from = value.indexOf(';', value.indexOf(';', value.indexOf(';') + 1) + 1) + 1;
+    after = Buffer.from(value.slice(from, from + Number(name)), 'latin1');
+    names.push(after.toString());
+  }
+  t.deepEqual(names, ['a', 'b', 'deep']);
+  const twice = { directories: [one!, two!], set: SET, after: Buffer.from('a'), limit: 1 };
+  t.is(lab.history.listPacked!(twice), undefined);
+});
+
+test('readers who accept what nothing proves, or only what all proves, have no packed pages', async (t) => {
+  const { history, root } = await openSaved(t);
+  await history.find(Buffer.from(root), SET);
+  t.not(packed(history, [1]), undefined);
+  t.is(provenHistory(history).listPacked, undefined);
+  history.acceptUnproven?.();
+  t.is(packed(history, [1]), undefined);
+});
