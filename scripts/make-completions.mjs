@@ -1,6 +1,6 @@
 // Completions of bash, zsh and fish, made from the table of settings: make-manuals.mjs writes them. Values from
 // a store (clients, sets, days, paths in a set) come from `sonic complete`, which prints nothing if it finds none.
-import { headingOf, rowsOf, TOOLS } from '../dist/src/config/index.js';
+import { headingOf, listedRowsOf, rowsOf, TOOLS } from '../dist/src/config/index.js';
 import { HELP } from '../dist/src/tools/index.js';
 
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]))];
@@ -27,7 +27,7 @@ function argumentKind({ argument }) {
 
 /** An option: its names, its help, and what follows it (undefined: nothing does). */
 function optionsOf(tool) {
-  return rowsOf(tool).flatMap(([name, row]) => {
+  return listedRowsOf(tool).flatMap(([name, row]) => {
     if (row.flags === undefined) return [];
     const short = /(?:^|\s)-(\w)\b/.exec(row.flags)?.[1];
     const long = /--([a-z-]+)/.exec(row.flags)[1];

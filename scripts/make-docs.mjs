@@ -129,8 +129,21 @@ async function messagesTable() {
 
 const code = (text) => (text === undefined ? '' : `\`${text}\``);
 
+/** Returns a text of a row, followed by the texts of the tools that have another one. */
+function withTools(text, { perTool = {} }, key) {
+  const others = Map.groupBy(
+    Object.entries(perTool).filter(([, texts]) => texts[key] !== undefined),
+    ([, texts]) => texts[key],
+  );
+  const shown = [...others].map(([other, entries]) => {
+    const added = other.startsWith(text) ? other.slice(text.length) : other;
+    return `${toolsShown(entries.map(([tool]) => tool))}: ${added.replace(/^[;\s]+/, '')}`;
+  });
+  return [text, ...shown].join('; ');
+}
+
 function defaultShown({ default: given, defaultText, ...row }) {
-  if (defaultText !== undefined) return defaultText;
+  if (defaultText !== undefined) return withTools(defaultText, row, 'defaultText');
   if (given === undefined || given === '') return '';
   const value = Array.isArray(given) ? given.join(' ') : formatValue(given, row);
   return value === '' ? '' : code(value);
@@ -178,7 +191,7 @@ function settingsTable(rows) {
       code(row.serverKey),
       defaultShown(row),
       toolsShown(row.tools),
-      row.help,
+      withTools(row.help, row, 'help'),
       row.test,
     ]),
   );

@@ -1,6 +1,6 @@
 // The manual pages, made from the table of settings and that of help: make-manuals.mjs writes them.
 import { readFileSync } from 'node:fs';
-import { allRows, formatValue, headingOf, rowsOf, TOOLS } from '../dist/src/config/index.js';
+import { allRows, formatValue, headingOf, listedRowsOf, TOOLS } from '../dist/src/config/index.js';
 import { HELP, SONIC_SUMMARY } from '../dist/src/tools/index.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -71,7 +71,7 @@ function settingText(row, tool) {
 }
 
 function argumentsOf(tool) {
-  return rowsOf(tool).flatMap(([, { argument, shownArguments }]) =>
+  return listedRowsOf(tool).flatMap(([, { argument, shownArguments }]) =>
     argument === undefined ? [] : [roff(shownArguments?.[tool] ?? argument)],
   );
 }
@@ -79,7 +79,7 @@ function argumentsOf(tool) {
 /** The options of a tool under their headings. */
 function optionsOf(tool) {
   const groups = new Map();
-  for (const [name, row] of rowsOf(tool)) {
+  for (const [name, row] of listedRowsOf(tool)) {
     if (row.flags === undefined) continue;
     const heading = headingOf(name).replace(/:$/, '');
     groups.set(heading, [
@@ -101,12 +101,11 @@ function examplesOf(tools) {
 }
 
 function environmentOf(tools) {
-  const rows = allRows().filter(
-    ([, row]) => row.variable !== undefined && tools.some((tool) => row.tools.includes(tool)),
-  );
+  const listed = new Map(tools.flatMap((tool) => listedRowsOf(tool)).toReversed());
+  const rows = allRows().flatMap(([name]) => listed.get(name) ?? []);
   const seen = new Set();
-  return rows.flatMap(([, row]) => {
-    if (seen.has(row.variable)) return [];
+  return rows.flatMap((row) => {
+    if (row.variable === undefined || seen.has(row.variable)) return [];
     seen.add(row.variable);
     return [item(bold(row.variable), settingText({ ...row, variable: undefined }, tools[0]))];
   });
@@ -185,7 +184,7 @@ function groupDescription(tools) {
 
 /** Without headings: they are under one. */
 function plainOptions(tool) {
-  return rowsOf(tool).flatMap(([, row]) =>
+  return listedRowsOf(tool).flatMap(([, row]) =>
     row.flags === undefined ? [] : [item(optionTerm(row), settingText(row, tool))],
   );
 }

@@ -18,6 +18,7 @@ export {
   allRows,
   defaultOf,
   headingOf,
+  listedRowsOf,
   rowsOf,
   type SettingName,
   SETTINGS,

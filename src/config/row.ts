@@ -35,15 +35,28 @@ export interface ValueSpec {
 
 type Default = string | number | boolean | readonly string[];
 
-export interface SettingRow extends ValueSpec {
-  /**
-   * Default value, or a function that computes it from the machine. Without a default, the setting is undefined unless
-   * it is given.
-   */
-  readonly default?: Default | (() => Default);
+/** Texts of a row that may differ between tools. */
+export interface RowTexts {
+  readonly help: string;
   /** Description of a default that is not a plain value. */
   readonly defaultText?: string;
+  /** If true, the tool accepts the setting without effect, so help, manuals and completions do not list it. */
+  readonly isUnlisted?: true;
+}
+
+type ToolTexts = Readonly<Partial<Record<Tool, Partial<RowTexts>>>>;
+
+/** Returns the texts of a row for several tools. */
+export function forTools(tools: readonly Tool[], texts: Partial<RowTexts>): ToolTexts {
+  return Object.fromEntries(tools.map((tool) => [tool, texts]));
+}
+
+export interface SettingRow extends ValueSpec, RowTexts {
+  /** If left out, the setting is undefined unless it is given. A function computes a default from the machine. */
+  readonly default?: Default | (() => Default);
   readonly tools: readonly Tool[];
+  /** Texts of single tools, if those of the row do not fit them. */
+  readonly perTool?: ToolTexts;
   /**
    * Flags in the format of commander: `-D, --database <dir>`. Flags of lists and counts may be repeated. A
    * secret is written `-P, --password[=password]`: its value is never the next word.
@@ -76,7 +89,6 @@ export interface SettingRow extends ValueSpec {
   readonly remoteKey?: string;
   /** True if the key is also allowed in `[Pipeline]`, which applies to every job. */
   readonly isTuning?: true;
-  readonly help: string;
   /** Title of the test that shows the effect; another test checks that it exists. */
   readonly test: string;
 }

@@ -1,8 +1,5 @@
-/**
- * Settings of stores in buckets (S3). Settings that are not given are taken from the environment variables of other S3
- * tools.
- */
-import type { SettingTable } from './row.js';
+/** Settings of stores in buckets (S3). Missing ones are taken from the environment of other S3 tools. */
+import { forTools, type SettingTable } from './row.js';
 import { MARKING, READERS, REPORTING, type Tool } from './tools.js';
 
 /** Commands that work with a bucket. */
@@ -52,6 +49,15 @@ const PARITY_TOOLS = [
   'sonic setconfig',
   ...MARKING,
 ] as const satisfies readonly Tool[];
+
+/**
+ * Texts of settings that only concern writing, for the commands that only read a bucket. regenerate and tardis-web write,
+ * too: they mark damage.
+ */
+const UNLISTED_IN_READERS = forTools(
+  ['lstardis', 'tardiff', 'tardisfs', ...REPORTING, 'sonic clients', 'sonic list', 'sonic diff'],
+  { isUnlisted: true },
+);
 
 export const BUCKET_ROWS = {
   endpoint: {
@@ -104,6 +110,7 @@ export const BUCKET_ROWS = {
     variable: 'TARDIS_SINGLE_WRITER',
     clientKey: 'SingleWriter',
     serverKey: 'SingleWriter',
+    perTool: UNLISTED_IN_READERS,
     help: 'allow a bucket that ignores If-None-Match; at most one process may then write to it at a time',
     test: 'sonic bucket refuses a store that does not arbitrate, unless there is a single writer',
   },
@@ -117,6 +124,7 @@ export const BUCKET_ROWS = {
     variable: 'TARDIS_LOCK_DAYS',
     clientKey: 'LockDays',
     serverKey: 'LockDays',
+    perTool: UNLISTED_IN_READERS,
     help: 'days for which nobody can delete what is stored in a bucket (Object Lock, COMPLIANCE); 0 for no lock',
     test: 'objects of a store with LockDays are locked, and nobody deletes their versions',
   },
@@ -138,7 +146,7 @@ export const BUCKET_ROWS = {
     default: false,
     tools: ['sonic bucket'],
     flags: '--recover',
-    help: 'bring back objects that somebody overwrote or deleted, from their oldest versions',
+    help: 'restore overwritten or deleted objects from their oldest versions',
     test: 'what a thief overwrote and deleted in a bucket is brought back, and a fresh machine restores it',
   },
   previewRecover: {
@@ -168,14 +176,14 @@ export const BUCKET_ROWS = {
     default: false,
     tools: ['sonic bucket'],
     flags: '--extend',
-    help: 'renew locks with less than half of --lock-days left; packs that nothing needs are left out',
+    help: 'renew locks with less than half of --lock-days left; unneeded packs are skipped',
     test: 'locks are made longer when less than half of their time is left',
   },
   accountFiles: {
     type: 'path',
     tools: ['sonic bucket'],
     flags: '--accounts <dir>',
-    help: 'make the account files of a directory (owned clients, quotas) those of the store, in place of all it had',
+    help: 'replace all account files of the store (owned clients, quotas) with those in this directory',
     test: 'a quota covers the clients of an account at all servers of a bucket',
   },
   nodeAddress: {
@@ -183,7 +191,8 @@ export const BUCKET_ROWS = {
     tools: ['tardisd'],
     flags: '--node-address <host>',
     serverKey: 'NodeAddress',
-    help: 'with a store in a bucket: HOST or HOST:PORT of this server alone (not of a load balancer), to which other servers of the bucket send clients (default: name of this machine, and --port)',
+    defaultText: 'the name of this machine, and --port',
+    help: 'with a store in a bucket: address (HOST or HOST:PORT) of this server itself, not of a load balancer; other servers of the same bucket redirect clients to it',
     test: 'a client is sent to the server that has its session',
   },
   refreshSeconds: {
@@ -195,7 +204,7 @@ export const BUCKET_ROWS = {
     flags: '--refresh <seconds>',
     clientKey: 'Refresh',
     serverKey: 'Refresh',
-    help: 'with a store in a bucket: seconds between two looks for new data of other machines; each look takes two requests',
+    help: 'with a store in a bucket: seconds between checks for new data from other machines; each check takes two requests',
     test: 'a mount of a bucket shows what another machine stores, after Refresh',
   },
 } as const satisfies SettingTable;

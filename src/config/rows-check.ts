@@ -7,7 +7,7 @@ export const CHECK_ROWS = {
     tools: ['sonic check'],
     flags: '--read-data [what]',
     preset: 'all',
-    help: 'also read stored data: all; n/t: part n of t; 5% or 10G: that much, least recently read data first',
+    help: 'also read stored data: all; n/t: part n of t; 5% or 10G: this much, starting with the data that was read longest ago',
     test: 'a check reads parts, shares and amounts of the data, and in turn all of it',
   },
   readDataAgeDays: {
@@ -34,7 +34,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic check'],
     flags: '--against-source',
-    help: 'also read the source again, and list files whose contents differ from the newest complete set but whose times do not',
+    help: 'also read the source again, compare it with the newest complete set, and list files whose contents changed although their times did not',
     test: 'a check against the source names what differs from the newest set and has not changed since',
   },
   repair: {
@@ -42,7 +42,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic check'],
     flags: '--repair',
-    help: 'first read all stored data, restore what is damaged from parity, and (in a directory) make parity where it is missing',
+    help: 'read all stored data first, repair damage with parity, and (in a directory) create missing parity',
     test: 'a check with --repair restores damaged bytes from parity, and reports what it cannot restore',
   },
   fromBackup: {
@@ -50,7 +50,7 @@ export const CHECK_ROWS = {
     default: false,
     tools: ['sonic rebuild'],
     flags: '--from-backup',
-    help: 'start from the newest copy of the catalog (the server keeps them: DBBackups) and read only what was written after it; without a usable copy, read everything',
+    help: 'start from the newest copy of the catalog (see DBBackups), and read only what was written after it; without a usable copy, read everything',
     test: 'a catalog is rebuilt from its newest copy, and from older ones if that is damaged',
   },
   packsOnly: {

@@ -1,5 +1,9 @@
 /** Settings of the commands on the client's side. */
-import type { SettingTable } from './row.js';
+import { forTools, type SettingTable } from './row.js';
+import { READERS } from './tools.js';
+
+const SERVER =
+  'server to connect to: HOST, the path of a unix socket, or several HOST[:PORT] separated by commas (servers of one bucket)';
 
 export const CLIENT_ROWS = {
   directories: {
@@ -14,11 +18,12 @@ export const CLIENT_ROWS = {
   server: {
     type: 'text',
     default: 'localhost',
-    tools: ['tardis', 'regenerate', 'lstardis', 'tardiff', 'tardisfs', 'tardis-web'],
+    tools: ['tardis', ...READERS],
     flags: '--server <host>',
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
-    help: 'server to connect to: HOST, or the path of a unix socket; for servers of one bucket HOST[:PORT],HOST[:PORT],…; for readers also the URL of a tardisremote. If readers have both --server and --database, the command line wins over configuration files, and those over variables; from one source, --database wins',
+    perTool: forTools(READERS, { help: `${SERVER}; or the URL of a tardisremote` }),
+    help: SERVER,
     test: 'the server comes from option, key and variable',
   },
   local: {
@@ -28,7 +33,7 @@ export const CLIENT_ROWS = {
     flags: '--local',
     negatable: true,
     clientKey: 'Local',
-    help: 'write to a store on this machine, through a server that is started for this run; ignored if --server comes from a source of higher precedence',
+    help: 'write to a store on this machine, through a server that is started for this run (see the note on --server)',
     test: 'a job may have Local and a LocalServerCmd of its own',
   },
   localConfig: {
@@ -52,7 +57,12 @@ export const CLIENT_ROWS = {
     default: false,
     tools: ['tardis', 'sonic copy'],
     flags: '--create',
-    help: 'create the client first (with --local also the store; for sonic copy: at --to-server); after an interruption, the same command continues',
+    perTool: {
+      'sonic copy': {
+        help: 'with --to-server: create the client there first; after an interruption, the same command continues',
+      },
+    },
+    help: 'create the client first (with --local also the store); after an interruption, the same command continues',
     test: 'every set shows the tree as it was, whatever changes later',
   },
   setName: {

@@ -4,7 +4,7 @@
  */
 import os from 'node:os';
 import { RECENT_SET } from '../model/index.js';
-import type { SettingTable } from './row.js';
+import { forTools, type SettingTable } from './row.js';
 import {
   BOTH_ENDS,
   CLIENT_TOOLS,
@@ -29,7 +29,7 @@ export const COMMON_ROWS = {
     serverKey: 'BaseDir',
     remoteKey: 'Database',
     repeatedTo: 'otherStores',
-    help: 'store: a directory, or a bucket s3://BUCKET/PREFIX (docs/buckets.md lists the commands that take one)',
+    help: 'store: a directory, or s3://BUCKET/PREFIX (a bucket: not in all commands; see docs/buckets.md)',
     test: 'the store comes from option, key, variable and system.defaults',
   },
   client: {
@@ -190,7 +190,10 @@ export const COMMON_ROWS = {
     default: false,
     tools: TOOLS,
     flags: '--json',
-    help: 'print results as JSON (with --explain-config: the settings)',
+    perTool: forTools(['tardisd', 'tardisremote'], {
+      help: 'print the address as JSON when the server is ready; with --explain-config, print the settings as JSON',
+    }),
+    help: 'print results as JSON; with --explain-config, print the settings as JSON',
     test: 'every tool explains its settings, as text and as JSON',
   },
   explainConfig: {

@@ -17,7 +17,7 @@ export const COMPARE_ROWS = {
     default: [],
     tools: ['tardiff'],
     flags: '-d, --date <when>',
-    help: 'compare the version in the newest complete set begun by then; may be given twice, or together with -b',
+    help: 'compare the version in the newest complete set begun at or before this time; may be given twice, or together with -b',
     test: 'versions are compared with the disk and with each other, by set and by date',
   },
   compared: {
@@ -37,7 +37,7 @@ export const COMPARE_ROWS = {
     flags: '-u, --unified [lines]',
     preset: '3',
     isNumberOrNothing: true,
-    help: 'show differences as a unified diff with this many lines of context; this is the default',
+    help: 'show a unified diff (the default format) with this many lines of context (default: 3)',
     test: SHOWN,
   },
   contextLines: {
@@ -48,7 +48,7 @@ export const COMPARE_ROWS = {
     flags: '-c, --context [lines]',
     preset: '3',
     isNumberOrNothing: true,
-    help: 'show differences as a context diff with this many lines of context',
+    help: 'show a context diff with this many lines of context (default: 3)',
     test: SHOWN,
   },
   ndiff: {
@@ -134,7 +134,7 @@ export const COMPARE_ROWS = {
     flags: '--reduce-path [n]',
     preset: 'smart',
     isNumberOrNothing: true,
-    help: 'strip n leading directories of the path before it is looked up in the set; smart: the fewest with which it is found',
+    help: 'strip the first n directories of the path before looking it up in the set; smart: as few as needed to find it',
     test: 'a copy at another place is compared by a reduced path',
   },
 } as const satisfies SettingTable;

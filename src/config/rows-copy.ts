@@ -8,7 +8,7 @@ export const COPY_ROWS = {
     tools: ['tardis'],
     flags: '--also-to <dir>',
     clientKey: 'AlsoTo',
-    help: 'with --local: also back up to a copy of the client in this store (a directory or s3://BUCKET/PREFIX); may be repeated; a second and further -D do this too',
+    help: 'with --local: also back up to a copy of the client in this store (a directory or s3://BUCKET/PREFIX); may be repeated; each further -D does the same',
     test: 'a backup goes to several stores, and files are read once',
   },
   copyTo: {
@@ -22,7 +22,7 @@ export const COPY_ROWS = {
     type: 'text',
     tools: ['sonic copy'],
     flags: '--to-server <host[:port]>',
-    help: 'copy to the store of this tardisd (or unix socket), which must accept copies; the login is that of the client, with its password',
+    help: "copy to this tardisd (HOST[:PORT] or a unix socket). It needs AcceptCopies, and the client's password is used to log in",
     test: 'a client is copied to a server that accepts copies, from a store and from another server',
   },
   copyAs: {
@@ -45,7 +45,7 @@ export const COPY_ROWS = {
     default: false,
     tools: ['sonic copy'],
     flags: '--delete',
-    help: 'delete sets of the copy that were deleted at the source, except locked ones and the newest; without it they stay',
+    help: 'also delete sets from the copy that were deleted at the source, except locked sets and the newest set (not with --to-server)',
     test: 'sets that were deleted at the source stay in the copy, unless --delete is given',
   },
 } as const satisfies SettingTable;

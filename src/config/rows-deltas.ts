@@ -9,7 +9,7 @@ export const DELTA_ROWS = {
     flags: '--full',
     negatable: true,
     clientKey: 'Full',
-    help: 'send whole files only, also in place of contents that are stored as deltas',
+    help: 'send changed files whole, never as deltas; also replace contents that are stored as deltas',
     test: 'Full sends whole files instead of deltas',
   },
   maxDeltaChain: {

@@ -45,7 +45,7 @@ export const EXCLUDE_ROWS = {
     tools: ['tardis'],
     flags: '--ignore-global-excludes',
     negatable: true,
-    help: 'do not read the global file of exclude patterns',
+    help: 'ignore the global file of exclude patterns',
     test: 'the global file comes from option, key and variable, and can be ignored',
   },
   excludeFileName: {

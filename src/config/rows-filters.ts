@@ -7,7 +7,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--filter-file <file>',
     clientKey: 'FilterFile',
-    help: 'exclude what no line of this file accepts; each line: file, dir, any or path, then accept or reject, then a regular expression',
+    help: 'back up only what this file accepts. Each line is: file|dir|any|path accept|reject REGEX; the first line that matches decides (see docs/filters.md)',
     test: 'a filter file comes from option and key, and excludes what it does not accept',
   },
   makeSampleFilterFile: {
@@ -23,7 +23,7 @@ export const FILTER_ROWS = {
     tools: ['tardis'],
     flags: '--efilter-file, --crypt-filter-file <file>',
     clientKey: 'CryptFilterFile',
-    help: 'file with lines "#tag,algorithm", each followed by filters that select the contents to encrypt with that algorithm',
+    help: 'file of groups: a line "#NAME,ALGORITHM" (such as #pictures,none), then lines as in --filter-file for the files whose contents get this algorithm (see docs/filters.md)',
     test: 'contents are encrypted by filter file and default, and can be restored in every way',
   },
   defaultCrypt: {

@@ -13,7 +13,7 @@ export const GC_ROWS = {
     default: [],
     tools: ['sonic delete'],
     argument: '[set...]',
-    help: 'numbers or names of backup sets, or first-last',
+    help: 'numbers or names of backup sets, or ranges (10-20)',
     test: 'sets are deleted by number, name and range, after confirmation',
   },
   deleteYes: {

@@ -105,7 +105,12 @@ export const HOOK_ROWS = {
     flags: '--mail-to <address>',
     clientKey: 'MailTo',
     serverKey: 'MailTo',
-    help: 'address to mail when a backup has failed or has not saved everything (from a server also when one is overdue); may be repeated',
+    perTool: {
+      tardisd: {
+        help: 'address to mail when a backup has failed or has not saved everything, or when a client is overdue; may be repeated',
+      },
+    },
+    help: 'address to mail when a backup has failed or has not saved everything; may be repeated',
     test: 'a failed backup sends mail',
   },
   mailFrom: {

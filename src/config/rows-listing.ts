@@ -46,7 +46,7 @@ export const LISTING_ROWS = {
     default: 0,
     tools: ['lstardis'],
     flags: '--maxdepth <n>',
-    help: 'with --recurse: enter only n levels of directories, 1: the given directories themselves; 0: no limit',
+    help: 'with --recurse: enter at most n levels of directories (1: only the given directories; 0: no limit)',
     test: 'lstardis lists directories recursively, down to a given depth',
   },
   globs: {
@@ -61,7 +61,7 @@ export const LISTING_ROWS = {
     type: 'path', // patterns are bytes, like names
     tools: ['lstardis'],
     flags: '--find <pattern>',
-    help: 'find names in all sets that match a pattern (*, ?, [a-z]) or contain a word, and list all their versions. A pattern with a slash is also compared with the directories above. Paths limit the search',
+    help: 'search all sets for names that match a pattern (*, ?, [a-z]) or contain a word, and list all versions. A pattern with a slash is matched against the end of the path; one that begins with a slash, against the whole path. Paths limit the search',
     test: 'names are found in all sets, the newest version first, deleted files too',
   },
   sortBy: {

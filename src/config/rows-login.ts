@@ -1,5 +1,5 @@
 /** Settings of passwords, logins and TLS. */
-import type { SettingTable } from './row.js';
+import { forTools, type SettingTable } from './row.js';
 import {
   ACCOUNT_TOOLS,
   BOTH_ENDS,
@@ -49,7 +49,7 @@ export const LOGIN_ROWS = {
     flags: '--crypt',
     negatable: true,
     clientKey: 'Crypt',
-    help: 'encrypt a new client that has a password; no effect on an existing client',
+    help: 'encrypt the backups of a new client (it needs a password); no effect on existing clients',
     test: 'a client without encryption can have a password',
   },
   account: {
@@ -93,7 +93,7 @@ export const LOGIN_ROWS = {
     default: false,
     tools: ['sonic account'],
     flags: '--token',
-    help: 'with --add: create an account without a password for programs, and print the token with which they log in to tardisremote',
+    help: 'with --add: create an account for a program. It has no password; a token for tardisremote is printed instead',
     test: 'a token logs in to tardisremote until it is removed',
   },
   trustStore: {
@@ -101,7 +101,7 @@ export const LOGIN_ROWS = {
     default: false,
     tools: CLIENT_TOOLS,
     flags: '--trust-store',
-    help: 'accept a store with other keys than this machine remembers, without encryption although it had it, or in an older state; remember it from now on. A replaced store is then not detected, and data that an older state lacks is lost',
+    help: 'accept a store whose keys have changed, that is no longer encrypted, or that is older than this machine remembers, and remember it from now on. A replaced store is then not detected, and data that is missing in an older state is lost',
     test: 'a client that no longer encrypts is refused until the user trusts it',
   },
   keysFile: {
@@ -109,7 +109,8 @@ export const LOGIN_ROWS = {
     tools: KEYS_TOOLS,
     flags: '--keys <file>',
     clientKey: 'KeyFile',
-    help: 'file with the wrapped keys, used instead of keys in the store; do not lose this file (for sonic keys: key file to write or read)',
+    perTool: { 'sonic keys': { help: 'key file to write or read; do not lose this file' } },
+    help: 'file with the wrapped keys, used instead of the keys in the store; do not lose this file',
     test: 'a client with a key file is created, backed up, listed and restored with that file',
   },
   extractKeys: {
@@ -161,7 +162,7 @@ export const LOGIN_ROWS = {
     clientKey: 'PasswordMemory',
     variable: 'TARDIS_PASSWORD_MEMORY',
     isTuning: true,
-    help: 'memory that each login, and each attempt to guess the password, needs; applies to passwords set from now on; a power of two',
+    help: 'memory needed to derive the keys from a password (more makes guessing harder); a power of two; applies to passwords set from now on',
     test: 'a new password costs the memory that is set, and less on a small machine',
   },
   newPassword: {
@@ -170,7 +171,13 @@ export const LOGIN_ROWS = {
     flags: '--newpassword[=password]',
     preset: '',
     isSecret: true,
-    help: 'new password; read by a prompt on the terminal unless --newpassword, --newpassword-file or --newpassword-prog gives it',
+    perTool: {
+      'sonic rekey': { help: 'set this new password; without a value, prompt for it' },
+      'sonic account': {
+        help: 'with --add: password of the account; without a value, prompt for it (the default)',
+      },
+    },
+    help: 'new password; without a value, prompt for it (the default)',
     test: 'a password is changed, and the old one no longer opens anything',
   },
   newPasswordFile: {
@@ -196,7 +203,8 @@ export const LOGIN_ROWS = {
   },
   ssl: {
     type: 'bool',
-    defaultText: 'clients: yes unless --insecure-tcp; server: no',
+    defaultText: 'yes, unless --insecure-tcp or --insecure-network is given',
+    perTool: forTools(['tardisd', 'tardisremote'], { defaultText: 'no' }),
     tools: ['tardisremote', ...BOTH_ENDS],
     flags: '--ssl',
     negatable: true,
@@ -232,7 +240,7 @@ export const LOGIN_ROWS = {
   },
   listenAddress: {
     type: 'text',
-    defaultText: 'all addresses with SSL, otherwise 127.0.0.1',
+    defaultText: 'all addresses with TLS, otherwise 127.0.0.1',
     tools: ['tardisd', 'tardisremote'],
     flags: '--address <ip>',
     serverKey: 'Address',
@@ -244,7 +252,7 @@ export const LOGIN_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--certfile <file>',
     serverKey: 'CertFile',
-    help: 'certificate for SSL, with its chain (PEM)',
+    help: 'certificate for TLS, with its chain (PEM)',
     test: 'a server with SSL accepts TLS only',
   },
   keyFile: {
@@ -252,7 +260,7 @@ export const LOGIN_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--keyfile <file>',
     serverKey: 'KeyFile',
-    help: 'private key for SSL (PEM)',
+    help: 'private key for TLS (PEM)',
     test: 'a server with SSL accepts TLS only',
   },
   makeCertificate: {

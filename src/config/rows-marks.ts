@@ -14,7 +14,7 @@ export const MARK_ROWS = {
     tools: ['tardis'],
     flags: '--tag <word>',
     clientKey: 'Tags',
-    help: 'tag of the backup set; may be given several times',
+    help: 'tag of the backup set; may be repeated',
     test: GIVES_MARKS,
   },
   priority: {
@@ -44,7 +44,8 @@ export const MARK_ROWS = {
     tools: MARKING,
     argument: '[set...]',
     shownArguments: { 'sonic rename': '<set>' },
-    help: 'numbers or names of backup sets, or first-last; sonic rename takes one set',
+    perTool: { 'sonic rename': { help: 'number or name of a backup set' } },
+    help: 'numbers or names of backup sets, or ranges (10-20)',
     test: CHANGED,
   },
   addTags: {
@@ -52,7 +53,7 @@ export const MARK_ROWS = {
     default: [],
     tools: ['sonic tag'],
     flags: '--add <word>',
-    help: 'tag to add to the sets; may be given several times',
+    help: 'tag to add to the sets; may be repeated',
     test: CHANGED,
   },
   removeTags: {
@@ -60,7 +61,7 @@ export const MARK_ROWS = {
     default: [],
     tools: ['sonic tag'],
     flags: '--remove <word>',
-    help: 'tag to remove from the sets; may be given several times',
+    help: 'tag to remove from the sets; may be repeated',
     test: CHANGED,
   },
   unlock: {
@@ -84,7 +85,7 @@ export const MARK_ROWS = {
     type: 'text',
     tools: ['sonic rename'],
     flags: '--to <name>',
-    help: 'new name of the set; empty: the name it was made with',
+    help: 'new name of the set; empty: its original name',
     test: CHANGED,
   },
   notExpendable: {
@@ -92,7 +93,7 @@ export const MARK_ROWS = {
     default: false,
     tools: ['sonic expendable'],
     flags: '--not',
-    help: 'the sets may no longer be deleted early',
+    help: 'remove the mark: do not delete these sets early',
     test: CHANGED,
   },
 } as const satisfies SettingTable;

@@ -7,7 +7,8 @@ export const MOUNT_ROWS = {
     default: [],
     tools: ['tardisfs'],
     argument: '[path...]',
-    help: 'mount point; a first of two paths is the source, as in /etc/fstab',
+    shownArguments: { tardisfs: '[source] <mountpoint>' },
+    help: 'mount point; if there are two paths, the first is the source, as in /etc/fstab',
     test: 'a store is mounted by a line of fstab, with its options',
   },
   mountOptions: {

@@ -79,7 +79,7 @@ export const REKEY_ROWS = {
     default: [],
     tools: ['sonic forget-path'],
     flags: '--undo <number>',
-    help: 'undo a request, by its number; may be given several times',
+    help: 'undo a request, by its number; may be repeated',
     test: FORGOTTEN,
   },
   finishForgets: {
@@ -87,7 +87,7 @@ export const REKEY_ROWS = {
     default: false,
     tools: ['sonic forget-path'],
     flags: '--finish',
-    help: 'carry out the requests that are due; a server does this itself for clients that do not encrypt',
+    help: 'carry out the requests that are due; a client that encrypts gets new keys. For other clients, a server does this itself',
     test: FORGOTTEN,
   },
   forgetNow: {

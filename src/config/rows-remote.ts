@@ -37,7 +37,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisremote'],
     flags: '--server-certificate <file>',
     remoteKey: 'ServerCertificate',
-    help: 'with --server: certificate of that tardisd, or of its authority (PEM); by default the certificate must be trusted by this machine',
+    help: 'with --server: certificate of that tardisd, or of the authority that issued it (PEM); by default the certificate must be trusted by this machine',
     test: 'tardisremote serves the clients of a tardisd to their tokens',
   },
   remotePidFile: {
@@ -95,7 +95,7 @@ export const REMOTE_ROWS = {
     flags: '--allow-cache',
     negatable: true,
     serverKey: 'AllowCache',
-    help: 'let requesters over HTTP keep contents of complete sets for an hour',
+    help: 'let HTTP clients cache contents of complete sets for an hour',
     test: 'Compress and AllowCache decide the headers of answers',
   },
 } as const satisfies SettingTable;

@@ -10,7 +10,7 @@ export const REPORT_ROWS = {
     default: [],
     tools: ['sonic info', 'sonic files'],
     argument: '[set...]',
-    help: 'numbers or names of backup sets, or first-last (default: the newest complete set)',
+    help: 'numbers or names of backup sets, or ranges (10-20; default: the newest complete set)',
     test: 'sonic info shows all details of sets',
   },
   since: {
@@ -25,7 +25,8 @@ export const REPORT_ROWS = {
     default: false,
     tools: ['sonic files', 'sonic list'],
     flags: '-l, --long',
-    help: 'show more: mode, owner and time of each file (sonic files), the roots of each set (sonic list)',
+    perTool: { 'sonic list': { help: 'also show the roots of each set' } },
+    help: 'also show mode, owner and time of each file',
     test: FILES,
   },
   fullPath: {
@@ -73,7 +74,7 @@ export const REPORT_ROWS = {
     default: [],
     tools: ['sonic getconfig'],
     argument: '[key...]',
-    help: 'keys of settings (default: all that are set)',
+    help: 'names of settings (default: all that are set)',
     test: KEPT,
   },
   settingToKeep: {

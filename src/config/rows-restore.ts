@@ -1,12 +1,15 @@
 /** Settings of `regenerate`: the paths to restore, the target, and the way to restore them. */
-import type { SettingTable } from './row.js';
+import { forTools, type SettingTable } from './row.js';
+
+const ALLOW_UNPROVEN =
+  'also read sets that fail the check of their seals, for example after a loss of packs; each entry is then checked on its own';
 
 export const RESTORE_ROWS = {
   date: {
     type: 'text',
     tools: ['regenerate', 'lstardis'],
     flags: '-d, --date <when>',
-    help: 'read the newest complete set begun by then ("3 days ago", 03/15/2014, yesterday, 3D)',
+    help: 'read the newest complete set begun at or before this time ("3 days ago", 03/15/2014, yesterday, 3d)',
     test: 'a date chooses the newest complete set that began by then',
   },
   last: {
@@ -38,7 +41,7 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate'],
     flags: '--authenticate',
-    help: 'restore only entries that the seals of an encrypting client prove, and stop at the first one that is not proven',
+    help: 'restore only entries that pass the check of their seals (encrypting clients), and stop at the first that fails',
     test: '--authenticate restores what is proven, and stops at anything else',
   },
   allowUnproven: {
@@ -46,7 +49,10 @@ export const RESTORE_ROWS = {
     default: false,
     tools: ['regenerate', 'lstardis', 'tardisfs', 'tardis-web'],
     flags: '--allow-unproven',
-    help: 'also read sets of an encrypting client that do not match their seals, such as after a loss of packs; each entry is proven on its own (regenerate and lstardis end with status 3 if an entry is not proven)',
+    perTool: forTools(['regenerate', 'lstardis', 'tardis-web'], {
+      help: `${ALLOW_UNPROVEN}; if one fails, the exit status is 3`,
+    }),
+    help: ALLOW_UNPROVEN,
     test: '--allow-unproven restores what a loss of packs leaves of sealed sets, with status 3',
   },
   include: {
@@ -102,14 +108,14 @@ export const RESTORE_ROWS = {
     type: 'path',
     tools: ['regenerate'],
     flags: '--tar <file>',
-    help: 'write a tar archive (pax) instead; - is standard output',
+    help: 'write a tar archive (pax) instead of restoring files; -: standard output',
     test: 'a tar archive unpacks to an identical tree',
   },
   zip: {
     type: 'path',
     tools: ['regenerate'],
     flags: '--zip <file>',
-    help: 'write a zip archive instead; - is standard output',
+    help: 'write a zip archive instead of restoring files; -: standard output',
     test: 'a zip archive unpacks to identical files with unzip, bsdtar and Python',
   },
   overwrite: {
@@ -118,7 +124,7 @@ export const RESTORE_ROWS = {
     tools: ['regenerate'],
     flags: '-O, --overwrite [when]',
     preset: 'always',
-    help: 'replace existing files that differ: always; newer or older: if the version in the set is; never: keep the existing file. By default existing files stay, and are reported as errors',
+    help: 'replace existing files that differ: always; newer or older: only if the version in the set is newer or older than the file; never. Without this option these files stay and are reported as errors',
     test: 'existing files that differ are replaced as --overwrite allows',
   },
   compareContents: {

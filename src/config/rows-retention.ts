@@ -40,7 +40,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--priorities <list>',
     serverKey: 'Priorities',
-    help: 'priorities, one for each of the Formats of the server (a set named by it gets this priority), and one for each number of --keep-periods',
+    help: 'list of priorities. The n-th is given to sets named by the n-th of Formats, and the n-th of --keep-periods applies to it',
     test: 'sets without a name are named by Formats, with the priorities that belong to them',
   },
   keepPeriods: {
@@ -49,7 +49,7 @@ export const RETENTION_ROWS = {
     flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
     defaultText: '0 180 30 for a server without other rules',
-    help: 'days to keep sets, one number for each of --priorities. It applies to sets of that priority or more, up to the next higher one of the list; 0: for ever',
+    help: 'days to keep sets, one number for each of --priorities (0: for ever). A number applies from its priority up to the next higher one in the list',
     test: RULES,
   },
   keepLast: count('--keep-last', 'KeepLast', 'the newest n sets'),
@@ -64,7 +64,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--keep-within <time>',
     serverKey: 'KeepWithin',
-    help: 'keep sets younger than this, such as 12h, 30d, 8w, 6m (months) or 2y',
+    help: 'keep sets younger than this, such as 12h, 30d, 8w, 6mo or 2y',
     test: RULES,
   },
   keepTags: {
@@ -73,7 +73,7 @@ export const RETENTION_ROWS = {
     tools: ['tardisd', 'sonic purge'],
     flags: '--keep-tag <word>',
     serverKey: 'KeepTags',
-    help: 'keep sets with this tag; may be given several times',
+    help: 'keep sets with this tag; may be repeated',
     test: RULES,
   },
   beforeDate: {
@@ -105,7 +105,7 @@ export const RETENTION_ROWS = {
     default: false,
     tools: ['sonic purge'],
     flags: '--trust-clock',
-    help: 'purge even if the clock has jumped or no backup was made for a long time',
+    help: 'purge even if the clock has jumped or no backup was made for a long time. Without it, nothing is deleted then, since the ages of the sets may be wrong',
     test: 'while the clock is in doubt no set is deleted, unless the user trusts the clock',
   },
   purgeSeconds: {

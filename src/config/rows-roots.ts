@@ -18,7 +18,7 @@ export const ROOT_ROWS = {
     default: 0,
     tools: ['tardis'],
     flags: '--maxdepth <n>',
-    help: 'enter only n levels of directories, 1: the given directories themselves; deeper entries stay as the last set recorded them; 0: no limit',
+    help: 'enter at most n levels of directories (1: only the given directories; 0: no limit); deeper entries are kept as in the last set',
     test: 'directories below the given depth are not entered',
   },
   basePath: {
@@ -36,7 +36,7 @@ export const ROOT_ROWS = {
     tools: ['tardis'],
     flags: '--kept-as <path>',
     clientKey: 'KeptAs',
-    help: 'path under which a directory is stored; give one for each directory, in their order',
+    help: 'path under which a directory is stored; repeat it for each directory, in the same order',
     test: 'directories are stored under the paths given for them',
   },
   trustRoots: {

@@ -75,7 +75,12 @@ export const SERVER_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '-v, --verbose',
     serverKey: 'Verbose',
-    help: 'amount of messages: 0 errors only, 1 also a summary of each session, 2 and above more; each -v adds one',
+    perTool: {
+      tardisremote: {
+        help: 'amount of messages: 0: only errors; 1 (-v): also failed logins; more adds nothing',
+      },
+    },
+    help: 'amount of messages: 0: only errors; 1 (-v): also sessions, refusals, warnings and background work; more adds nothing',
     test: 'Verbose chooses what is logged',
   },
   logExceptions: {
@@ -84,7 +89,8 @@ export const SERVER_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--log-exceptions',
     serverKey: 'LogExceptions',
-    help: 'log the call stack of every refusal, not only of bugs',
+    perTool: { tardisremote: { isUnlisted: true } },
+    help: 'also log the call stack when a request is refused (with -v); otherwise only for internal errors',
     test: 'LogExceptions logs the stack of a refusal',
   },
   saveConfig: {
@@ -101,7 +107,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     flags: '--accept-copies',
     serverKey: 'AcceptCopies',
-    help: 'let owners copy their clients to this server (sonic copy --to-server); such sets have the names, times and marks that the owner sends, by which rules delete old sets',
+    help: 'let owners copy their clients to this server (sonic copy --to-server). The owner sets the names, times, tags and priorities of these sets, and so influences which sets the rules delete',
     test: 'a client is copied to a server that accepts copies, from a store and from another server',
   },
   allowUpgrades: {

@@ -14,7 +14,7 @@ export const TUNING_ROWS = {
     flags: '--budget <size>',
     clientKey: 'Budget',
     isTuning: true,
-    help: 'maximum bytes of contents in flight; the walk waits at this limit',
+    help: 'maximum size of contents that are read and that the server has not received yet; reading pauses at this limit',
     test: 'pipeline settings reach the stages they are named for',
   },
   linkBudgetBytes: {
@@ -26,7 +26,7 @@ export const TUNING_ROWS = {
     flags: '--link-budget <size>',
     clientKey: 'LinkBudget',
     isTuning: true,
-    help: 'maximum additional bytes in flight on a link with a long round trip (100 ms needs 16M)',
+    help: 'maximum that is added to --budget on a link with a long round trip (100 ms needs 16M)',
     test: 'a link with a long round trip gets more bytes in flight, up to LinkBudget',
   },
   budgetItems: {
@@ -38,7 +38,7 @@ export const TUNING_ROWS = {
     flags: '--budget-items <n>',
     clientKey: 'BudgetItems',
     isTuning: true,
-    help: 'maximum number of entries in flight',
+    help: 'maximum number of entries that are read and that the server has not received yet',
     test: 'the walk stops while the server stalls, and the backup completes when the server continues',
   },
   parcelFiles: {
@@ -158,7 +158,7 @@ export const TUNING_ROWS = {
     flags: '--large-concurrency <n>',
     clientKey: 'LargeConcurrency',
     isTuning: true,
-    help: 'number of large files under way at once, with those that wait for answers; 0: the larger of 8 and --stream-concurrency',
+    help: 'number of large files begun and not finished, including those that wait for the server; 0: the larger of 8 and --stream-concurrency',
     test: 'pipeline settings reach the stages they are named for',
   },
   sendConcurrency: {
@@ -233,7 +233,7 @@ export const TUNING_ROWS = {
     flags: '--change-size <size>',
     clientKey: 'ChangeSize',
     isTuning: true,
-    help: 'bytes of a later backup to compress with --change-level and --change-frame-size; the rest is compressed as in a first backup',
+    help: 'in each backup after the first, compress this much data with --change-level and --change-frame-size, and the rest with the normal settings',
     test: 'changes are compressed at ChangeLevel in frames of ChangeFrameSize, up to ChangeSize',
   },
   compressMinBytes: {
@@ -255,7 +255,7 @@ export const TUNING_ROWS = {
     flags: '--nocompress <type>',
     clientKey: 'NoCompress',
     isTuning: true,
-    help: 'MIME types (video/mp4, image/*) or endings (.iso) to store uncompressed, in addition to the built-in list',
+    help: 'MIME types (video/mp4, image/*) or file name extensions (.iso) to store uncompressed, in addition to the built-in list',
     test: 'files of the types in NoCompress and NoCompressFile are stored uncompressed',
   },
   noCompressFile: {
@@ -277,7 +277,7 @@ export const TUNING_ROWS = {
     flags: '--checksum-content <size>',
     clientKey: 'ChecksumContent',
     isTuning: true,
-    help: 'hash files larger than this before sending them; 0: only files that the server probably has',
+    help: 'hash files larger than this before sending them, so that known contents are not sent; 0: do so only for files that the server probably has',
     test: 'a file above ChecksumContent is hashed first, and only its new parts are sent',
   },
   bandwidthLimit: {
@@ -286,7 +286,8 @@ export const TUNING_ROWS = {
     flags: '--bandwidth-limit <rate>',
     clientKey: 'BandwidthLimit',
     isTuning: true,
-    help: 'maximum bytes to send per second: 1M, or 08:00-18:00=500K,*=5M by time of day (none: no limit)',
+    defaultText: 'no limit',
+    help: 'maximum bytes to send per second: 1M, or 08:00-18:00=500K,*=5M by time of day; none: no limit',
     test: 'BandwidthLimit slows down sending',
   },
   compressMessages: {

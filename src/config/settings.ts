@@ -1,5 +1,5 @@
 /** The table of all settings, joined from its parts, and the types derived from it. */
-import type { SettingRow, SettingTable, ValueOf } from './row.js';
+import type { SettingRow, ValueOf } from './row.js';
 import type { Tool } from './tools.js';
 import { BUCKET_ROWS } from './rows-bucket.js';
 import { CHECK_ROWS } from './rows-check.js';
@@ -63,10 +63,19 @@ export type Settings<T extends Tool> = {
   readonly [K in SettingName as T extends Table[K]['tools'][number] ? K : never]: ValueOf<Table[K]>;
 };
 
-/** Returns the rows of a tool, by name. */
+/** Returns the rows of a tool, by name, with the texts of this tool. */
 export function rowsOf(tool: Tool): [name: string, row: SettingRow][] {
-  const table: SettingTable = SETTINGS;
-  return Object.entries(table).filter(([, row]) => row.tools.includes(tool));
+  return allRows()
+    .filter(([, row]) => row.tools.includes(tool))
+    .map(([name, row]) => {
+      const texts = row.perTool?.[tool];
+      return [name, texts === undefined ? row : { ...row, ...texts }];
+    });
+}
+
+/** Returns the rows that help, manuals and completions of a tool list. */
+export function listedRowsOf(tool: Tool): [name: string, row: SettingRow][] {
+  return rowsOf(tool).filter(([, row]) => row.isUnlisted !== true);
 }
 
 /** Returns the heading of a setting in --help. */

@@ -32,6 +32,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   d: DAY_MS,
   w: 7 * DAY_MS,
   m: 31 * DAY_MS,
+  mo: 31 * DAY_MS,
   y: 366 * DAY_MS,
 };
 /** Default of a server without any rule. */
@@ -127,9 +128,11 @@ function numbersOf(list: readonly string[], where: string): number[] {
 
 /** Returns a time such as 30d in milliseconds; `what` names the setting in errors. Throws CONFIG_INVALID. */
 export function spanOf(text: string, what = '--keep-within'): number {
-  const found = /^(\d{1,6})([hdwmy])$/i.exec(text);
+  const found = /^(\d{1,6})(h|d|w|mo?|y)$/i.exec(text);
   if (found === null) {
-    throw invalid(`${what} is "${shown(text)}", but must be a time such as 12h, 30d, 8w, 6m or 2y`);
+    throw invalid(
+      `${what} is "${shown(text)}", but must be a time such as 12h, 30d, 8w, 6mo or 2y`,
+    );
   }
   return Number(found[1]) * UNITS_MS[found[2]!.toLowerCase()]!;
 }

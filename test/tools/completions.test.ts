@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { rowsOf, TOOLS } from '../../src/config/index.js';
+import { listedRowsOf, TOOLS } from '../../src/config/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { type LiveKind, liveValues } from '../../src/tools/index.js';
 import { BIN, cleanEnvironment, run, succeed } from '../helpers/commands.js';
@@ -164,7 +164,7 @@ test('the completions of every shell have every option', (t) => {
       fs.readFileSync(path.join(DIRECTORY, file), 'utf8'),
     );
     for (const tool of TOOLS.filter((one) => one.split(' ')[0] === command)) {
-      for (const [, { flags }] of rowsOf(tool)) {
+      for (const [, { flags }] of listedRowsOf(tool)) {
         const long = /--([a-z-]+)/.exec(flags ?? '')?.[1];
         if (long === undefined) continue;
         t.true(texts[0]!.includes(`--${long} `), `${tool} --${long}`);

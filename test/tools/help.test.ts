@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { rowsOf, type Settings, splitWords, type Tool, TOOLS } from '../../src/config/index.js';
 import { checkUsage, HELP, helpText, sonicHelpText, toolCommand } from '../../src/tools/index.js';
+import { succeed } from '../helpers/commands.js';
 import { scratch } from '../helpers/scratch.js';
 
 /** Returns the words of an example up to a pipe or a redirection, with this home directory. */
@@ -72,10 +73,11 @@ test('help has every option, in lines that fit, with its examples behind', (t) =
     let reported = '';
     command.configureOutput({ writeOut: (text) => void (reported += text) }).exitOverride();
     t.throws(() => command.parse(['--help'], { from: 'user' }));
-    for (const [name, { flags }] of rowsOf(tool)) {
+    for (const [name, { flags, isUnlisted }] of rowsOf(tool)) {
       const long = flags?.split(/[ ,]+/).find((word) => word.startsWith('--'));
-      if (long !== undefined)
-        t.true(reported.replaceAll('[no-]', '').includes(long), `${tool} ${name}`);
+      if (long === undefined) continue;
+      const isShown = reported.replaceAll('[no-]', '').includes(long);
+      t.is(isShown, isUnlisted !== true, `${tool} ${name}`);
     }
     for (const { line } of HELP[tool].examples) t.true(reported.includes(`\n  ${line}\n`), line);
     for (const line of helpText(HELP[tool]).split('\n')) t.true(line.length <= 110, line);
@@ -85,4 +87,44 @@ test('help has every option, in lines that fit, with its examples behind', (t) =
     for (const line of lines) t.true(line.length <= 80, `${tool}: ${line}`);
   }
   t.true(sonicHelpText().includes('\n  sonic rebuild '));
+});
+
+/** Returns the help of a command up to its notes. */
+function helpOf(tool: Tool): string {
+  return toolCommand({ tool, run: async () => undefined }).helpInformation();
+}
+
+/** Returns the words of the help of a command, with one blank between them. */
+function wordsOfHelp(tool: Tool): string {
+  return helpOf(tool).replaceAll(/\s+/g, ' ');
+}
+
+test('a text fits its command, although other commands share the setting', (t) => {
+  t.true(wordsOfHelp('sonic rename').includes(' number or name of a backup set '));
+  t.true(wordsOfHelp('sonic tag').includes(' numbers or names of backup sets, or ranges (10-20) '));
+  t.true(wordsOfHelp('sonic keys').includes('--keys <file> key file to write or read; '));
+  t.true(wordsOfHelp('sonic list').includes('-l, --long also show the roots of each set '));
+  t.true(wordsOfHelp('tardisd').includes('between client and server (default: no)'));
+  t.regex(
+    wordsOfHelp('tardis'),
+    /between client and server \(default: yes, unless --insecure-tcp /,
+  );
+});
+
+test('an option that a command ignores is accepted, and not listed', async (t) => {
+  t.false(helpOf('lstardis').includes('--single-writer'));
+  for (const writing of ['tardis', 'regenerate', 'tardis-web'] as const) {
+    t.true(helpOf(writing).includes('--[no-]single-writer'), writing);
+  }
+  const settings = await parsed('lstardis', ['--single-writer', '--lock-days', '3']);
+  t.is(settings?.lockDays, 3);
+});
+
+test('sonic lists its commands with the usage that each one shows', async (t) => {
+  const listed = await succeed('sonic', ['--help']);
+  for (const tool of TOOLS.filter((one) => one.startsWith('sonic '))) {
+    const usage = /^Usage: (.*)$/m.exec(helpOf(tool))?.[1];
+    t.true(usage?.startsWith(`${tool.slice('sonic '.length)} [options]`), usage);
+    t.true(listed.includes(`\n  ${usage} `) || listed.includes(`\n  ${usage}\n`), usage);
+  }
 });

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { rowsOf, TOOLS } from '../../src/config/index.js';
+import { listedRowsOf, TOOLS } from '../../src/config/index.js';
 import { HELP } from '../../src/tools/index.js';
 import { ROOT } from '../tidy/house.js';
 
@@ -53,7 +53,7 @@ for (const command of COMMANDS) {
     }
     const text = plain(page);
     for (const tool of TOOLS.filter((one) => one.split(' ')[0] === command)) {
-      for (const [name, { flags }] of rowsOf(tool)) {
+      for (const [name, { flags }] of listedRowsOf(tool)) {
         const long = flags?.split(/[ ,]+/).find((word) => word.startsWith('--'));
         if (long !== undefined)
           t.true(text.replaceAll('[no-]', '').includes(long), `${tool} ${name}`);

@@ -1,6 +1,6 @@
 /** Help of the commands: summaries and examples. */
 import type { Tool } from '../../config/index.js';
-import { D, example, KEEP_NOTE, type ToolHelp } from './help-rows.js';
+import { D, example, KEEP_NOTE, SERVER_NOTE, type ToolHelp } from './help-rows.js';
 
 export const COMMANDS_HELP = {
   tardis: {
@@ -29,6 +29,7 @@ export const COMMANDS_HELP = {
       ),
     ],
     notes: [
+      'If both --server and --local are set, the command line takes precedence over configuration files, these over environment variables, and these over system.defaults. In the same source, --local takes precedence.',
       'Ctrl-C ends a backup at a checkpoint, and the next run continues from there; a second Ctrl-C ends it at once.',
       'Exit status: 0 done, 1 failed, 3 done but some files could not be read, 10 no such store or client, 11 busy, ' +
         '12 wrong or missing password, 130 interrupted.',
@@ -55,7 +56,7 @@ export const COMMANDS_HELP = {
   tardisremote: {
     summary: 'Serves the clients of a store over HTTP, for reading.',
     about: [
-      'It serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted. With --server, only tokens log in: they are passed on to that tardisd.',
+      'tardisremote serves the interface of docs/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. A login takes the password of a client or of one of its accounts, or a token (`sonic account --token`). tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted. With --server, only tokens log in: they are passed on to that tardisd.',
     ],
     examples: [
       example(
@@ -110,6 +111,7 @@ export const READERS_HELP = {
       ),
     ],
     notes: [
+      SERVER_NOTE,
       'Exit status: 0 done, 1 failed, 3 done but some files could not be restored, 10 no such store or client, 11 this ' +
         'restore is already running, 12 wrong or missing password, 130 interrupted.',
     ],
@@ -117,7 +119,7 @@ export const READERS_HELP = {
   lstardis: {
     summary: 'Lists backup sets, a directory as of a set, or all versions of a file.',
     about: [
-      'Without a path, the backup sets are listed, with -l also their roots. For a directory above the roots of a set, only those roots are listed.',
+      'Without a path, the backup sets are listed, with -l also their roots. A directory above the backed-up roots shows only the roots.',
     ],
     examples: [
       example(`lstardis ${D} -l`, 'lists the backup sets and their roots'),
@@ -138,6 +140,7 @@ export const READERS_HELP = {
       ),
     ],
     notes: [
+      SERVER_NOTE,
       'Users other than root see only what the owners and permissions in the set allow.',
       'Colors are shown on a terminal, unless NO_COLOR is set or TERM is dumb; --color and --no-color override both.',
     ],
@@ -146,7 +149,7 @@ export const READERS_HELP = {
     summary: 'Mounts the backup sets of a client as a read-only file system.',
     about: [
       'The mount has a directory for each set; Current, a link to the newest complete set; by-date/YYYY/MM/DD, links to the sets of a day; and versions/PATH, all versions of a file. Each set shows its whole tree under the full paths of its roots. New sets appear by themselves.',
-      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source as in /etc/fstab; it names a store if it begins with a slash.',
+      'Each long option can also be given as -o NAME=VALUE, several separated by commas: -o database=/srv/tardis,client=laptop. Shorter names are pwfile, pwprog and log. Options of mount(8) that have no effect here are accepted. If two paths are given, the first is the source, as in /etc/fstab. It names a store if it begins with a slash or with s3://, and the command line has no --database; any other source is ignored.',
       'Without -f, the command returns when the mount is ready or has failed. To unmount, use fusermount3 -u, umount or SIGTERM.',
     ],
     examples: [
@@ -161,6 +164,7 @@ export const READERS_HELP = {
       example(`tardisfs ${D} -f /mnt/backups`, 'stays in the foreground, and prints its log'),
     ],
     notes: [
+      SERVER_NOTE,
       'With --allow-other, the kernel checks the permissions in the sets for every user. Users other than root see only what the owners and permissions in the set allow.',
       'Exit status: 0 mounted (with -f: unmounted again), 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
@@ -180,6 +184,7 @@ export const READERS_HELP = {
       ),
     ],
     notes: [
+      SERVER_NOTE,
       'tardis-web ends with Ctrl-C, and after an hour without a request (--idle-end).',
       'Exit status: 0 ended, 1 failed, 10 no such store or client, 11 busy, 12 wrong or missing password.',
     ],
@@ -208,6 +213,7 @@ export const READERS_HELP = {
       ),
     ],
     notes: [
+      SERVER_NOTE,
       'Exit status: 0 no differences, 1 differences, 2 failed, or something could not be compared, 10 no such store or client, 11 busy, 12 wrong or missing password, 130 interrupted.',
     ],
   },

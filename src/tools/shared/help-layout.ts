@@ -10,6 +10,7 @@ const plain = new Help();
 export function helpLayout(command: Command): HelpConfiguration {
   return {
     optionTerm: (option) => optionTerm(option, command),
+    subcommandTerm: (sub) => `${sub.name()} ${sub.usage()}`,
     optionDescription: describe,
     longestOptionTermLength: (shown, helper) =>
       Math.min(MAX_TERM_CHARS, plain.longestOptionTermLength(shown, helper)),

@@ -18,7 +18,11 @@ export interface ToolHelp {
 
 /** Note on the rules of retention, for the commands that have them. */
 export const KEEP_NOTE =
-  'If a server purges by schedule, or for an account without the right `purge`, the oldest set of each period is kept, and --keep-last keeps at most one set of each day.';
+  'For scheduled purges, and for accounts without the right `purge`, the rules are stricter, so that many new sets cannot push out old ones: the oldest set of each period is kept, and --keep-last counts at most one set a day.';
+
+/** Note on --server and --database, for the commands that read either. */
+export const SERVER_NOTE =
+  'If both --server and --database are set, the command line takes precedence over configuration files, these over environment variables, and these over system.defaults. In the same source, --database takes precedence.';
 
 export const D = '-D /srv/tardis';
 export const AT = `${D} -C laptop`;

@@ -12,7 +12,7 @@ export const KEYS_HELP = {
       ),
       example(
         `sonic create ${AT} --password --no-crypt`,
-        'creates a client with a password that does not encrypt',
+        'creates a client that has a password but is not encrypted',
       ),
       example(
         'sonic create --server backup.example.org -C laptop',
@@ -63,7 +63,7 @@ export const KEYS_HELP = {
     summary:
       'copy a client to another store, or bring an earlier copy up to date (continues after an interruption)',
     about: [
-      'Sets keep their numbers, names, times and marks. Encrypted data is copied without decryption, so a store that is opened here needs no password; a server needs the login of the client. The copy has the keys of the source. Only what the copy lacks is read and written.',
+      'Sets keep their numbers, names, times, tags, locks and priorities. Encrypted data is copied without decryption, so a store that is opened here needs no password; a server needs the login of the client. The copy has the keys of the source. Only what the copy lacks is read and written.',
     ],
     examples: [
       example(
@@ -92,7 +92,7 @@ export const KEYS_HELP = {
     ],
   },
   'sonic keys': {
-    summary: 'write the wrapped keys of a client to a key file, back to the store, or to paper',
+    summary: 'export, import or print the wrapped (encrypted) keys of a client',
     examples: [
       example(
         `sonic keys --extract --keys ~/laptop.keys ${AT}`,
@@ -142,9 +142,10 @@ const KEPT = `Keys: ${Object.keys(KEPT_KEYS).join(', ')}. For a key that is not 
 
 export const SETS_HELP = {
   'sonic clients': {
-    summary: 'list the clients of a store: newest set, protection, and whether it is overdue',
+    summary:
+      'list the clients of a store with their newest set, whether they have a password or encryption, and whether they are overdue',
     about: [
-      'A client is shown as overdue if a server with OverdueAfter has reported it, or if its newest set is older than --overdue-after. Through a server, an account with the right `admin` sees all clients of the same owner (.accounts).',
+      'A client is shown as overdue if a server with OverdueAfter has reported it, or if its newest set is older than --overdue-after. Through a server, an account with the right `admin` sees all clients of the same owner (an account file of the server lists them; see docs/operations.md).',
     ],
     examples: [
       example(`sonic clients ${D}`, 'lists all clients'),
@@ -237,7 +238,7 @@ export const SETS_HELP = {
       ),
       example(
         `sonic check --repair ${AT}`,
-        'first restores damaged bytes from parity, and makes parity where it is missing',
+        'also repairs damage with parity, and creates missing parity',
       ),
       example(
         `sonic check --against-source ${AT}`,
@@ -307,7 +308,7 @@ export const SETS_HELP = {
   'sonic lock': {
     summary: 'lock backup sets, so that they cannot be deleted; or unlock them',
     examples: [
-      example(`sonic lock ${AT} 3`, 'locks set 3: nobody can delete it'),
+      example(`sonic lock ${AT} 3`, 'locks set 3: nobody can delete it until it is unlocked'),
       example(`sonic lock --unlock ${AT} 3`, 'unlocks set 3: it can be deleted again'),
     ],
   },
@@ -331,7 +332,7 @@ export const SETS_HELP = {
   'sonic orphans': {
     summary: 'free all space that no backup set needs (garbage collection)',
     examples: [
-      example(`sonic orphans ${AT}`, 'examines everything, whether sets were deleted or not'),
+      example(`sonic orphans ${AT}`, 'frees all space that no set needs'),
       example(
         'sonic orphans --server backup.example.org -C laptop',
         'lets the server free the space',
@@ -340,7 +341,7 @@ export const SETS_HELP = {
   },
   'sonic bucket': {
     summary:
-      'examine a bucket (S3), bring back what was overwritten or deleted in it, make locks longer, set quotas',
+      'examine a bucket (S3), restore overwritten or deleted objects, renew locks, set quotas',
     examples: [
       example(
         'sonic bucket -D s3://backups/all',

@@ -164,6 +164,7 @@ function addFlags(command: Command, name: string, row: SettingRow): void {
   option.flags = row.flags!;
   option.attributeName = () => name;
   option.helpGroup(headingOf(name));
+  if (row.isUnlisted === true) option.hideHelp();
   if (row.type === 'count') option.argParser((_text, before?: number) => (before ?? 0) + 1);
   if (!isFlag) option.argParser((text, before?: string[]) => [...(before ?? []), text]);
   command.addOption(option);
