@@ -22,19 +22,22 @@ export interface RestoreJob {
   readonly input: Omit<RestoreInput, 'source' | 'targetPath' | 'ownerOptions' | 'temporaryPrefix'>;
   /** The files of the input, in its order. */
   readonly files: readonly FileToRestore[];
-  /** Bytes of memory that the job counts as, which bound the work in flight: its decoded contents and its files. */
+  /**
+   * Number of bytes of memory that the job counts as: its decoded contents and its files. The sum over all jobs in
+   * flight is limited.
+   */
   readonly bytes: number;
 }
 
-/** A job ends with the record in which it reaches one of these limits. */
+/** Limits of a job: it ends with the record in which it reaches one of them. */
 const JOB_BYTES = 2 << 20;
 const JOB_FILES = 512;
-/** Bytes that a file counts as beside its contents, so that empty files are bounded too. */
+/** Number of bytes that a file counts as in addition to its contents, so that empty files are limited too. */
 const FILE_BYTES = 1 << 10;
 
 export interface LocatedFile {
   readonly file: FileToRestore;
-  /** Empty for an empty file. */
+  /** Locations of the file's content; empty for an empty file. */
   readonly pieces: readonly ContentPiece[];
 }
 

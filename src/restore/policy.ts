@@ -1,6 +1,6 @@
 /**
- * Decides how a restore treats existing entries: whether they are the same, and which one stays if not. It also
- * decides which metadata the restored entries get.
+ * Decides how a restore treats existing entries: whether they equal those of the set, and which entry stays if they
+ * differ. Also decides which metadata the restored entries get.
  */
 import { readFileSync } from 'node:fs';
 import type { HistoryEntry } from '../history/index.js';
@@ -25,9 +25,11 @@ import type { RequestedLimits } from './target-limits.js';
 export type OverwriteMode = 'always' | 'newer' | 'older' | 'never';
 
 export interface PolicyOptions {
-  /** Undefined if an existing entry that differs stays and is reported as an error. */
+  /**
+   * Condition for replacing an existing entry that differs. If undefined, the entry stays and is reported as an error.
+   */
   readonly overwrite?: OverwriteMode | undefined;
-  /** True if files of equal size count as the same only if their contents are. */
+  /** True if a file of equal size counts as unchanged only if its content is equal. */
   readonly compareContents?: boolean;
   readonly setTimes?: boolean;
   readonly setPermissions?: boolean;
@@ -39,11 +41,11 @@ export interface PolicyOptions {
 
 /** The decision on an entry. */
 export type Verdict =
-  /** The entry exists already. */
+  /** An equal entry exists already; nothing is written. */
   | { readonly do: 'nothing' }
-  /** Something else exists and stays, as requested. */
+  /** A different entry exists and stays, as requested. */
   | { readonly do: 'keep' }
-  /** Something else exists and stays, which is an error. */
+  /** A different entry exists and stays, which is an error. */
   | { readonly do: 'refuse' }
   /** The entry is written, with bits of RestoreHow. */
   | { readonly do: 'write'; readonly how: number };
@@ -53,7 +55,7 @@ const KEEP: Verdict = Object.freeze({ do: 'keep' });
 const REFUSE: Verdict = Object.freeze({ do: 'refuse' });
 const WRITE: Verdict = Object.freeze({ do: 'write', how: 0 });
 const REPLACE: Verdict = Object.freeze({ do: 'write', how: RestoreHow.replace });
-/** The entry is the same, but an earlier run could not set all of its metadata. */
+/** Verdict on an unchanged entry of which an earlier run could not set all metadata. */
 const DRESS: Verdict = Object.freeze({ do: 'write', how: RestoreHow.dress });
 const COMPARE: Verdict = Object.freeze({ do: 'write', how: RestoreHow.compare });
 const COMPARE_OR_REPLACE: Verdict = Object.freeze({
@@ -63,8 +65,8 @@ const COMPARE_OR_REPLACE: Verdict = Object.freeze({
 
 const SECOND_NS = 1_000_000_000n;
 /**
- * Units in which file systems store times, and how far a stored time may be from the one that was set. They are
- * seconds (FAT stores only even ones), milliseconds, microseconds, and 100 ns (NTFS).
+ * Units in which file systems store times, each with the distance within which a stored time counts as the one that
+ * was set. They are seconds (FAT stores only even ones), milliseconds, microseconds, and 100 ns (NTFS).
  */
 const KEPT_NS: readonly (readonly [unitNs: bigint, withinNs: bigint])[] = [
   [SECOND_NS, 2n * SECOND_NS],
@@ -84,7 +86,7 @@ export class RestorePolicy {
   /** The state of an earlier run of this restore that was interrupted or ended with failures. */
   resume: Resume | undefined;
 
-  /** `owners` maps the owners of entries to this machine; undefined to keep their numbers. */
+  /** Creates the policy. `owners` maps the owners of entries to this machine; undefined to keep their numbers. */
   constructor(options: PolicyOptions, nowMs: number, owners?: OwnerMap) {
     this.options = options;
     this.owners = owners;
@@ -107,7 +109,7 @@ export class RestorePolicy {
     return { permissions: setPermissions !== false, times: setTimes !== false };
   }
 
-  /** True if inodes get the flags of the set. As with owners, only root may set those that matter. */
+  /** True if inodes get the flags of the set. As with owners, only root may set the flags that matter. */
   get setsFlags(): boolean {
     return this.isRoot && this.keepsFlags;
   }
@@ -122,7 +124,7 @@ export class RestorePolicy {
     return this.options.overwrite !== undefined && this.options.overwrite !== 'never';
   }
 
-  /** The verdict on an entry that does not exist yet; something may appear before it is written. */
+  /** Verdict on an entry that does not exist yet. Its name may be taken before the entry is written. */
   get unseen(): Verdict {
     return this.options.overwrite === 'always' ? REPLACE : WRITE;
   }
@@ -161,13 +163,13 @@ export class RestorePolicy {
     return this.ifDifferent(wanted, there);
   }
 
-  /** Decides on a directory whose name something else has. */
+  /** Decides on a directory whose name belongs to an existing entry of another type. */
   decideDirectory(mtimeNs: bigint | undefined, row: Buffer): Verdict {
     const there = decodeRow(new RowReader(row), 0);
     return mtimeNs === undefined ? REFUSE : this.ifDifferent({ mtimeNs }, there);
   }
 
-  /** True if an earlier run that did not succeed created an existing directory. */
+  /** True if an existing directory was created by an earlier run that did not succeed. */
   isOursBefore(row: Buffer): boolean {
     const { resume } = this;
     if (resume === undefined) return false;
@@ -189,7 +191,10 @@ export class RestorePolicy {
     }
   }
 
-  /** Returns the verdict if the entry is the same, or if only its content can show that; otherwise undefined. */
+  /**
+   * Returns the verdict if the existing entry is equal, or if only its content can show whether it is; otherwise
+   * undefined.
+   */
   private ifSame(wanted: HistoryEntry, there: Entry): Verdict | undefined {
     const { overwrite, compareContents, setTimes } = this.options;
     const isOverwriting = overwrite === 'always';
@@ -235,8 +240,8 @@ export class RestorePolicy {
   }
 
   /**
-   * True if an existing entry looks like one that a killed run was writing. It was created since that run began,
-   * and is either still closed to all but its owner, or complete but without its times.
+   * True if an existing entry looks unfinished, as a killed run leaves it. It was created since that run began, and is
+   * either accessible only to its owner, or complete but without its times.
    */
   private isUnfinished(wanted: HistoryEntry, there: Entry): boolean {
     const { resume } = this;
@@ -265,14 +270,17 @@ function isBornSince(there: Entry, sinceNs: bigint): boolean {
   return bornNs >= sinceNs;
 }
 
-/** True if a time is another one, or that time as a file system stores it in a coarser unit than nanoseconds. */
+/**
+ * True if two times are equal, or if the second is the first as a file system stores it in a unit coarser than
+ * nanoseconds.
+ */
 function isCoarselyEqual(wantedNs: bigint, thereNs: bigint): boolean {
   if (wantedNs === thereNs) return true;
   const apartNs = wantedNs > thereNs ? wantedNs - thereNs : thereNs - wantedNs;
   return KEPT_NS.some(([unitNs, withinNs]) => thereNs % unitNs === 0n && apartNs < withinNs);
 }
 
-/** Changes metadata that are not to be restored from the set. */
+/** Replaces the metadata that are not to be restored from the set. */
 class Dressing {
   private readonly options: PolicyOptions;
   private readonly nowNs: bigint;

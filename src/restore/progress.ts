@@ -6,14 +6,14 @@ export interface RestoreProgress {
   files: number;
   links: number;
   bytes: number;
-  /** Number of entries that existed already and are the same. */
+  /** Number of entries that existed already and are equal. */
   unchanged: number;
   /** Number of entries that existed already, differ, and stay as requested. */
   kept: number;
   /** Number of entries omitted by --include and --exclude, without those below them. */
   leftOut: number;
   failures: number;
-  /** Bytes of contents fetched from a server; 0 if the store is on this machine. */
+  /** Number of bytes of contents fetched from a server; 0 if the store is on this machine. */
   fetchedBytes: number;
 }
 

@@ -35,8 +35,8 @@ export class ReadAhead implements ObjectReader {
   private readonly reader: ObjectReader;
 
   /**
-   * Begins to read `ranges` at once. Each of `perhaps` may turn out not to be needed, so it is read only when
-   * first requested. `reader` is never closed.
+   * Begins to read `ranges` at once. The ranges in `perhaps` may not be needed, so each is read only when first
+   * requested. `reader` is never closed.
    */
   constructor(
     reader: ObjectReader,
@@ -123,7 +123,10 @@ export class ReadAhead implements ObjectReader {
     piece.data = data;
   }
 
-  /** Forgets a piece. Its memory, if that is given, is free at once: V8 would collect garbage for each few pieces. */
+  /**
+   * Removes a piece. Frees the memory of `data` at once, if it is given; otherwise V8 would collect garbage after
+   * every few pieces.
+   */
   private drop(piece: Piece, data?: Uint8Array): void {
     if (data !== undefined) releaseMemory(data);
     if (piece.data !== undefined && !piece.isDone) this.heldBytes -= piece.bytes;

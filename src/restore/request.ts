@@ -15,7 +15,7 @@ export interface RestoreRequest extends Selection {
   readonly hardLinks?: boolean;
   /** True to restore owners by their numbers, not by their names. */
   readonly numericIds?: boolean;
-  /** Shared by the restores of one command into one output, if there are several. */
+  /** Names in the output, shared by all restores of one command into one output; undefined for a single restore. */
   readonly foldedNames?: FoldedNames | undefined;
   /** True to inspect and count only, and create nothing. */
   readonly dryRun?: boolean;
@@ -25,7 +25,7 @@ export interface RestoreResult {
   readonly failures: RestoreFailure[];
   /** The run that this one continued; undefined if there was none. */
   readonly resume: Resume | undefined;
-  /** Attributes that the file system of the target accepts without an error but does not keep. */
+  /** Descriptions of attributes that the file system of the target accepts without an error but does not keep. */
   readonly losses: readonly string[];
 }
 

@@ -35,15 +35,15 @@ import { type FileToRestore, type LocatedFile, planJobs, type RestoreJob } from 
 
 /** Number of files that are located at once. */
 const WINDOW_FILES = 1024;
-/** Time for which the walk works before it yields to the workers. */
+/** Milliseconds for which the walk runs before it yields to the workers. */
 const SLICE_MS = 4;
-/** Maximum number of located files that wait for others of their records. */
+/** Maximum number of located files that wait until other files of their records are located. */
 const MAX_HELD = 16_384;
-/** Number of located files without a found record after which idle workers get other records. */
+/** Number of files, located since the last ones left, after which idle workers get files of incomplete records. */
 const FILES_UNTIL_OTHERS = 2048;
-/** Decoded bytes of the jobs in flight, for each worker, below which files leave as soon as most of their record is found. */
+/** Decoded bytes in flight, per worker, below which files leave as soon as most of their record is found. */
 const HUNGRY_BYTES_PER_WORKER = 8 << 20;
-/** Decoded bytes of the jobs that wait or run, for each worker; a waiting job holds only names. */
+/** Maximum number of decoded bytes of the jobs that wait or run, per worker. A waiting job holds only names. */
 const JOB_BYTES_PER_WORKER = 64 << 20;
 
 /** Jobs whose records are fetched while the workers have others, if that takes requests to a store of objects. */
@@ -205,7 +205,7 @@ class Restore implements WalkVisitor<Place> {
     }
   }
 
-  /** Yields to the event loop, so that new jobs follow finished ones: the walk must not keep the workers waiting. */
+  /** Yields to the event loop after SLICE_MS of the walk, so that workers without a job get one. */
   async breathe(): Promise<void> {
     const nowMs = performance.now();
     if (nowMs - this.lastBreathMs < SLICE_MS) return;
@@ -268,14 +268,14 @@ class Restore implements WalkVisitor<Place> {
     yield* this.admit(planJobs(this.held.take(Infinity, Infinity), this.policy));
   }
 
-  /** Locates the files of the window, and holds them. */
+  /** Locates the files of the window, and adds them to the files that are held. */
   private async flushWindow(): Promise<void> {
     const files = this.window;
     this.window = [];
     for (const file of await this.locate(files)) this.held.add(file);
   }
 
-  /** Yields jobs for files of found records if the workers have little to do, and for others if too many are held. */
+  /** Yields jobs for files of found records if workers have little to do, and for others if too many are held. */
   private async *jobsNow(): AsyncGenerator<RestoreJob> {
     const { held, hungryBytes, inFlight } = this;
     const tooMany = held.count - MAX_HELD;
@@ -322,7 +322,7 @@ class Restore implements WalkVisitor<Place> {
     for (const second of again) await this.runOnce(second, true);
   }
 
-  /** Runs a job. Returns the files whose records are gone, unless `reportsGone`: these are then failures. */
+  /** Runs a job. Returns the files whose records are gone; with `reportsGone`, they are failures instead. */
   private async runOnce(job: RestoreJob, reportsGone: boolean): Promise<FileToRestore[]> {
     const gone: FileToRestore[] = [];
     const { target } = this.places;

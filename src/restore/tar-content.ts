@@ -12,7 +12,7 @@ export interface TarContent {
   readonly storedBytes: number;
   /** Size of a sparse file with its holes; undefined for other files. */
   readonly realBytes: number | undefined;
-  /** Each chunk is valid until the next one is requested. */
+  /** The content as stored in the archive. Each chunk is valid until the next one is requested. */
   readonly chunks: AsyncIterable<Buffer>;
 }
 
@@ -90,7 +90,9 @@ function mapText(regions: readonly Region[]): Buffer {
   return Buffer.concat([text, tarPadding(text.length)]);
 }
 
-/** Fills regions with data in ascending order, and with zeros where a region has no data. */
+/**
+ * Position in a content. It fills regions with data in ascending order, and with zeros where a region has no data.
+ */
 class Cursor {
   private index = 0;
   private at: number;

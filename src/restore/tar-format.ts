@@ -47,7 +47,7 @@ export interface TarEntry {
 
 const NAME_BYTES = 100;
 const PREFIX_BYTES = 155;
-/** One less than the size of the field, which ends in a NUL. */
+/** Maximum number of bytes of an owner's name: one less than the size of the field, which ends in a NUL. */
 const OWNER_BYTES = 31;
 const MAX_OCTAL_7 = 0o7777777;
 const MAX_OCTAL_11 = 0o77777777777;

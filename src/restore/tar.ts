@@ -151,7 +151,7 @@ class TarFormat implements ArchiveFormat {
   }
 }
 
-/** Returns attributes as pax records, without those whose names contain `=`, which pax cannot express. */
+/** Returns attributes as pax records. Omits those whose names contain `=`, which pax cannot express. */
 function extendedOf(
   attributes: Buffer | undefined,
   withFlags: boolean,

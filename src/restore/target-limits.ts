@@ -26,8 +26,8 @@ export interface RequestedLimits {
 }
 
 /**
- * Returns descriptions of what is lost, such as "times after 2038". Attributes that the file system rejects are
- * not listed: each entry then fails with its error. Writes a temporary file, and removes it.
+ * Returns descriptions of the attributes that are lost, such as "times after 2038". Attributes that the file system
+ * rejects are not listed: each entry then fails with its error. Writes a temporary file, and removes it.
  */
 export function lossesOf(
   system: System,
@@ -65,7 +65,7 @@ function lostTimes(earlyNs: bigint, lateNs: bigint): string[] {
   return [...fine, ...late];
 }
 
-/** Returns the unit in which a time was stored; undefined if it became another time. */
+/** Returns the unit in which a time was stored; undefined if the stored time is a different one. */
 function unitOf(setNs: bigint, keptNs: bigint): string | undefined {
   const apartNs = setNs > keptNs ? setNs - keptNs : keptNs - setNs;
   return UNITS.find(([ns]) => keptNs % ns === 0n && apartNs < ns)?.[1];

@@ -46,7 +46,7 @@ export interface TargetName {
 
 export interface TargetOptions {
   readonly setsOwner: boolean;
-  /** Prefix of the temporary names that will be renamed. */
+  /** Prefix of the temporary names under which entries are created before they are renamed. */
   readonly prefix: string;
   /** True to inspect only. */
   readonly isDry: boolean;
@@ -98,7 +98,7 @@ export class RestoreTarget {
   readonly isNew: boolean;
   readonly isDry: boolean;
   readonly prefix: string;
-  /** Undefined if the target does not exist in a dry run. */
+  /** Descriptor of the target; undefined if the target does not exist in a dry run. */
   readonly existingFd: number | undefined;
   /** The directory that was opened last; most entries of a page share it. */
   private open: { readonly directory: Buffer; readonly fd: number } | undefined;
@@ -156,7 +156,7 @@ export class RestoreTarget {
     }
   }
 
-  /** True if the file system takes two names in a directory for the same one. */
+  /** True if the file system treats two names in a directory as equal. */
   areOneName(directory: Buffer, one: Buffer, other: Buffer): boolean {
     return areOneName(this.system, this.fdOf(directory), { prefix: this.prefix, one, other });
   }
@@ -270,19 +270,21 @@ export class RestoreTarget {
     }
   }
 
-  /** Returns the flags of a path that bar changes (see `flagsAt`). */
+  /** Returns the flags of a path that prevent changes (see `flagsAt`). */
   flagsOf(path: Buffer): number {
     const { directory, name } = placeOf(path);
     return this.system.native.flagsAt(this.fdOf(directory), name);
   }
 
-  /** Sets the flags of a file or directory; some of these bar any further change. */
+  /** Sets the flags of a file or directory. Some flags prevent any further change. */
   setFlags(path: Buffer, flags: number): void {
     const { directory, name } = placeOf(path);
     this.system.native.setFlagsAt(this.fdOf(directory), name, flags);
   }
 
-  /** Returns the error for a path that could not be created, with the cause in the target, if there is one. */
+  /**
+   * Returns the error for a path that could not be created. Its cause is the condition in the target, if one is found.
+   */
   explain(path: Buffer, error: unknown): WireError {
     const { existingFd, system } = this;
     const immutable =

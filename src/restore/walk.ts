@@ -42,17 +42,17 @@ export interface OutputDirectory {
   /** Path relative to the output; empty for the output itself. */
   readonly path: Buffer;
   readonly above: OutputDirectory | undefined;
-  /** Undefined for a directory above the roots of the set, and for the output. */
+  /** Entry of the directory; undefined for a directory above the roots of the set, and for the output. */
   readonly entry: HistoryEntry | undefined;
   /** The path in the backup. */
   readonly source: Buffer;
   /** True if everything in the directory is included. */
   readonly isInside: boolean;
-  /** Key for the device that its entries are on. */
+  /** Key of the device that the entries of the directory are on. */
   readonly device: string;
 }
 
-/** An entry to restore as `name` in `directory`; the name is empty for the output itself. */
+/** An entry to restore as `name` in `directory`. The name is empty for the output itself. */
 export interface Visited<D extends OutputDirectory> {
   readonly entry: HistoryEntry;
   readonly directory: D;
@@ -63,26 +63,37 @@ export interface Visited<D extends OutputDirectory> {
 
 /** Receives the entries of a walk. */
 export interface WalkVisitor<D extends OutputDirectory> {
-  /** Returns the visitor's object for a directory of the output. It need not be created before something in it is. */
+  /**
+   * Returns the visitor's object for a directory of the output. The directory need not be created before an entry in
+   * it is.
+   */
   directory(plain: OutputDirectory, above: D | undefined): D;
-  /** Handles any entry but a directory, or (`made`) a directory that is itself selected. Returns false to skip it. */
+  /**
+   * Handles an entry that is not a directory, or a directory that was itself selected (then with `made`). Returns
+   * false to skip it.
+   */
   visit(visited: Visited<D>, made: D | undefined): boolean;
-  /** Called before the entries of a directory are visited, and directly after those of the directory before it. */
+  /**
+   * Called before the entries of a directory are visited, directly after the last entry of the previous directory.
+   */
   enter?(directory: D): void;
   leftOut(): void;
   failed(path: Buffer, error: WireError | Error): void;
-  /** Called for each page of entries. */
+  /** Called for each page of entries; may yield to other work. */
   breathe(): Promise<void>;
 }
 
-/** Errors of one listing, damaged or not the client's, which do not end the walk through the others. */
+/**
+ * Codes of errors that concern a single listing, which is damaged or not the client's. They do not end the walk
+ * through other listings.
+ */
 const OF_ONE_LISTING: ReadonlySet<string> = new Set([
   'NOT_AUTHENTIC',
   'RECORD_DAMAGED',
   'CATALOG_DAMAGED',
 ]);
 
-/** True if an error concerns one listing, so that others can be read. */
+/** True if an error concerns a single listing, so that the walk can go on. */
 export function isOfOneListing(error: unknown): error is TardisError {
   return error instanceof TardisError && OF_ONE_LISTING.has(error.code);
 }
@@ -208,7 +219,10 @@ export class TreeWalk<D extends OutputDirectory> {
     }
   }
 
-  /** Returns the output directory for a path that keeps its hierarchy, with all directories above it. */
+  /**
+   * Returns the output directory of a path whose hierarchy is kept. Creates the visitor's objects for all directories
+   * above it.
+   */
   private async way(top: D, { path, device }: Wanted, shared: Map<string, D>): Promise<D> {
     let above = top;
     let source: Buffer = Buffer.from('/');
@@ -283,7 +297,7 @@ export class TreeWalk<D extends OutputDirectory> {
   }
 }
 
-/** Returns the paths without duplicates; with `hierarchy`, without those below another one. Throws USAGE. */
+/** Returns the paths without duplicates; with `hierarchy`, also without paths below other ones. Throws USAGE. */
 function outermost(paths: readonly Buffer[], hierarchy: boolean): Buffer[] {
   const unique = [...new Map(paths.map((path) => [path.toString('latin1'), path])).values()];
   if (hierarchy) {

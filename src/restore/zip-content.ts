@@ -7,16 +7,16 @@ import type { ZipContent } from './zip-format.js';
 
 const deflate = promisify(deflateRaw);
 
-/** Bytes that are compressed as one, in a thread of their own. */
+/** Number of bytes that are compressed as a unit, in a thread of their own. */
 export const BLOCK_BYTES = 1 << 20;
-/** Blocks that are compressed at once. */
+/** Maximum number of blocks that are compressed at once. */
 const MAX_BLOCKS = 4;
 const SAMPLE_BYTES = 16 << 10;
-/** Contents up to this size are not worth a try. */
+/** Minimum size of a content for which compression is tried. */
 const LEAST_BYTES = 128;
-/** A content is compressed only if its sample shrinks to this share of its size, or to less. */
+/** A content is compressed only if its sample shrinks to less than this share of its size. */
 const WORTH_SHARE = 0.9;
-/** A fast level, since a reader waits for the archive. */
+/** Compression level. It is a fast one, since a reader waits for the archive. */
 const LEVEL = 1;
 /** The last block of a deflated content: empty, with the final bit. */
 const LAST_BLOCK = Buffer.from([0x03, 0x00]);
@@ -34,7 +34,7 @@ export function deflated(content: Buffer): Promise<Buffer> {
   return deflate(content, { level: LEVEL });
 }
 
-/** Counts and sums the bytes of a content while it passes. */
+/** Computes the size and the checksum of a content, chunk by chunk. */
 export class Summed {
   crc = 0;
   sizeBytes = 0;
@@ -44,14 +44,14 @@ export class Summed {
     this.sizeBytes += chunk.length;
   }
 
-  /** Returns the figures of an entry that takes `storedBytes` in the archive. */
+  /** Returns the checksum and the sizes of an entry that takes `storedBytes` in the archive. */
   stored(storedBytes: number): ZipContent {
     const { crc, sizeBytes } = this;
     return { crc, sizeBytes, storedBytes };
   }
 }
 
-/** Yields the deflated form of a content. Blocks are compressed in several threads; each is ready to be joined. */
+/** Yields the deflated form of a content. Its blocks are compressed in several threads, and can be concatenated. */
 export async function* deflatedBlocks(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const running: Promise<Buffer>[] = [];
   const options = { level: LEVEL, finishFlush: constants.Z_SYNC_FLUSH };

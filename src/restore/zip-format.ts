@@ -45,7 +45,7 @@ const SIGNATURE = Object.freeze({
 });
 const VERSION = 20;
 const VERSION_64 = 45;
-/** Made on Unix, by version 6.3. */
+/** Value of the field `version made by`: Unix, version 6.3. */
 const MADE_BY = (3 << 8) | 63;
 const FLAG_STREAMED = 1 << 3;
 const FLAG_UTF8 = 1 << 11;
@@ -59,7 +59,10 @@ const SECOND_NS = 1_000_000_000n;
 const MAX_INT32 = 0x7fff_ffffn;
 const NO_CONTENT: ZipContent = Object.freeze({ crc: 0, sizeBytes: 0, storedBytes: 0 });
 
-/** Returns the header that precedes a content. A streamed content is not known yet. */
+/**
+ * Returns the header that precedes a content. `content` is left out for a streamed entry, whose content is not known
+ * yet.
+ */
 export function zipLocalHeader(entry: ZipEntry, content: ZipContent = NO_CONTENT): Buffer {
   const { isLarge, isStreamed } = entry;
   const sizes = isLarge ? uint64s([content.sizeBytes, content.storedBytes]) : undefined;
@@ -78,7 +81,7 @@ export function zipLocalHeader(entry: ZipEntry, content: ZipContent = NO_CONTENT
   return Buffer.concat([header, entry.name, extra]);
 }
 
-/** Returns what follows a streamed content. */
+/** Returns the data descriptor that follows a streamed content. */
 export function zipDescriptor({ isLarge }: ZipEntry, content: ZipContent): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt32LE(SIGNATURE.descriptor, 0);
@@ -128,7 +131,10 @@ function common({ name, method, isStreamed, isLarge, mtimeNs }: ZipEntry): Buffe
   return fields;
 }
 
-/** Returns a local time to two seconds, within the years that the format has. */
+/**
+ * Returns a local time in the format of DOS, with a resolution of two seconds. It is limited to the years of that
+ * format.
+ */
 function dosTime(timeMs: number): { time: number; date: number } {
   const at = new Date(timeMs);
   const year = at.getFullYear();
@@ -140,7 +146,10 @@ function dosTime(timeMs: number): { time: number; date: number } {
   };
 }
 
-/** Returns the time to the second, if all readers take it for the same (1970 to 2038), and the owners. */
+/**
+ * Returns the extra fields with the time, in seconds, and with the owners. The time is left out unless all readers
+ * interpret it equally (1970 to 2038).
+ */
 function ownExtra({ mtimeNs, uid, gid }: ZipEntry): Buffer[] {
   const seconds = mtimeNs / SECOND_NS;
   const owners = Buffer.alloc(11);
@@ -174,7 +183,7 @@ function uint32s(values: readonly number[]): Buffer {
   return bytes;
 }
 
-/** Bytes of headers that are compressed together. */
+/** Number of bytes of headers that are compressed together. */
 const PART_BYTES = 256 << 10;
 
 /**

@@ -43,7 +43,7 @@ import {
 import { zipName } from './zip-names.js';
 
 export interface ZipOptions {
-  /** True if contents that shrink are deflated now. It is called for each file. */
+  /** Returns true if contents that shrink are to be deflated. Called for each file. */
   readonly mayDeflate: () => boolean;
 }
 
@@ -55,9 +55,12 @@ const MODES: Readonly<Partial<Record<EntryTypeNumber, number>>> = {
 };
 const EMPTY = Buffer.alloc(0);
 const SLASH = Buffer.from('/');
-/** Contents from this size on take 8 bytes for their sizes; deflating may lengthen them a little. */
+/**
+ * Minimum size of a content whose sizes take 8 bytes. It is less than 4 GiB, since deflating may lengthen a content a
+ * little.
+ */
 const LARGE_BYTES = MAX_UINT32 - (MAX_UINT32 >>> 8);
-/** Files that are compressed at once, and their bytes. */
+/** Maximum number of files that are compressed at once, and of their bytes. */
 const MAX_WAITING = 8;
 const MAX_WAITING_BYTES = 4 << 20;
 
@@ -163,7 +166,10 @@ class ZipFormat implements ArchiveFormat {
     return sizeBytes;
   }
 
-  /** Compresses a content in another thread. It is written when it is done and those before it are written. */
+  /**
+   * Compresses a content in another thread. The entry is written when it is compressed and those before it are
+   * written. Waits if too many entries wait.
+   */
   private async deflate(entry: ZipEntry, content: Buffer): Promise<void> {
     const summed = new Summed();
     summed.add(content);

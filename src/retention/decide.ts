@@ -22,7 +22,7 @@ export interface RetentionSet extends TimedSet {
 export interface RetentionOptions {
   readonly rules: RetentionRules;
   readonly nowMs: number;
-  /** Younger sets are kept, regardless of the rules; 0 means no such age. */
+  /** Minimum age of a set that may be deleted, regardless of the rules; 0 means none. */
   readonly leastAgeMs: number;
   /**
    * True if sets may be from an account without the right to purge. The oldest set of each period is then
@@ -30,11 +30,11 @@ export interface RetentionOptions {
    * kept, and each set counts.
    */
   readonly resistsFloods: boolean;
-  /** Keeps sets that may lack something since a rebuild, so that an operator can examine them. */
+  /** True to keep sets that may lack something since a rebuild, so that an operator can examine them. */
   readonly keepsDoubtful: boolean;
-  /** Deletes sets even if the clock is in doubt. */
+  /** True to delete sets even if the clock is in doubt. */
   readonly trustsClock: boolean;
-  /** Only sets begun before this time, and with at most this priority, may be deleted. */
+  /** Limits deletion to sets that began before this time and have at most this priority. */
   readonly only?: { readonly beforeMs: number; readonly priority: number } | undefined;
 }
 
@@ -55,7 +55,7 @@ export type KeepReason =
 
 export interface Reason {
   readonly why: KeepReason;
-  /** The period, the tag, or the number of days. */
+  /** The period, the tag, or the number of days that the reason refers to. */
   readonly what?: string;
   /** Position of the set within its period. */
   readonly which?: 'newest' | 'oldest';
@@ -92,7 +92,7 @@ export interface Decision {
 
 const DAY_MS = 86_400_000;
 
-/** Decides about all sets, which are given in the order of their numbers. */
+/** Decides which of the sets are kept. The sets are given in the order of their numbers. */
 export function decideRetention(
   sets: readonly RetentionSet[],
   options: RetentionOptions,
@@ -172,7 +172,9 @@ function keepByItself(
   else if (ageMs < period.days * DAY_MS) keep(set, 'priority', `${period.days} days`);
 }
 
-/** True if the set has a tag to keep. A sealed tag cannot be compared with a plain one, so it may be any of them. */
+/**
+ * True if the set has a tag to keep. A sealed tag cannot be compared with a plain one, so it counts as one to keep.
+ */
 function hasKeptTag(tags: readonly string[], keepTags: readonly string[]): boolean {
   if (keepTags.some((wanted) => tags.includes(wanted))) return true;
   return keepTags.some((wanted) => !isSealedTag(wanted)) && tags.some(isSealedTag);
@@ -195,9 +197,9 @@ function keepLast(
 }
 
 /**
- * Keeps the newest (or oldest) set of each of the newest periods, up to the number in the rule. All sets of
- * an untrusted stretch are kept, and none is counted. The first period of a stretch after a break may be the
- * last one before it, so it is not counted either.
+ * Keeps the newest (or oldest) set of each of the newest periods, up to the number in the rule. All sets of an
+ * untrusted stretch are kept, and none is counted. The first period of a stretch after a break may be equal to the
+ * last period before the break, so it is not counted either.
  */
 function keepPeriods(
   stretches: readonly Stretch<RetentionSet>[],

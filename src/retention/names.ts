@@ -1,6 +1,6 @@
 /**
- * Names of sets by strftime formats. The first format whose name no set of the same roots has yet gives the
- * name. If a set of other roots has that name, a count is added (Monthly-2026-11.2). So the first set of a
+ * Names of sets by strftime formats. The formats are tried in order. A set gets the first name that no set with equal
+ * roots has yet. If a set with other roots has that name, a count is added (Monthly-2026-11.2). So the first set of a
  * month is named Monthly-…, the first further one in a week Weekly-…, and so on; each format has a priority.
  */
 import strftime from 'strftime';
@@ -42,7 +42,10 @@ export function nameByFormat(
   return undefined;
 }
 
-/** Matches year and week of ISO 8601, which purge uses and the library lacks; `%%` is skipped. */
+/**
+ * Matches the fields for year and week of ISO 8601, which purges use and the library lacks. Also matches `%%`, so that
+ * it is skipped.
+ */
 const ISO_FIELD = /%(?:%|G|V)/g;
 
 /** Returns the text of a format for a time, in local time. */
@@ -75,7 +78,7 @@ export function isNameByFormat(formats: readonly string[], name: string, atMs: n
 /** A time with two digits in every field. */
 const SAMPLE = new Date(2033, 10, 22, 13, 44, 55);
 
-/** Returns why a format gives no valid set names; undefined if it is valid. */
+/** Returns the reason why a format gives no valid set names; undefined if it is valid. */
 export function formatFault(format: string): string | undefined {
   return setNameFault(written(format, SAMPLE));
 }

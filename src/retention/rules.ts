@@ -21,7 +21,7 @@ export interface RetentionRules {
   readonly keepWeekly: number;
   readonly keepMonthly: number;
   readonly keepYearly: number;
-  /** Younger sets are kept; 0 means no rule. */
+  /** Age up to which all sets are kept; 0 means no rule. */
   readonly keepWithinMs: number;
   /** Sets with one of these tags are kept. */
   readonly keepTags: readonly string[];
@@ -55,7 +55,7 @@ export function hasRules(rules: RetentionRules): boolean {
   return periods.length + keepTags.length > 0 || Object.values(counts).some((count) => count > 0);
 }
 
-/** Returns the period that contains a time, in local time, as a text that is the same for the whole period. */
+/** Returns the period that contains a time, in local time. The text is equal for all times of a period. */
 export function periodOf(name: PeriodName, atMs: number): string {
   const at = new Date(atMs);
   const [year, month, day] = [at.getFullYear(), at.getMonth() + 1, at.getDate()];

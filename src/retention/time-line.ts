@@ -1,9 +1,10 @@
 /**
  * Computes ages of sets that are correct although the server's clock may have been wrong: set back, ahead, or at 1970.
  * Sets are ordered by their numbers. Each complete set gets a monotonic age: its counted time, which follows from that
- * of the set before it. Counted time advances by the time that has passed by the clock, unless the clock has jumped (or
- * nothing was backed up for very long). So no set is ever taken to be older than it is. A **stretch** is a run of sets
- * between two such breaks. For some days after a break it is unknown which side of it is right: the clock is in doubt.
+ * of the set before it. Counted time advances by the time that has passed by the clock, unless the clock has jumped
+ * (or nothing was backed up for very long). So a set never counts as older than it is. A **stretch** is a run of sets
+ * between two such breaks. For some days after a break it is unknown whether the times before or after it are right:
+ * the clock is in doubt.
  */
 import type { SetNumber } from '../model/index.js';
 
@@ -15,7 +16,7 @@ export interface MonotonicAge {
   /** Counted time since the beginning of its stretch. */
   readonly stretchMs: number;
   /**
-   * Counted time since the complete set before it, also if that one has been deleted since; 0 for the first set and
+   * Counted time since the complete set before it, even if that set has been deleted since; 0 for the first set and
    * after a break.
    */
   readonly gapMs: number;
@@ -35,7 +36,7 @@ export interface TimedSet {
   readonly set: SetNumber;
   /** Time by the server's clock, in milliseconds since 1970. */
   readonly openedAtMs: number;
-  /** Undefined if the set is not complete, or if its statistics are damaged. */
+  /** Monotonic age of the set; undefined if the set is not complete, or if its statistics are damaged. */
   readonly age: MonotonicAge | undefined;
 }
 
@@ -55,18 +56,20 @@ export interface Now {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Setting the clock back by at most this much is not a jump: a small correction, or the end of summer time. */
+/** Maximum time by which the clock may be set back without a jump: a small correction, or the end of summer time. */
 const BACK_MS = HOUR_MS;
-/** Bounds for the longest gap that is not a jump. Between them it is USUAL_GAPS times the usual gap. */
+/** Bounds for the longest gap that is not a jump. Between them, the longest gap is USUAL_GAPS times the usual gap. */
 const LEAST_GAP_MS = 14 * DAY_MS;
 const MOST_GAP_MS = 100 * DAY_MS;
 const USUAL_GAPS = 5;
 /** Number of newest sets that determine the usual gap. */
 const RECENT_SETS = 16;
-/** Time after a break from which the new times are trusted. */
+/** Milliseconds after a break until the new times are trusted. */
 const SETTLED_MS = 14 * DAY_MS;
 
-/** Returns the monotonic age of a set that follows these complete sets, which are in the order of their numbers. */
+/**
+ * Returns the monotonic age of a set that follows the complete sets `before`. These are in the order of their numbers.
+ */
 export function monotonicAgeOf(before: readonly TimedSet[], openedAtMs: number): MonotonicAge {
   return ageAfter(withAges(before), openedAtMs);
 }
@@ -128,8 +131,8 @@ function ageAfter(before: readonly AgedSet[], openedAtMs: number): MonotonicAge 
 }
 
 /**
- * Returns the time passed since the last set; undefined if the clock has jumped, or if the gap is so long
- * that it may have.
+ * Returns the time passed since the last set. Returns undefined if the clock has jumped, or may have jumped because
+ * the gap is very long.
  */
 function timePassed(before: readonly AgedSet[], nowMs: number): number | undefined {
   const gapMs = nowMs - before.at(-1)!.openedAtMs;
@@ -138,8 +141,8 @@ function timePassed(before: readonly AgedSet[], nowMs: number): number | undefin
 }
 
 /**
- * Returns the longest gap that is not taken for a jump: a multiple of the usual gap between backups. Each set has its
- * own gap, because sets between those that are left may have been deleted.
+ * Returns the longest gap that does not count as a jump: a multiple of the usual gap between backups. The gap stored
+ * with each set is used, because sets between the remaining ones may have been deleted.
  */
 function longestGap(sets: readonly AgedSet[]): number {
   const gaps = sets.slice(-RECENT_SETS).map(({ age }) => age.gapMs);

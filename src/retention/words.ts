@@ -7,7 +7,7 @@ import { hasRules, type PriorityPeriod, type RetentionRules } from './rules.js';
 /** Rules as words. Each word of a list may contain several, separated by commas or blanks. */
 export interface RuleWords {
   readonly priorities: readonly string[];
-  /** Undefined for no rules by priority. */
+  /** Rules by priority; undefined for none. */
   readonly keepPeriods: readonly string[] | undefined;
   readonly keepLast: number;
   readonly keepHourly: number;

@@ -41,7 +41,7 @@ export async function overviewOf(
 }
 
 /**
- * Returns the overview of all clients owned by the account that owns this one. Without an account, returns only
+ * Returns the overview of all clients of the account that owns this client. Without an account, the overview has only
  * this client.
  */
 export function overviewBeside(system: System, own: ClientDirectory): Promise<ClientOverview[]> {

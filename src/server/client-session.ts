@@ -36,7 +36,7 @@ import type { SessionOutcome } from './monitor/monitor.js';
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
 
-/** Interval for checking whether another process waits for the lock of a parked session; it waits about two seconds. */
+/** Interval of looks for a process that waits for the lock of a parked session; it waits about two seconds. */
 const LOCK_LOOK_MS = 250;
 /** Interval at which a parked session looks for a session of its client at another server, which may begin so late. */
 const TAKEN_LOOK_MS = LEASE_MS;
@@ -46,7 +46,7 @@ export interface ClientSessionServices {
   readonly storageOptions: StorageOptions;
   readonly quotas: Quotas;
   readonly creditBytes: number;
-  /** Undefined if sessions are not profiled. */
+  /** Plan for profiles; undefined if sessions are not profiled. */
   readonly profiles?: ProfilePlan | undefined;
   /** Milliseconds for which a session without a connection is kept; 0 ends it with its connection. */
   readonly parkMs: number;
@@ -91,7 +91,7 @@ export class ClientSession implements SessionOwner {
   private lockTimer: NodeJS.Timeout | undefined;
   private takenTimer: NodeJS.Timeout | undefined;
   private directory: ClientDirectory | undefined;
-  /** The newest ticket, and the one that the client used last; the client may not have received the newest. */
+  /** The newest ticket, and the ticket that the client used last. The client may not have received the newest. */
   private ticket: Buffer = newTicket();
   private shownTicket: Buffer | undefined;
   private hasSet = false;
@@ -206,7 +206,7 @@ export class ClientSession implements SessionOwner {
     this.services.log.info({ client: this.client }, 'session goes on');
   }
 
-  /** Reports the work after the session to the client, if the client waits for it. */
+  /** Reports the result of the work after the session to the client, if the client waits for it. */
   settled(outcome: GcOutcome): void {
     if (!this.afterSet.isAwaited) return;
     this.speaker?.connection.send('settled', settledHead(outcome));
@@ -258,7 +258,7 @@ export class ClientSession implements SessionOwner {
     this.services.parked();
   }
 
-  /** Ends the parked session if another process waits for the client's lock: the client may never return. */
+  /** Ends the parked session if another process waits for the client's lock, since the client may never return. */
   private makeWay(): void {
     if (this.directory === undefined || !this.services.isRequested(this.directory)) return;
     this.services.log.info(
@@ -287,7 +287,7 @@ export class ClientSession implements SessionOwner {
     return this.ending;
   }
 
-  /** Ends the session at once and discards what no checkpoint covered. Never throws; may be called twice. */
+  /** Ends the session at once, and discards all data that no checkpoint covers. Never throws; may be called twice. */
   abandon(): Promise<void> {
     this.ending ??= this.close((handle) => handle.abandon(), 'session abandoned');
     return this.ending;
@@ -356,7 +356,7 @@ export class ClientSession implements SessionOwner {
     if (this.isSetClosed && this.afterSet.isAwaited) void this.end();
   }
 
-  /** Passes messages to the storage while the client acknowledges its answers. */
+  /** Passes messages that were held back to the storage, up to the limit for unacknowledged answers. */
   private release(): void {
     while (this.answers.bytes <= MAX_UNREAD_ANSWER_BYTES) {
       const next = this.heldBack.shift();
@@ -366,7 +366,7 @@ export class ClientSession implements SessionOwner {
     this.throttle();
   }
 
-  /** Pauses reading while the storage, or the client's reading of answers, is behind. */
+  /** Pauses reading from the connection while the storage or the reading of answers is behind. */
   private throttle(): void {
     const connection = this.speaker?.connection;
     const tooMany =

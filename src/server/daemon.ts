@@ -29,17 +29,19 @@ import { MetricsEndpoint } from './monitor/endpoint.js';
 import { StoreHealth } from './monitor/store-health.js';
 import { Watch, type Watched, type WatchPlan } from './monitor/monitor.js';
 
-/** A session whose client is silent for this long counts as dead; a new session of the client may end it. */
+/**
+ * Milliseconds without a message after which a session counts as dead. A new session of its client may then end it.
+ */
 const DEAD_AFTER_MS = 10_000;
-/** A new session waits this long for the previous one of its client to finish. */
+/** Maximum time for which a new session waits until the previous one of its client is over. */
 const LEAVING_MS = 1000;
 const MAX_CONNECTIONS = 1024;
 
 export interface DaemonOptions extends LoginOptions {
   readonly address: Address;
-  /** Uses TLS with this certificate; plain TCP without one. */
+  /** Certificate for TLS; without it, the server uses plain TCP. */
   readonly certificate?: ListenOptions['certificate'];
-  /** Milliseconds from the accepted connection to the end of its login. */
+  /** Maximum number of milliseconds from the acceptance of a connection to the end of its login. */
   readonly loginTimeoutMs: number;
   readonly creditBytes: number;
   readonly timeoutMs: number;
@@ -54,14 +56,14 @@ export interface DaemonOptions extends LoginOptions {
   readonly logExceptions?: boolean;
   /** True if owners may copy their clients from other stores to this server; they choose the times of their sets. */
   readonly acceptCopies?: boolean;
-  /** Given if the store is a bucket that other servers and machines use too. */
+  /** Access to the bucket, if the store is one that other servers and machines use too; otherwise undefined. */
   readonly shared?: SharedClients | undefined;
   readonly storageOptions: StorageOptions;
-  /** Undefined if this server does no garbage collection. */
+  /** Plan for garbage collection; undefined if this server does none. */
   readonly gc?: GcPlan | undefined;
-  /** Undefined if sessions are not profiled. */
+  /** Plan for profiles; undefined if sessions are not profiled. */
   readonly profiles?: ProfilePlan | undefined;
-  /** Undefined if clients are not monitored. */
+  /** Plan for monitoring; undefined if clients are not monitored. */
   readonly watch?: WatchPlan | undefined;
 }
 
@@ -197,7 +199,10 @@ export class Daemon {
     this.watch?.start();
   }
 
-  /** Lets the other servers of a bucket know of the sessions here; undefined if there can be none. */
+  /**
+   * Returns the object that publishes the sessions here to the other servers of a bucket; undefined without a bucket
+   * or an address for clients.
+   */
   private joinNodes(system: System): Nodes | undefined {
     const { leases, place: given } = this.options.shared ?? {};
     const place = placeOf(this.address, given);
@@ -210,8 +215,8 @@ export class Daemon {
   }
 
   /**
-   * Returns a function that returns the reason why garbage collection leaves a client of a bucket to another server. Without a reason
-   * of its own, only the machine that wrote to the client last collects its garbage.
+   * Returns a function that returns the reason why garbage collection leaves a client of a bucket to another server.
+   * In rounds over all clients, only the machine that wrote to a client last collects its garbage.
    */
   private leftTo(
     shared: SharedClients,
@@ -224,7 +229,9 @@ export class Daemon {
     };
   }
 
-  /** Rejects if backups cannot begin here: the bucket is away, or it does not take this server's lease. */
+  /**
+   * Rejects if backups cannot begin here: the bucket cannot be reached, or this server's lease could not be renewed.
+   */
   private async requireStore(shared: SharedClients): Promise<void> {
     await shared.requireBucket();
     if (this.nodes?.isRenewed === false) {
@@ -307,8 +314,8 @@ export class Daemon {
   }
 
   /**
-   * Waits briefly for a session that is about to end. A client disconnects without waiting for the server, so its
-   * next session may begin before the server has noticed the end.
+   * Waits briefly for a session that is about to end. A client disconnects without waiting for the server, so its next
+   * session may begin before the server has detected the end of the previous one.
    */
   private async lastMoments(client: string): Promise<void> {
     const other = this.byClient.get(client);
@@ -343,7 +350,10 @@ async function openMetricsEndpoint(
   return metrics;
 }
 
-/** Returns how small files of clients in a bucket come here before a login: less often than strangers may ask. */
+/**
+ * Returns the function that fetches the small files of clients in a bucket before a login. The rate of its requests is
+ * bounded, since any peer can begin a login.
+ */
 function fetchOf({ shared }: DaemonOptions): Pick<LoginOptions, 'fetch'> {
   return shared === undefined
     ? {}

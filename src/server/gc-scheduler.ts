@@ -17,7 +17,7 @@ export interface GcPlan extends Omit<GcWork, 'early' | 'purge' | 'forgets'> {
   readonly early: GcWork['early'];
   /** The rules by which a purge keeps sets. */
   readonly purge: Omit<ServerPurge, 'resistsFloods'>;
-  /** True if the server ends with its only session, so that an early purge has to run before that. */
+  /** True if the server ends with its only session, so that an early purge has to run before the server ends. */
   readonly isOneSession: boolean;
   /** Milliseconds between two purges of all clients; 0 purges only the clients that request it. */
   readonly purgeIntervalMs: number;
@@ -31,7 +31,7 @@ export interface GcReason {
   readonly isPurge?: boolean;
   /** True if the account that requested the purge has the right to purge. */
   readonly mayPurge?: boolean;
-  /** True if all clients are processed, and nothing has happened to this one. */
+  /** True if the run is part of a round over all clients, and not caused by a session of this client. */
   readonly isRound?: boolean;
 }
 
@@ -42,7 +42,7 @@ export type GcOutcome = { readonly done: GcResult } | { readonly failure: string
 interface Place {
   readonly baseDir: string;
   readonly catalogFile: string;
-  /** Returns why a client in a bucket is left to another server; undefined if it is not. */
+  /** Returns the reason why a client in a bucket is left to another server; undefined if it is not. */
   readonly leftTo?: (client: string, isRound: boolean) => Promise<string | undefined>;
 }
 
@@ -59,7 +59,7 @@ export class GcScheduler {
   private readonly listeners = new Map<string, ((outcome: GcOutcome) => void)[]>();
   private running: Promise<void> | undefined;
   private isStopped = false;
-  /** Monotonic time of the last failure to forget paths, by client. */
+  /** Monotonic time, by client, at which forgetting paths failed last. */
   private readonly notForgotten = new Map<string, number>();
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly system: System;
@@ -68,7 +68,7 @@ export class GcScheduler {
   private readonly plan: GcPlan | undefined;
   private readonly log: Logger;
 
-  /** Does nothing if `plan` is undefined. */
+  /** Creates a scheduler, which does nothing if `plan` is undefined. */
   constructor(
     system: System,
     storage: StorageHost,
@@ -113,7 +113,7 @@ export class GcScheduler {
     return Promise.resolve(undefined);
   }
 
-  /** True if sets must be deleted early now, because no later round could do it. */
+  /** True if sets must be deleted early at once, because no later round could do it. */
   private isEarlyDue({ isOneSession, early }: GcPlan, { hasGrown }: GcReason): boolean {
     if (!isOneSession || hasGrown !== true || early === undefined) return false;
     return this.system.files.freeBytes(this.place.baseDir) < early.belowBytes;

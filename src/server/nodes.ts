@@ -1,7 +1,7 @@
 /**
- * The servers of one bucket. The lease of each lists the clients with a session there, so that another server sends
- * such a client on. Safety does not depend on this: if two servers serve one client, the log decides, and the slower
- * one has acknowledged nothing.
+ * The servers of one bucket. The lease of each server lists the clients with a session there, so that another server
+ * can redirect such a client. Safety does not depend on this: if two servers serve one client, the log decides, and
+ * the slower one has acknowledged nothing.
  */
 import type { Logger } from 'pino';
 import { asTardisError } from '../errors/index.js';
@@ -10,14 +10,14 @@ import type { Clock, System, TcpPlace } from '../system/index.js';
 
 /** Interval at which a lease is renewed. */
 const RENEW_MS = 5000;
-/** Time for which the leases of other servers are not read again. */
+/** Time for which the leases of other servers are used before they are read again. */
 const LOOK_MS = 1000;
-/** Time for which a server has to take a connection, before its lease alone counts. */
+/** Maximum time to wait until another server accepts a connection. After it, the server's lease alone counts. */
 const PROBE_MS = 1000;
 
 /** The leases of a bucket, and this server's own. */
 export interface Leases {
-  /** Returns those of other servers that are alive. */
+  /** Returns the leases of other servers that are alive. */
   others(): Promise<readonly Lease[]>;
   write(lease: Omit<Lease, 'node'>): Promise<void>;
   remove(): Promise<void>;
@@ -35,7 +35,7 @@ export interface NodesParts {
 
 export class Nodes {
   private readonly timer: NodeJS.Timeout;
-  /** Ends when the last write of the lease has ended: one overtakes no other. */
+  /** Resolves when the last write of the lease has ended. Writes run one after the other. */
   private writing: Promise<void> = Promise.resolve();
   private isWriteWaiting = false;
   private hasLease = false;
@@ -52,13 +52,13 @@ export class Nodes {
     this.timer.unref();
   }
 
-  /** True if the stored lease has the present sessions. */
+  /** True if the lease was renewed within LEASE_MS, or if there are no sessions here. */
   get isRenewed(): boolean {
     if (this.parts.clients().length === 0) return true;
     return this.clock.monotonicMs() - this.renewedMs < LEASE_MS;
   }
 
-  /** Writes the lease soon: the sessions here have changed, or time has passed. */
+  /** Writes the lease soon. Called when the sessions here have changed, and at intervals. */
   changed(): void {
     if (this.isWriteWaiting || this.isClosed) return;
     this.isWriteWaiting = true;
@@ -127,7 +127,7 @@ export class Nodes {
     }
   }
 
-  /** True if nothing listens at a place any more: the server there has ended. */
+  /** True if a connection to a place is refused, which means that the server there has ended. */
   private isRefused(place: TcpPlace): Promise<boolean> {
     const socket = this.parts.system.network.connect({ kind: 'tcp', ...place });
     return new Promise((resolve) => {

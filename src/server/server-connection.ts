@@ -43,31 +43,32 @@ import { SOFTWARE } from './software.js';
 
 /** Errors of a connection after which its client may return. */
 const CUT: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOST', 'TIMED_OUT']);
-/** Maximum number of messages that may wait while a client is opened. */
 const NO_BYTES: Buffer = Buffer.alloc(0);
+/** Maximum number of messages that may wait while a client is opened. */
 const MAX_EARLY_MESSAGES = 64;
 const MAX_EARLY_BYTES = 64 << 10;
 
 export class ServerConnection {
   /**
-   * Resolves when the connection is over, and the client's session too unless it continues without a connection.
+   * Resolves when the connection is over. The client's session is then over too, unless it continues without a
+   * connection.
    */
   readonly over: Promise<void>;
-  /** Set after the login; for a backup, when no other session has the client. */
+  /** The session, set after the login; for a backup, when no other session has the client. */
   private session: ClientSession | undefined;
   private early: { name: MessageName; bytes: Buffer }[] | undefined;
   private earlyBytes = 0;
   private rights: Rights | undefined;
   private stopWatch: () => void = () => undefined;
   private isGreeted = false;
-  /** True once the client has returned the ticket from our welcome. */
+  /** True after the client has returned the ticket from the welcome of this connection. */
   private isMet = false;
   /** True if the connection resumes a session that has lost its connection. */
   private isReturn = false;
   /** True if the peer is authenticated. */
   private isProven = false;
   private challenged: Challenged | undefined;
-  /** Set if the peer has logged in by a token; it only reads. */
+  /** The account, if the peer has logged in by a token; such a peer only reads. */
   private holder: TokenHolder | undefined;
   private isOver = false;
   private opening: Promise<void> | undefined;
@@ -81,7 +82,7 @@ export class ServerConnection {
     this.over = this.run();
   }
 
-  /** True if this counts as a session; over TCP only after login. */
+  /** True if the connection counts as a session; over TCP only after login. */
   get counts(): boolean {
     return this.session !== undefined || this.connection.channel.kind === 'unix';
   }
@@ -178,7 +179,7 @@ export class ServerConnection {
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }
 
-  /** Begins with the first message; what comes before the welcome waits. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION. */
+  /** Begins with the first message; others wait for the welcome. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION. */
   private beginGreeting(protocol: number): void {
     if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
     this.isGreeted = true;
@@ -249,8 +250,8 @@ export class ServerConnection {
 
   /**
    * Opens or resumes the session of a client after its login. The limits for unauthenticated peers no longer apply.
-   * `proven` is the key record whose password was proven, empty if none was required. Throws LOGIN_FAILED if it is not
-   * the newest any more: a change of the password locks the old one out.
+   * `proven` is the key record whose password was proven, empty if none was required. Throws LOGIN_FAILED if that
+   * record is not the newest any more, since a change of the password makes the old one invalid.
    */
   private async open(hello: Head<'hello'>, proof: Buffer, proven: Buffer): Promise<void> {
     const { client, account, ticket } = hello;
@@ -289,7 +290,7 @@ export class ServerConnection {
     this.welcome(rights, proof, keys);
   }
 
-  /** True with the right, and at `tardis --local`: a process that opens its socket can access the files of the store too. */
+  /** True if the rights include purging, or at `tardis --local`, whose files the process can access too. */
   private mayPurge(rights: Rights): boolean {
     const isOwnChild = this.services.single && this.connection.channel.kind === 'unix';
     return isOwnChild || rights.has('purge');
@@ -329,7 +330,7 @@ export class ServerConnection {
     throw new TardisError('NOT_PERMITTED', `${why}: ${instead}`);
   }
 
-  /** Follows the rights of an account. Another account with its name, made meanwhile, does not keep the session. */
+  /** Updates the rights of an account at intervals. Ends the session if another account has its name. */
   private watchAccount(client: string, own: LoginOf, proven: Buffer): void {
     const { shared, system } = this.services;
     this.watchEvery(async () => {
@@ -343,7 +344,7 @@ export class ServerConnection {
     });
   }
 
-  /** Looks again and again; an error of `look` ends the connection. */
+  /** Calls `look` at intervals. An error of `look` ends the connection. */
   private watchEvery(look: () => Promise<void>): void {
     this.stopWatch = watchLogin(look, (error) => {
       if (!this.isOver) this.refuse(error); // a session that is parked stays

@@ -10,7 +10,7 @@ import { guardDirectory, nodeSystem, requireNoLink } from '../system/index.js';
 
 /** Directory in the store; no client's name begins with a dot. */
 export const PROFILES_DIRECTORY = '.profiles';
-/** Longest profile, since a profile keeps growing: 7 MB in ten minutes. */
+/** Maximum duration of a profile, since a profile keeps growing: 7 MB in ten minutes. */
 const MAX_PROFILE_MS = 600_000;
 const SAMPLING_MICROSECONDS = 1000;
 
@@ -23,7 +23,9 @@ export interface ProfilePlan {
   readonly kept: number;
 }
 
-/** `server`: connections, logins, dispatch; `storage`: packs and catalog. */
+/**
+ * Part of the server that a profile covers. `server`: connections, logins, dispatch; `storage`: packs and catalog.
+ */
 export type ProfilePart = 'server' | 'storage';
 
 export type ProfileFailed = (error: TardisError) => void;
@@ -69,7 +71,7 @@ export class SessionProfile {
     return plan && new SessionProfile(plan, client, part, onFailed);
   }
 
-  /** Writes the profile. May be called again. */
+  /** Stops the profile and writes it. May be called again. */
   stop(): void {
     const { session } = this;
     if (session === undefined) return;
@@ -104,7 +106,7 @@ export class SessionProfile {
   }
 }
 
-/** Deletes a file that another thread may delete too. */
+/** Deletes a file, which another thread may have deleted already. */
 function removeIfThere(file: string): void {
   try {
     files.unlink(file);

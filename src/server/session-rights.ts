@@ -42,12 +42,12 @@ export function requireRight(rights: Rights, right: Right, account: string): voi
   throw new TardisError('NOT_PERMITTED', `${holder} does not have the right "${right}"${more}`);
 }
 
-/** Interval for looking whether a login still holds, and the longest time that a look may take. */
+/** Interval between two checks that a login is still valid, and the maximum time that a check may take. */
 const LOOKS = Object.freeze({ everyMs: 2000, longestMs: 15_000 });
 
 /**
- * Looks every two seconds whether a login still holds. An error of `look` ends the session by `refuse`, and so does a look
- * that takes too long. Returns a function that ends it.
+ * Checks every two seconds that a login is still valid. The session is ended by `refuse` if `look` rejects or takes
+ * too long. Returns a function that stops the checks.
  */
 export function watchLogin(
   look: () => Promise<void>,
@@ -83,8 +83,8 @@ export function purposeOf(text: string): PurposeName {
 }
 
 /**
- * Checks the purpose of a greeting, before a client is created. Throws NOT_PERMITTED if the server takes no copies, or not
- * this one; PROTOCOL_VIOLATION.
+ * Checks the purpose of a greeting, before a client is created. Throws NOT_PERMITTED if the server accepts no copies,
+ * or not this one; PROTOCOL_VIOLATION.
  */
 export function requireFitting(
   { acceptCopies }: { readonly acceptCopies?: boolean },

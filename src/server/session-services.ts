@@ -19,7 +19,7 @@ export interface SessionServices extends ClientSessionServices {
   readonly single: boolean;
   /** True to log every refusal with its stack trace, not only bugs. */
   readonly logExceptions?: boolean;
-  /** Given if the store is a bucket that others use too. */
+  /** Access to the bucket, if the store is one that others use too; otherwise undefined. */
   readonly shared?: SharedClients | undefined;
   /** The other servers of the bucket; undefined if there are none. */
   readonly nodes?: Nodes | undefined;

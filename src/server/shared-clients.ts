@@ -1,4 +1,4 @@
-/** Clients in a bucket, which other servers and machines change too, as a server needs them. */
+/** A server's access to clients in a bucket, which other servers and machines change too. */
 import os from 'node:os';
 import { BUCKET_ERRORS, TardisError } from '../errors/index.js';
 import {
@@ -12,29 +12,38 @@ import type { Leases } from './nodes.js';
 import type { SessionServices } from './session-services.js';
 
 export interface SharedClients {
-  /** Brings the small files of a client here, before a login. The rate of requests is bounded. */
+  /** Fetches the small files of a client to this machine, before a login. The rate of requests is bounded. */
   look(client: string): Promise<void>;
-  /** Brings the accounts of a client here, before a login. The rate of requests is bounded. */
+  /** Fetches the accounts of a client to this machine, before a login. The rate of requests is bounded. */
   lookAccounts(client: string): Promise<void>;
-  /** Brings the accounts of a client here, for somebody who is logged in, unless that was done in the last two seconds. */
+  /**
+   * Fetches the accounts of a client to this machine, for a peer that is logged in, unless they were fetched in the
+   * last two seconds.
+   */
   fetchAccounts(client: string): Promise<void>;
-  /** Brings the files of accounts that own clients here, unless that was done in the last two seconds. */
+  /**
+   * Fetches the files of accounts that own clients to this machine, unless they were fetched in the last two seconds.
+   */
   fetchAccountFiles(): Promise<void>;
-  /** Returns the bytes of a client in the bucket, with all that others have committed. */
+  /** Returns the number of bytes of a client in the bucket, with all that others have committed. */
   usedBytes(client: string): Promise<number>;
-  /** Lets the next `usedBytes` look again. */
+  /** Discards the remembered size of a client, so that the next `usedBytes` reads the bucket. */
   forgetUsed(client: string): void;
-  /** Brings the small files of a client here after its login, at once: the keys may have changed meanwhile. */
+  /**
+   * Fetches the small files of a client to this machine after its login, at once: the keys may have changed meanwhile.
+   */
   fetchNow(client: string): Promise<void>;
-  /** Brings a client and its catalog up to date. */
+  /** Updates the files of a client and its catalog on this machine. */
   refresh(client: string): Promise<void>;
-  /** Rejects if the bucket does not answer now. */
+  /** Rejects if the bucket does not answer. */
   requireBucket(): Promise<void>;
-  /** True if another machine has written to a client since this one had it. Rejects with errors of a bucket. */
+  /**
+   * True if another machine has written to a client since this machine updated it. Rejects with errors of a bucket.
+   */
   isBehind(client: string): Promise<boolean>;
-  /** Given if other servers may use the bucket too. */
+  /** Leases of the servers, if other servers may use the bucket too; otherwise undefined. */
   readonly leases?: Leases | undefined;
-  /** Where clients reach this server; by default the name of the machine, and the port. */
+  /** Place at which clients reach this server; by default the name of the machine, and the port. */
   readonly place?: Partial<TcpPlace> | undefined;
 }
 
@@ -47,7 +56,10 @@ export function placeOf(address: Address, given: Partial<TcpPlace> = {}): TcpPla
   return { host, port };
 }
 
-/** Brings a client that has logged in to this machine. A session that runs here has its newest catalog already. */
+/**
+ * Updates the files and the catalog of a client that has logged in. If a session of the client runs here, the catalog
+ * is already the newest.
+ */
 export async function bringUpToDate(
   { shared, sessionOf }: Pick<SessionServices, 'shared' | 'sessionOf'>,
   { client, account, purpose }: LoggedIn,
@@ -57,7 +69,7 @@ export async function bringUpToDate(
   if (account !== '') await shared?.fetchAccounts(client);
 }
 
-/** Brings here what a login needs before anybody is logged in. */
+/** Fetches what a login needs, before the peer is logged in. */
 export async function lookAt(
   shared: Pick<SharedClients, 'look' | 'lookAccounts'>,
   client: string,
@@ -69,14 +81,14 @@ export async function lookAt(
 
 interface LoggedIn {
   readonly client: string;
-  /** Empty for the owner. */
+  /** Name of the sub-account; empty for the owner. */
   readonly account: string;
   readonly purpose: PurposeName;
 }
 
 /**
- * Sends a client that has logged in to the server that has a session of it, if that is another one. Only backups and
- * changes of keys need that session's server: any server reads. Returns false if the client may stay.
+ * Redirects a client that has logged in to the server that has a session of it, if that is another one. Only backups
+ * and changes of keys need that session's server, since any server can read. Returns false if the client may stay.
  */
 export async function sendElsewhere(
   { nodes, sessionOf }: Pick<SessionServices, 'nodes' | 'sessionOf'>,
@@ -92,7 +104,10 @@ export async function sendElsewhere(
   return true;
 }
 
-/** Returns an error without what those of a bucket name: the bucket, its endpoint, and the place of its access key. */
+/**
+ * Returns an error without the details that errors of a bucket contain: the bucket, its endpoint, and the place of its
+ * access key.
+ */
 export function withoutBucket(failure: TardisError): TardisError {
   if (!Object.hasOwn(BUCKET_ERRORS, failure.code)) return failure;
   return failure.code === 'OBJECT_DAMAGED'
@@ -101,8 +116,8 @@ export function withoutBucket(failure: TardisError): TardisError {
 }
 
 /**
- * Returns the error that is sent to a client. A client whose session another server has taken over may begin again, and
- * one that another machine has rewritten, too.
+ * Returns the error that is sent to a client. If another server has taken over the client's session, or another
+ * machine has rewritten the client, it is SESSION_GONE, so that the client may begin again.
  */
 export function errorForClient(failure: TardisError): TardisError {
   if (failure.code === 'CLIENT_MOVED') return new TardisError('SESSION_GONE', failure.message);

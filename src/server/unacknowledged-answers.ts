@@ -5,7 +5,7 @@
 import { TardisError } from '../errors/index.js';
 
 export class UnacknowledgedAnswers {
-  /** Bytes of the answers that are kept. */
+  /** Number of bytes of the answers that are kept. */
   bytes = 0;
   private acknowledged = 0;
   private readonly kept: Buffer[] = [];

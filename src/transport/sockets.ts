@@ -42,7 +42,7 @@ export interface Certificate {
 export interface ListenOptions {
   /** Receives each new connection, before its login. */
   readonly onConnection: (connection: Connection) => void;
-  /** Uses TLS with this certificate; plain TCP without one. */
+  /** Certificate for TLS; without it, the server uses plain TCP. */
   readonly certificate?: Certificate | undefined;
   readonly gate?: GateLimits;
 }

@@ -58,7 +58,7 @@ interface FileTask {
   readonly name: Buffer;
   /** Bits of RestoreHow. */
   readonly how: number;
-  /** Empty for an empty file. */
+  /** Locations of the file's content; empty for an empty file. */
   readonly pieces: readonly RestorePiece[];
 }
 

@@ -14,7 +14,6 @@ import { TardisError } from '../../errors/index.js';
 import {
   type ContentKeys,
   type DirectoryId,
-  mappedMarks,
   NO_SEAL,
   sealIn,
   type SetNumber,
@@ -44,6 +43,7 @@ import { KeptListings, type Listed, listingKey } from './kept-listings.js';
 import { FOUND_DIRECTORY, LostPlaces } from './lost-places.js';
 import { explainedHistory } from '../explained-history.js';
 import { EntryOpener } from './opened-entries.js';
+import { openedNote, openedSet } from './opened-texts.js';
 import { OpenedPages } from './opened-pages.js';
 import { provenLocations } from './proven-contents.js';
 import { type ProvenSet, ProvenSets } from './proven-sets.js';
@@ -132,14 +132,8 @@ class UnsealedHistory implements History {
 
   async sets(): Promise<BackupSet[]> {
     await this.proven.checkMemory();
-    const { names } = this.keyring;
     const sets = await this.sealed.sets();
-    return sets.map((set) => ({
-      ...set,
-      name: names.openText(set.name),
-      firstName: names.openText(set.firstName),
-      marks: mappedMarks(set.marks, (text) => names.openText(text)),
-    }));
+    return sets.map((set) => openedSet(set, this.keyring.names));
   }
 
   async findSet(text: string | undefined): Promise<BackupSet> {
@@ -169,13 +163,8 @@ class UnsealedHistory implements History {
   }
 
   async notes(set: SetNumber): Promise<SetNote[]> {
-    const { names } = this.keyring;
     const notes = await this.sealed.notes(set);
-    return notes.map((note) => ({
-      ...note,
-      name: note.directory === ROOTS_DIRECTORY ? note.name : names.openName(note.name),
-      reason: names.openText(note.reason),
-    }));
+    return notes.map((note) => openedNote(note, this.keyring.names));
   }
 
   async owners(set: SetNumber): Promise<OwnerRecord[]> {

@@ -16,7 +16,7 @@ type Handler<N extends BackupMessage> = (
 
 export type BackupHandlers = { readonly [N in BackupMessage]: Handler<N> };
 
-/** The set of a session and the way back to its client. */
+/** The open set of a session, and the function that answers its client. */
 interface OpenSession {
   /** Returns the open set. Throws PROTOCOL_VIOLATION if there is none. */
   openSet(): Ingest;
@@ -25,7 +25,7 @@ interface OpenSession {
   readonly savesConfig: boolean | undefined;
 }
 
-/** Messages that the session handles itself, since they concern all of it. */
+/** Messages that the session handles itself, since they concern the whole session. */
 type OfSession = 'openSet' | 'closeSet' | 'setKeys';
 type OfContents =
   | 'streamOpen'

@@ -31,21 +31,22 @@ import type { SlotState } from './slots.js';
 import type { Trust } from './trust.js';
 
 export interface DeltaLimits {
-  /** Longest chain of deltas on deltas; 0 stores everything whole. */
+  /** Maximum length of a chain of deltas on deltas; 0 stores every content whole. */
   readonly maxChain: number;
   /**
-   * A file is sent whole if its size changed by more than this, or its delta would be a larger part of its size.
+   * Maximum change of a file's size, and maximum size of its delta, in percent of its size. Beyond either, the file is
+   * sent whole.
    */
   readonly maxChangePercent: number;
-  /** True to store everything whole. */
+  /** True to store every content whole. */
   readonly saveFull: boolean;
   /** True if the store is a bucket, from which a basis is fetched to make its signature. */
   readonly isFar?: boolean;
 }
 
-/** Signatures and samples are sent without a request while at most this many bytes of them are in flight. */
+/** Maximum number of bytes in flight of signatures and samples that are sent without a request. */
 const PUSH_WINDOW_BYTES = 8 << 20;
-/** Larger than any sample. */
+/** Number of bytes that a sample counts as; it is larger than any sample. */
 const SAMPLE_BYTES = 64 << 10;
 
 export type Answer = <N extends MessageName>(name: N, head: Head<N>) => void;
@@ -55,7 +56,7 @@ interface Offer {
   readonly slot: SlotNumber;
   readonly contentId: ContentId;
   readonly sizeBytes: number;
-  /** Bytes of the signature, if it was sent without a request; 0 otherwise. */
+  /** Number of bytes of the signature or sample, if it was sent without a request; 0 otherwise. */
   readonly pushedBytes: number;
 }
 
@@ -86,7 +87,10 @@ export class BasisOffers {
     this.source = new SignatureSource(system, store, trust, answer);
   }
 
-  /** Examines a file that has changed, and may offer a basis. `at` is its new row, `head` its stored entry. */
+  /**
+   * Offers the client a basis for a file that has changed, if a delta on it is allowed, and may send its signature.
+   * `at` is the file's new row, `head` its stored entry.
+   */
   consider(slot: SlotState, rows: RowReader, at: number, head: HeadRow): void {
     const { limits, store } = this;
     const { contentId, metadata } = head;
@@ -137,7 +141,9 @@ export class BasisOffers {
     if (isPushed) this.source.send(offer.number, contentId, isSample);
   }
 
-  /** Handles a client's request for an offer's signature, or the return of an offer. Throws PROTOCOL_VIOLATION. */
+  /**
+   * Handles a client's request for the signature of an offer, or the return of an offer. Throws PROTOCOL_VIOLATION.
+   */
   takeWish({ basis, wish }: Head<'basisWish'>): void {
     if (!Object.values<number>(BasisWish).includes(wish)) {
       throw new TardisError('PROTOCOL_VIOLATION', 'unknown wish for a basis');
@@ -167,12 +173,12 @@ export class BasisOffers {
     this.bySlot.delete(slot);
   }
 
-  /** Sends no more; does not wait for a read in progress. */
+  /** Stops sending, without waiting for a read in progress. */
   halt(): void {
     this.source.halt();
   }
 
-  /** Sends no more; resolves when no read is in progress. */
+  /** Stops sending. Resolves when no read is in progress. */
   stop(): Promise<void> {
     return this.source.stop();
   }

@@ -19,14 +19,14 @@ import { KnownEntries } from './known-entries.js';
 import type { SetJournal } from '../../store/writer/index.js';
 import type { Slots, SlotState } from './slots.js';
 
-/** Sorts after every possible name. */
+/** A name that sorts after every possible name. */
 const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
 
 /** Rules of the set for comparing rows. */
 export interface ComparingRules {
-  /** False if the stored entry must not be relied on, even if it looks unchanged. */
+  /** True if the stored entry may be relied on. If false, it must not be relied on even if it looks unchanged. */
   isTrusted(head: HeadRow): boolean;
-  /** True if a stored content may stay as it is stored. */
+  /** True if a stored content need not be stored again in another form. */
   isStoredWell(contentId: ContentId): boolean;
   /** Called when a large file differs from its stored entry. */
   onChanged(at: number, head: HeadRow): unknown;

@@ -1,6 +1,6 @@
 /**
- * One session that copies a client from its peer. The copy requests a snapshot of the catalog from the peer, and bytes
- * of objects, and writes as `sonic copy` does; each set is durable before the next one. Everything from the peer is
+ * One session that copies a client from its peer. The copy requests a snapshot of the catalog and bytes of objects
+ * from the peer, and writes as `sonic copy` does. Each set is durable before the next one. Everything from the peer is
  * checked, and no more is requested than is read at once.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
@@ -31,7 +31,7 @@ import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/st
 const MAX_COPIES = 2;
 /** Largest catalog that is taken from a peer: it is examined in a thread of its own, and needs room for temporary files. */
 const MAX_CATALOG_BYTES: number = 2 ** 31;
-/** Time for the next answer of the peer. */
+/** Maximum time until the next answer of the peer. */
 const ANSWER_MS = 300_000;
 /** Minimum time between two messages about the progress of a step. */
 const REPORT_EVERY_MS = 250;
@@ -193,7 +193,7 @@ export class CopySession implements StorageHandle {
     });
   }
 
-  /** Begins the time for the next answer. */
+  /** Starts the timer for the next answer. When it expires, the copy fails with TIMED_OUT. */
   private expectAnswer(): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {

@@ -41,7 +41,7 @@ export class IncomingContents {
     return this.streams.size;
   }
 
-  /** Bytes of streams that are staged and not yet stored. */
+  /** Number of bytes of streams that are staged and not yet stored. */
   get stagedBytes(): number {
     let sum = 0;
     for (const stream of this.streams.values()) sum += stream.stagedBytes;
@@ -161,7 +161,7 @@ export class IncomingContents {
     ingest.placed(finished.digest, ids);
   }
 
-  /** Returns a stream that ends as the kind it was opened as. Throws PROTOCOL_VIOLATION. */
+  /** Returns the stream with a number, which must have been opened as one of `kinds`. Throws PROTOCOL_VIOLATION. */
   private ending(number: number, kinds: readonly RecordKindNumber[]): IncomingStream {
     const stream = this.get(number);
     if (kinds.includes(stream.kind)) return stream;

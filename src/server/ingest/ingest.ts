@@ -39,7 +39,7 @@ import { type Place, Slots, type SlotState } from './slots.js';
 import type { Trust } from './trust.js';
 import { WaitingRows } from './waiting-rows.js';
 
-/** Longest reason of a note. A sealed reason is longer than its plain text. */
+/** Maximum number of characters of the reason in a note. A sealed reason is longer than its plain text. */
 const MAX_REASON_CHARS = 128;
 /** Maximum number of digests that may be in flight in one session. */
 const MAX_COMING_DIGESTS = 1 << 20;
@@ -53,9 +53,9 @@ export class Ingest {
   readonly seals: SetSeals;
   private readonly waiting = new WaitingRows();
   private readonly coming = new Set<string>();
-  /** Roots that were present when the set began, and of which a part disappeared during the backup. */
+  /** Roots that were present when the set began, and parts of which disappeared during the backup. */
   private readonly lostRoots = new Set<RootNumber>();
-  /** True from the end of the set on: a complete set changes no more. */
+  /** True after the end of the set; a complete set does not change. */
   isClosed = false;
   private ownersReceived = 0;
   private readonly store: StoreWriter;
@@ -166,7 +166,7 @@ export class Ingest {
     return same;
   }
 
-  /** Returns the place of a declared directory: below another slot's directory, or (below 0) as a root. */
+  /** Returns the place of a declared directory: below that of the slot `parent`; as a root if it is below 0. */
   private place(parent: SlotNumber): Place {
     if (parent >= 0) {
       const { slots } = this;
@@ -258,7 +258,7 @@ export class Ingest {
     return isDelta ? undefined : found.contentId;
   }
 
-  /** True if an entry is the same as the stored one, so that it needs no new version. Updates the stored flags. */
+  /** True if an entry is equal to the stored one, so that it needs no new version. Updates the stored flags. */
   private isUnchanged(
     slot: SlotState,
     rows: RowReader,
@@ -286,7 +286,7 @@ export class Ingest {
 
   /**
    * Returns a verdict for each digest: want, have, or coming (another parcel brings it). With `promise`, the client
-   * guarantees to send what is wanted, so that it need not be sent by others.
+   * guarantees to send what is wanted, and later requests for these digests get the verdict coming.
    */
   verdicts(digests: Buffer, promise: boolean): Uint8Array {
     if (digests.length % DIGEST_BYTES !== 0) {
@@ -322,7 +322,7 @@ export class Ingest {
     this.release(digestKey(digest), ids);
   }
 
-  /** Marks directories whose last rows have been sent. Directories that are `settled` may be skipped next time. */
+  /** Marks directories whose last rows have been sent. Directories marked in `settled` may be skipped next time. */
   done(slots: readonly SlotNumber[], settled: Buffer): void {
     slots.forEach((slotNumber, index) => {
       const slot = this.slots.get(slotNumber);
@@ -396,5 +396,5 @@ export class Ingest {
   }
 }
 
-/** Directories closed between two checkpoints at the end of a set. */
+/** Number of directories closed between two checkpoints at the end of a set. */
 const CLOSE_SLICE = 4096;

@@ -1,6 +1,6 @@
 /**
- * Data about unchanged entries for a client that encrypts, which seals a changed listing without sending them
- * again. For each entry: its seal, and the sealed data that the client's own listing does not contain.
+ * Data about unchanged entries for a client that encrypts. With it, the client seals a changed listing without sending
+ * these entries again. For each entry: its seal, and the sealed data that the client's own listing does not contain.
  */
 import type { HeadRow } from '../../store/catalog/index.js';
 import {

@@ -1,13 +1,16 @@
 /**
- * Directories that a set has declared and no row has placed yet. They enter the catalog with the first row that
- * leads to them or lies in them. So a client cannot fill a catalog with declarations alone, which no pack contains
- * and no quota counts.
+ * Directories that a set has declared, but to which no row leads yet. They enter the catalog with the first row that
+ * leads to them or lies in them. Otherwise a client could fill a catalog with declarations alone, which no pack
+ * contains and no quota counts.
  */
 import type { DirectoryId } from '../../model/index.js';
 import type { Catalog, DirectoryIdentity } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 
-/** Clients have fewer in flight, since their budget counts entries. */
+/**
+ * Maximum number of declared directories that wait for a row. Clients have fewer in flight, since their budget counts
+ * entries.
+ */
 const MAX_WAITING_DIRECTORIES = 1 << 20;
 
 interface Waiting {
@@ -72,7 +75,9 @@ export class NewDirectories {
     if (seal !== undefined) this.catalog.seals.setSkipSeal(directory, seal);
   }
 
-  /** At the end of a set, marks directories to which no row leads as unplaced, so that their entries are closed. */
+  /**
+   * Marks directories to which no row leads as unplaced, so that their entries are closed. Called at the end of a set.
+   */
   giveUp(): void {
     for (const directory of this.unplaced) {
       const location = this.catalog.directories.location(directory);

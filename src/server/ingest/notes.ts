@@ -27,7 +27,7 @@ export function takeOwners(ingest: Ingest, { groups, ids, names }: Head<'owners'
   }
 }
 
-/** Returns those figures of a set that are numbers. */
+/** Returns the figures of a set that are numbers. */
 export function countsIn(stats: Head<'closeSet'>['stats']): Record<string, number> {
   return Object.fromEntries(
     Object.entries(stats).filter((entry): entry is [string, number] => isCount(entry[1])),

@@ -12,7 +12,10 @@ export class Receipts {
   private timer: NodeJS.Timeout | undefined;
   private readonly acknowledge: (upTo: number, bytes: number) => void;
 
-  /** Calls `send` with the number of handled messages, and the bytes of those handled since the last call. */
+  /**
+   * Creates the reports, which call `send` with the number of handled messages and the bytes of those handled since
+   * the last call.
+   */
   constructor(send: (upTo: number, bytes: number) => void) {
     this.acknowledge = send;
   }

@@ -9,7 +9,7 @@ const BEGINNING: ReadonlySet<MessageName> = new Set([
 ]);
 
 export class SetBeginning {
-  /** True while nothing was received that would be lost with the set. */
+  /** True as long as nothing was received that would be lost with the set. */
   isAll = true;
 
   take(name: MessageName): void {

@@ -10,7 +10,7 @@ import type { RootsRequest } from './set-roots.js';
 
 /** A client's request to open a set. */
 export interface SetRequest extends RootsRequest {
-  /** Empty to let the server choose a name. */
+  /** Name of the set; empty if the server chooses it. */
   readonly name: string;
   readonly nowMs: number;
   readonly clientTimeMs: number;
@@ -77,7 +77,7 @@ function marksIn({ priority, expendable, tags }: Head<'openSet'>): SetMarks {
 const NO_SEALED_SET = { set: 0, seal: Buffer.alloc(0) };
 /** Maximum number of sets that are searched for one with the same roots. */
 const MOST_LOOKED_AT = 16;
-/** Maximum number of foreign files among the packs that are reported to a client. */
+/** Maximum number of foreign files among the packs that are reported to a client by name. */
 const MOST_NAMED = 16;
 
 /** Returns the part of the answer that is about earlier sets. */

@@ -29,9 +29,9 @@ export interface RootsRequest {
   readonly paths: readonly Buffer[];
   readonly rows: Buffer;
   readonly devices: readonly string[];
-  /** 1 if the directory has no entries. */
+  /** One byte for each root: 1 if the directory has no entries. */
   readonly empties: Buffer;
-  /** True to take the roots as they are. */
+  /** True to accept the roots as they are. */
   readonly trust: boolean;
 }
 
@@ -95,7 +95,7 @@ export class SetRoots {
   }
 }
 
-/** The state of a root as the client sees it. */
+/** The state of a root as the client reports it. */
 interface Seen {
   readonly device: string;
   readonly isEmpty: boolean;
@@ -106,7 +106,7 @@ interface GivenRoot extends Seen {
   readonly path: Buffer;
   readonly rows: RowReader;
   readonly at: number;
-  /** True if it is taken as it is, even if it looks empty or foreign. */
+  /** True if the root is accepted as it is, even if it looks empty or foreign. */
   readonly isTrusted: boolean;
 }
 

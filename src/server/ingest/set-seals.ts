@@ -1,6 +1,6 @@
 /**
- * Seals of one set, as sent by the client: for each directory that was met in it, and for the set. The server
- * cannot interpret them; it stores them in order, so that any set can be proven later.
+ * Seals of one set, as sent by the client: one for each directory that was met in the set, and one for the set. The
+ * server cannot interpret them. It stores them in order, so that any set can be verified later.
  */
 import type { Catalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';

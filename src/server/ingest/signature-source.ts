@@ -73,7 +73,7 @@ export class SignatureSource {
     if (this.current === basis) this.current = undefined;
   }
 
-  /** Sends no more; a read in progress ends by itself. */
+  /** Stops sending; a read in progress ends by itself. */
   halt(): void {
     this.isOver = true;
     this.waiting.length = 0;
@@ -85,7 +85,10 @@ export class SignatureSource {
     await this.running;
   }
 
-  /** Never rejects. A signature that cannot be read is reported as failed, and the client sends the file whole. */
+  /**
+   * Sends the queued signatures. Never rejects: a signature that cannot be read is reported as failed, and the client
+   * sends the file whole.
+   */
   private async run(): Promise<void> {
     for (;;) {
       const task = this.waiting.shift();

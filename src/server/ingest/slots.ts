@@ -42,7 +42,10 @@ export interface SlotState {
   waitingRows: number;
   isDone: boolean;
   isSettled: boolean;
-  /** True if the directory keeps the entry of a mount point that its listing does not have in that form. */
+  /**
+   * True if the directory keeps the stored entry of a mount point although its listing has no such entry or a
+   * different one.
+   */
   hasProtectedMounts: boolean;
   /** The seal to store beside the skip hash. */
   skipSeal: Buffer | undefined;
@@ -71,8 +74,8 @@ export class Slots {
   private readonly trustsMounts: boolean;
 
   /**
-   * With `isFull`, every directory is listed, whatever its skip hash. With `trustsMounts`, mount points are taken
-   * as they are.
+   * Creates the slots. With `isFull`, every directory is listed, whatever its skip hash. With `trustsMounts`, mount
+   * points are accepted as they are.
    */
   constructor(
     catalog: Catalog,
@@ -167,7 +170,7 @@ export class Slots {
       : isMountDoubtful(this.catalog, known, rows, at);
   }
 
-  /** Opens a slot for a protected directory, about which nothing is recorded. */
+  /** Opens a slot for a protected directory; nothing is recorded about it. */
   openProtected(number: SlotNumber): void {
     if (number >= MAX_SLOTS || (this.directories[number] ?? 0) !== 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });

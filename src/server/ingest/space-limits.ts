@@ -6,10 +6,10 @@ import { causeCode, isDiskFull, TardisError } from '../../errors/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { IncomingContents } from './incoming-contents.js';
 
-/** The free space is checked after this many bytes, so a session may use this much of LeastFree. */
+/** Number of bytes after which the free space is checked again. A session may use this much of LeastFree. */
 const LOOK_EVERY_BYTES = 1 << 20;
 
-/** Bytes that a fast disk can write in the seconds that a file system may not have counted yet. */
+/** Number of bytes that a file system may not have counted yet: as many as a fast disk can write in some seconds. */
 const UNCOUNTED_BYTES = 1 << 30;
 
 export class SpaceLimits {
@@ -46,8 +46,8 @@ export class SpaceLimits {
   }
 
   /**
-   * Counts the data of a message. Throws DISK_FULL if too little space is left for another one, unless it was the
-   * last.
+   * Counts the data of a message. Throws DISK_FULL if too little space is left for another message, unless this was
+   * the last one.
    */
   async count(isLast: boolean): Promise<void> {
     this.settle();
@@ -65,7 +65,7 @@ export class SpaceLimits {
     reserve.requireFree();
   }
 
-  /** True if enough is free even if the file system has not counted the data since the last measurement. */
+  /** True if enough space is free, even if the file system has not counted the data since the last measurement. */
   private hasRoom(storedBytes: number): boolean {
     const { freeBytes, leastFreeBytes } = this.store.reserve;
     if (this.exact === undefined) {
@@ -75,15 +75,15 @@ export class SpaceLimits {
     return this.exact.freeBytes - (storedBytes - this.exact.storedBytes) >= leastFreeBytes;
   }
 
-  /** Corrects the number that counts for the quota. */
+  /** Updates the number of bytes that counts for the quota. */
   settle(): void {
     this.store.space?.settle(this.storedBytes);
   }
 
   /**
-   * Handles a failure. If the disk or a quota is full, keeps what fits, by `checkpoint`. After a failure that
-   * leaves catalog and packs inconsistent (SQLite may have stopped in the middle of a change), the last checkpoint
-   * counts.
+   * Handles a failure. If the disk or a quota is full, keeps what fits, by `checkpoint`. After a failure that leaves
+   * catalog and packs inconsistent (SQLite may have stopped in the middle of a change), only the data of the last
+   * checkpoint is kept.
    */
   async keep(error: unknown, checkpoint: () => Promise<void>): Promise<void> {
     const isQuota = error instanceof TardisError && error.code === 'QUOTA_EXCEEDED';

@@ -38,7 +38,7 @@ import { named, setsBefore } from './set-request.js';
 import { Trust } from './trust.js';
 import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/storage-options.js';
 
-/** The receiver of a session's reports, and the maker of copies of its catalog. */
+/** Services for a session: they receive its reports, and copy its catalog. */
 interface SessionServices {
   readonly events: StorageEvents;
   readonly copies: CatalogCopies;
@@ -142,8 +142,8 @@ export class StorageSession implements StorageHandle {
   }
 
   /**
-   * Ends at a checkpoint. Keeps everything received, but not a set that received nothing. Throws if that fails. If
-   * anything changed, the catalog is copied afterwards; the end does not wait for the copy.
+   * Ends the session at a checkpoint. Keeps everything received, but not a set that received only its first messages.
+   * Throws if the checkpoint fails. If anything changed, starts a copy of the catalog without waiting for it.
    */
   async end(): Promise<void> {
     await this.finish();
@@ -179,7 +179,7 @@ export class StorageSession implements StorageHandle {
     if (failure !== undefined) this.copies.report(this.directory.client, failure);
   }
 
-  /** Ends the session at once and discards what no checkpoint covered. */
+  /** Ends the session at once, and discards all data that no checkpoint covers. */
   async abandon(): Promise<void> {
     this.failure ??= new TardisError('CONNECTION_LOST', 'the session was abandoned');
     this.queue.length = 0;

@@ -14,7 +14,7 @@ export class Trust {
   private readonly foreign: ReadonlySet<SetNumber>;
   private readonly catalog: Catalog;
 
-  /** `account` is empty for the client itself. */
+  /** Creates the rules for a session of `account`, which is empty for the client itself. */
   constructor(catalog: Catalog, account = '') {
     this.catalog = catalog;
     this.account = account;

@@ -20,7 +20,7 @@ import type {
   ReportedFinding,
 } from './job.js';
 
-/** Longest time before an answer, even if there is nothing new. */
+/** Maximum time before an answer, even if there is nothing new. */
 const ANSWER_MS = 1000;
 /**
  * Maximum number of bytes of findings in one answer, and of findings that wait to be fetched; further ones are only
@@ -28,7 +28,7 @@ const ANSWER_MS = 1000;
  */
 const MAX_REPORTED_BYTES = 4 << 20;
 const MAX_WAITING_BYTES = 32 << 20;
-/** Bytes that a finding takes besides its texts, lists and bytes, and bytes of a number. */
+/** Approximate size of a finding without its texts, lists and bytes, and of a number. */
 const FINDING_BYTES = 128;
 const NUMBER_BYTES = 9;
 /**
@@ -142,7 +142,7 @@ async function replyOf(job: Job): Promise<Reply<'askWork'>> {
   return { findings, omitted, progress, result: isForReader ? result : undefined };
 }
 
-/** Throws PROTOCOL_VIOLATION. */
+/** Returns the data that a check reads. Throws PROTOCOL_VIOLATION. */
 function dataOf(kind: Request<'checkStore'>['data'], amount: number, of: number): ReadData {
   if (kind === 'none' || kind === 'all') return { kind };
   if (kind === 'part' && amount >= 1 && amount <= of) return { kind, part: amount, of };
@@ -160,7 +160,7 @@ interface News {
   readonly result: JobResult | undefined;
 }
 
-/** A finding that waits, and about as many bytes as it takes in a message. */
+/** A finding that waits to be fetched, and its approximate size in a message. */
 interface Waiting {
   readonly finding: ReportedFinding;
   readonly bytes: number;
@@ -173,7 +173,9 @@ class Job {
   private waitingBytes = 0;
   private omitted = 0;
   private progress: JobProgress | undefined;
-  /** The outcome. Readers get it when the thread has exited, so that the next request finds a free place. */
+  /**
+   * Result of the job. Readers get it only after the thread has exited, so that their next request finds a free place.
+   */
   private result: JobResult | undefined;
   private failure: TardisError | undefined;
   /** True if the job has an outcome and its thread has exited. */
@@ -199,7 +201,7 @@ class Job {
     });
   }
 
-  /** Returns the news since the last call; waits a while if there are none. Throws the error of the job. */
+  /** Returns the news since the last call; waits up to ANSWER_MS if there are none. Throws the error of the job. */
   async news(): Promise<News> {
     if (this.findings.length === 0 && !this.isOver) await this.waitForNews();
     if (this.findings.length === 0 && this.isOver && this.failure !== undefined) throw this.failure;
@@ -280,7 +282,7 @@ class Job {
   }
 }
 
-/** Returns a finding with its bytes as Buffers, which another thread has received as plain arrays. */
+/** Returns a finding with its bytes as Buffers. In a message from another thread they are plain arrays. */
 function withBuffers(finding: ReportedFinding): ReportedFinding {
   if (finding.finding !== 'version') return finding;
   const [path, digest] = [Buffer.from(finding.path), Buffer.from(finding.digest)];

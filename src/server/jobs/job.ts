@@ -19,7 +19,7 @@ export type JobWork =
   | { readonly kind: 'examine'; readonly file: string }
   /** Computes what would be removed with these paths. */
   | { readonly kind: 'preview'; readonly paths: readonly Uint8Array[] }
-  /** Rewrites a client, which does not encrypt, without the paths that are due. */
+  /** Rewrites a client that does not encrypt, without the paths that are due to be forgotten. */
   | {
       readonly kind: 'forget';
       readonly requests: readonly Passed[];
@@ -37,7 +37,7 @@ export type JobProgress = NonNullable<News['progress']>;
 /** A finding as it is sent to readers. */
 export type ReportedFinding = News['findings'][number];
 
-/** The result of a job. Those of a check and of garbage collection are sent to the reader. */
+/** The result of a job. Results of a check and of garbage collection are sent to the reader. */
 export type ReportedResult = NonNullable<News['result']>;
 export type JobResult =
   | ReportedResult

@@ -24,7 +24,7 @@ const MAX_PROVEN = 4096;
 export interface Attempt {
   succeeded(): void;
   failed(): void;
-  /** Ends the attempt without a result, for a reason of the server's own. */
+  /** Ends the attempt without a result, for a reason that lies with the server. */
   dropped(): void;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Space used by the accounts of this server, measured when a session begins and updated by the sessions themselves.
- * A client without a session is measured again when its catalog has changed. For a client with a session, the
- * space is its last measurement plus the bytes that the session has added. In a bucket other servers add to an account,
- * too: while a session runs here, the other clients of its account are measured again and again.
+ * Space used by the accounts of this server, measured when a session begins and updated by the sessions themselves. A
+ * client without a session is measured again when its catalog has changed. For a client with a session, the space is
+ * its last measurement plus the bytes that the session has added. In a bucket other servers add to an account, too:
+ * while a session runs here, the other clients of its account are measured at intervals.
  */
 import path from 'node:path';
 import type { Logger } from 'pino';
@@ -21,21 +21,21 @@ import { type SpaceTaken } from '../storage/measure-space.js';
 import { type StorageHost } from '../storage/storage-host.js';
 import type { SharedClients } from '../shared-clients.js';
 
-/** Interval for measuring what other servers of a bucket have added. */
+/** Interval at which the data added by other servers of a bucket is measured. */
 const OTHERS_MS = 30_000;
-/** Clients that are measured at once. */
+/** Maximum number of clients that are measured at once. */
 const AT_ONCE = 8;
 
 export interface QuotaOptions {
   readonly baseDir: string;
   readonly catalogFile: string;
-  /** Given if the store is a bucket. */
+  /** Access to the bucket, if the store is in one; otherwise undefined. */
   readonly shared?: SharedSpace | undefined;
-  /** Milliseconds between two measurements of what other servers have added. */
+  /** Milliseconds between two measurements of the data added by other servers. */
   readonly othersMs?: number;
 }
 
-/** Measures clients in a bucket. */
+/** Functions that measure clients in a bucket. */
 export type SharedSpace = Pick<
   SharedClients,
   'fetchAccountFiles' | 'usedBytes' | 'forgetUsed' | 'refresh'
@@ -44,7 +44,7 @@ export type SharedSpace = Pick<
 /** A session's share in the quota of its account. */
 export interface Admission {
   readonly grant: SpaceGrant;
-  /** To be called once, when the session's storage is closed. */
+  /** Ends the session's share. To be called once, when the session's storage is closed. */
   release(): void;
 }
 
@@ -54,10 +54,13 @@ const ELSEWHERE = '';
 /** Space used by one account. */
 interface Ledger {
   readonly used: SharedCount;
-  /** Bytes in `used` for each client; for a client with a session, without the bytes that the session has added. */
+  /**
+   * Number of bytes in `used` for each client; for a client with a session, without the bytes that the session has
+   * added.
+   */
   readonly counted: Map<string, number>;
   readonly active: Set<string>;
-  /** The account as its last session has found it. */
+  /** The account as it was read for its last session. */
   account: Account | undefined;
   /** True if a measurement of other clients is due or under way. */
   isLooking: boolean;
@@ -163,7 +166,9 @@ export class Quotas {
     }
   }
 
-  /** Measures what other servers of a bucket add, while there are sessions here. */
+  /**
+   * Starts to measure, at intervals, the data that other servers of a bucket add, as long as there are sessions here.
+   */
   private watchOthers(): void {
     const { shared, othersMs = OTHERS_MS } = this.options;
     if (shared === undefined || this.timer !== undefined) return;
@@ -217,8 +222,8 @@ export class Quotas {
   }
 
   /**
-   * Brings the catalog of a client in a bucket up to date. If that fails, for example while its garbage is collected, the
-   * catalog that is here counts; returns undefined if there is none. Throws errors of a bucket.
+   * Updates the catalog of a client in a bucket. If that fails, for example while its garbage is collected, the
+   * catalog on this machine counts; returns undefined if there is none. Throws errors of a bucket.
    */
   private async broughtHere(
     client: string,
@@ -264,8 +269,8 @@ export class Quotas {
 }
 
 /**
- * Replaces the bytes counted for a client that has no session by a new measurement. The count has 64 bits: sums that are
- * too large for it, with a huge SpacePerFile, would begin again at a negative number.
+ * Replaces the bytes counted for a client that has no session by a new measurement. The count has 64 bits: sums that
+ * are too large for it, with a huge SpacePerFile, become negative.
  */
 function recount(ledger: Ledger, client: string, measuredBytes: number): void {
   const bytes = Math.min(measuredBytes, Number.MAX_SAFE_INTEGER);

@@ -1,8 +1,8 @@
 /**
- * Accounts: the clients that each account owns, and the space that they may use together. Each account is a text
- * file in the store, `.accounts/NAME`, with one `Key: value` a line, written by the server's operator. The files
- * are read again for each session, so that a change takes effect without a restart. In a bucket, one object has the texts of
- * all of them (src/store/bucket/account-files.ts); here they are as this machine has fetched them.
+ * Accounts: the clients that each account owns, and the space that they may use together. Each account is a text file
+ * in the store, `.accounts/NAME`, with one `Key: value` a line, written by the server's operator. The files are read
+ * again for each session, so that a change takes effect without a restart. In a bucket, one object has the texts of
+ * all of them (src/store/bucket/account-files.ts), and the files here are those that this machine has fetched.
  */
 import path from 'node:path';
 import { configInvalid, parseSize } from '../../config/index.js';
@@ -23,9 +23,9 @@ export interface Account {
   readonly name: string;
   /** Maximum number of bytes that the account may use; 0 means no quota. */
   readonly quotaBytes: number;
-  /** Bytes that the account uses outside this server. */
+  /** Number of bytes that the account uses outside this server. */
   readonly usedElsewhereBytes: number;
-  /** Bytes counted for each version of a file, or of any other entry that is not a directory. */
+  /** Number of bytes counted for each version of a file, or of any other entry that is not a directory. */
   readonly perFileBytes: number;
   readonly perDirectoryBytes: number;
   /** The clients that the account owns. */

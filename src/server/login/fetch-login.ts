@@ -1,9 +1,12 @@
-/** Brings what a login needs of a client in a bucket to this machine. */
+/** Fetches the files that a login needs of a client in a bucket. */
 import { bucketAt, fetchAccounts, fetchClient } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { LoginOptions } from './login.js';
 
-/** Fetches the small files of a client, and for an account those of its accounts. Throws errors of a bucket. */
+/**
+ * Fetches the small files of a client to this machine, and for an account those of the client's accounts. Throws
+ * errors of a bucket.
+ */
 export async function fetchForLogin(
   system: System,
   { fetch, baseDir }: Pick<LoginOptions, 'fetch' | 'baseDir'>,

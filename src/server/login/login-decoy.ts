@@ -1,6 +1,6 @@
 /**
- * The decoy for logins: a key record that stands in for all unknown clients and accounts. A login to one of them
- * takes the work of a real login, and its answer looks like a real one.
+ * The decoy for logins: a key record that stands in for all unknown clients and accounts. A login to one of them does
+ * the work of a real login, and its answer looks like a real one.
  */
 import { createHmac } from 'node:crypto';
 import path from 'node:path';
@@ -21,7 +21,10 @@ import { guardDirectory, requireNoLink, type System } from '../../system/index.j
 export const DECOY_DIRECTORY: string = '.login';
 const SALT_LABEL = 'tardis decoy 1: salt';
 const STRETCH_LABEL = 'tardis decoy 1: stretch';
-/** The cost that clients with the profile `pi` choose; SMALL_SHARE of 256 names are answered with it. */
+/**
+ * Cost of the key derivation that clients with the profile `pi` choose. SMALL_SHARE of 256 unknown names get it in
+ * their answers.
+ */
 const SMALL_STRETCH = stretchOf(32 << 20);
 const SMALL_SHARE = 64;
 
@@ -34,7 +37,7 @@ export interface Decoy {
 
 /**
  * Returns the decoy stored in a directory. Stores `fresh` if there is none, and returns `fresh` if it cannot be
- * stored. All servers of a bucket have the decoy in it: two decoys would give an unknown name two salts.
+ * stored. All servers of a bucket use the decoy stored in it, since two decoys would give an unknown name two salts.
  */
 export async function keepDecoy(
   system: System,
@@ -60,7 +63,10 @@ export async function keepDecoy(
   }
 }
 
-/** Returns the decoy of the bucket that a directory belongs to; undefined without a bucket, or if it has no sound one. */
+/**
+ * Returns the decoy of the bucket that a directory belongs to; undefined without a bucket, or if the bucket has no
+ * valid decoy.
+ */
 async function agreedBytes(
   system: System,
   directory: string,

@@ -64,8 +64,8 @@ export interface LoginOptions {
   readonly attempts?: AttemptLimits;
   readonly challengeAfterMs?: number;
   /**
-   * Brings the small files of a client in a bucket, and for an account those of its accounts, to this machine; the
-   * default looks into the bucket each time.
+   * Fetches the small files of a client in a bucket to this machine, and for an account those of its accounts. The
+   * default reads the bucket each time.
    */
   readonly fetch?: (client: string, account: string) => Promise<void>;
 }
@@ -88,7 +88,7 @@ type Found =
 /** The owner of a client, or one of its sub-accounts. */
 interface LoginName {
   readonly client: string;
-  /** Empty for the owner. */
+  /** Name of the sub-account; empty for the owner. */
   readonly account: string;
 }
 
@@ -226,7 +226,7 @@ export class LoginService {
     }
   }
 
-  /** See isBegunClient. The catalog of a client in a bucket may lack what another machine has stored. */
+  /** See isBegunClient. In a bucket, first updates the catalog: another machine may have stored more. */
   private async isBegun(place: Place, hasPassword: boolean): Promise<boolean> {
     const bucket = bucketAt(place.store);
     if (bucket !== undefined) {
@@ -259,7 +259,7 @@ export class LoginService {
     if (holdsSeals(this.system, catalogPath)) throw sealedWithoutKeys(client);
   }
 
-  /** Reads a key record in any case: if the client has none, that of the decoy, by the same calls. */
+  /** Reads the key record of a client. If the client has none, reads the decoy's key record by the same calls. */
   private look(
     { client, account }: LoginName,
     state: State,
@@ -285,7 +285,7 @@ export class LoginService {
     }
   }
 
-  /** Returns the key record, or throws the exact error. For a peer that may learn which clients exist. */
+  /** Returns the key record, or throws the exact error. Only for a peer that may learn which clients exist. */
   private exact({ client }: LoginName, found: Found): KeysFound {
     if (found.kind === 'keys') return found;
     if (found.kind === 'damaged') throw found.error;

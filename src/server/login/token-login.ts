@@ -1,7 +1,7 @@
 /**
- * Logins by the token of an account, for programs that pass on questions of others. Such a session reads, whatever the
- * rights of the account are. Wrong tokens are not counted: a secret of 256 bits cannot be guessed, and strangers behind
- * one program would use up the count of all its users.
+ * Logins by the token of an account, for programs that pass on the requests of others. Such a session only reads,
+ * whatever the rights of the account are. Wrong tokens are not counted: a secret of 256 bits cannot be guessed, and
+ * strangers behind one program would use up the count of all its users.
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
@@ -29,11 +29,11 @@ export interface TokenPlaces {
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */
   readonly onlyClient: string | undefined;
-  /** Given if the store is a bucket. */
+  /** Access to the bucket, if the store is in one; otherwise undefined. */
   readonly shared?: BucketAccounts | undefined;
 }
 
-/** Brings here what a token needs of a store in a bucket. */
+/** Fetches what the check of a token needs from a store in a bucket. */
 export interface BucketAccounts {
   look(client: string): Promise<void>;
   lookAccounts(client: string): Promise<void>;
@@ -41,7 +41,7 @@ export interface BucketAccounts {
   refresh(client: string): Promise<void>;
 }
 
-/** An account that has shown its token, and what its session depends on. */
+/** An account that was authenticated by its token, and the state that its session depends on. */
 export interface TokenHolder {
   readonly parts: TokenParts;
   readonly directory: ClientDirectory;
@@ -83,8 +83,8 @@ async function isTokenNow(places: TokenPlaces, parts: TokenParts): Promise<boole
 }
 
 /**
- * Brings the accounts of a client in a bucket here, to check a token. Only for a token that was right at the last look
- * (`isKnown`), the number of looks has no bound: a stranger cannot have it.
+ * Fetches the accounts of a client in a bucket to this machine, to check a token. The rate of requests is not bounded
+ * for a token that was valid at the last check (`isKnown`), since a stranger cannot have it.
  */
 export async function lookForToken(
   shared: Omit<BucketAccounts, 'refresh'>,
@@ -100,8 +100,8 @@ export async function lookForToken(
 }
 
 /**
- * Throws CONNECTION_LOST if rights, keys or catalog of the client are other ones by now, which a new login has, and
- * NOT_LOGGED_IN if the token holds no longer.
+ * Throws CONNECTION_LOST if rights, keys or catalog of the client have changed, so that a new login is needed. Throws
+ * NOT_LOGGED_IN if the token is not valid any more.
  */
 export async function requireUnchanged(
   places: TokenPlaces,

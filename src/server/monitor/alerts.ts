@@ -14,7 +14,7 @@ const MAX_FILE_BYTES = 4 << 20;
 
 export type AlertKind = 'overdue' | 'failing';
 
-/** For each client the set (0: none) after which the alert began. */
+/** Maps each client to the set (0: none) after which its alert began. */
 type SentAlerts = Map<string, number>;
 
 export class Alerts {
@@ -55,8 +55,8 @@ export class Alerts {
   }
 
   /**
-   * Ends an alert that began after an older set, since a newer set replaces the failed backup. Returns true if it
-   * ended.
+   * Ends an alert that began after an older set, since a newer set replaces the failed backup. Returns true if an
+   * alert ended.
    */
   endIfOlder(kind: AlertKind, client: string, set: SetNumber): boolean {
     const before = this.sent[kind].get(client);

@@ -13,7 +13,7 @@ const OPEN_METRICS = 'application/openmetrics-text';
 
 export interface EndpointAddress {
   readonly host: string;
-  /** 0 lets the system choose a port. */
+  /** Port of the endpoint; 0 lets the system choose one. */
   readonly port: number;
 }
 
@@ -61,7 +61,7 @@ export class MetricsEndpoint {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** Sets what is served. */
+  /** Sets the answers that the endpoint serves. */
   show(shown: Shown): void {
     this.shown = shown;
   }

@@ -6,12 +6,12 @@ import type { ClientStanding, GoodSet, StoreFigures } from '../storage/client-st
 /** State of a client when it was last examined. */
 export interface ClientFigures {
   readonly client: string;
-  /** Undefined if the client's catalog could not be read. */
+  /** State of the client; undefined if its catalog could not be read. */
   readonly standing: Omit<ClientStanding, 'figures'> | undefined;
   readonly store: StoreFigures | undefined;
   /** Milliseconds since the newest complete set ended, or since the client was created if it has none. */
   readonly ageMs: number;
-  /** Age beyond which the client is overdue; 0: never. */
+  /** Age of the newest complete set from which the client is overdue; 0: never. */
   readonly overdueAfterMs: number;
   readonly isOverdue: boolean;
   /** True if the last session with a set did not complete it. */

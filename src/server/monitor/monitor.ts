@@ -21,7 +21,7 @@ import { Notices, type NoticeSettings } from './notices.js';
 export interface WatchPlan {
   /** Milliseconds between two examinations of all clients. */
   readonly intervalMs: number;
-  /** Age of the newest complete set from which a client is overdue; 0 means never. */
+  /** Minimum age of the newest complete set of an overdue client; 0 means that no client is overdue. */
   readonly overdueAfterMs: number;
   /** Limits for single clients, in place of `overdueAfterMs`. */
   readonly overdueFor: ReadonlyMap<string, number>;
@@ -38,9 +38,12 @@ export type SessionOutcome = 'none' | 'complete' | 'failed';
 export interface Watched {
   hasSession(client: string): boolean;
   figures(): Pick<ServerFigures, 'sessions' | 'parkedSessions' | 'connections' | 'storeAnswers'>;
-  /** Brings a client of a bucket up to date, which another server may have served. Throws errors of a bucket. */
+  /**
+   * Updates the catalog of a client in a bucket, since another server may have served the client. Throws errors of a
+   * bucket.
+   */
   bringUpToDate(client: string): Promise<void>;
-  /** Looks whether the store can be used. Never rejects. */
+  /** Checks if the store can be used. Never rejects. */
   lookAtStore(): Promise<unknown>;
 }
 
@@ -49,7 +52,7 @@ interface Place {
   readonly catalogFile: string;
 }
 
-/** The store to watch, the plan, and the server, which has the state and the log. */
+/** The parts of a watch: the store, the plan, and the server with its state and log. */
 export interface WatchParts {
   readonly place: Place;
   readonly plan: WatchPlan;
@@ -63,7 +66,7 @@ interface Known {
   readonly store: StoreFigures | undefined;
   /** Monotonic time at which the client's store was measured. */
   readonly measuredAtMs: number;
-  /** Monotonic time at which this server first saw the newest complete set, or the client if it has none. */
+  /** Monotonic time at which this server first found the newest complete set, or the client if it has none. */
   readonly seenAtMs: number;
   /** Wall clock time at which the newest complete set ended; the client's creation if it has none. */
   readonly dateMs: number;
@@ -73,12 +76,14 @@ interface Known {
 const AFTER_SESSION_MS = 5000;
 /** A store is measured after each session, and again after this time, since garbage collection changes it. */
 const MEASURE_AGAIN_MS = 3_600_000;
-/** Readable for other users too, since the collector of metrics usually runs as one. */
+/**
+ * Permissions of the metrics file. Other users can read it too, since the collector of metrics usually runs as one.
+ */
 const METRICS_MODE = 0o644;
 
 export class Watch {
   private readonly known = new Map<string, Known>();
-  /** The error that ended a client's last session; undefined if it gave none. */
+  /** The error that ended a client's last session; undefined if none was reported. */
   private readonly failures = new Map<string, TardisError | undefined>();
   private readonly reasons = new Map<string, TardisError>();
   private readonly alerts: Alerts;

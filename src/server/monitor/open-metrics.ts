@@ -7,12 +7,12 @@ export type Labels = Readonly<Record<string, string>>;
 
 export interface Sample {
   readonly labels?: Labels;
-  /** Undefined if the value is unknown; the sample is then left out. */
+  /** Value of the sample; undefined if it is unknown. The sample is then left out. */
   readonly value: number | undefined;
 }
 
 export interface Gauge {
-  /** Ends with the unit, if there is one. */
+  /** Name of the gauge. It ends with the unit, if there is one. */
   readonly name: string;
   readonly unit?: 'bytes' | 'seconds';
   readonly help: string;

@@ -1,11 +1,14 @@
-/** Checks that the store of this server can be used now: a bucket may be away. Callers within FRESH_MS share one check. */
+/**
+ * Checks that the store of this server can be used at present, since a bucket may be unreachable. Callers within
+ * FRESH_MS share one check.
+ */
 import type { Logger } from 'pino';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
 import type { Clock } from '../../system/index.js';
 
 /** Time for which the result of a check is used. */
 const FRESH_MS = 5000;
-/** Time after which a bucket that has not answered counts as away. */
+/** Maximum time to wait for the answer of a bucket. Without an answer, the bucket counts as unreachable. */
 const PATIENCE_MS = 4000;
 
 export class StoreHealth {
@@ -23,7 +26,7 @@ export class StoreHealth {
     this.log = log;
   }
 
-  /** True if the store answered at the last look; undefined if there is no need to look. */
+  /** True if the store answered at the last check; undefined if no check is needed. */
   get answers(): boolean | undefined {
     return this.probe === undefined ? undefined : this.failure === undefined;
   }
@@ -54,7 +57,7 @@ export class StoreHealth {
   }
 }
 
-/** Rejects with BUCKET_SLOW if there is no answer in time; a late failure is dropped. */
+/** Waits for an answer. Rejects with BUCKET_SLOW if there is none in time; a later failure is ignored. */
 async function inTime(answer: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {

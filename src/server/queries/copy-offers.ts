@@ -18,12 +18,18 @@ import type { BackgroundJobs } from '../jobs/background-jobs.js';
 
 /** Maximum number of snapshots at one time in a thread, since each takes space for temporary files. */
 const MAX_OFFERS = 4;
-/** A snapshot that nobody has read from for this time makes room for another one. */
+/** Time without a read after which a snapshot may be removed to make room for another one. */
 const IDLE_MS = 60_000;
-/** A larger catalog is copied in a thread of its own, which costs more than copying a small one. */
+/**
+ * Minimum size of a catalog that is copied in a thread of its own. For a smaller one, the thread would cost more than
+ * the copy.
+ */
 const LARGE_BYTES: number = 8 << 20;
 const CATALOG_FILE = 'catalog.db';
-/** Numbers of snapshots have this many random bytes, so that a later session does not take one for its own. */
+/**
+ * Number of random bytes in the number of a snapshot. They make it unlikely that a number of one session is valid in a
+ * later one.
+ */
 const NUMBER_BYTES = 6;
 
 interface Offer {

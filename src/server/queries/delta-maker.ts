@@ -17,12 +17,12 @@ import type { System } from '../../system/index.js';
 
 /** Maximum number of signatures of one reader at one time; this limits their memory. */
 const MAX_SIGNATURES = 4;
-/** Bytes of a content that are compared before any part of its delta is sent. */
+/** Number of bytes of a content that are compared before any part of its delta is sent. */
 const EVIDENCE_BYTES = 8 << 20;
-/** A delta is refused if more than this share of those bytes is new. */
+/** Maximum share of new bytes among those compared; beyond that, the delta is refused. */
 const MOST_NEW_RATIO = 0.5;
 const COMPRESSION = { codec: Codec.zstd, level: 1 } as const;
-/** Digests are looked up by their first bytes. */
+/** Number of bytes at the start of a digest by which it is looked up. */
 const PREFIX_BYTES = 8;
 const MOST_ALIKE = 16;
 
@@ -150,7 +150,7 @@ function partOf(bytes: Buffer): MadePart {
   return { chunk, isLast: false, isUseless: false };
 }
 
-/** Lets other work of this thread run between chunks. */
+/** Yields to other work of this thread. Called between chunks. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,6 +1,6 @@
 /**
- * Answers to the questions that read and depend on no connection, from any history. HTTP requests ask them one by one;
- * a session has more of them (answers.ts).
+ * Answers to questions that only read and depend on no connection, from any history. HTTP requests send them one by
+ * one; a session answers more kinds (answers.ts).
  */
 import {
   type DecodedRequest,
@@ -16,7 +16,7 @@ import { type EncodedMessage, encodeMessage, type QuestionName } from '../../tra
 import { withoutBucket } from '../shared-clients.js';
 import { entryReaders, objectReader, reportReaders, setReaders } from './history-handlers.js';
 
-/** Questions with these answers. */
+/** The questions that are answered here. */
 const READING = [
   'readSets',
   'readRoots',
@@ -41,12 +41,12 @@ const READING = [
 ] as const satisfies readonly QuestionName[];
 export type ReadingQuestion = (typeof READING)[number];
 
-/** True if a message is such a question. */
+/** True if a message is a question that is answered here. */
 export function isReadingQuestion(name: string): name is ReadingQuestion {
   return READING.some((one) => one === name);
 }
 
-/** Returns the handlers of a history that is shown whole; rights were checked before. */
+/** Returns the handlers for a history that is readable in full. The caller must have checked the rights. */
 export function readOnlyHandlers(
   history: History,
   objects: ObjectReader,

@@ -24,7 +24,7 @@ interface Waiting {
 
 export class ReadingSession implements StorageHandle {
   private readonly queue: Waiting[] = [];
-  /** Bytes of answers that the reader allows us to send. */
+  /** Number of bytes of answers that may still be sent to the reader. */
   private creditBytes = READING_CREDIT_BYTES;
   private isBusy = false;
   private isOver = false;

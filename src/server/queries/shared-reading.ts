@@ -1,4 +1,7 @@
-/** Lets readers of a client in a bucket see what other machines store and move, while their sessions last. */
+/**
+ * Updates the catalogs of clients in a bucket during reading sessions, so that readers see what other machines store
+ * and move.
+ */
 import {
   catalogFileOf,
   type ClientDirectory,
@@ -9,10 +12,10 @@ import { catchUp, isBehind } from '../../store/writer/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 
-/** Minimum time between two looks of one session for new commits. */
+/** Minimum time between two checks of one session for new commits. */
 const LOOK_EVERY_MS = 30_000;
 
-/** Lets this thread bring the catalogs of a bucket up to date when a pack is missing. */
+/** Enables this thread to update the catalogs of a bucket when a pack is missing. */
 export function followHere(system: System, directory: ClientDirectory): void {
   const { bucket } = directory;
   if (bucket === undefined) return;
@@ -22,7 +25,10 @@ export function followHere(system: System, directory: ClientDirectory): void {
   );
 }
 
-/** Returns a function that brings the client's catalog up to date if it has not been called for a while. */
+/**
+ * Returns a function that updates the client's catalog from its bucket. The function does nothing if it checked for
+ * new commits less than LOOK_EVERY_MS ago.
+ */
 export function regularLook(system: System, directory: ClientDirectory): () => Promise<void> {
   const { clock } = system;
   let lookedMs = clock.monotonicMs(); // the session began with a look

@@ -16,7 +16,7 @@ export interface GoodSet {
 }
 
 export interface StoreFigures {
-  /** Undefined for a client in a bucket, whose packs are not here. */
+  /** Number of bytes of the client's store; undefined for a client in a bucket, whose packs are not here. */
   readonly storedBytes: number | undefined;
   readonly damagedContents: number;
 }
@@ -25,7 +25,9 @@ export interface ClientStanding {
   /** The newest complete set; undefined if there is none. */
   readonly newest: GoodSet | undefined;
   readonly completeSets: number;
-  /** Present only if requested, since each pack and content must be examined for it. */
+  /**
+   * Figures of the store. They are present only if requested, since each pack and content must be examined for them.
+   */
   readonly figures: StoreFigures | undefined;
 }
 

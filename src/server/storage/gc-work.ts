@@ -49,7 +49,7 @@ export function purgeRequestFor({
 /** The settings of garbage collection that can be passed to another thread. */
 export interface GcWork
   extends Pick<GcOptions, 'limits' | 'graceMs' | 'wasteRatio' | 'isThorough'> {
-  /** Undefined if no set is to be deleted early. */
+  /** Limits for deleting sets early; undefined if no set is to be deleted early. */
   readonly early?: MakeRoomOptions | undefined;
   /** The rules for deleting sets; undefined deletes none by rules. */
   readonly purge?: ServerPurge | undefined;
@@ -57,7 +57,7 @@ export interface GcWork
   readonly skipFile: string;
   /** Permissions that files in the store do not get. */
   readonly umask?: number | undefined;
-  /** Free bytes that must remain in the store; a client is not rewritten if that would need them. */
+  /** Number of bytes that must remain free in the store. A client is not rewritten if the rewrite would need them. */
   readonly leastFreeBytes: number;
   /** True to forget the paths that are due. */
   readonly forgets: boolean;

@@ -18,8 +18,9 @@ export interface SessionRequest {
 const FREEING = { graceMs: 3_600_000, wasteRatio: 0.5 } as const;
 
 /**
- * Opens a session. If a rewrite on another machine has put a generation with equal keys in place of the present one, the
- * session uses that. Throws CLIENT_MOVED if it has other keys: then the login does not count.
+ * Opens a session. If a rewrite on another machine has replaced the present generation by one with equal keys, the
+ * session uses the new one. Throws CLIENT_MOVED if the new generation has other keys, since the login is then not
+ * valid.
  */
 export async function openSession(
   system: System,

@@ -54,7 +54,7 @@ export type SideWorkFailed = (client: string, error: TardisError, what: SideWork
 
 const NOT_REPORTED: SideWorkFailed = () => undefined;
 
-/** Returns a handle that drops messages after its end has begun, and whose later ends wait for the first one. */
+/** Returns a handle that drops messages after its end has begun. Further calls to end it wait for the first one. */
 function endingOnce(handle: StorageHandle): StorageHandle {
   let ending: Promise<void> | undefined;
   return {
@@ -157,7 +157,7 @@ export interface StorageChannel extends Channel {
 }
 
 /**
- * Size of V8's young generation. It is small, because the thread's garbage is short-lived and its memory counts.
+ * Size of V8's young generation. It is small, since the thread's garbage is short-lived and memory should be saved.
  */
 const YOUNG_GENERATION_MB = 4;
 
@@ -295,8 +295,8 @@ class StorageThread {
   }
 
   /**
-   * Sends a message. The memory of a large message belongs to it alone and is moved; a small one is copied out of a
-   * shared block.
+   * Sends a message. A large message has memory of its own, which is moved; a small message is copied out of a shared
+   * block.
    */
   private post(session: number, name: MessageName, bytes: Buffer): void {
     const { buffer } = bytes;

@@ -1,4 +1,4 @@
-/** Options of a storage session, and the interface that receives what it reports. */
+/** Options of a storage session, and the interface that receives its reports. */
 import type { TardisError } from '../../errors/index.js';
 import type { MessageName } from '../../transport/index.js';
 import type { SpaceGrant, StoreLimits } from '../../store/writer/index.js';
@@ -23,7 +23,7 @@ export interface StorageOptions {
   readonly space?: SpaceGrant | undefined;
   /** Number of catalog copies that are kept; none if undefined. */
   readonly catalogCopies?: number;
-  /** Sets younger than this cannot be deleted over the network. */
+  /** Minimum age of a set that may be deleted over the network. */
   readonly leastAgeMs?: number;
   /** Minimum time between a request over the network to forget a path and its due date. */
   readonly forgetAfterMs?: number;
@@ -47,7 +47,7 @@ export interface ClosingRequests {
   readonly isAwaited: boolean;
 }
 
-/** Receives what a session reports. */
+/** Receives the reports of a session. */
 export interface StorageEvents {
   /** Delivers an answer for the client, if any; `processedBytes` of messages were handled since the last call. */
   answer(answer: Buffer | undefined, processedBytes: number): void;
@@ -68,6 +68,6 @@ export interface StorageHandle {
   park(): void;
   /** Ends the session at a checkpoint. */
   end(): Promise<void>;
-  /** Ends the session at once and discards what no checkpoint covered. */
+  /** Ends the session at once, and discards all data that no checkpoint covers. */
   abandon(): Promise<void>;
 }

@@ -16,15 +16,15 @@ export interface ObjectWriter {
   /** Reads back appended bytes, for example to copy a staged object elsewhere. Returns the number of bytes read. */
   readBack(position: number, target: Uint8Array, bytes: number): number;
   /**
-   * Overwrites bytes at the start, before `publish` only. It serves headers whose lengths are not known before the
-   * end.
+   * Overwrites bytes at the start, before `publish` only. It is used for headers whose lengths are not known before
+   * the end.
    */
   replaceStart(bytes: Uint8Array): void;
   /** Resolves when all appended bytes are durable, and the name too if the object has one. */
   sync(): Promise<void>;
   /** Gives its name to an object made by `stage`. Never replaces an object: throws EEXIST if the name is taken. */
   publish(name: string): void;
-  /** Ends writing, and discards a staged object that was not published. May be called twice. */
+  /** Ends writing, and discards the object if it is staged and was not published. May be called twice. */
   close(): void;
 }
 
@@ -36,15 +36,15 @@ export interface ObjectReader {
    */
   read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number>;
   /**
-   * Notes which ranges will be read soon, so that a backend with slow requests fetches them together, and nothing else.
-   * Ranges that are not read after all do no harm.
+   * Announces ranges that will be read soon. A backend with slow requests then fetches them together, and nothing
+   * else. Announced ranges need not be read.
    */
   expect?(ranges: readonly ExpectedRange[]): void;
   /** Releases the resources that reading keeps open. */
   close(): void;
 }
 
-/** Bytes of an object that will be read. */
+/** Range of an object that will be read. */
 export interface ExpectedRange {
   readonly object: string;
   readonly position: number;
@@ -73,8 +73,8 @@ export interface Backend extends ObjectReader, Disposable {
 /** A backend whose objects a repair may replace. */
 export interface MendableBackend extends Backend {
   /**
-   * Names a staged object of this backend in place of an existing one, atomically and durably. Readers that have the
-   * old object open keep it.
+   * Gives a staged object of this backend the name of an existing one, which it replaces atomically and durably.
+   * Readers that have the old object open can still read it.
    */
   replace(staged: ObjectWriter, name: string): Promise<void>;
 }

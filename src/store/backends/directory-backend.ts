@@ -10,7 +10,7 @@ import { readFormat } from '../client/format-file.js';
 import { INCOMING_DIRECTORY, parityName } from '../client/layout.js';
 import { unreadable } from '../packs/unreadable.js';
 
-/** Largest number of read descriptors kept open. */
+/** Maximum number of descriptors for reading that are kept open. */
 const MAX_OPEN_READERS = 64;
 
 export class DirectoryBackend implements MendableBackend {
@@ -121,12 +121,12 @@ export class DirectoryBackend implements MendableBackend {
     this.close();
   }
 
-  /** Removes the parity of an object; false if it has none. */
+  /** Removes the parity of an object. Returns false if it has none. */
   private dropParity(name: string): boolean {
     return this.unlink(parityName(name));
   }
 
-  /** Removes a file; false if there is none. */
+  /** Removes a file. Returns false if there is none. */
   private unlink(name: string): boolean {
     this.forgetReader(name);
     try {
@@ -138,7 +138,10 @@ export class DirectoryBackend implements MendableBackend {
     }
   }
 
-  /** Closes the descriptor of a file that is removed or replaced: it would still return the old bytes. */
+  /**
+   * Closes the descriptor of a file that is removed or replaced, since the descriptor would still return the old
+   * bytes.
+   */
   private forgetReader(name: string): void {
     const open = this.readers.get(name);
     if (open !== undefined) this.files.close(open);
@@ -220,10 +223,10 @@ interface Places {
 interface NewFile {
   /** Final path of the object; undefined while it is staged. */
   readonly final: string | undefined;
-  /** Directories that were created for it. */
+  /** Directories that were created for the file. */
   readonly newDirectories: Set<string>;
   readonly places: Places;
-  /** Its path while it is staged. */
+  /** Path of the file while it is staged. */
   readonly staged?: string;
 }
 

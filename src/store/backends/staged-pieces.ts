@@ -1,7 +1,7 @@
-/** Reads back what was appended to an object. */
+/** Reads back the bytes that were appended to an object. */
 import type { ObjectWriter } from './backend.js';
 
-/** Bytes read at once. */
+/** Number of bytes read at once. */
 const PIECE_BYTES = 1 << 20;
 
 /** Yields the bytes of an object that is being written, from a position on. Each piece is valid until the next one. */

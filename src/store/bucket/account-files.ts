@@ -1,6 +1,7 @@
 /**
- * The files of accounts that own clients, of a store in a bucket: one object has them all, and each change makes the next
- * one (record-chain.ts). A machine keeps the newest that it has seen, and never goes back to an earlier one.
+ * The files of the accounts that own clients, for a store in a bucket. One object has all of them, and each change
+ * creates the next object (record-chain.ts). A machine keeps the newest object that it has read, and never goes back
+ * to an earlier one.
  */
 import { TardisError } from '../../errors/index.js';
 import { readStart, type System } from '../../system/index.js';
@@ -24,8 +25,8 @@ export type AccountFiles = ReadonlyMap<string, string>;
 const NO_FILES: AccountFiles = new Map();
 
 /**
- * Returns the files of a store in a bucket, as this machine knows them; undefined for a store in a directory. Throws
- * ACCOUNTS_DAMAGED.
+ * Returns the account files of a store in a bucket, as this machine has fetched them; undefined for a store in a
+ * directory. Throws ACCOUNTS_DAMAGED.
  */
 export function accountFilesHere(system: System, store: string): AccountFiles | undefined {
   if (bucketAt(store) === undefined) return undefined;
@@ -34,8 +35,9 @@ export function accountFilesHere(system: System, store: string): AccountFiles | 
 }
 
 /**
- * Brings the files of a store to this machine, with one request if nothing has changed. As long as this machine knows of
- * none, a list is made too: a lost first object would free all clients of their quotas. Throws ACCOUNTS_DAMAGED.
+ * Fetches the account files of a store to this machine, with one request if nothing has changed. If this machine has
+ * none, the objects are listed too: a lost first object would otherwise free all clients of their quotas. Throws
+ * ACCOUNTS_DAMAGED.
  */
 export async function fetchAccountFiles(system: System, access: BucketAccess): Promise<void> {
   const { store } = await sharedStore(system, access);
@@ -49,8 +51,8 @@ export async function fetchAccountFiles(system: System, access: BucketAccess): P
 }
 
 /**
- * Makes these files those of a store, in place of all that it had. Returns false if it has them already. Throws
- * ACCOUNTS_DAMAGED, NOT_PERMITTED, STORE_TAKEN.
+ * Stores these files as the account files of a store, in place of all earlier ones. Returns false if the store has
+ * equal files already. Throws ACCOUNTS_DAMAGED, NOT_PERMITTED, STORE_TAKEN.
  */
 export async function putAccountFiles(
   system: Pick<System, 'random'>,
@@ -85,7 +87,10 @@ function knownHere({ files }: System, cache: string): ChainRecord | undefined {
   }
 }
 
-/** Returns the files in an object. Anybody with the access key may have put anything there. Throws ACCOUNTS_DAMAGED. */
+/**
+ * Returns the files in an object. The object is untrusted, since anybody with the access key may have written it.
+ * Throws ACCOUNTS_DAMAGED.
+ */
 function filesIn({ number, body }: ChainRecord): AccountFiles {
   const name = chainedObject(ACCOUNT_FILES_PREFIX, number);
   const { files } = body;

@@ -1,7 +1,8 @@
 /**
- * The accounts of clients in a bucket. One object has all accounts of a client, and each change makes the next one
- * (record-chain.ts). A machine keeps the newest that it has seen, and never goes back to an earlier one. The list
- * belongs to one client and its keys: it does not count for another client with that name, or after the keys were replaced.
+ * The accounts of clients in a bucket. One object has all accounts of a client, and each change creates the next
+ * object (record-chain.ts). A machine keeps the newest object that it has read, and never goes back to an earlier one.
+ * The list belongs to one client and its keys: it does not count for another client with that name, or after the keys
+ * were replaced.
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
@@ -19,13 +20,13 @@ import { accountsPrefix, chainedObject } from './names.js';
 import { type ChainRecord, damaged, parseChained, RecordChain } from './record-chain.js';
 import { sharedStore } from './shared-stores.js';
 
-/** Largest number of accounts of one client. */
+/** Maximum number of accounts of one client. */
 export const MAX_ACCOUNTS = 1000;
 const MAX_BYTES: number = 4 << 20;
 const MAX_KEY_BYTES: number = 64 << 10;
-/** Changes by other machines after which one begins again. */
+/** Maximum number of attempts at a change, each of which fails if another machine makes a change first. */
 const MAX_TRIES = 20;
-/** Lists that are kept parsed. */
+/** Maximum number of lists that are kept parsed. */
 const MAX_PARSED = 64;
 
 export interface AccountEntry {
@@ -38,7 +39,7 @@ export interface AccountEntry {
 
 export type AccountEntries = ReadonlyMap<string, AccountEntry>;
 
-/** The content of an object, and the client that it is made for. */
+/** The content of an object, and the client that it belongs to. */
 interface AccountList {
   readonly client: string;
   readonly clientId: string;
@@ -63,8 +64,8 @@ const NO_ACCOUNTS: AccountEntries = new Map();
 const parsed = new Map<string, Known>();
 
 /**
- * Returns the accounts of a client, as this machine knows them; undefined for a client that lies in a directory. Throws
- * ACCOUNTS_DAMAGED.
+ * Returns the accounts of a client, as this machine has fetched them; undefined for a client that lies in a directory.
+ * Throws ACCOUNTS_DAMAGED.
  */
 export function accountsHere(system: System, directory: string): AccountEntries | undefined {
   if (bucketAt(path.dirname(directory)) === undefined) return undefined;
@@ -73,7 +74,9 @@ export function accountsHere(system: System, directory: string): AccountEntries 
   return known !== undefined && isOfKeys(home, known.list) ? known.list.accounts : NO_ACCOUNTS;
 }
 
-/** Brings the accounts of a client to this machine, with one request if none has changed. Throws ACCOUNTS_DAMAGED. */
+/**
+ * Fetches the accounts of a client to this machine, with one request if none has changed. Throws ACCOUNTS_DAMAGED.
+ */
 export async function fetchAccounts(
   system: System,
   access: BucketAccess,
@@ -86,8 +89,9 @@ export async function fetchAccounts(
 }
 
 /**
- * Changes the accounts of a client in its bucket. `change` gets the present ones, and is called again if another machine was
- * faster. Durable when it resolves. Throws what `change` throws, STORE_TAKEN, ACCOUNTS_DAMAGED.
+ * Changes the accounts of a client in its bucket. `change` gets the present accounts, and is called again if another
+ * machine has changed them first. Durable when it resolves. Throws the errors of `change`, STORE_TAKEN,
+ * ACCOUNTS_DAMAGED.
  */
 export async function changeAccounts(
   system: System,
@@ -130,7 +134,7 @@ function fileOf({ client, directory }: Home): string {
   return keptFile(path.dirname(directory), client);
 }
 
-/** Returns the newest list that this machine has seen of this client; undefined if it has seen none. */
+/** Returns the newest list of this client that this machine has read; undefined if there is none. */
 function knownHere(home: Home): Known | undefined {
   const { files } = home.system;
   const bytes = readStart(files, fileOf(home), MAX_BYTES + 1);
@@ -140,7 +144,9 @@ function knownHere(home: Home): Known | undefined {
   return known?.list.clientId === clientIdOf(home) ? known : undefined;
 }
 
-/** Returns the content of the file on this machine; undefined if it is damaged: then it is fetched again. */
+/**
+ * Returns the parsed content of the file on this machine; undefined if it is damaged, so that it is fetched again.
+ */
 function parsedOnce(client: string, bytes: Buffer): Known | undefined {
   const key = `${client} ${createHash('sha256').update(bytes).digest('hex')}`;
   const there = parsed.get(key);
@@ -158,7 +164,7 @@ function parsedOnce(client: string, bytes: Buffer): Known | undefined {
   return known;
 }
 
-/** Keeps a list on this machine. Throws ACCOUNTS_DAMAGED if it has none of this client. */
+/** Stores a list on this machine. Throws ACCOUNTS_DAMAGED if the record has no list of this client. */
 async function keep(home: Home, record: ChainRecord): Promise<void> {
   listIn(record, home.client);
   const { system, directory } = home;
@@ -175,7 +181,10 @@ function isPresent(home: Home, list: AccountList): boolean {
   return list.clientId === clientIdOf(home) && isOfKeys(home, list);
 }
 
-/** True if a list belongs to the present keys of its client. No list does if these are lost: a token is answered as a wrong one. */
+/**
+ * True if a list belongs to the present keys of its client. False if these keys are lost: every token is then rejected
+ * as a wrong one.
+ */
 function isOfKeys({ system, directory }: Home, { keyset }: AccountList): boolean {
   try {
     return keyset === keysetAt(system, directory);
@@ -203,7 +212,10 @@ function bodyOf(home: Home, accounts: AccountEntries): ChainRecord['body'] {
   return { client, clientId, keyset, accounts: Object.fromEntries(entries) as unknown };
 }
 
-/** Returns the list in an object. Anybody with the access key may have put anything there. Throws ACCOUNTS_DAMAGED. */
+/**
+ * Returns the list in an object. The object is untrusted, since anybody with the access key may have written it.
+ * Throws ACCOUNTS_DAMAGED.
+ */
 function listIn({ number, body }: ChainRecord, client: string): AccountList {
   const name = chainedObject(accountsPrefix(client), number);
   const { client: of, clientId, keyset, accounts } = body;

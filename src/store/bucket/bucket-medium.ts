@@ -1,7 +1,7 @@
 /**
  * The medium of a client whose records lie in an object store. The client's directory on this machine has its catalog,
- * which is a cache here, and what is not sent yet. Its lock excludes other processes of this machine; processes of other
- * machines are excluded by the log itself.
+ * which is a cache here, and data that is not sent yet. Its lock excludes other processes of this machine; processes
+ * of other machines are excluded by the log itself.
  */
 import path from 'node:path';
 import { configInvalid } from '../../config/index.js';

@@ -1,4 +1,4 @@
-/** Small objects of a client that only the holder of its claim replaces. */
+/** Small objects of a client that are replaced only by the holder of the client's claim. */
 import type { System } from '../../system/index.js';
 import type { BucketAccess } from './bucket-access.js';
 import { clientNote } from './names.js';
@@ -18,7 +18,7 @@ export async function readClientNote(
   return store.readWhole(clientNote(client, name), maxBytes);
 }
 
-/** Creates or replaces a note, durable when it resolves. Call with the client's claim held. */
+/** Creates or replaces a note, durable when it resolves. The caller must hold the client's claim. */
 export async function writeClientNote(
   system: System,
   access: BucketAccess,

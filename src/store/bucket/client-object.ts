@@ -1,6 +1,6 @@
 /**
- * The object that makes a client: its format file and its key record. It is created in one request, so a client
- * exists whole or not at all, and of two machines that create it at once, one succeeds.
+ * The object that makes a client: its format file and its key record. It is created in one request, so a client exists
+ * whole or not at all. If two machines create it at once, one succeeds.
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
@@ -20,12 +20,12 @@ import { sharedStore } from './shared-stores.js';
 const VERSION = 1;
 const MAX_BYTES: number = 256 << 10;
 const MAX_FILE_BYTES: number = 64 << 10;
-/** Rewrites of a client that are followed at once. */
+/** Maximum number of rewrites of a client that are followed at once. */
 const MAX_GENERATIONS = 10_000;
 
 type ClientFiles = ReadonlyMap<string, Buffer>;
 
-/** Creates the object of a client that was made in its directory. Returns false if there is such a client already. */
+/** Creates the object of a client that was made in its directory. Returns false if such a client exists already. */
 export async function publishClient(
   system: System,
   access: BucketAccess,
@@ -45,9 +45,9 @@ export function clientBytes(system: System, directory: string): Buffer {
 }
 
 /**
- * Brings the small files of a client to this machine. Files here of a client that the bucket no longer has, or
- * of another client with its name, are deleted. With `isEven`, a name without a client takes as much time as a
- * client whose password was never changed. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
+ * Fetches the small files of a client to this machine. Deletes the files here of a client that is no longer in the
+ * bucket, or of another client with its name. With `isEven`, a name without a client takes as much time as a client
+ * whose password was never changed. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
  */
 export async function fetchClient(
   system: System,
@@ -67,8 +67,9 @@ export async function fetchClient(
 }
 
 /**
- * Returns the files with the key record that this machine has, if the bucket has damaged or lost it; a lost one is put back
- * there. Otherwise a former password would count again. Throws KEYS_LOST if that cannot be done.
+ * Returns the files with this machine's key record, if the record in the bucket is damaged or lost; otherwise returns
+ * them as they are. Puts a lost record back into the bucket, since a former password would be valid again without it.
+ * Throws KEYS_LOST if that cannot be done.
  */
 async function withKnownKeys(
   system: System,
@@ -99,8 +100,9 @@ async function withKnownKeys(
 }
 
 /**
- * Brings the small files of the generation that follows a client's generation to this machine. Deletes what it has of the
- * earlier one. Throws RECORD_DAMAGED if `next` cannot be its name, FORMAT_DAMAGED, and errors of a bucket.
+ * Fetches the small files of the generation that follows a client's generation to this machine. Deletes the data of
+ * the earlier generation here. Throws RECORD_DAMAGED if `next` cannot be its name, FORMAT_DAMAGED, and errors of a
+ * bucket.
  */
 export async function followMove(
   system: System,
@@ -119,7 +121,10 @@ export async function followMove(
   await install(system, access, client, files);
 }
 
-/** Makes the directory on this machine have exactly these files of a client, and what belongs to them. */
+/**
+ * Replaces the files of a client on this machine by exactly these. Deletes all data of the client here if it is
+ * another client or generation, or if there are no files.
+ */
 async function install(
   system: System,
   access: BucketAccess,
@@ -143,7 +148,7 @@ async function install(
     await removeOlderKeys(system, directory, keyFileNumber(path.basename(newest))!);
 }
 
-/** Returns the format file on this machine; undefined if there is none, or a damaged one. */
+/** Returns the format file on this machine; undefined if it is missing or damaged. */
 function formatHere({ files }: System, directory: string): ClientFormat | undefined {
   try {
     return readFormat(files, directory);
@@ -152,7 +157,7 @@ function formatHere({ files }: System, directory: string): ClientFormat | undefi
   }
 }
 
-/** Returns the files of the newest generation that is noted, or (without `follows`) of the first one. */
+/** Returns the files of the newest generation that a note names; without `follows`, those of the first generation. */
 async function newestFiles(
   store: ObjectStore,
   client: string,
@@ -204,8 +209,8 @@ async function filesOf(
 }
 
 /**
- * Returns the files with the newest key record in place of the first one. A client made without keys has none, or those of
- * a password that it got later.
+ * Returns the files with the newest key record in place of the first one. A client made without keys has no key
+ * record, or the newest one since it got a password.
  */
 async function withNewestKeys(
   store: ObjectStore,
@@ -233,7 +238,7 @@ export async function clientsIn(system: System, access: BucketAccess): Promise<s
   return found.sort();
 }
 
-/** Throws if the clients of a store cannot be listed. Takes one request. */
+/** Checks that the clients of a store can be listed, and throws if not. Takes one request. */
 export async function requireClientList(system: System, access: BucketAccess): Promise<void> {
   const { store } = await sharedStore(system, access);
   for await (const _ of store.list(CLIENTS_PREFIX)) return;
@@ -269,7 +274,9 @@ function isKeyFile(name: string): boolean {
   return isThere && keyFileNumber(path.basename(name)) !== undefined;
 }
 
-/** Returns the files of a client that the object has: its newest key record if there is one, then its format file. */
+/**
+ * Returns the files of a client that its object contains: the newest key record if there is one, then the format file.
+ */
 function filesIn({ files }: System, directory: string): ClientFiles {
   const found = new Map<string, Buffer>();
   const keys = newestKeys({ files }, directory);
@@ -280,7 +287,7 @@ function filesIn({ files }: System, directory: string): ClientFiles {
   return found;
 }
 
-/** True if the directory has the client of these files, with other keys. */
+/** True if the directory has the client of these files, possibly with other keys. */
 function isSameClient(
   { files }: System,
   directory: string,
@@ -306,7 +313,7 @@ function isAsHere(system: System, directory: string, wanted: ClientFiles | undef
   );
 }
 
-/** Deletes what this machine has of a client. The folder gets another name first, so that nothing is half deleted. */
+/** Deletes all data of a client on this machine. The folder is renamed first, so that no client is half deleted. */
 function discard({ files, random }: System, { cache }: BucketAccess, client: string): void {
   const directory = path.join(cache, client);
   if (files.status(directory) === undefined) return;

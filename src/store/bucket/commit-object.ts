@@ -1,6 +1,6 @@
 /**
- * Reads commit objects. Each begins with a label, followed by small records, the heads of the packs that it covers, and
- * at its end its commit record. It is one PUT and may come from anybody, so all of it is checked.
+ * Reads commit objects. Each begins with a label, followed by small records, the heads of the packs that it covers,
+ * and at its end its commit record. It is one PUT and is untrusted, so all of it is checked.
  */
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
@@ -20,7 +20,7 @@ import type { PackRange } from '../packs/record-writer.js';
 import type { Location } from '../client/layout.js';
 import { logPack } from './names.js';
 
-/** Largest commit object that is read: the records in it are in memory while it is written, too. */
+/** Maximum size of a commit object that is read. Its records are in memory while it is written, too. */
 export const MAX_COMMIT_OBJECT_BYTES: number = 256 << 20;
 
 export interface CommitObject {
@@ -70,7 +70,7 @@ export function parseCommitObject(bytes: Buffer, commit: number): CommitObject {
   throw damaged(commit, 'has no commit record');
 }
 
-/** True if parity begins here, and ends with the object. A reader needs none of it. */
+/** True if parity begins here, and ends with the object. A reader does not need it. */
 function isParityAt(bytes: Buffer, at: number): boolean {
   const header = readHeader(bytes, at);
   return header?.kind === RecordKind.parity && at + recordBytes(header) === bytes.length;
@@ -82,7 +82,10 @@ function recordAt(bytes: Buffer, at: number, commit: number): ParsedRecord {
   return parseRecord(bytes.subarray(at, at + recordBytes(header)));
 }
 
-/** Returns the heads of a record; none may be those of a commit object that is not older. */
+/**
+ * Returns the heads of packs in a record. Throws RECORD_DAMAGED if one of them is not older than the commit object
+ * `own`.
+ */
 function packsIn(record: ParsedRecord, own: PackNumber): readonly PackHeads[] {
   const packs = readHeads(record);
   if (packs.every(({ pack }) => pack < own)) return packs;

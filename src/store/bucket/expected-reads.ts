@@ -1,7 +1,10 @@
-/** Remembers which ranges of objects will be read, and joins neighbours. */
+/** Records which ranges of objects will be read, and joins neighbours. */
 import type { ExpectedRange } from '../backends/backend.js';
 
-/** Most ranges that are remembered. The oldest are forgotten first: they are then fetched by guesses. */
+/**
+ * Maximum number of ranges that are recorded. Beyond that, the ranges of the oldest object are dropped; they are then
+ * fetched by guesses.
+ */
 const MOST_RANGES = 16_384;
 
 interface Expected {
@@ -15,7 +18,10 @@ export class ExpectedReads {
   private count = 0;
   private readonly mostGapBytes: number;
 
-  /** `mostGapBytes`: most bytes between two neighbours that are fetched with them. */
+  /**
+   * Creates an empty record. `mostGapBytes` is the maximum number of bytes between two neighbours that are fetched
+   * with them.
+   */
   constructor(mostGapBytes: number) {
     this.mostGapBytes = mostGapBytes;
   }
@@ -38,14 +44,14 @@ export class ExpectedReads {
     }
   }
 
-  /** True if a range has the byte at `at`. */
+  /** True if a range contains the byte at `at`. */
   has(object: string, at: number): boolean {
     return this.objects.get(object)?.some((range) => covers(range, at)) === true;
   }
 
   /**
-   * Returns how many bytes from `at` on are worth one request, at most `mostBytes` of them, and forgets these. Returns
-   * undefined if no range has the byte at `at`.
+   * Returns the number of bytes from `at` on that are worth one request, at most `mostBytes`, and removes them from
+   * the ranges. Returns undefined if no range contains the byte at `at`.
    */
   take(object: string, at: number, mostBytes: number): number | undefined {
     const own = this.objects.get(object);

@@ -1,7 +1,7 @@
 /**
- * Objects of a client's generations in a bucket. A rewrite builds a generation beside the one that is in use, with a
- * note that keeps other machines from deleting what it reads. The object that ends the log of the former generation puts
- * the new one in its place (moved-object.ts).
+ * Objects of a client's generations in a bucket. A rewrite builds a generation beside the one that is in use. A note
+ * keeps other machines from deleting the objects that the rewrite reads. The object that ends the log of the former
+ * generation puts the new one in its place (moved-object.ts).
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -26,16 +26,19 @@ import { sharedStore } from './shared-stores.js';
 
 const MAX_NAME_BYTES = 64;
 const MAX_KEYS_BYTES = 64 << 10;
-/** Notes of rewrites that are looked at. */
+/** Maximum number of notes of rewrites that are read. */
 const MAX_NOTES = 1000;
-/** Names that are removed with one call. */
+/** Number of names that are removed with one call. */
 const AT_ONCE = 100;
-/** Rewrites of a client that are followed at once. */
+/** Maximum number of rewrites of a client that are followed at once. */
 const MAX_GENERATIONS = 10_000;
-/** Changes of a password that can come while a rewrite ends. */
+/** Maximum number of changes of a password that are copied at the end of a rewrite. */
 const MAX_LATE_KEYS = 100;
 
-/** Returns the generation that is noted to follow one (`undefined`: the first one). Throws FORMAT_DAMAGED. */
+/**
+ * Returns the generation that follows `before` (undefined: the first one) according to its note; undefined if there is
+ * no note. Throws FORMAT_DAMAGED.
+ */
 export async function nextNoted(
   store: ObjectStore,
   client: string,
@@ -48,8 +51,8 @@ export async function nextNoted(
 }
 
 /**
- * Notes which generation follows one, for machines that have no catalog. A key that may only read notes nothing. Throws
- * FORMAT_DAMAGED if another one is noted.
+ * Creates a note with the generation that follows `generation`, for machines that have no catalog. Does nothing with a
+ * key that may only read. Throws FORMAT_DAMAGED if the note names another generation.
  */
 export async function noteNext(
   store: ObjectStore,
@@ -89,7 +92,7 @@ export async function unfinishedRewrites(
   return found;
 }
 
-/** One client, and the generation that is in use. */
+/** The generations of one client, of which one is in use. */
 export class GenerationObjects {
   private readonly store: ObjectStore;
   private readonly client: string;
@@ -101,20 +104,20 @@ export class GenerationObjects {
     this.present = generation;
   }
 
-  /** Notes that a rewrite builds a generation from the present one. */
+  /** Creates the note that a rewrite builds the generation `next` from the present one. */
   async note(next: string): Promise<void> {
     await this.store.putOwn(this.noteOf(next), Buffer.from('{}\n'));
   }
 
-  /** Removes the note of a rewrite, which then cannot switch to what it builds. */
+  /** Removes the note of a rewrite. The rewrite then cannot switch to the generation that it builds. */
   async removeNote(next: string): Promise<void> {
     await this.store.remove([this.noteOf(next)]);
   }
 
   /**
-   * Ends the log behind a commit, and puts the next generation in place of the present one. `object`: the bytes of the
-   * object that makes it. Throws STORE_TAKEN if another machine has written to the client since, REKEY_UNFINISHED if the
-   * rewrite was given up on another machine.
+   * Ends the log after a commit, and puts the next generation in place of the present one. `object` has the bytes of
+   * the object that makes the next generation. Throws STORE_TAKEN if another machine has written to the client since,
+   * REKEY_UNFINISHED if the rewrite was given up on another machine.
    */
   async switchTo(
     next: string,
@@ -137,7 +140,10 @@ export class GenerationObjects {
     await noteNext(store, client, { generation: present, next });
   }
 
-  /** Copies the key records that were added behind a number while a rewrite with the present keys ended. */
+  /**
+   * Copies key records of the present generation to the next one: those after `number`, which were added while a
+   * rewrite with the present keys ended.
+   */
   async bringLateKeys(next: string, number: number): Promise<void> {
     const { store, client, present } = this;
     let brought = 0;
@@ -161,9 +167,9 @@ export class GenerationObjects {
   }
 
   /**
-   * Removes what is left of former generations, and of others that were built from them: after the switch, no machine can
-   * use them. Commits are replaced by the name of the next generation: a number of a log is never free again. It may be called again
-   * after a kill.
+   * Removes the remaining objects of former generations, and of others that were built from them, since no machine can
+   * use them after the switch. Commits are replaced by the name of the next generation, so that no number of a log
+   * becomes free again. May be called again after a kill.
    */
   async removeFormer(onRemoved: () => void): Promise<void> {
     const { store, client, present } = this;
@@ -199,7 +205,7 @@ export class GenerationObjects {
     return false;
   }
 
-  /** Returns the generations that were in use, each with the next one. */
+  /** Returns the generations that were in use before the present one, each with the one that follows it. */
   private async following(): Promise<ReadonlyMap<string, string>> {
     const found = new Map<string, string>();
     let before: string | undefined;
@@ -228,7 +234,9 @@ export class GenerationObjects {
   }
 }
 
-/** Returns the first generation for the name of one of its key records, which lie beside its log. */
+/**
+ * Returns the first generation if an object is one of its key records, which lie beside its log; otherwise undefined.
+ */
 function keysOfFirst(client: string, name: string): string | undefined {
   return name.startsWith(`${clientPrefix(client)}keys/`) ? 'g1' : undefined;
 }

@@ -1,13 +1,16 @@
 /**
- * Reads objects in few requests for readers that request small pieces. A piece that follows an earlier one is fetched
- * together with what comes behind it, and ranges grow while that goes on; in a long run, the next range is fetched
- * before it is requested. Other pieces are fetched almost exactly. If it is known which pieces will be read, neighbours
- * of these are fetched together, and nothing else. Fetched bytes are kept for a while: objects never change.
+ * Reads objects in few requests for readers that request small pieces. If a piece follows an earlier one, bytes after
+ * it are fetched with it, and the fetched ranges grow in a long run. The next range of a long run is fetched before it
+ * is requested. Other pieces are fetched almost exactly. If it is known which pieces will be read, neighbouring ones
+ * are fetched together, and nothing else. Fetched bytes are kept for a while, since objects never change.
  */
 import type { ExpectedRange } from '../backends/backend.js';
 import { ExpectedReads } from './expected-reads.js';
 
-/** Fills `target` with bytes of an object, and returns their number: fewer only at its end. */
+/**
+ * Fills `target` with bytes of an object. Returns their number, which is less than `bytes` only at the end of the
+ * object.
+ */
 export type FetchRange = (
   name: string,
   position: number,
@@ -15,34 +18,40 @@ export type FetchRange = (
   bytes: number,
 ) => Promise<number>;
 
-/** A piece follows another one if it begins at most this far behind the bytes that were fetched. */
+/** Maximum gap between fetched bytes and a piece that counts as following them. */
 const MOST_GAP_BYTES: number = 64 << 10;
-/** Expected pieces are fetched together if at most this many other bytes lie between them: a request costs as much. */
+/**
+ * Maximum number of other bytes between expected pieces that are fetched together. A request costs about as much as
+ * fetching them.
+ */
 const MOST_EXPECTED_GAP_BYTES: number = 256 << 10;
-/** Size of the smallest range, and of the largest one that grows. */
+/** Minimum size of a range, and maximum size of a range that grows. */
 const LEAST_RANGE_BYTES: number = 64 << 10;
 const MOST_RANGE_BYTES: number = 4 << 20;
-/** Bytes that are kept. If all of them are still being fetched, nothing is fetched ahead. */
+/** Maximum number of bytes that are kept. If all of them are still being fetched, nothing is fetched ahead. */
 const KEPT_BYTES: number = 16 << 20;
 
 interface Range {
   readonly name: string;
   readonly at: number;
   readonly bytes: number;
-  /** Fewer bytes than `bytes` at the end of the object. */
+  /** The fetched bytes; fewer than `bytes` at the end of the object. */
   readonly data: Promise<Uint8Array>;
   readonly memory: Buffer;
-  /** False if all of it is expected to be read. */
+  /** False if the whole range is expected to be read. */
   readonly isGuessed: boolean;
   isHere: boolean;
-  /** Number of reads that wait for it; its memory is theirs until then. */
+  /** Number of reads that wait for the range. Its memory is not used again before they end. */
   readers: number;
 }
 
 export class JoinedReads {
-  /** The ranges that are kept, the one that was used last at the end. */
+  /** The ranges that are kept, in the order of their last use. */
   private ranges: Range[] = [];
-  /** Memory of a large range that was forgotten; without it, V8 would collect garbage for each few ranges. */
+  /**
+   * Memory of a large range that was dropped, for the next one. Without it, V8 would collect garbage after every few
+   * ranges.
+   */
   private spare: Buffer | undefined;
   private readonly expected = new ExpectedReads(MOST_EXPECTED_GAP_BYTES);
   private readonly fetch: FetchRange;
@@ -88,19 +97,21 @@ export class JoinedReads {
     return done;
   }
 
-  /** Notes which ranges will be read soon. */
+  /** Announces ranges that will be read soon. */
   expect(ranges: readonly ExpectedRange[]): void {
     this.expected.add(ranges);
   }
 
-  /** Forgets what was fetched. */
+  /** Drops all fetched and announced ranges. */
   clear(): void {
     this.expected.clear();
     this.ranges = [];
     this.spare = undefined;
   }
 
-  /** Returns a range with the byte at a position. */
+  /**
+   * Returns the range that contains the byte at a position, and marks it as used last; undefined if there is none.
+   */
   private use(name: string, at: number): Range | undefined {
     const index = this.ranges.findLastIndex((range) => range.name === name && covers(range, at));
     if (index < 0) return undefined;
@@ -121,7 +132,7 @@ export class JoinedReads {
     await Promise.race(coming.map(({ data }) => data.catch(() => undefined))); // its reader gets the error
   }
 
-  /** Begins to fetch what follows a range of the largest size, so that a long run need not wait for each range. */
+  /** Begins to fetch the bytes after a range of the largest size, so that a long run need not wait for each range. */
   private fetchNext({ name, at, bytes }: Range): void {
     const next = at + bytes;
     const isBegun = this.ranges.some((range) => range.name === name && covers(range, next));
@@ -160,14 +171,15 @@ export class JoinedReads {
   }
 
   /**
-   * Returns how many expected bytes are fetched at a place, which are only the requested ones if too much is under way.
+   * Returns the number of expected bytes to fetch at a position; undefined if none are expected. Returns only the
+   * requested ones if too much is being fetched.
    */
   private takeExpected(name: string, at: number, bytes: number): number | undefined {
     if (!this.expected.has(name, at)) return undefined;
     return this.expected.take(name, at, this.makeRoom(MOST_RANGE_BYTES) ? MOST_RANGE_BYTES : bytes);
   }
 
-  /** Returns how many bytes are worth fetching at a place of which nothing is expected. */
+  /** Returns the number of bytes to fetch at a position where none are expected. */
   private guessAt(name: string, at: number): number {
     const before = this.ranges.findLast((range) => range.name === name && isJustBefore(range, at));
     return before === undefined ? LEAST_RANGE_BYTES : 2 * before.bytes;
@@ -181,7 +193,7 @@ export class JoinedReads {
     return memory;
   }
 
-  /** Returns the beginning of the next range of an object. */
+  /** Returns the position of the next range of an object that is kept; Infinity if there is none. */
   private nextAfter(name: string, at: number): number {
     let next = Infinity;
     for (const range of this.ranges) {
@@ -190,7 +202,10 @@ export class JoinedReads {
     return next;
   }
 
-  /** Forgets what was not used for longest. Returns false if too much is still being fetched. */
+  /**
+   * Drops the ranges that were not used for longest, until `bytes` more fit. Returns false if too much is still being
+   * fetched.
+   */
   private makeRoom(bytes: number): boolean {
     let kept = this.ranges.reduce((sum, range) => sum + range.bytes, 0);
     this.ranges = this.ranges.filter((range) => {

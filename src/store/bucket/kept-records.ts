@@ -1,4 +1,4 @@
-/** The newest records of chains (record-chain.ts) that this machine has seen, each in a file of the cache. */
+/** The newest records of chains (record-chain.ts) that this machine has read, each in a file of the cache. */
 import path from 'node:path';
 import { type System, writeNew } from '../../system/index.js';
 import { KNOWN_ACCOUNTS_DIRECTORY } from '../client/layout.js';
@@ -12,8 +12,9 @@ export function keptFile(cache: string, name: string): string {
 }
 
 /**
- * Makes a record the content of its file. `keptNumber` returns the number of the one there; it is called right before
- * the file is replaced, so that a request that took long does not bring an earlier record back.
+ * Writes a record to its file, unless the file has a newer one. `keptNumber` returns the number of the record in the
+ * file. It is called again right before the file is replaced, so that a slow request does not bring an earlier record
+ * back.
  */
 export async function keepRecord(
   { files, random }: System,

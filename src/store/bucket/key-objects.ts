@@ -1,7 +1,7 @@
 /**
- * Key records that a client in a bucket gets after it was made. Each is an object that did not exist before, named by the
- * number behind the record before it. Usually that is its own number; a copied client may get a later one, if the keys of
- * its source have changed more than once.
+ * Key records that a client in a bucket gets after it was made. Each is an object that did not exist before, named by
+ * the number after that of the previous record. Usually that is its own number; a copied client may get a later one,
+ * if the keys of its source have changed more than once.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -17,7 +17,7 @@ import type { ObjectStore } from '../objects/index.js';
 import { clientKeys } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
-/** Key records that a client can get after its first one. */
+/** Maximum number of key records that a client can get after its first one. */
 const MAX_LATER_KEYS = 10_000;
 /** The largest number that a key record of a client may have. */
 const MAX_NUMBER = 99_999_999;
@@ -30,7 +30,10 @@ export interface KeyPlace {
   readonly generation: string | undefined;
 }
 
-/** Yields the key records behind one with a number (0: all), in order. One that the bucket has damaged has no bytes. */
+/**
+ * Yields the key records after the one with a number (0: all), in order. A record that is damaged in the bucket has no
+ * bytes.
+ */
 export async function* keysBehind(
   store: ObjectStore,
   { client, generation }: KeyPlace,
@@ -52,9 +55,9 @@ export async function* keysBehind(
 }
 
 /**
- * Stores the next key record of a client, durably; `before` is the number of the newest one, 0 if there is none. In a
- * bucket, the earlier records stay there. Call with the client's lock held. Throws STORE_TAKEN if another machine has
- * changed the keys meanwhile, KEYS_DAMAGED, NOT_PERMITTED.
+ * Stores the next key record of a client, durably. `before` is the number of the newest one, 0 if there is none. In a
+ * bucket, the earlier records stay there. The caller must hold the client's lock. Throws STORE_TAKEN if another
+ * machine has changed the keys meanwhile, KEYS_DAMAGED, NOT_PERMITTED.
  */
 export async function storeKeys(
   system: System,
@@ -79,8 +82,9 @@ export async function storeKeys(
 }
 
 /**
- * Puts a key record back that this machine knows and the bucket lacks, behind the newest one there (0: none). Throws
- * KEYS_LOST if another record is there, or more than one is missing: an older password must not count again.
+ * Puts back a key record that this machine has and the bucket lacks, after the newest one there (0: none). Throws
+ * KEYS_LOST if another record is there, or if more than one is missing, since an older password must not become valid
+ * again.
  */
 export async function putKeysBackInto(
   store: ObjectStore,

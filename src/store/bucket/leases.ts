@@ -1,6 +1,6 @@
 /**
- * Leases: each server of a bucket has an object, which it overwrites while it has sessions, with its address and the
- * clients that it serves. They only avoid useless competition: a server that ignores them is stopped by the log. So a
+ * Leases: each server of a bucket has an object with its address and the clients that it serves, which it overwrites
+ * while it has sessions. They only avoid useless competition: a server that ignores them is stopped by the log. So a
  * lease may be missing, late, forged or damaged. Its age is measured by the clock of the store alone.
  */
 import { asTardisError } from '../../errors/index.js';
@@ -11,11 +11,11 @@ import type { BucketAccess } from './bucket-access.js';
 import { LEASES_PREFIX, leaseObject, nodeOf } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
-/** A server counts as gone if its lease is older. */
+/** Maximum age of the lease of a server that counts as alive. */
 export const LEASE_MS = 15_000;
-/** A lease that nobody has renewed for so long is removed. */
+/** Age after which a lease that was not renewed is removed. */
 const FORGOTTEN_MS = 3_600_000;
-/** Most servers that are looked at, and objects that are listed to find them. */
+/** Maximum number of servers whose leases are read, and of objects that are listed to find them. */
 const MAX_NODES = 64;
 const MAX_LISTED = 1000;
 const MAX_BYTES: number = 256 << 10;
@@ -28,7 +28,7 @@ export interface Lease {
   readonly node: string;
   readonly host: string;
   readonly port: number;
-  /** Clients that have a session there. */
+  /** Clients that have a session at that server. */
   readonly clients: ReadonlySet<string>;
 }
 

@@ -22,7 +22,7 @@ import {
 /** Reads bytes that are not in the store yet, and returns their number. */
 export type PendingBytes = (position: number, target: Uint8Array, bytes: number) => number;
 
-/** Opens the store at first use: a client can be opened without a request. */
+/** Function that opens the store at its first use, so that a client can be opened without a request. */
 export type OpenObjects = () => Promise<ObjectStore>;
 
 /** A place for staged contents on this machine. */
@@ -30,14 +30,14 @@ type Staging = Pick<Backend, 'stage' | 'owner' | 'close'>;
 
 export class LogBackend implements Backend {
   private readonly open: OpenObjects;
-  /** Name of the client's place in the store, with a slash at its end. */
+  /** Prefix of the client's objects in the store, with a slash at its end. */
   readonly prefix: string;
   private readonly staging: Staging;
   private readonly pending = new Map<string, PendingBytes>();
   private readonly joined = new JoinedReads(async (name, position, target, bytes) =>
     (await this.open()).read(name, position, target, bytes),
   );
-  /** The commit object that was read last: recovery reads its records one by one. */
+  /** The commit object that was read last. It is kept because recovery reads its records one by one. */
   private recent: { name: string; bytes: Buffer } | undefined;
 
   constructor(open: OpenObjects, prefix: string, staging: Staging) {
@@ -46,7 +46,7 @@ export class LogBackend implements Backend {
     this.staging = staging;
   }
 
-  /** Returns a commit object; undefined if there is none of this number. */
+  /** Returns a commit object; undefined if there is none with this number. */
   async commitObject(commit: number): Promise<Buffer | undefined> {
     const name = commitName(commit);
     if (this.recent?.name === name) return this.recent.bytes; // it is never replaced while the log is in use
@@ -65,7 +65,7 @@ export class LogBackend implements Backend {
     return this.prefix + this.resolve(packName(pack));
   }
 
-  /** Lets a pack be read that is not in the store yet; without `bytes`, no more. */
+  /** Makes a pack readable that is not in the store yet. Without `bytes`, ends that. */
   setPending(pack: PackNumber, bytes: PendingBytes | undefined): void {
     if (bytes === undefined) this.pending.delete(packName(pack));
     else this.pending.set(packName(pack), bytes);
@@ -150,7 +150,7 @@ export class LogBackend implements Backend {
     throw notHere(`truncating ${name}`);
   }
 
-  /** Removes a pack. Throws RECORD_DAMAGED for a part of the log, which no sound commit requests. */
+  /** Removes a pack. Throws RECORD_DAMAGED for a part of the log, which no valid commit removes. */
   async remove(name: string): Promise<void> {
     const pack = packNumber(name);
     if (pack === undefined) throw notHere(`removing ${name}`);

@@ -1,5 +1,5 @@
 /**
- * The writer of records into a log of commit objects. Each commit is one object that did not exist before, so of two
+ * The writer of records into a log of commit objects. Each commit is one object that did not exist before. So of two
  * writers at most one succeeds, and the other has acknowledged nothing. Contents go into packs, which are written on
  * this machine and sent while more is appended; a commit waits for them. The first commit object of a session is its
  * claim: packs are named by it, so that no two sessions share a name.
@@ -24,18 +24,18 @@ import type { ParityMaker } from './parity-maker.js';
 import { logPack, ownPack, sessionPack } from './names.js';
 import { Spool } from './spool.js';
 
-/** Contents of a commit that need no pack of their own. */
+/** Maximum number of bytes of contents in a commit object. More go into packs. */
 const MOST_INLINE_BYTES = 1 << 20;
-/** Bytes of the store's own records in one commit object; more go into packs of their own. */
+/** Maximum number of bytes of the store's own records in one commit object. More go into packs of their own. */
 const MOST_OWN_BYTES = 64 << 20;
-/** Packs that are sent at once. */
+/** Maximum number of packs that are sent at once. */
 const MOST_SENDING = 4;
 
 export interface LogWriterOptions {
   /** Number of the last commit in the log. */
   readonly lastCommit: number;
   readonly packBytes: number;
-  /** Random bytes that no other session has. */
+  /** Random bytes that identify the session. */
   readonly id: Buffer;
   /** Makes the parity of each object; undefined for none. */
   readonly parity?: ParityMaker | undefined;
@@ -66,7 +66,9 @@ export class LogWriter implements RecordWriter {
   /** Packs since the last commit that are complete. */
   private full: Spool[] = [];
   private sending: Promise<unknown>[] = [];
-  /** Resolves when the parity of the last pack is made. One at a time is made, which bounds the memory. */
+  /**
+   * Resolves when the parity of the last pack is made. Parity is made for one pack at a time, which limits the memory.
+   */
   private protecting: Promise<unknown> = Promise.resolve();
   private readonly slots: Promise<unknown>[] = [];
   private readonly backend: LogBackend;
@@ -277,8 +279,8 @@ export class LogWriter implements RecordWriter {
 }
 
 /**
- * True for a record that a machine without a catalog needs: it is never in a pack that may be deleted. Others are known
- * by their heads.
+ * True if a machine without a catalog needs a record, so that it must never be in a pack that may be deleted. For
+ * other records, their heads are enough.
  */
 function isOfStore({ kind, sequence }: RecordHeader): boolean {
   return sequence > 0 || kind === RecordKind.assembly;

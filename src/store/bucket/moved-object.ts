@@ -1,13 +1,13 @@
 /**
- * The object that ends the log of a generation: it stands in the place of a commit, and names the next generation. As
- * each number of the log can be taken once, no commit follows it. Afterwards it replaces the earlier commits, too, so that
- * a machine that knows only some of them finds the next generation, and nothing of their contents remains.
+ * The object that ends the log of a generation. It stands in the place of a commit, and names the next generation. As
+ * each number of the log can be taken only once, no commit follows it. Afterwards it also replaces the earlier
+ * commits. So a machine that knows only some of them finds the next generation, and nothing of their contents remains.
  */
 import { TardisError } from '../../errors/index.js';
 import { isGeneration } from './names.js';
 
 const VERSION = 1;
-/** Every commit object is larger. */
+/** Maximum size of such an object; every commit object is larger. */
 const MAX_BYTES = 96;
 const BRACE = 0x7b;
 

@@ -1,7 +1,7 @@
 /**
- * Numbers and names of a client whose store is a log of commit objects. The catalog refers to packs by numbers, so each
- * object has one: a commit object that of its commit times a million, and the packs of a session the numbers that follow
- * the one of its claim.
+ * Numbers and names of a client whose store is a log of commit objects. The catalog refers to packs by numbers, so
+ * each object has one. A commit object has the number of its commit times a million. The packs of a session have the
+ * numbers after that of its claim.
  */
 import { TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
@@ -16,27 +16,27 @@ import {
 } from '../client/layout.js';
 
 const PACKS_OF_SESSION = 1_000_000;
-/** From this index on, the packs of a session hold the store's own records. */
+/** Minimum index of the packs of a session that contain the store's own records. */
 const FIRST_OWN_INDEX = 500_000;
-/** Highest number of a commit: pack numbers must be exact. */
+/** Maximum number of a commit, so that pack numbers are exact. */
 const MAX_COMMIT: number = Math.floor(Number.MAX_SAFE_INTEGER / PACKS_OF_SESSION) - 1;
-/** Below it, each client has a place of its own. */
+/** Prefix of the objects of clients. Each client has a place of its own below it. */
 export const CLIENTS_PREFIX = 'c/';
 const CLIENT_OBJECT = 'client.json';
 /** The first generation of a client's log. A rewrite makes later ones (`sonic rekey`). */
 const FIRST_GENERATION = 'g1';
 const LATER_GENERATION = /^g([1-9]\d{0,3})-[0-9a-f]{16}$/;
 const MAX_GENERATION = 9999;
-/** Random digits in the name of a generation, so that no two rewrites share a name. */
+/** Number of random digits in the name of a generation, so that no two rewrites share a name. */
 const GENERATION_DIGITS = 16;
-/** The key record that stands for unknown clients at each server of the store. */
+/** Name of the key record that stands for unknown clients at each server of the store. */
 export const DECOY_OBJECT = 'login/decoy.key';
 export const LOG_PREFIX = 'log/';
 export const LOG_PACKS_PREFIX = 'packs/';
-/** Below it, copies of the catalog are. */
+/** Prefix of the copies of the catalog. */
 export const SNAPSHOTS_PREFIX = 'snap/';
 
-/** Below it, each server has its lease. */
+/** Prefix of the leases of servers. */
 export const LEASES_PREFIX = 'nodes/';
 
 /** Prefix of the files of accounts that own clients. */
@@ -49,7 +49,7 @@ export function accountsPrefix(client: string): string {
   return `${CLIENTS_PREFIX}${client}/${SUB_ACCOUNTS_DIRECTORY}/`;
 }
 
-/** Returns the name of a numbered object, each of which replaces the one before it. */
+/** Returns the name of a numbered object. Each such object supersedes the one before it. */
 export function chainedObject(prefix: string, number: number): string {
   return `${prefix}${number.toString().padStart(10, '0')}.json`;
 }
@@ -83,7 +83,10 @@ export function generationNumber(name: string = FIRST_GENERATION): number {
   return number > 1 ? number : 0;
 }
 
-/** Returns a name for the generation after one (`undefined`: the first one). `digits`: random ones, in hexadecimal. */
+/**
+ * Returns a name for the generation after `before` (undefined: the first one). `digits` are random ones, in
+ * hexadecimal.
+ */
 export function generationAfter(before: string | undefined, digits: string): string {
   const number = generationNumber(before) + 1;
   if (number > MAX_GENERATION)
@@ -91,7 +94,7 @@ export function generationAfter(before: string | undefined, digits: string): str
   return `g${number}-${digits.slice(0, GENERATION_DIGITS)}`;
 }
 
-/** True if one generation is the next one after another (`undefined`: the first one). */
+/** True if the generation `name` directly follows `before` (undefined: the first one). */
 export function isNextGeneration(name: string, before: string | undefined): boolean {
   return generationNumber(name) === generationNumber(before) + 1;
 }
@@ -104,7 +107,7 @@ export function isSameGeneration(
   return one === other;
 }
 
-/** Returns the name of the object that names the generation after one. Its bytes are that name. */
+/** Returns the name of the object that names the generation after `before`. The bytes of the object are that name. */
 export function generationObject(client: string, before: string | undefined): string {
   const number = generationNumber(before) + 1;
   return `${CLIENTS_PREFIX}${client}/gen/${number.toString().padStart(4, '0')}.json`;
@@ -123,7 +126,7 @@ export function generationOf(client: string, object: string): string | undefined
     : undefined;
 }
 
-/** Below it, each rewrite of a generation has a note while it is not complete. */
+/** Returns the prefix of the notes of rewrites of a generation. Each rewrite has one while it is not complete. */
 export function rewritesPrefix(client: string, generation: string | undefined): string {
   return `${logPlace(client, generation)}rewrites/`;
 }
@@ -148,7 +151,7 @@ export function clientKeys(client: string, number: number, generation?: string):
   return `${homeOf(client, generation)}${KEYS_DIRECTORY}/${keyFileName(number)}`;
 }
 
-/** Returns the client that an object makes; undefined for another object. */
+/** Returns the client whose first object this is; undefined for another object. */
 export function clientOf(object: string): string | undefined {
   const [prefix, client, name, ...rest] = object.split('/');
   const isOfClient = `${prefix}/` === CLIENTS_PREFIX && name === CLIENT_OBJECT && rest.length === 0;
@@ -172,7 +175,7 @@ export function sessionPack(claim: number, index: number): PackNumber {
   return logPack(claim) + index;
 }
 
-/** Returns the pack number of a pack with records of the store's own, which need no place in a commit object. */
+/** Returns the pack number of a pack with the store's own records, which are not in a commit object. */
 export function ownPack(claim: number, index: number): PackNumber {
   if (FIRST_OWN_INDEX + index >= PACKS_OF_SESSION) throw tooMany();
   return logPack(claim) + FIRST_OWN_INDEX + index;
@@ -191,7 +194,7 @@ export function isOfLog(pack: PackNumber): boolean {
   return index === 0 || index >= FIRST_OWN_INDEX;
 }
 
-/** Returns the highest pack number that a session can have whose claim is not after this commit. */
+/** Returns the highest pack number that is possible for sessions whose claim is not after this commit. */
 export function lastPackUpTo(commit: number): PackNumber {
   return logPack(commit + 1) - 1;
 }
@@ -226,7 +229,9 @@ export function commitOf(object: string): number | undefined {
   return pack === undefined || pack % PACKS_OF_SESSION > 0 ? undefined : pack / PACKS_OF_SESSION;
 }
 
-/** A copy of the catalog in the bucket: its last commit, and random digits, so that no two have one name. */
+/**
+ * A copy of the catalog in the bucket: its last commit, and random digits, so that all copies have different names.
+ */
 export interface SnapshotPlace {
   readonly commit: number;
   readonly id: string;
@@ -251,17 +256,20 @@ export function snapshotOf(object: string): SnapshotPlace | undefined {
 /** An object that is created once and never replaced. */
 export interface WrittenOnce {
   readonly client: string;
-  /** The generation, unless it is the first one, or the object is none of a generation. */
+  /** Generation of the object; undefined for the first one, and for an object that belongs to no generation. */
   readonly generation: string | undefined;
   /** Number of a commit object or of a pack; undefined for an object of the client itself, or for one with its keys. */
   readonly pack: PackNumber | undefined;
   /** Number of the commit; undefined for every other object. */
   readonly commit: number | undefined;
-  /** True for a piece of a copy of the catalog, which nobody misses. */
+  /** True for a piece of a copy of the catalog, which may be lost without harm. */
   readonly isSnapshot?: boolean;
 }
 
-/** Returns which object of a client that is created once has a name; undefined for every other name. */
+/**
+ * Returns the description of an object of a client that is created once, from its name; undefined for every other
+ * name.
+ */
 export function writtenOnce(name: string): WrittenOnce | undefined {
   const [prefix, client, ...parts] = name.split('/');
   const isOfClient =

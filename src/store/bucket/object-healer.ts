@@ -1,9 +1,9 @@
 /**
  * Restores damaged objects of a client in a bucket from the parity in them. The name of an object stands for the bytes
- * that it was created with, so a healed object is written in its own place, and only if its bytes are those, by the
- * checksum (SHA-256) that was stored with it. So it does not matter if another machine does it too, or if a request lands
- * late: no condition is needed. An object that another machine deletes while it is written exists again afterwards, without
- * a commit that names it; `sonic orphans` deletes it.
+ * that it was created with. So a healed object is written under its own name, and only if its bytes have the checksum
+ * (SHA-256) that was stored with it. No condition is needed: another machine may do the same work, and a request may
+ * arrive late. An object that another machine deletes while it is written exists again afterwards, without a commit
+ * that names it; `sonic orphans` deletes it.
  */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';
@@ -26,20 +26,21 @@ import { LOG_PACKS_PREFIX, LOG_PREFIX, logPlace, packOf } from './names.js';
 import { ParityMaker } from './parity-maker.js';
 import { type SharedStore, sharedStore } from './shared-stores.js';
 
-/** Bytes that are read by one request. */
+/** Number of bytes that are read by one request. */
 const PIECE_BYTES = 8 << 20;
 
 /** The result for one object. */
 export interface Mended {
   /**
-   * `sound`: its bytes are those that were stored. `healed`: they are again. `remade`: only its parity was damaged, and
-   * was made again. `beyond`: more is damaged than its parity restores. `unprotected`: it is damaged, and has no parity.
-   * `unproven`: nobody has noted its checksum. `gone`: it was deleted or replaced meanwhile.
+   * `sound`: its bytes are those that were stored. `healed`: it was damaged, and its bytes are restored. `remade`:
+   * only its parity was damaged, and was made again. `beyond`: more is damaged than its parity restores.
+   * `unprotected`: it is damaged, and has no parity. `unproven`: no checksum is stored with it. `gone`: it was deleted
+   * or replaced meanwhile.
    */
   readonly outcome: 'sound' | 'healed' | 'remade' | 'beyond' | 'unprotected' | 'unproven' | 'gone';
   readonly restoredBlocks: number;
   readonly lostBlocks: number;
-  /** Bytes of its parity; 0 if it has none. */
+  /** Number of bytes of its parity; 0 if it has none. */
   readonly parityBytes: number;
 }
 
@@ -67,7 +68,7 @@ export class ObjectHealer {
     this.breathe = breathe;
   }
 
-  /** `breathe` lets other work run, and may throw to end the work. */
+  /** Opens a healer for a client. `breathe` yields to other work, and may throw to end the work. */
   static async open(
     system: System,
     directory: ClientDirectory,
@@ -143,7 +144,7 @@ export class ObjectHealer {
     }
   }
 
-  /** Writes protected bytes and their parity, which is made again. */
+  /** Writes the protected bytes to `whole`, with their parity, which is made again. */
   private async rebuild(
     whole: ObjectWriter,
     data: ObjectWriter,
@@ -187,7 +188,7 @@ export class ObjectHealer {
   }
 }
 
-/** The bytes of an object that pass by. */
+/** Receives the bytes of an object as they are read, and copies them if requested. */
 class Seen {
   private readonly hash = createHash('sha256');
   private last: Buffer = Buffer.alloc(0);
@@ -210,7 +211,7 @@ class Seen {
     return this.hash.digest('hex');
   }
 
-  /** Returns the bytes of the parity at the end; 0 if there is none. */
+  /** Returns the number of bytes of the parity at the end; 0 if there is none. */
   async parityBytes(): Promise<number> {
     const { sizeBytes, last } = this;
     const reader = {
@@ -222,7 +223,7 @@ class Seen {
   }
 }
 
-/** Returns a reader of a staged object by any name. */
+/** Returns a reader of a staged object, which ignores the name that it gets. */
 function readerOf(staged: ObjectWriter) {
   return {
     size: async () => staged.sizeBytes,
@@ -238,7 +239,7 @@ async function sourceOf(staged: ObjectWriter): Promise<ObjectSource> {
   return { sizeBytes, sha256: hash.digest(), open: () => copiesOf(staged) };
 }
 
-/** Yields the bytes in pieces of their own: a request may hold several at once. */
+/** Yields the bytes of a staged object in separate buffers, since a request may hold several at once. */
 async function* copiesOf(staged: ObjectWriter): AsyncGenerator<Buffer> {
   for await (const piece of stagedPieces(staged)) yield Buffer.from(piece);
 }

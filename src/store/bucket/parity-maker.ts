@@ -1,4 +1,4 @@
-/** Makes the parity that the objects of a session get, as their last record. */
+/** Makes the parity of the objects of a session. It is the last record of each object. */
 import { yieldRegularly } from '../../system/index.js';
 import type { Backend } from '../backends/backend.js';
 import { stagedPieces } from '../backends/staged-pieces.js';
@@ -12,8 +12,8 @@ export class ParityMaker {
   private readonly breathe: ParityRequest['breathe'];
 
   /**
-   * `backend` stages parity while it is made. `percent`: bytes of parity for 100 bytes, at least 1. `breathe` lets other
-   * work run, and may throw to end the work.
+   * Creates a maker. `backend` stages parity while it is made. `percent` is the number of bytes of parity for 100
+   * bytes, at least 1. `breathe` yields to other work, and may throw to end the work.
    */
   constructor(
     math: ParityMath,

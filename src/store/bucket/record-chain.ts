@@ -1,8 +1,8 @@
 /**
  * Numbered objects, of which the newest one counts: small facts that several machines change and all of them read. A
- * change creates the next number, so of two changes at once one wins, and the other one begins again. No object is
- * replaced or removed. Each names the one before it by its SHA-256, so a machine that knows one notices if another history
- * was put in its place.
+ * change creates the next number, so of two changes at once one succeeds, and the other begins again. No object is
+ * replaced or removed. Each names the one before it by its SHA-256, so a machine that has read one detects another
+ * history in its place.
  */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';
@@ -12,9 +12,9 @@ import { chainedNumber, chainedObject } from './names.js';
 
 const VERSION = 1;
 const MAX_NUMBER = 9_999_999_999;
-/** Objects that are read one after another; beyond it, a list finds the newest one. */
+/** Maximum number of objects that are read one after another; beyond that, a list finds the newest one. */
 const MAX_STEPS = 32;
-/** Most objects that a list of them has. */
+/** Maximum number of objects in a list. */
 const MAX_LISTED = 1_000_000;
 const ID_BYTES = 8;
 
@@ -66,8 +66,8 @@ export class RecordChain {
   }
 
   /**
-   * Returns the newest object after one that is known; `known` itself if there is none. Takes one request if nothing is
-   * new. Throws ACCOUNTS_DAMAGED, also if the objects after it belong to another history.
+   * Returns the newest object after `known`; `known` itself if there is none. Takes one request if nothing is new.
+   * Throws ACCOUNTS_DAMAGED, also if the objects after `known` belong to another history.
    */
   async follow(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     let at = known;
@@ -86,9 +86,7 @@ export class RecordChain {
     return this.listed(at);
   }
 
-  /**
-   * Returns the newest object, for a change. Throws ACCOUNTS_DAMAGED if the one that is known is gone, or is another one.
-   */
+  /** Returns the newest object, for a change. Throws ACCOUNTS_DAMAGED if `known` is gone or was replaced. */
   async newest(known: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     if (known !== undefined) {
       const there = await this.read(known.number);
@@ -101,7 +99,10 @@ export class RecordChain {
     return this.follow(await this.listed(undefined));
   }
 
-  /** Creates the object after one. Returns undefined if another machine has created it. */
+  /**
+   * Creates the object after `before`. Returns undefined if another machine has created it. Throws NOT_PERMITTED if it
+   * would be too large.
+   */
   async append(
     before: ChainRecord | undefined,
     body: ChainRecord['body'],
@@ -131,7 +132,7 @@ export class RecordChain {
     return record;
   }
 
-  /** Returns the newest object that a list has, or `at` if it has no later one. Throws ACCOUNTS_DAMAGED. */
+  /** Returns the newest object in a list; `at` if the list has no later one. Throws ACCOUNTS_DAMAGED. */
   private async listed(at: ChainRecord | undefined): Promise<ChainRecord | undefined> {
     const { prefix } = this.place;
     const from = at?.number ?? 0;

@@ -1,11 +1,11 @@
-/** Deletes what a machine has of a client in a bucket. */
+/** Deletes the data that a machine has of a client in a bucket. */
 import path from 'node:path';
 import type { Files } from '../../system/index.js';
 
-/** Folders within each other that are entered. A client has fewer. */
+/** Maximum depth of nested folders that are entered. A client has fewer. */
 const MAX_DEPTH = 4;
 
-/** Deletes a folder with all that is in it. It follows no link. */
+/** Deletes a folder with all that is in it. Does not follow links. */
 export function removeFolder(files: Files, folder: string, depth = 1): void {
   for (const name of files.list(folder)) {
     const file = path.join(folder, name);

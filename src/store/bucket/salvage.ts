@@ -1,7 +1,7 @@
 /**
- * A generation that a rebuild makes from what is left of a damaged log. It takes the place of the present one by the
- * object that ends the log. Before that, each number without a commit gets an object that no reader accepts, so that no
- * machine that knows only the commits before it writes there any more.
+ * A generation that a rebuild makes from the rest of a damaged log. The object that ends the log puts it in place of
+ * the present one. Before that, each number without a commit gets an object that no reader accepts. A machine that has
+ * only the commits before such a number then cannot write there.
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
@@ -18,7 +18,7 @@ import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 
 const GENERATION_BYTES = 8;
-/** An object in the place of a lost commit. It is shorter than every commit object. */
+/** Object in the place of a lost commit. It is shorter than every commit object. */
 const LOST: Buffer = Buffer.from('{"version":1,"lost":true}\n');
 const MAX_MOVED_BYTES = 96;
 
@@ -45,7 +45,7 @@ export class Salvage {
     this.objects = new GenerationObjects(store, first);
   }
 
-  /** Begins a generation with the present keys, and removes the rest of an earlier run from this machine. */
+  /** Begins a generation with the present keys, and removes the remains of an earlier run from this machine. */
   static async begin(system: System, first: ClientDirectory): Promise<Salvage> {
     const { files, random } = system;
     const { client, bucket } = first;
@@ -70,8 +70,8 @@ export class Salvage {
   }
 
   /**
-   * Ends the present log behind its last object, and puts the new generation in its place. Throws STORE_TAKEN if another
-   * machine has written to the client since.
+   * Ends the present log after its last object, and puts the new generation in its place. Throws STORE_TAKEN if
+   * another machine has written to the client since.
    */
   async switchFrom({
     last,
@@ -94,7 +94,10 @@ export class Salvage {
     await objects.bringLateKeys(generation!, newestKeys(system, second.path)?.number ?? 0);
   }
 
-  /** True if the present log ends with the name of another generation than the new one, which must stay if it is named. */
+  /**
+   * True if the present log ends with the name of a generation other than the new one. If it names the new one, that
+   * must stay.
+   */
   async isOvertaken(last: number): Promise<boolean> {
     const { store, first } = this;
     const name = logPlace(first.client, first.generation) + commitName(last + 1);
@@ -103,13 +106,15 @@ export class Salvage {
     return next !== undefined && next !== this.second.generation;
   }
 
-  /** Removes the objects of the new generation, which cannot be switched to any more since another object ends the log. */
+  /**
+   * Removes the objects of the new generation. It can no longer be put in place, since another object ends the log.
+   */
   async discard(): Promise<void> {
     await this.objects.removeNote(this.second.generation!);
     await this.objects.removeBuilt(this.second.generation!, () => undefined);
   }
 
-  /** Removes what this machine has of the new generation beside the client's directory. */
+  /** Removes the files of the new generation on this machine, which lie beside the client's directory. */
   close(): void {
     const { system, second } = this;
     if (system.files.status(second.path) !== undefined) removeFolder(system.files, second.path);

@@ -4,7 +4,7 @@ import type { BucketAccess } from './bucket-access.js';
 import { DECOY_OBJECT } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
-/** Returns the bytes of an object, which is created with `fresh` if it does not exist. */
+/** Returns the bytes of an object. Creates it with the bytes `fresh` if it does not exist. */
 export async function sharedObject(
   system: System,
   access: BucketAccess,
@@ -21,7 +21,7 @@ export async function sharedObject(
 
 const MAX_BYTES: number = 64 << 10;
 
-/** Throws if the store does not answer, or refuses. Takes one small request. */
+/** Throws if the store does not answer, or refuses the request. Takes one small request. */
 export async function requireAnswer(system: System, access: BucketAccess): Promise<void> {
   const { store } = await sharedStore(system, access);
   await store.head(DECOY_OBJECT);

@@ -4,29 +4,31 @@ import type { BucketSettings, ObjectStore } from '../objects/index.js';
 import { processEnvironment, readStart, replaceFile, type System } from '../../system/index.js';
 import type { BucketAccess } from './bucket-access.js';
 
-/** A store, and the right to write to it. */
+/** A store, and the check that it may be written to. */
 export interface SharedStore {
   readonly store: ObjectStore;
   /**
-   * Resolves once the store is known to arbitrate between writers, and to lock objects if that is wanted. Throws
+   * Resolves when the store is known to arbitrate between writers, and to lock objects if that is requested. Throws
    * BUCKET_UNSAFE, BUCKET_CANNOT_LOCK.
    */
   admit(): Promise<void>;
 }
 
-/** Exists in the cache of a store that was found to arbitrate: it is not probed again. */
+/** File in the cache of a store that was found to arbitrate, so that the store is not probed again. */
 const ARBITRATES_FILE = '.arbitrates';
-/** Exists in the cache of a store that arbitrates and locks objects. */
+/** File in the cache of a store that arbitrates and locks objects. */
 const LOCKS_FILE = '.locks';
 
 const shared = new Map<string, Promise<SharedStore>>();
 
-/** Lets this thread use an open store for a place; the same place is not opened again. */
+/** Registers an open store for a place, in this thread, so that the place is not opened again. */
 export function shareStore(cache: string, store: Promise<SharedStore>): void {
   shared.set(cache, store);
 }
 
-/** Returns the store of a bucket, open in this thread. Its code is loaded only here. Throws CONFIG_INVALID. */
+/**
+ * Returns the store of a bucket, open in this thread. The code for buckets is loaded only here. Throws CONFIG_INVALID.
+ */
 export function sharedStore(system: System, access: BucketAccess): Promise<SharedStore> {
   const known = shared.get(access.cache);
   if (known !== undefined) return known;
@@ -61,7 +63,7 @@ async function open(system: System, access: BucketAccess): Promise<SharedStore> 
   };
 }
 
-/** Returns settings that came from another thread, which turns buffers into plain arrays of bytes. */
+/** Returns settings that came from another thread, with buffers in place of plain arrays of bytes. */
 function withBuffers(settings: BucketAccess['settings']): BucketAccess['settings'] {
   const { authorities }: BucketSettings = settings;
   return authorities === undefined

@@ -21,9 +21,9 @@ import {
   SNAPSHOTS_PREFIX,
 } from './names.js';
 
-/** Names of pieces that are looked at; if there are more, no copy is used. */
+/** Maximum number of names of pieces that are examined; if there are more, no copy is used. */
 const MAX_NAMES = 20_000;
-/** Names that are removed with one call. */
+/** Number of names that are removed with one call. */
 const AT_ONCE = 100;
 
 /** A copy that the log names. */
@@ -94,8 +94,8 @@ export class SnapshotObjects {
   }
 
   /**
-   * Returns the facts that the log has about a copy; undefined if it does not name it, or if the commit object of its
-   * last commit has not this size in bytes. Throws RECORD_DAMAGED, STORE_NEWER, OBJECT_DAMAGED.
+   * Returns the facts that the log has about a copy, and the commit that names it; undefined if the log does not name
+   * the copy. Throws RECORD_DAMAGED, STORE_NEWER, OBJECT_DAMAGED.
    */
   async named({ commit, id }: SnapshotPlace): Promise<NamedSnapshot | undefined> {
     const bytes = await this.backend.commitObject(commit + 1);
@@ -144,7 +144,7 @@ export class SnapshotObjects {
     while (names.length > 0) await (await backend.objects()).remove(names.splice(0, AT_ONCE));
   }
 
-  /** Removes copies that end before a commit. A key that may not remove leaves them. */
+  /** Removes copies that end before a commit. With a key that may not remove, leaves them. */
   async removeBefore(commit: number): Promise<void> {
     const { backend } = this;
     const old: string[] = [];

@@ -17,12 +17,12 @@ export class Spool {
   private readonly staged: ObjectWriter;
   private heads: Buffer[] = [];
   private checksum = 0;
-  /** Bytes of the record of parity at the end. */
+  /** Number of bytes of the record of parity at the end. */
   private parityBytes = 0;
-  /** The checksum of all bytes so far; undefined if they must be read for it. */
+  /** The checksum of all bytes so far; undefined if the bytes must be read to compute it. */
   private hash: Hash | undefined;
 
-  /** `staged` has no bytes yet, or whole records that `note` is called for. */
+  /** Creates a pack. `staged` has no bytes yet, or whole records for which `note` is called. */
   constructor(pack: PackNumber, client: string | undefined, staged: ObjectWriter) {
     this.pack = pack;
     this.label = buildLabel(pack, client);
@@ -35,7 +35,7 @@ export class Spool {
     return LABEL_BYTES + this.staged.sizeBytes;
   }
 
-  /** Appends a whole record, or nothing. */
+  /** Appends a record. After a failure, nothing is appended. */
   append(record: Buffer): Location {
     const before = this.staged.sizeBytes;
     try {
@@ -47,7 +47,7 @@ export class Spool {
     return this.note(before);
   }
 
-  /** Appends a record piece by piece, or nothing. */
+  /** Appends a record piece by piece. After a failure, nothing is appended. */
   async appendPieces(pieces: AsyncIterable<Buffer>): Promise<Location> {
     const before = this.staged.sizeBytes;
     try {
@@ -59,7 +59,7 @@ export class Spool {
     return this.note(before);
   }
 
-  /** Takes account of the record that was written at `at`, and returns its place. */
+  /** Adds the record that was written at `at` to the heads and the checksum, and returns its place. */
   note(at: number): Location {
     const headerBytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
     this.staged.readBack(at, headerBytes, headerBytes.length);
@@ -75,13 +75,13 @@ export class Spool {
     return Buffer.concat(this.heads);
   }
 
-  /** Returns the range of the records. Parity is behind it. */
+  /** Returns the range of the records, without the parity after them. */
   range(): PackRange {
     const { pack, sizeBytes, parityBytes, checksum } = this;
     return { pack, from: LABEL_BYTES, to: sizeBytes - parityBytes, checksum };
   }
 
-  /** Appends the parity of all bytes so far, and returns its length. Append nothing after this call. */
+  /** Appends the parity of all bytes so far, and returns its length. Nothing may be appended after this call. */
   async protect(maker: ParityMaker): Promise<number> {
     const coveredBytes = this.sizeBytes;
     const read = async (_name: string, at: number, target: Uint8Array, bytes: number) =>
@@ -91,7 +91,7 @@ export class Spool {
     return this.parityBytes;
   }
 
-  /** Reads bytes of the pack, label included; returns their number. */
+  /** Reads bytes of the pack, label included. Returns their number. */
   read(position: number, target: Uint8Array, bytes: number): number {
     const fromLabel = Math.min(bytes, Math.max(0, LABEL_BYTES - position));
     target.set(this.label.subarray(position, position + fromLabel));
@@ -101,7 +101,7 @@ export class Spool {
     return fromLabel + this.staged.readBack(at, rest, rest.length);
   }
 
-  /** Returns the pack as one object to upload. Append nothing after this call. */
+  /** Returns the pack as one object to upload. Nothing may be appended after this call. */
   async source(): Promise<ObjectSource> {
     const { hash = createHash('sha256') } = this;
     if (this.hash === undefined) for await (const piece of this.pieces()) hash.update(piece);

@@ -1,7 +1,7 @@
 /**
- * The bytes that clients take in a bucket. A list of all objects of a client counts until its log goes on, which one
- * request finds out: packs are stored and removed only beside commits. Copies of the catalog are not counted, and neither
- * is a generation that a rewrite builds, or has left.
+ * The number of bytes that clients take in a bucket. The sum over a list of all objects of a client is used until its
+ * log has a new commit, which one request detects: packs are stored and removed only together with commits. Copies of
+ * the catalog are not counted, and neither is a generation that a rewrite builds or has left behind.
  */
 import type { System } from '../../system/index.js';
 import type { ObjectStore } from '../objects/index.js';
@@ -16,9 +16,12 @@ import {
 } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
-/** Time after which a list is made again although the log has not gone on: packs are removed after their commit. */
+/**
+ * Time after which a list is made again although the log has no new commit, since packs are removed after their
+ * commit.
+ */
 const LASTING_MS = 600_000;
-/** Clients that are remembered: as many as an account owns. */
+/** Maximum number of clients that are remembered: as many as an account owns. */
 const MAX_REMEMBERED = 4096;
 
 interface Listed {
@@ -38,7 +41,7 @@ export class UsedSpace {
     this.access = access;
   }
 
-  /** Returns the bytes of a client; 0 for one that does not exist. Throws errors of a bucket. */
+  /** Returns the number of bytes of a client; 0 if it does not exist. Throws errors of a bucket. */
   async of(client: string): Promise<number> {
     const { store } = await sharedStore(this.system, this.access);
     const known = this.known.get(client);
@@ -51,7 +54,10 @@ export class UsedSpace {
     return bytes;
   }
 
-  /** Lets the next call look again: a session of the client has ended here. */
+  /**
+   * Discards the remembered size, so that the next call reads the bucket. Called when a session of the client has
+   * ended here.
+   */
   forget(client: string): void {
     this.known.delete(client);
   }

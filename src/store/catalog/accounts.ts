@@ -15,7 +15,7 @@ export interface AccountSet {
 
 export class AccountTable {
   private readonly statements;
-  /** False if no content is unproven, so that no lookup is needed. Stays true once a content was unproven. */
+  /** True if a content may be unproven. If false, no lookup is needed. Stays true once a content was unproven. */
   private hasContents: boolean;
   private hasSignatures: boolean;
 

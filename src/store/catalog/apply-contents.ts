@@ -1,6 +1,4 @@
-/**
- * Turns records of contents into catalog rows: the place of each content, and which of several records counts.
- */
+/** Converts records of contents to catalog rows: the place of each content, and which of several records is used. */
 import { TardisError } from '../../errors/index.js';
 import {
   type ContentId,
@@ -33,7 +31,7 @@ interface AppliedParts {
   readonly body?: Buffer | undefined;
   /** Packs whose contents the record replaces. */
   readonly moved?: ReadonlySet<PackNumber>;
-  /** Gets the ids, too; a new map by default. */
+  /** Map that gets the ids, too; a new map by default. */
   readonly ids?: Map<string, ContentId>;
 }
 
@@ -97,7 +95,7 @@ export function applyContentRecord(
 
 interface Added {
   readonly contentId: ContentId;
-  /** True if the record is now the place of the content. */
+  /** True if the record has become the place of the content. */
   readonly isPlaced: boolean;
 }
 

@@ -25,7 +25,9 @@ export class ContentRecords {
   /** Digest keys of contents that were found damaged. */
   readonly unsound = new Set<string>();
 
-  /** With `checksBodies`, objects are read completely. `onDamaged` is called for each damaged object. */
+  /**
+   * Creates a loader. With `checksBodies`, objects are read completely. `onDamaged` is called for each damaged object.
+   */
   constructor(catalog: Catalog, backend: Backend, checksBodies: boolean, onDamaged: () => void) {
     this.catalog = catalog;
     this.backend = backend;

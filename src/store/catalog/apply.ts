@@ -1,6 +1,6 @@
 /**
- * Turns records into catalog rows. A session applies its own changes with the same functions that recovery uses
- * for records, so that a rebuilt catalog cannot differ in kind.
+ * Converts records to catalog rows. A session applies its own changes with the functions that recovery uses for
+ * records, so that a rebuilt catalog cannot differ in kind.
  */
 import type { NewVersion } from './entries.js';
 import {
@@ -54,8 +54,8 @@ export function closeName(
 }
 
 /**
- * Stores a row as the open version of its name, and closes the version before it. `isNew`: the directory had no
- * entries before this session, so there is none to look for.
+ * Stores a row as the open version of its name, and closes the version before it. With `isNew`, the directory had no
+ * entries before this session, so there is no version before it.
  */
 export function putRow(
   catalog: Catalog,
@@ -219,7 +219,7 @@ function openSet({ sets }: Catalog, opened: Extract<StoreEvent, { type: 'set-ope
   for (const root of opened.roots) sets.addRoot(opened.set, root);
 }
 
-/** Unmarks contents, except those in `unsound`. */
+/** Unmarks damaged contents, except those in `unsound`. */
 function applySounds(
   catalog: Catalog,
   digests: readonly Buffer[],

@@ -11,7 +11,7 @@ export interface Inconsistency {
   readonly rows: number;
 }
 
-/** Each query selects the rows that violate the rule. */
+/** The rules, each with a query that selects the rows that violate it. */
 const RULES: readonly (readonly [what: string, sql: string])[] = [
   [
     'a name has more than one open version',
@@ -113,13 +113,13 @@ const SHOWN_ENTRIES = (schema: string, column: string): string =>
 const LISTED = (schema: string): string =>
   `set_number IN (SELECT set_number FROM ${schema}.backup_sets WHERE state != 'superseded')`;
 const NEEDED = (schema: string): string => `content_id IN ${SHOWN_ENTRIES(schema, 'content_id')}`;
-/** Condition for the parts of such contents. */
+/** Condition for the parts of contents that shown versions need. */
 const NEEDED_PARTS = (schema: string): string =>
   `content_id IN (SELECT part_id FROM ${schema}.content_parts WHERE ${NEEDED(schema)})`;
 
 /**
- * Condition for directories of a root whose set is unfinished. The catalog records the place of such a
- * directory when it is met. The packs record it later, with its row, and need not before the set is complete.
+ * Condition for directories of a root whose set is unfinished. The catalog records the place of such a directory when
+ * it is met. The packs record it later, with its row, and may lack it until the set is complete.
  */
 const isUnderWay = (schema: string): string =>
   `(root_id IN (SELECT root_id FROM ${schema}.set_roots JOIN ${schema}.backup_sets USING (set_number)

@@ -1,6 +1,6 @@
 /**
- * Queries of a check. They run on a private copy of the catalog, so they may take long and have indexes of
- * their own. Results are untrusted, since the catalog is what is being checked.
+ * Queries of a check. They run on a private copy of the catalog, so they may take long and have indexes of their own.
+ * Results are untrusted, since the catalog itself is being checked.
  */
 import type { ContentId, DirectoryId, PackNumber, RecordId, SetNumber } from '../../model/index.js';
 import { asTardisError, Opened, TardisError } from '../../errors/index.js';
@@ -143,7 +143,7 @@ export class CatalogAudit {
   }
 
   /**
-   * Returns the number of versions that another catalog contradicts; undefined if that one is of another
+   * Returns the number of versions that another catalog contradicts; undefined if the other catalog is of another
    * history.
    */
   contradictionsTo(otherPath: string): number | undefined {

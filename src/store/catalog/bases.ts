@@ -2,7 +2,7 @@
 import type { ContentId } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
-/** Longest chain of deltas (see locate.ts). */
+/** Maximum length of a chain of deltas (see locate.ts). */
 const MAX_DEPTH = 64;
 
 export class BasisTable {
@@ -63,7 +63,7 @@ export class BasisTable {
     return this.statements.dependants.all(contentId, contentId);
   }
 
-  /** True if reading a content requires the other one, or if both are the same. */
+  /** True if reading a content requires the other one, or if both are equal. */
   needs(contentId: ContentId, other: ContentId): boolean {
     const seen = new Set<ContentId>();
     const waiting = [contentId];

@@ -3,13 +3,13 @@ import { crc32, readStart, type Files } from '../../system/index.js';
 
 const WAL_HEAD_BYTES = 32;
 const FRAME_HEAD_BYTES = 24;
-/** The last bit gives the byte order of the log's own checksums. */
+/** Number at the start of SQLite's log. Its last bit gives the byte order of the log's own checksums. */
 const WAL_MAGIC = 0x377f0682;
 const PAGE_SIZE_AT = 16;
 const COUNTER_AT = 24;
 const DATABASE_HEAD_BYTES = 100;
 const READ_BYTES: number = 1 << 20;
-/** Bytes of the first page that change with the journal mode: format versions, change counter, sizes. */
+/** Ranges of bytes of the first page that change with the journal mode: format versions, change counter, sizes. */
 const VOLATILE: readonly (readonly [from: number, to: number])[] = [
   [18, 20],
   [24, 32],
@@ -37,8 +37,8 @@ export class CatalogPages {
   }
 
   /**
-   * Returns the pages in SQLite's log, rising. Page 1 is always included. Pages that a crash left after the
-   * log's end may be included too.
+   * Returns the pages in SQLite's log, in ascending order. Page 1 is always included. Pages that a crash left after
+   * the log's end may be included too.
    */
   inLog(): number[] {
     const { files, pageBytes } = this;
@@ -63,7 +63,10 @@ export class CatalogPages {
     return [...pages].sort((one, other) => one - other);
   }
 
-  /** Calls `visit` with the checksum of each of these pages that exists in the file. `pages` must rise. */
+  /**
+   * Calls `visit` with the checksum of each of these pages that exists in the file. `pages` must be in ascending
+   * order.
+   */
   each(pages: readonly number[], visit: (page: number, sum: number) => void): void {
     const { files, pageBytes, catalogPath, perRead } = this;
     if (pages.length === 0) return;

@@ -23,8 +23,8 @@ export function fingerprintOf(files: Files, catalogPath: string): string {
 }
 
 /**
- * Reads all of a catalog's file in slices and compares it with the checksums. With `mayRemember`, damage is
- * recorded, so that no further session writes to the catalog. `breathe` is called between slices, and may throw.
+ * Reads all of a catalog's file in slices and compares it with the checksums. With `mayRemember`, records damage, so
+ * that no further session writes to the catalog. `breathe` is called between slices, and may throw.
  */
 export async function comparePages(
   { files }: System,

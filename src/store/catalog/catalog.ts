@@ -37,7 +37,7 @@ import { wrongColumns, wrongValues } from './wrong-values.js';
 import { ImageLoader } from './image-loader.js';
 import { ImageTable } from './image.js';
 
-/** SQLite's report of a fold: frames in the log, and those that are in the file. */
+/** The catalog of one client, open for reading or for writing. */
 export class Catalog implements Disposable {
   readonly sets: SetTable;
   readonly directories: DirectoryTable;
@@ -136,7 +136,7 @@ export class Catalog implements Disposable {
     return this.forgetRequests;
   }
 
-  /** For writers only, like the tables below. */
+  /** Table of garbage collection; like the tables below, for writers only. */
   get gc(): GcTable {
     this.gcTable ??= new GcTable(this.database);
     return this.gcTable;
@@ -158,7 +158,7 @@ export class Catalog implements Disposable {
   }
 
   /**
-   * Opens for writing; the caller must hold the client's lock. Throws CATALOG_NEWER, CATALOG_OLDER,
+   * Opens a catalog for writing. The caller must hold the client's lock. Throws CATALOG_NEWER, CATALOG_OLDER,
    * CATALOG_DAMAGED.
    */
   static openForWriting(system: System, catalogPath: string, options?: WritingOptions): Catalog {
@@ -175,7 +175,7 @@ export class Catalog implements Disposable {
     return Catalog.around(database, catalogPath, true);
   }
 
-  /** Opens for reading. Sees committed data, even while a session writes. */
+  /** Opens a catalog for reading. The reader sees committed data, even while a session writes. */
   static openForReading(system: System, catalogPath: string): Catalog {
     return Catalog.around(openForReading(system, catalogPath), catalogPath, false);
   }
@@ -243,9 +243,9 @@ export class Catalog implements Disposable {
   }
 
   /**
-   * Returns the error to throw for one that occurred while the catalog was read. It is CATALOG_DAMAGED if the
-   * error looks like a bug and the catalog contains impossible values, which takes a read of all tables.
-   * Otherwise it is the error itself.
+   * Returns the error to throw for an error that occurred while the catalog was read. This is CATALOG_DAMAGED if the
+   * error looks like a bug and the catalog contains impossible values, which takes a read of all tables. Otherwise it
+   * is the error itself.
    */
   explained(error: unknown): unknown {
     if (asTardisError(error).code !== 'INTERNAL') return error;
@@ -268,7 +268,7 @@ export class Catalog implements Disposable {
     }
   }
 
-  /** Returns when the transaction is durable. */
+  /** Commits the transaction. Returns when it is durable. */
   commit(): void {
     this.database.exec('COMMIT');
   }
@@ -284,7 +284,7 @@ export class Catalog implements Disposable {
     });
   }
 
-  /** Folds the log as `foldLog` does. False if a part of it stays, since somebody reads the catalog. */
+  /** Folds the log as `foldLog` does. Returns false if a part of the log stays, because the catalog is being read. */
   foldWholly(): boolean {
     let isWhole = false;
     this.folding(() => {
@@ -293,7 +293,7 @@ export class Catalog implements Disposable {
     return isWhole;
   }
 
-  /** Bytes of the file that are in use. */
+  /** Number of bytes of the file that are in use. */
   get usedBytes(): number {
     const usedPages =
       pragmaNumber(this.database, 'page_count') - pragmaNumber(this.database, 'freelist_count');

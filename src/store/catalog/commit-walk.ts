@@ -46,7 +46,7 @@ export interface PendingCommit {
   readonly matches: boolean;
   /** True if no other commit follows. */
   readonly isLast: boolean;
-  /** True if all that it covers is known to be durable. */
+  /** True if everything that it covers is known to be durable. */
   readonly isDurable?: boolean;
 }
 
@@ -55,7 +55,7 @@ export interface WalkStart {
   readonly point: CommitPoint;
   /** The highest sequence number of that commit. */
   readonly sequence: number;
-  /** Continues after damage, and also takes records that no commit covers if commits are missing. */
+  /** True to continue after damage, and to apply records that no commit covers if commits are missing. */
   readonly isThorough: boolean;
   /** The last commit that a catalog is known to have contained. Later commits were never acknowledged. */
   readonly knownCommit?: number;
@@ -77,7 +77,7 @@ type Held = Omit<PendingCommit, 'isLast'>;
 export class CommitWalk {
   /** Number of unreadable records and missing commits. */
   damagedRecords = 0;
-  /** True if some of them were not contents. */
+  /** True if some of the damaged records were not contents. */
   isMetadataLost = false;
   /** The highest existing pack number. */
   lastPack = 0;

@@ -9,9 +9,12 @@ import { DigestFilter } from './digest-filter.js';
 export interface ContentRow {
   readonly contentId: ContentId;
   readonly sizeBytes: number;
-  /** False if an entry names the content but its bytes are missing or damaged. */
+  /**
+   * True if the bytes of the content are stored. False if an entry names the content but its bytes are missing or
+   * damaged.
+   */
   readonly isStored: boolean;
-  /** True if it is stored as a delta on another content. */
+  /** True if the content is stored as a delta on another content. */
   readonly isDelta: boolean;
 }
 
@@ -57,7 +60,7 @@ const SELECT_STORED = `
 
 export class ContentTable {
   private readonly statements;
-  /** Contains every digest of the table; undefined if the table was not empty when it was opened. */
+  /** Filter with every digest of the table; undefined if the table was not empty when it was opened. */
   private readonly filter: DigestFilter | undefined;
 
   constructor(database: SqlDatabase) {
@@ -167,7 +170,7 @@ export class ContentTable {
     return Number(lastInsertRowid);
   }
 
-  /** Sets the place of a content, and its size, which is certain only now. */
+  /** Records the place of a content, and its size, which is not certain before. */
   fill(contentId: ContentId, recordId: RecordId, offset: number, sizeBytes: number): void {
     this.statements.fill.run(recordId, offset, sizeBytes, contentId);
   }
@@ -233,7 +236,10 @@ export class ContentTable {
   }
 }
 
-/** Throws CATALOG_DAMAGED if a value has a type that no writer stores. Runs for each file of a restore. */
+/**
+ * Checks the place of a content. Throws CATALOG_DAMAGED if a value has a type that no writer stores. Runs for each
+ * file of a restore.
+ */
 function requirePlace(row: StoredColumns): void {
   const [digest, sizeBytes, kind, pack, position, bytes, offset, basisId] = row;
   const isPlace = Number.isSafeInteger(pack) && Number.isSafeInteger(position);

@@ -16,7 +16,7 @@ export interface ScannedEntries {
 
 /** Number of versions scanned at once, which takes some milliseconds. */
 const SCAN_VERSIONS = 16_384;
-/** Sorts after every valid name. */
+/** A name that sorts after every valid name. */
 const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
 
 export class DifferingEntries {
@@ -36,7 +36,9 @@ export class DifferingEntries {
     };
   }
 
-  /** Returns directories as of `set`, and entries that are another row than as of `unlike`, by name. */
+  /**
+   * Returns the directories as of `set`, and the other entries whose row differs from that as of `unlike`, by name.
+   */
   list({ directory, set, after, limit }: ListingPage, unlike: SetNumber): ScannedEntries {
     const { scanEnd, page } = this.statements;
     const upTo = scanEnd.get(directory, after, SCAN_VERSIONS - 1);

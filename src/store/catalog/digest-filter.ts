@@ -16,7 +16,7 @@ export class DigestFilter {
     }
   }
 
-  /** False if the digest was certainly not added. */
+  /** True if the digest may have been added. False if it was certainly not added. */
   mayHave(digest: Uint8Array): boolean {
     for (const offset of PROBE_OFFSETS) {
       const bit = bitAt(digest, offset);

@@ -16,13 +16,13 @@ export interface DirectoryIdentity {
 
 export interface FoundDirectory {
   readonly directory: DirectoryId;
-  /** False if it was last met under another parent or name. */
+  /** False if the directory was last met under another parent or name. */
   readonly isHere: boolean;
 }
 
 export class DirectoryTable {
   private readonly statements;
-  /** False if no directory is unplaced, so that no row needs to be deleted. */
+  /** True if a directory may be unplaced. If false, no row needs to be deleted. */
   private mayHaveUnplaced = false;
 
   constructor(database: SqlDatabase) {
@@ -68,16 +68,15 @@ export class DirectoryTable {
     this.lookForUnplaced();
   }
 
-  /** Finds out whether any directory is unplaced. Must also be called after rows were inserted elsewhere. */
+  /** Determines if any directory is unplaced. Must also be called after rows were inserted elsewhere. */
   lookForUnplaced(): void {
     this.mayHaveUnplaced = this.statements.anyUnplaced.get() !== undefined;
   }
 
   /**
-   * Returns the id of the directory met at parent/name, or undefined for a new one. An id is kept only if inode
-   * and birth time match and this set has not met the directory elsewhere (`isPlaced`). Without a birth time
-   * the directory must also be at its last place, since a file system without birth times may use one inode
-   * number for all.
+   * Returns the id of the directory met at parent/name, or undefined for a new one. An id is kept only if inode and
+   * birth time match and this set has not met the directory elsewhere (`isPlaced`). Without a birth time, the
+   * directory must also be at its last place: a file system without birth times may use one inode number for all.
    */
   find(
     identity: DirectoryIdentity,

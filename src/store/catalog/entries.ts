@@ -23,7 +23,7 @@ export interface OpenRow {
 export interface HeadRow extends OpenRow {
   readonly name: Buffer;
   readonly contentId: ContentId | undefined;
-  /** False if the entry names a content but its bytes are missing. */
+  /** True unless the entry names a content whose bytes are missing. */
   readonly isStored: boolean;
   readonly flags: number;
   readonly metadata: Buffer;
@@ -49,8 +49,8 @@ export interface ListingPage {
   readonly limit: number;
   readonly withDigests: boolean;
   /**
-   * Returns only directories, and entries that differ from those as of this set. It may be ignored; then more
-   * entries are returned.
+   * If set, only directories are needed, and entries that differ from those as of this set. It may be ignored; then
+   * more entries are returned.
    */
   readonly unlike?: SetNumber | undefined;
 }
@@ -80,10 +80,10 @@ export const SELECT_ROW: string = `${SELECT}, NULL FROM entries`;
 export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
 
 /**
- * Pages of directories in one value, so that no object is made for each entry. A page has its length in decimal; the number of
- * entries, and how many have names and metadata of the right type; then each entry, as lengths and ids in decimal, its name
- * and its metadata. SQLite joins blobs byte by byte, in the order of the inner query, which its limit keeps. One statement for
- * several directories takes a third of the time of one for each.
+ * Query for pages of directories in one value, so that no object is made for each entry. A page has its length in
+ * decimal; the number of entries, and how many have names and metadata of the right type; then each entry, as lengths
+ * and ids in decimal, its name and its metadata. SQLite joins blobs byte by byte, in the order of the inner query,
+ * which its limit keeps. One statement for several directories takes a third of the time of one for each.
  */
 const packedQuery = (isSound: string): string => `
   WITH listed AS (SELECT key, value FROM json_each(?))

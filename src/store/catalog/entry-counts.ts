@@ -1,11 +1,11 @@
-/** Counts versions of entries, which quotas of accounts are charged for. */
+/** Counts versions of entries, for the quotas of accounts. */
 import { type DirectoryId, EntryType } from '../../model/index.js';
 import type { SqlDatabase, SqlQuery } from '../../system/index.js';
 import { NextId } from './next-id.js';
 
 export interface VersionCounts {
   readonly all: number;
-  /** Number of directories among them. */
+  /** Number of directories among the versions. */
   readonly directories: number;
 }
 

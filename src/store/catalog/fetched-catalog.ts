@@ -7,14 +7,14 @@ import { openEmpty } from './open.js';
 import { newestVersion, versionOf } from './versions.js';
 import { wrongColumns } from './wrong-values.js';
 
-/** All that SQLite reads of a schema, in an order of its own. */
+/** Query for all that SQLite reads of a schema, in a fixed order. */
 const SCHEMA = `SELECT type || char(10) || name || char(10) || tbl_name || char(10) || coalesce(sql, '')
   FROM sqlite_schema ORDER BY 1`;
 
 /**
- * Throws CATALOG_DAMAGED unless a file is a catalog of the newest version, with exactly the tables and indexes of a new one,
- * that ends at a commit of the log. `empty`: a new catalog. `counters`: those of the next commit. It leaves the file without
- * a log beside it.
+ * Throws CATALOG_DAMAGED unless a file is a catalog of the newest version that ends at a commit of the log. The file
+ * must have exactly the tables and indexes of a new catalog, which is `empty`. `counters` are those of the next
+ * commit. Leaves the file without a log beside it.
  */
 export function requireFitting(
   system: System,
@@ -45,8 +45,9 @@ export function requireFitting(
 }
 
 /**
- * Throws CATALOG_DAMAGED unless a file is a sound catalog of the newest version, with exactly the tables and indexes of a
- * new one and values of the right types; CATALOG_OLDER or CATALOG_NEWER for another version. It leaves the file without a log beside it.
+ * Throws CATALOG_DAMAGED unless a file is a sound catalog of the newest version, with exactly the tables and indexes
+ * of a new one and values of the right types. Throws CATALOG_OLDER or CATALOG_NEWER for another version. Leaves the
+ * file without a log beside it.
  */
 export function requireForeign(system: System, file: string): void {
   using database = system.openDatabase(file, { readonly: false });
@@ -69,7 +70,7 @@ export function requireForeign(system: System, file: string): void {
   database.pragma('journal_mode = TRUNCATE');
 }
 
-/** Protects this process from a crafted file. */
+/** Sets options of SQLite that protect this process from a crafted file. */
 function beCareful(database: SqlDatabase): void {
   database.pragma('trusted_schema = OFF');
   database.pragma('cell_size_check = ON');
@@ -82,7 +83,7 @@ function shapeFault(database: SqlDatabase, schema: string): string | undefined {
   return isWhole ? undefined : 'its pages';
 }
 
-/** True if a commit that adds no set, root or directory can lead from some counters to others. */
+/** True if a commit that adds no set, root or directory can lead from the counters `before` to `after`. */
 function isBefore(before: Counters, after: Counters): boolean {
   return (
     before.set === after.set &&

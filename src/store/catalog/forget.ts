@@ -1,7 +1,7 @@
 /**
  * Deletes paths from the history of a catalog. This happens in a private copy, from which the client is then
- * rewritten. A path means what each set had there. A directory that was elsewhere in other sets keeps its
- * entries in those.
+ * rewritten. In each set, a path stands for the entry that the set had there. A directory that was elsewhere in other
+ * sets keeps its entries in those.
  */
 import { asTardisError, Opened } from '../../errors/index.js';
 import {
@@ -49,7 +49,7 @@ const VERSION_ROW = {
 } as const;
 type Version = RowOf<typeof VERSION_ROW>;
 
-/** Last set of a version that is still open. */
+/** Value for the last set of a version that is still open. */
 const OPEN = Number.MAX_SAFE_INTEGER;
 
 export class ForgettingCopy {

@@ -16,10 +16,14 @@ import { yieldRegularly } from '../../system/index.js';
 import { digestsIn } from './apply-contents.js';
 import type { ContentRecords } from './apply-records.js';
 import type { Catalog } from './catalog.js';
+import { MAX_DEPTH } from './locate.js';
 import type { PendingRecord } from './commit-walk.js';
 
-/** More than the length of any chain: deltas and assemblies need further contents in turn. */
-const MOST_PASSES = 16;
+/**
+ * Maximum number of passes: more than the longest chain of deltas has links. Deltas and assemblies need further contents
+ * in turn, which the next pass finds.
+ */
+const MOST_PASSES = MAX_DEPTH + 2;
 /** Number of missing contents looked up at once. */
 const PAGE_CONTENTS = 1024;
 
@@ -31,7 +35,7 @@ export class FoundContents {
   private readonly contents: ContentRecords;
   private readonly removedObjects: ReadonlyMap<string, number>;
 
-  /** `removedObjects` has the digest keys of objects that are not looked for. */
+  /** Creates the search. `removedObjects` has the digest keys of objects that are not searched for. */
   constructor(
     catalog: Catalog,
     backend: Backend,
@@ -52,7 +56,7 @@ export class FoundContents {
     return this.found.has(digestKey(digest));
   }
 
-  /** Looks for missing contents in these packs and in objects, and notes where they are. */
+  /** Searches these packs and the objects for missing contents, and records their places. */
   async load(packs: readonly PackNumber[]): Promise<void> {
     for (let pass = 0; pass < MOST_PASSES; pass += 1) {
       if (this.catalog.history.brokenVersions === 0) return;
@@ -103,8 +107,8 @@ export interface RecordOfMissing {
 }
 
 /**
- * Yields the records of a pack that contain contents which the catalog needs but does not have. Only headers
- * and indexes are read.
+ * Yields the records of a pack with contents that the catalog needs but does not have. Only headers and indexes are
+ * read.
  */
 export async function* missingIn(
   { contents }: Catalog,

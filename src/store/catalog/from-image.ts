@@ -11,7 +11,7 @@ import type { CommitPoint } from './state.js';
 
 /** The state that a rebuild begins with. */
 export interface HistoryStart {
-  /** The last commit that it covers. */
+  /** The last commit that the state covers. */
   readonly point: CommitPoint;
   readonly counters: Counters;
   /** Packs whose contents are needed; undefined if that is not known. */
@@ -56,8 +56,8 @@ export function imageStart(backend: Backend, removals: Removals): HistoryStart |
 }
 
 /**
- * Returns the listings and events after an image whose own commit is lost. They are part of the next commit,
- * and the image does not cover them.
+ * Returns the listings and events after an image whose own commit is lost. They are part of the next commit, and are
+ * not in the image.
  */
 function behindImage(
   { body, records }: PendingCommit,

@@ -49,8 +49,8 @@ export class GcTable {
   }
 
   /**
-   * Deletes versions that have ended and that no listed set shows, among the `limit` versions after `after`.
-   * Returns the key to continue after; undefined at the end.
+   * Deletes ended versions that no listed set shows, among the `limit` versions after `after`. Returns the key to
+   * continue after; undefined at the end.
    */
   dropVersions(after: EntryKey, limit: number): EntryKey | undefined {
     const upTo = this.statements.key.get(...after, limit - 1);
@@ -59,7 +59,7 @@ export class GcTable {
     return upTo;
   }
 
-  /** Deletes seals of directories that have ended and that no listed set shows, and superseded sets. */
+  /** Deletes superseded sets, and the ended seals of directories that no listed set shows. */
   deleteTheirSets(): void {
     this.statements.dropSeals.run();
     for (const statement of this.statements.dropSuperseded) statement.run();
@@ -187,7 +187,7 @@ export class GcTable {
     this.statements.forgetObject.run(digest);
   }
 
-  /** True if a content is an object (again). */
+  /** True if a content is stored as an object, possibly again. */
   isObject(digest: Buffer): boolean {
     return this.statements.isObject.get(digest, digest) !== undefined;
   }

@@ -186,8 +186,8 @@ export class HistoryLoader {
   }
 
   /**
-   * Number of damaged records that were not counted when the history was loaded, and that have contents not
-   * stored elsewhere. It is 0 if every version that a set shows can still be read.
+   * Number of damaged records that were not counted when the history was loaded, and whose contents are not stored
+   * elsewhere. It is 0 if every version that a set shows can still be read.
    */
   get lackingRecords(): number {
     if (!this.isMoved || this.unsound.length === 0) return 0;

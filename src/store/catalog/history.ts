@@ -189,7 +189,7 @@ export class HistoryTable {
     return this.placed.contents.all(after, limit);
   }
 
-  /** Returns contents with a signature, and the place of that. */
+  /** Returns contents with a signature, and the places of the signatures. */
   signatures(after: ContentId, limit: number): PlacedContent[] {
     return this.placed.signatures.all(after, limit);
   }
@@ -198,20 +198,17 @@ export class HistoryTable {
     return this.placed.contentCount.get()!;
   }
 
-  /** Number of versions of files that a listed set shows and whose contents are missing. */
+  /** Number of versions of files in listed sets whose contents are missing. */
   get lostVersions(): number {
     return this.placed.lostVersions.get()!;
   }
 
-  /** Number of versions of files that a listed set shows and whose contents are missing or damaged. */
+  /** Number of versions of files in listed sets whose contents are missing or damaged. */
   get unreadableVersions(): number {
     return this.placed.unreadableVersions.get()!;
   }
 
-  /**
-   * Number of versions of files that a listed set shows and whose contents are missing, or depend on a missing basis
-   * or part.
-   */
+  /** Number of versions of files in listed sets whose contents are missing, or depend on a missing basis or part. */
   get brokenVersions(): number {
     return this.placed.brokenVersions.get()!;
   }

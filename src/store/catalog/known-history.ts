@@ -58,14 +58,14 @@ export class KnownHistory implements HistoryStart {
   }
 
   /**
-   * Returns the number of versions that another catalog contradicts; undefined if that one is of another
+   * Returns the number of versions that another catalog contradicts; undefined if the other catalog is of another
    * history.
    */
   contradictionsTo(otherPath: string): number | undefined {
     return this.audit.contradictionsTo(otherPath);
   }
 
-  /** Returns this history with another end of the packs than the catalog has. */
+  /** Returns this history with `point` as the end of the packs, in place of the catalog's own. */
   endingAt(point: CommitPoint): HistoryStart {
     const { counters, packs, removedPacks, removedObjects, records, later } = this;
     const pieces = (): Generator<readonly ImageItem[]> => this.pieces();

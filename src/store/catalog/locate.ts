@@ -18,9 +18,10 @@ export interface LocatedPiece {
 }
 
 /**
- * Longest chain of deltas on deltas; far more than are made. A content with a longer chain counts as missing.
+ * Maximum length of a chain of deltas on deltas; far more than are made. A content with a longer chain counts as
+ * missing.
  */
-const MAX_DEPTH = 64;
+export const MAX_DEPTH = 64;
 
 export class Locator {
   private lastPack = NO_PACK;
@@ -35,7 +36,10 @@ export class Locator {
     return this.within(contents, contentId, new Map(), 0);
   }
 
-  /** `known` has the bases found so far, which the parts of a content share. */
+  /**
+   * Returns the pieces of a content; undefined if some are missing. `known` has the bases found so far, which the
+   * parts of a content share.
+   */
   private within(
     contents: ContentTable,
     contentId: ContentId,

@@ -28,7 +28,7 @@ export function hasLog(backend: object): backend is CommitLog {
 }
 
 export class LogWalk {
-  /** 1 if a thorough walk ended at a commit object that cannot be used. */
+  /** Number of damaged records: 1 if a thorough walk ended at a commit object that cannot be used. */
   damagedRecords = 0;
   isMetadataLost = false;
   readonly strangePacks: readonly PackNumber[] = [];
@@ -42,14 +42,14 @@ export class LogWalk {
     this.isThorough = isThorough;
   }
 
-  /** The highest number that a pack of a session can have whose claim is known, committed or not. */
+  /** The highest pack number that is possible for a session whose claim is known, committed or not. */
   get lastPack(): PackNumber {
     return lastPackUpTo(this.point.commit);
   }
 
   /**
-   * Yields the commits behind the known one. Throws CLIENT_MOVED, STORE_FORKED, RECORD_DAMAGED, OBJECT_DAMAGED, STORE_NEWER; a
-   * thorough walk ends at what is damaged or of another history.
+   * Yields the commits after the known one. Throws CLIENT_MOVED, STORE_FORKED, RECORD_DAMAGED, OBJECT_DAMAGED,
+   * STORE_NEWER. A thorough walk ends at an object that is damaged or of another history.
    */
   async *commits(): AsyncGenerator<PendingCommit> {
     for (let next = await this.next(); next !== undefined; next = await this.next()) {

@@ -6,7 +6,7 @@ import type { EntryPlace } from './reports.js';
 /** A version of a name, with its place and its sets. */
 export interface NamedVersion extends EntryPlace {
   readonly firstSet: SetNumber;
-  /** Undefined for an open version. */
+  /** Last set of the version; undefined for an open version. */
   readonly lastSet: SetNumber | undefined;
 }
 

@@ -22,8 +22,8 @@ import {
 
 const CACHE_BYTES = 6 << 20;
 /**
- * Size of the part of a catalog that is compared with its checksums before a session begins, another part each
- * time. It takes a millisecond or two.
+ * Number of bytes of a catalog that are compared with its checksums before a session begins, another part each time.
+ * It takes a millisecond or two.
  */
 const COMPARED_AT_ONCE_BYTES: number = 1 << 20;
 /** Names in a client's directory (docs/formats.md): packs, keys, and the first level of large contents. */
@@ -50,10 +50,9 @@ interface SummedCatalog {
 }
 
 /**
- * Opens for writing as `openForWriting` does, and keeps the page checksums. Throws CATALOG_DAMAGED also if
- * pages are damaged, or if the log beside the catalog belongs to another file. In a catalog with seals, it
- * throws CATALOG_DAMAGED if another program has changed pages: readers would reject a set based on such a
- * change.
+ * Opens a catalog for writing as `openForWriting` does, and keeps the page checksums. Throws CATALOG_DAMAGED also if
+ * pages are damaged, or if the log beside the catalog belongs to another file. In a catalog with seals, throws
+ * CATALOG_DAMAGED if another program has changed pages: readers would reject a set based on such a change.
  */
 export function openWithSums(
   system: System,
@@ -112,7 +111,7 @@ export function hasNewestVersion(system: System, catalogPath: string): boolean {
   return catalogVersion(system, catalogPath) === newestVersion(system);
 }
 
-/** Opens for writing; creates or upgrades the catalog. Throws CATALOG_NEWER, CATALOG_OLDER, CATALOG_DAMAGED. */
+/** Opens a catalog for writing, and creates or upgrades it. Throws CATALOG_NEWER, CATALOG_OLDER, CATALOG_DAMAGED. */
 export function openForWriting(
   system: System,
   catalogPath: string,
@@ -140,7 +139,7 @@ export function openForWriting(
 }
 
 /**
- * Opens read-only. The catalog must exist, unless the client has no backup yet. Throws CATALOG_NEWER,
+ * Opens a catalog read-only. It must exist, unless the client has no backup yet. Throws CATALOG_NEWER,
  * CATALOG_DAMAGED.
  */
 export function openForReading(system: System, catalogPath: string): SqlDatabase {

@@ -10,7 +10,7 @@ import { CatalogPages, headOf } from './catalog-file.js';
 import { decodeSums, encodeSumBlock, SumBlock, type SumBlockKind, SumTable } from './sum-blocks.js';
 
 const MAX_SUMS_BYTES: number = 1 << 29;
-/** The file is rewritten if it is longer than twice the size of the current checksums plus this. */
+/** Number of bytes by which the file may exceed twice the size of the current checksums before it is rewritten. */
 const SLACK_BYTES: number = 64 << 10;
 const SUM_BYTES = 8;
 
@@ -167,7 +167,10 @@ export class PageSums {
     if (isLong) this.writeAll();
   }
 
-  /** Runs `work`. If it fails with a system error, the checksums are given up: no session depends on them. */
+  /**
+   * Returns the result of `work`. If it fails with a system error, gives up the checksums and returns undefined, since
+   * no session depends on them.
+   */
   private orGivenUp<T>(work: () => T): T | undefined {
     try {
       return work();
@@ -215,7 +218,7 @@ export class PageSums {
     return [...this.slices()].flatMap((some) => this.differingAmong(some));
   }
 
-  /** Yields the numbers of all pages that exist or should exist, in slices that are read at once. */
+  /** Yields the numbers of all pages that exist or should exist. Each slice is read at once. */
   private *slices(): Generator<number[]> {
     const last = Math.max(this.pages.count, this.table.last);
     for (let page = 1; page <= last; page += this.pages.perRead) {
@@ -238,7 +241,7 @@ export class PageSums {
     return this.knownDamage;
   }
 
-  /** Returns the pages that are missing or differ from their checksums. `pages` must rise. */
+  /** Returns the pages that are missing or differ from their checksums. `pages` must be in ascending order. */
   private differingAmong(pages: readonly number[]): number[] {
     const damaged: number[] = [];
     let index = 0;

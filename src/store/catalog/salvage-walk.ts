@@ -104,7 +104,7 @@ export class SalvageWalk {
     return { body, records, point, follows, ...state };
   }
 
-  /** Returns a commit object; undefined if there is none of this number. */
+  /** Returns a commit object; undefined if there is none with this number. */
   private async read(number: number): Promise<Buffer | typeof DAMAGED | undefined> {
     try {
       return await this.log.commitObject(number);

@@ -17,9 +17,9 @@ export interface BucketOptions extends BucketSettings {
   readonly environment: Environment;
   /** True if the user promises that one process at a time writes to the bucket. */
   readonly isSingleWriter?: boolean;
-  /** Days for which each new object is locked; 0 or undefined for none. */
+  /** Number of days for which each new object is locked; 0 or undefined for none. */
   readonly lockDays?: number | undefined;
-  /** Time for which a request is tried again. */
+  /** Maximum time for which a request is retried. */
   readonly patienceMs?: number | undefined;
   /** Longest time without a byte from or to the endpoint. */
   readonly idleMs?: number | undefined;

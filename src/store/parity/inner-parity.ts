@@ -19,7 +19,7 @@ import {
 import { HEAD_BYTES, PARITY_MAGIC, parityBytes, readExactly, shapeIn } from './parity-file.js';
 import { type Shape, shapeOf } from './shape.js';
 
-/** Bytes read at once. */
+/** Number of bytes read at once. */
 const PIECE_BYTES = 1 << 20;
 
 /** The place of parity in an object. */

@@ -108,7 +108,7 @@ export async function serveMount(
 interface Serving {
   readonly system: System;
   readonly settings: MountSettings;
-  /** Given if the store is a bucket. */
+  /** Access to the bucket, if the store is in one; otherwise undefined. */
   readonly following: Following | undefined;
   readonly lasting: LastingHistory;
   readonly mounted: Mounted;

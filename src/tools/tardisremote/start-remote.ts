@@ -23,7 +23,7 @@ export interface StoreSource {
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */
   readonly onlyClient?: string | undefined;
-  /** Given if the store is a bucket. */
+  /** Access to the bucket, if the store is in one; otherwise undefined. */
   readonly following?: ClientsOfBucket | undefined;
 }
 

@@ -64,7 +64,7 @@ export interface StoreDoorOptions {
   readonly onlyClient?: string | undefined;
   readonly allowsCache: boolean;
   readonly log: Logger;
-  /** Given if the store is a bucket. */
+  /** Access to the bucket, if the store is in one; otherwise undefined. */
   readonly following?: ClientsOfBucket | undefined;
 }
 

@@ -64,7 +64,7 @@ export interface RequestsOptions {
   readonly credentials: CredentialChain;
   /** Bucket and prefix as the user writes them. */
   readonly shown: string;
-  /** Time for which a request is tried again. */
+  /** Maximum time for which a request is retried. */
   readonly patienceMs?: number | undefined;
   /** Longest time without a byte; tests make it short. */
   readonly idleMs?: number | undefined;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { System } from '../../../system/index.js';
 
-/** Time for which a request is tried again. */
+/** Maximum time for which a request is retried. */
 export const DEFAULT_PATIENCE_MS = 60_000;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
