@@ -6,7 +6,7 @@ export interface Clock {
   monotonicMs(): number;
 }
 
-/** The range of a `Date`: milliseconds before and after 1970. */
+/** Maximum distance of a `Date` from 1970, before or after, in milliseconds. */
 const MAX_WALL_MS = 8_640_000_000_000_000;
 
 /** Returns the wall clock in whole milliseconds, as sets record it; 0 if it is outside the range of a `Date`. */

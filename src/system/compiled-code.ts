@@ -26,7 +26,9 @@ const PARAMETERS = '(function(exports,require,module,__url){';
 const GUARD = './whole-addons.js';
 /** Bytes before compiled code: how often it was written, and checksums of the script and of the code. */
 const HEAD_BYTES = 12;
-/** Runs that add the functions that they have compiled: other runs of a program use others. */
+/**
+ * Maximum number of runs that add the functions that they have compiled. Each run of a program uses other functions.
+ */
 const MOST_WRITES = 4;
 /** Time after which a thread writes its code, since a pool ends its threads without notice. */
 const THREAD_WRITES_MS = 500;
@@ -35,7 +37,7 @@ interface Loaded {
   readonly file: string;
   readonly script: InstanceType<typeof vm.Script>;
   readonly sum: number;
-  /** How often the compiled code was written. */
+  /** Number of times that the compiled code was written. */
   readonly writes: number;
 }
 
@@ -84,8 +86,8 @@ export class Program {
   };
 
   /**
-   * Writes the code of each script that few runs have written, and deletes that of scripts that are gone. If it cannot, the next run
-   * compiles again.
+   * Writes the compiled code of each script that few runs have written, and deletes the code of scripts that do not
+   * exist. If this fails, the next run compiles again.
    */
   save(): void {
     const { code, folder } = this;
@@ -131,7 +133,7 @@ function readCode(file: string, sum: number): { writes: number; code: Buffer } |
   return { writes: bytes.readUInt32LE(0), code };
 }
 
-/** Replaces the compiled code of a script, whole. */
+/** Replaces the compiled code of a script atomically. */
 function writeCode({ file, script, sum, writes }: Loaded): void {
   const code = script.createCachedData();
   const head = Buffer.alloc(HEAD_BYTES);

@@ -2,12 +2,12 @@
 import zlib from 'node:zlib';
 import { loadNative, type NativeCalls } from './native.js';
 
-/** For fewer bytes, calling the addon takes longer than computing. */
+/** Minimum number of bytes for which the addon is called. For fewer bytes, the call takes longer than computing. */
 const LEAST_BYTES = 1024;
 
 let native: NativeCalls | undefined;
 
-/** Returns the checksum of some bytes that follow others with the checksum `before`. */
+/** Returns the checksum of bytes that follow earlier bytes with the checksum `before`. */
 export function crc32(bytes: Uint8Array, before = 0): number {
   if (bytes.length < LEAST_BYTES) return zlib.crc32(bytes, before);
   native ??= loadNative();

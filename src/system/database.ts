@@ -26,11 +26,11 @@ export interface SqlStatement {
   get(...values: SqlValue[]): unknown;
   all(...values: SqlValue[]): unknown[];
   iterate(...values: SqlValue[]): IterableIterator<unknown>;
-  /** Returns integers as bigint. */
+  /** Makes the statement return integers as bigint. */
   safeIntegers(): SqlStatement;
-  /** Returns rows as arrays. */
+  /** Makes the statement return rows as arrays. */
   raw(): SqlStatement;
-  /** Returns only the first column of each row. */
+  /** Makes the statement return only the first column of each row. */
   pluck(): SqlStatement;
 }
 

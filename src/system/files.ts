@@ -312,8 +312,8 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
 });
 
 /**
- * Gives an open file the owner of the file at `from`. Does nothing unless root runs it: only root may, and only
- * root needs to.
+ * Gives an open file the owner of the file at `from`. Does nothing unless the process runs as root: only root can do
+ * this, and only root needs to.
  */
 export function inheritOwner(fd: number, from: string): void {
   if (process.geteuid?.() !== 0) return;

@@ -18,8 +18,8 @@ export interface CompressingCalls {
    */
   zstdDecompress(source: Uint8Array, target: Uint8Array): number;
   /**
-   * Returns the CRC-32 of bytes that follow others with the checksum `before`; undefined if the processor has no
-   * instruction to compute it fast.
+   * Returns the CRC-32 of bytes that follow earlier bytes with the checksum `before`; undefined if the processor has
+   * no instruction to compute it fast.
    */
   crc32(bytes: Uint8Array, before: number): number | undefined;
 }

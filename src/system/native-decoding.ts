@@ -39,8 +39,8 @@ export interface DecodingCalls {
     contents: Uint8Array,
   ): Promise<number>;
   /**
-   * Decodes only a part of `body` into `target`: as many bytes as it has, from position `from` of the decoded bytes. What
-   * is behind them is not decoded, so damage there is not found. The rest is as for `decodeAside`.
+   * Decodes only a part of `body` into `target`: as many bytes as it has, from position `from` of the decoded bytes.
+   * Bytes after this part are not decoded, so damage in them is not found. The rest is as for `decodeAside`.
    */
   decodePartAside(
     cipher: number,

@@ -41,11 +41,11 @@ export interface FuseCalls {
    */
   fuseAnswer(fd: number): void;
   /**
-   * Notes for a listener that the listing of a directory, by its node in two halves, ends at an offset. The addon then
-   * answers the request for what follows. It remembers 64 of them. Does nothing without a listener.
+   * Records for a listener that the listing of a directory, by its node in two halves, ends at an offset. The addon
+   * then answers the request for the entries after it. It keeps 64 such ends. Does nothing without a listener.
    */
   fuseNoteEnd(fd: number, nodeLow: number, nodeHigh: number, offset: number): void;
-  /** Forgets the ends of listings and the links of a listener. Does nothing without a listener. */
+  /** Discards the ends of listings and the links of a listener. Does nothing without a listener. */
   fuseForget(fd: number): void;
   /**
    * Writes a reply: the first bytes of `head`, then a range of `data`. Returns 0 or the errno; ENOENT means that
@@ -79,21 +79,21 @@ export interface FuseCalls {
   ): number;
 }
 
-/** Answers to questions for attributes of entries that have none (BARE_NODE_BIT). */
+/** Answers to requests for attributes of entries that have none (BARE_NODE_BIT). */
 export const AttributeAnswer = Object.freeze({
-  /** There are no ACLs on this file system; else: not on this entry. */
+  /** There are no ACLs on this file system; without this bit, only this entry has none. */
   noAcls: 1,
   /** There are no attributes on this file system. */
   none: 2,
 });
 
-/** States of a reply that is ready before their requests. JavaScript fills those that are free. */
+/** States of a reply that is ready before its request. JavaScript fills the free ones. */
 export const ReadyState = Object.freeze({
   free: 0,
   ready: 1,
-  /** Its references are to be counted. */
+  /** The reply was sent, and its references are still to be counted. */
   sent: 2,
-  /** The addon sends it at this moment. It will be sent, or free if that fails. */
+  /** The addon is sending the reply, whose next state is `sent`, or free if sending fails. */
   sending: 3,
 });
 

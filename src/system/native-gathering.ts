@@ -31,7 +31,7 @@ export interface GatheringCalls {
 export const GatherCursor = Object.freeze({
   /** Offset of the next row. */
   rowOffset: 0,
-  /** Offset behind the last row. */
+  /** Offset after the last row. */
   end: 1,
   contentOffset: 2,
   /** Number of contents in `places`. */
@@ -41,7 +41,7 @@ export const GatherCursor = Object.freeze({
   isKept: 6,
   /** Number of files that the call read. */
   files: 7,
-  /** Number of those whose digest is a recent one. */
+  /** Number of these files whose digest is in `recent`. */
   repeats: 8,
   readBytes: 9,
   /** Latest ctime of these files in nanoseconds, rounded to a float. */

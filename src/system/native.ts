@@ -196,7 +196,10 @@ export interface NativeCalls
     rowOffset: number,
     options: number,
   ): Buffer | undefined;
-  /** Makes a fifo, a socket or a device node in the same way. Throws EPERM without the privilege to make one. */
+  /**
+   * Makes a fifo, a socket or a device node, as `symlinkAt` makes a link. Throws EPERM without the privilege to make
+   * one.
+   */
   makeNodeAt(
     dirFd: number,
     name: Buffer,
@@ -285,7 +288,7 @@ export interface NativeCalls
 export const RestoreCursor = Object.freeze({
   /** Index of the next file. */
   file: 0,
-  /** Offset of its row. */
+  /** Offset of the row of the next file. */
   rowOffset: 1,
   /** Bytes of the files that the call wrote. */
   writtenBytes: 2,
@@ -313,15 +316,15 @@ export function failedAttributes(output: Buffer | undefined): FailedAttribute[] 
 }
 
 /**
- * True if these calls are the addon's own. Then one of its calls for many files may stand for them. If a test replaces
- * one of them, it is called for each file.
+ * True if these calls are the addon's own, so that one of its calls for many files may be used in their place. If a
+ * test replaces one of them, the replacement is called for each file.
  */
 export function areOwn(native: NativeCalls, names: readonly (keyof NativeCalls)[]): boolean {
   const own = (addon ??= loadNative());
   return names.every((name) => native[name] === own[name]);
 }
 
-/** Looking for the addon again takes longer than writing a file. */
+/** The addon once it is loaded. Looking for it again takes longer than writing a file. */
 let addon: NativeCalls | undefined;
 
 /**

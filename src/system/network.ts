@@ -17,7 +17,7 @@ export interface TcpPlace {
   readonly port: number;
 }
 
-/** Returns the addresses of one server each that an address stands for, in their order. */
+/** Returns one address for each server of an address, in their order. */
 export function singleAddresses(address: Address): Address[] {
   if (address.kind === 'unix' || address.others === undefined) return [address];
   const { host, port, others } = address;
@@ -79,10 +79,10 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);
 }
 
-/** Advice about options of Node.js, which the commands do not take. */
+/** Matches the advice in a message about options of Node.js, which the commands do not have. */
 const ADVICE_OF_NODE = /; if .*Node\.js.*$/s;
 
-/** Returns the message of a failed TLS connection as users need it. */
+/** Returns the message of a failed TLS connection in a form for users. */
 export function tlsFault({ message }: Error): string {
   return message.replace(ADVICE_OF_NODE, '');
 }

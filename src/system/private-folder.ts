@@ -14,7 +14,7 @@ const NAME = /^tardis-copy-[A-Za-z0-9]{6}$/;
 const LOCK = 'lock';
 /** Age at which a folder without a lock counts as abandoned. A younger one is just being made. */
 const UNLOCKED_MS = 3_600_000;
-/** Number of attempts to make a folder that no other process removes as abandoned. */
+/** Maximum number of attempts to make a folder that no other process removes as abandoned. */
 const MAX_TRIES = 3;
 /** A disk with fewer free bytes than this is full. */
 const FULL_BYTES = 1 << 20;

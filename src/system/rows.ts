@@ -22,7 +22,10 @@ interface Values {
 /** The type of a value; with a question mark, the value may be NULL. */
 export type ColumnKind = keyof Values | `${Exclude<keyof Values, 'any'>}?`;
 
-/** A kind: only the first column; an array: rows as arrays, which cost half as much; else rows as objects. */
+/**
+ * Shape of the rows of a query. A kind returns only the first column. An array returns rows as arrays, which cost half
+ * as much. Any other shape returns rows as objects.
+ */
 export type RowShape = ColumnKind | readonly ColumnKind[] | Readonly<Record<string, ColumnKind>>;
 
 type ValueOf<Kind> = Kind extends keyof Values

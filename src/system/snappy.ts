@@ -21,7 +21,7 @@ function load(): typeof import('snappy') {
   }
 }
 
-/** Returns the loader's message: the package's own error has it as its last cause. */
+/** Returns the loader's message, which is the last cause of the package's own error. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? reasonOf(error.cause) : error.message.split('\n')[0]!;

@@ -34,7 +34,7 @@ function homeDirectory(): string {
 /** Error codes if this user has no such file, or if the file belongs to another user. */
 const NOT_OURS: readonly string[] = ['ENOENT', 'ENOTDIR', 'EACCES'];
 
-/** Bytes of the longest state file: it contains a path and a name. */
+/** Maximum size of a state file, which contains a path and a name. */
 const MAX_STATE_BYTES: number = 64 << 10;
 
 /**

@@ -6,7 +6,9 @@ import { loadNative, type NativeCalls } from './native.js';
 import { type Network, systemNetwork } from './network.js';
 import { type Random, systemRandom } from './random.js';
 
-/** A later version of the catalog, and how to get there from the version before it (src/store/catalog/versions.ts). */
+/**
+ * A later version of the catalog, and the upgrade to it from the version before it (src/store/catalog/versions.ts).
+ */
 export interface CatalogStep {
   /** Statements that turn a catalog of the version before into one of this version. */
   readonly sql: string;

@@ -4,11 +4,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemCode, TardisError } from '../errors/index.js';
 
-/** The system's limit, without the terminating NUL; a longer path is silently truncated. */
+/** Maximum length of a socket path, without the terminating NUL. The system silently truncates a longer path. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const ALWAYS_SHORT = '/tmp';
 const SOCKET_FOLDER = 'tardis-';
-/** Has the length of the ending that mkdtemp(3) appends. */
+/** Sample with the length of the ending that mkdtemp(3) appends. */
 const SAMPLE_END = '123456';
 const SOCKET = 'socket';
 const FOLDER_NAME = /^tardis-[A-Za-z0-9]{6}$/;

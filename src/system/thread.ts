@@ -23,7 +23,7 @@ export interface ThreadStart<Of extends Channel> {
 }
 
 export class Thread<Of extends Channel> {
-  /** Resolves when the thread has exited, with an error for what still waits for it. */
+  /** Resolves when the thread has exited, with the error for calls that still wait for it. */
   readonly exited: Promise<TardisError>;
   private readonly worker: Worker;
   private hasExited = false;
@@ -56,7 +56,7 @@ export class Thread<Of extends Channel> {
     if (!this.hasExited) this.worker.postMessage(message, transfer);
   }
 
-  /** Ends the thread, whatever it does. */
+  /** Ends the thread at once, even while it works. */
   async terminate(): Promise<void> {
     await this.worker.terminate();
   }

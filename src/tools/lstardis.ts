@@ -173,7 +173,7 @@ class Lister {
     else await this.directories({ path, entry, depth: 0, above: undefined });
   }
 
-  /** Prints the versions of a path that the sets prove, and an error for those that they do not. */
+  /** Prints the versions of a path that the sets prove, and an error for the other versions. */
   private async listVersions(path: Buffer, which: Which): Promise<void> {
     const { history, set, sets, view } = this;
     const { versions, refused } = await provenVersions(history, path, await history.versions(path));

@@ -208,7 +208,7 @@ async function chooseBatches(
   };
 }
 
-/** Returns the set, if all of one set is restored and the progress is shown. */
+/** Returns the set if a whole set is restored and the progress is shown. */
 async function wholeSet(
   history: History,
   [only, ...others]: readonly { set: BackupSet; paths: readonly Buffer[] }[],

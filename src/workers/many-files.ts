@@ -13,7 +13,7 @@ const NO_KEY = new Uint8Array(0);
 /** The end of a call: the next file, and whether it needs a decision. */
 export interface NextFile {
   readonly index: number;
-  /** Offset of its row. */
+  /** Offset of the row of the next file. */
   readonly at: number;
   /** Bytes of the files that the call wrote. */
   readonly writtenBytes: number;

@@ -1,4 +1,4 @@
-/** Reads pragmas of a catalog, whose values have no shape, and checks them. */
+/** Functions that read the pragmas of a catalog and check the types of their values. */
 import { TardisError } from '../../errors/index.js';
 import type { SqlDatabase } from '../../system/index.js';
 
@@ -9,7 +9,7 @@ export function pragmaNumber(database: SqlDatabase, name: string): number {
   throw new TardisError('CATALOG_DAMAGED', `the catalog has no number for ${name}`);
 }
 
-/** Folds the write-ahead log into the file, as far as readers allow. True if nothing of it is left. */
+/** Folds the write-ahead log into the file, as far as readers allow. Returns true if the log is empty afterwards. */
 export function foldWal(database: SqlDatabase): boolean {
   const rows = database.pragma('wal_checkpoint(PASSIVE)');
   const state: unknown = Array.isArray(rows) ? rows[0] : undefined;

@@ -1,14 +1,14 @@
 /**
- * SQLite cannot open a catalog left in WAL mode if it cannot create files beside it: on a read-only file
- * system, or without write permission. Then a copy is read, provided that the catalog did not change while it
- * was copied.
+ * Opens a copy of a catalog that was left in WAL mode. SQLite cannot open the catalog itself if it cannot create files
+ * beside it: on a read-only file system, or without write permission. The copy is used only if the catalog did not
+ * change while it was copied.
  */
 import { isDiskFull, systemCode, TardisError } from '../../errors/index.js';
 import { PrivateFolder, type SqlDatabase, type System, textBytes } from '../../system/index.js';
 
 /** Suffixes of the files of a database. The index of the log is left out, since SQLite can rebuild it. */
 const SUFFIXES = ['', '-wal', '-journal'] as const;
-/** A file system in memory; not every machine has one. */
+/** Folder of a file system in memory. Not every machine has one. */
 const MEMORY = '/dev/shm';
 const COPY_BYTES = 1 << 20;
 const NAME = Buffer.from('x');

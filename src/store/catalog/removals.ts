@@ -26,7 +26,7 @@ export interface Removals {
   readonly image: PendingCommit | undefined;
   /** Packs removed after that image, or at any time if there is no image. */
   readonly packs: ReadonlySet<PackNumber>;
-  /** The packs before that of the image that the image names; undefined if all count. */
+  /** The packs before the image's own pack that the image lists as needed; undefined if all of them count. */
   readonly kept: ReadonlySet<PackNumber> | undefined;
   /** True if ends of packs were moved elsewhere and cut off after that image. */
   readonly hasCuts: boolean;

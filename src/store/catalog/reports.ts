@@ -32,8 +32,8 @@ export interface SetSpan {
 }
 
 /**
- * Counts of a directory's versions: all, open ones, bytes of files, then versions of files that have ended, and
- * their bytes.
+ * A directory with the number of its versions, the number of open versions, the bytes of its files, the number of file
+ * versions that have ended, and the bytes of those.
  */
 export type DirectoryUse = [
   directory: DirectoryId,
@@ -44,7 +44,7 @@ export type DirectoryUse = [
   olderBytes: number,
 ];
 
-/** Attributes that entries have. Either may be true although no entry has any. */
+/** Attributes that entries may have. A field may be true although no entry has such attributes. */
 export interface AttributeUse {
   readonly hasAcls: boolean;
   readonly hasAny: boolean;
@@ -68,10 +68,13 @@ const SEAL_HEAD = Buffer.concat([
   Buffer.from([SEAL_ATTRIBUTE.length, 0, ENTRY_SEAL_BYTES, 0, 0, 0]),
   SEAL_ATTRIBUTE,
 ]);
-/** Bytes from the begin of the head to the end of the seal. */
+/** Number of bytes from the start of the head to the end of the seal. */
 const SEAL_ALL_BYTES = SEAL_HEAD.length + ENTRY_SEAL_BYTES;
 const SEAL_AT = `instr(metadata, ${hex(SEAL_HEAD)})`;
-/** True if the last attribute is a seal. Its name alone is no sign: the seal of one in 65,536 entries begins with "ed". */
+/**
+ * True if the last attribute is a seal. The name alone does not show this, since the seal of one in 65,536 entries
+ * begins with "ed".
+ */
 const ENDS_IN_SEAL = `(${SEAL_AT} = length(metadata) - ${SEAL_ALL_BYTES - 1})`;
 const MAY_HAVE_ANY = `NOT ${ENDS_IN_SEAL}`;
 const MAY_HAVE_ACL = `(${MAY_HAVE_ANY}
@@ -83,7 +86,10 @@ const BARE_SEALED = Buffer.concat([Buffer.alloc(2), SEAL_HEAD]);
 const HAS_ATTRIBUTES = `(substr(metadata, 2, 1) BETWEEN x'20' AND x'3f'
   OR substr(metadata, 2, 1) BETWEEN x'60' AND x'7f'
   OR substr(metadata, 2, 1) BETWEEN x'a0' AND x'bf' OR substr(metadata, 2, 1) >= x'e0')`;
-/** True for entries whose attributes must be looked at. Most are left out by their lengths, which takes a tenth of the time. */
+/**
+ * True for entries whose attributes must be examined. Most other entries are excluded by their lengths, which takes a
+ * tenth of the time.
+ */
 const LOOKED_AT = `length(metadata) > ${BARE_BYTES}
   AND (length(metadata) != ${BARE_BYTES + 2 + SEAL_ALL_BYTES}
     OR substr(metadata, ${BARE_BYTES + 1}, ${BARE_SEALED.length}) != ${hex(BARE_SEALED)})

@@ -1,11 +1,11 @@
-/** Finds the contents that others depend on: parts of assemblies, and bases of deltas. */
+/** Finds the contents that other contents need: parts of assemblies, and bases of deltas. */
 import type { ContentId } from '../../model/index.js';
 import type { IdSet } from './id-set.js';
 
 /** An assembly or a delta, and a content that it needs. */
 export type ContentNeed = readonly [contentId: ContentId, needed: number];
 
-/** Adds all contents that those in the set need, directly or indirectly. */
+/** Adds to the set all contents that its contents need, directly or indirectly. */
 export function addRests(needs: Iterable<ContentNeed>, contents: IdSet): void {
   const pairs = [...needs];
   for (let isMore = true; isMore; ) {

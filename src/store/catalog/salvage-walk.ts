@@ -16,7 +16,10 @@ import type { PendingCommit } from './commit-walk.js';
 import { type CommitLog, LOG_DAMAGE } from './log-walk.js';
 import type { CommitPoint } from './state.js';
 
-/** Most commits that may be missing in all. An object with a number far behind the last commit is none of ours. */
+/**
+ * Maximum number of missing commits in total. An object whose number is much higher than that of the last commit does
+ * not belong to this client.
+ */
 export const MAX_LOST_COMMITS = 10_000;
 
 const DAMAGED = 'damaged';
@@ -39,11 +42,11 @@ export class SalvageWalk {
   damagedRecords = 0;
   isMetadataLost = false;
   readonly strangePacks: readonly PackNumber[] = [];
-  /** Rising by number. */
+  /** Commits that cannot be used, in ascending order of their numbers. */
   readonly lost: LostCommit[] = [];
-  /** Commits that are whole, but follow another one than the one before them. */
+  /** Numbers of intact commits that do not follow the commit before them. */
   readonly strays: number[] = [];
-  /** The highest number that an object of the log has. */
+  /** The highest number of any object in the log. */
   lastCommit: number;
   private readonly log: ListedLog;
   private point: CommitPoint;
@@ -60,8 +63,8 @@ export class SalvageWalk {
   }
 
   /**
-   * Yields the commits behind the known one. Throws CLIENT_MOVED, STORE_NEWER; RECORD_DAMAGED if more commits are missing
-   * than a rebuild can close.
+   * Yields the commits after the known one. Throws CLIENT_MOVED, STORE_NEWER; RECORD_DAMAGED if more commits are
+   * missing than a rebuild tolerates.
    */
   async *commits(): AsyncGenerator<PendingCommit> {
     for await (const number of this.numbers()) {

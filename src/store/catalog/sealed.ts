@@ -1,5 +1,5 @@
 /**
- * Detects clients that encrypt by the seals in the catalog, even if format file and key records show no
+ * Detects from the seals in a catalog that a client encrypts, even if the format file and the key records show no
  * encryption.
  */
 import { systemCode, TardisError } from '../../errors/index.js';
@@ -19,7 +19,7 @@ export function holdsSeals(system: System, catalogPath: string): boolean {
   }
 }
 
-/** Returns the error for a client whose catalog has seals but that has no key record with encryption. */
+/** Returns the error for a client that has seals in its catalog but no key record with encryption. */
 export function sealedWithoutKeys(client: string): TardisError {
   return new TardisError(
     'KEYS_LOST',

@@ -18,7 +18,7 @@ const packr = plainPackr();
 
 const STAT_NAME = /^[A-Za-z]{1,64}$/;
 const MAX_STATS = 64;
-/** Longer values are not decoded: valid ones are shorter. */
+/** Maximum length of a column that is decoded. Valid columns are shorter. */
 const MAX_COLUMN_BYTES = 66 << 10;
 
 /** Returns the column `stats`. */

@@ -18,7 +18,7 @@ export interface BackupSet {
   readonly closedAtMs: number | undefined;
   readonly stats: SetStats;
   readonly marks: SetMarks;
-  /** True if it may lack entries lost to damage, as a rebuild found. */
+  /** True if the set may lack entries that were lost to damage, as found by a rebuild. */
   readonly isDoubtful: boolean;
 }
 
@@ -131,7 +131,7 @@ export class SetTable {
     this.statements.setMarks.run(marksColumn(marks), set);
   }
 
-  /** Deletes a set. Versions that no other set shows stay until garbage collection. */
+  /** Deletes a set. Versions that only this set shows stay until garbage collection. */
   drop(set: SetNumber): void {
     for (const table of ['backup_sets', 'set_roots', 'set_notes', 'set_configs']) {
       this.database.prepare(`DELETE FROM ${table} WHERE set_number = ?`).run(set);

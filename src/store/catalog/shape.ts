@@ -1,6 +1,6 @@
 /**
- * Checks that a catalog has the tables that the queries expect. SQLite's own checks cannot: a schema with a
- * changed bit in a name is still valid. A catalog must not contain triggers or views from elsewhere either.
+ * Checks that a catalog has the tables that the queries expect. SQLite's own checks do not show this, since a schema
+ * with a changed bit in a name is still valid. A catalog must also not contain triggers or views from elsewhere.
  */
 import { createHash } from 'node:crypto';
 import { systemCode, TardisError } from '../../errors/index.js';

@@ -5,7 +5,7 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import { copyUnchanged } from './private-copy.js';
 
-/** Number of attempts to copy the files if they change meanwhile. */
+/** Maximum number of attempts to copy the files, if they change meanwhile. */
 const MAX_COPIES = 3;
 
 /**

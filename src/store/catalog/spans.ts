@@ -6,7 +6,7 @@ export interface Span {
   readonly last: SetNumber;
 }
 
-/** Returns the sets that are in both. */
+/** Returns the sets that are in both lists. */
 export function intersection(ones: readonly Span[], others: readonly Span[]): Span[] {
   return ones.flatMap((one) =>
     others.flatMap((other) => {
@@ -16,7 +16,7 @@ export function intersection(ones: readonly Span[], others: readonly Span[]): Sp
   );
 }
 
-/** Returns the sets that are in either. */
+/** Returns the sets that are in at least one of the lists. */
 export function union(ones: readonly Span[], others: readonly Span[]): Span[] {
   const joined: Span[] = [];
   for (const span of [...ones, ...others].sort((one, other) => one.first - other.first)) {
@@ -27,7 +27,7 @@ export function union(ones: readonly Span[], others: readonly Span[]): Span[] {
   return joined;
 }
 
-/** Returns the sets that are in the first but not in the second. */
+/** Returns the sets that are in the first list but not in the second. */
 export function without(ones: readonly Span[], others: readonly Span[]): Span[] {
   let left = [...ones];
   for (const { first, last } of others) {

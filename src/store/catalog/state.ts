@@ -13,11 +13,11 @@ export interface CommitPoint {
   readonly checksum: number;
 }
 
-/** Data that garbage collection can delete. */
+/** The kinds of data that garbage collection can delete. */
 export interface Waste {
-  /** Versions that no listed set shows. */
+  /** True if there are versions that no listed set shows. */
   readonly versions: boolean;
-  /** Contents that no version names, and records and packs that hold little else. */
+  /** True if there are contents that no version names, or records and packs that hold little else. */
   readonly contents: boolean;
 }
 
@@ -106,14 +106,13 @@ export class StateTable {
   }
 
   /**
-   * Returns the last set that may lack entries, since a rebuild found records or packs missing; 0 if there is
-   * none.
+   * Returns the last set that may lack entries because a rebuild found records or packs missing; 0 if there is none.
    */
   readDoubtfulUpTo(): SetNumber {
     return this.read('doubtful.up_to_set');
   }
 
-  /** Marks sets up to this one as doubtful, beside those that already are. */
+  /** Marks all sets up to `set` as doubtful, in addition to those already marked. */
   raiseDoubtfulUpTo(set: SetNumber): void {
     if (set > this.readDoubtfulUpTo()) this.writeDoubtfulUpTo(set);
   }
@@ -132,7 +131,7 @@ export class StateTable {
       this.writeOne.run('image.is_wanted', isRequested ? 1 : 0);
   }
 
-  /** Returns the losses found by a backup that rebuilt the catalog, until they are reported to a client. */
+  /** Returns the losses found by a backup that rebuilt the catalog and not yet reported to a client. */
   readFoundLoss(): FoundLoss {
     return { doubtfulUpTo: this.read('loss.doubtful'), records: this.read('loss.records') };
   }

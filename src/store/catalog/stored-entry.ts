@@ -154,7 +154,7 @@ class StoredEntry implements CatalogEntry {
   get sizeBytes(): number {
     return sizeIn(this.metadata);
   }
-  /** Exact, even if the row cannot represent it. */
+  /** Modification time in ns, which is exact even if the row cannot represent it. */
   get mtimeNs(): bigint {
     const timeNs = this.metadata.readBigInt64LE(RowOffset.mtimeNs - METADATA_FROM);
     return exactMtimeNs(timeNs, this.attributes);

@@ -1,6 +1,6 @@
 /**
- * The file of page checksums (docs/formats.md, "Sums of pages"): a sequence of blocks, so that a change is an
- * append. A block that a crash has cut short is the last one, and counts as not written.
+ * The file of page checksums (docs/formats.md, "Sums of pages"). It is a sequence of blocks, so that each change only
+ * appends. If a crash has cut a block short, that block is the last one and is ignored.
  */
 import { crc32 } from '../../system/index.js';
 
@@ -58,7 +58,7 @@ export class SumTable {
     this.known = known;
   }
 
-  /** Returns a file with exactly this table. */
+  /** Returns the bytes of a file with exactly this table. */
   encode(pageBytes: number): Buffer {
     const head = Buffer.alloc(HEAD_BYTES);
     MAGIC.copy(head);
@@ -136,5 +136,5 @@ function take(table: SumTable, block: Buffer): boolean {
   return true;
 }
 
-/** 256 GiB of pages of 4 KiB. */
+/** Maximum number of pages: 256 GiB in pages of 4 KiB. */
 const MAX_PAGES: number = 1 << 26;

@@ -17,7 +17,7 @@ export const CATALOG_VERSION = 1;
 /** The shape of version 1. */
 const FIRST_SHAPE = '0dd0d2962adf4851';
 
-/** Versions from 2 on, in order. A step of a release is never changed. */
+/** The steps to the versions from 2 on, in order. A step that was released is never changed. */
 const STEPS: readonly CatalogStep[] = [];
 
 /** Returns the steps from version 1 on. */
@@ -25,7 +25,7 @@ function stepsOf({ catalogSteps = [] }: System): readonly CatalogStep[] {
   return [...STEPS, ...catalogSteps];
 }
 
-/** Returns the newest version that this software knows. */
+/** Returns the newest version that this software supports. */
 export function newestVersion(system: System): number {
   return 1 + stepsOf(system).length;
 }
@@ -40,8 +40,8 @@ function shapeOfVersion(system: System, version: number): string | undefined {
 }
 
 /**
- * Throws CATALOG_NEWER, or CATALOG_DAMAGED unless the catalog has the tables of its version. Queries and upgrades
- * rely on those.
+ * Throws CATALOG_NEWER for a catalog of a later version, and CATALOG_DAMAGED unless the catalog has the tables of its
+ * version. Queries and upgrades rely on these tables.
  */
 export function requireKnownVersion(
   system: System,
@@ -83,7 +83,10 @@ export function bringUpToDate(system: System, database: SqlDatabase): void {
   }
 }
 
-/** Makes a catalog of a version by statements, in one transaction. */
+/**
+ * Brings a catalog to a version by executing SQL statements, in one transaction. Throws CATALOG_DAMAGED if the tables
+ * are then not those of the version.
+ */
 function make(system: System, database: SqlDatabase, version: number, sql: string): void {
   database.exec('BEGIN IMMEDIATE');
   try {
@@ -97,7 +100,7 @@ function make(system: System, database: SqlDatabase, version: number, sql: strin
   }
 }
 
-/** Returns `schema/tardis.sql` of the package, searched upward from this file. */
+/** Returns the text of the package's `schema/tardis.sql`, which is searched upward from this file. */
 function newSchema(): string {
   const name = path.join('schema', 'tardis.sql');
   let directory = path.dirname(fileURLToPath(import.meta.url));

@@ -33,17 +33,17 @@ interface OpenOptions {
 }
 
 interface CreateOptions extends OpenOptions {
-  /** Name of an empty file to create, which makes a backup of the server's machine leave the client out. */
+  /** Name of an empty file to create, so that a backup of the server's machine excludes the client's directory. */
   readonly skipFile?: string;
   /** The client's first key record. Without one, any user with access to the store can use the client. */
   readonly keys?: Uint8Array;
-  /** Number of that record; 1 unless it is a copy of another client's. */
+  /** Number of the key record; 1 unless the record is a copy of another client's. */
   readonly keysNumber?: number;
 }
 
 /**
  * Confines this thread's file access to the client's directory, whatever symbolic links it contains. Opening and
- * locking a client do this too. Call it in a thread that uses a client which another thread has opened.
+ * locking a client do this too. Call it in a thread that uses a client opened by another thread.
  */
 export function guardClient(directory: ClientDirectory): void {
   guardDirectory(directory.path);
@@ -194,8 +194,8 @@ function requireStore(files: Files, store: string): void {
 }
 
 /**
- * Checks a store before it is served; true if it exists. With `mayBeMissing` a store that does not exist is no error.
- * Throws NO_SUCH_STORE, STORE_NOT_READABLE.
+ * Checks a store before it is served. Returns true if the store exists. With `mayBeMissing`, a store that does not
+ * exist is no error. Throws NO_SUCH_STORE, STORE_NOT_READABLE.
  */
 export function checkStore({ files }: System, store: string, mayBeMissing: boolean): boolean {
   try {
@@ -222,20 +222,22 @@ function describe(
 }
 
 /**
- * Returns the file name of the catalog of a generation. Each has a name of its own, so that a program that was paused
- * while another one followed a rewrite never joins the catalog of one generation with the log of another.
+ * Returns the file name of the catalog of a generation. Each generation has its own name, so that the catalog of one
+ * is never joined with the log of another, even by a program that was paused while another program followed a rewrite.
  */
 export function catalogOf(catalogFile: string, generation: string): string {
   return `${generation}.${catalogFile}`;
 }
 
-/** Returns the configured file name of a client's catalog, which is that of its first generation. */
+/** Returns the configured file name of a client's catalog, which the first generation uses. */
 export function catalogFileOf({ catalogPath, generation }: ClientDirectory): string {
   const name = path.basename(catalogPath);
   return generation === undefined ? name : name.slice(generation.length + 1);
 }
 
-/** Opens a client again, whose generation in a bucket may have changed. Throws the errors of `openClientDirectory`. */
+/**
+ * Opens a client again, since its generation in a bucket may have changed. Throws the errors of `openClientDirectory`.
+ */
 export function reopenClient(system: System, directory: ClientDirectory): ClientDirectory {
   const { client, path: home, bucket } = directory;
   const [store, catalogFile] = [path.dirname(home), catalogFileOf(directory)];

@@ -1,4 +1,4 @@
-/** The lock of a client. At any time one process, and in it one session, writes to a client's store. */
+/** The lock of a client. At any time at most one process, and one session in it, writes to a client's store. */
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { type Files, inheritOwner, lockPatiently, type System } from '../../system/index.js';

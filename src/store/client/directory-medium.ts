@@ -1,4 +1,4 @@
-/** The medium of a client whose records lie in its directory, claimed by a lock file. */
+/** The medium of a client whose records are in its directory. A lock file claims the client. */
 import path from 'node:path';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { guardDirectory, type System, textBytes } from '../../system/index.js';
@@ -22,7 +22,10 @@ import type { RecordWriter } from '../packs/record-writer.js';
 import type { ClientMedium, SwitchState, WriterStart } from './medium.js';
 import { type Stray, strays } from './strays.js';
 
-/** Names for a trial exchange: a file system that cannot exchange names is reported before the work, not after it. */
+/**
+ * Two names for a trial exchange, so that a file system that cannot exchange names is reported before the work and not
+ * after it.
+ */
 const TRIAL = ['trial-a', 'trial-b'] as const;
 
 export class DirectoryMedium implements ClientMedium {

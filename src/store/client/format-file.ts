@@ -1,7 +1,7 @@
 /**
- * The format file of a client; a directory with one is a client. It contains the number of the format, the client's
- * id, and which kind of key records the client needs. So a client that lost its key records is never taken for one
- * without a password.
+ * The format file of a client. A directory with a format file is a client. The file contains the number of the format,
+ * the client's id, and the kind of key records that the client needs, so that a client that lost its key records is
+ * never treated as one without a password.
  */
 import path from 'node:path';
 import { crc32 } from 'node:zlib';

@@ -11,7 +11,7 @@ import { type NeededKeys, readFormat, writeFormat } from './format-file.js';
 import { KEY_COPIES_DIRECTORY, KEYS_DIRECTORY, keyFileName, keyFileNumber } from './layout.js';
 
 export const MAX_KEY_FILE_BYTES: number = 64 << 10;
-/** Largest number of key records. Without a limit a hostile session could fill the disk with them. */
+/** Maximum number of key records. Without a limit a hostile session could fill the disk with them. */
 const MAX_KEY_FILES = 1024;
 /** Offsets in a key record (whether it encrypts; its number; the id of its keys), and the length of the checksum at its end. */
 const ENCRYPTS_AT = 11;
@@ -29,8 +29,8 @@ export interface StoredKeys {
 const PLACES = [KEYS_DIRECTORY, KEY_COPIES_DIRECTORY] as const;
 
 /**
- * True if a directory has a key record, intact or not, or belongs to a client that has lost them. A folder without a
- * record is what a first password leaves that was interrupted: it locks nobody out.
+ * True if a directory has a key record, intact or not, or belongs to a client that has lost its key records. A folder
+ * without a record remains if setting a first password was interrupted, and locks nobody out.
  */
 export function hasKeys(system: System, directory: string): boolean {
   const isThere = (place: string): boolean =>
@@ -112,7 +112,10 @@ function keysThere(files: Files, directory: string): StoredKeys | undefined {
   }
 }
 
-/** Bytes to read of a key record: one more than the limit, so that a file that is too long is recognized. */
+/**
+ * Maximum number of bytes to read of a key record: one more than the limit, so that a file that is too long is
+ * recognized.
+ */
 const MAX_READ_BYTES: number = MAX_KEY_FILE_BYTES + 1;
 
 /** Returns the number in a key record; undefined for a damaged one. */
@@ -136,7 +139,7 @@ function numbersIn(files: Files, folder: string): number[] {
   return files.list(folder).flatMap((name) => keyFileNumber(name) ?? []);
 }
 
-/** Removes all key records of a directory that is not a client yet, or no account any more. */
+/** Removes all key records of a directory that is not yet a client, or of a removed account. */
 export function dropKeys({ files }: System, directory: string): void {
   for (const place of PLACES) {
     const folder = path.join(directory, place);

@@ -9,17 +9,20 @@ export const FORMAT_FILE = 'format.json';
 export const CATALOG_FILE = 'tardis.db';
 /** Disk space reserved for writes that must succeed on a full disk. */
 export const RESERVE_FILE = 'reserve';
-/** Records when a check read which data; a hint only. */
+/** File that records which data a check has read, and when. It is only a hint. */
 export const CHECKED_FILE = 'checked.db';
 export const KEYS_DIRECTORY = 'keys';
-/** Describes what a second generation is made from. */
+/** File that describes the source of a second generation. */
 export const GENERATION_FILE = 'generation.json';
 export const MAX_GENERATION_BYTES = 64 << 10;
 /** Directory of the copy of the newest key record. It is inside the packs' directory, which must not be lost either. */
 export const KEY_COPIES_DIRECTORY = 'packs/keys';
 /** Contains a directory for each sub-account. */
 export const SUB_ACCOUNTS_DIRECTORY = 'accounts';
-/** Has the accounts of clients in a bucket, as this machine knows them, beside the clients of the cache. */
+/**
+ * Directory with the accounts of clients in a bucket, as this machine has fetched them. It is beside the clients of
+ * the cache.
+ */
 export const KNOWN_ACCOUNTS_DIRECTORY = '.sub-accounts';
 export const RIGHTS_FILE = 'rights';
 /** The hash of the token by which an account logs in. */
@@ -36,7 +39,7 @@ export function keyFileNumber(name: string): number | undefined {
   return number !== undefined && keyFileName(number) === name ? number : undefined;
 }
 
-/** Pack number that means an object outside of packs, named by its digest. */
+/** Pack number of an object outside of packs, which is named by its digest. */
 export const NO_PACK: PackNumber = 0;
 
 export function packName(pack: PackNumber): string {

@@ -1,5 +1,5 @@
 /**
- * The medium of a client's store: where its records lie, and how one process claims the client for writing. All else
+ * The medium of a client's store: where its records are, and how one process claims the client for writing. Other code
  * opens it with `mediumOf`, so that only this folder depends on the kind of medium. A `ClientDirectory` is plain data,
  * and each thread opens its own medium from it.
  */
@@ -33,7 +33,10 @@ export interface SwitchState {
 export interface ClientMedium {
   /** Opens the packs and large contents. The caller closes them. */
   records(): Backend;
-  /** Opens them for a repair, which may replace them. Throws CONFIG_INVALID if they lie in a bucket. */
+  /**
+   * Opens the packs and large contents for a repair, which may replace them. Throws CONFIG_INVALID if they are in a
+   * bucket.
+   */
   mendable(): MendableBackend;
   /** Returns a writer of records. `records` are open ones of this medium. */
   writer(records: Backend, start: WriterStart): RecordWriter;
@@ -57,27 +60,27 @@ export interface ClientMedium {
   /** Throws STORE_NOT_WRITABLE if a second generation, whose directory is empty, could not replace this one. */
   requireExchange(second: ClientDirectory): void;
   /**
-   * Notes a second generation, so that nobody deletes what is copied. True if other machines use the client: then a commit
-   * must follow, behind which they see the note.
+   * Writes a note of a second generation, so that no process deletes data that is being copied. Returns true if other
+   * machines use the client: then a commit must follow, after which they see the note.
    */
   noteSecond(second: ClientDirectory): Promise<boolean>;
-  /** Brings the keys here that another machine may have changed. Call with the claim held. */
+  /** Fetches the keys, which another machine may have changed. Call with the claim held. */
   refreshKeys(): Promise<void>;
   /**
    * Puts a second generation in the place of this one in one step, durable when it resolves. Throws STORE_TAKEN if
-   * another machine has written to the client: then the rewrite must copy that, and may try again.
+   * another machine has written to the client: the rewrite must then copy the new data, and may try again.
    */
   switchTo(second: ClientDirectory, state: SwitchState): Promise<void>;
   /**
-   * Makes sure that a second generation can never be switched to. Its objects may be removed (`removeBuilt`) behind a
-   * commit that follows. True if such a commit is needed.
+   * Ensures that a second generation can never be switched to. Its objects may be removed (`removeBuilt`) after the
+   * next commit. Returns true if such a commit is needed.
    */
   giveUp(second: ClientDirectory): Promise<boolean>;
-  /** Removes the objects of a second generation that was given up, outside of its directory. */
+  /** Removes the objects of an abandoned second generation that are outside of its directory. */
   removeBuilt(second: ClientDirectory, onRemoved: () => void): Promise<void>;
-  /** Removes the objects of former generations outside of their directories, after a switch. */
+  /** Removes the objects of former generations that are outside of their directories, after a switch. */
   removeFormer(onRemoved: () => void): Promise<void>;
-  /** True if former generations have such objects. */
+  /** True if former generations have objects outside of their directories. */
   hasFormer(): Promise<boolean>;
 }
 

@@ -43,8 +43,8 @@ export function accountDirectory(client: string, name: string): string {
 }
 
 /**
- * Returns the newest key record of a client (without an account), or of one of its accounts. Throws ACCOUNT_INVALID for a
- * bad name, and the errors of `newestKeys`.
+ * Returns the newest key record of a client, or of one of its accounts if an account is given. Throws ACCOUNT_INVALID
+ * for a bad name, and the errors of `newestKeys`.
  */
 export function loginKeys(
   system: System,
@@ -270,8 +270,8 @@ export interface KeysState {
   /** Files that differ from the newest key record and can be restored from their copy. */
   readonly faults: readonly KeyFault[];
   /**
-   * Directories whose newest key record is intact nowhere, relative to the client's; an empty string is the client's
-   * own.
+   * Directories whose newest key record is intact in neither place, relative to the client's directory. An empty
+   * string is the client's own.
    */
   readonly lost: readonly string[];
   /** True if no key record of the client itself is left in either place. */

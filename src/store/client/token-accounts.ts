@@ -38,7 +38,7 @@ export function parseToken(text: string): TokenParts | undefined {
   return isToken && rest.length === 0 ? { client, account, secret } : undefined;
 }
 
-/** Returns the hash that is stored of a token's secret. */
+/** Returns the hash that is stored for a token's secret. */
 export function tokenHash(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }
@@ -77,7 +77,10 @@ function rightsOrNone(system: System, client: string, name: string): SubAccount[
   }
 }
 
-/** True if a secret is that of the account. For an account without a token another file is read, by the same calls. */
+/**
+ * True if a secret belongs to the token of the account. For an account without a token, another file is read by the
+ * same calls.
+ */
 export function isTokenOf(
   system: System,
   client: string,

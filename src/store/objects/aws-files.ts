@@ -18,11 +18,11 @@ export interface AwsProfile {
   readonly process?: string | undefined;
   readonly region?: string | undefined;
   readonly endpoint?: string | undefined;
-  /** Key of a way to log in that is not supported. */
+  /** Key in the profile of a login method that is not supported. */
   readonly unsupported?: string | undefined;
 }
 
-/** Ways to log in that need a further service. */
+/** Keys of login methods that need a further service. */
 const UNSUPPORTED = ['role_arn', 'sso_session', 'sso_start_url', 'web_identity_token_file'];
 
 /** Returns the profile that AWS_PROFILE names, or `default`. Throws CONFIG_INVALID. */

@@ -15,17 +15,17 @@ export const DAY_MS: number = 24 * 60 * 60 * 1000;
 
 export interface BucketOptions extends BucketSettings {
   readonly environment: Environment;
-  /** True if the user promises that one process at a time writes to the bucket. */
+  /** True if the user guarantees that only one process at a time writes to the bucket. */
   readonly isSingleWriter?: boolean;
   /** Number of days for which each new object is locked; 0 or undefined for none. */
   readonly lockDays?: number | undefined;
   /** Maximum time for which a request is retried. */
   readonly patienceMs?: number | undefined;
-  /** Longest time without a byte from or to the endpoint. */
+  /** Maximum time without a byte from or to the endpoint. */
   readonly idleMs?: number | undefined;
 }
 
-/** A bucket that was opened. Nothing was requested of it yet. */
+/** An opened bucket. Opening it sends no request. */
 export interface Bucket {
   readonly store: ObjectStore;
   readonly versions: ObjectVersions;
@@ -35,9 +35,9 @@ export interface Bucket {
   /** True if the bucket's name is in the path, not in the host name. */
   readonly isPathStyle: boolean;
   /**
-   * Returns 'many' or 'one': how many processes may write at a time. The first call probes the bucket; make it before the
-   * first write. Throws BUCKET_UNSAFE with the reason if it does not arbitrate between writers and there may be several,
-   * and BUCKET_CANNOT_LOCK if objects are to be locked and the bucket does not do it.
+   * Returns 'many' or 'one': how many processes may write at a time. The first call probes the bucket; make it before
+   * the first write. Throws BUCKET_UNSAFE with the reason if several processes may write and the bucket does not
+   * arbitrate between them, and BUCKET_CANNOT_LOCK if objects are to be locked and the bucket does not lock them.
    */
   writers(): Promise<'many' | 'one'>;
   /** Returns the numbers of requests that were sent. */
@@ -55,7 +55,7 @@ export function addressOf(
 }
 
 /**
- * Opens a bucket. Throws CONFIG_INVALID; everything else appears at the first request. The code of requests is loaded
+ * Opens a bucket. Throws CONFIG_INVALID; all other faults appear at the first request. The code for requests is loaded
  * here, so that a command without a bucket does not load it.
  */
 export async function openBucket(

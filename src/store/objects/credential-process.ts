@@ -31,7 +31,7 @@ async function outputOf(line: string, where: string): Promise<string> {
   });
 }
 
-/** Returns in words why a command failed, without its words and its output. */
+/** Returns the reason why a command failed, as text without the command's words and its output. */
 function whyOf({
   code,
   killed,

@@ -1,6 +1,6 @@
 /**
- * Access keys, from where S3 tools take them: environment, profile files, a command of the profile, the service of a
- * container or of a virtual machine. Keys that expire are renewed in time. No message contains a secret.
+ * Finds access keys in the places that S3 tools use: environment, profile files, a command of the profile, the service
+ * of a container or of a virtual machine. Keys that expire are renewed in time. No message contains a secret.
  */
 import { TardisError } from '../../errors/index.js';
 import type { Clock } from '../../system/index.js';
@@ -16,11 +16,11 @@ export interface Credentials {
   readonly sessionToken: string | undefined;
   /** Undefined if they do not expire. */
   readonly expiresAtMs: number | undefined;
-  /** Where they come from, in words. */
+  /** Description of the source of the credentials. */
   readonly source: string;
 }
 
-/** Time before their end at which credentials are renewed. */
+/** Time before expiry at which credentials are renewed. */
 const RENEW_BEFORE_MS = 300_000;
 /** Minimum time between two renewals of credentials that a store refuses or that end soon. */
 const LEAST_AGE_MS = 10_000;
@@ -49,8 +49,8 @@ export class CredentialChain {
   }
 
   /**
-   * Drops credentials that a store refused. Returns true if the next `get` may find others, which is never so for
-   * credentials that are as old as this process.
+   * Drops credentials that a store refused, if they can expire and were not obtained just before. Returns true if the
+   * next `get` may return other credentials.
    */
   refused(credentials: Credentials): boolean {
     if (this.current !== credentials) return true; // renewed meanwhile

@@ -6,13 +6,13 @@ import type { BucketPlace } from './place.js';
 
 export type Addressing = 'auto' | 'path' | 'host';
 
-/** Settings of a bucket; what is undefined comes from the environment or the profile of other S3 tools. */
+/** Settings of a bucket. An undefined setting is taken from the environment or the profile of other S3 tools. */
 export interface BucketSettings {
   readonly endpoint?: string | undefined;
   readonly region?: string | undefined;
   /** `path`: the bucket's name is in the path; `host`: in the host name. */
   readonly addressing?: Addressing;
-  /** Certificates of authorities, PEM, instead of those that this machine trusts. */
+  /** Certificates of authorities in PEM, used instead of those that this machine trusts. */
   readonly authorities?: Buffer | undefined;
 }
 

@@ -1,4 +1,7 @@
-/** Reads credentials from the JSON that commands and services of virtual machines give. It is untrusted. */
+/**
+ * Reads credentials from the JSON that credential commands and services of virtual machines return. The JSON is
+ * untrusted.
+ */
 import type { Credentials } from './credentials.js';
 
 const MAX_FIELD_CHARS = 16_384;

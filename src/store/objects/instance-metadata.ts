@@ -1,6 +1,6 @@
 /**
- * Requests credentials from the service of a container or of a virtual machine. Both wait only a moment, since most
- * machines have neither.
+ * Requests credentials from the service of a container or of a virtual machine. Each request waits only a moment,
+ * since most machines have neither service.
  */
 import { isLoopback, readSmallFile, textBytes } from '../../system/index.js';
 import type { Credentials, Environment } from './credentials.js';
@@ -21,7 +21,7 @@ const CONTAINER_HOSTS: ReadonlySet<string> = new Set([
   '[fd00:ec2::23]',
 ]);
 
-/** Returns the credentials, or in words why there are none. */
+/** Returns the credentials, or the reason why there are none as text. */
 export async function fromMetadata(environment: Environment): Promise<Credentials | string> {
   const relative = environment['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'];
   const full = environment['AWS_CONTAINER_CREDENTIALS_FULL_URI'];
@@ -57,7 +57,7 @@ function mayCall(url: URL): boolean {
   );
 }
 
-/** Requests them from a virtual machine's service, by its second version, which needs a token first. */
+/** Requests credentials from a virtual machine's service, by its second version, which needs a token first. */
 async function fromMachine(host: string): Promise<Credentials | string> {
   const nothing = 'this machine has no service that gives one';
   if (!URL.canParse(host)) return nothing;

@@ -27,8 +27,8 @@ export interface ObjectStore {
    */
   putOwn(name: string, bytes: Uint8Array): Promise<void>;
   /**
-   * Writes the bytes again that an object was created with, durable when it resolves. Its name stands for these bytes,
-   * so it does not matter who does that, how often, or how late it lands.
+   * Writes an object again with the bytes that it was created with, durable when it resolves. The name always stands
+   * for these bytes, so any writer may do this, any number of times and at any time.
    */
   putAgain(name: string, source: ObjectSource): Promise<void>;
   /**
@@ -87,7 +87,7 @@ export interface ListedObject {
 
 export interface ObjectHead {
   readonly sizeBytes: number;
-  /** SHA-256 of the bytes that the object was stored with, in hexadecimal; undefined if nobody has noted it. */
+  /** SHA-256 of the bytes that the object was stored with, in hexadecimal; undefined if it was not recorded. */
   readonly sha256: string | undefined;
   /** Time of the last change by the clock of the store, in whole seconds. */
   readonly modifiedMs: number;
@@ -95,7 +95,7 @@ export interface ObjectHead {
   readonly storeNowMs: number;
 }
 
-/** Longest name of an object together with the prefix of its store: the limit of S3. */
+/** Maximum length of an object's name together with the prefix of its store: the limit of S3. */
 export const MAX_KEY_BYTES = 1024;
 
 const KEY = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;

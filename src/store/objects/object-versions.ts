@@ -12,9 +12,9 @@ export interface ObjectVersions {
    */
   list(prefix: string): AsyncIterable<ObjectVersion>;
   /**
-   * Returns the bytes of a version that has a checksum, each of them checked; undefined if it has none, so that it is not
-   * ours. Rejects with OBJECT_DAMAGED if they differ from the checksum, which is `sha256` in its
-   * context.
+   * Returns the bytes of a version, all checked against its checksum; undefined if the version has no checksum, and so
+   * was not written by this software. Rejects with OBJECT_DAMAGED if the bytes differ from the checksum, which the
+   * error's context has as `sha256`.
    */
   source(version: ObjectVersion): Promise<ObjectSource | undefined>;
   /** Makes bytes the current version of an object, and locks it. It may be repeated. */
@@ -37,7 +37,7 @@ export interface VersionName {
 
 export interface ObjectVersion extends VersionName {
   readonly id: string;
-  /** True for the version that a reader without a version gets. */
+  /** True for the version that a request without a version id returns. */
   readonly isLatest: boolean;
   /** True for a delete marker. It has no bytes. */
   readonly isMark: boolean;
@@ -48,7 +48,10 @@ export interface ObjectVersion extends VersionName {
   readonly tag: string;
 }
 
-/** `unknown`: the access key may not ask, or the service does not know the question. */
+/**
+ * Ability that a bucket reports. `unknown`: the access key may not request it, or the service does not support the
+ * request.
+ */
 export type Ability = 'yes' | 'no' | 'unknown';
 
 export interface BucketAbilities {
@@ -57,7 +60,7 @@ export interface BucketAbilities {
   readonly versions: Ability;
 }
 
-/** Returns true for a version that several requests made. Programs of this package never do that. */
+/** True for a version that was uploaded by several requests. Programs of this package never do that. */
 export function isMultipart({ tag }: ObjectVersion): boolean {
   return /-\d+"?$/.test(tag);
 }

@@ -15,10 +15,10 @@ export interface BucketPlace {
 }
 
 const SCHEME = 's3://';
-/** Names that AWS gives, and older ones and those of other services. */
+/** Bucket names that AWS allows, and older names and those of other services. */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/;
 const PREFIX_PART = /^(?!\.{1,2}$)[A-Za-z0-9._=@,:~-]+$/;
-/** Bytes of a key that are left for the names within a store. */
+/** Number of bytes of a key that the prefix must leave for the names within a store. */
 const MAX_NAME_BYTES = 512;
 
 /** Returns the place that `-D` names: a bucket if it begins with `s3://`. Throws CONFIG_INVALID. */

@@ -1,6 +1,6 @@
 /**
- * Finds out whether a store arbitrates between writers: whether of several `putNew` of one name exactly one gets
- * `created`. Some services ignore the condition, others do not know it, so the bucket itself is tested.
+ * Tests whether a store arbitrates between writers: of several `putNew` calls with one name, exactly one must get
+ * `created`. Some services ignore the condition, others do not support it, so the bucket itself is tested.
  */
 import { TardisError } from '../../errors/index.js';
 import type { Random } from '../../system/index.js';
@@ -15,10 +15,10 @@ const MAX_BYTES = 64;
 const BRIEF = { retainMs: 0 };
 /** Time for which the test object of locks is locked. */
 const LOCK_PROBE_MS = 60_000;
-/** Locks are exact to a second. */
+/** Allowed deviation of a lock's end, since locks are exact only to a second. */
 const EXACT_MS = 2000;
 
-/** Returns undefined if a store arbitrates between writers, otherwise in words why not. */
+/** Returns undefined if a store arbitrates between writers, otherwise the reason why not as text. */
 export async function probe(store: ObjectStore, random: Random): Promise<string | undefined> {
   const id = random.bytes(12).toString('hex');
   const names = [`${PROBE_PREFIX}${id}-1`, `${PROBE_PREFIX}${id}-2`] as const;
@@ -55,8 +55,8 @@ async function race(store: ObjectStore, name: string): Promise<string | undefine
 }
 
 /**
- * Returns undefined if a store locks new objects, otherwise in words why not. Some services ignore the headers of a
- * lock, so an object is locked for a minute, and its lock is read back.
+ * Returns undefined if a store locks new objects, otherwise the reason why not as text. Some services ignore the
+ * headers of a lock, so an object is locked for a minute, and its lock is read back.
  */
 export async function lockFault(
   store: ObjectStore,
@@ -80,7 +80,7 @@ export async function lockFault(
   }
 }
 
-/** True for the answer of a store that does not know locks, or of a bucket without them. */
+/** True for the error of a store that does not support locks, or of a bucket without them. */
 function isRefusal(error: unknown): error is TardisError {
   if (!(error instanceof TardisError)) return false;
   const { status } = error.context;

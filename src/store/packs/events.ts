@@ -119,11 +119,11 @@ export type StoreEvent =
       /** Time by the server's clock. */
       readonly atMs: number;
     }
-  /** Packs that were removed and have been deleted since, for the other machines of a bucket. */
+  /** Removed packs that have since been deleted. The event is for the other machines of a bucket. */
   | { readonly type: 'deleted'; readonly packs: readonly PackNumber[] }
   /** Sets up to this one may lack entries: a rebuild has found a part of the log lost. */
   | { readonly type: 'doubtful'; readonly upToSet: SetNumber }
-  /** A copy of the catalog as of the commit before is in the bucket. */
+  /** A copy of the catalog, as of the previous commit, is in the bucket. */
   | ({ readonly type: 'snapshot' } & SnapshotFacts);
 
 /** A note about one entry that could not be saved, or perhaps not correctly. */
@@ -174,7 +174,7 @@ export function higherCounters(one: Counters, other: Counters): Counters {
 /** zstd level for listings: a low one, since they are small and compressed in the storage thread. */
 const LISTING_LEVEL = 1;
 const EMPTY = Buffer.alloc(0);
-/** Limit of a listing record's decoded body; the writer splits listings far below it. */
+/** Maximum length of a listing record's decoded body; the writer splits listings far below it. */
 const MAX_LISTING_RAW_BYTES = 64 << 20;
 
 export function buildListing(sequence: number, sections: readonly ListingSection[]): Buffer {

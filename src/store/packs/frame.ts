@@ -16,8 +16,8 @@ import {
 import { openSealed, type RecordCipher, type SealedBody } from './record-cipher.js';
 
 /**
- * Largest ratio of encoded to raw size that is kept compressed. A smaller saving is not worth decoding at every
- * restore.
+ * Maximum ratio of encoded to raw size at which a body is kept compressed. A smaller saving is not worth decoding at
+ * every restore.
  */
 const WORTH_RATIO = 0.97;
 
@@ -90,8 +90,8 @@ function encodeBody(
 }
 
 /**
- * Encrypts the body if a cipher is given, writes the header in front of index and body, and returns the length of the
- * record. All of it is in the room that was reserved.
+ * Completes a record in its reserved room: encrypts the body if a cipher is given, and writes the header in front of
+ * index and body. Returns the length of the record.
  */
 function finishRecord(
   target: BytesBuilder,

@@ -18,7 +18,7 @@ import { isListOf } from './shapes.js';
 
 export const WRITER_ID_BYTES = 16;
 
-/** The records of one pack, which begin behind its label. */
+/** The records of one pack, which begin after its label. */
 export interface PackHeads {
   readonly pack: PackNumber;
   /** Header and index of each record, in order. */
@@ -33,7 +33,7 @@ export interface RecordHead {
   readonly position: number;
 }
 
-/** `writer`: random bytes of the session, so that no two writers make equal objects. */
+/** Builds a heads record. `writer` is random bytes of the session, so that no two writers make equal objects. */
 export function buildHeads(writer: Buffer, packs: readonly PackHeads[]): Buffer {
   return buildCompressed(RecordKind.heads, 0, { writer, packs });
 }

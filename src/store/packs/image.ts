@@ -73,7 +73,7 @@ export type ImageItem =
   | {
       readonly type: 'head';
       readonly counters: Counters;
-      /** Existing packs that are needed, without the one that the image begins in. */
+      /** Existing packs that are needed, except the pack in which the image begins. */
       readonly packs: readonly PackNumber[];
       /** Sets up to this one may lack entries; 0 if none do. */
       readonly doubtfulUpTo: SetNumber;

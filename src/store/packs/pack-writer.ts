@@ -107,7 +107,7 @@ export class PackWriter implements RecordWriter {
     this.retired.push(writer);
   }
 
-  /** Does nothing: the lock of the client is claim enough. */
+  /** Does nothing, since the lock of the client is sufficient as a claim. */
   async claim(): Promise<undefined> {
     return undefined;
   }

@@ -60,7 +60,7 @@ export interface SealedBody {
   readonly opening: BodyOpening | undefined;
 }
 
-/** Number for a body in one piece; no chunk has it. */
+/** Chunk number of a body in one piece, which no real chunk has. */
 const WHOLE = 0xffff_ffff;
 const CHUNK_ALSO_BYTES = 5;
 
@@ -109,7 +109,7 @@ export class RecordCipher {
   }
 
   /**
-   * Encrypts a body in one piece, in place; `data` needs room for the tag behind it. `also` is the additional data:
+   * Encrypts a body in one piece, in place; `data` needs room for the tag after it. `also` is the additional data:
    * header and index.
    */
   encryptWhole(also: Uint8Array, data: Buffer, at: number, bytes: number): void {
@@ -186,8 +186,8 @@ export class RecordCipher {
   }
 
   /**
-   * Returns the tag that authenticates a readable body. Nonce and hash have fixed lengths, so no byte of one can be
-   * taken for `also`.
+   * Returns the tag that authenticates a readable body. Nonce and hash have fixed lengths, so their bytes cannot be
+   * confused with those of `also`.
    */
   private tagOf(number: number, also: Uint8Array, body: Uint8Array): Buffer {
     const covered = Buffer.concat([
@@ -226,7 +226,7 @@ export function openSealed(
   return body.subarray(0, bytes);
 }
 
-/** Returns the error of a body that its key does not open. */
+/** Returns the error for a body that its key does not decrypt. */
 export function changed(): TardisError {
   return new TardisError('RECORD_DAMAGED', 'an encrypted record is not what its owner wrote');
 }

@@ -27,7 +27,7 @@ export interface CommitEnd extends Location {
   readonly checksum: number;
 }
 
-/** Runs a write that must not fail on a full disk, a second time if need be. */
+/** Runs a write that must not fail on a full disk, and repeats it once if necessary. */
 export type Insisting = <T>(write: () => T) => T;
 
 export interface RecordWriter {
@@ -54,8 +54,8 @@ export interface RecordWriter {
     insist: Insisting,
   ): Promise<CommitEnd | undefined>;
   /**
-   * Begins the session on a medium where that is a commit of its own, and resolves with its end. Call it once, first.
-   * Throws STORE_TAKEN.
+   * Begins the session by a commit of its own if the medium requires one, and resolves with the end of that commit.
+   * Call it once, before all other methods. Throws STORE_TAKEN.
    */
   claim(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined>;
   /**

@@ -303,7 +303,7 @@ export function readFrameIndex(header: RecordHeader, index: Buffer): FrameEntry[
 export interface ContentIndex {
   readonly digest: Buffer;
   readonly sizeBytes: number;
-  /** Size of the whole file, for a part. A resumed upload finds the part by it. */
+  /** For a part: size of the whole file, by which a resumed upload finds the part. */
   readonly fileSizeBytes: number;
   /** Decoded length of every chunk but the last; 0 if the body is in one piece. */
   readonly chunkBytes: number;

@@ -140,8 +140,8 @@ export async function readRecord(
 const CHECK_BYTES = 256 << 10;
 
 /**
- * Reads a record's index and body piece by piece; true if they match their checksums. A chunked body has one checksum
- * for each chunk. False if the pack is gone.
+ * Reads a record's index and body piece by piece. Returns true if they match their checksums; false also if the pack
+ * is missing. A chunked body has one checksum for each chunk.
  */
 export async function isRecordSound(
   backend: Pick<ObjectReader, 'read'>,

@@ -1,9 +1,9 @@
-/** The facts about a copy of the catalog in a bucket, by which the log proves it. */
+/** The facts about a copy of the catalog in a bucket. They are in the log, which thus proves the copy. */
 import { isDigest, isId, isListOf, type Shape } from './shapes.js';
 
-/** Bytes of the catalog in each piece of a copy but the last one. */
+/** Number of bytes of the catalog in each piece of a copy except the last one. */
 export const SNAPSHOT_PIECE_BYTES: number = 16 << 20;
-/** Pieces of a copy; a larger catalog has none. */
+/** Maximum number of pieces of a copy; a larger catalog has no copy. */
 const MAX_PIECES = 4096;
 
 export interface SnapshotFacts {
@@ -13,9 +13,9 @@ export interface SnapshotFacts {
   readonly id: string;
   /** Size of the catalog's file. */
   readonly sizeBytes: number;
-  /** Bytes of it that are in use. */
+  /** Number of bytes of the catalog that are in use. */
   readonly usedBytes: number;
-  /** SHA-256 of the objects with its pieces, in their order. */
+  /** SHA-256 of each object with a piece of the copy, in the order of the pieces. */
   readonly pieces: readonly Buffer[];
 }
 

@@ -1,6 +1,4 @@
-/**
- * Names the file in errors of reading a store. The system's own error names only the call, or nothing.
- */
+/** Adds the name of the file to errors of reading a store. The system's own error names only the call, or nothing. */
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 
 const DENIED: ReadonlySet<string> = new Set(['EACCES', 'EPERM']);

@@ -1,6 +1,6 @@
 /**
- * Restores damaged blocks of a pack or an object from its parity. The healed copy takes the place of the damaged file only
- * if its own records prove it: parity, which may be damaged or hostile itself, decides nothing.
+ * Restores damaged blocks of a pack or an object from its parity. The healed copy replaces the damaged file only if
+ * its own records prove it. Parity proves nothing, since it may itself be damaged or hostile.
  */
 import type { MendableBackend, ObjectWriter } from '../backends/backend.js';
 import { parityName } from '../client/layout.js';
@@ -23,7 +23,7 @@ import { crc32 } from '../../system/index.js';
 export type ParityState =
   /** Every block matches its checksum; so does the parity. */
   | 'sound'
-  /** The object is sound by its own records, but its parity is damaged, or is not its own. */
+  /** The object is sound by its own records, but its parity is damaged, or belongs to another object. */
   | 'badParity'
   /** The object has no parity. */
   | 'noParity'
@@ -270,7 +270,9 @@ async function solve(solver: Solver, bad: readonly number[]): Promise<Map<number
   return right;
 }
 
-/** Solves the equations of one column: nothing if it has more damaged blocks than sound blocks of parity. */
+/**
+ * Solves the equations of one column. Does nothing if the column has more damaged blocks than sound blocks of parity.
+ */
 async function solveColumn(
   { reader, math, name, index, stretch }: Solver,
   column: number,

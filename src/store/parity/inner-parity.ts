@@ -1,6 +1,6 @@
 /**
- * Parity within an object of a bucket: the last record of the object, which protects all bytes before it. It takes no
- * request of its own, is locked and deleted with its object, and is never that of another one.
+ * Parity within an object of a bucket: the last record of the object, which protects all bytes before it. It needs no
+ * request of its own, is locked and deleted with its object, and cannot be that of another object.
  */
 import { crc32 } from '../../system/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
@@ -24,17 +24,17 @@ const PIECE_BYTES = 1 << 20;
 
 /** The place of parity in an object. */
 export interface InnerParity {
-  /** Bytes that it protects. The record of parity follows them, and is the last one. */
+  /** Number of protected bytes. The record of parity follows them, and is the last one. */
   readonly coveredBytes: number;
   readonly percent: number;
 }
 
-/** Returns the length of the record with the parity of so many bytes. */
+/** Returns the length of the parity record that protects `coveredBytes` bytes. */
 export function innerParityBytes(coveredBytes: number, percent: number): number {
   return RECORD_HEADER_BYTES + parityBytes(shapeOf(coveredBytes, percent));
 }
 
-/** Makes the record with the parity of an object as a staged object that has no bytes yet. */
+/** Writes the record with the parity of an object to a staged object, which must be empty. */
 export async function stageInnerParity(
   staged: ObjectWriter,
   math: ParityMath,
@@ -56,8 +56,8 @@ export async function stageInnerParity(
 }
 
 /**
- * Finds the parity of an object by its head, either of the two; undefined if there is none. It reads the last bytes, and
- * with `isThorough` all of the object if they are damaged.
+ * Finds the parity of an object by either of its two heads; undefined if there is none. It reads the last bytes of the
+ * object. If these are damaged, `isThorough` makes it search all of the object.
  */
 export async function findInnerParity(
   reader: RecordReader,
@@ -78,7 +78,10 @@ export async function findInnerParity(
   return undefined;
 }
 
-/** Returns the parity whose first head is in a piece of an object, at its place. The rest of it may be cut off. */
+/**
+ * Returns the parity whose first head is in a piece of an object, at the right place. The rest of the parity may be
+ * cut off.
+ */
 function headIn(piece: Buffer, pieceAt: number): InnerParity | undefined {
   let at = piece.indexOf(PARITY_MAGIC);
   for (; at >= 0 && at + HEAD_BYTES <= piece.length; at = piece.indexOf(PARITY_MAGIC, at + 1)) {
@@ -89,7 +92,7 @@ function headIn(piece: Buffer, pieceAt: number): InnerParity | undefined {
   return undefined;
 }
 
-/** Returns the parity of this shape, if protected bytes and parity fill the object. */
+/** Returns the parity of a shape; undefined unless the protected bytes and the parity fill the object. */
 function fitting(shape: Shape | undefined, sizeBytes: number): InnerParity | undefined {
   if (shape === undefined) return undefined;
   const { coveredBytes, percent } = shape;
@@ -97,7 +100,7 @@ function fitting(shape: Shape | undefined, sizeBytes: number): InnerParity | und
   return isOfThis ? { coveredBytes, percent } : undefined;
 }
 
-/** Shows an object with inner parity as a file and its parity file, as `examine` and `heal` take them. */
+/** Presents an object with inner parity as a file and its parity file, the form that `examine` and `heal` use. */
 export class InnerParityView implements HealingBackend {
   /** The healed bytes; undefined as long as there are none. */
   healed: ObjectWriter | undefined;
@@ -125,7 +128,7 @@ export class InnerParityView implements HealingBackend {
     return this.makeStaged();
   }
 
-  /** Keeps the healed bytes: `heal` closes only what it was given. */
+  /** Copies the healed bytes to a staged object that stays open, since `heal` closes only its own. */
   async replace(staged: ObjectWriter): Promise<void> {
     const healed = this.makeStaged();
     this.healed = healed;

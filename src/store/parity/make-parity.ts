@@ -16,7 +16,7 @@ export interface ParityRequest {
   /** Bytes of the object, from its start, to protect; at least one. */
   readonly coveredBytes: number;
   readonly percent: number;
-  /** Lets other work run; called after each piece. */
+  /** Called after each piece, so that other work can run. */
   readonly breathe: () => Promise<void> | undefined;
 }
 
@@ -50,8 +50,8 @@ export interface Protected {
 }
 
 /**
- * Appends the parity of an object. Its first bytes are zeros, since their values are known only at the end; returns the
- * bytes for their place. Memory: the parity of one stretch.
+ * Appends the parity of an object. Its first bytes are zeros, since their values are known only at the end. Returns
+ * the bytes to write in their place. Memory: the parity of one stretch.
  */
 export async function appendParity(
   staged: ObjectWriter,
@@ -81,7 +81,7 @@ interface Work {
   readonly breathe: () => Promise<void> | undefined;
 }
 
-/** Returns the blocks of parity of a stretch, and notes the checksums of its blocks. */
+/** Returns the blocks of parity of a stretch, and records the checksums of its blocks. */
 async function parityOf(
   { reader, name }: Protected,
   math: ParityMath,
@@ -128,7 +128,7 @@ export function addToRows(
   }
 }
 
-/** Bytes added to all rows before the next ones, so that they stay in the processor's cache. */
+/** Number of bytes that are added to all rows before the next bytes, so that they stay in the processor's cache. */
 const CACHED_BYTES = 64 << 10;
 
 function addSums(table: Buffer, firstBlock: number, bytes: Buffer, blockBytes: number): void {

@@ -11,7 +11,10 @@ import { crc32 } from '../../system/index.js';
 export const HEAD_BYTES = 32;
 export const PARITY_MAGIC: Buffer = Buffer.from('TDP1');
 const VERSION = 1;
-/** Larger than any file of a store: a pack has at most some 4 GiB. It bounds the memory for the table. */
+/**
+ * Maximum number of protected bytes, which bounds the memory for the table. No file of a store is as large: a pack has
+ * at most some 4 GiB.
+ */
 const MAX_COVERED_BYTES = 2 ** 36;
 const Offset = { version: 4, percent: 5, covered: 8, tableSum: 16, headSum: 28 } as const;
 
@@ -22,7 +25,9 @@ export interface ParityIndex {
   readonly table: Buffer;
 }
 
-/** Returns the head of a parity file. It is its first bytes, before the table, and its last, after the table again. */
+/**
+ * Returns the head of a parity file. The file begins with head and table, and ends with the table and the head again.
+ */
 export function buildHead({ shape, table }: ParityIndex): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
   PARITY_MAGIC.copy(head);
@@ -44,7 +49,7 @@ export function parityBytes(shape: Shape): number {
   return 2 * (HEAD_BYTES + tableBytes(shape)) + shape.parityBlocks * shape.blockBytes;
 }
 
-/** Free bytes that parity leaves at least: data is worth more. */
+/** Minimum number of free bytes that parity leaves, since data is more important. */
 const SPARE_BYTES = 32 << 20;
 
 /** True if a parity file of this length leaves enough space for backups. */

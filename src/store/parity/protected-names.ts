@@ -16,7 +16,7 @@ export async function storedObjects(backend: Backend): Promise<string[]> {
   return names;
 }
 
-/** Returns the names of all packs. Their labels are not read: a disk may have lost just these. */
+/** Returns the names of all packs. Their labels are not read, since the disk may have lost exactly these. */
 export async function storedPacks(backend: Backend): Promise<string[]> {
   return (await listPackFiles(backend)).map(packName);
 }

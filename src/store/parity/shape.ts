@@ -7,15 +7,15 @@ import { MAX_ROWS, MAX_SHARDS } from './field.js';
 
 /** Bytes of a block, which is lost or kept as a whole: a sector of today's disks, and a page of memory. */
 export const BLOCK_BYTES = 4096;
-/** Bounds the memory that making and using parity takes. */
+/** Maximum number of blocks in a stretch, which bounds the memory for making and using parity. */
 const STRETCH_BLOCKS = 16_384;
 /** Bytes of the checksum of a block. */
 export const SUM_BYTES = 4;
-/** Largest share of parity, which MAX_ROWS of MAX_SHARDS are. */
+/** Maximum share of parity in percent, which is MAX_ROWS of MAX_SHARDS. */
 export const MOST_PERCENT = 50;
 
 export interface Stretch {
-  /** Number of its first block in the file, and number of its blocks. */
+  /** Number of the stretch's first block in the file, and number of its blocks. */
   readonly first: number;
   readonly blocks: number;
   /** Blocks in each shard; the last shard may have fewer. */
@@ -23,7 +23,7 @@ export interface Stretch {
   readonly shards: number;
   /** Blocks of parity for each column. As many damaged blocks of a column can be restored. */
   readonly rows: number;
-  /** Number of its first block of parity. */
+  /** Number of the stretch's first block of parity. */
   readonly firstParity: number;
 }
 
@@ -55,7 +55,7 @@ export function shapeOf(coveredBytes: number, percent: number): Shape {
   return { coveredBytes, percent, blockBytes, blocks, parityBlocks, stretches };
 }
 
-/** Returns the bytes of the table of checksums. */
+/** Returns the length in bytes of the table of checksums. */
 export function tableBytes({ blocks, parityBlocks }: Shape): number {
   return (blocks + parityBlocks) * SUM_BYTES;
 }

@@ -70,7 +70,7 @@ export function zeroed(reader: RecordReader): RecordReader {
   };
 }
 
-/** Bytes of a piece that is zeros if the disk cannot read it. */
+/** Size of a piece that reads as zeros if the disk cannot read it. */
 const PIECE_BYTES = 4096;
 
 async function readPieces(

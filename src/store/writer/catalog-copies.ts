@@ -148,8 +148,8 @@ function removeAbandoned({ files, clock }: System, directory: ClientDirectory): 
 }
 
 /**
- * Runs `work` on the catalog's file. If a reader keeps the catalog in WAL mode, a part of it is in the log:
- * then `work` gets a private snapshot.
+ * Runs `work` on the catalog's file. If a reader keeps the catalog in WAL mode, a part of it is in the log, and `work`
+ * gets a private snapshot instead.
  */
 async function withSettledFile<T>(
   system: System,

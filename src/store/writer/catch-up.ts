@@ -12,14 +12,17 @@ import type { System } from '../../system/index.js';
 import { Catalog } from '../catalog/index.js';
 import { openParts } from './open-parts.js';
 
-/** Rewrites that are followed at once: somebody may have written names of generations without end. */
+/**
+ * Maximum number of rewrites that are followed in one call, since a hostile writer may have made an endless sequence
+ * of generations.
+ */
 const MAX_FOLLOWED = 1000;
 
 /**
  * Applies the commits that the catalog lacks, and makes the catalog if there is none. Writes nothing to the bucket. If
  * another process of this machine writes to the client, that process keeps the catalog up to date. Throws CLIENT_BUSY
- * if it has made no catalog yet, and errors of a bucket. If a rewrite has put another generation in place of this one, that
- * one is brought here.
+ * if that process has made no catalog yet, and errors of a bucket. If a rewrite has put another generation in place of
+ * this one, the other generation is fetched.
  */
 export async function catchUp(system: System, directory: ClientDirectory): Promise<void> {
   let present = directory;
@@ -35,8 +38,8 @@ export async function catchUp(system: System, directory: ClientDirectory): Promi
 }
 
 /**
- * Brings the small files of the next generation here if a rewrite has put it in place of this one; opening the client
- * again then opens it. False for every other error.
+ * Fetches the small files of the next generation and returns true, if the error shows that a rewrite has put it in
+ * place of this one. Opening the client again then opens the next generation. Returns false for every other error.
  */
 export async function isFollowed(
   system: System,

@@ -25,7 +25,7 @@ export function rulesFor(catalog: Catalog, words: RuleWords | undefined): Retent
   return words === undefined ? NO_RULES : serverRules(ownWords(catalog, words));
 }
 
-/** Returns the words of the rules: those stored with the client, and the server's for all others. */
+/** Returns the words of all rules: those stored with the client, and the server's for the remaining rules. */
 function ownWords(catalog: Catalog, words: RuleWords): RuleWords {
   const own = new ClientSettingWords(catalog);
   return {

@@ -1,6 +1,6 @@
 /**
- * Keeps what this machine has of clients in a bucket up to date while a program reads them: their small files, and
- * their catalogs. Commits are applied in a thread of their own, so that requests are answered meanwhile.
+ * Keeps this machine's data of clients in a bucket up to date while a program reads them: their small files, and their
+ * catalogs. Commits are applied in a thread of their own, so that requests are answered meanwhile.
  */
 import {
   asTardisError,
@@ -25,15 +25,18 @@ import { isBehind } from './catch-up.js';
 /** Umask of the cache, which only its owner may read. */
 export const CACHE_UMASK = 0o077;
 
-/** Longest time for which a request waits for news that it can do without. */
+/** Maximum time for which a request waits for an update that it does not need. */
 const MAX_WAIT_MS = 2000;
-/** Minimum time between two checks for new commits of one client that missing packs cause. */
+/** Minimum time between two checks for new commits of one client, if missing packs cause the checks. */
 const LEAST_MS = 2000;
-/** Time for which a look for accounts counts: a change is seen within twice this time. */
+/** Time for which fetched accounts are used without a new look. A change is seen within twice this time. */
 const ACCOUNTS_MS = 2000;
-/** Maximum number of clients that are remembered; strangers may ask for any name. */
+/** Maximum number of clients that are remembered, since requests without a login may have any name. */
 const MAX_REMEMBERED = 1024;
-/** Looks for names that strangers may cause at once, and the time after which one more is allowed. */
+/**
+ * Maximum number of looks for names that requests without a login may cause at once, and the time after which one more
+ * is allowed.
+ */
 const LOOKS = Object.freeze({ most: 60, refillMs: 1000 });
 
 /** The input of the thread. */
@@ -77,13 +80,13 @@ interface Followed {
   fetchedMs: number;
   /** The last look for accounts, if it has not failed. */
   accounts: Promise<void> | undefined;
-  /** Time at which that look began. */
+  /** Time at which the last look for accounts began. */
   accountsMs: number;
 }
 
 export class Following {
   private readonly followed = new Map<string, Followed>();
-  /** Ends when the thread that was started last has ended: there is one at a time. */
+  /** Resolves when the thread that was started last has ended. Only one thread runs at a time. */
   private applying: Promise<void> = Promise.resolve();
   private stopThread: (() => Promise<unknown>) | undefined;
   private looks: number = LOOKS.most;
@@ -161,9 +164,9 @@ export class Following {
   }
 
   /**
-   * Fetches the accounts of a client, for a request that is not logged in. Fetches nothing if many names were requested a
-   * moment ago. A list that cannot be used is only printed: the error would reveal that there is such a client, and a
-   * login ends with it later. Throws errors of a bucket.
+   * Fetches the accounts of a client, for a request that is not logged in. Fetches nothing if many names were
+   * requested a moment ago. If the list cannot be used, the error is only printed, since it would reveal that the
+   * client exists; a login ends with it later. Throws errors of a bucket.
    */
   async lookAccounts(client: string): Promise<void> {
     checkClientName(client);
@@ -180,8 +183,8 @@ export class Following {
   }
 
   /**
-   * Fetches the accounts of a client, for somebody who is logged in, unless a look for them has begun a moment ago. Throws
-   * ACCOUNTS_DAMAGED and errors of a bucket.
+   * Fetches the accounts of a client, for a user who is logged in, unless a look for them has begun a moment ago.
+   * Throws ACCOUNTS_DAMAGED and errors of a bucket.
    */
   fetchAccounts(client: string): Promise<void> {
     checkClientName(client);
@@ -218,7 +221,7 @@ export class Following {
     return one?.accounts !== undefined && this.nowMs() - one.accountsMs < ACCOUNTS_MS;
   }
 
-  /** Brings the small files of a client here, for somebody who is logged in. Throws errors of a bucket. */
+  /** Fetches the small files of a client, for a user who is logged in. Throws errors of a bucket. */
   async fetchNow(client: string): Promise<void> {
     checkClientName(client);
     await this.fetch(client, this.of(client));
@@ -298,7 +301,7 @@ export class Following {
     return this.options.system.clock.monotonicMs();
   }
 
-  /** Prints a line, unless it is the last one again. */
+  /** Prints a line, unless it is equal to the line printed last. */
   private warn(line: string): void {
     if (line === this.lastReported) return;
     this.lastReported = line;

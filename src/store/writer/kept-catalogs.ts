@@ -10,7 +10,7 @@ import type { System } from '../../system/index.js';
 import { removeDatabase } from './replace-catalog.js';
 
 const KEPT_SUFFIX = '.before-rebuild-';
-/** Number of replaced catalogs kept for a client. */
+/** Maximum number of replaced catalogs kept for a client. */
 const MAX_KEPT_CATALOGS = 3;
 
 /** Measures how complete a catalog is. */
@@ -70,8 +70,8 @@ function worthOf(system: System, catalogPath: string): Worth {
 }
 
 /**
- * True if `one` is more complete than `other`. If two are equal the older one is kept, since it was not made
- * from less.
+ * True if `one` is more complete than `other`. If both are equally complete, the older one is kept, since it was not
+ * made from less data.
  */
 function isMore(one: Worth, other: Worth): boolean {
   return one.sets === other.sets ? one.versions > other.versions : one.sets > other.sets;

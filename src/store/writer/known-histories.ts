@@ -46,8 +46,8 @@ export interface PackReplay {
 }
 
 /**
- * Returns the best history that fits; undefined if there is none. The caller closes it. `copiesFirst` prefers
- * the copies, for a catalog under suspicion. Throws DISK_FULL.
+ * Returns the best history that fits; undefined if there is none. The caller closes it. `copiesFirst` prefers the
+ * copies, for a catalog that may be wrong. Throws DISK_FULL.
  */
 export async function findHistory(
   system: System,
@@ -123,7 +123,7 @@ async function fitting(
   return undefined;
 }
 
-/** True if a catalog ends at a commit that the packs contain, or after all of theirs. */
+/** True if a catalog ends at a commit that the packs contain, or after all commits of the packs. */
 async function isOfPacks(
   { point, counters }: KnownHistory,
   backend: Backend,

@@ -1,6 +1,7 @@
 /**
- * Makes a copy of the catalog in a bucket, so that a machine without a catalog need not read all commits. The next commit
- * names it, by the same session: nobody else can create that commit then. All of it is optional, and no session fails by it.
+ * Makes a copy of the catalog in a bucket, so that a machine without a catalog need not read all commits. The next
+ * commit of the session names the copy, since only this session can then create that commit. A copy is optional, and
+ * no session fails because of it.
  */
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import {
@@ -17,16 +18,18 @@ import { applyEvent, comparePages, pagesDamaged } from '../catalog/index.js';
 import { packPiece, pieceOf } from './snapshot-pieces.js';
 import type { StoreWriter } from './store-writer.js';
 
-/** A smaller catalog has no copies: about 6,000 entries, whose commits are read in a moment. */
+/**
+ * Minimum size of a catalog that gets copies: about 6,000 entries. The commits of a smaller one are read in a moment.
+ */
 const LEAST_BYTES = 512 << 10;
-/** Commits after which a new copy is made. */
+/** Number of commits after which a new copy is made. */
 const MOST_COMMITS = 64;
-/** A catalog that has grown by one part of so many gets a new copy. */
+/** A new copy is made if the size of the catalog has changed by more than 1/GROWN_PARTS. */
 const GROWN_PARTS = 20;
-/** From this size on, it is `LARGE_GROWN_PARTS` (about 5 million entries). */
+/** Size of a catalog (about 5 million entries) from which on LARGE_GROWN_PARTS is used instead. */
 const LARGE_BYTES = 512 << 20;
 const LARGE_GROWN_PARTS = 50;
-/** Pieces that are sent at once. */
+/** Maximum number of pieces that are sent at once. */
 const MOST_SENDING = 2;
 const ID_BYTES = 8;
 
@@ -73,8 +76,8 @@ function isDue({ catalog, commitPoint, isWhole, packs }: StoreWriter, isLost: bo
 }
 
 /**
- * Sends the catalog's file, and returns the facts about the copy. Undefined if the file is not the whole catalog, since
- * somebody reads it, or if it is too large. Throws CATALOG_DAMAGED, and errors of a bucket.
+ * Sends the catalog's file, and returns the facts about the copy. Returns undefined if the file is not the whole
+ * catalog because a reader uses it, or if it is too large. Throws CATALOG_DAMAGED, and errors of a bucket.
  */
 async function send(
   system: System,
@@ -113,7 +116,7 @@ async function send(
   }
 }
 
-/** Returns the results of all, when none of them is under way any more. Throws the first error. */
+/** Waits until all works have ended, and returns their results. Throws the first error. */
 async function settled<T>(works: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(works);
   return Promise.all(works);

@@ -20,7 +20,7 @@ import { takeSnapshot } from './take-snapshot.js';
 interface CatalogLimits {
   /** Bytes of memory for pages of the catalog. */
   readonly catalogCacheBytes?: number;
-  /** False refuses a catalog of an earlier version with CATALOG_OLDER, and leaves it unchanged. */
+  /** False to refuse a catalog of an earlier version with CATALOG_OLDER and leave it unchanged. */
   readonly mayUpgrade?: boolean;
 }
 
@@ -28,21 +28,21 @@ interface CatalogLimits {
 export interface PartsLimits extends CatalogLimits {
   /** Size in bytes at which a pack is closed. */
   readonly packBytes: number;
-  /** True to ask a log for no commits behind those in the catalog, if the caller commits next. */
+  /** True to read no commits from a log after those in the catalog, if the caller commits next. */
   readonly assumesNewest?: boolean;
 }
 
-/** Where the catalog of a client in a bucket comes from. */
+/** The source of the catalog of a client in a bucket. */
 interface Origin {
   /** True if a machine without a catalog may begin with a copy in the bucket. */
   mayBeCopy: boolean;
-  /** True if it did. */
+  /** True if the catalog began with a copy. */
   isCopy: boolean;
 }
 
 /** Errors that a wrong copy of the catalog may cause when commits are applied to it. */
 const DOUBTFUL: ReadonlySet<string> = new Set(['STORE_FORKED', 'RECORD_DAMAGED', 'INTERNAL']);
-/** A damaged catalog, then a wrong copy, then the log alone. */
+/** Maximum number of attempts to open a catalog: a damaged one, then a wrong copy, then the log alone. */
 const MOST_TRIES = 3;
 
 export interface OpenedParts {
@@ -73,9 +73,9 @@ async function endJournal({ files }: System, { catalogPath }: ClientDirectory): 
 }
 
 /**
- * Opens catalog and packs, and applies commits that a crash kept from the catalog. A lost catalog is rebuilt as
- * by `rebuildCatalog`, with the same doubts. A transaction is open afterwards. For a client in a bucket the catalog is
- * a cache: a damaged one is made again from the log.
+ * Opens catalog and packs, and applies commits that the catalog lacks after a crash. A lost catalog is rebuilt as by
+ * `rebuildCatalog`, which marks the same sets as doubtful. A transaction is open afterwards. For a client in a bucket
+ * the catalog is a cache: a damaged one is made again from the log.
  */
 export async function openParts(
   system: System,

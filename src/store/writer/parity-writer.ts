@@ -1,6 +1,7 @@
 /**
- * Makes the parity of what a session has stored, once it is durable. Parity is never waited for: what a session did not
- * protect, because the disk is full or because it was interrupted, garbage collection protects later.
+ * Makes the parity of the data that a session has stored, once it is durable. Nothing waits for parity. If a session
+ * leaves data without parity, because the disk was full or the session was interrupted, garbage collection protects it
+ * later.
  */
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
@@ -55,7 +56,7 @@ export class ParityWriter {
     this.isOff = this.percent === 0;
   }
 
-  /** Notes what a checkpoint has made durable. */
+  /** Records the data that a checkpoint has made durable. */
   note({ ranges, objects, point }: Durable): void {
     if (this.isOff) return;
     for (const { digest } of objects) this.objects.add(objectName(digest));
@@ -81,7 +82,7 @@ export class ParityWriter {
     await this.protect(false);
   }
 
-  /** Protects the last pack, too, to which nothing may be appended any more. */
+  /** Protects the last pack too. Nothing more may be appended to it. */
   async protectAll(): Promise<void> {
     this.expectedBytes = 0;
     await this.protect(true);

@@ -37,7 +37,7 @@ export interface RebuildOptions {
   readonly fromCopy?: boolean;
   /** True to use only the packs, even if a catalog or a copy contains more. */
   readonly packsOnly?: boolean;
-  /** True to note losses in the catalog, for the next backup to report. */
+  /** True to record losses in the catalog, for the next backup to report. */
   readonly notesLoss?: boolean;
   /** Ends the rebuild early with INTERRUPTED; the old catalog stays. */
   readonly signal?: AbortSignal;
@@ -225,7 +225,10 @@ async function requireFitting(catalog: Catalog, backend: Backend): Promise<void>
   catalog.commit();
 }
 
-/** Notes in the new catalog what to clean up, which sets are doubtful, and whether the packs need an image of it. */
+/**
+ * Records in the new catalog the data to clean up, the doubtful sets, and whether the packs need an image of the
+ * catalog.
+ */
 function finish(system: System, fresh: string, report: RebuildReport, notesLoss: boolean): void {
   const catalog = Catalog.openForWriting(system, fresh, { keepsSums: false });
   const { state } = catalog;

@@ -1,7 +1,7 @@
 /**
- * Replaces a catalog with a finished one in one step, so that after any interruption one of them can be read.
- * The side files of the old catalog, its log above all, must be durably removed before: SQLite would apply them
- * to the new one.
+ * Replaces a catalog with a finished one in one step, so that after any interruption one of them can be read. The side
+ * files of the old catalog, above all its log, must be durably removed first, since SQLite would apply them to the new
+ * catalog.
  */
 import path from 'node:path';
 import { PageSums } from '../catalog/index.js';

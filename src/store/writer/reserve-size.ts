@@ -50,7 +50,8 @@ export function reserveFor(
 }
 
 /**
- * Measures a client's store, as far as it matters: measuring ends as soon as the reserve must have `mostBytes`.
+ * Measures a client's store. Measuring ends as soon as the reserve must have `mostBytes`, since larger sizes do not
+ * matter.
  */
 export function storedSizes(
   { files }: System,

@@ -26,7 +26,7 @@ const SPARE_FILES = 8;
 const PROBE_BYTES = 64 << 10;
 /** Bytes that an incomplete reserve leaves free, for the names and logs of the process that completes it. */
 const LEFT_BYTES = 256 << 10;
-/** The file has whole steps of this size, up to its largest size. */
+/** The size of the file is a multiple of this step, up to its largest size. */
 const STEP_BYTES = 256 << 10;
 /** A file that has to grow grows by at least 1/GROWTH_PART. */
 const GROWTH_PART = 2;
@@ -71,9 +71,8 @@ export class Reserve {
   }
 
   /**
-   * Waits until `freeBytes` includes everything written and removed so far: btrfs counts it only once it is on
-   * the disk. This takes as long as a sync of the whole file system, so it is for when space is, or seems,
-   * short.
+   * Waits until `freeBytes` includes everything written and removed so far: btrfs counts it only once it is on the
+   * disk. This takes as long as a sync of the whole file system, so call it only if space is, or seems, short.
    */
   async settleFree(): Promise<void> {
     const { files, native } = this.system;
@@ -161,8 +160,8 @@ export class Reserve {
   }
 
   /**
-   * Returns a write error of this store with its real reason. SQLite reports a full disk as an I/O error, or as
-   * a file that cannot be opened. So a test write finds out the error of the disk.
+   * Returns a write error of this store with its real reason. SQLite reports a full disk as an I/O error, or as a file
+   * that cannot be opened, so a test write determines the error of the disk.
    */
   explain(error: unknown): unknown {
     const code = causeCode(error) ?? '';
@@ -173,7 +172,7 @@ export class Reserve {
     return asTardisError(reason, this.directory);
   }
 
-  /** Tries to write a little, and returns the error; undefined if it succeeds. */
+  /** Writes a few bytes as a test, and returns the error; undefined if it succeeds. */
   private probe(): unknown {
     const { files } = this.system;
     const file = `${this.file}.probe`;
@@ -229,7 +228,7 @@ export class Reserve {
     return there.length;
   }
 
-  /** Gives the file a size. If that fails, the file is as large as before. */
+  /** Sets the size of the file. If that fails, the file is as large as before. */
   private make(bytes: number): void {
     const { file } = this;
     const { files } = this.system;

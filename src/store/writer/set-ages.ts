@@ -14,12 +14,12 @@ export interface TimedSet {
   readonly closedAtMs: number | undefined;
 }
 
-/** Earlier times are those of a clock that had not been set: no server ran then. */
+/** Earliest plausible time. An earlier one comes from a clock that had not been set, since no server ran then. */
 const FIRST_SENSIBLE_MS = Date.UTC(2000, 0, 1);
 
 /**
- * Returns the latest time recorded of each set or of one before it, by the number of the set. A set has none
- * while only unset clocks have recorded times. Sets are given in the order of their numbers.
+ * Returns, by the number of the set, the latest time recorded of each set or of one before it. A set has no such time
+ * as long as only unset clocks have recorded times. The sets must be in the order of their numbers.
  */
 export function seenMoments(ordered: readonly TimedSet[]): Map<SetNumber, number> {
   const seen = new Map<SetNumber, number>();

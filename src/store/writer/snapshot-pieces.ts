@@ -11,7 +11,7 @@ const FRAME_BYTES = 1 << 20;
 const HEAD_BYTES = 4;
 const LEVEL = 1;
 const MAX_FRAMES: number = SNAPSHOT_PIECE_BYTES / FRAME_BYTES;
-/** Largest object with a piece. */
+/** Maximum size of an object with a piece. */
 export const MAX_STORED_BYTES: number =
   MAX_FRAMES * (HEAD_BYTES + encodedBound(Codec.zstd, FRAME_BYTES));
 
@@ -22,7 +22,7 @@ export interface PieceOfFile {
   readonly sizeBytes: number;
 }
 
-/** Returns piece `index` of a file of a size. */
+/** Returns piece `index` of a file of `fileBytes` bytes. */
 export function pieceOf(fd: number, index: number, fileBytes: number): PieceOfFile {
   const at = index * SNAPSHOT_PIECE_BYTES;
   return { fd, at, sizeBytes: Math.min(SNAPSHOT_PIECE_BYTES, fileBytes - at) };

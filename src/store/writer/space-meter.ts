@@ -1,6 +1,6 @@
 /**
- * Counts what a session adds to its account, and refuses what exceeds the account's quota. All sessions of an
- * account count in one number that their threads share, so that concurrent sessions cannot exceed it together.
+ * Counts the bytes that a session adds to its account, and refuses bytes that exceed the account's quota. All sessions
+ * of an account share one counter between their threads, so that concurrent sessions cannot exceed the quota together.
  */
 import { TardisError } from '../../errors/index.js';
 
@@ -50,7 +50,7 @@ export class SpaceMeter {
     if (this.usedBytes >= this.grant.quotaBytes) throw this.exceeded();
   }
 
-  /** Counts bytes before they are stored. If they are too many, counts none and throws QUOTA_EXCEEDED. */
+  /** Counts bytes before they are stored. If they exceed the quota, counts none of them and throws QUOTA_EXCEEDED. */
   take(bytes: number): void {
     this.reserve(bytes);
     this.countedBytes += bytes;

@@ -42,7 +42,7 @@ export interface StoreLimits extends ReserveLimits, ParityLimits {
   readonly packContentBytes: number;
   /** Bytes of memory for pages of the catalog. */
   readonly catalogCacheBytes?: number;
-  /** False refuses a catalog of an earlier version with CATALOG_OLDER, and leaves it unchanged. */
+  /** False to refuse a catalog of an earlier version with CATALOG_OLDER and leave it unchanged. */
   readonly mayUpgrade?: boolean;
   /** False for work that can wait: the holder of the client's lock is not requested to release it. */
   readonly requestsLock?: boolean;
@@ -64,8 +64,8 @@ const USUAL_CACHE_BYTES = 6 << 20;
 const RECORDS_BYTES = 2 << 20;
 
 /**
- * Returns the limits for a client. In a bucket, the writer of its objects makes their parity; and a disk of this machine
- * has only a copy of the catalog and what is not sent yet, so it has no reserve.
+ * Returns the limits for a client. A client in a bucket has no reserve, since a disk of this machine has only a copy
+ * of the catalog and unsent data. The writer of its objects makes their parity.
  */
 function limitsOn({ bucket }: ClientDirectory, limits: StoreLimits): StoreLimits {
   return bucket === undefined ? limits : { ...limits, parityPercent: 0, reserveBytes: 0 };
@@ -84,7 +84,7 @@ export class StoreWriter {
   readonly parity: ParityWriter;
   /** Lowest number of a pack that this writer makes. */
   readonly firstOwnPack: PackNumber;
-  /** Numbers of files behind the last commit that are not packs of this client. They are ignored. */
+  /** Numbers of files after the last commit that are not packs of this client. They are ignored. */
   readonly strangePacks: readonly PackNumber[];
   /** Number of entries changed since the store was opened. */
   entriesWritten = 0;
@@ -94,7 +94,7 @@ export class StoreWriter {
   private readonly logBytes: () => number;
   private readonly mendKeys: () => Promise<unknown>;
   private readonly measure: () => StoredSizes;
-  /** Sizes when the set began. */
+  /** Sizes of the store when the set began. */
   private sizes: StoredSizes | undefined;
   private readonly lock: ClientLock;
 
@@ -133,7 +133,7 @@ export class StoreWriter {
   }
 
   /**
-   * Locks and opens the store, and applies commits that a crash kept from the catalog. A transaction is open
+   * Locks and opens the store, and applies commits that the catalog lacks after a crash. A transaction is open
    * afterwards. Throws CLIENT_BUSY, CATALOG_NEWER, CATALOG_DAMAGED, STORE_NOT_WRITABLE, DISK_FULL.
    */
   static async open(
@@ -180,7 +180,10 @@ export class StoreWriter {
     }
   }
 
-  /** Claims the store on a medium where that is a commit. The next checkpoint has it in the catalog, too. */
+  /**
+   * Claims the store, if the medium requires a commit for this. The next checkpoint records that commit in the
+   * catalog.
+   */
   private async claimed(): Promise<this> {
     const commit = this.point.commit + 1;
     try {
@@ -199,8 +202,8 @@ export class StoreWriter {
   }
 
   /**
-   * True if other machines have catalogs of this client, which follow its commits. A content in a pack is then known as
-   * long as the pack is there, or one machine could delete what another one relies on.
+   * True if other machines have catalogs of this client, which follow its commits. A content in a pack then stays
+   * known as long as the pack exists; otherwise one machine could delete data that another one relies on.
    */
   get isShared(): boolean {
     return hasLog(this.backend);
@@ -323,7 +326,10 @@ export class StoreWriter {
     }
   }
 
-  /** Runs a write that must not fail on a full disk; releases the reserve if it would. */
+  /**
+   * Runs a write that must not fail on a full disk. If it fails with a full disk, releases the reserve and runs the
+   * write again.
+   */
   private withReserve<T>(work: () => T): T {
     try {
       return work();

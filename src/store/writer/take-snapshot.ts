@@ -1,5 +1,5 @@
 /**
- * Makes the catalog of a machine that has none from a copy in the bucket. Anybody with the access key may have written the
+ * Makes a missing catalog of this machine from a copy in the bucket. Anybody with the access key may have written the
  * copy, so it is used only if the log names it and it fits the log; otherwise all commits are read.
  */
 import path from 'node:path';
@@ -18,16 +18,17 @@ import { requireFitting } from '../catalog/index.js';
 import { removeDatabase, replaceCatalog } from './replace-catalog.js';
 import { MAX_STORED_BYTES, pieceOf, unpackPiece } from './snapshot-pieces.js';
 
-/** Copies that are tried, the newest first. */
+/** Maximum number of copies that are tried, the newest first. */
 const MOST_TRIED = 3;
-/** Pieces that are fetched at once. */
+/** Maximum number of pieces that are fetched at once. */
 const MOST_FETCHING = 4;
-/** The copy in the client's directory until it is the catalog. */
+/** File in the client's directory with the copy, until it becomes the catalog. */
 const FETCHED_FILE = 'catalog.fetched';
 
 /**
- * Puts the newest copy that can be used in the place of the catalog, which is empty and not open. False if there is none; then
- * the catalog may be missing. Call with the claim held. Never throws: the log has everything, and reading it reports the error.
+ * Puts the newest usable copy in the place of the catalog, which is empty and not open. Returns false if there is no
+ * such copy; the catalog may then be missing. Call with the claim held. Never throws, since the log contains
+ * everything, and reading the log reports the error.
  */
 export async function takeSnapshot(
   system: System,
@@ -47,7 +48,7 @@ export async function takeSnapshot(
   return false;
 }
 
-/** Fetches a copy, and puts it in the place of the catalog. False if it cannot be used. */
+/** Fetches a copy, and puts it in the place of the catalog. Returns false if the copy cannot be used. */
 async function isTaken(
   system: System,
   { path: home, catalogPath }: ClientDirectory,

@@ -5,7 +5,7 @@ import type { System } from '../../system/index.js';
 import { type StoreLimits, StoreWriter } from './store-writer.js';
 
 export interface CatalogUpgrade {
-  /** The version before; 0 if the client has no catalog yet. */
+  /** The version before the upgrade; 0 if the client has no catalog yet. */
   readonly from: number;
   /** The newest version. */
   readonly to: number;

@@ -5,7 +5,7 @@ export { XmlElement } from '@rgrove/parse-xml';
 
 export interface XmlLimits {
   readonly maxBytes: number;
-  /** Largest number of elements in one another. */
+  /** Maximum depth of nested elements. */
   readonly maxDepth: number;
   /** Returns the error to throw for a document that is refused; `why` begins with "the body". */
   readonly refused: (why: string) => Error;

@@ -13,7 +13,7 @@ import type { NamePattern } from '../../excludes/index.js';
 import { displayName, lastComponent, type SetNumber, shownRoots } from '../../model/index.js';
 import { listedSpan } from './listed-spans.js';
 
-/** Bound on the paths that are collected for sorting; further paths are not shown. */
+/** Maximum number of paths that are collected for sorting; further paths are not shown. */
 export const MOST_FOUND = 10_000;
 /** Number of paths for which versions are requested at once. */
 const REQUESTS_AT_ONCE = 16;
@@ -40,7 +40,7 @@ interface Request {
   /** The sets to search, oldest first. */
   readonly sets: readonly BackupSet[];
   readonly pattern: NamePattern;
-  /** Absolute paths to search; none searches everything. */
+  /** Absolute paths to search; an empty list searches everything. */
   readonly below: readonly Buffer[];
 }
 
@@ -107,8 +107,8 @@ class Finder {
   }
 
   /**
-   * Returns the paths with the versions the history has at each. A directory that was moved had its files at other
-   * paths before, so versions are read by path.
+   * Returns the paths with the versions of each. Versions are read by path, since the files of a directory that was
+   * moved had other paths before.
    */
   async found(): Promise<Finding> {
     const all = [...this.byPath.values()];

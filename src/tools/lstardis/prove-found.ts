@@ -95,7 +95,7 @@ class Spans {
   }
 }
 
-/** Returns the claims to prove for each version, and under undefined those for the path being gone. */
+/** Returns the claims to prove for each version. The key undefined has the claims that the path is gone. */
 function claimsOf(
   { path, versions, goneSince }: FoundPath,
   spans: Spans,

@@ -8,7 +8,7 @@ import type { SetNumber } from '../../model/index.js';
 import { isOfOneListing } from '../../restore/index.js';
 import { provenFinds } from './prove-found.js';
 
-/** Returns the versions that their sets show at the path, and an error if there are others. */
+/** Returns the versions that their sets show at the path, and an error if any other version was given. */
 export async function provenVersions(
   history: History,
   path: Buffer,
@@ -31,7 +31,7 @@ interface Gap {
   readonly lastSet: SetNumber | undefined;
 }
 
-/** Returns what the sets do not disprove, of versions and of gaps, which have no entry; and an error for each other gap. */
+/** Returns all versions, and the gaps that the sets prove; also an error for each other gap. A gap has no entry. */
 export async function provenGaps<T extends Gap>(
   history: History,
   path: Buffer,

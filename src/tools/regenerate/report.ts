@@ -19,7 +19,7 @@ export interface RestoreReport {
   readonly doubts: readonly string[];
 }
 
-/** Bound on the failures printed, since a lost pack affects many files; --json prints all. */
+/** Maximum number of failures printed, since a lost pack affects many files; --json prints all. */
 const MAX_FAILURES_SHOWN = 100;
 
 export function printResult(

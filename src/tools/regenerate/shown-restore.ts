@@ -5,12 +5,12 @@ import { progressBar } from '../shared/progress-bar.js';
 import { TimeLeft } from '../shared/time-left.js';
 import { formatBytes, formatCount } from '../shared/units.js';
 
-/** Creating a small file costs as much as writing this many bytes of a large one. */
+/** Number of bytes of a large file that take as long to write as creating a small file takes. */
 const BYTES_AN_ENTRY = 16_384;
 
 export class ShownRestore {
   private total: BackupSet['stats'] | undefined;
-  /** Share that was shown as done. */
+  /** Largest share that was shown as done. */
   private shareDone = 0;
   private readonly timeLeft: TimeLeft;
   private readonly progress: RestoreProgress;

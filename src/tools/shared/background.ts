@@ -18,14 +18,17 @@ const SECRET_FD = 4;
 const READY = 'ready';
 const MAX_OUTPUT_CHARS = 64 << 10;
 const MAX_SECRET_BYTES = 8 << 10;
-/** Longest wait from the end of the pipe to the end of the process. */
+/** Maximum wait from the end of the pipe to the end of the process. */
 const MAX_END_MS = 5000;
 
 export interface BackgroundOptions {
-  /** The error of a process that ends without a message, and the name of what ended. */
+  /** Error code for a process that ends without a message, and the name of the process in this error. */
   readonly failure: ErrorCode;
   readonly what: string;
-  /** If given, its standard error is shown until it is ready, and it can read this secret. */
+  /**
+   * Secret that the process can read. If it is given, the standard error of the process is shown until the process is
+   * ready.
+   */
   readonly secret?: Buffer;
   /** True if the process stays in the group of this one until it makes a session of its own. */
   readonly keepsGroup?: boolean;

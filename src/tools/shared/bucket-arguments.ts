@@ -2,7 +2,7 @@
 
 let given: readonly string[] | undefined;
 
-/** Notes the arguments of a store in a bucket. */
+/** Records the arguments of a store in a bucket. */
 export function noteBucket(words: readonly string[]): void {
   given = words;
 }

@@ -1,4 +1,4 @@
-/** Brings what a reader needs of a client in a bucket to this machine. */
+/** Fetches the data of clients in a bucket that a reader needs. */
 import {
   type BucketAccess,
   checkClientName,
@@ -29,7 +29,7 @@ export async function fetchHistory(
   await catchUp(system, openClientDirectory(system, options));
 }
 
-/** Brings the histories of all clients of a store here, and discards clients that the store no longer has. */
+/** Fetches the histories of all clients of a store, and discards clients that the store no longer has. */
 export async function fetchHistories(
   access: BucketAccess,
   catalogFile: string | undefined,

@@ -32,12 +32,12 @@ interface ClientChoice {
   readonly catalogFile?: string;
   readonly throughServer?: string | undefined;
   readonly allClients?: boolean;
-  /** True for a check that repairs, which must not need whole commits. */
+  /** True for a check that repairs, which must also work if commits are damaged. */
   readonly repair?: boolean;
 }
 
 const DIGITS = 32;
-/** Commands that fetch their clients themselves, as they go, or whose server does. */
+/** Commands that fetch their clients themselves while they run, or whose server fetches them. */
 const FETCHING: readonly Tool[] = [
   'tardis',
   'tardisd',
@@ -47,12 +47,12 @@ const FETCHING: readonly Tool[] = [
   'sonic rebuild',
   'sonic create',
 ];
-/** Commands that need the small files of a client, and no catalog that is up to date. */
+/** Commands that need the small files of a client, but no up-to-date catalog. */
 const FETCHING_FILES: readonly Tool[] = ['sonic upgrade'];
 /** Time for which `tardisremote` repeats a request, since a requester waits for the answer. */
 const ANSWER_PATIENCE_MS = 10_000;
 
-/** Returns how the bucket is reached that the settings name. Throws CONFIG_INVALID. */
+/** Returns the access to the bucket that the settings name. Throws CONFIG_INVALID. */
 function accessOf(settings: BucketChoice, patienceMs?: number): BucketAccess {
   const { database, endpoint, region, addressing, bucketCa, singleWriter, lockDays } = settings;
   const place = parseStorePlace(database, '-D/--database');

@@ -49,7 +49,7 @@ export async function clearUpAfter(
   }
 }
 
-/** Looks through the whole client for space to free. Throws INTERRUPTED. */
+/** Searches the whole client for space to free, and frees it. Throws INTERRUPTED. */
 export function freeUnneeded(
   system: System,
   there: Admin,

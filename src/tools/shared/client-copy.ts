@@ -61,8 +61,8 @@ export interface CopyOrder extends RequestedCopy {
 }
 
 /**
- * Brings a client in the store `to` up to date with that of the store of the choice, or of a server. Throws USAGE if both
- * are one directory, ENCRYPTION_GONE, and the errors of `copyClient`.
+ * Brings the copy of a client in the store `to` up to date with the client in the store of the choice, or on a server.
+ * Throws USAGE if both are one directory, ENCRYPTION_GONE, and the errors of `copyClient`.
  */
 export async function copyTo(
   system: System,

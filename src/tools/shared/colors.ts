@@ -39,7 +39,10 @@ export interface Paint {
 }
 
 export interface ColorChoice {
-  /** Styles of parts, as in `TARDIS_LS_COLORS`. If `isChosen`, the user has set them, and they win over `lsColors`. */
+  /**
+   * Styles of parts, as in `TARDIS_LS_COLORS`. If `isChosen`, the user has set them, and they take precedence over
+   * `lsColors`.
+   */
   readonly spec: string;
   readonly isChosen: boolean;
   readonly lsColors: string | undefined;

@@ -6,7 +6,7 @@ import { byteText, nodeSystem } from '../../system/index.js';
 import { isSetAbove } from './precedence.js';
 import { printAbove } from './progress-line.js';
 
-/** Time for which one check for new commits is enough, for commands that read once. */
+/** Time for which a check for new commits is not repeated, for commands that read once. */
 const DEFAULT_EVERY_MS = 30_000;
 const MS = 1000;
 

@@ -1,4 +1,4 @@
-/** Converts answers that are no success, and lost ones, to errors with a code of their own. */
+/** Converts failed and lost answers to errors, each with an error code. */
 import { type ErrorCode, TardisError } from '../../../errors/index.js';
 import { displayText } from '../../../model/index.js';
 import { elementsIn, readXml } from '../../../system/xml/index.js';
@@ -21,7 +21,7 @@ export interface About {
 }
 
 export interface ErrorAnswer {
-  /** The word that S3 uses, such as NoSuchKey; empty if the answer has none. */
+  /** Error code of S3, such as NoSuchKey; empty if the answer has none. */
   readonly word: string;
   readonly message: string;
   readonly region: string;
@@ -82,7 +82,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'BUCKET_FAILED',
 ]);
 
-/** Words for errors that are not temporary although their status is. */
+/** Status of a permanent failure, although the other statuses from 500 on are temporary. */
 const FINAL_STATUS = 501;
 
 /** Returns the word and the message of an answer. Both are untrusted, and empty if the answer has none. */

@@ -1,6 +1,6 @@
 /**
  * Sends one HTTP request to an endpoint and returns its answer, in a bounded time and with a bounded size. It never
- * tries again: only the caller knows whether that is safe.
+ * repeats a request, since only the caller can decide whether that is safe.
  */
 import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
@@ -9,9 +9,9 @@ import { loadHttp, loadHttps, tlsFault } from '../../../system/index.js';
 import type { Endpoint } from '../endpoint.js';
 import type { ObjectBody, ObjectSource } from '../object-store.js';
 
-/** Connections that are kept open; also the largest number of requests at once. */
+/** Maximum number of connections that are kept open, and of requests at once. */
 export const MAX_CONNECTIONS = 16;
-/** Longest answer that is no object: a list of 1,000 names, or an error. */
+/** Maximum length of an answer that is no object: a list of 1,000 names, or an error. */
 const MAX_TEXT_BYTES = 8 << 20;
 
 export type Method = 'GET' | 'PUT' | 'HEAD' | 'DELETE';
@@ -22,21 +22,24 @@ export interface HttpRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: ObjectBody | undefined;
-  /** Receives the bytes of an answer with status 200 or 206; others, and all without it, are returned. */
+  /**
+   * Receives the bytes of an answer with status 200 or 206. The bytes of other answers, and of all answers if there is
+   * no sink, are returned.
+   */
   readonly sink?: Sink | undefined;
   readonly timeouts: Timeouts;
 }
 
 export interface Sink {
-  /** An answer with more bytes is broken off. */
+  /** Maximum length of an answer; a longer one is broken off. */
   readonly maxBytes: number;
   take(chunk: Buffer, at: number): void;
 }
 
 export interface Timeouts {
-  /** Longest time without a byte in either direction. */
+  /** Maximum time without a byte in either direction. */
   readonly idleMs: number;
-  /** Longest time for the whole request. */
+  /** Maximum time for the whole request. */
   readonly totalMs: number;
 }
 
@@ -130,7 +133,10 @@ export class Connections {
 
 type Note = (error: unknown) => void;
 
-/** Sends the body. If it cannot be read, that is noted, and the request ends with another error. */
+/**
+ * Sends the body. If the body cannot be read, the fault is recorded in `note`, since the request itself ends with
+ * another error.
+ */
 function send(request: ClientRequest, body: ObjectBody | undefined, note: Note): void {
   if (body === undefined || body instanceof Uint8Array) request.end(body);
   else pipeline(Readable.from(bytesOf(body, note)), request, () => undefined); // seen at the request

@@ -1,4 +1,4 @@
-/** Writes the bytes of an object again, which was created with them. */
+/** Writes an object again with the bytes that it was created with. */
 import type { ObjectSource } from '../object-store.js';
 import { lockHeaders } from './lock-headers.js';
 import { CHECKSUM_HEADER } from './read-range.js';

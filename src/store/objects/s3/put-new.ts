@@ -1,6 +1,6 @@
 /**
  * Creates an object by a conditional PUT, and determines the result of requests without an answer. Objects are written
- * once, so an object that has our bytes is ours, and one that has others will keep them.
+ * only once. So an existing object with equal bytes counts as created, and one with other bytes will keep them.
  */
 import { createHash } from 'node:crypto';
 import { asTardisError, TardisError } from '../../../errors/index.js';
@@ -8,7 +8,7 @@ import type { ObjectBody } from '../object-store.js';
 import { readRange } from './read-range.js';
 import { invalidAnswer, type Requests, type S3Request, sizeOf } from './requests.js';
 
-/** Bodies above this size are looked for before they are sent again. */
+/** Maximum size of a body that is sent again without first looking for the object. */
 const CHEAP_BYTES = 256 << 10;
 
 export interface NewObject {
@@ -17,7 +17,10 @@ export interface NewObject {
   readonly body: ObjectBody;
   readonly sha256: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** False for a store that ignores conditions and has only one writer: it looks, then writes. */
+  /**
+   * False for a store that ignores conditions and has only one writer. The object is then looked for before it is
+   * written.
+   */
   readonly isConditional: boolean;
 }
 
@@ -73,7 +76,7 @@ function putOf({ key, name, body, sha256, headers, isConditional }: NewObject): 
   };
 }
 
-/** Compares the object of the name with ours. Returns undefined if there is none. */
+/** Compares the stored object with the given one. Returns undefined if none is stored. */
 async function compare(
   requests: Requests,
   { key, name, body, sha256 }: NewObject,
@@ -91,7 +94,9 @@ async function compare(
   return hash.digest('hex') === sha256 ? 'created' : 'exists';
 }
 
-/** Looks once more for an object whose attempts are over. Throws BUCKET_OUTCOME_UNKNOWN if that shows nothing. */
+/**
+ * Looks once more for an object after the last attempt to create it. Throws BUCKET_OUTCOME_UNKNOWN unless it is found.
+ */
 async function lastLook(
   requests: Requests,
   object: NewObject,

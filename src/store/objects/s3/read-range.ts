@@ -55,13 +55,16 @@ export async function readRange(requests: Requests, range: Range): Promise<Range
   return { bytes: expected, totalBytes, sha256 };
 }
 
-/** Returns undefined for an object that does not exist. Throws NO_SUCH_BUCKET if that is what is missing. */
+/** Returns undefined for an object that does not exist. Throws NO_SUCH_BUCKET if the bucket does not exist. */
 export function absent(answer: Answer, requests: Requests, what: string): undefined {
   if (readError(answer).word !== 'NoSuchBucket') return undefined;
   throw errorOf(answer, { what, where: requests.shown, source: '', nowMs: 0 });
 }
 
-/** Returns the first byte and the total of an answer; some stores send a range that is the whole as status 200. */
+/**
+ * Returns the first byte and the total of an answer. Some stores answer with status 200 if the range is the whole
+ * object.
+ */
 function rangeIn(answer: Answer, what: string): { from: number; totalBytes: number } {
   if (answer.status === 200) return { from: 0, totalBytes: answer.takenBytes };
   const text = answer.headers['content-range'] ?? '';

@@ -1,4 +1,4 @@
-/** Sends signed requests to one bucket: one attempt, or as many as may help. */
+/** Sends signed requests to one bucket, with one attempt or with as many as may help. */
 import { createHash } from 'node:crypto';
 import { TardisError } from '../../../errors/index.js';
 import type { System } from '../../../system/index.js';
@@ -20,12 +20,12 @@ import { Turns } from './turns.js';
 
 /** Longest time without a byte from or to an endpoint. */
 const IDLE_MS = 30_000;
-/** Time for a whole request, beside that for its bytes. */
+/** Maximum time for a whole request, in addition to the time for its bytes. */
 const TOTAL_MS = 60_000;
-/** Rate below which a request is broken off. */
+/** Minimum rate of a request; a slower one is broken off. */
 const LEAST_BYTES_PER_MS = 32;
 
-/** Largest difference of clocks with which S3 accepts a signature. */
+/** Maximum difference of clocks with which S3 accepts a signature. */
 const MAX_SKEW_MS = 15 * 60_000;
 
 const EMPTY_SHA256 = createHash('sha256').digest('hex');
@@ -44,7 +44,7 @@ export interface S3Request {
   /** SHA-256 of the body, in hexadecimal. */
   readonly bodySha256?: string;
   readonly sink?: Sink;
-  /** Statuses that are no failure, beside those below 300. */
+  /** Statuses that are no failure, in addition to those below 300. */
   readonly expects: readonly number[];
 }
 
@@ -66,7 +66,7 @@ export interface RequestsOptions {
   readonly shown: string;
   /** Maximum time for which a request is retried. */
   readonly patienceMs?: number | undefined;
-  /** Longest time without a byte; tests make it short. */
+  /** Maximum time without a byte; tests make it short. */
   readonly idleMs?: number | undefined;
 }
 
@@ -97,8 +97,8 @@ export class Requests {
   }
 
   /**
-   * Returns the time by the clock of the store, exact to a second; before the first answer, that of this machine. They
-   * differ by at most what a signature may be wrong by, whatever an answer contains.
+   * Returns the time by the clock of the store, exact to a second; before the first answer, that of this machine. The
+   * difference between the two is limited to that with which S3 accepts a signature, whatever an answer contains.
    */
   storeNowMs(): number {
     return this.options.system.clock.nowMs() + this.aheadMs;
@@ -189,8 +189,8 @@ export class Requests {
 }
 
 /**
- * Returns an answer of success if an S3 interface gave it. Throws BUCKET_ANSWER_INVALID for others, such as the login
- * page of a network, whose status is 200 for anything.
+ * Returns a successful answer if it came from an S3 interface. Throws BUCKET_ANSWER_INVALID for any other, such as the
+ * login page of a network, which has status 200 for every request.
  */
 function genuine(answer: Answer, { method, key, what, isProperty }: S3Request): Answer {
   if (answer.status >= 300 || key === '') return answer; // a list is checked by its reader

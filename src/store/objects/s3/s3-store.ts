@@ -18,9 +18,12 @@ import { absent, CHECKSUM_HEADER, checksumIn, type RangeRead, readRange } from '
 import { lockHeaders } from './lock-headers.js';
 import { invalidAnswer, type RequestCounts, type Requests } from './requests.js';
 
-/** Objects that `remove` deletes at once. */
+/** Maximum number of objects that `remove` deletes at once. */
 const MAX_REMOVALS = 8;
-/** An object whose bytes differ from their checksum is read again once, since a network can change bytes too. */
+/**
+ * Number of times that an object is read if its bytes differ from their checksum, since a network can change bytes
+ * too.
+ */
 const READS = 2;
 
 export class S3Store implements ObjectStore {
@@ -45,7 +48,10 @@ export class S3Store implements ObjectStore {
     return this.requests.counts;
   }
 
-  /** Makes `putNew` look before it writes, since the store ignores conditions. Only for a single writer. */
+  /**
+   * Makes `putNew` look for an existing object before it writes, since the store ignores conditions. Only for a single
+   * writer.
+   */
   lookFirst(): void {
     this.isConditional = false;
   }

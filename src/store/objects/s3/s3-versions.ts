@@ -18,9 +18,12 @@ import { invalidAnswer, type Requests } from './requests.js';
 
 /** Bytes of a version that are read by one request. */
 const PIECE_BYTES = 8 << 20;
-/** Versions up to this size are read once and stay in memory until they are sent. */
+/** Maximum size of a version that is read only once and stays in memory until it is sent. */
 const HELD_BYTES = 40 << 20;
-/** A version whose bytes differ from their checksum is read again once, since a network can change bytes too. */
+/**
+ * Number of times that a version is read if its bytes differ from their checksum, since a network can change bytes
+ * too.
+ */
 const READS = 2;
 const MAX_PROPERTY_BYTES = 64 << 10;
 const MAX_PROPERTY_DEPTH = 6;
@@ -37,7 +40,7 @@ export class S3Versions implements ObjectVersions {
   private readonly before: string;
   private readonly retainMs: number;
 
-  /** As for `S3Store`. */
+  /** The parameters are those of `S3Store`. */
   constructor(requests: Requests, prefix: string, retainMs: number) {
     this.requests = requests;
     this.before = prefix === '' ? '' : `${prefix}/`;
@@ -123,7 +126,7 @@ export class S3Versions implements ObjectVersions {
     return { locks, versions };
   }
 
-  /** Requests a property of the bucket. A service that has none answers by an error. */
+  /** Requests a property of the bucket. A service without this property returns an error. */
   private async ability(
     property: string,
     root: string,
@@ -143,7 +146,7 @@ export class S3Versions implements ObjectVersions {
     return read(propertyIn(answer.body, root, what)) === 'Enabled' ? 'yes' : 'no';
   }
 
-  /** Reads a version whole, and keeps its bytes if they are few. Returns undefined if it has no checksum. */
+  /** Reads a whole version, and keeps its bytes if they are few. Returns undefined if the version has no checksum. */
   private async readAll(
     version: ObjectVersion,
   ): Promise<(Checked & { readonly checksum: string }) | undefined> {
@@ -206,7 +209,7 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-/** Returns the number of a version as messages show it: it is untrusted. */
+/** Returns the id of a version in a form for messages, since it is untrusted. */
 function shownId({ id }: ObjectVersion): string {
   return id.slice(0, SHOWN_ID_CHARS).replaceAll(/[^A-Za-z0-9._-]/g, '?');
 }

@@ -6,7 +6,7 @@ import type { System } from '../../../system/index.js';
 export const DEFAULT_PATIENCE_MS = 60_000;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
-/** A request that fails at once each time is tried this often at most. */
+/** Maximum number of attempts of a request that fails at once each time. */
 const MAX_TRIES = 20;
 
 export class Tries {
