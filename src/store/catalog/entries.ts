@@ -85,7 +85,7 @@ export const SELECT_ENTRY: string = `${SELECT}, ${DIGEST} FROM entries`;
  * and ids in decimal, its name and its metadata. SQLite joins blobs byte by byte, in the order of the inner query,
  * which its limit keeps. One statement for several directories takes a third of the time of one for each.
  */
-const packedQuery = (isSound: string): string => `
+const packedQuery = (isSound: string, columns = ''): string => `
   WITH listed AS (SELECT key, value FROM json_each(?))
   SELECT CAST(ifnull(group_concat(length(packed) || ';' || packed, ''), '') AS BLOB)
   FROM (
@@ -96,7 +96,7 @@ const packedQuery = (isSound: string): string => `
           length(name) || ',' || length(metadata) || ',' || ifnull(child_id, '') || ',' ||
           ifnull(content_id, '') || ';' || name || metadata, ''), '') AS BLOB)
       FROM (
-        SELECT name, first_set, last_set, flags, child_id, content_id, metadata FROM entries
+        SELECT name, child_id, content_id, metadata${columns} FROM entries
         WHERE directory_id = listed.value AND name > ? AND ${AS_OF} ORDER BY name LIMIT ?)
     ) AS packed
     FROM listed ORDER BY listed.key)`;
@@ -178,7 +178,10 @@ export class EntryTable {
         ENTRY_ROW,
       ),
       packed: database.query(packedQuery(SOUND), 'blob'),
-      packedStrictly: database.query(packedQuery(STRICTLY_SOUND), 'blob'),
+      packedStrictly: database.query(
+        packedQuery(STRICTLY_SOUND, ', first_set, last_set, flags'),
+        'blob',
+      ),
       oneAsOf: database.query(
         `${SELECT}, ${DIGEST} FROM entries WHERE directory_id = ? AND name = ? AND ${AS_OF}`,
         ENTRY_ROW,
