@@ -34,7 +34,7 @@ export function isForgetRequest(value: unknown): value is ForgetRequest {
   );
 }
 
-/** Effects of forgetting a path now. */
+/** Effects of deleting a path from all sets at this time. */
 export interface ForgetReport {
   /** Number of versions to be deleted. The pieces of a version that was cut in two are counted separately. */
   readonly versions: number;

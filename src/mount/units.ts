@@ -57,7 +57,7 @@ interface ChunkedRecord {
 interface PlacedChunk {
   readonly header: ChunkHeader;
   readonly number: number;
-  /** Offset of its stored bytes in the record. */
+  /** Offset of the chunk's stored bytes in the record. */
   readonly from: number;
   readonly sizeBytes: number;
 }

@@ -13,7 +13,7 @@ function prints<T extends Tool>(tool: T, load: Loading<T>): Command {
   return toolCommand({ tool, run: async (...given) => (await load())(...given) });
 }
 
-/** Returns a sub-command that does more than print (`isWork`), so that it counts as work of this machine. */
+/** Returns a sub-command that does more than print (`isWork`): it continues when its output is closed. */
 function works<T extends Tool>(tool: T, load: Loading<T>): Command {
   return toolCommand({ tool, isWork: true, run: async (...given) => (await load())(...given) });
 }

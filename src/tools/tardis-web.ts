@@ -19,7 +19,7 @@ import { readPage } from './tardis-web/page-file.js';
 
 const RECENT_DIGESTS = 8; // nothing is sent
 const MS = 1000;
-/** Exit status if something was shown that nothing proves. */
+/** Exit status if data was shown that could not be proven to be authentic. */
 const PARTLY = 3;
 
 type WebSettings = Settings<'tardis-web'>;
@@ -78,7 +78,10 @@ async function serve(settings: WebSettings, found: FoundSettings): Promise<numbe
   }
 }
 
-/** Prints the address, and opens it. Returns a function that removes what that needed. */
+/**
+ * Prints the address and, if requested, opens it in the browser. Returns a function that removes the files made for
+ * that.
+ */
 async function shown(
   { url, port, programKey }: LocalServer,
   { json, openBrowser: isOpened }: WebSettings,

@@ -1,6 +1,6 @@
 /**
- * Implements `tardis`: backs up directories. With --local the server is started before anything else is loaded: a
- * process for it starts in parallel.
+ * Implements `tardis`: backs up directories. With --local, the process of the server is started first and runs while
+ * the other modules are loaded.
  */
 import { fileURLToPath } from 'node:url';
 import {
@@ -50,7 +50,10 @@ const command = toolCommand({
   },
 });
 
-/** Returns a module that is loaded while the server starts. If it cannot be loaded, the server is closed: it would keep this process. */
+/**
+ * Returns a module that is loaded while the server starts. If the module cannot be loaded, closes the server, which
+ * would keep this process from ending.
+ */
 async function loadedBeside<M>(
   server: LocalServerOnDemand | undefined,
   loading: Promise<M>,
@@ -64,8 +67,8 @@ async function loadedBeside<M>(
 }
 
 /**
- * Throws USAGE if copies are wanted of a store that is not on this machine, or in the store itself. Stores that do not exist yet are
- * compared once they do.
+ * Throws USAGE if copies are requested of a store that is not on this machine, or to that store itself. A store that
+ * does not exist yet is compared when it exists.
  */
 function requireOtherStores({ database, otherStores }: Settings<'tardis'>, isLocal: boolean): void {
   if (!isLocal) {
@@ -120,9 +123,9 @@ function startServer(settings: Settings<'tardis'>, found: ReadonlyMap<string, Fo
 }
 
 /**
- * Returns the parameters of the local server. Store and profile are passed only if our command line or configuration
- * file named them. Values of the environment are not passed: the server inherits the environment, over which its own
- * file takes precedence.
+ * Returns the parameters of the local server. Store and profile are passed only if the command line or the
+ * configuration file of `tardis` sets them. Values of the environment are not passed: the server inherits the
+ * environment, and its own file takes precedence over it.
  */
 function localServer(
   settings: Settings<'tardis'>,

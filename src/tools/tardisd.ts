@@ -32,10 +32,10 @@ import type { Remote } from './tardisremote/start-remote.js';
 
 /** Descriptor on which a parent (`tardis --local`) waits until we listen, and by which we detect its end. */
 const PARENT_FD = 3;
-/** With this many processors, none is idle during a local backup. */
+/** Maximum number of processors at which none is idle during a local backup. */
 const FEW_PROCESSORS = 2;
 
-/** The options of the daemon, and what its HTTP interface needs of a bucket. */
+/** The options of the daemon, and the parts of a bucket that its HTTP interface uses. */
 type ServingOptions = DaemonOptions & Pick<Partial<ServedBucket>, 'shared'>;
 
 const command = toolCommand({
@@ -176,13 +176,14 @@ async function serveBeside(
 
 /**
  * Returns the number of storage threads. A separate thread prevents a slow disk from stalling other sessions, and
- * writes while the next messages arrive. With one session and no idle processor it would only cost 45 MB more.
+ * writes while the next messages arrive. With one session and no idle processor, a thread would only cost 45 MB of
+ * memory.
  */
 function storageThreadsFor(single: boolean): number {
   return single && availableParallelism() <= FEW_PROCESSORS ? 0 : 1;
 }
 
-/** Logs a warning at the start about access that is open to a network. */
+/** Logs warnings about access that is open to a network. Called at the start. */
 function warnOfOpenDoors(settings: Settings<'tardisd'>, address: Address, log: Logger): void {
   if (settings.metricsPort !== undefined && !isLoopback(settings.metricsAddress)) {
     log.warn('anyone who can connect to MetricsAddress can read names and metrics of all clients');

@@ -73,7 +73,7 @@ function placesOf(
   };
 }
 
-/** Mounts in another process. Prompts for a password if that process needs one, since it has no terminal. */
+/** Mounts in another process. Prompts for a password if one is needed, since that process has no terminal. */
 async function goToBackground(settings: MountSettings): Promise<void> {
   // An automounter lets only its own process group reach the directory before it is mounted.
   const options = { failure: 'MOUNT_FAILED', what: 'the mount', keepsGroup: true } as const;

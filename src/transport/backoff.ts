@@ -1,6 +1,6 @@
 /**
- * Delays between attempts to make a lost connection again. Each delay is longer than the one before, so that the
- * clients of a restarted server do not all return at once. The total is limited by the user's setting.
+ * Delays between attempts to restore a lost connection. Each delay is longer than the one before, so that the clients
+ * of a restarted server do not all return at once. The total is limited by a setting of the user.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, TardisError } from '../errors/index.js';
@@ -16,7 +16,7 @@ export interface Patience {
    * retries.
    */
   readonly forMs: number;
-  /** False: a failure to make the first connection ends the attempt. */
+  /** If false, a failure of the first connection is not retried. */
   readonly triesFirst?: boolean;
   /** Milliseconds of the first delay; tests make it short. */
   readonly firstWaitMs?: number;
@@ -81,7 +81,7 @@ export class Backoff {
   private readonly patience: Patience;
   private readonly signal: AbortSignal | undefined;
 
-  /** Starts the time of `patience` now. Aborting `signal` ends a delay at once. */
+  /** Starts the time of `patience`. Aborting `signal` ends a delay at once. */
   constructor(
     system: Pick<System, 'clock' | 'random'>,
     patience: Patience,

@@ -22,7 +22,7 @@ const NAMES_BY_NUMBER = new Map<number, MessageName>(
   Object.entries(MESSAGES).map(([name, row]) => [row.number, name as MessageName]),
 );
 
-/** Messages with fields that are not plain; only their heads are rebuilt before they are encoded. */
+/** Messages with structured fields. Only the heads of these are rebuilt before they are encoded. */
 const STRUCTURED: ReadonlySet<MessageName> = new Set(
   [...NAMES_BY_NUMBER.values()].filter((name) =>
     Object.values<unknown>(MESSAGES[name].fields).some((kind) => typeof kind !== 'string'),

@@ -17,7 +17,7 @@ export interface ConnectionOptions {
   readonly receives: MessageRow['direction'];
   readonly clock: Clock;
   readonly pingMs: number;
-  /** The connection counts as dead if nothing is received for this long. */
+  /** Time without received data after which the connection counts as dead. */
   readonly timeoutMs: number;
   readonly compressHeads: boolean;
   /** The transport below the connection, for a login that has to identify the peer. */
@@ -45,7 +45,9 @@ const NO_CHANNEL: Channel = Object.freeze({
 
 const CLOSE_NORMAL = 1000;
 const CLOSE_GRACE_MS = 2000;
-/** If the wall clock gains this much on the monotonic clock, the machine slept or its clock was set. */
+/**
+ * If the wall clock advances by this much more than the monotonic clock, the machine was asleep or its clock was set.
+ */
 const SLEPT_MS = 30_000;
 /** After a sleep, a live peer answers a ping within this time. */
 const WAKE_PATIENCE_MS = 10_000;
@@ -62,7 +64,7 @@ export class Connection {
   /** Start of the time in which the peer owes an answer and has sent no message; undefined if it owes none. */
   private owesSinceMs: number | undefined;
   private lastBeat: { readonly wallMs: number; readonly monotonicMs: number };
-  /** Time at which a sleep of the machine was noticed; undefined once the peer has answered since then. */
+  /** Time at which a sleep of the machine was detected; undefined once the peer has answered since then. */
   private wokeAtMs: number | undefined;
   private readonly pinger: NodeJS.Timeout;
   private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
@@ -113,16 +115,16 @@ export class Connection {
   }
 
   /**
-   * Records whether the peer owes an answer. A peer that answers pings but withholds the answer counts as dead
-   * after the same time as a silent peer.
+   * Records whether the peer owes an answer. A peer that answers pings but not the request counts as dead after the
+   * same time as a silent peer.
    */
   owes(isOwed: boolean): void {
     this.owesSinceMs = isOwed ? (this.owesSinceMs ?? this.options.clock.monotonicMs()) : undefined;
   }
 
   /**
-   * Sets the only listener. Messages that break the rules of the message table never reach it; an error that it
-   * throws ends the connection.
+   * Sets the only listener. Messages that violate the message table are not passed to the listener. An error thrown by
+   * the listener ends the connection.
    */
   onMessage(listener: (name: MessageName, bytes: Buffer) => void): void {
     this.listener = listener;
@@ -229,7 +231,10 @@ export class Connection {
     }
   }
 
-  /** Adds to a failed login over a network the causes other than a wrong password. */
+  /**
+   * Returns an error with its possible causes added, if it is a failed login over a network: causes other than a wrong
+   * password.
+   */
   private explained(error: TardisError): TardisError {
     if (error.code !== 'LOGIN_FAILED' || this.channel.kind === 'unix') return error;
     const what = `${error.message}; if both are right, an attacker may be between you and the server, or the store has lost the keys of the client (see the log of the server)`;

@@ -6,8 +6,8 @@ import { answers, requests, KIB, maybe, MIB, ofCopy, toCopy, words } from './mes
 
 export const COPY_MESSAGES = {
   /**
-   * Requests a snapshot of the catalog. It takes the place of an earlier one of the session. If the client is still in the state
-   * `known`, none is made; empty if none is known.
+   * Requests a snapshot of the catalog, which replaces an earlier one of the session. Sends `known`, the last known
+   * state of the client, or an empty text. If the client is still in that state, no snapshot is made.
    */
   openCopy: requests(166, 'read', 8 * KIB, { known: 'line' }, { answer: 'copyOffered' }),
   copyOffered: answers(167, 16 * KIB, {
@@ -26,7 +26,7 @@ export const COPY_MESSAGES = {
     /** Size of the catalog; 0 if there is no backup yet, or none since the known state. */
     catalogBytes: 'uint',
   }),
-  /** Requests a piece of that catalog, by its index. */
+  /** Requests a piece of the catalog in the snapshot, by the index of the piece. */
   readCatalog: requests(
     168,
     'read',
@@ -34,9 +34,9 @@ export const COPY_MESSAGES = {
     { offer: 'uint', piece: 'uint' },
     { answer: 'catalogIs' },
   ),
-  /** The attachment is the piece, as a row of compressed frames. */
+  /** The piece of the catalog is the attachment, as a sequence of compressed frames. */
   catalogIs: answers(169, 5 * MIB, {}, { hasAttachment: true }),
-  /** Offers a client. `keyset` is the id of its keys if it encrypts; otherwise empty. */
+  /** Offers a client. `keyset` is the id of its keys, or empty if it does not encrypt. */
   copyStart: ofCopy(170, KIB, { keyset: 'bytes' }, { answer: 'copyDone' }),
   /** Requests a snapshot (`open`), a piece of its catalog, or bytes of an object. Other fields are 0 or empty. */
   copyAsk: toCopy(171, 16 * KIB, {

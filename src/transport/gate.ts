@@ -1,7 +1,7 @@
 /**
  * Limits for connections that have not logged in. Each has a deadline, and their number is limited in total and for
- * each address. If there are too many, the oldest connection of the address with the most is cut. So an attacker
- * that fills the places loses its own connections first.
+ * each address. If an address has too many, its oldest connection is cut. If there are too many in total, the oldest
+ * connection of the address with the most is cut. So an attacker who opens many connections loses those first.
  */
 import type { Socket } from 'node:net';
 import { addressGroup } from '../system/index.js';
@@ -9,7 +9,7 @@ import { addressGroup } from '../system/index.js';
 export interface GateLimits {
   /** Maximum time from accepting a connection to its login. */
   readonly deadlineMs: number;
-  /** Maximum number of connections without a login, in total and from one address. */
+  /** Maximum number of connections without a login, in total. `maxPerAddress` is the maximum from one address. */
   readonly maxWaiting: number;
   readonly maxPerAddress: number;
 }
@@ -33,7 +33,7 @@ interface Stranger {
 }
 
 export class Gate {
-  /** Connections by a key that is the same on the inner and the outer side of TLS. */
+  /** Connections without a login, by a key that is equal for the sockets outside and inside TLS. */
   private readonly strangers = new Map<string | Socket, Stranger>();
   private readonly byAddress = new Map<string, Set<Stranger>>();
   private readonly limits: GateLimits;
@@ -47,7 +47,7 @@ export class Gate {
     return this.strangers.size;
   }
 
-  /** Registers a new connection; cuts an old one if there is no place for it. */
+  /** Registers a new connection. Cuts an old connection if there are too many. */
   enter(socket: Socket): void {
     const { deadlineMs, maxWaiting, maxPerAddress } = this.limits;
     const address = addressGroup(socket.remoteAddress);

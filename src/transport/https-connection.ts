@@ -1,7 +1,7 @@
 /**
- * A reader's connection to a server of the HTTP interface: each message is a request, and answers are passed on in the
- * order of the questions. One HTTP/2 connection carries all of them, to which the login is bound. So a token goes to no
- * other server than the one that has proven itself.
+ * A reader's connection to a server of the HTTP interface. Each message is a request, and answers are passed on in the
+ * order of the questions. One HTTP/2 connection carries all requests, and the login is bound to it. So a token is sent
+ * to no server other than the one that has been authenticated.
  */
 import { once } from 'node:events';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
@@ -38,10 +38,13 @@ const QUESTION_TYPE = 'application/vnd.tardis';
 /** Maximum size of an answer. It exceeds every size in the message table. */
 const MAX_ANSWER_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
-/** A whole question takes at most the time-out of the link, and what its bytes take at this speed. */
+/**
+ * Minimum speed of a question and its answer. Their time limit is the time-out of the link plus the time that their
+ * bytes take at this speed.
+ */
 const LEAST_BYTES_PER_MS = 4;
 const H2 = 'h2';
-/** Less than the time after which a server ends an idle connection. */
+/** Interval of pings. It is shorter than the time after which a server ends an idle connection. */
 const PING_MS = 30_000;
 
 /** Connects. Throws SERVER_UNREACHABLE, CERTIFICATE_REFUSED, TIMED_OUT. */
@@ -98,7 +101,7 @@ class HttpsConnection implements ClientLine {
   private settle!: (reason: TardisError | undefined) => void;
   private isOver = false;
   private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
-  /** The answers before the next one, in the order of their questions. */
+  /** Resolves when the answers to all earlier questions have been passed on. */
   private last: Promise<void> = Promise.resolve();
   private loginId = '';
   private token = '';
@@ -132,7 +135,7 @@ class HttpsConnection implements ClientLine {
     this.listener = listener;
   }
 
-  /** Does nothing: HTTP/2 itself reports to the server how many bytes were taken. */
+  /** Sends a message. Ignores `taken`, since HTTP/2 itself reports the bytes that were received. */
   send<N extends MessageName>(name: N, head: Head<N>): void {
     if (name !== 'taken') this.sendEncoded(encodeMessage(name, head));
   }
@@ -168,7 +171,7 @@ class HttpsConnection implements ClientLine {
     this.session.destroy();
   }
 
-  /** Sends a message as the request that it is. Returns the message in the answer. */
+  /** Sends a message by the request that corresponds to it. Returns the message in the answer. */
   private async answerTo(message: Buffer): Promise<Buffer> {
     const name = peekMessage(message, 'to-server');
     if (name === 'hello') {
@@ -193,7 +196,10 @@ class HttpsConnection implements ClientLine {
     return objectIn(body);
   }
 
-  /** Throws the error of the server. A session that has ended there counts as a lost connection. */
+  /**
+   * Sends a request and returns the answer. Throws the error of the server. A session that the server has ended counts
+   * as a lost connection.
+   */
   private async post(path: string, type: string, body: Buffer): Promise<Answer> {
     const answer = await this.request(path, type, body);
     if (answer.status === 200) return answer;
@@ -204,8 +210,8 @@ class HttpsConnection implements ClientLine {
   }
 
   /**
-   * Calls `onLate` if a stream has not ended in time. Each byte prolongs the time as much as it takes at the least speed,
-   * so a server that sends a byte now and then gains nothing.
+   * Calls `onLate` if a stream has not ended in time. Each byte extends the limit by its time at the minimum speed, so
+   * a server cannot hold the stream by sending a byte now and then.
    */
   private limitTime(stream: ClientHttp2Stream, bytes: () => number, onLate: () => void): void {
     let allowedMs = this.timeoutMs;

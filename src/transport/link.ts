@@ -1,4 +1,4 @@
-/** Settings of a connection: how soon a silent peer is noticed. */
+/** Settings of a connection: the times after which a silent peer counts as dead. */
 
 /** Number of pings sent within the timeout of a link. */
 const PINGS_IN_TIME = 3;

@@ -3,7 +3,7 @@ import type { Right } from '../model/index.js';
 
 export type Direction = 'to-server' | 'to-client';
 
-/** The part of either end that a message belongs to: the connection itself, a backup, a reader's session, or a copy. */
+/** The part of a program that handles a message: the connection itself, a backup, a reader's session, or a copy. */
 export type Part = 'connection' | 'backup' | 'reading' | 'copying';
 
 /** The values of each plain kind of field. */
@@ -85,7 +85,7 @@ export interface MessageRow {
   readonly part: Part;
   /** The right that the message needs; the dispatcher checks it before any handler runs. */
   readonly right: Right | undefined;
-  /** Largest size of head and attachment together. */
+  /** Maximum size of head and attachment together. */
   readonly maxBytes: number;
   readonly beforeLogin: boolean;
   readonly hasAttachment: boolean;
@@ -224,7 +224,7 @@ export function answers<const F extends Fields, const M extends More = object>(
   );
 }
 
-/** Returns a row for a message of a reader that is no question. */
+/** Returns a row for a message of a reader that is not a question. */
 export function ofReader<const F extends Fields>(
   number: number,
   right: Right,

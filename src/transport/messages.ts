@@ -74,7 +74,10 @@ export const MESSAGES = {
     },
     { answer: 'setClosed' },
   ),
-  /** Neither end counts this message, because it belongs to the connection and not to the session. */
+  /**
+   * Acknowledges messages of a session. Neither end counts this message itself, because it belongs to the connection
+   * and not to the session.
+   */
   acknowledge: ofConnection('to-server', 4, KIB, { ticket: 'bytes', upTo: 'uint' }),
   /** The client's own configuration; it is stored with the open set. */
   configuration: ofBackup(5, 'add', 64 * KIB, { config: CLIENT_CONFIG }),
@@ -227,7 +230,7 @@ export const MESSAGES = {
   received: toBackup(69, KIB, { upTo: 'uint' }),
   durable: toBackup(70, KIB, { upTo: 'uint' }),
   setClosed: toBackup(71, 4 * KIB, { set: 'uint', storedBytes: 'uint', usedBytes: 'uint' }),
-  /** The server's work after a session is done. Sent only to a client that waits for it. */
+  /** The result of the server's work after a session. Sent only to a client that waits for it. */
   settled: toBackup(73, 4 * MIB, {
     /** Sets deleted by the retention rules, and sets deleted early because space was low. */
     purged: 'uints',
@@ -348,7 +351,7 @@ export const MAX_OWNERS: number = 1 << 16;
 export const MAX_OWNER_NAME_BYTES = 256;
 
 /**
- * A client's requests about a basis: to give it back, or to send a sample of its signature or the whole signature.
+ * Values of a client's request about a basis: release it, send a sample of its signature, or send the whole signature.
  */
 export const BasisWish = Object.freeze({ nothing: 0, sample: 1, signature: 2 });
 
@@ -379,7 +382,8 @@ export type ProtectionReason = (typeof Protection)[keyof typeof Protection];
 export const TICKET_BYTES = 16;
 
 /**
- * Returns the negative number that identifies a root in place of a slot: -1 for the first root, then -2, and so on.
+ * Returns the negative number that identifies a root in place of a parent's slot: -1 for the first root, then -2, and
+ * so on.
  */
 export function rootParent(rootIndex: number): SlotNumber {
   return -1 - rootIndex;

@@ -1,4 +1,4 @@
-/** The server's message after a session that left it no work. */
+/** The server's message after a session that caused no further work. */
 import type { Head } from './messages.js';
 
 export const NOTHING_SETTLED: Head<'settled'> = Object.freeze({

@@ -7,7 +7,7 @@ import type { LinkOptions } from './link.js';
 import type * as sockets from './sockets.js';
 import type { TlsOptions } from './sockets.js';
 
-/** Listens until closed, by `listen` of sockets.ts. */
+/** Starts to listen, by `listen` of sockets.ts. */
 export async function listen(
   ...args: Parameters<typeof sockets.listen>
 ): ReturnType<typeof sockets.listen> {
@@ -15,7 +15,7 @@ export async function listen(
   return listenNow(...args);
 }
 
-/** Longest time for one of several servers to answer. */
+/** Maximum time to connect to one of several servers. */
 const ONE_OF_SEVERAL_MS = 5000;
 /** Errors of a server that cannot be reached; the next one may be. */
 const UNREACHED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['SERVER_UNREACHABLE', 'TIMED_OUT']);
@@ -26,7 +26,10 @@ export async function connect(...args: Parameters<typeof sockets.connect>): Prom
   return (await connectAny(system, singleAddresses(address), ...how)).connection;
 }
 
-/** Connects to the first of several servers that can be reached, and returns its address. Throws the last one's error. */
+/**
+ * Connects to the first server of a list that can be reached. Returns the connection and the server's address. Throws
+ * the error of the last server.
+ */
 export async function connectAny(
   system: System,
   addresses: readonly Address[],
@@ -55,7 +58,7 @@ export async function connectHttps(
   return connectNow(...args);
 }
 
-/** Returns what a login over a socket is bound to, by `channelOf` of sockets.ts. */
+/** Returns the channel to which a login over a socket is bound, by `channelOf` of sockets.ts. */
 export async function channelOf(
   ...args: Parameters<typeof sockets.channelOf>
 ): Promise<ReturnType<typeof sockets.channelOf>> {

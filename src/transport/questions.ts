@@ -1,6 +1,6 @@
 /**
- * Questions of readers and their answers as messages. A question and its answer carry one number, which the reader
- * chooses; the table has the answer to each question.
+ * Questions of readers and their answers as messages. The reader chooses the number of a question; the answer has the
+ * same number. The message table defines the answer to each question.
  */
 import { decodeMessage, type EncodedMessage, encodeMessage } from './codec.js';
 import type { MessageRow } from './message-row.js';
@@ -13,7 +13,7 @@ import {
   type QuestionName,
 } from './messages.js';
 
-/** The content of a question or an answer, and the number of the question. */
+/** A question or an answer: its content, and the number of the question. */
 export interface Numbered<N extends MessageName> {
   readonly number: number;
   readonly body: Body<N>;

@@ -9,7 +9,7 @@ import type { Clock } from '../system/index.js';
 /** Maximum amount that may be sent at once after a pause, in seconds of the rate. */
 const BURST_SECONDS = 0.25;
 const MIN_BURST_BYTES = 16 << 10;
-/** The rate is looked up again at least this often. */
+/** Maximum time before the rate is looked up again. */
 const MAX_WAIT_MS = 1000;
 
 export class RateLimit {

@@ -21,7 +21,7 @@ export const ENTRY_NUMBERS = 6;
 /** Number of integers for each piece in `placesAre.numbers`. */
 export const PIECE_NUMBERS = 6;
 
-/** Bytes of answers that a server sends before the reader acknowledges some by `taken`. */
+/** Maximum number of bytes of answers that a server sends before the reader acknowledges some by `taken`. */
 export const READING_CREDIT_BYTES: number = 16 * MIB;
 /** Maximum number of questions that may wait for their answers. */
 export const MAX_QUESTIONS = 1024;
@@ -55,7 +55,7 @@ const SET = mapOf({
 /** A reason to keep a set. */
 const REASON = mapOf({ why: 'line', what: maybe('line'), which: maybe(words('newest', 'oldest')) });
 
-/** Effects of forgetting a path now. */
+/** Effects of deleting a path from all sets at this time. */
 const FORGET_REPORT = mapOf({
   versions: 'uint',
   fileBytes: 'uint',
@@ -90,7 +90,10 @@ export const READING_MESSAGES = {
       after: 'bytes',
       limit: 'uint',
       withDigests: 'bool',
-      /** A set, or 0. With a set, the answer has only directories, and entries that differ from that set. */
+      /**
+       * Number of a set to compare with, or 0. With a set, the answer has only directories, and entries that differ
+       * from that set.
+       */
       unlike: 'uint',
     },
     { answer: 'entriesAre' },
@@ -115,9 +118,9 @@ export const READING_MESSAGES = {
     },
     { answer: 'objectIs' },
   ),
-  /** The reader has processed this many bytes of answers; the server may send as many more. */
+  /** Acknowledges this many bytes of answers. The server may send as many more. */
   taken: ofReader(58, 'list', KIB, { bytes: 'uint' }),
-  /** Pieces of the signature of a file version that the reader has. */
+  /** Sends pieces of the signature of a file version that the reader has. */
   readerSignature: requests(
     59,
     'read',
@@ -125,7 +128,7 @@ export const READING_MESSAGES = {
     { signature: 'uint', basisBytes: 'uint', last: 'bool' },
     { answer: 'signatureTaken', hasAttachment: true },
   ),
-  /** Requests the next part of a content's delta on that version. */
+  /** Requests the next part of the delta from that version to a content. */
   readDelta: requests(
     60,
     'read',
@@ -280,7 +283,9 @@ export const READING_MESSAGES = {
     sizes: 'uints',
   }),
   placesAre: answers(86, 16 * MIB, {
-    /** For each content the number of its list of pieces, counted from 1; -1 if its bytes are missing. */
+    /**
+     * For each content, the number of its list of pieces, counted from 1; -1 if the bytes of the content are missing.
+     */
     places: 'ints',
     /** Number of pieces in each list. The list of a basis precedes the lists that depend on it. */
     lengths: 'uints',

@@ -1,4 +1,4 @@
-/** Replaces the lost connections of a client's session, one after the other. */
+/** Replaces the connection of a client's session each time it is lost. */
 import type { System } from '../system/index.js';
 import { Backoff, type Patience, type Retry } from './backoff.js';
 

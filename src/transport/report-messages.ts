@@ -61,7 +61,7 @@ export const REPORT_MESSAGES = {
     directories: 'uints',
     names: 'byteses',
     firstSets: 'uints',
-    /** 0 if the version is still current. */
+    /** Last set of each version; 0 if the version is still current. */
     lastSets: 'uints',
     more: 'bool',
     directory: 'int',
@@ -78,8 +78,8 @@ export const REPORT_MESSAGES = {
     { answer: 'directoryPathsAre' },
   ),
   /**
-   * Paths of the first requested directories, of at least one. An empty path means that the set has no such
-   * directory.
+   * Paths of the requested directories, from the first one on: as many as fit, at least one. An empty path means that
+   * the set has no such directory.
    */
   directoryPathsAre: answers(149, 16 * MIB, { paths: 'byteses' }),
   readSettings: requests(150, 'list', KIB, {}, { answer: 'settingsAre' }),
@@ -112,7 +112,7 @@ export const REPORT_MESSAGES = {
     overdue: 'bytes',
     faults: 'texts',
   }),
-  /** Requests the state of the store: which catalog is read, and how much room its file system has. */
+  /** Requests the state of the store: the catalog that is read, and the free space of its file system. */
   readStore: requests(164, 'list', KIB, {}, { answer: 'storeIs' }),
   storeIs: answers(165, 8 * KIB, {
     catalog: 'line',

@@ -135,7 +135,7 @@ function strangersConnection(
   return connection;
 }
 
-/** Returns what a login over a socket is bound to. */
+/** Returns the channel to which a login over a socket is bound. */
 export function channelOf(socket: net.Socket): Channel {
   const peerAddress = socket.remoteAddress ?? '';
   if (!isTls(socket)) {
@@ -212,8 +212,8 @@ export interface TlsOptions {
   /** True if the certificate must be trusted by this machine, for the requested host. */
   readonly validate: boolean;
   /**
-   * Certificates (PEM) that are trusted instead of the machine's. If the server has the first of them itself, the
-   * name of the host does not matter.
+   * Certificates (PEM) that are trusted instead of the machine's. If the server's own certificate is the first of
+   * them, the name of the host is not checked.
    */
   readonly trusted?: Buffer | undefined;
 }
@@ -297,7 +297,7 @@ export function dial(
   });
 }
 
-/** Returns the options of TLS for a server that has a known certificate, or one that it has signed. */
+/** Returns the TLS options for a server that has a known certificate, or a certificate signed by it. */
 function trusting(trusted: Buffer): tls.ConnectionOptions {
   const { raw: known } = new X509Certificate(trusted);
   return {

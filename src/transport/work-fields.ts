@@ -10,7 +10,7 @@ export const FINDING = oneOf('finding', {
     why: 'line',
   },
   version: {
-    /** Sealed if names are. */
+    /** Path of the finding; sealed if the client's names are. */
     path: 'bytes',
     sets: 'uints',
     firstSet: 'uint',
@@ -29,7 +29,7 @@ export const FINDING = oneOf('finding', {
   copy: { copy: 'line', state: words('damaged', 'foreign', 'left'), why: 'line' },
 });
 
-/** `of` is missing if the total is unknown. */
+/** Progress of a step; `of` is missing if the total is unknown. */
 export const PROGRESS = mapOf({ step: 'line', done: 'number', of: maybe('number') });
 
 /** The result of the job that is over. */
@@ -55,7 +55,7 @@ export const RESULT = oneOf('kind', {
     cleared: 'uint',
     /** False if encrypted data was only compared with checksums. */
     isOpened: 'bool',
-    /** True if the next check will not have the list of what this one has read. */
+    /** True if the list of the data that this check has read was not saved for the next check. */
     isForgetful: 'bool',
     /** The error that prevented marking the findings. */
     notMarked: maybe(mapOf({ code: 'line', message: 'text' })),

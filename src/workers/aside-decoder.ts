@@ -1,6 +1,6 @@
 /**
- * Reads and decodes records on threads of libuv's pool. They share the memory of the process, where a worker thread has
- * a heap and compiled code of its own.
+ * Reads and decodes records on threads of libuv's pool. These share the memory of the process, whereas a worker thread
+ * has its own heap and compiled code.
  */
 import path from 'node:path';
 import type { BodyDecoder } from '../delta/index.js';
@@ -22,7 +22,7 @@ import { decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
 
 const NOTHING = Buffer.alloc(0);
-/** Records that are decoded at once. Other reads need threads of libuv's pool, too. */
+/** Maximum number of records that are decoded at once, since other reads need threads of libuv's pool too. */
 const DECODED_AT_ONCE = 2;
 
 export class AsideDecoder implements Decoder {

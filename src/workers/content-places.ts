@@ -1,4 +1,6 @@
-/** Where the contents of a parcel are, in the form that the addon fills: arrays of a fixed capacity in one buffer. */
+/**
+ * The positions of a parcel's contents, in the form that the addon fills: arrays of a fixed capacity in one buffer.
+ */
 
 /** Bytes of a place: four numbers of 32 bits, and a byte. */
 const PLACE_BYTES = 17;

@@ -13,7 +13,9 @@ import { decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput } from './decode-types.js';
 import type { JobResult } from './jobs.js';
 
-/** Stored bytes, in memory that all jobs of the thread use: its collector would free those of each job late. */
+/**
+ * Memory for stored bytes, shared by all jobs of the thread. The garbage collector would free separate buffers late.
+ */
 let storedRoom: Buffer = Buffer.alloc(0);
 
 function room(bytes: number): Buffer {

@@ -39,7 +39,10 @@ export interface DecodingSteps {
     target: Buffer,
     contents: Buffer,
   ): Promise<void> | void;
-  /** Decodes as many bytes as `target` has from a position of a body, which decodes to `rawBytes` bytes. */
+  /**
+   * Decodes a part of a body: the bytes from a position on that fill `target`. The whole body decodes to `rawBytes`
+   * bytes.
+   */
   decodePart(
     codec: CodecNumber,
     sealed: SealedBody,
@@ -48,7 +51,7 @@ export interface DecodingSteps {
   ): Promise<void> | void;
 }
 
-/** Decodes what the input selects, from the records of `from`. Throws RECORD_DAMAGED, IO_FAILED. */
+/** Decodes the selected part of the input, with records that are read by `from`. Throws RECORD_DAMAGED, IO_FAILED. */
 export async function decodeRecord(
   input: DecodeInput,
   from: RecordSource,

@@ -5,14 +5,14 @@ import type { ChunkHeader, ClientDirectory } from '../store/index.js';
 
 /** A stored record, or one chunk of it, to decode. */
 export interface DecodeInput {
-  /** The client whose records the job reads; or the stored bytes themselves. */
+  /** The client from whose directory the job reads records, or the stored bytes themselves. */
   readonly source: { readonly directory: ClientDirectory } | { readonly stored: Uint8Array };
   readonly record: RecordPlace;
   /** If given, one chunk is decoded; `source.stored` then has the chunk without its header. */
   readonly chunk?: ChunkToDecode | undefined;
   /** If given, only this content of a record in one piece is decoded. */
   readonly content?: ContentToDecode | undefined;
-  /** Given if the client encrypts. */
+  /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface ContentToDecode {
 
 export interface ChunkToDecode extends ChunkHeader {
   readonly number: number;
-  /** Offset of its stored bytes in the record. */
+  /** Offset of the chunk's stored bytes in the record. */
   readonly at: number;
   /** Decoded length. */
   readonly sizeBytes: number;
@@ -34,8 +34,8 @@ export interface ChunkToDecode extends ChunkHeader {
 
 export interface DecodeOutput {
   /**
-   * True if a whole record, or the content that was requested, was decoded; false if the record is in chunks, which
-   * are decoded one by one.
+   * True if a whole record or the requested content was decoded. False if the record is in chunks, which are decoded
+   * one by one.
    */
   readonly isWhole: boolean;
   readonly bytes: Uint8Array;
@@ -47,7 +47,7 @@ export interface DecodeOutput {
 
 /** Decodes stored records. Each `JobRunner` can. */
 export interface Decoder {
-  /** Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
+  /** Runs a job. Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
   run(
     name: 'decode',
     input: DecodeInput,

@@ -1,4 +1,4 @@
-/** Directories to walk, or walked, packed for fast transfer between threads. */
+/** Blocks of directories, before or after they are walked, packed for fast transfer between threads. */
 import { packChains, type RuleLink, unpackChains } from '../excludes/index.js';
 import { BytesBuilder, type SlotNumber } from '../model/index.js';
 import { memoryOf, runOf } from './block-builder.js';

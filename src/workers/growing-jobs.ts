@@ -46,7 +46,7 @@ export class GrowingJobs implements JobRunner {
     return done;
   }
 
-  /** Reads a large file, always in a thread: in this one it would keep all else waiting. */
+  /** Reads a large file, always in a thread of the pool. In the calling thread it would block all other work. */
   async runRange(
     input: RangeInput,
     windowChunks: number,
@@ -75,7 +75,10 @@ export class GrowingJobs implements JobRunner {
     return this.close();
   }
 
-  /** Moves jobs to the pool, and starts it if no large file has; jobs stay in this thread until it runs. */
+  /**
+   * Starts the pool unless a large file has started it. Jobs run in this thread until the pool is ready, and then in
+   * the pool.
+   */
   private growSoon(): void {
     if (this.isGrowing || this.isClosed) return;
     this.isGrowing = true;

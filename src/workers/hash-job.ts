@@ -39,9 +39,9 @@ import { mayHaveMore, readAttributesOf } from './read-attributes.js';
 import { nowNs, racyFromNs } from './inspect.js';
 
 const MAX_TRIES = 3;
-/** Least size of a row with a name. */
+/** Minimum size of a row with a name. */
 const LEAST_ROW_BYTES = 73;
-/** Limit of the attributes of all entries of a parcel. */
+/** Maximum number of bytes of the attributes of all entries of a parcel. */
 const MAX_PARCEL_ATTRIBUTE_BYTES = 64 << 20;
 
 export function hashJob(
@@ -74,7 +74,7 @@ class HashParcel {
   private readonly digests: Buffer;
   private readonly places: ContentPlaces;
   private readonly schemes: Uint8Array;
-  /** Undefined if each file is read alone. */
+  /** Reads many files at once; undefined if each file is read by itself. */
   private readonly reads: ManyReads | undefined;
   private contentAt = 0;
   private attributeBytes = 0;
@@ -188,7 +188,10 @@ class HashParcel {
     }
   }
 
-  /** True if files of size 0 are empty on this file system, or if the directory could not be opened. */
+  /**
+   * True if a size of 0 means that a file is empty on this file system. Also true if the directory could not be
+   * opened.
+   */
   private reportsSizes(directory: number | Error): boolean {
     return typeof directory !== 'number' || this.system.native.reportsSizes(directory);
   }
@@ -272,7 +275,7 @@ class HashParcel {
     this.contentAt += sizeBytes;
   }
 
-  /** Leaves a file to be read like a large one: to its end, wherever that is. */
+  /** Adds a file to the files that are read later like large ones: to their actual end. */
   private stream(slot: SlotNumber, path: Buffer, at: number): void {
     this.files -= 1;
     this.grown.push({ slot, path: Buffer.from(path), row: Buffer.from(this.rows.row(at)) });

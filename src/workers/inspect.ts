@@ -7,7 +7,7 @@ import { type System, wallMs } from '../system/index.js';
 import type { Failure } from './jobs.js';
 import type { OwnerNames } from './owner-names.js';
 
-/** An entry that changed less than this before it was read may change again without a different time. */
+/** Time before a read within which a changed entry is unsettled: it may change again without a different time. */
 export const RACY_WINDOW_NS = 2_000_000_000n;
 
 export interface Inspected {

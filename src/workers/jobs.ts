@@ -1,6 +1,6 @@
 /**
- * Types of the inputs and outputs of all jobs of the worker threads. All of it crosses threads: plain data, with bytes
- * in a few large buffers that are moved, not copied. The job functions (one file each) do not depend on threads.
+ * Types of the inputs and outputs of all jobs of the worker threads. They are passed between threads: plain data, with
+ * bytes in a few large buffers that are moved, not copied. The job functions (one file each) do not depend on threads.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { LoadedSignature } from '../delta/index.js';
@@ -22,7 +22,7 @@ export interface WalkInput {
   readonly crossDevices?: boolean;
   /** Depth below the roots at which directories are no longer entered; 0 for no limit. */
   readonly maxDepth?: number;
-  /** The job ends after the directory that reaches this number of entries. */
+  /** Number of entries and directories after which the job ends. The last directory is always listed whole. */
   readonly maxEntries: number;
   readonly excludes: ExcludeOptions;
   /** By slot: the only entry to read, for a root that is a file. No rule leaves it out. */
@@ -135,7 +135,7 @@ export interface HashInput {
   /** Memory of records that were sent, to be reused. */
   readonly memory: Uint8Array | undefined;
   readonly rawRules?: RawRules;
-  /** Given if the client encrypts. */
+  /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
   /** The user's choice of encryption schemes, if there is one. */
   readonly crypt?: CipherChoice | undefined;
@@ -147,7 +147,7 @@ export interface FrameOptions {
   readonly smallBytes: number;
   /** Files that are stored raw share frames up to this size. */
   readonly smallRawBytes: number;
-  /** Largest size of a frame's contents. */
+  /** Maximum size of the contents of a frame. */
   readonly frameBytes: number;
 }
 
@@ -204,7 +204,7 @@ export interface CompressInput {
   readonly frames: FrameOptions;
   /** Memory of records that were sent, to be reused. */
   readonly memory: Uint8Array | undefined;
-  /** Given if the client encrypts. */
+  /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
 }
 
@@ -234,10 +234,10 @@ export interface HolesOutput {
 export interface RangeInput {
   readonly directoryPath: Uint8Array;
   readonly row: Uint8Array;
-  /** If given, the file is read in its sparse form, and the range is one of that form. */
+  /** If set, the file is read in its sparse form, and the range is a range of that form. */
   readonly sparseHead: Uint8Array | undefined;
   readonly offset: number;
-  /** Largest number of bytes to read; fewer are read at the end of the file. */
+  /** Maximum number of bytes to read; fewer are read at the end of the file. */
   readonly bytes: number;
   /** If given, the bytes are returned in encoded chunks; otherwise they are only hashed. */
   readonly compression: Compression | undefined;
@@ -343,7 +343,7 @@ export interface JobResult<T> {
 
 /** Runs jobs, in a pool of threads or in the calling thread. */
 export interface JobRunner extends AsyncDisposable {
-  /** Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
+  /** Runs a job. Rejects with a TardisError. The buffers in `transfer` cannot be used afterwards. */
   run<N extends JobName>(
     name: N,
     input: JobInput<N>,

@@ -14,7 +14,10 @@ import type { System } from '../system/index.js';
 
 /** Directories with more names than this are listed in pages. */
 export const MOST_NAMES = 16_384;
-/** Number of names in a page. Skip hashes depend on it, so a change of it costs one more comparison. */
+/**
+ * Number of names in a page. Skip hashes depend on this number: changing it causes one more comparison of each large
+ * directory.
+ */
 const PAGE_NAMES = 4096;
 
 export type LargeTask = Omit<ListedDirectory, 'rows'>;

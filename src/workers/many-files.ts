@@ -1,4 +1,4 @@
-/** Writes files of a restore job, as many as need no decision, by one call of the addon. */
+/** Writes many files of a restore job by one call of the addon, until a file needs a decision. */
 import { areOwn, type NativeCalls, RestoreCursor, type System } from '../system/index.js';
 import { NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js';
 
@@ -40,7 +40,10 @@ export class ManyFiles {
     this.directoryFds = directoryFds;
   }
 
-  /** Returns undefined if a call for single files is replaced. Directories are opened into `directoryFds`. */
+  /**
+   * Returns a writer; undefined if a test has replaced a call for single files. Directories are opened into
+   * `directoryFds`.
+   */
   static of(
     { native }: System,
     input: RestoreInput,
@@ -52,7 +55,10 @@ export class ManyFiles {
       : undefined;
   }
 
-  /** Writes files from the `index`-th on, whose row is at `at`, as long as they are in its record, which is `decoded`. */
+  /**
+   * Writes files from the `index`-th on, whose row is at `at`, as long as they are in the same record. `decoded` is
+   * that record.
+   */
   write(index: number, at: number, decoded: Uint8Array): NextFile {
     const { input, cursor } = this;
     const record = input.places[index * PLACE_NUMBERS + 1] ?? NO_RECORD;

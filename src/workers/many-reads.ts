@@ -1,4 +1,4 @@
-/** Reads files of a parcel, as many as need no decision, by one call of the addon. */
+/** Reads many files of a parcel by one call of the addon, until a file needs a decision. */
 import type { ContentKeys } from '../model/index.js';
 import { areOwn, GatherCursor, type NativeCalls, type System } from '../system/index.js';
 import type { ContentPlaces } from './content-places.js';
@@ -9,7 +9,7 @@ import { rawEndings, type RawRules } from './raw-types.js';
 const REPLACED = ['readFileAt', 'keyDigests'] as const;
 
 const NO_KEY = new Uint8Array(0);
-/** Most files that are read alone after a call that could read none. */
+/** Maximum number of files that are read alone after a call that could read none. */
 const MOST_ALONE = 64;
 
 /** Buffers and settings of a parcel. */
@@ -44,7 +44,7 @@ export class ManyReads {
     this.cursor[GatherCursor.isKept] = target.isKept ? 1 : 0;
   }
 
-  /** Returns undefined if a call for single files is replaced. */
+  /** Returns a reader; undefined if a test has replaced a call for single files. */
   static of({ native }: System, target: ReadTarget, recent: RecentDigests): ManyReads | undefined {
     return areOwn(native, REPLACED) ? new ManyReads(native, target, recent) : undefined;
   }
@@ -77,7 +77,10 @@ export class ManyReads {
     return this.files > 0 && this.cursor[GatherCursor.lastChange]! >= Number(ns) - 1024;
   }
 
-  /** True if the next file should be read alone: the last calls read none, which costs an open file each. */
+  /**
+   * True if the next file should be read alone, since the last calls read no file. Such a call costs opening a file.
+   * Counts the files that are read alone.
+   */
   isAloneNext(): boolean {
     if (this.alone === 0) return false;
     this.alone -= 1;

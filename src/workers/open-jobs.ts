@@ -4,7 +4,7 @@ import type { JobRunner } from './jobs.js';
 import type { PoolOptions } from './pool.js';
 
 export interface OpenJobsOptions extends PoolOptions {
-  /** True if there may be little work: no thread is started before there is more. */
+  /** True if there may be little work. Threads are then started only when there is more. */
   readonly mayBeFew?: boolean;
 }
 

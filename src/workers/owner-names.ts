@@ -12,7 +12,7 @@ interface Known {
   readonly groups: Map<number, Buffer>;
 }
 
-/** Largest number of ids that a thread remembers. Above it, all are looked up again. */
+/** Maximum number of ids that a thread remembers. Above it, the thread forgets all and looks them up again. */
 const MOST_KNOWN = 1 << 16;
 const NO_NAME = Buffer.alloc(0);
 const knownOf = new WeakMap<NativeCalls, Known>();

@@ -25,11 +25,17 @@ export interface PoolOptions {
   readonly recent?: SharedDigests;
 }
 
-/** Keeping a thread through a pause costs less than starting it again. */
+/**
+ * Time after which an idle thread ends. It is long, since keeping a thread during a pause costs less than starting it
+ * again.
+ */
 const IDLE_TIMEOUT_MS = 600_000;
-/** Small young generations: a worker's garbage is short-lived, and its memory matters. */
+/**
+ * Limits of a worker's heap. A small young generation suffices, since a worker's garbage is short-lived, and it saves
+ * memory.
+ */
 const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 };
-/** Time within which a thread loads its modules, unless something is wrong with it. */
+/** Time within which a thread without a fault loads its modules. */
 const LOAD_TIMEOUT_MS = 10_000;
 
 export class JobPool implements JobRunner {
@@ -141,9 +147,9 @@ export class JobPool implements JobRunner {
 }
 
 /**
- * Passes each chunk to `onChunk` in order, and allows one more for each that is done. Resolves when the reader has sent
- * null (no more chunks) and all chunks are done. A port's `close` event is no substitute: the thread sleeps until its
- * next task before it would send one.
+ * Passes each chunk to `onChunk` in order, and allows the reader one more for each chunk that is done. Resolves when
+ * the reader has sent null (no more chunks) and all chunks are done. The `close` event of a port cannot replace the
+ * null, since the thread sleeps until its next task before it would send the event.
  */
 function takeChunks(
   port: MessagePort,

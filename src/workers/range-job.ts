@@ -1,6 +1,6 @@
 /**
- * The hash and compress stages for a large file, or a part of one. The file is read chunk by chunk and is never whole
- * in memory. A generator lets the caller decide how far the reading may run ahead.
+ * The hash and compress stages for a large file, or for a part of one. The file is read chunk by chunk and is never
+ * whole in memory. It is a generator, so that the caller controls how far ahead it reads.
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -220,7 +220,7 @@ class RangeReading {
     return before.size !== size || (sparse !== undefined && BigInt(sparse.fileBytes) !== size);
   }
 
-  /** True if the data that was read ends elsewhere than the size indicates. */
+  /** True if the data ended at another position than the size indicates. */
   private gaveOtherBytes(after: fs.BigIntStats): boolean {
     const { input, sparse, sizeBytes } = this;
     const bytesThere = sparse === undefined ? after.size : BigInt(sparse.formBytes);

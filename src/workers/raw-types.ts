@@ -26,8 +26,8 @@ export function isStoredRaw(name: Buffer, sizeBytes: number, rules: RawRules | u
 }
 
 /**
- * Returns all endings of files to store raw, each between two NUL, for the addon. An ending that no name in Latin-1 has
- * is left out.
+ * Returns all endings of files to store raw for the addon, each between two NUL bytes. An ending that no Latin-1 name
+ * can have is left out.
  */
 export function rawEndings(rules: RawRules | undefined): Uint8Array {
   const own = rules?.endings.filter(isInNames) ?? [];
@@ -56,5 +56,5 @@ export function kindOfName(name: Buffer): number {
 /** FNV-1a, 32 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */
 const FNV_OFFSET = 0x811c_9dc5;
 const FNV_PRIME = 0x0100_0193;
-/** Largest length of an ending, with its dot. */
+/** Maximum length of an ending, including its dot. */
 const MAX_ENDING = 12;

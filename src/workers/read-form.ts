@@ -1,4 +1,4 @@
-/** Reads the form of a file that is sent: its bytes, or its sparse form. */
+/** Reads a file in the form in which it is sent: its bytes, or its sparse form. */
 import type { System } from '../system/index.js';
 import type { SparseMap } from './sparse.js';
 

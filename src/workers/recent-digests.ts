@@ -1,7 +1,8 @@
 /**
  * Digests of contents that the server has or is about to receive, shared by all threads without a lock. The set may
- * forget a digest, which costs a second transfer that the server drops. It never contains a digest that was not added:
- * all 32 bytes must be equal, so a torn write matches nothing. native/src/recent.cc does the same to the same memory.
+ * lose a digest; the content is then sent again, and the server discards it. The set never contains a digest that was
+ * not added: all 32 bytes must be equal, so a torn write matches nothing. native/src/recent.cc implements the same set
+ * in the same memory.
  */
 import type { RecentDigests } from './jobs.js';
 
@@ -22,7 +23,7 @@ export class SharedDigests implements RecentDigests {
     this.slots = (this.words.length - HEADER_WORDS) / WORDS;
   }
 
-  /** `slots` must be a power of two; each takes 32 bytes. */
+  /** `slots` is the number of digests, a power of two. Each takes 32 bytes. */
   static create(slots: number): SharedDigests {
     return new SharedDigests(new SharedArrayBuffer((HEADER_WORDS + slots * WORDS) * 4));
   }

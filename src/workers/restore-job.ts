@@ -77,7 +77,7 @@ class RestoreRun {
   private unchanged = 0;
   private readonly reader: RecordReader;
   private readonly backend: ObjectReader;
-  /** The backend, if the store is on another machine. */
+  /** The reader of a store on another machine; otherwise undefined. */
   private readonly far: StoreProxy | undefined;
   private readonly input: RestoreInput;
   private readonly system: System;
@@ -193,7 +193,10 @@ class RestoreRun {
     return fd;
   }
 
-  /** Restores a file. Returns the attributes that could not be set; undefined if the existing file is the same. */
+  /**
+   * Restores a file. Returns the attributes that could not be set; undefined if the existing file has the same
+   * content.
+   */
   private async restore(file: FileTask): Promise<FailedAttribute[] | undefined> {
     const directoryFd = this.directoryFd(file.directory);
     const { name, how } = file;

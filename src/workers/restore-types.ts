@@ -33,21 +33,23 @@ export interface RestoreInput {
   readonly inParts: readonly { readonly file: number; readonly pieces: readonly RestorePiece[] }[];
   /** See MetadataOption of the addon. */
   readonly ownerOptions: number;
-  /** Given if the client encrypts. */
+  /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
   /** Prefix of the temporary names of files that are renamed once they are complete. */
   readonly temporaryPrefix: string;
 }
 
-/** Handling of an existing file of the same name, as bits. Without any, that file is kept and reported. */
+/**
+ * Handling of an existing file of the same name, as bits. Without any bit, the existing file is kept and reported.
+ */
 export const RestoreHow = Object.freeze({
-  /** Replaces it by a new file, once that is complete. */
+  /** Replaces the existing file by a new file, once the new one is complete. */
   replace: 1,
-  /** Keeps it if it has the right content; it counts as unchanged then. */
+  /** Keeps the existing file if it has the right content; the file then counts as unchanged. */
   compare: 2,
-  /** Writes nothing, and only counts. */
+  /** Writes nothing; files are only counted. */
   pretend: 4,
-  /** Sets the metadata of a file that is kept. Without `compare` its content is known to be right. */
+  /** Sets the metadata of an existing file that is kept. Without `compare`, its content is known to be right. */
   dress: 8,
   /** The pieces are in `inParts`. */
   inParts: 16,

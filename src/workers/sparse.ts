@@ -5,7 +5,7 @@
 import { TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 
-/** Largest number of data ranges. Above it, the smallest holes are read as zeros. */
+/** Maximum number of data ranges. If a file has more, its smallest holes are read as zeros. */
 export const MAX_EXTENTS: number = 1 << 18;
 const FIXED_BYTES = 16;
 const EXTENT_BYTES = 16;
@@ -49,8 +49,8 @@ export class SparseMap {
   }
 
   /**
-   * Calls `visit` for each piece of `bytes` bytes of the sparse form from `from` on, with its offset in the file or,
-   * for the head, the bytes themselves.
+   * Calls `visit` for each piece of `bytes` bytes of the sparse form from `from` on. Passes the offset of the piece in
+   * the file, or the bytes themselves if they are in the head.
    */
   forEachPiece(
     from: number,
@@ -141,7 +141,10 @@ export function sparseData(
   return found;
 }
 
-/** Returns the length of a head from its start; without one, the length of the start. Throws CONTENT_DAMAGED. */
+/**
+ * Returns the length of a head, from the bytes at its start; without these bytes, the number of bytes that the start
+ * has. Throws CONTENT_DAMAGED.
+ */
 export function sparseHeadBytes(start: Buffer | undefined): number {
   return start === undefined ? FIXED_BYTES : headBytes(start);
 }

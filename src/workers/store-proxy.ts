@@ -8,7 +8,7 @@ import { asTardisError, fromWire, systemCode, toWire, type WireError } from '../
 import { releaseMemory } from '../model/index.js';
 import type { ObjectReader } from '../store/index.js';
 
-/** Smaller answers are left to the garbage collector. */
+/** Minimum size of an answer whose memory is freed explicitly. Smaller answers are left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
 
 type StoreRequest =
@@ -35,7 +35,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** The requesting end. */
+/** The end of a port that sends requests. */
 export class StoreProxy implements ObjectReader, DeltaSource {
   private readonly waiting = new Map<number, Waiting>();
   private lastNumber = 0;

@@ -14,7 +14,7 @@ export type ThreadTask =
   | {
       readonly kind: 'range';
       readonly input: RangeInput;
-      /** Receives the encoded chunks. */
+      /** Port to which the encoded chunks are sent. */
       readonly port: MessagePort;
       /** Number of chunks that may have been sent so far; -1 stops the reader. */
       readonly allowed: Int32Array;
@@ -32,12 +32,12 @@ const context = {
   system: nodeSystem(),
   recent: SharedDigests.over((workerData as { recent: SharedArrayBuffer }).recent),
 };
-/** If the main thread allows no chunk for this long, it has ended or is stuck. */
+/** Time after which the main thread counts as ended or stuck if it allows no chunk. */
 const ALLOW_TIMEOUT_MS = 24 * 3600 * 1000;
 
 /**
- * Input memory of the previous job that it did not transfer. Its answer, which may have views of that memory, has been
- * sent.
+ * Memory of the previous job's input that the job did not transfer. The answer of that job, which may refer to this
+ * memory, has been sent.
  */
 let spent: readonly ArrayBuffer[] = [];
 

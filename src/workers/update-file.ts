@@ -104,7 +104,10 @@ export class FileUpdate {
     }
   }
 
-  /** True if a delta of a piece is useful. If it is not, or if that is unknown, the piece is read whole. */
+  /**
+   * True if a delta of a piece is useful. If it is not useful, or if that is unknown, the caller reads the whole
+   * piece.
+   */
   async isOfUse({ digest }: WantedBytes): Promise<boolean> {
     this.parts = new DeltaParts(this.source, this.signature, digest);
     try {
@@ -201,7 +204,10 @@ class DeltaParts {
   }
 }
 
-/** Decodes a part. A chunk contains the stored length; the 4 bytes before it are the decoded length. */
+/**
+ * Decodes a part into `target`. A chunk contains the stored length; the 4 bytes before the chunk contain the decoded
+ * length.
+ */
 function decodedChunk(chunk: Uint8Array, target: Buffer): Buffer {
   const buffer = bufferOf(chunk);
   const rawBytes = buffer.readUInt32LE(0);

@@ -56,7 +56,7 @@ class Walk {
   private readonly failures: Failure[] = [];
   private readonly excluder: Excluder;
   private readonly leftOutPaths: LeftOut[] = [];
-  /** Listings that were copied. They are freed by hand, since a thread's collector would free them late. */
+  /** Copied listings, whose memory is freed explicitly. The garbage collector of a thread would free it late. */
   private readonly spent: Buffer[] = [];
   private leftOut = 0;
   private readonly owners: OwnerNames;
@@ -100,7 +100,7 @@ class Walk {
     }
   }
 
-  /** Reads a root that is one file; nothing else in its directory is read. */
+  /** Reads a root that is a file. No other entry of its directory is read. */
   private visitFile(task: DirectoryTask, name: Buffer, startNs: bigint): void {
     const listing = this.system.native.statRow(joinPath(task.path, name), name);
     if (new RowReader(listing).type(0) === EntryType.directory) {
@@ -225,7 +225,7 @@ class Walk {
     for (const each of reported) this.leftOutPaths.push(each);
   }
 
-  /** Records unreadable rule files; false if there are any, since their rules are unknown. */
+  /** Records unreadable rule files. Returns false if there are any, since their rules are unknown. */
   private noteProblems({ path, slot }: DirectoryTask, problems: readonly RuleProblem[]): boolean {
     for (const { name, reason } of problems) {
       const file = joinPath(path, name);
@@ -249,8 +249,8 @@ class Walk {
   }
 
   /**
-   * True unless a directory is certainly gone. It may exist although listing it failed with ENOENT, for example if
-   * autofs cannot mount it; and another error of looking shows nothing.
+   * True unless a directory is certainly gone. A directory may exist although listing it failed with ENOENT, for
+   * example if autofs cannot mount it. Another error of the check proves nothing.
    */
   private isThere(path: Buffer): boolean {
     try {

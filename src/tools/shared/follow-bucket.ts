@@ -16,12 +16,12 @@ interface FollowSettings {
   readonly refreshSeconds: number;
 }
 
-/** The clients of a bucket in this process, by its cache. */
+/** The `Following` objects of the buckets that this process uses, by the cache of the bucket. */
 const known = new Map<string, Promise<Following>>();
 
 /**
- * Returns what keeps the clients of the store up to date; undefined for a store in a directory, or on a server. `warn`
- * prints failures. The caller closes it.
+ * Returns a `Following`, which keeps the clients of a store in a bucket up to date. Returns undefined for a store in a
+ * directory, or on a server. `warn` prints failures. The caller closes the result.
  */
 export async function followBucket(
   settings: FollowSettings,
@@ -34,7 +34,7 @@ export async function followBucket(
   return followingAt(access, { catalogFile, everyMs: refreshSeconds * MS, warn });
 }
 
-/** Looks for new commits of a client after an object of the bucket was missing. Throws errors of the bucket. */
+/** Reads the newer commits of a client, after an object of the bucket was missing. Throws errors of the bucket. */
 export async function followAgain(
   access: BucketAccess,
   client: string,

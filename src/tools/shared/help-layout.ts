@@ -30,7 +30,7 @@ function optionTerm({ flags, long }: Option, command: Command): string {
   return isNegatable ? flags.replace(`--${word}`, `--[no-]${word}`) : flags;
 }
 
-/** Returns the help of an option, with the value that it has if the command line gives it none. */
+/** Returns the help of an option, with the value that the option has when it is given without one. */
 function describe({ description, presetArg }: Option): string {
   const preset = typeof presetArg === 'string' ? presetArg : '';
   return preset === '' ? description : `${description} (without a value: ${preset})`;

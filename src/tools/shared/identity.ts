@@ -1,4 +1,4 @@
-/** The identity of the client that a tool works with, as this machine remembers it for a store or server. */
+/** The identity of a client in a store or on a server, as recorded on this machine. */
 import path from 'node:path';
 import type { History } from '../../history/index.js';
 import { bucketAt } from '../../store/index.js';
@@ -41,8 +41,8 @@ export function identityAt(
 }
 
 /**
- * Lets a tool that changes sets work on a store that shows less than this machine has seen, if the user trusts the
- * store.
+ * Allows a tool that changes sets to work on a store that is older than this machine's memory of it, if the user
+ * trusts the store.
  */
 export function trustOlder(
   history: Pick<History, 'acceptOlder'>,

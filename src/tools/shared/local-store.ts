@@ -13,7 +13,7 @@ export function clientPlace(settings: {
   return { store: byteText(settings.database), client, catalogFile };
 }
 
-/** Returns the system, with this umask as the only limit on permissions of new files and directories. */
+/** Returns a system in which only this umask limits the permissions of new files and directories. */
 export function storeSystem(umask: number): System {
   process.umask(umask);
   return nodeSystem(umask);
@@ -22,7 +22,7 @@ export function storeSystem(umask: number): System {
 /** Bytes of parity for 100 bytes of a store in a directory, unless `Parity` has another number. */
 export const USUAL_PARITY_PERCENT = 3;
 
-/** Returns the limits of packs and parity that a tool writes itself. */
+/** Returns the limits of packs and parity for packs that a tool writes itself. */
 export function storeLimits({
   parityPercent,
 }: {

@@ -20,7 +20,7 @@ type Colored = Pick<Entry, 'name' | 'type' | 'permissions'>;
 
 export class LsColors {
   private readonly codes = new Map<string, string>();
-  /** Codes by suffix: those that begin with a dot, and the others, longest first. */
+  /** Codes by suffix: suffixes that begin with a dot here, the others in a list, longest first. */
   private readonly dotted = new Map<string, string>();
   private readonly others: [ending: string, code: string][] = [];
 

@@ -1,4 +1,7 @@
-/** Detects stores that were rolled back, by this machine's memory of the newest set and key record of a client. */
+/**
+ * Detects a store that was rolled back: it compares the newest set and key record of a client with this machine's
+ * memory of them.
+ */
 import { Catalog } from '../../store/catalog/index.js';
 import type { KeysRequest } from '../../client/index.js';
 import {
@@ -21,8 +24,8 @@ import { isWithoutKeys, keysOf, refuseInClear } from './unlock.js';
 type PlaceSettings = Parameters<typeof clientPlace>[0];
 
 /**
- * Returns STORE_ROLLED_BACK for a local store that shows less than this machine has seen, otherwise undefined. Needs
- * no password. A key record or catalog that cannot be read is ignored here and reported elsewhere. Throws
+ * Returns the error STORE_ROLLED_BACK if a local store is older than this machine's memory of it, otherwise undefined.
+ * Needs no password. A key record or catalog that cannot be read is ignored here and reported elsewhere. Throws
  * MEMORY_DAMAGED, unless the store is trusted.
  */
 export function olderThanKnown(
@@ -53,8 +56,7 @@ export function compareShown(system: System, settings: PlaceSettings & IdentityS
 }
 
 /**
- * Warns of a store that shows less than this machine has seen; the run then ends with status 3. Throws
- * MEMORY_DAMAGED.
+ * Warns if a store is older than this machine's memory of it; the run then ends with status 3. Throws MEMORY_DAMAGED.
  */
 export function warnIfOlder(system: System, settings: PlaceSettings & IdentitySettings): void {
   const older = olderThanKnown(system, settings);
@@ -105,9 +107,9 @@ export function differencesFromKnown(
 }
 
 /**
- * Throws if a local store shows less than this machine has seen. `ownNumber` is the number of the newest key record
- * in a key file, and is used if it is the higher one. Throws STORE_ROLLED_BACK, MEMORY_DAMAGED, KEYS_DAMAGED,
- * KEYS_LOST, CATALOG_DAMAGED.
+ * Throws STORE_ROLLED_BACK if a local store is older than this machine's memory of it. `ownNumber` is the number of
+ * the newest key record in a key file; the higher one of this number and the store's is compared. Throws
+ * MEMORY_DAMAGED, KEYS_DAMAGED, KEYS_LOST, CATALOG_DAMAGED.
  */
 export function requireNewest(system: System, settings: PlaceSettings, ownNumber = 0): void {
   const record = keysOf(system, clientPlace(settings));

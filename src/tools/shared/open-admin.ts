@@ -1,4 +1,6 @@
-/** Opens a client for changes and for work on the whole of it: in a store on this machine, or through a server. */
+/**
+ * Opens a client for changes, and for operations on all of its data: in a store on this machine, or through a server.
+ */
 import { defaultOf, type Found } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { type Admin, localAdmin } from '../../maintenance/admin/index.js';
@@ -70,8 +72,8 @@ async function openThere(
 }
 
 /**
- * Compares the sets with this machine's memory, for work on the whole of a client. Warns of a store that was rolled
- * back; the run then ends with status 3.
+ * Compares the sets with this machine's memory, for an operation on all data of a client. Warns of a store that was
+ * rolled back; the run then ends with status 3.
  */
 export async function compareWithKnown(there: Admin): Promise<void> {
   there.acceptOlder(warnOlder);

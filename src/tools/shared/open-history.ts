@@ -23,7 +23,7 @@ type ReportSettings = PlaceSettings & { readonly throughServer: string | undefin
 /** Settings for a lost connection. */
 type Waiting = Pick<RemotePlace, 'patience' | 'onRetry' | 'keepsCatalog'>;
 
-/** True if a server is used: one is set, by a source of higher precedence than any that sets a store. */
+/** True if a server is used: its setting has a source of higher precedence than the setting of a store. */
 export function usesServer(found: ReadonlyMap<string, Found>): boolean {
   return isSetAbove(found, 'server', 'database');
 }
@@ -42,7 +42,7 @@ export interface Opening {
   readonly triesFirst?: boolean;
 }
 
-/** Largest catalog that is compared if the answer should be immediate: about 50 milliseconds. */
+/** Maximum size of a catalog that is compared if the answer should be immediate: about 50 milliseconds. */
 const COMPARED_AT_ONCE_BYTES: number = 32 << 20;
 
 /**
@@ -110,12 +110,12 @@ export async function withReports<T>(
   return await use(history);
 }
 
-/** The server that a history is read through, or the way to compare the catalog on this machine. */
+/** The server through which a history is read, or the limit for the comparison of a catalog on this machine. */
 interface Reach {
   readonly host: string | undefined;
   /** Counts for a server only. */
   readonly more?: Waiting;
-  /** Largest catalog that is compared with the checksums of its pages. */
+  /** Maximum size of a catalog that is compared with the checksums of its pages. */
   readonly most?: number;
 }
 
@@ -172,7 +172,7 @@ function waiting(forSeconds: number, warn: (line: string) => void, triesFirst = 
   };
 }
 
-/** Opens a store on this machine. With the keys of a client, all of it can be read. */
+/** Opens a store on this machine. With the keys of a client, all data of the client can be read. */
 export function openUnlocked(
   system: System,
   place: ReturnType<typeof clientPlace>,

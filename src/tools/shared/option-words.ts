@@ -1,5 +1,6 @@
 /**
- * Prepares the words of a command line so that an option with an optional value takes only words that are its value.
+ * Prepares the words of a command line: an option with an optional value takes the next word only if that word is its
+ * value.
  */
 import { Command, type Option } from 'commander';
 import { TardisError } from '../../errors/index.js';
@@ -19,7 +20,7 @@ export function takeAttached(option: Option): void {
   takings.set(option, 'attached');
 }
 
-/** A command of commander that parses its words after `withPresets`. */
+/** A command of commander that parses its words after `withPresets` has changed them. */
 export class ToolCommand extends Command {
   override parseOptions(words: string[]): ReturnType<Command['parseOptions']> {
     return super.parseOptions(withPresets(this.options, words));
@@ -27,9 +28,9 @@ export class ToolCommand extends Command {
 }
 
 /**
- * Returns the words with preset values written out. An option with an optional value, which is one of a few words or
- * a number, takes the next word only if that fits. An option for a secret never does. Throws USAGE for a secret
- * attached to a short option.
+ * Returns the words with preset values written out. An option whose optional value is a number or a word of a list
+ * takes the next word only if the word is such a value. An option for a secret never takes the next word. Throws USAGE
+ * for a secret attached to a short option.
  */
 function withPresets(options: readonly Option[], words: readonly string[]): string[] {
   const out: string[] = [];

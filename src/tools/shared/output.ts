@@ -1,6 +1,6 @@
 /**
- * Output of tools, and its failures. Work continues if standard error is closed, or if its file is on a full disk.
- * If the reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
+ * Output of tools, and errors of that output. Work continues if standard error is closed, or if its file is on a full
+ * disk. If the reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
  */
 let isStdoutData = false;
 let isWork = false;
@@ -28,7 +28,7 @@ export function statusIsAnswer(status: number): void {
   cutStatus = status;
 }
 
-/** Makes the exit status report that something was missing, regardless of later results. */
+/** Sets the exit status that reports missing or damaged data, regardless of later results. */
 export function donePartly(): void {
   isPartly = true;
 }
@@ -39,7 +39,7 @@ export function endStatus(status: number): number {
   return isPartly ? Math.max(status, partly) : status;
 }
 
-/** Returns the exit status for a failure that is `usual` in other tools. */
+/** Returns the exit status for a failure for which other tools return `usual`. */
 export function failedStatus(usual: number): number {
   return usual === 1 ? failureStatus : usual;
 }
@@ -75,8 +75,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 /**
- * Reports once that the output could not be written, such as on a full disk. The exit status reports it too, if it
- * is 0 otherwise.
+ * Reports once that output could not be written, such as on a full disk. Also changes the exit status if it is 0
+ * otherwise.
  */
 function reportLost(code: string): void {
   if (lostOutput !== undefined) return;

@@ -31,7 +31,7 @@ const MAX_PASSWORD_BYTES = 4096;
 const MAX_SOURCE_BYTES = 64 << 10;
 const FETCH_TIMEOUT_MS = 30_000;
 const MAX_REDIRECTS = 5;
-/** A program may prompt a person. */
+/** Time limit for a program that prints a password. It is long since the program may prompt the user. */
 const PROGRAM_TIMEOUT_MS = 300_000;
 
 export interface PasswordSettings {
@@ -106,7 +106,7 @@ const RANKS: readonly Source[] = [
   'system defaults',
 ];
 
-/** Returns which of the three settings has the highest precedence; the command line wins over a file. */
+/** Returns the setting with the highest precedence of the three; the command line takes precedence over a file. */
 function chosen(found: ReadonlyMap<string, Found>, names: Names): Kind | undefined {
   for (const rank of RANKS) {
     const given = KINDS.filter((_kind, index) => found.get(names[index]!)?.source === rank);

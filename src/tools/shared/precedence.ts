@@ -9,7 +9,7 @@ const SOURCES: readonly Found['source'][] = [
   'system defaults',
 ];
 
-/** True if a setting is set by a source of higher precedence than any that sets the other one. */
+/** True if a source of higher precedence sets the first setting than the second one. */
 export function isSetAbove(
   found: ReadonlyMap<string, Found>,
   name: SettingName,

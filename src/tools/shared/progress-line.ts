@@ -23,7 +23,7 @@ export class ProgressLine implements Disposable {
   private readonly redraws = process.stderr.isTTY && !isDumb(process.env);
   private readonly text: () => string;
 
-  /** An undefined `wanted` shows the line only if standard error is such a terminal. */
+  /** If `wanted` is undefined, the line is shown only if standard error is such a terminal. */
   constructor(wanted: boolean | undefined, text: () => string) {
     this.isShown = wanted ?? this.redraws;
     this.text = text;

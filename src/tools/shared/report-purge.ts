@@ -4,7 +4,7 @@ import type { SetNumber } from '../../model/index.js';
 import { gcSummary } from './clear-up.js';
 import { counted } from './units.js';
 
-/** Bound on the ranges of sets that are listed. */
+/** Maximum number of ranges of sets that are listed. */
 const MOST_RANGES = 40;
 
 /** Returns numbers of sets as `1-3, 7`. */

@@ -18,14 +18,14 @@ function stateText(set: BackupSet): string {
   return parts.filter((part) => part !== '').join(', ');
 }
 
-/** Bound on the roots of a set in the table. */
+/** Maximum number of roots of a set in the table. */
 const MAX_ROOTS_SHOWN = 8;
 
 export interface SetsView {
   readonly json: boolean;
-  /** Shows the roots; JSON always has them. */
+  /** True if the table shows the roots. JSON always contains them. */
   readonly long?: boolean;
-  /** Shows the header of the table, unless false. */
+  /** True if the table has a header; the default is true. */
   readonly headers?: boolean;
 }
 

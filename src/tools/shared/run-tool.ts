@@ -80,7 +80,9 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
   });
 }
 
-/** Runs the command. Throws CATALOG_DAMAGED for a bug that values in the catalog explain. */
+/**
+ * Runs the command. Throws CATALOG_DAMAGED in place of an internal error that wrong values in the catalog explain.
+ */
 async function runExplained<T extends Tool>(
   spec: ToolSpec<T>,
   { settings, found }: Resolved<T>,
@@ -100,8 +102,8 @@ async function runExplained<T extends Tool>(
 }
 
 /**
- * Returns the settings with a directory as the store. If the store is a bucket, the directory stands for it, and the
- * bucket is ready.
+ * Returns the settings. If the store is a bucket, prepares the bucket, and replaces it in the settings by its local
+ * directory.
  */
 async function withStore<T extends Tool>(
   tool: T,
@@ -114,7 +116,10 @@ async function withStore<T extends Tool>(
   return { ...settings, database: await enterBucket(tool, chosen, found) };
 }
 
-/** Commands that do not open a bucket as a store here: they need none, or open it later as another user. */
+/**
+ * Commands that do not prepare a bucket at their start: they do not need it as a store, or prepare it later as another
+ * user.
+ */
 const ENTERING: readonly Tool[] = ['sonic bucket', 'tardisd', 'tardisremote'];
 
 async function leaveBucket(): Promise<void> {
@@ -222,7 +227,10 @@ function printExplained<T extends Tool>(tool: T, resolved: Resolved<T>, asJson: 
   print(formatTable(shown, []));
 }
 
-/** Runs a command to its end and sets the exit status of the process. `translate` changes the words it was given. */
+/**
+ * Runs a command to its end and sets the exit status of the process. `translate` changes the words of the command line
+ * first.
+ */
 export async function runTool(
   command: Command,
   translate: (words: string[]) => string[] = (words) => words,
@@ -318,8 +326,8 @@ export function printError(name: string, error: unknown, printsJson: boolean): n
 const INTERRUPTED_STATUS = 130;
 
 /**
- * Returns a signal that aborts at the first SIGINT, SIGTERM or SIGHUP (a closed terminal, unless SIGHUP was
- * ignored). The command then ends in order, and `then` is printed about the result. A second signal ends the process
+ * Returns a signal that aborts at the first SIGINT, SIGTERM or SIGHUP (a closed terminal, unless SIGHUP was ignored).
+ * The command then ends in order, and `then`, a phrase about the result, is printed. A second signal ends the process
  * at once.
  */
 export function interruptSignal(name: string, then: string): AbortSignal {

@@ -29,9 +29,10 @@ export function retryText({ reason, waitMs }: Retry): string {
 }
 
 /**
- * Returns a unix socket if the host is an absolute path; otherwise TLS, unless an option requests plain TCP. Several
- * hosts, each with its port if it is another one, stand between commas. `isProven` is true if a password will authenticate
- * the server, so that its certificate need not be valid. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED.
+ * Returns the address of the server: a unix socket if the host is an absolute path; otherwise TLS, unless an option
+ * requests plain TCP. Several hosts are separated by commas, each with its port if that differs. `isProven` is true if
+ * a password will authenticate the server, so that its certificate need not be valid. Throws CONFIG_INVALID,
+ * INSECURE_TCP_REFUSED.
  */
 export function serverPlace(
   host: string,
@@ -51,8 +52,8 @@ export function serverPlace(
 }
 
 /**
- * Returns the address of a server that another server has named. TLS is used if it was used with that other server. Throws
- * CONFIG_INVALID for what is no host, and INSECURE_TCP_REFUSED.
+ * Returns the address of a server that was named by another server. TLS is used if the connection to that other server
+ * uses it. Throws CONFIG_INVALID if the text is not a host, and INSECURE_TCP_REFUSED.
  */
 export function placeElsewhere(
   place: TcpPlace,
@@ -65,11 +66,14 @@ export function placeElsewhere(
   return { kind: 'tcp', ...place };
 }
 
-/** Most servers that are named. */
+/** Maximum number of servers in a list. */
 const MAX_SERVERS = 16;
 const MAX_PORT = 65_535;
 
-/** Returns the places in a list of servers. A single one has no port of its own. */
+/**
+ * Returns the addresses in a list of servers. A single server is a host without a port. Throws CONFIG_INVALID for too
+ * many.
+ */
 function hostsIn(text: string, port: number): TcpPlace[] {
   if (!text.includes(',')) return [{ host: text, port }];
   const parts = text.split(',').map((part) => part.trim());
@@ -94,7 +98,10 @@ function requirePort(port: number): void {
   throw new TardisError('CONFIG_INVALID', what);
 }
 
-/** Returns how the servers are reached; undefined without TLS. Throws INSECURE_TCP_REFUSED. */
+/**
+ * Returns the TLS options for the servers; undefined without TLS, with a warning for plain TCP over a network. Throws
+ * INSECURE_TCP_REFUSED.
+ */
 function tlsTo(
   places: readonly TcpPlace[],
   { ssl, validateCerts, insecureTcp, insecureNetwork }: ServerSettings,

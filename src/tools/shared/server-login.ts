@@ -1,4 +1,4 @@
-/** Credentials and address with which a tool logs in to a server. */
+/** Address of a server, and credentials to log in to it. */
 import type { Found } from '../../config/index.js';
 import type { RemotePlace } from '../../history/remote/index.js';
 import { linkWith } from '../../transport/index.js';
@@ -14,8 +14,8 @@ export type ServerLoginSettings = PasswordSettings &
 
 /**
  * Returns the address, the credentials and the connection settings of a server. With `isNew`, the server receives the
- * verifier of a new password, which does not authenticate it: its certificate must be valid. Throws PASSWORD_*,
- * CONFIG_INVALID, INSECURE_TCP_REFUSED.
+ * verifier of a new password. Such a password does not authenticate the server, so its certificate must be valid.
+ * Throws PASSWORD_*, CONFIG_INVALID, INSECURE_TCP_REFUSED.
  */
 export async function remotePlace(
   host: string,

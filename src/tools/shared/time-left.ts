@@ -3,7 +3,7 @@
 /** No estimate is shown before this much time has passed and this share is done. */
 const LEAST_MS = 2000;
 const LEAST_SHARE = 0.02;
-/** Longer estimates are not shown, since they would be too inaccurate. */
+/** Longest estimate that is shown; longer ones would be too inaccurate. */
 const LONGEST_MS = 100 * 3_600_000;
 
 export class TimeLeft {

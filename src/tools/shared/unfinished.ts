@@ -2,8 +2,8 @@
 import { TardisError } from '../../errors/index.js';
 
 /**
- * Calls `report` if the process ends by itself while its work still waits for an event; Node.js alone would end it without a
- * message. Returns a function that records the end of the work.
+ * Calls `report` if the process ends while its work still waits for an event. Node.js alone would end the process
+ * without a message. Returns a function to call when the work is done.
  */
 export function reportUnfinished(report: (error: TardisError) => void): () => void {
   let isDone = false;

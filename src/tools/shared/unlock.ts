@@ -75,8 +75,8 @@ export function mayEncrypt(system: System, place: ReturnType<typeof clientPlace>
 }
 
 /**
- * Returns the key record like `keysOf`, but fails if the client does not encrypt although this machine remembers
- * that it did. Needs no password, and remembers nothing. Throws ENCRYPTION_GONE, MEMORY_DAMAGED.
+ * Returns the key record like `keysOf`. Throws ENCRYPTION_GONE if the client does not encrypt although this machine
+ * has a record that it did, MEMORY_DAMAGED. Needs no password, and records nothing.
  */
 export function keysOfKnown(system: System, settings: PlaceSettings): KeyRecord | undefined {
   const shown = keysOf(system, clientPlace(settings));
@@ -162,8 +162,8 @@ export async function bringAccounts(system: System, settings: PlaceSettings): Pr
 }
 
 /**
- * Returns false if the catalog cannot be read to prove the keys; a check still accepts them. Throws the errors of
- * `proveOpened`.
+ * Returns true if the keys are proven; false if the catalog cannot be read for that, although a check still uses the
+ * keys. Throws the errors of `proveOpened`.
  */
 async function isProven(
   system: System,
@@ -215,9 +215,10 @@ export function compareOpened(
 }
 
 /**
- * Compares the key record of a store with this machine's memory, before a tool with the password changes the record
- * or copies its keys. Unlocks the record only if it is not the remembered one. Returns a function that remembers the
- * record; the caller runs it after success. Throws KEYS_CHANGED, ENCRYPTION_GONE, LOGIN_FAILED.
+ * Compares the key record of a store with this machine's memory. For a tool with the password, before it changes the
+ * record or copies its keys. Unlocks the record only if it differs from the recorded one. Returns a function that
+ * records the key record on this machine; the caller calls it after success. Throws KEYS_CHANGED, ENCRYPTION_GONE,
+ * LOGIN_FAILED.
  */
 export async function checkShown(
   settings: IdentitySettings & { readonly keysFile?: Buffer | undefined },

@@ -126,8 +126,8 @@ async function add(
 }
 
 /**
- * Throws CLIENT_BUSY if the keys of a client were changed since they were read, for example while a password was typed:
- * an account with the former ones could not read what comes, or would put keys back into the store.
+ * Throws CLIENT_BUSY if the keys of a client were changed since they were read, for example during a password prompt.
+ * An account with the old keys could not read later backups, or would restore old keys to the store.
  */
 function requireSameKeys(before: KeyRecord, now: KeyRecord | undefined, client: string): void {
   if (now?.number === before.number && now.keysetId.equals(before.keysetId)) return;

@@ -1,4 +1,7 @@
-/** Implements `sonic bucket --accounts DIR`: the files of accounts that own clients, and their quotas, for a store in a bucket. */
+/**
+ * Implements `sonic bucket --accounts DIR`: replaces the files of a store in a bucket that list the accounts with
+ * their clients and quotas.
+ */
 import path from 'node:path';
 import { configInvalid, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -11,7 +14,10 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatBytes, formatTable } from '../shared/units.js';
 import type { OpenedPlace } from './bucket-place.js';
 
-/** Makes the files of a directory those of the store, in place of all it had. Throws CONFIG_INVALID for a mistake in one. */
+/**
+ * Replaces all account files of the store by the files of a directory, and prints the accounts. Throws CONFIG_INVALID
+ * for an error in a file.
+ */
 export async function runAccounts(
   system: System,
   { accountFiles, json }: Settings<'sonic bucket'>,
@@ -53,7 +59,9 @@ export async function runAccounts(
   print(rows.length === 0 ? 'none' : formatTable(rows, []));
 }
 
-/** Returns the texts of the files with names of accounts; others are an editor's copies, or unrelated. */
+/**
+ * Returns the texts of the files whose names are names of accounts. Other files are copies by an editor, or unrelated.
+ */
 function filesIn({ files }: System, directory: string): Map<string, string> {
   const shown = displayName(Buffer.from(directory, 'latin1'));
   if (files.status(directory)?.isDirectory !== true) {

@@ -1,4 +1,4 @@
-/** Implements `sonic bucket --extend`: makes locks longer before they end. */
+/** Implements `sonic bucket --extend`: extends locks of objects before they end. */
 import type { Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { extendLocks, type ExtendReport } from '../../maintenance/bucket-versions/index.js';

@@ -1,4 +1,6 @@
-/** Implements `sonic bucket --recover`: brings back what somebody overwrote or deleted in a bucket with versions. */
+/**
+ * Implements `sonic bucket --recover`: restores objects that were overwritten or deleted in a bucket with versions.
+ */
 import { parseDate, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
@@ -18,7 +20,7 @@ import { type OpenedPlace, openPlace } from './bucket-place.js';
 
 type Options = Settings<'sonic bucket'>;
 
-/** Objects that --json names; the counts cover all. */
+/** Maximum number of objects in the output of --json. The counts include all objects. */
 const MOST_NAMED = 1000;
 
 const WORDS: Readonly<Record<Exclude<Result, 'copied'>, string>> = {

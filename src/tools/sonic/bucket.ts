@@ -15,7 +15,7 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 
 type Options = Settings<'sonic bucket'>;
 
-/** Times of which the median is shown. */
+/** Number of measurements; their median is shown. */
 const ROUNDS = 5;
 
 interface Measured {
@@ -140,7 +140,10 @@ function lockLine({ lockDays, abilities: { locks, versions } }: Examined): strin
   return `The bucket has no Object Lock${kept}: with the access key, the backups can be deleted.`;
 }
 
-/** Returns the difference of the clocks; 0 within what whole seconds can show. */
+/**
+ * Returns the difference of the clocks in seconds; 0 up to 2 seconds, since the bucket's clock is known only in whole
+ * seconds.
+ */
 function secondsAhead({ clockAheadMs }: Measured): number {
   return Math.abs(clockAheadMs) <= 2000 ? 0 : Math.round(clockAheadMs / 1000);
 }

@@ -1,4 +1,4 @@
-/** The part of `sonic check` that concerns parity: repairs, and what is protected. */
+/** The part of `sonic check` for parity: repairs, and reports which data parity protects. */
 import { configInvalid } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
@@ -10,7 +10,7 @@ import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes } from '../shared/units.js';
 
-/** The result of a check that concerns parity; without --repair, only what parity protects. */
+/** The parity result of a check. Without --repair it has only the protected data. */
 export type ParityReport = Omit<RepairOutcome, 'repair'> & Partial<Pick<RepairOutcome, 'repair'>>;
 
 interface RepairProgress {
@@ -32,8 +32,8 @@ export function refuseFarRepair(isRequested: boolean): void {
 }
 
 /**
- * Repairs a client if that is wanted, and returns what parity protects; undefined through a server, and without
- * a repair also in a bucket. Throws CLIENT_BUSY, INTERRUPTED.
+ * Repairs a client if that is requested, and returns which data parity protects. Returns undefined through a server,
+ * and without a repair also in a bucket. Throws CLIENT_BUSY, INTERRUPTED.
  */
 export async function lookAtParity(
   there: Admin,
@@ -53,7 +53,7 @@ export async function lookAtParity(
   });
 }
 
-/** Returns undefined if the directories cannot be listed: the check itself reports what cannot be read. */
+/** Returns the parity report; undefined if the directories cannot be listed, which the check itself reports. */
 async function parityIfReadable(there: Admin): Promise<ParityReport | undefined> {
   try {
     return await there.parity();

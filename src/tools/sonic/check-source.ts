@@ -14,7 +14,7 @@ import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
 
-/** Bound on the lines printed; --json prints all. */
+/** Maximum number of lines printed; --json prints all. */
 const MAX_SHOWN = 1000;
 
 export interface SourceResult extends SourceCounts {

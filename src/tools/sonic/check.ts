@@ -76,7 +76,8 @@ export async function check(options: Options, found: ReadonlyMap<string, Found>)
 }
 
 /**
- * Handles interruptions from the first call on. Before that, such as during a password prompt, they end the process.
+ * Returns the signal of interruptions, and handles them from its first call on. Before that, such as during a password
+ * prompt, they end the process.
  */
 type Interrupted = () => AbortSignal;
 
@@ -88,7 +89,7 @@ interface CheckRun {
   readonly interrupted: Interrupted;
 }
 
-/** A check, and what it reports to. */
+/** A check, and the objects to which it reports. */
 interface CheckTask extends CheckRun {
   readonly there: Admin;
   readonly request: CheckRequest;
@@ -96,8 +97,8 @@ interface CheckTask extends CheckRun {
 }
 
 /**
- * Repairs a client in a bucket before anything of it is read, since damaged commits would prevent that. Returns undefined
- * without --repair, and for a store in a directory.
+ * Repairs a client in a bucket before the client is read, since damaged commits would make that impossible. Returns
+ * undefined without --repair, and for a store in a directory.
  */
 async function repairBucket(run: CheckRun): Promise<ParityReport | undefined> {
   const { system, options, progress } = run;
@@ -119,7 +120,10 @@ function repairProgress({ progress, interrupted }: CheckRun): Parameters<typeof 
   };
 }
 
-/** Returns what is checked after a repair in a bucket, which has compared all bytes with their checksums. */
+/**
+ * Returns the request for the check after a repair. A repair in a bucket has compared all bytes with their checksums
+ * already.
+ */
 function afterRepair(
   repaired: ParityReport | undefined,
   request: CheckRequest,

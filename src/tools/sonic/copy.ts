@@ -95,7 +95,7 @@ function shownTarget({ copyTo: to, copyToServer: toServer }: Options): string {
   return to === undefined ? toServer! : byteText(to);
 }
 
-/** Copies a client to a server; from another server if there is a feed. */
+/** Copies a client to a server; with a feed, the client is read from another server. */
 async function copyOut(
   { system, options, found, signal }: Work,
   { client, as, host, feed }: RequestedCopy & { host: string; feed: CopyFeed | undefined },
@@ -173,7 +173,7 @@ async function copyThere(
   };
 }
 
-/** Prints the result of a client, unless all are printed at the end. */
+/** Prints the result of a client, unless all are printed at the end. Returns the result for --json. */
 function shownResult(options: Options, requested: RequestedCopy, result: CopyResult): Shown {
   if (result.lostVersions > 0) donePartly();
   if (!options.json) copyLines(requested, shownTarget(options), result).forEach(print);

@@ -34,7 +34,7 @@ const SIZE_CHARS = 10;
 /** A name with a different entry in the two sets. */
 interface Change {
   readonly what: What;
-  /** Undefined if the entry is gone. */
+  /** The entry in the newer set; undefined if it is gone. */
   readonly now: HistoryEntry | undefined;
   readonly before: HistoryEntry | undefined;
 }
@@ -114,8 +114,8 @@ class FileReport {
   }
 
   /**
-   * Looks up the paths of the directories; a directory that is gone has its path in the set before. Paths of
-   * directories on earlier pages are dropped.
+   * Looks up the paths of the directories of changes. A directory that is gone has its path from the set before. Paths
+   * of directories on earlier pages are removed from memory.
    */
   private async findPaths(changes: readonly Change[]): Promise<void> {
     const directories = new Set(changes.map(({ now, before }) => (now ?? before)!.directory));
@@ -222,7 +222,7 @@ class FileReport {
 
 /** Number of the pseudo-directory that contains the roots' own entries. */
 const ROOTS = 0;
-/** Replaces a path that neither set has, such as after damage. */
+/** Replaces a path that is in neither set, such as after damage. */
 const LOST = Buffer.from('?');
 const DIGEST_CHARS = 64;
 

@@ -1,6 +1,7 @@
 /**
- * Implements `sonic forget-path`: deletes paths from all existing sets, with the contents that only they use. A
- * request can first be withdrawn for a time; when that is over, the client is rewritten without the paths.
+ * Implements `sonic forget-path`: deletes paths from all existing sets, with the contents that only these paths use. A
+ * request has a waiting time, if one is set, in which it can be withdrawn; then the client is rewritten without the
+ * paths.
  */
 import type { Found, Settings } from '../../config/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';

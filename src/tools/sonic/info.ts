@@ -18,7 +18,7 @@ import { chosenSets } from './set-choice.js';
 import { formatBytes, formatCount, formatSeconds, formatTime } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
 
-/** Bound on the notes printed; JSON has all. */
+/** Maximum number of notes printed; JSON contains all. */
 const MAX_NOTES_SHOWN = 100;
 /** Number of the pseudo-directory that contains the roots' own entries. */
 const ROOTS = 0;

@@ -38,7 +38,7 @@ interface Job {
   readonly client: string;
   readonly file: KeyFile;
   readonly password: Buffer;
-  /** True if the store is on this machine; its owner then decides. */
+  /** True if the store is on this machine. Its owner may then replace newer records. */
   readonly isLocal: boolean;
 }
 
@@ -158,8 +158,8 @@ function printWords(client: string, { keyId, about, steps }: SheetWords): void {
 }
 
 /**
- * Copies the keys of the store to the file, and returns the record in the file. Throws KEY_FILE_DIFFERS instead of
- * replacing a newer record.
+ * Copies the keys of the store to the file, and returns the record in the file. Throws KEY_FILE_DIFFERS if that would
+ * replace a newer record.
  */
 async function extract({ client, file, password }: Job, shown: KeyRecord): Promise<KeyRecord> {
   if (!shown.hasKeys) {

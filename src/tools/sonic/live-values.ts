@@ -33,16 +33,16 @@ export interface LiveQuestion {
   readonly kind: LiveKind;
   /** The start of the value, as typed. */
   readonly prefix: string;
-  /** The words typed before it, without the name of the command. */
+  /** The words typed before the prefix, without the name of the command. */
   readonly words: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 const MOST_VALUES = 500;
-/** Bound on the entries of a directory that are read. */
+/** Maximum number of entries of a directory that are read. */
 const MOST_ENTRIES = 16_384;
 const PAGE_ENTRIES = 1024;
-/** The tool with all settings that locate the values. */
+/** The tool whose settings include all that locate the values. */
 const TOOL = 'lstardis';
 /** Settings that are read from the typed words. */
 const WANTED: readonly string[] = [

@@ -74,8 +74,8 @@ export async function putKeysBack(
 }
 
 /**
- * Throws KEYS_LOST unless the next key record in a bucket can follow the damaged one there: other machines find it by its
- * number.
+ * Throws KEYS_LOST unless the next key record in a bucket can follow the damaged one there. Other machines find a key
+ * record by its number.
  */
 function requireNextInBucket(
   client: string,

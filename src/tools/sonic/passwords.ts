@@ -191,7 +191,7 @@ export interface RecordProof {
 
 /**
  * Changes the key record of a client, in its store or through a server. In a store the change is made under the
- * client's lock, so that no session reads half of it and no concurrent change is lost.
+ * client's lock: a session cannot read half of a change, and no concurrent change is lost.
  */
 export async function changeRecord(
   system: System,
@@ -227,8 +227,8 @@ export async function changeRecord(
 }
 
 /**
- * Returns the key record of a client; undefined if a password that encrypts nothing was lost. Throws KEYS_LOST,
- * KEYS_DAMAGED.
+ * Returns the key record of a client; undefined if the lost record was only a password that encrypts nothing. Throws
+ * KEYS_LOST, KEYS_DAMAGED.
  */
 function keysUnlessLost(system: System, options: RecordSettings): KeyRecord | undefined {
   const place = clientPlace(options);
@@ -288,7 +288,7 @@ function requestTo(
   };
 }
 
-/** A new password, with the memory that a guess costs. */
+/** A new password, with the memory size that makes each guess of it expensive. */
 type NewPassword = MemorySettings & { readonly bytes: Buffer };
 
 export function newPassword(

@@ -1,4 +1,7 @@
-/** Proves that the keys of a key file belong to the backups, if the store has no key record with their id. */
+/**
+ * Proves that the keys of a key file belong to the backups. Used if the store has no key record with the id of these
+ * keys.
+ */
 import {
   type Keyring,
   type KeyRecord,
@@ -50,7 +53,7 @@ export async function proveOpened(
 }
 
 /**
- * True if the keys decrypt the names of the newest set's roots, although that set has lost entries or does not fit
+ * True if the keys decrypt the names of the newest set's roots. Used for a set that has lost entries or does not fit
  * its seal.
  */
 async function opensRoots(system: System, settings: Settings, keyring: Keyring): Promise<boolean> {

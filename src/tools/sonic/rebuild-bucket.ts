@@ -29,7 +29,7 @@ type Options = Settings<'sonic rebuild'>;
 
 /** Exit status if something is damaged or lost. */
 const FOUND_STATUS = 3;
-/** Lost commits that are named one by one. */
+/** Maximum number of lost commits that are listed. */
 const MAX_NAMED = 20;
 
 export async function rebuildThere(
@@ -90,7 +90,7 @@ export async function rebuildThere(
 
 interface Outcome {
   readonly report: BucketRebuild;
-  /** Number of directories that had lost their place and were moved to another one. */
+  /** Number of directories that had lost their parent directory and were moved to another place. */
   readonly placed: number;
   readonly checked: CheckResult;
   readonly findings: readonly Finding[];

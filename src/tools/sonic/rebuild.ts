@@ -103,15 +103,15 @@ interface Settled {
   readonly isWhole: boolean;
   /** Sets that may lack entries, from this loss or an earlier one. */
   readonly doubtful: readonly SetNumber[];
-  /** Number of directories that had lost their place and were moved to another one. */
+  /** Number of directories that had lost their parent directory and were moved to another place. */
   readonly placed: number;
   /** Versions that cannot be restored. */
   readonly lost: readonly Finding[];
   /** The error that prevented writing history to the packs, or marking damage. */
   readonly undone: TardisError | undefined;
-  /** Key records of which no copy is left: without them the backups cannot be decrypted. */
+  /** Key records without any intact copy. The backups cannot be decrypted without them. */
   readonly keys: readonly KeysFinding[];
-  /** Files that are not the packs their names claim. */
+  /** Files that are not the packs that their names indicate. */
   readonly strange: readonly Finding[];
   /** Files that the final check could not read. */
   readonly unreadable: readonly Finding[];

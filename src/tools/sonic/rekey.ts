@@ -72,7 +72,7 @@ export async function rekey(options: Settings<'sonic rekey'>, found: Sources): P
   });
 }
 
-/** Implements `sonic encrypt`: encrypts a client without keys, or with keys that were not used so far. */
+/** Implements `sonic encrypt`: encrypts a client that has no keys, or has keys that were never used. */
 export async function encrypt(options: Settings<'sonic encrypt'>, found: Sources): Promise<number> {
   return withGenerations('sonic encrypt', options, [], async (system, generations) => {
     const { client } = options;

@@ -1,4 +1,4 @@
-/** Prints the findings of a check as they are found, and its result. */
+/** Prints each finding of a check at once, and the result at the end. */
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import type { CheckOutcome } from '../../maintenance/admin/index.js';
@@ -17,7 +17,7 @@ import { labelText } from './shown-packs.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../shared/units.js';
 import { jsonText } from '../shared/json-text.js';
 
-/** Bound on the versions printed, since a lost pack affects many files; --json prints all. */
+/** Maximum number of versions printed, since a lost pack affects many files; --json prints all. */
 const MAX_SHOWN = 1000;
 
 interface ReportOptions {
@@ -26,7 +26,7 @@ interface ReportOptions {
   readonly throughServer: string | undefined;
 }
 
-/** True if something that is needed is damaged. Damage that nothing depends on is reported, but is not a failure. */
+/** True if needed data is damaged. Damage on which nothing depends is reported, but is not a failure. */
 export function isDamaged(result: CheckOutcome): boolean {
   const { catalogFaults, damagedRecords, damagedMetadata, lostVersions, damagedKeys } = result;
   const lost = lostVersions + result.doubtfulSets;

@@ -3,8 +3,8 @@ import { type BackupSet, setNamed } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 
 /**
- * Returns sets by number, by name, by the word for the newest complete set, or by a range `first-last`, in their
- * order. Throws NO_SUCH_SET, USAGE for a name that several sets have.
+ * Returns sets in the order of the words. A word is a number, a name, the word for the newest complete set, or a range
+ * `first-last`. Throws NO_SUCH_SET, USAGE for a name that several sets have.
  */
 export function chosenSets(
   client: string,

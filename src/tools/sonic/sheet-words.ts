@@ -5,7 +5,7 @@ import { shownKeyId } from '../../crypto/identity/index.js';
 import { absolutePath, byteText } from '../../system/index.js';
 import { shellWord } from '../shared/shell-word.js';
 
-/** Columns of a command on paper; longer commands continue after a backslash. */
+/** Maximum number of columns of a command on paper; longer commands continue after a backslash. */
 const COMMAND_COLUMNS = 84;
 
 interface SheetPlace {

@@ -1,6 +1,6 @@
 /**
- * Names the clients of packs that a check finds in the wrong client. A label has only an id, and the store maps it
- * to a client.
+ * Finds the names of clients whose packs a check finds in another client. The label of a pack has only the id of its
+ * client; the store maps the id to a name.
  */
 import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
@@ -14,7 +14,10 @@ import {
 import type { System } from '../../system/index.js';
 import type { Finding, PackFinding } from '../../maintenance/check/index.js';
 
-/** Returns a function that adds the name of the owning client to a finding of a pack, if the store has that client. */
+/**
+ * Returns a function that adds to a finding of a pack the name of the client to which the pack belongs, if that client
+ * is in the store.
+ */
 export function clientNames(system: System, store: string): (finding: Finding) => Finding {
   let names: ReadonlyMap<string, string> | undefined;
   return (finding) => {
@@ -25,7 +28,10 @@ export function clientNames(system: System, store: string): (finding: Finding) =
   };
 }
 
-/** Returns findings for files that are not the packs their names claim, with the names of their clients. */
+/**
+ * Returns findings for files that are not the packs that their names indicate, with the names of the clients to which
+ * they belong.
+ */
 export async function namedStrangePacks(
   system: System,
   directory: ClientDirectory,

@@ -112,7 +112,7 @@ function kindOf(text: string): 'gone' | 'added' | 'same' {
   return text.startsWith(NEW) ? 'added' : 'same';
 }
 
-/** Longest line for which differences within the line are marked. */
+/** Maximum length of a line in which differences are marked. */
 const MOST_HINTED_CHARS = 1000;
 
 export function* wholeDiff(hunks: readonly Hunk[], names: DiffNames): Generator<DiffLine> {
@@ -138,8 +138,8 @@ function* hinted(style: DiffStyle, text: string, hint: string): Generator<DiffLi
 }
 
 /**
- * Returns marks below the part in which two lines differ, between their common start and end. Empty if the common
- * parts are less than half of the shorter line.
+ * Returns marks below the part in which two lines differ, between the start and the end that both have. Returns empty
+ * marks if these equal parts are less than half of the shorter line.
  */
 function hintsOf(before = '', after = ''): readonly [string, string] {
   const [one, other] = [before.slice(1), after.slice(1)];

@@ -106,7 +106,7 @@ function countIn(text: string): number | undefined {
   throw new TardisError('USAGE', '--reduce-path takes a number of directories, or nothing');
 }
 
-/** Returns a path of the disk as it is in a version, with its first directories stripped. */
+/** Returns the path that a path on the disk has in a version, with its first directories stripped. */
 async function reduced(
   path: Buffer,
   { side, set }: Version,

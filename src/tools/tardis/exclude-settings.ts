@@ -20,7 +20,7 @@ import {
 } from '../../system/index.js';
 import { filterFileOf } from './filter-settings.js';
 
-/** Largest pattern file that an option may name. */
+/** Maximum size of a pattern file that an option names. */
 const MAX_FILE_BYTES = 1 << 20;
 
 type Origins = ReadonlyMap<string, Found>;
@@ -46,8 +46,8 @@ export function excludeOptions(settings: Settings<'tardis'>, found: Origins): Ex
 }
 
 /**
- * Returns the directory that each backup of an encrypting client writes to. It is left out, since otherwise no home
- * directory would ever be unchanged.
+ * Returns the directory to which each backup of a client with encryption writes. The directory is excluded; otherwise
+ * no home directory would ever be unchanged.
  */
 function setMemory(): Buffer {
   return textBytes(statePath('seals'));

@@ -1,4 +1,7 @@
-/** Converts the settings of `tardis` to its filters. All files are read, and all errors in them reported, at once. */
+/**
+ * Converts the settings of `tardis` to its filters. Reads all files first, so that all errors in them are reported
+ * together.
+ */
 import type { Settings } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import {

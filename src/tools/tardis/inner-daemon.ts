@@ -1,4 +1,4 @@
-/** The daemon of a server in the process of its client. Loaded only if there is one. */
+/** The daemon of a server that runs in the process of its client. This module is loaded only for such a server. */
 import type { Resolved } from '../../config/index.js';
 import { Daemon, InlineStorageHost } from '../../server/index.js';
 import { checkSocketPath, nodeSystem } from '../../system/index.js';

@@ -1,7 +1,7 @@
 /**
- * Runs the server of `--local` in this process if there is little to do: a second process takes longer to start than
- * a small backup. The store is whole whenever a process ends, and the next run sends what a killed one has not made
- * durable.
+ * Runs the server of `--local` in this process if there is little to do, since starting a second process takes longer
+ * than a small backup. The store is consistent whenever a process ends: after a killed run, the next run sends all
+ * data that was not durable.
  */
 import fs from 'node:fs';
 import type { LocalServer, LocalServerOptions } from '../../client/index.js';
@@ -17,13 +17,13 @@ import {
 } from '../../system/index.js';
 import type { InnerDaemon } from './inner-daemon.js';
 
-/** Largest catalog of a client whose backups count as small: that of about 8,000 entries. */
+/** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
 
 /**
  * Returns a server in this process. Returns undefined if the client is new or large, or if the settings of the server
- * need a process of its own. That process reports invalid settings, too. Throws CONFIG_INVALID if there is no place for
- * the socket.
+ * require a process of its own; that process also reports invalid settings. Throws CONFIG_INVALID if no path is
+ * available for the socket.
  */
 export function startInnerServer(
   options: Omit<LocalServerOptions, 'command'>,

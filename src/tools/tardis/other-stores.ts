@@ -16,7 +16,7 @@ type ShownCopy = { readonly to: string } & (
 export interface CopiesResult {
   readonly shown: readonly ShownCopy[];
   readonly lines: readonly string[];
-  /** A line for each store that did not get everything. */
+  /** One line for each store that did not receive all sets. */
   readonly warnings: readonly string[];
   readonly isInterrupted: boolean;
 }

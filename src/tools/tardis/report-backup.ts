@@ -5,7 +5,10 @@ import { settledLines } from '../shared/report-purge.js';
 import { print } from '../shared/run-tool.js';
 import { counted, formatBytes, formatCount, formatSeconds, formatTable } from '../shared/units.js';
 
-/** Heads of records may make the bytes sent exceed the bytes read by this share and amount. */
+/**
+ * Factor by which the bytes sent may exceed the bytes read, in addition to a constant, because of the heads of
+ * records.
+ */
 const HEADS_SHARE = 1.02;
 const HEADS_BYTES = 1 << 20;
 

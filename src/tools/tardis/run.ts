@@ -37,7 +37,7 @@ import { requireTags } from '../shared/tags.js';
 import { keyFileOf, promptFor } from '../shared/unlock.js';
 import { jsonText } from '../shared/json-text.js';
 
-/** Digests remembered so that repeated contents are not sent again: 4 MiB. */
+/** Number of digests that are remembered so that repeated contents are not sent again: 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
 
 /**
@@ -112,7 +112,7 @@ const LOST: ReadonlySet<ErrorCode> = new Set([
   'TIMED_OUT',
 ]);
 
-/** Returns the reason for a lost connection, if the local server was killed by a signal. */
+/** Returns the error for a lost connection if a signal has killed the local server. */
 function deathBehind(
   error: unknown,
   server: LocalServerOnDemand | undefined,
@@ -246,7 +246,7 @@ function patienceOf(
   return { forMs: reconnectSeconds * 1000, triesFirst };
 }
 
-/** Bound on the failures in JSON; the set has all of them. */
+/** Maximum number of failures in JSON; the set has all of them. */
 const MOST_NAMED = 10_000;
 
 /** Messages to the user during the run and at its end, on the terminal and in log files. */

@@ -49,7 +49,7 @@ const PLAIN_TYPES: ReadonlySet<string> = new Set([
 /** Replaces the value of a hidden setting. */
 const HIDDEN = '(not shown)';
 const MAX_VALUE_CHARS = 1024;
-/** Bound on the whole configuration; a server accepts somewhat more. */
+/** Maximum size of the whole configuration; a server accepts somewhat more. */
 const MAX_CONFIG_BYTES = 24 << 10;
 
 /** Returns the configuration, without settings that have their default. */

@@ -10,7 +10,7 @@ export interface Total {
   readonly bytes: number;
 }
 
-/** Opening a small file costs as much as reading this many bytes of a large one. */
+/** Number of bytes of a large file that take as long to read as opening a small file. */
 const BYTES_A_FILE = 16_384;
 
 export class ShownBackup {

@@ -22,7 +22,7 @@ const WRITTEN: Readonly<Record<string, string>> = {
   rebuild: 'sonic rebuild',
 };
 
-/** Throws USAGE if the first argument is such a word, and no file of that name exists. */
+/** Throws USAGE if the first argument is a command of another program, and no file of that name exists. */
 export function refuseVerb(
   { directories }: Settings<'tardis'>,
   found: ReadonlyMap<string, Found>,

@@ -17,8 +17,8 @@ import { USUAL_PARITY_PERCENT } from '../shared/local-store.js';
 import { watchPlan } from './monitor-settings.js';
 
 /**
- * A checkpoint in a bucket ends a pack and waits for its transfer, so that there are fewer than on a disk, unless the user
- * has chosen: as many times the bytes, and the seconds.
+ * Factors for the checkpoints of a store in a bucket, in bytes and in seconds, unless the user has set them. A
+ * checkpoint there ends a pack and waits for its transfer, so there should be fewer than on a disk.
  */
 const CHECKPOINTS_IN_BUCKET = Object.freeze({ bytes: 4, seconds: 6 });
 
@@ -40,7 +40,7 @@ function checkpointsOf(
   };
 }
 
-/** Returns what the settings of a server mean to its daemon. Throws CONFIG_INVALID. */
+/** Returns the options of the daemon for the settings of a server. Throws CONFIG_INVALID. */
 export function daemonOptions(
   settings: Settings<'tardisd'>,
   found: ReadonlyMap<string, Found>,
@@ -107,7 +107,7 @@ function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
   return { directory, kept: settings.profilesKept };
 }
 
-/** Checks and returns the retention rules. Throws CONFIG_INVALID now instead of when a client connects. */
+/** Checks and returns the retention rules. Throws CONFIG_INVALID at the start, and not when a client connects. */
 function rulesIn(settings: RuleWords): RuleWords {
   serverRules(settings);
   const { priorities, keepPeriods, keepLast, keepHourly, keepDaily } = settings;

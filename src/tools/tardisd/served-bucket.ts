@@ -1,4 +1,4 @@
-/** Prepares a store in a bucket for a server, as the user that it runs as. */
+/** Prepares a store in a bucket for a server, after the process has changed to the user of the server. */
 import type { Logger } from 'pino';
 import { configInvalid, type Found, type Settings } from '../../config/index.js';
 import type { SharedClients } from '../../server/index.js';
@@ -22,14 +22,21 @@ import { enterBucket } from '../shared/bucket-store.js';
 import { hostAndPort } from '../shared/server-address.js';
 import type { ServedBucket } from './served-store.js';
 
-/** Time for which small files that strangers caused to be fetched count. */
+/**
+ * Minimum time between two checks of one client for new commits, and between two fetches of its small files for
+ * requests without a login.
+ */
 const LOOK_EVERY_MS = 2000;
-/** Time for which requests before a session are tried again: somebody waits for them. Those of sessions have longer. */
+/**
+ * Maximum time for retries of requests to the bucket before a session, since a client waits for an answer. Requests of
+ * sessions are retried for longer.
+ */
 const ANSWER_PATIENCE_MS = 10_000;
 
 /**
- * Makes this process use the bucket. A server for several clients also tests whether the bucket arbitrates between
- * writers, so that a wrong setting is found at the start. Throws BUCKET_UNSAFE, and errors of a bucket.
+ * Prepares the bucket for use by this process. For a server of several clients, also tests whether the bucket
+ * arbitrates between writers, so that a wrong setting is found at the start. Throws BUCKET_UNSAFE, and errors of a
+ * bucket.
  */
 export async function serveBucket(
   system: System,
@@ -81,7 +88,10 @@ export async function serveBucket(
   return { database, shared, close: () => following.close() };
 }
 
-/** Returns the leases of a bucket, among which this process has one with a name of its own. */
+/**
+ * Returns access to the leases of a bucket: those of other processes, and the lease of this process, which has a
+ * unique name.
+ */
 function leasesOf(system: System, access: BucketAccess): Required<Pick<SharedClients, 'leases'>> {
   const node = system.random.bytes(NODE_BYTES).toString('hex');
   const leases = {

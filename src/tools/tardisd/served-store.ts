@@ -11,9 +11,9 @@ import { giveTo, makeFor } from './server-process.js';
 
 /** A store in a bucket, as a server uses it. */
 export interface ServedBucket {
-  /** The directory of this machine that stands for it. */
+  /** The directory on this machine in which the store is cached. */
   readonly database: Buffer;
-  /** Undefined for the server of `tardis --local`, whose session fetches what it needs. */
+  /** Undefined for the server of `tardis --local`, whose session fetches the data it needs. */
   readonly shared: (SharedClients & ClientsOfBucket) | undefined;
   close(): Promise<void>;
 }

@@ -120,8 +120,8 @@ export async function makeFor<T>(
 }
 
 /**
- * Changes the owner of a file created by root to the future user and group of the server. The file must be one that
- * no other user could replace, or one created by `makeFor`.
+ * Changes the owner of a file created by root to the future user and group of the server. The file must have been
+ * created by `makeFor`, or be one that no other user could replace.
  */
 export function giveTo(runAs: RunAs, file: Uint8Array): void {
   if (isOurselves(runAs) || process.geteuid!() !== 0) return;

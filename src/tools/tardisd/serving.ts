@@ -9,7 +9,7 @@ import type { Certificate } from '../../transport/index.js';
 import { makeFor, type RunAs } from './server-process.js';
 
 const LEVELS = ['error', 'info', 'debug', 'trace'];
-/** Bound on buffered log text if the log cannot be written. */
+/** Maximum number of characters of log text that are buffered if the log cannot be written. */
 const MAX_UNWRITTEN_LOG_CHARS = 1 << 20;
 
 export type LogSettings = RunAs & {
@@ -30,7 +30,7 @@ export async function openLog(settings: LogSettings): Promise<Logger> {
   return pino({ level, base: null }, logTo(await logDescriptor(settings)));
 }
 
-/** Opens the log. A log that cannot be written ends no session; text beyond the bound is dropped. */
+/** Opens the log. A log that cannot be written does not end a session; text beyond the bound is dropped. */
 function logTo(fd: number): ReturnType<typeof destination> {
   const log = destination({ dest: fd, sync: true, maxLength: MAX_UNWRITTEN_LOG_CHARS });
   return log.on('error', () => undefined);

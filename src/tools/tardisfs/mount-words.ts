@@ -2,7 +2,7 @@
 import { isBucketText, rowsOf } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 
-/** Options of mount(8) and of FUSE that change nothing here: every mount is read-only, without programs of root. */
+/** Options of mount(8) and of FUSE that have no effect: every mount is read-only, and ignores setuid bits. */
 const WITHOUT_MEANING = new Set([
   'defaults',
   'ro',

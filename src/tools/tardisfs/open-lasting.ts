@@ -1,4 +1,4 @@
-/** Opens the history of a mount, so that it can be opened again. */
+/** Opens the history of a mount. The history can be opened again later. */
 import type { Found, Settings } from '../../config/index.js';
 import type { History } from '../../history/index.js';
 import { LastingHistory } from '../../mount/index.js';
@@ -7,7 +7,7 @@ import { openHistory } from '../shared/open-history.js';
 
 type MountSettings = Settings<'tardisfs'>;
 
-/** Throws the errors of `openHistory`. */
+/** Opens the history. Throws the errors of `openHistory`. */
 export async function openLasting(
   system: System,
   settings: MountSettings,

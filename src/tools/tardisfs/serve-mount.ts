@@ -30,18 +30,19 @@ import { logTo } from './mount-log.js';
 import { openLasting } from './open-lasting.js';
 
 const RECENT_DIGESTS = 8; // a mount sends nothing
-/** Records that are decoded at once: libuv's pool has four threads. */
+/** Maximum number of records that are decoded at once: libuv's pool has four threads. */
 const MOST_AT_ONCE = 4;
 /**
- * Lets the heap grow by a fifth between collections. A listing leaves entries behind, which otherwise fill four times as much
- * memory before they are freed. It is set once all modules are loaded: V8 would refuse their compiled code.
+ * V8 flag that lets the heap grow by a fifth between garbage collections. A listing leaves entries behind, which
+ * otherwise fill four times as much memory before they are freed. The flag is set after all modules are loaded,
+ * because V8 would reject their compiled code with it.
  */
 const HEAP_FLAG = '--heap-growing-percent=20';
 /** Interval at which new and deleted sets are searched for while no request does so. */
 const LOCAL_REFRESH_MS = 5000;
 const FAR_REFRESH_MS = 30_000;
 const MS = 1000;
-/** Longest wait for the end of a mount that is in use when it is taken away. */
+/** Longest wait for the end of a mount that is unmounted while it is in use. */
 const MAX_END_MS = 1000;
 
 type MountSettings = Settings<'tardisfs'>;
@@ -117,13 +118,16 @@ interface Serving {
   readonly attributeUse: AttributeUse;
 }
 
-/** Returns what decodes: threads of libuv's pool, or this thread if there shall be no others. */
+/** Returns the decoder of records: threads of libuv's pool, or this thread if `threads` is 0. */
 async function decoderOf(system: System, threads: number): Promise<Decoder> {
   if (threads === 0) return openJobs(system, { threads, recentDigests: RECENT_DIGESTS });
   return new AsideDecoder(system, Math.min(threads, MOST_AT_ONCE));
 }
 
-/** Returns false if a process still uses the mount, so that the kernel has not ended it. */
+/**
+ * Serves the mount until its end. Returns false if a process still uses the mount, so that the kernel has not ended
+ * it.
+ */
 async function serve(serving: Serving): Promise<boolean> {
   const { system, settings, lasting, mounted, log, checksAcls, attributeUse } = serving;
   const { history } = lasting;

@@ -7,14 +7,17 @@ import { type Address, isHost, readSmallFile } from '../../system/index.js';
 import { linkWith } from '../../transport/index.js';
 import type { ReachedPlace } from '../../web/remote/index.js';
 
-/** Time without an answer after which a connection is given up: requesters wait for it. */
+/**
+ * Time without an answer after which a connection counts as lost. It is short, since requesters wait for the
+ * connection.
+ */
 const TIMEOUT_MS = 30_000;
 const MAX_FILE_BYTES = 1 << 20;
 const MAX_PORT = 65_535;
 
 /**
- * Returns the place of a server, `HOST[:PORT]` or the path of a unix socket. Tokens are sent to it, so TLS and its
- * certificate are never optional. Throws CONFIG_INVALID.
+ * Returns the address of a server, given as `HOST[:PORT]` or as the path of a unix socket. Tokens are sent to the
+ * server, so over TCP, TLS and a valid certificate are always required. Throws CONFIG_INVALID.
  */
 export function serverSource(text: string, certificateFile: Buffer | undefined): ReachedPlace {
   const link = linkWith(TIMEOUT_MS);

@@ -32,7 +32,7 @@ export interface RemoteOptions {
   readonly source: StoreSource | { readonly server: ReachedPlace };
   readonly compress: boolean;
   readonly allowsCache: boolean;
-  /** Addresses and blocks of proxies whose X-Forwarded-For counts. */
+  /** Addresses and blocks of trusted proxies, whose X-Forwarded-For is used. */
   readonly trustedProxies: readonly string[];
   readonly log: Logger;
   readonly place: {
@@ -48,7 +48,7 @@ export interface Remote {
   close(): Promise<void>;
 }
 
-/** Listens until closed. Throws LISTEN_FAILED, CONFIG_INVALID. */
+/** Starts to listen, until the result is closed. Throws LISTEN_FAILED, CONFIG_INVALID. */
 export async function startRemote(system: System, options: RemoteOptions): Promise<Remote> {
   const { source, compress, allowsCache, trustedProxies, log, place } = options;
   trusting(trustedProxies); // throws before anything is opened

@@ -1,7 +1,7 @@
 /**
- * The client's side of greeting and login. With a password the server must prove itself, whatever its certificate.
- * A server that accepts the client without a login is rejected. If there is no password and the server requires
- * one, `ask` gets it from the user.
+ * The client's side of greeting and login. With a password the server must prove its identity, even if its certificate
+ * is valid. A server that accepts the client without a login is then rejected. If the server requires a password and
+ * none was given, `ask` prompts the user.
  */
 import {
   ClientLogin,
@@ -49,15 +49,20 @@ export interface Credentials {
    * login.
    */
   readonly encrypts?: boolean;
-  /** Memory that stretching a new password takes; undefined for the default. */
+  /** Memory and other parameters for stretching a new password; undefined for the default. */
   readonly stretch?: StretchParameters | undefined;
   /** The sub-account to log in with; undefined for the client's owner. */
   readonly account?: string | undefined;
-  /** File with the wrapped keys, also of a client that is created now; undefined if they are in the store. */
+  /**
+   * File with the wrapped keys, also for a client that this login creates; undefined if the keys are in the store.
+   */
   readonly keyFile?: KeyFile | undefined;
-  /** True if the key file is to receive the keys from the store. It then need not have them yet, or exist. */
+  /**
+   * True if the keys are to be written from the store to the key file. The file then need not contain them yet, or
+   * exist.
+   */
   readonly fillsKeyFile?: boolean;
-  /** Key record of a client of which the new one is a copy: it gets the same keys, under the same password. */
+  /** Key record of the client that a new client is a copy of. The copy has the same keys, under the same password. */
   readonly copied?: KeyRecord | undefined;
   /** This machine's memory of the client; undefined to compare nothing. */
   readonly identity?: KnownClient | undefined;
@@ -136,9 +141,9 @@ export class Login {
   }
 
   /**
-   * Runs `greet`, which sends the greeting and waits for the welcome. If the keys of a new client belong in a
-   * file, they are written to it first. They are removed again if the server did not create the client, or
-   * continues with one that has other keys. Throws KEY_FILE_*, and the errors of `greet`.
+   * Runs `greet`, which sends the greeting and waits for the welcome. If the keys of a new client are kept in a file,
+   * they are first written to it. They are removed from it if the server did not create the client, or continues with
+   * a client that has other keys. Throws KEY_FILE_*, and the errors of `greet`.
    */
   async keepingKeys(greet: () => Promise<Head<'welcome'>>): Promise<Head<'welcome'>> {
     const { keyFile } = this.credentials;
@@ -150,7 +155,10 @@ export class Login {
     return welcome;
   }
 
-  /** Returns a login for another connection, with what is known by now. `isMade` means that the client exists. */
+  /**
+   * Returns a login for another connection, with the passwords and keys that this login has. `isMade` is true if the
+   * client exists.
+   */
   again({ isMade }: { readonly isMade: boolean }): Login {
     const { system, target, credentials, made } = this;
     const create = target.create && !isMade;
@@ -220,8 +228,8 @@ export class Login {
   }
 
   /**
-   * Handles a server that refused the greeting. If it did so without requiring a password, it treats the client as
-   * one without a password. Throws ENCRYPTION_GONE if this machine remembers that the client encrypts.
+   * Handles the error of a server that refused the greeting. A refusal without a request for a password means that the
+   * client has no password there. Throws ENCRYPTION_GONE if this machine has a record that the client encrypts.
    */
   refused({ code }: TardisError): void {
     if (code === 'NOT_PERMITTED' && this.secrets === undefined) {
@@ -293,7 +301,9 @@ export class Login {
   }
 }
 
-/** Makes the first key record of a new client. Throws LOGIN_FAILED if the password is not that of the copied one. */
+/**
+ * Makes the first key record of a new client. Throws LOGIN_FAILED if the password does not open the record to copy.
+ */
 function firstRecord(
   modPow: ModPow,
   password: Buffer,
@@ -304,7 +314,9 @@ function firstRecord(
   return newAccountRecord(modPow, copied, password, { password, parameters });
 }
 
-/** Checks the options for a new client. Throws USAGE, PASSWORD_NEEDED if it has a key file but no keys for it. */
+/**
+ * Checks the options for a new client. Throws USAGE, and PASSWORD_NEEDED if a key file was given without a password.
+ */
 export function checkKeysOfNew({ password, encrypts, keyFile }: Omit<Credentials, 'ask'>): void {
   if (keyFile === undefined) return;
   if (encrypts === false) {

@@ -17,8 +17,9 @@ export interface Greeted {
 }
 
 /**
- * Sends the greeting and answers a challenge. Resolves with the welcome; rejects if the connection ends before it, with
- * the error of the server or of the login; and with CLIENT_ELSEWHERE if the server names another one. `place` is the session to resume.
+ * Sends the greeting and answers a challenge. Resolves with the welcome. Rejects with the error of the server or of
+ * the login if the connection ends before the welcome, and with CLIENT_ELSEWHERE if the server names another server.
+ * `place` is the session to resume.
  */
 export function greet(
   connection: ClientLine,
@@ -62,15 +63,17 @@ export function greet(
   });
 }
 
-/** Places that servers have named in a message of their own; an error that a server sends names none. */
+/** Addresses from `elsewhere` messages, by their errors. An `error` message of a server never has an address here. */
 const named = new WeakMap<object, TcpPlace>();
 
-/** Returns the place of the server that another one has named; undefined for any other error. */
+/** Returns the address of the other server that a server has named; undefined for any other error. */
 export function placeNamedIn(error: unknown): TcpPlace | undefined {
   return error instanceof TardisError ? named.get(error) : undefined;
 }
 
-/** Returns the error for a server that names another server. Whatever connects to that place checks it. */
+/**
+ * Returns the error for a server that names another server. The address is checked before a connection is made to it.
+ */
 function elsewhere({ host, port }: Head<'elsewhere'>): TardisError {
   const where = displayText(`${host.slice(0, MAX_SHOWN_CHARS)}:${port}`);
   const what = `the client has a session at another server of the store, ${where}`;

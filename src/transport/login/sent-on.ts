@@ -1,14 +1,16 @@
-/** Follows servers that name another one, which has the session of the client. */
+/** Follows a server's referral to another server, which has the session of the client. */
 import type { Address } from '../../system/index.js';
 import type { LinkOptions } from '../index.js';
 import { placeNamedIn } from './greeting.js';
 
-/** Most servers one after the other that are followed without a pause. */
+/** Maximum number of referrals that are followed in succession without a pause. */
 const MAX_HOPS = 4;
-/** Longest wait for a server that another server named; it may hang. */
+/** Maximum time for connecting to a server that another server named, since it may hang. */
 const NAMED_MS = 5000;
 
-/** Returns the address of a server that another one has named, or throws if its connection would be less safe. */
+/**
+ * Returns the address of a server that another server has named. Throws if the connection to it would be less secure.
+ */
 export type Elsewhere = (host: string, port: number) => Address;
 
 export class SentOn {
@@ -35,7 +37,7 @@ export class SentOn {
     return address;
   }
 
-  /** Notes that a server has let the client in. */
+  /** Records that a server has accepted the login, so that referrals are counted from 0 again. */
   arrived(): void {
     this.hops = 0;
   }

@@ -7,8 +7,8 @@ import { addressGroup } from '../../system/index.js';
 export type Requester = Pick<FastifyRequest, 'raw'> & { readonly ip?: string };
 
 /**
- * Returns the group of addresses that a request counts for. `ip` is what the framework takes from X-Forwarded-For of
- * trusted proxies; if it is no address, the request counts for its connection.
+ * Returns the group of addresses for which a request is counted. `ip` is the address that the framework reads from
+ * X-Forwarded-For of trusted proxies. If it is not an address, the request counts for the address of its connection.
  */
 export function addressOf({ ip, raw }: Requester): string {
   const isAddress = ip !== undefined && net.isIP(ip) !== 0;

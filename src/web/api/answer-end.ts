@@ -4,7 +4,9 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import { whenClosed } from './when-closed.js';
 
-/** Slowest reader of an answer of known size, beyond some seconds. */
+/**
+ * Minimum time that a reader of an answer of known size has; the bytes of the answer extend it by LEAST_BYTES_PER_MS.
+ */
 const LEAST_PATIENCE_MS = 60_000;
 const LEAST_BYTES_PER_MS = 16;
 const MAX_TIMER_MS: number = 2 ** 31 - 1;
@@ -12,8 +14,8 @@ const MAX_TIMER_MS: number = 2 ** 31 - 1;
 const LOOKS = 6;
 
 /**
- * Ends an answer before its end, so that its requester sees that it is not complete. An HTTP/2 stream that is only
- * destroyed would be closed without an error, which some programs take for the end.
+ * Ends an answer early, such that the requester detects that it is not complete. An HTTP/2 stream that is only
+ * destroyed would be closed without an error, which some programs treat as the end.
  */
 export function cutOff(reply: FastifyReply): void {
   const raw: unknown = reply.raw;
@@ -22,8 +24,9 @@ export function cutOff(reply: FastifyReply): void {
 }
 
 /**
- * Cuts an answer off if the stream that is sent fails after the headers, or if its reader is too slow, since it holds
- * memory and an open client. A reader of unknown bytes must take some within `readerMs`.
+ * Cuts an answer off if its stream fails after the headers were sent, or if its reader is too slow, since a slow
+ * reader occupies memory and an open client. If the size is unknown, the reader must take some bytes within
+ * `readerMs`.
  */
 export function boundAnswer(reply: FastifyReply, payload: unknown, readerMs: number): void {
   const known = reply.getHeader('content-length');

@@ -7,7 +7,7 @@ export interface AtOnceLimits {
   /** Limit for each login, and for each address (or block of addresses) without one. */
   readonly ofOne: number;
   readonly ofAll: number;
-  /** Limit for all requests without a login, so that logins have the rest. */
+  /** Limit for all requests without a login. The remaining places are reserved for logins. */
   readonly ofStrangers: number;
   readonly retrySeconds: number;
   readonly why: string;
@@ -22,14 +22,14 @@ const REQUESTS_AT_ONCE: AtOnceLimits = Object.freeze({
   why: 'too many requests are being answered',
 });
 
-/** Holder of a place, which can give it to another request. */
+/** A request whose place can be given to another request. */
 export interface GivesWay {
-  /** Returns the time for which its reader has taken nothing. */
+  /** Returns the time since the reader last took bytes. */
   waitedMs(): number;
   end(): void;
 }
 
-/** Time without any progress after which a holder gives its place to another request. */
+/** Time without any progress after which the place of a request can be given to another one. */
 const GIVES_WAY_MS = 10_000;
 
 interface Place extends GivesWay {
@@ -49,8 +49,9 @@ export class AtOnce {
   }
 
   /**
-   * Counts a request, whose visitor is known, until the returned function is called. If no place is free, the `holder` that
-   * has waited longest for its reader is ended for a login; one whose own places are full ends only its own. Throws TOO_MANY_REQUESTS.
+   * Counts a request, whose visitor must be known, until the returned function is called. If no place is free, a
+   * request with a login ends the `holder` that has waited longest for its reader. If all places of its own login are
+   * in use, it can end only one of them. Throws TOO_MANY_REQUESTS.
    */
   enter(request: Requester & Pick<FastifyRequest, 'visitor'>, holder?: GivesWay): () => void {
     const { visitor } = request;

@@ -5,7 +5,7 @@ import { type DirectoryId, EntryType, type SetNumber } from '../../model/index.j
 import { yieldRegularly } from '../../system/index.js';
 import { invalidRequest } from './problem.js';
 
-/** Entries that are requested from a history at once. */
+/** Number of entries requested from a history at once. */
 const PAGE_ENTRIES = 4096;
 const NO_NAME: Buffer = Buffer.alloc(0);
 
@@ -24,7 +24,10 @@ export interface DirectoryPage {
   readonly next: string | undefined;
 }
 
-/** Returns a page of a directory. Throws NO_SUCH_PATH if it is none, NO_ACCESS, REQUEST_INVALID for a bad cursor. */
+/**
+ * Returns a page of a directory. Throws NO_SUCH_PATH if the path is not a directory, NO_ACCESS, REQUEST_INVALID for a
+ * bad cursor.
+ */
 export async function directoryPage(
   history: History,
   directory: HistoryEntry,

@@ -1,4 +1,4 @@
-/** The door of a program: identifies the requester, and opens the histories from which requests are answered. */
+/** The `Door` of a program: identifies the requester, and opens the histories from which requests are answered. */
 import type { FastifyRequest } from 'fastify';
 import type { ClientOverview, History, ObjectReader } from '../../history/index.js';
 import type { RightName } from '../../model/index.js';
@@ -22,9 +22,9 @@ export interface Lease {
   readonly objects: ObjectReader;
   /** True if names and contents are encrypted, and this program lacks the keys. */
   readonly isSealed: boolean;
-  /** True once the source of the history has ended: another lease may answer what this one could not. */
+  /** True once the source of the history has ended. A request that failed can then be answered by another lease. */
   isOver?(): boolean;
-  /** Must be called once; the history may be closed then. */
+  /** Releases the client; the history may then be closed. Must be called once. */
   release(): void;
 }
 
@@ -35,12 +35,18 @@ export interface Door {
   readonly canRestore: boolean;
   /** True if answers about complete sets may be kept by the requester. */
   readonly allowsCache: boolean;
-  /** Returns warnings about answers so far that nothing proves; undefined if this program decrypts nothing. */
+  /**
+   * Returns warnings about data in answers that could not be proven to be authentic; undefined if this program
+   * decrypts nothing.
+   */
   readonly doubts?: () => readonly string[];
   /** Authenticates a request. Throws NOT_LOGGED_IN, TOO_MANY_ATTEMPTS, NOT_PERMITTED. */
   authenticate(request: FastifyRequest): Promise<Visitor>;
   /** Returns the clients that a visitor may see. */
   clients(visitor: Visitor): Promise<readonly ClientOverview[]>;
-  /** Opens a client. Its rights were checked. Throws NO_SUCH_CLIENT and errors of opening a catalog. */
+  /**
+   * Opens a client. The caller has checked the rights of the visitor. Throws NO_SUCH_CLIENT and errors of opening a
+   * catalog.
+   */
   open(client: string, visitor: Visitor): Promise<Lease>;
 }

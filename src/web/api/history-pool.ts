@@ -18,7 +18,7 @@ export const POOL_LIMITS: PoolLimits = Object.freeze({ most: 32, idleMs: 30_000 
 interface Pooled {
   readonly opening: Promise<Opened>;
   opened?: Opened;
-  /** True if no further request gets it; the last one closes it. */
+  /** True if no further request uses this history; the last user closes it. */
   isRetired: boolean;
   uses: number;
   closing: NodeJS.Timeout | undefined;
@@ -46,7 +46,10 @@ export class HistoryPool {
     return this.pooled.size;
   }
 
-  /** Returns an open history. Throws TOO_MANY_REQUESTS if all that may be open are in use, and errors of `open`. */
+  /**
+   * Returns an open history. Throws TOO_MANY_REQUESTS if the maximum number of histories is in use, and errors of
+   * `open`.
+   */
   async lease(
     key: string,
     open: () => Promise<{ readonly history: History; readonly isSealed: boolean }>,
@@ -65,7 +68,7 @@ export class HistoryPool {
     return { ...opened, objects, release: () => this.release(key, pooled) };
   }
 
-  /** Lets the next request of a key open another history. This one is closed once no request uses it. */
+  /** Makes the next request of a key open another history. The given history is closed when no request uses it. */
   retire(key: string, history: History): void {
     const pooled = this.pooled.get(key);
     if (pooled?.opened?.history !== history) return;
@@ -75,7 +78,7 @@ export class HistoryPool {
     if (pooled.uses === 0) closeLater(pooled);
   }
 
-  /** Closes everything. Leases are useless afterwards. */
+  /** Closes all histories. Leases cannot be used afterwards. */
   async close(): Promise<void> {
     const all = [...this.pooled];
     this.pooled.clear();

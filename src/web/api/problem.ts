@@ -11,7 +11,7 @@ import type { Problem } from './schemas.js';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
-/** Status of codes whose kind has another one. */
+/** HTTP status of codes that differ from the status of their kind. */
 const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   NOT_LOGGED_IN: 401,
   LOGIN_FAILED: 401,
@@ -46,13 +46,16 @@ const STATUS_OF_KIND = {
   bug: 500,
 } as const;
 
-/** The answer to errors of a bucket, whose message names the bucket and where the access key is. */
+/**
+ * Text that replaces the message of an error of a bucket, since that message names the bucket and the location of the
+ * access key.
+ */
 const OF_BUCKET = 'the bucket with the backups cannot be used now, or an object in it is damaged';
 const AWAY_STATUS = 503;
 const BUCKET_SECONDS = 10;
 const MAX_WAIT_SECONDS = 3600;
 
-/** Returns the status and the fields of an error. A bug shows no detail, since its text may name anything. */
+/** Returns the status and the fields of an error. A bug is returned without its text, which may contain any name. */
 export function problemOf(error: unknown): Static<typeof Problem> {
   const { code, message, context } = toWire(error);
   const { kind, guidance } = ERROR_TABLE[code];
@@ -70,7 +73,9 @@ export function problemOf(error: unknown): Static<typeof Problem> {
   };
 }
 
-/** Returns whole seconds of Retry-After; the number may be another server's. */
+/**
+ * Returns the value of Retry-After in whole seconds. The number is checked, since it may come from another server.
+ */
 function waited(seconds: number): number {
   return seconds > 0 ? Math.min(MAX_WAIT_SECONDS, Math.ceil(seconds)) : 1;
 }

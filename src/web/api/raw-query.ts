@@ -2,7 +2,7 @@
 import { pathBelow, splitPath } from '../../model/index.js';
 import { invalidRequest } from './problem.js';
 
-/** Maximum number of parameters of a query; the paths of an archive are repeated ones. */
+/** Maximum number of parameters of a query, since the query of an archive repeats a parameter for each path. */
 const MAX_PARAMETERS = 1024;
 const MALFORMED = /%(?![0-9a-f]{2})/i;
 
@@ -30,7 +30,7 @@ export function parseQuery(text: string): RawQuery {
   return query;
 }
 
-/** Returns the bytes of percent-encoded text, one in each character. */
+/** Returns the bytes of percent-encoded text, each as one character. */
 function decoded(text: string): string {
   if (MALFORMED.test(text)) throw invalidRequest('the query has a % without two hex digits');
   const bytes = text

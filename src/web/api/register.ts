@@ -18,7 +18,7 @@ import { withLease } from './with-lease.js';
 /** One handler for each row of the table. */
 export type Handlers = { readonly [N in RouteName]: Handler<Routes[N]> };
 
-/** A route of another room, with its row; it gets the same checks. */
+/** A route from another module, with its row. The same checks apply to it. */
 export interface AddedRoute {
   readonly row: RouteRow;
   readonly handler: Handler;
@@ -26,7 +26,7 @@ export interface AddedRoute {
 
 const HANDLERS: Handlers = { ...SET_HANDLERS, ...ENTRY_HANDLERS, ...REPORT_HANDLERS };
 
-/** Adds all routes to an app. `added` are those of other rooms, such as archives and restores. */
+/** Adds all routes to an app. `added` are routes of other modules, such as archives and restores. */
 export function registerApi(app: WebApp, door: Door, added: readonly AddedRoute[] = []): void {
   const atOnce = new AtOnce();
   // As a plugin, so that it comes after those that the app has.
@@ -57,7 +57,7 @@ export function addedRoute<Row extends RouteRow>(row: Row, handler: Handler<Row>
   return { row, handler };
 }
 
-/** The door, and the limits of requests, which all routes share. */
+/** The door, and the limits of requests. All routes share them. */
 interface House {
   readonly door: Door;
   readonly atOnce: AtOnce;
@@ -91,7 +91,7 @@ function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): v
   });
 }
 
-/** Parameters that a row does not have are refused. */
+/** Returns a schema that refuses parameters which the row does not have. */
 function strict(schema: RouteRow['query']): object {
   return { type: 'object', ...schema, additionalProperties: false };
 }
@@ -100,7 +100,7 @@ function clientIn(request: FastifyRequest): string | undefined {
   return (request.params as { client?: string }).client;
 }
 
-/** Throws NOT_PERMITTED, with one text whether the client exists or not. */
+/** Throws NOT_PERMITTED if the visitor lacks the right, with the same text for a client that does not exist. */
 function requireRights(
   { right }: RouteRow,
   { client, rights }: Visitor,

@@ -1,4 +1,4 @@
-/** One row of the table of routes, and what its handler gets and returns. */
+/** One row of the table of routes, and the input and output of its handler. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TSchema } from 'typebox';
 import type { RightName } from '../../model/index.js';
@@ -10,9 +10,9 @@ export interface RouteRow {
   readonly path: string;
   /** `none`: open to everybody; `login`: any login; otherwise the right that the login needs. */
   readonly right: RightName | 'none' | 'login';
-  /** True if the answer needs names or contents in clear, so that a program without keys cannot give it. */
+  /** True if the answer contains decrypted names or contents. A program without keys cannot give such an answer. */
   readonly isClear?: boolean;
-  /** True if the answer costs nothing, so that no limit of requests counts it. */
+  /** True if the answer is cheap, so that the limits of requests do not count it. */
   readonly isUncounted?: boolean;
   readonly summary: string;
   readonly query?: TSchema;
@@ -47,7 +47,7 @@ export interface ApiRequest<Row extends RouteRow = RouteRow> {
   readonly reply: FastifyReply;
 }
 
-/** Returns the reply; nothing if it has sent it itself. */
+/** Returns the reply, or undefined if the handler has sent the reply itself. */
 export type Handler<Row extends RouteRow = RouteRow> = (
   apiRequest: ApiRequest<Row>,
 ) => Promise<Row['reply'] extends TSchema ? Static<Row['reply']> : void>;

@@ -22,7 +22,7 @@ import {
 
 export const BASE = '/api/v1';
 
-/** Sets to keep by a rule; 0 for no rule. */
+/** Number of sets that a rule keeps; 0 for no rule. */
 const COUNT = Type.Integer({ minimum: 0, maximum: 100_000, default: 0 });
 
 const CLIENT = '/clients/{client}';

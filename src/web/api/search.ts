@@ -15,12 +15,15 @@ import { entryJson, pathJson } from './entry-json.js';
 import { invalidRequest } from './problem.js';
 import type { Found } from './schemas.js';
 
-/** Time after which a page ends with what it has. */
+/** Time limit of a page, which then ends with the results so far. */
 const PAGE_MS = 400;
-/** Entries that are requested at once. */
+/** Number of entries that are requested at once. */
 const REQUESTS_AT_ONCE = 16;
 const MAX_PATTERN_BYTES = 4096;
-/** Each wildcard multiplies the time that a name takes, and all requesters wait for it. */
+/**
+ * Maximum number of wildcards in a pattern. Each wildcard multiplies the time to match a name, during which all
+ * requesters wait.
+ */
 const MAX_WILDCARDS = 32;
 const WILDCARD = /[*?[]/g;
 
@@ -42,7 +45,7 @@ export interface SearchPage {
 type Cursor = typeof FIRST_PLACE & { readonly skipped: number };
 type Named = Parameters<NamePlaces['place']>[0][number];
 
-/** Returns a page of the names that match. It may be empty without being the last. Throws REQUEST_INVALID. */
+/** Returns a page of the names that match. An empty page need not be the last page. Throws REQUEST_INVALID. */
 export async function searchPage(history: History, query: SearchQuery): Promise<SearchPage> {
   const { pattern: text, sets, limit, after } = query;
   if (text.length === 0 || text.length > MAX_PATTERN_BYTES || text.includes(0)) {
@@ -112,7 +115,7 @@ async function shown(history: History, placed: readonly PlacedName<Named>[]): Pr
   return found;
 }
 
-/** Returns the roots that match: they have no names in a directory. */
+/** Returns the roots that match the search. They are searched separately, since a root has no name in a directory. */
 async function rootsFound(
   history: History,
   { pattern: text, sets }: SearchQuery,

@@ -1,4 +1,7 @@
-/** Finds a listed set that shows a version: sets are deleted, and not every set has every root. */
+/**
+ * Finds a listed set that contains a version. The first set of a version may be deleted, and not every set has every
+ * root.
+ */
 import { type History, restBelow } from '../../history/index.js';
 import type { SetNumber } from '../../model/index.js';
 
@@ -8,7 +11,10 @@ export interface SetSpan {
   readonly lastSet?: SetNumber | undefined;
 }
 
-/** Returns a function for versions at a path or below it: the newest listed set that shows one; undefined if none does. */
+/**
+ * Returns a function for versions at a path or below it. It returns the newest listed set that contains a version;
+ * undefined if there is none.
+ */
 export async function setsShowing(
   history: History,
   path: Buffer,

@@ -1,4 +1,4 @@
-/** Proxies whose word counts about the address that a request comes from. */
+/** Trusted proxies, which determine the address from which a request comes. */
 import net from 'node:net';
 import { configInvalid } from '../../config/index.js';
 

@@ -40,11 +40,11 @@ export interface WebAppOptions {
 }
 
 export interface WebLimits {
-  /** Time within which a reader must have taken something of an answer of unknown size. */
+  /** Time within which a reader must take some bytes of an answer of unknown size. */
   readonly readerMs: number;
-  /** Time within which the body of a request must have come. */
+  /** Time within which the body of a request must be received. */
   readonly bodyMs: number;
-  /** Connections over which nobody has logged in yet. Behind a proxy many readers have one address. */
+  /** Limits of connections without a login. Behind a proxy many readers have one address. */
   readonly gate: GateLimits;
   readonly maxConnections: number;
 }
@@ -70,7 +70,7 @@ const IDLE_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 30_000;
 const MAX_HEADERS_BYTES: number = 32 << 10;
 const LEAST_COMPRESSED_BYTES = 1024;
-/** Requests at once of one connection with HTTP/2. */
+/** Maximum number of concurrent requests of one HTTP/2 connection. */
 const MAX_STREAMS = 128;
 
 /** Key of a query that could not be parsed; no schema allows it. */
@@ -148,8 +148,8 @@ export function newWebApp({
 }
 
 /**
- * Sets the time of a request over TLS too, limits connections, and ends those that outlast the closing of an app. One
- * over which nobody logs in ends at its deadline, or if there are too many of its address.
+ * Sets the time limit of requests also for TLS, limits connections, and ends connections that are still open after an
+ * app has closed. A connection without a login ends at its deadline, or if its address has too many.
  */
 function boundConnections(
   app: WebApp,
@@ -229,7 +229,7 @@ function answerErrors(app: WebApp, onError: WebAppOptions['onError']): void {
 }
 
 const NOT_FOUND = 404;
-/** Headers of an answer that was about to be sent when it failed. */
+/** Headers of an answer that are removed if sending it fails. */
 const OF_CONTENTS = 'accept-ranges content-disposition content-range etag last-modified'.split(' ');
 
 /** Sends an error; with the status of its code, unless another one is given. */
@@ -254,7 +254,7 @@ function statusOf(error: unknown): number | undefined {
   return PRECISE.has(statusCode) ? statusCode : undefined;
 }
 
-/** Returns the error of the table for one of the framework, whose status is that of a wrong request. */
+/** Returns the error for an error of the framework: REQUEST_INVALID if its status is that of a wrong request. */
 function errorOf(error: unknown): TardisError {
   const { statusCode, code, validation, message }: Partial<FastifyError> = Object(error);
   const isRefusal = code?.startsWith('FST_') === true || validation !== undefined;

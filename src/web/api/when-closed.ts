@@ -1,7 +1,10 @@
 /** Detects the end of an answer, at which everything that it holds is released. */
 import type { FastifyReply } from 'fastify';
 
-/** Functions that the end of each answer calls. All share one listener, since Node warns of many. */
+/**
+ * Functions to call at the end of each answer. All functions of an answer share one listener, since Node warns of many
+ * listeners.
+ */
 const ends = new WeakMap<object, (() => void)[]>();
 
 /**

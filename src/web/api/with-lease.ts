@@ -14,8 +14,9 @@ export interface LeasedRequest {
 }
 
 /**
- * Answers a request with an opened client, and holds the client until the answer has ended. If the connection to a
- * server ends before anything is sent, authenticates and answers the request once again, since it only reads.
+ * Answers a request with an open client, and keeps the client open until the answer has ended. If the connection to a
+ * server ends before any part of the answer is sent, authenticates and answers the request once more; this is safe,
+ * since the request only reads.
  */
 export async function withLease<T>(
   { door, client, visitor, request, reply, permit }: LeasedRequest,

@@ -23,15 +23,16 @@ import { ArchiveStream, type ArchiveStreamOptions, brokenArchive } from './archi
 import { Selections } from './selections.js';
 
 export interface ArchiveRouteOptions {
-  /** Called if an archive ends before its end, and with what a complete one lacks. */
+  /** Called if an archive is cut off, and with a list of the entries that a complete archive lacks. */
   readonly onError: (error: TardisError, request: FastifyRequest) => void;
-  /** Paths that were kept before; undefined if this program keeps none. */
+  /** Stored selections of paths; undefined if this program stores none. */
   readonly selections?: Selections;
 }
 
 /**
- * Archives that are written at once; each may hold a piece of a large file. One whose reader takes nothing gives way to
- * the next: over HTTP/2, Node does not notice that a reader with a full window has gone away.
+ * Limits of archives that are written at once; each may hold a piece of a large file in memory. An archive whose
+ * reader takes nothing is ended for the next one: over HTTP/2, Node does not detect that a reader with a full window
+ * has disconnected.
  */
 const ARCHIVES_AT_ONCE: AtOnceLimits = Object.freeze({
   ofOne: 2,
@@ -41,7 +42,7 @@ const ARCHIVES_AT_ONCE: AtOnceLimits = Object.freeze({
   why: 'other archives are being written',
 });
 
-/** Failures that are reported one by one. */
+/** Maximum number of failures that are reported one by one. */
 const MAX_REPORTED = 20;
 
 const TYPES = Object.freeze({ zip: 'application/zip', tar: 'application/x-tar' });
@@ -96,7 +97,10 @@ export function archiveRoute({ onError, selections }: ArchiveRouteOptions): Adde
   });
 }
 
-/** Throws REQUEST_INVALID for HTTP/1.0, in which the end of the connection is the end of a complete archive, too. */
+/**
+ * Throws REQUEST_INVALID for HTTP/1.0, in which an archive that is cut off cannot be distinguished from a complete
+ * one.
+ */
 function requireFraming({ raw }: FastifyRequest): void {
   if (raw.httpVersionMajor > 1 || raw.httpVersionMinor > 0) return;
   const why = 'over HTTP/1.0 an archive that is cut off would look complete';
@@ -110,7 +114,7 @@ function pathsIn({ path = [] }: { readonly path?: string | string[] }): readonly
 interface RequestedArchive {
   readonly headers: Readonly<Record<string, string>>;
   readonly options: ArchiveStreamOptions;
-  /** The name of its file, for logs. */
+  /** File name of the archive, for logs. */
   readonly shown: string;
 }
 

@@ -10,9 +10,9 @@ import {
 import type { ArchiveRequest } from '../../restore/index.js';
 
 /**
- * Returns the selection of some paths of a set, each in its one form; without paths, of all its roots. A path above roots stands for these.
- * Paths are whole if last components would be ambiguous, and begin with the last component otherwise. Throws
- * NO_SUCH_PATH.
+ * Returns the selection of some paths of a set, in which no path occurs twice; without paths, of all roots. A path
+ * above roots selects these roots. The names in the archive begin with the last component of each path, or are whole
+ * paths if last components would be ambiguous. Throws NO_SUCH_PATH.
  */
 export async function archiveSelection(
   history: History,

@@ -1,4 +1,7 @@
-/** An archive as a stream: it reads the store only as fast as its reader takes it, and stops when the reader goes away. */
+/**
+ * An archive as a stream. It reads the store only as fast as its reader takes the bytes, and stops when the reader
+ * disconnects.
+ */
 import { Readable } from 'node:stream';
 import type { History } from '../../history/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
@@ -21,17 +24,26 @@ export interface ArchiveStreamOptions {
   readonly history: History;
   readonly request: ArchiveRequest;
   readonly format: ArchiveFormatName;
-  /** `auto` deflates while the reader is slower than the store, because it then costs no time. Only for zip. */
+  /**
+   * Compression of a zip. `auto` deflates while the reader is slower than the store, because compression then costs no
+   * time.
+   */
   readonly compress: 'auto' | 'yes' | 'no';
-  /** `end`: damage ends the archive; `list`: the archive omits what is damaged, and the text at its end names it. */
+  /**
+   * `end`: damage ends the archive. `list`: damaged entries are omitted and listed in a text at the end of the
+   * archive.
+   */
   readonly damage: 'end' | 'list';
 }
 
-/** Bytes that are ready before the reader takes them. */
+/** Number of bytes that are prepared before the reader takes them. */
 const READY_BYTES = 256 << 10;
 
 export class ArchiveStream extends Readable {
-  /** Entries that the archive lacks: forbidden ones, kinds that the format cannot hold, and damage that is listed. */
+  /**
+   * Entries that the archive lacks: entries without access, kinds that the format cannot contain, and damage if it is
+   * listed.
+   */
   failures: readonly RestoreFailure[] = [];
   private readonly options: ArchiveStreamOptions;
   private readonly ending = new AbortController();
@@ -54,8 +66,9 @@ export class ArchiveStream extends Readable {
   }
 
   /**
-   * Resolves when the first bytes are ready. Throws what prevents the archive, such as NO_SUCH_PATH and NO_ACCESS, or
-   * damage before the first bytes. Later errors destroy the stream, so that the archive does not look complete.
+   * Resolves when the first bytes are ready. Throws errors that prevent the archive, such as NO_SUCH_PATH and
+   * NO_ACCESS, and damage before the first bytes. Later errors destroy the stream, so that the archive does not look
+   * complete.
    */
   async begin(): Promise<void> {
     this.running ??= this.run();
@@ -140,7 +153,7 @@ export class ArchiveStream extends Readable {
   }
 }
 
-/** Returns the error of a stream with the text for a log. */
+/** Returns an error of the stream as an error with text for a log. */
 export function brokenArchive(error: unknown, what: string): TardisError {
   const { code, message } =
     error instanceof TardisError ? error : new TardisError('INTERNAL', String(error));

@@ -1,6 +1,6 @@
 /**
- * Memory of bytes that are passed on. It is used again, since buffers that are only dropped stay until the next
- * collection, and an archive would fill some hundred megabytes with them.
+ * Memory of bytes that are passed on. The memory is reused, since unused buffers would stay allocated until the next
+ * garbage collection: some hundred megabytes for an archive.
  */
 
 /** Maximum number of unused buffers that are kept. */

@@ -1,4 +1,4 @@
-/** Paths that were chosen for an archive, where they are too long for an address. */
+/** Paths that were selected for an archive and are too long for a URL. */
 import { randomUUID } from 'node:crypto';
 import { Type } from 'typebox';
 import {
@@ -9,7 +9,7 @@ import {
   schemas,
 } from '../api/index.js';
 
-/** Selections that are kept; the one that was made first is forgotten for another one. */
+/** Maximum number of stored selections; the oldest one is removed for a new one. */
 const MAX_KEPT = 16;
 const MAX_PATHS = 10_000;
 const MAX_BODY_BYTES = 4 << 20;

@@ -26,8 +26,8 @@ export function hrefOf(base: string, names: readonly Buffer[], isCollection: boo
 }
 
 /**
- * Returns the names in the path of a URL below a base, as bytes. Empty ones between slashes are left out. Throws
- * REQUEST_INVALID for what is no name, such as `..` and an encoded slash.
+ * Returns the names in the path of a URL below a base, as bytes. Empty names between slashes are left out. Throws
+ * REQUEST_INVALID for an invalid name, such as `..` or a name with an encoded slash.
  */
 export function bytesOfUrl(url: string, base: string): Buffer[] {
   const [path = ''] = url.split(/[?#]/, 1);

@@ -1,6 +1,6 @@
 /**
- * The tree that WebDAV shows of a client, with the names of a mount: `Current`, a collection for each set, `by-date` and
- * `versions`. WebDAV has no links, so that `Current` and the days have the sets themselves.
+ * The tree that WebDAV shows of a client, with the names of a mount: `Current`, a collection for each set, `by-date`
+ * and `versions`. WebDAV has no links, so `Current` and the days contain the sets themselves.
  */
 import {
   type BackupSet,
@@ -35,16 +35,16 @@ import {
 /** The resource at a path of the tree. */
 export interface DavNode {
   readonly entry: HistoryEntry;
-  /** The set that it is in; undefined for what no backup has. */
+  /** The set that contains the resource; undefined for resources that are in no backup. */
   readonly set: BackupSet | undefined;
-  /** Yields pages of the entries of a collection; undefined for all else. */
+  /** Yields pages of the entries of a collection; undefined for other resources. */
   readonly pages: (() => AsyncIterable<readonly HistoryEntry[]>) | undefined;
 }
 
 const NOTHING = Buffer.alloc(0);
 const ROOT = Buffer.from('/');
 
-/** Returns what is at a path. Throws NO_SUCH_PATH, NO_ACCESS. */
+/** Returns the resource at a path. Throws NO_SUCH_PATH, NO_ACCESS. */
 export async function davNodeAt(history: History, path: readonly Buffer[]): Promise<DavNode> {
   const sets = namedSets(await history.sets(), [CURRENT, BY_DATE, VERSIONS]);
   const [first, ...rest] = path;
@@ -119,7 +119,7 @@ async function byDate(
   return setNode(history, found.set, rest, requested!);
 }
 
-/** Returns what is at a path in a set. The set itself is shown as `name`. */
+/** Returns the resource at a path in a set. The set itself has the name `name`. */
 async function setNode(
   history: History,
   set: BackupSet,

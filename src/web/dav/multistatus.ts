@@ -10,7 +10,7 @@ export const MULTISTATUS_START: string = `${XML_HEAD}<D:multistatus xmlns:D="DAV
 export const MULTISTATUS_END = '</D:multistatus>\n';
 const DAV_NAMESPACE = 'DAV:';
 const NS_PER_MS = 1_000_000n;
-/** Times that the dates of HTTP can express: years with four digits. */
+/** Latest time that an HTTP date can express: years have four digits. */
 const MAX_DATE_MS = 253_402_300_799_000;
 
 /** An entry and its URL. */
@@ -19,7 +19,10 @@ export interface DavResource {
   readonly entry: HistoryEntry;
 }
 
-/** True for what WebDAV has: collections, files, and links, which are shown as files with their targets. */
+/**
+ * True for an entry that WebDAV shows: collections, files, and links, which are shown as files that contain their
+ * targets.
+ */
 export function isShown({ type, damage }: HistoryEntry): boolean {
   const kinds: readonly number[] = [EntryType.file, EntryType.directory, EntryType.symlink];
   return damage !== undefined || kinds.includes(type);
@@ -97,7 +100,7 @@ export function escaped(text: string): string {
     .replaceAll(/[&<>"'\t\n\r]/g, (character) => `&#${character.codePointAt(0)};`);
 }
 
-/** Returns a time as HTTP has it, within the years 1 to 9999. */
+/** Returns a time as an HTTP date, limited to the years 1 to 9999. */
 export function httpDate(timeNs: bigint): string {
   return new Date(clampedMs(timeNs)).toUTCString();
 }

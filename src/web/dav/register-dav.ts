@@ -33,7 +33,7 @@ export const DAV_BASE = '/dav';
 const ALLOWED = 'OPTIONS, GET, HEAD, PROPFIND';
 const WRITING = 'PUT POST PATCH DELETE MKCOL COPY MOVE PROPPATCH LOCK UNLOCK'.split(' ');
 const READING = ['GET', 'HEAD', 'PROPFIND'];
-/** Text that is sent at once. */
+/** Number of characters of text that are sent at once. */
 const PART_CHARS = 64 << 10;
 
 /** Adds WebDAV below `/dav`. A script's token is the password of Basic, with any user name. */
@@ -77,7 +77,7 @@ async function answerOptions(_: FastifyRequest, reply: FastifyReply): Promise<vo
   await reply.header('allow', ALLOWED).header('content-length', '0').send();
 }
 
-/** Answers before the body is read. */
+/** Refuses a method that writes, before the body is read. */
 async function refuseWriting(_: FastifyRequest, reply: FastifyReply): Promise<void> {
   void reply.header('allow', ALLOWED).code(405);
   await reply
@@ -85,7 +85,7 @@ async function refuseWriting(_: FastifyRequest, reply: FastifyReply): Promise<vo
     .send('Backups are read-only: nothing is changed.\n');
 }
 
-/** Returns the authenticated visitor. Programs that only know Basic send a token as the password. */
+/** Returns the authenticated visitor. A program that supports only Basic sends a token as the password. */
 async function visitorOf(door: Door, request: FastifyRequest): Promise<Visitor> {
   const [, credentials] = /^Basic ([\w+/=-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
   if (credentials !== undefined) {
@@ -121,7 +121,7 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
   );
 }
 
-/** Throws NOT_PERMITTED, with one text whether the client exists or not. */
+/** Throws NOT_PERMITTED if the visitor lacks the right, with the same text for a client that does not exist. */
 function requireRight(
   { rights, client }: Visitor,
   right: 'list' | 'read',
@@ -243,7 +243,7 @@ async function answerGet(
   return reply;
 }
 
-/** Answers GET of a collection, which only people send. */
+/** Answers GET of a collection with a note for users. WebDAV programs do not send such a request. */
 function answerCollection(reply: FastifyReply): FastifyReply {
   const text = 'This is a WebDAV collection: open it as a network drive.\n';
   return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-store').send(text);

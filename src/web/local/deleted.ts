@@ -1,4 +1,4 @@
-/** The names of a directory that earlier sets have and a set has not: what was deleted since. */
+/** The names that a directory had in earlier sets and does not have in a set: the entries deleted since. */
 import type { History } from '../../history/index.js';
 import { type DirectoryId, joinPath, type SetNumber } from '../../model/index.js';
 import {
@@ -104,7 +104,10 @@ function byName(versions: readonly Version[]): Version[][] {
   return groups;
 }
 
-/** Returns the last listed set before a set that has a name; undefined if the set itself has it, or none before it. */
+/**
+ * Returns the last listed set with a name before a set. Returns undefined if the set itself has the name, or if no
+ * earlier listed set has it.
+ */
 function deletedBefore(
   versions: readonly Version[],
   set: SetNumber,

@@ -1,4 +1,7 @@
-/** Warnings about answers that nothing proves, as they are sent to the page. */
+/**
+ * Warnings about data in answers that could not be proven to be authentic, in the form in which they are sent to the
+ * page.
+ */
 import type { History } from '../../history/index.js';
 
 /** Header with the number of warnings so far. If the number changes, the page requests the warnings again. */

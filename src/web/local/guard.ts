@@ -1,6 +1,6 @@
 /**
- * Decides which requests the user's own door answers. A page of another site, a name that resolves to this machine (DNS
- * rebinding) and another user of the machine must not get anything.
+ * Decides which requests the server on loopback answers. It refuses pages of other sites, names that resolve to this
+ * machine (DNS rebinding), and other users of the machine.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -30,7 +30,7 @@ function isEqual(one: string, other: string): boolean {
 export class Entrance {
   /** Shown to the user, and accepted once. */
   readonly token: string = newSecret();
-  /** Token for programs of the same user; it lasts as long as the door. */
+  /** Token for programs of the same user; valid as long as the server runs. */
   readonly programKey: string = newSecret();
   private readonly session = newSecret();
   private isUsed = false;
@@ -46,7 +46,7 @@ export class Entrance {
     return session !== undefined && this.isUsed && isEqual(session, this.session);
   }
 
-  /** True for the key of programs in `Authorization`: as Bearer. */
+  /** True if `Authorization` contains the key for programs, as Bearer. */
   isProgram(authorization: string | undefined): boolean {
     const given = BEARER.exec(authorization ?? '')?.[1];
     return given !== undefined && isEqual(given, this.programKey);
@@ -59,8 +59,8 @@ export interface IncomingRequest {
 }
 
 /**
- * Throws NOT_PERMITTED for a request that is addressed to another host or comes from the page of another site. A client
- * without a browser sends neither Origin nor Sec-Fetch-Site. `hosts` are `name:port`; all are names of this door.
+ * Throws NOT_PERMITTED for a request that is addressed to another host or comes from a page of another site. Programs
+ * other than browsers send neither Origin nor Sec-Fetch-Site. `hosts` are all names of this server, as `name:port`.
  */
 export function requireOwn({ method, headers }: IncomingRequest, hosts: ReadonlySet<string>): void {
   const { host = '', origin } = headers;

@@ -16,7 +16,7 @@ import { encodedPathIn, invalidRequest, pathJson } from '../api/index.js';
 import { shownDoubts } from './doubts.js';
 import { MAX_FAILURES, type RestoreState, type RestoreBody } from './schemas.js';
 
-/** Restores whose results are kept. */
+/** Maximum number of restores whose results are kept. */
 const MAX_KEPT = 16;
 const SLASH = 0x2f;
 const ROOT = Buffer.from('/');
@@ -36,7 +36,7 @@ interface Running {
 export interface RestoringOptions {
   readonly system: System;
   readonly history: History;
-  /** Opens the threads of a restore, which closes them at its end. */
+  /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
   /** Records damage that a restore has found. Must not throw. */
@@ -77,7 +77,7 @@ export class Restores {
     return this.stateOf(running);
   }
 
-  /** Throws REQUEST_INVALID. */
+  /** Returns the state of a restore. Throws REQUEST_INVALID. */
   state(id: string): RestoreState {
     return this.stateOf(this.find(id));
   }
@@ -90,7 +90,7 @@ export class Restores {
     return this.stateOf(running);
   }
 
-  /** Stops what runs, and waits for its end. */
+  /** Stops the running restore, and waits for its end. */
   async close(): Promise<void> {
     for (const { controller } of this.kept.values()) controller.abort();
     await this.work;
@@ -155,7 +155,7 @@ interface Batch {
   readonly paths: readonly Buffer[];
 }
 
-/** Returns the paths by the directories that they go to: the chosen one, or those where they were. */
+/** Returns the paths by their target directories: the chosen directory, or the original ones. */
 function batchesOf({ paths: given, output }: RestoreBody): Batch[] {
   const paths = given.map(encodedPathIn);
   if (output !== undefined) {

@@ -1,4 +1,4 @@
-/** Requests and replies of the routes that only the user's own door has. */
+/** Requests and replies of the routes that only the server on loopback has. */
 import { type Static, Type } from 'typebox';
 import { Cursor, Entry, LIMIT, MAX_PATH_CHARS, PathQuery } from '../api/schemas.js';
 

@@ -1,4 +1,4 @@
-/** The user's own door: an HTTP server on loopback that shows one client's history to the user who started it. */
+/** An HTTP server on loopback that shows one client's history to the user who started it. */
 import type { AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import cookies from '@fastify/cookie';
@@ -36,10 +36,10 @@ export interface LocalServerOptions {
   readonly system: System;
   readonly history: History;
   readonly decoder: Decoder;
-  /** Opens the threads of a restore, which closes them at its end. */
+  /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
-  /** 0 lets the system choose one. */
+  /** Port to listen on; 0 lets the system choose one. */
   readonly port: number;
   /** Time without a request after which `ended` resolves; 0 for never. */
   readonly idleMs: number;
@@ -47,9 +47,9 @@ export interface LocalServerOptions {
   readonly readPage: (name: string) => Buffer;
   /** Returns the clients for the overview. */
   readonly clients: () => Promise<readonly ClientOverview[]>;
-  /** Routes of other rooms. */
+  /** Routes of other modules. */
   readonly added?: readonly AddedRoute[];
-  /** Adds what is no route of the API. */
+  /** Adds handlers that are not routes of the API. */
   readonly extend?: (app: WebApp, door: Door) => void;
   readonly warn: (line: string) => void;
   /** Records damage that a restore has found. */
@@ -176,7 +176,9 @@ function doorOf(options: LocalServerOptions, entrance: Entrance, contents: OpenC
   };
 }
 
-/** Resolves when no request has come for the idle time and no restore runs. */
+/**
+ * Detects that the server is idle: `ended` resolves when no request has come for the idle time and no restore runs.
+ */
 class Activity {
   readonly ended: Promise<void>;
   private lastMs = performance.now();

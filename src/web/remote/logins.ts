@@ -13,7 +13,9 @@ import {
   Purpose,
 } from '../../transport/index.js';
 
-/** Logins that wait for their proof, of all and of one address. */
+/**
+ * Maximum number of logins that wait for their proof, in total. `MAX_PENDING_OF_ONE` is the maximum for one address.
+ */
 const MAX_PENDING = 256;
 const MAX_PENDING_OF_ONE = 32;
 const PENDING_MS = 60_000;
@@ -39,7 +41,7 @@ export interface Proven {
 
 export class Logins {
   private readonly pending = new Map<string, Pending>();
-  /** Greetings whose challenge is being made, by address. */
+  /** Number of greetings by address whose challenge is being made. */
   private readonly beginning = new Map<string, number>();
   private readonly service: LoginService;
 

@@ -1,6 +1,6 @@
 /**
- * The way to a `tardisd`. Logins that are under way are bounded, in all and for each address. After a failure to connect
- * further requests fail at once for a moment, until one of them tries again.
+ * Connects to a `tardisd`. Logins in progress are limited, in total and for each address. After a failure to connect,
+ * further requests fail at once for a short time; then one of them tries again.
  */
 import type { Logger } from 'pino';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
@@ -11,7 +11,7 @@ import {
 } from '../../history/remote/index.js';
 import type { System } from '../../system/index.js';
 
-/** Logins that are under way. */
+/** Maximum number of logins in progress. */
 const MAX_OPENING = 8;
 const MAX_OPENING_OF_ONE = 4;
 /** Time after a failure in which no request tries again. */
@@ -78,7 +78,10 @@ export class Reach {
     }
   }
 
-  /** Throws SERVER_UNREACHABLE shortly after a failure. Otherwise the caller is the one that tries again. */
+  /**
+   * Throws SERVER_UNREACHABLE shortly after a failure. After that time, the first caller tries again, and later
+   * callers fail for the same time.
+   */
   private waitForReturn(): void {
     const nowMs = this.system.clock.monotonicMs();
     if (this.failedAtMs === undefined) return;

@@ -64,7 +64,10 @@ function loginRoutes(door: StoreDoor): AddedRoute[] {
   ];
 }
 
-/** Returns a route that names the other way to log in: a password is proven to the server itself only. */
+/**
+ * Returns a route that refuses a login by password and names the other way: a password is proven only to the server
+ * itself.
+ */
 function refusedLogin(): AddedRoute {
   return addedRoute(REMOTE_ROUTES.loginChallenge, async () => {
     const what =
@@ -144,7 +147,7 @@ function metricsRoute(door: StoreDoor | ServerDoor): AddedRoute {
   });
 }
 
-/** Returns what a login over the connection of a request is bound to. */
+/** Returns the channel to which a login over the connection of a request is bound. */
 async function channelOfRequest(request: FastifyRequest): Promise<Channel> {
   return { ...(await channelOf(request.raw.socket)), peerAddress: addressOf(request) };
 }

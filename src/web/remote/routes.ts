@@ -2,7 +2,9 @@
 import { Type } from 'typebox';
 import type { RouteRow } from '../api/index.js';
 
-/** Largest message of a login in base64, and of a question. */
+/**
+ * Maximum number of characters of a login message in base64. `MAX_QUESTION_BYTES` is the maximum size of a question.
+ */
 const MAX_LOGIN_CHARS = 12 << 10;
 export const MAX_QUESTION_BYTES: number = (4 << 20) + 1024;
 export const QUESTION_TYPE = 'application/vnd.tardis';

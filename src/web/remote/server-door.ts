@@ -1,7 +1,7 @@
 /**
- * The door of a program in front of a `tardisd`: each requester's token is passed on, so that the server decides what it
- * may read. Each token has a connection of its own, which is used again for a short time, so no answer to one requester
- * can reach another one. This program has no keys.
+ * The `Door` of a program in front of a `tardisd`. The token of each requester is passed on, and the server decides
+ * which data the requester may read. Each token has its own connection, which is reused for a short time, so an answer
+ * can never reach another requester. This program has no keys.
  */
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -16,9 +16,12 @@ import { away, Reach, type ReachedPlace } from './reach.js';
 import { TokenAttempts } from './token-attempts.js';
 import { notLoggedIn, tokenIn } from './token-in.js';
 
-/** Connections to the server, and the time after its last use when one is closed. */
+/** Maximum number of connections to the server, and the time after its last use at which a connection is closed. */
 const LINES = Object.freeze({ most: 40, idleMs: 15_000 });
-/** Connections that are tried for one question, since a server may end one at the moment of its use. */
+/**
+ * Maximum number of connections that are tried for one question, since a server may end a connection at the moment of
+ * its use.
+ */
 const MOST_TRIES = 2;
 
 export interface ServerDoorOptions {
@@ -29,7 +32,7 @@ export interface ServerDoorOptions {
   readonly log: Logger;
 }
 
-/** Somebody whose token the server has taken. */
+/** A requester whose token the server has accepted. */
 interface Bearer {
   readonly client: string;
   readonly token: string;
@@ -109,7 +112,7 @@ export class ServerDoor implements Door {
     return bearer;
   }
 
-  /** Runs `use` with a history; again over another connection if the first one ends meanwhile. */
+  /** Runs `use` with a history. Repeats it over another connection if the first connection ends during the call. */
   private async reading<T>(bearer: Bearer, use: (granted: TokenHistory) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       const lease = await this.lease(bearer);
@@ -150,7 +153,10 @@ export class ServerDoor implements Door {
   }
 }
 
-/** Returns the overview of a client. Only logins with the right `admin` learn whether it is overdue. */
+/**
+ * Returns the overview of a client for a login without the right `admin`, which does not receive an alert for an
+ * overdue client.
+ */
 async function overviewOfOne({ history, isSealed }: TokenHistory): Promise<ClientOverview> {
   const complete = (await history.sets()).filter(({ state }) => state === 'complete');
   const newest = complete.at(-1);

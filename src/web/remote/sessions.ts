@@ -1,12 +1,18 @@
-/** Keeps the sessions of logins by their tokens: bounded, expiring, and only as hashes. */
+/**
+ * Stores the sessions of logins by their tokens. Their number is limited, they expire, and tokens are stored only as
+ * hashes.
+ */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../../system/index.js';
 
 export interface SessionLimits {
-  /** Maximum number of sessions, in total and of one login; beyond it, the least recently used one ends. */
+  /**
+   * Maximum number of sessions, in total (`most`) and of one login (`mostOfOne`). Above it, the least recently used
+   * session ends.
+   */
   readonly most: number;
   readonly mostOfOne: number;
-  /** Time after its login, and after its last use, when a session ends. */
+  /** Time after the login at which a session ends. `idleMs` is the time after the last use. */
   readonly lastingMs: number;
   readonly idleMs: number;
 }
@@ -18,11 +24,14 @@ export const SESSION_LIMITS: SessionLimits = Object.freeze({
   idleMs: 3_600_000,
 });
 
-/** Somebody's login, with what shows that it still holds. */
+/** A login, and the data to check that it is still valid. */
 export interface LoginOf {
   readonly client: string;
   readonly account: string;
-  /** Hash of the key record of the password that was used. A number can come again with another account. */
+  /**
+   * Hash of the key record whose password was used. A record number is not enough, since another account can have the
+   * same one.
+   */
   readonly keysHash: string;
 }
 
@@ -62,7 +71,7 @@ export class Sessions {
     return { token, expiresInSeconds: Math.floor(lastingMs / 1000) };
   }
 
-  /** Returns the login of a token; undefined if it is of no session, or of one that has ended. */
+  /** Returns the login of a token; undefined if no session has this token, or if its session has ended. */
   find(token: string): LoginOf | undefined {
     const key = keyOf(token);
     const session = this.sessions.get(key);

@@ -32,7 +32,7 @@ import { type LoginOf, Sessions } from './sessions.js';
 import { TokenAttempts } from './token-attempts.js';
 import { notLoggedIn, tokenIn } from './token-in.js';
 
-/** Rights of the owner of a client here; nothing here writes. */
+/** Rights of the owner of a client in this program, which never writes. */
 const OWNER_RIGHTS: ReadonlySet<RightName> = new Set<RightName>(['list', 'read']);
 /** Time for which the rights of a login are remembered. */
 const RIGHTS_CHECK_MS = 2000;
@@ -45,9 +45,9 @@ export interface ClientsOfBucket {
   look(client: string): Promise<void>;
   /** Fetches the accounts of a client, for a request that is not logged in. */
   lookAccounts(client: string): Promise<void>;
-  /** Fetches the accounts of a client, for somebody who is logged in. */
+  /** Fetches the accounts of a client, for a request with a login. */
   fetchAccounts(client: string): Promise<void>;
-  /** Fetches the files of accounts that own clients. */
+  /** Fetches the files that list accounts with their clients. */
   fetchAccountFiles(): Promise<void>;
   /** Brings a client up to date if that is due. */
   refreshIfDue(client: string): Promise<void>;
@@ -135,7 +135,7 @@ export class StoreDoor implements Door {
     }
   }
 
-  /** Brings the accounts of a login in a bucket here. Throws errors of a bucket. */
+  /** Fetches the accounts for a login from a bucket to this machine. Throws errors of a bucket. */
   private async fetchAccountsOf({ client, account }: Pick<LoginOf, 'client' | 'account'>) {
     if (account !== '') await this.options.following?.fetchAccounts(client);
   }

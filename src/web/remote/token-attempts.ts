@@ -1,15 +1,15 @@
 /**
- * Limits on wrong tokens. Failures count for an address, in a minute. A token that was right before is checked in any
- * case: failures of others do not stop it.
+ * Limits on wrong tokens. Failures are counted for each address and minute. A token that was accepted before is always
+ * checked, so that failures of others do not block it.
  */
 import { TardisError } from '../../errors/index.js';
 import { tokenHash } from '../../store/index.js';
 import type { Clock } from '../../system/index.js';
 
-/** Failed tokens of one address in a minute. */
+/** Maximum number of wrong tokens of one address in a minute. */
 const MAX_FAILED_TOKENS = 60;
 const MINUTE_MS = 60_000;
-/** Requests that may wait for the check of one token: as many as a login may have at once. */
+/** Maximum number of requests that wait for the check of one token: as many as a login may have at once. */
 const MAX_RUNNING = 192;
 /** Maximum number of tokens that are remembered as right. */
 const MAX_REMEMBERED = 1024;
@@ -19,14 +19,16 @@ const TOKEN_AFTER_MS = 10;
 type Look<T> = () => T | undefined | Promise<T | undefined>;
 
 export class TokenAttempts {
-  /** Failures by address, in the present minute. Those under way count until they turn out right. */
+  /**
+   * Number of failures by address in the current minute. A check in progress counts as a failure until it succeeds.
+   */
   private readonly failed = new Map<string, number>();
   private failedSinceMs = 0;
   /** Hashes of tokens that were right, least recently used first. */
   private readonly proven = new Set<string>();
-  /** Requests whose token is being checked, by its hash: a check may wait for a server. */
+  /** Number of requests that wait for the check of a token, by the token's hash. A check may wait for a server. */
   private readonly running = new Map<string, number>();
-  /** Checks of tokens that are not known yet, by their hashes. */
+  /** Checks in progress of tokens that were not accepted before, by the tokens' hashes. */
   private readonly underWay = new Map<string, Promise<void>>();
   private readonly clock: Clock;
 
@@ -35,8 +37,8 @@ export class TokenAttempts {
   }
 
   /**
-   * Runs the check of a token, which returns undefined for a wrong one. An error of the check is no failure. Throws
-   * TOO_MANY_ATTEMPTS and TOO_MANY_REQUESTS before anything is looked up.
+   * Runs the check of a token, which returns undefined for a wrong token. An error of the check does not count as a
+   * failure. Throws TOO_MANY_ATTEMPTS and TOO_MANY_REQUESTS before the token is looked up.
    */
   async check<T>(token: string, address: string, look: Look<T>): Promise<T | undefined> {
     const key = tokenHash(token).toString('hex');
@@ -101,7 +103,10 @@ export class TokenAttempts {
     this.proven.add(key);
   }
 
-  /** Counts a failure. Returns the minute that it counts for. Throws TOO_MANY_ATTEMPTS if there are too many. */
+  /**
+   * Counts a failure in the current minute, and returns the start of that minute. Throws TOO_MANY_ATTEMPTS if there
+   * are too many.
+   */
   private count(address: string): number {
     const nowMs = this.clock.monotonicMs();
     if (nowMs - this.failedSinceMs > MINUTE_MS) {

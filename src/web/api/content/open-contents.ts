@@ -7,10 +7,10 @@ import { DeltaIndexes, OpenContent, Units } from '../../../mount/index.js';
 import type { System } from '../../../system/index.js';
 import type { Decoder } from '../../../workers/index.js';
 
-/** Bytes that one read returns at most. */
+/** Maximum number of bytes that one read returns. */
 const PART_BYTES = 256 << 10;
 
-/** Bytes of a file from `from` on; `bytes` of them. */
+/** A range of a file: `bytes` bytes, beginning at `from`. */
 export interface ByteRange {
   readonly from: number;
   readonly bytes: number;
@@ -19,8 +19,8 @@ export interface ByteRange {
 interface Opened {
   readonly content: OpenContent;
   /**
-   * Pieces whose digests can be compared without a key; none for a sparse file, whose stored form differs from the bytes
-   * that are read.
+   * Pieces whose digests can be compared without a key. Empty for a sparse file, whose stored form differs from the
+   * bytes that are read.
    */
   readonly pieces: readonly ContentPiece[];
 }
@@ -44,8 +44,8 @@ export class OpenContents {
   }
 
   /**
-   * Yields the bytes of a range of a file; each part belongs to the caller. The range must lie in the file. If it is
-   * the whole file, the digests are compared, so that damage ends it. Throws NO_ACCESS, CONTENT_DAMAGED,
+   * Yields the bytes of a range of a file; the caller may keep each part. The range must lie in the file. If the range
+   * is the whole file, digests are compared, and damage ends the iteration. Throws NO_ACCESS, CONTENT_DAMAGED,
    * RECORD_DAMAGED, …
    */
   async *bytes(entry: HistoryEntry, { from, bytes }: ByteRange): AsyncGenerator<Buffer, void> {
@@ -104,7 +104,7 @@ class PieceDigests {
     this.left = pieces[0]?.sizeBytes ?? 0;
   }
 
-  /** Throws CONTENT_DAMAGED before the last bytes of a wrong piece are used. */
+  /** Adds bytes. Throws CONTENT_DAMAGED at the end of a damaged piece, before its last bytes are used. */
   take(bytes: Buffer): void {
     for (let at = 0; at < bytes.length; ) {
       const piece = this.pieces[this.index];
@@ -124,7 +124,7 @@ class PieceDigests {
   }
 }
 
-/** Returns a copy, since decoded data may be freed when anything else is awaited. */
+/** Returns a copy of decoded data, since the data may be freed during the next await. */
 async function readPart(content: OpenContent, at: number, bytes: number): Promise<Buffer> {
   const { data, from, bytes: count } = await content.read(at, bytes);
   return Buffer.from(data.subarray(from, from + count));

@@ -1,7 +1,7 @@
 /** The header `Range` (RFC 9110, 14). */
 import type { ByteRange } from './open-contents.js';
 
-/** Ranges of one request; with more, the whole content is sent, as RFC 9110 allows. */
+/** Maximum number of ranges in one request. With more, the whole content is sent, as RFC 9110 allows. */
 const MAX_RANGES = 16;
 const MAX_HEADER_CHARS = 1024;
 const SPEC = /^(?:(\d{1,16})-(\d{0,16})|-(\d{1,16}))$/;
@@ -35,7 +35,7 @@ export function rangesIn(
   return ranges.length > 1 && total > sizeBytes ? undefined : ranges;
 }
 
-/** Returns undefined for a range behind the end. */
+/** Returns a range; undefined if it begins after the end of the file. */
 function rangeOf(
   [, first, last, suffix]: RegExpExecArray,
   sizeBytes: number,

@@ -20,8 +20,8 @@ export interface SentContent {
 }
 
 /**
- * Sends the content of a file, or the answer that a condition of the request leads to. Resolves when the answer has
- * begun; the lease must last until `reply.raw` closes. Throws NO_SUCH_PATH for what is no file.
+ * Sends the content of a file, or the answer that a condition of the request requires. Resolves when the answer has
+ * begun; the lease must last until `reply.raw` closes. Throws NO_SUCH_PATH if the entry is not a file.
  */
 export async function sendContent(
   request: FastifyRequest,

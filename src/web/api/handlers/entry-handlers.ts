@@ -18,7 +18,10 @@ import type { Version } from '../schemas.js';
 import { setOf } from '../set-of.js';
 import { setsShowing } from '../shown-sets.js';
 
-/** Seconds for which an answer about a complete set may be kept. A path may be forgotten in all sets. */
+/**
+ * Seconds for which an answer about a complete set may be cached. The time is limited, since a path may be deleted
+ * from all sets.
+ */
 const KEPT_SECONDS = 3600;
 
 export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 'versions'> = {
@@ -84,7 +87,10 @@ export async function entryAt(
   return entry;
 }
 
-/** Returns Cache-Control: a complete set never changes, if its number names it. */
+/**
+ * Returns the value of Cache-Control. A complete set never changes, so answers about it may be cached if the request
+ * names the set by number.
+ */
 export function cachingOf(
   { allowsCache }: Pick<Door, 'allowsCache'>,
   { state, set }: BackupSet,

@@ -20,7 +20,7 @@ import { searchPage } from '../search.js';
 import { setOf } from '../set-of.js';
 
 const DAY_MS = 86_400_000;
-/** Differences that may come before a page; a page is found by comparing again. */
+/** Maximum number of differences before a page. Each page is found by comparing from the beginning. */
 const MAX_SKIPPED = 1_000_000;
 
 export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'purge'> = {
@@ -81,7 +81,7 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 'p
   },
 };
 
-/** Figures that were made lately: they take a pass over all versions. */
+/** Recent figures by history. They are cached, since computing them takes a pass over all versions. */
 const made = new WeakMap<
   History,
   { readonly figures: Promise<StoreFigures>; readonly atMs: number }
