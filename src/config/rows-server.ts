@@ -89,7 +89,11 @@ export const SERVER_ROWS = {
     tools: ['tardisd', 'tardisremote'],
     flags: '--log-exceptions',
     serverKey: 'LogExceptions',
-    perTool: { tardisremote: { isUnlisted: true } },
+    perTool: {
+      tardisremote: {
+        help: 'also log the call stack of each request that fails; otherwise only of internal errors',
+      },
+    },
     help: 'also log the call stack when a request is refused (with -v); otherwise only for internal errors',
     test: 'LogExceptions logs the stack of a refusal',
   },

@@ -158,7 +158,7 @@ async function serveBeside(
   log: Logger,
 ): Promise<Remote | undefined> {
   if (!settings.remote || settings.single || address.kind === 'unix') return undefined;
-  const { compress, allowCache: allowsCache, trustedProxies } = settings;
+  const { compress, allowCache: allowsCache, trustedProxies, logExceptions } = settings;
   const { catalogFile, onlyClient, besidePort: port } = settings;
   const { startRemote } = await import('./tardisremote/start-remote.js'); // most servers need no HTTP
   const host = address.host === '' ? '::' : address.host;
@@ -167,6 +167,7 @@ async function serveBeside(
     compress,
     allowsCache,
     trustedProxies,
+    logExceptions,
     log,
     place: { host, port, certificate },
   });

@@ -51,6 +51,7 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
   const host = listenHost(settings);
   const log = await openLog(settings);
   const { remotePidFile, compress, allowCache: allowsCache, trustedProxies } = settings;
+  const { logExceptions } = settings;
   const pidFile =
     remotePidFile === undefined ? undefined : writePidFile(remotePidFile, 'tardisremote');
   try {
@@ -63,7 +64,8 @@ async function serve(given: RemoteSettings, found: FoundSettings): Promise<void>
     await following?.requireBucket();
     const { source, shown } = sourceOf(settings, system, following);
     const place = { host, port: settings.remotePort, certificate };
-    const options = { source, compress, allowsCache, trustedProxies, log, place };
+    const how = { compress, allowsCache, trustedProxies, logExceptions };
+    const options = { source, ...how, log, place };
     const remote = await startRemote(system, options);
     const ended = new Promise<void>((resolve) => {
       for (const name of endingSignals('SIGTERM', 'SIGINT')) process.on(name, () => resolve());

@@ -58,6 +58,31 @@ async function tokenOf(store: string, client: string, rights: string): Promise<s
   return (JSON.parse(stdout) as { token: string }).token;
 }
 
+test('a request that fails is logged, with its call stack if LogExceptions is set', async (t) => {
+  const { store, source } = lab(t);
+  fs.writeFileSync(path.join(source, 'letter.txt'), noise(1, 5000));
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
+  const pack = path.join(store, 'me/packs', fs.readdirSync(path.join(store, 'me/packs'))[0]!);
+  const bytes = fs.readFileSync(pack);
+  bytes.fill(0, bytes.indexOf(noise(1, 5000).subarray(0, 100)), bytes.length);
+  fs.writeFileSync(pack, bytes);
+  const bearer = bearerOf(await tokenOf(store, 'me', 'list,read'));
+  const file = encodeURIComponent(path.join(source, 'letter.txt'));
+  for (const [words, hasStack] of [
+    [[], false],
+    [['--log-exceptions'], true],
+  ] as const) {
+    const { url, server } = await serve(t, store, [...PLAIN, ...words]);
+    const content = `${url}api/v1/clients/me/sets/latest/content?path=${file}`;
+    t.true((await statusOf(content, bearer).catch(() => 500)) >= 500);
+    await server.until('its log', () => server.stderr.includes('a request failed'));
+    t.regex(server.stderr, /"code":"(CONTENT|RECORD)_DAMAGED"/);
+    t.is(/"stack":".*\\n +at /.test(server.stderr), hasStack);
+    server.signalGroup('SIGKILL');
+    await server.ended;
+  }
+});
+
 test('a token logs in to tardisremote until it is removed', async (t) => {
   const { store, source } = lab(t);
   fs.writeFileSync(path.join(source, 'letter.txt'), 'dear all');

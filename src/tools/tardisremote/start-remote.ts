@@ -35,6 +35,8 @@ export interface RemoteOptions {
   /** Addresses and blocks of trusted proxies, whose X-Forwarded-For is used. */
   readonly trustedProxies: readonly string[];
   readonly log: Logger;
+  /** True if the call stack of each failed request is logged; otherwise only that of internal errors. */
+  readonly logExceptions: boolean;
   readonly place: {
     readonly host: string;
     readonly port: number;
@@ -59,12 +61,13 @@ export async function startRemote(system: System, options: RemoteOptions): Promi
       ? new ServerDoor({ ...common, server: source.server })
       : new StoreDoor({ ...common, ...source });
   const onError = (
-    { code, message, stack }: TardisError,
+    { code, message, stack, row }: TardisError,
     { method, url }: Pick<FastifyRequest, 'method' | 'url'>,
   ): void => {
     if (code === 'SERVER_UNREACHABLE') return; // logged once, by the door
-    const reason = { code, reason: message, method, url: url.split('?', 1)[0], stack };
-    log.error(reason, 'a request failed');
+    const reason = { code, reason: message, method, url: url.split('?', 1)[0] };
+    const detail = row.kind === 'bug' || options.logExceptions ? { stack } : {};
+    log.error({ ...reason, ...detail }, 'a request failed');
   };
   const app = newWebApp({
     tls: place.certificate,
