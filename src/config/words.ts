@@ -1,4 +1,7 @@
-/** Splits lists and commands like a shell: words between blanks, quotes, backslashes. There is no expansion. */
+/**
+ * Splits commands and lists into words. Blanks separate words, and in lists commas too. Quotes and backslashes work
+ * much as in a shell. Nothing is expanded.
+ */
 import { TardisError } from '../errors/index.js';
 
 /** Maximum number of words in one text. */

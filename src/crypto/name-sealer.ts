@@ -78,7 +78,9 @@ export class NameSealer {
     return SEALED_TEXT + this.seal(Label.text, Buffer.from(text)).toString('base64url');
   }
 
-  /** Opens a sealed text. Returns a text that a server made up, such as the name of a set, unchanged. */
+  /**
+   * Opens a sealed text. A text that is not sealed, such as a name of a set made by the server, is returned unchanged.
+   */
   openText(text: string): string {
     if (!text.startsWith(SEALED_TEXT)) return text;
     const sealed = Buffer.from(text.slice(SEALED_TEXT.length), 'base64url');

@@ -146,8 +146,8 @@ const COMPARED: readonly [from: number, to: number][] = [
 ];
 
 /**
- * True if metadata and a row are equal apart from attributes. A change of attributes also changes the change
- * time, and a row of a listing has no attributes yet.
+ * True if metadata and a row are equal in all fields that are compared (COMPARED). Attributes need no comparison,
+ * since a change of them also changes the change time, and a row of a listing has none yet.
  */
 export function sameMetadata(metadata: Buffer, rows: RowReader, at: number): boolean {
   for (const [from, to] of COMPARED) {

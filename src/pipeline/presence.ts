@@ -1,6 +1,6 @@
 /**
- * Detects a root, or a file system mounted below one, that disappears during the backup. Data is used only if all
- * places still existed after it was read: the path of a missing mount leads to another directory, often an empty one.
+ * Detects roots, and file systems mounted below them, that disappear during the backup. Data that was read below such
+ * a place is dropped, since its path may by then have led to another directory, often an empty one.
  */
 import {
   countRows,

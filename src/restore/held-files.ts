@@ -31,7 +31,7 @@ interface Group {
 
 export class HeldFiles {
   private readonly groups = new Map<string, Map<number, Group>>();
-  /** The groups of records of which most bytes are found. */
+  /** The groups whose held files cover most bytes of their record. */
   private readonly found = new Set<Group>();
   private held = 0;
   private sinceTaken = 0;

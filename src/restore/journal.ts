@@ -47,7 +47,10 @@ const ID_DIGITS = 16;
 const MAX_TRIES = 100;
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
-/** Returns an id that is equal for every run of the same command, even if another set has become the newest. */
+/**
+ * Returns an id that is made of client, paths and hierarchy. The set is not part of it, so a repeated command has an
+ * equal id after a new backup too.
+ */
 export function restoreId({ client, paths, hierarchy }: RestoreIdentity): string {
   const hash = createHash('sha256').update(`${client}\0${hierarchy}\0`);
   for (const path of paths) hash.update(path).update('\0');

@@ -19,7 +19,7 @@ export interface SealingCalls {
    * then becomes two bytes, so that a seal can be a file name.
    */
   sealBytes(keys: Uint8Array, label: number, bytes: Uint8Array): Buffer;
-  /** Returns the bytes of a seal; undefined if the seal was not made under this label with these keys. */
+  /** Returns the bytes that were sealed; undefined if the seal was not made under this label with these keys. */
   openBytes(keys: Uint8Array, label: number, sealed: Uint8Array): Buffer | undefined;
   /**
    * Returns the rows with sealed names (label 0) and link targets (label 1). The attributes of a row become one

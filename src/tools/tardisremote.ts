@@ -88,7 +88,9 @@ async function entered(settings: RemoteSettings, found: FoundSettings): Promise<
   return { ...settings, database: await enterBucket('tardisremote', settings, found) };
 }
 
-/** Returns the source that is served, and the log fields that identify it. Throws NO_SUCH_STORE, CONFIG_INVALID. */
+/**
+ * Returns the source to serve, and the fields that name it in the JSON output. Throws NO_SUCH_STORE, CONFIG_INVALID.
+ */
 function sourceOf(
   { readServer, serverCertificate, database, catalogFile }: RemoteSettings,
   system: System,

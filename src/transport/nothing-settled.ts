@@ -1,4 +1,4 @@
-/** The server's message after a session that caused no further work. */
+/** The message `settled` of a session after which the server had nothing to purge or to free. */
 import type { Head } from './messages.js';
 
 export const NOTHING_SETTLED: Head<'settled'> = Object.freeze({

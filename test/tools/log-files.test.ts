@@ -34,6 +34,18 @@ test('each log file gets each line, after what it has', (t) => {
   t.is(fs.statSync(one.file).mode & 0o027, 0, 'others cannot read it, and the group cannot write');
 });
 
+test('a text of several lines looks like one entry in the log of a mount', (t) => {
+  const file = path.join(scratchInMemory(t), 'log');
+  const log = logTo({ logFile: Buffer.from(file), foreground: false });
+  log('lost: bye\n2026-01-01T00:00:00.000Z tardisfs: all is well\r');
+  const lines = fs.readFileSync(file, 'utf8').split('\n');
+  t.deepEqual(
+    lines.map((line) => TIME.test(line)),
+    [true, false, false],
+  );
+  t.is(lines[1], '  2026-01-01T00:00:00.000Z tardisfs: all is well\\x0d');
+});
+
 test('a log that cannot be opened is refused, and none stays open', (t) => {
   const { file } = logFile(t);
   const missing = Buffer.from('/no/such/directory/log');

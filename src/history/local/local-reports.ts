@@ -34,7 +34,7 @@ import {
   type StoreState,
 } from '../reports.js';
 
-/** Number of directories that one query covers. */
+/** Number of directories whose names one query searches, and whose entries one query counts. */
 const SLICE_DIRECTORIES = 4096;
 const COUNTED_DIRECTORIES = 512;
 const SLICE_ROWS = 4096;

@@ -1,6 +1,6 @@
 /**
- * Finds a catalog that is older than its packs. Each checkpoint writes to both. So a catalog that ends before
- * the packs is an older copy that was put in its place, and does not list later sets.
+ * Detects a catalog that was replaced by an older copy. Each checkpoint is written to the packs, then to the catalog.
+ * So a catalog that lacks checkpoints of the packs is an older copy, and does not list later sets.
  */
 import { Catalog, type CommitPoint, walkCommits } from '../../store/catalog/index.js';
 import type { Backend } from '../../store/index.js';

@@ -1,7 +1,6 @@
 /**
- * Copies all data of a client that is in a catalog into a new generation, with records, sets and seals unchanged. A
- * rebuild uses it for a damaged log. Contents that cannot be read are missing in the copy, and the next backup sends
- * them.
+ * Copies all data that the catalog of a client lists into a new generation. Records, sets and seals stay unchanged. A
+ * rebuild uses this for a damaged log. Unreadable contents are left out, and the next backup sends them again.
  */
 import type { ClientDirectory } from '../../store/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';

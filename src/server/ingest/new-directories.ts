@@ -76,7 +76,8 @@ export class NewDirectories {
   }
 
   /**
-   * Marks directories to which no row leads as unplaced, so that their entries are closed. Called at the end of a set.
+   * Marks as unplaced each directory that contains rows but to which no row leads. Its entries are then closed. Called
+   * at the end of a set.
    */
   giveUp(): void {
     for (const directory of this.unplaced) {

@@ -1,4 +1,4 @@
-/** Fetches the files that a login needs of a client in a bucket. */
+/** Fetches from a bucket the files of a client that a login needs. */
 import { bucketAt, fetchAccounts, fetchClient } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { LoginOptions } from './login.js';

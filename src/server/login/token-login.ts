@@ -1,7 +1,7 @@
 /**
- * Logins by the token of an account, for programs that pass on the requests of others. Such a session only reads,
- * whatever the rights of the account are. Wrong tokens are not counted: a secret of 256 bits cannot be guessed, and
- * strangers behind one program would use up the count of all its users.
+ * Handles logins by the token of an account, for programs that forward the requests of others. Such a session can only
+ * read, even if the account has more rights. Failed attempts are not limited, since nobody can guess 256 bits. A limit
+ * would also let one user of such a program lock out all others.
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';

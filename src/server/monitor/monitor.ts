@@ -77,7 +77,7 @@ const AFTER_SESSION_MS = 5000;
 /** A store is measured after each session, and again after this time, since garbage collection changes it. */
 const MEASURE_AGAIN_MS = 3_600_000;
 /**
- * Permissions of the metrics file. Other users can read it too, since the collector of metrics usually runs as one.
+ * Permissions of the metrics file. All users can read it, since the collector of metrics usually runs as another user.
  */
 const METRICS_MODE = 0o644;
 

@@ -44,7 +44,7 @@ export interface ObjectReader {
   close(): void;
 }
 
-/** Range of an object that will be read. */
+/** Range of bytes in an object that will probably be read soon. */
 export interface ExpectedRange {
   readonly object: string;
   readonly position: number;

@@ -26,8 +26,9 @@ export class ImageLoader {
   }
 
   /**
-   * Inserts an item into an empty catalog. `contentOf` returns the id of the content that a row's digest names.
-   * The caller must apply the items about contents.
+   * Inserts one item of an image into a catalog that was empty before the first item. Skips the items `head`,
+   * `objects` and `damaged`, which the caller applies. `contentOf` returns the id of the content whose digest is in a
+   * row.
    */
   load(item: ImageItem, contentOf: (rows: RowReader, at: number) => ContentId | undefined): void {
     const { inserts } = this;

@@ -26,7 +26,7 @@ export function statsColumn(stats: SetStats): Buffer | null {
   return Object.keys(stats).length === 0 ? null : packr.pack(stats);
 }
 
-/** Returns the column `marks`. */
+/** Returns the value of the column `marks`. */
 export function marksColumn(marks: SetMarks): Buffer {
   return packr.pack(marks);
 }

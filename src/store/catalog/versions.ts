@@ -17,7 +17,7 @@ export const CATALOG_VERSION = 1;
 /** The shape of version 1. */
 const FIRST_SHAPE = '0dd0d2962adf4851';
 
-/** The steps to the versions from 2 on, in order. A step that was released is never changed. */
+/** The upgrade steps, in order: the first one leads to version 2. A released step is never changed. */
 const STEPS: readonly CatalogStep[] = [];
 
 /** Returns the steps from version 1 on. */

@@ -160,7 +160,7 @@ export class Reserve {
   }
 
   /**
-   * Returns a write error of this store with its real reason. SQLite reports a full disk as an I/O error, or as a file
+   * Returns the real reason of a write error of this store. SQLite reports a full disk as an I/O error, or as a file
    * that cannot be opened, so a test write determines the error of the disk.
    */
   explain(error: unknown): unknown {

@@ -56,7 +56,7 @@ export class SpaceMeter {
     this.countedBytes += bytes;
   }
 
-  /** Counts the cost of an entry besides its bytes. Throws QUOTA_EXCEEDED. */
+  /** Counts the cost of an entry in addition to its bytes. Throws QUOTA_EXCEEDED. */
   takeEntry(isDirectory: boolean): void {
     this.reserve(isDirectory ? this.grant.perDirectoryBytes : this.grant.perFileBytes);
   }

@@ -1,6 +1,7 @@
 /**
- * Implements `sonic account`: sub-accounts of a client, each with its own password and rights. Only a user of the
- * store's machine can grant rights. A new account needs the owner's password, since it gets the owner's keys.
+ * Implements `sonic account`, which manages the sub-accounts of a client. Each has rights of its own, and logs in by a
+ * password or a token. Only a user of the store's machine can grant rights. Adding an account with a password needs
+ * the owner's password, since the account gets the owner's keys.
  */
 import type { Found, Settings } from '../../config/index.js';
 import { type KeyRecord, newAccountRecord } from '../../crypto/index.js';

@@ -205,8 +205,9 @@ function insertInto(job: Job): RecordChange {
 }
 
 /**
- * Returns the record in the key file that corresponds to the store's. If an older copy of the store was restored, a
- * newer record in the key file is accepted.
+ * Returns the record of the key file that matches the record of the store. If the store is on this machine and its
+ * record has no keys, returns a newer record of the file instead: the store was then restored from an older copy.
+ * Throws KEY_FILE_DIFFERS, KEY_FILE_INVALID.
  */
 function fromFile({ client, file, isLocal }: Job, shown: KeyRecord): KeyRecord {
   const newest = file.recordsOf(shown.keysetId).at(-1);

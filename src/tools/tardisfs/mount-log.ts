@@ -6,10 +6,16 @@ import { displayName, displayText } from '../../model/index.js';
 
 type LogSettings = Pick<Settings<'tardisfs'>, 'logFile' | 'foreground'>;
 
-/** Opens the log: a file, or standard error in the foreground. Throws CONFIG_INVALID. */
+/**
+ * Opens the log: a file, or standard error in the foreground. Further lines of an entry are indented, so that a text of a
+ * server cannot look like another entry. Throws CONFIG_INVALID.
+ */
 export function logTo({ logFile, foreground }: LogSettings): (line: string) => void {
   const write = writerTo(logFile, foreground);
-  return (line) => write(`${new Date().toISOString()} tardisfs: ${displayText(line)}\n`);
+  return (text) => {
+    const lines = displayText(text).replaceAll('\n', '\n  ');
+    write(`${new Date().toISOString()} tardisfs: ${lines}\n`);
+  };
 }
 
 function writerTo(logFile: Buffer | undefined, foreground: boolean): (text: string) => void {

@@ -1,4 +1,7 @@
-/** The `Door` of a program: identifies the requester, and opens the histories from which requests are answered. */
+/**
+ * The interface `Door`: authenticates requests over HTTP, and opens the histories that answer them. `tardisremote` and
+ * `tardis-web` each implement it.
+ */
 import type { FastifyRequest } from 'fastify';
 import type { ClientOverview, History, ObjectReader } from '../../history/index.js';
 import type { RightName } from '../../model/index.js';

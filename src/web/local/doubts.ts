@@ -1,7 +1,4 @@
-/**
- * Warnings about data in answers that could not be proven to be authentic, in the form in which they are sent to the
- * page.
- */
+/** Formats warnings for the page about data whose authenticity could not be proven. */
 import type { History } from '../../history/index.js';
 
 /** Header with the number of warnings so far. If the number changes, the page requests the warnings again. */

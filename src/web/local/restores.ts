@@ -155,7 +155,7 @@ interface Batch {
   readonly paths: readonly Buffer[];
 }
 
-/** Returns the paths by their target directories: the chosen directory, or the original ones. */
+/** Groups the paths by the directory into which they are restored: the chosen one, or each path's original one. */
 function batchesOf({ paths: given, output }: RestoreBody): Batch[] {
   const paths = given.map(encodedPathIn);
   if (output !== undefined) {

@@ -1,4 +1,7 @@
-/** Logins by SRP in two requests, over one connection: the proof is bound to its keying material. */
+/**
+ * Handles logins by SRP over HTTP. A login takes two requests over one connection, since its proof is bound to the TLS
+ * keying material of that connection.
+ */
 import { randomUUID } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';
 import type { LoginService, PendingLogin } from '../../server/index.js';

@@ -176,7 +176,10 @@ export class StoreDoor implements Door {
     return { ...this.sessions.begin(login), rights };
   }
 
-  /** Returns the present rights of a login. Throws LOGIN_FAILED if its password was changed, NO_SUCH_ACCOUNT, … */
+  /**
+   * Returns the rights of a login, read RIGHTS_CHECK_MS ago or later. Throws LOGIN_FAILED if the password was changed
+   * before that, NO_SUCH_ACCOUNT, …
+   */
   private rightsOf(login: LoginOf): ReadonlySet<RightName> {
     const key = `${login.client}/${login.account}/${login.keysHash}`;
     const nowMs = this.system.clock.monotonicMs();
