@@ -11,6 +11,7 @@ import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/ke
 import type { ObjectStore } from '../objects/index.js';
 import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../client/layout.js';
 import type { BucketAccess } from './bucket-access.js';
+import { requireNoRemains } from './client-remains.js';
 import { nextNoted, noteNext } from './generation-objects.js';
 import { keysBehind, putKeysBackInto } from './key-objects.js';
 import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf, isNextGeneration } from './names.js';
@@ -24,6 +25,18 @@ const MAX_FILE_BYTES: number = 64 << 10;
 const MAX_GENERATIONS = 10_000;
 
 type ClientFiles = ReadonlyMap<string, Buffer>;
+
+/**
+ * Throws FORMAT_DAMAGED if the bucket has objects of a client, but not the one that makes it: a new client of that name would
+ * continue a foreign history, and take the places of its key records.
+ */
+export async function requireNewIn(
+  system: System,
+  access: BucketAccess,
+  client: string,
+): Promise<void> {
+  await requireNoRemains((await sharedStore(system, access)).store, client);
+}
 
 /** Creates the object of a client that was made in its directory. Returns false if there is such a client already. */
 export async function publishClient(
@@ -47,7 +60,8 @@ export function clientBytes(system: System, directory: string): Buffer {
 /**
  * Brings the small files of a client to this machine. Files here of a client that the bucket no longer has, or
  * of another client with its name, are deleted. With `isEven`, a name without a client takes as much time as a
- * client whose password was never changed. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
+ * client whose password was never changed. Throws FORMAT_DAMAGED, also if only the object of the client is missing (with
+ * `isEven`, only on a machine that has files of it, which it keeps then), STORE_NEWER, and errors of a bucket.
  */
 export async function fetchClient(
   system: System,
@@ -63,6 +77,8 @@ export async function fetchClient(
   // The log shows a machine with a catalog that the client was rewritten; another one looks up the newest generation.
   const follows = here === undefined || generation !== undefined;
   const files = known ?? (await newestFiles(store, client, { follows, isEven }));
+  const isKnown = system.files.status(path.join(access.cache, client)) !== undefined;
+  if (files === undefined && (isKnown || !isEven)) await requireNoRemains(store, client);
   await install(system, access, client, await withKnownKeys(system, access, client, files));
 }
 
