@@ -11,6 +11,7 @@ import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/ke
 import type { ObjectStore } from '../objects/index.js';
 import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../client/layout.js';
 import type { BucketAccess } from './bucket-access.js';
+import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './client-files.js';
 import { requireNoRemains } from './client-remains.js';
 import { nextNoted, noteNext } from './generation-objects.js';
 import { keysBehind, putKeysBackInto } from './key-objects.js';
@@ -18,13 +19,9 @@ import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf, isNextGeneration } 
 import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 
-const VERSION = 1;
-const MAX_BYTES: number = 256 << 10;
 const MAX_FILE_BYTES: number = 64 << 10;
 /** Rewrites of a client that are followed at once. */
 const MAX_GENERATIONS = 10_000;
-
-type ClientFiles = ReadonlyMap<string, Buffer>;
 
 /**
  * Throws FORMAT_DAMAGED if the bucket has objects of a client, but not the one that makes it: a new client of that name would
@@ -47,14 +44,14 @@ export async function publishClient(
   const shared = await sharedStore(system, access);
   await shared.admit();
   const bytes = clientBytes(system, path.join(access.cache, client));
-  return (await shared.store.putNew(clientObject(client), bytes)) === 'created';
+  if ((await shared.store.putNew(clientObject(client), bytes)) === 'created') return true;
+  discard(system, access, client); // its keys are not those of the client that exists
+  return false;
 }
 
 /** Returns the bytes of the object of a client, or of a generation of one, that was made in a directory. */
 export function clientBytes(system: System, directory: string): Buffer {
-  const files: Record<string, string> = {};
-  for (const [name, bytes] of filesIn(system, directory)) files[name] = bytes.toString('base64');
-  return Buffer.from(`${JSON.stringify({ version: VERSION, files })}\n`);
+  return objectOfFiles(filesIn(system, directory));
 }
 
 /**
@@ -160,7 +157,7 @@ async function install(
 }
 
 /** Returns the format file on this machine; undefined if there is none, or a damaged one. */
-function formatHere({ files }: System, directory: string): ClientFormat | undefined {
+export function formatHere({ files }: System, directory: string): ClientFormat | undefined {
   try {
     return readFormat(files, directory);
   } catch {
@@ -174,14 +171,14 @@ async function newestFiles(
   client: string,
   { follows, isEven }: { readonly follows: boolean; readonly isEven: boolean },
 ): Promise<ClientFiles | undefined> {
-  const bytes = await store.readWhole(clientObject(client), MAX_BYTES);
-  const next = follows || (isEven && bytes === undefined) ? nextNoted(store, client) : undefined;
-  if (bytes === undefined) {
+  const first = await readClientFiles(store, client);
+  const next = follows || (isEven && first === undefined) ? nextNoted(store, client) : undefined;
+  if (first === undefined) {
     if (isEven) await Promise.all([next, store.readWhole(clientKeys(client, 2), MAX_FILE_BYTES)]);
     return undefined;
   }
-  const [first, noted] = await Promise.all([filesOf(store, client, bytes), next]);
-  if (noted === undefined) return first;
+  const [whole, noted] = await Promise.all([withNewestKeys(store, client, first, undefined), next]);
+  if (noted === undefined) return whole;
   let newest = noted;
   for (let made = 0; made < MAX_GENERATIONS; made += 1) {
     const later = await nextNoted(store, client, newest);
@@ -199,24 +196,8 @@ async function generationFiles(
   client: string,
   generation: string,
 ): Promise<ClientFiles | undefined> {
-  const bytes = await store.readWhole(clientObject(client, generation), MAX_BYTES);
-  return bytes && filesOf(store, client, bytes, generation);
-}
-
-/** Returns the files in the object of a client or generation, with its newest key record. Throws FORMAT_DAMAGED. */
-async function filesOf(
-  store: ObjectStore,
-  client: string,
-  bytes: Buffer,
-  generation?: string,
-): Promise<ClientFiles> {
-  const files = parse(bytes, client);
-  const shown = `the format file of the client "${client}"`;
-  const format = parseFormat(files.get(FORMAT_FILE)!.toString('utf8'), shown);
-  if (format.generation !== generation) {
-    throw new TardisError('FORMAT_DAMAGED', `${shown} is that of another generation`);
-  }
-  return withNewestKeys(store, client, files, generation);
+  const files = await readClientFiles(store, client, generation);
+  return files && withNewestKeys(store, client, files, generation);
 }
 
 /**
@@ -253,36 +234,6 @@ export async function clientsIn(system: System, access: BucketAccess): Promise<s
 export async function requireClientList(system: System, access: BucketAccess): Promise<void> {
   const { store } = await sharedStore(system, access);
   for await (const _ of store.list(CLIENTS_PREFIX)) return;
-}
-
-function parse(bytes: Buffer, client: string): ClientFiles {
-  const damaged = (): Error =>
-    new TardisError('FORMAT_DAMAGED', `the object of the client "${client}" is damaged`);
-  let body: { version?: unknown; files?: unknown } | null;
-  try {
-    body = JSON.parse(bytes.toString('utf8')) as typeof body;
-  } catch {
-    throw damaged();
-  }
-  const { version, files } = body ?? {};
-  if (typeof version === 'number' && version > VERSION) {
-    throw new TardisError('STORE_NEWER', `the client "${client}" has format ${version}`);
-  }
-  const isWhole = version === VERSION && typeof files === 'object' && files !== null;
-  if (!isWhole) throw damaged();
-  const parsed = new Map<string, Buffer>();
-  const { [FORMAT_FILE]: format, ...keys } = files as Readonly<Record<string, unknown>>;
-  for (const [name, text] of [...Object.entries(keys), [FORMAT_FILE, format] as const]) {
-    const isKnown = name === FORMAT_FILE || isKeyFile(name);
-    if (!isKnown || typeof text !== 'string' || parsed.size > 1) throw damaged();
-    parsed.set(name, Buffer.from(text, 'base64'));
-  }
-  return parsed;
-}
-
-function isKeyFile(name: string): boolean {
-  const isThere = path.dirname(name) === KEYS_DIRECTORY;
-  return isThere && keyFileNumber(path.basename(name)) !== undefined;
 }
 
 /** Returns the files of a client that the object has: its newest key record if there is one, then its format file. */

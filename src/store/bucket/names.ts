@@ -143,9 +143,14 @@ export function clientNote(client: string, name: string): string {
   return `${CLIENTS_PREFIX}${client}/${name}`;
 }
 
+/** Returns the prefix of the key records that a client got after it was made. */
+export function clientKeysPrefix(client: string, generation?: string): string {
+  return `${homeOf(client, generation)}${KEYS_DIRECTORY}/`;
+}
+
 /** Returns the name of the object of a key record that a client got after it was made. */
 export function clientKeys(client: string, number: number, generation?: string): string {
-  return `${homeOf(client, generation)}${KEYS_DIRECTORY}/${keyFileName(number)}`;
+  return clientKeysPrefix(client, generation) + keyFileName(number);
 }
 
 /** Returns the client that an object makes; undefined for another object. */
