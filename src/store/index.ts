@@ -64,6 +64,7 @@ export {
   followMove,
   requireClientList,
 } from './bucket/client-object.js';
+export { mendNotes } from './bucket/generation-notes.js';
 export { mendClientObjects } from './bucket/client-mending.js';
 export { storeKeys } from './bucket/key-objects.js';
 export { Salvage } from './bucket/salvage.js';

@@ -178,6 +178,7 @@ test('a later generation of a client gets its object again, and so does the firs
     [[OBJECT], 'one'],
     [[later], 'one'],
     [[OBJECT, later], 'one'],
+    [[OBJECT, 'all/c/me/gen/0002.json'], 'one'],
     [[OBJECT], 'fresh'],
   ] as const) {
     for (const name of lost) lose(lab, name, 'deleted');
@@ -211,4 +212,28 @@ test('no object is made from the cache of another client, nor from a log of seve
   lab.server.objects.versions.clear();
   t.is(codeIn(await lab.run('one', 'sonic', ['rebuild'])), 'NO_SUCH_CLIENT');
   t.deepEqual(lab.server.objects.keys(), [], 'a client that was deleted does not come back');
+});
+
+test('a damaged note of the next generation counts as none, and is made again', async (t) => {
+  const lab = await ServedLab.start(t);
+  lab.grow();
+  const [before, given] = [secretOf(lab, FIRST), secretOf(lab, SECOND)];
+  await lab.backUp('one', ['--create', ...before]);
+  const next = ['--newpassword-file', given[1]!];
+  await lab.succeed('one', 'sonic', ['rekey', '--yes', ...before, ...next]);
+  const note = 'all/c/me/gen/0002.json';
+  const { objects } = lab.server;
+  const whole = objects.bytesOf(note)!;
+  for (const loss of ['changed', 'overwritten', 'too large', 'deleted'] as const) {
+    lose(lab, note, loss);
+    t.deepEqual(await lab.restored(`fresh ${loss}`, given), [], loss);
+    t.deepEqual(objects.bytesOf(note), whole, 'a machine without a cache makes it again');
+    lose(lab, note, loss);
+    await lab.succeed('one', 'sonic', ['check', '--repair', ...given]);
+    t.deepEqual(objects.bytesOf(note), whole, 'so does a repair');
+    t.is(codeIn(await lab.run(`other ${loss}`, 'lstardis', before)), 'LOGIN_FAILED');
+  }
+  objects.put(note, Buffer.from('g2-0123456789abcdef'), {});
+  await lab.run('one', 'sonic', ['check', '--repair', ...given]);
+  t.is(objects.bytesOf(note)!.toString(), 'g2-0123456789abcdef', 'a whole note is never replaced');
 });

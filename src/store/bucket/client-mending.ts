@@ -3,7 +3,6 @@
  * commits in the bucket are of that client. Otherwise the commits show its id, and the key records that the bucket has show
  * its keys. Without any key record, the new object requires keys: no client gets in clear or without a password this way.
  */
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { Scheme } from '../../model/index.js';
@@ -26,10 +25,11 @@ import { FORMAT_FILE, keyFileName, keyFileNumber, KEYS_DIRECTORY } from '../clie
 import type { ObjectStore } from '../objects/index.js';
 import { readLabel } from '../packs/pack-label.js';
 import type { BucketAccess } from './bucket-access.js';
+import { sourceOfBytes } from './bytes-source.js';
 import { type ClientFiles, objectOfFiles, readClientFiles } from './client-files.js';
 import { formatHere } from './client-object.js';
 import { MAX_COMMIT_OBJECT_BYTES, parseCommitObject } from './commit-object.js';
-import { nextNoted } from './generation-objects.js';
+import { mendNotes, nextNoted } from './generation-notes.js';
 import { movedTo } from './moved-object.js';
 import {
   clientKeysPrefix,
@@ -58,7 +58,8 @@ interface LogFacts {
 }
 
 /**
- * Makes the objects of a client and of its newest generation again if they are lost or damaged, and returns their names.
+ * Makes the objects of a client and of its newest generation again if they are lost or damaged, and returns their names. Also
+ * mends the notes that lead to that generation.
  * Does nothing if the bucket has nothing of the client. Throws FORMAT_DAMAGED if the commits in the bucket do not show which
  * client it is, or show another one than this machine's files, STORE_NEWER, and errors of a bucket.
  */
@@ -83,12 +84,13 @@ export async function mendClientObjects(
     const bytes = objectOfFiles(await make());
     await shared.admit();
     const name = clientObject(client, generation);
-    if (state === 'damaged') await store.putAgain(name, sourceOf(bytes));
+    if (state === 'damaged') await store.putAgain(name, sourceOfBytes(bytes));
     else if ((await store.putNew(name, bytes)) === 'exists') return; // another machine has made it meanwhile
     mended.push(name);
   };
   await mend(present, () => mending.filesOf(present, facts));
   if (present !== undefined) await mend(undefined, () => mending.firstOf(present));
+  await mendNotes(system, { client, generation: present, bucket: access });
   return mended;
 }
 
@@ -247,15 +249,4 @@ class Mending {
 async function isAny(store: ObjectStore, client: string): Promise<boolean> {
   for await (const _ of store.list(clientPrefix(client))) return true;
   return false;
-}
-
-function sourceOf(bytes: Buffer) {
-  const sha256 = createHash('sha256').update(bytes).digest();
-  return {
-    sizeBytes: bytes.length,
-    sha256,
-    async *open(): AsyncGenerator<Uint8Array> {
-      yield bytes;
-    },
-  };
 }

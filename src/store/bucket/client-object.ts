@@ -13,7 +13,7 @@ import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../clie
 import type { BucketAccess } from './bucket-access.js';
 import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './client-files.js';
 import { requireNoRemains } from './client-remains.js';
-import { nextNoted, noteNext } from './generation-objects.js';
+import { isFollowedBy, nextNoted, noteNext } from './generation-notes.js';
 import { keysBehind, putKeysBackInto } from './key-objects.js';
 import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf, isNextGeneration } from './names.js';
 import { removeFolder } from './remove-folder.js';
@@ -101,7 +101,7 @@ async function withKnownKeys(
   const { generation } = parseFormat(files.get(FORMAT_FILE)!.toString('utf8'), FORMAT_FILE);
   const { store } = await sharedStore(system, access);
   // A rewrite removes the records of the former generation, whose passwords may have leaked.
-  const isFormer = (await nextNoted(store, client, generation)) !== undefined;
+  const isFormer = await isFollowedBy(store, client, generation);
   if (known.number > number && !isFormer)
     await putKeysBackInto(store, { client, generation }, known, number);
   const name = path.join(KEYS_DIRECTORY, keyFileName(known.number));
