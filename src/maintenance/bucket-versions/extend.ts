@@ -63,7 +63,7 @@ export async function extendLocks(
     for await (const found of judged(versions, { untilMs: Infinity, isStrict: false })) {
       throwIfAborted(signal);
       const { state } = found;
-      if (state === 'freed' || state === 'strange') continue;
+      if (state === 'freed' || state === 'strange' || state === 'younger') continue;
       report.names += 1;
       if (state !== 'sound') report.attacked += 1;
       onProgress?.(report.names);

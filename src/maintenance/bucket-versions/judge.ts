@@ -8,9 +8,9 @@ import { type VersionedName, versionedNames } from './names.js';
 /**
  * State of an object. `sound`: readers get the bytes of the version that counts. `changed`: readers get other bytes.
  * `hidden`: there is a delete marker that no commit explains. `freed`: a pack that a commit has deleted, or that no
- * commit covers. `strange`: a name without a version that counts.
+ * commit covers. `strange`: a name without a version that counts. `younger`: a name without one at the chosen time.
  */
-export type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange';
+export type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange' | 'younger';
 
 export interface Judged extends VersionedName {
   readonly state: State;
@@ -21,6 +21,8 @@ export interface JudgeOptions {
   readonly untilMs: number;
   /** True if each pack is looked up in the log, not only packs that were changed or hidden. */
   readonly isStrict: boolean;
+  /** Called with each version that readers get of an object below the clients which no program here makes. */
+  readonly onStranger?: (version: ObjectVersion) => void;
 }
 
 /** Yields all objects of a store that are created once, with their states. */
@@ -29,7 +31,11 @@ export async function* judged(
   options: JudgeOptions,
 ): AsyncGenerator<Judged> {
   const judge = new Judge(versions, options);
-  for await (const name of versionedNames(versions)) {
+  const { onStranger } = options;
+  const strangers = (version: ObjectVersion): void => {
+    if (version.isLatest && !version.isMark) onStranger?.(version);
+  };
+  for await (const name of versionedNames(versions, undefined, strangers)) {
     yield { ...name, state: await judge.stateOf(name) };
   }
 }
@@ -53,7 +59,8 @@ class Judge {
 
   async stateOf(name: VersionedName): Promise<State> {
     const { latest, oldest } = name;
-    if (oldest === undefined || oldest.modifiedMs > this.options.untilMs) return 'strange';
+    if (oldest === undefined) return 'strange';
+    if (oldest.modifiedMs > this.options.untilMs) return 'younger';
     const isSound = latest.id === oldest.id || (await this.hasBytesOf(latest, oldest));
     if (isSound && !this.options.isStrict) return 'sound';
     if (await this.isFreed(name)) return 'freed';

@@ -4,7 +4,9 @@
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import {
+  isLostMark,
   isOfLog,
+  LABEL_BYTES,
   LOG_PREFIX,
   logPack,
   logPlace,
@@ -12,10 +14,11 @@ import {
   parseCommitObject,
   parseRecord,
   readEvent,
+  readLabel,
   recordBytes,
   RecordKind,
 } from '../../store/index.js';
-import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
+import type { ObjectSource, ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
 import { versionedNames } from './names.js';
 
 /** Maximum number of packs in a log. A log that covers more is treated as unreadable. */
@@ -67,6 +70,25 @@ export async function readLogFacts(
     }
   }
   return { isWhole, covered, deleted, movedAt };
+}
+
+/** True if bytes begin as a commit object does, or stand in the place of a commit. The rest is not looked at. */
+export async function beginsAsCommit(source: ObjectSource, commit: number): Promise<boolean> {
+  const pieces: Uint8Array[] = [];
+  let got = 0;
+  for await (const piece of source.open()) {
+    pieces.push(piece);
+    got += piece.length;
+    if (got >= LABEL_BYTES) break;
+  }
+  const bytes = Buffer.concat(pieces);
+  if (movedTo(bytes) !== undefined || isLostMark(bytes)) return true;
+  try {
+    return readLabel(bytes)?.pack === logPack(commit);
+  } catch (error) {
+    if (!DAMAGE.has(asTardisError(error).code)) throw error;
+    return false;
+  }
 }
 
 interface CommitFacts {

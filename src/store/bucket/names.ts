@@ -23,6 +23,9 @@ const MAX_COMMIT: number = Math.floor(Number.MAX_SAFE_INTEGER / PACKS_OF_SESSION
 /** Below it, each client has a place of its own. */
 export const CLIENTS_PREFIX = 'c/';
 const CLIENT_OBJECT = 'client.json';
+/** The note of a copied client, with its source. */
+export const COPY_NOTE = 'copy.json';
+const REWRITES = 'rewrites';
 /** The first generation of a client's log. A rewrite makes later ones (`sonic rekey`). */
 const FIRST_GENERATION = 'g1';
 const LATER_GENERATION = /^g([1-9]\d{0,3})-[0-9a-f]{16}$/;
@@ -125,7 +128,7 @@ export function generationOf(client: string, object: string): string | undefined
 
 /** Below it, each rewrite of a generation has a note while it is not complete. */
 export function rewritesPrefix(client: string, generation: string | undefined): string {
-  return `${logPlace(client, generation)}rewrites/`;
+  return `${logPlace(client, generation)}${REWRITES}/`;
 }
 
 /** Returns the folder of a generation's client object and keys, with a slash at its end. */
@@ -283,6 +286,17 @@ export function writtenOnce(name: string): WrittenOnce | undefined {
   return isPointer || isList || isOfMaking(parts)
     ? { client, generation: undefined, pack: undefined, commit: undefined }
     : undefined;
+}
+
+/** True for the name of an object of a client that programs replace or remove: the note of a copy, or of a rewrite. */
+export function isReplaced(name: string): boolean {
+  const [prefix, client, folder = '', ...rest] = name.split('/');
+  if (`${prefix}/` !== CLIENTS_PREFIX || client === undefined || !isClientName(client))
+    return false;
+  if (folder === COPY_NOTE) return rest.length === 0;
+  const [notes, built = '', ...more] = rest;
+  const isNote = notes === REWRITES && isGeneration(built) && more.length === 0;
+  return isNote && generationNumber(folder) > 0;
 }
 
 /** True for the object that makes a client or a generation, and for one with its keys. */
