@@ -58,7 +58,7 @@ export async function readRange(requests: Requests, range: Range): Promise<Range
 /** Returns undefined for an object that does not exist. Throws NO_SUCH_BUCKET if that is what is missing. */
 export function absent(answer: Answer, requests: Requests, what: string): undefined {
   if (readError(answer).word !== 'NoSuchBucket') return undefined;
-  throw errorOf(answer, { what, where: requests.shown, source: '', nowMs: 0 });
+  throw errorOf(answer, { what, where: requests.where, source: '', nowMs: 0 });
 }
 
 /** Returns the first byte and the total of an answer; some stores send a range that is the whole as status 200. */
