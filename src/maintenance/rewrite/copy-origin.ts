@@ -108,7 +108,9 @@ export interface Ends {
  */
 export function requireSameHistory({ source, sourceId, target, origin }: Ends): void {
   if (origin !== undefined && origin.clientId !== sourceId) {
-    throw differs('it is a copy of another client');
+    throw differs(
+      'it was copied from another store, or another client, and only that one continues it',
+    );
   }
   if (origin !== undefined && source.state.readCounters().set < origin.upToSet) {
     throw differs(`the source shows an older state than the copy: it had set ${origin.upToSet}`);
