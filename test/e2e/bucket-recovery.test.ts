@@ -345,6 +345,30 @@ test('a store without locks gets them by --extend', async (t) => {
   }
 });
 
+test('objects that a thief has planted get no lock, and ours do', async (t) => {
+  const lab = await ServedLab.start(t, { locks: 'honoured' });
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  const ours = namesIn(lab);
+  const { objects } = lab.server;
+  const thief = await thiefIn(t, lab);
+  const last = ours.filter((name) => name.includes('/log/')).at(-1)!;
+  const next = last.replace(/\d+$/, (digits) => String(Number(digits) + 1).padStart(10, '0'));
+  const pack = ours.find((name) => name.includes('/packs/'))!;
+  await thief.putNew(pack.replace(/\d+$/, '0999'), objects.bytesOf(`all/${pack}`)!);
+  const first = await bucket(lab, ['--extend', '--json', ...LOCKED]);
+  t.is(first.status, 0, first.stdout);
+  t.like(JSON.parse(first.stdout), { extended: ours.length, uncovered: 1, strange: 0 });
+  for (const name of ours) t.true(objects.versionsOf(`all/${name}`)[0]!.retainUntilMs > 0, name);
+  await thief.putNew(next, JUNK);
+  objects.put('all/c/me/keys/00000009.key', JUNK, {});
+  const { status, stdout } = await bucket(lab, ['--extend', ...LOCKED]);
+  t.is(status, 3);
+  t.true(stdout.includes(`not locked: ${next}\n`), stdout);
+  t.true(stdout.includes('not locked: c/me/keys/00000009.key\n'), stdout);
+  t.is(objects.versionsOf(`all/${next}`)[0]!.retainUntilMs, 0);
+});
+
 test('a bucket without versions has nothing to bring back', async (t) => {
   const lab = await ServedLab.start(t);
   lab.grow();

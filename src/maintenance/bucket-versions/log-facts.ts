@@ -30,6 +30,8 @@ const MAX_COMMIT_BYTES = 256 << 20;
 export interface LogFacts {
   /** False if a commit object cannot be read. Some covered packs may then be missing from `covered`. */
   readonly isWhole: boolean;
+  /** True if each number up to that of the last commit has an object. */
+  readonly isGapless: boolean;
   /** Packs that a commit covers. */
   readonly covered: ReadonlySet<number>;
   /** Packs that were deleted because they were unneeded. */
@@ -50,10 +52,13 @@ export async function readLogFacts(
   const covered = new Set<number>();
   const deleted = new Set<number>();
   let isWhole = true;
+  let [commits, last] = [0, 0];
   let movedAt: number | undefined;
   const prefix = `${logPlace(client, generation)}${LOG_PREFIX}`;
   for await (const { commit, oldest } of versionedNames(versions, prefix)) {
     if (commit === undefined || oldest === undefined || oldest.modifiedMs > untilMs) continue;
+    commits += 1;
+    last = Math.max(last, commit);
     try {
       const bytes = await bytesOf(versions, oldest);
       if (movedTo(bytes) !== undefined) {
@@ -69,7 +74,7 @@ export async function readLogFacts(
       isWhole = false;
     }
   }
-  return { isWhole, covered, deleted, movedAt };
+  return { isWhole, isGapless: commits === last, covered, deleted, movedAt };
 }
 
 /** True if bytes begin as a commit object does, or stand in the place of a commit. The rest is not looked at. */
