@@ -33,10 +33,12 @@ export const BUCKET_TOOLS = [
   'sonic bucket',
 ] as const satisfies readonly Tool[];
 
-/** Commands that store packs or commits, in a directory or a bucket. */
+/** Commands that store packs or commits, in a directory or a bucket; a restore stores marks of damage. */
 const PARITY_TOOLS = [
   'tardis',
   'tardisd',
+  'regenerate',
+  'tardis-web',
   'sonic check',
   'sonic copy',
   'sonic delete',

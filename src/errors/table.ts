@@ -37,7 +37,7 @@ export const ERROR_TABLE = Object.freeze({
   NO_SUCH_CLIENT: row(
     'user',
     10,
-    'Check -C/--client (`sonic clients` lists the clients of a store), or create the client with `tardis --create` or `sonic create`.',
+    'Check -C/--client (`sonic clients` lists the clients of a store), or create the client with `tardis --create` or `sonic create`. If it was in a bucket before, somebody has deleted its objects: docs/buckets.md, "After a theft".',
   ),
   CLIENT_EXISTS: row('user', 1, 'Choose another name; the existing client was not changed.'),
   COPY_DIFFERS: row(
@@ -305,7 +305,7 @@ export const ERROR_TABLE = Object.freeze({
   FORMAT_DAMAGED: row(
     'damage',
     1,
-    'Run `sonic rebuild -D DIR -C NAME`, which recreates format.json; see docs/recovery.md.',
+    'Run `sonic rebuild -D DIR -C NAME`, which recreates format.json; see docs/recovery.md. If the store is in a bucket that keeps versions, run `sonic bucket --recover` first, which brings back its objects (docs/buckets.md, "Repair").',
   ),
   PACKS_DAMAGED: row(
     'damage',

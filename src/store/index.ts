@@ -30,12 +30,14 @@ export { type ClientMedium, mediumOf, type SwitchState, withClient } from './cli
 export { type CommitObject, parseCommitObject } from './bucket/commit-object.js';
 export {
   CLIENTS_PREFIX,
+  COPY_NOTE,
   isNextGeneration,
   isOfLog,
   lastPackUpTo,
   LOG_PREFIX,
   logPack,
   logPlace,
+  isReplaced,
   writtenOnce,
   type WrittenOnce,
 } from './bucket/names.js';
@@ -64,8 +66,10 @@ export {
   followMove,
   requireClientList,
 } from './bucket/client-object.js';
+export { mendNotes } from './bucket/generation-notes.js';
+export { mendClientObjects } from './bucket/client-mending.js';
 export { storeKeys } from './bucket/key-objects.js';
-export { Salvage } from './bucket/salvage.js';
+export { isLostMark, Salvage } from './bucket/salvage.js';
 export {
   type NamedSnapshot,
   type SnapshotObjects,

@@ -124,11 +124,55 @@ test('a former password does not count again when its successor is deleted from 
   await lab.sets('two', made.secret(THIRD));
   made.lose(2);
   made.lose(3);
-  for (const machine of ['one', 'two']) {
-    const refused = await lab.run(machine, 'lstardis', made.secret(FIRST));
-    t.is(codeIn(refused), 'KEYS_LOST', refused.stderr);
+  t.is(codeIn(await lab.run('one', 'lstardis', made.secret(FIRST))), 'LOGIN_FAILED');
+  t.deepEqual(made.keys, ['all/c/me/keys/00000002.key'], 'record 3, behind the first one');
+  for (const machine of ['two', 'three']) {
+    t.is(codeIn(await lab.run(machine, 'lstardis', made.secret(SECOND))), 'LOGIN_FAILED', machine);
+    t.is((await lab.sets(machine, made.secret(THIRD))).length, 1, machine);
   }
+  await change(THIRD, FIRST);
+  t.is((await lab.sets('four', made.secret(FIRST))).length, 1);
+});
+
+test('a key file brings back what a bucket has lost of several key records, with or without a cache', async (t) => {
+  const made = await KeysLab.start(t);
+  const { lab } = made;
+  await lab.backUp('one', ['--create', ...made.secret(FIRST), '--crypt']);
+  const former = lab.at('former keys');
+  await lab.succeed('one', 'sonic', ['keys', '--extract', '--keys', former, ...made.secret(FIRST)]);
+  const change = (from: string, to: string): Promise<string> => {
+    const next = made.secret(to, '--newpassword-file');
+    return lab.succeed('one', 'sonic', ['chpass', ...made.secret(from), ...next]);
+  };
+  await change(FIRST, SECOND);
+  await change(SECOND, THIRD);
+  const now = made.secret(THIRD);
+  const words = ['--keys', lab.at('key file'), ...now];
+  await lab.succeed('one', 'sonic', ['keys', '--extract', ...words]);
+  made.lose(2);
+  made.lose(3);
+  t.is(
+    codeIn(await lab.run('two', 'sonic', ['keys', '--insert', '--keys', former, ...now])),
+    'LOGIN_FAILED',
+  );
   t.deepEqual(made.keys, []);
+  await lab.succeed('two', 'sonic', ['keys', '--insert', ...words]);
+  t.is(parseKeyRecord(lab.server.objects.bytesOf('all/c/me/keys/00000002.key')!).number, 4);
+  for (const machine of ['one', 'two', 'three']) {
+    t.is(codeIn(await lab.run(machine, 'lstardis', made.secret(FIRST))), 'LOGIN_FAILED', machine);
+    t.deepEqual(await lab.restored(machine, now), [], machine);
+  }
+  made.lose(2);
+  const again = ['keys', '--insert', '--keys', lab.at('key file'), ...now];
+  await lab.succeed('one', 'sonic', again);
+  t.deepEqual(await lab.restored('four', now), []);
+  for (const name of [...made.keys, 'all/c/me/client.json']) {
+    lab.server.objects.versions.delete(name);
+  }
+  await lab.run('five', 'sonic', ['rebuild']);
+  t.is(codeIn(await lab.run('five', 'lstardis', now)), 'KEYS_LOST');
+  await lab.succeed('five', 'sonic', again);
+  t.deepEqual(await lab.restored('six', now), []);
 });
 
 test('keys of a client in a bucket are copied to a file and to paper, and put back after damage', async (t) => {

@@ -86,14 +86,14 @@ test('damage in every object of a bucket is healed on a machine that knows nothi
   t.regex(stdout, /Parity protects 6 of 6 files/);
 });
 
-/** Returns where the parity in an object begins. */
-async function coveredIn(bytes: Buffer): Promise<number> {
+/** Returns where the parity in an object begins; undefined if it has none. */
+async function coveredIn(bytes: Buffer): Promise<number | undefined> {
   const reader = {
     size: async () => bytes.length,
     read: async (_name: string, at: number, target: Uint8Array, most: number) =>
       bytes.copy(target, 0, at, at + most),
   };
-  return (await findInnerParity(reader, '', false))!.coveredBytes;
+  return (await findInnerParity(reader, '', false))?.coveredBytes;
 }
 
 /** Returns bytes and their parity, as an attacker may make it. */
@@ -137,6 +137,37 @@ test('forged parity, that of another object and a wrong checksum change no sound
   const reported = await mend(lab, 'wrong-checksum', ['--no-mark']);
   t.is(reported.status, 3, reported.stdout + reported.stderr);
   t.deepEqual(bytesIn(lab), before);
+});
+
+test('the marks of damage that a restore stores have parity if it is set', async (t) => {
+  for (const [how, env] of [
+    [[], {}],
+    [PARITY, {}],
+    [[], { TARDIS_PARITY: '3' }],
+  ] as const) {
+    const lab = await withSets(t);
+    const { objects } = lab.server;
+    for (const name of namesOf(lab, /\/packs\//)) objects.versions.delete(name);
+    const before = namesOf(lab, /\/log\//);
+    const words = [
+      lab.source,
+      '-o',
+      fs.mkdtempSync(lab.at('out-')),
+      '-D',
+      STORE,
+      '-C',
+      'me',
+      ...how,
+    ];
+    const { stderr } = await run('regenerate', words, { env: { ...lab.on('two'), ...env } });
+    t.regex(stderr, /the damage was marked/);
+    const marks = namesOf(lab, /\/log\//).filter((name) => !before.includes(name));
+    t.true(marks.length > 0);
+    for (const name of marks) {
+      const found = await coveredIn(objects.bytesOf(name)!);
+      t.is(found !== undefined, how.length > 0 || 'TARDIS_PARITY' in env, name);
+    }
+  }
 });
 
 test('packs with much parity are not rewritten for it, and are deleted with it', async (t) => {

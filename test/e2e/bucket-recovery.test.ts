@@ -169,7 +169,9 @@ test('an object that a thief stored by several requests never counts, whatever i
   objects.completeMultipart('all/c/me/g1/log/0000000099', JUNK, Date.now());
   const thief = await thiefIn(t, lab);
   await thief.remove(namesIn(lab).filter((name) => !name.endsWith('99')));
-  t.like(await recovered(t, lab), { strange: 1, lost: 0 });
+  const { status, stdout } = await bucket(lab, ['--recover', '--json', ...LOCKED]);
+  t.is(status, 3);
+  t.like(JSON.parse(stdout), { strange: 1, lost: 0 });
   before['all/c/me/g1/log/0000000099'] = digestOf(JUNK);
   t.deepEqual(bytesIn(lab), before);
 });
@@ -192,6 +194,9 @@ test('a commit that a thief has forged is left out of a copy of an earlier time'
   const args = ['--recover', '--to', to, '--before', noon, '--json', ...LOCKED];
   const copied = await bucket(lab, args);
   t.is(copied.status, 0, copied.stderr);
+  const { strange, younger } = JSON.parse(copied.stdout) as Readonly<Record<string, number>>;
+  t.is(strange, 0);
+  t.true(younger! >= 2, 'our own commit, and the forged one');
   const again = await bucket(lab, args);
   t.like(JSON.parse(again.stdout), { writtenBytes: 0 });
   const at = (machine: string) => ({ env: lab.on(machine) });
@@ -207,6 +212,40 @@ test('a commit that a thief has forged is left out of a copy of an earlier time'
   t.is(check.status, 0, check.stdout + check.stderr);
   const backUp = await run('tardis', ['--local', lab.source, ...place, ...LOCKED], at('fresh'));
   t.is(backUp.status, 0, backUp.stderr);
+});
+
+test('objects that are not ours are reported, whether readers trip over them or not, and stay', async (t) => {
+  const lab = await withSets(t);
+  const thief = await thiefIn(t, lab);
+  const last = namesIn(lab).filter((name) => name.includes('/log/')).length;
+  const commit = (number: number): string => `c/me/g1/log/${String(number).padStart(10, '0')}`;
+  const { objects } = lab.server;
+  objects.put(`all/${commit(last + 1)}`, JUNK, {});
+  objects.put(`all/${commit(last + 90)}`, JUNK, {});
+  await thief.putNew(commit(last + 91), JUNK);
+  objects.put(`all/${commit(last + 92)}`, objects.bytesOf(`all/${commit(1)}`)!, {});
+  await thief.putNew(commit(last + 93), objects.bytesOf(`all/${commit(1)}`)!);
+  await thief.putNew('c/me/junk', JUNK);
+  await thief.putNew('c/me/g1/log/x', JUNK);
+  await thief.putNew('c/me/copy.json', JUNK);
+  await thief.putNew('c/me/gone', JUNK);
+  await thief.remove(['c/me/gone']);
+  const before = bytesIn(lab);
+  for (const how of [['--dry-run'], []]) {
+    const { status, stdout } = await bucket(lab, ['--recover', '--json', ...how, ...LOCKED]);
+    t.is(status, 3, stdout);
+    const report = JSON.parse(stdout) as { objects: { name: string; result: string }[] };
+    t.like(report, { changed: 0, hidden: 0, lost: 3, strange: 4 });
+    const named = (result: string): string[] =>
+      report.objects.flatMap((one) => (one.result === result ? [one.name] : [])).sort();
+    t.deepEqual(
+      named('lost'),
+      [1, 90, 92].map((behind) => commit(last + behind)),
+    );
+    const strange = [commit(last + 91), commit(last + 93), 'c/me/g1/log/x', 'c/me/junk'];
+    t.deepEqual(named('not ours'), strange);
+    t.deepEqual(bytesIn(lab), before);
+  }
 });
 
 test('a copy to a place that has other objects is refused', async (t) => {
@@ -304,6 +343,30 @@ test('a store without locks gets them by --extend', async (t) => {
     const [first] = lab.server.objects.versionsOf(`all/${name}`);
     t.true(first!.retainUntilMs > Date.now() + 29 * DAY_MS, name);
   }
+});
+
+test('objects that a thief has planted get no lock, and ours do', async (t) => {
+  const lab = await ServedLab.start(t, { locks: 'honoured' });
+  lab.grow();
+  await lab.backUp('one', ['--create']);
+  const ours = namesIn(lab);
+  const { objects } = lab.server;
+  const thief = await thiefIn(t, lab);
+  const last = ours.filter((name) => name.includes('/log/')).at(-1)!;
+  const next = last.replace(/\d+$/, (digits) => String(Number(digits) + 1).padStart(10, '0'));
+  const pack = ours.find((name) => name.includes('/packs/'))!;
+  await thief.putNew(pack.replace(/\d+$/, '0999'), objects.bytesOf(`all/${pack}`)!);
+  const first = await bucket(lab, ['--extend', '--json', ...LOCKED]);
+  t.is(first.status, 0, first.stdout);
+  t.like(JSON.parse(first.stdout), { extended: ours.length, uncovered: 1, strange: 0 });
+  for (const name of ours) t.true(objects.versionsOf(`all/${name}`)[0]!.retainUntilMs > 0, name);
+  await thief.putNew(next, JUNK);
+  objects.put('all/c/me/keys/00000009.key', JUNK, {});
+  const { status, stdout } = await bucket(lab, ['--extend', ...LOCKED]);
+  t.is(status, 3);
+  t.true(stdout.includes(`not locked: ${next}\n`), stdout);
+  t.true(stdout.includes('not locked: c/me/keys/00000009.key\n'), stdout);
+  t.is(objects.versionsOf(`all/${next}`)[0]!.retainUntilMs, 0);
 });
 
 test('a bucket without versions has nothing to bring back', async (t) => {

@@ -311,3 +311,16 @@ test('a copy on a full disk keeps what fits, and goes on when there is room', as
     await requireAlike(t, { ...home, to: ['-D', seen, '-C', 'me'] }, [1, 2, 3]);
   });
 });
+
+test('a copy of a copy is continued by the copy that it was made from, and by no other store', async (t) => {
+  const home = lab(t);
+  const { from, to } = home;
+  await lived(home);
+  await copyOf(home);
+  const third = home.at('third');
+  await succeed('sonic', ['copy', ...to, '--to', third]);
+  await succeed('sonic', ['copy', ...to, '--to', third]);
+  const refused = await run('sonic', ['copy', ...from, '--to', third]);
+  t.is(codeIn(refused), 'COPY_DIFFERS');
+  t.regex(refused.stderr, /copied from another store, .*only that one continues it/);
+});

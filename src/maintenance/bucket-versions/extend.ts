@@ -14,6 +14,8 @@ export interface ExtendOptions {
   /** Time for which an object is locked. */
   readonly retainMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Called with the name of each object that gets no lock, since it is not ours. */
+  readonly onStrange?: (name: string) => void;
   /** Called with the number of names examined so far. */
   readonly onProgress?: (names: number) => void;
 }
@@ -27,6 +29,10 @@ export interface ExtendReport {
   unlocked: number;
   /** Number of objects that somebody overwrote or deleted. */
   attacked: number;
+  /** Number of packs whose locks were left to end, since no commit covers them: of an interrupted backup, or a thief's. */
+  uncovered: number;
+  /** Number of objects whose locks were left to end, since no program here made them. */
+  strange: number;
   /** Time when the first lock of these objects ends, in ms since 1970; undefined if there is no object. */
   firstEndMs: number | undefined;
 }
@@ -34,36 +40,47 @@ export interface ExtendReport {
 /** Extends the locks that are due. Throws INTERRUPTED and errors of a bucket. A later run continues the work. */
 export async function extendLocks(
   versions: ObjectVersions,
-  { retainMs, signal, onProgress }: ExtendOptions,
+  { retainMs, signal, onProgress, onStrange }: ExtendOptions,
 ): Promise<ExtendReport> {
   const report: ExtendReport = {
     names: 0,
     extended: 0,
     unlocked: 0,
     attacked: 0,
+    uncovered: 0,
+    strange: 0,
     firstEndMs: undefined,
   };
-  const extend = async ({ oldest, latest, state }: Judged): Promise<void> => {
-    await extendOne(oldest!); // it is not strange
+  const extend = async (found: Judged): Promise<void> => {
+    const { oldest, latest, state } = found;
+    if (!(await extendOne(found, oldest!))) return; // it is not strange
     // The version that a recovery or a repair has written may be the only sound one.
-    if (state === 'sound' && latest.id !== oldest!.id) await extendOne(latest);
+    if (state === 'sound' && latest.id !== oldest!.id) await extendOne(found, latest);
   };
-  const extendOne = async (version: ObjectVersion): Promise<void> => {
+  /** Returns false if the lock is left to end. */
+  const extendOne = async (found: Judged, version: ObjectVersion): Promise<boolean> => {
     const nowMs = versions.nowMs();
     let untilMs = await versions.lockedUntilMs(version);
     if (untilMs < nowMs + retainMs / 2) {
+      if (!(await found.isOurs())) {
+        const isPack = found.pack !== undefined && found.commit === undefined;
+        report[isPack ? 'uncovered' : 'strange'] += 1;
+        onStrange?.(found.name);
+        return false;
+      }
       await versions.lockFor(version, retainMs);
       report.extended += 1;
       if (untilMs <= nowMs) report.unlocked += 1;
       untilMs = nowMs + retainMs;
     }
     report.firstEndMs = Math.min(untilMs, report.firstEndMs ?? Infinity);
+    return true;
   };
   const needed = async function* (): AsyncGenerator<Judged> {
     for await (const found of judged(versions, { untilMs: Infinity, isStrict: false })) {
       throwIfAborted(signal);
       const { state } = found;
-      if (state === 'freed' || state === 'strange') continue;
+      if (state === 'freed' || state === 'strange' || state === 'younger') continue;
       report.names += 1;
       if (state !== 'sound') report.attacked += 1;
       onProgress?.(report.names);

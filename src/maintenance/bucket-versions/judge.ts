@@ -2,18 +2,26 @@
 import { asTardisError } from '../../errors/index.js';
 import { isOfLog } from '../../store/index.js';
 import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
-import { type LogFacts, readLogFacts } from './log-facts.js';
+import { beginsAsCommit, type LogFacts, readLogFacts } from './log-facts.js';
 import { type VersionedName, versionedNames } from './names.js';
+
+/** Logs whose facts are kept. */
+const MOST_LOGS = 2;
 
 /**
  * State of an object. `sound`: readers get the bytes of the version that counts. `changed`: readers get other bytes.
  * `hidden`: there is a delete marker that no commit explains. `freed`: a pack that a commit has deleted, or that no
- * commit covers. `strange`: a name without a version that counts.
+ * commit covers. `strange`: a name without a version that counts. `younger`: a name without one at the chosen time.
  */
-export type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange';
+export type State = 'sound' | 'changed' | 'hidden' | 'freed' | 'strange' | 'younger';
 
 export interface Judged extends VersionedName {
   readonly state: State;
+  /**
+   * Returns false for an object that a writer of this package did not make, or that no commit covers, as far as that shows.
+   * May read the object, and the log of its client. A damaged object counts as ours.
+   */
+  isOurs(): Promise<boolean>;
 }
 
 export interface JudgeOptions {
@@ -21,6 +29,8 @@ export interface JudgeOptions {
   readonly untilMs: number;
   /** True if each pack is looked up in the log, not only packs that were changed or hidden. */
   readonly isStrict: boolean;
+  /** Called with each version that readers get of an object below the clients which no program here makes. */
+  readonly onStranger?: (version: ObjectVersion) => void;
 }
 
 /** Yields all objects of a store that are created once, with their states. */
@@ -29,22 +39,20 @@ export async function* judged(
   options: JudgeOptions,
 ): AsyncGenerator<Judged> {
   const judge = new Judge(versions, options);
-  for await (const name of versionedNames(versions)) {
-    yield { ...name, state: await judge.stateOf(name) };
+  const { onStranger } = options;
+  const strangers = (version: ObjectVersion): void => {
+    if (version.isLatest && !version.isMark) onStranger?.(version);
+  };
+  for await (const name of versionedNames(versions, undefined, strangers)) {
+    yield { ...name, state: await judge.stateOf(name), isOurs: () => judge.isOurs(name) };
   }
 }
 
 class Judge {
   private readonly versions: ObjectVersions;
   private readonly options: JudgeOptions;
-  /** Facts from the log of one client. Names are sorted, so the packs of a client follow each other. */
-  private log:
-    | {
-        readonly client: string;
-        readonly generation: string | undefined;
-        readonly facts: LogFacts;
-      }
-    | undefined;
+  /** Facts from the logs that were read last. Names are sorted, so the packs of a generation follow each other. */
+  private readonly logs = new Map<string, Promise<LogFacts>>();
 
   constructor(versions: ObjectVersions, options: JudgeOptions) {
     this.versions = versions;
@@ -53,7 +61,8 @@ class Judge {
 
   async stateOf(name: VersionedName): Promise<State> {
     const { latest, oldest } = name;
-    if (oldest === undefined || oldest.modifiedMs > this.options.untilMs) return 'strange';
+    if (oldest === undefined) return 'strange';
+    if (oldest.modifiedMs > this.options.untilMs) return 'younger';
     const isSound = latest.id === oldest.id || (await this.hasBytesOf(latest, oldest));
     if (isSound && !this.options.isStrict) return 'sound';
     if (await this.isFreed(name)) return 'freed';
@@ -89,19 +98,45 @@ class Judge {
   }
 
   private async isFreed(name: VersionedName): Promise<boolean> {
-    const { client, generation, pack, commit, isSnapshot = false } = name;
+    const { generation, pack, commit, isSnapshot = false } = name;
     const isInLog = pack !== undefined && isOfLog(pack);
     // The log has all that a deleted copy of the catalog had.
     if (isSnapshot && name.latest.isMark) return true;
     if (pack === undefined && generation === undefined && !isSnapshot) return false;
-    if (this.log?.client !== client || this.log.generation !== generation) {
-      const one = { client, generation };
-      this.log = { ...one, facts: await readLogFacts(this.versions, one, this.options.untilMs) };
-    }
-    const { isWhole, covered, deleted, movedAt } = this.log.facts;
+    const { isWhole, covered, deleted, movedAt } = await this.factsOf(name);
     // A generation ends with the name of the next one, which stays.
     if (movedAt !== undefined) return commit !== movedAt;
     if (pack === undefined || isInLog) return false;
     return deleted.has(pack) || (isWhole && !covered.has(pack));
+  }
+
+  /** See Judged. */
+  async isOurs(name: VersionedName): Promise<boolean> {
+    const { pack, commit, oldest, isSnapshot = false } = name;
+    if (isSnapshot || oldest === undefined) return true;
+    if (pack !== undefined && commit === undefined) {
+      const { isWhole, isGapless, covered } = await this.factsOf(name);
+      return !isWhole || !isGapless || covered.has(pack);
+    }
+    try {
+      const source = await this.versions.source(oldest);
+      return (
+        source !== undefined && (commit === undefined || (await beginsAsCommit(source, commit)))
+      );
+    } catch (error) {
+      if (asTardisError(error).code !== 'OBJECT_DAMAGED') throw error;
+      return true;
+    }
+  }
+
+  private factsOf({ client, generation }: VersionedName): Promise<LogFacts> {
+    const key = `${client}/${generation ?? ''}`;
+    let facts = this.logs.get(key);
+    if (facts === undefined) {
+      facts = readLogFacts(this.versions, { client, generation }, this.options.untilMs);
+      for (const old of this.logs.keys()) if (this.logs.size >= MOST_LOGS) this.logs.delete(old);
+      this.logs.set(key, facts);
+    }
+    return facts;
   }
 }

@@ -4,7 +4,9 @@
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import {
+  isLostMark,
   isOfLog,
+  LABEL_BYTES,
   LOG_PREFIX,
   logPack,
   logPlace,
@@ -12,10 +14,11 @@ import {
   parseCommitObject,
   parseRecord,
   readEvent,
+  readLabel,
   recordBytes,
   RecordKind,
 } from '../../store/index.js';
-import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
+import type { ObjectSource, ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
 import { versionedNames } from './names.js';
 
 /** Maximum number of packs in a log. A log that covers more is treated as unreadable. */
@@ -27,6 +30,8 @@ const MAX_COMMIT_BYTES = 256 << 20;
 export interface LogFacts {
   /** False if a commit object cannot be read. Some covered packs may then be missing from `covered`. */
   readonly isWhole: boolean;
+  /** True if each number up to that of the last commit has an object. */
+  readonly isGapless: boolean;
   /** Packs that a commit covers. */
   readonly covered: ReadonlySet<number>;
   /** Packs that were deleted because they were unneeded. */
@@ -47,10 +52,13 @@ export async function readLogFacts(
   const covered = new Set<number>();
   const deleted = new Set<number>();
   let isWhole = true;
+  let [commits, last] = [0, 0];
   let movedAt: number | undefined;
   const prefix = `${logPlace(client, generation)}${LOG_PREFIX}`;
   for await (const { commit, oldest } of versionedNames(versions, prefix)) {
     if (commit === undefined || oldest === undefined || oldest.modifiedMs > untilMs) continue;
+    commits += 1;
+    last = Math.max(last, commit);
     try {
       const bytes = await bytesOf(versions, oldest);
       if (movedTo(bytes) !== undefined) {
@@ -66,7 +74,26 @@ export async function readLogFacts(
       isWhole = false;
     }
   }
-  return { isWhole, covered, deleted, movedAt };
+  return { isWhole, isGapless: commits === last, covered, deleted, movedAt };
+}
+
+/** True if bytes begin as a commit object does, or stand in the place of a commit. The rest is not looked at. */
+export async function beginsAsCommit(source: ObjectSource, commit: number): Promise<boolean> {
+  const pieces: Uint8Array[] = [];
+  let got = 0;
+  for await (const piece of source.open()) {
+    pieces.push(piece);
+    got += piece.length;
+    if (got >= LABEL_BYTES) break;
+  }
+  const bytes = Buffer.concat(pieces);
+  if (movedTo(bytes) !== undefined || isLostMark(bytes)) return true;
+  try {
+    return readLabel(bytes)?.pack === logPack(commit);
+  } catch (error) {
+    if (!DAMAGE.has(asTardisError(error).code)) throw error;
+    return false;
+  }
 }
 
 interface CommitFacts {

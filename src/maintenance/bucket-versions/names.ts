@@ -2,7 +2,7 @@
  * Gathers the versions of each name in a bucket. An object of a store is created once, so its oldest version counts.
  * All later versions are from another writer, or are restored copies.
  */
-import { CLIENTS_PREFIX, writtenOnce, type WrittenOnce } from '../../store/index.js';
+import { CLIENTS_PREFIX, isReplaced, writtenOnce, type WrittenOnce } from '../../store/index.js';
 import { isMultipart, type ObjectVersion, type ObjectVersions } from '../../store/objects/index.js';
 
 /** The versions of one name that matter. */
@@ -17,10 +17,14 @@ export interface VersionedName extends WrittenOnce {
   readonly oldest: ObjectVersion | undefined;
 }
 
-/** Yields the names below a prefix that are written once, in their order. It keeps two versions of one name in memory. */
+/**
+ * Yields the names below a prefix that are written once, in their order. It keeps two versions of one name in memory.
+ * `onStranger` is called with each version of an object that no program here makes.
+ */
 export async function* versionedNames(
   versions: ObjectVersions,
   prefix: string = CLIENTS_PREFIX,
+  onStranger: (version: ObjectVersion) => void = () => undefined,
 ): AsyncGenerator<VersionedName> {
   let gathered: VersionedName | undefined;
   for await (const version of versions.list(prefix)) {
@@ -29,6 +33,7 @@ export async function* versionedNames(
       const { name } = version;
       const facts = writtenOnce(name);
       gathered = facts && { ...facts, name, latest: version, oldest: undefined };
+      if (facts === undefined && !isReplaced(name)) onStranger(version);
     }
     if (gathered !== undefined && !version.isMark && !isMultipart(version)) {
       gathered = { ...gathered, oldest: version };

@@ -5,9 +5,15 @@
  */
 import { configInvalid } from '../../config/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
-import type { ObjectSource, ObjectStore, ObjectVersions } from '../../store/objects/index.js';
+import type {
+  ObjectSource,
+  ObjectStore,
+  ObjectVersion,
+  ObjectVersions,
+} from '../../store/objects/index.js';
 import { atOnce } from './at-once.js';
 import { type Judged, judged, type JudgeOptions } from './judge.js';
+import { beginsAsCommit } from './log-facts.js';
 
 /** Number of objects that are written at once; each takes up to 40 MiB of memory. */
 const AT_ONCE = 4;
@@ -25,7 +31,7 @@ export interface RecoverOptions {
 }
 
 /** `lost`: the bytes that count are damaged, or were not stored by a program of this package. */
-export type Result = 'changed' | 'hidden' | 'lost' | 'strange' | 'copied';
+export type Result = 'changed' | 'hidden' | 'lost' | 'strange' | 'younger' | 'copied';
 
 export interface RecoverReport {
   /** Number of names that were examined. */
@@ -36,8 +42,10 @@ export interface RecoverReport {
   hidden: number;
   /** Number of objects that cannot be restored. */
   lost: number;
-  /** Number of names without a version that counts, or with none before the chosen time. */
+  /** Number of objects that no program here makes, and of names without a version that counts. */
   strange: number;
+  /** Number of names without a version at the chosen time. */
+  younger: number;
   /** Packs that were deleted because they were unneeded. */
   freed: number;
   /** Number of objects that the other store has, and number of bytes that this run wrote. */
@@ -81,6 +89,7 @@ class Run {
     hidden: 0,
     lost: 0,
     strange: 0,
+    younger: 0,
     freed: 0,
     copied: 0,
     writtenBytes: 0,
@@ -95,16 +104,15 @@ class Run {
 
   /** Yields the names of the store except freed packs and strange names, which it counts. */
   async *names(how: JudgeOptions): AsyncGenerator<Judged> {
-    for await (const found of judged(this.versions, how)) {
+    const onStranger = ({ name }: ObjectVersion): void => this.leave('strange', name);
+    for await (const found of judged(this.versions, { ...how, onStranger })) {
       throwIfAborted(this.options.signal);
       this.report.names += 1;
       this.options.onProgress?.(this.report.names);
       const { state, name, latest } = found;
       if (state === 'freed') this.report.freed += 1;
-      else if (state === 'strange') {
-        if (latest.isMark) continue; // nobody gets it
-        this.report.strange += 1;
-        this.options.onFound?.(name, 'strange');
+      else if (state === 'strange' || state === 'younger') {
+        if (!latest.isMark) this.leave(state, name); // nobody gets a deleted one
       } else yield found;
     }
   }
@@ -112,16 +120,25 @@ class Run {
   /** Makes the version that counts the current one, if readers get another; writes nothing in a preview. */
   async bringBack(found: Judged): Promise<void> {
     const { name, state } = found;
+    if (state === 'sound') return this.lookAt(found);
     if (state !== 'changed' && state !== 'hidden') return;
     const { isPreview, onFound } = this.options;
     if (!isPreview) {
-      const source = await this.sourceOf(found);
+      const source = await this.sourceOf(name, found.oldest!);
       if (source === undefined) return;
       await this.versions.putAgain(name, source);
       this.report.writtenBytes += source.sizeBytes;
     }
     this.report[state] += 1;
     onFound?.(name, state);
+  }
+
+  /** Reads an object that nobody has changed, unless it is a pack. Counts it as lost if it is damaged, or not ours. */
+  private async lookAt({ name, pack, commit, isSnapshot = false, latest }: Judged): Promise<void> {
+    const isRead = !isSnapshot && (pack === undefined || commit !== undefined);
+    const source = isRead ? await this.sourceOf(name, latest) : undefined;
+    if (source === undefined || commit === undefined) return;
+    if (!(await beginsAsCommit(source, commit))) this.leave('strange', name);
   }
 
   /** Creates an object in another store. */
@@ -132,7 +149,7 @@ class Run {
       const there = await target.head(name);
       if (there !== undefined && there.sizeBytes !== oldest!.sizeBytes) throw other(name);
       if (there === undefined) {
-        const source = await this.sourceOf(found);
+        const source = await this.sourceOf(name, found.oldest!);
         if (source === undefined) return;
         if ((await target.putNew(name, source)) === 'exists') throw other(name);
         this.report.writtenBytes += source.sizeBytes;
@@ -143,19 +160,23 @@ class Run {
   }
 
   /**
-   * Returns the bytes of the version that counts. If they are damaged or not stored by this package, counts the object
-   * as lost and returns undefined.
+   * Returns the bytes of a version. If they are damaged or not stored by this package, counts the object as lost and returns
+   * undefined.
    */
-  private async sourceOf({ name, oldest }: Judged): Promise<ObjectSource | undefined> {
+  private async sourceOf(name: string, version: ObjectVersion): Promise<ObjectSource | undefined> {
     try {
-      const source = await this.versions.source(oldest!);
+      const source = await this.versions.source(version);
       if (source !== undefined) return source;
     } catch (error) {
       if (asTardisError(error).code !== 'OBJECT_DAMAGED') throw error;
     }
-    this.report.lost += 1;
-    this.options.onFound?.(name, 'lost');
+    this.leave('lost', name);
     return undefined;
+  }
+
+  private leave(result: 'strange' | 'younger' | 'lost', name: string): void {
+    this.report[result] += 1;
+    this.options.onFound?.(name, result);
   }
 }
 

@@ -7,10 +7,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
-import { type ClientDirectory, readClientNote, writeClientNote } from '../../store/index.js';
+import {
+  type ClientDirectory,
+  COPY_NOTE,
+  readClientNote,
+  writeClientNote,
+} from '../../store/index.js';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 
-const ORIGIN_FILE = 'copy.json';
+const ORIGIN_FILE = COPY_NOTE;
 const ORIGIN_VERSION = 1;
 const MAX_ORIGIN_BYTES = 4096;
 
@@ -105,7 +110,9 @@ export interface Ends {
  */
 export function requireSameHistory({ source, sourceId, target, origin }: Ends): void {
   if (origin !== undefined && origin.clientId !== sourceId) {
-    throw differs('it is a copy of another client');
+    throw differs(
+      'it was copied from another store, or another client, and only that one continues it',
+    );
   }
   if (origin !== undefined && source.state.readCounters().set < origin.upToSet) {
     throw differs(`the source shows an older state than the copy: it had set ${origin.upToSet}`);

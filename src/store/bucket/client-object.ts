@@ -11,19 +11,29 @@ import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/ke
 import type { ObjectStore } from '../objects/index.js';
 import { FORMAT_FILE, KEYS_DIRECTORY, keyFileName, keyFileNumber } from '../client/layout.js';
 import type { BucketAccess } from './bucket-access.js';
-import { nextNoted, noteNext } from './generation-objects.js';
+import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './client-files.js';
+import { requireNoRemains } from './client-remains.js';
+import { isFollowedBy, nextNoted, noteNext } from './generation-notes.js';
 import { keysBehind, putKeysBackInto } from './key-objects.js';
 import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf, isNextGeneration } from './names.js';
 import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 
-const VERSION = 1;
-const MAX_BYTES: number = 256 << 10;
 const MAX_FILE_BYTES: number = 64 << 10;
 /** Maximum number of rewrites of a client that are followed at once. */
 const MAX_GENERATIONS = 10_000;
 
-type ClientFiles = ReadonlyMap<string, Buffer>;
+/**
+ * Throws FORMAT_DAMAGED if the bucket has objects of a client, but not the one that makes it: a new client of that name would
+ * continue a foreign history, and take the places of its key records.
+ */
+export async function requireNewIn(
+  system: System,
+  access: BucketAccess,
+  client: string,
+): Promise<void> {
+  await requireNoRemains((await sharedStore(system, access)).store, client);
+}
 
 /** Creates the object of a client that was made in its directory. Returns false if such a client exists already. */
 export async function publishClient(
@@ -34,20 +44,21 @@ export async function publishClient(
   const shared = await sharedStore(system, access);
   await shared.admit();
   const bytes = clientBytes(system, path.join(access.cache, client));
-  return (await shared.store.putNew(clientObject(client), bytes)) === 'created';
+  if ((await shared.store.putNew(clientObject(client), bytes)) === 'created') return true;
+  discard(system, access, client); // its keys are not those of the client that exists
+  return false;
 }
 
 /** Returns the bytes of the object of a client, or of a generation of one, that was made in a directory. */
 export function clientBytes(system: System, directory: string): Buffer {
-  const files: Record<string, string> = {};
-  for (const [name, bytes] of filesIn(system, directory)) files[name] = bytes.toString('base64');
-  return Buffer.from(`${JSON.stringify({ version: VERSION, files })}\n`);
+  return objectOfFiles(filesIn(system, directory));
 }
 
 /**
- * Fetches the small files of a client to this machine. Deletes the files here of a client that is no longer in the
- * bucket, or of another client with its name. With `isEven`, a name without a client takes as much time as a client
- * whose password was never changed. Throws FORMAT_DAMAGED, STORE_NEWER, and errors of a bucket.
+ * Brings the small files of a client to this machine. Files here of a client that the bucket no longer has, or
+ * of another client with its name, are deleted. With `isEven`, a name without a client takes as much time as a
+ * client whose password was never changed. Throws FORMAT_DAMAGED, also if only the object of the client is missing (with
+ * `isEven`, only on a machine that has files of it, which it keeps then), STORE_NEWER, and errors of a bucket.
  */
 export async function fetchClient(
   system: System,
@@ -63,6 +74,8 @@ export async function fetchClient(
   // The log shows a machine with a catalog that the client was rewritten; another one looks up the newest generation.
   const follows = here === undefined || generation !== undefined;
   const files = known ?? (await newestFiles(store, client, { follows, isEven }));
+  const isKnown = system.files.status(path.join(access.cache, client)) !== undefined;
+  if (files === undefined && (isKnown || !isEven)) await requireNoRemains(store, client);
   await install(system, access, client, await withKnownKeys(system, access, client, files));
 }
 
@@ -89,7 +102,7 @@ async function withKnownKeys(
   const { generation } = parseFormat(files.get(FORMAT_FILE)!.toString('utf8'), FORMAT_FILE);
   const { store } = await sharedStore(system, access);
   // A rewrite removes the records of the former generation, whose passwords may have leaked.
-  const isFormer = (await nextNoted(store, client, generation)) !== undefined;
+  const isFormer = await isFollowedBy(store, client, generation);
   if (known.number > number && !isFormer)
     await putKeysBackInto(store, { client, generation }, known, number);
   const name = path.join(KEYS_DIRECTORY, keyFileName(known.number));
@@ -149,7 +162,7 @@ async function install(
 }
 
 /** Returns the format file on this machine; undefined if it is missing or damaged. */
-function formatHere({ files }: System, directory: string): ClientFormat | undefined {
+export function formatHere({ files }: System, directory: string): ClientFormat | undefined {
   try {
     return readFormat(files, directory);
   } catch {
@@ -163,14 +176,14 @@ async function newestFiles(
   client: string,
   { follows, isEven }: { readonly follows: boolean; readonly isEven: boolean },
 ): Promise<ClientFiles | undefined> {
-  const bytes = await store.readWhole(clientObject(client), MAX_BYTES);
-  const next = follows || (isEven && bytes === undefined) ? nextNoted(store, client) : undefined;
-  if (bytes === undefined) {
+  const first = await readClientFiles(store, client);
+  const next = follows || (isEven && first === undefined) ? nextNoted(store, client) : undefined;
+  if (first === undefined) {
     if (isEven) await Promise.all([next, store.readWhole(clientKeys(client, 2), MAX_FILE_BYTES)]);
     return undefined;
   }
-  const [first, noted] = await Promise.all([filesOf(store, client, bytes), next]);
-  if (noted === undefined) return first;
+  const [whole, noted] = await Promise.all([withNewestKeys(store, client, first, undefined), next]);
+  if (noted === undefined) return whole;
   let newest = noted;
   for (let made = 0; made < MAX_GENERATIONS; made += 1) {
     const later = await nextNoted(store, client, newest);
@@ -188,24 +201,8 @@ async function generationFiles(
   client: string,
   generation: string,
 ): Promise<ClientFiles | undefined> {
-  const bytes = await store.readWhole(clientObject(client, generation), MAX_BYTES);
-  return bytes && filesOf(store, client, bytes, generation);
-}
-
-/** Returns the files in the object of a client or generation, with its newest key record. Throws FORMAT_DAMAGED. */
-async function filesOf(
-  store: ObjectStore,
-  client: string,
-  bytes: Buffer,
-  generation?: string,
-): Promise<ClientFiles> {
-  const files = parse(bytes, client);
-  const shown = `the format file of the client "${client}"`;
-  const format = parseFormat(files.get(FORMAT_FILE)!.toString('utf8'), shown);
-  if (format.generation !== generation) {
-    throw new TardisError('FORMAT_DAMAGED', `${shown} is that of another generation`);
-  }
-  return withNewestKeys(store, client, files, generation);
+  const files = await readClientFiles(store, client, generation);
+  return files && withNewestKeys(store, client, files, generation);
 }
 
 /**
@@ -242,36 +239,6 @@ export async function clientsIn(system: System, access: BucketAccess): Promise<s
 export async function requireClientList(system: System, access: BucketAccess): Promise<void> {
   const { store } = await sharedStore(system, access);
   for await (const _ of store.list(CLIENTS_PREFIX)) return;
-}
-
-function parse(bytes: Buffer, client: string): ClientFiles {
-  const damaged = (): Error =>
-    new TardisError('FORMAT_DAMAGED', `the object of the client "${client}" is damaged`);
-  let body: { version?: unknown; files?: unknown } | null;
-  try {
-    body = JSON.parse(bytes.toString('utf8')) as typeof body;
-  } catch {
-    throw damaged();
-  }
-  const { version, files } = body ?? {};
-  if (typeof version === 'number' && version > VERSION) {
-    throw new TardisError('STORE_NEWER', `the client "${client}" has format ${version}`);
-  }
-  const isWhole = version === VERSION && typeof files === 'object' && files !== null;
-  if (!isWhole) throw damaged();
-  const parsed = new Map<string, Buffer>();
-  const { [FORMAT_FILE]: format, ...keys } = files as Readonly<Record<string, unknown>>;
-  for (const [name, text] of [...Object.entries(keys), [FORMAT_FILE, format] as const]) {
-    const isKnown = name === FORMAT_FILE || isKeyFile(name);
-    if (!isKnown || typeof text !== 'string' || parsed.size > 1) throw damaged();
-    parsed.set(name, Buffer.from(text, 'base64'));
-  }
-  return parsed;
-}
-
-function isKeyFile(name: string): boolean {
-  const isThere = path.dirname(name) === KEYS_DIRECTORY;
-  return isThere && keyFileNumber(path.basename(name)) !== undefined;
 }
 
 /**

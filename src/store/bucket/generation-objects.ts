@@ -3,10 +3,11 @@
  * keeps other machines from deleting the objects that the rewrite reads. The object that ends the log of the former
  * generation puts the new one in its place (moved-object.ts).
  */
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { ClientDirectory } from '../client/client-directory.js';
 import type { ObjectStore } from '../objects/index.js';
+import { nextNoted, noteNext } from './generation-notes.js';
 import { keysBehind } from './key-objects.js';
 import { buildMoved, movedTo } from './moved-object.js';
 import {
@@ -14,17 +15,14 @@ import {
   clientPrefix,
   commitName,
   generationNumber,
-  generationObject,
   generationOf,
   isGeneration,
-  isNextGeneration,
   isSameGeneration,
   logPlace,
   rewritesPrefix,
 } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
-const MAX_NAME_BYTES = 64;
 const MAX_KEYS_BYTES = 64 << 10;
 /** Maximum number of notes of rewrites that are read. */
 const MAX_NOTES = 1000;
@@ -34,46 +32,6 @@ const AT_ONCE = 100;
 const MAX_GENERATIONS = 10_000;
 /** Maximum number of changes of a password that are copied at the end of a rewrite. */
 const MAX_LATE_KEYS = 100;
-
-/**
- * Returns the generation that follows `before` (undefined: the first one) according to its note; undefined if there is
- * no note. Throws FORMAT_DAMAGED.
- */
-export async function nextNoted(
-  store: ObjectStore,
-  client: string,
-  before?: string,
-): Promise<string | undefined> {
-  const name = generationObject(client, before);
-  const next = (await store.readWhole(name, MAX_NAME_BYTES))?.toString('utf8');
-  if (next === undefined || isNextGeneration(next, before)) return next;
-  throw new TardisError('FORMAT_DAMAGED', `the object ${name} is damaged`);
-}
-
-/**
- * Creates a note with the generation that follows `generation`, for machines that have no catalog. Does nothing with a
- * key that may only read. Throws FORMAT_DAMAGED if the note names another generation.
- */
-export async function noteNext(
-  store: ObjectStore,
-  client: string,
-  { generation, next }: { readonly generation: string | undefined; readonly next: string },
-): Promise<void> {
-  const name = generationObject(client, generation);
-  let noted = await nextNoted(store, client, generation);
-  try {
-    if (noted === undefined) {
-      const isNoted = (await store.putNew(name, Buffer.from(next))) === 'created';
-      noted = isNoted ? next : await nextNoted(store, client, generation);
-    }
-  } catch (error) {
-    if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
-    return;
-  }
-  if (noted === next) return;
-  const what = `the object ${name} names another generation than the log`;
-  throw new TardisError('FORMAT_DAMAGED', what);
-}
 
 /** Returns the generations that rewrites of a client build, or have left unfinished. */
 export async function unfinishedRewrites(

@@ -1,7 +1,7 @@
 /**
- * Key records that a client in a bucket gets after it was made. Each is an object that did not exist before, named by
- * the number after that of the previous record. Usually that is its own number; a copied client may get a later one,
- * if the keys of its source have changed more than once.
+ * Key records that a client in a bucket gets after it was made. Each is an object that did not exist before, named by the
+ * number behind the record before it. Usually that is its own number; a later one comes of a copy whose source has changed
+ * its keys more than once, and of a record that was put back without those before it.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
@@ -82,9 +82,8 @@ export async function storeKeys(
 }
 
 /**
- * Puts back a key record that this machine has and the bucket lacks, after the newest one there (0: none). Throws
- * KEYS_LOST if another record is there, or if more than one is missing, since an older password must not become valid
- * again.
+ * Puts a key record back that this machine knows and the bucket lacks, behind the newest one there (0: none). Those between
+ * them may stay missing. Throws KEYS_LOST if another record is there: an older password must not count again.
  */
 export async function putKeysBackInto(
   store: ObjectStore,
@@ -93,7 +92,7 @@ export async function putKeysBackInto(
   before: number,
 ): Promise<void> {
   const name = clientKeys(client, before + 1, generation);
-  const isNext = keyNumberIn(bytes) === number && number === before + 1;
+  const isNext = keyNumberIn(bytes) === number && number > before && number <= MAX_NUMBER;
   try {
     if (isNext && (await store.putNew(name, bytes)) === 'created') return;
     if (isNext && (await store.readWhole(name, MAX_KEY_FILE_BYTES))?.equals(bytes) === true) return;
@@ -101,6 +100,7 @@ export async function putKeysBackInto(
     if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
   }
   const what = `the key record ${number} of "${client}", which this machine knows, is not in the bucket any more`;
-  const how = '`sonic bucket --recover` brings it back if the bucket keeps versions';
+  const how =
+    'run it again with an access key that may write, or `sonic bucket --recover` if the bucket keeps versions';
   throw new TardisError('KEYS_LOST', `${what}; ${how}`, { object: name });
 }

@@ -23,6 +23,9 @@ const MAX_COMMIT: number = Math.floor(Number.MAX_SAFE_INTEGER / PACKS_OF_SESSION
 /** Prefix of the objects of clients. Each client has a place of its own below it. */
 export const CLIENTS_PREFIX = 'c/';
 const CLIENT_OBJECT = 'client.json';
+/** The note of a copied client, with its source. */
+export const COPY_NOTE = 'copy.json';
+const REWRITES = 'rewrites';
 /** The first generation of a client's log. A rewrite makes later ones (`sonic rekey`). */
 const FIRST_GENERATION = 'g1';
 const LATER_GENERATION = /^g([1-9]\d{0,3})-[0-9a-f]{16}$/;
@@ -128,7 +131,7 @@ export function generationOf(client: string, object: string): string | undefined
 
 /** Returns the prefix of the notes of rewrites of a generation. Each rewrite has one while it is not complete. */
 export function rewritesPrefix(client: string, generation: string | undefined): string {
-  return `${logPlace(client, generation)}rewrites/`;
+  return `${logPlace(client, generation)}${REWRITES}/`;
 }
 
 /** Returns the folder of a generation's client object and keys, with a slash at its end. */
@@ -146,9 +149,14 @@ export function clientNote(client: string, name: string): string {
   return `${CLIENTS_PREFIX}${client}/${name}`;
 }
 
+/** Returns the prefix of the key records that a client got after it was made. */
+export function clientKeysPrefix(client: string, generation?: string): string {
+  return `${homeOf(client, generation)}${KEYS_DIRECTORY}/`;
+}
+
 /** Returns the name of the object of a key record that a client got after it was made. */
 export function clientKeys(client: string, number: number, generation?: string): string {
-  return `${homeOf(client, generation)}${KEYS_DIRECTORY}/${keyFileName(number)}`;
+  return clientKeysPrefix(client, generation) + keyFileName(number);
 }
 
 /** Returns the client whose first object this is; undefined for another object. */
@@ -286,6 +294,17 @@ export function writtenOnce(name: string): WrittenOnce | undefined {
   return isPointer || isList || isOfMaking(parts)
     ? { client, generation: undefined, pack: undefined, commit: undefined }
     : undefined;
+}
+
+/** True for the name of an object of a client that programs replace or remove: the note of a copy, or of a rewrite. */
+export function isReplaced(name: string): boolean {
+  const [prefix, client, folder = '', ...rest] = name.split('/');
+  if (`${prefix}/` !== CLIENTS_PREFIX || client === undefined || !isClientName(client))
+    return false;
+  if (folder === COPY_NOTE) return rest.length === 0;
+  const [notes, built = '', ...more] = rest;
+  const isNote = notes === REWRITES && isGeneration(built) && more.length === 0;
+  return isNote && generationNumber(folder) > 0;
 }
 
 /** True for the object that makes a client or a generation, and for one with its keys. */

@@ -22,6 +22,11 @@ const GENERATION_BYTES = 8;
 const LOST: Buffer = Buffer.from('{"version":1,"lost":true}\n');
 const MAX_MOVED_BYTES = 96;
 
+/** True for the bytes of an object that stands in the place of a lost commit. */
+export function isLostMark(bytes: Buffer): boolean {
+  return bytes.equals(LOST);
+}
+
 export class Salvage {
   /** The generation that is built. */
   readonly second: ClientDirectory;

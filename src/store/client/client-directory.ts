@@ -11,7 +11,7 @@ import { DirectoryBackend } from '../backends/directory-backend.js';
 import { type NeededKeys, readFormat, STORE_FORMAT, writeFormat } from './format-file.js';
 import { addKeys, dropKeys, neededBy, newestKeys } from './key-files.js';
 import { type BucketAccess, bucketAt, shownStore, useBucket } from '../bucket/bucket-access.js';
-import { publishClient } from '../bucket/client-object.js';
+import { publishClient, requireNewIn } from '../bucket/client-object.js';
 import { CATALOG_FILE, FORMAT_FILE, INCOMING_DIRECTORY, PACKS_PREFIX } from './layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
 
@@ -125,7 +125,7 @@ function holdsPacks(files: Files, directory: string): boolean {
 
 /**
  * Creates a client, and the store if needed. Throws CLIENT_EXISTS, CLIENT_NAME_INVALID, STORE_NOT_WRITABLE,
- * DISK_FULL. The format file is written last: a directory without it is no client yet.
+ * DISK_FULL, and FORMAT_DAMAGED for a name whose client has lost its format file. The format file is written last: a directory without it is no client yet.
  */
 export async function createClientDirectory(
   system: System,
@@ -138,6 +138,8 @@ export async function createClientDirectory(
   try {
     await makeIfMissing(files, options.store);
     requireNoLink(files, directory);
+    const bucket = bucketAt(options.store);
+    if (bucket !== undefined) await requireNewIn(system, bucket, options.client);
     await makeIfMissing(files, directory);
     if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) {
       throw clientExists(options.client);
@@ -149,7 +151,6 @@ export async function createClientDirectory(
     await makeKeys(system, directory, options);
     await makeFormat(system, directory, neededBy(newestKeys(system, directory)));
     await files.syncDirectory(options.store);
-    const bucket = bucketAt(options.store);
     if (bucket !== undefined && !(await publishClient(system, bucket, options.client)))
       throw clientExists(options.client);
   } catch (error) {

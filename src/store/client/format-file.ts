@@ -33,17 +33,21 @@ export interface ClientFormat {
 export async function writeFormat(
   files: Files,
   directory: string,
-  { clientId, keys, generation }: Omit<ClientFormat, 'format'>,
+  format: Omit<ClientFormat, 'format'>,
 ): Promise<void> {
-  const later = generation === undefined ? {} : { generation };
-  const body = { format: STORE_FORMAT, clientId, keys, ...later };
-  const text = JSON.stringify({ ...body, sum: formatSum(body) });
   const formatPath = path.join(directory, FORMAT_FILE);
   try {
-    await replaceFile(files, formatPath, Buffer.from(`${text}\n`));
+    await replaceFile(files, formatPath, formatBytes(format));
   } catch (error) {
     throw asTardisError(error, `writing ${formatPath}`);
   }
+}
+
+/** Returns the bytes of a format file. */
+export function formatBytes({ clientId, keys, generation }: Omit<ClientFormat, 'format'>): Buffer {
+  const later = generation === undefined ? {} : { generation };
+  const body = { format: STORE_FORMAT, clientId, keys, ...later };
+  return Buffer.from(`${JSON.stringify({ ...body, sum: formatSum(body) })}\n`);
 }
 
 /**

@@ -28,19 +28,30 @@ export async function runExtend(
     const onProgress = (names: number): void => {
       seen = names;
     };
-    report = await extendLocks(versions, { retainMs: lockDays * DAY_MS, signal, onProgress });
+    const onStrange = (name: string): void => {
+      if (json) return;
+      line.clear();
+      print(`not locked: ${name}`);
+    };
+    const retainMs = lockDays * DAY_MS;
+    report = await extendLocks(versions, { retainMs, signal, onProgress, onStrange });
   } finally {
     line.stop();
   }
-  if (report.attacked > 0) donePartly();
+  if (report.attacked + report.strange > 0) donePartly();
   if (json) print(jsonText({ version: JSON_VERSION, ...report }));
   else linesOf(report).forEach(print);
 }
 
-function linesOf({ names, extended, unlocked, attacked, firstEndMs }: ExtendReport): string[] {
+function linesOf(report: ExtendReport): string[] {
+  const { names, extended, unlocked, attacked, uncovered, strange, firstEndMs } = report;
   const lines = [`${counted(names, 'object')}: ${counted(extended, 'lock')} made longer.`];
   if (unlocked > 0) lines.push(`${counted(unlocked, 'object')} had no lock until now.`);
   if (firstEndMs !== undefined) lines.push(`The first lock ends at ${formatTime(firstEndMs)}.`);
+  if (uncovered > 0) lines.push(`${counted(uncovered, 'pack')} that no commit covers: not locked.`);
+  if (strange > 0) {
+    lines.push(`${counted(strange, 'object')} not stored by this program: not locked.`);
+  }
   if (attacked > 0) {
     const what = `${counted(attacked, 'object')} OVERWRITTEN OR DELETED by somebody`;
     lines.push(`${what}: run sonic bucket --recover.`);

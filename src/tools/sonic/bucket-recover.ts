@@ -28,6 +28,7 @@ const WORDS: Readonly<Record<Exclude<Result, 'copied'>, string>> = {
   hidden: 'deleted',
   lost: 'lost',
   strange: 'not ours',
+  younger: 'younger',
 };
 
 interface Named {
@@ -83,13 +84,14 @@ export async function runRecover(
   } finally {
     line.stop();
   }
-  if (report.lost > 0) donePartly();
+  // A copy has nothing that is not ours.
+  if (report.lost > 0 || (to === undefined && report.strange > 0)) donePartly();
   if (json) print(jsonText({ version: JSON_VERSION, ...report, objects: named }));
   else linesOf(report, options).forEach(print);
 }
 
 function linesOf(report: RecoverReport, { previewRecover, recoverTo: to }: Options): string[] {
-  const { names, changed, hidden, lost, strange, freed, copied, writtenBytes } = report;
+  const { names, changed, hidden, lost, strange, younger, freed, copied, writtenBytes } = report;
   const looked = `${counted(names, 'object')} looked at`;
   const would = previewRecover ? 'would be ' : '';
   const lines =
@@ -99,8 +101,10 @@ function linesOf(report: RecoverReport, { previewRecover, recoverTo: to }: Optio
   if (!previewRecover) lines.push(`${formatBytes(writtenBytes)} were written.`);
   if (freed > 0) lines.push(`${counted(freed, 'pack')} that nothing needs left out.`);
   if (strange > 0) {
-    const why = to === undefined ? '' : ', or younger than the chosen time';
-    lines.push(`${counted(strange, 'object')} not stored by this program${why}: left as found.`);
+    lines.push(`${counted(strange, 'object')} not stored by this program: left as found.`);
+  }
+  if (younger > 0) {
+    lines.push(`${counted(younger, 'object')} younger than the chosen time: left out.`);
   }
   if (lost > 0) lines.push(`${counted(lost, 'object')} LOST: no version has the stored bytes.`);
   return lines;

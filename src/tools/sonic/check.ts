@@ -1,7 +1,7 @@
 /** Implements `sonic check`: checks the store of a client, and names the versions of files that cannot be restored. */
 import { configInvalid, type Found, parseSize, type Settings } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { bucketAt, fetchClient } from '../../store/index.js';
+import { bucketAt, fetchClient, mendNotes, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { Admin, CheckOutcome, CheckRequest } from '../../maintenance/admin/index.js';
 import type { CheckStep, Finding, ReadData } from '../../maintenance/check/index.js';
@@ -109,6 +109,7 @@ async function repairBucket(run: CheckRun): Promise<ParityReport | undefined> {
   using line = progress.line;
   line.start();
   using there = adminHere(system, options, undefined);
+  await mendNotes(system, openClientDirectory(system, clientPlace(options)));
   return await lookAtParity(there, options, repairProgress(run));
 }
 

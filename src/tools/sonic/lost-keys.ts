@@ -1,6 +1,6 @@
 /**
- * Implements `sonic keys --insert` for a store that has lost its key records. They are restored from a key file that
- * is proven to be the client's.
+ * Implements `sonic keys --insert` for a store that has lost its key records, or the newest ones in a bucket. They are
+ * restored from a key file that is proven to be the client's.
  */
 import {
   changePassword,
@@ -10,18 +10,15 @@ import {
   unlockKeyRecord,
 } from '../../crypto/index.js';
 import {
-  addKeys,
   type ClientDirectory,
   lostKeys,
   neededBy,
   newestKeys,
   noteNeededKeys,
   openClientDirectory,
-  type StoredKeys,
   storeKeys,
   withClient,
 } from '../../store/index.js';
-import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { IdentitySettings } from '../shared/identity.js';
 import { clientPlace } from '../shared/local-store.js';
@@ -44,6 +41,18 @@ export function areKeysMissing(system: System, settings: Settings): boolean {
 }
 
 /**
+ * True if a bucket has a key record with keys, and the key file a later one of these keys: the bucket has lost that, or was
+ * rolled back.
+ */
+export function areKeysOlder(system: System, settings: Settings, file: KeyFile): boolean {
+  const directory = openClientDirectory(system, clientPlace(settings));
+  if (directory.bucket === undefined) return false;
+  const shown = keysOf(system, clientPlace(settings));
+  if (shown?.isEncrypting !== true || !shown.hasKeys) return false;
+  return (file.recordsOf(shown.keysetId).at(-1)?.number ?? 0) > shown.number;
+}
+
+/**
  * Restores the newest record of the key file to the store, if the password opens it and its keys fit the backups.
  * Throws LOGIN_FAILED, NOT_AUTHENTIC, KEY_FILE_INVALID, KEYS_CHANGED, STORE_ROLLED_BACK, CLIENT_BUSY.
  */
@@ -61,33 +70,20 @@ export async function putKeysBack(
   await proveOpened(system, settings, { record, keys, options });
   rememberOpened(settings, record, keys, options);
   await withClient(system, directory, async () => {
-    if (!areKeysMissing(system, settings)) return; // another run has restored them
-    const damaged =
+    if (!areKeysMissing(system, settings) && !areKeysOlder(system, settings, file)) return; // another run has restored them
+    const before =
       lostKeys(system, directory.path) === 'none' && newestKeys(system, directory.path);
-    if (directory.bucket !== undefined) requireNextInBucket(client, record, damaged);
-    if (damaged) {
-      const added = { client, record, password, damaged: damaged.number };
+    if (before) {
+      const added = { client, record, password, before: before.number };
       noteStored(settings, await addBehind(system, directory, file, added));
-    } else await addKeys(system, directory.path, record);
-    await noteNeededKeys(system, directory.path, neededBy(record));
+    } else await storeKeys(system, directory, record, 0);
+    // In a bucket, the object that makes the client has the format file, and is never replaced.
+    if (directory.bucket === undefined)
+      await noteNeededKeys(system, directory.path, neededBy(record));
   });
 }
 
-/**
- * Throws KEYS_LOST unless the next key record in a bucket can follow the damaged one there. Other machines find a key
- * record by its number.
- */
-function requireNextInBucket(
-  client: string,
-  { number }: KeyRecord,
-  damaged: StoredKeys | undefined | false,
-): void {
-  if (damaged && number <= damaged.number) return;
-  const what = `the bucket has lost key records of "${client}"`;
-  throw new TardisError('KEYS_LOST', `${what}: bring them back with \`sonic bucket --recover\``);
-}
-
-/** Adds a next record after a damaged one, for the same password, and returns it. */
+/** Adds a next record after a damaged or older one, for the same password, and returns it. */
 async function addBehind(
   system: System,
   directory: ClientDirectory,
@@ -96,12 +92,12 @@ async function addBehind(
     client,
     record,
     password,
-    damaged,
-  }: { client: string; record: KeyRecord; password: Buffer; damaged: number },
+    before,
+  }: { client: string; record: KeyRecord; password: Buffer; before: number },
 ): Promise<KeyRecord> {
-  const from = { ...record, number: Math.max(damaged, record.number) };
+  const from = { ...record, number: Math.max(before, record.number) };
   const { record: to } = await changePassword(system.native.modPow, from, password, { password });
-  const store = (next: KeyRecord): Promise<void> => storeKeys(system, directory, next, damaged);
+  const store = (next: KeyRecord): Promise<void> => storeKeys(system, directory, next, before);
   await moveOn(file, client, { from: record, to, keepsKeys: true }, store);
   return to;
 }

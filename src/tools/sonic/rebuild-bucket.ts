@@ -11,8 +11,10 @@ import {
 import { Catalog } from '../../store/catalog/index.js';
 import {
   type BucketAccess,
+  checkClientName,
   type ClientDirectory,
   fetchClient,
+  mendClientObjects,
   openClientDirectory,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
@@ -43,6 +45,8 @@ export async function rebuildThere(
     );
   }
   const system = storeSystem(options.umask);
+  checkClientName(options.client);
+  const mended = await mendClientObjects(system, access, options.client);
   await fetchClient(system, access, options.client);
   const before = openClientDirectory(system, clientPlace(options));
   refuseInClear(system, options);
@@ -82,13 +86,16 @@ export async function rebuildThere(
     },
   });
   line.stop();
-  const outcome = { report, placed, checked, findings };
+  const outcome = { mended, report, placed, checked, findings };
   if (options.json) printJson(options.client, outcome);
   else printText(options.client, outcome);
-  return report.lost.length + findings.length === 0 && !report.isMetadataLost ? 0 : FOUND_STATUS;
+  const isWhole = report.lost.length + findings.length + mended.length === 0;
+  return isWhole && !report.isMetadataLost ? 0 : FOUND_STATUS;
 }
 
 interface Outcome {
+  /** Objects of the client that were made again. */
+  readonly mended: readonly string[];
   readonly report: BucketRebuild;
   /** Number of directories that had lost their parent directory and were moved to another place. */
   readonly placed: number;
@@ -100,16 +107,24 @@ function doubtfulUpTo(system: System, { catalogPath }: ClientDirectory): number 
   return Catalog.reading(system, catalogPath, ({ state }) => state.readDoubtfulUpTo());
 }
 
-function printJson(client: string, { report, placed, checked, findings }: Outcome): void {
+function printJson(client: string, { mended, report, placed, checked, findings }: Outcome): void {
   const { commits, lost, isMetadataLost, knowsMore, isNewGeneration } = report;
   const { marked, cleared } = checked;
   const outcome = { client, commits, lostCommits: lost, isDoubtful: isMetadataLost, knowsMore };
-  const done = { isNewGeneration, placed, marked, cleared, findings: findings.map(jsonOf) };
+  const done = {
+    objectsMade: mended,
+    isNewGeneration,
+    placed,
+    marked,
+    cleared,
+    findings: findings.map(jsonOf),
+  };
   print(jsonText({ version: JSON_VERSION, ...outcome, ...done }));
 }
 
-function printText(client: string, { report, placed, checked, findings }: Outcome): void {
+function printText(client: string, { mended, report, placed, checked, findings }: Outcome): void {
   const { commits, lost, isMetadataLost, knowsMore, isNewGeneration } = report;
+  for (const name of mended) print(`The object ${name} was lost or damaged, and was made again.`);
   print(`The catalog of "${client}" was rebuilt from ${counted(commits, 'commit')}.`);
   for (const { commit, why } of lost.slice(0, MAX_NAMED)) print(`commit ${commit}: ${why}`);
   if (lost.length > MAX_NAMED) print(`… and ${lost.length - MAX_NAMED} more; --json lists all.`);

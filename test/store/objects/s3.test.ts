@@ -120,6 +120,8 @@ test('another bucket, and a full one, are reported', async (t) => {
   const { server } = await openTestBucket(t, { quotaBytes: 1000 });
   const elsewhere = await bucketAt(server.url, { ...BRIEF, bucket: 'other-bucket' });
   t.is(await rejectedCode(elsewhere.store.putNew('log/1', X)), 'NO_SUCH_BUCKET');
+  const error = await t.throwsAsync(elsewhere.store.readWhole('log/1', 10));
+  t.true(error.message.includes(` at ${new URL(server.url).host}`), error.message);
   t.is(await rejectedCode(elsewhere.store.readWhole('log/1', 10)), 'NO_SUCH_BUCKET');
   t.is(await rejectedCode(elsewhere.store.remove(['log/1'])), 'NO_SUCH_BUCKET');
   const { store } = await bucketAt(server.url, BRIEF);
@@ -132,6 +134,8 @@ test('an object whose bytes differ from its checksum is refused', async (t) => {
   await store.putNew('log/1', Buffer.from('a slot of the log'));
   server.objects.spoil(KEY, (bytes) => Buffer.from(bytes.toString().replace('slot', 'SLOT')));
   t.is(await rejectedCode(store.readWhole('log/1', 100)), 'OBJECT_DAMAGED');
+  const error = await t.throwsAsync(store.readWhole('log/1', 100));
+  t.true(error.message.includes(` at ${new URL(server.url).host}`), error.message);
   t.is(await rejectedCode(store.read('log/1', 0, Buffer.alloc(100), 100)), 'OBJECT_DAMAGED');
   t.is(await store.putNew('log/1', Buffer.from('a slot of the log')), 'exists');
 });

@@ -58,7 +58,7 @@ export async function readRange(requests: Requests, range: Range): Promise<Range
 /** Returns undefined for an object that does not exist. Throws NO_SUCH_BUCKET if the bucket does not exist. */
 export function absent(answer: Answer, requests: Requests, what: string): undefined {
   if (readError(answer).word !== 'NoSuchBucket') return undefined;
-  throw errorOf(answer, { what, where: requests.shown, source: '', nowMs: 0 });
+  throw errorOf(answer, { what, where: requests.where, source: '', nowMs: 0 });
 }
 
 /**

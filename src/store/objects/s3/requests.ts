@@ -108,6 +108,11 @@ export class Requests {
     return this.options.shown;
   }
 
+  /** The store as its user names it, and its endpoint. */
+  get where(): string {
+    return `${this.shown} at ${this.options.endpoint.url.host}`;
+  }
+
   /** Starts the time for the attempts of one request. */
   tries(): Tries {
     const { system, patienceMs = DEFAULT_PATIENCE_MS } = this.options;
@@ -145,7 +150,7 @@ export class Requests {
     const { method, key, body, query = {}, headers = {}, expects, sink } = request;
     const about = {
       what: request.what,
-      where: `${this.shown} at ${endpoint.url.host}`,
+      where: this.where,
       source: credentials.source,
       nowMs: system.clock.nowMs(),
     };

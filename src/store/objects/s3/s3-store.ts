@@ -228,7 +228,7 @@ export class S3Store implements ObjectStore {
   }
 
   private damaged(name: string): TardisError {
-    const message = `${name} (${this.requests.shown}) differs from its checksum`;
+    const message = `${name} (${this.requests.where}) differs from its checksum`;
     return new TardisError('OBJECT_DAMAGED', message, { unreadable: name });
   }
 

@@ -68,7 +68,7 @@ export class S3Versions implements ObjectVersions {
       const open = bytes === undefined ? () => this.pieces(version) : () => once(bytes);
       return { sizeBytes, sha256: Buffer.from(sha256, 'hex'), open };
     }
-    const message = `version ${shownId(version)} of ${name} (${this.requests.shown}) differs from its checksum`;
+    const message = `version ${shownId(version)} of ${name} (${this.requests.where}) differs from its checksum`;
     throw new TardisError('OBJECT_DAMAGED', message, { unreadable: name, sha256: stored });
   }
 

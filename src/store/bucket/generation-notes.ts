@@ -1,0 +1,133 @@
+/**
+ * Notes of which generation of a client follows another one. Machines without a catalog find the newest generation by them.
+ * The logs of the generations show it, too, so a note that is damaged or missing is made again from the log.
+ */
+import { asTardisError, TardisError } from '../../errors/index.js';
+import type { System } from '../../system/index.js';
+import type { ClientDirectory } from '../client/client-directory.js';
+import type { ObjectStore } from '../objects/index.js';
+import { sourceOfBytes } from './bytes-source.js';
+import { movedTo } from './moved-object.js';
+import {
+  generationNumber,
+  generationObject,
+  isNextGeneration,
+  isSameGeneration,
+  LOG_PREFIX,
+  logPlace,
+} from './names.js';
+import { sharedStore } from './shared-stores.js';
+
+const MAX_NAME_BYTES = 64;
+/** An object that names a generation is smaller; a commit may be of any size. */
+const MAX_MOVED_BYTES = 96;
+
+interface Note {
+  readonly state: 'none' | 'damaged' | 'whole';
+  readonly next: string | undefined;
+}
+
+/** Returns the generation that is noted to follow one (`undefined`: the first one). A damaged note counts as none. */
+export async function nextNoted(
+  store: ObjectStore,
+  client: string,
+  before?: string,
+): Promise<string | undefined> {
+  return (await readNote(store, client, before)).next;
+}
+
+/** True if there is a note of which generation follows one, damaged or not. */
+export async function isFollowedBy(
+  store: ObjectStore,
+  client: string,
+  before?: string,
+): Promise<boolean> {
+  return (await readNote(store, client, before)).state !== 'none';
+}
+
+async function readNote(store: ObjectStore, client: string, before?: string): Promise<Note> {
+  const name = generationObject(client, before);
+  let next: string | undefined;
+  try {
+    next = (await store.readWhole(name, MAX_NAME_BYTES))?.toString('utf8');
+  } catch (error) {
+    const { code } = asTardisError(error);
+    const isTooLarge =
+      code === 'BUCKET_ANSWER_INVALID' &&
+      ((await store.head(name))?.sizeBytes ?? 0) > MAX_NAME_BYTES;
+    if (code !== 'OBJECT_DAMAGED' && !isTooLarge) throw error;
+    return { state: 'damaged', next: undefined };
+  }
+  if (next === undefined) return { state: 'none', next };
+  const isWhole = isNextGeneration(next, before);
+  return isWhole ? { state: 'whole', next } : { state: 'damaged', next: undefined };
+}
+
+/**
+ * Notes which generation follows one, for machines that have no catalog; replaces a damaged note. A key that may only read
+ * notes nothing. Throws FORMAT_DAMAGED if another one is noted.
+ */
+export async function noteNext(
+  store: ObjectStore,
+  client: string,
+  { generation, next }: { readonly generation: string | undefined; readonly next: string },
+): Promise<void> {
+  const name = generationObject(client, generation);
+  let note = await readNote(store, client, generation);
+  try {
+    if (note.state === 'none') {
+      if ((await store.putNew(name, Buffer.from(next))) === 'created') return;
+      note = await readNote(store, client, generation);
+    }
+    if (note.state === 'damaged')
+      return await store.putAgain(name, sourceOfBytes(Buffer.from(next)));
+  } catch (error) {
+    if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
+    return;
+  }
+  if (note.next === next) return;
+  const what = `the object ${name} names another generation than the log`;
+  throw new TardisError('FORMAT_DAMAGED', what);
+}
+
+/**
+ * Makes the notes that are damaged or missing again, from the logs of the former generations. Writes nothing unless they lead
+ * to the present one.
+ */
+export async function mendNotes(
+  system: System,
+  {
+    client,
+    generation: present,
+    bucket,
+  }: Pick<ClientDirectory, 'client' | 'generation' | 'bucket'>,
+): Promise<void> {
+  if (bucket === undefined) return;
+  const { store } = await sharedStore(system, bucket);
+  const wanted: { readonly generation: string | undefined; readonly next: string }[] = [];
+  let generation: string | undefined;
+  for (let made = 1; made < generationNumber(present); made += 1) {
+    const noted = await nextNoted(store, client, generation);
+    const next = noted ?? (await nextInLog(store, client, generation));
+    if (next === undefined || !isNextGeneration(next, generation)) return;
+    if (noted === undefined) wanted.push({ generation, next });
+    generation = next;
+  }
+  if (!isSameGeneration(generation, present)) return;
+  for (const note of wanted) await noteNext(store, client, note);
+}
+
+/** Returns the generation that the last object in the log of one names. */
+async function nextInLog(
+  store: ObjectStore,
+  client: string,
+  generation: string | undefined,
+): Promise<string | undefined> {
+  let last: { readonly name: string; readonly sizeBytes: number } | undefined;
+  for await (const object of store.listSized(logPlace(client, generation) + LOG_PREFIX)) {
+    last = object;
+  }
+  if (last === undefined || last.sizeBytes > MAX_MOVED_BYTES) return undefined;
+  const bytes = await store.readWhole(last.name, MAX_MOVED_BYTES);
+  return bytes && movedTo(bytes);
+}
