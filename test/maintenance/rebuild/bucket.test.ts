@@ -461,3 +461,14 @@ for (const [at, trouble] of ['refused', 'applied', 'once', 'end', 'end, applied'
     t.fail('a rebuild makes more requests');
   });
 }
+
+test('no client is made over the objects of another one, also if nobody looked before', async (t) => {
+  const left: Objects = new Map((await starting).objects);
+  left.delete('c/me/client.json');
+  const names = [...left.keys()];
+  const { cache } = new Machine(left).access;
+  const creating = createClientDirectory(system, { store: cache, client: CLIENT });
+  t.is(await rejectedCode(creating), 'FORMAT_DAMAGED');
+  t.deepEqual([...left.keys()], names);
+  t.false(fs.existsSync(path.join(cache, CLIENT)), 'no keys are left that nobody knows');
+});
