@@ -179,7 +179,7 @@ test('a client with nothing left is refused before anything is sent, and can sti
   const { code, message } = await refused(t, [...o.to('me'), o.source]);
   t.is(code, 'QUOTA_EXCEEDED');
   t.regex(message, /nothing was sent/);
-  t.is(await settled(() => o.storedBytes('me'), stored!), stored);
+  t.is(await settled(() => o.storedBytes('me'), stored), stored);
   t.is((await listedSets(o.store, 'me')).length, 1);
   const local = await refused(t, ['--json', '--local', ...o.place, o.source]);
   t.is(local.code, 'QUOTA_EXCEEDED', 'a local server keeps to it too');

@@ -245,16 +245,16 @@ test('a machine with an earlier client of that name voids no account of the pres
   await give(early, 'former');
   const lists = [...lab.objects].filter(([name]) => name.startsWith(PLACE));
   lab.objects.clear();
-  for (const [name, stored] of lists) lab.objects.set(name, stored);
   const again = lab.machine();
   await createMe(again);
+  for (const [name, stored] of lists) lab.objects.set(name, stored); // they are put back
   await give(again, 'new');
   await give(late, 'later');
   t.deepEqual(names(await joined(lab)), ['later', 'new']);
   lab.objects.delete('c/me/client.json');
   fs.rmSync(late.directory, { recursive: true });
   const { size } = lab.objects;
-  t.is(await rejectedCode(give(late, 'none')), 'NO_SUCH_CLIENT');
+  t.is(await rejectedCode(give(late, 'none')), 'FORMAT_DAMAGED');
   t.is(lab.objects.size, size, 'no list without a client is made');
 });
 
