@@ -116,6 +116,9 @@ const COMMON = {
   logLevel: 'warning',
 };
 
+// Before the first build starts: a small one has written its script by the time that all are started.
+rmSync(MODULES, { recursive: true, force: true });
+
 const bundles = ENTRIES.map((entries) =>
   build({
     ...COMMON,
@@ -144,7 +147,6 @@ bundles.push(
     format: 'esm',
   }),
 );
-rmSync(MODULES, { recursive: true, force: true });
 const made = (await Promise.all(bundles)).map(({ metafile }) => metafile);
 
 // V8 keeps the compiled functions of scripts, but not those of modules.
