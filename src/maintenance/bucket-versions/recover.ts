@@ -46,7 +46,7 @@ export interface RecoverReport {
   strange: number;
   /** Number of names without a version at the chosen time. */
   younger: number;
-  /** Packs that were deleted because they were unneeded. */
+  /** Number of packs that were deleted because they were unneeded. */
   freed: number;
   /** Number of objects that the other store has, and number of bytes that this run wrote. */
   copied: number;

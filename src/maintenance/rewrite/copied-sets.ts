@@ -42,7 +42,7 @@ const ROOT_NUMBER = /^[1-9]\d{0,14}$/;
 
 /** Sets to copy, with the contents that they need and the directories that each of them changed. */
 export interface NeededSets {
-  /** Commits that cannot be used, in ascending order of their numbers. */
+  /** Sets to copy, in ascending order of their numbers. */
   readonly sets: readonly BackupSet[];
   /** Ids of contents at the source. */
   readonly needed: IdSet;

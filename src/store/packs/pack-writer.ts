@@ -155,12 +155,12 @@ export class PackWriter implements RecordWriter {
     return { pack, position };
   }
 
-  /** Truncates the current pack to its last commit record. */
   /** Does nothing: while the client is locked, no other session begins. */
   async requireNewest(): Promise<void> {
     return undefined;
   }
 
+  /** Truncates the current pack to its last commit record. */
   giveUp(): void {
     if (this.current === undefined) return;
     this.cutBack(this.current.writer, this.committedTo);
