@@ -10,7 +10,10 @@ constexpr uint64_t kMostNumber = (uint64_t{1} << 53) - 1;  // largest integer th
 
 bool ListedRows::begin() {
   uint64_t count, sound;
-  if (!number(',', &count) || !number(';', &sound) || count != sound) return false;
+  if (!number(',', &count) || !number(&sound) || count != sound || at_ == end_) return false;
+  const uint8_t last = *at_++;
+  if (last != kSortedHead && last != kUnsortedHead) return false;
+  isSorted_ = last == kSortedHead;
   left_ = static_cast<size_t>(count);
   return true;
 }
@@ -29,16 +32,20 @@ bool ListedRows::next(ListedRow* row) {
 }
 
 bool ListedRows::number(char terminator, uint64_t* value) {
+  if (!number(value) || at_ == end_ || *at_ != static_cast<uint8_t>(terminator)) return false;
+  at_ += 1;
+  return true;
+}
+
+bool ListedRows::number(uint64_t* value) {
   const uint8_t* start = at_;
   uint64_t sum = 0;
   for (; at_ < end_ && *at_ >= '0' && *at_ <= '9'; ++at_) {
     sum = sum * 10 + (*at_ - '0');
     if (sum > kMostNumber) return false;
   }
-  if (at_ == end_ || *at_ != static_cast<uint8_t>(terminator) || at_ == start) return false;
-  at_ += 1;
   *value = sum;
-  return true;
+  return at_ != start;
 }
 
 // Reads an id. An entry without one has no digits; 0 is no id.

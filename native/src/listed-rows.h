@@ -11,6 +11,9 @@ constexpr size_t kMetadataFrom = kType;
 constexpr size_t kMetadataBytes = kRdev - kMetadataFrom;
 constexpr size_t kDeviceBytes = kRowFixedBytes - kRdev;
 constexpr size_t kMostLinkBytes = 2 * (4096 + 16);
+// The last character of a page's head.
+constexpr char kSortedHead = ';';
+constexpr char kUnsortedHead = ':';
 
 inline bool isDeviceType(uint8_t type) { return type == kCharacterDevice || type == kBlockDevice; }
 
@@ -31,6 +34,8 @@ class ListedRows {
 
   // Reads the head; false if it is malformed, or if a name or metadata is no blob.
   bool begin();
+  // False if the head marks the page as not sorted by name. Only `openListing` makes such pages.
+  bool isSorted() const { return isSorted_; }
   // True if entries are left.
   bool isLeft() const { return left_ > 0; }
   size_t left() const { return left_; }
@@ -41,12 +46,14 @@ class ListedRows {
 
  private:
   bool number(char terminator, uint64_t* value);
+  bool number(uint64_t* value);
   bool id(char terminator, uint64_t* value);
   bool part(uint64_t bytes, const uint8_t** start);
 
   const uint8_t* at_;
   const uint8_t* end_;
   size_t left_ = 0;
+  bool isSorted_ = true;
 };
 
 }  // namespace tardis

@@ -66,9 +66,9 @@ class PageOpener {
  public:
   explicit PageOpener(const ListingKeys& keys) : keys_(keys), opener_(keys.names, keys.entries) {}
 
-  // Opens all entries of a page and adds their seals to `sum`. False if any is not as the client sealed it, leads where
-  // its seal does not allow, or is not of the usual form.
-  bool open(const Bytes& page, uint8_t* sum) {
+  // Opens all entries of a page and adds their seals to `sum`; sorts them by name if `sorts`. False if any is not as the
+  // client sealed it, leads where its seal does not allow, or is not of the usual form.
+  bool open(const Bytes& page, uint8_t* sum, bool sorts) {
     ListedRows rows(page);
     if (!rows.begin() || rows.left() > page.size / kLeastRowBytes) return false;
     std::vector<SealedEntry> sealed(rows.left());
@@ -82,6 +82,8 @@ class PageOpener {
     for (const SealedEntry& entry : sealed) {
       if (!add(entry, sum)) return false;
     }
+    sorts_ = sorts;
+    if (!sorts) return true;
     std::stable_sort(entries_.begin(), entries_.end(), [this](const OpenedEntry& one, const OpenedEntry& other) {
       const size_t common = std::min(one.nameBytes, other.nameBytes);
       const int order = common == 0 ? 0 : memcmp(&memory_[one.at], &memory_[other.at], common);
@@ -95,7 +97,7 @@ class PageOpener {
     std::string page;
     page.reserve(memory_.size() + (entries_.size() + 1) * 4 * kMostDigits);
     appendNumber(&page, entries_.size(), ',');
-    appendNumber(&page, entries_.size(), ';');
+    appendNumber(&page, entries_.size(), sorts_ ? kSortedHead : kUnsortedHead);
     for (const OpenedEntry& entry : entries_) {
       appendNumber(&page, entry.nameBytes, ',');
       appendNumber(&page, entry.metadataBytes, ',');
@@ -173,6 +175,7 @@ class PageOpener {
   std::vector<uint8_t> memory_;
   std::vector<OpenedEntry> entries_;
   std::vector<uint8_t> children_;
+  bool sorts_ = true;
 };
 
 const uint8_t* exactly(const Call& call, int index, size_t size) {
@@ -190,7 +193,7 @@ napi_value openListing(const Call& call) {
   const size_t bytes = call.count(6);
   const Bytes page{call.bytes(4).range(call.count(5), bytes, call.name()), bytes};
   PageOpener opener(keys);
-  if (!opener.open(page, call.bytes(7).range(0, kSumBytes, call.name()))) return call.nothing();
+  if (!opener.open(page, call.bytes(7).range(0, kSumBytes, call.name()), call.truth(8))) return call.nothing();
   return opener.result(call);
 }
 

@@ -151,7 +151,7 @@ class Packer {
     if (!rows->begin() || (kHeadWords + rows->left() + 1) * sizeof(uint32_t) > index_.size) return false;
     childAt_ = kHeadWords + rows->left() + 1;
     for (; rows->isLeft(); before = row) {
-      if (!rows->next(&row) || !isAfter(row, before) || !add(row)) return false;
+      if (!rows->next(&row) || !isInOrder(row, before, rows->isSorted()) || !add(row)) return false;
     }
     setWord(0, count_);
     setWord(1, children_);
@@ -162,8 +162,9 @@ class Packer {
   size_t bytes() const { return at_; }
 
  private:
-  // True if the names are sorted. The first one is compared with an empty one, so that it is not empty itself.
-  static bool isAfter(const ListedRow& row, const ListedRow& before) {
+  // True unless the page should be sorted and is not. No name may be empty: the first one is compared with an empty one.
+  static bool isInOrder(const ListedRow& row, const ListedRow& before, bool isSorted) {
+    if (!isSorted) return row.nameBytes > 0;
     const size_t common = std::min(row.nameBytes, before.nameBytes);
     const int order = common == 0 ? 0 : memcmp(row.name, before.name, common);
     return order > 0 || (order == 0 && row.nameBytes > before.nameBytes);

@@ -8,6 +8,7 @@ export {
   type SealedSet,
   SealSum,
   splitSkipSeal,
+  type OpenedListing,
   TreeSealer,
 } from './tree-sealer.js';
 export { encryptingKeyset } from './encrypting-keyset.js';

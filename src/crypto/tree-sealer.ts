@@ -114,12 +114,14 @@ export class TreeSealer {
 
   /**
    * Opens a packed page of a directory and adds the seals of its entries to `sum` (see `openListing` of the addon).
-   * Undefined if an entry is not as this client sealed it, or is unusual; `sum` has no meaning then.
+   * Returns undefined if an entry is not as this client sealed it, or is unusual; `sum` has no meaning then. If `sorts` is
+   * false, the entries keep the order of their sealed names.
    */
   openListing(
     { value, from, bytes }: PageRange,
     place: Buffer,
     sum: SealSum,
+    sorts = true,
   ): OpenedListing | undefined {
     const { entries, places } = this.keys;
     const opened = this.calls.openListing(
@@ -131,6 +133,7 @@ export class TreeSealer {
       from,
       bytes,
       sum.bytes,
+      sorts,
     );
     if (opened === undefined) return undefined;
     const [count, directories] = [opened.readUInt32LE(0), opened.readUInt32LE(4)];

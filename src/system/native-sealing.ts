@@ -46,7 +46,8 @@ export interface SealingCalls {
    * is that of the directory. Checks the seal of each entry and adds it to `sum`. Returns undefined if one was not sealed with
    * these keys or was changed, if it has no content or directory though its seal requires one, or the reverse, or if it is
    * damaged, sparse or has attributes. `sum` has no meaning then. Otherwise returns the number of entries and of directories
-   * (u32 each); for each directory its id (u64) and its place; and the page with opened entries, sorted by name.
+   * (u32 each); for each directory its id (u64) and its place; and the page with opened entries. They are sorted by name if
+   * `sorts`; otherwise they keep their order, which the head of the page marks (`:` in place of `;`).
    */
   openListing(
     keys: Uint8Array,
@@ -57,6 +58,7 @@ export interface SealingCalls {
     from: number,
     bytes: number,
     sum: Uint8Array,
+    sorts: boolean,
   ): Buffer | undefined;
   /**
    * Checks the sealed rows of a listing for which `wanted` has 0, except unreadable ones. `known` has 48 bytes

@@ -76,11 +76,12 @@ const usualEntries = fc.uniqueArray(usualEntry, {
 function open(
   t: { deepEqual(one: unknown, other: unknown): unknown },
   page: Buffer,
-  sealer = tree,
+  { sealer = tree, sorts = true } = {},
 ) {
   const [sum, wantedSum] = [new SealSum(), new SealSum()];
-  const opened = sealer.openListing({ value: page, from: 0, bytes: page.length }, PLACE, sum);
-  const wanted = sealer === tree ? reference.openListing(page, PLACE, wantedSum) : undefined;
+  const range = { value: page, from: 0, bytes: page.length };
+  const opened = sealer.openListing(range, PLACE, sum, sorts);
+  const wanted = sealer === tree ? reference.openListing(page, PLACE, wantedSum, sorts) : undefined;
   t.deepEqual(opened?.page, wanted?.page);
   t.deepEqual(opened?.children, wanted?.children);
   if (opened === undefined) return undefined;
@@ -107,6 +108,22 @@ test('sound pages are opened as the reference opens them, sorted by their names'
         opened!.children.length,
         entries.filter(({ type }) => type === EntryType.directory).length,
       );
+    }),
+    { numRuns: SOUND_RUNS },
+  );
+});
+
+test('without sorting, entries keep their order, and the page says so', (t) => {
+  fc.assert(
+    fc.property(usualEntries, (entries) => {
+      const rows = sealed(entries, new SealSum());
+      const opened = open(t, pageOf(rows), { sorts: false });
+      let at = opened!.page.indexOf(':');
+      t.is(opened!.page.toString('latin1', 0, at), `${entries.length},${entries.length}`);
+      for (const { name } of entries) {
+        at = opened!.page.indexOf(name, at + 1);
+        t.true(at > 0);
+      }
     }),
     { numRuns: SOUND_RUNS },
   );
@@ -263,6 +280,7 @@ test('buffers that are too short are refused', (t) => {
       0,
       page.length,
       Buffer.alloc(32),
+      true,
     ];
     for (const [index, value] of Object.entries(change)) args[Number(index)] = value;
     try {
@@ -279,4 +297,5 @@ test('buffers that are too short are refused', (t) => {
   t.is(call({ 6: page.length + 1 }), 'EINVAL');
   t.is(call({ 5: 2 ** 40, 6: 0 }), 'EINVAL');
   t.is(call({ 7: Buffer.alloc(31) }), 'EINVAL');
+  t.is(call({ 8: undefined }), 'EINVAL');
 });

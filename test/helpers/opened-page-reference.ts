@@ -133,7 +133,12 @@ export class ReferenceSealer {
     return this.tree.listing(sum);
   }
 
-  openListing(page: Buffer, place: Buffer, sum: SealSum): ReferencePage | undefined {
+  openListing(
+    page: Buffer,
+    place: Buffer,
+    sum: SealSum,
+    sorts: boolean,
+  ): ReferencePage | undefined {
     const rows = rowsIn(page);
     if (rows === undefined || rows.some((row) => !this.isUsual(row))) return undefined;
     const opened = rows.map((row) => this.open(row, sum));
@@ -142,9 +147,9 @@ export class ReferenceSealer {
     const children = rows
       .filter(({ childId }) => childId > 0)
       .map(({ childId, name }) => ({ id: childId, place: this.tree.place(place, name) }));
-    sound.sort((one, other) => Buffer.compare(one.name, other.name));
+    if (sorts) sound.sort((one, other) => Buffer.compare(one.name, other.name));
     const count = sound.length;
-    const head = Buffer.from(`${count},${count};`);
+    const head = Buffer.from(`${count},${count}${sorts ? ';' : ':'}`);
     return { count, children, page: Buffer.concat([head, ...sound.map(({ bytes }) => bytes)]) };
   }
 

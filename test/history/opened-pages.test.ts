@@ -13,6 +13,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import { keyringOfPlace } from '../helpers/damage.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rewrites.js';
+import { chooser } from '../helpers/random-tree.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 
@@ -100,3 +101,59 @@ test('readers who accept what nothing proves, or only what all proves, have no p
   history.acceptUnproven?.();
   t.is(packed(history, [1]), undefined);
 });
+
+/** The names in a packed page, in its order. */
+function namesIn(page: Buffer): string[] {
+  const names: string[] = [];
+  for (let at = page.findIndex((byte) => byte === 0x3b || byte === 0x3a) + 1; at < page.length; ) {
+    const from = page.indexOf(';', at) + 1;
+    const [nameBytes = 0, metadataBytes = 0] = page
+      .toString('latin1', at, from)
+      .split(',')
+      .map(Number);
+    names.push(page.toString('latin1', from, from + nameBytes));
+    at = from + nameBytes + metadataBytes;
+  }
+  return names;
+}
+
+for (const [what, count] of [
+  ['sorted', 1500],
+  ['too large to be sorted', 16_500],
+] as const) {
+  test(`a page begins after any name of a directory that is ${what}, in the order of the listing`, async (t) => {
+    const home = scratchInMemory(t);
+    const place = { store: path.join(home, 'store'), client: 'me' };
+    const root = path.join(home, 'source');
+    makeTree(
+      root,
+      Array.from({ length: count }, (_, n) => file(`${n}`)),
+    );
+    await backupInline(inlineSystem(), place, [root], { create: true, password: PASSWORD });
+    const system = nodeSystem();
+    const local = openLocalHistory(system, { ...place, access: new Access(undefined) });
+    const history = unsealedHistory(local, (await keyringOfPlace(place))!, system.native);
+    t.teardown(() => history.close());
+    const { childId } = (await history.find(Buffer.from(root), SET))!;
+    const pageAfter = (after: string, limit: number): Buffer => {
+      const wanted = { directories: [childId!], set: SET, after: Buffer.from(after), limit };
+      const value = history.listPacked!(wanted)!;
+      const { from, bytes } = packedPagesIn(value)[0]!;
+      return value.subarray(from, from + bytes);
+    };
+    const names: string[] = [];
+    for (let after: Buffer = NOTHING; names.length < count; after = Buffer.from(names.at(-1)!)) {
+      const page = { directory: childId!, set: SET, after, limit: LIMIT, withDigests: false };
+      names.push(...(await history.list(page)).map(({ name }) => name.toString()));
+    }
+    const choose = chooser(count);
+    for (let round = 0; round < 12; round += 1) {
+      const after = choose(4) === 0 ? '' : `${choose(count)}`;
+      const limit = 1 + choose(2500);
+      const from = names.indexOf(after) + 1;
+      t.deepEqual(namesIn(pageAfter(after, limit)), names.slice(from, from + limit));
+    }
+    // A name that is not there has a place in sorted listings only.
+    t.deepEqual(namesIn(pageAfter('10x', 1)), count < 2000 ? ['11'] : []);
+  });
+}

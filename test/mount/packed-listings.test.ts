@@ -277,6 +277,26 @@ test('names that are unsorted, twice there, too long, or that no file has are no
   t.is(packed(of(...long)), undefined); // more than the memory of a page
 });
 
+test('a page whose head says that it is unsorted is packed in its order', (t) => {
+  const names = ['b', 'a', 'c'].map((name) => Buffer.from(name));
+  const packed = (value: Buffer) =>
+    make(
+      historyWith(() => value),
+      true,
+    );
+  const unsorted = (...of: Buffer[]): Buffer =>
+    Buffer.from(
+      valueOf(of)
+        .toString('latin1')
+        .replace(/^(\d+;\d+,\d+);/, '$1:'),
+      'latin1',
+    );
+  t.is(packed(valueOf(names)), undefined);
+  t.is(packed(unsorted(...names))?.lastName.toString(), 'c');
+  t.is(packed(unsorted(...names, Buffer.alloc(0))), undefined);
+  t.is(packed(unsorted(...names, Buffer.from('a/b'))), undefined);
+});
+
 test('values that are damaged in any way pack no more than they hold', (t) => {
   const choose = chooser(11);
   const sound = valueOf(['a', 'bb', 'ccc'].map((name) => Buffer.from(name)));
@@ -287,7 +307,7 @@ test('values that are damaged in any way pack no more than they hold', (t) => {
       sound.subarray(0, choose(3) === 0 ? choose(sound.length) : undefined),
     );
     for (let change = choose(3); change >= 0 && value.length > 0; change -= 1) {
-      const digits = Buffer.from('0123456789,;-');
+      const digits = Buffer.from('0123456789,;:-');
       const byte = choose(2) === 0 ? digits[choose(digits.length)]! : choose(256);
       value[choose(choose(2) === 0 ? Math.min(24, value.length) : value.length)] = byte;
     }

@@ -35,6 +35,8 @@ const SET = 1;
 const TREE = 7;
 const ENTRY_BYTES = 128;
 const MANY = 1300;
+/** More entries than an encrypting client's listings are sorted for. */
+const UNSORTED = 17_000;
 
 interface Lab {
   readonly place: Place;
@@ -154,6 +156,27 @@ test('a directory of several pages is shown alike, and opened once', async (t) =
   // In each form: the root, three pages of the first directory, and two of the other one, whose second one is empty.
   t.deepEqual({ packed, left }, { packed: 12, left: 0 });
 });
+
+test('a directory that is too large to be sorted is shown alike, also if an entry of it is missing', async (t) => {
+  const files = Array.from({ length: UNSORTED }, (_, n) => file(`${n}`));
+  const lab = await savedTree(scratchInMemory(t), [
+    dir('huge', [dir('sub', [file('x')]), ...files]),
+  ]);
+  const { packed, left } = await compare(t, lab);
+  const pages = Math.ceil((UNSORTED + 1) / MOUNT_PAGE_ENTRIES);
+  // In each form: the root, the pages of the directory, and the directory in it.
+  t.deepEqual({ packed, left }, { packed: 2 * (pages + 2), left: 0 });
+  changeCatalog(lab.place.store, (catalog) => {
+    catalog.exec(
+      `DELETE FROM entries WHERE name = (SELECT max(name) FROM entries WHERE ${LARGEST})`,
+    );
+  });
+  const { left: leftThen, shown } = await compare(t, lab);
+  t.true(leftThen > 0);
+  t.true(shown.some((line) => line.includes('NOT_AUTHENTIC')));
+});
+
+const LARGEST = `directory_id = (SELECT directory_id FROM entries GROUP BY directory_id ORDER BY count(*) DESC LIMIT 1)`;
 
 const TREE_OF_CASES: TreeNode[] = [
   dir('all', [

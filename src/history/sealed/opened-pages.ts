@@ -4,30 +4,29 @@
  * the error or the doubt.
  */
 import { type FetchedPage, packedPagesIn, type PackedPages } from '../../store/catalog/index.js';
-import { type Keyring, SealSum } from '../../crypto/index.js';
+import { type Keyring, type OpenedListing, SealSum } from '../../crypto/index.js';
 import { type DirectoryId, NO_SEAL } from '../../model/index.js';
 import type { History } from '../history.js';
 import type { DirectoryPlaces } from './directory-places.js';
+import { entriesIn, LargeListing, lastNameIn } from './large-listing.js';
 import type { ProvenSet } from './proven-sets.js';
 
 /** Maximum number of opened listings of large directories that are kept, and of keys of those that have none. */
 const MAX_KEPT = 2;
 const MAX_UNPROVEN = 64;
+/** Number of entries of an unsorted listing that are opened at once. */
+const PART_ENTRIES = 2048;
+/** Maximum size of an unsorted listing that is opened: some 150,000 entries. */
+const MAX_LISTING_BYTES = 12 << 20;
 const NOTHING: Buffer = Buffer.alloc(0);
 const NO_PAGE: Buffer = Buffer.from('0;');
-const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
-const COMMA = 0x2c;
-const SEMICOLON = 0x3b;
 
-/** A proven listing that has more entries than a page. */
-interface LargeListing {
+/** The seal of a directory's listing, with which the sum of its entries is compared. */
+interface SealedListing {
   readonly place: Buffer;
-  /** The packed page with all entries. */
-  readonly page: Buffer;
-  /** The last name of the page that was returned last, and the offset of the entry after it. */
-  last: Buffer;
-  next: number;
+  readonly expected: Buffer;
+  /** Sum of the entries that were opened. */
+  readonly sum: SealSum;
 }
 
 export class OpenedPages {
@@ -37,14 +36,14 @@ export class OpenedPages {
   private readonly sealed: History;
   private readonly keyring: Keyring;
   private readonly places: DirectoryPlaces;
-  private readonly maxEntries: number;
+  private readonly maxSorted: number;
 
-  /** Directories with more than `maxEntries` entries are not sorted, and have no pages here. */
-  constructor(sealed: History, keyring: Keyring, places: DirectoryPlaces, maxEntries: number) {
+  /** Directories with more than `maxSorted` entries are listed in the order of their sealed names. */
+  constructor(sealed: History, keyring: Keyring, places: DirectoryPlaces, maxSorted: number) {
     this.sealed = sealed;
     this.keyring = keyring;
     this.places = places;
-    this.maxEntries = maxEntries;
+    this.maxSorted = maxSorted;
   }
 
   /** Returns pages as `History.listPacked` does, those without bytes for directories that `list` must list. */
@@ -56,7 +55,8 @@ export class OpenedPages {
     const found = this.fetch({ directories, set, after, limit });
     if (found.length !== directories.length) return undefined;
     const pages = found.map((page, index) => {
-      if (entriesIn(page) < limit) return this.open(proven, directories[index]!, page);
+      if (entriesIn(page.value, page.from) < limit)
+        return this.open(proven, directories[index]!, page);
       return isOne ? this.largePage(proven, first, after, limit) : undefined;
     });
     return joined(pages);
@@ -67,17 +67,62 @@ export class OpenedPages {
     return value === undefined ? [] : packedPagesIn(value);
   }
 
-  /** Opens the whole listing of a directory. Returns undefined unless it is proven. */
+  /** Opens the whole listing of a directory, sorted by name. Returns undefined unless it is proven. */
   private open(proven: ProvenSet, directory: DirectoryId, found: FetchedPage): Buffer | undefined {
+    const listing = this.listingOf(proven, directory);
+    const opened = listing && this.keyring.tree.openListing(found, listing.place, listing.sum);
+    if (opened === undefined || !this.isProven(listing!)) return undefined;
+    this.placeChildren(proven, opened.children);
+    return opened.page;
+  }
+
+  /**
+   * Opens the whole listing of a directory in the order of the sealed names, part by part. `first` is the first part, with
+   * one entry more than is sorted. Returns undefined unless the listing is proven, and if it is too large.
+   */
+  private openUnsorted(
+    proven: ProvenSet,
+    directory: DirectoryId,
+    first: FetchedPage,
+  ): Buffer[] | undefined {
+    const listing = this.listingOf(proven, directory);
+    if (listing === undefined) return undefined;
+    const parts: Buffer[] = [];
+    const children: OpenedListing['children'][] = [];
+    let bytes = 0;
+    let page: FetchedPage | undefined = first;
+    let limit = this.maxSorted + 1;
+    while (page !== undefined) {
+      const opened = this.keyring.tree.openListing(page, listing.place, listing.sum, false);
+      bytes += opened?.page.length ?? 0;
+      if (opened === undefined || bytes > MAX_LISTING_BYTES) return undefined;
+      parts.push(opened.page);
+      children.push(opened.children);
+      const after: Buffer | undefined = opened.count < limit ? undefined : lastNameIn(page);
+      limit = PART_ENTRIES;
+      const next = { directories: [directory], set: proven.set, limit };
+      [page] = after === undefined ? [] : this.fetch({ ...next, after });
+    }
+    if (!this.isProven(listing)) return undefined;
+    for (const some of children) this.placeChildren(proven, some);
+    return parts;
+  }
+
+  /** Returns what the listing of a directory is compared with; undefined if its set has no seal for its only place. */
+  private listingOf(proven: ProvenSet, directory: DirectoryId): SealedListing | undefined {
     const place = this.placeOf(proven, directory);
     const expected = place && proven.listingAt(place);
     if (place === undefined || expected === undefined || expected.equals(NO_SEAL)) return undefined;
-    const { tree } = this.keyring;
-    const sum = new SealSum();
-    const opened = tree.openListing(found, place, sum);
-    if (opened === undefined || !tree.listing(sum).equals(expected)) return undefined;
-    for (const child of opened.children) this.places.add(proven.set, child.id, child.place);
-    return opened.page;
+    return { place, expected, sum: new SealSum() };
+  }
+
+  /** True if the entries that were added to the sum are all that the directory had. */
+  private isProven({ sum, expected }: SealedListing): boolean {
+    return this.keyring.tree.listing(sum).equals(expected);
+  }
+
+  private placeChildren({ set }: ProvenSet, children: OpenedListing['children']): void {
+    for (const { id, place } of children) this.places.add(set, id, place);
   }
 
   /** Returns the place of a directory; undefined if it has none or several, of which each must be proven. */
@@ -93,31 +138,54 @@ export class OpenedPages {
     after: Buffer,
     limit: number,
   ): Buffer | undefined {
-    const listing = this.largeListing(proven, directory);
-    return listing && pageOf(listing, after, limit);
+    const key = `${proven.set}/${directory}`;
+    const listing = this.largeListing(proven, directory, key);
+    const page = listing?.page(after, limit);
+    // The kernel keeps what it has read, and the largest listings take much memory.
+    if (listing?.isAtEnd === true && !listing.isSorted) this.large.delete(key);
+    return page;
   }
 
-  private largeListing(proven: ProvenSet, directory: DirectoryId): LargeListing | undefined {
-    const { set } = proven;
-    const key = `${set}/${directory}`;
+  private largeListing(
+    proven: ProvenSet,
+    directory: DirectoryId,
+    key: string,
+  ): LargeListing | undefined {
     const place = this.placeOf(proven, directory);
     const kept = this.large.get(key);
     if (place === undefined || this.unproven.has(key)) return undefined;
     if (kept?.place.equals(place) === true) return kept;
-    const limit = this.maxEntries + 1;
-    const [found] = this.fetch({ directories: [directory], set, after: NOTHING, limit });
-    const isWhole = found !== undefined && entriesIn(found) < limit;
-    const page = isWhole ? this.open(proven, directory, found) : undefined;
-    if (page === undefined) {
+    const listing = this.opened(proven, directory, place);
+    if (listing === undefined) {
       this.unproven.add(key);
       dropOldest(this.unproven, MAX_UNPROVEN);
       return undefined;
     }
-    const listing = { place, page, last: NOTHING, next: firstEntry(page, 0) };
     this.large.delete(key);
     this.large.set(key, listing);
     dropOldest(this.large, MAX_KEPT);
     return listing;
+  }
+
+  private opened(
+    proven: ProvenSet,
+    directory: DirectoryId,
+    place: Buffer,
+  ): LargeListing | undefined {
+    const limit = this.maxSorted + 1;
+    const [found] = this.fetch({
+      directories: [directory],
+      set: proven.set,
+      after: NOTHING,
+      limit,
+    });
+    if (found === undefined) return undefined;
+    if (entriesIn(found.value, found.from) < limit) {
+      const page = this.open(proven, directory, found);
+      return page && new LargeListing(place, [page], true);
+    }
+    const parts = this.openUnsorted(proven, directory, found);
+    return parts && new LargeListing(place, parts, false);
   }
 }
 
@@ -137,49 +205,4 @@ function joined(pages: readonly (Buffer | undefined)[]): Buffer {
       page === undefined ? [NO_PAGE] : [Buffer.from(`${page.length};`), page],
     ),
   );
-}
-
-/** Returns the number of entries that a page has by its head. */
-function entriesIn({ value, from }: FetchedPage): number {
-  return numberAt(value, from);
-}
-
-/** Returns the number in decimal at an offset. */
-function numberAt(value: Buffer, from: number): number {
-  let number = 0;
-  for (let at = from; at < value.length; at += 1) {
-    const byte = value[at]!;
-    if (byte < DIGIT_0 || byte > DIGIT_9) break;
-    number = number * 10 + byte - DIGIT_0;
-  }
-  return number;
-}
-
-/** Returns the offset after the head of a page. */
-function firstEntry(page: Buffer, from: number): number {
-  return page.indexOf(SEMICOLON, from) + 1;
-}
-
-/** Returns a page of at most `limit` entries after a name. */
-function pageOf(listing: LargeListing, after: Buffer, limit: number): Buffer {
-  const { page } = listing;
-  let at = listing.last.equals(after) ? listing.next : firstEntry(page, 0);
-  let [from, count] = [at, 0];
-  let last = after;
-  while (at < page.length && count < limit) {
-    const nameAt = page.indexOf(SEMICOLON, at) + 1;
-    const nameEnd = nameAt + numberAt(page, at);
-    const metadataBytes = numberAt(page, page.indexOf(COMMA, at) + 1);
-    const name = page.subarray(nameAt, nameEnd);
-    at = nameEnd + metadataBytes;
-    if (count === 0 && Buffer.compare(name, after) <= 0) {
-      from = at;
-      continue;
-    }
-    last = name;
-    count += 1;
-  }
-  listing.last = last;
-  listing.next = at;
-  return Buffer.concat([Buffer.from(`${count},${count};`), page.subarray(from, at)]);
 }

@@ -1,0 +1,139 @@
+/** A proven listing of a directory that has more entries than one page, as packed pages that the addon opened. */
+import type { FetchedPage } from '../../store/catalog/index.js';
+
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+const COMMA = 0x2c;
+const SEMICOLON = 0x3b;
+const COLON = 0x3a;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** The place before an entry: its part, and its offset in it. */
+interface Position {
+  readonly part: number;
+  readonly at: number;
+}
+
+export class LargeListing {
+  /** The place of the directory for which the listing was proven. */
+  readonly place: Buffer;
+  private readonly parts: readonly Buffer[];
+  readonly isSorted: boolean;
+  /** The name that the last page ended with, and the position after it. */
+  private last = NOTHING;
+  private next: Position;
+
+  /** `parts`: packed pages in their order; those of an unsorted listing are in the order of the sealed names. */
+  constructor(place: Buffer, parts: readonly Buffer[], isSorted: boolean) {
+    this.place = place;
+    this.parts = parts;
+    this.isSorted = isSorted;
+    this.next = this.begin(0);
+  }
+
+  /** True if the last page reached the end of the listing. */
+  get isAtEnd(): boolean {
+    return this.next.part >= this.parts.length;
+  }
+
+  /**
+   * Returns a packed page of at most `limit` entries after a name, or from the first entry if the name is empty. Returns
+   * undefined if an unsorted listing does not have the name.
+   */
+  page(after: Buffer, limit: number): Buffer | undefined {
+    let position = this.last.equals(after) ? this.next : this.after(after);
+    if (position === undefined) return undefined;
+    let count = 0;
+    let last = after;
+    const pieces: Buffer[] = [];
+    while (position.part < this.parts.length && count < limit) {
+      const part: Buffer = this.parts[position.part]!;
+      let { at } = position;
+      for (; at < part.length && count < limit; count += 1) {
+        last = nameAt(part, at);
+        at = endOf(part, at);
+      }
+      pieces.push(part.subarray(position.at, at));
+      position = this.positionAt(position.part, at);
+    }
+    this.last = last;
+    this.next = position;
+    const head = Buffer.from(`${count},${count}${this.isSorted ? ';' : ':'}`);
+    return Buffer.concat([head, ...pieces]);
+  }
+
+  /** Returns the position of the first entry of a part. Parts without entries are passed over. */
+  private begin(part: number): Position {
+    for (let index = part; index < this.parts.length; index += 1) {
+      const at = firstEntry(this.parts[index]!);
+      if (at < this.parts[index]!.length) return { part: index, at };
+    }
+    return { part: this.parts.length, at: 0 };
+  }
+
+  /** Returns the position of the entry at an offset of a part, which may be its end. */
+  private positionAt(part: number, at: number): Position {
+    return at < this.parts[part]!.length ? { part, at } : this.begin(part + 1);
+  }
+
+  /** Returns the position after a name. */
+  private after(name: Buffer): Position | undefined {
+    if (name.length === 0) return this.begin(0);
+    let position = this.begin(0);
+    while (position.part < this.parts.length) {
+      const page = this.parts[position.part]!;
+      const order = Buffer.compare(nameAt(page, position.at), name);
+      if (this.isSorted && order > 0) return position;
+      position = this.positionAt(position.part, endOf(page, position.at));
+      if (order === 0) return position;
+    }
+    return this.isSorted ? position : undefined;
+  }
+}
+
+/** Returns the number of entries that a packed page has by its head, which begins at `from`. */
+export function entriesIn(value: Buffer, from = 0): number {
+  return numberAt(value, from);
+}
+
+/** Returns a copy of the last name in a packed page; undefined if the page has no entries, or is malformed. */
+export function lastNameIn({ value, from, bytes }: FetchedPage): Buffer | undefined {
+  const end = from + bytes;
+  let last: number | undefined;
+  let left = entriesIn(value, from);
+  for (let at = firstEntry(value, from); left > 0 && at < end; left -= 1) {
+    last = at;
+    at = endOf(value, at);
+  }
+  return last === undefined || left > 0 ? undefined : Buffer.from(nameAt(value, last));
+}
+
+/** Returns the offset after the head of a page. */
+function firstEntry(page: Buffer, from = 0): number {
+  let at = from;
+  while (at < page.length && page[at] !== SEMICOLON && page[at] !== COLON) at += 1;
+  return at + 1;
+}
+
+/** Returns the name of the entry at an offset. */
+function nameAt(page: Buffer, at: number): Buffer {
+  const from = page.indexOf(SEMICOLON, at) + 1;
+  return page.subarray(from, from + numberAt(page, at));
+}
+
+/** Returns the offset after the entry at an offset. */
+function endOf(page: Buffer, at: number): number {
+  const from = page.indexOf(SEMICOLON, at) + 1;
+  return from + numberAt(page, at) + numberAt(page, page.indexOf(COMMA, at) + 1);
+}
+
+/** Returns the decimal number at an offset. */
+function numberAt(value: Buffer, from: number): number {
+  let number = 0;
+  for (let at = from; at < value.length; at += 1) {
+    const byte = value[at]!;
+    if (byte < DIGIT_0 || byte > DIGIT_9) break;
+    number = number * 10 + byte - DIGIT_0;
+  }
+  return number;
+}
