@@ -20,7 +20,7 @@ import {
   type RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import type { DecodeInput, DecodeOutput, Decoder } from '../workers/index.js';
+import type { ContentToDecode, DecodeInput, DecodeOutput, Decoder } from '../workers/index.js';
 import { DecodedDigests } from './decoded-digests.js';
 import { KeptUnits, type Unit } from './kept-units.js';
 import { LoneContents } from './lone-contents.js';
@@ -151,7 +151,9 @@ export class Units {
    * content is decoded alone. A content is lone if none of its neighbours in the directory is in its record.
    */
   holding(piece: StoredPiece, isLone: boolean): Soon<Unit | undefined> {
-    return this.isDecodedAlone(piece, isLone) ? this.alone(piece) : this.whole(piece);
+    return this.isDecodedAlone(piece, isLone)
+      ? this.inOnePiece(piece, placeOf(piece))
+      : this.whole(piece);
   }
 
   private isDecodedAlone(piece: StoredPiece, isLone: boolean): boolean {
@@ -167,13 +169,14 @@ export class Units {
 
   /**
    * Begins to decode the unit of a small content that is probably read next. Returns false if too much is being
-   * decoded.
+   * decoded. Never throws: the reader of a damaged record gets the error.
    */
   warmHolding(piece: StoredPiece, isLone: boolean): boolean {
-    if (this.has(piece) || this.kept.has(keyAlone(piece))) return true;
+    const isReady = this.has(piece) || this.kept.has(keyAlone(piece, piece));
+    if (isReady || isTooLarge(piece)) return true;
     if (this.running >= MAX_AHEAD) return false;
     const isAlone = this.isDecodedAlone(piece, isLone);
-    this.leave(isAlone ? this.alone(piece) : this.inOnePiece(piece));
+    this.leave(this.inOnePiece(piece, isAlone ? placeOf(piece) : undefined));
     return true;
   }
 
@@ -189,38 +192,27 @@ export class Units {
   noteRead(piece: StoredPiece, unit: Unit): void {
     if (!unit.digests.noteRead(piece)) return;
     this.kept.noteSpent(keyOf(piece), unit);
-    this.kept.noteSpent(keyAlone(piece), unit);
+    this.kept.noteSpent(keyAlone(piece, piece), unit);
   }
 
-  private inOnePiece(record: RecordPlace): Soon<Unit | undefined> {
-    const key = keyOf(record);
-    if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(record);
+  /**
+   * Returns a decoded record that is in one piece, or only one content of it; undefined if the record turns out to be in
+   * chunks. Throws RECORD_DAMAGED for an impossible length.
+   */
+  private inOnePiece(record: RecordPlace, content?: ContentToDecode): Soon<Unit | undefined> {
+    if (isTooLarge(record)) throw tooLarge(record);
+    const { object, position, recordBytes } = record;
+    const key = content === undefined ? keyOf(record) : keyAlone(record, content);
     const unit =
       this.kept.get(key) ??
       this.kept.add(key, async () => {
-        const output = await this.decode({ record }, record.position, record.recordBytes);
+        const what = { record: { object, position, recordBytes }, content };
+        const output = await this.decode(what, position, recordBytes);
         if (!output.isWhole) throw new NotWhole();
-        this.noteDecoded(key);
+        if (content === undefined) this.noteDecoded(key);
         return unitOf(output);
       });
     return this.unlessChunked(record, unit);
-  }
-
-  /** Returns a content of a record, decoded without the rest of the record. */
-  private alone(piece: StoredPiece): Soon<Unit | undefined> {
-    const { object, position, recordBytes, offset, sizeBytes } = piece;
-    if (recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(piece);
-    const key = keyAlone(piece);
-    const unit =
-      this.kept.get(key) ??
-      this.kept.add(key, async () => {
-        const record = { object, position, recordBytes };
-        const content = { offset, sizeBytes };
-        const output = await this.decode({ record, content }, position, recordBytes);
-        if (!output.isWhole) throw new NotWhole();
-        return unitOf(output);
-      });
-    return this.unlessChunked(piece, unit);
   }
 
   /** Returns undefined instead of a unit if its record turns out to be in chunks. */
@@ -371,8 +363,18 @@ function keyOf({ object, position }: RecordPlace): string {
 }
 
 /** Returns the key of a content that is decoded alone. */
-function keyAlone(piece: StoredPiece): string {
-  return `${keyOf(piece)}+${piece.offset}`;
+function keyAlone(record: RecordPlace, { offset }: Pick<ContentToDecode, 'offset'>): string {
+  return `${keyOf(record)}+${offset}`;
+}
+
+/** Returns the place of a content in its decoded record. */
+function placeOf({ offset, sizeBytes }: StoredPiece): ContentToDecode {
+  return { offset, sizeBytes };
+}
+
+/** True if no record in one piece has this length. */
+function isTooLarge({ recordBytes }: RecordPlace): boolean {
+  return recordBytes > 2 * MAX_FRAME_RAW_BYTES;
 }
 
 function tooLarge({ object }: RecordPlace): TardisError {

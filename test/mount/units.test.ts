@@ -155,3 +155,14 @@ test('a content is decoded alone once for all that wait for it, also ahead', asy
   t.is(new Set(all).size, 1);
   t.deepEqual([lab.decoded, lab.alone], [[9], [9]]);
 });
+
+test('a record of an impossible length is not decoded ahead, and its reader gets the error', async (t) => {
+  const lab = new Lab();
+  const piece = { ...pieceOf(9), recordBytes: (16 << 20) + 1 };
+  for (const isLone of [false, true]) {
+    t.true(lab.units.warmHolding(piece, isLone), 'the files after it are decoded ahead');
+    const reading = async () => lab.units.holding(piece, isLone);
+    await t.throwsAsync(reading, { code: 'RECORD_DAMAGED' });
+  }
+  t.deepEqual(lab.decoded, []);
+});
