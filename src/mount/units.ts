@@ -3,7 +3,7 @@
  * Decoded bytes are kept for a while (`KeptUnits`).
  */
 import type { RecordPlace, RecordSource, StoredPiece } from '../delta/index.js';
-import { fetchHead, fetchRecord } from '../delta/index.js';
+import { fetchHead, fetchRecord, recordKey } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import {
@@ -93,14 +93,14 @@ export class Units {
     this.decoder = decoder;
     this.directory = directory;
     const warm = (record: RecordPlace): void => {
-      if (!this.decoded.has(keyOf(record))) this.warm(record);
+      if (!this.decoded.has(recordKey(record))) this.warm(record);
     };
     this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, warm);
   }
 
   /** Returns the layout of a record: its chunks, or undefined if it is in one piece. */
   layout(record: RecordPlace): Soon<Layout> {
-    const key = keyOf(record);
+    const key = recordKey(record);
     const known = this.records.get(key);
     if (known !== undefined || this.records.has(key)) return known;
     if (record.recordBytes <= STREAM_CHUNK_BYTES / 2) {
@@ -157,7 +157,7 @@ export class Units {
   }
 
   private isDecodedAlone(piece: StoredPiece, isLone: boolean): boolean {
-    const key = keyOf(piece);
+    const key = recordKey(piece);
     return isLone && !this.kept.has(key) && this.lone.take(key, piece.offset);
   }
 
@@ -191,7 +191,7 @@ export class Units {
    */
   noteRead(piece: StoredPiece, unit: Unit): void {
     if (!unit.digests.noteRead(piece)) return;
-    this.kept.noteSpent(keyOf(piece), unit);
+    this.kept.noteSpent(recordKey(piece), unit);
     this.kept.noteSpent(keyAlone(piece, piece), unit);
   }
 
@@ -202,7 +202,7 @@ export class Units {
   private inOnePiece(record: RecordPlace, content?: ContentToDecode): Soon<Unit | undefined> {
     if (isTooLarge(record)) throw tooLarge(record);
     const { object, position, recordBytes } = record;
-    const key = content === undefined ? keyOf(record) : keyAlone(record, content);
+    const key = content === undefined ? recordKey(record) : keyAlone(record, content);
     const unit =
       this.kept.get(key) ??
       this.kept.add(key, async () => {
@@ -221,14 +221,14 @@ export class Units {
     // All who wait for it learn that it is not whole.
     return unit.catch((error: unknown) => {
       if (!(error instanceof NotWhole)) throw error;
-      const key = keyOf(record);
+      const key = recordKey(record);
       return after(this.records.get(key) ?? this.findLayout(key, record), () => undefined);
     });
   }
 
   /** Returns one decoded chunk. `isAhead`: true if no request waits for the chunk yet. */
   chunk(record: RecordPlace, layout: ChunkedRecord, number: number, isAhead = false): Soon<Unit> {
-    const key = `${keyOf(record)}#${number}`;
+    const key = `${recordKey(record)}#${number}`;
     return (
       this.kept.get(key) ??
       this.kept.add(key, () => this.readChunk(record, layout, number, isAhead))
@@ -300,7 +300,9 @@ export class Units {
 
   /** True if a chunk or record is decoded, or being decoded. */
   has(record: RecordPlace, number?: number): boolean {
-    return this.kept.has(number === undefined ? keyOf(record) : `${keyOf(record)}#${number}`);
+    return this.kept.has(
+      number === undefined ? recordKey(record) : `${recordKey(record)}#${number}`,
+    );
   }
 
   /** Finds the beginning of the next chunk. Concurrent requests wait for the same result. */
@@ -358,13 +360,9 @@ function unitOf({ bytes, startBytes, digests }: DecodeOutput): Unit {
 /** Thrown if a record that was expected to be in one piece is in chunks. */
 class NotWhole extends Error {}
 
-function keyOf({ object, position }: RecordPlace): string {
-  return `${object}@${position}`;
-}
-
 /** Returns the key of a content that is decoded alone. */
 function keyAlone(record: RecordPlace, { offset }: Pick<ContentToDecode, 'offset'>): string {
-  return `${keyOf(record)}+${offset}`;
+  return `${recordKey(record)}+${offset}`;
 }
 
 /** Returns the place of a content in its decoded record. */
