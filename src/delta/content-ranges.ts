@@ -24,7 +24,7 @@ import {
 import type { Basis } from './delta.js';
 import { DeltaIndex } from './delta-index.js';
 import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './fetch-record.js';
-import { MAX_CHAIN, type StoredPiece } from './stored-piece.js';
+import { MAX_CHAIN, recordKey, type StoredPiece } from './stored-piece.js';
 
 /** Maximum number of bytes in the caches for one content and its bases: decoded chunks, and open records. */
 const MAX_CHUNK_BYTES = 6 << 20;
@@ -168,7 +168,7 @@ export class ContentRanges implements Basis {
 
   private async open(piece: StoredPiece): Promise<OpenRecord> {
     const { records } = this.shared;
-    const key = `${piece.object}@${piece.position}`;
+    const key = recordKey(piece);
     const open = records.get(key);
     if (open !== undefined) return open;
     const head = await fetchHead(this.shared.source, piece);

@@ -5,7 +5,13 @@ export { DeltaIndex, MAX_COMMANDS, type Stretch } from './delta-index.js';
 export { type BodyDecoder, MemoryAhead } from './record-chunks.js';
 export { ReaderMemory } from './reader-memory.js';
 export { MAX_PIECE_BYTES, type RecordPiece, RecordReader } from './record-reader.js';
-export { MAX_CHAIN, type RecordPlace, type StoredPiece } from './stored-piece.js';
+export {
+  loneAmong,
+  MAX_CHAIN,
+  recordKey,
+  type RecordPlace,
+  type StoredPiece,
+} from './stored-piece.js';
 export {
   blockBytesFor,
   LEAST_DELTA_BYTES,

@@ -19,3 +19,28 @@ export interface StoredPiece extends RecordPlace {
 
 /** Maximum depth of deltas on deltas that a reader follows; more than any server creates. */
 export const MAX_CHAIN = 64;
+
+/** Returns a key that distinguishes the records of a store. */
+export function recordKey({ object, position }: Pick<RecordPlace, 'object' | 'position'>): string {
+  return `${object}@${position}`;
+}
+
+/** Pieces of a content, in their order; undefined if the store lacks it. */
+type ContentPieces = readonly RecordPlace[] | undefined;
+
+/**
+ * Returns a function that is true for a lone one of these contents: it is in one piece, and its record contains no other of
+ * them. Such a content can be decoded without the rest of its record.
+ */
+export function loneAmong(
+  contents: readonly ContentPieces[],
+): (pieces: NonNullable<ContentPieces>) => boolean {
+  const counts = new Map<string, number>();
+  for (const pieces of contents) {
+    for (const piece of pieces ?? []) {
+      const key = recordKey(piece);
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+  }
+  return (pieces) => pieces.length === 1 && counts.get(recordKey(pieces[0]!)) === 1;
+}

@@ -1,5 +1,6 @@
 /** Reads the contents of files by their nodes, and decodes in advance the files that are probably read next. */
 import type { ContentLocation, History, HistoryEntry } from '../history/index.js';
+import { loneAmong } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
 import type { System } from '../system/index.js';
@@ -158,19 +159,6 @@ export class Contents {
       return [...found, ...others.map(() => undefined)];
     }
   }
-}
-
-/** Returns a function that is true for a location whose record contains no other of the locations. */
-function loneAmong(
-  all: readonly ContentLocation[],
-): (pieces: NonNullable<ContentLocation>) => boolean {
-  const keyOf = (pieces: ContentLocation): string => {
-    const [piece] = pieces ?? [];
-    return piece === undefined ? '' : `${piece.object}@${piece.position}`;
-  };
-  const counts = new Map<string, number>();
-  for (const pieces of all) counts.set(keyOf(pieces), (counts.get(keyOf(pieces)) ?? 0) + 1);
-  return (pieces) => pieces.length === 1 && counts.get(keyOf(pieces)) === 1;
 }
 
 /** Returns the place of an empty file, which has no content; undefined if the file is not empty. */

@@ -1,5 +1,5 @@
 /** Indexes of the deltas that were read last. Their memory is limited. */
-import type { DeltaIndex, StoredPiece } from '../delta/index.js';
+import { type DeltaIndex, recordKey, type StoredPiece } from '../delta/index.js';
 
 const MAX_INDEX_BYTES = 8 << 20;
 
@@ -9,12 +9,8 @@ export class DeltaIndexes {
   private bytes = 0;
 
   /** Returns the index of a delta. If it is not kept, `read` makes it, and the index is kept. */
-  of(
-    { object, position }: StoredPiece,
-    basisBytes: number,
-    read: () => Promise<DeltaIndex>,
-  ): Promise<DeltaIndex> {
-    const key = `${object}@${position}/${basisBytes}`;
+  of(piece: StoredPiece, basisBytes: number, read: () => Promise<DeltaIndex>): Promise<DeltaIndex> {
+    const key = `${recordKey(piece)}/${basisBytes}`;
     const known = this.indexes.get(key);
     if (known !== undefined) {
       this.indexes.delete(key);

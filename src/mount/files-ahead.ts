@@ -62,7 +62,7 @@ export class FilesAhead {
       if (cursor === undefined || this.isLoading) return;
       cursor.page ??= cursor.tree.loadedPage?.(cursor.directory, cursor.position);
       if (cursor.page === undefined) {
-        if (mayLoad) this.load(cursor);
+        if (mayLoad) void this.load(cursor);
         return;
       }
       if (!this.step(cursor, cursor.page)) return;
@@ -92,25 +92,18 @@ export class FilesAhead {
     return true;
   }
 
-  /** Loads the page of a cursor, locates its contents, and continues. */
-  private load(cursor: Cursor): void {
+  /** Loads the page of a cursor, locates its contents, and continues. Never rejects. */
+  private async load({ tree, directory, position }: Cursor): Promise<void> {
     this.isLoading = true;
-    const { tree, directory, position } = cursor;
-    const loading = (async () => {
+    try {
       const page = await tree.pageOf(directory, position);
       const index = position - page.first;
       if (page.contents[index] === undefined) await this.locate(page, index);
-    })();
-    loading
-      .then(
-        () => true,
-        () => false, // the reader gets the error
-      )
-      .then((isLoaded) => {
-        this.isLoading = false;
-        if (isLoaded) this.goOn(false);
-        else this.cursor = undefined;
-      })
-      .catch(() => undefined); // unreachable: warming never fails
+    } catch {
+      this.cursor = undefined; // the reader gets the error
+    } finally {
+      this.isLoading = false;
+    }
+    this.goOn(false);
   }
 }

@@ -186,7 +186,9 @@ export class OpenContent {
     const [piece] = this.form.pieces;
     const { units } = this.memory;
     if (piece === undefined || piece.basis !== undefined) return true;
-    return units.layout(piece) !== undefined || units.warmHolding(piece, this.isLone);
+    const layout = units.layout(piece);
+    if (layout instanceof Promise) layout.catch(() => undefined); // the reader gets the error
+    return layout !== undefined || units.warmHolding(piece, this.isLone);
   }
 }
 

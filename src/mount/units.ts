@@ -3,7 +3,7 @@
  * Decoded bytes are kept for a while (`KeptUnits`).
  */
 import type { RecordPlace, RecordSource, StoredPiece } from '../delta/index.js';
-import { fetchHead, fetchRecord } from '../delta/index.js';
+import { fetchHead, fetchRecord, recordKey } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import {
@@ -20,7 +20,7 @@ import {
   type RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import type { DecodeInput, DecodeOutput, Decoder } from '../workers/index.js';
+import type { ContentToDecode, DecodeInput, DecodeOutput, Decoder } from '../workers/index.js';
 import { DecodedDigests } from './decoded-digests.js';
 import { KeptUnits, type Unit } from './kept-units.js';
 import { LoneContents } from './lone-contents.js';
@@ -93,14 +93,14 @@ export class Units {
     this.decoder = decoder;
     this.directory = directory;
     const warm = (record: RecordPlace): void => {
-      if (!this.decoded.has(keyOf(record))) this.warm(record);
+      if (!this.decoded.has(recordKey(record))) this.warm(record);
     };
     this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, warm);
   }
 
   /** Returns the layout of a record: its chunks, or undefined if it is in one piece. */
   layout(record: RecordPlace): Soon<Layout> {
-    const key = keyOf(record);
+    const key = recordKey(record);
     const known = this.records.get(key);
     if (known !== undefined || this.records.has(key)) return known;
     if (record.recordBytes <= STREAM_CHUNK_BYTES / 2) {
@@ -151,11 +151,13 @@ export class Units {
    * content is decoded alone. A content is lone if none of its neighbours in the directory is in its record.
    */
   holding(piece: StoredPiece, isLone: boolean): Soon<Unit | undefined> {
-    return this.isDecodedAlone(piece, isLone) ? this.alone(piece) : this.whole(piece);
+    return this.isDecodedAlone(piece, isLone)
+      ? this.inOnePiece(piece, placeOf(piece))
+      : this.whole(piece);
   }
 
   private isDecodedAlone(piece: StoredPiece, isLone: boolean): boolean {
-    const key = keyOf(piece);
+    const key = recordKey(piece);
     return isLone && !this.kept.has(key) && this.lone.take(key, piece.offset);
   }
 
@@ -167,13 +169,14 @@ export class Units {
 
   /**
    * Begins to decode the unit of a small content that is probably read next. Returns false if too much is being
-   * decoded.
+   * decoded. Never throws: the reader of a damaged record gets the error.
    */
   warmHolding(piece: StoredPiece, isLone: boolean): boolean {
-    if (this.has(piece) || this.kept.has(keyAlone(piece))) return true;
+    const isReady = this.has(piece) || this.kept.has(keyAlone(piece, piece));
+    if (isReady || isTooLarge(piece)) return true;
     if (this.running >= MAX_AHEAD) return false;
     const isAlone = this.isDecodedAlone(piece, isLone);
-    this.leave(isAlone ? this.alone(piece) : this.inOnePiece(piece));
+    this.leave(this.inOnePiece(piece, isAlone ? placeOf(piece) : undefined));
     return true;
   }
 
@@ -188,39 +191,28 @@ export class Units {
    */
   noteRead(piece: StoredPiece, unit: Unit): void {
     if (!unit.digests.noteRead(piece)) return;
-    this.kept.noteSpent(keyOf(piece), unit);
-    this.kept.noteSpent(keyAlone(piece), unit);
+    this.kept.noteSpent(recordKey(piece), unit);
+    this.kept.noteSpent(keyAlone(piece, piece), unit);
   }
 
-  private inOnePiece(record: RecordPlace): Soon<Unit | undefined> {
-    const key = keyOf(record);
-    if (record.recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(record);
+  /**
+   * Returns a decoded record that is in one piece, or only one content of it; undefined if the record turns out to be in
+   * chunks. Throws RECORD_DAMAGED for an impossible length.
+   */
+  private inOnePiece(record: RecordPlace, content?: ContentToDecode): Soon<Unit | undefined> {
+    if (isTooLarge(record)) throw tooLarge(record);
+    const { object, position, recordBytes } = record;
+    const key = content === undefined ? recordKey(record) : keyAlone(record, content);
     const unit =
       this.kept.get(key) ??
       this.kept.add(key, async () => {
-        const output = await this.decode({ record }, record.position, record.recordBytes);
+        const what = { record: { object, position, recordBytes }, content };
+        const output = await this.decode(what, position, recordBytes);
         if (!output.isWhole) throw new NotWhole();
-        this.noteDecoded(key);
+        if (content === undefined) this.noteDecoded(key);
         return unitOf(output);
       });
     return this.unlessChunked(record, unit);
-  }
-
-  /** Returns a content of a record, decoded without the rest of the record. */
-  private alone(piece: StoredPiece): Soon<Unit | undefined> {
-    const { object, position, recordBytes, offset, sizeBytes } = piece;
-    if (recordBytes > 2 * MAX_FRAME_RAW_BYTES) throw tooLarge(piece);
-    const key = keyAlone(piece);
-    const unit =
-      this.kept.get(key) ??
-      this.kept.add(key, async () => {
-        const record = { object, position, recordBytes };
-        const content = { offset, sizeBytes };
-        const output = await this.decode({ record, content }, position, recordBytes);
-        if (!output.isWhole) throw new NotWhole();
-        return unitOf(output);
-      });
-    return this.unlessChunked(piece, unit);
   }
 
   /** Returns undefined instead of a unit if its record turns out to be in chunks. */
@@ -229,14 +221,14 @@ export class Units {
     // All who wait for it learn that it is not whole.
     return unit.catch((error: unknown) => {
       if (!(error instanceof NotWhole)) throw error;
-      const key = keyOf(record);
+      const key = recordKey(record);
       return after(this.records.get(key) ?? this.findLayout(key, record), () => undefined);
     });
   }
 
   /** Returns one decoded chunk. `isAhead`: true if no request waits for the chunk yet. */
   chunk(record: RecordPlace, layout: ChunkedRecord, number: number, isAhead = false): Soon<Unit> {
-    const key = `${keyOf(record)}#${number}`;
+    const key = `${recordKey(record)}#${number}`;
     return (
       this.kept.get(key) ??
       this.kept.add(key, () => this.readChunk(record, layout, number, isAhead))
@@ -308,7 +300,9 @@ export class Units {
 
   /** True if a chunk or record is decoded, or being decoded. */
   has(record: RecordPlace, number?: number): boolean {
-    return this.kept.has(number === undefined ? keyOf(record) : `${keyOf(record)}#${number}`);
+    return this.kept.has(
+      number === undefined ? recordKey(record) : `${recordKey(record)}#${number}`,
+    );
   }
 
   /** Finds the beginning of the next chunk. Concurrent requests wait for the same result. */
@@ -366,13 +360,19 @@ function unitOf({ bytes, startBytes, digests }: DecodeOutput): Unit {
 /** Thrown if a record that was expected to be in one piece is in chunks. */
 class NotWhole extends Error {}
 
-function keyOf({ object, position }: RecordPlace): string {
-  return `${object}@${position}`;
+/** Returns the key of a content that is decoded alone. */
+function keyAlone(record: RecordPlace, { offset }: Pick<ContentToDecode, 'offset'>): string {
+  return `${recordKey(record)}+${offset}`;
 }
 
-/** Returns the key of a content that is decoded alone. */
-function keyAlone(piece: StoredPiece): string {
-  return `${keyOf(piece)}+${piece.offset}`;
+/** Returns the place of a content in its decoded record. */
+function placeOf({ offset, sizeBytes }: StoredPiece): ContentToDecode {
+  return { offset, sizeBytes };
+}
+
+/** True if no record in one piece has this length. */
+function isTooLarge({ recordBytes }: RecordPlace): boolean {
+  return recordBytes > 2 * MAX_FRAME_RAW_BYTES;
 }
 
 function tooLarge({ object }: RecordPlace): TardisError {

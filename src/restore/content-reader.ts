@@ -1,6 +1,12 @@
 /** Reads contents as streams of bytes, which are checked before they are returned. */
 import type { History, ContentPiece, ObjectReader } from '../history/index.js';
-import { MAX_PIECE_BYTES, MemoryAhead, ReaderMemory, RecordReader } from '../delta/index.js';
+import {
+  MAX_PIECE_BYTES,
+  MemoryAhead,
+  ReaderMemory,
+  recordKey,
+  RecordReader,
+} from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
@@ -46,7 +52,7 @@ export class ContentReader {
    * records.
    */
   expect(contents: readonly (readonly ContentPiece[])[]): void {
-    this.lone.plan(contents, (piece) => this.readers.has(keyOf(piece)));
+    this.lone.plan(contents, (piece) => this.readers.has(recordKey(piece)));
   }
 
   /**
@@ -71,7 +77,7 @@ export class ContentReader {
 
   private reader(piece: ContentPiece): RecordReader {
     if (piece.recordBytes > STREAM_CHUNK_BYTES) return this.large;
-    const key = keyOf(piece);
+    const key = recordKey(piece);
     let reader = this.readers.get(key);
     if (reader !== undefined) this.readers.delete(key);
     else if (this.readers.size < MAX_READERS) {
@@ -111,8 +117,4 @@ export class ContentReader {
     }
     yield this.piece.subarray(0, at);
   }
-}
-
-function keyOf({ object, position }: ContentPiece): string {
-  return `${object}@${position}`;
 }

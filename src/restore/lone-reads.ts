@@ -4,7 +4,7 @@
  * decoded only for this content.
  */
 import type { ContentPiece, History, ObjectReader } from '../history/index.js';
-import { fetchRecord } from '../delta/index.js';
+import { fetchRecord, loneAmong, recordKey } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
 import { bufferOf, DIGEST_BYTES } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
@@ -42,18 +42,12 @@ export class LoneReads {
     isDecoded: (piece: ContentPiece) => boolean,
   ): void {
     this.reads.clear();
-    const counts = new Map<string, number>();
+    const isLone = loneAmong(contents);
     for (const pieces of contents) {
-      for (const piece of pieces) {
-        const record = recordKey(piece);
-        counts.set(record, (counts.get(record) ?? 0) + 1);
-      }
-    }
-    for (const [piece, ...others] of contents) {
-      if (piece === undefined || others.length > 0 || piece.basis !== undefined) continue;
-      const isSmall = piece.recordBytes <= STREAM_CHUNK_BYTES;
-      const isLone = isSmall && counts.get(recordKey(piece)) === 1 && !isDecoded(piece);
-      if (isLone) this.reads.set(contentKey(piece), { piece, bytes: undefined });
+      const [piece] = pieces;
+      if (piece === undefined || piece.basis !== undefined || !isLone(pieces)) continue;
+      if (piece.recordBytes > STREAM_CHUNK_BYTES || isDecoded(piece)) continue;
+      this.reads.set(contentKey(piece), { piece, bytes: undefined });
     }
   }
 
@@ -105,10 +99,6 @@ export class LoneReads {
     }
     return bufferOf(output.bytes);
   }
-}
-
-function recordKey({ object, position }: ContentPiece): string {
-  return `${object}@${position}`;
 }
 
 function contentKey(piece: ContentPiece): string {

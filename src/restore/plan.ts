@@ -1,5 +1,6 @@
 /** Sorts files in the order of the packs, and groups files that share records into jobs. */
 import type { HistoryEntry, ContentPiece } from '../history/index.js';
+import { recordKey } from '../delta/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
 import {
   NO_RECORD,
@@ -154,7 +155,7 @@ class JobBuilder {
     if (last?.position === piece.position && last.object === piece.object) {
       return this.records.length - 1;
     }
-    const key = `${piece.object}@${piece.position}`;
+    const key = recordKey(piece);
     let number = this.recordNumbers.get(key);
     if (number === undefined) {
       number = this.records.length;

@@ -25,6 +25,7 @@ export {
   ReadyState,
 } from './native-fuse.js';
 export {
+  type AsideBody,
   AsideOutcome,
   CONTENT_ROW_BYTES,
   type DecodingCalls,

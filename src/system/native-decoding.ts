@@ -20,37 +20,30 @@ export const NO_BODY_CIPHER = 2;
 /** Bytes for each content: 32 of its digest, then its offset and size as u32. */
 export const CONTENT_ROW_BYTES = 40;
 
+/** Parameters of `decodeAside`, and the first ones of `decodePartAside`. */
+export type AsideBody = readonly [
+  /** A `BodyCipherNumber` or `NO_BODY_CIPHER`. */
+  cipher: number,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  also: Uint8Array,
+  /** Encrypted bytes, with their tag at the end. They are decrypted in place. */
+  body: Uint8Array,
+  /** 0 (none) or 1 (zstd). */
+  codec: number,
+  target: Uint8Array,
+  /** Each row has an offset and a size in `target`, and receives the SHA-256 of those bytes. */
+  contents: Uint8Array,
+];
+
 export interface DecodingCalls {
   /** Reads until `target` is full or the file ends; resolves with the number of bytes. `fd` must stay open meanwhile. */
   readAside(fd: number, position: number, target: Uint8Array): Promise<number>;
-  /**
-   * Decrypts `body` in place, whose tag is at its end, and decodes it into `target`. `cipher` is a `BodyCipherNumber` or
-   * `NO_BODY_CIPHER`; `codec` is 0 (none) or 1 (zstd). Each row of `contents` has an offset and a size in `target`, and
-   * receives the SHA-256 of those bytes. Resolves with an `AsideOutcome`.
-   */
-  decodeAside(
-    cipher: number,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    also: Uint8Array,
-    body: Uint8Array,
-    codec: number,
-    target: Uint8Array,
-    contents: Uint8Array,
-  ): Promise<number>;
+  /** Decrypts `body` and decodes it into `target`, which it fills exactly. Resolves with an `AsideOutcome`. */
+  decodeAside(...body: AsideBody): Promise<number>;
   /**
    * Decodes only a part of `body` into `target`: as many bytes as it has, from position `from` of the decoded bytes.
    * Bytes after this part are not decoded, so damage in them is not found. The rest is as for `decodeAside`.
    */
-  decodePartAside(
-    cipher: number,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    also: Uint8Array,
-    body: Uint8Array,
-    codec: number,
-    target: Uint8Array,
-    contents: Uint8Array,
-    from: number,
-  ): Promise<number>;
+  decodePartAside(...bodyAndFrom: readonly [...body: AsideBody, from: number]): Promise<number>;
 }

@@ -6,19 +6,16 @@ import path from 'node:path';
 import type { BodyDecoder } from '../delta/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { releaseAll, releaseBuffers } from '../model/index.js';
+import { changedRecord, Codec, type ObjectReader, unreadable } from '../store/index.js';
 import {
-  changedRecord,
-  Codec,
-  type CodecNumber,
-  decode,
-  type ObjectReader,
-  openSealed,
-  type SealedBody,
-  unreadable,
-} from '../store/index.js';
-import { AsideOutcome, type NativeCalls, NO_BODY_CIPHER, type System } from '../system/index.js';
-import { decodePartHere, digestContents, memoryReader, type PartToDecode } from './decode-job.js';
-import { decodeRecord, type DecodingSteps } from './decode-record.js';
+  type AsideBody,
+  AsideOutcome,
+  type NativeCalls,
+  NO_BODY_CIPHER,
+  type System,
+} from '../system/index.js';
+import { decodeHere, memoryReader } from './decode-job.js';
+import { type BodyToDecode, decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput, Decoder } from './decode-types.js';
 
 const NOTHING = Buffer.alloc(0);
@@ -125,46 +122,22 @@ function stepsAside({ native }: System, rooms: Buffer[]): DecodingSteps {
       rooms.push(room);
       return room;
     },
-    decode: (codec, sealed, target, contents) =>
-      decodeAside(native, { codec, sealed, target, contents }),
-    decodePart: (codec, sealed, target, part) =>
-      decodePartAside(native, { codec, sealed, target, ...part }),
+    decode: (body) => decodeAside(native, body),
   };
 }
 
-interface AsideBody {
-  readonly codec: CodecNumber;
-  readonly sealed: SealedBody;
-  readonly target: Buffer;
-  /** See `DecodingSteps.decode`. */
-  readonly contents: Buffer;
-}
-
-async function decodeAside(
-  native: NativeCalls,
-  { codec, sealed, target, contents }: AsideBody,
-): Promise<void> {
+async function decodeAside(native: NativeCalls, body: BodyToDecode): Promise<void> {
+  const { codec, sealed, target, contents, part } = body;
   if (codec !== Codec.none && codec !== Codec.zstd) {
-    // The addon has no other codecs.
-    decode(codec, openSealed(native, sealed), target);
-    digestContents(native, target, contents);
+    decodeHere(native, body); // the addon has no other codecs
     return;
   }
-  const { cipher, key, nonce, also } = openingOf(sealed);
-  const { body } = sealed;
-  requireDecoded(await native.decodeAside(cipher, key, nonce, also, body, codec, target, contents));
-}
-
-async function decodePartAside(native: NativeCalls, part: PartToDecode): Promise<void> {
-  const { codec, sealed, target, from, contents } = part;
-  if (codec !== Codec.none && codec !== Codec.zstd) {
-    decodePartHere(native, part);
-    return;
-  }
-  const { cipher, key, nonce, also } = openingOf(sealed);
-  const { body } = sealed;
+  const { cipher, key, nonce, also } = sealed.opening ?? PLAIN;
+  const job: AsideBody = [cipher, key, nonce, also, sealed.body, codec, target, contents];
   requireDecoded(
-    await native.decodePartAside(cipher, key, nonce, also, body, codec, target, contents, from),
+    part === undefined
+      ? await native.decodeAside(...job)
+      : await native.decodePartAside(...job, part.from),
   );
 }
 
@@ -172,10 +145,6 @@ async function decodePartAside(native: NativeCalls, part: PartToDecode): Promise
 export function bodiesAside(native: NativeCalls): BodyDecoder {
   return (codec, sealed, target) =>
     decodeAside(native, { codec, sealed, target, contents: NOTHING });
-}
-
-function openingOf({ opening }: SealedBody): NonNullable<SealedBody['opening']> | typeof PLAIN {
-  return opening ?? PLAIN;
 }
 
 const PLAIN = { cipher: NO_BODY_CIPHER, key: NOTHING, nonce: NOTHING, also: NOTHING } as const;

@@ -1,15 +1,8 @@
 /** Decodes one stored record, or one chunk of a large one, in the thread that calls it. */
 import { DIGEST_BYTES, releaseMemory } from '../model/index.js';
-import {
-  type CodecNumber,
-  decode,
-  mediumOf,
-  type ObjectReader,
-  openSealed,
-  type SealedBody,
-} from '../store/index.js';
+import { decode, mediumOf, type ObjectReader, openSealed } from '../store/index.js';
 import { CONTENT_ROW_BYTES, type NativeCalls, type System } from '../system/index.js';
-import { decodeRecord, type DecodingSteps } from './decode-record.js';
+import { type BodyToDecode, decodeRecord, type DecodingSteps } from './decode-record.js';
 import type { DecodeInput, DecodeOutput } from './decode-types.js';
 import type { JobResult } from './jobs.js';
 
@@ -59,38 +52,26 @@ export function memoryReader(stored: Uint8Array): ObjectReader {
 function stepsHere(native: NativeCalls): DecodingSteps {
   return {
     room,
-    decode: (codec, sealed, target, contents) => {
-      decode(codec, openSealed(native, sealed), target);
-      digestContents(native, target, contents);
-    },
-    decodePart: (codec, sealed, target, part) => {
-      decodePartHere(native, { codec, sealed, target, ...part });
-    },
+    decode: (body) => decodeHere(native, body),
   };
 }
 
-export interface PartToDecode {
-  readonly codec: CodecNumber;
-  readonly sealed: SealedBody;
-  readonly target: Buffer;
-  /** See `DecodingSteps.decodePart`. */
-  readonly from: number;
-  readonly rawBytes: number;
-  readonly contents: Buffer;
-}
-
-/** Decodes a part of a body by decoding all of it. */
-export function decodePartHere(native: NativeCalls, part: PartToDecode): void {
-  const { codec, sealed, target, from, rawBytes, contents } = part;
-  const whole = Buffer.allocUnsafeSlow(rawBytes);
-  decode(codec, openSealed(native, sealed), whole);
-  whole.copy(target, 0, from, from + target.length);
-  releaseMemory(whole);
+/** Decrypts and decodes a body in this thread. For a part of a body, all of it is decoded. Throws RECORD_DAMAGED. */
+export function decodeHere(native: NativeCalls, body: BodyToDecode): void {
+  const { codec, sealed, target, contents, part } = body;
+  const opened = openSealed(native, sealed);
+  if (part === undefined) decode(codec, opened, target);
+  else {
+    const whole = Buffer.allocUnsafeSlow(part.rawBytes);
+    decode(codec, opened, whole);
+    whole.copy(target, 0, part.from, part.from + target.length);
+    releaseMemory(whole);
+  }
   digestContents(native, target, contents);
 }
 
 /** Writes the SHA-256 of each content before its offset and size. */
-export function digestContents(native: NativeCalls, bytes: Buffer, contents: Buffer): void {
+function digestContents(native: NativeCalls, bytes: Buffer, contents: Buffer): void {
   for (let at = 0; at < contents.length; at += CONTENT_ROW_BYTES) {
     const offset = contents.readUInt32LE(at + DIGEST_BYTES);
     const sizeBytes = contents.readUInt32LE(at + DIGEST_BYTES + 4);

@@ -25,30 +25,27 @@ import type { ChunkToDecode, ContentToDecode, DecodeInput, DecodeOutput } from '
 const NOTHING = Buffer.alloc(0);
 const CHUNKED: DecodeOutput = { isWhole: false, bytes: NOTHING, digests: NOTHING, startBytes: 0 };
 
+/** A body of a record or chunk, and buffers for the result. */
+export interface BodyToDecode {
+  readonly codec: CodecNumber;
+  readonly sealed: SealedBody;
+  /** Receives the decoded bytes, and has exactly their length. */
+  readonly target: Buffer;
+  /** Each row has an offset and a size in `target`, and receives the SHA-256 of those bytes. */
+  readonly contents: Buffer;
+  /**
+   * If given, only a part is decoded: the bytes from position `from` on that fill `target`. The whole body decodes to
+   * `rawBytes` bytes.
+   */
+  readonly part?: { readonly from: number; readonly rawBytes: number } | undefined;
+}
+
 /** The steps that take time. */
 export interface DecodingSteps {
   /** Returns memory for stored bytes, which the next call may reuse. */
   room(bytes: number): Buffer;
-  /**
-   * Decrypts and decodes a body into `target`, which has exactly the decoded length. Each row of `contents` has an offset
-   * and a size, and receives the SHA-256 of those bytes. Throws RECORD_DAMAGED.
-   */
-  decode(
-    codec: CodecNumber,
-    sealed: SealedBody,
-    target: Buffer,
-    contents: Buffer,
-  ): Promise<void> | void;
-  /**
-   * Decodes a part of a body: the bytes from a position on that fill `target`. The whole body decodes to `rawBytes`
-   * bytes.
-   */
-  decodePart(
-    codec: CodecNumber,
-    sealed: SealedBody,
-    target: Buffer,
-    part: { readonly from: number; readonly rawBytes: number; readonly contents: Buffer },
-  ): Promise<void> | void;
+  /** Decrypts and decodes a body, or a part of one. Throws RECORD_DAMAGED. */
+  decode(body: BodyToDecode): Promise<void> | void;
 }
 
 /** Decodes the selected part of the input, with records that are read by `from`. Throws RECORD_DAMAGED, IO_FAILED. */
@@ -91,12 +88,10 @@ async function wholeRecord(
       ? [0, rawBytes]
       : [content.offset, content.sizeBytes];
   const bytes = Buffer.allocUnsafeSlow(sizeBytes);
-  if (one === undefined) await steps.decode(codec, sealed, bytes, all);
-  else {
-    one.writeUInt32LE(0, DIGEST_BYTES); // the offset in `bytes`
-    await steps.decodePart(codec, sealed, bytes, { from: startBytes, rawBytes, contents: one });
-    one.writeUInt32LE(startBytes, DIGEST_BYTES);
-  }
+  const part = one && { from: startBytes, rawBytes };
+  one?.writeUInt32LE(0, DIGEST_BYTES); // the offset in `bytes`
+  await steps.decode({ codec, sealed, target: bytes, contents: digests, part });
+  one?.writeUInt32LE(startBytes, DIGEST_BYTES);
   for (let at = 0; at < digests.length; at += CONTENT_ROW_BYTES) {
     contentDigest(system.native, from.keys, digests, at);
   }
@@ -149,6 +144,7 @@ async function chunkOf(
   await fetchRecord(backend, record, chunk.at, stored);
   const bytes = Buffer.allocUnsafeSlow(chunk.sizeBytes);
   const sealed = sealedChunk(chunk, stored, cipher && { cipher, number: chunk.number });
-  await steps.decode(chunk.isRaw ? Codec.none : header.codec, sealed, bytes, NOTHING);
+  const codec = chunk.isRaw ? Codec.none : header.codec;
+  await steps.decode({ codec, sealed, target: bytes, contents: NOTHING });
   return { isWhole: true, bytes, digests: NOTHING, startBytes: 0 };
 }

@@ -41,7 +41,10 @@ export interface DecodeOutput {
   readonly bytes: Uint8Array;
   /** Offset in the decoded record of the first byte: not 0 if one content was decoded. */
   readonly startBytes: number;
-  /** The contents of a whole record, or the one that was requested: 32 bytes of digest, computed from the bytes, and two u32 for offset and size. */
+  /**
+   * The contents of a whole record, or the one that was requested: 32 bytes of digest, computed from the bytes, and two
+   * u32 for offset and size.
+   */
   readonly digests: Uint8Array;
 }
 

@@ -2,7 +2,7 @@
 import test from 'ava';
 import type { StoredPiece } from '../../src/delta/index.js';
 import { DIGEST_BYTES } from '../../src/model/index.js';
-import { Units } from '../../src/mount/index.js';
+import { type ContentMemory, OpenContent, Units } from '../../src/mount/index.js';
 import {
   type ClientDirectory,
   Codec,
@@ -154,4 +154,30 @@ test('a content is decoded alone once for all that wait for it, also ahead', asy
   const all = await Promise.all([1, 2, 3].map(async () => lab.units.holding(pieceOf(9), true)));
   t.is(new Set(all).size, 1);
   t.deepEqual([lab.decoded, lab.alone], [[9], [9]]);
+});
+
+test('a record of an impossible length is not decoded ahead, and its reader gets the error', async (t) => {
+  const lab = new Lab();
+  const piece = { ...pieceOf(9), recordBytes: (16 << 20) + 1 };
+  for (const isLone of [false, true]) {
+    t.true(lab.units.warmHolding(piece, isLone), 'the files after it are decoded ahead');
+    const reading = async () => lab.units.holding(piece, isLone);
+    await t.throwsAsync(reading, { code: 'RECORD_DAMAGED' });
+  }
+  t.deepEqual(lab.decoded, []);
+});
+
+test('a large record that is not at its place ends no look ahead, and its reader gets the error', async (t) => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown): unknown => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  t.teardown(() => process.off('unhandledRejection', note));
+  const { units } = new Lab();
+  const how = { isSparse: false, isLone: false };
+  const memory = { units } as unknown as ContentMemory;
+  const content = await OpenContent.open([{ ...pieceOf(9), recordBytes: 1 << 20 }], how, memory);
+  t.true(content.warm());
+  await new Promise(setImmediate);
+  t.deepEqual(unhandled, []);
+  await t.throwsAsync(async () => content.read(0, 10), { code: 'RECORD_DAMAGED' });
 });

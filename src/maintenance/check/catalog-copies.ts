@@ -69,8 +69,8 @@ async function lookOnce(snapshots: SnapshotObjects, look: CopyLook): Promise<Cop
     }
     named += 1;
     if (named > MOST_KEPT) continue;
-    const isRead = look.reads && sizeFault(copy, facts) === undefined;
-    const why = isRead ? await byteFault(snapshots, facts, look) : sizeFault(copy, facts);
+    const why =
+      sizeFault(copy, facts) ?? (look.reads ? await byteFault(snapshots, facts, look) : undefined);
     if (why === undefined) sound.push(facts.commit);
     else wrong.push({ copy, finding: found(copy, 'damaged', why) });
   }

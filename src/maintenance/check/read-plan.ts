@@ -1,5 +1,6 @@
 /** Chooses the records whose bytes a check reads: all of them, one part of several, or those not read for longest. */
 import { crc32 } from 'node:zlib';
+import { recordKey } from '../../delta/index.js';
 import type { ReadMemory } from './read-memory.js';
 
 /** Part of the stored data to read. */
@@ -65,10 +66,9 @@ export class ReadPlan {
   includes(object: string, position: number): boolean {
     const { data } = this.request;
     if (data.kind === 'none') return false;
-    if (this.chosen !== undefined) return this.chosen.has(keyOf(object, position));
-    if (data.kind === 'part' && crc32(keyOf(object, position)) % data.of !== data.part - 1) {
-      return false;
-    }
+    const key = recordKey({ object, position });
+    if (this.chosen !== undefined) return this.chosen.has(key);
+    if (data.kind === 'part' && crc32(key) % data.of !== data.part - 1) return false;
     return this.isOldEnough(this.lastReadMs(object, position));
   }
 
@@ -78,10 +78,10 @@ export class ReadPlan {
       .map((record) => ({ ...record, atMs: this.lastReadMs(record.object, record.position) }))
       .filter(({ atMs }) => this.isOldEnough(atMs))
       .sort((a, b) => a.atMs - b.atMs); // stable: keeps the order of the packs
-    for (const { object, position, bytes } of ordered) {
+    for (const record of ordered) {
       if (this.bytesToRead >= budgetBytes) return;
-      this.chosen!.add(keyOf(object, position));
-      this.bytesToRead += bytes;
+      this.chosen!.add(recordKey(record));
+      this.bytesToRead += record.bytes;
     }
   }
 
@@ -98,8 +98,4 @@ export class ReadPlan {
     const { leastAgeMs } = this.request;
     return leastAgeMs === 0 || atMs === 0 || this.nowMs - atMs >= leastAgeMs;
   }
-}
-
-function keyOf(object: string, position: number): string {
-  return `${object}@${position}`;
 }

@@ -5,6 +5,7 @@ import { parseFormat } from '../client/format-file.js';
 import { keyFileNumber, FORMAT_FILE, KEYS_DIRECTORY } from '../client/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { clientObject } from './names.js';
+import { readSmall } from './small-object.js';
 
 const VERSION = 1;
 const MAX_BYTES: number = 256 << 10;
@@ -39,14 +40,10 @@ async function readObject(
   client: string,
   generation: string | undefined,
 ): Promise<Buffer | undefined> {
-  const name = clientObject(client, generation);
   try {
-    return await store.readWhole(name, MAX_BYTES);
+    return await readSmall(store, clientObject(client, generation), MAX_BYTES);
   } catch (error) {
-    const { code } = asTardisError(error);
-    const isTooLarge =
-      code === 'BUCKET_ANSWER_INVALID' && ((await store.head(name))?.sizeBytes ?? 0) > MAX_BYTES;
-    if (code === 'OBJECT_DAMAGED' || isTooLarge) throw damagedObject(client, error);
+    if (asTardisError(error).code === 'OBJECT_DAMAGED') throw damagedObject(client, error);
     throw error;
   }
 }

@@ -39,11 +39,10 @@ import {
   isNextGeneration,
   LOG_PREFIX,
   logPlace,
+  MAX_GENERATIONS,
 } from './names.js';
 import { sharedStore } from './shared-stores.js';
 
-/** Maximum number of rewrites of a client that are followed at once. */
-const MAX_GENERATIONS = 10_000;
 const MAX_FORMAT_BYTES: number = 64 << 10;
 /** Errors of an object that is no commit. */
 const DAMAGES: ReadonlySet<string> = new Set(['OBJECT_DAMAGED', 'RECORD_DAMAGED']);

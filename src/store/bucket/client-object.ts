@@ -15,13 +15,18 @@ import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './c
 import { requireNoRemains } from './client-remains.js';
 import { isFollowedBy, nextNoted, noteNext } from './generation-notes.js';
 import { keysBehind, putKeysBackInto } from './key-objects.js';
-import { CLIENTS_PREFIX, clientKeys, clientObject, clientOf, isNextGeneration } from './names.js';
+import {
+  CLIENTS_PREFIX,
+  clientKeys,
+  clientObject,
+  clientOf,
+  isNextGeneration,
+  MAX_GENERATIONS,
+} from './names.js';
 import { removeFolder } from './remove-folder.js';
 import { sharedStore } from './shared-stores.js';
 
 const MAX_FILE_BYTES: number = 64 << 10;
-/** Maximum number of rewrites of a client that are followed at once. */
-const MAX_GENERATIONS = 10_000;
 
 /**
  * Throws FORMAT_DAMAGED if the bucket has objects of a client, but not the one that makes it: a new client of that name would

@@ -17,6 +17,7 @@ import {
   logPlace,
 } from './names.js';
 import { sharedStore } from './shared-stores.js';
+import { readSmall } from './small-object.js';
 
 const MAX_NAME_BYTES = 64;
 /** An object that names a generation is smaller; a commit may be of any size. */
@@ -47,20 +48,14 @@ export async function isFollowedBy(
 
 async function readNote(store: ObjectStore, client: string, before?: string): Promise<Note> {
   const name = generationObject(client, before);
-  let next: string | undefined;
   try {
-    next = (await store.readWhole(name, MAX_NAME_BYTES))?.toString('utf8');
+    const next = (await readSmall(store, name, MAX_NAME_BYTES))?.toString('utf8');
+    if (next === undefined) return { state: 'none', next };
+    if (isNextGeneration(next, before)) return { state: 'whole', next };
   } catch (error) {
-    const { code } = asTardisError(error);
-    const isTooLarge =
-      code === 'BUCKET_ANSWER_INVALID' &&
-      ((await store.head(name))?.sizeBytes ?? 0) > MAX_NAME_BYTES;
-    if (code !== 'OBJECT_DAMAGED' && !isTooLarge) throw error;
-    return { state: 'damaged', next: undefined };
+    if (asTardisError(error).code !== 'OBJECT_DAMAGED') throw error;
   }
-  if (next === undefined) return { state: 'none', next };
-  const isWhole = isNextGeneration(next, before);
-  return isWhole ? { state: 'whole', next } : { state: 'damaged', next: undefined };
+  return { state: 'damaged', next: undefined };
 }
 
 /**

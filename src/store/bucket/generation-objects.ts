@@ -19,6 +19,7 @@ import {
   isGeneration,
   isSameGeneration,
   logPlace,
+  MAX_GENERATIONS,
   rewritesPrefix,
 } from './names.js';
 import { sharedStore } from './shared-stores.js';
@@ -28,8 +29,6 @@ const MAX_KEYS_BYTES = 64 << 10;
 const MAX_NOTES = 1000;
 /** Number of names that are removed with one call. */
 const AT_ONCE = 100;
-/** Maximum number of rewrites of a client that are followed at once. */
-const MAX_GENERATIONS = 10_000;
 /** Maximum number of changes of a password that are copied at the end of a rewrite. */
 const MAX_LATE_KEYS = 100;
 

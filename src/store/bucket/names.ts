@@ -29,7 +29,10 @@ const REWRITES = 'rewrites';
 /** The first generation of a client's log. A rewrite makes later ones (`sonic rekey`). */
 const FIRST_GENERATION = 'g1';
 const LATER_GENERATION = /^g([1-9]\d{0,3})-[0-9a-f]{16}$/;
+/** Maximum number in the name of a generation. */
 const MAX_GENERATION = 9999;
+/** Maximum number of rewrites of a client that are followed at once; more than a client can have. */
+export const MAX_GENERATIONS = 10_000;
 /** Number of random digits in the name of a generation, so that no two rewrites share a name. */
 const GENERATION_DIGITS = 16;
 /** Name of the key record that stands for unknown clients at each server of the store. */

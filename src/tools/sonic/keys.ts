@@ -21,7 +21,7 @@ import {
 } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { qrImages, writePaper } from './keys-paper.js';
-import { areKeysMissing, areKeysOlder, putKeysBack } from './lost-keys.js';
+import { areKeysLost, putKeysBack } from './lost-keys.js';
 import { requirePassword } from '../shared/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { changeRecord, type RecordChange, requireEncrypting, printResult } from './passwords.js';
@@ -63,9 +63,7 @@ export async function moveKeys(
   if (insertKeys) file.read(); // reports errors before the password prompt
   const system = storeSystem(options.umask);
   const isLocal = options.throughServer === undefined;
-  const mayBeLost = insertKeys && isLocal;
-  const isLost =
-    mayBeLost && (areKeysMissing(system, options) || areKeysOlder(system, options, file));
+  const isLost = insertKeys && isLocal && areKeysLost(system, options, file);
   if (!isLost) requireKeysHere(system, options);
   if (isLocal && removeKeys) {
     // Checked here too, before the file is changed: the server checks only after that.

@@ -28,8 +28,16 @@ import { isWithoutKeys, keysOf, rememberOpened } from '../shared/unlock.js';
 
 type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
 
+/**
+ * True if the store of a client has lost its keys: it has no intact key record, or in a bucket an older one than the key
+ * file. `putKeysBack` then restores them from the key file.
+ */
+export function areKeysLost(system: System, settings: Settings, file: KeyFile): boolean {
+  return areKeysMissing(system, settings) || areKeysOlder(system, settings, file);
+}
+
 /** True if the client encrypts, and its store has no intact key record. */
-export function areKeysMissing(system: System, settings: Settings): boolean {
+function areKeysMissing(system: System, settings: Settings): boolean {
   const directory = openClientDirectory(system, clientPlace(settings));
   try {
     keysOf(system, clientPlace(settings));
@@ -44,7 +52,7 @@ export function areKeysMissing(system: System, settings: Settings): boolean {
  * True if a bucket has a key record with keys, and the key file a later one of these keys: the bucket has lost that, or was
  * rolled back.
  */
-export function areKeysOlder(system: System, settings: Settings, file: KeyFile): boolean {
+function areKeysOlder(system: System, settings: Settings, file: KeyFile): boolean {
   const directory = openClientDirectory(system, clientPlace(settings));
   if (directory.bucket === undefined) return false;
   const shown = keysOf(system, clientPlace(settings));
@@ -70,7 +78,7 @@ export async function putKeysBack(
   await proveOpened(system, settings, { record, keys, options });
   rememberOpened(settings, record, keys, options);
   await withClient(system, directory, async () => {
-    if (!areKeysMissing(system, settings) && !areKeysOlder(system, settings, file)) return; // another run has restored them
+    if (!areKeysLost(system, settings, file)) return; // another run has restored them
     const before =
       lostKeys(system, directory.path) === 'none' && newestKeys(system, directory.path);
     if (before) {
