@@ -226,7 +226,10 @@ export class LoginService {
     }
   }
 
-  /** See isBegunClient. In a bucket, first updates the catalog: another machine may have stored more. */
+  /**
+   * True if another run that creates the client may continue with it (isBegunClient). In a bucket, the catalog is
+   * updated first, since another machine may have stored more.
+   */
   private async isBegun(place: Place, hasPassword: boolean): Promise<boolean> {
     const bucket = bucketAt(place.store);
     if (bucket !== undefined) {
