@@ -47,14 +47,14 @@ export function backup(context: Context): Observable<never> {
     onlyParcels(),
     hash(context), // in a first backup, this job compresses and encrypts too
     compress(context), // first queries which contents the server needs; this job encrypts too
-    encrypt(context), // counts that, and passes nothing plain
+    encrypt(context), // counts what that job encrypted, and refuses plain records of a client that encrypts
     send(context),
   );
 
   const largeFiles = merge(work.pipe(onlyLargeFiles()), context.grown).pipe(
     eachLargeFile(context, (file) =>
       file.pipe(
-        openLarge(context), // to read it whole, or without its holes
+        openLarge(context), // decides if the file is read whole or without its holes
         findBasis(context), // for deltas, if the server offers one
         sendParts(context, (part) =>
           part.pipe(

@@ -30,7 +30,9 @@ export interface CompareResult {
   readonly changed: readonly ComparedDirectory[];
   /** Number of items of unchanged directories, which are returned to the budget at once. */
   readonly sameItems: number;
-  /** Ids of the held name lists of unchanged directories. They are not needed and can be freed. */
+  /**
+   * Ids of lists of names that workers hold for large directories which turned out to be unchanged. They can be freed.
+   */
   readonly heldInVain: readonly number[];
 }
 
