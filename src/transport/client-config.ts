@@ -11,7 +11,7 @@ export const CLIENT_CONFIG = oneOf('form', {
     /** Settings without a default value. */
     settings: listOf(mapOf({ name: 'line', value: 'line' })),
   },
-  /** All of it as one value, from a client that encrypts. */
+  /** The whole configuration as one sealed value, from a client that encrypts. */
   sealed: { bytes: 'bytes' },
 });
 

@@ -232,8 +232,7 @@ export class Connection {
   }
 
   /**
-   * Returns an error with its possible causes added, if it is a failed login over a network: causes other than a wrong
-   * password.
+   * Returns an error. If it is a failed login over a network, the possible causes besides a wrong password are added.
    */
   private explained(error: TardisError): TardisError {
     if (error.code !== 'LOGIN_FAILED' || this.channel.kind === 'unix') return error;

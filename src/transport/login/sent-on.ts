@@ -17,7 +17,7 @@ export class SentOn {
   private hops = 0;
   private readonly elsewhere: Elsewhere | undefined;
 
-  /** `elsewhere` is undefined if no other server is followed. */
+  /** Creates a counter of referrals. `elsewhere` is undefined if referrals are not followed. */
   constructor(elsewhere: Elsewhere | undefined) {
     this.elsewhere = elsewhere;
   }
