@@ -34,8 +34,8 @@ export class NameSealer {
   }
 
   /**
-   * Returns rows with their names and link targets sealed. The rows themselves get no seals, since they are not final
-   * yet: digests and attributes are missing.
+   * Returns rows of listings or declared directories with their names and link targets sealed. They get no seals of
+   * their own, since such rows are not final.
    */
   rows(rows: Uint8Array): Buffer {
     return this.calls.sealRows(this.keys, rows, NO_KEYS, NO_KEYS);
