@@ -37,15 +37,9 @@ import type { SessionOutcome } from './monitor/monitor.js';
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
 
-/**
- * Interval at which a parked session checks if another process waits for its client's lock. A process gives up after
- * about two seconds.
- */
+/** Interval at which a parked session checks if a process waits for the client's lock. It waits about two seconds. */
 const LOCK_LOOK_MS = 250;
-/**
- * Interval at which a parked session checks if another server of the bucket has begun a session of its client. That
- * server may do so once the lease of this one has expired, which takes as long.
- */
+/** Interval at which a parked session looks for a newer session of its client at another server of the bucket. */
 const TAKEN_LOOK_MS = LEASE_MS;
 
 export interface ClientSessionServices {
@@ -98,10 +92,7 @@ export class ClientSession implements SessionOwner {
   private lockTimer: NodeJS.Timeout | undefined;
   private takenTimer: NodeJS.Timeout | undefined;
   private directory: ClientDirectory | undefined;
-  /**
-   * The newest ticket. The client may not have received it yet, so `shownTicket`, the one that it used last, is valid
-   * too.
-   */
+  /** The newest ticket. `shownTicket` is valid too, since the client may not have received this one yet. */
   private ticket: Buffer = newTicket();
   private shownTicket: Buffer | undefined;
   private hasSet = false;

@@ -179,10 +179,7 @@ export class ServerConnection {
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }
 
-  /**
-   * Begins the greeting with the peer's first message; further messages wait for the welcome. Throws
-   * PROTOCOL_VIOLATION, PROTOCOL_VERSION.
-   */
+  /** Begins with the peer's first message; others wait for the welcome. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION. */
   private beginGreeting(protocol: number): void {
     if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
     this.isGreeted = true;
@@ -293,10 +290,7 @@ export class ServerConnection {
     this.welcome(rights, proof, keys);
   }
 
-  /**
-   * True if the rights include purging. It is always true for `tardis --local`, since that process has access to the
-   * files of the store.
-   */
+  /** True if the rights include purging, or for `tardis --local`, which can access the files of the store itself. */
   private mayPurge(rights: Rights): boolean {
     const isOwnChild = this.services.single && this.connection.channel.kind === 'unix';
     return isOwnChild || rights.has('purge');

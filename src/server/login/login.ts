@@ -226,10 +226,7 @@ export class LoginService {
     }
   }
 
-  /**
-   * True if another run that creates the client may continue with it (isBegunClient). In a bucket, the catalog is
-   * updated first, since another machine may have stored more.
-   */
+  /** Returns `isBegunClient`. In a bucket, updates the catalog first: another machine may have stored more. */
   private async isBegun(place: Place, hasPassword: boolean): Promise<boolean> {
     const bucket = bucketAt(place.store);
     if (bucket !== undefined) {
