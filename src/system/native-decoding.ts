@@ -21,12 +21,14 @@ export const NO_BODY_CIPHER = 2;
 export const CONTENT_ROW_BYTES = 40;
 
 export interface DecodingCalls {
-  /** Reads until `target` is full or the file ends; resolves with the number of bytes. `fd` must stay open meanwhile. */
+  /**
+   * Reads until `target` is full or the file ends. Resolves with the number of bytes. `fd` must stay open meanwhile.
+   */
   readAside(fd: number, position: number, target: Uint8Array): Promise<number>;
   /**
-   * Decrypts `body` in place, whose tag is at its end, and decodes it into `target`. `cipher` is a `BodyCipherNumber` or
-   * `NO_BODY_CIPHER`; `codec` is 0 (none) or 1 (zstd). Each row of `contents` has an offset and a size in `target`, and
-   * receives the SHA-256 of those bytes. Resolves with an `AsideOutcome`.
+   * Decrypts `body`, which ends with its tag, in place, and decodes it into `target`. `cipher` is a `BodyCipherNumber`
+   * or `NO_BODY_CIPHER`; `codec` is 0 (none) or 1 (zstd). Each row of `contents` has an offset and a size in `target`,
+   * and receives the SHA-256 of those bytes. Resolves with an `AsideOutcome`.
    */
   decodeAside(
     cipher: number,
