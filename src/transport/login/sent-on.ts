@@ -23,8 +23,8 @@ export class SentOn {
   }
 
   /**
-   * Returns the address of the server that an error names. Returns undefined for other errors, and after several servers
-   * in succession: the next attempt then follows a pause. Throws the errors of `elsewhere`.
+   * Returns the address of the server that an error names. Returns undefined for other errors, and after several
+   * servers in succession: the next attempt then follows a pause. Throws the errors of `elsewhere`.
    */
   next(error: unknown): Address | undefined {
     const place = placeNamedIn(error);
