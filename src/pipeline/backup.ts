@@ -6,8 +6,8 @@
  *
  * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. All are made
  * by `stage`, with counters that have their names and concurrencies: counters.ts has these, and context.ts what the
- * stages share. Items are batches of directories, parcels of files, large files and their parts; no small file is an item
- * of its own.
+ * stages share. Items are batches of directories, parcels of files, large files and their parts. No small file is an
+ * item of its own.
  *
  * The budget is the backpressure that RxJS lacks. The walk takes entries from it before it emits them, the cut stage
  * takes the bytes of a parcel, and a part of a large file takes its window of chunks. All return when the server has
