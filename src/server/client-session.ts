@@ -37,7 +37,7 @@ import type { SessionOutcome } from './monitor/monitor.js';
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
 
-/** Interval at which a parked session checks if a process waits for the client's lock. It waits about two seconds. */
+/** Interval at which a parked session checks if a process waits for its lock. Such a process waits about 2 s. */
 const LOCK_LOOK_MS = 250;
 /** Interval at which a parked session looks for a newer session of its client at another server of the bucket. */
 const TAKEN_LOOK_MS = LEASE_MS;

@@ -1,10 +1,10 @@
 /**
  * Offers of bases for deltas. When a listing shows that a large file has changed, its previous version is offered as a
- * basis, if a delta on it is allowed. While few such bytes are in flight, the signature of the basis is sent at once;
- * otherwise, it is sent on request. If the basis is large and has no stored signature, a sample of its blocks is signed
- * instead. So no step waits for a round trip.
+ * basis, if a delta on it is allowed. The signature of the basis is sent at once while few bytes of such signatures are
+ * in flight; otherwise, it is sent on request. If the basis is large and has no stored signature, a sample of its
+ * blocks is signed instead. So no step waits for a round trip.
  *
- * An offer is valid until the client gives it back, or until its directory is done: its last row was sent.
+ * An offer is valid until the client gives it back, or until the last row of the file's directory was sent.
  */
 import type { HeadRow } from '../../store/catalog/index.js';
 import {

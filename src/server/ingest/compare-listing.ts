@@ -30,8 +30,8 @@ export interface ComparingRules {
    */
   isTrusted(head: HeadRow): boolean;
   /**
-   * True if a stored content need not be stored again. A full set stores contents again that are deltas, and a client
-   * those that came from its accounts.
+   * True if a stored content need not be stored again. A full set stores contents again that are stored as deltas. A
+   * session of the client itself stores contents again that came from its accounts.
    */
   isStoredWell(contentId: ContentId): boolean;
   /** Called when a large file differs from its stored entry. */

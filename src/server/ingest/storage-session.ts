@@ -1,7 +1,7 @@
 /**
  * One backup session on one client's store. It handles messages one at a time and in order, and decides when a
- * checkpoint is due. It reports how many messages it has received, which means handled, and how many are durable. It
- * runs in a storage thread, or in the caller's thread for deterministic tests.
+ * checkpoint is due. It reports how many messages it has handled (the protocol calls them received), and how many of
+ * them are durable. It runs in a storage thread, or in the caller's thread for deterministic tests.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { releaseMemory } from '../../model/index.js';

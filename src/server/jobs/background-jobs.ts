@@ -85,7 +85,9 @@ export class BackgroundJobs {
     return replyOf(this.begin({ kind: 'free', graceMs, wasteRatio }));
   }
 
-  /** Returns the news of the job. Throws NO_SUCH_REQUEST if there is none, and the error of the job. */
+  /**
+   * Returns progress, new findings and the result of the job. Throws NO_SUCH_REQUEST if there is none, and its error.
+   */
   async news(): Promise<Reply<'askWork'>> {
     if (this.job === undefined) {
       throw new TardisError('NO_SUCH_REQUEST', 'no job is under way; start it again');

@@ -33,7 +33,7 @@ export class LeakyCounts {
     return Math.max(0, found.count - elapsedMs / this.allowance.refillMs);
   }
 
-  /** Returns the milliseconds until one more is allowed; 0 means now. */
+  /** Returns the milliseconds until the key may be counted once more; 0 means now. */
   waitMs(key: string): number {
     const tooMany = this.left(key) + 1 - this.allowance.burst;
     return tooMany <= 0 ? 0 : tooMany * this.allowance.refillMs;

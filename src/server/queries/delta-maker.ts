@@ -1,7 +1,7 @@
 /**
- * Deltas for a reader that has another version of a file. The reader sends the signature of its version, and
- * receives the new parts of each content. A content that has too little in common with it is refused early, since
- * reading it whole is then cheaper.
+ * Deltas for a reader that has another version of a file. The reader sends the signature of its version, and receives
+ * the new parts of each content. If a content has too little in common with that version, the delta is refused early,
+ * since reading the content whole is then cheaper.
  */
 import type { History } from '../../history/index.js';
 import {
