@@ -38,8 +38,8 @@ export interface CompareResult {
 
 /**
  * The compare stage. For each batch of the walk it emits the directories that differ and the entries to send. Answers
- * arrive in any order, so batches may overtake each other. Waiting batches hold entries of the budget; those of
- * unchanged directories are returned here.
+ * arrive in any order, so batches may overtake each other. Waiting batches hold entries of the budget. The entries of
+ * unchanged directories return to it here.
  */
 export function compare(context: Context): OperatorFunction<WalkOutput, CompareResult> {
   return stage(context.counters.compare, (batch) => compareBatch(context, batch));
