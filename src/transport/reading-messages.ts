@@ -128,7 +128,7 @@ export const READING_MESSAGES = {
     { signature: 'uint', basisBytes: 'uint', last: 'bool' },
     { answer: 'signatureTaken', hasAttachment: true },
   ),
-  /** Requests the next part of the delta from the version that `signature` describes to a content. */
+  /** Requests the next part of a delta. It leads from the file version that `signature` describes to a content. */
   readDelta: requests(
     60,
     'read',
