@@ -47,7 +47,7 @@ export const GatherCursor = Object.freeze({
   /** Number of these files whose digest is in `recent`. */
   repeats: 8,
   readBytes: 9,
-  /** Latest ctime of these files in nanoseconds, rounded to a float. */
+  /** Latest ctime of the files that the call read, in nanoseconds, rounded to a float. */
   lastChange: 10,
   numbers: 11,
 });
