@@ -30,7 +30,7 @@ export interface GcPlan extends Omit<GcWork, 'early' | 'purge' | 'forgets'> {
 export interface GcReason {
   /** True if the client has just stored data. */
   readonly hasGrown?: boolean;
-  /** True if its sets are to be purged by the retention rules. */
+  /** True if the client's sets are to be purged by the retention rules. */
   readonly isPurge?: boolean;
   /** True if the account that requested the purge has the right to purge. */
   readonly mayPurge?: boolean;

@@ -1,7 +1,7 @@
 /** Counts by key that decrease with time, as in a leaky bucket. The number of keys is bounded. */
 import type { Clock } from '../../system/index.js';
 
-/** A limit: `burst` at once, then one every `refillMs`. */
+/** A limit on the count of a key: `burst` at once, then one more every `refillMs`. */
 export interface Allowance {
   readonly burst: number;
   readonly refillMs: number;

@@ -142,7 +142,7 @@ export class ReaderDeltas {
 const NOTHING: Buffer = Buffer.alloc(0);
 const LENGTH_BYTES = 4;
 
-/** Returns a part: the decoded length, then the chunk. */
+/** Returns the part of a delta with these bytes. Its encoding is their length (u32), then a compressed chunk. */
 function partOf(bytes: Buffer): MadePart {
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(bytes.length);
