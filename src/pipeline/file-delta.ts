@@ -23,8 +23,8 @@ export const MAX_LOADED_BYTES: number = MAX_BLOCKS * LOADED_SUM_BYTES;
 /** Number of places in a file that are compared with a sample. */
 const SNIFFED_PLACES = 3;
 /**
- * Minimum number of bytes of a part within which a delta must pay. For a larger file the number is a quarter of the
- * file up to 4 MiB, or an eighth of it up to 16 MiB, whichever is more.
+ * Minimum number of bytes of a part within which a delta must pay. The number for a file is the larger of a quarter of
+ * its size, but at most 4 MiB, and an eighth of its size, but at most 16 MiB. It is never less than this constant.
  */
 const MIN_EVIDENCE_BYTES = 1 << 20;
 const QUARTER_UP_TO_BYTES = 4 << 20;
