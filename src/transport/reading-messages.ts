@@ -33,11 +33,11 @@ export const MAX_LOCATED = 4096;
 /** A backup set. */
 const SET = mapOf({
   set: 'uint',
-  /** The current name, and the original one. */
+  /** The current name of the set, and the original one. */
   name: 'text',
   firstName: 'text',
   state: words('unfinished', 'complete', 'superseded'),
-  /** Its start by the server's clock, and by the client's. */
+  /** Start of the set by the server's clock, and by the client's. */
   openedAtMs: 'int',
   clientTimeMs: 'int',
   closedAtMs: maybe('int'),
