@@ -44,7 +44,7 @@ export const GatherCursor = Object.freeze({
   isKept: 6,
   /** Number of files that the call read. */
   files: 7,
-  /** Number of these files whose digest is in `recent`. */
+  /** Number of files that the call read and whose digest is in `recent`. Their contents are not kept. */
   repeats: 8,
   readBytes: 9,
   /** Latest ctime of the files that the call read, in nanoseconds, rounded to a float. */
