@@ -6,14 +6,15 @@
 
 namespace tardis {
 
-// A task for a thread of libuv's pool; its result settles a promise. JavaScript buffers that the task uses are kept alive
-// until it has ended. The caller must not touch or transfer them before.
+// A task for a thread of libuv's pool. Its result settles a promise. JavaScript buffers that the task uses are kept
+// alive until the task has ended. The caller must not touch or transfer them before that.
 class Aside {
  public:
   explicit Aside(const char* name) : name_(name) {}
   virtual ~Aside() = default;
 
-  // Starts the work, which then owns itself. `kept`: the arguments whose memory it uses. Returns the promise.
+  // Starts the work and returns its promise. The work owns itself from then on. `kept`: indexes of the arguments whose
+  // memory it uses.
   static napi_value start(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept = {});
 
  protected:

@@ -14,7 +14,7 @@ void demand(bool done) {
   if (!done) throw Failure{EIO, "encrypt", nullptr, "a cipher is not available"};
 }
 
-// The ciphers of this thread, fetched once, because fetching searches the providers under a lock.
+// A cipher of this thread. It is fetched once, because fetching searches the providers under a lock.
 class Aead {
  public:
   static Aead& ofThread(size_t cipher) {

@@ -35,12 +35,12 @@ struct Bytes {
   }
 };
 
-// A single file name, checked and terminated. Some file systems have names longer than NAME_MAX bytes.
+// A single file name, checked and ended by a NUL. Some file systems have names longer than NAME_MAX bytes.
 struct Name {
   char text[PATH_MAX];
 };
 
-// Copies a file name that may be hostile. Throws EINVAL or ENAMETOOLONG if it is no single name.
+// Copies a file name that may be hostile. Throws EINVAL or ENAMETOOLONG if it is not a single name.
 void takeName(const Bytes& name, Name* into, const char* call);
 
 class Call {
@@ -53,7 +53,7 @@ class Call {
   napi_env env() const { return env_; }
 
   int fd(int index) const;
-  size_t count(int index) const;    // an offset or a number of bytes
+  size_t count(int index) const;    // an offset or a number of items
   unsigned bits(int index) const;   // an enumeration or a set of flags
   bool truth(int index) const;
   Bytes bytes(int index) const;     // a Uint8Array, not copied

@@ -1,4 +1,4 @@
-// CRC-32 (that of zlib) by carry-less multiplication, many times as fast as by tables.
+// Computes CRC-32 (that of zlib) by carry-less multiplication, which is many times as fast as tables.
 #include "calls.h"
 
 #if defined(__x86_64__)
@@ -9,7 +9,7 @@ namespace tardis::calls {
 
 namespace {
 
-// The remainder of each byte, for the polynomial 0x04c11db7 with its bits reversed.
+// The remainders of all bytes, for the polynomial 0x04c11db7 with its bits reversed.
 struct Table {
   constexpr Table() : of() {
     for (uint32_t byte = 0; byte < 256; ++byte) {
@@ -33,7 +33,7 @@ uint32_t added(uint32_t rest, const uint8_t* data, size_t size) {
 constexpr size_t kLane = 16;
 constexpr size_t kBlock = 4 * kLane;
 
-// Moves 16 bytes forward by a distance that the factors stand for, and adds those that are there.
+// Moves 16 bytes forward, by the distance that `factors` stands for, and adds the 16 bytes at that place (`there`).
 __attribute__((target("pclmul,sse2"))) inline __m128i moved(__m128i lane, __m128i factors, __m128i there) {
   const __m128i low = _mm_clmulepi64_si128(lane, factors, 0x00);
   const __m128i high = _mm_clmulepi64_si128(lane, factors, 0x11);
@@ -45,7 +45,8 @@ __attribute__((target("pclmul,sse2"))) inline __m128i lane(const uint8_t* data) 
 }
 
 // Folds at least one block into 16 bytes with the same remainder; `size` is a multiple of 16. The factors are powers of
-// x modulo the polynomial, bits reversed: 64 bytes less 32 bits and plus 32 bits, then 16 bytes likewise.
+// x modulo the polynomial, with their bits reversed. Those of `byBlock` move by 64 bytes, less 32 bits and plus 32
+// bits; those of `byLane` move by 16 bytes likewise.
 __attribute__((target("pclmul,sse2"))) uint32_t folded(uint32_t rest, const uint8_t* data, size_t size) {
   const __m128i byBlock = _mm_set_epi64x(0x1c6e41596, 0x154442bd4);
   const __m128i byLane = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0);

@@ -1,5 +1,5 @@
-// Reads and decodes records on threads of libuv's pool. They share the memory of the process, where a thread of
-// JavaScript takes some 16 MB of its own.
+// Reads and decodes records on threads of libuv's pool. These threads share the memory of the process, whereas a thread
+// of JavaScript takes some 16 MB of its own.
 #include <openssl/crypto.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -75,8 +75,8 @@ struct FreeContext {
 
 using Context = std::unique_ptr<ZSTD_DCtx, FreeContext>;
 
-// Contexts that decode parts. Each has memory for a whole record, so they are shared: there are as many as parts that
-// were decoded at once.
+// Contexts that decode parts of records. Each has memory for a whole record, so they are shared: there are only as many
+// as parts are decoded at once.
 class PartContexts {
  public:
   Context take() {
@@ -135,7 +135,7 @@ class Decoding : public Counting {
     memcpy(nonce_, nonce.data, sizeof nonce_);
   }
 
-  // Decodes the first `bytes` bytes of the body, which are not encrypted any more.
+  // Decodes the first `bytes` bytes of the body, which has been decrypted.
   virtual Outcome decoded(size_t bytes) {
     if (codec_ == kNoCodec) return bytes == target_.size ? copied(0) : kOtherLength;
     thread_local Context context;
@@ -195,7 +195,8 @@ class Decoding : public Counting {
   const Bytes contents_;
 };
 
-// Decodes a part of a body: as many bytes as the target has, from a position. The rest behind it is not decoded.
+// Decodes a part of a body: as many bytes as the target has, from a position in the decoded body. The bytes after that
+// part are not decoded.
 class DecodingPart : public Decoding {
  public:
   explicit DecodingPart(const Call& call) : Decoding(call, "decodePartAside"), from_(call.count(8)) {}

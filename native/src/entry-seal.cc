@@ -10,8 +10,8 @@ namespace tardis {
 
 namespace {
 
-// Finds the attributes of a sealed row: its own seal, and the sealed attributes if it has any. False if there are
-// others.
+// Finds the attributes of a sealed row: its own seal, and the sealed attributes if it has any. False if the row has no
+// seal or has other attributes.
 bool sealedAttributes(const Row& row, const uint8_t** seal, const uint8_t** sealed, size_t* sealedBytes) {
   *sealed = nullptr;
   *sealedBytes = 0;

@@ -18,7 +18,8 @@ constexpr char kSealedName[] = "sealed";  // the attribute that replaces all oth
 constexpr size_t kSealNameBytes = sizeof kSealName - 1;
 constexpr size_t kSealedNameBytes = sizeof kSealedName - 1;
 
-// The facts stored about an unchanged entry: its seal, and hashes of what the seal covers besides the listing.
+// The facts stored about an unchanged entry: its seal, and two hashes of what the seal covers but a listing does not
+// show.
 constexpr size_t kContentAt = kSealBytes;                 // hash of the content, and of whether it is sparse
 constexpr size_t kAttributesAt = kContentAt + kHashBytes;  // hash of the attributes
 constexpr size_t kKnownBytes = kAttributesAt + kHashBytes;
@@ -33,7 +34,8 @@ struct EntryKeys {
   const uint8_t* seal;
   const uint8_t* sum;
 
-  // Adds a seal to a sum. Sums depend on a secret key, so that equal ones prove equal sets of seals, in any order.
+  // Adds a seal to a sum. Sums depend on a secret key. Equal sums therefore prove equal sets of seals, in whatever
+  // order these were added.
   void add(const uint8_t* entrySeal, uint8_t* into) const;
 };
 
@@ -53,7 +55,7 @@ class RowOpener {
   RowOpener(const uint8_t* nameKeys, const EntryKeys& keys) : sealer_(nameKeys), keys_(keys) {}
 
   // Checks the seal of a row and adds it to `sum`; then opens the name, the link target and the attributes. False if
-  // the row was not sealed with these keys. It must have been checked.
+  // the row was not sealed with these keys. The row must come from Row::checked.
   bool open(const Row& row, uint8_t* sum);
 
   // The parts of the row that was opened last.
@@ -61,7 +63,7 @@ class RowOpener {
   const std::vector<uint8_t>& link() const { return link_; }
   const std::vector<uint8_t>& attributes() const { return attributes_; }
   bool hasAttributes() const { return hasAttributes_; }
-  // The hash of its content, which its seal covers.
+  // The hash of the content of that row, which its seal covers.
   const uint8_t* content() const { return known_ + kContentAt; }
 
  private:

@@ -1,5 +1,5 @@
-// Seals rows: their names, link targets and attributes, and each entry as a whole, which covers all that a
-// restore uses.
+// Seals and opens rows. Names, link targets and attributes are sealed one by one. A further seal of each entry covers
+// everything that a restore uses.
 #include <openssl/crypto.h>
 
 #include <cstring>
@@ -37,7 +37,7 @@ void appendAttributeHead(const char* name, size_t nameBytes, size_t valueBytes, 
   into->insert(into->end(), name, name + nameBytes);
 }
 
-// Reads both keys of entries; false if entries have no seals.
+// Reads the keys of the entries' seals and of their sums. False if they are empty: then entries get no seals.
 bool entryKeysOf(const Call& call, int index, EntryKeys* into) {
   const Bytes keys = call.bytes(index);
   if (keys.size == 0) return false;

@@ -49,8 +49,8 @@ bool isEmpty(int parent, const char* name) {
   return names.count() == 0;
 }
 
-// Returns what is mounted on a directory that may be a mount point. It mounts nothing: an autofs that is not
-// mounted yet counts as not mounted.
+// Returns what is mounted on a directory that may be a mount point. The call itself mounts nothing: an autofs that is
+// not mounted yet counts as not mounted.
 MountState mountedOn(int parent, const char* name) {
   const Fd place(retry([&] { return openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
   if (!place.valid()) return kMounted;

@@ -8,13 +8,15 @@
 
 namespace tardis {
 
-// Appends an empty row with a name to the rows; the buffer has room for any link target.
+// Begins a row after the last one of `rows`, with a name and no other values. The buffer then has room for any link
+// target.
 Row beginRow(Growing& rows, const void* name, size_t nameBytes);
 
-// State of a directory as a mount point, if the kernel reports it.
+// The state of a directory as a mount point. Unknown if the kernel does not report it.
 enum class MountRoot { kUnknown, kNo, kYes };
 
-// Fills a row from the file itself, including its link target. Returns the name of the failed call, if any.
+// Fills a row from the metadata of a file, including its link target. Returns the name of the system call that failed,
+// or null. Sets `*device` to the file's device and `*root` to its state as a mount point.
 const char* look(int directory, const char* path, const Row& row, dev_t* device, MountRoot* root = nullptr);
 
 // Appends the row of a directory's entry to the rows, unless the entry has vanished. An entry whose metadata

@@ -11,11 +11,11 @@ namespace tardis {
 // The name of the flags among the attributes of a row; their value is a u32.
 constexpr const char* kFlagsName = "flags";
 
-// Returns the flags, of those that backups keep, of a name in an open directory (empty: of the directory itself).
-// 0 if the file has none or cannot be opened.
+// Returns the flags of a name in an open directory (an empty name: of the directory itself), as far as backups keep
+// them. Returns 0 if the file has none or cannot be opened.
 uint32_t flagsOf(int directory, const char* name);
 
-// True if an open file, on that device, has any of them.
+// True if an open file has any flag that backups keep. `device` is the file's device.
 bool hasFlags(int fd, dev_t device);
 
 }  // namespace tardis

@@ -1,4 +1,5 @@
-// Answers requests of the kernel that need no JavaScript. Each listener has one; the thread that reads requests uses it.
+// Answers those requests of the kernel that need no JavaScript. Each listener has one Answers, which the thread that
+// reads requests uses.
 #pragma once
 
 #include <linux/fuse.h>
@@ -9,13 +10,14 @@
 
 namespace tardis {
 
-constexpr size_t kRequestBytes = 16 * 1024;  // room for one; no request of a read-only file system is longer
+constexpr size_t kRequestBytes = 16 * 1024;  // room for one request; no request of a read-only file system is longer
 constexpr size_t kListingEnds = 64;        // listings whose ends are known
-constexpr size_t kReadyPages = 256;        // replies that are ready before their requests
-constexpr size_t kReadyBytes = 16 * 1024;  // of each of them
+constexpr size_t kReadyPages = 256;        // replies that are prepared before their requests come
+constexpr size_t kReadyBytes = 16 * 1024;  // room for each prepared reply
 
-// A reply to READDIRPLUS from the begin of a directory to its end, which lies beside this table. JavaScript fills one that
-// is free. A thread that sends one owns it meanwhile, so that JavaScript cannot take it back.
+// A row of the table of prepared replies. A prepared reply answers a READDIRPLUS request from the beginning of a
+// directory to its end; the replies lie behind the table. JavaScript fills a row that is free. A thread that sends a
+// reply owns its row meanwhile, so that JavaScript cannot take it back.
 struct ReadyPage {
   enum State : uint32_t { kFree, kReady, kSent, kSending };
 
@@ -26,29 +28,30 @@ struct ReadyPage {
 
 constexpr size_t kReadyTableBytes = kReadyPages * (sizeof(ReadyPage) + kReadyBytes);
 
-// Memory that the addon and JavaScript share: answers about entries without attributes, replies that are ready, and targets
+// Memory that the addon and JavaScript share: answers about entries without attributes, prepared replies, and targets
 // of links.
 struct SharedAnswers {
   uint8_t *answers, *ready, *links;
 };
 
-enum class Answered { kNo, kYes, kListing };  // `kListing`: with a reply that was ready
+enum class Answered { kNo, kYes, kListing };  // `kListing`: answered with a prepared reply
 
 class Answers {
  public:
   Answers(int fd, const SharedAnswers& shared) : fd_(fd), shared_(shared) {}
 
-  // Answers what needs no JavaScript. `kNo` if JavaScript must answer.
+  // Answers a request if it needs no JavaScript. Returns `kNo` if JavaScript must answer it.
   Answered answer(const uint8_t* request, size_t bytes);
 
-  // Notes that the listing of a directory ends at an offset.
+  // Records that the listing of a directory ends at an offset.
   void noteEnd(uint64_t node, uint64_t offset);
 
-  // Forgets ends of listings, and links.
+  // Discards the ends of listings, and the targets of links.
   void forget();
 
  private:
-  // The end of a listing: the kernel sends one more request for what follows it. An offset of 0 is none.
+  // The end of a listing. The kernel sends one more request, for the entries after it. An offset of 0 marks an unused
+  // element.
   struct ListingEnd {
     uint64_t node, offset;
   };

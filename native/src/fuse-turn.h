@@ -1,4 +1,5 @@
-// A thread that reads the kernel's requests while JavaScript works. Either it reads them or the thread of JavaScript does.
+// A thread that reads the kernel's requests while JavaScript works. At any time, either this thread or the thread of
+// JavaScript reads them.
 #pragma once
 
 #include <condition_variable>
@@ -10,10 +11,11 @@
 
 namespace tardis {
 
-// The part of a listener that reads in its turn. It is called with the lock of the turn held.
+// The part of a listener that handles what the other thread reads during its turn. Both functions are called with the
+// lock of the turn held.
 class TurnTaker {
  public:
-  // Takes what a read returned: bytes, or the negative errno. Returns false to end the turn.
+  // Handles the result of a read: bytes, or the negative errno. Returns false to end the turn.
   virtual bool take(const uint8_t* request, ssize_t got) = 0;
   // Called when the turn has ended.
   virtual void turnEnded() = 0;
@@ -27,7 +29,7 @@ class FuseTurn {
   FuseTurn(int fd, TurnTaker* taker);
   ~FuseTurn() { end(); }
 
-  // Calls the taker no more. Ends the thread, unless it waits for a request: then it ends with the next one.
+  // Ends the thread, and calls the taker no more. A thread that waits for a request ends only when the next one comes.
   void end();
 
   // Lets the other thread read. Returns false if there can be no other thread.
@@ -36,11 +38,12 @@ class FuseTurn {
   // True while the other thread reads.
   bool isTaken() const;
 
-  // Held by the thread of JavaScript while it changes what both threads use.
+  // Returns the lock that the thread of JavaScript holds while it changes something that both threads use.
   std::unique_lock<std::mutex> lock() const;
 
  private:
-  // The state of both threads. The other one may outlive the listener: while it reads, nothing interrupts it.
+  // The state that both threads share. The other thread may outlive the listener, because nothing interrupts it while
+  // it reads.
   struct Shared {
     std::mutex mutex;
     std::condition_variable changed;

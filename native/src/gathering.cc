@@ -1,6 +1,6 @@
-// Reads many files of a directory for a backup in one call: those that are as they were listed, and need no decision.
-// It stops at the first file that needs one, or that fails. The caller then reads that file by the call for one file,
-// which reports what is special about it.
+// Reads many files of a directory for a backup in one call. It reads files that are as they were listed and need no
+// decision. It stops at the first file that needs one, or that fails. The caller then reads that file by the call for
+// one file, which reports what is special about it.
 #include <new>
 
 #include "calls.h"
@@ -30,8 +30,8 @@ struct Cursor {
   double lastChange;     // latest ctime of these files, rounded
 };
 
-// The places of the contents: an array each of starts, sizes, kinds and offsets of rows (u32), and of bytes that are 1
-// if the content is stored raw. All have `capacity` elements.
+// The places of the contents: an array each of starts, sizes, kinds and offsets of rows (u32), and an array of bytes
+// that are 1 if the content is stored raw. All have `capacity` elements.
 struct Places {
   Places(const Bytes& bytes) : data(bytes.data), capacity(bytes.size / (4 * sizeof(uint32_t) + 1)) {}
 
@@ -44,7 +44,8 @@ struct Places {
   size_t capacity;
 };
 
-// The ending of a name without its dot; no data if it has none. Limits and hash as in src/workers/raw-types.ts.
+// Returns the ending of a name without its dot; no data if the name has none. The limits are those of
+// src/workers/raw-types.ts.
 Bytes endingOf(const uint8_t* name, size_t bytes) {
   constexpr size_t kMostEnding = 12;  // with the dot
   const auto* dot = static_cast<const uint8_t*>(memrchr(name, '.', bytes));
@@ -52,7 +53,7 @@ Bytes endingOf(const uint8_t* name, size_t bytes) {
   return {const_cast<uint8_t*>(dot + 1), static_cast<size_t>(name + bytes - dot - 1)};
 }
 
-// FNV-1a, 32 bits; 0 for a name without an ending.
+// Returns the FNV-1a hash of an ending, as in src/workers/raw-types.ts (32 bits); 0 for a name without an ending.
 uint32_t kindOf(const Bytes& ending) {
   if (ending.data == nullptr) return 0;
   uint32_t kind = 0x811c9dc5;
@@ -66,7 +67,7 @@ uint8_t lowered(uint8_t byte) {
   return isUpper ? byte + 0x20 : byte;
 }
 
-// True if `endings` has this one. Each is between two NUL, which no name contains.
+// True if `endings` has this ending. Each ending in it is between two NUL, which no name contains.
 bool isAmong(const Bytes& ending, const Bytes& endings) {
   if (ending.data == nullptr) return false;
   uint8_t wanted[16] = {0};
@@ -74,7 +75,7 @@ bool isAmong(const Bytes& ending, const Bytes& endings) {
   return memmem(endings.data, endings.size, wanted, ending.size + 2) != nullptr;
 }
 
-// True if the row has the values of the system, but for the birth time.
+// True if the row has the values that the system reports, apart from the birth time, which is not compared.
 bool isAsListed(const Row& row, const struct stat& stat) {
   return row.get<uint16_t>(kPermissions) == (stat.st_mode & 07777) && row.get<uint32_t>(kUid) == stat.st_uid &&
          row.get<uint32_t>(kGid) == stat.st_gid && row.get<uint32_t>(kNlink) == static_cast<uint32_t>(stat.st_nlink) &&
@@ -119,7 +120,7 @@ class Gathering {
     const auto mtime = row.get<int64_t>(kMtime);
     const auto content = static_cast<size_t>(cursor->contents);
     const auto start = static_cast<size_t>(cursor->contentOffset);
-    // Times at the limits stand for others, which are read as attributes.
+    // A time at a limit stands for one that a row cannot represent, which the call for one file reads as an attribute.
     const bool isPlain = row.get<uint8_t>(kType) == kFile && size > 0 && size <= UINT32_MAX && (flags & special) == 0 &&
                          mtime != INT64_MAX && mtime != INT64_MIN;
     if (!isPlain || content >= places_.capacity || start > UINT32_MAX) return false;
@@ -140,7 +141,8 @@ class Gathering {
     return true;
   }
 
-  // Reads a file that matches its row, before and after. False if it is not, or has holes or attributes.
+  // Reads the file of a row. False if the file differs from its row before or after it is read, or if it has holes or
+  // attributes.
   bool wasRead(const Row& row, uint8_t* target, size_t size) const {
     Name name;
     takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, call_);

@@ -1,4 +1,4 @@
-// Digests of bytes, and of a listing's rows.
+// Computes digests of bytes, and of a listing's rows.
 #include "calls.h"
 #include "row.h"
 #include "sha256.h"

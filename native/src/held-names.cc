@@ -1,5 +1,5 @@
-// Sorted runs of names. A run contains for each name its type (a byte), the number of bytes shared with the name
-// before it, the number of other bytes, and those bytes. Both numbers are in groups of seven bits, the lowest
+// Sorted runs of names. A run contains for each name its type (a byte), the number of bytes shared with the name before
+// it, the number of its other bytes, and those bytes. Both numbers are stored in groups of seven bits, the lowest
 // first.
 #include "held-names.h"
 

@@ -1,5 +1,6 @@
-// Lists the entries of a directory with their metadata, as packed rows sorted by name. For a large directory only
-// the names are held, and rows are read on request: rows for a million names would take a hundred megabytes.
+// Lists the entries of a directory with their metadata, as packed rows sorted by name. For a large directory, only the
+// names are kept in memory (held), and rows are read on request: rows for a million names would take a hundred
+// megabytes.
 #include <map>
 #include <memory>
 #include <mutex>
@@ -36,7 +37,7 @@ Scratch& scratchOfThread() {
   return scratch;
 }
 
-// A directory whose names are held. It stays open, so that its rows are of the same directory even if its path
+// A directory whose names are held. It stays open, so that later rows are read from the same directory even if its path
 // changes.
 struct Held {
   std::mutex mutex;  // reading names changes their position

@@ -1,5 +1,5 @@
-// Tests that decide if an entry is left out and that no row contains: the attribute "no dump", and the right to
-// read.
+// Tests that decide if an entry is left out of a backup, and whose results no row contains: the attribute "no dump",
+// and the right to read.
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -16,8 +16,8 @@ namespace {
 
 constexpr uint64_t kAttributeNoDump = 0x40;  // STATX_ATTR_NODUMP; older headers lack it
 
-// For file systems that do not report attributes by statx. Only files and directories can be opened without side
-// effects.
+// Reads the "no dump" flag on file systems that do not report it by statx. It opens the entry, which must be a file or
+// a directory: opening another entry may have side effects.
 bool readsNoDump(int directory, const char* name) {
   constexpr int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
   const Fd fd(retry([&] { return openat(directory, name, flags); }));
@@ -35,7 +35,8 @@ bool isNoDump(int directory, const char* name, RowType) {
   return (S_ISREG(stat.stx_mode) || S_ISDIR(stat.stx_mode)) && readsNoDump(directory, name);
 }
 
-// True if a file or directory may not be read. Links and nodes are never opened, so that seeing them is enough.
+// True if a file or directory may not be read. Always false for links and nodes: a backup never opens them, and so
+// needs no right to read them.
 bool isForbidden(int directory, const char* name, RowType type) {
   if (type != kFile && type != kDirectory) return false;
   const int mode = type == kDirectory ? R_OK | X_OK : R_OK;
@@ -43,7 +44,7 @@ bool isForbidden(int directory, const char* name, RowType type) {
   return got != 0 && errno == EACCES;
 }
 
-// Returns one byte for each row: 1 if the test is true.
+// Returns one byte for each row: 1 if the test is true of its entry, otherwise 0.
 napi_value mark(const Call& call, bool (*test)(int directory, const char* name, RowType type)) {
   const Fd directory = tardis::openDirectory(call.path(0));
   const Bytes rows = call.bytes(1);

@@ -12,7 +12,8 @@ namespace tardis {
 
 namespace {
 
-// True if the owner is now the row's, or no change was requested.
+// True if the owner is now that of the row. False if that is not permitted and `options` have kForgiveOwner. Throws any
+// other failure.
 bool settleOwner(int result, unsigned options) {
   if (result == 0) return true;
   if (errno == EPERM && (options & kForgiveOwner) != 0) return false;

@@ -13,9 +13,9 @@ enum MetadataOption : unsigned {
   kDropAcl = 4,          // remove the ACLs inherited from the parent directory
 };
 
-// Each sets the metadata of a row and throws on failure. Each returns the attributes that could not be set, as
-// "CODE\0name\0" for each. The first is for files and directories, the second for a symbolic link, which has no
-// permissions, the third for nodes that must not be opened.
+// Each of these functions sets the metadata of a row, and throws on failure. Each returns the attributes that could not
+// be set, as "CODE\0name\0" for each. The first function is for files and directories. The second is for a symbolic
+// link, which has no permissions. The third is for nodes, which must not be opened.
 std::string setMetadata(int fd, const Row& row, unsigned options, bool directory);
 std::string setLinkMetadata(int directory, const char* name, const Row& row, unsigned options);
 std::string setNodeMetadata(int directory, const char* name, const Row& row, unsigned options);

@@ -16,9 +16,9 @@ class Names {
     uint8_t kind;  // d_type
   };
 
-  // Reads names of an open directory, except `.` and `..`, from where the last call stopped, and sorts them. It
-  // stops with more than `most` names or at the end. The object must be empty. False if there may be more names
-  // to read.
+  // Reads names of an open directory, except `.` and `..`, from where the last call stopped, and sorts them. Stops once
+  // there are more than `most` names, or at the end. The object must be empty before the call. False if there may be
+  // more names to read.
   bool read(int directory, size_t most);
 
   size_t count() const { return places_.size(); }
@@ -39,7 +39,7 @@ class Names {
 
   Growing text_;  // for each name its type, its length (u16), its bytes and a NUL
   std::vector<uint32_t> places_;
-  std::vector<Sorted> order_;  // used while it sorts
+  std::vector<Sorted> order_;  // used while `sort` runs
   size_t shared_ = 0;  // number of leading bytes that all names share
 };
 

@@ -20,15 +20,15 @@ constexpr unsigned kKindFile = 1;
 
 constexpr int kPassing = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr int kForDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-// Neither waits for the other end of a fifo nor makes a terminal the controlling one.
+// Flags to open a file without waiting for the other end of a fifo, and without making a terminal the controlling one.
 constexpr int kForFile = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 using OpenPiece = Fd (*)(int directory, const std::string& piece, int flags);
 
 Fd openBySystem(int directory, const std::string& piece, int flags) {
   open_how how = {};
-  // With O_NOFOLLOW it would return ENOTDIR for a link in place of a directory, where the walk below returns
-  // ELOOP.
+  // openat2 with O_NOFOLLOW returns ENOTDIR for a link in place of a directory. Without that flag it returns ELOOP, as
+  // `openByWalking` does.
   how.flags = static_cast<unsigned>(flags & ~O_NOFOLLOW);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   Fd fd(static_cast<int>(retry([&] { return syscall(SYS_openat2, directory, piece.c_str(), &how, sizeof how); })));
@@ -59,7 +59,7 @@ Fd openByWalking(int directory, const std::string& piece, int flags) {
   }
 }
 
-// Opens a path with openat2 if possible. It is missing before Linux 5.6 (ENOSYS), and sandboxes may block it
+// Opens a path with openat2 if possible. That call is missing before Linux 5.6 (ENOSYS), and sandboxes may block it
 // (EPERM).
 Fd openByEither(int directory, const std::string& piece, int flags) {
   try {
@@ -70,7 +70,8 @@ Fd openByEither(int directory, const std::string& piece, int flags) {
   return openByWalking(directory, piece, flags);
 }
 
-// Returns the path reduced to names. Even a ".." that would stay below is refused: no honest sender has one.
+// Returns the path without empty parts and `.`. Throws EXDEV for an absolute path and for any "..", even one that would
+// stay below the root: no honest sender has one.
 std::string normalized(const std::string& path, const char* syscall) {
   if (!path.empty() && path[0] == '/') throw Failure{EXDEV, syscall, nullptr, "a path beneath must not be absolute"};
   std::string result;
@@ -138,7 +139,7 @@ napi_value openBeneath(const Call& call) { return open(call, openByEither); }
 
 napi_value walkBeneath(const Call& call) { return open(call, openByWalking); }
 
-// Closes a descriptor, which is gone even if a signal interrupts the call.
+// Closes a descriptor. It is closed even if a signal interrupts the call.
 napi_value close(const Call& call) {
   if (::close(call.fd(0)) != 0 && errno != EINTR) throw Failure{errno, "close"};
   return call.nothing();

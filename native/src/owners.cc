@@ -1,5 +1,5 @@
-// Names of users and groups, from the sources that the system is configured for (files, LDAP, …). A call may take
-// a while.
+// Looks up names and ids of users and groups in the sources that the system is configured for (files, LDAP, …). A call
+// may take a while.
 #include <grp.h>
 #include <pwd.h>
 

@@ -38,7 +38,8 @@ struct Halves {
   }
 };
 
-// Each function adds a multiple of `source` to `target`, and returns how many bytes it has done.
+// A function that adds a multiple of `source` to `target`, and returns the number of bytes that it has processed. It
+// processes whole vectors only.
 using Adder = size_t (*)(uint8_t* target, const uint8_t* source, size_t size, const Halves& halves);
 
 #if defined(__x86_64__)
@@ -107,7 +108,8 @@ Adder bestAdder() {
   return addNothing;
 }
 
-// Does not depend on the instructions of a processor. It also does what they leave: fewer bytes than a vector has.
+// Adds a multiple of `source` to `target` without vector instructions. Used for the bytes that an Adder leaves, which
+// are fewer than a vector has; and for all bytes if a processor lacks such instructions, or if `isPlain`.
 void addPlain(uint8_t* target, const uint8_t* source, size_t size, const Halves& halves) {
   uint8_t products[256];
   const size_t worthATable = 256;
@@ -119,7 +121,7 @@ void addPlain(uint8_t* target, const uint8_t* source, size_t size, const Halves&
   for (size_t at = 0; at < size; at++) target[at] ^= products[source[at]];
 }
 
-// The compiler makes vectors of this loop.
+// Adds `source` itself to `target`. The compiler uses vector instructions for this loop.
 void addAsIs(uint8_t* target, const uint8_t* source, size_t size) {
   size_t at = 0;
   for (; at + 8 <= size; at += 8) {

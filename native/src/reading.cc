@@ -1,4 +1,4 @@
-// Reads a whole file, and detects every change since it was listed and while it is read.
+// Reads a whole file, and detects every change of it since it was listed and while it is read.
 #include "reading.h"
 
 #include <sys/uio.h>
@@ -26,7 +26,7 @@ Fd openForReading(int directory, const char* name) {
   Fd fd(retry([&] { return openat(directory, name, flags | O_NOATIME); }));
   if (!fd.valid() && errno == EPERM) fd = Fd(retry([&] { return openat(directory, name, flags); }));
   if (fd.valid()) return fd;
-  // The error of opening a socket.
+  // Opening a socket fails with ENXIO.
   if (errno == ENXIO) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
   throw Failure{errno, "openat"};
 }
@@ -60,7 +60,7 @@ bool renew(const Row& row, RowField field, Value value) {
   return true;
 }
 
-// Updates all of the row but the birth time from `stat`. Returns true if anything differed.
+// Updates all fields of the row except the birth time from `stat`. Returns true if any differed.
 bool renew(const Row& row, const struct stat& stat) {
   bool changed = renew<uint8_t>(row, kType, kFile);
   changed |= renew<uint16_t>(row, kPermissions, stat.st_mode & 07777);
@@ -74,7 +74,7 @@ bool renew(const Row& row, const struct stat& stat) {
   return changed;
 }
 
-// As many extents as a file that is read whole can have with holes of one page.
+// Maximum number of extents in a sparse form. More holes, down to one page, do not fit into a file that is read whole.
 constexpr size_t kMostExtents = 256;
 
 // Reads an extent. Returns false if the file ends before it does.

@@ -1,4 +1,5 @@
-// Targets of symbolic links that were packed lately. The addon answers from this table, which it shares with JavaScript.
+// Targets of symbolic links that were packed lately. JavaScript shares the memory of this table with the addon, which
+// answers from it.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace tardis {
 constexpr size_t kReadyLinks = 256;
 constexpr size_t kMostLinkTarget = 244;  // a longer target is left to JavaScript
 
-// A target of `bytes` bytes; a node of 0 is none.
+// A row of the table: the target of a link, of `bytes` bytes. A node of 0 marks an empty row.
 struct ReadyLink {
   uint64_t node;
   uint32_t bytes;
@@ -22,13 +23,13 @@ static_assert(sizeof(ReadyLink) == 256);
 
 constexpr size_t kReadyLinksBytes = kReadyLinks * sizeof(ReadyLink);
 
-// Held by a thread that uses a table: one thread packs links while another one answers.
+// The lock for a table. A thread that uses a table locks it, since one thread packs links while another one answers.
 inline std::mutex& linksMutex() {
   static std::mutex mutex;
   return mutex;
 }
 
-// Links of one directory have successive places.
+// Returns the offset of a node's row in the table. The nodes of one directory get successive rows.
 inline size_t readyLinkAt(uint64_t node) { return ((node >> 24) * 37 + node) % kReadyLinks * sizeof(ReadyLink); }
 
 inline void noteLink(const Bytes& links, uint64_t node, const uint8_t* target, size_t bytes) {

@@ -1,4 +1,4 @@
-// Looks up and adds recent digests. JavaScript does the same to the same memory, by its Atomics.
+// Looks up and adds recent digests. JavaScript uses the same memory in the same way, by its Atomics.
 #include "recent.h"
 
 namespace tardis {

@@ -1,5 +1,6 @@
-// The table of recent digests that threads share without a lock (src/workers/recent-digests.ts). It may forget a digest, but never
-// contains one that was not added: all 32 bytes must be equal, so a torn write matches nothing.
+// The table of recent digests, which threads share without a lock (src/workers/recent-digests.ts). It may lose a
+// digest, but never has one that was not added: a look-up compares all 32 bytes, so a digest that is half written
+// matches nothing.
 #pragma once
 
 #include "call.h"
@@ -9,7 +10,7 @@ namespace tardis {
 
 class RecentDigests {
  public:
-  // Throws EINVAL unless the bytes are such a table: a header, then a power of two of places for digests.
+  // Uses the bytes as a table. Throws EINVAL unless they are a header, then a power of two of places for digests.
   RecentDigests(const Bytes& table, const char* call);
 
   bool has(const uint8_t* digest) const;

@@ -1,6 +1,6 @@
-// Writes many files of a restore job in one call: those whose contents lie in one decoded record, and that need no
-// decision. It stops at the first file that needs one, or that fails, and leaves nothing of that file behind. The
-// caller then restores that file by the calls for single files, which report the error.
+// Writes many files of a restore job in one call. It writes files whose contents lie in one decoded record and that
+// need no decision. It stops at the first file that needs one, or that fails, and leaves nothing of that file behind.
+// The caller then restores that file by the calls for single files, which report the error.
 #include <new>
 
 #include "calls.h"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint32_t kNoRecord = UINT32_MAX;  // the file is empty
 
-// Where a file of the job belongs, and where its bytes are.
+// The place where a file of the job is written, and the place of its bytes.
 struct Place {
   uint32_t directory;
   uint32_t record;

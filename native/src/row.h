@@ -1,4 +1,5 @@
-// The packed row of one directory entry: the offsets of its fields, and access to them. Little endian, never aligned.
+// The packed row of one directory entry: the offsets of its fields, and access to them. Rows are little endian and need
+// not be aligned.
 //
 //  0 u32 bytes of the whole row   4 u16 bytes of the name   6 u16 bytes of the link target
 //  8 u8 type   9 u8 flags   10 u16 permission bits   12 u32 uid   16 u32 gid   20 u32 nlink
@@ -142,7 +143,7 @@ class Row {
   size_t bytes() const { return get<uint32_t>(kRowBytes); }
   size_t nameBytes() const { return get<uint16_t>(kNameBytes); }
   size_t nameOffset() const { return kRowFixedBytes + ((at_[kFlags] & kHasDigest) != 0 ? kDigestBytes : 0); }
-  // Offset of the attributes, or the end of the row if it has none.
+  // Returns the offset of the attributes; the end of the row if it has none.
   size_t attributesOffset() const { return nameOffset() + nameBytes() + get<uint16_t>(kLinkBytes); }
   const uint8_t* at(size_t offset) const { return at_ + offset; }
 

@@ -61,7 +61,7 @@ struct FreeJob {
   void operator()(rs_job_t* job) const { rs_job_free(job); }
 };
 
-// The sums of a content. After indexing nothing changes in them but librsync's counters.
+// The sums of the blocks of a content. Once they are indexed, nothing in them changes but librsync's counters.
 struct Signature {
   std::unique_ptr<rs_signature_t, FreeSignature> sums;
   std::mutex indexing;  // guards both
@@ -83,8 +83,8 @@ struct Job {
   size_t loadedBytes = 0;
   size_t sumBytes = 0;
 
-  // For a patch: the length of the basis, the requested range, and the bytes of it that are already at the
-  // output.
+  // For a patch: the length of the basis, the requested range of it, and the number of its bytes that the caller has
+  // already put at the output.
   bool isPatch = false;
   size_t basisBytes = 0;
   size_t wantedAt = 0;
@@ -153,8 +153,8 @@ void checkWhole(const Call& call, const Job* job) {
   }
 }
 
-// Called by librsync for each piece of a copy command. The caller reads the basis itself, to the end of the
-// output so far; until then the job is blocked.
+// Called by librsync for each piece of a copy command. The first call records the range of the basis that is needed,
+// and blocks the job. The caller then puts these bytes at the end of the output itself, and steps the job again.
 rs_result copyFromBasis(void* opaque, rs_long_t position, size_t* bytes, void**) {
   auto* job = static_cast<Job*>(opaque);
   const auto at = static_cast<uint64_t>(position);
@@ -269,7 +269,7 @@ napi_value rsyncStep(const Call& call) {
     const size_t in = buffers.avail_in;
     const size_t out = buffers.avail_out;
     result = rs_job_iter(job->job.get(), &buffers);
-    // librsync takes a wait for the basis for a job without progress.
+    // librsync may report RS_INTERNAL_ERROR for a job that waits for the basis, since the job makes no progress.
     if (job->wantedBytes > 0 && (result == RS_BLOCKED || result == RS_INTERNAL_ERROR)) break;
     if (result != RS_BLOCKED || (buffers.avail_in == in && buffers.avail_out == out)) break;
   }

@@ -19,7 +19,7 @@ void demand(bool done) {
   if (!done) throw Failure{EIO, "seal", nullptr, "a cipher is not available"};
 }
 
-// AES-256 in counter mode; one context for each thread, which keeps its key until another one is used.
+// AES-256 in counter mode. Each thread has one context, which keeps its key until another key is used.
 class Counter {
  public:
   static Counter& ofThread() {
@@ -53,8 +53,8 @@ class Counter {
   bool hasKey_ = false;
 };
 
-constexpr uint8_t kEscapeLow = 0x01;   // before 1: a NUL, before 2: itself
-constexpr uint8_t kEscapeDot = 0x2e;   // before 1: itself, before 2: a slash
+constexpr uint8_t kEscapeLow = 0x01;   // followed by 1: a NUL, by 2: this byte
+constexpr uint8_t kEscapeDot = 0x2e;   // followed by 1: this byte, by 2: a slash
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// SHA-256 by the OpenSSL in Node, with one context for each thread, so that small inputs cost little more than
-// their bytes.
+// SHA-256 by the OpenSSL in Node. Each thread has one context, so that a small input costs little more than the hashing
+// of its bytes.
 #pragma once
 
 #include <cstddef>

@@ -18,8 +18,8 @@ struct Extent {
   uint64_t length;
 };
 
-// Returns the extents of an open file's data, in order. Empty with *dense set if the file has no holes, or too
-// few for the sparse form to be smaller, or if its file system is not trusted to report them. If there would be
+// Returns the extents of an open file's data, in order. Returns none and sets `*dense` if the file has no holes, if it
+// has too few for the sparse form to be smaller, or if its file system is not trusted to report them. If there would be
 // more than `most` extents, small holes count as data. Moves the descriptor's offset.
 std::vector<Extent> dataOf(int fd, uint64_t size, size_t most, bool* dense);
 

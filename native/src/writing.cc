@@ -1,4 +1,5 @@
-// Writes restored files: always new ones, never through a link, and never left half written.
+// Writes restored files. It creates only new files, never writes through a link, and removes a file that it cannot
+// write completely.
 #include "calls.h"
 #include "files.h"
 #include "metadata.h"
@@ -25,8 +26,8 @@ void writeWhole(int fd, const uint8_t* data, size_t size) {
   }
 }
 
-// Closes a written file. Some file systems report a full disk only now. A signal does not keep the descriptor
-// open.
+// Closes a written file. Some file systems report a full disk only now. A signal that interrupts the call does not
+// leave the descriptor open.
 void closeWritten(Fd& fd) {
   if (::close(fd.release()) != 0 && errno != EINTR) throw Failure{errno, "close"};
 }

@@ -1,5 +1,5 @@
-// Extended attributes. The calls of Linux 6.13 accept a directory and a name. Before that this uses /proc, since
-// the older calls accept paths only.
+// Reads and sets extended attributes. The system calls of Linux 6.13 accept a directory and a name. Older kernels have
+// only calls that accept paths, so a path through /proc is used there.
 #include "xattrs.h"
 
 #include <sys/stat.h>
@@ -50,7 +50,7 @@ class ProcPath {
   char text_[PATH_MAX + 32];
 };
 
-// Maps ENOENT to ENOSYS if /proc is missing: that must not look like a name that is gone.
+// Maps ENOENT to ENOSYS if /proc is missing, because that must not look like a name that no longer exists.
 ssize_t throughProc(ssize_t result, int directory, const char* name) {
   if (result >= 0 || errno != ENOENT) return result;
   struct stat stat;
@@ -103,7 +103,8 @@ int setAt(int directory, const char* name, const char* attribute, const void* va
   return static_cast<int>(throughProc(set, directory, name));
 }
 
-// True for attributes that backups keep. The ACLs are the only generated attributes that are part of the file.
+// True for attributes that backups keep. The ACLs are the only attributes of the group "system" that are part of a
+// file.
 bool isKept(const std::string& name) {
   if (name == kFlagsName) return false;  // reserved for this program
   return name.compare(0, 7, "system.") != 0 || name == "system.posix_acl_access" ||
@@ -196,7 +197,7 @@ napi_value read(const Call& call, bool plain) {
   return call.buffer(packed.data(), packed.size());
 }
 
-// One attribute of a row. The sender may be hostile, so every length is checked.
+// One attribute of a row. The sender of a row may be hostile, so `forEach` checks every length.
 struct Attribute {
   std::string name;
   const uint8_t* value;
@@ -236,7 +237,7 @@ bool hasValue(const AttributeTarget& target, const Attribute& attribute) {
 
 void setAttributes(const AttributeTarget& target, const Row& row, std::string* failed) {
   forEach(row, [&](const Attribute& attribute) {
-    if (attribute.name.empty() || attribute.name == kFlagsName) return;  // those are set last
+    if (attribute.name.empty() || attribute.name == kFlagsName) return;  // time and inode flags are set last
     const char* name = attribute.name.c_str();
     const int result =
         target.fd >= 0 ? fsetxattr(target.fd, name, attribute.value, attribute.valueBytes, 0)

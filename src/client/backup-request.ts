@@ -21,7 +21,7 @@ export interface BackupRequest {
   readonly credentials?: Credentials;
   /** TLS options; undefined if TLS is not used. */
   readonly tls?: TlsOptions | undefined;
-  /** See `Reach.elsewhere`. */
+  /** How the client follows a server's reference to another server; undefined if it follows none. */
   readonly elsewhere?: Elsewhere | undefined;
   /** Name of the set; if empty, the server chooses one. */
   readonly setName: string;
@@ -65,7 +65,7 @@ export interface BackupHooks extends PipelineHooks {
   onOpened?(opened: Head<'setOpened'>): void;
   /** Called before a connection that was lost, or could not be made, is tried again. */
   onRetry?(retry: Retry): void;
-  /** Called when the server has dropped the session; the backup then sends everything again. */
+  /** Called when the server has dropped the session. The backup then begins another one. */
   onRestart?(): void;
 }
 
@@ -80,7 +80,7 @@ export interface BackupResult {
   readonly wireBytes: number;
   /** The part of `wireBytes` that was sent again because a connection was lost. */
   readonly resentBytes: number;
-  /** Connections that were lost and replaced, and sessions that were lost and started over. */
+  /** Number of lost connections that were replaced. `restarts` counts lost sessions that were started over. */
   readonly replacedConnections: number;
   readonly restarts: number;
   readonly peakInFlightBytes: number;
@@ -93,7 +93,7 @@ export interface BackupResult {
   readonly usedBytes?: number;
   /** Result of the server's work after the set; undefined if it was not awaited. */
   readonly settled?: Settled | undefined;
-  /** Maximum of `peakInFlightBytes`. */
+  /** Limit of the bytes in flight, and so of `peakInFlightBytes`. */
   readonly budgetBytes: number;
 }
 

@@ -81,7 +81,7 @@ class BackupRun {
   login: Login | undefined;
   /** Time at which the set was complete. */
   closedMs = 0;
-  /** Waits for the server's work after the set. */
+  /** Resolves with the result of the server's work after the set; undefined if the backup does not wait for it. */
   private settled: (() => Promise<Settled>) | undefined;
   private readonly server: ServerPeer;
   private readonly peer: SealingPeer;

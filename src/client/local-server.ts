@@ -26,12 +26,12 @@ const LAST_WORDS_MS = 1000;
 const MAX_STDERR_CHARS = 8192;
 
 export interface LocalServerOptions {
-  /** Undefined to use the server's own settings. */
+  /** Path of the store; undefined to use the server's own setting. */
   readonly store: Buffer | undefined;
   readonly configFile: Buffer | undefined;
-  /** Undefined to use the server's own settings. */
+  /** Name of the profile; undefined to use the server's own setting. */
   readonly profile: string | undefined;
-  /** Undefined to use the server's own settings. */
+  /** Percentage of parity; undefined to use the server's own setting. */
   readonly parityPercent?: number | undefined;
   /** Options of the bucket that is the store. */
   readonly bucketWords?: readonly string[];

@@ -33,7 +33,7 @@ export class SealedSignature {
   private readonly basis: OfferedBasis;
   private readonly sink: SignatureSink;
 
-  /** Passes the decoded signature to `sink` after checking that it belongs to the basis. */
+  /** Creates a decoder that passes the signature to `sink`, once it has checked that the record belongs to `basis`. */
   constructor(calls: SealingCalls, keys: ContentKeys, basis: OfferedBasis, sink: SignatureSink) {
     this.calls = calls;
     this.keys = keys;

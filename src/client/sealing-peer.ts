@@ -291,8 +291,8 @@ export class SealingPeer implements BackupPeer {
   }
 
   /**
-   * Calls `ask` at once if `begin` was called, otherwise after `begin`. The server gets all requests in the order of
-   * the calls.
+   * Calls `request` at once if `begin` was called, otherwise after `begin`. The server gets all requests in the order
+   * of the calls.
    */
   private when<T>(request: () => Promise<T>): Promise<T> {
     if (this.isReady) return request();

@@ -56,7 +56,10 @@ type Takers = { readonly [N in BackupAnswer]: (head: Head<N>, bytes: Buffer) => 
 export interface ListingAnswer {
   /** A `Wanted` for each row. */
   readonly wanted: Buffer;
-  /** KNOWN_BYTES for each row; empty if nothing is sealed. */
+  /**
+   * Data by which an encrypting client identifies unchanged entries, KNOWN_BYTES for each row; empty if nothing is
+   * sealed.
+   */
   readonly known: Buffer;
   /** Names of mount points that are missing from the listing. Their stored entries are kept. */
   readonly gone: readonly Buffer[];

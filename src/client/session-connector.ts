@@ -25,7 +25,7 @@ export interface Reach {
   /** TLS options; undefined if TLS is not used. */
   readonly tls: TlsOptions | undefined;
   readonly patience: Patience;
-  /** Undefined if the client does not follow a server's reference to another server. */
+  /** How the client follows a server's reference to another server; undefined if it follows none. */
   readonly elsewhere?: Elsewhere | undefined;
 }
 
@@ -50,7 +50,7 @@ export class SessionConnector {
   private home: Address | undefined;
   /** The server of the newest connection. */
   private here: Address | undefined;
-  /** The server that another one has named for the next connection. */
+  /** The server to which another one has referred the client. Only the next connection uses it. */
   private named: Address | undefined;
   private readonly sentOn: SentOn;
   private readonly reconnecting: Reconnecting;
@@ -73,9 +73,8 @@ export class SessionConnector {
   }
 
   /**
-   * Begins the session. Retries if a connection cannot be made or is cut before `welcome`; any other error is
-   * thrown at once. `isAgain` is true if there were attempts before. Throws the errors of connecting and of
-   * the login.
+   * Begins the session. Retries if a connection cannot be made or is cut before `welcome`; any other error is thrown at
+   * once. `isAgain` is true if the session replaces a lost one. Throws the errors of connecting and of the login.
    */
   async begin(first: Login, isAgain: boolean): Promise<FirstConnection> {
     let login = first;

@@ -76,7 +76,7 @@ export class SetSealer {
     this.opened = opened;
   }
 
-  /** Records declared directories; their names and skip hashes are sealed. */
+  /** Records declared directories. Their names and skip hashes must already be sealed. */
   declare({ slots, parents, rows, hashes }: HeadBatch): void {
     const reader = new RowReader(rows);
     let at = 0;

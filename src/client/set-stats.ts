@@ -1,4 +1,4 @@
-/** The statistics that are stored with a set. */
+/** Returns the statistics that are stored with a set. */
 import type { BackupProgress } from '../pipeline/index.js';
 
 export function setStats(progress: BackupProgress): Record<string, number> {

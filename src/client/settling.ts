@@ -31,8 +31,8 @@ export interface Settled {
 const MOST_WAIT_MS = 24 * 3_600_000;
 
 /**
- * Waits for the server's result, for a day at most. Never throws: the set is complete in any case. Calls
- * `onLost` with a function to call when the connection is lost.
+ * Waits for the server's result, for a day at most. Never throws: the set is complete in any case. Passes to `onLost` a
+ * function that must be called when the connection is lost.
  */
 export async function untilSettled(
   answer: Promise<Head<'settled'>>,

@@ -1,6 +1,6 @@
 /**
- * Environment variables that describe the event to a hook. They are not settings. They are not rejected as mistyped
- * settings, since a hook may run one of these commands.
+ * Environment variables that describe the event to a hook. They are not settings. A command that a hook runs finds them
+ * in its environment, so they must not be rejected as mistyped settings.
  */
 export const HOOK_VARIABLES = {
   event: 'TARDIS_HOOK_EVENT',

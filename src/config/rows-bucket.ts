@@ -53,8 +53,8 @@ const PARITY_TOOLS = [
 ] as const satisfies readonly Tool[];
 
 /**
- * Texts of settings that only concern writing, for the commands that only read a bucket. regenerate and tardis-web write,
- * too: they mark damage.
+ * Texts of settings that only concern writing, for the commands that only read a bucket. regenerate and tardis-web
+ * write too, since they mark damage.
  */
 const UNLISTED_IN_READERS = forTools(
   ['lstardis', 'tardiff', 'tardisfs', ...REPORTING, 'sonic clients', 'sonic list', 'sonic diff'],

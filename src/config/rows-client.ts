@@ -41,7 +41,7 @@ export const CLIENT_ROWS = {
     tools: ['tardis'],
     flags: '--local-config <file>',
     variable: 'TARDIS_LOCAL_CONFIG',
-    help: 'configuration file of the --local server; /etc/tardis/tardisd.local.cfg if it exists',
+    help: 'configuration file of the --local server (default: /etc/tardis/tardisd.local.cfg, if it exists)',
     test: 'the local server reads its own configuration',
   },
   localServerCmd: {

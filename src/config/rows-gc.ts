@@ -86,7 +86,7 @@ export const GC_ROWS = {
     default: 24 * HOUR_SECONDS,
     tools: ['tardisd'],
     serverKey: 'LeastAge',
-    help: 'seconds for which the server keeps every set; a deletion over the network cannot shorten them',
+    help: 'seconds for which the server keeps every set; no deletion over the network can shorten this time',
     test: 'no set is deleted over the network before LeastAge',
   },
   forgetAfterSeconds: {
@@ -96,7 +96,7 @@ export const GC_ROWS = {
     default: 7 * 24 * HOUR_SECONDS,
     tools: ['tardisd'],
     serverKey: 'ForgetAfter',
-    help: 'seconds during which a request to forget a path can be undone; a request over the network cannot shorten them',
+    help: 'seconds during which a request to forget a path can be undone; no request over the network can shorten this time',
     test: 'no path is forgotten over the network before ForgetAfter',
   },
   wastePercent: {

@@ -9,7 +9,7 @@ export const REMOTE_ROWS = {
     tools: ['tardisremote'],
     flags: '--config <file>',
     variable: 'TARDIS_REMOTE_CONFIG',
-    help: 'configuration file; /etc/tardis/tardisremote.cfg if it exists',
+    help: 'configuration file (default: /etc/tardis/tardisremote.cfg, if it exists)',
     test: 'tardisremote reads its settings from a file, variables and options',
   },
   remotePort: {

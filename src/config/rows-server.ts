@@ -12,7 +12,7 @@ export const SERVER_ROWS = {
     tools: ['tardisd'],
     flags: '--config <file>',
     variable: 'TARDIS_DAEMON_CONFIG',
-    help: 'configuration file; /etc/tardis/tardisd.cfg if it exists',
+    help: 'configuration file (default: /etc/tardis/tardisd.cfg, if it exists)',
     test: 'the daemon reads the file of --config or TARDIS_DAEMON_CONFIG',
   },
   onlyClient: {

@@ -85,7 +85,7 @@ export const WATCH_ROWS = {
     default: 20,
     tools: ['tardisd'],
     serverKey: 'ProfilesKept',
-    help: 'number of session profiles to keep, newest first',
+    help: 'number of the newest session profiles to keep',
     test: 'Profile writes a profile of each session, and ProfilesKept limits their number',
   },
 } as const satisfies SettingTable;

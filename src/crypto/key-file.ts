@@ -33,7 +33,7 @@ export class KeyFile {
   private readonly given: Buffer;
   private readonly shown: string;
 
-  /** `given` is the path of the key file; it may be a symbolic link. */
+  /** Gives access to a key file. `given` is its path, which may be a symbolic link. */
   constructor(calls: Calls, given: Buffer) {
     this.calls = calls;
     this.given = given;

@@ -33,7 +33,7 @@ const VERIFIER_AT = 80;
 const WRAPPED_AT = VERIFIER_AT + SRP_BYTES;
 const CRC_BYTES = 4;
 export const MAX_KEY_RECORD_BYTES: number = 64 << 10;
-/** Identity that x contains in place of the client's name, so that the client's directory can be renamed. */
+/** Identity in the SRP exponent x, in place of the client's name, so that the client's directory can be renamed. */
 const IDENTITY = 'tardis';
 
 /** Offsets of the cipher that wraps the keys, and of the flag for encrypted contents and metadata. */
@@ -67,9 +67,7 @@ const MAX_FORMER = 64;
 
 export interface MasterKey {
   readonly purpose: KeyPurposeNumber;
-  /**
-   * Number of the epoch, from 1. Contents have one key for each epoch; every other purpose has one key, of epoch 1.
-   */
+  /** Number of the epoch, from 1. Contents get a new key in each epoch; every other purpose has one key, of epoch 1. */
   readonly epoch: number;
   readonly key: Buffer;
 }

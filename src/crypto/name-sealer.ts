@@ -27,13 +27,16 @@ export class NameSealer {
   private readonly calls: SealingCalls;
   private readonly keys: Uint8Array;
 
-  /** `keys` has SEAL_KEYS_BYTES bytes. */
+  /** Creates a sealer. `keys` has SEAL_KEYS_BYTES bytes. */
   constructor(calls: SealingCalls, keys: Uint8Array) {
     this.calls = calls;
     this.keys = keys;
   }
 
-  /** Returns rows with their names and link targets sealed. The given rows are not final. */
+  /**
+   * Returns rows of listings or declared directories with their names and link targets sealed. They get no seals of
+   * their own, since such rows are not final.
+   */
   rows(rows: Uint8Array): Buffer {
     return this.calls.sealRows(this.keys, rows, NO_KEYS, NO_KEYS);
   }

@@ -101,7 +101,7 @@ export class SealMemory {
   private readonly id: string;
   private readonly file: string;
 
-  /** `id` is that of the client's key set. */
+  /** Gives access to the memory of a client. `id` is the id of its key set, in hexadecimal. */
   constructor(id: string) {
     this.id = id;
     this.file = statePath('seals', id);

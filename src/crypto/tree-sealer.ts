@@ -51,14 +51,14 @@ export interface SealedSet {
   }[];
 }
 
-/** A packed page of sealed entries: a range of a value. */
+/** A packed page of sealed entries: `bytes` bytes of `value`, from the offset `from`. */
 export interface PageRange {
   readonly value: Buffer;
   readonly from: number;
   readonly bytes: number;
 }
 
-/** An opened page in the same form, with the directories in it. */
+/** An opened page in the same packed form, with the ids and places of the directories in it. */
 export interface OpenedListing {
   readonly count: number;
   readonly children: readonly { readonly id: DirectoryId; readonly place: Buffer }[];
@@ -114,8 +114,8 @@ export class TreeSealer {
 
   /**
    * Opens a packed page of a directory and adds the seals of its entries to `sum` (see `openListing` of the addon).
-   * Returns undefined if an entry is not as this client sealed it, or is unusual; `sum` has no meaning then. If `sorts` is
-   * false, the entries keep the order of their sealed names.
+   * Returns undefined if an entry is not as this client sealed it, or has an unusual form; `sum` is invalid then. If
+   * `sorts` is false, the entries keep the order of their sealed names.
    */
   openListing(
     { value, from, bytes }: PageRange,
@@ -197,7 +197,7 @@ export class TreeSealer {
     return this.mac(this.keys.proofs, Buffer.concat([skipHash, listing]));
   }
 
-  /** Adds directories of a set, DIRECTORY_SEAL_BYTES each, to `sum`. */
+  /** Adds the seals of directories of a set, DIRECTORY_SEAL_BYTES each, to `sum`. */
   addDirectories(seals: Buffer, sum: SealSum): void {
     this.calls.addMacs(this.keys.sets, seals, DIRECTORY_SEAL_BYTES, sum.bytes);
     sum.count += seals.length / DIRECTORY_SEAL_BYTES;

@@ -9,7 +9,7 @@ import { cleanUp } from './clean-up.js';
 export class Opened implements Disposable {
   private closers: (() => void)[] = [];
 
-  /** Adds a thing, and returns it. */
+  /** Adds a thing and the function that closes it. Returns the thing. */
   add<T>(thing: T, close: (thing: T) => void): T {
     this.closers.unshift(() => close(thing));
     return thing;

@@ -15,7 +15,7 @@ export const SHARED_ERRORS = {
   ACCOUNTS_DAMAGED: row(
     'damage',
     1,
-    'Bring back the object that the message names (sonic bucket --recover). If that is impossible, delete it: then the list before it counts, with what was taken from accounts since. If lists were lost that this machine knows, delete the cache (docs/buckets.md, "Accounts").',
+    'Bring back the object that the message names (sonic bucket --recover). If that is impossible, delete it: then the list before it counts, and accounts and rights that were removed since then come back. If lists were lost that this machine knows, delete the cache (docs/buckets.md, "Accounts").',
   ),
   CLIENT_MOVED: row(
     'busy',

@@ -164,16 +164,20 @@ export const ERROR_TABLE = Object.freeze({
   ),
   IO_FAILED: row('environment', 1, 'Check the disk and the system log; then run again.'),
   SERVER_UNREACHABLE: row('environment', 1, 'Check --server and --port, and that tardisd runs.'),
-  CONNECTION_LOST: row('environment', 1, 'Run again; it continues from the last checkpoint.'),
+  CONNECTION_LOST: row(
+    'environment',
+    1,
+    'Run again; the new run continues from the last checkpoint.',
+  ),
   SERVER_DIED: row(
     'environment',
     1,
-    'Run again; it continues from the last checkpoint. If it happens again, run `npm run setup` in the checkout, or reinstall the package; then check the disk and the memory of this machine.',
+    'Run again; the new run continues from the last checkpoint. If it happens again, run `npm run setup` in the checkout, or reinstall the package; then check the disk and the memory of this machine.',
   ),
   SESSION_GONE: row(
     'environment',
     1,
-    'Run again; it continues from the last checkpoint. The server has ended the session.',
+    'Run again; the new run continues from the last checkpoint. The server has ended the session.',
   ),
   TIMED_OUT: row('environment', 1, 'Check the network and the server, then run again.'),
   INSECURE_TCP_REFUSED: row(
@@ -366,7 +370,11 @@ export const ERROR_TABLE = Object.freeze({
     1,
     'Use an account that has the right to do this; rights are given on the machine of the store (sonic account).',
   ),
-  SERVER_STOPPING: row('environment', 1, 'Run again when the server is back; it continues.'),
+  SERVER_STOPPING: row(
+    'environment',
+    1,
+    'Run again when the server is back; the new run continues from the last checkpoint.',
+  ),
   ...WEB_ERRORS,
   ...SHARED_ERRORS,
   ...BUCKET_ERRORS,

@@ -147,8 +147,8 @@ export function asTardisError(thrown: unknown, what = ''): TardisError {
 }
 
 /**
- * Returns the error of a block whose `using` then failed to close something: that failure must not hide it. Returns any
- * other error unchanged.
+ * Returns the error that came first. If a block fails and its `using` then fails to close something, the failure to
+ * close must not hide the first error. Returns any other error unchanged.
  */
 export function firstError(error: unknown): unknown {
   let first = error;

@@ -15,7 +15,7 @@ export interface RuleLink {
 }
 
 export interface RuleFile {
-  /** Bytes as latin1. */
+  /** Name of the file; its bytes as latin1. */
   readonly name: string;
   /** Contents of the file; undefined if it could not be read. A rule that keeps everything then replaces it. */
   readonly bytes: Uint8Array | undefined;

@@ -115,7 +115,7 @@ export class CryptFilter {
   private readonly rules: FilterRules;
   private readonly otherwise: CipherChoice['otherwise'];
 
-  /** Throws CONFIG_INVALID. */
+  /** Compiles a choice. Throws CONFIG_INVALID. */
   constructor({ file, otherwise }: CipherChoice) {
     this.otherwise = otherwise;
     this.tags = file === undefined ? [] : parseCryptFile(file);

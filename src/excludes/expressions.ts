@@ -53,7 +53,7 @@ export class Expressions {
   private readonly set: InstanceType<Engine['RE2Set']> | undefined;
   private readonly numbers: readonly number[];
 
-  /** `numbers` are in rising order; each identifies the expression at the same index. */
+  /** Compiles expressions. `numbers` are in rising order; each identifies the expression at the same index. */
   constructor(expressions: readonly string[], numbers: readonly number[]) {
     this.numbers = numbers;
     if (expressions.length === 0) return;

@@ -9,7 +9,7 @@ import type { RuleOrigin } from './rules.js';
 
 /** A filter file, as plain data that crosses threads. */
 export interface FilterFile {
-  /** Bytes as latin1. */
+  /** Path of the file; its bytes as latin1. */
   readonly path: string;
   readonly bytes: Uint8Array;
 }

@@ -18,11 +18,11 @@ export interface Rule {
   readonly line: number;
   /** Text as the user wrote it. */
   readonly text: string;
-  /** True if it begins with `!`: matching entries are kept. */
+  /** True if the rule begins with `!`: matching entries are kept. */
   readonly isKeeping: boolean;
-  /** True if it ends with `/`: it matches only directories. */
+  /** True if the rule ends with `/`: it matches only directories. */
   readonly isForDirectories: boolean;
-  /** True if it has no slash inside: it is matched against names, otherwise against paths. */
+  /** True if the rule has no slash inside: it is matched against names, otherwise against paths. */
   readonly isForNames: boolean;
   readonly glob: Glob;
   /** The glob itself if it has no wildcard and is matched against names; otherwise undefined. */
@@ -88,7 +88,7 @@ export class RuleList {
   readonly hasPaths: boolean;
   /** Indexes of the rules with plain names, by name, in rising order. Most rules are of this kind. */
   private readonly plain = new Map<string, number[]>();
-  /** Indexes of the other rules. */
+  /** Indexes of the rules without plain names. */
   private readonly others: number[] = [];
 
   constructor(rules: readonly Rule[]) {

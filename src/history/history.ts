@@ -125,9 +125,10 @@ export interface History extends Disposable {
   /** Returns a page of a directory as of a set, sorted by name. A page has a limit of at least 1. */
   list(page: ListingPage): Promise<HistoryEntry[]>;
   /**
-   * Returns the pages that `list` returns of some directories, each packed for `packListing` of the addon, with its length
-   * in decimal and `;` before it; undefined if this reader may not see all of them. The value is unchecked. A page without
-   * bytes must be listed by `list`. Undefined unless the catalog is on this machine.
+   * Returns a page of each of some directories, as `list` does, packed for `packListing` of the addon. Before each page
+   * are its length in decimal and `;`. A page without bytes must be listed by `list`. The packed entries are not
+   * checked. Returns undefined if this reader may not see all of them. The method is undefined unless the catalog is on
+   * this machine.
    */
   listPacked?(pages: PackedPages): Buffer | undefined;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */

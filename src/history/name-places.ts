@@ -17,7 +17,7 @@ export interface NamedSpan {
   readonly lastSet: SetNumber | undefined;
 }
 
-/** A set that shows a version. */
+/** A set that shows a version. `job` is the group of all sets that have the same roots as this one. */
 export interface SeenIn {
   readonly set: SetNumber;
   readonly job: SetsOfRoots;
@@ -31,7 +31,7 @@ export interface PlacedName<T extends NamedSpan> extends SeenIn {
 
 interface Wanted<T> {
   readonly version: T;
-  /** Sets that show the version, one for each job; newest first. */
+  /** Sets that show the version, newest first: one for each group of sets that have the same roots. */
   readonly candidates: readonly SeenIn[];
 }
 
@@ -41,7 +41,7 @@ export class NamePlaces {
   private readonly jobs: readonly SetsOfRoots[];
   private readonly history: Pick<History, 'reports'>;
 
-  /** `sets` are those to search, oldest first; `roots` are the paths of the roots of each set. */
+  /** Searches `sets`, which are sorted, oldest first. `roots` are the paths of the roots of each set. */
   constructor(
     history: Pick<History, 'reports'>,
     sets: readonly BackupSet[],
@@ -51,7 +51,7 @@ export class NamePlaces {
     this.jobs = jobsOf(sets, roots);
   }
 
-  /** Returns for each job the newest set that shows versions of a span; newest first. */
+  /** Returns the newest set that shows versions of a span, for each group of sets with the same roots. Newest first. */
   seenIn({ firstSet, lastSet }: Pick<NamedSpan, 'firstSet' | 'lastSet'>): SeenIn[] {
     const found = this.jobs.flatMap((job) => {
       const newest = job.find(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity));
@@ -61,8 +61,8 @@ export class NamePlaces {
   }
 
   /**
-   * Returns the versions that have a path, each in its newest set. A version that this set does not show is
-   * looked up in the newest set of the next job, which has other roots.
+   * Returns the versions that have a path, each in the newest set that shows it. If that set has no path of the
+   * version, the newest set with other roots is tried, and so on.
    */
   async place<T extends NamedSpan>(versions: readonly T[]): Promise<PlacedName<T>[]> {
     const placed: PlacedName<T>[] = [];

@@ -29,7 +29,7 @@ export interface NamedPage {
 }
 
 export interface NamesFound {
-  /** Sorted by directory, then by the name as stored. */
+  /** The versions found, sorted by directory, then by the name as stored. */
   readonly versions: readonly NamedVersion[];
   /** Place after which the next page begins; undefined if this is the last page. */
   readonly next: EntryPlace | undefined;

@@ -38,11 +38,11 @@ export function isForgetRequest(value: unknown): value is ForgetRequest {
 export interface ForgetReport {
   /** Number of versions to be deleted. The pieces of a version that was cut in two are counted separately. */
   readonly versions: number;
-  /** Total size of the files among these versions. */
+  /** Total size of the files among the versions to be deleted. */
   readonly fileBytes: number;
   /** Number of sets that change. */
   readonly sets: number;
-  /** Number of locked sets among these. */
+  /** Number of locked sets among the sets that change. */
   readonly lockedSets: number;
   /**
    * Number of roots at or below the path. They are kept with their entries, since only paths inside a root can be

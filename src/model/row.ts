@@ -40,7 +40,10 @@ export const RowFlag = Object.freeze({
   otherDevice: 16,
   /** Extended attributes follow the link target. */
   hasAttributes: 32,
-  /** The content is in the sparse form. In a listing: the file has fewer blocks than its size needs. */
+  /**
+   * The content is in the sparse form: a map of its data, then the data. In a listing: the file has fewer blocks than
+   * its size needs.
+   */
   sparse: 64,
   /** The entry has attributes that must still be read. The flag never leaves the process that read the file. */
   mayHaveAttributes: 128,

@@ -6,8 +6,8 @@
  *
  * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. All are made
  * by `stage`, with counters that have their names and concurrencies: counters.ts has these, and context.ts what the
- * stages share. Items are batches of directories, parcels of files, large files and their parts; no small file is an item
- * of its own.
+ * stages share. Items are batches of directories, parcels of files, large files and their parts. No small file is an
+ * item of its own.
  *
  * The budget is the backpressure that RxJS lacks. The walk takes entries from it before it emits them, the cut stage
  * takes the bytes of a parcel, and a part of a large file takes its window of chunks. All return when the server has
@@ -47,14 +47,14 @@ export function backup(context: Context): Observable<never> {
     onlyParcels(),
     hash(context), // in a first backup, this job compresses and encrypts too
     compress(context), // first queries which contents the server needs; this job encrypts too
-    encrypt(context), // counts that, and passes nothing plain
+    encrypt(context), // counts what that job encrypted, and refuses plain records of a client that encrypts
     send(context),
   );
 
   const largeFiles = merge(work.pipe(onlyLargeFiles()), context.grown).pipe(
     eachLargeFile(context, (file) =>
       file.pipe(
-        openLarge(context), // to read it whole, or without its holes
+        openLarge(context), // decides if the file is read whole or without its holes
         findBasis(context), // for deltas, if the server offers one
         sendParts(context, (part) =>
           part.pipe(

@@ -30,14 +30,16 @@ export interface CompareResult {
   readonly changed: readonly ComparedDirectory[];
   /** Number of items of unchanged directories, which are returned to the budget at once. */
   readonly sameItems: number;
-  /** Ids of the held name lists of unchanged directories. They are not needed and can be freed. */
+  /**
+   * Ids of lists of names that workers hold for large directories which turned out to be unchanged. They can be freed.
+   */
   readonly heldInVain: readonly number[];
 }
 
 /**
  * The compare stage. For each batch of the walk it emits the directories that differ and the entries to send. Answers
- * arrive in any order, so batches may overtake each other. Waiting batches hold entries of the budget; those of
- * unchanged directories are returned here.
+ * arrive in any order, so batches may overtake each other. Waiting batches hold entries of the budget. The entries of
+ * unchanged directories return to it here.
  */
 export function compare(context: Context): OperatorFunction<WalkOutput, CompareResult> {
   return stage(context.counters.compare, (batch) => compareBatch(context, batch));

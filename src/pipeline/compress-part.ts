@@ -6,9 +6,9 @@ import { readPart, startOf } from './read-part.js';
 import { stage } from './stage.js';
 
 /**
- * The compress stage for parts, with hash and encrypt in the same job: sends the chunks of a whole part. Parts that
- * the server has, and parts that were sent as deltas, are passed on unchanged. The job waits while the number of
- * chunks in flight fills the part's window. Parts that wait for a slot of `context.streams` hold nothing.
+ * The compress stage for parts, with hash and encrypt in the same job: sends the chunks of a whole part. Parts that the
+ * server has, and parts that were sent as deltas, are passed on unchanged. The job waits while the number of chunks in
+ * flight fills the part's window. Parts that wait for a slot of `context.streams` take no bytes of the budget.
  */
 export function compressPart(context: Context): OperatorFunction<Part, Part> {
   return stage(context.counters.part.compress, async (part) => {

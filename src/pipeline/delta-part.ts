@@ -13,7 +13,7 @@ import { PART_BYTES } from './streams.js';
 /**
  * The delta stage for parts: compares a part with the whole basis and sends the chunks of the delta, in one job. Parts
  * without a basis, and parts whose delta did not pay, are passed on unchanged. A part that waits for the signature has
- * no slot, so other files are read meanwhile.
+ * no slot of `context.streams`, so other files are read meanwhile.
  */
 export function deltaPart(context: Context): OperatorFunction<Part, Part> {
   return stage(context.counters.part.delta, async (part) => {

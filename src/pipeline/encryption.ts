@@ -40,8 +40,8 @@ export class Encryption {
   }
 
   /**
-   * Returns the keys for digests and records, for a job; undefined if the client does not encrypt. They are set with
-   * the first answer.
+   * Returns the keys for digests and records, for a job; undefined if the client does not encrypt. They are set before
+   * the server's first answer arrives.
    */
   get keys(): ContentKeys | undefined {
     return this.context.peer.contentKeys;
@@ -68,7 +68,8 @@ export class Encryption {
 
   /**
    * Opens a stream for a signature. If the client encrypts, the signature is always encrypted, since it reveals parts
-   * of the content. Even a content chosen to be readable may be stored encrypted.
+   * of the content. That holds even if the user chose a readable scheme, since the content may be stored encrypted all
+   * the same.
    */
   openSignature(codec: CodecNumber, scheme: SchemeNumber | undefined): RecordStream {
     const record = { kind: RecordKind.signature, codec, fileSizeBytes: 0, isPart: false, scheme };

@@ -23,13 +23,13 @@ export const MAX_LOADED_BYTES: number = MAX_BLOCKS * LOADED_SUM_BYTES;
 /** Number of places in a file that are compared with a sample. */
 const SNIFFED_PLACES = 3;
 /**
- * Minimum number of bytes of a part within which a delta must pay. The number is a quarter of the file up to 4 MiB, or
- * an eighth up to 16 MiB, but at least this.
+ * Minimum number of bytes of a part within which a delta must pay. The number for a file is the larger of a quarter of
+ * its size, but at most 4 MiB, and an eighth of its size, but at most 16 MiB. It is never less than this constant.
  */
 const MIN_EVIDENCE_BYTES = 1 << 20;
 const QUARTER_UP_TO_BYTES = 4 << 20;
 const EIGHTH_UP_TO_BYTES = 16 << 20;
-/** Minimum of this number after parts were dropped. Each dropped part halves the number. */
+/** Minimum of that number after deltas of parts did not pay. Each of these parts halves the number. */
 const LEAST_EVIDENCE_BYTES = 128 << 10;
 /** Factor of the time limit for a delta: this many times the time for sending the part, plus `PATIENCE_MS`. */
 const FAR_LONGER = 16;
@@ -64,7 +64,7 @@ export class FileDelta {
   }
 
   /**
-   * Starts the delta stage. Returns undefined if the file is better sent whole; the offer and the memory are then
+   * Begins the delta of a file. Returns undefined if the file is better sent whole; the offer and the memory are then
    * released. `signatureBytes` limits the memory of signatures.
    */
   static async begin(

@@ -9,7 +9,8 @@ import { stage } from './stage.js';
 
 /**
  * The hash stage for parts: reads and hashes a part that the server may have, and queries the server. Other parts are
- * passed on unchanged and hashed while they are sent. Parts that wait for a slot of `context.streams` hold nothing.
+ * passed on unchanged and hashed while they are sent. Parts that wait for a slot of `context.streams` take no bytes of
+ * the budget.
  */
 export function hashPart(context: Context): OperatorFunction<Part, Part> {
   const host = context.counters.part.hash;

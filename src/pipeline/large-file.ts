@@ -70,7 +70,9 @@ export interface PartResult extends PartDigest {
   readonly isSigned: boolean;
 }
 
-/** The source of the bytes that are sent: the file itself, or its sparse form. */
+/**
+ * The source of the bytes that are sent: the file itself, or its sparse form, which is a map of its data and the data.
+ */
 export interface Source extends LargeFile {
   readonly sparseHead: Uint8Array | undefined;
   /** Number of bytes to send. */

@@ -14,7 +14,7 @@ const PAGES_AHEAD = 4;
 export interface LargeListing {
   /** The directory, without its entries. */
   readonly directory: DirectoryBlock;
-  /** Id of the held name list, from `listOrHold`. */
+  /** Id of the list of names that a worker holds, from `listOrHold`. */
   readonly held: number;
   /** The skip hash that the walk computed; zeros if there is none. */
   readonly hash: Uint8Array;
@@ -25,7 +25,7 @@ interface RequestedPage {
   wanted: Promise<Uint8Array | undefined>;
 }
 
-/** Yields the entries to send, page by page. The held names are always freed at the end, also after an error. */
+/** Yields the entries to send, page by page. At the end, also after an error, the worker's list of names is freed. */
 export async function* selectPages(
   { jobs, peer, sources, mounts, directories, report }: Context,
   listing: LargeListing,

@@ -22,7 +22,7 @@ export class Outbox {
   private readonly budget: Budget;
   private readonly turns: Credit;
 
-  /** `most`: the maximum number of parcels that are sent but not received. */
+  /** Creates an outbox. `most` is the maximum number of parcels that are sent but not received. */
   constructor(peer: BackupPeer, budget: Budget, most: number) {
     this.peer = peer;
     this.budget = budget;

@@ -1,6 +1,6 @@
 /**
- * The server as the pipeline uses it. Requests are sent in the order of the calls; answers arrive in any order. The
- * promises of sent data resolve when the server has received the data. After a failure every promise rejects.
+ * The server as the pipeline uses it. Requests are sent in the order of the calls; answers arrive in any order. A
+ * promise of sent data resolves when the server has received the data. After a failure every promise rejects.
  */
 import type { ContentKeys, SlotNumber } from '../model/index.js';
 import type { CipherHead } from '../store/index.js';
@@ -39,8 +39,8 @@ export interface BackupPeer {
    */
   onMountsGone?: ((slot: SlotNumber, names: readonly Uint8Array[]) => void) | undefined;
   /**
-   * Declares directories to the server. With `ask`, resolves with 1 for each unchanged listing and 2 for each
-   * protected mount point.
+   * Declares directories to the server. With `isQuery`, resolves with HEAD_SAME (1) for each unchanged listing,
+   * HEAD_PROTECTED (2) for each protected mount point, and 0 for the others.
    */
   heads(batch: HeadBatch, isQuery: boolean): Promise<Uint8Array>;
   /** Sends a listing, or the pages of one in order. Resolves with a `Wanted` for each row. */

@@ -150,8 +150,8 @@ export class LostPlaces {
   }
 
   /**
-   * Adds a failure. A missing root has been reported already, and a failure in a directory that is not declared cannot
-   * be recorded.
+   * Adds a failure, unless it is that of a missing root, which was reported already. A failure in a directory that is
+   * not declared is left out too, since it cannot be recorded.
    */
   private fail(what: Pick<Failure, 'path' | 'slot' | 'name'>, failures: Failure[]): void {
     if (what.slot < 0 || this.dropped.has(what.slot)) return;

@@ -13,7 +13,7 @@ export class BackupProgress {
   /** Number of files read, and their bytes. */
   filesRead = 0;
   readBytes = 0;
-  /** Number of bytes of parts of large files that are being read; at least the bytes already sent of them. */
+  /** Number of bytes sent of parts of large files that are still being read. They are not in `readBytes` yet. */
   readingBytes = 0;
   /** Bytes of holes, which were not read. */
   holeBytes = 0;

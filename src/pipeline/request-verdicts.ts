@@ -11,8 +11,8 @@ export interface RequestedContents {
 }
 
 /**
- * Queries all contents of a parcel in one request. After that all of them count as recent, also those that the server
- * does not need.
+ * Queries all contents of a parcel in one request. Afterwards `recent` has the digests of all of them, also of those
+ * that the server does not need.
  */
 export async function requestVerdicts(
   peer: BackupPeer,

@@ -74,8 +74,8 @@ export class StageCounters {
 }
 
 /**
- * Makes a stage: runs `work` on as many items at once as `counters` say. Results are emitted as they are made. The work
- * counts what it has done; the stage counts the time from the arrival of an item to the end of its work.
+ * Makes a stage: runs `work` on up to `counters.concurrency` items at once. Results are emitted as they are made. The
+ * work counts what it has done; the stage counts the time from the arrival of an item to the end of its work.
  */
 export function stage<In, Out>(
   counters: StageCounters,

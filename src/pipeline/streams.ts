@@ -75,7 +75,9 @@ export class PartSlot {
   private readonly formBytes: number;
   private readonly isKept: boolean;
 
-  /** `isKept`: keeps the slot between two readings of the part, until `leave`. */
+  /**
+   * Creates a slot that is not taken yet. With `isKept`, it is kept between two readings of the part, until `leave`.
+   */
   constructor(streams: Streams, formBytes: number, isKept: boolean) {
     this.streams = streams;
     this.formBytes = formBytes;

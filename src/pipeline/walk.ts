@@ -15,10 +15,10 @@ const WALK_JOB_ENTRIES = 2048;
 export interface WalkOptions {
   readonly start: WalkInput['tasks'];
   readonly firstFreeSlot: SlotNumber;
-  /** See WalkInput. */
+  /** For each slot of a root that is a file, the name of that file. Nothing else in its directory is read. */
   readonly files?: WalkInput['files'];
   readonly excludes: ExcludeOptions;
-  /** See WalkInput. */
+  /** True to enter other file systems below the roots. */
   readonly crossDevices?: boolean;
   readonly maxDepth?: number;
   /** Detects roots that disappear; undefined if no root can disappear. */

@@ -1,8 +1,8 @@
 /**
- * Decides which sets are kept, and why. Sets with different roots are judged separately: the sets of one job
- * have no influence on those of another. The newest of several complete sets in a period is kept. If sets may
- * be from an account that must not delete any, the oldest is kept, so that a flood of sets evicts none.
- * Unfinished sets are never purged: they are dropped when a set with the same roots completes.
+ * Decides which sets are kept, and why. Sets with different roots are judged separately: the sets of one job have no
+ * influence on those of another. The newest of several complete sets in a period is kept. If sets may be from an
+ * account that must not delete any, the oldest is kept, so that a flood of sets evicts none. Unfinished sets are never
+ * purged: a set with the same roots supersedes them when it completes.
  */
 import { isSealedTag, type SetNumber } from '../model/index.js';
 import { hasRules, PERIOD_RULES, type PeriodName, periodOf, type RetentionRules } from './rules.js';

@@ -35,7 +35,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   mo: 31 * DAY_MS,
   y: 366 * DAY_MS,
 };
-/** Default of a server without any rule. */
+/** Default of KeepPeriods, in days, for a server without any rule. */
 const USUAL_PERIODS = ['0', '180', '30'];
 
 /** Parses the rules. Throws CONFIG_INVALID. */

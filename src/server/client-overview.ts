@@ -15,7 +15,9 @@ import { accountOf } from './login/accounts.js';
 import { standingOf } from './storage/client-standing.js';
 import { Alerts } from './monitor/alerts.js';
 
-/** Returns one row for each client, in their order. The row of a client that cannot be read has an error code. */
+/**
+ * Returns one row for each of `clients`, in the same order. The row of a client that cannot be read has an error code.
+ */
 export async function overviewOf(
   system: System,
   store: string,

@@ -5,9 +5,9 @@
  *   live, parked ──end, abandon──▸ over
  *
  * A parked session keeps the client's lock and the answers that the client has not acknowledged. A checkpoint is made
- * when it is parked. It ends at a checkpoint when its time is over, when too many sessions are parked, when another
- * process waits for the client's lock, or when another session of the client replaces it, here or at another server of
- * the bucket. A client authenticates its return with its ticket.
+ * when the session is parked. A parked session ends, at a checkpoint, if the client does not return in time, if too
+ * many sessions are parked, if another process waits for the client's lock, or if another session of the client
+ * replaces it, here or at another server of the bucket. A client that returns authenticates itself with its ticket.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -31,14 +31,15 @@ import type { GcOutcome } from './gc-scheduler.js';
 import type { SessionOutcome } from './monitor/monitor.js';
 
 /**
- * Maximum number of bytes of answers that a client has not acknowledged, or not read; beyond that, its messages wait.
+ * Maximum number of bytes of answers that a client has not acknowledged, or has not read from its socket. Beyond that,
+ * the client's messages wait.
  */
 const MAX_UNREAD_ANSWER_BYTES = 16 << 20;
 const UNREAD_CHECK_MS = 100;
 
-/** Interval of looks for a process that waits for the lock of a parked session; it waits about two seconds. */
+/** Interval at which a parked session checks if a process waits for its lock. Such a process waits about 2 s. */
 const LOCK_LOOK_MS = 250;
-/** Interval at which a parked session looks for a session of its client at another server, which may begin so late. */
+/** Interval at which a parked session looks for a newer session of its client at another server of the bucket. */
 const TAKEN_LOOK_MS = LEASE_MS;
 
 export interface ClientSessionServices {
@@ -46,20 +47,20 @@ export interface ClientSessionServices {
   readonly storageOptions: StorageOptions;
   readonly quotas: Quotas;
   readonly creditBytes: number;
-  /** Plan for profiles; undefined if sessions are not profiled. */
+  /** Plan for CPU profiles of sessions; undefined if none are made. */
   readonly profiles?: ProfilePlan | undefined;
   /** Milliseconds for which a session without a connection is kept; 0 ends it with its connection. */
   readonly parkMs: number;
   readonly log: Logger;
   /** True if another process waits for the lock of a client. */
   isRequested(directory: ClientDirectory): boolean;
-  /** Called when a session was parked, since there may be too many. */
+  /** Called after a session was parked. Too many may be parked now, so the server may have to end one. */
   parked(): void;
   /** Called when a session ends because of an error. */
   refused(client: string, error: TardisError): void;
 }
 
-/** The connection that a session uses at present; `refuse` is called if the storage fails. */
+/** The connection that a session uses at present. The session calls `refuse` if its storage fails. */
 export interface Speaker {
   readonly connection: Connection;
   refuse(error: unknown): void;
@@ -91,7 +92,7 @@ export class ClientSession implements SessionOwner {
   private lockTimer: NodeJS.Timeout | undefined;
   private takenTimer: NodeJS.Timeout | undefined;
   private directory: ClientDirectory | undefined;
-  /** The newest ticket, and the ticket that the client used last. The client may not have received the newest. */
+  /** The newest ticket. `shownTicket` is valid too, since the client may not have received this one yet. */
   private ticket: Buffer = newTicket();
   private shownTicket: Buffer | undefined;
   private hasSet = false;
@@ -206,7 +207,7 @@ export class ClientSession implements SessionOwner {
     this.services.log.info({ client: this.client }, 'session goes on');
   }
 
-  /** Reports the result of the work after the session to the client, if the client waits for it. */
+  /** Reports the result of the garbage collection after the session to the client, if the client waits for it. */
   settled(outcome: GcOutcome): void {
     if (!this.afterSet.isAwaited) return;
     this.speaker?.connection.send('settled', settledHead(outcome));
@@ -356,7 +357,7 @@ export class ClientSession implements SessionOwner {
     if (this.isSetClosed && this.afterSet.isAwaited) void this.end();
   }
 
-  /** Passes messages that were held back to the storage, up to the limit for unacknowledged answers. */
+  /** Passes held-back messages to the storage, as long as the unacknowledged answers are within their limit. */
   private release(): void {
     while (this.answers.bytes <= MAX_UNREAD_ANSWER_BYTES) {
       const next = this.heldBack.shift();
@@ -366,7 +367,7 @@ export class ClientSession implements SessionOwner {
     this.throttle();
   }
 
-  /** Pauses reading from the connection while the storage or the reading of answers is behind. */
+  /** Pauses the connection while the storage has too many bytes to process, or the client too many answers to read. */
   private throttle(): void {
     const connection = this.speaker?.connection;
     const tooMany =

@@ -54,14 +54,17 @@ export interface DaemonOptions extends LoginOptions {
   /** Maximum number of parked sessions; beyond that, the one that has waited longest ends. */
   readonly maxParked: number;
   readonly logExceptions?: boolean;
-  /** True if owners may copy their clients from other stores to this server; they choose the times of their sets. */
+  /**
+   * True if owners may copy their clients from other stores to this server. Copied sets keep the times of the other
+   * store, so such owners choose the times of their sets.
+   */
   readonly acceptCopies?: boolean;
   /** Access to the bucket, if the store is one that other servers and machines use too; otherwise undefined. */
   readonly shared?: SharedClients | undefined;
   readonly storageOptions: StorageOptions;
   /** Plan for garbage collection; undefined if this server does none. */
   readonly gc?: GcPlan | undefined;
-  /** Plan for profiles; undefined if sessions are not profiled. */
+  /** Plan for CPU profiles of sessions; undefined if none are made. */
   readonly profiles?: ProfilePlan | undefined;
   /** Plan for monitoring; undefined if clients are not monitored. */
   readonly watch?: WatchPlan | undefined;
@@ -200,8 +203,8 @@ export class Daemon {
   }
 
   /**
-   * Returns the object that publishes the sessions here to the other servers of a bucket; undefined without a bucket
-   * or an address for clients.
+   * Returns the object that announces this server's sessions to the other servers of a bucket. Returns undefined
+   * without a bucket, or if the server listens on a socket of this machine only.
    */
   private joinNodes(system: System): Nodes | undefined {
     const { leases, place: given } = this.options.shared ?? {};
@@ -215,8 +218,9 @@ export class Daemon {
   }
 
   /**
-   * Returns a function that returns the reason why garbage collection leaves a client of a bucket to another server.
-   * In rounds over all clients, only the machine that wrote to a client last collects its garbage.
+   * Returns a function that decides if garbage collection leaves a client of a bucket to another server. The function
+   * returns the reason, or undefined if the client is processed here. In rounds over all clients, only the machine that
+   * wrote to a client last collects its garbage.
    */
   private leftTo(
     shared: SharedClients,

@@ -13,7 +13,10 @@ import type { StorageHost } from './storage/storage-host.js';
 export interface GcPlan extends Omit<GcWork, 'early' | 'purge' | 'forgets'> {
   /** Milliseconds between two rounds over all clients; 0 disables rounds and runs after sessions. */
   readonly intervalMs: number;
-  /** The limits for deleting sets early, for a client that has just stored data; undefined deletes none early. */
+  /**
+   * Limits for deleting expendable sets early, if space is low after their client has stored data; undefined deletes
+   * none early.
+   */
   readonly early: GcWork['early'];
   /** The rules by which a purge keeps sets. */
   readonly purge: Omit<ServerPurge, 'resistsFloods'>;
@@ -27,7 +30,7 @@ export interface GcPlan extends Omit<GcWork, 'early' | 'purge' | 'forgets'> {
 export interface GcReason {
   /** True if the client has just stored data. */
   readonly hasGrown?: boolean;
-  /** True if its sets are to be purged by the retention rules. */
+  /** True if the client's sets are to be purged by the retention rules. */
   readonly isPurge?: boolean;
   /** True if the account that requested the purge has the right to purge. */
   readonly mayPurge?: boolean;
@@ -113,7 +116,10 @@ export class GcScheduler {
     return Promise.resolve(undefined);
   }
 
-  /** True if sets must be deleted early at once, because no later round could do it. */
+  /**
+   * True if sets must be deleted early at once: space is low, and the server ends with its only session, so that no
+   * later round could delete them.
+   */
   private isEarlyDue({ isOneSession, early }: GcPlan, { hasGrown }: GcReason): boolean {
     if (!isOneSession || hasGrown !== true || early === undefined) return false;
     return this.system.files.freeBytes(this.place.baseDir) < early.belowBytes;
@@ -222,7 +228,7 @@ export class GcScheduler {
   }
 
   /**
-   * True if paths may be forgotten now. This rewrites the whole client, so it is retried only a day after a
+   * True if paths may be forgotten now. Forgetting rewrites the whole client, so it is retried only a day after a
    * failure.
    */
   private mayForget(client: string): boolean {

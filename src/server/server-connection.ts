@@ -54,7 +54,7 @@ export class ServerConnection {
    * connection.
    */
   readonly over: Promise<void>;
-  /** The session, set after the login; for a backup, when no other session has the client. */
+  /** The session. It is set after the login, for a backup only once no other session has the client. */
   private session: ClientSession | undefined;
   private early: { name: MessageName; bytes: Buffer }[] | undefined;
   private earlyBytes = 0;
@@ -179,7 +179,7 @@ export class ServerConnection {
     this.opening = this.enter(head, bytes).catch((error: unknown) => this.refuse(error));
   }
 
-  /** Begins with the first message; others wait for the welcome. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION. */
+  /** Begins with the peer's first message; others wait for the welcome. Throws PROTOCOL_VIOLATION, PROTOCOL_VERSION. */
   private beginGreeting(protocol: number): void {
     if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
     this.isGreeted = true;
@@ -290,7 +290,7 @@ export class ServerConnection {
     this.welcome(rights, proof, keys);
   }
 
-  /** True if the rights include purging, or at `tardis --local`, whose files the process can access too. */
+  /** True if the rights include purging, or for `tardis --local`, which can access the files of the store itself. */
   private mayPurge(rights: Rights): boolean {
     const isOwnChild = this.services.single && this.connection.channel.kind === 'unix';
     return isOwnChild || rights.has('purge');

@@ -84,7 +84,7 @@ export function purposeOf(text: string): PurposeName {
 
 /**
  * Checks the purpose of a greeting, before a client is created. Throws NOT_PERMITTED if the server accepts no copies,
- * or not this one; PROTOCOL_VIOLATION.
+ * or not over this connection or from this account; PROTOCOL_VIOLATION.
  */
 export function requireFitting(
   { acceptCopies }: { readonly acceptCopies?: boolean },

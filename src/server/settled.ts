@@ -1,4 +1,4 @@
-/** The report on the server's work after a session, as the message for a client that waits for it. */
+/** Returns the message `settled`, which reports the result of garbage collection to a client that waits for it. */
 import { type Head, NOTHING_SETTLED } from '../transport/index.js';
 import type { GcOutcome } from './gc-scheduler.js';
 

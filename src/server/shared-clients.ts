@@ -69,7 +69,7 @@ export async function bringUpToDate(
   if (account !== '') await shared?.fetchAccounts(client);
 }
 
-/** Fetches what a login needs, before the peer is logged in. */
+/** Fetches the files that a login needs to this machine, before the peer is logged in. */
 export async function lookAt(
   shared: Pick<SharedClients, 'look' | 'lookAccounts'>,
   client: string,

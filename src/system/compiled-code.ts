@@ -1,9 +1,11 @@
 /**
- * Loads the scripts of a program with the code that V8 has compiled for them in earlier runs. The cache of Node.js has only the code that
- * runs when a module is loaded; the functions are compiled again at each start, which takes a quarter of it (measured).
+ * Loads the scripts of a program with the code that V8 compiled for them in earlier runs. The cache of Node.js has only
+ * the code that runs while a module is loaded. The functions would be compiled again at each start, which takes a
+ * quarter of the time of a start (measured).
  *
- * scripts/bundle.mjs makes this module the entry of each program, which it joins into scripts beside it. It takes modules of
- * Node.js without `import`, which reads each of their exports and so loads others: 8 ms of each start and 5 MB (measured).
+ * scripts/bundle.mjs makes this module the entry of each program, and joins the program into scripts beside it. This
+ * module gets those of Node.js by `getBuiltinModule`, because `import` reads each of their exports and thereby loads
+ * further modules: 8 ms of each start and 5 MB (measured).
  */
 import type NodeModule from 'node:module';
 
@@ -27,7 +29,8 @@ const GUARD = './whole-addons.js';
 /** Bytes before compiled code: how often it was written, and checksums of the script and of the code. */
 const HEAD_BYTES = 12;
 /**
- * Maximum number of runs that add the functions that they have compiled. Each run of a program uses other functions.
+ * Maximum number of runs of a program that write compiled code. Each run uses other functions, and adds those that it
+ * has compiled.
  */
 const MOST_WRITES = 4;
 /** Time after which a thread writes its code, since a pool ends its threads without notice. */

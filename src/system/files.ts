@@ -1,7 +1,7 @@
 /**
- * The file calls that the store makes, injected so that a test can fail or kill at the n-th. All but most syncs
- * are synchronous: they run in the storage thread or in a worker on a whole batch, never on the event loop of a
- * main thread. Syncs are asynchronous, so that several can be in flight.
+ * The file calls that the store makes. They are injected, so that a test can fail or kill the n-th of them. All are
+ * synchronous, except most syncs. The synchronous ones run in the storage thread or in a worker on a whole batch, never
+ * on the event loop of a main thread. Syncs are asynchronous, so that several can be in flight.
  */
 import fs from 'node:fs';
 import { promisify } from 'node:util';
@@ -76,8 +76,8 @@ export interface Files {
   /** Returns the bytes that this process may still use on the file system of a path. */
   freeBytes(path: string): number;
   /**
-   * Number of files that can still be created on the file system of a path; Infinity if it allocates inodes on
-   * demand.
+   * Returns the number of files that can still be created on the file system of a path; Infinity if it allocates inodes
+   * on demand.
    */
   freeInodes(path: string): number;
   /** Returns the size of the file system of a path. */

@@ -50,7 +50,7 @@ interface Owner {
 /** A path to pass to a system call. */
 export interface Way {
   readonly at: string | Buffer;
-  /** True in a guarded directory: the last component must not be followed either. */
+  /** True if the path is in a guarded directory. If its last component is a link, it must then not be followed. */
   readonly isGuarded: boolean;
 }
 

@@ -37,7 +37,9 @@ export type AsideBody = readonly [
 ];
 
 export interface DecodingCalls {
-  /** Reads until `target` is full or the file ends; resolves with the number of bytes. `fd` must stay open meanwhile. */
+  /**
+   * Reads until `target` is full or the file ends. Resolves with the number of bytes. `fd` must stay open meanwhile.
+   */
   readAside(fd: number, position: number, target: Uint8Array): Promise<number>;
   /** Decrypts `body` and decodes it into `target`, which it fills exactly. Resolves with an `AsideOutcome`. */
   decodeAside(...body: AsideBody): Promise<number>;

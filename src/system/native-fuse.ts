@@ -15,17 +15,20 @@ export interface FuseCalls {
   newSession(): void;
   /**
    * Reads requests whenever there are some, until the connection ends. Calls `onBatch` with each batch: its offset in
-   * `memory`, its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at
-   * a multiple of 8 bytes. Its memory is reused once `onBatch` returns, so that an exception must not leave it. The
-   * descriptor must stay open until the connection ends. `answers` has one byte with bits of `AttributeAnswer`, which
-   * may change at any time.
+   * `memory`, its bytes, and the errno that ended the connection (ENODEV after an unmount) or 0. A request begins at a
+   * multiple of 8 bytes. Its memory is reused once `onBatch` returns, so that an exception must not leave `onBatch`.
+   * The descriptor must stay open until the connection ends. `answers` has one byte with bits of `AttributeAnswer`,
+   * which may change at any time.
    *
-   * `ready` has READY_PAGES replies to READDIRPLUS from the begin of a directory, at a multiple of 8 bytes. First a table:
-   * the node (64 bits), the bytes of the reply, a `ReadyState` (32 bits each), and the offset of the end of the directory.
-   * Then the replies, each with room for its header and READY_BYTES long. The addon sends one that is ready when its request
-   * comes, and notes the end. After some of them it calls `onBatch` with no bytes. It also does so while `onBatch` returns
-   * true, between requests: then there is more to make ready. `links` is the table of `packListing`, from which READLINK is
-   * answered. While a program requests only listings that are ready, another thread reads the requests and answers them.
+   * `ready` begins at a multiple of 8 bytes. It has READY_PAGES prepared replies to READDIRPLUS requests that start at
+   * the beginning of a directory. First comes a table. Each row has the node (64 bits), the bytes of the reply and a
+   * `ReadyState` (32 bits each), and the offset at which the directory ends. Then come the replies, READY_BYTES for
+   * each, with its header. When a request comes whose reply is ready, the addon sends the reply and records where the
+   * directory ends. `links` is the table of `packListing`, from which the addon answers READLINK.
+   *
+   * The addon calls `onBatch` with no bytes after it has sent some of these replies, so that JavaScript prepares
+   * others. While `onBatch` returns true, there are more to prepare, and it is called again between requests. While a
+   * program requests only listings that are ready, another thread reads the requests and answers them.
    */
   fuseListen(
     fd: number,
@@ -36,8 +39,9 @@ export interface FuseCalls {
     links: Uint8Array,
   ): void;
   /**
-   * Answers the requests of a listener that are ready, while JavaScript makes others ready. The rest comes with the next
-   * batch. Does nothing within a batch that has requests, and without a listener.
+   * Answers the pending requests of a listener whose replies are ready, so that they need not wait while JavaScript
+   * prepares other replies. The remaining requests come with the next batch. Does nothing within a batch that has
+   * requests, and without a listener.
    */
   fuseAnswer(fd: number): void;
   /**
@@ -60,14 +64,16 @@ export interface FuseCalls {
     bytes: number,
   ): number;
   /**
-   * Packs a page of a directory, as `History.listPacked` returns it, in the form of READDIRPLUS or READDIR. `place` has
-   * doubles: the set, the tree, the number and the id of the directory, the position of the first entry, the seconds for
-   * which the kernel may keep it, 1 for READDIRPLUS, and the offset and the bytes of the page in `pages`. `device` is the key
-   * of its device, for hard links. `index` gets words: the number of entries, the number of directories, the offset of each
-   * entry and the end, and for each directory its index and the two halves of its id, with the highest bit set if it is on
-   * another device. Node and inode of directories stay 0. `links` of READY_LINKS_BYTES gets the targets of symbolic links by
-   * their nodes, as far as there is room. Returns the bytes in `target`; -1 if an entry needs a closer look, or if there is
-   * no room.
+   * Packs a page of a directory, which `History.listPacked` returned, in the form of READDIRPLUS or READDIR. Returns
+   * the number of bytes in `target`; -1 if there is no room, or if JavaScript must pack an entry itself.
+   *
+   * `place` has doubles: the set, the tree, the number and the id of the directory, the position of the first entry,
+   * the seconds for which the kernel may keep the reply, 1 for READDIRPLUS, and the offset and the bytes of the page in
+   * `pages`. `device` is the key of the directory's device, for hard links. `index` receives words: the number of
+   * entries, the number of directories, the offset of each entry and of the end, and for each directory its index and
+   * the two halves of its id. The highest bit of the id is set if the directory is on another device. Node and inode of
+   * directories are written as 0. `links` of READY_LINKS_BYTES receives the targets of symbolic links by their nodes. A
+   * target that is too long for it is left out.
    */
   packListing(
     pages: Uint8Array,

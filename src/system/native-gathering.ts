@@ -1,17 +1,20 @@
 /** The call of the native addon that reads many files for a backup. */
 export interface GatheringCalls {
   /**
-   * Reads files of a directory from `cursor` on to `contents`, one after another, writes the SHA-256 of each, keyed if
-   * `key` is not empty, to `digests`, and its row with that digest to `out`. A content whose digest is in `recent` (the
-   * memory of SharedDigests) is not kept; with `isKept`, other digests are added there.
+   * Reads files of a directory, one after another, from the row at `cursor` on. Puts their contents into `contents`,
+   * the SHA-256 of each (keyed if `key` is not empty) into `digests`, and its row with that digest into `out`. A
+   * content whose digest is in `recent` (the memory of SharedDigests) is not kept. With `isKept`, the digests of kept
+   * contents are added to `recent`.
    *
-   * `places` has, for as many contents as it has 17 bytes, an array each of starts, sizes, kinds and offsets of rows (32
-   * bits), then one of bytes: 1 if the content is stored raw. That depends on `rawEndings`, each in lower case between
-   * two NUL, and on `rawBelowBytes`. The numbers of `cursor`, the bytes of a Float64Array, are those of GatherCursor.
+   * `places` consists of five arrays with an element for each content, so that a content takes 17 bytes. Four have 32
+   * bits for each: its start, its size, its kind, and the offset of its row. The last has a byte, which is 1 if the
+   * content is stored raw. A content is stored raw if its file has one of `rawEndings`, which are in lower case and
+   * each between two NUL, or is smaller than `rawBelowBytes`. `cursor` is the memory of a Float64Array, whose numbers
+   * are those of GatherCursor.
    *
-   * The call ends before the first entry that needs a decision: it is no file with contents, differs from its row or
-   * changed while it was read, has holes or may have attributes, does not fit, or an error occurred. It throws only if
-   * an argument is malformed.
+   * The call ends before the first entry that needs a decision. Such an entry is no file with contents, differs from
+   * its row, changed while it was read, has holes, may have attributes, or does not fit; or an error occurred. The call
+   * throws only if an argument is malformed.
    */
   readFiles(
     dirFd: number,
@@ -41,10 +44,10 @@ export const GatherCursor = Object.freeze({
   isKept: 6,
   /** Number of files that the call read. */
   files: 7,
-  /** Number of these files whose digest is in `recent`. */
+  /** Number of files that the call read and whose digest is in `recent`. Their contents are not kept. */
   repeats: 8,
   readBytes: 9,
-  /** Latest ctime of these files in nanoseconds, rounded to a float. */
+  /** Latest ctime of the files that the call read, in nanoseconds, rounded to a float. */
   lastChange: 10,
   numbers: 11,
 });

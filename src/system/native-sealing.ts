@@ -42,12 +42,15 @@ export interface SealingCalls {
     contents: Uint8Array,
   ): Buffer | undefined;
   /**
-   * Opens a page of a directory: a range of `pages`, which `History.listPacked` returns for sealed entries. `place` of 16 bytes
-   * is that of the directory. Checks the seal of each entry and adds it to `sum`. Returns undefined if one was not sealed with
-   * these keys or was changed, if it has no content or directory though its seal requires one, or the reverse, or if it is
-   * damaged, sparse or has attributes. `sum` has no meaning then. Otherwise returns the number of entries and of directories
-   * (u32 each); for each directory its id (u64) and its place; and the page with opened entries. They are sorted by name if
-   * `sorts`; otherwise they keep their order, which the head of the page marks (`:` in place of `;`).
+   * Opens a page of a directory whose entries are sealed: a range of `pages`, which `History.listPacked` returned.
+   * `place` is the 16 bytes that identify the directory. Checks the seal of each entry and adds it to `sum`. Returns
+   * the number of entries and of directories (u32 each); for each directory its id (u64) and its place; and the page
+   * with the opened entries. They are sorted by name if `sorts`; otherwise they keep their order, which the head of
+   * the page marks (`:` in place of `;`).
+   *
+   * Returns undefined, and leaves `sum` invalid, if an entry was changed or not sealed with these keys. Does so too if
+   * an entry is damaged, is sparse or has attributes, or if it lacks a content or directory that its seal requires, or
+   * has one that its seal excludes.
    */
   openListing(
     keys: Uint8Array,

@@ -1,12 +1,13 @@
 /**
- * The native addon: system calls that Node lacks, directories and files read in one call each, SHA-256.
+ * The native addon. It has system calls that Node lacks, calls that read a whole directory or file at once, and
+ * SHA-256.
  *
- * All calls but `modPow`, `syncfs` and those of `DecodingCalls` are synchronous. Any thread may make any call. Paths and names are bytes
- * without a terminator. A path or name that contains a NUL fails with EINVAL. So does a name that is empty, `.`
- * or `..`, or that contains a `/`. Errors have the properties of Node's own file calls: `code`, `errno`
- * (negative), `syscall`. `ENOTREG` (errno 0) means that the path is not a regular file. An argument of a wrong
- * type, or a range outside its buffer, fails with EINVAL. Rows are described in src/model/row.ts; a row given by
- * `rows` and `rowOffset` fails with EINVAL if its lengths are inconsistent.
+ * All calls but `modPow`, `syncfs` and those of `DecodingCalls` are synchronous. Any thread may make any call. Paths
+ * and names are bytes without a terminator. A path or name that contains a NUL fails with EINVAL. So does a name that
+ * is empty, `.` or `..`, or that contains a `/`. Errors have the properties of Node's own file calls: `code`, `errno`
+ * (negative), `syscall`. `ENOTREG` (errno 0) means that the path is not a regular file. An argument of a wrong type, or
+ * a range outside its buffer, fails with EINVAL. Rows are described in src/model/row.ts; a row given by `rows` and
+ * `rowOffset` fails with EINVAL if its lengths are inconsistent.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';

@@ -1,8 +1,8 @@
 /**
  * Returns SQL whose compiled form does not depend on the values bound to it. SQLite looks at the value of a bare `?`
- * while it plans a query, and compiles the statement again as soon as another value is bound: 10 to 60 µs for each use
- * of a join or of an ordered query, as measured with 3.54. A sign hides the value, also from an index that is
- * searched by it; LIMIT looks behind a sign, but not into a sum.
+ * while it plans a query, and compiles the statement again as soon as another value is bound. That takes 10 to 60 µs
+ * for each use of a join or of an ordered query, as measured with 3.54. A sign before the `?` hides the value, even one
+ * that is looked up in an index. In LIMIT, SQLite looks behind a sign, but not into a sum.
  *
  * The text must not have `?` in strings or comments.
  */

@@ -8,10 +8,10 @@ export const CLIENT_CONFIG = oneOf('form', {
     node: 'line',
     platform: 'line',
     arch: 'line',
-    /** Settings without a default value. */
+    /** Settings that do not have their default values. */
     settings: listOf(mapOf({ name: 'line', value: 'line' })),
   },
-  /** All of it as one value, from a client that encrypts. */
+  /** The whole configuration as one sealed value, from a client that encrypts. */
   sealed: { bytes: 'bytes' },
 });
 

@@ -49,7 +49,9 @@ const CLOSE_GRACE_MS = 2000;
  * If the wall clock advances by this much more than the monotonic clock, the machine was asleep or its clock was set.
  */
 const SLEPT_MS = 30_000;
-/** After a sleep, a live peer answers a ping within this time. */
+/**
+ * Time within which a live peer answers a ping after a sleep of the machine. If it does not, the connection is dead.
+ */
 const WAKE_PATIENCE_MS = 10_000;
 const AWAKE: Buffer = Buffer.from('awake');
 
@@ -232,8 +234,7 @@ export class Connection {
   }
 
   /**
-   * Returns an error with its possible causes added, if it is a failed login over a network: causes other than a wrong
-   * password.
+   * Returns an error. If it is a failed login over a network, the possible causes besides a wrong password are added.
    */
   private explained(error: TardisError): TardisError {
     if (error.code !== 'LOGIN_FAILED' || this.channel.kind === 'unix') return error;

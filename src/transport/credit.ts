@@ -41,8 +41,8 @@ export class Credit {
   }
 
   /**
-   * Grants the amount at once and returns undefined if it fits, or returns a promise. Requests are granted in
-   * order.
+   * Requests an amount. Returns undefined if it fits and is granted at once, otherwise a promise that resolves when it
+   * is granted. Requests are granted in order.
    */
   take(amount: number): Promise<void> | undefined {
     if (this.failure !== undefined) return Promise.reject(this.failure);

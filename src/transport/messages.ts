@@ -362,8 +362,8 @@ export const MAX_OPEN_BASES = 4096;
 export const Verdict = Object.freeze({ want: 0, have: 1, coming: 2 });
 
 /**
- * Answers to one declared directory, besides 0. HEAD_SAME: its listing is unchanged. HEAD_PROTECTED: it is a mount point
- * without the file system of the last set, and nothing of it is backed up.
+ * Answers to one declared directory, besides 0. HEAD_SAME: its listing is unchanged. HEAD_PROTECTED: it is a mount
+ * point without the file system of the last set, and nothing of it is backed up.
  */
 export const HEAD_SAME = 1;
 export const HEAD_PROTECTED = 2;

@@ -17,7 +17,7 @@ export async function listen(
 
 /** Maximum time to connect to one of several servers. */
 const ONE_OF_SEVERAL_MS = 5000;
-/** Errors of a server that cannot be reached; the next one may be. */
+/** Errors of a server that cannot be reached. After them, the next server of the address is tried. */
 const UNREACHED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['SERVER_UNREACHABLE', 'TIMED_OUT']);
 
 /** Connects to the first reachable server of an address, which may list several servers. */

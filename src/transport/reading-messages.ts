@@ -33,11 +33,11 @@ export const MAX_LOCATED = 4096;
 /** A backup set. */
 const SET = mapOf({
   set: 'uint',
-  /** The current name, and the original one. */
+  /** The current name of the set, and the original one. */
   name: 'text',
   firstName: 'text',
   state: words('unfinished', 'complete', 'superseded'),
-  /** Its start by the server's clock, and by the client's. */
+  /** Start of the set by the server's clock, and by the client's. */
   openedAtMs: 'int',
   clientTimeMs: 'int',
   closedAtMs: maybe('int'),
@@ -128,7 +128,7 @@ export const READING_MESSAGES = {
     { signature: 'uint', basisBytes: 'uint', last: 'bool' },
     { answer: 'signatureTaken', hasAttachment: true },
   ),
-  /** Requests the next part of the delta from that version to a content. */
+  /** Requests the next part of a delta. It leads from the file version that `signature` describes to a content. */
   readDelta: requests(
     60,
     'read',

@@ -84,7 +84,7 @@ export const REPORT_MESSAGES = {
   directoryPathsAre: answers(149, 16 * MIB, { paths: 'byteses' }),
   readSettings: requests(150, 'list', KIB, {}, { answer: 'settingsAre' }),
   settingsAre: answers(151, 256 * KIB, { keys: 'texts', values: 'texts' }),
-  /** With `isSet` false, removes the setting. */
+  /** Stores a setting with the client, or removes it if `isSet` is false. */
   changeSetting: requests(
     152,
     'admin',
@@ -98,7 +98,7 @@ export const REPORT_MESSAGES = {
   ),
   settingChanged: answers(153, KIB, {}),
   readConfiguration: requests(154, 'list', KIB, { set: 'uint' }, { answer: 'configurationIs' }),
-  /** Without `config` if the client of the set sent no configuration. */
+  /** The configuration of the run that made a set; without `config` if the client sent none. */
   configurationIs: answers(155, 128 * KIB, { config: maybe(CLIENT_CONFIG) }),
   /** Requests an overview of the clients owned by the account that owns this client. */
   readClients: requests(160, 'admin', KIB, {}, { answer: 'clientsAre' }),

@@ -21,7 +21,7 @@ import { type Channel, Connection } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 import type { LinkOptions } from './link.js';
 
-/** Maximum size of an answer. It exceeds every size in the message table. */
+/** Maximum size of a message. It exceeds every size in the message table. */
 const MAX_MESSAGE_BYTES = 17 << 20;
 const CONNECT_TIMEOUT_MS = 30_000;
 const BACKLOG_CONNECTIONS = 128;
@@ -146,7 +146,7 @@ export function channelOf(socket: net.Socket): Channel {
   return { kind: 'tls', keyingMaterial, peerAddress };
 }
 
-/** True for a socket over TLS, whose module is loaded with the first one. */
+/** True for a socket over TLS. The module of TLS is loaded only once there is such a socket. */
 function isTls(socket: net.Socket): socket is tls.TLSSocket {
   return 'encrypted' in socket && socket instanceof loadTls().TLSSocket;
 }

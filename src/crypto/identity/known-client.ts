@@ -171,8 +171,8 @@ export class KnownClient {
   }
 
   /**
-   * Compares like `rememberPlain` but remembers nothing. Used for runs that are or may still be refused, and for
-   * servers that have not shown the client. `how` is the reason that the client does not encrypt. Throws
+   * Compares like `rememberPlain` but remembers nothing. It is used if the run is refused or may still be, and if the
+   * server has not shown the client's key record. `how` is the reason that the client does not encrypt. Throws
    * ENCRYPTION_GONE.
    */
   requirePlain(how?: string): void {

@@ -46,7 +46,9 @@ export interface RemotePlace {
   readonly webPath?: string | undefined;
   readonly credentials?: Credentials;
   readonly link?: LinkOptions;
-  /** Undefined if the command does not follow a server's reference to another server. */
+  /**
+   * Returns the address of a server to which another server refers; undefined if the command follows no such reference.
+   */
   readonly elsewhere?: Elsewhere | undefined;
   /** Limits of the retries if a connection is lost or cannot be made; undefined for no retries. */
   readonly patience?: Patience;

@@ -259,7 +259,7 @@ export const SETTINGS: Coder<readonly ClientSetting[], Body<'settingsAre'>, unkn
   },
 };
 
-/** A change of a setting; without a value, it is removed. */
+/** A change of a setting. The setting is removed if there is no value. */
 export interface SettingChange {
   readonly key: string;
   readonly value: string | undefined;

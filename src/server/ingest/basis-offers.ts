@@ -1,10 +1,10 @@
 /**
- * Offers of bases for deltas. When a listing shows that a large file has changed, its previous version is offered
- * as a basis, if a delta on it is allowed. The signature of the basis (or a sample, if it is large and has no
- * stored signature) is sent at once while few such bytes are in flight, and otherwise on request. So no step waits
- * for a round trip.
+ * Offers of bases for deltas. When a listing shows that a large file has changed, its previous version is offered as a
+ * basis, if a delta on it is allowed. The signature of the basis is sent at once while few bytes of such signatures are
+ * in flight; otherwise, it is sent on request. If the basis is large and has no stored signature, a sample of its
+ * blocks is signed instead. So no step waits for a round trip.
  *
- * An offer is valid until the client gives it back, or until its directory is done.
+ * An offer is valid until the client gives it back, or until the last row of the file's directory was sent.
  */
 import type { HeadRow } from '../../store/catalog/index.js';
 import {
@@ -94,7 +94,8 @@ export class BasisOffers {
   consider(slot: SlotState, rows: RowReader, at: number, head: HeadRow): void {
     const { limits, store } = this;
     const { contentId, metadata } = head;
-    // The file is read again only because it was young, so a basis from the bucket would not be used.
+    // With equal metadata, the file is read again only because it changed just before the last backup. A basis would be
+    // fetched from the bucket and then not used.
     if (limits.isFar === true && sameMetadata(metadata, rows, at)) return;
     if (limits.saveFull || limits.maxChain === 0 || this.open.size >= MAX_OPEN_BASES) return;
     if (contentId === undefined || !head.isStored || !this.trust.inContent(contentId)) return;

@@ -1,7 +1,7 @@
 /**
- * Compares a page of a listing with the head, as one walk over two sorted sequences. Entries that are gone are
- * closed. For each other entry, the result is whether it differs. A row that differs is sent again in its final
- * form, with its content and attributes.
+ * Compares a page of a listing with the head, as one walk over two sorted sequences. Entries that are gone are closed.
+ * For each other entry, the result is whether it differs. The client then sends the rows that differ in their final
+ * form, with their contents and attributes.
  */
 import type { Catalog, HeadRow } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -24,9 +24,15 @@ const NAME_MAX: Buffer = Buffer.alloc(4097, 0xff);
 
 /** Rules of the set for comparing rows. */
 export interface ComparingRules {
-  /** True if the stored entry may be relied on. If false, it must not be relied on even if it looks unchanged. */
+  /**
+   * True if the session trusts the account that wrote the stored entry. An untrusted entry counts as changed, even if
+   * it looks unchanged.
+   */
   isTrusted(head: HeadRow): boolean;
-  /** True if a stored content need not be stored again in another form. */
+  /**
+   * True if a stored content need not be stored again. A full set stores contents again that are stored as deltas. A
+   * session of the client itself stores contents again that came from its accounts.
+   */
   isStoredWell(contentId: ContentId): boolean;
   /** Called when a large file differs from its stored entry. */
   onChanged(at: number, head: HeadRow): unknown;

@@ -29,7 +29,7 @@ import type { StorageEvents, StorageHandle, StorageOptions } from '../storage/st
 
 /** Maximum number of copies at one time in a thread. */
 const MAX_COPIES = 2;
-/** Largest catalog that is taken from a peer: it is examined in a thread of its own, and needs room for temporary files. */
+/** Maximum number of bytes of a catalog from a peer. It is examined in a thread of its own, with temporary files. */
 const MAX_CATALOG_BYTES: number = 2 ** 31;
 /** Maximum time until the next answer of the peer. */
 const ANSWER_MS = 300_000;
@@ -216,7 +216,7 @@ export class CopySession implements StorageHandle {
     if (this.waiting.size > 0) this.expectAnswer();
     else clearTimeout(this.timer);
     if (head.code === '') resolve({ ...head, attachment });
-    // The peer knows its own error; here only one of them changes anything.
+    // The peer knows its own error. Only NO_SUCH_REQUEST changes what happens here.
     else if (head.code === 'NO_SUCH_REQUEST') reject(new TardisError('NO_SUCH_REQUEST', 'gone'));
     else reject(new TardisError('INTERRUPTED', 'the peer cannot read the client that it offers'));
   }

@@ -118,7 +118,10 @@ export class IncomingContents {
     ingest.placed(finished.digest, ids);
   }
 
-  /** Stores a signature, if its content is stored and has none. */
+  /**
+   * Stores a signature if its content is stored and lacks one. A signature that the session does not trust counts as
+   * lacking.
+   */
   async endSignature(ingest: Ingest, head: Head<'signatureEnd'>): Promise<void> {
     if (head.digest.length !== DIGEST_BYTES) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a signature lacks its digest');

@@ -39,9 +39,9 @@ import { type Place, Slots, type SlotState } from './slots.js';
 import type { Trust } from './trust.js';
 import { WaitingRows } from './waiting-rows.js';
 
-/** Maximum number of characters of the reason in a note. A sealed reason is longer than its plain text. */
+/** Maximum length of the reason in a note, in characters. A sealed reason is longer than its plain text. */
 const MAX_REASON_CHARS = 128;
-/** Maximum number of digests that may be in flight in one session. */
+/** Maximum number of digests whose contents the client has promised, and not yet sent, in one session. */
 const MAX_COMING_DIGESTS = 1 << 20;
 
 export class Ingest {
@@ -166,7 +166,7 @@ export class Ingest {
     return same;
   }
 
-  /** Returns the place of a declared directory: below that of the slot `parent`; as a root if it is below 0. */
+  /** Returns the place of a declared directory. `parent` is the slot of its parent or, below 0, a root. */
   private place(parent: SlotNumber): Place {
     if (parent >= 0) {
       const { slots } = this;
@@ -332,7 +332,7 @@ export class Ingest {
     });
   }
 
-  /** Records an entry that could not be saved, or not reliably; its stored version stays open. */
+  /** Records a note on an entry that was not saved, or not reliably. Its stored version stays open. */
   note(slotNumber: SlotNumber, name: Buffer, what: string, reason: string): void {
     if (this.slots.isProtected(slotNumber)) return;
     const root = slotNumber < 0 ? this.roots.at(slotNumber) : undefined;

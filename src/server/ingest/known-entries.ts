@@ -1,6 +1,7 @@
 /**
- * Data about unchanged entries for a client that encrypts. With it, the client seals a changed listing without sending
- * these entries again. For each entry: its seal, and the sealed data that the client's own listing does not contain.
+ * Data about unchanged entries, for a client that encrypts: for each, its seal, and the hash of its sealed attributes,
+ * which the client's own listing does not contain. With them, the client seals a changed listing without sending these
+ * entries again.
  */
 import type { HeadRow } from '../../store/catalog/index.js';
 import {

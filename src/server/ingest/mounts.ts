@@ -19,12 +19,15 @@ function mountedBefore(catalog: Catalog, known: Known): RowReader | undefined {
   return catalog.entries.headNames(known.childId, 1).length > 0 ? row : undefined;
 }
 
-/** True if a file system was mounted on a directory that is gone from its listing. */
+/** True if a file system with entries was mounted on a directory, which is now missing from its listing. */
 export function isMountGone(catalog: Catalog, known: Known): boolean {
   return mountedBefore(catalog, known) !== undefined;
 }
 
-/** True if a file system was mounted on a directory, and its new row should not be trusted. */
+/**
+ * True if a file system with entries was mounted on a directory, and the directory's new row shows none, an empty one,
+ * or another one. File systems in memory are excepted: they are different after each boot.
+ */
 export function isMountDoubtful(
   catalog: Catalog,
   known: Known,

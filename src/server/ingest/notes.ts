@@ -5,7 +5,7 @@ import { isOwner } from '../../store/index.js';
 import type { Head } from '../../transport/index.js';
 import type { Ingest } from './ingest.js';
 
-/** Stores notes on files that could not be saved, or not reliably. Throws PROTOCOL_VIOLATION. */
+/** Stores notes on files that could not be saved, or whose saved versions are unreliable. Throws PROTOCOL_VIOLATION. */
 export function takeNotes(ingest: Ingest, { slots, names, whats, reasons }: Head<'notes'>): void {
   if (names.length !== slots.length || whats.length !== slots.length) {
     throw new TardisError('PROTOCOL_VIOLATION', 'slots, names and whats of notes differ in length');

@@ -80,7 +80,7 @@ const MOST_LOOKED_AT = 16;
 /** Maximum number of foreign files among the packs that are reported to a client by name. */
 const MOST_NAMED = 16;
 
-/** Returns the part of the answer that is about earlier sets. */
+/** Returns the fields of the answer `setOpened` that describe earlier sets and the state of the store. */
 export function setsBefore(
   { catalog: { sets, seals, state }, strangePacks }: StoreWriter,
   set: SetNumber,

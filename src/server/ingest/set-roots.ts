@@ -1,7 +1,7 @@
 /**
- * The roots of one backup set: found by their paths or created, with their own entries updated. A root that had
- * entries and is now empty, or is now another directory on another device, is most likely not mounted. It is
- * protected, so that none of its entries are closed, unless the client trusts it.
+ * The roots of one backup set. Each root is found by its path or created, and its own entry is updated. A root that had
+ * entries and is now empty, or is now another directory on another device, is most likely not mounted. It is protected,
+ * so that none of its entries are closed, unless the client trusts it.
  */
 import { type Catalog, identityOf, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
@@ -31,7 +31,7 @@ export interface RootsRequest {
   readonly devices: readonly string[];
   /** One byte for each root: 1 if the directory has no entries. */
   readonly empties: Buffer;
-  /** True to accept the roots as they are. */
+  /** True to accept all roots as they are, even those that look empty or foreign. */
   readonly trust: boolean;
 }
 
@@ -151,7 +151,7 @@ function addRoot(
   return { record, protection };
 }
 
-/** Returns the reason for protecting a known root, or `Held.no`. */
+/** Returns the reason for protecting a known root, or `Protection.no`. */
 function doubtOf(
   catalog: Catalog,
   known: { readonly directory: DirectoryId; readonly device: string },

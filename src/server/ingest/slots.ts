@@ -51,7 +51,7 @@ export interface SlotState {
   skipSeal: Buffer | undefined;
 }
 
-/** The place of a directory; `directory` is set in advance for roots. */
+/** The place of a directory. `directory` is its id, which is known in advance only for roots. */
 export interface Place {
   readonly root: RootNumber;
   readonly parent: DirectoryId;
@@ -160,8 +160,8 @@ export class Slots {
   }
 
   /**
-   * True if a stored entry should be kept, whatever the listing contains now. `at` is undefined if the entry is
-   * missing from the listing.
+   * True if the stored entry of a mount point should be kept, whatever the listing contains now. `at` is undefined if
+   * the entry is missing from the listing.
    */
   isMountKept(known: HeadRow, rows: RowReader, at: number | undefined): boolean {
     if (this.trustsMounts || known.childId === undefined) return false;
@@ -219,8 +219,8 @@ export class Slots {
   }
 
   /**
-   * Returns the lasting id of a directory: its old id if it is in the same place or was moved within its root, and
-   * a new id otherwise. Called for its head and for its row in its parent, in either order.
+   * Returns the lasting id of a directory: its old id if it is in the same place or was moved within its root, and a
+   * new id otherwise. It is called when the directory is declared, and for its row in its parent, in either order.
    */
   resolve(identity: DirectoryIdentity): DirectoryId {
     return this.take(identity, this.find(identity));

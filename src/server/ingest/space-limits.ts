@@ -6,10 +6,15 @@ import { causeCode, isDiskFull, TardisError } from '../../errors/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { IncomingContents } from './incoming-contents.js';
 
-/** Number of bytes after which the free space is checked again. A session may use this much of LeastFree. */
+/**
+ * Number of stored bytes after which the free space is checked again. A session may take up to this much of LeastFree.
+ */
 const LOOK_EVERY_BYTES = 1 << 20;
 
-/** Number of bytes that a file system may not have counted yet: as many as a fast disk can write in some seconds. */
+/**
+ * Maximum number of written bytes that a file system may not yet have subtracted from its free space: as many as a fast
+ * disk can write in some seconds.
+ */
 const UNCOUNTED_BYTES = 1 << 30;
 
 export class SpaceLimits {
@@ -37,7 +42,8 @@ export class SpaceLimits {
   }
 
   /**
-   * Makes the reserve large enough for a message before it is handled, so that it can be kept. Throws DISK_FULL.
+   * Makes the reserve large enough for the rows of a message, before the message is handled. So they can be stored even
+   * if the disk is full. Throws DISK_FULL.
    */
   prepare(bytes: number, contentBytes: number): void {
     this.received.rowBytes += bytes - contentBytes;
@@ -81,9 +87,9 @@ export class SpaceLimits {
   }
 
   /**
-   * Handles a failure. If the disk or a quota is full, keeps what fits, by `checkpoint`. After a failure that leaves
-   * catalog and packs inconsistent (SQLite may have stopped in the middle of a change), only the data of the last
-   * checkpoint is kept.
+   * Handles a failure. If the disk or a quota is full, calls `checkpoint` to keep the data that fits. After a failure
+   * that leaves catalog and packs inconsistent (SQLite may have stopped in the middle of a change), only the data of
+   * the last checkpoint is kept.
    */
   async keep(error: unknown, checkpoint: () => Promise<void>): Promise<void> {
     const isQuota = error instanceof TardisError && error.code === 'QUOTA_EXCEEDED';

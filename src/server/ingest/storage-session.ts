@@ -1,7 +1,7 @@
 /**
- * One backup session on one client's store. It handles messages one at a time and in order, decides when a checkpoint
- * is due, and reports how many messages are received (are in the write path) and how many are durable. It runs in a
- * storage thread, or in the caller's thread for deterministic tests.
+ * One backup session on one client's store. It handles messages one at a time and in order, and decides when a
+ * checkpoint is due. It reports how many messages it has handled (the protocol calls them received), and how many of
+ * them are durable. It runs in a storage thread, or in the caller's thread for deterministic tests.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { releaseMemory } from '../../model/index.js';
@@ -134,7 +134,10 @@ export class StorageSession implements StorageHandle {
     this.pump();
   }
 
-  /** Requests a checkpoint of the received messages, as soon as they are handled, and a look for another session. */
+  /**
+   * Requests a checkpoint as soon as the received messages are handled. In a bucket, it also requests a check for
+   * another session of the client.
+   */
   park(): void {
     this.isCheckpointRequested = true;
     this.isLookRequested = this.store.isShared;
@@ -287,7 +290,10 @@ export class StorageSession implements StorageHandle {
     await this.store.parity.protectFinished();
   }
 
-  /** Throws STORE_TAKEN if another session has begun. A commit of this one cannot be under way meanwhile. */
+  /**
+   * Throws STORE_TAKEN if another session of the client has begun elsewhere. No commit of this session runs at the same
+   * time.
+   */
   private async look(): Promise<void> {
     this.isLookRequested = false;
     try {

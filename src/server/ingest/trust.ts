@@ -1,9 +1,9 @@
 /**
- * Decides which stored contents a session may rely on. The client itself relies on nothing that came from one of
- * its accounts. An account with the right to add could have stored other bytes under the digest of a file, or
- * reported a changed file as unchanged. So such contents are requested again, entries from sets of accounts count
- * as changed, and the skip hashes of roots that an account has backed up since are deleted. An account relies on
- * the client and on itself; contents, which it cannot replace, it accepts from other accounts too.
+ * Decides which stored contents a session may rely on. The client itself relies on nothing that came from one of its
+ * accounts. An account with the right to add could have stored other bytes under the digest of a file, or reported a
+ * changed file as unchanged. So such contents are requested again, entries from sets of accounts count as changed, and
+ * the skip hashes of roots that an account has backed up since are deleted. An account relies on the client and on
+ * itself. It also accepts contents of other accounts, since it cannot replace them.
  */
 import type { ContentId, RootNumber, SetNumber } from '../../model/index.js';
 import type { Catalog } from '../../store/catalog/index.js';
@@ -41,8 +41,8 @@ export class Trust {
   }
 
   /**
-   * Deletes skip hashes that an account may have falsified, and records which account makes the set. Call it when a set of
-   * these roots begins.
+   * Deletes skip hashes that an account may have falsified, and records which account makes the set. Call it when a set
+   * of these roots begins.
    */
   begin(set: SetNumber, roots: readonly RootNumber[]): void {
     const { accounts } = this.catalog;

@@ -33,7 +33,7 @@ const FINDING_BYTES = 128;
 const NUMBER_BYTES = 9;
 /**
  * Maximum number of jobs at one time in a process; further requests get CLIENT_BUSY. Examinations of catalogs are not
- * counted: there are no more of them than copies.
+ * counted: there is one for each copy, and copies have a limit of their own.
  */
 const MAX_JOBS = 2;
 
@@ -45,10 +45,7 @@ export interface JobLimits {
   readonly wasteRatio: number;
 }
 
-/**
- * Runs a job to its end. Returns its result. Throws the error of the job; INTERRUPTED if `signal` is
- * aborted.
- */
+/** Runs a job to its end and returns its result. Throws the error of the job; INTERRUPTED if `signal` is aborted. */
 export async function runJobThread(task: JobTask, signal?: AbortSignal): Promise<JobResult> {
   throwIfAborted(signal);
   const job = new Job(task);
@@ -88,7 +85,9 @@ export class BackgroundJobs {
     return replyOf(this.begin({ kind: 'free', graceMs, wasteRatio }));
   }
 
-  /** Returns the news of the job. Throws NO_SUCH_REQUEST if there is none, and the error of the job. */
+  /**
+   * Returns progress, new findings and the result of the job. Throws NO_SUCH_REQUEST if there is none, and its error.
+   */
   async news(): Promise<Reply<'askWork'>> {
     if (this.job === undefined) {
       throw new TardisError('NO_SUCH_REQUEST', 'no job is under way; start it again');
@@ -96,7 +95,7 @@ export class BackgroundJobs {
     return replyOf(this.job);
   }
 
-  /** Returns the figures of what would be removed with these paths. Throws CATALOG_DAMAGED, DISK_FULL. */
+  /** Returns figures of the data that forgetting these paths would remove. Throws CATALOG_DAMAGED, DISK_FULL. */
   async previewForget(paths: readonly Buffer[]): Promise<ForgetReport> {
     const result = await this.result({ kind: 'preview', paths });
     if (result.kind !== 'preview') throw otherWork();

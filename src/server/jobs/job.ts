@@ -17,7 +17,7 @@ export type JobWork =
   | { readonly kind: 'snapshot'; readonly file: string }
   /** Examines a catalog from a peer, in a private folder, before a copy of its client uses it. */
   | { readonly kind: 'examine'; readonly file: string }
-  /** Computes what would be removed with these paths. */
+  /** Computes what forgetting these paths would remove. */
   | { readonly kind: 'preview'; readonly paths: readonly Uint8Array[] }
   /** Rewrites a client that does not encrypt, without the paths that are due to be forgotten. */
   | {
@@ -26,7 +26,7 @@ export type JobWork =
       readonly skipFile: string;
     };
 
-/** A request as passed to another thread. */
+/** A request to forget a path, as passed to another thread. */
 type Passed = Omit<ForgetRequest, 'path'> & { readonly path: Uint8Array };
 
 type News = Body<'workIs'>;

@@ -1,7 +1,7 @@
 /** Counts by key that decrease with time, as in a leaky bucket. The number of keys is bounded. */
 import type { Clock } from '../../system/index.js';
 
-/** A limit: `burst` at once, then one every `refillMs`. */
+/** A limit on the count of a key: `burst` at once, then one more every `refillMs`. */
 export interface Allowance {
   readonly burst: number;
   readonly refillMs: number;
@@ -33,7 +33,7 @@ export class LeakyCounts {
     return Math.max(0, found.count - elapsedMs / this.allowance.refillMs);
   }
 
-  /** Returns the milliseconds until one more is allowed; 0 means now. */
+  /** Returns the milliseconds until the key may be counted once more; 0 means now. */
   waitMs(key: string): number {
     const tooMany = this.left(key) + 1 - this.allowance.burst;
     return tooMany <= 0 ? 0 : tooMany * this.allowance.refillMs;

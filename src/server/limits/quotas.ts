@@ -92,8 +92,8 @@ export class Quotas {
 
   /**
    * Measures the space used by a client's account, before a session that may add data. Returns undefined without a
-   * quota, and for a session of a user who has the access key of the bucket. Throws CONFIG_INVALID for the client's own
-   * account, and errors of measuring.
+   * quota, and for a session of a user who has the access key of the bucket. Throws CONFIG_INVALID if the file of the
+   * client's own account is invalid, and errors of measuring.
    */
   async admit(client: string): Promise<Admission | undefined> {
     const { baseDir, shared } = this.options;

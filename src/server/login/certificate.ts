@@ -19,8 +19,7 @@ export interface CertificateFiles {
   /** True if both files may be created when neither exists. */
   readonly mayMake: boolean;
   /**
-   * Calls `make` with the privileges needed to create the files. Without it, they are created with those of the
-   * process.
+   * Calls `make` with the privileges needed to create the files. Undefined if the process itself has these privileges.
    */
   readonly makeWith?: (make: () => Promise<void>) => Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { System } from '../../system/index.js';
 import type { LoginOptions } from './login.js';
 
 /**
- * Fetches the small files of a client to this machine, and for an account those of the client's accounts. Throws
+ * Fetches the small files of a client to this machine. If an account logs in, fetches the client's accounts too. Throws
  * errors of a bucket.
  */
 export async function fetchForLogin(

@@ -64,8 +64,8 @@ export interface LoginOptions {
   readonly attempts?: AttemptLimits;
   readonly challengeAfterMs?: number;
   /**
-   * Fetches the small files of a client in a bucket to this machine, and for an account those of its accounts. The
-   * default reads the bucket each time.
+   * Fetches the small files of a client in a bucket to this machine; if an account logs in, the client's accounts too.
+   * The default reads the bucket each time.
    */
   readonly fetch?: (client: string, account: string) => Promise<void>;
 }
@@ -226,7 +226,7 @@ export class LoginService {
     }
   }
 
-  /** See isBegunClient. In a bucket, first updates the catalog: another machine may have stored more. */
+  /** Returns `isBegunClient`. In a bucket, updates the catalog first: another machine may have stored more. */
   private async isBegun(place: Place, hasPassword: boolean): Promise<boolean> {
     const bucket = bucketAt(place.store);
     if (bucket !== undefined) {

@@ -6,7 +6,7 @@ import { TardisError } from '../../errors/index.js';
 import type { Clock } from '../../system/index.js';
 import { LeakyCounts } from '../limits/leaky-counts.js';
 
-/** Interval at which one more client is allowed, after those at once. */
+/** Milliseconds after which an address may create one more client, once it has created as many as it may at once. */
 const REFILL_MS = 60_000;
 
 export class NewClients {

@@ -22,7 +22,9 @@ export interface ClientFigures {
 export interface ServerFigures {
   /** Number of clients with a backup in progress. */
   readonly sessions: number;
-  /** Number of these backups that wait until their client connects again. */
+  /**
+   * Number of clients whose backup is parked: it has lost its connection, and waits until the client connects again.
+   */
   readonly parkedSessions: number;
   readonly connections: number;
   readonly startedAtMs: number;

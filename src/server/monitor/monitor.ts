@@ -25,7 +25,7 @@ export interface WatchPlan {
   readonly overdueAfterMs: number;
   /** Limits for single clients, in place of `overdueAfterMs`. */
   readonly overdueFor: ReadonlyMap<string, number>;
-  /** File that is written after each examination (path as byte text). */
+  /** File to which the metrics are written after each examination (path as byte text). */
   readonly metricsFile: string | undefined;
   readonly metricsAddress: EndpointAddress | undefined;
   readonly notices: NoticeSettings;

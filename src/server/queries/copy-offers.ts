@@ -74,7 +74,10 @@ export class CopyOffers {
     if (this.offer !== undefined) drop(this.system, this.offer);
   }
 
-  /** Makes a snapshot. Throws CLIENT_BUSY, CATALOG_DAMAGED, TEMPORARY_FULL. */
+  /**
+   * Returns facts about the client, and the number of a new snapshot of its catalog. If nothing has changed since
+   * `known`, the state that the reader has, no snapshot is made. Throws CLIENT_BUSY, CATALOG_DAMAGED, TEMPORARY_FULL.
+   */
   private async open(known: string): ReturnType<Handlers['openCopy']> {
     const { system, directory, jobs } = this;
     if (this.offer !== undefined) drop(system, this.offer);

@@ -1,7 +1,7 @@
 /**
- * Deltas for a reader that has another version of a file. The reader sends the signature of its version, and
- * receives the new parts of each content. A content that has too little in common with it is refused early, since
- * reading it whole is then cheaper.
+ * Deltas for a reader that has another version of a file. The reader sends the signature of its version, and receives
+ * the new parts of each content. If a content has too little in common with that version, the delta is refused early,
+ * since reading the content whole is then cheaper.
  */
 import type { History } from '../../history/index.js';
 import {
@@ -142,7 +142,7 @@ export class ReaderDeltas {
 const NOTHING: Buffer = Buffer.alloc(0);
 const LENGTH_BYTES = 4;
 
-/** Returns a part: the decoded length, then the chunk. */
+/** Returns the part of a delta with these bytes. Its encoding is their length (u32), then a compressed chunk. */
 function partOf(bytes: Buffer): MadePart {
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(bytes.length);

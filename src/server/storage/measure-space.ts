@@ -1,7 +1,7 @@
 /**
- * Space used by a client on the server: the bytes of its packs, objects, their parity, and key records, and the number of versions
- * in its catalog. The catalog itself is not counted: it contains nothing that the packs do not, and grows with the
- * entries.
+ * Space used by a client on the server: the bytes of its packs, objects, their parity, and key records, and the number
+ * of versions in its catalog. The catalog itself is not counted: it contains nothing that the packs do not, and grows
+ * with the entries.
  */
 import path from 'node:path';
 import { Catalog } from '../../store/catalog/index.js';

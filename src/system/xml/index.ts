@@ -11,7 +11,7 @@ export interface XmlLimits {
   readonly refused: (why: string) => Error;
 }
 
-/** Returns the root of a document. There are no entities but the five of XML, and no document types. */
+/** Returns the root of a document. Only the five entities of XML are known; document types are refused. */
 export function readXml(body: Buffer, limits: XmlLimits): XmlElement {
   const { maxBytes, maxDepth, refused } = limits;
   if (body.length > maxBytes) throw refused('the body is too large');

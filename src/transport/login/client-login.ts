@@ -37,7 +37,7 @@ import {
 
 /** The means by which a user logs in. */
 export interface Credentials {
-  /** Undefined if none was given. */
+  /** The password; undefined if none was given. */
   readonly password: Buffer | undefined;
   /**
    * Prompts the user for the password if the server requires one and none was given. `signal` ends the prompt when

@@ -17,14 +17,14 @@ export class SentOn {
   private hops = 0;
   private readonly elsewhere: Elsewhere | undefined;
 
-  /** `elsewhere` is undefined if no other server is followed. */
+  /** Creates a counter of referrals. `elsewhere` is undefined if referrals are not followed. */
   constructor(elsewhere: Elsewhere | undefined) {
     this.elsewhere = elsewhere;
   }
 
   /**
-   * Returns the address of the server that an error names. Returns undefined for other errors, and after several servers
-   * in succession: the next attempt then follows a pause. Throws the errors of `elsewhere`.
+   * Returns the address of the server that an error names. Returns undefined for other errors, and after several
+   * servers in succession: the next attempt then follows a pause. Throws the errors of `elsewhere`.
    */
   next(error: unknown): Address | undefined {
     const place = placeNamedIn(error);
