@@ -122,7 +122,7 @@ export interface History extends Disposable {
    * searched.
    */
   find(path: Buffer, set: SetNumber): Promise<HistoryEntry | undefined>;
-  /** Returns a page of a directory as of a set, sorted by name. A page has a limit of at least 1. */
+  /** Returns a page of a directory as of a set, sorted by name (but see `orderOf`). A page has a limit of at least 1. */
   list(page: ListingPage): Promise<HistoryEntry[]>;
   /**
    * Returns a page of each of some directories, as `list` does, packed for `packListing` of the addon. Before each page
@@ -131,6 +131,11 @@ export interface History extends Disposable {
    * this machine.
    */
   listPacked?(pages: PackedPages): Buffer | undefined;
+  /**
+   * Returns the bytes by which a directory is ordered that is too large to be sorted by name. The method is undefined if
+   * all directories are sorted by name.
+   */
+  readonly orderOf?: (name: Buffer) => Buffer;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]>;
   /** Returns every version that was ever at an absolute path, oldest first, as far as the reader may see it. */

@@ -20,12 +20,6 @@ export function foundIn({ entries, isSorted }: LoadedPage, name: Buffer): ShownE
   return undefined;
 }
 
-/** True if the directory is sorted and no later page can contain the name. */
-export function endsAfter({ entries, isSorted }: LoadedPage, name: Buffer): boolean {
-  const last = entries.at(-1);
-  return isSorted && last !== undefined && Buffer.compare(last.entry.name, name) > 0;
-}
-
 /** Returns the directories of a page. */
 export function childrenOf(page: LoadedPage): ListedNode[] {
   return page.entries.flatMap(({ entry, nodeLow, nodeHigh }, index) => {

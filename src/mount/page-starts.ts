@@ -1,9 +1,14 @@
 /** The names at which pages of directories begin: each page begins after the last name of the page before. */
 const NOTHING = Buffer.alloc(0);
 
+/** Returns the bytes by which unsorted directories are ordered in place of their names. */
+export type OrderOf = (name: Buffer) => Buffer;
+
 export class PageStarts {
   /** For each directory with several pages: the names after which its pages begin, from the second page on. */
   private readonly names = new Map<number, Buffer[]>();
+  /** Directories that are not sorted by name. */
+  private readonly unsorted = new Set<number>();
 
   /** Returns the name after which a page begins; undefined if the page before was never read. */
   of(directory: number, page: number): Buffer | undefined {
@@ -19,18 +24,39 @@ export class PageStarts {
     const names = this.names.get(directory) ?? [];
     this.names.set(directory, names);
     names[page - 1] ??= name;
+    if (page > 1 && Buffer.compare(names[page - 2]!, name) >= 0) this.unsorted.add(directory);
   }
 
-  /** Returns the last known page that begins before a name. */
-  pageFor(directory: number, name: Buffer): number {
-    const names = this.names.get(directory);
-    if (names === undefined) return 0;
-    let number = 0;
-    while (number < names.length && Buffer.compare(names[number]!, name) < 0) number += 1;
-    return number;
+  /** Records that the names in a page of a directory are not sorted. */
+  noteUnsorted(directory: number): void {
+    this.unsorted.add(directory);
+  }
+
+  isUnsorted(directory: number): boolean {
+    return this.unsorted.has(directory);
+  }
+
+  /**
+   * Returns the last known page that begins before a name. If the directory is not sorted, `orderOf` has its order;
+   * without it, any page may have the name, and the first one is returned.
+   */
+  pageFor(directory: number, name: Buffer, orderOf: OrderOf | undefined): number {
+    const names = this.names.get(directory) ?? [];
+    const isUnsorted = this.unsorted.has(directory);
+    if (isUnsorted && orderOf === undefined) return 0;
+    const keyOf = (one: Buffer): Buffer => (isUnsorted ? orderOf!(one) : one);
+    const key = keyOf(name);
+    let [low, high] = [0, names.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (Buffer.compare(keyOf(names[middle]!), key) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   clear(): void {
     this.names.clear();
+    this.unsorted.clear();
   }
 }

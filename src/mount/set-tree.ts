@@ -12,7 +12,7 @@ import { packPage } from './packing.js';
 import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
 import { PinnedPages } from './pinned-pages.js';
 import { PageStarts } from './page-starts.js';
-import { endsAfter, foundIn, storedSizes } from './page-search.js';
+import { foundIn, storedSizes } from './page-search.js';
 import { Errno, FuseError } from './protocol.js';
 import { entriesAround, type RootNode, rootsOf } from './roots.js';
 import { SetListings, type UnreadDirectories } from './set-listings.js';
@@ -99,29 +99,43 @@ export class SetTree implements Tree {
   lookup(directory: number, name: Buffer): Soon<ShownEntry | undefined> {
     return after(this.entryAt(directory, -1), ({ entry }) => {
       if (!this.history.access.maySearch(entry)) throw new FuseError(Errno.EACCES);
-      const number = this.starts.pageFor(directory, name);
+      const number = this.pageFor(directory, name);
       return after(this.loaded(directory, number), (page) => {
-        const found = foundIn(page, name);
-        if (found !== undefined || page.isLast) return found;
-        return this.searchOn(directory, name, page, number);
+        return foundIn(page, name) ?? this.searchOn(directory, name);
       });
     });
   }
 
-  /** Searches for a name in the pages after a page that lacks it. */
-  private async searchOn(
-    directory: number,
-    name: Buffer,
-    first: LoadedPage,
-    from: number,
-  ): Promise<ShownEntry | undefined> {
-    let page = first;
-    for (let number = from + 1; !page.isLast && !endsAfter(page, name); number += 1) {
-      page = await this.loaded(directory, number);
+  private pageFor(directory: number, name: Buffer): number {
+    return this.starts.pageFor(directory, name, this.history.orderOf);
+  }
+
+  /** Searches for a name in all pages that may have it. Loading a page may show where the next one begins. */
+  private async searchOn(directory: number, name: Buffer): Promise<ShownEntry | undefined> {
+    let number: number | undefined = this.pageFor(directory, name);
+    while (number !== undefined) {
+      const wasUnsorted = this.starts.isUnsorted(directory);
+      const page: LoadedPage = await this.loaded(directory, number);
       const found = foundIn(page, name);
       if (found !== undefined) return found;
+      number = this.pageAfter(directory, name, { number, page, wasUnsorted });
     }
     return undefined;
+  }
+
+  /** Returns the page that may have a name after a page that lacks it; undefined if none may. */
+  private pageAfter(
+    directory: number,
+    name: Buffer,
+    { number, page, wasUnsorted }: { number: number; page: LoadedPage; wasUnsorted: boolean },
+  ): number | undefined {
+    const isUnsorted = this.starts.isUnsorted(directory);
+    const next = this.pageFor(directory, name);
+    if (isUnsorted && this.history.orderOf === undefined) {
+      if (!wasUnsorted) return next;
+      return page.isLast ? undefined : number + 1;
+    }
+    return next === number ? undefined : next;
   }
 
   page(directory: number, position: number, isPlus: boolean): Soon<PackedPage | undefined> {
@@ -308,6 +322,7 @@ export class SetTree implements Tree {
     const isSorted = entries.every(
       ({ name }, index) => index === 0 || Buffer.compare(entries[index - 1]!.name, name) < 0,
     );
+    if (!isSorted) this.starts.noteUnsorted(directory);
     const page = { first, entries: shown, isLast, isSorted, packed: undefined, contents: [] };
     this.listings.noteLoaded(directory, page);
     return page;

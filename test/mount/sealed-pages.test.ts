@@ -41,6 +41,7 @@ const UNSORTED = 17_000;
 interface Lab {
   readonly place: Place;
   readonly keyring: Keyring;
+  readonly source: string;
 }
 
 async function savedTree(home: string, children: readonly TreeNode[]): Promise<Lab> {
@@ -48,7 +49,7 @@ async function savedTree(home: string, children: readonly TreeNode[]): Promise<L
   const source = path.join(home, 'source');
   makeTree(source, children);
   await backupInline(inlineSystem(), place, [source], { create: true, password: PASSWORD });
-  return { place, keyring: (await keyringOfPlace(place))! };
+  return { place, source, keyring: (await keyringOfPlace(place))! };
 }
 
 /** Counts packed pages that a history returns, and those that it leaves to `list`. */
@@ -77,13 +78,7 @@ function openHistory({ place, keyring }: Lab, counts: Counts | undefined): Histo
 async function shownPages(lab: Lab, counts?: Counts): Promise<string[]> {
   const history = openHistory(lab, counts);
   try {
-    const set = (await history.sets()).find((one) => one.set === SET)!;
-    const [cache, ready] = [new PageCache(), new ReadyPages()];
-    const packed = new PackedListings(nodeSystem().native);
-    const ahead = new DirectoriesAhead();
-    const options = { history: () => history, set, tree: TREE, cache, packed, ready, ahead };
-    const tree = new SetTree(options);
-    await tree.entryAt(0, -1);
+    const tree = await openTree(history);
     const shown: string[] = [];
     const left = [0];
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
@@ -93,6 +88,18 @@ async function shownPages(lab: Lab, counts?: Counts): Promise<string[]> {
   } finally {
     history.close();
   }
+}
+
+/** Opens set 1 as a tree. */
+async function openTree(history: History): Promise<SetTree> {
+  const set = (await history.sets()).find((one) => one.set === SET)!;
+  const [cache, ready] = [new PageCache(), new ReadyPages()];
+  const packed = new PackedListings(nodeSystem().native);
+  const ahead = new DirectoriesAhead();
+  const options = { history: () => history, set, tree: TREE, cache, packed, ready, ahead };
+  const tree = new SetTree(options);
+  await tree.entryAt(0, -1);
+  return tree;
 }
 
 /** Appends the pages of a directory; returns the numbers of those in it. */
@@ -174,6 +181,45 @@ test('a directory that is too large to be sorted is shown alike, also if an entr
   const { left: leftThen, shown } = await compare(t, lab);
   t.true(leftThen > 0);
   t.true(shown.some((line) => line.includes('NOT_AUTHENTIC')));
+});
+
+test('each name of a directory that is too large to be sorted is found, whatever was read before', async (t) => {
+  const files = Array.from({ length: UNSORTED }, (_, n) => file(`${n}`));
+  const lab = await savedTree(scratchInMemory(t), [dir('huge', files)]);
+  const choose = chooser(4);
+  for (const [isListed, orderOf] of [
+    [false, true],
+    [true, true],
+    [true, false],
+  ] as const) {
+    const sealed = openHistory(lab, { packed: 0, left: 0 });
+    t.teardown(() => sealed.close());
+    const history = orderOf
+      ? sealed
+      : (Object.create(sealed, { orderOf: { value: undefined } }) as History);
+    const tree = await openTree(history);
+    let directory = 0;
+    for (const name of `${lab.source}/huge`.split('/').slice(1)) {
+      const { nodeLow, nodeHigh } = (await tree.lookup(directory, Buffer.from(name)))!;
+      ({ directory } = placeOfNode(nodeLow, nodeHigh));
+    }
+    for (let position = 0; isListed; position += MOUNT_PAGE_ENTRIES) {
+      const page = await tree.page(directory, position, true);
+      if (page === undefined || page.plus().starts.length <= MOUNT_PAGE_ENTRIES) break;
+    }
+    for (let round = 0; round < (orderOf ? 40 : 4); round += 1) {
+      const name = `${choose(UNSORTED)}`;
+      const found = await tree.lookup(directory, Buffer.from(name));
+      t.is(found?.entry.name.toString(), name);
+      t.is(await tree.lookup(directory, Buffer.from(`${name}x`)), undefined);
+    }
+    if (orderOf)
+      t.is(
+        (await history.find(Buffer.from(`${lab.source}/huge/1234`), SET))?.name.toString(),
+        '1234',
+      );
+    t.is(await history.find(Buffer.from(`${lab.source}/huge/none`), SET), undefined);
+  }
 });
 
 const LARGEST = `directory_id = (SELECT directory_id FROM entries GROUP BY directory_id ORDER BY count(*) DESC LIMIT 1)`;

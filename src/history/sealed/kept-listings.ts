@@ -9,7 +9,7 @@ const MAX_LISTED = 4;
 export interface Listed {
   /** Entries of a proven listing, sorted by name; undefined if there are too many. */
   readonly entries: readonly HistoryEntry[] | undefined;
-  /** Checksum of the entries of each page; the key is the last name before the page. */
+  /** Checksum of the entries of each page, in their order; the key is the last sealed name before the page. */
   readonly pages: ReadonlyMap<string, Buffer>;
 }
 
@@ -34,4 +34,13 @@ export function listingKey(
   places: readonly Buffer[],
 ): string {
   return `${set}/${directory}/${limit}/${withDigests}/${places.length}/${isSealed}`;
+}
+
+/** Returns the name after which the page begins that may have a sealed name. */
+export function startOfPage(pages: Listed['pages'], sealedName: Buffer): Buffer {
+  let start = '';
+  for (const after of pages.keys()) {
+    if (Buffer.compare(Buffer.from(after, 'latin1'), sealedName) < 0) start = after;
+  }
+  return Buffer.from(start, 'latin1');
 }

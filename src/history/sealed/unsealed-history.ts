@@ -39,7 +39,7 @@ import type {
 } from '../history.js';
 import { DirectoryPlaces } from './directory-places.js';
 import { type DoubtedEntry, settleDoubts } from './doubted-entries.js';
-import { KeptListings, type Listed, listingKey } from './kept-listings.js';
+import { KeptListings, type Listed, listingKey, startOfPage } from './kept-listings.js';
 import { FOUND_DIRECTORY, LostPlaces } from './lost-places.js';
 import { explainedHistory } from '../explained-history.js';
 import { EntryOpener } from './opened-entries.js';
@@ -203,14 +203,13 @@ class UnsealedHistory implements History {
     const page = { directory, set, after: NOTHING, limit: PAGE_ENTRIES, withDigests: true };
     const { entries, pages } = await this.prove(page);
     if (entries !== undefined) return entries.find((entry) => entry.name.equals(name));
-    // The listing is too large to keep, so each page is compared with what was proven of it.
-    for (let after: Buffer = NOTHING; ; ) {
-      const found = await this.listProven({ ...page, after }, pages);
-      const entry = found.find((one) => one.name.equals(name));
-      if (entry !== undefined || found.length < PAGE_ENTRIES) return entry;
-      after = found.at(-1)!.name;
-    }
+    // The listing is too large to keep, so only the page that may have the name is compared with its proof.
+    const after = startOfPage(pages, this.orderOf(name));
+    const found = await this.provenPage({ ...page, after }, pages);
+    return found.find((one) => one.name.equals(name));
   }
+
+  readonly orderOf = (name: Buffer): Buffer => this.keyring.names.name(name);
 
   /**
    * Returns versions, each proven to be sealed by this client. The sets that had a version are proven only by these
@@ -333,12 +332,17 @@ class UnsealedHistory implements History {
   }
 
   /** Returns a page of a very large directory that was proven before, in the order of the store. */
-  private async listProven(page: ListingPage, pages: Listed['pages']): Promise<HistoryEntry[]> {
-    const after = page.after.length === 0 ? NOTHING : this.keyring.names.name(page.after);
-    const found = await this.sealed.list({ ...page, after });
+  private listProven(page: ListingPage, pages: Listed['pages']): Promise<HistoryEntry[]> {
+    const after = page.after.length === 0 ? NOTHING : this.orderOf(page.after);
+    return this.provenPage({ ...page, after }, pages);
+  }
+
+  /** Returns a page that begins after a sealed name. Throws NOT_AUTHENTIC if it is another one than was proven. */
+  private async provenPage(page: ListingPage, pages: Listed['pages']): Promise<HistoryEntry[]> {
+    const found = await this.sealed.list(page);
     const sum = new SealSum();
     this.opener.openEach(found, sum);
-    if (pages.get(after.toString('latin1'))?.equals(sum.bytes) !== true) {
+    if (pages.get(page.after.toString('latin1'))?.equals(sum.bytes) !== true) {
       throw new TardisError('NOT_AUTHENTIC', 'a listing is another one than it was a moment ago');
     }
     return found;
