@@ -23,7 +23,7 @@ export class PageStarts {
   note(directory: number, page: number, name: Buffer): void {
     const names = this.names.get(directory) ?? [];
     this.names.set(directory, names);
-    names[page - 1] ??= name;
+    names[page - 1] ??= ownCopy(name);
     if (page > 1 && Buffer.compare(names[page - 2]!, name) >= 0) this.unsorted.add(directory);
   }
 
@@ -59,4 +59,11 @@ export class PageStarts {
     this.names.clear();
     this.unsorted.clear();
   }
+}
+
+/** Returns a copy that has its memory for itself. A part of a page, or of a shared block, would keep all of it. */
+function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
