@@ -7,7 +7,7 @@ export interface Example {
 }
 
 export interface ToolHelp {
-  /** One sentence; for sub-commands without a capital and a full stop. */
+  /** Summary of the command in one sentence. The summary of a sub-command has no capital and no full stop. */
   readonly summary: string;
   /** Paragraphs before the examples. */
   readonly about?: readonly string[];
